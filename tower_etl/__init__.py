@@ -1,0 +1,1 @@
+"""Run history of Seqera Platform in tables."""

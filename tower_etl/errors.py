@@ -1,0 +1,104 @@
+"""One tree of errors; each knows the exit code of the command line.
+
+    TowerEtlError                1  a fault of ours
+    ├── UsageError               2  bad usage or settings
+    ├── TargetBusyError          6  another sync holds the target
+    └── ApiError                 5  the server, or the way to it, failed
+        ├── UnreachableError     5  no answer: name, route, TLS, time-out
+        ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
+        ├── RateLimitError       5  429, still after the last attempt
+        ├── TokenRefusedError    3  the server refuses the token
+        ├── ForbiddenError       4  the token is good, but this thing is not for it
+        ├── NotFoundError        4  no such thing
+        └── BadRequestError      4  the server does not understand the call
+
+Messages say what failed, where, and what to do next; never a token, never a header.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TowerEtlError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        exit_code: What the command line exits with when this error ends it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TowerEtlError):
+    """A flag, an environment variable, a settings file or a path is not usable as given."""
+
+    exit_code = 2
+
+
+class TargetBusyError(TowerEtlError):
+    """Another sync is writing into the same target."""
+
+    exit_code = 6
+
+
+class ApiError(TowerEtlError):
+    """A call to the API failed for good.
+
+    Attributes:
+        status_code: HTTP status of the last answer, None where there was none.
+        retry_after: Seconds that the server asked to wait, None where it did not say.
+        retryable: Whether the same call may succeed a little later.
+    """
+
+    exit_code = 5
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, status_code: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.retry_after = retry_after
+
+
+class UnreachableError(ApiError):
+    """No answer at all: the name does not resolve, nothing listens, TLS fails, time ran out."""
+
+    retryable = True
+
+
+class ServerFaultError(ApiError):
+    """5xx, or a success that carries no API answer (HTML from a gateway, half a JSON)."""
+
+    retryable = True
+
+
+class RateLimitError(ApiError):
+    """429: more calls than the server allows for this token."""
+
+    retryable = True
+
+
+class TokenRefusedError(ApiError):
+    """The server answers, but not to this token."""
+
+    exit_code = 3
+
+
+class ForbiddenError(ApiError):
+    """403 to a token that is good elsewhere: no permission, or no such thing (API fact 11)."""
+
+    exit_code = 4
+
+
+class NotFoundError(ApiError):
+    """404: no such thing, or no such endpoint on this server."""
+
+    exit_code = 4
+
+
+class BadRequestError(ApiError):
+    """400 and other refusals of the call itself."""
+
+    exit_code = 4
