@@ -1,0 +1,1 @@
+"""Targets, the sync itself, the lock and the views."""

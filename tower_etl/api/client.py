@@ -1,0 +1,189 @@
+"""One short method per endpoint of the platform's API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tower_etl.api import endpoints
+from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.pages import Page, Walked, walk_growing, walk_newest_first
+from tower_etl.errors import BadRequestError, ServerFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+    from datetime import datetime
+
+    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.api.pages import Item, Key
+    from tower_etl.http import RetryPolicy, Transport
+
+Params = dict[str, str | int]
+
+_LABELS = "labels"
+_ATTRIBUTES = "labels,optimized,messages,pipelineInfo"
+
+
+def format_moment(moment: datetime) -> str:
+    """`YYYY-MM-DDThh:mm:ss.sssZ`, as `after:` and `before:` take it (API fact 4).
+
+    Microseconds are cut, not rounded: both bounds are inclusive, and `after:` must not pass over.
+    """
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+class TowerClient:
+    """Reads one platform, with whatever its token can see. Every method may raise `ApiError`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._attributes = _ATTRIBUTES
+
+    def fetch_service_info(self) -> Item:
+        """Version and abilities of the server; needs no token (API fact 11)."""
+        return self._object(endpoints.SERVICE_INFO, policy=self._impatient())
+
+    def fetch_user(self) -> Item:
+        """The user that the token belongs to."""
+        return self._object(endpoints.USER_INFO)
+
+    def list_user_workspaces(self, user_id: int) -> list[Item]:
+        """Organisations and workspaces of the user; a null `workspaceId` is an organisation."""
+        return self._list(endpoints.USER_WORKSPACES, user_id=user_id)
+
+    def list_organizations(self) -> list[Item]:
+        """Organisations that the token sees."""
+        return self._list(endpoints.ORGANIZATIONS)
+
+    def list_org_workspaces(self, org_id: int) -> list[Item]:
+        """Workspaces of one organisation."""
+        return self._list(endpoints.ORG_WORKSPACES, org_id=org_id)
+
+    def list_labels(self, workspace_id: int | None) -> list[Item]:
+        """Labels of a workspace."""
+        walk = walk_newest_first(
+            lambda offset: self._page(endpoints.LABELS, offset, _in(workspace_id)),
+            _key_of(endpoints.LABELS, "id"),
+            Walked(),
+        )
+        return [label for page in walk for label in page]
+
+    def iter_runs(
+        self,
+        workspace_id: int | None,
+        walked: Walked,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> Iterator[list[Item]]:
+        """Pages of runs with their labels, newest submission first (API facts 2, 4 and 14).
+
+        Args:
+            workspace_id: None for the personal workspace.
+            walked: Filled in on the way; tells at the end whether the listing is complete.
+            after: Earliest submission, inclusive.
+            before: Latest submission, inclusive.
+        """
+        params = _in(workspace_id) | {"attributes": "labels", "includeTotalSize": "true"}
+        bounds = [("after", after), ("before", before)]
+        search = " ".join(f"{name}:{format_moment(when)}" for name, when in bounds if when)
+        if search:
+            params["search"] = search
+        return walk_newest_first(
+            lambda offset: self._page(endpoints.RUNS, offset, params),
+            _key_of(endpoints.RUNS, "workflow", "id"),
+            walked,
+        )
+
+    def describe_run(self, workspace_id: int | None, run_id: str) -> Item:
+        """One run with its progress and labels (API fact 14).
+
+        A server that does not know one of the attributes answers 400, and is asked for less from
+        then on.
+        """
+        params = _in(workspace_id) | {"attributes": self._attributes}
+        try:
+            return self._get(endpoints.RUN, params, run_id=run_id)
+        except BadRequestError:
+            if self._attributes == _LABELS:
+                raise
+            self._attributes = _LABELS
+            return self._get(endpoints.RUN, params | {"attributes": _LABELS}, run_id=run_id)
+
+    def list_task_pages(
+        self, workspace_id: int | None, run_id: str, start: int = 0
+    ) -> list[list[Item]]:
+        """Pages of the tasks of a run, by ascending `taskId`, from an offset on."""
+        return walk_growing(
+            lambda offset: self._page(
+                endpoints.RUN_TASKS, offset, _in(workspace_id), run_id=run_id
+            ),
+            _key_of(endpoints.RUN_TASKS, "task", "taskId"),
+            start,
+        )
+
+    def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
+        """Resource metrics of a run, one element per process."""
+        return self._list(endpoints.RUN_METRICS, _in(workspace_id), run_id=run_id)
+
+    def _impatient(self) -> RetryPolicy:
+        """For the first call: a wrong address should be said soon."""
+        return replace(self.transport.policy, unreachable_attempts=3)
+
+    def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
+        segments = {name: quote(str(value), safe="") for name, value in names.items()}
+        return self.transport.get(endpoint.path.format(**segments), params)
+
+    def _object(self, endpoint: Endpoint, policy: RetryPolicy | None = None) -> Item:
+        found = self.transport.get(endpoint.path, policy=policy).get(endpoint.items)
+        if isinstance(found, dict):
+            return found
+        raise _malformed(endpoint, "object")
+
+    def _list(
+        self, endpoint: Endpoint, params: Params | None = None, **names: object
+    ) -> list[Item]:
+        return _items(endpoint, self._get(endpoint, params, **names))
+
+    def _page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
+        answer = self._get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
+        total, has_more = answer.get(endpoint.total), answer.get("hasMore")
+        return Page(
+            _items(endpoint, answer),
+            total if isinstance(total, int) and total > 0 else None,
+            has_more if isinstance(has_more, bool) else None,
+        )
+
+
+def _in(workspace_id: int | None) -> Params:
+    """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
+    return {} if workspace_id is None else {"workspaceId": workspace_id}
+
+
+def _key_of(endpoint: Endpoint, *path: str) -> Key:
+    """What tells two items of an endpoint apart: the value at `path`, which must be there."""
+
+    def key(item: Item) -> Hashable:
+        found: object = item
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, str | int):
+            return found
+        raise _malformed(endpoint, f"{'.'.join(path)} in each element")
+
+    return key
+
+
+def _items(endpoint: Endpoint, answer: Item) -> list[Item]:
+    found = answer.get(endpoint.items)
+    if isinstance(found, list) and all(isinstance(item, dict) for item in found):
+        return found
+    raise _malformed(endpoint, "list of objects")
+
+
+def _malformed(endpoint: Endpoint, wanted: str) -> ServerFaultError:
+    msg = (
+        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.items!r}. The endpoint "
+        "may not be a Seqera Platform API: check it with `tower-etl check`."
+    )
+    return ServerFaultError(msg)

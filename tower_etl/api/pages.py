@@ -1,0 +1,161 @@
+"""The page walk: no item is lost when others are added or deleted between two pages.
+
+Offsets count from the start of the list, so that an item added before the page at hand shifts the
+next one back (items come twice), and a deleted one shifts it on (items are passed over). Both are
+told by where a page starts:
+
+- `walk_newest_first` lets each page begin with the last item of the page before. When it begins
+  with an item never seen, something was passed over: the walk steps back until it meets an item
+  that it knows.
+- `walk_growing` is for lists that only grow (the tasks of a run). There an item that comes twice
+  means that another was added before it, where the walk has been already: it starts again.
+
+Both end on a short page (API fact 3: totals may be missing, or wrong).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.errors import ServerFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Item = Mapping[str, Any]
+Key = Callable[[Item], Hashable]
+
+_MAX_STEPS_BACK = 50
+_MAX_WALKS = 5
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of a paged endpoint.
+
+    Attributes:
+        items: What it holds, in the server's order.
+        total: How many there are in all by the server's word, None if it does not say.
+        has_more: Whether another page follows by its word, None if it does not say.
+    """
+
+    items: list[Item]
+    total: int | None = None
+    has_more: bool | None = None
+
+    def is_last(self, end: int) -> bool:
+        """Whether nothing follows, where `end` is the offset just past this page."""
+        if not self.items:
+            return True
+        if len(self.items) < MAX_PAGE:
+            return not self.has_more
+        return self.has_more is False and self.total == end
+
+
+FetchPage = Callable[[int], Page]
+
+
+class Walked:
+    """What a walk has seen: enough to tell whether it was disturbed.
+
+    Attributes:
+        total: The last count that the server gave, None if it gave none.
+        disturbed: Whether items moved between two pages.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[Hashable] = set()
+        self.total: int | None = None
+        self.disturbed = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item was seen for sure: undisturbed, and no count speaks against it."""
+        return not self.disturbed and self.total in {None, 0, len(self.seen)}
+
+    def take(self, page: Page, key: Key) -> list[Item]:
+        """The items of the page that are new, noted as seen."""
+        self.total = self.total if page.total is None else page.total
+        fresh = [item for item in page.items if key(item) not in self.seen]
+        self.seen.update(key(item) for item in fresh)
+        return fresh
+
+
+def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[list[Item]]:
+    """Pages of a list whose items come and go, each item once.
+
+    Args:
+        fetch: The page at an offset.
+        key: What tells two items apart.
+        walked: Filled in on the way.
+
+    Raises:
+        ServerFaultError: The list moves faster than it can be walked, or repeats for ever.
+    """
+    offset = steps_back = 0
+    while True:
+        page = fetch(offset)
+        if offset and page.items and key(page.items[0]) not in walked.seen:
+            walked.disturbed = True
+            steps_back += 1
+            _give_up_after(steps_back, _MAX_STEPS_BACK)
+            offset = max(0, offset - MAX_PAGE // 2)
+            continue
+        fresh = walked.take(page, key)
+        if fresh:
+            yield fresh
+        elif offset and page.items and not page.is_last(offset + len(page.items)):
+            steps_back += 1
+            _give_up_after(steps_back, _MAX_STEPS_BACK)
+        if page.is_last(offset + len(page.items)):
+            return
+        offset += len(page.items) - 1 or 1
+
+
+def walk_growing(fetch: FetchPage, key: Key, start: int = 0) -> list[list[Item]]:
+    """All pages of a list that only grows, from an offset on.
+
+    Args:
+        fetch: The page at an offset.
+        key: What tells two items apart.
+        start: Offset of the first page.
+
+    Raises:
+        ServerFaultError: The list grew within itself during every one of a few walks.
+    """
+    for _ in range(_MAX_WALKS):
+        pages = _walk_once(fetch, key, start)
+        if pages is not None:
+            return pages
+    _give_up_after(_MAX_WALKS, _MAX_WALKS - 1)
+    raise AssertionError
+
+
+def _walk_once(fetch: FetchPage, key: Key, start: int) -> list[list[Item]] | None:
+    """All pages, or None when an item came twice."""
+    pages: list[list[Item]] = []
+    seen: set[Hashable] = set()
+    offset = start
+    while True:
+        page = fetch(offset)
+        keys = {key(item) for item in page.items}
+        if len(keys) < len(page.items) or keys & seen:
+            return None
+        seen |= keys
+        offset += len(page.items)
+        if page.items:
+            pages.append(page.items)
+        if page.is_last(offset):
+            return pages
+
+
+def _give_up_after(count: int, limit: int) -> None:
+    if count > limit:
+        msg = (
+            f"The list moved under the walk {count} times: its pages repeat, or change faster than "
+            "they can be read. Nothing of it was taken; the next sync tries again."
+        )
+        raise ServerFaultError(msg)

@@ -1,0 +1,99 @@
+"""From an HTTP answer to a JSON object, or to the error that it stands for."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tower_etl.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitError,
+    ServerFaultError,
+    TokenRefusedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.errors import (
+        ApiError,
+    )
+
+_ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
+    HTTPStatus.UNAUTHORIZED: TokenRefusedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.REQUEST_TIMEOUT: ServerFaultError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+}
+_SHOWN_CHARS = 200
+
+
+def parse_object(
+    status: int, headers: Mapping[str, str], body: bytes, where: str
+) -> dict[str, Any]:
+    """The JSON object that a successful answer carries.
+
+    Args:
+        status: HTTP status.
+        headers: Headers of the answer.
+        body: The body, decompressed.
+        where: The call, for messages, such as `GET /workflow`.
+
+    Raises:
+        ApiError: The status is no success, or the body is no JSON object.
+    """
+    if not HTTPStatus(200) <= status < HTTPStatus(300):
+        raise _refusal(status, headers, body, where)
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        kind = headers.get("Content-Type", "no content type").split(";")[0]
+        msg = (
+            f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are no "
+            "JSON object. A proxy or login page may stand in between: check the endpoint."
+        )
+        raise ServerFaultError(msg, status_code=status)
+    return parsed
+
+
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds to wait by a `Retry-After` header (seconds or an HTTP date), None without one."""
+    if value is None:
+        return None
+    if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - (now or datetime.now(UTC))).total_seconds())
+
+
+def _refusal(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ApiError:
+    fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = _ERROR_BY_STATUS.get(status, ServerFaultError if fault else BadRequestError)
+    said = _said(body)
+    msg = f"{where}: the server answered {status}" + (f" ({said})." if said else ".")
+    retry_after = parse_retry_after(headers.get("Retry-After"))
+    return kind(msg, status_code=status, retry_after=retry_after)
+
+
+def _said(body: bytes) -> str:
+    """What a JSON error says of itself; pages of HTML say nothing."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    message = parsed.get("message") if isinstance(parsed, dict) else None
+    return " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""

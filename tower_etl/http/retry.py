@@ -1,0 +1,49 @@
+"""When a failed call is worth another try: a pure policy; the loop is in `transport`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import RateLimitError, UnreachableError
+
+if TYPE_CHECKING:
+    from tower_etl.errors import ApiError
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential back-off with jitter between half and the whole.
+
+    Attributes:
+        attempts: Tries of one call, the first included.
+        unreachable_attempts: The same where there is no answer at all.
+        first_seconds: Back-off after the first failure, doubled with each one more.
+        longest_seconds: Longest wait between two tries, whatever the server asks for.
+    """
+
+    attempts: int = 6
+    unreachable_attempts: int = 6
+    first_seconds: float = 0.5
+    longest_seconds: float = 60.0
+
+    def wait_seconds(self, failures: int, error: ApiError, chance: float) -> float | None:
+        """How long to wait before the next try, None when it is not worth one.
+
+        Args:
+            failures: Tries that failed so far, at least 1.
+            error: What the last one failed with.
+            chance: A random number in [0, 1), so that many clients do not come back at once.
+        """
+        unreachable = isinstance(error, UnreachableError)
+        allowed = self.unreachable_attempts if unreachable else self.attempts
+        if not error.retryable or failures >= allowed:
+            return None
+        backoff = self.first_seconds * 2.0 ** (failures - 1) * (0.5 + chance / 2)
+        return min(max(backoff, self._asked_seconds(error)), self.longest_seconds)
+
+    @staticmethod
+    def _asked_seconds(error: ApiError) -> float:
+        """`Retry-After` of a 429 can be 0 (API fact 10): then a second passes all the same."""
+        asked = error.retry_after or 0.0
+        return max(asked, 1.0) if isinstance(error, RateLimitError) else asked

@@ -1,0 +1,163 @@
+"""GET a JSON object: retried, paid for, and sent, in that order from outside in."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import ApiError, RateLimitError, UnreachableError
+from tower_etl.http.adapter import BearerAuth, BoundSession, BudgetedAdapter, origin_of
+from tower_etl.http.answers import parse_object
+from tower_etl.http.budget import Budget
+from tower_etl.http.meter import Meter
+from tower_etl.http.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tower_etl.clock import Clock
+    from tower_etl.settings import Settings
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Asks one endpoint for JSON objects, from any number of threads.
+
+    Attributes:
+        endpoint: Base address, without a trailing slash.
+        session: Sends, on an adapter that waits for the budget.
+        budget: Held back by a 429, closed when the sync stops.
+        meter: What was spent so far.
+        policy: Which failures are worth another try, and when.
+        timeouts: Seconds to connect, and between two bytes of an answer.
+        clock: For waiting.
+        chance: Random numbers in [0, 1), for the jitter of the back-off.
+    """
+
+    endpoint: str
+    session: requests.Session
+    budget: Budget
+    meter: Meter
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timeouts: tuple[float, float] = (10.0, 60.0)
+    clock: Clock = SYSTEM_CLOCK
+    chance: Callable[[], float] = random.random
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object at `path`.
+
+        Args:
+            path: Below the endpoint, such as `/workflow`.
+            params: Query parameters.
+            policy: Patience for this call, instead of the transport's own.
+
+        Raises:
+            ApiError: The call failed for good, after the retries that the policy allows.
+        """
+        failures = 0
+        while True:
+            try:
+                return self._get_once(path, params or {})
+            except ApiError as error:
+                failures += 1
+                wait = (policy or self.policy).wait_seconds(failures, error, self.chance())
+                if wait is None:
+                    raise
+                self._wait(wait, error)
+
+    def close(self) -> None:
+        """Stop: waiting calls end with `BudgetClosedError`, connections are closed."""
+        self.budget.close()
+        self.session.close()
+
+    def _get_once(self, path: str, params: Mapping[str, str | int]) -> dict[str, Any]:
+        where = f"GET {path}"
+        try:
+            answer = self.session.get(
+                self.endpoint + path, params=dict(params), timeout=self.timeouts
+            )
+        except requests.RequestException as error:
+            raise UnreachableError(self._explain(where, error)) from None
+        return parse_object(answer.status_code, answer.headers, answer.content, where)
+
+    def _wait(self, seconds: float, error: ApiError) -> None:
+        """A 429 is a matter for every thread; any other failure for this one alone."""
+        self.meter.count_retry()
+        if isinstance(error, RateLimitError):
+            self.budget.hold_back(seconds)
+        else:
+            self.clock.sleep(seconds)
+
+    def _explain(self, where: str, error: requests.RequestException) -> str:
+        host = urlsplit(self.endpoint).netloc
+        reason = _reason(error)
+        return f"{where}: no answer from {host} ({reason}). Check the endpoint and the network."
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why there was no answer, in words that carry neither address nor header."""
+    causes: tuple[tuple[type[Exception], str], ...] = (
+        (requests.exceptions.SSLError, "the TLS certificate or handshake was not accepted"),
+        (requests.exceptions.ProxyError, "the proxy did not let it through"),
+        (requests.exceptions.ConnectTimeout, "connecting took too long"),
+        (requests.exceptions.ReadTimeout, "it took too long to answer"),
+        (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
+        (requests.exceptions.ContentDecodingError, "the answer could not be decompressed"),
+        (requests.exceptions.TooManyRedirects, "it redirects in circles"),
+        (requests.exceptions.ConnectionError, _connection_reason(error)),
+    )
+    return next((words for kind, words in causes if isinstance(error, kind)), type(error).__name__)
+
+
+def _connection_reason(error: Exception) -> str:
+    text = repr(error)
+    if "NameResolution" in text or "getaddrinfo" in text:
+        return "the name does not resolve"
+    if "refused" in text:
+        return "nothing listens there"
+    return "the connection broke off"
+
+
+def open_session(settings: Settings, budget: Budget, user_agent: str) -> requests.Session:
+    """A session bound to the endpoint of the settings, on which every call pays to the budget."""
+    session = BoundSession()
+    session.auth = BearerAuth(settings.token.reveal(), origin_of(settings.endpoint))
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update(
+        {
+            "Accept": "application/json",
+            "Accept-Version": settings.api_version,
+            "User-Agent": user_agent,
+        }
+    )
+    adapter = BudgetedAdapter(budget, settings.pacing.workers)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def open_transport(settings: Settings, user_agent: str, clock: Clock = SYSTEM_CLOCK) -> Transport:
+    """A transport by the settings, with a budget of its own."""
+    pacing = settings.pacing
+    meter = Meter()
+    budget = Budget(pacing.calls_per_second, clock, meter)
+    return Transport(
+        endpoint=settings.endpoint,
+        session=open_session(settings, budget, user_agent),
+        budget=budget,
+        meter=meter,
+        policy=RetryPolicy(attempts=pacing.attempts, unreachable_attempts=pacing.attempts),
+        timeouts=(pacing.connect_seconds, pacing.read_seconds),
+        clock=clock,
+    )

@@ -1,0 +1,213 @@
+"""Settings: flags over environment over dlt's configuration over defaults.
+
+This is the only reader of `os.environ`. The names are those that users of the platform have
+already: `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_ENDPOINT = "https://api.cloud.seqera.io"
+
+Lookup = Callable[[str], str | None]
+
+
+def _nothing(_name: str) -> str | None:
+    return None
+
+
+class Token:
+    """An access token that shows itself to nobody but the call that sends it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The token itself, for the Authorization header alone."""
+        return self._value
+
+    def digest(self) -> str:
+        """Sixteen hex digits that name the token without giving it away."""
+        return hashlib.sha256(self._value.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """How fast and how patiently the API is asked.
+
+    Attributes:
+        calls_per_second: Evenly spaced calls a second, None for no limit. A little under the
+            platform's 20 (API fact 10), so that network jitter does not push a second past it.
+        workers: Requests in flight at once.
+        connect_seconds: Time-out for a connection.
+        read_seconds: Time-out between two bytes of an answer.
+        attempts: Tries of one call, the first included.
+    """
+
+    calls_per_second: float | None = 18.5
+    workers: int = 8
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+    attempts: int = 6
+
+
+@dataclass(frozen=True)
+class Packages:
+    """When a package is closed and committed.
+
+    Attributes:
+        max_rows: Rows of all tables, after which the package ends with the run at hand.
+        max_seconds: Seconds of fetching, after which it ends likewise.
+    """
+
+    max_rows: int = 50_000
+    max_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one sync is asked to do.
+
+    Attributes:
+        workspaces: Selectors (`ORG/NAME` or numeric id); empty for all that the token sees.
+        since: Runs submitted before this moment (UTC) stay out.
+        until: Runs submitted after it (UTC) stay out, for now.
+        reconcile: Whether to list everything, whatever the time since the last time.
+        reconcile_every: Time between reconciliations that a sync makes by itself.
+        give_up_after: Age of an open run, after which only reconciliation visits it.
+        tables: Names of the tables wanted; empty for all.
+    """
+
+    workspaces: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    reconcile: bool = False
+    reconcile_every: timedelta = timedelta(days=1)
+    give_up_after: timedelta = timedelta(days=30)
+    tables: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a sync needs to know before its first call."""
+
+    endpoint: str
+    token: Token
+    api_version: str = "1"
+    request: Request = field(default_factory=Request)
+    pacing: Pacing = field(default_factory=Pacing)
+    packages: Packages = field(default_factory=Packages)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a setting may come from when no flag gives it.
+
+    Attributes:
+        environ: The process environment.
+        lookup: A value of dlt's configuration (`.dlt/config.toml`, `.dlt/secrets.toml`) by name.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    lookup: Lookup = _nothing
+
+    def find(self, env_name: str, dlt_name: str) -> str | None:
+        """The value in the environment, else in dlt's configuration; blank counts as absent."""
+        for value in (self.environ.get(env_name), self.lookup(dlt_name)):
+            if value and value.strip():
+                return value.strip()
+        return None
+
+
+def read_token(sources: Sources) -> Token:
+    """The access token.
+
+    Raises:
+        UsageError: There is none, or it cannot be a token.
+    """
+    value = sources.find("TOWER_ACCESS_TOKEN", "access_token")
+    if value is None:
+        msg = (
+            "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
+            "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
+        )
+        raise UsageError(msg)
+    if not value.isascii() or re.search(r"\s", value):
+        msg = "The access token has spaces or non-ASCII characters: copy it again, whole."
+        raise UsageError(msg)
+    return Token(value)
+
+
+def read_endpoint(flag: str | None, sources: Sources) -> str:
+    """The API endpoint, without a trailing slash.
+
+    Raises:
+        UsageError: It is not an http or https address, or carries a user, query or fragment.
+    """
+    value = flag or sources.find("TOWER_API_ENDPOINT", "endpoint") or DEFAULT_ENDPOINT
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and not (parts.username or parts.query or parts.fragment)
+    if not usable:
+        shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
+        msg = (
+            f"Not an API endpoint: {shown!r}. Give one like {DEFAULT_ENDPOINT} or https://host/api."
+        )
+        raise UsageError(msg)
+    return value.rstrip("/")
+
+
+def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
+    """Workspace selectors: the flags, else `TOWER_WORKSPACE_ID`, else none (all are meant)."""
+    if flags:
+        return flags
+    value = sources.find("TOWER_WORKSPACE_ID", "workspace_id")
+    return (value,) if value else ()
+
+
+def parse_moment(text: str, flag: str) -> datetime:
+    """An ISO 8601 date or date-time as aware UTC; without an offset it is UTC.
+
+    Raises:
+        UsageError: It is no such thing; the message names the flag.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+    except (ValueError, OverflowError):
+        msg = (
+            f"{flag} {text!r} is no ISO 8601 date or time: give one like 2026-01-31 or "
+            "2026-01-31T08:00:00Z."
+        )
+        raise UsageError(msg) from None
+
+
+def state_home(sources: Sources) -> Path:
+    """Where the state of syncs into servers is kept: `$XDG_STATE_HOME`, else `~/.local/state`."""
+    base = sources.environ.get("XDG_STATE_HOME")
+    return Path(base) if base else Path.home() / ".local" / "state"
