@@ -1,1 +1,53 @@
 """What to fetch, mark and keep: pure functions of stored state, listing and time."""
+
+from tower_etl.sync.advance import (
+    Landed,
+    finish_workspace,
+    is_disturbed,
+    land_run,
+    measure_settled,
+)
+from tower_etl.sync.plan import (
+    Listed,
+    Plan,
+    Stored,
+    Visit,
+    Window,
+    plan_listed,
+    plan_whole,
+    plan_window,
+)
+from tower_etl.sync.state import (
+    FINAL_STATUSES,
+    STATE_VERSION,
+    OpenRun,
+    Settled,
+    WorkspaceState,
+    check_version,
+    dump_state,
+    load_state,
+)
+
+__all__ = [
+    "FINAL_STATUSES",
+    "STATE_VERSION",
+    "Landed",
+    "Listed",
+    "OpenRun",
+    "Plan",
+    "Settled",
+    "Stored",
+    "Visit",
+    "Window",
+    "WorkspaceState",
+    "check_version",
+    "dump_state",
+    "finish_workspace",
+    "is_disturbed",
+    "land_run",
+    "load_state",
+    "measure_settled",
+    "plan_listed",
+    "plan_whole",
+    "plan_window",
+]

@@ -1,0 +1,268 @@
+"""What to list, and what to do with what was listed: pure functions of state, listing and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.sync.state import FINAL_STATUSES, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from tower_etl.settings import Request
+    from tower_etl.sync.state import OpenRun, WorkspaceState
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which runs to list.
+
+    Attributes:
+        after: Earliest submission, inclusive (UTC); None for no bound.
+        before: Latest submission, inclusive (UTC); None for no bound.
+        whole: Whether it spans all that is in scope, so that what it lacks is missing.
+    """
+
+    after: datetime | None
+    before: datetime | None
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run as the listing shows it."""
+
+    run_id: str
+    submit: datetime | None = None
+    status: str | None = None
+    last_updated: datetime | None = None
+    complete: datetime | None = None
+    starred: bool | None = None
+    labels: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def label_ids(self) -> frozenset[int] | None:
+        """Ids of its labels, None if the listing does not show labels."""
+        return None if self.labels is None else frozenset(label["id"] for label in self.labels)
+
+    def differs_from(self, stored: Stored) -> bool:
+        """Whether it must be fetched again: it changed, came back, or is not final."""
+        return (
+            stored.missing_since is not None
+            or self.status not in FINAL_STATUSES
+            or (self.status, self.last_updated, self.complete)
+            != (stored.status, stored.last_updated, stored.complete)
+        )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run as the tables have it."""
+
+    submit: datetime | None = None
+    status: str | None = None
+    last_updated: datetime | None = None
+    complete: datetime | None = None
+    starred: bool | None = None
+    label_ids: frozenset[int] = frozenset()
+    missing_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A run to fetch.
+
+    Attributes:
+        run_id: Its id.
+        submit: When it was submitted (UTC), None if unknown.
+        starred: What the listing says, or what it last said.
+        settled: Tasks that need no fetching.
+        is_new: Whether it moves the cursor when it lands.
+    """
+
+    run_id: str
+    submit: datetime | None
+    starred: bool | None
+    settled: Settled = field(default_factory=Settled)
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sync does for one workspace.
+
+    Attributes:
+        begins: The state with which it starts out.
+        visits: Runs to fetch, in this order: open ones, then new ones oldest first, then others.
+        relabel: Runs whose links to labels changed, with the labels that they have now.
+        restar: Runs whose star changed.
+        missing: Runs of the tables that a complete listing did not show.
+        whole: Whether everything in scope was listed, for sure.
+        adopts: Runs that the tables had already when the state knew none, with their submission.
+    """
+
+    begins: WorkspaceState
+    visits: tuple[Visit, ...] = ()
+    relabel: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    restar: Mapping[str, bool | None] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    whole: bool = False
+    adopts: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def plan_window(state: WorkspaceState, request: Request, now: datetime) -> Window:
+    """Which runs to list: those since the cursor, or all in scope when that is due.
+
+    All are listed by `reconcile`, when the last time is too long ago, the first time, and when
+    `since` reaches further back than what was loaded.
+    """
+    if not _is_whole_due(state, request, now):
+        return Window(state.listed_from, request.until, whole=False)
+    return Window(_floor(state, request), request.until, whole=True)
+
+
+def plan_listed(
+    state: WorkspaceState, listed: Iterable[Listed], request: Request, now: datetime
+) -> Plan:
+    """What to do after a listing since the cursor: visit the open runs and the new ones."""
+    known = {run.run_id: run for run in listed}
+    begins = drop_aged(state, request, now)
+    opened = [_visit_open(run_id, run, known.get(run_id)) for run_id, run in begins.open.items()]
+    fresh = [
+        run
+        for run_id, run in known.items()
+        if run_id not in state.seen and run_id not in state.open
+    ]
+    return Plan(begins, (*opened, *_visit_new(fresh)))
+
+
+def plan_whole(
+    state: WorkspaceState,
+    listed: Iterable[Listed],
+    stored: Mapping[str, Stored],
+    request: Request,
+    now: datetime,
+) -> Plan:
+    """What to do after a complete listing: what is new, changed, relabelled, starred or missing."""
+    known = {run.run_id: run for run in listed}
+    window = Window(_floor(state, request), request.until, whole=True)
+    opened = [
+        _visit_open(run_id, run, known.get(run_id))
+        for run_id, run in state.open.items()
+        if run_id in known or not _spans(window, run.submit)
+    ]
+    others = [run for run_id, run in known.items() if run_id not in state.open]
+    fresh = [run for run in others if run.run_id not in stored]
+    old = [run for run in others if run.run_id in stored]
+    changed = [run for run in old if run.differs_from(stored[run.run_id])]
+    same = [run for run in old if not run.differs_from(stored[run.run_id])]
+    return Plan(
+        _begin_whole(state, stored, window, now),
+        (*opened, *_visit_new(fresh), *(_visit_changed(run) for run in changed)),
+        relabel=_find_relabelled(same, stored),
+        restar=_find_restarred(same, stored),
+        missing=_find_missing(known, stored, window),
+        whole=True,
+        adopts=_find_adopted(state, stored),
+    )
+
+
+def drop_aged(state: WorkspaceState, request: Request, now: datetime) -> WorkspaceState:
+    """The state without open runs that are past the give-up age."""
+    young = {
+        run_id: run
+        for run_id, run in state.open.items()
+        if not is_aged(run.submit, request.give_up_after, now)
+    }
+    return replace(state, open=young)
+
+
+def is_aged(submit: datetime | None, give_up_after: timedelta, now: datetime) -> bool:
+    """Whether an open run is too old to be visited at every sync."""
+    return submit is not None and now - submit > give_up_after
+
+
+def _is_whole_due(state: WorkspaceState, request: Request, now: datetime) -> bool:
+    return (
+        request.reconcile
+        or state.reconciled_at is None
+        or now - state.reconciled_at >= request.reconcile_every
+        or (request.since is not None and state.floor is not None and request.since < state.floor)
+    )
+
+
+def _floor(state: WorkspaceState, request: Request) -> datetime | None:
+    """`since` on an empty state; later it can only reach further back: there is never a gap."""
+    if state.reconciled_at is None and state.cursor is None:
+        return request.since
+    if state.floor is None or request.since is None:
+        return state.floor
+    return min(state.floor, request.since)
+
+
+def _begin_whole(
+    state: WorkspaceState, stored: Mapping[str, Stored], window: Window, now: datetime
+) -> WorkspaceState:
+    """The first time, the cursor tells from here on what is done, even when interrupted."""
+    first = state.cursor is None and not stored
+    return replace(state, floor=window.after, reconciled_at=now if first else state.reconciled_at)
+
+
+def _find_adopted(state: WorkspaceState, stored: Mapping[str, Stored]) -> dict[str, datetime]:
+    if state.cursor is not None:
+        return {}
+    return {run_id: run.submit for run_id, run in stored.items() if run.submit}
+
+
+def _find_relabelled(
+    same: Iterable[Listed], stored: Mapping[str, Stored]
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    return {
+        run.run_id: run.labels
+        for run in same
+        if run.labels is not None and run.label_ids != stored[run.run_id].label_ids
+    }
+
+
+def _find_restarred(same: Iterable[Listed], stored: Mapping[str, Stored]) -> dict[str, bool | None]:
+    return {
+        run.run_id: run.starred
+        for run in same
+        if run.starred is not None and run.starred != stored[run.run_id].starred
+    }
+
+
+def _find_missing(
+    known: Mapping[str, Listed], stored: Mapping[str, Stored], window: Window
+) -> tuple[str, ...]:
+    return tuple(
+        run_id
+        for run_id, run in stored.items()
+        if run_id not in known and run.missing_since is None and _spans(window, run.submit)
+    )
+
+
+def _spans(window: Window, submit: datetime | None) -> bool:
+    if submit is None:
+        return window.after is None and window.before is None
+    after_ok = window.after is None or submit >= window.after
+    return after_ok and (window.before is None or submit <= window.before)
+
+
+def _visit_open(run_id: str, run: OpenRun, listed: Listed | None) -> Visit:
+    starred = listed.starred if listed and listed.starred is not None else run.starred
+    return Visit(run_id, run.submit, starred, run.settled)
+
+
+def _visit_new(fresh: Iterable[Listed]) -> list[Visit]:
+    """Oldest first, so that the cursor may follow; those without a time cannot move it: last."""
+    timed = sorted(
+        (run for run in fresh), key=lambda run: (run.submit is None, run.submit, run.run_id)
+    )
+    return [Visit(run.run_id, run.submit, run.starred, is_new=True) for run in timed]
+
+
+def _visit_changed(run: Listed) -> Visit:
+    return Visit(run.run_id, run.submit, run.starred)
