@@ -94,7 +94,7 @@ class Request:
         reconcile: Whether to list everything, whatever the time since the last time.
         reconcile_every: Time between reconciliations that a sync makes by itself.
         give_up_after: Age of an open run, after which only reconciliation visits it.
-        tables: Names of the tables wanted; empty for all.
+        tables: Names of the tables wanted.
     """
 
     workspaces: tuple[str, ...] = ()

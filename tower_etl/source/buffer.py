@@ -1,0 +1,66 @@
+"""Rows on their way to dlt: few large Arrow tables cost it far less than many small ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLUSH_ROWS = 10_000
+
+
+class Buffer:
+    """Collects rows by table until there are enough to hand on.
+
+    Attributes:
+        rows: Rows taken since the last flush.
+        written: Rows handed on, by table.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.written: dict[str, int] = {}
+        self._parts: dict[str, list[pa.Table]] = {}
+
+    def add(self, tables: Mapping[str, pa.Table]) -> None:
+        """Take the rows of several tables."""
+        for name, rows in tables.items():
+            if rows.num_rows:
+                self._parts.setdefault(name, []).append(rows)
+                self.rows += rows.num_rows
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to flush."""
+        return self.rows >= FLUSH_ROWS
+
+    def count_all(self) -> dict[str, int]:
+        """Rows by table, those that wait for the next flush included."""
+        waiting = {name: sum(p.num_rows for p in parts) for name, parts in self._parts.items()}
+        names = self.written.keys() | waiting.keys()
+        return {name: self.written.get(name, 0) + waiting.get(name, 0) for name in sorted(names)}
+
+    def flush(self) -> dict[str, pa.Table]:
+        """Hand on everything, one Arrow table each, a key once."""
+        ready = {name: _join(name, parts) for name, parts in self._parts.items()}
+        for name, rows in ready.items():
+            self.written[name] = self.written.get(name, 0) + rows.num_rows
+        self._parts, self.rows = {}, 0
+        return ready
+
+
+def _join(name: str, parts: list[pa.Table]) -> pa.Table:
+    rows = pa.concat_tables(parts)
+    return keep_last(rows, TABLES[name].key) if len(parts) > 1 else rows
+
+
+def keep_last(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """The rows without those whose key comes again later (a label is named by many runs)."""
+    keys = list(zip(*(rows.column(name).to_pylist() for name in key), strict=True))
+    last = {value: index for index, value in enumerate(keys)}
+    return rows if len(last) == len(keys) else rows.take(pa.array(sorted(last.values())))

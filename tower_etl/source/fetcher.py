@@ -1,0 +1,113 @@
+"""Everything that goes on in threads: listings and runs, several at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from tower_etl.errors import ApiError, UnreachableError
+from tower_etl.http import BudgetClosedError
+from tower_etl.source.listing import list_window
+from tower_etl.source.stream import iter_in_order
+from tower_etl.source.visits import fetch_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tower_etl.api import TowerClient
+    from tower_etl.source.listing import Listing
+    from tower_etl.source.planning import Work
+    from tower_etl.source.preflight import Workspace
+    from tower_etl.source.visits import Parcel
+    from tower_etl.sync import Visit, Window
+
+Done = TypeVar("Done")
+Failure = ApiError | BudgetClosedError
+
+_LOOK_AHEAD = 3  # runs under way per worker
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A run to fetch for a workspace or, without one, the end of that workspace."""
+
+    work: Work
+    visit: Visit | None = None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What came of an errand: a run, None if it is gone (or for the end), or why it failed."""
+
+    errand: Errand
+    result: Parcel | Failure | None
+
+
+class Fetcher:
+    """Fetches in threads. What fails comes back as a value: one failure does not stop the others.
+
+    Once the server has gone silent altogether, everything after it fails at once, instead of each
+    call waiting for its own time-outs.
+    """
+
+    def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._ahead = workers * _LOOK_AHEAD
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
+        self._dead: ApiError | None = None
+        self._failed: set[str] = set()
+
+    def list_all(
+        self, asked: Iterable[tuple[Workspace, Window]]
+    ) -> Iterator[tuple[Workspace, Listing | Failure]]:
+        """The listing of each workspace, in order."""
+
+        def work(item: tuple[Workspace, Window]) -> tuple[Workspace, Listing | Failure]:
+            workspace, window = item
+            return workspace, self._guard(lambda: list_window(self._client, workspace, window))
+
+        return self._pool.map(work, list(asked))
+
+    def iter_arrivals(self, works: Iterable[Work]) -> Iterator[Arrival]:
+        """The runs of all plans, each workspace followed by its end, in order."""
+        errands = (Errand(work, visit) for work in works for visit in (*work.plan.visits, None))
+        return iter_in_order(self._pool, self._run, errands, self._ahead)
+
+    def skip(self, workspace: Workspace) -> None:
+        """Fetch no more for a workspace that failed."""
+        self._failed.add(workspace.key)
+
+    def close(self) -> None:
+        """Stop: what is waiting is dropped, what is under way ends with its call."""
+        self._client.transport.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, errand: Errand) -> Arrival:
+        workspace, visit = errand.work.workspace, errand.visit
+        if visit is None or workspace.key in self._failed:
+            return Arrival(errand, None)
+        return Arrival(
+            errand,
+            self._guard(lambda: fetch_run(self._client, workspace, visit, self._wanted)),
+        )
+
+    def _guard(self, work: Callable[[], Done]) -> Done | Failure:
+        if self._dead:
+            return self._dead
+        try:
+            return work()
+        except UnreachableError as error:
+            self._dead = self._dead or self._probe(error)
+            return error
+        except (ApiError, BudgetClosedError) as error:
+            return error
+
+    def _probe(self, error: ApiError) -> ApiError | None:
+        """The error, if the server does not even say its version any more (API fact 11)."""
+        try:
+            self._client.fetch_service_info()
+        except (ApiError, BudgetClosedError):
+            return error
+        return None

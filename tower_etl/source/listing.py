@@ -1,0 +1,89 @@
+"""From the listing of a workspace to what planning wants to know of each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.api import Walked
+from tower_etl.sync import Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.api import Item, TowerClient
+    from tower_etl.source.preflight import Workspace
+    from tower_etl.sync import Window
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The runs of one window.
+
+    Attributes:
+        window: What was asked for.
+        runs: What came, each once.
+        steady: Whether no page moved under the walk.
+        counted: Whether the server's own count, if it gave one, agrees.
+    """
+
+    window: Window
+    runs: tuple[Listed, ...]
+    steady: bool
+    counted: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether a run that it lacks is missing for sure."""
+        return self.window.whole and self.steady and self.counted
+
+
+def list_window(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
+    """List the runs of a window; a complete listing that was disturbed is walked once more.
+
+    Raises:
+        ApiError: A page could not be had; nothing of the listing is used then.
+    """
+    listing = _walk(client, workspace, window)
+    if window.whole and not listing.complete:
+        return _walk(client, workspace, window)
+    return listing
+
+
+def _walk(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
+    walked = Walked()
+    pages = client.iter_runs(workspace.id, walked, window.after, window.before)
+    runs = tuple(to_listed(element) for page in pages for element in page)
+    counted = walked.total is None or walked.total == len(walked.seen)
+    return Listing(window, runs, steady=not walked.disturbed, counted=counted)
+
+
+def to_listed(element: Item) -> Listed:
+    """What planning wants to know of an element of `GET /workflow`."""
+    run = element["workflow"]
+    labels = element.get("labels")
+    return Listed(
+        run_id=run["id"],
+        submit=parse_time(run.get("submit")) or parse_time(run.get("dateCreated")),
+        status=run.get("status"),
+        last_updated=parse_time(run.get("lastUpdated")),
+        complete=parse_time(run.get("complete")),
+        starred=element.get("starred"),
+        labels=None if labels is None else tuple(_sound_labels(labels)),
+    )
+
+
+def parse_time(value: object) -> datetime | None:
+    """A time of the API as aware UTC (API fact 8), None where there is none or it is no time."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sound_labels(labels: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [label for label in labels if isinstance(label.get("id"), int)]

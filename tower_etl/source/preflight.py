@@ -1,0 +1,173 @@
+"""Before the first listing: is it the platform, is the token good, what may it see?
+
+A 403 alone does not tell these apart (API fact 11), so they are asked one by one: `/service-info`,
+which needs no token, then `/user-info`, then the workspaces.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    ServerFaultError,
+    TokenRefusedError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tower_etl.api import Item, TowerClient
+    from tower_etl.errors import (
+        ApiError,
+    )
+
+PERSONAL = "personal"
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace that the token sees.
+
+    Attributes:
+        id: Its numeric id, None for the user's personal workspace.
+        name: `ORG/NAME`, or `personal`.
+        role: The element of the user's list that names it, as the API gave it.
+    """
+
+    id: int | None
+    name: str
+    role: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Its key in the state."""
+        return PERSONAL if self.id is None else str(self.id)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What preflight found.
+
+    Attributes:
+        server_version: The platform's version by its own word, None if it does not say.
+        api_version: The API's version likewise.
+        user_name: The user that the token belongs to, None if it does not say.
+        roles: The user's organisations and workspaces, as the API gave them.
+        workspaces: The selected ones.
+    """
+
+    server_version: str | None
+    api_version: str | None
+    user_name: str | None
+    roles: tuple[Item, ...]
+    workspaces: tuple[Workspace, ...]
+
+
+def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
+    """Ask the server who it is, who we are, and what we may see: three calls.
+
+    Raises:
+        UnreachableError: Nothing answers.
+        ServerFaultError: What answers is not the platform's API.
+        TokenRefusedError: It does not accept the token.
+        UsageError: A selector names no workspace that the token sees.
+    """
+    info = _ask_service(client)
+    user = _ask_user(client)
+    roles = tuple(client.list_user_workspaces(user["id"]))
+    visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
+    return Reach(
+        server_version=info.get("version"),
+        api_version=info.get("apiVersion"),
+        user_name=user.get("userName"),
+        roles=roles,
+        workspaces=select_workspaces(visible, tuple(selectors)),
+    )
+
+
+def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
+    """The workspaces among the user's roles; entries with a null id are organisations."""
+    found = {
+        role["workspaceId"]: Workspace(
+            role["workspaceId"], f"{role.get('orgName')}/{role.get('workspaceName')}", role
+        )
+        for role in roles
+        if isinstance(role.get("workspaceId"), int)
+    }
+    own = (Workspace(None, PERSONAL, {}),) if personal else ()
+    return (*own, *found.values())
+
+
+def select_workspaces(
+    visible: tuple[Workspace, ...], selectors: tuple[str, ...]
+) -> tuple[Workspace, ...]:
+    """Those that a selector names: a numeric id, `ORG/NAME` with `*` and `?`, or `personal`.
+
+    Raises:
+        UsageError: A selector names none; the message lists what there is.
+    """
+    if not selectors:
+        return visible
+    chosen: dict[str, Workspace] = {}
+    for selector in selectors:
+        named = [space for space in visible if _is_named(space, selector.strip())]
+        if not named:
+            raise UsageError(_unknown_message(selector, visible))
+        chosen.update({space.key: space for space in named})
+    return tuple(chosen.values())
+
+
+def _is_named(space: Workspace, selector: str) -> bool:
+    return selector == space.key or fnmatch.fnmatchcase(space.name.lower(), selector.lower())
+
+
+def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
+    names = [f"{space.name} ({space.key})" for space in visible if space.id is not None]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    there = ", ".join(names[:_SHOWN]) + more if names else "none but the personal one"
+    return (
+        f"No workspace {selector!r} for this token. It sees {there}. "
+        "Name one as ORG/NAME or by its id, or ask its owner to add you."
+    )
+
+
+def _ask_service(client: TowerClient) -> Item:
+    try:
+        return client.fetch_service_info()
+    except (BadRequestError, NotFoundError, ForbiddenError, TokenRefusedError) as error:
+        msg = (
+            f"{client.transport.endpoint} does not answer as the platform's API does (status "
+            f"{error.status_code} for /service-info). The endpoint of a server of your own ends "
+            "in /api, as in https://tower.example.org/api."
+        )
+        raise ServerFaultError(msg, status_code=error.status_code) from None
+
+
+def _ask_user(client: TowerClient) -> Item:
+    try:
+        user = client.fetch_user()
+    except (TokenRefusedError, ForbiddenError) as error:
+        msg = (
+            f"{client.transport.endpoint} refuses the token (status {error.status_code} for "
+            "/user-info). It may have expired, or belong to another server: create one under "
+            "'Your tokens' there and set TOWER_ACCESS_TOKEN."
+        )
+        raise TokenRefusedError(msg, status_code=error.status_code) from None
+    if not isinstance(user.get("id"), int):
+        msg = "GET /user-info: the answer names no user id, so its workspaces cannot be listed."
+        raise ServerFaultError(msg)
+    return user
+
+
+def explain_refusal(workspace: Workspace, error: ApiError) -> str:
+    """Why a workspace failed, in one sentence that a report can carry."""
+    if isinstance(error, ForbiddenError | NotFoundError):
+        return f"{workspace.name}: the token may not read it ({error})"
+    return f"{workspace.name}: {error}"

@@ -1,0 +1,81 @@
+"""A session as dlt resources: one per table, all fed by one walk through the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from tower_etl.source.stored import PipelineStore
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import pyarrow as pa
+    from dlt.extract import DltResource, DltSource
+
+    from tower_etl.settings import Packages
+    from tower_etl.source.session import Session
+    from tower_etl.tables import Table
+
+
+def package_source(
+    open_lazily: Callable[[], Session], tables: Iterable[str], limits: Packages
+) -> DltSource:
+    """The next package of a session, as a dlt source.
+
+    Args:
+        open_lazily: Gives the session when the package is extracted, not before.
+        tables: Names of the tables wanted.
+        limits: When the package is full.
+    """
+
+    @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
+    def tower() -> Iterator[DltResource]:
+        @dlt.resource(name="history", selected=False)
+        def history() -> Iterator[dict[str, pa.Table]]:
+            session = open_lazily()
+            store = PipelineStore(dlt.current.pipeline())
+            try:
+                yield from session.iter_package(dlt.current.source_state(), store, limits)
+            finally:
+                if session.is_done:
+                    session.close()
+
+        yield history
+        for name in tables:
+            yield table_resource(TABLES[name], history)
+
+    return tower()
+
+
+def table_resource(table: Table, history: DltResource) -> DltResource:
+    """The resource of one table: its rows out of each batch, with its keys and descriptions."""
+
+    def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table]:
+        if table.name in batch:
+            yield batch[table.name]
+
+    hints = dlt.transformer(data_from=history, name=table.name, **make_hints(table))
+    return hints(pick)
+
+
+def make_hints(table: Table) -> dict[str, Any]:
+    """What dlt needs to know of a table: keys, JSON columns, descriptions.
+
+    Rows are deleted and inserted by key, which stays exact when a package is loaded twice. Where
+    the rows of a run are replaced as a whole, the run is the key.
+    """
+    replaced = {"merge_key": table.replaced_by} if table.replaced_by else {"primary_key": table.key}
+    columns = {
+        column.name: {"description": column.description}
+        | ({"data_type": "json"} if column.is_json else {})
+        | ({"hard_delete": True} if column.name == "_removed" else {})
+        for column in table.columns
+    }
+    return {
+        "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
+        "columns": columns,
+        **replaced,
+    }

@@ -1,0 +1,211 @@
+"""One sync: lists, plans, fetches, and hands out packages of rows with the state they bring.
+
+A package ends with a whole run, so that what dlt commits is never half of one. Work goes on between
+two packages: while dlt loads one, the runs of the next are being fetched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.errors import ApiError
+from tower_etl.http import BudgetClosedError
+from tower_etl.source.buffer import Buffer
+from tower_etl.source.entities import fetch_labels, fetch_places
+from tower_etl.source.listing import Listing
+from tower_etl.source.outcome import Outcome, WorkspaceOutcome
+from tower_etl.source.planning import Planner, empty_tables
+from tower_etl.source.preflight import explain_refusal
+from tower_etl.source.visits import Parcel
+from tower_etl.sync import (
+    STATE_VERSION,
+    check_version,
+    dump_state,
+    finish_workspace,
+    land_run,
+    load_state,
+    plan_window,
+)
+from tower_etl.tables import unlink_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    import pyarrow as pa
+
+    from tower_etl.api import TowerClient
+    from tower_etl.settings import Packages, Request
+    from tower_etl.source.diary import Diary
+    from tower_etl.source.fetcher import Arrival, Failure, Fetcher
+    from tower_etl.source.planning import Work
+    from tower_etl.source.preflight import Reach, Workspace
+    from tower_etl.source.stored import StoredRuns
+    from tower_etl.sync import WorkspaceState
+
+
+class Session:
+    """Carries one sync through; `tower_source` and the command line share it.
+
+    Attributes:
+        outcome: What was done so far; read by whoever shows progress.
+        is_done: Whether the last package was handed out.
+    """
+
+    def __init__(
+        self, client: TowerClient, fetcher: Fetcher, reach: Reach, request: Request, diary: Diary
+    ) -> None:
+        spaces = {space.key: WorkspaceOutcome(space.id, space.name) for space in reach.workspaces}
+        self.outcome = Outcome(spaces)
+        self.is_done = False
+        self._client = client
+        self._fetcher = fetcher
+        self._reach = reach
+        self._request = request
+        self._diary = diary
+        self._buffer = Buffer()
+        self._works: list[Work] = []
+        self._arrivals: Iterator[Arrival] | None = None
+        self._planner: Planner
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows handed out so far, by table."""
+        return dict(self._buffer.written)
+
+    def iter_package(
+        self, state: MutableMapping[str, Any], store: StoredRuns, limits: Packages
+    ) -> Iterator[dict[str, pa.Table]]:
+        """The rows of the next package, a few large tables at a time.
+
+        Args:
+            state: dlt's state of the source, read before the first package and brought up to date
+                at the end of each, so that it is committed with the rows that it speaks of.
+            store: What the destination holds.
+            limits: When the package is full.
+
+        Raises:
+            UsageError: The state was written by a newer version.
+        """
+        yield empty_tables(self._request.tables)
+        if self._arrivals is None:
+            self._open(state, store)
+        rows, ends = 0, self._diary.seconds + limits.max_seconds
+        while rows < limits.max_rows and self._diary.seconds < ends:
+            if not self._take_next():
+                self._close()
+                break
+            if self._buffer.is_full:
+                rows += self._buffer.rows
+                yield self._buffer.flush()
+        yield self._buffer.flush()
+        self._save(state)
+
+    def stop(self) -> None:
+        """Ask for a clean end: the runs that arrived land, the others are left to the next sync.
+
+        Safe to be called from a signal handler.
+        """
+        self.outcome.stopped = True
+        self._client.transport.budget.close()
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        self._fetcher.close()
+
+    def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
+        check_version(state.get("version"))
+        stored = state.get("workspaces", {})
+        states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
+        warn = self.outcome.warnings.append
+        self._planner = Planner(self._request, store, self._diary.started_at, warn)
+        self._works = list(self._plan_all(states))
+        self._add_entities()
+        self._arrivals = self._fetcher.iter_arrivals(self._works)
+
+    def _plan_all(self, states: dict[str, WorkspaceState]) -> Iterator[Work]:
+        now = self._diary.started_at
+        asked = [
+            (space, plan_window(states[space.key], self._request, now))
+            for space in self._reach.workspaces
+        ]
+        for space, listing in self._fetcher.list_all(asked):
+            if not isinstance(listing, Listing):
+                self._fail(space, listing)
+                continue
+            work = self._planner.plan(space, states[space.key], listing)
+            outcome = self.outcome.workspaces[space.key]
+            outcome.listed, outcome.planned = len(listing.runs), len(work.plan.visits)
+            self.outcome.reconciled |= listing.window.whole
+            yield work
+
+    def _add_entities(self) -> None:
+        """The slow entities, when a workspace is listed as a whole: the first time, and daily."""
+        whole = [work for work in self._works if work.plan.whole]
+        if not whole:
+            return
+        wanted, warn = self._request.tables, self.outcome.warnings.append
+        try:
+            self._buffer.add(fetch_places(self._client, self._reach, wanted, warn))
+            for work in whole:
+                if "labels" in wanted:
+                    self._buffer.add(fetch_labels(self._client, work.workspace, warn))
+        except (ApiError, BudgetClosedError) as error:
+            for work in whole:
+                self._fail(work.workspace, error)
+
+    def _take_next(self) -> bool:
+        """Take what arrives next; whether there was anything."""
+        arrival = None if self.outcome.stopped else next(self._arrivals or iter(()), None)
+        if arrival is None:
+            return False
+        work, visit = arrival.errand.work, arrival.errand.visit
+        if visit is None:
+            self._finish(work)
+        elif isinstance(arrival.result, Parcel):
+            self._land(work, arrival.result)
+        elif arrival.result is not None:
+            self._fail(work.workspace, arrival.result)
+        return True
+
+    def _land(self, work: Work, parcel: Parcel) -> None:
+        outcome = self.outcome.workspaces[work.workspace.key]
+        if outcome.error is not None:
+            return  # an earlier run of this workspace failed: the cursor stays before that one
+        self._buffer.add(parcel.tables)
+        if not parcel.tables["workflow_labels"].num_rows:
+            run_id = parcel.landed.visit.run_id
+            self._buffer.add(
+                {"workflow_labels": unlink_batch([run_id], workspace_id=work.workspace.id)}
+            )
+        give_up, now = self._request.give_up_after, self._diary.started_at
+        work.state = land_run(work.state, parcel.landed, give_up, now)
+        outcome.fetched += 1
+        self.outcome.tasks += parcel.tables["tasks"].num_rows if "tasks" in parcel.tables else 0
+
+    def _finish(self, work: Work) -> None:
+        outcome = self.outcome.workspaces[work.workspace.key]
+        if outcome.error is not None:
+            return
+        self._buffer.add(self._planner.touch_up(work))
+        work.state = finish_workspace(work.state, work.plan, self._diary.started_at)
+        outcome.missing, outcome.done = len(work.plan.missing), True
+
+    def _fail(self, workspace: Workspace, failure: Failure) -> None:
+        if isinstance(failure, BudgetClosedError):
+            self.outcome.stopped = True
+            return
+        self._fetcher.skip(workspace)
+        self.outcome.fail(workspace.key, explain_refusal(workspace, failure), failure)
+
+    def _close(self) -> None:
+        """Everything arrived, or the sync was stopped: the last package carries the diary."""
+        self.is_done = True
+        diary = self._diary.write(
+            self.outcome, self._reach, self._client.transport, self._buffer.count_all()
+        )
+        self._buffer.add({"sync_runs": diary})
+
+    def _save(self, state: MutableMapping[str, Any]) -> None:
+        state["version"] = STATE_VERSION
+        spaces = state.setdefault("workspaces", {})
+        spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})

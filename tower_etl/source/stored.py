@@ -1,0 +1,108 @@
+"""What the destination holds already, read through the pipeline that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+import pyarrow as pa
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from tower_etl.sync import Stored
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import dlt
+
+_CHUNK = 500
+_BRIEF = ("id", "submit", "status", "last_updated", "complete", "starred", "missing_since")
+
+
+class StoredRuns(Protocol):
+    """What reconciliation asks of the destination."""
+
+    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+        """The runs of a workspace, by id."""
+        ...
+
+    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """Whole rows of `workflows`."""
+        ...
+
+
+class PipelineStore:
+    """Reads the tables of a dlt pipeline over its SQL client; empty before the first load."""
+
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+        """The runs of a workspace, by id."""
+        links: dict[str, set[int]] = {}
+        rows = self._select("workflow_labels", ("workflow_id", "label_id"), workspace_id)
+        for run_id, label_id in rows:
+            links.setdefault(run_id, set()).add(label_id)
+        briefs = (
+            dict(zip(_BRIEF, row, strict=True))
+            for row in self._select("workflows", _BRIEF, workspace_id)
+        )
+        return {
+            brief["id"]: Stored(
+                submit=brief["submit"],
+                status=brief["status"],
+                last_updated=brief["last_updated"],
+                complete=brief["complete"],
+                starred=brief["starred"],
+                label_ids=frozenset(links.get(brief["id"], ())),
+                missing_since=brief["missing_since"],
+            )
+            for brief in briefs
+        }
+
+    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """Whole rows of `workflows`."""
+        spec = TABLES["workflows"]
+        names = spec.arrow_schema.names
+        rows = list(self._select_runs(names, list(run_ids)))
+        values = zip(*rows, strict=True) if rows else ([] for _ in names)
+        arrays = [
+            pa.array([_plain(value) for value in column], field.type)
+            for column, field in zip(values, spec.arrow_schema, strict=True)
+        ]
+        return pa.table(arrays, schema=spec.arrow_schema)
+
+    def _select(
+        self, table: str, columns: Sequence[str], workspace_id: int | None
+    ) -> list[tuple[Any, ...]]:
+        if workspace_id is None:
+            return self._query(table, columns, "workspace_id IS NULL", ())
+        return self._query(table, columns, "workspace_id = %s", (workspace_id,))
+
+    def _select_runs(
+        self, columns: Sequence[str], run_ids: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(run_ids), _CHUNK):
+            chunk = tuple(run_ids[start : start + _CHUNK])
+            marks = ", ".join(["%s"] * len(chunk))
+            yield from self._query("workflows", columns, f"id IN ({marks})", chunk)
+
+    def _query(
+        self, table: str, columns: Sequence[str], where: str, values: tuple[object, ...]
+    ) -> list[tuple[Any, ...]]:
+        try:
+            with self._pipeline.sql_client() as client:
+                names = ", ".join(client.escape_column_name(name) for name in columns)
+                qualified = client.make_qualified_table_name(table)
+                sql = f"SELECT {names} FROM {qualified} WHERE {where}"  # noqa: S608 names are ours
+                return [tuple(row) for row in client.execute_sql(sql, *values) or ()]
+        except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
+            return []
+
+
+def _plain(value: object) -> object:
+    """JSON columns come back as text from some destinations, as objects from others."""
+    return orjson.dumps(value).decode() if isinstance(value, Mapping | list) else value

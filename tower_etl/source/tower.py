@@ -1,0 +1,130 @@
+"""The dlt source: one resource per table, fed by one sync."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from tower_etl.api import TowerClient
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import UsageError
+from tower_etl.http import open_transport
+from tower_etl.settings import (
+    Packages,
+    Request,
+    Settings,
+    Sources,
+    Token,
+    parse_moment,
+    read_endpoint,
+    read_token,
+    read_workspaces,
+)
+from tower_etl.source.config import find_dlt_value
+from tower_etl.source.diary import Diary
+from tower_etl.source.fetcher import Fetcher
+from tower_etl.source.preflight import run_preflight
+from tower_etl.source.resources import package_source
+from tower_etl.source.session import Session
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from dlt.extract import DltSource
+
+    from tower_etl.clock import Clock
+    from tower_etl.source.preflight import Reach
+
+VERSION = version("tower-etl")
+USER_AGENT = f"tower-etl/{VERSION} (+https://pypi.org/project/tower-etl)"
+_ALWAYS = frozenset({"workflows", "workflow_labels", "labels", "sync_runs"})
+_EVERYTHING = Packages(max_rows=2**63, max_seconds=float("inf"))
+
+
+def tower_source(  # noqa: PLR0913 each is a setting that users of the source have
+    workspaces: Iterable[str | int] = (),
+    *,
+    endpoint: str | None = None,
+    access_token: str | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    reconcile: bool = False,
+    tables: Iterable[str] = (),
+) -> DltSource:
+    """The run history of a Seqera Platform, for a pipeline of your own.
+
+    One resource per table. Each `pipeline.run` brings what is new since the last one: runs
+    submitted after the cursor, runs that were still open, and once a day a comparison with
+    everything that the platform lists. The cursor is kept in dlt's state.
+
+    Args:
+        workspaces: `ORG/NAME` (with `*` and `?`) or numeric ids; empty for `TOWER_WORKSPACE_ID`,
+            or else all that the token sees, the personal one included.
+        endpoint: API endpoint; else `TOWER_API_ENDPOINT`, dlt's configuration, Seqera's cloud.
+        access_token: The token; else `TOWER_ACCESS_TOKEN`, or `access_token` under
+            `[sources.tower_etl.tower]` in `.dlt/secrets.toml`.
+        since: Earliest submission, ISO 8601 or a datetime (UTC where it has no zone).
+        until: Latest submission, likewise.
+        reconcile: List everything now, whatever the time since it was last done.
+        tables: Names of the tables wanted; empty for all.
+
+    Raises:
+        UsageError: An argument is not usable.
+        ApiError: While the pipeline runs: the platform cannot be reached, or refuses the token.
+
+    Example:
+        >>> pipeline = dlt.pipeline("tower", destination="duckdb", dataset_name="tower")
+        >>> pipeline.run(tower_source(workspaces=["acme/research"]), loader_file_format="parquet")
+    """
+    sources = Sources(lookup=find_dlt_value)
+    settings = Settings(
+        endpoint=read_endpoint(endpoint, sources),
+        token=Token(access_token) if access_token else read_token(sources),
+        request=Request(
+            workspaces=read_workspaces(tuple(str(name) for name in workspaces), sources),
+            since=_moment(since, "since"),
+            until=_moment(until, "until"),
+            reconcile=reconcile,
+            tables=pick_tables(tables),
+        ),
+    )
+
+    def open_lazily() -> Session:
+        client = open_client(settings)
+        return open_session(settings, client, run_preflight(client, settings.request.workspaces))
+
+    return package_source(open_lazily, settings.request.tables, _EVERYTHING)
+
+
+def pick_tables(names: Iterable[str]) -> frozenset[str]:
+    """The tables named, and those that a sync cannot do without; all for none.
+
+    Raises:
+        UsageError: There is no such table.
+    """
+    asked = frozenset(names)
+    if unknown := asked - TABLES.keys():
+        msg = f"No table {', '.join(sorted(unknown))}. There are: {', '.join(TABLES)}."
+        raise UsageError(msg)
+    return asked | _ALWAYS if asked else frozenset(TABLES)
+
+
+def open_client(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> TowerClient:
+    """A client by the settings."""
+    return TowerClient(open_transport(settings, USER_AGENT, clock))
+
+
+def open_session(
+    settings: Settings, client: TowerClient, reach: Reach, clock: Clock = SYSTEM_CLOCK
+) -> Session:
+    """A sync of what preflight found."""
+    fetcher = Fetcher(client, settings.request.tables, settings.pacing.workers)
+    return Session(client, fetcher, reach, settings.request, Diary.begin(clock, VERSION))
+
+
+def _moment(value: str | datetime | None, name: str) -> datetime | None:
+    if value is None:
+        return None
+    return parse_moment(value if isinstance(value, str) else value.isoformat(), name)
