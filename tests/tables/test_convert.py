@@ -1,0 +1,165 @@
+"""Values to columns: what fits, what does not, and nothing in between."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, own
+from tower_etl.tables.convert import json_text, to_array
+
+KINDS = {"integer": INTEGER, "number": NUMBER, "flag": FLAG, "text": TEXT, "moment": MOMENT}
+MISFIT = object()
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+NEARLY = st.sampled_from(
+    [
+        *(1, 0, -7, 2.0, 2.5, True, False, 2**63 - 1, 2**63, -(2**63), 2**53 + 1, 10**400),
+        *("12", "-3", "2.5", "1e3", "NaN", "Infinity", "true", "false", "TRUE", "", "-", " 1"),
+        *("2025-09-18T12:57:16Z", "2025-09-18T12:57:16.5Z", "2025-09-18T12:57:16.123456789Z"),
+        *("2025-09-18T14:57:16+02:00", "2025-09-18T14:57:16.5+0200", "2025-09-18 12:57:16Z"),
+        *("2025-09-18", "2025-02-30T00:00:00Z", "0000-01-01T00:00:00Z", "2025-09-18T12:57Z"),
+        *("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"),
+        *("2025-09-18T24:00:00Z", "2025-09-18T12:57:60Z", "2025-09-18T12:57:16", "\ud800"),
+        *("2025-09-18T12:57:16Z\n", "\u0661\u0662"),
+    ]
+)
+
+
+def convert(kind: str, *values: object) -> list[object]:
+    """Convert values, `MISFIT` where one does not fit."""
+    array, misfits = to_array(values, own("field", KINDS[kind], "A field."))
+    assert KINDS[kind] == array.type
+    assert [None] * len(misfits) == [array[row].as_py() for row in misfits]
+    assert misfits == {row: values[row] for row in misfits}
+    return [MISFIT if row in misfits else v for row, v in enumerate(array.to_pylist())]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("integer", 12, 12),
+        ("integer", "12", 12),
+        ("integer", "-12", -12),
+        ("integer", 12.0, 12),
+        ("integer", 2**63 - 1, 2**63 - 1),
+        ("integer", -(2**63), -(2**63)),
+        ("integer", 2**63, MISFIT),
+        ("integer", 2.5, MISFIT),
+        ("integer", 1e300, MISFIT),
+        ("integer", True, MISFIT),
+        ("integer", "12 GB", MISFIT),
+        ("integer", "9" * 5000, MISFIT),
+        ("integer", [12], MISFIT),
+        ("number", 2.5, 2.5),
+        ("number", 2, 2.0),
+        ("number", 2**53 + 1, float(2**53)),
+        ("number", "2.5e-1", 0.25),
+        ("number", "NaN", MISFIT),
+        ("number", "Infinity", MISFIT),
+        ("number", "1e999", MISFIT),
+        ("number", 10**400, MISFIT),
+        ("number", float("inf"), MISFIT),
+        ("number", True, MISFIT),
+        ("number", {}, MISFIT),
+        ("flag", True, True),
+        ("flag", "true", True),
+        ("flag", "false", False),
+        ("flag", "yes", MISFIT),
+        ("flag", 1, MISFIT),
+        ("flag", 0.0, MISFIT),
+        ("text", "", ""),
+        ("text", "-", "-"),
+        ("text", 0, "0"),
+        ("text", 2.5, "2.5"),
+        ("text", False, "false"),
+        ("text", {"b": 1, "a": [None]}, '{"b":1,"a":[null]}'),
+        ("text", "a\ud800b", "a\\ud800b"),
+    ],
+)
+def test_a_value_comes_into_its_column_or_is_a_misfit(
+    kind: str, value: object, expected: object
+) -> None:
+    """Alone, and beside a null and a value that fits."""
+    usual = {"integer": 3, "number": 0.5, "flag": True, "text": "x"}[kind]
+    assert [expected] == convert(kind, value)
+    assert [None, expected, usual] == convert(kind, None, value, usual)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-09-18T12:57:16Z", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18T12:57:16.5Z", datetime(2025, 9, 18, 12, 57, 16, 500_000, tzinfo=UTC)),
+        ("2025-09-18T12:57:16.123456789Z", datetime(2025, 9, 18, 12, 57, 16, 123_456, tzinfo=UTC)),
+        ("2025-09-18T14:57:16+02:00", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18T11:57:16.5-0100", datetime(2025, 9, 18, 12, 57, 16, 500_000, tzinfo=UTC)),
+        ("1969-12-31T23:59:59.75Z", datetime(1969, 12, 31, 23, 59, 59, 750_000, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-01:00", MISFIT),
+        ("0000-01-01T00:00:00Z", MISFIT),
+        ("2025-02-30T00:00:00Z", MISFIT),
+        ("2025-09-18T12:57:16", MISFIT),
+        ("2025-09-18 12:57:16Z", MISFIT),
+        ("2025-09-18", MISFIT),
+        ("soon", MISFIT),
+        (1_758_200_236, MISFIT),
+    ],
+)
+def test_a_time_is_read_as_utc_or_is_a_misfit(text: object, expected: object) -> None:
+    """Alone, and among times of the usual form."""
+    usual = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert [expected] == convert("moment", text)
+    assert [usual, expected, None] == convert("moment", "2025-01-02T03:04:05Z", text, None)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.lists(NEARLY | JSON, max_size=6))
+def test_a_value_does_not_hang_on_its_neighbours(kind: str, values: list[Any]) -> None:
+    """The whole column at once gives what each value alone gives."""
+    alone = [convert(kind, value)[0] for value in values]
+    assert alone == convert(kind, *values)
+
+
+@given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), min_size=1))  # noqa: DTZ001 - Hypothesis wants naive bounds
+def test_every_time_that_python_writes_is_read_back(moments: list[datetime]) -> None:
+    """To the microsecond, in years of four digits."""
+    texts = [moment.isoformat() + "Z" for moment in moments]
+    assert [moment.replace(tzinfo=UTC) for moment in moments] == convert("moment", *texts)
+
+
+@given(JSON.filter(lambda value: "inf" not in repr(value)))
+def test_json_text_says_the_same_as_the_value(value: object) -> None:
+    """Whatever its size; infinities are no JSON."""
+    assert value == json.loads(json_text(value))
+
+
+def test_json_text_keeps_the_order_of_keys() -> None:
+    """Keys stay as received; a lone surrogate becomes text that every reader takes."""
+    assert json_text({"b": 1, "a": 2}) == '{"b":1,"a":2}'
+    assert json_text({"k\udfff": "\ud800"}) == '{"k\\\\udfff":"\\\\ud800"}'
+    assert str(2**70) == json_text(2**70)
+
+
+def test_json_columns_keep_null_as_null() -> None:
+    """SQL null, not the JSON text `null`; everything else is JSON text."""
+    column = own("field", TEXT, "A field.", is_json=True)
+    array, misfits = to_array([None, [], "x", {"a": None}], column)
+    assert (array.to_pylist(), misfits) == ([None, "[]", '"x"', '{"a":null}'], {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_of_nulls_has_its_type(kind: str) -> None:
+    """And so has one of no rows."""
+    assert convert(kind, None, None) == [None, None]
+    assert convert(kind) == []
+    assert pa.nulls(2, KINDS[kind]) == to_array([None, None], own("f", KINDS[kind], "A."))[0]

@@ -1,0 +1,209 @@
+"""The specs against the published description of the API."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+from tower_etl.tables import METRIC_UNITS, TABLES
+
+if TYPE_CHECKING:
+    from tower_etl.tables import Column, Table
+
+pytestmark = pytest.mark.shared
+
+Fields = dict[str, tuple[pa.DataType, bool]]
+
+SCHEMAS: dict[str, list[str]] = {
+    "workflows": [
+        "WorkflowMaxDbDto",
+        "DescribeWorkflowResponse",
+        "ListWorkflowsResponse.ListWorkflowsElement",
+    ],
+    "tasks": ["Task"],
+    "workflow_progress": ["WorkflowLoad", "ProgressData"],
+    "process_progress": ["ProcessLoad"],
+    "process_metrics": ["WorkflowMetrics", "ResourceData"],
+    "labels": ["LabelDbDto"],
+    "organizations": ["OrganizationDbDto"],
+    "workspaces": ["WorkspaceDbDto", "OrgAndWorkspaceDto"],
+}
+ELSEWHERE = {
+    "workflows": {"workflow", "progress", "labels"},
+    "workflow_progress": {"workflow_progress", "processes_progress"},
+    "process_metrics": set(METRIC_UNITS),
+}
+RENAMED = {
+    "process_metrics": {"id": "metric_id"},
+    "workspaces": {"workspace_name": "name", "workspace_full_name": "full_name"},
+}
+UNDOCUMENTED = {
+    "workflows": {"peak_load_cpus", "peak_load_tasks", "peak_load_memory"},
+    "process_metrics": {"metric"},
+}
+MOMENT = pa.timestamp("us", "UTC")
+SCALARS = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+}
+AS_TEXT = {"exit"}  # a string on older servers, an integer on newer ones
+
+
+def snake(name: str) -> str:
+    """CamelCase to snake_case, written apart from the code under test."""
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def list_properties(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Collect the properties of a schema, through references and `allOf`."""
+    if "$ref" in schema:
+        return list_properties(schemas, schemas[schema["$ref"].split("/")[-1]])
+    found: dict[str, Any] = dict(schema.get("properties", {}))
+    for part in schema.get("allOf", []):
+        found |= list_properties(schemas, part)
+    return found
+
+
+def list_fields(schemas: dict[str, Any], schema: dict[str, Any], skip: set[str]) -> Fields:
+    """List the columns that a schema asks for: name -> Arrow type, and whether it is JSON."""
+    found: Fields = {}
+    for name, declared in list_properties(schemas, schema).items():
+        column = snake(name)
+        if column in skip:
+            continue
+        inner = list_fields(schemas, declared, set())
+        if inner:
+            found |= {f"{column}__{part}": kind for part, kind in inner.items()}
+        elif declared.get("type") in ("array", "object"):
+            found[column] = (pa.string(), True)
+        elif declared.get("format") == "date-time":
+            found[column] = (MOMENT, False)
+        else:
+            kind = pa.string() if column in AS_TEXT else SCALARS[declared.get("type", "string")]
+            found[column] = (kind, False)
+    return found
+
+
+def list_expected(schemas: dict[str, Any], table: str) -> Fields:
+    """List the columns that the description asks of a table."""
+    found: Fields = {}
+    for name in SCHEMAS[table]:
+        found |= list_fields(schemas, schemas[name], ELSEWHERE.get(table, set()))
+    return {RENAMED.get(table, {}).get(name, name): kind for name, kind in found.items()}
+
+
+def list_columns() -> list[tuple[Table, Column]]:
+    """List every column with its table."""
+    return [(table, column) for table in TABLES.values() for column in table.columns]
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_every_documented_field_has_a_column_of_its_type(
+    schemas: dict[str, Any], table: str
+) -> None:
+    """Nothing that the description names is missing, in either version."""
+    expected = list_expected(schemas, table)
+    built = {c.name: (c.type, c.is_json) for c in TABLES[table].columns}
+    assert expected == {name: built.get(name) for name in expected}
+    assert expected
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_no_column_claims_a_field_that_nobody_documents(
+    all_schemas: list[dict[str, Any]], table: str
+) -> None:
+    """A column that reads from the API is documented, or known and listed as undocumented."""
+    documented = {name for schemas in all_schemas for name in list_expected(schemas, table)}
+    claimed = {column.name for column in TABLES[table].columns if column.path}
+    assert UNDOCUMENTED.get(table, set()) == claimed - documented
+
+
+def test_every_source_names_a_field_of_the_description(all_schemas: list[dict[str, Any]]) -> None:
+    """`Schema.field` can be looked up in a published version."""
+    known = {
+        f"{name}.{field}"
+        for schemas in all_schemas
+        for name, schema in schemas.items()
+        for field in list_properties(schemas, schema)
+    }
+    exempt = {"workflows": UNDOCUMENTED["workflows"], "process_metrics": {"metric"}}
+    strange = [
+        (table.name, column.source)
+        for table, column in list_columns()
+        if column.path and column.name not in exempt.get(table.name, set())
+        if column.source not in known
+    ]
+    assert strange == []
+
+
+def test_metrics_of_every_documented_quantity_have_a_unit(
+    all_schemas: list[dict[str, Any]],
+) -> None:
+    """The quantities are those of the newest description."""
+    quantities = set(all_schemas[-1]["WorkflowMetrics"]["properties"]) - {"id", "process"}
+    assert {snake(quantity) for quantity in quantities} == set(METRIC_UNITS)
+
+
+def test_fields_of_a_run_and_fields_around_it_never_share_a_name(schemas: dict[str, Any]) -> None:
+    """Both go side by side into one row."""
+    run = set(list_properties(schemas, schemas["WorkflowMaxDbDto"]))
+    around = set(schemas["DescribeWorkflowResponse"]["properties"])
+    around |= set(schemas["ListWorkflowsResponse.ListWorkflowsElement"]["properties"])
+    assert set() == run & around
+
+
+def test_every_column_says_what_it_means() -> None:
+    """A description is a sentence."""
+    bad = [
+        (table.name, column.name)
+        for table, column in list_columns()
+        if not re.fullmatch(r"[A-Z`].*\.", column.description)
+    ]
+    assert bad == []
+
+
+def test_every_figure_has_a_unit() -> None:
+    """A number without a unit is an identifier, a code or a name."""
+    bare = {
+        column.name
+        for _, column in list_columns()
+        if column.type in (pa.int64(), pa.float64()) and column.unit is None
+    }
+    identifiers = {name for name in bare if re.search(r"(^|_)id$", name)}
+    assert {"exit_status", "job_info__exit_code"} == bare - identifiers
+
+
+def test_every_moment_is_utc() -> None:
+    """Times are TIMESTAMP WITH TIME ZONE, to the microsecond."""
+    moments = [column for _, column in list_columns() if pa.types.is_timestamp(column.type)]
+    assert {(MOMENT, "UTC")} == {(column.type, column.unit) for column in moments}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_names_are_unique_and_survive_the_loader(table: Table) -> None:
+    """The loader's own naming leaves every name as it is."""
+    names = [column.name for column in table.columns]
+    naming = NamingConvention()
+    assert names == [naming.normalize_path(name) for name in names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_key_columns_alone_are_never_null(table: Table) -> None:
+    """The schema says so, too."""
+    required = {column.name for column in table.columns if not column.nullable}
+    assert set(table.key) == required
+    assert set(table.key) == {field.name for field in table.arrow_schema if not field.nullable}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_every_table_carries_its_workspace(table: Table) -> None:
+    """Every row says which workspace it belongs to, as an integer."""
+    assert pa.int64() == table.arrow_schema.field("workspace_id").type
+    assert set(table.replaced_by) <= set(table.key)

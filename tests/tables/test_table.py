@@ -1,0 +1,239 @@
+"""Records to rows: keys, constants, and what has no column."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tower_etl.errors import ServerFaultError
+from tower_etl.tables import TABLES, build_run, workflow_record
+
+if TYPE_CHECKING:
+    from tower_etl.tables import Column
+
+# Infinities are no JSON.
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+API_TABLES = [name for name, table in TABLES.items() if "undocumented" in table.arrow_schema.names]
+
+
+def fill_keys(table: str) -> dict[str, Any]:
+    """Give the key columns of ours a value."""
+    return {c.name: "r" for c in TABLES[table].columns if not c.nullable and not c.path}
+
+
+def build(table: str, *records: object, **constants: object) -> list[dict[str, Any]]:
+    """Build rows of a table."""
+    batch = TABLES[table].batch(records, **(fill_keys(table) | constants))
+    batch.validate(full=True)
+    assert TABLES[table].arrow_schema == batch.schema
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    return rows
+
+
+def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Make a record of values by path."""
+    record: dict[str, Any] = {}
+    for path, value in values.items():
+        inner = record
+        for key in path[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[path[-1]] = value
+    return record
+
+
+def holds(column: Column, cell: object, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether a cell says the same as an API value."""
+    if column.is_json or (column.type == pa.string() and not isinstance(value, str)):
+        return bool(json.loads(str(cell)) == value)
+    if column.type == pa.timestamp("us", "UTC"):
+        return isinstance(cell, datetime) and str(value)[:4].isdigit()
+    if column.type == pa.bool_():
+        return cell is value or str(cell).lower() == value
+    if isinstance(value, bool):
+        return False
+    return bool(cell == (value if column.type == pa.string() else float(value)))
+
+
+@st.composite
+def flipped_records(draw: st.DrawFn) -> tuple[str, dict[tuple[str, ...], Any]]:
+    """Draw a record in which fields of every kind hold anything at all."""
+    table = draw(st.sampled_from(API_TABLES))
+    paths = sorted({column.path for column in TABLES[table].columns if column.path})
+    chosen = draw(st.lists(st.sampled_from(paths), unique=True, max_size=8))
+    extra = draw(st.lists(st.from_regex(r"new[A-Z][a-z]{1,3}", fullmatch=True), max_size=2))
+    keys = [*chosen, *((name,) for name in extra)]
+    return table, {path: draw(JSON) for path in keys}
+
+
+@given(flipped_records())
+def test_any_value_is_in_its_column_or_undocumented(
+    drawn: tuple[str, dict[tuple[str, ...], Any]],
+) -> None:
+    """No type flip raises, and nothing that arrives is lost."""
+    table, values = drawn
+    (row,) = build(table, nest(values))
+    columns = {column.path: column for column in TABLES[table].columns}
+    rest = json.loads(row["undocumented"] or "{}")
+    for path, value in values.items():
+        kept = rest.pop(".".join(path), None)
+        if value is not None and kept != value:
+            assert holds(columns[path], row[columns[path].name], value)
+    assert rest == {}
+
+
+@given(JSON, JSON, JSON, JSON)
+def test_a_run_is_built_whatever_its_parts_are(
+    tasks: object, metrics: object, progress: object, labels: object
+) -> None:
+    """Keys are there and unique, whatever stands where lists and objects are due."""
+    described = {"workflow": {"id": "r"}, "progress": progress, "labels": labels}
+    tables = build_run(described, workspace_id=1, starred=None, tasks=[tasks], metrics=metrics)
+    for name, table in tables.items():
+        keys = list(zip(*(table[key].to_pylist() for key in TABLES[name].key), strict=True))
+        assert len(keys) == len(set(keys))
+        assert not any(part is None for key in keys for part in key)
+        assert TABLES[name].arrow_schema == table.schema
+
+
+def test_what_does_not_fit_is_kept_by_its_dotted_name() -> None:
+    """Unknown fields at any depth, values of another type, and something else for an object."""
+    record = {
+        "taskId": 1,
+        "cpus": "many",
+        "brandNew": {"a": 1},
+        "resourceAllocation": {"cpuShares": 2.5, "time": "1h", "fresh": [1]},
+        "gpuMetrics": "none",
+        "nothing": None,
+    }
+    (row,) = build("tasks", record)
+    expected = {
+        "cpus": "many",
+        "brandNew": {"a": 1},
+        "resourceAllocation.cpuShares": 2.5,
+        "resourceAllocation.fresh": [1],
+        "gpuMetrics": "none",
+    }
+    assert expected == json.loads(row["undocumented"])
+    assert (row["cpus"], row["resource_allocation__time"]) == (None, "1h")
+
+
+def test_rows_without_leftovers_have_none() -> None:
+    """The leftovers of one record are not those of its neighbours."""
+    rows = build("tasks", {"taskId": 1}, {"taskId": 2, "brandNew": 1}, {"taskId": 3})
+    assert [row["undocumented"] for row in rows] == [None, '{"brandNew":1}', None]
+
+
+def test_the_last_record_of_a_key_wins() -> None:
+    """A task that stands on two pages counts once, as the later page has it."""
+    statuses = [(1, "RUNNING"), (2, "RUNNING"), (1, "COMPLETED"), (3, "NEW")]
+    rows = build("tasks", *({"taskId": key, "status": status} for key, status in statuses))
+    expected = [(2, "RUNNING"), (1, "COMPLETED"), (3, "NEW")]
+    assert expected == [(row["task_id"], row["status"]) for row in rows]
+
+
+def test_the_last_record_wins_where_constants_are_the_whole_key() -> None:
+    """A run has one row of progress."""
+    rows = build("workflow_progress", {"totalProcesses": 1}, {"totalProcesses": 2})
+    assert [row["total_processes"] for row in rows] == [2]
+
+
+def test_a_key_that_does_not_fit_gets_a_stand_in() -> None:
+    """Such records stay apart from each other, and the same record stays the same."""
+    records = [{"taskId": "one"}, {"taskId": "two"}, {"taskId": "one"}, {"name": "x"}, {}]
+    rows = build("tasks", *records)
+    keys = [row["task_id"] for row in rows]
+    assert len(set(keys)) == 4
+    assert all(key < 0 for key in keys)
+    assert keys == [row["task_id"] for row in build("tasks", *records)]
+    assert rows[0]["undocumented"] == '{"taskId":"two"}'
+    assert [row["process"] for row in build("process_progress", {"running": 1})] == [""]
+
+
+def test_a_stand_in_hangs_on_the_key_alone() -> None:
+    """A task that moves on stays the same task."""
+    rows = build("tasks", {"taskId": "one", "status": "NEW"}, {"taskId": "one", "status": "FAILED"})
+    assert [row["status"] for row in rows] == ["FAILED"]
+
+
+def test_constants_go_before_the_api() -> None:
+    """What the API says otherwise is kept beside them."""
+    (row,) = build("workflows", {"id": "r", "workspaceId": 8}, workspace_id=9)
+    assert (row["workspace_id"], row["undocumented"]) == (9, '{"workspaceId":8}')
+    (row,) = build("workflows", {"id": "r", "workspaceId": 9}, workspace_id=9)
+    assert (row["workspace_id"], row["undocumented"]) == (9, None)
+    (row,) = build("workflows", {"id": "r", "workspaceId": 8})
+    assert row["workspace_id"] == 8
+
+
+def test_constants_fill_our_own_columns() -> None:
+    """Text, integers and times, in every row."""
+    moment = datetime(2025, 1, 2, tzinfo=UTC)
+    rows = build("workflows", {"id": "a"}, {"id": "b"}, missing_since=moment)
+    assert [moment, moment] == [row["missing_since"] for row in rows]
+
+
+def test_a_constant_of_no_column_is_refused() -> None:
+    """A mistake in the code shows at once."""
+    with pytest.raises(TypeError, match="no_such_column"):
+        TABLES["labels"].batch([], no_such_column=1)
+
+
+def test_a_key_of_ours_must_be_given() -> None:
+    """No row without its run."""
+    with pytest.raises(TypeError, match="workflow_id"):
+        TABLES["tasks"].batch([])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_records_give_no_rows(name: str) -> None:
+    """With the full schema all the same."""
+    batch = TABLES[name].batch([], **fill_keys(name))
+    assert (0, TABLES[name].arrow_schema) == (batch.num_rows, batch.schema)
+
+
+def test_what_is_no_object_is_kept() -> None:
+    """Null gives no row, anything else a row that holds it."""
+    rows = build("labels", "urgent", None, {"id": 1})
+    assert [row["undocumented"] for row in rows] == ['{"":"urgent"}', None]
+
+
+def test_a_run_and_what_stands_around_it_do_not_hide_each_other() -> None:
+    """The documented field has the name, the other is kept by its dotted one."""
+    described = {"workflow": {"id": "r", "cost": "high", "duration": 5}, "cost": 1.5, "duration": 6}
+    (row,) = build("workflows", workflow_record(described, starred=False))
+    assert (row["cost"], row["duration"], row["starred"]) == (1.5, 5, False)
+    expected = {"workflow.cost": "high", "response.duration": 6}
+    assert expected == json.loads(row["undocumented"])
+
+
+def test_what_stands_beside_a_task_is_kept() -> None:
+    """A page element may gain a field some day."""
+    tables = build_run(
+        {"workflow": {"id": "r"}},
+        workspace_id=None,
+        starred=None,
+        tasks=[[{"task": {"taskId": 1}, "fresh": 2}]],
+        metrics=[],
+    )
+    assert tables["tasks"]["undocumented"].to_pylist() == ['{"response.fresh":2}']
+
+
+@pytest.mark.parametrize("described", [{}, {"workflow": None}, {"workflow": {"runName": "x"}}])
+def test_a_description_without_a_run_is_a_fault_of_the_server(described: dict[str, Any]) -> None:
+    """Never an empty run."""
+    with pytest.raises(ServerFaultError, match="holds no run"):
+        workflow_record(described, starred=None)

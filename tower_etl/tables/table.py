@@ -1,0 +1,140 @@
+"""What a table is, and how it is built from API records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tower_etl.tables.column import INTEGER
+from tower_etl.tables.convert import json_text, to_array
+from tower_etl.tables.shape import Shape, list_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tower_etl.tables.column import Column
+    from tower_etl.tables.shape import Strays
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its columns and where they come from.
+
+    Attributes:
+        name: Name in the warehouse.
+        key: Names of the key columns, unique together and never null.
+        columns: In their order.
+        description: What the table holds.
+        grain: What one row is.
+        source: The API call that gives it.
+        replaced_by: Columns that name the group of rows that a load replaces whole; empty where
+            rows are replaced one by one, by key.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    description: str
+    grain: str
+    source: str
+    replaced_by: tuple[str, ...] = ()
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema of every batch."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @cached_property
+    def _shape(self) -> Shape:
+        return Shape.of(self.columns)
+
+    def batch(self, records: Iterable[object], **constants: object) -> pa.Table:
+        """Build rows from API records, one a key: of several records the last wins.
+
+        Args:
+            records: JSON objects as the API gives them, or as a shaper of this package made them;
+                null gives no row, any other value a row that holds it in `undocumented`.
+            constants: Values for whole columns, by column name; they go before the API's.
+
+        Returns:
+            A table with exactly `arrow_schema`.
+
+        Raises:
+            TypeError: A constant is of no column, or a key column of ours is not given.
+        """
+        self._check(constants)
+        rows = list_objects(records)
+        arrays, strays = self._convert(rows, constants)
+        for column in self.columns:
+            if column.name not in arrays:
+                arrays[column.name] = _repeat(constants.get(column.name), len(rows), column)
+        if strays and "undocumented" in arrays:
+            texts = [json_text(strays[row]) if row in strays else None for row in range(len(rows))]
+            arrays["undocumented"] = pa.array(texts, pa.string())
+        ordered = [arrays[column.name] for column in self.columns]
+        return self._keep_last(pa.table(ordered, schema=self.arrow_schema), constants)
+
+    def _check(self, constants: Mapping[str, object]) -> None:
+        strange = constants.keys() - {column.name for column in self.columns}
+        absent = {c.name for c in self.columns if not (c.nullable or c.path)} - constants.keys()
+        if strange or absent:
+            msg = f"{self.name}: no such column {sorted(strange)}, no value for {sorted(absent)}"
+            raise TypeError(msg)
+
+    def _convert(
+        self, rows: list[dict[str, Any]], constants: Mapping[str, object]
+    ) -> tuple[dict[str, Any], Strays]:
+        arrays: dict[str, Any] = {}
+        strays: Strays = {}
+        for column, values in self._shape.pick(rows, strays):
+            if column.name in constants:
+                given = constants[column.name]
+                misfits = {i: v for i, v in enumerate(values) if v is not None and v != given}
+            else:
+                array, misfits = to_array(values, column)
+                if not column.nullable and array.null_count:
+                    array = _fill_key(array, values, rows)
+                arrays[column.name] = array
+            for row, value in misfits.items():
+                strays.setdefault(row, {})[".".join(column.path)] = value
+        return arrays, strays
+
+    def _keep_last(self, table: pa.Table, constants: Mapping[str, object]) -> pa.Table:
+        varying = [table[name].to_pylist() for name in self.key if name not in constants]
+        keys = zip(*varying, strict=True) if varying else repeat((), table.num_rows)
+        last = {key: row for row, key in enumerate(keys)}
+        if len(last) == table.num_rows:
+            return table
+        return table.take(pa.array(sorted(last.values()), INTEGER))
+
+
+def _repeat(value: object, count: int, column: Column) -> pa.Array:
+    if value is None:
+        return pa.nulls(count, column.type)
+    scalar = pa.scalar(json_text(value) if column.is_json else value, column.type)
+    return pa.repeat(scalar, count)
+
+
+def _fill_key(array: pa.Array, values: list[Any], rows: list[dict[str, Any]]) -> pa.Array:
+    """Give the records whose key the API left out, or changed in type, a key of their own.
+
+    It is made from the value (or else from the record): negative for integers, which API
+    identifiers never are, and empty for text.
+    """
+    if array.type != INTEGER:
+        return array.fill_null("")
+    filled = [
+        _stand_in(rows[row] if values[row] is None else values[row]) if key is None else key
+        for row, key in enumerate(array.to_pylist())
+    ]
+    return pa.array(filled, INTEGER)
+
+
+def _stand_in(value: object) -> int:
+    digest = blake2b(json_text(value).encode(), digest_size=7).digest()
+    return -1 - int.from_bytes(digest)

@@ -1,0 +1,126 @@
+"""Tasks: the `tasks` table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.tables.column import Schema, undocumented, workflow_id, workspace_id
+from tower_etl.tables.shape import list_objects
+from tower_etl.tables.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TASK = Schema("Task")
+GRANTED = Schema("ResourceAllocation", ("resourceAllocation",))
+GPU = Schema("GpuMetrics", ("gpuMetrics",))
+
+_TASK_COLUMNS = (
+    TASK.integer("taskId", "Number of the task in its run.", key=True),
+    TASK.integer("id", "Identifier of the task on the platform."),
+    TASK.text("hash", "Start of the task's hash, as in Nextflow's log."),
+    TASK.text("name", "Name of the task: process and tag."),
+    TASK.text("process", "Process of the task, with its scopes."),
+    TASK.text("tag", "Tag of the task, such as the sample."),
+    TASK.text(
+        "status",
+        "State of the task: NEW, SUBMITTED, RUNNING, CACHED, COMPLETED, FAILED or ABORTED;"
+        " a CACHED task carries the times and cost of the run that it comes from.",
+    ),
+    TASK.integer("attempt", "Which attempt this is, from 1.", "attempts"),
+    TASK.text("exit", "Exit code as text; older servers send text, `-` where there is none."),
+    TASK.integer("exitStatus", "Exit code as a number."),
+    TASK.text("errorAction", "What Nextflow did on failure, such as RETRY, IGNORE or TERMINATE."),
+    TASK.text("errorMessage", "Why the task failed."),
+    TASK.moment("submit", "When the task was submitted."),
+    TASK.moment("start", "When the task started."),
+    TASK.moment("complete", "When the task ended."),
+    TASK.moment("dateCreated", "When the platform created its record of the task."),
+    TASK.moment("lastUpdated", "When the platform last changed its record of the task."),
+    TASK.integer("duration", "Time from submission to the end.", "ms"),
+    TASK.integer("realtime", "Time that the task's command ran.", "ms"),
+    TASK.number("cost", "Estimated cost of the task.", "USD"),
+    TASK.text("executor", "Executor, such as `awsbatch`."),
+    TASK.text("queue", "Queue that the task was submitted to."),
+    TASK.text("nativeId", "Identifier of the task on its executor."),
+    TASK.text("machineType", "Machine type that ran the task."),
+    TASK.text("cloudZone", "Cloud zone that ran the task."),
+    TASK.text("priceModel", "How the machine was paid: standard or spot."),
+    TASK.integer("numSpotInterruptions", "Times that a spot machine was taken away.", "times"),
+    TASK.integer("cpus", "Requested CPUs.", "cores"),
+    TASK.integer("memory", "Requested memory.", "bytes"),
+    TASK.integer("disk", "Requested disk.", "bytes"),
+    TASK.integer("time", "Requested time limit.", "ms"),
+    TASK.number("pcpu", "CPU used, on average.", "percent of one core"),
+    TASK.number("pmem", "Share of the machine's memory used.", "percent"),
+    TASK.integer("rss", "Resident memory used, as last seen.", "bytes"),
+    TASK.integer("vmem", "Virtual memory used, as last seen.", "bytes"),
+    TASK.integer("peakRss", "Most resident memory used.", "bytes"),
+    TASK.integer("peakVmem", "Most virtual memory used.", "bytes"),
+    TASK.integer("rchar", "Bytes read, from caches too.", "bytes"),
+    TASK.integer("wchar", "Bytes written, to caches too.", "bytes"),
+    TASK.integer("syscr", "Read system calls.", "calls"),
+    TASK.integer("syscw", "Write system calls.", "calls"),
+    TASK.integer("readBytes", "Bytes read from disk.", "bytes"),
+    TASK.integer("writeBytes", "Bytes written to disk.", "bytes"),
+    TASK.integer("volCtxt", "Voluntary context switches.", "switches"),
+    TASK.integer("invCtxt", "Involuntary context switches.", "switches"),
+    TASK.text("container", "Container image of the task."),
+    TASK.text("workdir", "Work directory of the task."),
+    TASK.text("scratch", "Scratch directory asked for, `false` for none."),
+    TASK.json("module", "Environment modules, a JSON list."),
+    TASK.text("env", "Environment variables, one `NAME=value` a line."),
+    TASK.text("script", "Command that the task ran."),
+    TASK.text("logStreamId", "Log stream of the task."),
+)
+
+_NESTED_COLUMNS = (
+    GRANTED.integer("cpuShares", "CPU shares granted by the scheduler.", "shares"),
+    GRANTED.integer("memoryMiB", "Memory granted by the scheduler.", "MiB"),
+    GRANTED.text("time", "Time granted by the scheduler, as it writes it."),
+    GRANTED.integer("acceleratorCount", "Accelerators granted.", "accelerators"),
+    GRANTED.text("acceleratorName", "Name of the accelerators, such as `nvidia-tesla-t4`."),
+    GRANTED.text("acceleratorType", "Type of the accelerators, such as `gpu`."),
+    GPU.text("name", "Name of the GPU."),
+    GPU.text("driver", "Version of the GPU driver."),
+    GPU.integer("mem", "Memory of the GPU; the API names no unit.", "not documented"),
+    GPU.integer("active_time", "Time that the GPU was active; unit inferred.", "ms"),
+    GPU.number("pct", "GPU use, on average.", "percent"),
+    GPU.number("peak", "GPU use, at most.", "percent"),
+    GPU.number("pct_mem", "Use of GPU memory, on average.", "percent"),
+    GPU.number("peak_mem", "Use of GPU memory, at most.", "percent"),
+    GPU.integer("avg_mem", "GPU memory used, on average; no unit named.", "not documented"),
+    GPU.integer("peak_mem_used", "GPU memory used, at most; no unit named.", "not documented"),
+    GPU.number("avg_mem_bw_util", "Use of GPU memory bandwidth, on average.", "percent"),
+    GPU.number("peak_mem_bw_util", "Use of GPU memory bandwidth, at most.", "percent"),
+)
+
+TASKS = Table(
+    name="tasks",
+    key=("workflow_id", "task_id"),
+    columns=(workflow_id(), workspace_id(), *_TASK_COLUMNS, *_NESTED_COLUMNS, undocumented()),
+    description="Tasks of runs.",
+    grain="One row per task and attempt: a retried task is a task of its own.",
+    source="GET /workflow/{workflowId}/tasks",
+)
+
+
+def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of pages.
+
+    Args:
+        pages: The `tasks` of each page: lists of `{"task": {...}}`.
+
+    Yields:
+        One record a task; what a server puts beside `task` goes with it.
+    """
+    for page in pages:
+        for element in list_objects(page):
+            task = element.get("task")
+            if not isinstance(task, dict):
+                yield element
+            elif len(element) == 1:
+                yield task
+            else:
+                beside = {f"response.{key}": element[key] for key in element if key != "task"}
+                yield beside | task

@@ -1,0 +1,219 @@
+"""Runs: the `workflows` table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.errors import ServerFaultError
+from tower_etl.tables.column import MOMENT, Schema, own, undocumented
+from tower_etl.tables.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUN = Schema("WorkflowDbDto")
+DETAIL = Schema("WorkflowMaxDbDto")
+UNNAMED = Schema("undocumented")  # sent by servers, named by no version of the description
+ANSWER = Schema("DescribeWorkflowResponse")
+ELEMENT = Schema("ListWorkflowsResponse.ListWorkflowsElement")
+MANIFEST = Schema("WfManifest", ("manifest",))
+NEXTFLOW = Schema("WfNextflow", ("nextflow",))
+STATS = Schema("WfStats", ("stats",))
+FUSION = Schema("WfFusionMeta", ("fusion",))
+WAVE = Schema("WfWaveMeta", ("wave",))
+PIPELINE = Schema("PipelineMinInfoResponse", ("pipelineInfo",))
+VERSION = Schema(
+    "PipelineMinInfoResponse.PipelineVersionMinInfoResponse", ("pipelineInfo", "version")
+)
+JOB = Schema("JobInfoDto", ("jobInfo",))
+PLATFORM = Schema("ComputePlatformDto", ("platform",))
+SCHED = Schema("SchedConfig", ("schedConfig",))
+POOL = Schema("SchedConfig.Pool", ("schedConfig", "pool"))
+
+_RUN_COLUMNS = (
+    RUN.text("id", "Identifier of the run.", key=True),
+    ANSWER.integer("workspaceId", "Workspace of the run; null is the personal workspace."),
+    ANSWER.text("workspaceName", "Name of the workspace."),
+    ANSWER.integer("orgId", "Organisation of the workspace (`organizations.org_id`)."),
+    ANSWER.text("orgName", "Name of the organisation."),
+    RUN.text("runName", "Name of the run, unique in its workspace."),
+    RUN.text(
+        "status",
+        "State of the run: SUBMITTED, RUNNING, SUCCEEDED, FAILED, CANCELLED or UNKNOWN"
+        " (no sign of life; it may come back).",
+    ),
+    RUN.text("userName", "Name of the user who launched the run."),
+    RUN.integer("ownerId", "Identifier of the user who launched the run."),
+    RUN.moment("submit", "When the run was submitted."),
+    RUN.moment("start", "When the run started; null until then."),
+    RUN.moment("complete", "When the run ended; null until then."),
+    RUN.moment("dateCreated", "When the platform created its record of the run."),
+    RUN.moment("lastUpdated", "When the platform last changed its record of the run."),
+    RUN.integer("duration", "Time from submission to the end of the run.", "ms"),
+    RUN.integer("exitStatus", "Exit code of the Nextflow process."),
+    RUN.flag("success", "Whether the run ended well; null while it is open."),
+    RUN.flag("resume", "Whether the run resumed an earlier one of the same session."),
+    RUN.text("sessionId", "Nextflow session; resumed runs share it."),
+    RUN.text("projectName", "Pipeline project, such as `nf-core/rnaseq`."),
+    RUN.text("repository", "Address of the pipeline's repository."),
+    RUN.text("revision", "Branch, tag or commit asked for."),
+    RUN.text("commitId", "Commit that ran."),
+    RUN.text("profile", "Configuration profiles, separated by commas."),
+    RUN.text("commandLine", "Command line that started the run."),
+    RUN.text("launchId", "Launch that the run came from; null if started by hand."),
+    RUN.text("scriptName", "Name of the main script."),
+    RUN.text("scriptFile", "Path of the main script."),
+    RUN.text("scriptId", "Hash of the main script."),
+    RUN.text("projectDir", "Directory of the pipeline's code."),
+    RUN.text("launchDir", "Directory from which the run was launched."),
+    RUN.text("homeDir", "Home directory of the user who ran Nextflow."),
+    RUN.text("workDir", "Work directory of the run."),
+    RUN.text("container", "Container image of the whole run, if it has one."),
+    RUN.text("containerEngine", "Container engine, such as `docker`."),
+    RUN.json("configFiles", "Paths of the configuration files, a JSON list."),
+    RUN.text("configText", "Resolved Nextflow configuration."),
+    RUN.json("params", "Pipeline parameters, a JSON object."),
+    RUN.text("errorMessage", "Why the run failed, in short."),
+    RUN.text("errorReport", "Why the run failed, in full."),
+    RUN.flag("requiresAttention", "Whether the platform asks for someone to look at the run."),
+    RUN.flag("deleted", "Whether the run is marked as deleted."),
+    DETAIL.json("configProfiles", "Configuration profiles, a JSON list."),
+    DETAIL.text("nextflowConfig", "Nextflow configuration given at launch."),
+    DETAIL.text("towerConfig", "`tower.yml` of the run, which names its reports."),
+    DETAIL.text("preRunScript", "Shell script run before Nextflow."),
+    DETAIL.text("postRunScript", "Shell script run after Nextflow."),
+    DETAIL.text("syntaxParser", "Nextflow syntax parser, such as `v2`."),
+    DETAIL.text("operationId", "Identifier of the job that runs Nextflow."),
+    DETAIL.text("logFile", "Name of the Nextflow log file."),
+    DETAIL.text("outFile", "Name of the file of Nextflow's console output."),
+    UNNAMED.integer("peakLoadCpus", "Most CPUs in use at once.", "cores"),
+    UNNAMED.integer("peakLoadTasks", "Most tasks running at once.", "tasks"),
+    UNNAMED.integer("peakLoadMemory", "Most memory in use at once.", "bytes"),
+)
+
+_NESTED_COLUMNS = (
+    MANIFEST.text("name", "Name of the pipeline, from its manifest."),
+    MANIFEST.text("version", "Version of the pipeline, from its manifest."),
+    MANIFEST.text("description", "What the pipeline does, from its manifest."),
+    MANIFEST.text("author", "Authors of the pipeline, from its manifest."),
+    MANIFEST.text("homePage", "Home page of the pipeline, from its manifest."),
+    MANIFEST.text("mainScript", "Main script, from the manifest."),
+    MANIFEST.text("defaultBranch", "Default branch of the repository, from the manifest."),
+    MANIFEST.text("nextflowVersion", "Nextflow versions that the manifest asks for."),
+    MANIFEST.text("gitmodules", "Git submodules to fetch, from the manifest."),
+    MANIFEST.text("icon", "Address of the pipeline's icon, from the manifest."),
+    NEXTFLOW.text("version", "Version of Nextflow that ran."),
+    NEXTFLOW.text("build", "Build number of Nextflow."),
+    NEXTFLOW.moment("timestamp", "When that Nextflow was built."),
+    STATS.text("computeTimeFmt", "CPU hours as Nextflow writes them, with the wasted shares."),
+    STATS.integer("succeedCount", "Tasks that succeeded.", "tasks"),
+    STATS.integer("cachedCount", "Tasks taken from an earlier run.", "tasks"),
+    STATS.integer("failedCount", "Tasks that failed.", "tasks"),
+    STATS.integer("ignoredCount", "Failed tasks that the run passed over.", "tasks"),
+    STATS.text("succeedCountFmt", "`stats__succeed_count` as Nextflow writes it."),
+    STATS.text("cachedCountFmt", "`stats__cached_count` as Nextflow writes it."),
+    STATS.text("failedCountFmt", "`stats__failed_count` as Nextflow writes it."),
+    STATS.text("ignoredCountFmt", "`stats__ignored_count` as Nextflow writes it."),
+    STATS.number("succeedPct", "Share of tasks that succeeded.", "percent"),
+    STATS.number("cachedPct", "Share of tasks taken from an earlier run.", "percent"),
+    STATS.number("failedPct", "Share of tasks that failed.", "percent"),
+    STATS.number("ignoredPct", "Share of failed tasks that the run passed over.", "percent"),
+    STATS.integer("succeedDuration", "CPU time of tasks that succeeded.", "CPU ms"),
+    STATS.integer("cachedDuration", "CPU time saved by tasks of an earlier run.", "CPU ms"),
+    STATS.integer("failedDuration", "CPU time of tasks that failed.", "CPU ms"),
+    FUSION.flag("enabled", "Whether the run used the Fusion file system."),
+    FUSION.text("version", "Version of Fusion."),
+    WAVE.flag("enabled", "Whether the run used Wave containers."),
+)
+
+_ANSWER_COLUMNS = (
+    ANSWER.number("cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"),
+    ANSWER.text("costCurrency", "Currency of `cost`."),
+    ANSWER.flag("costIsEstimate", "Whether `cost` is an estimate."),
+    ANSWER.integer("instancesProvisioned", "Machines started for the run.", "machines"),
+    ANSWER.flag("optimized", "Whether resource requests came from the platform's optimisation."),
+    ELEMENT.flag("starred", "Whether the owner of the token starred the run."),
+    ANSWER.json("messages", "Messages of the platform about the run, a JSON list."),
+    PIPELINE.integer("id", "Launchpad pipeline of the run (`pipelines`)."),
+    PIPELINE.integer("workspaceId", "Workspace of that pipeline."),
+    VERSION.text("id", "Version of that pipeline."),
+    VERSION.text("name", "Name of that version."),
+    VERSION.text("hash", "Hash of that version."),
+    VERSION.flag("isDefault", "Whether that version is the pipeline's default."),
+    VERSION.flag("isDraftVersion", "Whether that version is a draft."),
+    VERSION.moment("dateCreated", "When that version was created."),
+    VERSION.moment("lastUpdated", "When that version was last changed."),
+    JOB.integer("id", "Job that ran Nextflow itself."),
+    JOB.text("operationId", "Identifier of that job on its compute platform."),
+    JOB.text("status", "State of that job."),
+    JOB.integer("exitCode", "Exit code of that job."),
+    JOB.text("message", "What the compute platform said of that job."),
+    PLATFORM.text("id", "Compute platform, such as `aws-batch`."),
+    PLATFORM.text("name", "Name of the compute platform."),
+    ANSWER.flag("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
+    ANSWER.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
+    SCHED.text("backendStrategy", "What runs the scheduler's tasks: ECS, EC2 or VM."),
+    SCHED.text("provisioningModel", "Kind of machines: spot, spotFirst or ondemand."),
+    SCHED.json("machineTypes", "Machine types allowed, a JSON list; empty means any."),
+    SCHED.text("predictionModel", "Model that sizes tasks: none, qr/v1, qr/v2 or another."),
+    SCHED.text("diskAllocation", "How disk is given to tasks, such as `nvme`."),
+    SCHED.flag("nvmeEnabled", "Whether only machines with local NVMe disks are used."),
+    SCHED.flag("fusionSnapshots", "Whether interrupted tasks go on from a snapshot."),
+    POOL.flag("enabled", "Whether idle machines are kept warm."),
+    POOL.integer("desiredWarm", "Idle machines to keep warm.", "machines"),
+    POOL.integer("scaleToZeroSecs", "Idle time after which none is kept warm; 0 is never.", "s"),
+)
+
+WORKFLOWS = Table(
+    name="workflows",
+    key=("id",),
+    columns=(
+        *_RUN_COLUMNS,
+        *_NESTED_COLUMNS,
+        *_ANSWER_COLUMNS,
+        own(
+            "missing_since",
+            MOMENT,
+            "When a complete listing first lacked the run; null while the API lists it.",
+            "UTC",
+        ),
+        undocumented(),
+    ),
+    description="Runs of pipelines.",
+    grain="One row per run; a resumed run is a run of its own, with the same `session_id`.",
+    source="GET /workflow/{workflowId}",
+)
+
+_AROUND = frozenset(column.path[0] for column in _ANSWER_COLUMNS) | {
+    column.path[0] for column in _RUN_COLUMNS if column.source.startswith(ANSWER.name)
+}
+_ELSEWHERE = frozenset({"workflow", "progress", "labels"})  # tables of their own
+
+
+def workflow_record(described: Mapping[str, Any], *, starred: bool | None) -> dict[str, Any]:
+    """Flatten the description of a run into one record for `workflows`.
+
+    Args:
+        described: Answer of GET /workflow/{workflowId}.
+        starred: What the listing said of the run, None where it was not asked.
+
+    Returns:
+        The fields of the run and those around it side by side. Where both have a field of one name,
+        the documented one keeps it and the other goes by its dotted name.
+
+    Raises:
+        ServerFaultError: The answer holds no run.
+    """
+    run = described.get("workflow")
+    if not isinstance(run, dict) or run.get("id") is None:
+        msg = "The server's description of a run holds no run; ask for it again, or see its log."
+        raise ServerFaultError(msg)
+    around = {"starred": starred}
+    around |= {key: value for key, value in described.items() if key not in _ELSEWHERE}
+    record = {**run, **around}
+    for key in run.keys() & around.keys():
+        if key in _AROUND:
+            record[f"workflow.{key}"] = run[key]
+        else:
+            record |= {key: run[key], f"response.{key}": around[key]}
+    return record
