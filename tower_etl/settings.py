@@ -151,10 +151,20 @@ def read_token(sources: Sources) -> Token:
             "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
         )
         raise UsageError(msg)
-    if not value.isascii() or re.search(r"\s", value):
-        msg = "The access token has spaces or non-ASCII characters: copy it again, whole."
+    return check_token(value)
+
+
+def check_token(value: str) -> Token:
+    """The token in a text, without the line end that a file may have left.
+
+    Raises:
+        UsageError: It cannot be a token; the message does not show it.
+    """
+    stripped = value.strip()
+    if not re.fullmatch(r"[!-~]+", stripped):
+        msg = "The access token is empty or has spaces or odd characters: copy it again, whole."
         raise UsageError(msg)
-    return Token(value)
+    return Token(stripped)
 
 
 def read_endpoint(flag: str | None, sources: Sources) -> str:
@@ -163,16 +173,8 @@ def read_endpoint(flag: str | None, sources: Sources) -> str:
     Raises:
         UsageError: It is not an http or https address, or carries a user, query or fragment.
     """
-    value = flag or sources.find("TOWER_API_ENDPOINT", "endpoint") or DEFAULT_ENDPOINT
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        usable = False
-    else:
-        usable = usable and not (parts.username or parts.query or parts.fragment)
-    if not usable:
+    value = (flag or sources.find("TOWER_API_ENDPOINT", "endpoint") or DEFAULT_ENDPOINT).strip()
+    if not _is_endpoint(value):
         shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
         msg = (
             f"Not an API endpoint: {shown!r}. Give one like {DEFAULT_ENDPOINT} or https://host/api."
@@ -181,12 +183,43 @@ def read_endpoint(flag: str | None, sources: Sources) -> str:
     return value.rstrip("/")
 
 
+def _is_endpoint(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    plain = not re.search(r"[\s?#@]", value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+
+
 def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
     """Workspace selectors: the flags, else `TOWER_WORKSPACE_ID`, else none (all are meant)."""
     if flags:
         return flags
     value = sources.find("TOWER_WORKSPACE_ID", "workspace_id")
     return (value,) if value else ()
+
+
+def read_pacing(rate: str | None, sources: Sources) -> Pacing:
+    """How fast to call: `--rate`, else `rate` of the configuration, else the default.
+
+    Raises:
+        UsageError: It is neither a positive number nor `none`.
+    """
+    value = rate or sources.find("TOWER_ETL_RATE", "rate")
+    if value is None:
+        return Pacing()
+    if value.lower() == "none":
+        return Pacing(calls_per_second=None)
+    try:
+        calls_per_second = float(value)
+    except ValueError:
+        calls_per_second = 0.0
+    if not 0 < calls_per_second < float("inf"):
+        msg = f"--rate {value!r} is no number of calls a second: give one like 10, or none."
+        raise UsageError(msg)
+    return Pacing(calls_per_second=calls_per_second)
 
 
 def parse_moment(text: str, flag: str) -> datetime:

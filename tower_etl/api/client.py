@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ def format_moment(moment: datetime) -> str:
 
     Microseconds are cut, not rounded: both bounds are inclusive, and `after:` must not pass over.
     """
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 class TowerClient:
@@ -101,14 +102,15 @@ class TowerClient:
         A server that does not know one of the attributes answers 400, and is asked for less from
         then on.
         """
-        params = _in(workspace_id) | {"attributes": self._attributes}
+        params, asked = _in(workspace_id), self._attributes
         try:
-            return self._get(endpoints.RUN, params, run_id=run_id)
+            return self._get(endpoints.RUN, params | {"attributes": asked}, run_id=run_id)
         except BadRequestError:
-            if self._attributes == _LABELS:
+            if asked == _LABELS:
                 raise
-            self._attributes = _LABELS
-            return self._get(endpoints.RUN, params | {"attributes": _LABELS}, run_id=run_id)
+        described = self._get(endpoints.RUN, params | {"attributes": _LABELS}, run_id=run_id)
+        self._attributes = _LABELS
+        return described
 
     def list_task_pages(
         self, workspace_id: int | None, run_id: str, start: int = 0

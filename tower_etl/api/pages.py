@@ -5,8 +5,8 @@ next one back (items come twice), and a deleted one shifts it on (items are pass
 told by where a page starts:
 
 - `walk_newest_first` lets each page begin with the last item of the page before. When it begins
-  with an item never seen, something was passed over: the walk steps back until it meets an item
-  that it knows.
+  with an item never seen, or is empty, something was passed over: the walk steps back until it
+  meets an item that it knows.
 - `walk_growing` is for lists that only grow (the tasks of a run). There an item that comes twice
   means that another was added before it, where the walk has been already: it starts again.
 
@@ -98,7 +98,7 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
     offset = steps_back = 0
     while True:
         page = fetch(offset)
-        if offset and page.items and key(page.items[0]) not in walked.seen:
+        if offset and not (page.items and key(page.items[0]) in walked.seen):
             walked.disturbed = True
             steps_back += 1
             _give_up_after(steps_back, _MAX_STEPS_BACK)

@@ -55,6 +55,14 @@ class Budget:
             added = self._ledger.paused_until - before
         self._meter.count_throttled(max(0.0, added))
 
+    def nap(self, seconds: float) -> None:
+        """Wait for so many seconds, with no claim to a slot.
+
+        Raises:
+            BudgetClosedError: The budget was closed in the meantime.
+        """
+        self._wait_until(self._clock.monotonic() + seconds)
+
     def close(self) -> None:
         """Let no further call out at all."""
         self._closed.set()

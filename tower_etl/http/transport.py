@@ -36,7 +36,7 @@ class Transport:
         meter: What was spent so far.
         policy: Which failures are worth another try, and when.
         timeouts: Seconds to connect, and between two bytes of an answer.
-        clock: For waiting.
+        secret: Blotted out where a server sends it back.
         chance: Random numbers in [0, 1), for the jitter of the back-off.
     """
 
@@ -46,7 +46,7 @@ class Transport:
     meter: Meter
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     timeouts: tuple[float, float] = (10.0, 60.0)
-    clock: Clock = SYSTEM_CLOCK
+    secret: bytes = field(default=b"", repr=False)
     chance: Callable[[], float] = random.random
 
     def get(
@@ -87,9 +87,10 @@ class Transport:
             answer = self.session.get(
                 self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # ValueError: a senseless Location
             raise UnreachableError(self._explain(where, error)) from None
-        return parse_object(answer.status_code, answer.headers, answer.content, where)
+        body = answer.content.replace(self.secret, b"***") if self.secret else answer.content
+        return parse_object(answer.status_code, answer.headers, body, where)
 
     def _wait(self, seconds: float, error: ApiError) -> None:
         """A 429 is a matter for every thread; any other failure for this one alone."""
@@ -97,15 +98,15 @@ class Transport:
         if isinstance(error, RateLimitError):
             self.budget.hold_back(seconds)
         else:
-            self.clock.sleep(seconds)
+            self.budget.nap(seconds)
 
-    def _explain(self, where: str, error: requests.RequestException) -> str:
+    def _explain(self, where: str, error: Exception) -> str:
         host = urlsplit(self.endpoint).netloc
         reason = _reason(error)
         return f"{where}: no answer from {host} ({reason}). Check the endpoint and the network."
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     """Why there was no answer, in words that carry neither address nor header."""
     causes: tuple[tuple[type[Exception], str], ...] = (
         (requests.exceptions.SSLError, "the TLS certificate or handshake was not accepted"),
@@ -159,5 +160,5 @@ def open_transport(settings: Settings, user_agent: str, clock: Clock = SYSTEM_CL
         meter=meter,
         policy=RetryPolicy(attempts=pacing.attempts, unreachable_attempts=pacing.attempts),
         timeouts=(pacing.connect_seconds, pacing.read_seconds),
-        clock=clock,
+        secret=settings.token.reveal().encode(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tower_etl.tables import TABLES
 
@@ -41,15 +42,16 @@ class Buffer:
 
     def count_all(self) -> dict[str, int]:
         """Rows by table, those that wait for the next flush included."""
-        waiting = {name: sum(p.num_rows for p in parts) for name, parts in self._parts.items()}
+        waiting = {name: sum(map(_count, parts)) for name, parts in self._parts.items()}
         names = self.written.keys() | waiting.keys()
-        return {name: self.written.get(name, 0) + waiting.get(name, 0) for name in sorted(names)}
+        counts = {name: self.written.get(name, 0) + waiting.get(name, 0) for name in names}
+        return {name: count for name, count in sorted(counts.items()) if count}
 
     def flush(self) -> dict[str, pa.Table]:
         """Hand on everything, one Arrow table each, a key once."""
         ready = {name: _join(name, parts) for name, parts in self._parts.items()}
         for name, rows in ready.items():
-            self.written[name] = self.written.get(name, 0) + rows.num_rows
+            self.written[name] = self.written.get(name, 0) + _count(rows)
         self._parts, self.rows = {}, 0
         return ready
 
@@ -57,6 +59,13 @@ class Buffer:
 def _join(name: str, parts: list[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(parts)
     return keep_last(rows, TABLES[name].key) if len(parts) > 1 else rows
+
+
+def _count(rows: pa.Table) -> int:
+    """Rows that stay in the table: a tombstone only takes others out of it."""
+    if "_removed" not in rows.schema.names:
+        return int(rows.num_rows)
+    return int(rows.num_rows - (pc.sum(rows["_removed"]).as_py() or 0))
 
 
 def keep_last(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:

@@ -105,9 +105,9 @@ class Planner:
         }
 
 
-def empty_tables(names: frozenset[str]) -> dict[str, pa.Table]:
+def empty_tables() -> dict[str, pa.Table]:
     """No row of each table, so that all of them exist from the first load on."""
-    return {name: TABLES[name].arrow_schema.empty_table() for name in sorted(names)}
+    return {name: table.arrow_schema.empty_table() for name, table in TABLES.items()}
 
 
 def _set_column(rows: pa.Table, name: str, values: list[tuple[str, object]]) -> pa.Table:

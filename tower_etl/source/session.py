@@ -26,7 +26,7 @@ from tower_etl.sync import (
     load_state,
     plan_window,
 )
-from tower_etl.tables import unlink_batch
+from tower_etl.tables import TABLES, unlink_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tower_etl.api import TowerClient
+    from tower_etl.http import Spent
     from tower_etl.settings import Packages, Request
     from tower_etl.source.diary import Diary
     from tower_etl.source.fetcher import Arrival, Failure, Fetcher
@@ -70,7 +71,17 @@ class Session:
     @property
     def rows(self) -> dict[str, int]:
         """Rows handed out so far, by table."""
-        return dict(self._buffer.written)
+        return self._buffer.count_all()
+
+    @property
+    def spent(self) -> Spent:
+        """Calls, retries and throttled time so far."""
+        return self._client.transport.meter.read()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return self._diary.seconds
 
     def iter_package(
         self, state: MutableMapping[str, Any], store: StoredRuns, limits: Packages
@@ -86,7 +97,8 @@ class Session:
         Raises:
             UsageError: The state was written by a newer version.
         """
-        yield empty_tables(self._request.tables)
+        if state.get("tables") != sorted(TABLES):  # a new target, or a new version with more tables
+            yield empty_tables()
         if self._arrivals is None:
             self._open(state, store)
         rows, ends = 0, self._diary.seconds + limits.max_seconds
@@ -207,5 +219,6 @@ class Session:
 
     def _save(self, state: MutableMapping[str, Any]) -> None:
         state["version"] = STATE_VERSION
+        state["tables"] = sorted(TABLES)
         spaces = state.setdefault("workspaces", {})
         spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})

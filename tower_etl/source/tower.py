@@ -14,7 +14,7 @@ from tower_etl.settings import (
     Request,
     Settings,
     Sources,
-    Token,
+    check_token,
     parse_moment,
     read_endpoint,
     read_token,
@@ -81,7 +81,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     sources = Sources(lookup=find_dlt_value)
     settings = Settings(
         endpoint=read_endpoint(endpoint, sources),
-        token=Token(access_token) if access_token else read_token(sources),
+        token=check_token(access_token) if access_token else read_token(sources),
         request=Request(
             workspaces=read_workspaces(tuple(str(name) for name in workspaces), sources),
             since=_moment(since, "since"),

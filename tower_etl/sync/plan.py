@@ -205,9 +205,17 @@ def _floor(state: WorkspaceState, request: Request) -> datetime | None:
 def _begin_whole(
     state: WorkspaceState, stored: Mapping[str, Stored], window: Window, now: datetime
 ) -> WorkspaceState:
-    """The first time, the cursor tells from here on what is done, even when interrupted."""
-    first = state.cursor is None and not stored
-    return replace(state, floor=window.after, reconciled_at=now if first else state.reconciled_at)
+    """The state of an interrupted complete listing must say whether the next one is complete too.
+
+    The first time it need not be, because the cursor tells what is done. When the floor was
+    lowered it must, because the cursor says nothing of the older runs.
+    """
+    if state.cursor is None:
+        return replace(state, floor=window.after, reconciled_at=None if stored else now)
+    lowered = window.after != state.floor
+    return replace(
+        state, floor=window.after, reconciled_at=None if lowered else state.reconciled_at
+    )
 
 
 def _find_adopted(state: WorkspaceState, stored: Mapping[str, Stored]) -> dict[str, datetime]:

@@ -1,0 +1,101 @@
+"""`tower-etl demo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tower_etl.cli.progress import run_watched
+from tower_etl.cli.simulate import import_simulator
+from tower_etl.cli.tabular import as_table
+from tower_etl.errors import UsageError
+from tower_etl.settings import Request, Settings, Token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tower_etl.load.sync import Report
+    from tower_etl.load.target import Target
+
+_RUNS = 110
+_QUESTIONS = {
+    "cost_by_pipeline": "What did each pipeline cost?",
+    "failure_reasons": "Why do tasks fail?",
+    "memory_requests": "Which processes ask for more memory than they use?",
+}
+_SHOWN_ROWS = 6
+
+
+@click.command("demo")
+@click.option("--path", default="tower-demo.duckdb", show_default=True, help="File to make anew.")
+@click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
+def command(path: str, seed: int) -> int:
+    """Sync a simulated platform, let a day pass there, sync again, and show three answers."""
+    from tower_etl.load.target import find_target  # noqa: PLC0415 imports duckdb
+    from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
+
+    sim = import_simulator()
+    target = find_target(path)
+    _make_room(target.path)
+    simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
+    with sim.serve(simulator) as endpoint:
+        request = Request(tables=pick_tables(()))
+        settings = Settings(endpoint, Token(sim.DEMO_TOKEN), request=request)
+        first, code = _sync(settings, target, "First sync: all of the history")
+        if code:
+            return code
+        simulator.world.clock.advance(24 * 3600)
+        second, code = _sync(settings, target, "A day later: what is new, and what was still open")
+    click.echo(
+        f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server saw at "
+        f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
+    )
+    _answer(path)
+    return code
+
+
+def _sync(settings: Settings, target: Target, title: str) -> tuple[Report, int]:
+    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt and duckdb
+
+    report, code = run_watched(Sync(settings, target))
+    outcome = report.outcome
+    click.echo(
+        f"\n{title}: {outcome.fetched} runs and {outcome.tasks:,} tasks with {report.calls} calls "
+        f"in {report.seconds:.0f} s"
+    )
+    click.echo(as_table(("table", "rows written"), sorted(report.rows.items())))
+    return report, code
+
+
+def _answer(path: str) -> None:
+    from tower_etl.load.reader import open_reader, run_query  # noqa: PLC0415 imports duckdb
+
+    with open_reader(path) as connection:
+        for name, question in _QUESTIONS.items():
+            relation = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
+            click.echo(f"\n{question}  (tower-etl query {name} --path {path})")
+            click.echo(as_table(relation.columns, relation.fetchall()))
+    click.echo(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
+    select = "SELECT status, count(*) FROM workflows GROUP BY 1"
+    click.echo(f"  tower-etl query '{select}' --path {path}")
+
+
+def _make_room(path: Path) -> None:
+    """Remove the file of an earlier demo, and no other.
+
+    Raises:
+        UsageError: The file was synced from somewhere else.
+    """
+    from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
+
+    if not path.exists():
+        return
+    with open_reader(path) as connection:
+        strange = connection.execute(
+            "SELECT count(*) FROM sync_runs WHERE endpoint NOT LIKE '127.0.0.1:%'"
+        ).fetchone()
+    if strange != (0,):
+        msg = f"{path} holds more than a demo: give another --path."
+        raise UsageError(msg)
+    path.unlink()

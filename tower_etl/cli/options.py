@@ -1,0 +1,75 @@
+"""Options that several commands share, and the way from them to settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tower_etl.settings import (
+    Request,
+    Settings,
+    Sources,
+    parse_moment,
+    read_endpoint,
+    read_pacing,
+    read_token,
+    read_workspaces,
+)
+
+endpoint_option = click.option(
+    "--endpoint",
+    metavar="URL",
+    help="API endpoint [TOWER_API_ENDPOINT; https://api.cloud.seqera.io].",
+)
+workspace_option = click.option(
+    "--workspace",
+    "workspaces",
+    metavar="ORG/NAME|ID",
+    multiple=True,
+    help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; all that the token sees].",
+)
+path_option = click.option(
+    "--path", default="tower.duckdb", show_default=True, help="DuckDB file of the tables."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+rate_option = click.option(
+    "--rate",
+    metavar="N|none",
+    help="Calls a second, for servers of your own with another limit [18.5].",
+)
+
+
+def read_sources() -> Sources:
+    """Where settings come from when no flag gives them; dlt is imported only if asked."""
+
+    def lookup(name: str) -> str | None:
+        from tower_etl.source.config import find_dlt_value  # noqa: PLC0415 imports dlt
+
+        return find_dlt_value(name)
+
+    return Sources(lookup=lookup)
+
+
+def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them over by name
+    """Settings from flags, environment and dlt's configuration.
+
+    Raises:
+        UsageError: One of them is not usable.
+    """
+    sources = read_sources()
+    since, until = flags.get("since"), flags.get("until")
+    return Settings(
+        endpoint=read_endpoint(flags.get("endpoint"), sources),
+        token=read_token(sources),
+        request=Request(
+            workspaces=read_workspaces(tuple(flags.get("workspaces") or ()), sources),
+            since=parse_moment(since, "--since") if since else None,
+            until=parse_moment(until, "--until") if until else None,
+            reconcile=bool(flags.get("reconcile")),
+            tables=flags.get("tables") or frozenset(),
+        ),
+        pacing=read_pacing(flags.get("rate"), sources),
+    )

@@ -1,0 +1,137 @@
+"""Running a sync in a thread, while the main one shows progress and minds signals."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from tower_etl.load.sync import Report, Sync
+    from tower_etl.source import Session
+
+_REFRESH_SECONDS = 0.25
+
+
+class Watch:
+    """Runs a sync and keeps what came of it.
+
+    Attributes:
+        session: The session, once it has started.
+        report: How it ended, None while it runs or when it failed.
+        error: Why it failed.
+        signal: The first signal that asked it to stop, 0 for none.
+    """
+
+    def __init__(self, sync: Sync) -> None:
+        self.session: Session | None = None
+        self.report: Report | None = None
+        self.error: BaseException | None = None
+        self.signal = 0
+        self._sync = replace(sync, on_start=self._started)
+
+    def run(self) -> None:
+        """Run the sync; for a thread."""
+        try:
+            self.report = self._sync.run()
+        except BaseException as error:  # noqa: BLE001 raised again in the main thread
+            self.error = error
+
+    def ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
+        """The first signal asks for a clean end, a second one ends at once."""
+        if self.signal:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = number
+        if self.session:
+            self.session.stop()
+
+    def _started(self, session: Session) -> None:
+        self.session = session
+        if self.signal:
+            session.stop()
+
+
+def run_watched(sync: Sync) -> tuple[Report, int]:
+    """The report of a sync, and the exit code by the contract.
+
+    Raises:
+        TowerEtlError: What the sync failed with.
+    """
+    watch = Watch(sync)
+    thread = threading.Thread(target=watch.run, name="sync", daemon=True)
+    with _handle_signals(watch), _show_progress(watch):
+        thread.start()
+        while thread.is_alive():
+            thread.join(_REFRESH_SECONDS)
+    if watch.error:
+        raise watch.error
+    assert watch.report is not None  # noqa: S101 there is a report where there is no error
+    code = watch.report.outcome.exit_code
+    return watch.report, 128 + watch.signal if watch.signal else code
+
+
+@contextmanager
+def _handle_signals(watch: Watch) -> Iterator[None]:
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, watch.ask_to_stop) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def _show_progress(watch: Watch) -> Iterator[None]:
+    """A line that is renewed, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    painter = threading.Thread(target=_paint, args=(watch, done), daemon=True)
+    painter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        painter.join()
+        click.echo("\r\033[K", nl=False, err=True)
+
+
+def _paint(watch: Watch, done: threading.Event) -> None:
+    while not done.wait(_REFRESH_SECONDS):
+        line = describe_progress(watch.session) if watch.session else "Asking the server ..."
+        click.echo(f"\r\033[K{line}", nl=False, err=True)
+
+
+def describe_progress(session: Session) -> str:
+    """Calls used, runs and tasks done, and the time left, on one line."""
+    outcome, spent = session.outcome, session.spent
+    if outcome.stopped:
+        return "Stopping: committing what arrived ..."
+    if not outcome.planned:
+        return f"Listing: {spent.calls:,} calls"
+    left = outcome.planned - outcome.fetched
+    eta = session.seconds / outcome.fetched * left if outcome.fetched else None
+    waited = f", throttled {spent.throttled_seconds:.0f} s" if spent.throttled_seconds else ""
+    return (
+        f"{outcome.fetched:,} of {outcome.planned:,} runs, {outcome.tasks:,} tasks, "
+        f"{spent.calls:,} calls{waited}" + (f", {_span(eta)} left" if eta is not None else "")
+    )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,92 @@
+"""`tower-etl simulate`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from tower_etl.sim import Simulator
+
+
+@click.command("simulate")
+@click.option("--port", default=8765, show_default=True, help="Port on loopback, 0 for a free one.")
+@click.option(
+    "--runs",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Serve dumped runs as they are, instead of a seeded world.",
+)
+@click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
+@click.option("--size", default=200, show_default=True, help="Runs of the seeded world.")
+@click.option("--no-limit", is_flag=True, help="Answer any number of calls a second.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before every answer.")
+def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401
+    """Serve a simulated platform on loopback, with the real one's paging, errors and limits."""
+    sim = import_simulator()
+    simulator = sim.Simulator(
+        open_world(**world), limit=sim.NO_LIMIT if no_limit else sim.RateLimit(), latency_s=latency
+    )
+    try:
+        sim.run_forever(simulator, port, _announce)
+    except OSError as error:
+        msg = f"Port {port} on loopback cannot be had ({error.strerror}): give another --port."
+        raise UsageError(msg) from None
+    report_traffic(simulator)
+
+
+def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
+    """The simulator, which needs packages that a plain installation does not bring.
+
+    Raises:
+        UsageError: They are not there.
+    """
+    try:
+        import tower_etl.sim  # noqa: PLC0415 needs the extra
+    except ModuleNotFoundError as error:
+        msg = (
+            f"The simulator needs {error.name}: install it with "
+            "`pip install 'tower-etl[simulator]'`."
+        )
+        raise UsageError(msg) from None
+    return tower_etl.sim
+
+
+def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN401 a World
+    """A seeded world, or dumped runs.
+
+    Raises:
+        UsageError: The folder holds no dumped runs.
+    """
+    sim = import_simulator()
+    if folder is None:
+        return sim.build_world(seed, runs=size)
+    try:
+        return sim.load_runs(folder)
+    except (ValueError, OSError) as error:
+        msg = f"--runs: {error}"
+        raise UsageError(msg) from None
+
+
+def _announce(endpoint: str) -> None:
+    sim = import_simulator()
+    click.echo(
+        f"Serving a simulated platform at {endpoint}. End it with Ctrl-C. To sync from it:\n"
+    )
+    click.echo(f"  export TOWER_ACCESS_TOKEN={sim.DEMO_TOKEN}")
+    click.echo(f"  tower-etl sync --endpoint {endpoint}")
+
+
+def report_traffic(simulator: Simulator) -> None:
+    """How many calls came, and how many in the worst second."""
+    sim = import_simulator()
+    calls = simulator.calls
+    refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
+    worst = sim.worst_second(calls)
+    click.echo(f"\n{len(calls):,} calls, at most {worst} in any second, {refused} refused.")

@@ -1,0 +1,62 @@
+"""`tower-etl sync`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tower_etl.cli import options
+from tower_etl.cli.progress import run_watched
+
+if TYPE_CHECKING:
+    from tower_etl.load.sync import Report
+
+
+@click.command("sync")
+@options.endpoint_option
+@options.workspace_option
+@click.option(
+    "--destination",
+    type=click.Choice(["duckdb"]),
+    default="duckdb",
+    show_default=True,
+    help="What to write.",
+)
+@options.path_option
+@click.option("--since", metavar="ISO", help="Leave out runs submitted before.")
+@click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
+@click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
+@click.option("--tables", metavar="A,B", help="Pay only for these tables.")
+@options.rate_option
+@options.json_option
+def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401
+    """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
+    del destination  # the one there is
+    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt and duckdb
+    from tower_etl.load.target import find_target  # noqa: PLC0415
+    from tower_etl.source import pick_tables  # noqa: PLC0415
+
+    names = (name.strip() for name in (flags.pop("tables") or "").split(","))
+    settings = options.read_settings(tables=pick_tables(filter(None, names)), **flags)
+    target = find_target(path)
+    report, code = run_watched(Sync(settings, target))
+    click.echo(json.dumps(report.as_json()) if as_json else describe_report(report, path))
+    return code
+
+
+def describe_report(report: Report, path: str) -> str:
+    """What a sync did, for people."""
+    outcome = report.outcome
+    lines = [
+        f"{path}: {outcome.status}; {outcome.fetched:,} runs, {outcome.tasks:,} tasks; "
+        f"{report.calls:,} calls in {report.seconds:.1f} s"
+        + (f" ({report.retries} retried)" if report.retries else "")
+    ]
+    lines += [f"  {name:<18}{count:>10,} rows" for name, count in sorted(report.rows.items())]
+    lines += [f"Warning: {warning}" for warning in outcome.warnings]
+    lines += [f"Failed: {space.error}" for space in outcome.failed]
+    if outcome.stopped:
+        lines.append("Stopped. What is committed stays; run the same command to go on.")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""Where the tables go, and what can be said of it before anything is written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tower_etl.errors import UsageError
+
+DATASET = "tower"
+DEFAULT_PATH = "tower.duckdb"
+DESTINATIONS = ("duckdb",)
+
+_MAGIC_AT, _MAGIC = 8, b"DUCK"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A DuckDB file that readers open, and the folder beside it that only the sync uses.
+
+    Attributes:
+        path: The published file.
+        folder: Lock, dlt's working folder and, during a sync, the copy that is written to.
+    """
+
+    path: Path
+    folder: Path
+
+    @property
+    def draft(self) -> Path:
+        """The copy that a sync writes to; it takes the place of `path` at the end.
+
+        Its name is not that of the schema, because DuckDB calls a file's catalog by its name, and
+        dlt's statements would be ambiguous.
+        """
+        return self.folder / "draft.duckdb"
+
+    @property
+    def pipelines(self) -> Path:
+        """Dlt's working folder."""
+        return self.folder / "dlt"
+
+
+def find_target(path: str | Path) -> Target:
+    """The target at a path, after a look at it that changes nothing.
+
+    Raises:
+        UsageError: The folder does not exist or is not writable, or the file is no DuckDB file.
+    """
+    resolved = Path(path).expanduser().resolve()
+    parent = resolved.parent
+    if not parent.is_dir():
+        msg = f"The folder {parent} does not exist: create it, or give another --path."
+        raise UsageError(msg)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        msg = f"The folder {parent} is not writable: change its mode, or give another --path."
+        raise UsageError(msg)
+    _check_file(resolved)
+    return Target(resolved, parent / f"{resolved.name}.sync")
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_file() or not is_duckdb_file(path):
+        msg = f"{path} is no DuckDB file: move it away, or give another --path. It was not touched."
+        raise UsageError(msg)
+
+
+def is_duckdb_file(path: Path) -> bool:
+    """Whether the file has DuckDB's mark; an unreadable one has not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
+    except OSError:
+        return False
