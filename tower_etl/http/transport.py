@@ -89,7 +89,9 @@ class Transport:
             )
         except (requests.RequestException, ValueError) as error:  # ValueError: a senseless Location
             raise UnreachableError(self._explain(where, error)) from None
-        body = answer.content.replace(self.secret, b"***") if self.secret else answer.content
+        body = answer.content
+        if not answer.ok and self.secret:  # what a refusal says goes into a message
+            body = body.replace(self.secret, b"***")
         return parse_object(answer.status_code, answer.headers, body, where)
 
     def _wait(self, seconds: float, error: ApiError) -> None:

@@ -1,0 +1,88 @@
+"""One simulated platform for many histories, and syncs of it that do not wait."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.api import TowerClient
+from tower_etl.clock import Clock
+from tower_etl.http import RetryPolicy
+from tower_etl.settings import Pacing, Request, Settings, Token
+from tower_etl.sim import DEMO_TOKEN, FaultPlan, Simulator, World
+from tower_etl.source import open_client, open_session, pick_tables, run_preflight
+
+if TYPE_CHECKING:
+    from tower_etl.sim import SimClock
+    from tower_etl.source import Session
+
+QUICK = RetryPolicy(first_seconds=0.0005, longest_seconds=0.001)
+
+
+class Switchboard:
+    """An ASGI application that passes calls to the simulator of the history at hand.
+
+    Attributes:
+        simulator: That simulator.
+    """
+
+    def __init__(self) -> None:
+        self.simulator = Simulator(World.empty(), limit=None)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the event on."""
+        await self.simulator(scope, receive, send)
+
+
+@dataclass
+class Platform:
+    """A world, and syncs of it.
+
+    Attributes:
+        url: Where it answers.
+        world: What it answers from.
+        simulator: What answers.
+    """
+
+    url: str
+    world: World
+    simulator: Simulator
+
+    @classmethod
+    def start(cls, url: str, switchboard: Switchboard, world: World) -> Platform:
+        """Let the world answer at the switchboard's address."""
+        switchboard.simulator = Simulator(world, limit=None, faults=FaultPlan())
+        return cls(url, world, switchboard.simulator)
+
+    @property
+    def clock(self) -> Clock:
+        """The wall clock of the world, so that a day there is a day for the sync."""
+        return Clock(now=self.world.clock.now, sleep=time.sleep)
+
+    def open_session(self, **request: Any) -> Session:
+        """A sync that is ready to be loaded."""
+        tables = pick_tables(request.pop("tables", ()))
+        settings = Settings(
+            self.url,
+            Token(DEMO_TOKEN),
+            request=Request(tables=tables, **request),
+            pacing=Pacing(calls_per_second=None, workers=4),
+        )
+        client = open_client(settings, self.clock)
+        client = TowerClient(replace(client.transport, policy=QUICK))
+        reach = run_preflight(client, settings.request.workspaces)
+        return open_session(settings, client, reach, self.clock)
+
+    def count_calls(self) -> int:
+        """Calls that arrived so far."""
+        return len(self.simulator.calls)
+
+
+def make_world(clock: SimClock) -> World:
+    """Two workspaces and a personal one, with a label each."""
+    world = World.empty(clock)
+    org = world.add_organization("acme")
+    for name in ("research", "clinic"):
+        world.create_label(world.add_workspace(org, name), name)
+    return world

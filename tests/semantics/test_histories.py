@@ -1,0 +1,277 @@
+"""Random histories of a platform, mixed with syncs, faults and crashes: the tables equal the world.
+
+`TOWER_ETL_HISTORIES` sets how many are tried (200 by default).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
+from tests.semantics.warehouse import CrashError, Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import SimClock
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.sim import World
+
+HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "200"))
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SMALL = Packages(max_rows=8, max_seconds=60)
+PAGE = 100
+
+chance = st.integers(0, 10**6)
+
+
+class History(RuleBasedStateMachine):
+    """Events on a platform, and syncs of it into one warehouse."""
+
+    url = ""
+    board: Switchboard
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with an empty platform and an empty warehouse."""
+        self.world: World = make_world(SimClock.frozen_at(START))
+        self.platform = Platform.start(self.url, self.board, self.world)
+        self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
+        self.warehouse = Warehouse()
+        self.excused: set[str] = set()
+
+    # --- what happens on the platform -----------------------------------------------------
+
+    @rule(pick=chance, tasks=st.integers(0, 3), started=st.booleans())
+    def submit(self, pick: int, tasks: int, *, started: bool) -> None:
+        """A run is submitted, and may have tasks at once."""
+        run_id = self.world.submit_run(self.spaces[pick % len(self.spaces)])
+        if started:
+            self.world.start_run(run_id)
+            for _ in range(tasks):
+                self.world.add_task(run_id)
+
+    @precondition(lambda self: self._runs("SUBMITTED"))
+    @rule(pick=chance)
+    def start(self, pick: int) -> None:
+        """A submitted run starts."""
+        self.world.start_run(self._pick(pick, "SUBMITTED"))
+
+    @precondition(lambda self: self._runs("RUNNING"))
+    @rule(pick=chance)
+    def lose_heartbeat(self, pick: int) -> None:
+        """A running run goes silent."""
+        self.world.lose_heartbeat(self._pick(pick, "RUNNING"))
+
+    @precondition(lambda self: self._runs("UNKNOWN"))
+    @rule(pick=chance)
+    def find_heartbeat(self, pick: int) -> None:
+        """A silent run is heard of again."""
+        self.world.find_heartbeat(self._pick(pick, "UNKNOWN"))
+
+    @precondition(lambda self: self._runs("RUNNING"))
+    @rule(pick=chance, gap=st.integers(1, 3))
+    def add_task(self, pick: int, gap: int) -> None:
+        """A task appears; ids may be left out, to come later."""
+        run_id = self._pick(pick, "RUNNING")
+        last = max((task["taskId"] for task in self.world.tasks(run_id)), default=0)
+        self.world.add_task(run_id, last + gap)
+
+    @precondition(lambda self: self._runs("RUNNING"))
+    @rule(pick=chance)
+    def add_late_task(self, pick: int) -> None:
+        """A task appears whose id is lower than that of others."""
+        run_id = self._pick(pick, "RUNNING")
+        taken = {task["taskId"] for task in self.world.tasks(run_id)}
+        free = [task_id for task_id in range(1, max(taken, default=1)) if task_id not in taken]
+        if free:
+            self.world.add_task(run_id, free[pick % len(free)], status="RUNNING")
+
+    @precondition(lambda self: self._runs("RUNNING"))
+    @rule(pick=chance, count=st.sampled_from([PAGE - 1, PAGE, PAGE + 1]))
+    def add_page_of_tasks(self, pick: int, count: int) -> None:
+        """Many tasks come and end."""
+        run_id = self._pick(pick, "RUNNING")
+        last = max((task["taskId"] for task in self.world.tasks(run_id)), default=0)
+        if last < 3 * PAGE:
+            for number in range(count):
+                self.world.add_task(run_id, last + 2 + number)
+                self.world.finish_task(run_id, last + 2 + number)
+
+    @precondition(lambda self: self._runs("RUNNING"))
+    @rule(pick=chance, status=st.sampled_from(["COMPLETED", "FAILED", "CACHED", "ABORTED"]))
+    def finish_task(self, pick: int, status: str) -> None:
+        """A task ends."""
+        run_id = self._pick(pick, "RUNNING")
+        going = [t["taskId"] for t in self.world.tasks(run_id) if t["complete"] is None]
+        if going:
+            self.world.finish_task(run_id, going[pick % len(going)], status)
+
+    @precondition(lambda self: self._runs("RUNNING", "UNKNOWN", "SUBMITTED"))
+    @rule(pick=chance, status=st.sampled_from(["SUCCEEDED", "FAILED", "CANCELLED"]))
+    def finish(self, pick: int, status: str) -> None:
+        """An open run ends."""
+        self.world.finish_run(self._pick(pick, "RUNNING", "UNKNOWN", "SUBMITTED"), status)
+
+    @precondition(lambda self: self._runs())
+    @rule(pick=chance, keep=st.booleans())
+    def relabel(self, pick: int, *, keep: bool) -> None:
+        """A run gets the label of its workspace, or loses it."""
+        run_id = self._pick(pick)
+        space = list_shown(self.world)[run_id]
+        labels = list(self.world.labels.get(space, {})) if space else []
+        self.world.set_labels(run_id, labels if keep else [])
+
+    @rule(name=st.text("abc", min_size=1, max_size=3))
+    def rename_label(self, name: str) -> None:
+        """A label is renamed."""
+        labels = [label for of_space in self.world.labels.values() for label in of_space]
+        self.world.rename_label(labels[0], name)
+
+    @precondition(lambda self: self._runs())
+    @rule(pick=chance, starred=st.booleans())
+    def star(self, pick: int, *, starred: bool) -> None:
+        """The user stars a run, or takes the star back."""
+        self.world.star(self._pick(pick), starred)
+
+    @precondition(lambda self: self._runs())
+    @rule(pick=chance)
+    def delete(self, pick: int) -> None:
+        """A run is deleted."""
+        self.world.delete_run(self._pick(pick))
+
+    @precondition(lambda self: self.world.deleted)
+    @rule(pick=chance)
+    def restore(self, pick: int) -> None:
+        """A deleted run comes back; only a complete listing is sure to see it."""
+        gone = sorted(self.world.deleted)
+        run_id = gone[pick % len(gone)]
+        self.world.restore_run(run_id)
+        self.excused.add(run_id)
+
+    @rule(seconds=st.sampled_from([1, 60, 7200, 50_000]))
+    def pass_time(self, seconds: int) -> None:
+        """Time passes."""
+        if self.world.clock.now() < START + timedelta(days=25):
+            self.world.clock.advance(seconds)
+
+    # --- what the sync does ---------------------------------------------------------------
+
+    @rule(faults=st.sampled_from([0.0, 0.15]), seed=chance)
+    def sync(self, faults: float, seed: int) -> None:
+        """A sync brings new runs and open runs up to date."""
+        self._sync(faults, seed)
+
+    @rule(faults=st.sampled_from([0.0, 0.15]), seed=chance)
+    def reconcile(self, faults: float, seed: int) -> None:
+        """A reconciled sync makes the tables equal to the world."""
+        self._sync(faults, seed, reconcile=True)
+
+    @rule(crash_at=st.integers(1, 12), reconcile=st.booleans())
+    def crash(self, crash_at: int, *, reconcile: bool) -> None:
+        """A sync is killed at some step, and another one goes on."""
+        session = self.platform.open_session(reconcile=reconcile)
+        try:
+            self.warehouse.load(session, SMALL, crash_at)
+        except CrashError:
+            pass
+        finally:
+            session.close()
+        self._sync(0.0, 0, reconcile=reconcile)
+
+    def teardown(self) -> None:
+        """Whatever happened, a last reconciled sync makes all equal."""
+        if hasattr(self, "world"):
+            self._sync(0.0, 0, reconcile=True)
+
+    def _sync(self, faults: float, seed: int, *, reconcile: bool = False) -> None:
+        self.platform.simulator.faults.rate = faults
+        self.platform.simulator.faults._rng.seed(seed)
+        session = self.platform.open_session(reconcile=reconcile)
+        try:
+            self.warehouse.load(session, SMALL)
+        finally:
+            session.close()
+            self.platform.simulator.faults.rate = 0.0
+        outcome = session.outcome
+        assert outcome.status == "ok", outcome
+        assert outcome.warnings == []
+        if reconcile:
+            self.excused.clear()
+            self._check_reconciled()
+        else:
+            self._check_synced()
+
+    # --- what must be true ----------------------------------------------------------------
+
+    def _check_synced(self) -> None:
+        """Every run shown is in, as the API has it; only labels and stars may wait."""
+        for run_id, space in list_shown(self.world).items():
+            if run_id in self.excused:
+                continue
+            expected = expect_run(self.world, run_id, space)
+            for table in set(RUN_TABLES) - {"workflow_labels"}:
+                found = self.warehouse.rows_of(table, run_id)
+                if table == "workflows":
+                    expected[table][run_id,]["starred"] = found[run_id,]["starred"]
+                assert found == expected[table]
+
+    def _check_reconciled(self) -> None:
+        shown = list_shown(self.world)
+        stored = {run_id for (run_id,) in self.warehouse.tables["workflows"]}
+        assert set(shown) <= stored
+        for run_id, space in shown.items():
+            for table, expected in expect_run(self.world, run_id, space).items():
+                assert self.warehouse.rows_of(table, run_id) == expected
+        for run_id in stored - set(shown):
+            row = self.warehouse.tables["workflows"][run_id,]
+            assert row["missing_since"] is not None
+            assert run_id in self.world.deleted
+        assert self.warehouse.tables["labels"] == expect_labels(self.world)
+
+    # --- choosing -------------------------------------------------------------------------
+
+    def _runs(self, *statuses: str) -> list[str]:
+        """Shown runs with one of these statuses, or with any."""
+        return sorted(
+            run["id"]
+            for space in self.spaces
+            for run in self.world.runs(space)
+            if not statuses or run["status"] in statuses
+        )
+
+    def _pick(self, pick: int, *statuses: str) -> str:
+        runs = self._runs(*statuses)
+        return runs[pick % len(runs)]
+
+
+@pytest.mark.slow
+def test_tables_equal_the_world_after_any_history(switchboard: tuple[str, Switchboard]) -> None:
+    """Exact, catching up, never losing, stable and resumable, in random order."""
+    url, board = switchboard
+
+    class Served(History):
+        pass
+
+    Served.url, Served.board = url, board
+    profile = settings(
+        max_examples=HISTORIES,
+        stateful_step_count=25,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Served, settings=profile)

@@ -1,0 +1,53 @@
+"""What the tables must hold, by the world itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.tables import TABLES, build_run, label_batch
+
+if TYPE_CHECKING:
+    from tower_etl.sim import World
+
+Rows = dict[tuple[Any, ...], dict[str, Any]]
+
+RUN_TABLES = (
+    "workflows",
+    "tasks",
+    "process_metrics",
+    "workflow_progress",
+    "process_progress",
+    "workflow_labels",
+)
+
+
+def list_shown(world: World) -> dict[str, int | None]:
+    """Workspace of each run that the API shows, by id."""
+    spaces = [None, *(place.id for place in world.workspaces.values() if place.id is not None)]
+    return {run["id"]: space for space in spaces for run in world.runs(space)}
+
+
+def expect_run(world: World, run_id: str, workspace_id: int | None) -> dict[str, Rows]:
+    """The rows of one run, by table and key."""
+    tables = build_run(
+        world.describe(run_id),
+        workspace_id=workspace_id,
+        starred=run_id in world.starred,
+        tasks=[[{"task": task} for task in world.tasks(run_id)]],
+        metrics=world.metrics(run_id),
+    )
+    return {name: index(name, tables[name].to_pylist()) for name in RUN_TABLES}
+
+
+def expect_labels(world: World) -> Rows:
+    """The rows of `labels`."""
+    rows: Rows = {}
+    for key, labels in world.labels.items():
+        space = world.workspaces[key].id
+        rows |= index("labels", label_batch(labels.values(), workspace_id=space).to_pylist())
+    return rows
+
+
+def index(table: str, rows: list[dict[str, Any]]) -> Rows:
+    """Rows by the key of their table."""
+    return {tuple(row[name] for name in TABLES[table].key): row for row in rows}

@@ -1,0 +1,97 @@
+"""A destination in memory with dlt's semantics: packages are committed whole, with their state."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tower_etl.sync import Stored
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tower_etl.settings import Packages
+    from tower_etl.source import Session
+
+Key = tuple[Any, ...]
+Row = dict[str, Any]
+
+
+class CrashError(BaseException):
+    """The process is gone; no `except Exception` sees it."""
+
+
+@dataclass
+class Warehouse:
+    """Tables and state, as a killed process would leave them.
+
+    Attributes:
+        tables: Rows by key, by table.
+        state: What dlt would keep.
+        packages: Packages committed so far.
+    """
+
+    tables: dict[str, dict[Key, Row]] = field(default_factory=lambda: {name: {} for name in TABLES})
+    state: dict[str, Any] = field(default_factory=dict)
+    packages: int = 0
+
+    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+        """Load every package of a session; crash before the nth step, if asked to.
+
+        Each batch handed out and each commit is a step.
+        """
+        steps = 0
+        while not session.is_done:
+            state, staged = copy.deepcopy(self.state), []
+            for batch in session.iter_package(state, self, limits):
+                staged.append(batch)
+                steps += 1
+                if steps == crash_at:
+                    raise CrashError
+            steps += 1
+            if steps == crash_at:
+                raise CrashError
+            self._commit(staged)
+            self.state = state
+
+    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+        """The runs of a workspace, by id."""
+        rows = [r for r in self.tables["workflows"].values() if r["workspace_id"] == workspace_id]
+        return {row["id"]: self._brief(row) for row in rows}
+
+    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """Whole rows of `workflows`."""
+        rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
+        return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
+
+    def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
+        """Rows of one run."""
+        column = "id" if table == "workflows" else "workflow_id"
+        return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
+
+    def _brief(self, row: Row) -> Stored:
+        links = self.rows_of("workflow_labels", row["id"]).values()
+        names = ("submit", "status", "last_updated", "complete", "starred", "missing_since")
+        brief = {name: row[name] for name in names}
+        return Stored(**brief, label_ids=frozenset(link["label_id"] for link in links))
+
+    def _commit(self, staged: list[dict[str, pa.Table]]) -> None:
+        self.packages += 1
+        for name, table in TABLES.items():
+            rows = [row for batch in staged if name in batch for row in batch[name].to_pylist()]
+            self._merge(name, table.replaced_by or table.key, rows)
+
+    def _merge(self, name: str, deleted_by: tuple[str, ...], rows: list[Row]) -> None:
+        groups = {tuple(row[column] for column in deleted_by) for row in rows}
+        kept = {
+            key: row
+            for key, row in self.tables[name].items()
+            if tuple(row[column] for column in deleted_by) not in groups
+        }
+        fresh = [row for row in rows if not row.get("_removed")]
+        kept.update({tuple(row[column] for column in TABLES[name].key): row for row in fresh})
+        self.tables[name] = kept
