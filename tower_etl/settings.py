@@ -80,7 +80,7 @@ class Packages:
     """
 
     max_rows: int = 50_000
-    max_seconds: float = 60.0
+    max_seconds: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -220,6 +220,28 @@ def read_pacing(rate: str | None, sources: Sources) -> Pacing:
         msg = f"--rate {value!r} is no number of calls a second: give one like 10, or none."
         raise UsageError(msg)
     return Pacing(calls_per_second=calls_per_second)
+
+
+def read_packages(sources: Sources) -> Packages:
+    """When a package is committed: `package_rows` and `package_seconds` of the configuration.
+
+    Raises:
+        UsageError: One of them is no positive number.
+    """
+    rows = sources.find("TOWER_ETL_PACKAGE_ROWS", "package_rows")
+    seconds = sources.find("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
+    default = Packages()
+    try:
+        chosen = Packages(
+            int(rows) if rows else default.max_rows,
+            float(seconds) if seconds else default.max_seconds,
+        )
+    except ValueError:
+        chosen = Packages(0, 0)
+    if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
+        msg = f"package_rows {rows!r} and package_seconds {seconds!r} must be positive numbers."
+        raise UsageError(msg)
+    return chosen
 
 
 def parse_moment(text: str, flag: str) -> datetime:

@@ -13,6 +13,7 @@ from tower_etl.settings import (
     parse_moment,
     read_endpoint,
     read_pacing,
+    read_packages,
     read_token,
     read_workspaces,
 )
@@ -72,4 +73,5 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
             tables=flags.get("tables") or frozenset(),
         ),
         pacing=read_pacing(flags.get("rate"), sources),
+        packages=read_packages(sources),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,7 @@ Done = TypeVar("Done")
 Failure = ApiError | BudgetClosedError
 
 _LOOK_AHEAD = 3  # runs under way per worker
+_GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Fetcher:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._dead: ApiError | None = None
         self._failed: set[str] = set()
+        self._stopping = False
+        self._deadline: threading.Timer | None = None
 
     def list_all(
         self, asked: Iterable[tuple[Workspace, Window]]
@@ -79,8 +83,17 @@ class Fetcher:
         """Fetch no more for a workspace that failed."""
         self._failed.add(workspace.key)
 
+    def stop(self) -> None:
+        """Start nothing more; runs under way are finished, if that takes no longer than a while."""
+        self._stopping = True
+        self._deadline = threading.Timer(_GRACE_SECONDS, self._client.transport.budget.close)
+        self._deadline.daemon = True
+        self._deadline.start()
+
     def close(self) -> None:
-        """Stop: what is waiting is dropped, what is under way ends with its call."""
+        """Let go: what is waiting is dropped, what is under way ends with its call."""
+        if self._deadline:
+            self._deadline.cancel()
         self._client.transport.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -94,6 +107,8 @@ class Fetcher:
         )
 
     def _guard(self, work: Callable[[], Done]) -> Done | Failure:
+        if self._stopping:
+            return BudgetClosedError()
         if self._dead:
             return self._dead
         try:

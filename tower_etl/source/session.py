@@ -113,12 +113,12 @@ class Session:
         self._save(state)
 
     def stop(self) -> None:
-        """Ask for a clean end: the runs that arrived land, the others are left to the next sync.
+        """Ask for a clean end: runs under way land, the others are left to the next sync.
 
         Safe to be called from a signal handler.
         """
         self.outcome.stopped = True
-        self._client.transport.budget.close()
+        self._fetcher.stop()
 
     def close(self) -> None:
         """Let go of connections and threads."""
@@ -166,9 +166,9 @@ class Session:
                 self._fail(work.workspace, error)
 
     def _take_next(self) -> bool:
-        """Take what arrives next; whether there was anything."""
-        arrival = None if self.outcome.stopped else next(self._arrivals or iter(()), None)
-        if arrival is None:
+        """Take what arrives next; whether there was anything, and no stop before it."""
+        arrival = next(self._arrivals or iter(()), None)
+        if arrival is None or isinstance(arrival.result, BudgetClosedError):
             return False
         work, visit = arrival.errand.work, arrival.errand.visit
         if visit is None:
