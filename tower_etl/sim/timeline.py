@@ -1,0 +1,99 @@
+"""The movable clock, and times in the two shapes of this package: epoch seconds and API text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, overload
+
+from tower_etl.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DAY_S = 86_400
+
+
+class SimClock:
+    """Simulated wall clock: real time plus an offset, or held still.
+
+    Args:
+        start: What `now` answers first (aware). The real time when left out.
+        frozen: Hold still between `advance` and `set`, for tests.
+        source: The real time that a running clock follows.
+    """
+
+    def __init__(
+        self,
+        start: datetime | None = None,
+        *,
+        frozen: bool = False,
+        source: Callable[[], datetime] = SYSTEM_CLOCK.now,
+    ) -> None:
+        self._source = source
+        self._frozen_at = source() if frozen else None
+        self._offset = timedelta()
+        if start is not None:
+            self.set(start)
+
+    @classmethod
+    def frozen_at(cls, start: datetime) -> SimClock:
+        """A clock that moves only when told to."""
+        return cls(start, frozen=True)
+
+    def now(self) -> datetime:
+        """The simulated time, as an aware UTC datetime."""
+        return (self._frozen_at or self._source()) + self._offset
+
+    def set(self, when: datetime) -> None:
+        """Move to an aware time, forward or back.
+
+        Raises:
+            ValueError: `when` has no time zone.
+        """
+        if when.tzinfo is None:
+            msg = "The clock needs an aware datetime; add a time zone."
+            raise ValueError(msg)
+        self._offset += when.astimezone(UTC) - self.now()
+
+    def advance(self, step: timedelta | float) -> datetime:
+        """Move by a timedelta, or by that many seconds; answers the new time."""
+        self._offset += step if isinstance(step, timedelta) else timedelta(seconds=step)
+        return self.now()
+
+
+def to_seconds(when: datetime) -> int:
+    """Whole seconds since the epoch, rounded down."""
+    return int(when.timestamp() // 1)
+
+
+@lru_cache(maxsize=4096)
+def _format_day(day: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).strftime("%Y-%m-%dT")
+
+
+@lru_cache(maxsize=_DAY_S)
+def _format_time(second: int) -> str:
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+
+
+@overload
+def to_text(at_s: int) -> str: ...
+@overload
+def to_text(at_s: None) -> None: ...
+def to_text(at_s: int | None) -> str | None:
+    """Epoch seconds as the API writes them: `YYYY-MM-DDThh:mm:ssZ`."""
+    if at_s is None:
+        return None
+    day, second = divmod(at_s, _DAY_S)
+    return _format_day(day) + _format_time(second)
+
+
+def parse_text(text: str) -> float:
+    """API text as epoch seconds, fractions kept; a bare date is midnight UTC.
+
+    Raises:
+        ValueError: The text is no ISO 8601 time.
+    """
+    when = datetime.fromisoformat(text)
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
