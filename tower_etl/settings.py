@@ -105,6 +105,12 @@ class Request:
     give_up_after: timedelta = timedelta(days=30)
     tables: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        """Refuse a window that no run can be in."""
+        if self.since and self.until and self.since > self.until:
+            msg = f"--since {self.since} is after --until {self.until}: swap them."
+            raise UsageError(msg)
+
 
 @dataclass(frozen=True)
 class Settings:

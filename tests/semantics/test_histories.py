@@ -101,15 +101,16 @@ class History(RuleBasedStateMachine):
             self.world.add_task(run_id, free[pick % len(free)], status="RUNNING")
 
     @precondition(lambda self: self._runs("RUNNING"))
-    @rule(pick=chance, count=st.sampled_from([PAGE - 1, PAGE, PAGE + 1]))
-    def add_page_of_tasks(self, pick: int, count: int) -> None:
-        """Many tasks come and end."""
+    @rule(pick=chance, count=st.sampled_from([PAGE - 1, PAGE, PAGE + 1]), going=st.integers(0, 2))
+    def add_page_of_tasks(self, pick: int, count: int, going: int) -> None:
+        """Many tasks come, and all of them end but a few."""
         run_id = self._pick(pick, "RUNNING")
         last = max((task["taskId"] for task in self.world.tasks(run_id)), default=0)
         if last < 3 * PAGE:
             for number in range(count):
                 self.world.add_task(run_id, last + 2 + number)
-                self.world.finish_task(run_id, last + 2 + number)
+                if number >= going:
+                    self.world.finish_task(run_id, last + 2 + number)
 
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance, status=st.sampled_from(["COMPLETED", "FAILED", "CACHED", "ABORTED"]))
@@ -161,6 +162,18 @@ class History(RuleBasedStateMachine):
         run_id = gone[pick % len(gone)]
         self.world.restore_run(run_id)
         self.excused.add(run_id)
+
+    @precondition(lambda self: self._runs())
+    @rule(pick=chance, relabel=st.booleans())
+    def vanish_and_return(self, pick: int, *, relabel: bool) -> None:
+        """A run is deleted, found to be missing, restored, and found again."""
+        run_id = self._pick(pick)
+        self.world.delete_run(run_id)
+        self._sync(0.0, 0, reconcile=True)
+        if relabel:
+            self.world.set_labels(run_id, [])
+        self.world.restore_run(run_id)
+        self._sync(0.0, 0, reconcile=True)
 
     @rule(seconds=st.sampled_from([1, 60, 7200, 50_000]))
     def pass_time(self, seconds: int) -> None:

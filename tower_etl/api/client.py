@@ -130,7 +130,7 @@ class TowerClient:
 
     def _impatient(self) -> RetryPolicy:
         """For the first call: a wrong address should be said soon."""
-        return replace(self.transport.policy, unreachable_attempts=3)
+        return replace(self.transport.policy, attempts=4, unreachable_attempts=4)
 
     def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
         segments = {name: quote(str(value), safe="") for name, value in names.items()}

@@ -73,9 +73,9 @@ def _answer(path: str) -> None:
 
     with open_reader(path) as connection:
         for name, question in _QUESTIONS.items():
-            relation = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
+            names, rows = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
             click.echo(f"\n{question}  (tower-etl query {name} --path {path})")
-            click.echo(as_table(relation.columns, relation.fetchall()))
+            click.echo(as_table(names, rows))
     click.echo(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
     select = "SELECT status, count(*) FROM workflows GROUP BY 1"
     click.echo(f"  tower-etl query '{select}' --path {path}")

@@ -13,9 +13,17 @@ from tower_etl.errors import UsageError
 if TYPE_CHECKING:
     from tower_etl.sim import Simulator
 
+_OPEN_RUNS = 5
+
 
 @click.command("simulate")
-@click.option("--port", default=8765, show_default=True, help="Port on loopback, 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8765,
+    show_default=True,
+    help="Port on loopback, 0 for a free one.",
+)
 @click.option(
     "--runs",
     "folder",
@@ -24,9 +32,21 @@ if TYPE_CHECKING:
     help="Serve dumped runs as they are, instead of a seeded world.",
 )
 @click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
-@click.option("--size", default=200, show_default=True, help="Runs of the seeded world.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Runs of the seeded world.",
+)
 @click.option("--no-limit", is_flag=True, help="Answer any number of calls a second.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds before every answer.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Seconds before every answer.",
+)
 def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401
     """Serve a simulated platform on loopback, with the real one's paging, errors and limits."""
     sim = import_simulator()
@@ -66,7 +86,7 @@ def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN40
     """
     sim = import_simulator()
     if folder is None:
-        return sim.build_world(seed, runs=size)
+        return sim.build_world(seed, runs=size, open_runs=min(_OPEN_RUNS, size))
     try:
         return sim.load_runs(folder)
     except (ValueError, OSError) as error:

@@ -9,9 +9,10 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.progress import run_watched
+from tower_etl.errors import TowerEtlError
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import Report
+    from tower_etl.load.sync import Report, Sync
 
 
 @click.command("sync")
@@ -40,10 +41,31 @@ def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:
 
     names = (name.strip() for name in (flags.pop("tables") or "").split(","))
     settings = options.read_settings(tables=pick_tables(filter(None, names)), **flags)
-    target = find_target(path)
-    report, code = run_watched(Sync(settings, target))
+    sync = Sync(settings, find_target(path))
+    try:
+        report, code = run_watched(sync)
+    except TowerEtlError as error:
+        if as_json:
+            click.echo(json.dumps(describe_failure(sync, error)))
+        raise
     click.echo(json.dumps(report.as_json()) if as_json else describe_report(report, path))
     return code
+
+
+def describe_failure(sync: Sync, error: TowerEtlError) -> dict[str, Any]:
+    """The object of `--json` where no workspace was reached."""
+    spent = sync.meter.read()
+    return {
+        "status": "failed",
+        "calls": spent.calls,
+        "retries": spent.retries,
+        "throttled_seconds": round(spent.throttled_seconds, 3),
+        "rows": {},
+        "workspaces": [],
+        "seconds": round(sync.meter.seconds, 3),
+        "warnings": [],
+        "error": str(error),
+    }
 
 
 def describe_report(report: Report, path: str) -> str:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from tower_etl.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,20 @@ class Spent:
 
 
 class Meter:
-    """Counts, safely from several threads."""
+    """Counts, safely from several threads, from the moment when it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._started = clock.monotonic()
         self._lock = threading.Lock()
         self._calls = 0
         self._retries = 0
         self._throttled = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time since it was made."""
+        return self._clock.monotonic() - self._started
 
     def count_call(self) -> None:
         """One request goes out."""

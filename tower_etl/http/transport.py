@@ -150,10 +150,15 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
     return session
 
 
-def open_transport(settings: Settings, user_agent: str, clock: Clock = SYSTEM_CLOCK) -> Transport:
-    """A transport by the settings, with a budget of its own."""
+def open_transport(
+    settings: Settings,
+    user_agent: str,
+    clock: Clock = SYSTEM_CLOCK,
+    meter: Meter | None = None,
+) -> Transport:
+    """A transport by the settings, with a budget of its own, that counts on the meter given."""
     pacing = settings.pacing
-    meter = Meter()
+    meter = meter or Meter()
     budget = Budget(pacing.calls_per_second, clock, meter)
     return Transport(
         endpoint=settings.endpoint,

@@ -55,5 +55,5 @@ def _read_holder(folder: Path) -> str:
     try:
         holder = json.loads((folder / "holder.json").read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "a process that has just started"

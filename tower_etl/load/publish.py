@@ -63,8 +63,10 @@ class Publisher:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
         self._write_note(Note(taken_from=published))
         if published:
+            _copy_log(
+                self.target.path, self.target.draft
+            )  # before it: a draft that is there is whole
             _copy(self.target.path, self.target.draft)
-            _copy_log(self.target.path, self.target.draft)
 
     def publish(self) -> None:
         """Let the draft, closed and without a log, take the place of the file."""
@@ -123,6 +125,7 @@ def _copy(source: Path, copy: Path) -> None:
             fcntl.ioctl(writing.fileno(), _FICLONE, reading.fileno())
         except OSError:
             shutil.copyfileobj(reading, writing, 1 << 24)
+    shutil.copymode(source, part)
     part.replace(copy)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -30,15 +30,40 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     if not is_duckdb_file(resolved):
         msg = f"{resolved} is no DuckDB file: give another --path."
         raise UsageError(msg)
-    connection = duckdb.connect(str(resolved), read_only=True)
+    connection = _connect(resolved)
     try:
-        connection.execute(f"SET schema = '{DATASET}'")
-        connection.execute("SET TimeZone = 'UTC'")
+        _enter_schema(connection)
     except duckdb.CatalogException:
         connection.close()
-        msg = f"{resolved} has no schema {DATASET!r}: no sync has written to it."
+        msg = (
+            f"{resolved} has no tables of a sync: run `tower-etl sync --path {path}` first, or "
+            "give another --path."
+        )
         raise UsageError(msg) from None
     return connection
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:  # it is damaged, or a program has it open to write
+        msg = (
+            f"{path} cannot be opened: {' '.join(str(error).split())[:300]}. Close the program "
+            "that writes to it, or give another --path."
+        )
+        raise UsageError(msg) from None
+
+
+def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the tables go by their bare names; times in UTC.
+
+    The catalog is named, because a file `tower.duckdb` without our schema is a catalog `tower`.
+    """
+    (catalog,) = connection.execute("SELECT current_catalog()").fetchone() or ("",)
+    quoted = catalog.replace('"', '""')
+    connection.execute(f'USE "{quoted}"."{DATASET}"')
+    connection.execute("DESCRIBE sync_runs")
+    connection.execute("SET TimeZone = 'UTC'")
 
 
 def find_view(name: str) -> View | None:
@@ -46,18 +71,20 @@ def find_view(name: str) -> View | None:
     return next((view for view in iter_views("marts") if view.name == name), None)
 
 
-def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
-    """The result of one SELECT.
+def run_query(
+    connection: duckdb.DuckDBPyConnection, sql: str
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The column names and the rows of one SELECT.
 
     Raises:
-        UsageError: DuckDB does not understand it, or it is no query.
+        UsageError: DuckDB does not understand it, fails on the way, or it is no query.
     """
     try:
         relation: duckdb.DuckDBPyRelation | None = connection.sql(sql)
+        if relation is not None:
+            return relation.columns, relation.fetchall()
     except duckdb.Error as error:
         msg = f"The query failed: {' '.join(str(error).split())}"
         raise UsageError(msg) from None
-    if relation is None:
-        msg = "That statement returns no rows; `query` takes a SELECT."
-        raise UsageError(msg)
-    return relation
+    msg = "That statement returns no rows; `query` takes a SELECT."
+    raise UsageError(msg)

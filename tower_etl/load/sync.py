@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import UsageError
+from tower_etl.http import Meter
 from tower_etl.load.lock import hold_lock
 from tower_etl.load.pipeline import drain, forget_loaded, load_package, open_pipeline, quiet_dlt
 from tower_etl.load.publish import Publisher
@@ -72,12 +76,14 @@ class Sync:
         target: Where it goes.
         clock: Tells the time.
         on_start: Given the session when it starts, to show its progress and to stop it.
+        meter: Counts what is spent, also where the sync fails.
     """
 
     settings: Settings
     target: Target
     clock: Clock = SYSTEM_CLOCK
     on_start: Callable[[Session], None] = field(default=_ignore)
+    meter: Meter = field(default_factory=Meter)
 
     def run(self) -> Report:
         """Sync, and publish what came.
@@ -91,7 +97,8 @@ class Sync:
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
-        client = open_client(self.settings, self.clock)
+        probe(self.target)
+        client = open_client(self.settings, self.clock, self.meter)
         try:
             if self.target.folder.is_dir():
                 with self._lock():
@@ -102,7 +109,7 @@ class Sync:
                     session = self._load(client, reach)
         finally:
             client.transport.close()
-        return self._report(client, session, self.clock.monotonic() - started)
+        return self._report(session, self.clock.monotonic() - started)
 
     def _lock(self) -> AbstractContextManager[None]:
         return hold_lock(self.target.folder, str(self.target.path), self.clock.now())
@@ -133,9 +140,8 @@ class Sync:
                 load_package(pipeline, package_source(lambda: session, TABLES, limits))
             forget_loaded(pipeline)
 
-    @staticmethod
-    def _report(client: TowerClient, session: Session, seconds: float) -> Report:
-        spent = client.transport.meter.read()
+    def _report(self, session: Session, seconds: float) -> Report:
+        spent = self.meter.read()
         return Report(
             session.outcome,
             spent.calls,
@@ -144,6 +150,28 @@ class Sync:
             session.rows,
             seconds,
         )
+
+
+def probe(target: Target) -> None:
+    """Refuse a file that DuckDB cannot open, before anything is made beside it.
+
+    A file that another program has open to write cannot be looked into, and is none the worse.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    if not target.path.exists():
+        return
+    try:
+        duckdb.connect(str(target.path), read_only=True).close()
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        if "lock" in reason.lower() or "configuration" in reason.lower():
+            return
+        msg = (
+            f"{target.path} is damaged ({reason}): restore it from a copy, or give another --path."
+        )
+        raise UsageError(msg) from None
 
 
 def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:

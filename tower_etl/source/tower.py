@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from tower_etl.clock import Clock
+    from tower_etl.http import Meter
     from tower_etl.source.preflight import Reach
 
 VERSION = version("tower-etl")
@@ -111,9 +112,11 @@ def pick_tables(names: Iterable[str]) -> frozenset[str]:
     return asked | _ALWAYS if asked else frozenset(TABLES)
 
 
-def open_client(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> TowerClient:
-    """A client by the settings."""
-    return TowerClient(open_transport(settings, USER_AGENT, clock))
+def open_client(
+    settings: Settings, clock: Clock = SYSTEM_CLOCK, meter: Meter | None = None
+) -> TowerClient:
+    """A client by the settings, that counts on the meter given."""
+    return TowerClient(open_transport(settings, USER_AGENT, clock, meter))
 
 
 def open_session(

@@ -1,0 +1,103 @@
+"""What tests of several packages share: a clock, the simulated server, the public data."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.clock import Clock
+from tower_etl.http import open_transport
+from tower_etl.settings import Pacing, Settings, Token
+from tower_etl.sim import DEMO_TOKEN, SimClock, Simulator, World, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tower_etl.http import Transport
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that passes only while somebody sleeps.
+
+    Attributes:
+        clock: What is passed to the code under test.
+        slept: Seconds of each sleep, in order.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock(self._now, self._monotonic, self._sleep)
+        self.slept: list[float] = []
+        self._passed = 0.0
+        self._lock = threading.Lock()
+
+    def _now(self) -> datetime:
+        return START + timedelta(seconds=self._passed)
+
+    def _monotonic(self) -> float:
+        return self._passed
+
+    def _sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self._passed += seconds
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """Time that passes only while somebody sleeps."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public test data; skips where there is none."""
+    beside = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("TOWER_ETL_SHARED", beside))
+    if not (folder / "responses").is_dir():
+        pytest.skip(f"no public test data at {folder}: set TOWER_ETL_SHARED")
+    return folder
+
+
+@pytest.fixture
+def connect(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Transport]]:
+    """Open transports that wait on the fake clock: `connect(endpoint, token=..., **pacing)`."""
+    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    opened: list[Transport] = []
+
+    def open_to(endpoint: str, token: str = DEMO_TOKEN, **pacing: float | None) -> Transport:
+        pace = Pacing(**({"calls_per_second": None} | pacing))  # type: ignore[arg-type] # by name
+        settings = Settings(endpoint, Token(token), pacing=pace)
+        opened.append(open_transport(settings, "tower-etl-tests/1", fake_clock.clock))
+        return opened[-1]
+
+    yield open_to
+    for transport in opened:
+        transport.close()
+
+
+@pytest.fixture
+def world() -> World:
+    """A world with nothing in it, at a moment that stands still."""
+    return World.empty(SimClock.frozen_at(START))
+
+
+@pytest.fixture
+def simulator(world: World) -> Simulator:
+    """A simulated platform without a rate limit."""
+    return Simulator(world, limit=None)
+
+
+@pytest.fixture
+def endpoint(simulator: Simulator) -> Iterator[str]:
+    """The address at which the simulated platform answers."""
+    with serve(simulator) as url:
+        yield url

@@ -1,0 +1,201 @@
+"""The budget under threads: evenly spaced, held back together, closed at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.clock import SYSTEM_CLOCK, Clock
+from tower_etl.http import Budget, BudgetClosedError, Meter, Spent
+
+if TYPE_CHECKING:
+    from tests.conftest import FakeClock
+
+THREADS = 8
+PATIENCE_S = 20
+
+
+class SteppedClock:
+    """A clock for threads: it moves when the test says so, once all of them are asleep.
+
+    Attributes:
+        clock: What is passed to the budget.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock(lambda: datetime(2026, 1, 1, tzinfo=UTC), self._read, self._sleep)
+        self._time = 0.0
+        self._alarms: list[float] = []
+        self._changed = threading.Condition()
+
+    def step(self, seconds: float, sleepers: int) -> None:
+        """Wait until that many threads are asleep, then let time pass."""
+        with self._changed:
+            asleep = self._changed.wait_for(lambda: self._count() == sleepers, PATIENCE_S)
+            assert asleep, f"{self._count()} threads are asleep instead of {sleepers}"
+            self._time += seconds
+            self._changed.notify_all()
+
+    def _count(self) -> int:
+        return sum(alarm > self._time for alarm in self._alarms)
+
+    def _read(self) -> float:
+        return self._time
+
+    def _sleep(self, seconds: float) -> None:
+        with self._changed:
+            alarm = self._time + seconds
+            self._alarms.append(alarm)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._time >= alarm, PATIENCE_S)
+            self._alarms.remove(alarm)
+
+
+class Crowd:
+    """Threads that each want one slot.
+
+    Attributes:
+        granted: When each got it, in seconds of the stepped clock.
+        refused: How many found the budget closed.
+    """
+
+    def __init__(self, budget: Budget, clock: Clock, size: int) -> None:
+        self.granted: list[float] = []
+        self.refused = 0
+        self._budget, self._clock = budget, clock
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._want) for _ in range(size)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for_grants(self, count: int) -> None:
+        """Wait until so many got a slot."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.granted) >= count, PATIENCE_S)
+
+    def join(self) -> None:
+        """Wait until all are done."""
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+    def _want(self) -> None:
+        try:
+            self._budget.acquire()
+        except BudgetClosedError:
+            self.refused += 1
+            return
+        with self._changed:
+            self.granted.append(self._clock.monotonic())
+            self._changed.notify_all()
+
+
+def test_eight_threads_keep_the_spacing() -> None:
+    """On the real clock, the k-th call goes out k spacings after the first at the earliest."""
+    spacing, calls = 0.005, 40
+    budget = Budget(1 / spacing, SYSTEM_CLOCK, Meter())
+    begun = time.monotonic()
+
+    def call(_: int) -> float:
+        budget.acquire()
+        return time.monotonic()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        times = sorted(pool.map(call, range(calls)))
+
+    assert all(at - begun >= k * spacing - 1e-6 for k, at in enumerate(times))
+
+
+def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
+    """Threads that wait for slots within the pause go out after it, one spacing apart."""
+    stepped = SteppedClock()
+    budget = Budget(1.0, stepped.clock, Meter())
+    crowd = Crowd(budget, stepped.clock, THREADS)
+    crowd.wait_for_grants(1)
+    stepped.step(0.0, THREADS - 1)
+
+    budget.hold_back(10.0)
+    for quarter in range(4 * 16):
+        # One slot a second from the tenth on: whoever has one by now is not asleep any more.
+        done = 1 + max(0, (quarter - 40) // 4 + 1)
+        crowd.wait_for_grants(done)
+        stepped.step(0.25, THREADS - done)
+    crowd.join()
+
+    assert [0.0, *(10.0 + k for k in range(THREADS - 1))] == crowd.granted
+
+
+def test_closing_ends_those_who_wait() -> None:
+    """Without a further call, however long their slots are away."""
+    stepped = SteppedClock()
+    meter = Meter()
+    budget = Budget(1.0, stepped.clock, meter)
+    budget.hold_back(1000.0)
+    crowd = Crowd(budget, stepped.clock, THREADS)
+    stepped.step(0.0, THREADS)
+
+    budget.close()
+    stepped.step(0.25, THREADS)
+    crowd.join()
+
+    assert (crowd.refused, meter.read().calls, crowd.granted) == (THREADS, 0, [])
+
+
+def test_a_closed_budget_lets_nothing_out(fake_clock: FakeClock) -> None:
+    """Nor does it wait."""
+    budget = Budget(None, fake_clock.clock, Meter())
+    budget.close()
+
+    with pytest.raises(BudgetClosedError):
+        budget.acquire()
+
+    assert fake_clock.slept == []
+
+
+def test_without_a_limit_nobody_waits(fake_clock: FakeClock) -> None:
+    """Self-hosted servers may have none."""
+    meter = Meter()
+    budget = Budget(None, fake_clock.clock, meter)
+
+    for _ in range(100):
+        budget.acquire()
+
+    assert (meter.read().calls, fake_clock.slept) == (100, [])
+
+
+def test_a_pause_counts_even_without_a_limit(fake_clock: FakeClock) -> None:
+    """A 429 of a server that was thought to have no limit."""
+    budget = Budget(None, fake_clock.clock, Meter())
+
+    budget.hold_back(3.0)
+    budget.acquire()
+
+    assert sum(fake_clock.slept) == pytest.approx(3.0)
+
+
+def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
+    """Eight threads that meet the same limit were not held back eight times as long."""
+    meter = Meter()
+    budget = Budget(20.0, fake_clock.clock, meter)
+
+    for seconds in (5.0, 3.0, 8.0):
+        budget.hold_back(seconds)
+
+    assert Spent(throttled_seconds=8.0) == meter.read()
+
+
+def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
+    """The time between two pauses was not throttled."""
+    meter = Meter()
+    budget = Budget(20.0, fake_clock.clock, meter)
+
+    budget.hold_back(2.0)
+    fake_clock.clock.sleep(10.0)
+    budget.hold_back(1.0)
+
+    assert meter.read().throttled_seconds == 3.0

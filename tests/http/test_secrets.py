@@ -1,0 +1,220 @@
+"""Where the token goes, and where it does not: redirects, cookies, messages."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.errors import ApiError, UnreachableError
+from tower_etl.http.adapter import BearerAuth, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.http.conftest import ScriptedServer
+    from tower_etl.http import Transport
+
+    Connect = Callable[..., Transport]
+
+TOKEN = "eyJ0aWQiOiAxfS5zZWNyZXQ="
+
+
+def lead_in_circles(server: ScriptedServer) -> None:
+    """Redirect for longer than anybody follows."""
+    for _ in range(40):
+        server.redirect("/api/workflow")
+
+
+def test_a_redirect_to_another_origin_does_not_carry_the_token(
+    server: ScriptedServer, make_server: Callable[[], ScriptedServer], connect: Connect
+) -> None:
+    """Another port is another server."""
+    other = make_server()
+    server.redirect(f"{other.endpoint}/workflow")
+
+    connect(server.endpoint, TOKEN).get("/workflow")
+
+    assert server.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert "authorization" not in other.seen[0].headers
+    assert all(TOKEN not in value for value in other.seen[0].headers.values())
+
+
+def test_a_redirect_to_another_name_of_the_host_does_not_carry_the_token(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The same machine under another name may be another site."""
+    renamed = server.endpoint.replace("127.0.0.1", "localhost")
+    server.redirect(f"{renamed}/workflow")
+
+    connect(server.endpoint, TOKEN).get("/workflow")
+
+    assert ["authorization" in seen.headers for seen in server.seen] == [True, False]
+
+
+def test_a_redirect_there_and_back_does_not_carry_the_token(
+    server: ScriptedServer, make_server: Callable[[], ScriptedServer], connect: Connect
+) -> None:
+    """What a stranger asks for is not asked with our token."""
+    other = make_server()
+    server.redirect(f"{other.endpoint}/elsewhere")
+    other.redirect(f"{server.endpoint}/back")
+
+    connect(server.endpoint, TOKEN).get("/workflow")
+
+    assert ["authorization" in seen.headers for seen in server.seen] == [True, False]
+
+
+def test_a_redirect_on_the_same_origin_carries_the_token(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """Absolute or relative."""
+    server.redirect(f"{server.endpoint}/v1/workflow")
+    server.redirect("/api/v2/workflow")
+
+    connect(server.endpoint, TOKEN).get("/workflow")
+
+    assert [seen.path for seen in server.seen] == [
+        "/api/workflow",
+        "/api/v1/workflow",
+        "/api/v2/workflow",
+    ]
+    assert [f"Bearer {TOKEN}"] * 3 == [seen.headers["authorization"] for seen in server.seen]
+
+
+def test_a_redirected_request_pays_for_a_call(server: ScriptedServer, connect: Connect) -> None:
+    """It arrives at the server like any other, and is no retry."""
+    transport = connect(server.endpoint, TOKEN)
+    server.redirect("/api/v1/workflow")
+
+    transport.get("/workflow")
+
+    assert (transport.meter.read().calls, transport.meter.read().retries) == (2, 0)
+
+
+def test_redirects_in_circles_are_explained(server: ScriptedServer, connect: Connect) -> None:
+    """They end, and each of them paid."""
+    transport = connect(server.endpoint, TOKEN, attempts=1)
+    lead_in_circles(server)
+
+    with pytest.raises(UnreachableError, match="it redirects in circles"):
+        transport.get("/workflow")
+
+    assert len(server.seen) == transport.meter.read().calls < 40
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[bad", "http://127.0.0.1:99999/api", "ftp://127.0.0.1/api", "/caf\xe9"]
+)
+def test_a_redirect_to_nowhere_is_explained(
+    server: ScriptedServer, connect: Connect, location: str
+) -> None:
+    """An address that is none ends in an error of the tree."""
+    server.redirect(location)
+
+    with pytest.raises(ApiError, match=r"^GET /workflow: "):
+        connect(server.endpoint, TOKEN, attempts=1).get("/workflow")
+
+
+def test_a_netrc_file_gives_no_password_away(
+    server: ScriptedServer,
+    make_server: Callable[[], ScriptedServer],
+    connect: Connect,
+    tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The user's file of passwords speaks for other programs, on redirects too."""
+    netrc = f"{tmp_path}/netrc"
+    with open(netrc, "w") as file:  # noqa: PTH123 - a path as the variable holds it
+        file.write("default login me password mine\n")
+    monkeypatch.setenv("NETRC", netrc)
+    other = make_server()
+    server.redirect(f"{other.endpoint}/workflow")
+
+    connect(server.endpoint, TOKEN).get("/workflow")
+
+    assert server.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert "authorization" not in other.seen[0].headers
+
+
+def test_cookies_are_not_kept(server: ScriptedServer, connect: Connect) -> None:
+    """A session of a load balancer or a login page does not stick to later calls."""
+    transport = connect(server.endpoint, TOKEN)
+    server.answer({}, Set_Cookie="JSESSIONID=abc; Path=/")
+
+    transport.get("/user-info")
+    transport.get("/user-info")
+
+    assert len(transport.session.cookies) == 0
+    assert "cookie" not in server.seen[1].headers
+
+
+TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
+    "401": lambda server: server.answer({"message": "Unauthorized"}, 401),
+    "403": lambda server: server.answer({}, 403),
+    "500": lambda server: server.answer(b"<html>", 500),
+    "HTML": lambda server: server.answer(b"<html>"),
+    "reset": lambda server: server.reset(),
+    "truncated": lambda server: server.truncate(b"{"),
+    "silence": lambda server: server.stall(),
+    "circles": lead_in_circles,
+    "refused": lambda server: server.close(),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_no_error_shows_the_token(server: ScriptedServer, connect: Connect, trouble: str) -> None:
+    """Neither its text, nor its repr, nor a traceback with all that went before."""
+    transport = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
+    TROUBLES[trouble](server)
+
+    with pytest.raises(ApiError) as caught:
+        transport.get("/workflow")
+
+    chain = "".join(traceback.format_exception(caught.value))
+    shown = [str(caught.value), repr(caught.value), repr(caught.value.__dict__), chain]
+    assert [text for text in shown if TOKEN in text or "Bearer" in text] == []
+
+
+def test_a_token_that_a_server_sends_back_is_not_shown(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """Some gateways quote what they refuse."""
+    server.answer({"message": f"Invalid token {TOKEN}"}, 401)
+
+    with pytest.raises(ApiError) as caught:
+        connect(server.endpoint, TOKEN).get("/user-info")
+
+    assert TOKEN not in str(caught.value)
+
+
+def test_data_is_left_as_it_is(server: ScriptedServer, connect: Connect) -> None:
+    """A token may be a word that data has as well."""
+    server.answer({"tasks": [{"name": "tasks"}]})
+
+    assert connect(server.endpoint, "tasks").get("/x") == {"tasks": [{"name": "tasks"}]}
+
+
+def test_no_object_on_the_way_shows_the_token(server: ScriptedServer, connect: Connect) -> None:
+    """What a debugger or a log line may print."""
+    transport = connect(server.endpoint, TOKEN)
+
+    shown = [repr(transport), repr(transport.session), repr(transport.session.auth)]
+
+    assert [text for text in shown if TOKEN in text] == []
+    assert repr(BearerAuth(TOKEN, origin_of(server.endpoint))) == "BearerAuth(***)"
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://host/api", ("https", "host", 443)),
+        ("http://HOST/api", ("http", "host", 80)),
+        ("https://host:8443", ("https", "host", 8443)),
+        ("https://[::1]:8443/api", ("https", "::1", 8443)),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, origin: tuple[str, str, int]) -> None:
+    """Default ports are spelt out, so that both spellings are one origin."""
+    assert origin_of(url) == origin

@@ -1,0 +1,305 @@
+"""Calls over real HTTP: what is repeated, what is counted, and what is given up."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from tower_etl.clock import Clock
+from tower_etl.errors import (
+    ApiError,
+    ForbiddenError,
+    RateLimitError,
+    ServerFaultError,
+    UnreachableError,
+)
+from tower_etl.http import BudgetClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import FakeClock
+    from tests.http.conftest import ScriptedServer
+    from tower_etl.http import Transport
+
+    Connect = Callable[..., Transport]
+
+OK = {"ok": True}
+TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
+    "429": lambda server: server.answer({}, 429),
+    "408": lambda server: server.answer({}, 408),
+    "500": lambda server: server.answer({}, 500),
+    "502 with HTML": lambda server: server.answer(b"<html>", 502, Content_Type="text/html"),
+    "503": lambda server: server.answer({}, 503),
+    "504": lambda server: server.answer({}, 504),
+    "reset": lambda server: server.reset(),
+    "truncated body": lambda server: server.truncate(b'{"workflows": ['),
+    "half a JSON": lambda server: server.answer(b'{"workflows": ['),
+    "HTML with 200": lambda server: server.answer(b"<html>", Content_Type="text/html"),
+    "broken compression": lambda server: server.answer(b"no gzip", Content_Encoding="gzip"),
+    "slow answer": lambda server: server.stall(),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_passing_trouble_is_overcome(
+    server: ScriptedServer, connect: Connect, trouble: str
+) -> None:
+    """Two failures, then the answer: three calls, two of them repeated ones."""
+    transport = connect(server.endpoint, read_seconds=0.2)
+    for _ in range(2):
+        TROUBLES[trouble](server)
+
+    assert transport.get("/workflow") == OK
+
+    spent = transport.meter.read()
+    assert (spent.calls, spent.retries, len(server.seen)) == (3, 2, 3)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_lasting_trouble_is_given_up(
+    server: ScriptedServer, connect: Connect, trouble: str
+) -> None:
+    """After `attempts` calls, with a sentence that names the call."""
+    transport = connect(server.endpoint, read_seconds=0.2, attempts=3)
+    for _ in range(4):
+        TROUBLES[trouble](server)
+
+    with pytest.raises(ApiError, match=r"^GET /workflow: .*\.$") as caught:
+        transport.get("/workflow")
+
+    spent = transport.meter.read()
+    assert caught.value.retryable
+    assert (spent.calls, spent.retries, len(server.seen)) == (3, 2, 3)
+
+
+def test_a_refusal_is_asked_for_once(server: ScriptedServer, connect: Connect) -> None:
+    """403 stays 403."""
+    transport = connect(server.endpoint)
+    server.answer({"message": "Operation not allowed"}, 403)
+
+    with pytest.raises(ForbiddenError, match="Operation not allowed"):
+        transport.get("/workflow")
+
+    assert (transport.meter.read().calls, transport.meter.read().retries) == (1, 0)
+
+
+def test_back_off_waits_longer_each_time(
+    server: ScriptedServer, connect: Connect, fake_clock: FakeClock
+) -> None:
+    """Half a second, doubled, with the least jitter."""
+    transport = replace(connect(server.endpoint), chance=lambda: 0.0)
+    for _ in range(3):
+        server.answer({}, 502)
+
+    transport.get("/workflow")
+
+    assert sum(fake_clock.slept) == pytest.approx(0.25 + 0.5 + 1.0)
+    assert transport.meter.read().throttled_seconds == 0.0
+
+
+def test_a_rate_limit_holds_every_call_back(
+    server: ScriptedServer, connect: Connect, fake_clock: FakeClock
+) -> None:
+    """A 429 that asks for 7 seconds: the time passes in the budget, and is counted."""
+    transport = connect(server.endpoint)
+    server.answer({}, 429, Retry_After="7")
+
+    transport.get("/workflow")
+
+    assert sum(fake_clock.slept) == pytest.approx(7.0)
+    assert transport.meter.read().throttled_seconds == pytest.approx(7.0)
+
+
+def test_retry_after_zero_is_no_invitation(
+    server: ScriptedServer, connect: Connect, fake_clock: FakeClock
+) -> None:
+    """The platform sends `Retry-After: 0` before the second is over."""
+    transport = connect(server.endpoint)
+    server.answer({}, 429, Retry_After="0")
+
+    transport.get("/workflow")
+
+    assert sum(fake_clock.slept) == pytest.approx(1.0)
+
+
+def test_a_lasting_rate_limit_says_so(server: ScriptedServer, connect: Connect) -> None:
+    """With the wait that the server asked for last."""
+    transport = connect(server.endpoint, attempts=2)
+    for _ in range(2):
+        server.answer({}, 429, Retry_After="2")
+
+    with pytest.raises(RateLimitError) as caught:
+        transport.get("/workflow")
+
+    assert (caught.value.status_code, caught.value.retry_after) == (429, 2.0)
+
+
+def test_every_attempt_pays_for_a_call(
+    server: ScriptedServer, connect: Connect, fake_clock: FakeClock
+) -> None:
+    """Two calls a second, four attempts: the back-off is no way around the spacing."""
+    transport = replace(connect(server.endpoint, calls_per_second=0.1), chance=lambda: 0.0)
+    for _ in range(3):
+        server.answer({}, 500)
+
+    transport.get("/workflow")
+
+    assert fake_clock.clock.monotonic() == pytest.approx(30.0)
+
+
+def test_a_call_may_have_a_patience_of_its_own(server: ScriptedServer, connect: Connect) -> None:
+    """The first call to an address gives up sooner."""
+    transport = connect(server.endpoint)
+    for _ in range(5):
+        server.answer({}, 500)
+
+    with pytest.raises(ServerFaultError):
+        transport.get("/service-info", policy=replace(transport.policy, attempts=2))
+
+    assert transport.meter.read().calls == 2
+
+
+def test_parameters_are_sent_quoted(server: ScriptedServer, connect: Connect) -> None:
+    """A search has colons and spaces."""
+    connect(server.endpoint).get("/workflow", {"max": 100, "search": "after:1 before:2"})
+
+    assert [s.path for s in server.seen] == ["/api/workflow?max=100&search=after%3A1+before%3A2"]
+
+
+def test_headers_say_who_asks_and_for_what(server: ScriptedServer, connect: Connect) -> None:
+    """User agent, version of the API, JSON, and the token."""
+    connect(server.endpoint, "let-me-in").get("/user-info")
+
+    sent = server.seen[0].headers
+    expected = {
+        "user-agent": "tower-etl-tests/1",
+        "accept-version": "1",
+        "accept": "application/json",
+        "authorization": "Bearer let-me-in",
+    }
+    assert expected == {name: sent[name] for name in expected}
+
+
+def test_compressed_answers_are_read(server: ScriptedServer, connect: Connect) -> None:
+    """A task page is large: compression is asked for."""
+    connect(server.endpoint).get("/workflow")
+
+    assert "gzip" in server.seen[0].headers["accept-encoding"]
+
+
+def test_a_refused_connection_is_explained(server: ScriptedServer, connect: Connect) -> None:
+    """Nothing listens there: as often as the policy says, then a sentence."""
+    transport = connect(server.endpoint, attempts=2)
+    server.close()
+
+    with pytest.raises(UnreachableError, match=r"no answer from 127\.0\.0\.1:\d+ \(nothing list"):
+        transport.get("/workflow")
+
+    assert transport.meter.read().calls == 2
+
+
+def test_an_unknown_name_is_explained(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver's words stay out, the host stays in."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+    with pytest.raises(UnreachableError) as caught:
+        connect("https://tower.invalid/api", attempts=1).get("/workflow")
+
+    expected = (
+        "GET /workflow: no answer from tower.invalid (the name does not resolve). "
+        "Check the endpoint and the network."
+    )
+    assert expected == str(caught.value)
+    assert caught.value.status_code is None
+
+
+def test_an_untrusted_connection_is_explained(server: ScriptedServer, connect: Connect) -> None:
+    """TLS spoken to a server that speaks none."""
+    endpoint = server.endpoint.replace("http://", "https://")
+
+    with pytest.raises(UnreachableError, match="the TLS certificate or handshake was not accept"):
+        connect(endpoint, attempts=1).get("/workflow")
+
+
+def test_a_silent_server_is_explained(server: ScriptedServer, connect: Connect) -> None:
+    """It took the call and says nothing."""
+    server.stall()
+
+    with pytest.raises(UnreachableError, match="it took too long to answer"):
+        connect(server.endpoint, attempts=1, read_seconds=0.1).get("/workflow")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [("reset", "the connection broke off"), ("truncated body", "the answer broke off")],
+)
+def test_a_broken_connection_is_explained(
+    server: ScriptedServer, connect: Connect, trouble: str, words: str
+) -> None:
+    """Before the answer, or within it."""
+    TROUBLES[trouble](server)
+
+    with pytest.raises(UnreachableError, match=re.escape(f"({words})")):
+        connect(server.endpoint, attempts=1).get("/workflow")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_closing_ends_calls_that_wait(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """A call that was told to come back in a minute ends with the transport, not after it."""
+    transport = connect(server.endpoint)
+    server.answer({}, status, Retry_After="60")
+    waits, outcome = threading.Event(), list[BaseException]()
+
+    def sleep(_: float) -> None:
+        waits.set()
+        time.sleep(0.001)  # this clock stands still: it would spin otherwise
+
+    monkeypatch.setattr(transport.budget, "_clock", Clock(sleep=sleep, monotonic=lambda: 0.0))
+
+    def call() -> None:
+        try:
+            transport.get("/workflow")
+        except BudgetClosedError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert waits.wait(10)
+    transport.close()
+    thread.join(10)
+
+    assert ([BudgetClosedError], 1) == ([type(e) for e in outcome], len(server.seen))
+
+
+def test_many_threads_share_one_transport(server: ScriptedServer, connect: Connect) -> None:
+    """Every call is answered and counted, failed ones twice."""
+    transport = connect(server.endpoint)
+    for _ in range(5):
+        server.answer({}, 503)
+    answers: list[dict[str, Any]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(transport.get("/workflow")))
+        for _ in range(20)
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    spent = transport.meter.read()
+    assert answers == [OK] * 20
+    assert (spent.calls, spent.retries, len(server.seen)) == (25, 5, 25)

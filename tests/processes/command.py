@@ -1,0 +1,87 @@
+"""Running `tower-etl` as its users do: a process, with an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from tower_etl.sim import DEMO_TOKEN
+
+KILLED = Path(__file__).with_name("killed.py")
+TABLES = (
+    *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
+    *("workflow_labels", "labels", "organizations", "workspaces"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """Syncs of one platform into files of one folder.
+
+    Attributes:
+        url: The platform.
+        folder: Where the files are, and what the process takes for home.
+        environ: More of the environment.
+    """
+
+    url: str
+    folder: Path
+    environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "400"})
+
+    def start(self, path: str, *extra: str, point: str | None = None) -> subprocess.Popen[str]:
+        """Start a sync into a file of the folder; `point` says where it is to kill itself."""
+        program = [str(KILLED), point] if point else ["-m", "tower_etl"]
+        return subprocess.Popen(
+            [
+                *(sys.executable, *program, "sync", "--endpoint", self.url),
+                *("--path", path, "--rate", "none", "--json", *extra),
+            ],
+            cwd=self.folder,
+            env=self._environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, path: str, *extra: str, point: str | None = None) -> tuple[int, str, str]:
+        """The exit code of a sync, its standard output and its standard error."""
+        process = self.start(path, *extra, point=point)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    def differences(self, path: str, reference: str) -> dict[str, tuple[int, int]]:
+        """Rows that one file has and the other has not, by table; empty where they are equal."""
+        with duckdb.connect() as connection:
+            for name, file in (("one", path), ("other", reference)):
+                connection.execute(f"ATTACH '{self.folder / file}' AS {name} (READ_ONLY)")
+            counts = {
+                table: (
+                    _count_missing(connection, f"one.tower.{table}", f"other.tower.{table}"),
+                    _count_missing(connection, f"other.tower.{table}", f"one.tower.{table}"),
+                )
+                for table in TABLES
+            }
+        return {table: found for table, found in counts.items() if found != (0, 0)}
+
+    def _environ(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        return kept | {
+            "HOME": str(self.folder),
+            "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
+            "NO_PROXY": "*",
+            **self.environ,
+        }
+
+
+def _count_missing(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> int:
+    """Rows of one table that are not as often in the other, all columns compared."""
+    found = connection.execute(
+        f"SELECT count(*) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})"  # noqa: S608
+    ).fetchone()
+    assert found is not None
+    return int(found[0])

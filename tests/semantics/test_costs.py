@@ -1,0 +1,144 @@
+"""What a sync costs, counted at the server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import SimClock
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PREFLIGHT = 3
+WORKSPACES = 3  # the personal one and two of an organisation
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A world without runs."""
+    return Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+
+
+def count_sync(platform: Platform, warehouse: Warehouse, **request: bool) -> int:
+    """Calls that one sync makes."""
+    before = platform.count_calls()
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    assert session.outcome.status == "ok"
+    calls = platform.count_calls() - before
+    assert session.spent.calls == calls
+    return calls
+
+
+def add_run(platform: Platform, tasks: int, *, final: bool = True) -> str:
+    """A run with so many tasks, all of them ended."""
+    world = platform.world
+    run_id = world.submit_run(max(place.key for place in world.workspaces.values()))
+    world.start_run(run_id)
+    for _ in range(tasks):
+        world.finish_task(run_id, world.add_task(run_id))
+    if final:
+        world.finish_run(run_id)
+    world.clock.advance(1)
+    return run_id
+
+
+def test_an_idle_sync_costs_one_call_a_workspace(platform: Platform) -> None:
+    """At most two are allowed, beyond preflight."""
+    warehouse = Warehouse()
+    for _ in range(70):
+        add_run(platform, 0)
+    count_sync(platform, warehouse)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+
+
+@pytest.mark.parametrize(("tasks", "pages"), [(0, 1), (1, 1), (99, 1), (101, 2), (250, 3)])
+def test_a_new_final_run_costs_two_calls_and_one_per_hundred_tasks(
+    platform: Platform, tasks: int, pages: int
+) -> None:
+    """A description, its metrics, and its pages of tasks."""
+    warehouse = Warehouse()
+    count_sync(platform, warehouse)
+    add_run(platform, tasks)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + pages
+
+
+def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> None:
+    """Of a running run, only what may still change."""
+    warehouse = Warehouse()
+    run_id = add_run(platform, 520, final=False)
+    count_sync(platform, warehouse)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + 1
+    for _ in range(100):
+        platform.world.add_task(run_id)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + 2
+    assert len(warehouse.rows_of("tasks", run_id)) == 620
+
+
+def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> None:
+    """And the slow entities: organisations, their workspaces, labels."""
+    warehouse = Warehouse()
+    for _ in range(250):
+        add_run(platform, 0)
+    count_sync(platform, warehouse)
+    entities = 1 + 1 + WORKSPACES
+    pages = 3 + (WORKSPACES - 1)
+    assert count_sync(platform, warehouse, reconcile=True) == PREFLIGHT + entities + pages
+
+
+def test_a_sync_reconciles_by_itself_once_a_day(platform: Platform) -> None:
+    """Not before, and not at every sync after."""
+    warehouse = Warehouse()
+    add_run(platform, 0)
+    count_sync(platform, warehouse)
+    platform.world.clock.advance(timedelta(hours=23))
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    platform.world.clock.advance(timedelta(hours=2))
+    assert count_sync(platform, warehouse) > PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+
+
+def test_open_runs_alone_make_an_idle_sync_dearer(platform: Platform) -> None:
+    """Three calls for each small one, until it is given up."""
+    warehouse = Warehouse()
+    for _ in range(4):
+        add_run(platform, 3, final=False)
+    count_sync(platform, warehouse)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 4 * 3
+    platform.world.clock.advance(timedelta(days=31))
+    count_sync(platform, warehouse)  # reconciles, and gives them up
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+
+
+def test_a_lost_folder_costs_nothing_more(platform: Platform) -> None:
+    """The state is all that the next sync needs."""
+    warehouse = Warehouse()
+    add_run(platform, 5)
+    count_sync(platform, warehouse)
+    restored = Warehouse(tables=warehouse.tables, state=warehouse.state)
+    assert count_sync(platform, restored) == PREFLIGHT + WORKSPACES
+
+
+def test_unwanted_tables_are_not_paid_for(platform: Platform) -> None:
+    """Without tasks and metrics a run is one call."""
+    warehouse = Warehouse()
+    add_run(platform, 150)
+    before = platform.count_calls()
+    session = platform.open_session(tables=["workflows"])
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    runs = [call for call in platform.simulator.calls[before:] if "/workflow/" in call.path]
+    assert len(runs) == 1
+    assert warehouse.tables["tasks"] == {}

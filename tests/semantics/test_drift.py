@@ -1,0 +1,184 @@
+"""Runs that come and go between two pages: none loses its place, and none is called missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.truth import list_shown
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import SimClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.semantics.platform import Switchboard
+    from tower_etl.sim import World
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUNS = 230
+LISTING = "/api/workflow"
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A workspace of 230 runs, a second apart: three pages."""
+    world = make_world(SimClock.frozen_at(START))
+    space = max(place.key for place in world.workspaces.values())
+    for _ in range(RUNS):
+        run_id = world.submit_run(space)
+        world.start_run(run_id)
+        world.finish_run(run_id)
+        world.clock.advance(1)
+    return Platform.start(*switchboard, world)
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> list[str]:
+    """Sync everything; the warnings."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    assert session.outcome.status == "ok"
+    return session.outcome.warnings
+
+
+def on_listing(platform: Platform, number: int, change: Callable[[World], None]) -> None:
+    """Change the world before the nth page of runs is answered."""
+    left = [number]
+
+    def watch(_index: int, call: object) -> None:
+        if getattr(call, "path", "") == LISTING and "workspaceId" in getattr(call, "query", ""):
+            left[0] -= 1
+            if left[0] == 0:
+                change(platform.world)
+
+    platform.simulator.before_call = watch
+
+
+def newest(world: World, first: int, count: int) -> list[str]:
+    """Ids of runs by their place in the listing."""
+    space = max(place.key for place in world.workspaces.values())
+    return [run["id"] for run in world.runs(space)][first : first + count]
+
+
+@pytest.mark.parametrize("page", [2, 3])
+@pytest.mark.parametrize("count", [1, 2, 60, 120])
+def test_runs_deleted_between_pages_cost_no_other_its_place(
+    platform: Platform, page: int, count: int
+) -> None:
+    """Deletions shift the list to the front: what follows would be passed over."""
+
+    def delete(world: World) -> None:
+        for run_id in newest(world, 0, count):
+            world.delete_run(run_id)
+
+    on_listing(platform, page, delete)
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    assert {run_id for (run_id,) in warehouse.tables["workflows"]} == set(
+        list_shown(platform.world)
+    )
+
+
+@pytest.mark.parametrize("page", [2, 3])
+@pytest.mark.parametrize("count", [1, 60, 120])
+def test_runs_submitted_between_pages_cost_no_other_its_place(
+    platform: Platform, page: int, count: int
+) -> None:
+    """New runs shift the list to the back; they themselves come now or with the next sync."""
+
+    def submit(world: World) -> None:
+        space = max(place.key for place in world.workspaces.values())
+        for _ in range(count):
+            world.clock.advance(1)
+            world.submit_run(space)
+
+    on_listing(platform, page, submit)
+    warehouse = Warehouse()
+    before = set(list_shown(platform.world))
+    sync(platform, warehouse)
+    assert before <= {run_id for (run_id,) in warehouse.tables["workflows"]}
+    sync(platform, warehouse)
+    assert {run_id for (run_id,) in warehouse.tables["workflows"]} == set(
+        list_shown(platform.world)
+    )
+
+
+def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Platform) -> None:
+    """Runs come and go while everything is listed again."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    gone = newest(platform.world, 0, 30)
+
+    def shake(world: World) -> None:
+        for run_id in gone:
+            world.delete_run(run_id)
+
+    on_listing(platform, 2, shake)
+    sync(platform, warehouse, reconcile=True)
+    missing = {
+        run_id
+        for (run_id,), row in warehouse.tables["workflows"].items()
+        if row["missing_since"] is not None
+    }
+    assert missing <= set(gone)
+    platform.simulator.before_call = None
+    sync(platform, warehouse, reconcile=True)
+    rows = warehouse.tables["workflows"].items()
+    assert {key[0] for key, row in rows if row["missing_since"] is not None} == set(gone)
+
+
+def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> None:
+    """An incomplete listing marks nothing, says so, and is done again by the next sync."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    space = max(place.key for place in platform.world.workspaces.values())
+    ids = newest(platform.world, 0, RUNS)
+
+    def churn(_index: int, call: object) -> None:
+        if getattr(call, "path", "") == LISTING and "offset=0" not in getattr(call, "query", ""):
+            for run_id in ids[:3]:
+                platform.world.delete_run(run_id)
+            del ids[:3]
+
+    platform.simulator.before_call = churn
+    warnings = sync(platform, warehouse, reconcile=True)
+    assert any("came and went" in warning for warning in warnings)
+    rows = warehouse.tables["workflows"].values()
+    assert [row["id"] for row in rows if row["missing_since"] is not None] == []
+    reconciled = warehouse.state["workspaces"][str(space)]["reconciled_at"]
+    platform.simulator.before_call = None
+    platform.world.clock.advance(90_000)
+    sync(platform, warehouse)
+    assert warehouse.state["workspaces"][str(space)]["reconciled_at"] > reconciled
+    shown = set(list_shown(platform.world))
+    missing = {row["id"] for row in warehouse.tables["workflows"].values() if row["missing_since"]}
+    assert missing == {key[0] for key in warehouse.tables["workflows"]} - shown
+
+
+def test_a_task_that_comes_between_two_pages_is_not_lost(platform: Platform) -> None:
+    """A lower task id shifts the pages that follow; the tasks are walked again."""
+    world = platform.world
+    run_id = world.submit_run(max(place.key for place in world.workspaces.values()))
+    world.start_run(run_id)
+    for number in range(250):
+        world.add_task(run_id, 10 + number)
+    left = [2]
+
+    def insert(_index: int, call: object) -> None:
+        if getattr(call, "path", "").endswith(f"{run_id}/tasks"):
+            left[0] -= 1
+            if left[0] == 0:
+                world.add_task(run_id, 5)
+
+    platform.simulator.before_call = insert
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    expected = {task["taskId"] for task in world.tasks(run_id)}
+    assert {task_id for _, task_id in warehouse.rows_of("tasks", run_id)} == expected

@@ -1,0 +1,158 @@
+"""Faults one by one and mixed: equality within bounded retries, and honesty where it cannot be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.truth import expect_run, list_shown
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import DEFAULT_MIX, Fault, SimClock
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.source import Session
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUNS = 12
+KINDS = [
+    Fault("status", status=429, retry_after="0"),
+    Fault("status", status=429, retry_after="1"),
+    Fault("status", status=429),
+    Fault("status", status=500),
+    Fault("status", status=502),
+    Fault("status", status=503, retry_after="1"),
+    Fault("status", status=504),
+    Fault("reset"),
+    Fault("truncated"),
+    Fault("half_json"),
+    Fault("html"),
+    Fault("html", status=502),
+]
+PLACES = [
+    *("/user-info", "/user/", r"/workflow\?", "/tasks", "/metrics", r"/workflow/\w+\?"),
+    *("/labels", "/orgs"),
+]
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """Twelve final runs with tasks, over two workspaces."""
+    world = make_world(SimClock.frozen_at(START))
+    spaces = [place.key for place in world.workspaces.values()]
+    for number in range(RUNS):
+        run_id = world.submit_run(spaces[number % 2])
+        world.start_run(run_id)
+        for _ in range(120 if number == 0 else 3):
+            world.finish_task(run_id, world.add_task(run_id))
+        world.finish_run(run_id)
+        world.clock.advance(1)
+    return Platform.start(*switchboard, world)
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> Session:
+    """One sync, whatever becomes of it."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages(max_rows=20))
+    finally:
+        session.close()
+    return session
+
+
+def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+    """The tables are the world's."""
+    shown = list_shown(platform.world)
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
+    for run_id, space in shown.items():
+        for table, expected in expect_run(platform.world, run_id, space).items():
+            assert warehouse.rows_of(table, run_id) == expected
+
+
+def name_of(fault: Fault) -> str:
+    """A name for the test's id."""
+    return f"{fault.kind}-{fault.status or 200}-{fault.retry_after}"
+
+
+@pytest.mark.parametrize("fault", KINDS, ids=name_of)
+def test_each_fault_at_each_place_is_got_over(platform: Platform, fault: Fault) -> None:
+    """Twice in a row, at every endpoint; each strike costs one retry."""
+    for place in PLACES:
+        platform.simulator.faults.add(place, Fault(**{**vars(fault), "times": 2}))
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    assert (session.outcome.status, session.outcome.warnings) == ("ok", [])
+    assert session.spent.retries == 2 * len(PLACES)
+    assert_equal(platform, warehouse)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mix_at_fifteen_percent_is_got_over(platform: Platform, seed: int) -> None:
+    """All kinds at once, over a backfill and a reconciliation."""
+    plan = platform.simulator.faults
+    plan.rate, plan.mix = 0.15, DEFAULT_MIX
+    plan._rng.seed(seed)
+    warehouse = Warehouse()
+    for session in (sync(platform, warehouse), sync(platform, warehouse, reconcile=True)):
+        assert session.outcome.status == "ok"
+        assert session.spent.retries <= 0.5 * session.spent.calls
+    assert_equal(platform, warehouse)
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "exit_code"),
+    [(r"/workflow\?", "failed", 5), ("/tasks", "partial", 4), ("/metrics", "partial", 4)],
+)
+def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
+    platform: Platform, place: str, status: str, exit_code: int
+) -> None:
+    """Nothing is half a run, no cursor moves past it, and nothing is taken for an empty page."""
+    platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    assert (session.outcome.status, session.outcome.exit_code) == (status, exit_code)
+    assert {space.status for space in session.outcome.workspaces.values()} >= {"failed"}
+    assert warehouse.tables["workflows"] == {}
+    platform.simulator.faults.clear()
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert_equal(platform, warehouse)
+
+
+def test_a_run_that_keeps_failing_holds_the_cursor_of_its_workspace_alone(
+    platform: Platform,
+) -> None:
+    """Older runs of its workspace are in, younger ones wait, other workspaces go on."""
+    spaces = sorted(place.key for place in platform.world.workspaces.values())
+    runs = [run["id"] for run in reversed(platform.world.runs(spaces[0]))]
+    platform.simulator.faults.add(f"{runs[2]}/metrics", Fault("reset", times=10**6))
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    assert session.outcome.exit_code == 4
+    assert session.outcome.workspaces[str(spaces[0])].status == "failed"
+    assert session.outcome.workspaces[str(spaces[1])].status == "ok"
+    of_space = {run_id for run_id in runs if (run_id,) in warehouse.tables["workflows"]}
+    assert of_space == set(runs[:2])
+    cursor = warehouse.state["workspaces"][str(spaces[0])]["cursor"]
+    assert cursor == platform.world.describe(runs[1])["workflow"]["submit"]
+    platform.simulator.faults.clear()
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert_equal(platform, warehouse)
+
+
+def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -> None:
+    """It is named, the exit code is 4, and it comes in when it is allowed again."""
+    spaces = sorted(place.key for place in platform.world.workspaces.values())
+    platform.world.forbid(spaces[0])
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    failed = session.outcome.workspaces[str(spaces[0])]
+    assert session.outcome.exit_code == 4
+    assert "may not read" in str(failed.error)
+    assert str(spaces[0]) not in warehouse.state["workspaces"]
+    platform.world.allow(spaces[0])
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert_equal(platform, warehouse)

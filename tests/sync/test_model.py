@@ -1,0 +1,290 @@
+"""The planning as a whole, against a model: a world of runs, tables that are a dict, many syncs.
+
+No I/O: a listing is a filter of the world, a visit copies a run into the tables, and a crash is a
+sync that ends after some visits, with the state as it was then.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from tower_etl.settings import Request
+from tower_etl.sync import (
+    FINAL_STATUSES,
+    Landed,
+    Listed,
+    Stored,
+    WorkspaceState,
+    dump_state,
+    finish_workspace,
+    land_run,
+    load_state,
+    plan_listed,
+    plan_whole,
+    plan_window,
+)
+from tower_etl.sync.state import OVERLAP_RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tower_etl.sync import Plan, Visit, Window
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+GIVE_UP = timedelta(days=5)
+NEXT_STATUSES = {
+    "SUBMITTED": ("RUNNING", "CANCELLED"),
+    "RUNNING": ("UNKNOWN", "SUCCEEDED", "FAILED", "CANCELLED"),
+    "UNKNOWN": ("RUNNING", "FAILED"),
+}
+PICK = st.integers(0, 10_000)
+
+
+@dataclass
+class Run:
+    """A run as the platform has it.
+
+    Attributes:
+        row: What its row in the tables should say.
+        deleted: Whether the platform no longer shows it.
+    """
+
+    row: Stored
+    deleted: bool = False
+
+
+class SyncedWorld(RuleBasedStateMachine):
+    """A workspace in which anything happens, and syncs into tables that are a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.runs: dict[str, Run] = {}
+        self.tables: dict[str, Stored] = {}
+        self.state = WorkspaceState()
+        self.lost_state = False
+        self.behind: set[str] = set()  # changed where only a complete listing can see it
+
+    # --- what happens on the platform ---------------------------------------------------------
+
+    @rule(count=st.integers(1, 30), gap_s=st.sampled_from([0, 1, 60, 600]))
+    def submit(self, count: int, gap_s: int) -> None:
+        """Runs are submitted, some at the same second."""
+        for _ in range(count):
+            self.now += timedelta(seconds=gap_s)
+            row = Stored(self.now, "SUBMITTED", self.now, starred=False)
+            self.runs[f"r{len(self.runs)}"] = Run(row)
+
+    @rule(hours=st.sampled_from([0.1, 1, 5, 25, 60]))
+    def pass_time(self, hours: float) -> None:
+        """Nothing happens for a while."""
+        self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: self.runs)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=20), way=PICK)
+    def move_on(self, picks: list[int], way: int) -> None:
+        """Some runs go on: start, lose their heartbeat, find it, end."""
+        self.now += timedelta(seconds=1)
+        for pick in picks:
+            run_id, run = self._pick(pick)
+            if nexts := NEXT_STATUSES.get(str(run.row.status)):
+                status = nexts[way % len(nexts)]
+                ended = self.now if status in FINAL_STATUSES else None
+                self._change(run_id, status=status, complete=ended, last_updated=self.now)
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK, labels=st.frozensets(st.integers(1, 4), max_size=3))
+    def relabel(self, pick: int, labels: frozenset[int]) -> None:
+        """Other labels, on which `lastUpdated` says nothing."""
+        self._change(self._pick(pick)[0], label_ids=labels)
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def star(self, pick: int) -> None:
+        """A star is set or taken away."""
+        run_id, run = self._pick(pick)
+        self._change(run_id, starred=not run.row.starred)
+        self.behind.add(run_id)  # the description does not show it: only a listing does
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def touch(self, pick: int) -> None:
+        """Something else changes, of an old run for one."""
+        self._change(self._pick(pick)[0], last_updated=self.now)
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def delete_or_restore(self, pick: int) -> None:
+        """A run goes, or comes back."""
+        run_id, run = self._pick(pick)
+        run.deleted = not run.deleted
+        self.behind.add(run_id)
+
+    def _pick(self, pick: int) -> tuple[str, Run]:
+        # The newest ones more often than by chance: that is where things happen.
+        run_id = f"r{max(len(self.runs) - 1 - pick % 40, 0)}" if pick % 2 else None
+        return (found := run_id or f"r{pick % len(self.runs)}"), self.runs[found]
+
+    def _change(self, run_id: str, **fields: object) -> None:
+        run = self.runs[run_id]
+        run.row = replace(run.row, **fields)  # type: ignore[arg-type] # by name
+        if run_id in self.tables and run_id not in self.state.open:
+            self.behind.add(run_id)
+
+    # --- syncs ---------------------------------------------------------------------------------
+
+    @rule(reconcile=st.booleans(), days_back=st.none() | st.integers(0, 10))
+    def sync(self, *, reconcile: bool, days_back: int | None) -> None:
+        """A sync from start to end, after which the tables are as they should be."""
+        request = self._request(days_back, reconcile=reconcile)
+        before = self.state
+        plan = self._carry_out(request, None)
+        self._check_open_and_new(plan)
+        if plan.whole:
+            self._check_everything()
+            self.behind.clear()
+        self._check_floor(before)
+        self._check_state_is_small()
+        self._check_next_sync_is_cheap()
+
+    @rule(
+        landed=st.integers(0, 12), reconcile=st.booleans(), days_back=st.none() | st.integers(0, 10)
+    )
+    def crash(self, landed: int, *, reconcile: bool, days_back: int | None) -> None:
+        """A sync that is killed: what landed is in the tables, with the state that it brought."""
+        self._carry_out(self._request(days_back, reconcile=reconcile), landed)
+
+    @rule()
+    def lose_state(self) -> None:
+        """The state is gone, the tables are not."""
+        self.lost_state = True
+        self.state = WorkspaceState()
+
+    def _request(self, days_back: int | None, *, reconcile: bool) -> Request:
+        self.now += timedelta(seconds=30)
+        since = None if days_back is None else self.now - timedelta(days=days_back)
+        return Request(since=since, reconcile=reconcile, give_up_after=GIVE_UP)
+
+    def _carry_out(self, request: Request, crash_after: int | None) -> Plan:
+        plan = self._plan(request)
+        self.state = plan.begins
+        for number, visit in enumerate(plan.visits):
+            if number == crash_after:
+                return plan
+            self._visit(visit)
+        if crash_after is None:
+            self._finish(plan)
+        return plan
+
+    def _plan(self, request: Request) -> Plan:
+        # As JSON and back, as between two processes.
+        state = load_state(json.loads(json.dumps(dump_state(self.state))))
+        window = plan_window(state, request, self.now)
+        listed = list(self._list(window))
+        if not window.whole:
+            return plan_listed(state, listed, request, self.now)
+        return plan_whole(state, listed, dict(self.tables), request, self.now)
+
+    def _list(self, window: Window) -> Iterable[Listed]:
+        for run_id, run in reversed(self.runs.items()):
+            row = run.row
+            assert row.submit is not None
+            if not run.deleted and (window.after is None or row.submit >= window.after):
+                labels = tuple({"id": label_id} for label_id in row.label_ids)
+                yield Listed(
+                    run_id,
+                    row.submit,
+                    row.status,
+                    row.last_updated,
+                    row.complete,
+                    row.starred,
+                    labels,
+                )
+
+    def _visit(self, visit: Visit) -> None:
+        run = self.runs[visit.run_id]
+        if run.deleted:
+            return
+        self.tables[visit.run_id] = replace(run.row, starred=visit.starred)
+        landed = Landed(visit, run.row.status, run.row.submit)
+        self.state = land_run(self.state, landed, GIVE_UP, self.now)
+
+    def _finish(self, plan: Plan) -> None:
+        for run_id, labels in plan.relabel.items():
+            ids = frozenset(label["id"] for label in labels)
+            self.tables[run_id] = replace(self.tables[run_id], label_ids=ids)
+        for run_id, starred in plan.restar.items():
+            self.tables[run_id] = replace(self.tables[run_id], starred=starred)
+        for run_id in plan.missing:
+            self.tables[run_id] = replace(self.tables[run_id], missing_since=self.now)
+        self.state = finish_workspace(self.state, plan, self.now)
+
+    # --- what must be true after a sync ---------------------------------------------------------
+
+    def _in_scope(self) -> dict[str, Run]:
+        floor = self.state.floor
+        return {
+            run_id: run
+            for run_id, run in self.runs.items()
+            if floor is None or (run.row.submit is not None and run.row.submit >= floor)
+        }
+
+    def _check_open_and_new(self, plan: Plan) -> None:
+        """Every run is there; those that are watched, or were, are as the platform has them."""
+        for run_id, run in self._in_scope().items():
+            if run.deleted or run_id in self.behind:
+                continue
+            assert run_id in self.tables, f"{run_id} is not in the tables"
+            if not self._is_given_up(run):
+                assert self.tables[run_id] == run.row
+        for visit in plan.visits:
+            if not self.runs[visit.run_id].deleted:
+                stored = replace(self.tables[visit.run_id], starred=None)
+                assert stored == replace(self.runs[visit.run_id].row, starred=None)
+
+    def _check_floor(self, before: WorkspaceState) -> None:
+        """Once something was loaded, `since` reaches further back, or changes nothing."""
+        if before.cursor is None and before.reconciled_at is None:
+            return
+        after = self.state.floor
+        assert after is None or (before.floor is not None and after <= before.floor)
+
+    def _is_given_up(self, run: Run) -> bool:
+        return run.row.submit is not None and self.now - run.row.submit > GIVE_UP
+
+    def _check_everything(self) -> None:
+        """After a complete listing: all columns, and what the platform shows no longer."""
+        for run_id, run in self._in_scope().items():
+            if not run.deleted:
+                assert self.tables[run_id] == run.row
+            elif run_id in self.tables:
+                assert self.tables[run_id].missing_since is not None
+                assert run_id not in self.state.open
+
+    def _check_state_is_small(self) -> None:
+        """It grows with the runs that are open, never with those ever seen."""
+        start = self.state.listed_from
+        newer = [at for at in self.state.seen.values() if start is not None and at > start]
+        assert len(newer) < OVERLAP_RUNS
+        assert all(start is None or at >= start for at in self.state.seen.values())
+        assert all(self.tables[run_id].status not in FINAL_STATUSES for run_id in self.state.open)
+
+    def _check_next_sync_is_cheap(self) -> None:
+        """A sync right after it visits the runs that are open, and no other."""
+        if self.lost_state:
+            return  # what was stored before may be visited once more
+        request = Request(since=self.state.floor, give_up_after=GIVE_UP)
+        plan = self._plan(request)
+        young = {run_id for run_id in self.state.open if not self._is_given_up(self.runs[run_id])}
+        assert {visit.run_id for visit in plan.visits} == young
+
+
+TestSyncedWorld = SyncedWorld.TestCase
+TestSyncedWorld.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)

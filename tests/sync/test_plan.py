@@ -1,0 +1,388 @@
+"""What to list, and what to do with what was listed: each rule by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tower_etl.settings import Request
+from tower_etl.sync import (
+    Listed,
+    OpenRun,
+    Settled,
+    Stored,
+    Visit,
+    Window,
+    WorkspaceState,
+    plan_listed,
+    plan_whole,
+    plan_window,
+)
+
+if TYPE_CHECKING:
+    from tower_etl.sync import Plan
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SYNCED = WorkspaceState(
+    cursor=NOW - HOUR, seen={"last": NOW - HOUR}, reconciled_at=NOW - timedelta(hours=2)
+)
+
+
+def listed(run_id: str, ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> Listed:
+    """Make a run that was submitted so long ago."""
+    return Listed(run_id, NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
+
+
+def stored(ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> Stored:
+    """Make a run of the tables that was submitted so long ago."""
+    return Stored(NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
+
+
+def visited(plan: Plan) -> list[str]:
+    """List the ids of the runs to fetch, in order."""
+    return [visit.run_id for visit in plan.visits]
+
+
+# --- which runs to list -------------------------------------------------------------------
+
+
+def test_the_first_time_everything_is_listed() -> None:
+    """From the beginning of all."""
+    assert plan_window(WorkspaceState(), Request(), NOW) == Window(None, None, whole=True)
+
+
+def test_the_first_time_since_is_where_it_starts() -> None:
+    """And `until` where it ends."""
+    request = Request(since=NOW - DAY, until=NOW - HOUR)
+
+    expected = Window(NOW - DAY, NOW - HOUR, whole=True)
+    assert plan_window(WorkspaceState(), request, NOW) == expected
+
+
+def test_later_the_listing_starts_before_the_cursor() -> None:
+    """An hour of overlap."""
+    assert plan_window(SYNCED, Request(), NOW) == Window(NOW - 2 * HOUR, None, whole=False)
+
+
+def test_until_ends_a_later_listing_too() -> None:
+    """Runs after it stay out, for now."""
+    window = plan_window(SYNCED, Request(until=NOW - MINUTE), NOW)
+
+    assert (window.before, window.whole) == (NOW - MINUTE, False)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reconciled", "whole"),
+    [
+        (Request(), NOW - DAY + MINUTE, False),
+        (Request(), NOW - DAY, True),
+        (Request(), None, True),
+        (Request(reconcile=True), NOW - MINUTE, True),
+        (Request(reconcile_every=timedelta(hours=1)), NOW - HOUR, True),
+        (Request(reconcile_every=timedelta(days=30)), NOW - 29 * DAY, False),
+    ],
+)
+def test_a_complete_listing_is_made_when_it_is_due(
+    request_: Request, reconciled: datetime | None, *, whole: bool
+) -> None:
+    """By itself once a day, or when told to."""
+    state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=reconciled)
+
+    assert plan_window(state, request_, NOW).whole == whole
+
+
+@pytest.mark.parametrize(
+    ("floor", "since", "after", "whole"),
+    [
+        (NOW - 9 * DAY, NOW - 20 * DAY, NOW - 20 * DAY, True),
+        (NOW - 9 * DAY, NOW - 9 * DAY, NOW - 2 * HOUR, False),
+        (NOW - 9 * DAY, NOW - DAY, NOW - 2 * HOUR, False),
+        (NOW - 9 * DAY, None, NOW - 2 * HOUR, False),
+        (None, NOW - 20 * DAY, NOW - 2 * HOUR, False),
+    ],
+)
+def test_since_reaches_further_back_but_never_leaves_a_gap(
+    floor: datetime | None, since: datetime | None, after: datetime, *, whole: bool
+) -> None:
+    """An earlier `since` lists everything from there; a later one changes nothing."""
+    state = WorkspaceState(cursor=NOW - HOUR, floor=floor, reconciled_at=NOW - HOUR)
+
+    window = plan_window(state, Request(since=since), NOW)
+
+    assert (window.after, window.whole) == (after, whole)
+
+
+def test_a_reconciliation_keeps_to_the_floor() -> None:
+    """Runs that `since` left out once stay out until it reaches further back."""
+    state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
+
+    assert plan_window(state, Request(), NOW).after == NOW - 9 * DAY
+
+
+# --- after a listing since the cursor -------------------------------------------------------
+
+
+def test_new_runs_are_visited_oldest_first() -> None:
+    """So that the cursor may follow; they move it."""
+    runs = [listed("c", MINUTE), listed("b", 2 * MINUTE), listed("a", 3 * MINUTE)]
+
+    plan = plan_listed(SYNCED, runs, Request(), NOW)
+
+    assert visited(plan) == ["a", "b", "c"]
+    assert all(visit.is_new for visit in plan.visits)
+
+
+def test_new_runs_without_a_time_come_last() -> None:
+    """They cannot move the cursor; ties are told by id."""
+    runs = [Listed("x"), listed("b", MINUTE), Listed("w"), listed("a", MINUTE)]
+
+    assert visited(plan_listed(SYNCED, runs, Request(), NOW)) == ["a", "b", "w", "x"]
+
+
+def test_runs_that_landed_before_are_not_visited() -> None:
+    """The overlap shows them again."""
+    plan = plan_listed(SYNCED, [listed("last", HOUR)], Request(), NOW)
+
+    assert (plan.visits, plan.begins) == ((), SYNCED)
+
+
+def test_a_run_that_enters_the_overlap_late_is_new() -> None:
+    """It was submitted before the cursor, and was not there the last time."""
+    assert visited(plan_listed(SYNCED, [listed("late", 90 * MINUTE)], Request(), NOW)) == ["late"]
+
+
+def test_open_runs_are_visited_first_listed_or_not() -> None:
+    """Whatever their age: with what is settled of them, and without moving the cursor."""
+    watched = {
+        "old": OpenRun(NOW - 9 * DAY, True, Settled(100, 107)),  # noqa: FBT003 - starred
+        "young": OpenRun(NOW - MINUTE, False, Settled()),  # noqa: FBT003 - not starred
+    }
+    state = WorkspaceState(cursor=NOW - MINUTE, open=watched, reconciled_at=NOW)
+    runs = [listed("new", MINUTE), listed("young", MINUTE, starred=True)]
+
+    assert plan_listed(state, runs, Request(), NOW).visits == (
+        Visit("old", NOW - 9 * DAY, True, Settled(100, 107)),  # noqa: FBT003 - starred
+        Visit("young", NOW - MINUTE, True),  # noqa: FBT003 - starred since
+        Visit("new", NOW - MINUTE, None, is_new=True),
+    )
+
+
+def test_open_runs_past_the_give_up_age_are_dropped() -> None:
+    """Those whose age is not known stay."""
+    watched = {
+        "aged": OpenRun(NOW - 31 * DAY),
+        "edge": OpenRun(NOW - 30 * DAY),
+        "timeless": OpenRun(None),
+    }
+    state = WorkspaceState(cursor=NOW, open=watched, reconciled_at=NOW)
+
+    plan = plan_listed(state, [], Request(), NOW)
+
+    assert visited(plan) == ["edge", "timeless"]
+    assert set(plan.begins.open) == {"edge", "timeless"}
+
+
+def test_a_listing_since_the_cursor_finds_nothing_missing() -> None:
+    """It is not complete."""
+    plan = plan_listed(SYNCED, [], Request(), NOW)
+
+    assert (plan.missing, plan.whole, plan.adopts) == ((), False, {})
+
+
+# --- after a complete listing ---------------------------------------------------------------
+
+
+def test_a_run_that_is_as_stored_is_not_visited() -> None:
+    """Final, and nothing differs."""
+    fields: dict[str, Any] = {"last_updated": NOW - HOUR, "complete": NOW - 2 * HOUR}
+    plan = plan_whole(
+        SYNCED, [listed("r", DAY, **fields)], {"r": stored(DAY, **fields)}, Request(), NOW
+    )
+
+    assert (plan.visits, plan.relabel, plan.restar, plan.missing) == ((), {}, {}, ())
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        stored(DAY, "FAILED"),
+        stored(DAY, "RUNNING"),
+        stored(DAY, last_updated=NOW - MINUTE),
+        stored(DAY, complete=NOW - MINUTE),
+        stored(DAY, missing_since=NOW - HOUR),
+    ],
+)
+def test_a_run_that_changed_or_came_back_is_visited(known: Stored) -> None:
+    """It moves no cursor, being old."""
+    plan = plan_whole(SYNCED, [listed("r", DAY)], {"r": known}, Request(), NOW)
+
+    assert [(visit.run_id, visit.is_new) for visit in plan.visits] == [("r", False)]
+
+
+@pytest.mark.parametrize("status", ["SUBMITTED", "RUNNING", "UNKNOWN", "PAUSED", None])
+def test_a_run_that_is_not_final_is_visited(status: str | None) -> None:
+    """By reconciliation, even when nothing of it seems to differ: new words are open ones."""
+    plan = plan_whole(
+        SYNCED, [Listed("r", NOW, status)], {"r": Stored(NOW, status)}, Request(), NOW
+    )
+
+    assert visited(plan) == ["r"]
+
+
+def test_visits_come_in_order_of_urgency() -> None:
+    """Open ones, then new ones oldest first, then changed ones."""
+    state = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW)
+    runs = [
+        listed("new2", MINUTE),
+        listed("changed", HOUR),
+        listed("new1", 2 * HOUR),
+        listed("open", DAY, "RUNNING"),
+    ]
+    known = {"changed": stored(HOUR, "FAILED"), "open": stored(DAY, "RUNNING")}
+
+    plan = plan_whole(state, runs, known, Request(), NOW)
+
+    assert visited(plan) == ["open", "new1", "new2", "changed"]
+
+
+def test_changed_labels_are_found_without_a_visit() -> None:
+    """Added, exchanged, taken away; a listing that shows no labels says nothing."""
+    one, two = {"id": 1, "name": "a"}, {"id": 2, "name": "b"}
+    runs = [
+        listed("same", DAY, labels=(one, two)),
+        listed("more", DAY, labels=(one, two)),
+        listed("other", DAY, labels=(two,)),
+        listed("none", DAY, labels=()),
+        listed("silent", DAY, labels=None),
+    ]
+    known = dict.fromkeys(("more", "other", "none", "silent"), stored(DAY, label_ids={1}))
+
+    plan = plan_whole(SYNCED, runs, known | {"same": stored(DAY, label_ids={1, 2})}, Request(), NOW)
+
+    assert plan.relabel == {"more": (one, two), "other": (two,), "none": ()}
+    assert plan.visits == ()
+
+
+def test_changed_stars_are_found_without_a_visit() -> None:
+    """A listing that does not speak of stars takes none away."""
+    runs = [
+        listed("set", DAY, starred=True),
+        listed("unset", DAY, starred=False),
+        listed("same", DAY, starred=True),
+        listed("silent", DAY),
+    ]
+    known = {
+        "set": stored(DAY, starred=None),
+        "unset": stored(DAY, starred=True),
+        "same": stored(DAY, starred=True),
+        "silent": stored(DAY, starred=True),
+    }
+
+    plan = plan_whole(SYNCED, runs, known, Request(), NOW)
+
+    assert (plan.restar, plan.visits) == ({"set": True, "unset": False}, ())
+
+
+def test_a_visited_run_needs_no_other_touch() -> None:
+    """Its visit brings labels and star."""
+    run = listed("r", DAY, starred=True, labels=({"id": 1},))
+
+    plan = plan_whole(SYNCED, [run], {"r": stored(DAY, "FAILED")}, Request(), NOW)
+
+    assert (visited(plan), plan.relabel, plan.restar) == (["r"], {}, {})
+
+
+def test_runs_that_are_not_listed_are_missing_once() -> None:
+    """What was missing before keeps its first date."""
+    known = {"gone": stored(DAY), "long gone": stored(DAY, missing_since=NOW - HOUR)}
+
+    assert plan_whole(SYNCED, [], known, Request(), NOW).missing == ("gone",)
+
+
+def test_only_runs_within_the_listing_are_missing() -> None:
+    """Before the floor, after `until`, or without a time: nothing was said of them."""
+    state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW)
+    known = {
+        "before": stored(10 * DAY),
+        "at floor": stored(9 * DAY),
+        "within": stored(DAY),
+        "at until": stored(HOUR),
+        "after": stored(MINUTE),
+        "timeless": Stored(None, "SUCCEEDED"),
+    }
+
+    plan = plan_whole(state, [], known, Request(until=NOW - HOUR), NOW)
+
+    assert plan.missing == ("at floor", "within", "at until")
+
+
+def test_a_run_without_a_time_is_missing_from_an_unbounded_listing() -> None:
+    """There it must be shown."""
+    plan = plan_whole(SYNCED, [], {"r": Stored(None, "SUCCEEDED")}, Request(), NOW)
+
+    assert plan.missing == ("r",)
+
+
+def test_an_open_run_that_is_gone_is_not_visited() -> None:
+    """One beyond the listing is."""
+    watched = {"gone": OpenRun(NOW - DAY), "beyond": OpenRun(NOW - MINUTE)}
+    state = WorkspaceState(cursor=NOW, open=watched, reconciled_at=NOW)
+
+    plan = plan_whole(state, [], {}, Request(until=NOW - HOUR), NOW)
+
+    assert visited(plan) == ["beyond"]
+
+
+def test_reconciliation_visits_runs_that_were_given_up() -> None:
+    """They are open in the tables, and no longer watched."""
+    plan = plan_whole(
+        SYNCED,
+        [listed("r", 60 * DAY, "RUNNING")],
+        {"r": stored(60 * DAY, "RUNNING")},
+        Request(),
+        NOW,
+    )
+
+    assert visited(plan) == ["r"]
+
+
+def test_tables_without_a_state_are_adopted() -> None:
+    """The state was lost: what is stored needs no second fetch and tells where the cursor is."""
+    known = {"a": stored(DAY), "timeless": Stored(None, "SUCCEEDED")}
+
+    plan = plan_whole(WorkspaceState(), [listed("a", DAY)], known, Request(), NOW)
+
+    assert (plan.adopts, plan.begins.reconciled_at) == ({"a": NOW - DAY}, None)
+
+
+def test_a_state_that_is_there_adopts_nothing() -> None:
+    """The cursor tells already."""
+    assert plan_whole(SYNCED, [], {"a": stored(DAY)}, Request(), NOW).adopts == {}
+
+
+def test_an_interrupted_first_load_goes_on_from_the_cursor() -> None:
+    """It is not listed as a whole again."""
+    plan = plan_whole(WorkspaceState(), [], {}, Request(since=NOW - DAY), NOW)
+
+    assert plan.begins == WorkspaceState(floor=NOW - DAY, reconciled_at=NOW)
+
+
+def test_an_interrupted_reconciliation_is_done_again() -> None:
+    """Its time is noted only when all of it landed."""
+    state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - 2 * DAY)
+
+    assert plan_whole(state, [], {}, Request(), NOW).begins == state
+
+
+def test_an_interrupted_reach_further_back_is_done_again() -> None:
+    """The cursor knows nothing of the older runs, so the next listing is complete too."""
+    state = WorkspaceState(cursor=NOW - HOUR, floor=NOW - DAY, reconciled_at=NOW - HOUR)
+    request = Request(since=NOW - 9 * DAY)
+
+    begins = plan_whole(state, [], {}, request, NOW).begins
+
+    assert plan_window(begins, request, NOW) == Window(NOW - 9 * DAY, None, whole=True)
+    assert plan_window(begins, Request(), NOW) == Window(NOW - 9 * DAY, None, whole=True)

@@ -1,0 +1,100 @@
+"""What is remembered of a workspace: written as JSON, read back as it was, and kept small."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tower_etl.errors import UsageError
+from tower_etl.sync import (
+    STATE_VERSION,
+    OpenRun,
+    Settled,
+    WorkspaceState,
+    check_version,
+    dump_state,
+    load_state,
+)
+from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+ZONES = st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours)))
+MOMENTS = st.datetimes(datetime(2010, 1, 1), datetime(2100, 1, 1), timezones=ZONES)  # noqa: DTZ001 - the zone comes with `timezones`
+IDS = st.text(min_size=1, max_size=14)
+SETTLED = st.builds(Settled, st.integers(0), st.none() | st.integers(1))
+OPEN_RUNS = st.builds(OpenRun, st.none() | MOMENTS, st.none() | st.booleans(), SETTLED)
+STATES = st.builds(
+    WorkspaceState,
+    cursor=st.none() | MOMENTS,
+    floor=st.none() | MOMENTS,
+    seen=st.dictionaries(IDS, MOMENTS, max_size=5),
+    open=st.dictionaries(IDS, OPEN_RUNS, max_size=5),
+    reconciled_at=st.none() | MOMENTS,
+)
+
+
+@given(state=STATES)
+def test_a_state_comes_back_from_json_as_it_was(state: WorkspaceState) -> None:
+    """Times in any zone included."""
+    assert load_state(json.loads(json.dumps(dump_state(state)))) == state
+
+
+@given(state=STATES)
+def test_a_state_is_written_in_utc(state: WorkspaceState) -> None:
+    """People read it in `tower-etl status`."""
+    dumped = dump_state(state)
+    moments = [dumped["cursor"], dumped["floor"], *dumped["seen"].values()]
+
+    assert all(moment.endswith("Z") for moment in moments if moment is not None)
+
+
+@pytest.mark.parametrize("stored", [None, {}])
+def test_without_a_state_everything_is_new(stored: dict[str, object] | None) -> None:
+    """A workspace that was never synced."""
+    assert load_state(stored) == WorkspaceState()
+
+
+@pytest.mark.parametrize("version", [None, 0, STATE_VERSION])
+def test_a_state_of_this_version_or_an_older_one_is_taken(version: int | None) -> None:
+    """None is a target without a state."""
+    check_version(version)
+
+
+def test_a_state_of_a_newer_version_is_refused() -> None:
+    """What it means is not known here; the message says what to do."""
+    with pytest.raises(UsageError, match=r"newer tower-etl .*pip install --upgrade"):
+        check_version(STATE_VERSION + 1)
+
+
+def test_the_first_listing_starts_at_the_floor() -> None:
+    """Or at the beginning."""
+    assert WorkspaceState().listed_from is None
+    assert WorkspaceState(floor=NOON).listed_from == NOON
+
+
+def test_a_listing_starts_an_overlap_before_the_cursor() -> None:
+    """A run may enter the listing a little after one that was submitted later."""
+    state = WorkspaceState(cursor=NOON, seen={"r": NOON})
+
+    assert state.listed_from == NOON - OVERLAP
+
+
+def test_a_listing_starts_at_the_floor_at_the_earliest() -> None:
+    """Runs before it stay out."""
+    floor = NOON - timedelta(minutes=1)
+
+    assert WorkspaceState(cursor=NOON, floor=floor).listed_from == floor
+
+
+def test_a_listing_in_a_busy_hour_needs_no_second_page() -> None:
+    """It starts at the fiftieth run before its end, inclusive."""
+    seen = {f"r{age}": NOON - timedelta(seconds=age) for age in range(OVERLAP_RUNS + 20)}
+
+    start = WorkspaceState(cursor=NOON, seen=seen).listed_from
+
+    assert start == NOON - timedelta(seconds=OVERLAP_RUNS - 1)

@@ -1,0 +1,62 @@
+"""One tree of errors: what its docstring draws is what there is."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl import errors
+from tower_etl.errors import ApiError, TowerEtlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTRACT = {"TowerEtlError": 1, "UsageError": 2, "TokenRefusedError": 3, "TargetBusyError": 6}
+API_CONTRACT = dict.fromkeys(("ForbiddenError", "NotFoundError", "BadRequestError"), 4)
+RETRYABLE = {"UnreachableError", "ServerFaultError", "RateLimitError"}
+
+
+def iter_kinds(root: type[TowerEtlError] = TowerEtlError) -> Iterator[type[TowerEtlError]]:
+    """Walk the tree of the package."""
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield from iter_kinds(kind)
+
+
+KINDS = list(iter_kinds())
+API_KINDS = [kind for kind in KINDS if issubclass(kind, ApiError)]
+
+
+def test_the_docstring_draws_every_error_with_its_exit_code() -> None:
+    """Nothing is missing in it, and nothing made up."""
+    drawn = re.findall(r"^[ │├└─]+(\w+Error) +(\d)", errors.__doc__ or "", re.MULTILINE)
+
+    assert sorted((name, int(code)) for name, code in drawn) == sorted(
+        (kind.__name__, kind.exit_code) for kind in KINDS
+    )
+
+
+def test_exit_codes_are_those_of_the_contract() -> None:
+    """Scheduled jobs hang on them; what is not named here is 5."""
+    expected = CONTRACT | API_CONTRACT
+
+    assert {kind.__name__: kind.exit_code for kind in KINDS} == {
+        kind.__name__: expected.get(kind.__name__, 5) for kind in KINDS
+    }
+
+
+def test_the_retryable_ones_are_those_that_may_pass() -> None:
+    """A refusal is none of them."""
+    assert {kind.__name__ for kind in API_KINDS if kind.retryable} == RETRYABLE
+
+
+@pytest.mark.parametrize("kind", API_KINDS)
+def test_an_api_error_says_its_message_and_keeps_what_the_server_said(kind: type[ApiError]) -> None:
+    """The message is the text, the rest are attributes."""
+    error = kind("GET /x: no.", status_code=429, retry_after=2.0)
+
+    assert (str(error), error.status_code, error.retry_after) == ("GET /x: no.", 429, 2.0)
+    assert (kind("no").status_code, kind("no").retry_after) == (None, None)

@@ -1,0 +1,303 @@
+"""Settings: where each comes from, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tower_etl.errors import UsageError
+from tower_etl.settings import (
+    DEFAULT_ENDPOINT,
+    Pacing,
+    Packages,
+    Settings,
+    Sources,
+    Token,
+    check_token,
+    parse_moment,
+    read_endpoint,
+    read_pacing,
+    read_packages,
+    read_token,
+    read_workspaces,
+    state_home,
+)
+
+SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
+
+
+def make_sources(environ: dict[str, str] | None = None, **configured: str) -> Sources:
+    """Make an environment, and dlt's configuration as keyword arguments."""
+    return Sources(environ or {}, configured.get)
+
+
+# --- precedence -------------------------------------------------------------------------------
+
+
+def test_the_environment_speaks_before_the_configuration() -> None:
+    """And a blank variable is none."""
+    environ = {"TOWER_ACCESS_TOKEN": " from-env ", "TOWER_API_ENDPOINT": "  "}
+    sources = make_sources(environ, access_token="from-dlt", endpoint="https://dlt")
+
+    assert read_token(sources).reveal() == "from-env"
+    assert read_endpoint(None, sources) == "https://dlt"
+
+
+def test_a_flag_speaks_before_the_environment() -> None:
+    """It was given last."""
+    environ = {"TOWER_API_ENDPOINT": "https://env", "TOWER_WORKSPACE_ID": "1"}
+    sources = make_sources(environ, endpoint="https://dlt", workspace_id="2")
+
+    assert read_endpoint("https://flag/", sources) == "https://flag"
+    assert read_workspaces(("acme/lab", "7"), sources) == ("acme/lab", "7")
+
+
+@pytest.mark.parametrize(
+    ("environ", "configured", "endpoint", "workspaces"),
+    [
+        ({"TOWER_API_ENDPOINT": "https://env/", "TOWER_WORKSPACE_ID": "1"}, {}, "https://env", "1"),
+        ({}, {"endpoint": "https://dlt", "workspace_id": "2"}, "https://dlt", "2"),
+        ({}, {}, DEFAULT_ENDPOINT, None),
+    ],
+)
+def test_without_flags_the_next_source_counts(
+    environ: dict[str, str], configured: dict[str, str], endpoint: str, workspaces: str | None
+) -> None:
+    """Environment, dlt's configuration, default."""
+    sources = make_sources(environ, **configured)
+
+    assert read_endpoint(None, sources) == endpoint
+    assert read_workspaces((), sources) == ((workspaces,) if workspaces else ())
+
+
+def test_the_environment_is_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless another is passed in."""
+    monkeypatch.setenv("TOWER_ACCESS_TOKEN", "from-process")
+
+    assert read_token(Sources()).reveal() == "from-process"
+
+
+def test_the_state_lives_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or in the home folder."""
+    monkeypatch.setenv("HOME", "/home/ada")
+
+    assert state_home(make_sources({"XDG_STATE_HOME": "/state"})) == Path("/state")
+    assert state_home(make_sources()) == Path("/home/ada/.local/state")
+
+
+# --- the token ----------------------------------------------------------------------------------
+
+
+def test_without_a_token_the_message_says_how_to_get_one() -> None:
+    """And where to put it."""
+    with pytest.raises(UsageError, match=r"set TOWER_ACCESS_TOKEN .*secrets\.toml"):
+        read_token(make_sources({"TOWER_ACCESS_TOKEN": " "}))
+
+
+@pytest.mark.parametrize("value", [f"{SECRET} {SECRET}", f"{SECRET}\nx", f"é{SECRET}", "a\x00b"])
+def test_what_cannot_be_a_token_is_refused_unseen(value: str) -> None:
+    """The message does not show it."""
+    with pytest.raises(UsageError) as caught:
+        read_token(make_sources({"TOWER_ACCESS_TOKEN": value}))
+
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n"])
+def test_an_empty_token_is_refused(value: str) -> None:
+    """It may come from an empty file."""
+    with pytest.raises(UsageError):
+        check_token(value)
+
+
+def test_a_line_end_is_no_part_of_a_token() -> None:
+    """Files end with one."""
+    assert check_token(f"{SECRET}\r\n").reveal() == SECRET
+
+
+def test_a_token_shows_itself_to_nobody() -> None:
+    """Neither alone, nor within the settings, nor in a formatted text."""
+    token = Token(SECRET)
+    settings = Settings("https://host", token)
+
+    shown = [repr(token), str(token), f"{token}", f"{token!r}", repr(settings), str([token])]
+
+    assert [text for text in shown if SECRET in text] == []
+    assert not hasattr(token, "__dict__")
+
+
+def test_the_digest_names_a_token_without_giving_it_away() -> None:
+    """Always the same, different for another, and of sixteen hex digits."""
+    digest = Token(SECRET).digest()
+
+    assert digest == Token(SECRET).digest() != Token(SECRET + "x").digest()
+    assert (len(digest), int(digest, 16) > 0) == (16, True)
+    assert SECRET not in digest
+
+
+# --- the endpoint -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_", "endpoint"),
+    [
+        ("https://api.cloud.seqera.io", "https://api.cloud.seqera.io"),
+        ("https://api.tower.nf/", "https://api.tower.nf"),
+        ("https://host/api//", "https://host/api"),
+        ("http://localhost:8000/api", "http://localhost:8000/api"),
+        ("http://[::1]:8000/api", "http://[::1]:8000/api"),
+        ("  https://host/api\n", "https://host/api"),
+        ("HTTPS://Host/api", "HTTPS://Host/api"),
+    ],
+)
+def test_an_endpoint_is_taken_without_its_trailing_slash(given_: str, endpoint: str) -> None:
+    """Cloud, legacy and self-hosted ones (API fact 12)."""
+    assert read_endpoint(given_, make_sources()) == endpoint
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "tower.example.org",
+        "localhost:8000/api",
+        "//host/api",
+        "ftp://host/api",
+        "file:///etc/passwd",
+        "https://",
+        "https:///api",
+        "https://host:port/api",
+        "https://host:99999/api",
+        "https://[::1/api",
+        "https://ho st/api",
+        "https://host/a pi",
+        "https://host/api?x=1",
+        "https://host/api?",
+        "https://host/api#top",
+        "https://host/api#",
+        "https://ada@host/api",
+        "https://ada:hidden@host/api",
+        "https://:hidden@host/api",
+        "https://@host/api",
+    ],
+)
+@pytest.mark.parametrize("from_flag", [True, False])
+def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
+    """Wherever it came from; a password in it is not shown."""
+    sources = make_sources({} if from_flag else {"TOWER_API_ENDPOINT": value})
+
+    with pytest.raises(UsageError, match=r"Not an API endpoint: .* https://host/api") as caught:
+        read_endpoint(value if from_flag else None, sources)
+
+    assert "hidden" not in str(caught.value)
+
+
+@given(
+    value=st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=30)
+    | st.from_regex(r"https?://[!-~]{1,20}", fullmatch=True)
+)
+def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
+    """And an endpoint can be prolonged by a path."""
+    try:
+        endpoint = read_endpoint(value, make_sources())
+    except UsageError:
+        return
+    assert endpoint.lower().startswith(("http://", "https://"))
+    assert not endpoint.endswith("/")
+    assert set(endpoint).isdisjoint(" \t\n?#@")
+
+
+# --- the pace -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flag", "environ", "calls"),
+    [
+        (None, {}, Pacing().calls_per_second),
+        ("10", {"TOWER_ETL_RATE": "5"}, 10.0),
+        (None, {"TOWER_ETL_RATE": "0.5"}, 0.5),
+        ("none", {}, None),
+        ("None", {}, None),
+    ],
+)
+def test_a_rate_is_a_number_or_none(
+    flag: str | None, environ: dict[str, str], calls: float | None
+) -> None:
+    """Servers of one's own may have another limit, or none (API fact 10)."""
+    assert read_pacing(flag, make_sources(environ)).calls_per_second == calls
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast", "1/s"])
+def test_what_is_no_rate_is_refused(value: str) -> None:
+    """The message says what to give."""
+    with pytest.raises(UsageError, match="give one like 10, or none"):
+        read_pacing(value, make_sources())
+
+
+def test_the_default_pace_keeps_below_the_limit() -> None:
+    """20 calls a second (API fact 10)."""
+    calls = Pacing().calls_per_second
+
+    assert calls is not None
+    assert 15 <= calls < 20
+
+
+def test_packages_are_as_large_as_configured() -> None:
+    """Rows and seconds; the default where there is nothing."""
+    environ = {"TOWER_ETL_PACKAGE_ROWS": "7"}
+
+    packages = read_packages(make_sources(environ, package_rows="8", package_seconds="0.5"))
+
+    assert packages == Packages(max_rows=7, max_seconds=0.5)
+    assert read_packages(make_sources()) == Packages()
+
+
+@pytest.mark.parametrize("name", ["package_rows", "package_seconds"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "nan"])
+def test_what_is_no_size_of_a_package_is_refused(name: str, value: str) -> None:
+    """A package of nothing would never end."""
+    with pytest.raises(UsageError):
+        read_packages(make_sources(None, **{name: value}))
+
+
+# --- moments ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T08:00", datetime(2026, 1, 31, 8, tzinfo=UTC)),
+        ("2026-01-31T08:00:00Z", datetime(2026, 1, 31, 8, tzinfo=UTC)),
+        (" 2026-01-31 08:00:00.5 ", datetime(2026, 1, 31, 8, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-01-31T08:00:00+02:00", datetime(2026, 1, 31, 6, tzinfo=UTC)),
+        ("2026-01-01T00:30:00+01:00", datetime(2025, 12, 31, 23, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_read_as_utc(text: str, moment: datetime) -> None:
+    """Without an offset it is UTC already."""
+    parsed = parse_moment(text, "--since")
+
+    assert (parsed, parsed.tzinfo) == (moment, UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "31.01.2026", "2026-02-30", "2026-01-31T25:00", "0001-01-01T00:00+05:00"],
+)
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    """The message names the flag, shows the text and gives an example."""
+    with pytest.raises(UsageError) as caught:
+        parse_moment(text, "--until")
+
+    assert str(caught.value).startswith(f"--until {text!r} is no ISO 8601 date or time")
+    assert "2026-01-31T08:00:00Z" in str(caught.value)
+
+
+@given(moment=st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_survives_being_written(moment: datetime) -> None:
+    """`tower_source` takes datetimes as well."""
+    assert parse_moment(moment.isoformat(), "since") == moment
