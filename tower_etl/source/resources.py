@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -20,8 +21,26 @@ if TYPE_CHECKING:
     from tower_etl.tables import Table
 
 
+class ExpectedHints(logging.Filter):
+    """Drops dlt's warning that our JSON columns are text in Arrow, which is as it should be."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is anything else."""
+        return "when merging arrow schema with dlt schema" not in str(record.msg)
+
+
+EXPECTED_HINTS = ExpectedHints()
+
+
+def _ignore(_session: Session) -> None:
+    """Whoever runs the session looks at its outcome."""
+
+
 def package_source(
-    open_lazily: Callable[[], Session], tables: Iterable[str], limits: Packages
+    open_lazily: Callable[[], Session],
+    tables: Iterable[str],
+    limits: Packages,
+    on_end: Callable[[Session], None] = _ignore,
 ) -> DltSource:
     """The next package of a session, as a dlt source.
 
@@ -29,7 +48,9 @@ def package_source(
         open_lazily: Gives the session when the package is extracted, not before.
         tables: Names of the tables wanted.
         limits: When the package is full.
+        on_end: Called after the last package; what it raises fails that package.
     """
+    logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
 
     @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
     def tower() -> Iterator[DltResource]:
@@ -39,9 +60,12 @@ def package_source(
             store = PipelineStore(dlt.current.pipeline())
             try:
                 yield from session.iter_package(dlt.current.source_state(), store, limits)
-            finally:
                 if session.is_done:
                     session.close()
+                    on_end(session)
+            except BaseException:
+                session.close()
+                raise
 
         yield history
         for name in tables:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UsageError
+from tower_etl.errors import ServerFaultError, UsageError
 from tower_etl.http import open_transport
 from tower_etl.settings import (
     Packages,
@@ -17,6 +18,7 @@ from tower_etl.settings import (
     check_token,
     parse_moment,
     read_endpoint,
+    read_pacing,
     read_token,
     read_workspaces,
 )
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
     from tower_etl.clock import Clock
     from tower_etl.http import Meter
+    from tower_etl.settings import (
+        Pacing,
+    )
     from tower_etl.source.preflight import Reach
 
 VERSION = version("tower-etl")
@@ -53,6 +58,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     until: str | datetime | None = None,
     reconcile: bool = False,
     tables: Iterable[str] = (),
+    pacing: Pacing | None = None,
 ) -> DltSource:
     """The run history of a Seqera Platform, for a pipeline of your own.
 
@@ -70,13 +76,16 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         until: Latest submission, likewise.
         reconcile: List everything now, whatever the time since it was last done.
         tables: Names of the tables wanted; empty for all.
+        pacing: How fast to call, and how patiently; else `rate` of the configuration.
 
     Raises:
         UsageError: An argument is not usable.
-        ApiError: While the pipeline runs: the platform cannot be reached, or refuses the token.
+        ApiError: While the pipeline runs: the platform cannot be reached, refuses the token, or
+            fails for every workspace. Those that fail beside others are logged as warnings.
 
     Example:
-        >>> pipeline = dlt.pipeline("tower", destination="duckdb", dataset_name="tower")
+        >>> history = dlt.destinations.duckdb("history.duckdb")  # not tower.duckdb: see the README
+        >>> pipeline = dlt.pipeline("tower", destination=history, dataset_name="tower")
         >>> pipeline.run(tower_source(workspaces=["acme/research"]), loader_file_format="parquet")
     """
     sources = Sources(lookup=find_dlt_value)
@@ -90,13 +99,27 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
             reconcile=reconcile,
             tables=pick_tables(tables),
         ),
+        pacing=pacing or read_pacing(None, sources),
     )
 
     def open_lazily() -> Session:
         client = open_client(settings)
         return open_session(settings, client, run_preflight(client, settings.request.workspaces))
 
-    return package_source(open_lazily, settings.request.tables, _EVERYTHING)
+    return package_source(open_lazily, settings.request.tables, _EVERYTHING, _complain)
+
+
+def _complain(session: Session) -> None:
+    """Say which workspaces failed; with none that succeeded there is nothing to load.
+
+    Raises:
+        ApiError: All of them failed.
+    """
+    reasons = [str(space.error) for space in session.outcome.failed]
+    for reason in (*reasons, *session.outcome.warnings):
+        logging.getLogger("dlt").warning(reason)
+    if session.outcome.status == "failed":
+        raise ServerFaultError("; ".join(reasons))
 
 
 def pick_tables(names: Iterable[str]) -> frozenset[str]:

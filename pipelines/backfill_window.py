@@ -1,0 +1,20 @@
+"""Load the runs of one month, and nothing that is older or younger.
+
+TOWER_ACCESS_TOKEN=... python pipelines/backfill_window.py 2026-01-01 2026-02-01
+"""
+
+import sys
+
+import dlt
+
+from tower_etl import tower_source
+
+pipeline = dlt.pipeline(
+    pipeline_name="tower_window",
+    destination=dlt.destinations.duckdb("window.duckdb"),
+    dataset_name="tower",
+)
+
+if __name__ == "__main__":
+    since, until = sys.argv[1:]
+    print(pipeline.run(tower_source(since=since, until=until), loader_file_format="parquet"))
