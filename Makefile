@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test record clean
+.PHONY: demo check test record record-live clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,15 @@ check: .venv/.ready  ## lint, format, types, import contracts
 
 test: .venv/.ready  ## the whole suite
 	$(BIN)/pytest -n 2
+
+record: .venv/.ready  ## record the cassettes anew against the simulator: the same bytes if nothing changed
+	find cassettes -name '*.json' -not -path 'cassettes/live/*' -delete
+	$(BIN)/pytest tests/cassettes --record --ignore=tests/cassettes/test_files.py
+	$(BIN)/pytest tests/cassettes
+	git status --short cassettes && git diff --stat -- cassettes
+
+record-live: .venv/.ready  ## record a few reading calls to TOWER_API_ENDPOINT into cassettes/live
+	$(BIN)/python -m tests.cassettes.live
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

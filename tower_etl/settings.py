@@ -195,7 +195,7 @@ def _is_endpoint(value: str) -> bool:
         _ = parts.port  # raises where it is no number
     except ValueError:
         return False
-    plain = not re.search(r"[\s?#@]", value)
+    plain = not re.search(r"[\x00-\x20\x7f?#@]", value)
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -111,20 +112,38 @@ def test_eight_threads_keep_the_spacing() -> None:
     assert all(at - begun >= k * spacing - 1e-6 for k, at in enumerate(times))
 
 
+def test_one_that_wakes_up_late_pushes_the_next_one_back() -> None:
+    """Or a busy machine would let two calls out close to one another."""
+    moments, now = [], 0.0
+
+    def oversleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds + (0.8 if len(moments) == 1 else 0.0)
+
+    clock = Clock(monotonic=lambda: now, sleep=oversleep)
+    budget = Budget(1.0, clock, Meter())
+    for _ in range(4):
+        budget.acquire()
+        moments.append(now)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) >= 1.0
+
+
 def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
     """Threads that wait for slots within the pause go out after it, one spacing apart."""
     stepped = SteppedClock()
     budget = Budget(1.0, stepped.clock, Meter())
     crowd = Crowd(budget, stepped.clock, THREADS)
     crowd.wait_for_grants(1)
-    stepped.step(0.0, THREADS - 1)
+    stepped.step(0.0, 1)  # the first of those who wait; the others stand behind it
 
     budget.hold_back(10.0)
     for quarter in range(4 * 16):
         # One slot a second from the tenth on: whoever has one by now is not asleep any more.
         done = 1 + max(0, (quarter - 40) // 4 + 1)
         crowd.wait_for_grants(done)
-        stepped.step(0.25, THREADS - done)
+        stepped.step(0.25, min(1, THREADS - done))
     crowd.join()
 
     assert [0.0, *(10.0 + k for k in range(THREADS - 1))] == crowd.granted
@@ -137,10 +156,10 @@ def test_closing_ends_those_who_wait() -> None:
     budget = Budget(1.0, stepped.clock, meter)
     budget.hold_back(1000.0)
     crowd = Crowd(budget, stepped.clock, THREADS)
-    stepped.step(0.0, THREADS)
+    stepped.step(0.0, 1)
 
     budget.close()
-    stepped.step(0.25, THREADS)
+    stepped.step(0.25, 1)
     crowd.join()
 
     assert (crowd.refused, meter.read().calls, crowd.granted) == (THREADS, 0, [])

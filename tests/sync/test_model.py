@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tower_etl.settings import Request
 from tower_etl.sync import (
@@ -44,7 +43,40 @@ NEXT_STATUSES = {
     "RUNNING": ("UNKNOWN", "SUCCEEDED", "FAILED", "CANCELLED"),
     "UNKNOWN": ("RUNNING", "FAILED"),
 }
+
+Arguments = dict[str, Any]
+Round = tuple[list[tuple[str, Arguments]], list[Arguments], Arguments, bool]
+
 PICK = st.integers(0, 10_000)
+HAPPENINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "submit": {"count": st.integers(1, 30), "gap_s": st.sampled_from([0, 1, 60, 600])},
+    "pass_time": {"hours": st.sampled_from([0.1, 1, 5, 25, 60])},
+    "move_on": {"picks": st.lists(PICK, min_size=1, max_size=20), "way": PICK},
+    "relabel": {"pick": PICK, "labels": st.frozensets(st.integers(1, 4), max_size=3)},
+    "star": {"pick": PICK},
+    "touch": {"pick": PICK},
+    "delete_or_restore": {"pick": st.integers(0, 3)},
+}
+# Most syncs are plain ones; the rest reconcile, or reach back by some days.
+REQUEST = {
+    "reconcile": st.sampled_from([False, False, False, True]),
+    "days_back": st.sampled_from([None, None, 0, 1, 3, 10]),
+}
+ROUNDS = st.tuples(
+    st.lists(
+        st.one_of(
+            *(
+                st.tuples(st.just(name), st.fixed_dictionaries(arguments))
+                for name, arguments in HAPPENINGS.items()
+            )
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.lists(st.fixed_dictionaries(REQUEST | {"landed": st.integers(0, 12)}), max_size=2),
+    st.fixed_dictionaries(REQUEST),
+    st.sampled_from([*[False] * 9, True]),
+)
 
 
 @dataclass
@@ -60,11 +92,10 @@ class Run:
     deleted: bool = False
 
 
-class SyncedWorld(RuleBasedStateMachine):
+class SyncedWorld:
     """A workspace in which anything happens, and syncs into tables that are a dict."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.now = START
         self.runs: dict[str, Run] = {}
         self.tables: dict[str, Stored] = {}
@@ -74,7 +105,6 @@ class SyncedWorld(RuleBasedStateMachine):
 
     # --- what happens on the platform ---------------------------------------------------------
 
-    @rule(count=st.integers(1, 30), gap_s=st.sampled_from([0, 1, 60, 600]))
     def submit(self, count: int, gap_s: int) -> None:
         """Runs are submitted, some at the same second."""
         for _ in range(count):
@@ -82,13 +112,10 @@ class SyncedWorld(RuleBasedStateMachine):
             row = Stored(self.now, "SUBMITTED", self.now, starred=False)
             self.runs[f"r{len(self.runs)}"] = Run(row)
 
-    @rule(hours=st.sampled_from([0.1, 1, 5, 25, 60]))
     def pass_time(self, hours: float) -> None:
         """Nothing happens for a while."""
         self.now += timedelta(hours=hours)
 
-    @precondition(lambda self: self.runs)
-    @rule(picks=st.lists(PICK, min_size=1, max_size=20), way=PICK)
     def move_on(self, picks: list[int], way: int) -> None:
         """Some runs go on: start, lose their heartbeat, find it, end."""
         self.now += timedelta(seconds=1)
@@ -99,28 +126,20 @@ class SyncedWorld(RuleBasedStateMachine):
                 ended = self.now if status in FINAL_STATUSES else None
                 self._change(run_id, status=status, complete=ended, last_updated=self.now)
 
-    @precondition(lambda self: self.runs)
-    @rule(pick=PICK, labels=st.frozensets(st.integers(1, 4), max_size=3))
     def relabel(self, pick: int, labels: frozenset[int]) -> None:
         """Other labels, on which `lastUpdated` says nothing."""
         self._change(self._pick(pick)[0], label_ids=labels)
 
-    @precondition(lambda self: self.runs)
-    @rule(pick=PICK)
     def star(self, pick: int) -> None:
         """A star is set or taken away."""
         run_id, run = self._pick(pick)
         self._change(run_id, starred=not run.row.starred)
         self.behind.add(run_id)  # the description does not show it: only a listing does
 
-    @precondition(lambda self: self.runs)
-    @rule(pick=PICK)
     def touch(self, pick: int) -> None:
         """Something else changes, of an old run for one."""
         self._change(self._pick(pick)[0], last_updated=self.now)
 
-    @precondition(lambda self: self.runs)
-    @rule(pick=PICK)
     def delete_or_restore(self, pick: int) -> None:
         """A run goes, or comes back."""
         run_id, run = self._pick(pick)
@@ -135,12 +154,12 @@ class SyncedWorld(RuleBasedStateMachine):
     def _change(self, run_id: str, **fields: object) -> None:
         run = self.runs[run_id]
         run.row = replace(run.row, **fields)  # type: ignore[arg-type] # by name
-        if run_id in self.tables and run_id not in self.state.open:
-            self.behind.add(run_id)
+        stored = self.tables.get(run_id)
+        if stored and (stored.status in FINAL_STATUSES or stored.missing_since):
+            self.behind.add(run_id)  # it is watched no longer
 
     # --- syncs ---------------------------------------------------------------------------------
 
-    @rule(reconcile=st.booleans(), days_back=st.none() | st.integers(0, 10))
     def sync(self, *, reconcile: bool, days_back: int | None) -> None:
         """A sync from start to end, after which the tables are as they should be."""
         request = self._request(days_back, reconcile=reconcile)
@@ -154,14 +173,10 @@ class SyncedWorld(RuleBasedStateMachine):
         self._check_state_is_small()
         self._check_next_sync_is_cheap()
 
-    @rule(
-        landed=st.integers(0, 12), reconcile=st.booleans(), days_back=st.none() | st.integers(0, 10)
-    )
     def crash(self, landed: int, *, reconcile: bool, days_back: int | None) -> None:
         """A sync that is killed: what landed is in the tables, with the state that it brought."""
         self._carry_out(self._request(days_back, reconcile=reconcile), landed)
 
-    @rule()
     def lose_state(self) -> None:
         """The state is gone, the tables are not."""
         self.lost_state = True
@@ -286,5 +301,17 @@ class SyncedWorld(RuleBasedStateMachine):
         assert {visit.run_id for visit in plan.visits} == young
 
 
-TestSyncedWorld = SyncedWorld.TestCase
-TestSyncedWorld.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+@settings(max_examples=300, deadline=None)
+@given(rounds=st.lists(ROUNDS, min_size=2, max_size=8))
+def test_after_every_sync_the_tables_are_as_the_platform_has_it(rounds: list[Round]) -> None:
+    """Whatever happened before it, syncs that were killed included."""
+    world = SyncedWorld()
+    for happenings, crashes, sync, is_lost in rounds:
+        for name, arguments in happenings:
+            if world.runs or name == "submit":
+                getattr(world, name)(**arguments)
+        if is_lost:
+            world.lose_state()
+        for crash in crashes:
+            world.crash(**crash)
+        world.sync(**sync)

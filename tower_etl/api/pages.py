@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 Key = Callable[[Item], Hashable]
 
-_MAX_STEPS_BACK = 50
+_MAX_STRIKES = 50  # pages that bring nothing, less those that do
 _MAX_WALKS = 5
 
 
@@ -95,24 +95,23 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
     Raises:
         ServerFaultError: The list moves faster than it can be walked, or repeats for ever.
     """
-    offset = steps_back = 0
+    offset = strikes = 0
     while True:
         page = fetch(offset)
-        if offset and not (page.items and key(page.items[0]) in walked.seen):
+        end = offset + len(page.items)
+        passed_over = offset and not (page.items and key(page.items[0]) in walked.seen)
+        fresh = [] if passed_over else walked.take(page, key)
+        strikes = max(0, strikes - 1) if fresh else strikes + 1
+        _give_up_after(strikes, _MAX_STRIKES)
+        if passed_over:
             walked.disturbed = True
-            steps_back += 1
-            _give_up_after(steps_back, _MAX_STEPS_BACK)
             offset = max(0, offset - MAX_PAGE // 2)
             continue
-        fresh = walked.take(page, key)
         if fresh:
             yield fresh
-        elif offset and page.items and not page.is_last(offset + len(page.items)):
-            steps_back += 1
-            _give_up_after(steps_back, _MAX_STEPS_BACK)
-        if page.is_last(offset + len(page.items)):
+        if page.is_last(end):
             return
-        offset += len(page.items) - 1 or 1
+        offset = end - 1 if end > offset + 1 else end
 
 
 def walk_growing(fetch: FetchPage, key: Key, start: int = 0) -> list[list[Item]]:

@@ -93,7 +93,8 @@ def _make_room(path: Path) -> None:
         return
     with open_reader(path) as connection:
         strange = connection.execute(
-            "SELECT count(*) FROM sync_runs WHERE endpoint NOT LIKE '127.0.0.1:%'"
+            "SELECT count(*) FROM sync_runs WHERE server_version IS NULL"
+            " OR server_version NOT LIKE '%-sim' OR endpoint NOT LIKE '127.0.0.1:%'"
         ).fetchone()
     if strange != (0,):
         msg = f"{path} holds more than a demo: give another --path."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tower_etl.http.rate import Ledger, pause, reserve_slot
@@ -21,8 +22,9 @@ class BudgetClosedError(Exception):
 class Budget:
     """Hands out evenly spaced slots to the threads of one process.
 
-    A slot that a pause has overtaken is given back and taken anew, so that threads which were
-    already waiting do not go out in a burst when the pause ends.
+    Threads wait one behind the other, and one that woke up late pushes the next one back: spacing
+    is kept between the calls that go out, not only between those that were planned. A slot that a
+    pause has overtaken is taken anew.
     """
 
     def __init__(self, calls_per_second: float | None, clock: Clock, meter: Meter) -> None:
@@ -30,6 +32,7 @@ class Budget:
         self._spacing = 1.0 / calls_per_second if calls_per_second else 0.0
         self._clock = clock
         self._meter = meter
+        self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._closed = threading.Event()
@@ -40,12 +43,14 @@ class Budget:
         Raises:
             BudgetClosedError: The budget was closed before the slot came.
         """
-        while True:
+        with self._turn:
             slot = self._reserve()
             self._wait_until(slot)
-            if slot >= self._ledger.paused_until:
-                self._meter.count_call()
-                return
+            while slot < self._ledger.paused_until:
+                slot = self._reserve()
+                self._wait_until(slot)
+            self._push_back()
+        self._meter.count_call()
 
     def hold_back(self, seconds: float) -> None:
         """Let no call out for so many seconds (an answer of 429 asked for it)."""
@@ -71,6 +76,11 @@ class Budget:
         with self._lock:
             slot, self._ledger = reserve_slot(self._ledger, self._clock.monotonic(), self._spacing)
         return slot
+
+    def _push_back(self) -> None:
+        with self._lock:
+            earliest = self._clock.monotonic() + self._spacing
+            self._ledger = replace(self._ledger, next_free=max(self._ledger.next_free, earliest))
 
     def _wait_until(self, slot: float) -> None:
         while not self._closed.is_set():

@@ -89,9 +89,9 @@ def make_hints(table: Table) -> dict[str, Any]:
     """What dlt needs to know of a table: keys, JSON columns, descriptions.
 
     Rows are deleted and inserted by key, which stays exact when a package is loaded twice. Where
-    the rows of a run are replaced as a whole, the run is the key.
+    the rows of a run are replaced as a whole, those of the run go as well.
     """
-    replaced = {"merge_key": table.replaced_by} if table.replaced_by else {"primary_key": table.key}
+    replaced = {"merge_key": table.replaced_by} if table.replaced_by else {}
     columns = {
         column.name: {"description": column.description}
         | ({"data_type": "json"} if column.is_json else {})
@@ -101,5 +101,6 @@ def make_hints(table: Table) -> dict[str, Any]:
     return {
         "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
         "columns": columns,
+        "primary_key": table.key,
         **replaced,
     }

@@ -48,13 +48,16 @@ class Listed:
         return None if self.labels is None else frozenset(label["id"] for label in self.labels)
 
     def differs_from(self, stored: Stored) -> bool:
-        """Whether it must be fetched again: it changed, came back, or is not final."""
-        return (
-            stored.missing_since is not None
-            or self.status not in FINAL_STATUSES
-            or (self.status, self.last_updated, self.complete)
-            != (stored.status, stored.last_updated, stored.complete)
-        )
+        """Whether it must be fetched again: it changed, came back, or is not final.
+
+        Listings of servers of 2021 show neither status nor completion.
+        """
+        if stored.missing_since is not None or self.last_updated != stored.last_updated:
+            return True
+        if self.status is None:
+            return stored.status not in FINAL_STATUSES
+        changed = (self.status, self.complete) != (stored.status, stored.complete)
+        return changed or self.status not in FINAL_STATUSES
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,6 @@ PROCESS_METRICS = Table(
     description="How much of each resource the tasks of a process used, as quartiles.",
     grain="One row per run, process and quantity that the API has figures for.",
     source="GET /workflow/{workflowId}/metrics",
-    replaced_by=("workflow_id",),
 )
 
 

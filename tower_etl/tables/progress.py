@@ -109,7 +109,6 @@ PROCESS_PROGRESS = Table(
     description="Task counts and load of the processes of runs.",
     grain="One row per run and process.",
     source="GET /workflow/{workflowId}, field `progress`",
-    replaced_by=("workflow_id",),
 )
 
 

@@ -1,0 +1,77 @@
+"""Replays one cassette a test; `--record` writes them anew against the simulator."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cassettes.scenes import TOKEN
+from tests.cassettes.scrubber import HOST, Scrubber
+from tests.cassettes.tape import CASSETTES, open_cassette
+from tower_etl.api import TowerClient
+from tower_etl.sim import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tower_etl.http import Transport
+    from tower_etl.sim import Simulator
+
+    Scene = Callable[[], Simulator]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known where this folder is named on the command line, as `make record` does."""
+    parser.addoption(
+        "--record", action="store_true", help="write the cassettes anew against the simulator"
+    )
+
+
+def find_cassette(item: pytest.Item) -> Path:
+    """The file of a test: folder by module, name by test."""
+    module = item.path.stem.removeprefix("test_")
+    name = re.sub(r"\W+", "-", item.name.removeprefix("test_")).strip("-")
+    return CASSETTES / module / f"{name}.json"
+
+
+@pytest.fixture
+def play(request: pytest.FixtureRequest) -> Iterator[Callable[[Scene], str]]:
+    """Play the test's cassette for the rest of the test; answers the endpoint to call.
+
+    The scene is what is recorded; while replaying it is not looked at. A test that makes fewer
+    calls than were recorded fails, as one that makes others does.
+    """
+    record = request.config.getoption("--record", default=False)
+    path = find_cassette(request.node)
+    played = []
+    with ExitStack() as stack:
+
+        def insert(scene: Scene) -> str:
+            endpoint = stack.enter_context(serve(scene())) if record else f"https://{HOST}/api"
+            if not (record or path.is_file()):
+                pytest.fail(f"{path.name} was never recorded: run `make record`")
+            address = urlsplit(endpoint)
+            scrubber = Scrubber((TOKEN,), (address.netloc, address.hostname or ""))
+            played.append(stack.enter_context(open_cassette(path, scrubber, record=record)))
+            return endpoint
+
+        yield insert
+    if not record:
+        assert [cassette.all_played for cassette in played] == [True]
+
+
+@pytest.fixture
+def ask(
+    play: Callable[[Scene], str], connect: Callable[..., Transport]
+) -> Callable[..., TowerClient]:
+    """A client for a scene: `ask(scene, token=..., **pacing)`; waits pass on the fake clock."""
+
+    def start(scene: Scene, token: str = TOKEN, **pacing: float) -> TowerClient:
+        return TowerClient(connect(play(scene), token, **pacing))
+
+    return start

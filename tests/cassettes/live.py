@@ -1,0 +1,167 @@
+"""Records a few reading calls to a real platform, scrubbed, and says how its answers differ.
+
+`make record-live` runs it, with TOWER_ACCESS_TOKEN and TOWER_API_ENDPOINT set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tests.cassettes.drift import compare_shapes, read_shape
+from tests.cassettes.scrubber import Scrubber
+from tests.cassettes.tape import CASSETTES, open_cassette
+from tower_etl.api.endpoints import RUN_TASKS, RUNS
+from tower_etl.errors import ForbiddenError, NotFoundError, TowerEtlError
+from tower_etl.settings import (
+    Request,
+    Settings,
+    Sources,
+    read_endpoint,
+    read_token,
+    read_workspaces,
+)
+from tower_etl.source import open_client, run_preflight
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tower_etl.api import TowerClient
+    from tower_etl.source import Workspace
+
+LIVE = CASSETTES / "live"
+
+_WORKSPACES = 3
+_RUNS = 5
+_TASKS = 10
+_UNLIKE = ("live", "older_server", "faults")  # no measure of what a current server answers
+
+
+@dataclass(frozen=True)
+class Tour:
+    """The same few reading calls, recorded or replayed, one cassette for each chapter.
+
+    Attributes:
+        client: Asks the platform.
+        folder: Where the cassettes are.
+        scrubber: Takes out what must not be written.
+        record: Whether they are written, not replayed.
+    """
+
+    client: TowerClient
+    folder: Path
+    scrubber: Scrubber
+    record: bool
+
+    def go(self, selectors: tuple[str, ...]) -> list[str]:
+        """Look at the first few workspaces; answers the ids of the runs that were described."""
+        with self._open("preflight"):
+            reach = run_preflight(self.client, selectors)
+        with self._open("organizations"), suppress(ForbiddenError, NotFoundError):
+            self.client.list_organizations()
+        return [run_id for space in reach.workspaces[:_WORKSPACES] for run_id in self._visit(space)]
+
+    def _visit(self, space: Workspace) -> list[str]:
+        """Labels, the newest runs, and one of them whole; a refusal is an answer too."""
+        with self._open(f"labels-{space.key}"), suppress(ForbiddenError, NotFoundError):
+            self.client.list_labels(space.id)
+        chosen: list[str] = []
+        with self._open(f"runs-{space.key}"), suppress(ForbiddenError, NotFoundError):
+            chosen = self._choose_run(space)
+        for run_id in chosen:
+            with self._open(f"run-{space.key}"), suppress(ForbiddenError, NotFoundError):
+                self._describe(space, run_id)
+        return chosen
+
+    def _open(self, name: str) -> AbstractContextManager[object]:
+        return open_cassette(self.folder / f"{name}.json", self.scrubber, record=self.record)
+
+    def _choose_run(self, space: Workspace) -> list[str]:
+        """Of the newest runs one that succeeded, as it has most to show; none without runs."""
+        params = _place(space) | {"attributes": "labels", "includeTotalSize": "true"}
+        listed = self.client.transport.get(RUNS.path, params | {"max": _RUNS, "offset": 0})
+        runs = [element["workflow"] for element in listed["workflows"]]
+        telling = [run for run in runs if run["status"] == "SUCCEEDED"]
+        return [run["id"] for run in [*telling, *runs][:1]]
+
+    def _describe(self, space: Workspace, run_id: str) -> None:
+        self.client.describe_run(space.id, run_id)
+        path, params = RUN_TASKS.path.format(run_id=run_id), _place(space)
+        self.client.transport.get(path, params | {"max": _TASKS, "offset": 0})
+        self.client.list_metrics(space.id, run_id)
+
+
+def _place(space: Workspace) -> dict[str, str | int]:
+    return {} if space.id is None else {"workspaceId": space.id}
+
+
+def record_live(settings: Settings, folder: Path) -> str:
+    """Record the tour anew; answers what changed since the last time, and what differs.
+
+    Raises:
+        TowerEtlError: The server cannot be reached, or refuses the token.
+    """
+    address = urlsplit(settings.endpoint)
+    scrubber = Scrubber((settings.token.reveal(),), (address.netloc, address.hostname or ""))
+    client = open_client(settings)
+    with closing(client.transport), TemporaryDirectory() as fresh:
+        Tour(client, Path(fresh), scrubber, record=True).go(settings.request.workspaces)
+        after = _read_texts(Path(fresh))  # what there was stays until the tour has come to its end
+    before = _replace_texts(folder, after)
+    return "\n".join([*_list_changes(before, after), *list_drift(folder, CASSETTES)]) + "\n"
+
+
+def list_drift(folder: Path, simulated: Path) -> list[str]:
+    """How the recorded answers differ in shape from those of the simulator."""
+    paths = [path for path in sorted(simulated.rglob("*.json")) if path.parent.name not in _UNLIKE]
+    live = read_shape(sorted(folder.glob("*.json")))
+    differences = compare_shapes(live, read_shape(paths), ("the server", "the simulator"))
+    return [f"Differences in shape: {len(differences)}", *differences]
+
+
+def _read_texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.json"))}
+
+
+def _replace_texts(folder: Path, texts: dict[str, str]) -> dict[str, str]:
+    """Let the folder hold these cassettes alone; answers those that it held."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = _read_texts(folder)
+    for name in before:
+        (folder / name).unlink()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return before
+
+
+def _list_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """A unified diff for every file that was there before, and the names of the others."""
+    lines = [f"New: {name}" for name in sorted(after.keys() - before.keys())]
+    lines += [f"Gone: {name}" for name in sorted(before.keys() - after.keys())]
+    for name in sorted(after.keys() & before.keys()):
+        texts = before[name].splitlines(), after[name].splitlines()
+        lines += difflib.unified_diff(*texts, f"before/{name}", f"now/{name}", lineterm="")
+    return lines
+
+
+def main() -> int:
+    """Record by the environment; answers the exit code."""
+    try:
+        sources = Sources()
+        request = Request(workspaces=read_workspaces((), sources))
+        settings = Settings(read_endpoint(None, sources), read_token(sources), request=request)
+        sys.stdout.write(record_live(settings, LIVE))
+    except TowerEtlError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What the simulated platform shows while a cassette is recorded: small, and always the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tower_etl.sim import (
+    DEMO_TOKEN,
+    NO_LIMIT,
+    FaultPlan,
+    ServerProfile,
+    SimClock,
+    Simulator,
+    World,
+)
+
+if TYPE_CHECKING:
+    from tower_etl.sim import (
+        Fault,
+    )
+    from tower_etl.sim.runs import Row, Run
+
+TOKEN = DEMO_TOKEN
+USER = 12_002
+ACME, BETA = 10_208_790_603_554, 10_521_976_508_885
+RESEARCH, CLINIC, LAB = 10_313_185_905_331, 10_417_581_207_108, 10_626_371_810_662
+TEAM, URGENT = 100_007, 100_008
+FINAL, OPEN, PERSONAL, FAILED = (
+    "1final00000000",
+    "2open000000000",
+    "3personal00000",
+    "4failed0000000",
+)
+LONG = "5long000000000"
+
+_MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
+
+
+def make_house() -> World:
+    """Two organisations, three workspaces and the personal one, four runs."""
+    world = World.empty(SimClock.frozen_at(_MORNING))
+    made = [world.add_user("user-1")]
+    acme = world.add_organization("acme")
+    places = [acme, world.add_workspace(acme, "research"), world.add_workspace(acme, "clinic")]
+    beta = world.add_organization("beta")
+    places += [beta, world.add_workspace(beta, "lab", "SHARED")]
+    labels = [world.create_label(RESEARCH, "team", "genomics")]
+    labels.append(world.create_label(RESEARCH, "urgent"))
+    expected = [USER, ACME, RESEARCH, CLINIC, BETA, LAB, TEAM, URGENT]
+    assert expected == [*made, *places, *labels]  # the tests name them, and see no world
+    _finish_run(world)
+    _open_run(world)
+    _fail_run(world)
+    world.submit_run(None, id=PERSONAL)
+    return world
+
+
+def _finish_run(world: World) -> None:
+    """A run that came to its end: two processes, a retried task, labels, a star."""
+    world.submit_run(RESEARCH, id=FINAL, runName="calm_curie", projectName="nextflow-io/hello")
+    world.clock.advance(60)
+    world.start_run(FINAL)
+    _do_task(world, FINAL, seconds=30, process="ALIGN", cpus=2)
+    _do_task(world, FINAL, seconds=90, status="FAILED", process="CALL", errorAction="RETRY")
+    _do_task(world, FINAL, seconds=120, process="CALL", attempt=2)
+    world.finish_run(FINAL)
+    world.set_labels(FINAL, (TEAM, URGENT))
+    world.star(FINAL)
+
+
+def _open_run(world: World) -> None:
+    """A run under way: one task is done, one runs, one waits."""
+    world.clock.advance(timedelta(minutes=10))
+    world.submit_run(RESEARCH, id=OPEN, runName="busy_bell")
+    world.clock.advance(45)
+    world.start_run(OPEN)
+    _do_task(world, OPEN, seconds=20)
+    world.start_task(OPEN, world.add_task(OPEN))
+    world.add_task(OPEN)
+    world.set_labels(OPEN, (TEAM,))
+
+
+def _fail_run(world: World) -> None:
+    world.clock.advance(timedelta(minutes=10))
+    world.submit_run(LAB, id=FAILED, runName="sad_hopper")
+    world.clock.advance(30)
+    world.start_run(FAILED)
+    _do_task(world, FAILED, seconds=15, status="FAILED", errorAction="TERMINATE")
+    world.fail_run(FAILED)
+
+
+def _do_task(
+    world: World, run_id: str, *, seconds: int, status: str = "COMPLETED", **fields: str | int
+) -> None:
+    """A task from its submission to its end."""
+    task_id = world.add_task(run_id, None, **fields)
+    world.clock.advance(5)
+    world.start_task(run_id, task_id)
+    world.clock.advance(seconds)
+    world.finish_task(run_id, task_id, status)
+
+
+class TerseWorld(World):
+    """A world whose listing says little of each run, to keep long recordings short."""
+
+    def element(self, run: Run) -> Row:
+        """What the listing says of the run, with what a walk looks at."""
+        workflow = super().element(run)["workflow"]
+        kept = ("id", "status", "submit", "lastUpdated")
+        return {"workflow": {name: workflow[name] for name in kept}, "starred": False}
+
+
+def _make_terse() -> tuple[World, int]:
+    world = TerseWorld.empty(SimClock.frozen_at(_MORNING))
+    world.add_user("user-1")
+    return world, world.add_workspace(world.add_organization("acme"), "research")
+
+
+def serve_house(*faults: tuple[str, Fault], legacy: bool = False) -> Simulator:
+    """The house, answering with a few faults."""
+    plan = FaultPlan()
+    for path, fault in faults:
+        plan.add(path, fault)
+    return Simulator(
+        make_house(), limit=NO_LIMIT, faults=plan, profile=ServerProfile(legacy=legacy)
+    )
+
+
+def serve_locked_house() -> Simulator:
+    """The house, with a workspace that is listed and refuses every call."""
+    simulator = serve_house()
+    simulator.world.forbid(LAB)
+    return simulator
+
+
+def serve_many_runs() -> Simulator:
+    """103 runs in one workspace, a minute apart: more than a page."""
+    world, place = _make_terse()
+    assert place == RESEARCH
+    for number in range(103):
+        world.submit_run(place, id=f"run{number:03d}")
+        world.clock.advance(60)
+    return Simulator(world, limit=NO_LIMIT)
+
+
+def serve_many_tasks() -> Simulator:
+    """A run of 102 finished tasks: more than a page."""
+    world, place = _make_terse()
+    world.submit_run(place, id=LONG)
+    world.start_run(LONG)
+    for task_id in range(1, 103):
+        world.add_task(LONG, task_id, status="CACHED", exit=0)
+    world.finish_run(LONG)
+    run = world.find_run(LONG)
+    kept = {"taskId", "status", "name", "process", "exit", "submit"}
+    for row in run.tasks(0):
+        for name in set(row) - kept:
+            del row[name]
+    return Simulator(world, limit=NO_LIMIT)

@@ -1,0 +1,72 @@
+"""Answers that go wrong, then right, from recorded traffic; waits pass on a fake clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cassettes import scenes
+from tower_etl.errors import RateLimitError, ServerFaultError
+from tower_etl.sim import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import FakeClock
+    from tower_etl.api import TowerClient
+
+    Ask = Callable[..., TowerClient]
+
+
+def spoil(*faults: Fault) -> Callable[..., object]:
+    """A scene in which calls for the user go wrong."""
+    return lambda: scenes.serve_house(*(("/user-info", fault) for fault in faults))
+
+
+def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock) -> None:
+    """429 with `Retry-After: 7`, then the answer, seven seconds later."""
+    client = ask(spoil(Fault("status", 429, retry_after="7")))
+    assert client.fetch_user()["id"] == scenes.USER
+    spent = client.transport.meter.read()
+    assert (spent.calls, spent.retries, spent.throttled_seconds) == (2, 1, 7.0)
+    assert pytest.approx(sum(fake_clock.slept)) == 7.0
+
+
+def test_a_throttled_call_that_may_come_at_once_waits_a_second(
+    ask: Ask, fake_clock: FakeClock
+) -> None:
+    """`Retry-After: 0` is not taken at its word (API fact 10)."""
+    client = ask(spoil(Fault("status", 429, retry_after="0")))
+    assert client.fetch_user()["id"] == scenes.USER
+    assert pytest.approx(sum(fake_clock.slept)) == 1.0
+
+
+def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
+    """After the last attempt the error carries what the server asked for."""
+    client = ask(spoil(Fault("status", 429, retry_after="3", times=2)), attempts=2)
+    with pytest.raises(RateLimitError, match="Simulated fault 429") as caught:
+        client.fetch_user()
+    assert (caught.value.status_code, caught.value.retry_after) == (429, 3.0)
+
+
+def test_a_server_fault_is_tried_again(ask: Ask) -> None:
+    """500, then 502, then the answer."""
+    client = ask(spoil(Fault("status", 500), Fault("html", 502)))
+    assert client.fetch_user()["id"] == scenes.USER
+    spent = client.transport.meter.read()
+    assert (spent.calls, spent.retries, spent.throttled_seconds) == (3, 2, 0.0)
+
+
+def test_a_page_of_html_is_no_answer(ask: Ask) -> None:
+    """200 with HTML from a gateway, until the attempts are spent."""
+    client = ask(spoil(Fault("html", times=2)), attempts=2)
+    with pytest.raises(ServerFaultError, match="of text/html that are no JSON object"):
+        client.fetch_user()
+
+
+def test_half_a_json_is_tried_again(ask: Ask) -> None:
+    """200 with a text cut in the middle, then the whole."""
+    client = ask(spoil(Fault("half_json")))
+    assert client.fetch_user()["id"] == scenes.USER
+    assert client.transport.meter.read().retries == 1

@@ -1,0 +1,91 @@
+"""Listings of runs and labels, from recorded answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cassettes import scenes
+from tower_etl.api import Walked
+from tower_etl.errors import BadRequestError, ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.api import TowerClient
+
+    Ask = Callable[..., TowerClient]
+
+
+def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
+    """Each of 103 runs comes once, the newest first; the second page begins with a known run."""
+    walked = Walked()
+    pages = list(ask(scenes.serve_many_runs).iter_runs(scenes.RESEARCH, walked))
+    expected = [f"run{number:03d}" for number in reversed(range(103))]
+    assert expected == [run["workflow"]["id"] for page in pages for run in page]
+    assert [len(page) for page in pages] == [100, 3]
+    assert (walked.total, walked.complete) == (103, True)
+
+
+def test_a_window_of_time_is_listed(ask: Ask) -> None:
+    """Both bounds are inclusive."""
+    walked = Walked()
+    after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+    before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
+    (page,) = ask(scenes.serve_many_runs).iter_runs(scenes.RESEARCH, walked, after, before)
+    assert [run["workflow"]["id"] for run in page] == ["run002", "run001", "run000"]
+    assert walked.complete
+
+
+def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
+    """What the listing says of each run beside its status."""
+    (page,) = ask(scenes.serve_house).iter_runs(scenes.RESEARCH, Walked())
+    expected = [
+        (scenes.OPEN, "RUNNING", False, [scenes.TEAM]),
+        (scenes.FINAL, "SUCCEEDED", True, [scenes.TEAM, scenes.URGENT]),
+    ]
+    assert expected == [
+        (
+            run["workflow"]["id"],
+            run["workflow"]["status"],
+            run["starred"],
+            [label["id"] for label in run["labels"]],
+        )
+        for run in page
+    ]
+
+
+def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
+    """No `workspaceId` is sent; the run is one that only waits."""
+    (page,) = ask(scenes.serve_house).iter_runs(None, Walked())
+    assert [
+        (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
+    ] == [(scenes.PERSONAL, "SUBMITTED", None)]
+
+
+def test_labels_have_names_and_values(ask: Ask) -> None:
+    """A resource label has a value, a plain one has none."""
+    labels = ask(scenes.serve_house).list_labels(scenes.RESEARCH)
+    assert [
+        (label["id"], label["name"], label["value"], label["resource"]) for label in labels
+    ] == [(scenes.TEAM, "team", "genomics", True), (scenes.URGENT, "urgent", None, False)]
+
+
+def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
+    """403 to a token that is good elsewhere."""
+    client = ask(scenes.serve_locked_house)
+    with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
+        list(client.iter_runs(scenes.LAB, Walked()))
+    assert (caught.value.status_code, caught.value.exit_code) == (403, 4)
+    assert len(list(client.iter_runs(scenes.RESEARCH, Walked()))) == 1
+
+
+def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
+    """400 for `max` above 100 (API fact 1), asked once."""
+    client = ask(scenes.serve_house)
+    with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
+        client.transport.get("/workflow", {"workspaceId": scenes.RESEARCH, "max": 101})
+    assert caught.value.status_code == 400
+    assert client.transport.meter.read().calls == 1

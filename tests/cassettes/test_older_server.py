@@ -1,0 +1,61 @@
+"""A server of 2021, from recorded answers: no totals, text for numbers, missing fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.cassettes import scenes
+from tower_etl.api import Walked
+from tower_etl.source import Workspace, run_preflight
+from tower_etl.source.visits import fetch_run
+from tower_etl.sync import Visit
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.api import TowerClient
+    from tower_etl.sim import Simulator
+
+    Ask = Callable[..., TowerClient]
+
+
+def serve_older() -> Simulator:
+    """The house on an older server."""
+    return scenes.serve_house(legacy=True)
+
+
+def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
+    """A short page ends the walk, and nothing speaks against the listing."""
+    walked = Walked()
+    (page,) = ask(serve_older).iter_runs(scenes.RESEARCH, walked)
+    assert [run["workflow"]["id"] for run in page] == [scenes.OPEN, scenes.FINAL]
+    assert (walked.total, walked.complete) == (None, True)
+    assert "labels" not in page[0]
+
+
+def test_workspaces_without_newer_fields_are_found(ask: Ask) -> None:
+    """Preflight needs neither the organisation's type nor roles."""
+    reach = run_preflight(ask(serve_older), ("beta/lab",))
+    (space,) = reach.workspaces
+    assert space.id == scenes.LAB
+    assert "roles" not in space.role
+
+
+def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
+    """The same rows come of it, with nulls for what the server does not know."""
+    workspace = Workspace(scenes.RESEARCH, "acme/research", {})
+    visit = Visit(scenes.FINAL, None, starred=None)
+    parcel = fetch_run(ask(serve_older), workspace, visit, frozenset(TABLES))
+    assert parcel is not None
+    tasks = parcel.tables["tasks"]
+    assert tasks["exit"].to_pylist() == ["0", "1", "0"]
+    assert tasks["num_spot_interruptions"].to_pylist() == [None] * 3
+    (load,) = parcel.tables["workflow_progress"].to_pylist()
+    assert tuple(load[name] for name in ("succeeded", "failed", "aborted", "net_cost")) == (
+        2,
+        1,
+        None,
+        None,
+    )
+    assert parcel.tables["workflow_labels"].num_rows == 0

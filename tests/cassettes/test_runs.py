@@ -1,0 +1,137 @@
+"""One run, fetched whole from recorded answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cassettes import scenes
+from tower_etl.sim import Fault
+from tower_etl.source import Workspace
+from tower_etl.source.visits import fetch_run
+from tower_etl.sync import Settled, Visit
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.api import TowerClient
+    from tower_etl.source.visits import Parcel
+
+    Ask = Callable[..., TowerClient]
+
+RESEARCH = Workspace(scenes.RESEARCH, "acme/research", {})
+
+
+def fetch(client: TowerClient, run_id: str, settled: int = 0) -> Parcel | None:
+    """Fetch a run of the research workspace into all tables."""
+    visit = Visit(run_id, None, starred=True, settled=Settled(settled))
+    return fetch_run(client, RESEARCH, visit, frozenset(TABLES))
+
+
+def read(parcel: Parcel | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    """Rows of a table of the parcel."""
+    assert parcel is not None
+    return [tuple(row[name] for name in columns) for row in parcel.tables[table].to_pylist()]
+
+
+def test_a_final_run_becomes_rows(ask: Ask) -> None:
+    """Times, outcome and places of the run; three calls."""
+    client = ask(scenes.serve_house)
+    parcel = fetch(client, scenes.FINAL)
+    columns = ("id", "workspace_id", "run_name", "status", "starred", "user_name", "duration")
+    row = (scenes.FINAL, scenes.RESEARCH, "calm_curie", "SUCCEEDED", True, "user-1", 255_000)
+    assert [row] == read(parcel, "workflows", *columns)
+    times = ((8, 0, 0), (8, 1, 0), (8, 5, 15))
+    moments = [datetime(2026, 3, 1, *time, tzinfo=UTC) for time in times]
+    assert [tuple(moments)] == read(parcel, "workflows", "submit", "start", "complete")
+    counts = [(2, 1)]
+    assert counts == read(parcel, "workflows", "stats__succeed_count", "stats__failed_count")
+    links = [(scenes.TEAM,), (scenes.URGENT,)]
+    assert links == read(parcel, "workflow_labels", "label_id")
+    assert client.transport.meter.read().calls == 3
+
+
+def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
+    """Attempts, exit codes as text, times in milliseconds, costs in USD."""
+    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
+    columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
+    expected = [
+        (1, "ALIGN", "COMPLETED", 1, "0", 30_000, 0.00031),
+        (2, "CALL", "FAILED", 1, "1", 90_000, 0.00091),
+        (3, "CALL", "COMPLETED", 2, "0", 120_000, 0.00121),
+    ]
+    assert expected == read(parcel, "tasks", *columns)
+    used = [(2, 2 * 2**20), (1, None), (1, 4 * 2**20)]
+    assert used == read(parcel, "tasks", "cpus", "peak_rss")
+
+
+def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
+    """Processes with one measured task have that task's figures throughout."""
+    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
+    rows = read(parcel, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
+    (time,) = [row for row in rows if row[:2] == ("ALIGN", "time")]
+    assert time == ("ALIGN", "time", 30_000.0, 30_000.0, 30_000.0, "ALIGN (1)")
+    (memory,) = [row for row in rows if row[:2] == ("ALIGN", "mem")]
+    assert pytest.approx(2 * 2**20, rel=1e-5) == memory[2]  # the platform rounds
+    assert {"ALIGN", "CALL"} == {row[0] for row in rows}
+
+
+def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
+    """One row for the run, one for each process."""
+    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
+    columns = ("succeeded", "failed", "running", "retries")
+    assert read(parcel, "workflow_progress", *columns) == [(2, 1, 0, 1)]
+    processes = [("ALIGN", 1, 0), ("CALL", 1, 1)]
+    assert processes == read(parcel, "process_progress", "process", "succeeded", "failed")
+
+
+def test_an_open_run_has_no_end(ask: Ask) -> None:
+    """Its tasks are in all three states, and only the finished one has its measures."""
+    parcel = fetch(ask(scenes.serve_house), scenes.OPEN)
+    run = [("RUNNING", None, None)]
+    assert run == read(parcel, "workflows", "status", "complete", "duration")
+    tasks = [("COMPLETED", "0", 20_000), ("RUNNING", None, None), ("SUBMITTED", None, None)]
+    assert tasks == read(parcel, "tasks", "status", "exit", "realtime")
+    columns = ("succeeded", "running", "submitted")
+    assert read(parcel, "workflow_progress", *columns) == [(1, 1, 1)]
+    assert parcel is not None
+    assert (parcel.landed.status, parcel.landed.settled.tasks) == ("RUNNING", 0)
+
+
+def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> None:
+    """No start, no statistics, no task; and no workspace."""
+    visit = Visit(scenes.PERSONAL, None, starred=None)
+    personal = Workspace(None, "personal", {})
+    parcel = fetch_run(ask(scenes.serve_house), personal, visit, frozenset(TABLES))
+    columns = ("workspace_id", "status", "start", "stats__succeed_count", "params")
+    assert read(parcel, "workflows", *columns) == [(None, "SUBMITTED", None, None, None)]
+    assert read(parcel, "tasks", "task_id") == []
+
+
+def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
+    """All 102 tasks, in four calls."""
+    client = ask(scenes.serve_many_tasks)
+    parcel = fetch(client, scenes.LONG)
+    assert [(number,) for number in range(1, 103)] == read(parcel, "tasks", "task_id")
+    assert {("CACHED", "0")} == set(read(parcel, "tasks", "status", "exit"))
+    assert client.transport.meter.read().calls == 4
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
+    """Servers say 403 or 404; either way there is no such run, and no error."""
+    fault = ("/workflow/none", Fault("status", status))
+    assert None is fetch(ask(lambda: scenes.serve_house(fault)), "none")
+
+
+def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
+    """After a 400 the labels alone are asked for, of this run and of the next."""
+    client = ask(lambda: scenes.serve_house((f"/workflow/{scenes.FINAL}", Fault("status", 400))))
+    labels = client.describe_run(scenes.RESEARCH, scenes.FINAL)["labels"]
+    assert [label["name"] for label in labels] == ["team", "urgent"]
+    run = client.describe_run(scenes.RESEARCH, scenes.OPEN)["workflow"]
+    assert run["runName"] == "busy_bell"
+    assert client.transport.meter.read().calls == 3

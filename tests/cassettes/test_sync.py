@@ -1,0 +1,70 @@
+"""A whole sync into DuckDB, from recorded answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import duckdb
+import pytest
+
+from tests.cassettes import scenes
+from tower_etl.load.pipeline import quiet_dlt
+from tower_etl.settings import Pacing
+from tower_etl.source import tower_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def synced(
+    play: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[tuple[Any, ...]]]:
+    """A file that was synced once from the whole house, and how to ask it."""
+    one_by_one = Pacing(calls_per_second=None, workers=1)  # so that calls have one order
+    monkeypatch.delenv("TOWER_WORKSPACE_ID", raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    path = str(tmp_path / "replayed.duckdb")  # not `tower`, as the schema is
+    with quiet_dlt():
+        pipeline = dlt.pipeline(
+            "replayed",
+            pipelines_dir=str(tmp_path / "pipelines"),
+            destination=dlt.destinations.duckdb(path),
+            dataset_name="tower",
+        )
+        endpoint = play(scenes.serve_house)
+        source = tower_source(endpoint=endpoint, access_token=scenes.TOKEN, pacing=one_by_one)
+        pipeline.run(source, loader_file_format="parquet")
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(path, read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    return query
+
+
+def test_a_sync_fills_the_tables(synced: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    """Every run of every workspace, with its tasks, labels and places, once."""
+    runs = [
+        (scenes.FINAL, scenes.RESEARCH, "SUCCEEDED", True),
+        (scenes.OPEN, scenes.RESEARCH, "RUNNING", False),
+        (scenes.PERSONAL, None, "SUBMITTED", False),
+        (scenes.FAILED, scenes.LAB, "FAILED", False),
+    ]
+    assert runs == synced(
+        "SELECT id, workspace_id, status, starred FROM tower.workflows ORDER BY id"
+    )
+    tasks = [(scenes.FINAL, 3, 0.00243), (scenes.OPEN, 3, 0.00021), (scenes.FAILED, 1, 0.00016)]
+    per_run = "SELECT workflow_id, count(*), round(sum(cost), 8) FROM tower.tasks GROUP BY 1"
+    assert tasks == synced(f"{per_run} ORDER BY 1")
+    links = [(scenes.FINAL, "team"), (scenes.FINAL, "urgent"), (scenes.OPEN, "team")]
+    assert links == synced(
+        "SELECT workflow_id, name FROM tower.workflow_labels JOIN tower.labels ON id = label_id"
+        " ORDER BY 1, 2"
+    )
+    places = [("acme", "clinic"), ("acme", "research"), ("beta", "lab")]
+    assert places == synced("SELECT org_name, name FROM tower.workspaces ORDER BY 1, 2")
+    assert synced("SELECT name FROM tower.organizations ORDER BY 1") == [("acme",), ("beta",)]
+    assert synced("SELECT status, runs_listed, runs_fetched FROM tower.sync_runs") == [("ok", 4, 4)]

@@ -1,0 +1,100 @@
+"""The same warehouse for real: dlt, a draft, and the published DuckDB file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from tests.semantics.truth import index
+from tests.semantics.warehouse import CrashError
+from tower_etl.load.pipeline import drain, load_package, open_pipeline, quiet_dlt
+from tower_etl.load.publish import Publisher
+from tower_etl.load.target import find_target
+from tower_etl.load.views import apply_views
+from tower_etl.source import package_source
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from tests.semantics.truth import Rows
+    from tower_etl.settings import Packages
+    from tower_etl.source import Session
+
+
+@dataclass
+class Crashing:
+    """A session that is killed before the nth batch that it hands out.
+
+    Attributes:
+        session: The session.
+        left: Batches until then.
+    """
+
+    session: Session
+    left: int
+
+    @property
+    def is_done(self) -> bool:
+        """As the session has it."""
+        return self.session.is_done
+
+    def close(self) -> None:
+        """As the session has it."""
+        self.session.close()
+
+    def iter_package(self, *args: Any) -> Iterator[dict[str, pa.Table]]:
+        """The session's, until the crash."""
+        for batch in self.session.iter_package(*args):
+            self.left -= 1
+            if self.left == 0:
+                raise CrashError
+            yield batch
+
+
+class DuckWarehouse:
+    """Loads sessions as `tower-etl sync` does.
+
+    Attributes:
+        tables: Rows by key, by table, as the published file has them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.target = find_target(folder / "tower.duckdb")
+        self.target.folder.mkdir()
+        self.tables: dict[str, Rows] = {}
+
+    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+        """Load every package of a session and publish; crash before the nth batch, if asked to."""
+        publisher = Publisher(self.target)
+        publisher.open_draft()
+        feed: Any = Crashing(session, crash_at) if crash_at else session
+        with quiet_dlt():
+            pipeline = open_pipeline(self.target)
+            assert drain(pipeline) is None
+            while not session.is_done:
+                load_package(pipeline, package_source(lambda: feed, TABLES, limits))
+        apply_views(self.target.draft)
+        publisher.publish()
+        self.tables = {name: self._read(name) for name in TABLES}
+
+    def rows_of(self, table: str, run_id: str) -> Rows:
+        """Rows of one run."""
+        column = "id" if table == "workflows" else "workflow_id"
+        return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
+
+    def _read(self, name: str) -> Rows:
+        with duckdb.connect(str(self.target.path), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            found = connection.execute(f"SELECT * FROM tower.tower.{name}")  # noqa: S608
+            names = [column[0] for column in found.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        keyed = index(name, rows)
+        assert len(keyed) == len(rows), f"{name} has a key twice"
+        return keyed

@@ -1,0 +1,87 @@
+"""Which runs to list: each rule by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tower_etl.settings import Request
+from tower_etl.sync import Window, WorkspaceState, plan_window
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SYNCED = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - timedelta(hours=2))
+
+
+def test_the_first_time_everything_is_listed() -> None:
+    """From the beginning of all."""
+    assert plan_window(WorkspaceState(), Request(), NOW) == Window(None, None, whole=True)
+
+
+def test_the_first_time_since_is_where_it_starts() -> None:
+    """And `until` where it ends."""
+    request = Request(since=NOW - DAY, until=NOW - HOUR)
+
+    expected = Window(NOW - DAY, NOW - HOUR, whole=True)
+    assert plan_window(WorkspaceState(), request, NOW) == expected
+
+
+def test_later_the_listing_starts_before_the_cursor() -> None:
+    """An hour of overlap."""
+    assert plan_window(SYNCED, Request(), NOW) == Window(NOW - 2 * HOUR, None, whole=False)
+
+
+def test_until_ends_a_later_listing_too() -> None:
+    """Runs after it stay out, for now."""
+    window = plan_window(SYNCED, Request(until=NOW - MINUTE), NOW)
+
+    assert (window.before, window.whole) == (NOW - MINUTE, False)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reconciled", "whole"),
+    [
+        (Request(), NOW - DAY + MINUTE, False),
+        (Request(), NOW - DAY, True),
+        (Request(), None, True),
+        (Request(reconcile=True), NOW - MINUTE, True),
+        (Request(reconcile_every=timedelta(hours=1)), NOW - HOUR, True),
+        (Request(reconcile_every=timedelta(days=30)), NOW - 29 * DAY, False),
+    ],
+)
+def test_a_complete_listing_is_made_when_it_is_due(
+    request_: Request, reconciled: datetime | None, *, whole: bool
+) -> None:
+    """By itself once a day, or when told to."""
+    state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=reconciled)
+
+    assert plan_window(state, request_, NOW).whole == whole
+
+
+@pytest.mark.parametrize(
+    ("floor", "since", "after", "whole"),
+    [
+        (NOW - 9 * DAY, NOW - 20 * DAY, NOW - 20 * DAY, True),
+        (NOW - 9 * DAY, NOW - 9 * DAY, NOW - 2 * HOUR, False),
+        (NOW - 9 * DAY, NOW - DAY, NOW - 2 * HOUR, False),
+        (NOW - 9 * DAY, None, NOW - 2 * HOUR, False),
+        (None, NOW - 20 * DAY, NOW - 2 * HOUR, False),
+    ],
+)
+def test_since_reaches_further_back_but_never_leaves_a_gap(
+    floor: datetime | None, since: datetime | None, after: datetime, *, whole: bool
+) -> None:
+    """An earlier `since` lists everything from there; a later one changes nothing."""
+    state = WorkspaceState(cursor=NOW - HOUR, floor=floor, reconciled_at=NOW - HOUR)
+
+    window = plan_window(state, Request(since=since), NOW)
+
+    assert (window.after, window.whole) == (after, whole)
+
+
+def test_a_reconciliation_keeps_to_the_floor() -> None:
+    """Runs that `since` left out once stay out until it reaches further back."""
+    state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
+
+    assert plan_window(state, Request(), NOW).after == NOW - 9 * DAY
