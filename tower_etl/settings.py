@@ -250,6 +250,25 @@ def read_packages(sources: Sources) -> Packages:
     return chosen
 
 
+def read_period(sources: Sources, name: str, unit: timedelta, default: timedelta) -> timedelta:
+    """A time span of the configuration, such as `give_up_days`, in the unit that its name says.
+
+    Raises:
+        UsageError: It is no positive number.
+    """
+    value = sources.find(f"TOWER_ETL_{name.upper()}", name)
+    if value is None:
+        return default
+    try:
+        period = float(value) * unit
+    except (ValueError, OverflowError):
+        period = timedelta()
+    if period <= timedelta():
+        msg = f"{name} {value!r} is no positive number: give one like {default / unit:g}."
+        raise UsageError(msg)
+    return period
+
+
 def parse_moment(text: str, flag: str) -> datetime:
     """An ISO 8601 date or date-time as aware UTC; without an offset it is UTC.
 

@@ -31,7 +31,7 @@ class Command:
 
     url: str
     folder: Path
-    environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "400"})
+    environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "1200"})
 
     def start(self, path: str, *extra: str, point: str | None = None) -> subprocess.Popen[str]:
         """Start a sync into a file of the folder; `point` says where it is to kill itself."""
@@ -54,7 +54,7 @@ class Command:
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
-    def differences(self, path: str, reference: str) -> dict[str, tuple[int, int]]:
+    def differences(self, path: str, reference: str | Path) -> dict[str, tuple[int, int]]:
         """Rows that one file has and the other has not, by table; empty where they are equal."""
         with duckdb.connect() as connection:
             for name, file in (("one", path), ("other", reference)):
@@ -69,7 +69,9 @@ class Command:
         return {table: found for table, found in counts.items() if found != (0, 0)}
 
     def _environ(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ
+        }
         return kept | {
             "HOME": str(self.folder),
             "TOWER_ACCESS_TOKEN": DEMO_TOKEN,

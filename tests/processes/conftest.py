@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,23 +15,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-from datetime import UTC, datetime
+    Platform = tuple[str, Simulator]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def platform() -> Iterator[tuple[str, Simulator]]:
-    """A seeded world that stands still, without a limit: 90 runs, 4 of them open."""
+@contextmanager
+def serve_world() -> Iterator[Platform]:
+    """A seeded world that stands still, without a limit: 45 runs, 4 of them open."""
     world = build_world(
-        7, clock=SimClock.frozen_at(NOW), runs=90, open_runs=4, days=20, mean_tasks=40
+        7, clock=SimClock.frozen_at(NOW), runs=45, open_runs=4, days=20, mean_tasks=40
     )
     simulator = Simulator(world, limit=None)
     with serve(simulator) as url:
         yield url, simulator
 
 
+@pytest.fixture(scope="session")
+def still_platform() -> Iterator[Platform]:
+    """A platform that no test changes."""
+    with serve_world() as platform:
+        yield platform
+
+
 @pytest.fixture
-def command(platform: tuple[str, Simulator], tmp_path: Path) -> Command:
-    """`tower-etl sync` of that platform, with packages of a few runs."""
+def platform() -> Iterator[Platform]:
+    """A platform of the test's own, to be slowed down or moved in time."""
+    with serve_world() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def whole(still_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one undisturbed sync makes of the platform."""
+    folder = tmp_path_factory.mktemp("whole")
+    code, _, err = Command(still_platform[0], folder).run("whole.duckdb")
+    assert (code, err) == (0, "")
+    return folder / "whole.duckdb"
+
+
+@pytest.fixture
+def still(still_platform: Platform, tmp_path: Path) -> Command:
+    """`tower-etl sync` of the platform that no test changes."""
+    return Command(still_platform[0], tmp_path)
+
+
+@pytest.fixture
+def command(platform: Platform, tmp_path: Path) -> Command:
+    """`tower-etl sync` of the test's own platform."""
     return Command(platform[0], tmp_path)

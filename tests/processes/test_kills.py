@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.processes.command import Command
     from tower_etl.sim import Simulator
 
@@ -41,37 +43,38 @@ POINTS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_the_next_sync_makes_equal(command: Command, point: str) -> None:
+def test_killed_at_a_point_the_next_sync_makes_equal(
+    still: Command, whole: Path, point: str
+) -> None:
     """Fetching, normalising, loading, committing, applying views, publishing."""
     if "_copy" in point:  # there is a file to be copied only from the second sync on
-        assert command.run("killed.duckdb", "--until", "2026-02-15")[0] == 0
-    assert command.run("killed.duckdb", point=point)[0] == -signal.SIGKILL
-    code, out, err = command.run("killed.duckdb")
+        assert still.run("killed.duckdb", "--until", "2026-02-15")[0] == 0
+    assert still.run("killed.duckdb", point=point)[0] == -signal.SIGKILL
+    code, out, err = still.run("killed.duckdb")
     assert (code, err) == (0, "")
     assert json.loads(out)["warnings"] == []
-    assert command.run("whole.duckdb")[0] == 0
-    assert command.differences("killed.duckdb", "whole.duckdb") == {}
+    assert still.differences("killed.duckdb", whole) == {}
 
 
 @pytest.mark.slow
-def test_thirty_kills_over_one_backfill_leave_nothing_behind(command: Command) -> None:
+def test_thirty_kills_over_one_backfill_leave_nothing_behind(still: Command, whole: Path) -> None:
     """Killed at random moments until thirty kills hit a sync at work."""
-    started = time.monotonic()
-    assert command.run("whole.duckdb")[0] == 0
-    span = time.monotonic() - started
     chance = random.Random(11)
+    started = time.monotonic()
+    assert still.run("timed.duckdb")[0] == 0
+    span = time.monotonic() - started
     kills = 0
     while kills < KILLS:
-        process = command.start("killed.duckdb", *(["--reconcile"] if kills % 5 == 4 else []))
+        process = still.start("killed.duckdb", *(["--reconcile"] if kills % 5 == 4 else []))
         try:
-            process.communicate(timeout=span * chance.uniform(0.3, 1.0))
+            process.communicate(timeout=span * chance.uniform(0.25, 0.7))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             kills += 1
         assert process.returncode in {0, -signal.SIGKILL}
-    assert command.run("killed.duckdb")[0] == 0
-    assert command.differences("killed.duckdb", "whole.duckdb") == {}
+    assert still.run("killed.duckdb", "--reconcile")[0] == 0
+    assert still.differences("killed.duckdb", whole) == {}
 
 
 @pytest.mark.slow
@@ -92,7 +95,7 @@ def test_an_interrupted_backfill_wastes_no_calls(
     assert process.returncode == 128 + number, err
     report = json.loads(out)
     assert report["status"] == "partial"
-    assert 0 < report["rows"]["workflows"] < 90
+    assert 0 < report["rows"]["workflows"] < 45
     assert command.run("halves.duckdb")[0] == 0
     assert command.differences("halves.duckdb", "whole.duckdb") == {}
     halves = len(simulator.calls) - whole

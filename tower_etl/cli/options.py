@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -14,9 +15,12 @@ from tower_etl.settings import (
     read_endpoint,
     read_pacing,
     read_packages,
+    read_period,
     read_token,
     read_workspaces,
 )
+
+_HOUR = timedelta(hours=1)
 
 endpoint_option = click.option(
     "--endpoint",
@@ -71,6 +75,8 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
             until=parse_moment(until, "--until") if until else None,
             reconcile=bool(flags.get("reconcile")),
             tables=flags.get("tables") or frozenset(),
+            reconcile_every=read_period(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
+            give_up_after=read_period(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),
         pacing=read_pacing(flags.get("rate"), sources),
         packages=read_packages(sources),

@@ -24,7 +24,7 @@ PIPELINE = "tower"
 
 _DEFAULTS: Mapping[str, Any] = {
     "runtime.dlthub_telemetry": False,
-    "runtime.log_level": "ERROR",
+    "runtime.log_level": "CRITICAL",  # errors are raised, and told once
     "load.delete_completed_jobs": True,  # or a schedule of years fills the disk
     "load.truncate_staging_dataset": True,  # or the file holds the last package twice
 }

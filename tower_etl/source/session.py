@@ -102,7 +102,7 @@ class Session:
         if self._arrivals is None:
             self._open(state, store)
         rows, ends = 0, self._diary.seconds + limits.max_seconds
-        while rows < limits.max_rows and self._diary.seconds < ends:
+        while rows + self._buffer.rows < limits.max_rows and self._diary.seconds < ends:
             if not self._take_next():
                 self._close()
                 break

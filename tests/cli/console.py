@@ -1,0 +1,139 @@
+"""The command line as its users have it: a process of its own, with a folder and a home."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from tower_etl.sim import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOWER_ETL = str(Path(sys.executable).with_name("tower-etl"))
+_LONGEST_SECONDS = 120
+
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "status": str,
+    "calls": int,
+    "retries": int,
+    "throttled_seconds": (int, float),
+    "rows": dict,
+    "workspaces": list,
+    "seconds": (int, float),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that came to its end.
+
+    Attributes:
+        code: Its exit code.
+        out: Its standard output.
+        err: Its standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which must be one JSON value and nothing else."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Console:
+    """Somebody at a terminal, with a token.
+
+    Attributes:
+        folder: Where the commands are run.
+        home: Home of that somebody.
+        variables: What is set beside the token.
+    """
+
+    folder: Path
+    home: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *args: str, **variables: str | None) -> Ended:
+        """Run `tower-etl` to its end; a variable of None is not set."""
+        done = subprocess.run(
+            [TOWER_ETL, *args],
+            cwd=self.folder,
+            env=self.environ(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start `tower-etl`."""
+        return subprocess.Popen(
+            [TOWER_ETL, *args],
+            cwd=self.folder,
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def environ(self, **variables: str | None) -> dict[str, str]:
+        """The environment of a command, without anything of the developer's own."""
+        chosen = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "NO_PROXY": "*",
+            "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
+            **self.variables,
+            **variables,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def list_files(self) -> dict[str, bytes | None]:
+        """Everything in the folder and the home, with its content; None is a folder."""
+        return {
+            str(path): path.read_bytes() if path.is_file() else None
+            for root in (self.folder, self.home)
+            for path in sorted(root.rglob("*"))
+        }
+
+    def select(self, sql: str, path: str = "tower.duckdb") -> list[tuple[Any, ...]]:
+        """Rows of a target, where the tables go by their bare names."""
+        with duckdb.connect(str(self.folder / path), read_only=True) as connection:
+            connection.execute(f'USE "{Path(path).stem}".tower')
+            return connection.execute(sql).fetchall()
+
+    def list_runs(self) -> set[str]:
+        """Ids of the runs in the default file."""
+        return {run_id for (run_id,) in self.select("SELECT id FROM workflows")}
+
+
+def make_console(root: Path) -> Console:
+    """A console with an empty folder and an empty home below `root`."""
+    console = Console(root / "work", root / "home")
+    console.folder.mkdir()
+    console.home.mkdir()
+    return console
+
+
+def expect_contract(result: dict[str, Any]) -> None:
+    """The object has every key of the contract, of its type."""
+    assert {key: isinstance(result[key], kind) for key, kind in KEYS.items()} == dict.fromkeys(
+        KEYS, True
+    )
+    assert all({"id", "status", "error"} <= space.keys() for space in result["workspaces"])
+    assert all(isinstance(count, int) for count in result["rows"].values())

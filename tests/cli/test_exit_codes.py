@@ -1,0 +1,147 @@
+"""The exit codes of the contract, each by a process that came to it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.console import TOWER_ETL, expect_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.console import Console
+    from tower_etl.sim import Call, Simulator, World
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A server that stands still at the first listing of runs.
+
+    Attributes:
+        endpoint: Its address.
+        reached: Set when a sync came to its first listing.
+        opened: To be set to let it go on.
+    """
+
+    endpoint: str
+    reached: threading.Event
+    opened: threading.Event
+
+
+@pytest.fixture
+def gate(simulator: Simulator, endpoint: str) -> Iterator[Gate]:
+    """A server that stands still at the first listing of runs."""
+    gate = Gate(endpoint, threading.Event(), threading.Event())
+
+    def hold(_number: int, call: Call) -> None:
+        if call.path == "/api/workflow":
+            gate.reached.set()
+            gate.opened.wait(60)
+
+    simulator.before_call = hold
+    yield gate
+    gate.opened.set()
+
+
+def test_a_workspace_that_refuses_does_not_stop_the_others(
+    console: Console, world: World, endpoint: str, lab: int, annex: int
+) -> None:
+    """Exit code 4: the refusal is reported, the other workspaces are in."""
+    run_id = world.submit_run(lab)
+    world.forbid(annex)
+    ended = console.run("sync", "--endpoint", endpoint, "--json")
+    assert ended.code == 4
+    expect_contract(ended.json)
+    assert ended.json["status"] == "partial"
+    status = {space["id"]: space["status"] for space in ended.json["workspaces"]}
+    assert {None: "ok", lab: "ok", annex: "failed"} == status
+    error = next(space["error"] for space in ended.json["workspaces"] if space["id"] == annex)
+    assert "acme/annex: the token may not read it" in error
+    assert {run_id} == console.list_runs()
+
+
+@pytest.mark.parametrize(("code", "token"), [(3, "refused"), (2, None)])
+def test_json_stays_json_when_nothing_was_done(
+    console: Console, endpoint: str, code: int, token: str | None
+) -> None:
+    """A sync that the server refuses prints an object; bad settings print none."""
+    ended = console.run("sync", "--endpoint", endpoint, "--json", TOWER_ACCESS_TOKEN=token)
+    assert code == ended.code
+    assert ended.err.startswith("Error: ")
+    if code == 2:
+        assert ended.out == ""
+    else:
+        expect_contract(ended.json)
+        assert (ended.json["status"], ended.json["calls"]) == ("failed", 2)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_with_1_and_the_published_file_stays(
+    console: Console, world: World, endpoint: str, lab: int
+) -> None:
+    """The fault is told in a sentence, and the next sync puts everything right."""
+    first = world.submit_run(lab)
+    assert console.run("sync", "--endpoint", endpoint).code == 0
+    second = world.submit_run(lab)
+    limited = subprocess.run(
+        ["sh", "-c", f"ulimit -f 200; exec {TOWER_ETL} sync --endpoint {endpoint}"],
+        cwd=console.folder,
+        env=console.environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (limited.returncode, limited.stdout) == (1, ""), limited.stderr
+    assert limited.stderr.startswith("Error: ")
+    assert "Traceback" not in limited.stderr
+    assert {first} == console.list_runs()
+    assert console.run("sync", "--endpoint", endpoint).code == 0
+    assert {first, second} == console.list_runs()
+
+
+@pytest.mark.slow
+def test_a_second_sync_ends_with_6_at_once_and_names_the_first(
+    console: Console, gate: Gate, lab: int
+) -> None:
+    """Before it asks the server anything; once the holder is killed, the next one goes on."""
+    gate.opened.set()
+    sync = ("sync", "--endpoint", gate.endpoint, "--json")
+    assert console.run(*sync).code == 0
+    gate.opened.clear()
+    gate.reached.clear()
+    with console.start(*sync) as first:
+        assert gate.reached.wait(60)
+        second = console.run(*sync)
+        assert second.code == 6
+        assert f"process {first.pid} on " in second.err
+        assert (second.json["status"], second.json["calls"]) == ("failed", 0)
+        first.kill()
+    gate.opened.set()
+    assert console.run(*sync).code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_sync_cleanly(
+    console: Console, world: World, lab: int, gate: Gate, number: signal.Signals
+) -> None:
+    """It exits with 128 and the number, and the next sync brings what this one left."""
+    run_id = world.submit_run(lab)
+    with console.start("sync", "--endpoint", gate.endpoint, "--json") as sync:
+        assert gate.reached.wait(60)
+        sync.send_signal(number)
+        gate.opened.set()
+        out, err = sync.communicate(timeout=60)
+    assert sync.returncode == 128 + number
+    assert "Traceback" not in err
+    assert json.loads(out)["status"] == "partial"
+    assert console.run("sync", "--endpoint", gate.endpoint).code == 0
+    assert {run_id} == console.list_runs()

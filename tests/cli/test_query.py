@@ -1,0 +1,144 @@
+"""Asking a target: `query`, `status`, `views`, and what they print for whom."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tests.cli.console import TOWER_ETL, make_console
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.console import Console
+
+COUNTS = "SELECT status, count(*) AS runs FROM workflows GROUP BY status ORDER BY status"
+
+
+def test_names_of_questions_are_listed(console: Console) -> None:
+    """Without a question, the names come with what they answer; no target is needed."""
+    ended = console.run("query")
+    assert (ended.code, ended.err) == (0, "")
+    assert "What each pipeline cost" in ended.out
+    assert "cost_by_pipeline" in ended.out
+
+
+def test_csv_and_json_hold_the_same_rows(synced: Console) -> None:
+    """CSV has a header, JSON is a list of objects; both are complete."""
+    in_csv = list(csv.DictReader(io.StringIO(synced.run("query", COUNTS, "--format", "csv").out)))
+    in_json = synced.run("query", COUNTS, "--format", "json").json
+    assert len(in_json) > 1
+    assert in_csv == [{"status": row["status"], "runs": str(row["runs"])} for row in in_json]
+    assert sum(row["runs"] for row in in_json) == 25
+
+
+def test_a_table_is_for_people(synced: Console) -> None:
+    """It has a header and a rule, and shows null as nothing."""
+    lines = synced.run("query", "SELECT 1234 AS calls, NULL AS nothing, 0.5 AS share").out
+    header, rule, row = lines.splitlines()
+    assert header.split() == ["calls", "nothing", "share"]
+    assert set(rule.strip()) == {"─"}
+    assert row.split() == ["1,234", "0.5"]
+
+
+def test_times_are_utc_wherever_one_is(synced: Console) -> None:
+    """The zone of the machine does not show through."""
+    sql = "SELECT started_at FROM sync_runs"
+    here = synced.run("query", sql, "--format", "json", TZ="Pacific/Auckland").json
+    moment = datetime.fromisoformat(here[0]["started_at"])
+    assert moment.utcoffset() == timedelta()
+    assert abs(datetime.now(UTC) - moment) < timedelta(hours=1)
+
+
+def test_json_carries_every_kind_of_value(synced: Console) -> None:
+    """Decimals, dates and intervals too, which JSON has no words for."""
+    sql = "SELECT 1.50::DECIMAL(9, 2) AS a, DATE '2026-01-31' AS b, INTERVAL 1 DAY AS c, [1] AS d"
+    (row,) = synced.run("query", sql, "--format", "json").json
+    assert row == {"a": "1.50", "b": "2026-01-31", "c": "1 day, 0:00:00", "d": [1]}
+
+
+@pytest.mark.parametrize("name", ["cost_by_pipeline", "failure_reasons", "memory_requests"])
+def test_every_question_has_an_answer(synced: Console, name: str) -> None:
+    """On a seeded history no mart is empty."""
+    assert synced.run("query", name, "--format", "json").json != []
+
+
+def test_a_question_may_have_any_white_space(synced: Console) -> None:
+    """A SELECT over several lines is no name of a question."""
+    assert synced.run("query", "FROM\nsync_runs", "--format", "json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "reader"), [("csv", "head -1"), ("table", "head -1"), ("json", "true")]
+)
+def test_a_reader_that_goes_away_is_no_error(synced: Console, form: str, reader: str) -> None:
+    """As `head` does: no traceback, and exit code 0 where the shell looks at it."""
+    query = (TOWER_ETL, "query", "SELECT * FROM range(20000)", "--format", form)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f'"$@" | {reader}', "bash", *query],
+        cwd=synced.folder,
+        env=synced.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_status_tells_what_the_tables_hold(synced: Console) -> None:
+    """Runs, tasks and open runs per workspace are those of the tables."""
+    spaces = synced.run("status", "--json").json["workspaces"]
+    sql = """
+        SELECT w.workspace_id AS id, count(*) AS runs, max(w.submit) AS cursor,
+          count(*) FILTER (w.status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')) AS open,
+          (SELECT count(*) FROM tasks AS t WHERE t.workspace_id IS NOT DISTINCT FROM w.workspace_id)
+            AS tasks
+        FROM workflows AS w GROUP BY w.workspace_id
+    """
+    held = {row["id"]: row for row in synced.run("query", sql, "--format", "json").json}
+    assert len(held) > 1
+    for space in spaces:
+        row = held.get(space["id"], {"runs": 0, "tasks": 0, "open": 0, "cursor": None})
+        assert space["rows"] == {"workflows": row["runs"], "tasks": row["tasks"]}
+        assert space["open_runs"] == row["open"]
+        assert read_moment(space["cursor"]) == read_moment(row["cursor"])
+        assert read_moment(space["last_sync_at"]) is not None
+        assert read_moment(space["reconciled_at"]) is not None
+
+
+def read_moment(text: str | None) -> datetime | None:
+    """A time out of JSON."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def test_status_shows_people_one_line_a_workspace(synced: Console) -> None:
+    """The personal workspace is among them."""
+    lines = synced.run("status").out.splitlines()
+    spaces = synced.run("status", "--json").json["workspaces"]
+    assert len(lines) == 2 + len(spaces)
+    assert any(line.split()[0] == "personal" for line in lines)
+
+
+def test_views_can_be_made_again(synced: Console, tmp_path: Path) -> None:
+    """`views` replaces what was changed or dropped, and touches no row."""
+    console = make_console(tmp_path)
+    copy = console.folder / "mine.duckdb"
+    copy.write_bytes((synced.folder / "tower.duckdb").read_bytes())
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("DROP VIEW mine.tower.cost_by_pipeline")
+        connection.execute("CREATE OR REPLACE VIEW mine.tower.failure_reasons AS SELECT 1 AS a")
+        before = connection.execute("SELECT count(*) FROM mine.tower.tasks").fetchall()
+    ended = console.run("views", "--path", "mine.duckdb")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("mine.duckdb: ")
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        assert before == connection.execute("SELECT count(*) FROM mine.tower.tasks").fetchall()
+    for name in ("cost_by_pipeline", "failure_reasons"):
+        asked = ("query", name, "--format", "json")
+        assert synced.run(*asked).json == console.run(*asked, "--path", "mine.duckdb").json

@@ -1,0 +1,113 @@
+"""The token shows up nowhere, and nothing is told to third parties unless the user wants it."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.sim import Fault, FaultPlan, Simulator, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.console import Console, Ended
+    from tower_etl.sim import World
+
+pytestmark = pytest.mark.slow
+
+SECRET = "eyJ0aWQiOiAxMjM0NX0uc2VjcmV0LXRva2Vu"
+SHAPES = (SECRET.encode(), base64.b64encode(SECRET.encode()).rstrip(b"="))
+
+
+def find_secret(console: Console, ended: Ended) -> list[str]:
+    """Where the token is to be read: output, or a file other than the user's own settings."""
+    places = {name: content or b"" for name, content in console.list_files().items()}
+    places |= {"output": ended.out.encode(), "error output": ended.err.encode()}
+    return [
+        name
+        for name, content in places.items()
+        if any(shape in content for shape in SHAPES) and not name.endswith("/.dlt/secrets.toml")
+    ]
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_the_token_is_in_no_file_and_no_output(
+    console: Console, world: World, lab: int, *, from_file: bool
+) -> None:
+    """From the environment or from dlt's secrets, with dlt at its most talkative."""
+    world.submit_run(lab)
+    if from_file:
+        (console.folder / ".dlt").mkdir()
+        secrets = f'[sources.tower_etl.tower]\naccess_token = "{SECRET}"\n'
+        (console.folder / ".dlt" / "secrets.toml").write_text(secrets)
+    with serve(Simulator(world, tokens=(SECRET,), limit=None)) as endpoint:
+        ended = console.run(
+            *("sync", "--endpoint", endpoint),
+            TOWER_ACCESS_TOKEN=None if from_file else SECRET,
+            RUNTIME__LOG_LEVEL="DEBUG",
+            TOWER_ETL_DEBUG="1",
+        )
+    assert ended.code == 0, ended.err
+    assert "|dlt|" in ended.err  # it did talk
+    assert find_secret(console, ended) == []
+
+
+def test_the_token_is_not_in_what_a_failed_sync_leaves(
+    console: Console, world: World, lab: int
+) -> None:
+    """A run that cannot be fetched ends the workspace; its draft and its error are clean."""
+    run_id = world.submit_run(lab)
+    faults = FaultPlan()
+    faults.add(f"/workflow/{run_id}", Fault("status", status=418, times=1000))
+    with serve(Simulator(world, tokens=(SECRET,), limit=None, faults=faults)) as endpoint:
+        ended = console.run(
+            *("sync", "--endpoint", endpoint),
+            TOWER_ACCESS_TOKEN=SECRET,
+            RUNTIME__LOG_LEVEL="DEBUG",
+            TOWER_ETL_DEBUG="1",
+        )
+    assert ended.code == 4, ended.err
+    assert find_secret(console, ended) == []
+
+
+@contextmanager
+def listen() -> Iterator[tuple[str, list[str]]]:
+    """An address for telemetry, and what was sent there."""
+    told: list[str] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/track", told
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_telemetry_is_sent_only_by_those_who_turn_it_on(
+    console: Console, endpoint: str, lab: int, *, wanted: bool
+) -> None:
+    """Dlt sends its own unless told otherwise; here it is the other way round."""
+    if wanted:
+        (console.folder / ".dlt").mkdir()
+        (console.folder / ".dlt" / "config.toml").write_text("[runtime]\ndlthub_telemetry = true\n")
+    with listen() as (url, told):
+        ended = console.run("sync", "--endpoint", endpoint, RUNTIME__DLTHUB_TELEMETRY_ENDPOINT=url)
+    assert ended.code == 0, ended.err
+    assert bool(told) is wanted

@@ -1,0 +1,83 @@
+"""The lock of a target: one holder, by the operating system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.errors import TargetBusyError
+from tower_etl.load.lock import hold_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOLDER = """
+import pathlib, sys
+from datetime import UTC, datetime
+from tower_etl.load.lock import hold_lock
+with hold_lock(pathlib.Path(sys.argv[1]), "it", datetime(2026, 3, 1, tzinfo=UTC)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def hold_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until its standard input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+    """Process, host and since when; and that it changed nothing."""
+    with hold_elsewhere(tmp_path / "x") as holder:
+        expected = f"into it: process {holder.pid} on .*, since 2026-03-01T00:00:00.* nothing"
+        with pytest.raises(TargetBusyError, match=expected), hold_lock(tmp_path / "x", "it", NOW):
+            pytest.fail("there were two holders")
+
+
+def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    """A killed sync leaves its files, and they stop nobody."""
+    with hold_elsewhere(tmp_path / "x") as holder:
+        holder.kill()
+        holder.wait()
+        with hold_lock(tmp_path / "x", "it", NOW):
+            named = (tmp_path / "x" / "holder.json").read_text()
+    assert f'"pid": {os.getpid()},' in named
+
+
+def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
+    """An error inside lets go of it."""
+    with pytest.raises(ZeroDivisionError), hold_lock(tmp_path, "it", NOW):
+        _ = 1 / 0
+    with hold_lock(tmp_path, "it", NOW):
+        pass
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", "half a {"])
+def test_a_holder_that_cannot_be_read_is_still_one(tmp_path: Path, content: str | None) -> None:
+    """It may be about to write its name."""
+    with hold_elsewhere(tmp_path):
+        named = tmp_path / "holder.json"
+        named.unlink() if content is None else named.write_text(content)
+        with (
+            pytest.raises(TargetBusyError, match="a process that has just started"),
+            hold_lock(tmp_path, "it", NOW),
+        ):
+            pytest.fail("there were two holders")

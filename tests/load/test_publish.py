@@ -1,0 +1,233 @@
+"""The draft and the published file: what is gone on with, what is thrown away, what is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tower_etl.load.publish import Publisher
+from tower_etl.load.target import find_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.load.warehouse import Warehouse
+    from tower_etl.load.target import Target
+    from tower_etl.sim import Simulator, World
+
+
+class KilledError(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Target:
+    """A target whose folder is there, without a file."""
+    target = find_target(tmp_path / "tower.duckdb")
+    target.folder.mkdir()
+    return target
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
+    """Run a sync that dies when everything is committed to the draft, before it is published."""
+
+    def run(warehouse: Warehouse) -> None:
+        def die(_publisher: Publisher) -> None:
+            raise KilledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Publisher, "publish", die)
+            with pytest.raises(KilledError):
+                warehouse.sync()
+
+    return run
+
+
+# --- bytes alone --------------------------------------------------------------------------------
+
+
+def test_a_first_draft_is_made_by_whoever_writes_it(place: Target) -> None:
+    """Without a published file there is nothing to copy."""
+    Publisher(place).open_draft()
+    assert not place.draft.exists()
+    place.draft.write_bytes(b"first")
+    Publisher(place).publish()
+    assert (place.path.read_bytes(), place.draft.exists()) == (b"first", False)
+
+
+def test_a_draft_starts_as_a_copy_with_its_log(place: Target) -> None:
+    """What a program wrote to the file and had not yet merged into it is not lost."""
+    place.path.write_bytes(b"file")
+    place.path.with_name("tower.duckdb.wal").write_bytes(b"log")
+    Publisher(place).open_draft()
+    assert place.draft.read_bytes() == b"file"
+    assert place.draft.with_name("draft.duckdb.wal").read_bytes() == b"log"
+
+
+def test_publishing_removes_the_log_of_the_file_it_replaces(place: Target) -> None:
+    """DuckDB would play it into the new file, which it does not belong to."""
+    log = place.path.with_name("tower.duckdb.wal")
+    place.path.write_bytes(b"file")
+    log.write_bytes(b"log")
+    Publisher(place).open_draft()
+    Publisher(place).publish()
+    assert not log.exists()
+
+
+def test_a_draft_of_a_killed_sync_is_gone_on_with(place: Target) -> None:
+    """As long as the file that it was taken from is the one that is there."""
+    place.path.write_bytes(b"file")
+    Publisher(place).open_draft()
+    place.draft.write_bytes(b"draft")
+    Publisher(place).open_draft()
+    assert place.draft.read_bytes() == b"draft"
+
+
+@pytest.mark.parametrize("note", [None, b"", b"[]", b"null", b'{"other": 1}', b"\xff"])
+def test_a_draft_is_discarded_where_nothing_tells_what_it_is_of(
+    place: Target, note: bytes | None
+) -> None:
+    """A note that is gone or cannot be read vouches for nothing, dlt's folder included."""
+    place.path.write_bytes(b"file")
+    Publisher(place).open_draft()
+    place.draft.write_bytes(b"draft")
+    place.draft.with_name("draft.duckdb.wal").write_bytes(b"log")
+    (place.pipelines / "tower").mkdir(parents=True)
+    written = place.folder / "draft.json"
+    written.unlink() if note is None else written.write_bytes(note)
+    Publisher(place).open_draft()
+    assert place.draft.read_bytes() == b"file"
+    assert not place.draft.with_name("draft.duckdb.wal").exists()
+    assert not place.pipelines.exists()
+
+
+def test_a_draft_is_discarded_when_the_file_was_replaced(place: Target) -> None:
+    """By a copy from elsewhere, for one: what stands there now is what counts."""
+    place.path.write_bytes(b"file")
+    Publisher(place).open_draft()
+    place.draft.write_bytes(b"draft")
+    other = place.path.with_name("other")
+    other.write_bytes(b"other")
+    other.replace(place.path)
+    Publisher(place).open_draft()
+    assert place.draft.read_bytes() == b"other"
+
+
+def test_dlts_folder_is_kept_while_it_speaks_of_the_file(place: Target) -> None:
+    """It is wiped when the file is another than the one published last."""
+    working = place.pipelines / "tower"
+    for content, is_kept in ((b"one", False), (None, True), (b"two", False)):
+        if content:
+            place.path.write_bytes(content)
+        working.mkdir(parents=True, exist_ok=True)
+        Publisher(place).open_draft()
+        assert working.exists() is is_kept
+        Publisher(place).publish()
+
+
+def test_the_mode_of_the_file_is_kept(place: Target) -> None:
+    """A file that its group may not read stays so."""
+    place.path.write_bytes(b"file")
+    place.path.chmod(0o640)
+    Publisher(place).open_draft()
+    Publisher(place).publish()
+    assert place.path.stat().st_mode & 0o777 == 0o640
+
+
+# --- with syncs ---------------------------------------------------------------------------------
+
+
+def test_what_a_killed_sync_committed_is_not_fetched_again(
+    warehouse: Warehouse,
+    world: World,
+    simulator: Simulator,
+    lab: int,
+    kill: Callable[[Warehouse], None],
+) -> None:
+    """The next sync publishes its draft: no run costs a second visit, none is there twice."""
+    first = world.submit_run(lab)
+    world.finish_run(first)
+    warehouse.sync()
+    second = world.submit_run(lab)
+    world.finish_run(second)
+    kill(warehouse)
+    assert warehouse.list_runs() == {first}
+    simulator.log.clear()
+    warehouse.sync()
+    assert warehouse.select("SELECT id FROM workflows ORDER BY submit, id") == [
+        (run_id,) for run_id in sorted((first, second))
+    ]
+    assert [call.path for call in simulator.calls if "/workflow/" in call.path] == []
+
+
+def test_a_killed_first_sync_is_gone_on_with(
+    warehouse: Warehouse, world: World, lab: int, kill: Callable[[Warehouse], None]
+) -> None:
+    """There is no file until the first one is whole."""
+    run_id = world.submit_run(lab)
+    kill(warehouse)
+    assert not warehouse.target.path.exists()
+    warehouse.sync()
+    assert warehouse.list_runs() == {run_id}
+
+
+@pytest.mark.slow
+def test_a_file_put_back_from_a_backup_is_gone_on_from(
+    warehouse: Warehouse, world: World, lab: int, kill: Callable[[Warehouse], None]
+) -> None:
+    """Draft and dlt's folder are ahead of it: what they hold is fetched again."""
+    first = world.submit_run(lab)
+    warehouse.sync()
+    backup = warehouse.target.path.read_bytes()
+    second = world.submit_run(lab)
+    warehouse.sync()
+    third = world.submit_run(lab)
+    kill(warehouse)
+    warehouse.target.path.write_bytes(backup)
+    warehouse.sync()
+    assert warehouse.list_runs() == {first, second, third}
+
+
+def test_the_folder_beside_the_file_may_be_lost(
+    warehouse: Warehouse, world: World, simulator: Simulator, lab: int
+) -> None:
+    """The cursor comes back out of the file: nothing is fetched twice."""
+    world.finish_run(world.submit_run(lab))
+    warehouse.sync()
+    for path in sorted(warehouse.target.folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    warehouse.target.folder.rmdir()
+    simulator.log.clear()
+    assert warehouse.sync().rows == {"sync_runs": 1}
+    assert [call.path for call in simulator.calls if "/workflow/" in call.path] == []
+
+
+def test_what_a_user_adds_to_the_file_stays(warehouse: Warehouse, world: World, lab: int) -> None:
+    """Tables of one's own, also where the program that made them left a log behind."""
+    warehouse.sync()
+    path = warehouse.target.path
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("CREATE TABLE tower.main.mine AS SELECT 42 AS a")
+    assert path.with_name("tower.duckdb.wal").exists()
+    run_id = world.submit_run(lab)
+    warehouse.sync()
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        "tower.duckdb",
+        "tower.duckdb.sync",
+    ]
+    assert warehouse.select("SELECT a FROM tower.main.mine") == [(42,)]
+    assert warehouse.list_runs() == {run_id}
+
+
+def test_the_file_is_whole_without_a_log(warehouse: Warehouse, world: World, lab: int) -> None:
+    """It may be copied while it stands there; no draft, no log and no package stays behind."""
+    world.submit_run(lab)
+    warehouse.sync()
+    left = {path.name for path in warehouse.target.folder.rglob("*") if path.is_file()}
+    assert {name for name in left if name.startswith("draft.duckdb") or "parquet" in name} == set()
+    assert [path.name for path in warehouse.target.path.parent.glob("*.wal")] == []

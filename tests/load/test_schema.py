@@ -1,0 +1,94 @@
+"""The tables as DuckDB has them, from the first load on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from tests.load.warehouse import Warehouse
+    from tower_etl.sim import World
+    from tower_etl.tables import Column
+
+KINDS = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+}
+TYPES = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{}'"
+
+
+def expect_type(column: Column) -> str:
+    """The type that the contract has for a column."""
+    return "JSON" if column.is_json else KINDS[str(column.type)]
+
+
+def read_types(warehouse: Warehouse) -> dict[str, dict[str, str]]:
+    """Type of each column in DuckDB, our tables alone, without dlt's columns."""
+    return {
+        table: {
+            name: kind
+            for name, kind in warehouse.select(TYPES.format(table))
+            if not name.startswith("_dlt")
+        }
+        for table in TABLES
+    }
+
+
+def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehouse) -> None:
+    """Null or not, asked for or not: SQL that names a column never fails."""
+    warehouse.sync(tables=frozenset({"workflows", "workflow_labels", "labels", "sync_runs"}))
+    expected = {
+        name: {column.name: expect_type(column) for column in table.columns}
+        for name, table in TABLES.items()
+    }
+    assert read_types(warehouse) == expected
+
+
+def test_types_are_those_of_the_contract(warehouse: Warehouse) -> None:
+    """`exit` is text, times know their zone, parameters are JSON."""
+    warehouse.sync()
+    types = read_types(warehouse)
+    assert types["tasks"]["exit"] == "VARCHAR"
+    assert types["tasks"]["exit_status"] == "BIGINT"
+    assert types["workflows"]["params"] == "JSON"
+    assert types["workflows"]["submit"] == "TIMESTAMP WITH TIME ZONE"
+    assert types["sync_runs"]["workspaces"] == "JSON"
+    assert all("workspace_id" in columns for columns in types.values())
+
+
+@pytest.mark.slow
+def test_rows_change_no_type(warehouse: Warehouse, world: World, lab: int) -> None:
+    """Whatever comes, no column is added and none changes its type."""
+    warehouse.sync()
+    before = read_types(warehouse)
+    strange: dict[str, Any] = {"exit": "137", "peakRss": 2.5, "module": {"a": 1}, "novel": [1]}
+    run_id = world.submit_run(lab, params={"deep": {"er": [1, None]}}, brandNew="x")
+    world.start_run(run_id)
+    world.finish_task(run_id, world.add_task(run_id, exitStatus="1"), **strange)
+    world.finish_run(run_id)
+    warehouse.sync()
+    assert read_types(warehouse) == before
+    (row,) = warehouse.select(
+        "SELECT t.exit, t.exit_status, t.peak_rss, t.module ->> 'a', t.undocumented -> 'novel', "
+        "w.undocumented ->> 'brandNew' FROM tasks AS t JOIN workflows AS w ON w.id = t.workflow_id"
+    )
+    assert row == ("137", 0, None, "1", "[1]", "x")
+
+
+def test_the_diary_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
+    """One row per sync: what it cost, what it wrote, how each workspace fared."""
+    world.submit_run(lab)
+    reports = [warehouse.sync(), warehouse.sync()]
+    diary = warehouse.select(
+        "SELECT calls, retries, runs_listed, runs_fetched, status, reconciled, "
+        "json_array_length(workspaces), (rows ->> 'workflows')::BIGINT, finished_at >= started_at "
+        "FROM sync_runs ORDER BY calls DESC"
+    )
+    counts = [(report.calls, 0, 1, 1, "ok") for report in reports]
+    assert diary == [(*counts[0], True, 2, 1, True), (*counts[1], False, 2, 1, True)]

@@ -1,0 +1,104 @@
+"""The views: applied with each sync, usable under any name, and true on a seeded history."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tests.load.warehouse import Warehouse
+from tower_etl.clock import Clock
+from tower_etl.load.sync import refresh_views
+from tower_etl.load.target import find_target
+from tower_etl.load.views import View, apply_views, iter_views
+from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+CHECKS = list(iter_views("checks"))
+VIEWS = list(iter_views())
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synced file of a seeded history, only to be read."""
+    clock = SimClock()
+    world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
+    target = find_target(tmp_path_factory.mktemp("history") / "tower.duckdb")
+    with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
+        report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
+    assert report.outcome.status == "ok"
+    return target.path
+
+
+def name_of(view: View) -> str:
+    """What a test of a view is called."""
+    return view.name
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
+def test_a_check_returns_no_row(history: Path, check: View) -> None:
+    """On a seeded history every view says what the tables say."""
+    with duckdb.connect(str(history), read_only=True) as connection:
+        connection.execute("USE tower.tower")
+        assert connection.execute(check.sql).fetchall() == []
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=name_of)
+def test_a_view_answers_and_says_what_it_is(history: Path, view: View) -> None:
+    """It has rows on a seeded history, and a header with grain and units."""
+    assert "Grain: " in view.sql
+    assert view.description.endswith(".")
+    with duckdb.connect(str(history), read_only=True) as connection:
+        connection.execute("USE tower.tower")
+        assert connection.execute(f'FROM "{view.name}" LIMIT 1').fetchall() != []
+
+
+def test_every_mart_has_a_check() -> None:
+    """A view without one could say anything."""
+    assert {view.name for view in iter_views("marts")} <= {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize("name", ["renamed.duckdb", "with blank & 'quote'.duckdb", "no_suffix"])
+def test_views_work_in_a_file_of_any_name(history: Path, tmp_path: Path, name: str) -> None:
+    """A copy of the file answers like the file, opened or attached."""
+    copy = tmp_path / name
+    shutil.copyfile(history, copy)
+    sql = "SELECT count(*) FROM {} WHERE runs > 0"
+    with duckdb.connect(str(history), read_only=True) as connection:
+        expected = connection.execute(sql.format("tower.tower.cost_by_pipeline")).fetchall()
+    with duckdb.connect() as connection:
+        quoted = str(copy).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS other (READ_ONLY)")
+        assert connection.execute(sql.format("other.tower.cost_by_pipeline")).fetchall() == expected
+
+
+def test_a_view_that_fails_leaves_the_others_as_they_were(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are replaced together or not at all."""
+    copy = tmp_path / "tower.duckdb"
+    shutil.copyfile(history, copy)
+    views = [
+        View("cost_by_pipeline", "marts", "SELECT 1 AS other", ""),
+        View("broken", "marts", "SELECT nothing FROM nowhere", ""),
+    ]
+    monkeypatch.setattr("tower_etl.load.views.iter_views", lambda: iter(views))
+    with pytest.raises(duckdb.CatalogException):
+        apply_views(copy)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        rows = connection.execute("DESCRIBE tower.tower.cost_by_pipeline").fetchall()
+    assert "pipeline" in {row[0] for row in rows}
+
+
+def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
+    """Whoever has the file open is not disturbed, and the next sync fetches nothing anew."""
+    warehouse.sync()
+    with duckdb.connect(str(warehouse.target.path), read_only=True) as early:
+        assert refresh_views(warehouse.target) == len(VIEWS)
+        assert early.execute("SELECT count(*) FROM tower.tower.sync_runs").fetchall() == [(1,)]
+    assert warehouse.sync().rows == {"sync_runs": 1}

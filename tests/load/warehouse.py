@@ -1,0 +1,53 @@
+"""A target that is kept up to date from a simulated platform, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from tower_etl.load.sync import Sync
+from tower_etl.settings import Pacing, Request, Settings, Token
+from tower_etl.sim import DEMO_TOKEN
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from tower_etl.clock import Clock
+    from tower_etl.load.sync import Report
+    from tower_etl.load.target import Target
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A target that is kept up to date from one platform, at the time of that platform.
+
+    Attributes:
+        target: Where the tables go.
+        endpoint: Address of the platform.
+        clock: Its time.
+    """
+
+    target: Target
+    endpoint: str
+    clock: Clock
+
+    def sync(self, **request: Any) -> Report:
+        """Sync; `request` is what differs from the defaults."""
+        settings = Settings(
+            self.endpoint,
+            Token(DEMO_TOKEN),
+            request=Request(**{"tables": frozenset(TABLES), **request}),
+            pacing=Pacing(calls_per_second=None, attempts=2),
+        )
+        return Sync(settings, self.target, self.clock).run()
+
+    def select(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the published file, where the tables go by their bare names."""
+        with duckdb.connect(str(self.target.path), read_only=True) as connection:
+            connection.execute("USE tower.tower")
+            return connection.execute(sql).fetchall()
+
+    def list_runs(self) -> set[str]:
+        """Ids of the published runs."""
+        return {run_id for (run_id,) in self.select("SELECT id FROM workflows")}

@@ -1,0 +1,72 @@
+"""Processes that read while others write: each sees the old state or the new one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.processes.command import Command
+    from tower_etl.sim import Simulator
+
+POLL = """
+import duckdb, json, sys
+seen = set()
+while True:
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        runs, = connection.execute("SELECT count(*) FROM tower.tower.workflows").fetchone()
+        tasks, = connection.execute("SELECT count(*) FROM tower.tower.tasks").fetchone()
+        syncs, = connection.execute("SELECT count(*) FROM tower.tower.sync_runs").fetchone()
+    if (runs, tasks, syncs) not in seen:
+        seen.add((runs, tasks, syncs))
+        print(json.dumps([runs, tasks, syncs]), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_polls_sees_whole_syncs_alone(
+    command: Command, platform: tuple[str, Simulator], tmp_path: Path
+) -> None:
+    """Opening the file again and again, through three syncs of several packages each."""
+    _, simulator = platform
+    assert command.run("tower.duckdb", "--until", "2026-02-12")[0] == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", POLL, str(tmp_path / "tower.duckdb")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as poll:
+        for until in ("2026-02-20", "2026-02-27"):
+            assert command.run("tower.duckdb", "--until", until)[0] == 0
+        simulator.world.clock.advance(7200)
+        assert command.run("tower.duckdb")[0] == 0
+        assert poll.poll() is None, poll.stderr
+        poll.terminate()
+        out, _ = poll.communicate()
+    seen = [json.loads(line) for line in out.splitlines()]
+    assert [syncs for _, _, syncs in seen] == sorted({syncs for _, _, syncs in seen})
+
+
+@pytest.mark.slow
+def test_of_two_syncs_at_once_one_ends_with_six(
+    command: Command, platform: tuple[str, Simulator]
+) -> None:
+    """Whichever holds the target goes on, and the tables are right."""
+    _, simulator = platform
+    simulator._latency_s = 0.02
+    syncs = [command.start("tower.duckdb") for _ in range(3)]
+    ends = []
+    for sync in syncs:
+        out, err = sync.communicate(timeout=120)
+        ends.append((sync.returncode, err))
+        assert json.loads(out)["status"] in {"ok", "failed"}
+    assert sorted(code for code, _ in ends) == [0, 6, 6]
+    assert all("Another sync is writing" in err for code, err in ends if code)
+    assert command.run("whole.duckdb")[0] == 0
+    assert command.differences("tower.duckdb", "whole.duckdb") == {}

@@ -1,0 +1,51 @@
+"""dlt's configuration as a place where settings may come from."""
+
+from __future__ import annotations
+
+import dlt
+import pytest
+
+from tower_etl.source import find_dlt_value, pick_tables
+from tower_etl.tables import TABLES
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own."""
+    monkeypatch.delenv("ACCESS_TOKEN", raising=False)
+
+
+def test_a_value_of_our_section_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By dlt's own name for it."""
+    monkeypatch.setenv("SOURCES__TOWER_ETL__TOWER__ACCESS_TOKEN", "from-dlt")
+    assert find_dlt_value("access_token") == "from-dlt"
+
+
+def test_the_short_section_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`[sources.tower]`, where the module is left out."""
+    monkeypatch.setenv("SOURCES__TOWER__ENDPOINT", "https://host/api")
+    assert find_dlt_value("endpoint") == "https://host/api"
+
+
+def test_what_is_not_set_is_none() -> None:
+    """And no error."""
+    assert find_dlt_value("access_token") is None
+
+
+@pytest.mark.parametrize("value", [42, "42"])
+def test_a_number_comes_as_text(value: object) -> None:
+    """A workspace id stands without quotes in a file, and is compared as text."""
+    with dlt.config.values({"sources.tower_etl.tower.workspace_id": value}):
+        assert find_dlt_value("workspace_id") == "42"
+
+
+def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> None:
+    """Planning reads runs and their labels out of the target."""
+    assert pick_tables(()) == frozenset(TABLES)
+    assert pick_tables(["tasks"]) == {
+        "tasks",
+        "workflows",
+        "workflow_labels",
+        "labels",
+        "sync_runs",
+    }

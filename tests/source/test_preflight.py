@@ -1,0 +1,109 @@
+"""Which workspaces a token sees, and which of them are meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tower_etl.api import TowerClient
+from tower_etl.errors import ServerFaultError, TokenRefusedError, UsageError
+from tower_etl.sim import Fault
+from tower_etl.source.preflight import (
+    Workspace,
+    list_visible,
+    run_preflight,
+    select_workspaces,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.http import Transport
+    from tower_etl.sim import Simulator, World
+
+PERSONAL = Workspace(None, "personal", {})
+LAB, ANNEX = Workspace(1, "acme/lab", {}), Workspace(2, "acme/annex", {})
+OTHER = Workspace(3, "Umbrella/lab", {})
+VISIBLE = (PERSONAL, LAB, ANNEX, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "expected"),
+    [
+        ((), VISIBLE),
+        (("1",), (LAB,)),
+        (("acme/lab",), (LAB,)),
+        (("ACME/Lab",), (LAB,)),
+        ((" acme/lab ",), (LAB,)),
+        (("acme/*",), (LAB, ANNEX)),
+        (("*/lab",), (LAB, OTHER)),
+        (("umbrella/la?",), (OTHER,)),
+        (("2", "acme/*"), (ANNEX, LAB)),
+        (("personal",), (PERSONAL,)),
+        (("*",), VISIBLE),
+    ],
+)
+def test_selectors(selectors: tuple[str, ...], expected: tuple[Workspace, ...]) -> None:
+    """An id, a name in any case, or a pattern; each workspace once."""
+    assert select_workspaces(VISIBLE, selectors) == expected
+
+
+@pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
+def test_a_selector_that_names_nothing_is_an_error(selector: str) -> None:
+    """Even beside one that does: a name mistyped in a job would else drop a workspace silently."""
+    with pytest.raises(UsageError, match=r"It sees acme/lab \(1\), acme/annex \(2\)"):
+        select_workspaces(VISIBLE, ("acme/lab", selector))
+
+
+def test_a_long_list_is_cut_in_the_message() -> None:
+    """Hundreds of names help nobody."""
+    many = tuple(Workspace(number, f"acme/w{number}", {}) for number in range(1, 21))
+    with pytest.raises(UsageError, match="and 12 more"):
+        select_workspaces(many, ("none",))
+
+
+def test_entries_without_a_workspace_are_organisations() -> None:
+    """API fact 13."""
+    roles: list[dict[str, Any]] = [
+        {"orgId": 7, "orgName": "acme", "workspaceId": None, "workspaceName": None},
+        {"orgId": 7, "orgName": "acme", "workspaceId": 1, "workspaceName": "lab"},
+    ]
+    assert [space.name for space in list_visible(roles, personal=True)] == ["personal", "acme/lab"]
+    assert [space.id for space in list_visible(roles, personal=False)] == [1]
+
+
+@pytest.fixture
+def client(endpoint: str, connect: Callable[..., Transport]) -> TowerClient:
+    """A client of the simulated platform."""
+    return TowerClient(connect(endpoint))
+
+
+def test_preflight_takes_three_calls(
+    client: TowerClient, simulator: Simulator, world: World
+) -> None:
+    """Who the server is, who we are, what we see."""
+    lab = world.add_workspace(world.add_organization("acme"), "lab")
+    reach = run_preflight(client, ("acme/*",))
+    assert (reach.api_version, [space.id for space in reach.workspaces]) == ("1.181.0", [lab])
+    assert len(simulator.calls) == 3
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_after_the_server_said_its_version_is_the_tokens_fault(
+    client: TowerClient, simulator: Simulator, status: int
+) -> None:
+    """API fact 11."""
+    simulator.faults.add("/user-info", Fault("status", status=status))
+    with pytest.raises(TokenRefusedError, match="set TOWER_ACCESS_TOKEN"):
+        run_preflight(client, ())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+def test_a_server_that_does_not_say_its_version_is_no_platform(
+    client: TowerClient, simulator: Simulator, status: int
+) -> None:
+    """`/service-info` needs no token: whoever refuses it is something else."""
+    simulator.faults.add("/service-info", Fault("status", status=status))
+    with pytest.raises(ServerFaultError, match="ends in /api"):
+        run_preflight(client, ())

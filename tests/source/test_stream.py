@@ -1,0 +1,56 @@
+"""Many things under way at once, handed out in order."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tower_etl.source.stream import iter_in_order
+
+
+def test_results_come_in_the_order_asked_for() -> None:
+    """Also where a later one is ready first."""
+    later = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert later.wait(10)
+        else:
+            later.set()
+        return number
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(iter_in_order(pool, work, range(6), ahead=2)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_more_are_taken_than_allowed_ahead() -> None:
+    """A long history is not drawn into memory at once."""
+    taken: list[int] = []
+
+    def ask() -> object:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with ThreadPoolExecutor(2) as pool:
+        results = iter_in_order(pool, str, ask(), ahead=3)  # type: ignore[arg-type]
+        assert (next(results), len(taken)) == ("0", 3)
+        assert (next(results), len(taken)) == ("1", 4)
+        results.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_is_raised_in_its_place() -> None:
+    """What came before it is handed out."""
+    with ThreadPoolExecutor(2) as pool:
+        results = iter_in_order(pool, lambda number: 1 // (2 - number), range(5), ahead=4)
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+def test_nothing_asked_for_is_nothing() -> None:
+    """An empty plan ends at once."""
+    with ThreadPoolExecutor(1) as pool:
+        assert list(iter_in_order(pool, str, (), ahead=4)) == []
