@@ -114,7 +114,8 @@ def test_eight_threads_keep_the_spacing() -> None:
 
 def test_one_that_wakes_up_late_pushes_the_next_one_back() -> None:
     """Or a busy machine would let two calls out close to one another."""
-    moments, now = [], 0.0
+    moments: list[float] = []
+    now = 0.0
 
     def oversleep(seconds: float) -> None:
         nonlocal now

@@ -43,7 +43,7 @@ def build(run: Mapping[str, Any]) -> dict[str, pa.Table]:
     )
 
 
-def expect(table: str, name: str, value: Any) -> object:  # noqa: ANN401 - any JSON value
+def expect(table: str, name: str, value: Any) -> object:
     """Say what a JSON value should be in a column of that type."""
     column = next(c for c in TABLES[table].columns if c.name == name)
     if value is None or column.is_json:

@@ -55,7 +55,7 @@ def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
     return record
 
 
-def holds(column: Column, cell: object, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def holds(column: Column, cell: object, value: Any) -> bool:
     """Whether a cell says the same as an API value."""
     if column.is_json or (column.type == pa.string() and not isinstance(value, str)):
         return bool(json.loads(str(cell)) == value)
