@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test record record-live clean
+.PHONY: demo check test soak record record-live clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,9 @@ check: .venv/.ready  ## lint, format, types, import contracts
 
 test: .venv/.ready  ## the whole suite
 	$(BIN)/pytest -n 2
+
+soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
+	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)
 
 record: .venv/.ready  ## record the cassettes anew against the simulator: the same bytes if nothing changed
 	find cassettes -name '*.json' -not -path 'cassettes/live/*' -delete

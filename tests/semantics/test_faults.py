@@ -73,6 +73,11 @@ def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
             assert warehouse.rows_of(table, run_id) == expected
 
 
+def list_spaces(platform: Platform) -> list[int]:
+    """Ids of the workspaces of the organisation."""
+    return sorted(place.key for place in platform.world.workspaces.values() if place.key > 0)
+
+
 def name_of(fault: Fault) -> str:
     """A name for the test's id."""
     return f"{fault.kind}-{fault.status or 200}-{fault.retry_after}"
@@ -126,7 +131,7 @@ def test_a_run_that_keeps_failing_holds_the_cursor_of_its_workspace_alone(
     platform: Platform,
 ) -> None:
     """Older runs of its workspace are in, younger ones wait, other workspaces go on."""
-    spaces = sorted(place.key for place in platform.world.workspaces.values())
+    spaces = list_spaces(platform)
     runs = [run["id"] for run in reversed(platform.world.runs(spaces[0]))]
     platform.simulator.faults.add(f"{runs[2]}/metrics", Fault("reset", times=10**6))
     warehouse = Warehouse()
@@ -145,7 +150,7 @@ def test_a_run_that_keeps_failing_holds_the_cursor_of_its_workspace_alone(
 
 def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -> None:
     """It is named, the exit code is 4, and it comes in when it is allowed again."""
-    spaces = sorted(place.key for place in platform.world.workspaces.values())
+    spaces = list_spaces(platform)
     platform.world.forbid(spaces[0])
     warehouse = Warehouse()
     session = sync(platform, warehouse)

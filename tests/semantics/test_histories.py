@@ -309,4 +309,4 @@ def test_duckdb_equals_the_world_after_any_history(
     def make() -> DuckWarehouse:
         return DuckWarehouse(tmp_path / str(next(numbers)))
 
-    run_histories(HISTORIES // 20, 12, url=url, board=board, make_warehouse=staticmethod(make))
+    run_histories(HISTORIES // 40, 10, url=url, board=board, make_warehouse=staticmethod(make))

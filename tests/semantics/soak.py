@@ -1,0 +1,36 @@
+"""The long profile of the histories: `python -m tests.semantics.soak MINUTES`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, cast
+
+from tests.semantics.platform import Switchboard
+from tests.semantics.test_histories import run_histories
+from tests.semantics.warehouse import Warehouse
+from tower_etl.sim import serve
+
+if TYPE_CHECKING:
+    from tower_etl.sim import Simulator
+
+BATCH = 50
+STEPS = 50
+
+
+def soak(minutes: float) -> int:
+    """Try random histories for so long; how many were tried. The first failure ends it."""
+    board, tried = Switchboard(), 0
+    ends = time.monotonic() + 60 * minutes
+    with serve(cast("Simulator", board)) as url:
+        while time.monotonic() < ends:
+            run_histories(
+                BATCH, STEPS, url=url, board=board, make_warehouse=staticmethod(Warehouse)
+            )
+            tried += BATCH
+    return tried
+
+
+if __name__ == "__main__":
+    minutes = float(sys.argv[1])
+    sys.stdout.write(f"{soak(minutes)} histories in {minutes:g} minutes, all equal\n")
