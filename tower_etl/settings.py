@@ -207,6 +207,19 @@ def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]
     return (value,) if value else ()
 
 
+def read_api_version(sources: Sources) -> str:
+    """The version of the API to ask for by `Accept-Version` (API fact 12).
+
+    Raises:
+        UsageError: It has characters that no version has.
+    """
+    value = sources.find("TOWER_ETL_API_VERSION", "api_version") or "1"
+    if not re.fullmatch(r"[\w.-]{1,40}", value, re.ASCII):
+        msg = f"api_version {value!r} is no version of an API: give one like 1."
+        raise UsageError(msg)
+    return value
+
+
 def read_pacing(rate: str | None, sources: Sources) -> Pacing:
     """How fast to call: `--rate`, else `rate` of the configuration, else the default.
 

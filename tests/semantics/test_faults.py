@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import expect_run, list_shown
+from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
 from tower_etl.sim import DEFAULT_MIX, Fault, SimClock
@@ -161,3 +161,16 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
     platform.world.allow(spaces[0])
     assert sync(platform, warehouse).outcome.status == "ok"
     assert_equal(platform, warehouse)
+
+
+@pytest.mark.parametrize("place", ["/labels", "/orgs"])
+def test_slow_entities_that_fail_are_asked_for_again(platform: Platform, place: str) -> None:
+    """The workspaces that wanted them fail, and the next sync makes up for it."""
+    platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
+    warehouse = Warehouse()
+    assert sync(platform, warehouse).outcome.status == "failed"
+    platform.simulator.faults.clear()
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert_equal(platform, warehouse)
+    assert warehouse.tables["labels"] == expect_labels(platform.world)
+    assert len(warehouse.tables["organizations"]) == 1

@@ -12,6 +12,7 @@ from tower_etl.settings import (
     Settings,
     Sources,
     parse_moment,
+    read_api_version,
     read_endpoint,
     read_pacing,
     read_packages,
@@ -69,6 +70,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
     return Settings(
         endpoint=read_endpoint(flags.get("endpoint"), sources),
         token=read_token(sources),
+        api_version=read_api_version(sources),
         request=Request(
             workspaces=read_workspaces(tuple(flags.get("workspaces") or ()), sources),
             since=parse_moment(since, "--since") if since else None,

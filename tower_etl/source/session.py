@@ -151,7 +151,10 @@ class Session:
             yield work
 
     def _add_entities(self) -> None:
-        """The slow entities, when a workspace is listed as a whole: the first time, and daily."""
+        """The slow entities, when a workspace is listed as a whole: the first time, and daily.
+
+        Without them those workspaces keep their state, so that the next sync asks again.
+        """
         whole = [work for work in self._works if work.plan.whole]
         if not whole:
             return
@@ -164,6 +167,7 @@ class Session:
         except (ApiError, BudgetClosedError) as error:
             for work in whole:
                 self._fail(work.workspace, error)
+            self._works = [work for work in self._works if not work.plan.whole]
 
     def _take_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""

@@ -17,6 +17,7 @@ from tower_etl.settings import (
     Sources,
     check_token,
     parse_moment,
+    read_api_version,
     read_endpoint,
     read_pacing,
     read_token,
@@ -92,6 +93,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     settings = Settings(
         endpoint=read_endpoint(endpoint, sources),
         token=check_token(access_token) if access_token else read_token(sources),
+        api_version=read_api_version(sources),
         request=Request(
             workspaces=read_workspaces(tuple(str(name) for name in workspaces), sources),
             since=_moment(since, "since"),
