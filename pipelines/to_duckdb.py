@@ -6,13 +6,15 @@ Run it again for what is new. The file is not called like the schema, because Du
 catalog after it, and `tower.workflows` could then be of either.
 """
 
+from pathlib import Path
+
 import dlt
 
 from tower_etl import tower_source
 
 pipeline = dlt.pipeline(
     pipeline_name="tower",
-    destination=dlt.destinations.duckdb("history.duckdb"),
+    destination=dlt.destinations.duckdb(str(Path("history.duckdb").resolve())),
     dataset_name="tower",
 )
 

@@ -95,6 +95,7 @@ class Request:
         reconcile_every: Time between reconciliations that a sync makes by itself.
         give_up_after: Age of an open run, after which only reconciliation visits it.
         tables: Names of the tables wanted.
+        moved: Whether a server of another name is the one that the target was synced from.
     """
 
     workspaces: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ class Request:
     reconcile_every: timedelta = timedelta(days=1)
     give_up_after: timedelta = timedelta(days=30)
     tables: frozenset[str] = frozenset()
+    moved: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a window that no run can be in."""
@@ -179,7 +181,8 @@ def read_endpoint(flag: str | None, sources: Sources) -> str:
     Raises:
         UsageError: It is not an http or https address, or carries a user, query or fragment.
     """
-    value = (flag or sources.find("TOWER_API_ENDPOINT", "endpoint") or DEFAULT_ENDPOINT).strip()
+    found = flag if flag is not None else sources.find("TOWER_API_ENDPOINT", "endpoint")
+    value = (DEFAULT_ENDPOINT if found is None else found).strip()
     if not _is_endpoint(value):
         shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
         msg = (
@@ -236,7 +239,7 @@ def read_pacing(rate: str | None, sources: Sources) -> Pacing:
     except ValueError:
         calls_per_second = 0.0
     if not 0 < calls_per_second < float("inf"):
-        msg = f"--rate {value!r} is no number of calls a second: give one like 10, or none."
+        msg = f"The rate {value!r} is no number of calls a second: give one like 10, or none."
         raise UsageError(msg)
     return Pacing(calls_per_second=calls_per_second)
 
@@ -258,7 +261,8 @@ def read_packages(sources: Sources) -> Packages:
     except ValueError:
         chosen = Packages(0, 0)
     if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
-        msg = f"package_rows {rows!r} and package_seconds {seconds!r} must be positive numbers."
+        given = ", ".join(f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v)
+        msg = f"The size of a package ({given}) must be a positive number."
         raise UsageError(msg)
     return chosen
 

@@ -6,17 +6,26 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from tower_etl.sim import DEMO_TOKEN
 
+# Not a fixed day: a sync gives up open runs that are older than a month.
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
 KILLED = Path(__file__).with_name("killed.py")
 TABLES = (
     *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
     *("workflow_labels", "labels", "organizations", "workspaces"),
 )
+
+
+def days_ago(days: float) -> str:
+    """A time before the platform's, as flags take it."""
+    return (NOW - timedelta(days=days)).isoformat()
 
 
 @dataclass(frozen=True)

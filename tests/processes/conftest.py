@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes.command import Command
+from tests.processes.command import NOW, Command
 from tower_etl.sim import SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Platform = tuple[str, Simulator]
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes.command import days_ago
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -50,7 +52,7 @@ def test_killed_at_a_point_the_next_sync_makes_equal(
 ) -> None:
     """Fetching, normalising, loading, committing, applying views, publishing."""
     if "_copy" in point:  # there is a file to be copied only from the second sync on
-        assert still.run("killed.duckdb", "--until", "2026-02-15")[0] == 0
+        assert still.run("killed.duckdb", "--until", days_ago(14))[0] == 0
     assert still.run("killed.duckdb", point=point)[0] == -signal.SIGKILL
     code, out, err = still.run("killed.duckdb")
     assert (code, err) == (0, "")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes.command import days_ago
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,14 +37,14 @@ def test_a_process_that_polls_sees_whole_syncs_alone(
 ) -> None:
     """Opening the file again and again, through three syncs of several packages each."""
     _, simulator = platform
-    assert command.run("tower.duckdb", "--until", "2026-02-12")[0] == 0
+    assert command.run("tower.duckdb", "--until", days_ago(17))[0] == 0
     with subprocess.Popen(
         [sys.executable, "-c", POLL, str(tmp_path / "tower.duckdb")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as poll:
-        for until in ("2026-02-20", "2026-02-27"):
+        for until in (days_ago(9), days_ago(2)):
             assert command.run("tower.duckdb", "--until", until)[0] == 0
         simulator.world.clock.advance(7200)
         assert command.run("tower.duckdb")[0] == 0

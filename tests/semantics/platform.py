@@ -43,11 +43,13 @@ class Platform:
         url: Where it answers.
         world: What it answers from.
         simulator: What answers.
+        read_seconds: Patience for an answer.
     """
 
     url: str
     world: World
     simulator: Simulator
+    read_seconds: float = 60.0
 
     @classmethod
     def start(cls, url: str, switchboard: Switchboard, world: World) -> Platform:
@@ -67,7 +69,7 @@ class Platform:
             self.url,
             Token(DEMO_TOKEN),
             request=Request(tables=tables, **request),
-            pacing=Pacing(calls_per_second=None, workers=4),
+            pacing=Pacing(None, workers=4, read_seconds=self.read_seconds),
         )
         client = open_client(settings, self.clock)
         client = TowerClient(replace(client.transport, policy=QUICK))

@@ -95,6 +95,18 @@ def test_each_fault_at_each_place_is_got_over(platform: Platform, fault: Fault) 
     assert_equal(platform, warehouse)
 
 
+def test_answers_slower_than_the_timeout_are_got_over(platform: Platform) -> None:
+    """Each is given up after the timeout and asked for again."""
+    platform.read_seconds = 0.5
+    for place in PLACES:
+        platform.simulator.faults.add(place, Fault("slow", delay=1.0))
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    assert session.outcome.status == "ok"
+    assert session.spent.retries >= len(PLACES)
+    assert_equal(platform, warehouse)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_mix_at_fifteen_percent_is_got_over(platform: Platform, seed: int) -> None:
     """All kinds at once, over a backfill and a reconciliation."""
@@ -127,23 +139,48 @@ def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
     assert_equal(platform, warehouse)
 
 
-def test_a_run_that_keeps_failing_holds_the_cursor_of_its_workspace_alone(
-    platform: Platform,
+@pytest.mark.parametrize("part", ["metrics", "tasks"])
+def test_a_run_that_keeps_failing_is_owed_and_holds_up_no_other(
+    platform: Platform, part: str
 ) -> None:
-    """Older runs of its workspace are in, younger ones wait, other workspaces go on."""
-    spaces = list_spaces(platform)
-    runs = [run["id"] for run in reversed(platform.world.runs(spaces[0]))]
-    platform.simulator.faults.add(f"{runs[2]}/metrics", Fault("reset", times=10**6))
+    """It is asked for by every sync until it comes; the others are in, and the exit code is 4."""
+    space = list_spaces(platform)[0]
+    runs = [run["id"] for run in reversed(platform.world.runs(space))]
+    platform.simulator.faults.add(f"{runs[2]}/{part}", Fault("status", status=500, times=10**6))
     warehouse = Warehouse()
-    session = sync(platform, warehouse)
-    assert session.outcome.exit_code == 4
-    assert session.outcome.workspaces[str(spaces[0])].status == "failed"
-    assert session.outcome.workspaces[str(spaces[1])].status == "ok"
-    of_space = {run_id for run_id in runs if (run_id,) in warehouse.tables["workflows"]}
-    assert of_space == set(runs[:2])
-    cursor = warehouse.state["workspaces"][str(spaces[0])]["cursor"]
-    assert cursor == platform.world.describe(runs[1])["workflow"]["submit"]
+    for _ in range(2):
+        session = sync(platform, warehouse)
+        assert (session.outcome.status, session.outcome.exit_code) == ("partial", 4)
+        assert session.outcome.workspaces[str(space)].status == "partial"
+        loaded = {key[0] for key in warehouse.tables["workflows"]}
+        assert loaded == set(list_shown(platform.world)) - {runs[2]}
+        assert list(warehouse.state["workspaces"][str(space)]["open"]) == [runs[2]]
     platform.simulator.faults.clear()
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert_equal(platform, warehouse)
+
+
+def test_a_run_that_failed_and_was_deleted_is_owed_no_longer(platform: Platform) -> None:
+    """A complete listing that does not show it ends the matter."""
+    space = list_spaces(platform)[0]
+    run_id = platform.world.runs(space)[1]["id"]
+    platform.simulator.faults.add(f"{run_id}/tasks", Fault("status", status=500, times=10**6))
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    platform.world.delete_run(run_id)
+    assert sync(platform, warehouse, reconcile=True).outcome.status == "ok"
+    assert warehouse.state["workspaces"][str(space)]["open"] == {}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("part", [r"\?", "/tasks", "/metrics"])
+def test_a_refusal_is_not_taken_for_a_deletion(platform: Platform, part: str, status: int) -> None:
+    """A run that the listing shows is there, whatever a call for it says."""
+    space = list_spaces(platform)[0]
+    run_id = platform.world.runs(space)[3]["id"]
+    platform.simulator.faults.add(f"/workflow/{run_id}{part}", Fault("status", status=status))
+    warehouse = Warehouse()
+    assert sync(platform, warehouse).outcome.exit_code == 4
     assert sync(platform, warehouse).outcome.status == "ok"
     assert_equal(platform, warehouse)
 
@@ -157,6 +194,7 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
     failed = session.outcome.workspaces[str(spaces[0])]
     assert session.outcome.exit_code == 4
     assert "may not read" in str(failed.error)
+    assert failed.status == "failed"
     assert str(spaces[0]) not in warehouse.state["workspaces"]
     platform.world.allow(spaces[0])
     assert sync(platform, warehouse).outcome.status == "ok"
@@ -164,13 +202,22 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
 
 
 @pytest.mark.parametrize("place", ["/labels", "/orgs"])
-def test_slow_entities_that_fail_are_asked_for_again(platform: Platform, place: str) -> None:
-    """The workspaces that wanted them fail, and the next sync makes up for it."""
+def test_slow_entities_that_fail_are_owed_and_hold_up_no_run(
+    platform: Platform, place: str
+) -> None:
+    """All runs are in, the exit code is 4, and the next sync asks again."""
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
     warehouse = Warehouse()
-    assert sync(platform, warehouse).outcome.status == "failed"
-    platform.simulator.faults.clear()
-    assert sync(platform, warehouse).outcome.status == "ok"
+    session = sync(platform, warehouse)
+    assert (session.outcome.status, session.outcome.exit_code) == ("partial", 4)
+    assert session.outcome.faults
     assert_equal(platform, warehouse)
+    platform.simulator.faults.clear()
+    before = platform.count_calls()
+    assert sync(platform, warehouse).outcome.status == "ok"
     assert warehouse.tables["labels"] == expect_labels(platform.world)
     assert len(warehouse.tables["organizations"]) == 1
+    owed = platform.count_calls() - before
+    before = platform.count_calls()
+    assert sync(platform, warehouse).outcome.status == "ok"
+    assert platform.count_calls() - before < owed

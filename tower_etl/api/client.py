@@ -112,17 +112,24 @@ class TowerClient:
         self._attributes = _LABELS
         return described
 
-    def list_task_pages(
-        self, workspace_id: int | None, run_id: str, start: int = 0
-    ) -> list[list[Item]]:
-        """Pages of the tasks of a run, by ascending `taskId`, from an offset on."""
-        return walk_growing(
+    def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
+        """Whether the listing of the workspace shows a run."""
+        params = _in(workspace_id)
+        params["search"] = f"workflowId:{run_id}"
+        page = self._page(endpoints.RUNS, 0, params)
+        key = _key_of(endpoints.RUNS, "workflow", "id")
+        return any(key(element) == run_id for element in page.items)
+
+    def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
+        """Tasks of a run, by ascending `taskId`, from an offset on."""
+        pages = walk_growing(
             lambda offset: self._page(
                 endpoints.RUN_TASKS, offset, _in(workspace_id), run_id=run_id
             ),
             _key_of(endpoints.RUN_TASKS, "task", "taskId"),
             start,
         )
+        return [task for page in pages for task in page]
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Resource metrics of a run, one element per process."""

@@ -34,6 +34,6 @@ ORGANIZATIONS = Endpoint("/orgs", "organizations")
 ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces")
 RUNS = Endpoint("/workflow", "workflows", "totalSize", paged=True)
 RUN = Endpoint("/workflow/{run_id}")
-RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", "total", paged=True)
+RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", paged=True)  # `total` is unreliable
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics")
 LABELS = Endpoint("/labels", "labels", "totalSize", paged=True)

@@ -47,11 +47,15 @@ class Page:
     has_more: bool | None = None
 
     def is_last(self, end: int) -> bool:
-        """Whether nothing follows, where `end` is the offset just past this page."""
+        """Whether nothing follows, where `end` is the offset just past this page.
+
+        A short page is the last one, unless the server says that there is more: it may give fewer
+        than were asked for. A full one is not, unless flag and count agree that it is.
+        """
         if not self.items:
             return True
         if len(self.items) < MAX_PAGE:
-            return not self.has_more
+            return not self.has_more and (self.total is None or end >= self.total)
         return self.has_more is False and self.total == end
 
 
@@ -62,23 +66,28 @@ class Walked:
     """What a walk has seen: enough to tell whether it was disturbed.
 
     Attributes:
-        total: The last count that the server gave, None if it gave none.
-        disturbed: Whether items moved between two pages.
+        seen: Keys of the items, each once.
+        totals: The counts that the server gave on the way.
+        disturbed: Whether items were passed over, so that the walk had to step back.
     """
 
     def __init__(self) -> None:
         self.seen: set[Hashable] = set()
-        self.total: int | None = None
+        self.totals: list[int] = []
         self.disturbed = False
 
     @property
-    def complete(self) -> bool:
-        """Whether every item was seen for sure: undisturbed, and no count speaks against it."""
-        return not self.disturbed and self.total in {None, 0, len(self.seen)}
+    def is_counted(self) -> bool:
+        """Whether no count of the server speaks against what was seen.
+
+        Items that come or go during the walk move the count, so that any on the way will do.
+        """
+        return not self.totals or min(self.totals) <= len(self.seen) <= max(self.totals)
 
     def take(self, page: Page, key: Key) -> list[Item]:
         """The items of the page that are new, noted as seen."""
-        self.total = self.total if page.total is None else page.total
+        if page.total is not None:
+            self.totals.append(page.total)
         fresh = [item for item in page.items if key(item) not in self.seen]
         self.seen.update(key(item) for item in fresh)
         return fresh
@@ -109,7 +118,8 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
             continue
         if fresh:
             yield fresh
-        if page.is_last(end):
+        stale = len(page.items) < MAX_PAGE and not fresh and not page.has_more
+        if page.is_last(end) or stale:  # a count of more than there is ends with a stale page
             return
         offset = end - 1 if end > offset + 1 else end
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.load.sync import Report
     from tower_etl.load.target import Target
 
+_DEMO_PATH = "tower-demo.duckdb"
 _RUNS = 110
 _QUESTIONS = {
     "cost_by_pipeline": "What did each pipeline cost?",
@@ -28,7 +29,12 @@ _SHOWN_ROWS = 6
 
 
 @click.command("demo")
-@click.option("--path", default="tower-demo.duckdb", show_default=True, help="File to make anew.")
+@click.option(
+    "--path",
+    default=_DEMO_PATH,
+    show_default=True,
+    help="File to make; an earlier demo's is replaced.",
+)
 @click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform, let a day pass there, sync again, and show three answers."""
@@ -37,7 +43,7 @@ def command(path: str, seed: int) -> int:
 
     sim = import_simulator()
     target = find_target(path)
-    _make_room(target.path)
+    _make_room(target.path, replace=path == _DEMO_PATH)
     simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
     with sim.serve(simulator) as endpoint:
         request = Request(tables=pick_tables(()))
@@ -81,16 +87,19 @@ def _answer(path: str) -> None:
     click.echo(f"  tower-etl query '{select}' --path {path}")
 
 
-def _make_room(path: Path) -> None:
+def _make_room(path: Path, *, replace: bool) -> None:
     """Remove the file of an earlier demo, and no other.
 
     Raises:
-        UsageError: The file was synced from somewhere else.
+        UsageError: The file was synced from somewhere else, or is of a name of the user's.
     """
     from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     if not path.exists():
         return
+    if not replace:
+        msg = f"{path} exists, and a demo makes a file anew: give another --path."
+        raise UsageError(msg)
     with open_reader(path) as connection:
         strange = connection.execute(
             "SELECT count(*) FROM sync_runs WHERE server_version IS NULL"

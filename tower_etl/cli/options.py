@@ -77,6 +77,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
             until=parse_moment(until, "--until") if until else None,
             reconcile=bool(flags.get("reconcile")),
             tables=flags.get("tables") or frozenset(),
+            moved=sources.find("TOWER_ETL_SERVER_MOVED", "server_moved") is not None,
             reconcile_every=read_period(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
             give_up_after=read_period(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),

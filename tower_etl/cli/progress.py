@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
@@ -110,14 +111,15 @@ def _show_progress(watch: Watch) -> Iterator[None]:
 def _paint(watch: Watch, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
         line = describe_progress(watch.session) if watch.session else "Asking the server ..."
-        click.echo(f"\r\033[K{line}", nl=False, err=True)
+        width = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r\033[K{line[:width]}", nl=False, err=True)
 
 
 def describe_progress(session: Session) -> str:
     """Calls used, runs and tasks done, and the time left, on one line."""
     outcome, spent = session.outcome, session.spent
     if outcome.stopped:
-        return "Stopping: committing what arrived ..."
+        return "Stopping when the runs under way are in; once more ends at once."
     if not outcome.planned:
         return f"Listing: {spent.calls:,} calls"
     left = outcome.planned - outcome.fetched

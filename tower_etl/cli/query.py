@@ -8,6 +8,8 @@ from tower_etl.cli import options
 from tower_etl.cli.tabular import as_csv, as_json, as_table
 from tower_etl.errors import UsageError
 
+_FORMATS = {"table": as_table, "csv": as_csv, "json": as_json}
+
 
 @click.command("query")
 @click.argument("question", metavar="[NAME|SQL]", required=False)
@@ -15,7 +17,7 @@ from tower_etl.errors import UsageError
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
+    type=click.Choice(list(_FORMATS)),
     default="table",
     show_default=True,
     help="How to print the rows.",
@@ -27,7 +29,7 @@ def command(question: str | None, path: str, form: str) -> None:
 
     if question is None:
         listed = [(view.name, view.description) for view in iter_views("marts")]
-        click.echo(as_table(("name", "answers"), listed))
+        click.echo(_FORMATS[form](("name", "answers"), listed))
         return
     view = find_view(question.strip())
     if view is None and len(question.split()) < 2:  # noqa: PLR2004 a SELECT has two words at least
@@ -36,4 +38,4 @@ def command(question: str | None, path: str, form: str) -> None:
         raise UsageError(msg)
     with open_reader(path) as connection:
         names, rows = run_query(connection, f'FROM "{view.name}"' if view else question)
-    click.echo({"table": as_table, "csv": as_csv, "json": as_json}[form](names, rows))
+    click.echo(_FORMATS[form](names, rows))

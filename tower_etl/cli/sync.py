@@ -39,8 +39,9 @@ def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:
     from tower_etl.load.target import find_target  # noqa: PLC0415
     from tower_etl.source import pick_tables  # noqa: PLC0415
 
-    names = (name.strip() for name in (flags.pop("tables") or "").split(","))
-    settings = options.read_settings(tables=pick_tables(filter(None, names)), **flags)
+    tables = flags.pop("tables")
+    names = [name.strip() for name in tables.split(",")] if tables is not None else []
+    settings = options.read_settings(tables=pick_tables(names), **flags)
     sync = Sync(settings, find_target(path))
     try:
         report, code = run_watched(sync)
@@ -78,6 +79,7 @@ def describe_report(report: Report, path: str) -> str:
     ]
     lines += [f"  {name:<18}{count:>10,} rows" for name, count in sorted(report.rows.items())]
     lines += [f"Warning: {warning}" for warning in outcome.warnings]
+    lines += [f"Failed: {fault}" for fault in outcome.faults]
     lines += [f"Failed: {space.error}" for space in outcome.failed]
     if outcome.stopped:
         lines.append("Stopped. What is committed stays; run the same command to go on.")

@@ -22,7 +22,7 @@ def as_table(names: Sequence[str], rows: Sequence[Sequence[object]], title: str 
         number = any(isinstance(row[index], int | float) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_show(value) for value in row))
+        table.add_row(*(_show(value, name) for value, name in zip(row, names, strict=True)))
     console = Console(highlight=False, markup=False)
     wide = console if console.is_terminal else Console(width=10_000, highlight=False, markup=False)
     with wide.capture() as captured:
@@ -50,11 +50,12 @@ def _plain(value: object) -> str:
     return isoformat() if isoformat else str(value)
 
 
-def _show(value: object) -> str:
+def _show(value: object, name: str) -> str:
+    """Thousands apart, but in an identifier, which is there to be copied."""
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+        return str(value) if name == "id" or name.endswith("_id") else f"{value:,}"
     return str(value)

@@ -45,7 +45,11 @@ def hold_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
 
 
 def _write_holder(folder: Path, now: datetime) -> None:
-    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()}
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+    }
     draft = folder / "holder.json.new"
     draft.write_text(json.dumps(holder), encoding="utf-8")
     draft.replace(folder / "holder.json")

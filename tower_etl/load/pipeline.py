@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,26 +55,23 @@ def open_pipeline(target: Target) -> dlt.Pipeline:
 
 
 def drain(pipeline: dlt.Pipeline) -> str | None:
-    """Load the packages that a killed sync left behind; say so where one can never be loaded.
+    """Load the packages that a killed sync left behind; why it cannot be done, None if it was.
 
-    Such a package is given up together with the state that it carried, so that what it held is
-    fetched again.
+    A package that cannot be loaded may have changed some tables and not others. Whoever calls
+    must then begin anew with what was published.
+
+    Raises:
+        TowerEtlError: The disk or the memory is full: the package is kept for the next sync.
     """
     try:
         pipeline.sync_destination()
+        if pipeline.has_pending_data:
+            pipeline.normalize()
+            pipeline.load()
     except PipelineStepFailed as failure:
-        raise unwrap(failure) from failure
-    if not pipeline.has_pending_data:
-        return None
-    try:
-        pipeline.normalize()
-        pipeline.load()
-    except PipelineStepFailed as failure:
-        pipeline.abort_packages()
-        return (
-            "A package that an interrupted sync left behind could not be loaded and was given up; "
-            f"its runs are fetched again ({describe_failure(failure)})."
-        )
+        if is_exhausted(failure):
+            raise unwrap(failure) from failure
+        return describe_failure(failure)
     return None
 
 
@@ -91,11 +89,9 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource) -> None:
 
 def unwrap(failure: BaseException) -> TowerEtlError:
     """The error of ours inside dlt's, or one that says at which step dlt failed."""
-    cause: BaseException | None = failure
-    while cause is not None:
+    for cause in _iter_causes(failure):
         if isinstance(cause, TowerEtlError):
             return cause
-        cause = cause.__cause__ or cause.__context__
     msg = (
         f"The rows could not be loaded: {describe_failure(failure)}. What was committed before "
         "stays; free disk space or mend the target, then run the same command again."
@@ -104,11 +100,31 @@ def unwrap(failure: BaseException) -> TowerEtlError:
 
 
 def describe_failure(failure: BaseException) -> str:
-    """The innermost reason, on one line."""
-    cause = failure
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
+    """The innermost reason, on one line; a full disk before all that comes of it."""
+    reasons = list(_iter_causes(failure))
+    full = [cause for cause in reasons if _is_full(cause)]
+    cause = full[0] if full else reasons[-1]
     return " ".join(str(cause).split())[:300] or type(cause).__name__
+
+
+def is_exhausted(failure: BaseException) -> bool:
+    """Whether it failed for want of disk or memory, and not of the rows."""
+    return any(_is_full(cause) for cause in _iter_causes(failure))
+
+
+def _iter_causes(failure: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = failure
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_full(cause: BaseException) -> bool:
+    number = cause.errno if isinstance(cause, OSError) else None
+    said = str(cause).lower()
+    return number in {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM} or (
+        "no space left" in said or "out of memory" in said
+    )
 
 
 def forget_loaded(pipeline: dlt.Pipeline) -> None:

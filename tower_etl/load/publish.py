@@ -68,6 +68,12 @@ class Publisher:
             )  # before it: a draft that is there is whole
             _copy(self.target.path, self.target.draft)
 
+    def start_over(self) -> None:
+        """Throw the draft away, with all that dlt knows of it, and take a new one."""
+        self._discard_draft()
+        self._write_note(Note())
+        self.open_draft()
+
     def publish(self) -> None:
         """Let the draft, closed and without a log, take the place of the file."""
         taken_from = self._read_note().taken_from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tower_etl.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tower_etl.api import TowerClient
     from tower_etl.clock import Clock
@@ -59,7 +61,7 @@ class Report:
             "rows": self.rows,
             "workspaces": [space.as_json() for space in self.outcome.workspaces.values()],
             "seconds": round(self.seconds, 3),
-            "warnings": self.outcome.warnings,
+            "warnings": [*self.outcome.warnings, *self.outcome.faults],
         }
 
 
@@ -134,8 +136,14 @@ class Sync:
         limits = self.settings.packages
         with quiet_dlt():
             pipeline = open_pipeline(self.target)
-            if warning := drain(pipeline):
-                session.outcome.warnings.append(warning)
+            if reason := drain(pipeline):
+                Publisher(self.target).start_over()
+                pipeline = open_pipeline(self.target)
+                pipeline.sync_destination()
+                session.outcome.warnings.append(
+                    "A package that an interrupted sync left behind could not be loaded and was "
+                    f"given up; its runs are fetched again ({reason})."
+                )
             while not session.is_done:
                 load_package(pipeline, package_source(lambda: session, TABLES, limits))
             forget_loaded(pipeline)
@@ -155,23 +163,39 @@ class Sync:
 def probe(target: Target) -> None:
     """Refuse a file that DuckDB cannot open, before anything is made beside it.
 
-    A file that another program has open to write cannot be looked into, and is none the worse.
+    A file that another program has open to write cannot be looked into, and is none the worse. A
+    log beside it may be of a program that goes on writing to a file that was replaced: what
+    cannot be opened with such a log, but without it, loses the log.
 
     Raises:
         UsageError: The file is damaged.
     """
-    if not target.path.exists():
-        return
-    try:
-        duckdb.connect(str(target.path), read_only=True).close()
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        if "lock" in reason.lower() or "configuration" in reason.lower():
-            return
+    reason = _find_damage(target.path)
+    log = target.path.with_name(target.path.name + ".wal")
+    if reason and log.exists():
+        aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
+        log.rename(aside)
+        reason = _find_damage(target.path)
+        if reason:
+            aside.rename(log)
+    if reason:
         msg = (
             f"{target.path} is damaged ({reason}): restore it from a copy, or give another --path."
         )
-        raise UsageError(msg) from None
+        raise UsageError(msg)
+
+
+def _find_damage(path: Path) -> str | None:
+    """Why DuckDB cannot open a file, None if it can or if another program has it open."""
+    if not path.exists():
+        return None
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        busy = "lock" in reason.lower() or "configuration" in reason.lower()
+        return None if busy else reason
+    return None
 
 
 def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:
@@ -184,6 +208,9 @@ def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:
     open_reader(target.path).close()
     publisher = Publisher(target)
     with hold_lock(target.folder, str(target.path), clock.now()):
+        if target.draft.exists():
+            msg = f"A sync into {target.path} was interrupted: run `tower-etl sync`, which goes on."
+            raise UsageError(msg)
         publisher.open_draft()
         apply_views(target.draft)
         publisher.publish()

@@ -56,6 +56,9 @@ def find_target(path: str | Path) -> Target:
     if not os.access(parent, os.W_OK | os.X_OK):
         msg = f"The folder {parent} is not writable: change its mode, or give another --path."
         raise UsageError(msg)
+    if "'" in str(resolved):
+        msg = f"{resolved} has an apostrophe, which dlt does not bear: give another --path."
+        raise UsageError(msg)
     _check_file(resolved)
     return Target(resolved, parent / f"{resolved.name}.sync")
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import dlt
+from dlt.common.configuration.providers.toml import TomlProviderReadException
+
+from tower_etl.errors import UsageError
 
 _SECTIONS = ("sources.tower_etl.tower", "sources.tower")
 
 
 def find_dlt_value(name: str) -> str | None:
-    """A value of `.dlt/config.toml`, `.dlt/secrets.toml` or dlt's environment names."""
+    """A value of `.dlt/config.toml`, `.dlt/secrets.toml` or dlt's environment names.
+
+    Raises:
+        UsageError: One of those files cannot be read.
+    """
+    try:
+        return _find(name)
+    except TomlProviderReadException as error:
+        msg = f"dlt's configuration cannot be read: {' '.join(str(error).split())[:300]}"
+        raise UsageError(msg) from None
+
+
+def _find(name: str) -> str | None:
     for section in _SECTIONS:
         for accessor in (dlt.config, dlt.secrets):
             value: str | None = accessor.get(f"{section}.{name}", str)

@@ -7,7 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tower_etl.errors import ApiError, UnreachableError
+from tower_etl.errors import (
+    ApiError,
+    ForbiddenError,
+    NotFoundError,
+    ServerFaultError,
+    UnreachableError,
+)
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.listing import list_window
 from tower_etl.source.stream import iter_in_order
@@ -28,6 +34,7 @@ Failure = ApiError | BudgetClosedError
 
 _LOOK_AHEAD = 3  # runs under way per worker
 _GRACE_SECONDS = 10.0
+_SHOWN_CHARS = 300
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Fetcher:
 
         def work(item: tuple[Workspace, Window]) -> tuple[Workspace, Listing | Failure]:
             workspace, window = item
-            return workspace, self._guard(lambda: list_window(self._client, workspace, window))
+            return workspace, self.guard(lambda: list_window(self._client, workspace, window))
 
         return self._pool.map(work, list(asked))
 
@@ -103,10 +110,16 @@ class Fetcher:
             return Arrival(errand, None)
         return Arrival(
             errand,
-            self._guard(lambda: fetch_run(self._client, workspace, visit, self._wanted)),
+            self.guard(lambda: fetch_run(self._client, workspace, visit, self._wanted)),
         )
 
-    def _guard(self, work: Callable[[], Done]) -> Done | Failure:
+    def finds(self, workspace: Workspace, run_id: str) -> bool:
+        """Whether a run that the listing lacks answers when it is asked for."""
+        found = self.guard(lambda: self._client.describe_run(workspace.id, run_id))
+        return not isinstance(found, ForbiddenError | NotFoundError)
+
+    def guard(self, work: Callable[[], Done]) -> Done | Failure:
+        """What `work` gives, or why it failed, as a value."""
         if self._stopping:
             return BudgetClosedError()
         if self._dead:
@@ -118,6 +131,9 @@ class Fetcher:
             return error
         except (ApiError, BudgetClosedError) as error:
             return error
+        except Exception as error:  # noqa: BLE001 an answer that nobody foresaw fails its run alone
+            msg = f"an answer could not be understood ({type(error).__name__}: {error})"
+            return ServerFaultError(msg[:_SHOWN_CHARS])
 
     def _probe(self, error: ApiError) -> ApiError | None:
         """The error, if the server does not even say its version any more (API fact 11)."""

@@ -55,8 +55,7 @@ def _walk(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
     walked = Walked()
     pages = client.iter_runs(workspace.id, walked, window.after, window.before)
     runs = tuple(to_listed(element) for page in pages for element in page)
-    counted = walked.total is None or walked.total == len(walked.seen)
-    return Listing(window, runs, steady=not walked.disturbed, counted=counted)
+    return Listing(window, runs, steady=not walked.disturbed, counted=walked.is_counted)
 
 
 def to_listed(element: Item) -> Listed:
@@ -70,7 +69,7 @@ def to_listed(element: Item) -> Listed:
         last_updated=parse_time(run.get("lastUpdated")),
         complete=parse_time(run.get("complete")),
         starred=element.get("starred"),
-        labels=None if labels is None else tuple(_sound_labels(labels)),
+        labels=None if labels is None else tuple(sound_labels(labels)),
     )
 
 
@@ -85,5 +84,8 @@ def parse_time(value: object) -> datetime | None:
         return None
 
 
-def _sound_labels(labels: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [label for label in labels if isinstance(label.get("id"), int)]
+def sound_labels(labels: object) -> list[Mapping[str, Any]]:
+    """The labels of an answer that are labels: objects with an id."""
+    if not isinstance(labels, list):
+        return []
+    return [x for x in labels if isinstance(x, dict) and isinstance(x.get("id"), int)]

@@ -22,9 +22,11 @@ class WorkspaceOutcome:
         listed: Runs that the listing showed.
         fetched: Runs that landed.
         missing: Runs newly found to be missing.
-        done: Whether all that was planned landed.
-        error: Why it failed, None if it did not.
+        done: Whether all that was planned was tried.
+        error: Why something of it failed, None if nothing did.
         error_exit_code: What that error would end the program with.
+        failures: Runs that failed one after the other, up to now.
+        given_up: Whether it was left at that.
     """
 
     id: int | None
@@ -36,12 +38,16 @@ class WorkspaceOutcome:
     done: bool = False
     error: str | None = None
     error_exit_code: int = 0
+    failures: int = 0
+    given_up: bool = False
 
     @property
     def status(self) -> str:
-        """`ok`, `failed`, or `interrupted` when it was not finished and nothing went wrong."""
-        if self.error is not None:
+        """`ok`, `partial` (some runs failed), `failed`, or `interrupted` before it was finished."""
+        if self.given_up:
             return "failed"
+        if self.error is not None:
+            return "partial"
         return "ok" if self.done else "interrupted"
 
     def as_json(self) -> dict[str, Any]:
@@ -66,6 +72,7 @@ class Outcome:
         tasks: Tasks that landed.
         reconciled: Whether any workspace was listed completely.
         warnings: What the user should know, though nothing failed.
+        faults: Slow entities that could not be read; the next sync asks for them again.
         stopped: Whether it was asked to stop before the end.
     """
 
@@ -73,6 +80,7 @@ class Outcome:
     tasks: int = 0
     reconciled: bool = False
     warnings: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     stopped: bool = False
 
     @property
@@ -92,27 +100,29 @@ class Outcome:
 
     @property
     def failed(self) -> list[WorkspaceOutcome]:
-        """The workspaces that failed."""
+        """The workspaces in which something failed."""
         return [space for space in self.workspaces.values() if space.error is not None]
 
     @property
     def status(self) -> str:
-        """`ok`, `partial` when some workspaces failed or it was stopped, `failed` when all did."""
-        if self.failed and len(self.failed) == len(self.workspaces):
+        """`ok`, `partial` (something failed, or it was stopped), `failed` (all was given up)."""
+        if self.workspaces and all(space.given_up for space in self.workspaces.values()):
             return "failed"
-        return "partial" if self.failed or self.stopped else "ok"
+        return "partial" if self.failed or self.faults or self.stopped else "ok"
 
     @property
     def exit_code(self) -> int:
-        """By the contract: 0, 4 when some failed, and what the cause says when all did."""
+        """By the contract: 0, 4 when something failed, and what the cause says when all did."""
         if self.status != "failed":
-            return 4 if self.failed else 0
+            return 4 if self.failed or self.faults else 0
         codes = {space.error_exit_code for space in self.failed}
         refused = TokenRefusedError.exit_code
         return refused if codes == {refused} else max(codes - {refused}, default=4)
 
-    def fail(self, key: str, message: str, error: ApiError) -> None:
-        """Note that a workspace failed, for the first reason that it had."""
+    def fail(self, key: str, message: str, error: ApiError) -> WorkspaceOutcome:
+        """Note that something of a workspace failed, with the first reason that it had."""
         space = self.workspaces[key]
+        space.failures += 1
         if space.error is None:
             space.error, space.error_exit_code = message, error.exit_code
+        return space

@@ -71,13 +71,13 @@ class Planner:
                 f"{workspace.name}: runs came and went while they were listed; "
                 "the next sync reconciles again."
             )
-            return replace(plan, missing=(), whole=False)
-        if plan.missing:
+            return replace(plan, missing=(), gone=(), whole=False)
+        if not listing.counted:
             self.warn(
                 f"{workspace.name}: the server counts other runs than it lists; "
                 "none was marked as missing."
             )
-        return replace(plan, missing=())
+        return replace(plan, missing=(), gone=())
 
     def touch_up(self, work: Work) -> dict[str, pa.Table]:
         """Rows that change without a visit: stars, missing runs and links to labels."""

@@ -58,13 +58,15 @@ class Reach:
     Attributes:
         server_version: The platform's version by its own word, None if it does not say.
         api_version: The API's version likewise.
-        user_name: The user that the token belongs to, None if it does not say.
+        user_id: The user that the token belongs to.
+        user_name: The name of that user, None if it does not say.
         roles: The user's organisations and workspaces, as the API gave them.
         workspaces: The selected ones.
     """
 
     server_version: str | None
     api_version: str | None
+    user_id: int | None
     user_name: str | None
     roles: tuple[Item, ...]
     workspaces: tuple[Workspace, ...]
@@ -86,6 +88,7 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
     return Reach(
         server_version=info.get("version"),
         api_version=info.get("apiVersion"),
+        user_id=user["id"],
         user_name=user.get("userName"),
         roles=roles,
         workspaces=select_workspaces(visible, tuple(selectors)),
@@ -129,9 +132,9 @@ def _is_named(space: Workspace, selector: str) -> bool:
 
 
 def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
-    names = [f"{space.name} ({space.key})" for space in visible if space.id is not None]
+    names = [space.name if space.id is None else f"{space.name} ({space.key})" for space in visible]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    there = ", ".join(names[:_SHOWN]) + more if names else "none but the personal one"
+    there = ", ".join(names[:_SHOWN]) + more if names else "none"
     return (
         f"No workspace {selector!r} for this token. It sees {there}. "
         "Name one as ORG/NAME or by its id, or ask its owner to add you."

@@ -6,6 +6,8 @@ two packages: while dlt loads one, the runs of the next are being fetched.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ApiError
@@ -13,6 +15,7 @@ from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
 from tower_etl.source.entities import fetch_labels, fetch_places
 from tower_etl.source.listing import Listing
+from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.planning import Planner, empty_tables
 from tower_etl.source.preflight import explain_refusal
@@ -24,6 +27,7 @@ from tower_etl.sync import (
     finish_workspace,
     land_run,
     load_state,
+    owe_run,
     plan_window,
 )
 from tower_etl.tables import TABLES, unlink_batch
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import WorkspaceState
+
+_FAILURES_IN_A_ROW = 3  # runs of one workspace that fail before it is given up
 
 
 class Session:
@@ -66,6 +72,10 @@ class Session:
         self._buffer = Buffer()
         self._works: list[Work] = []
         self._arrivals: Iterator[Arrival] | None = None
+        self._listed: set[str] = set()
+        self._entities_owed = False
+        self._here = Origin.of(client.transport.endpoint, reach.user_id)
+        self._origin: dict[str, Any] = {}
         self._planner: Planner
 
     @property
@@ -126,12 +136,14 @@ class Session:
 
     def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
         check_version(state.get("version"))
+        self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
         stored = state.get("workspaces", {})
         states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
         warn = self.outcome.warnings.append
         self._planner = Planner(self._request, store, self._diary.started_at, warn)
         self._works = list(self._plan_all(states))
-        self._add_entities()
+        self._doubt_missing()
+        self._add_entities(owed=bool(state.get("entities_owed")))
         self._arrivals = self._fetcher.iter_arrivals(self._works)
 
     def _plan_all(self, states: dict[str, WorkspaceState]) -> Iterator[Work]:
@@ -142,32 +154,45 @@ class Session:
         ]
         for space, listing in self._fetcher.list_all(asked):
             if not isinstance(listing, Listing):
-                self._fail(space, listing)
+                self._fail(space, listing, give_up=True)
                 continue
             work = self._planner.plan(space, states[space.key], listing)
+            self._listed.update(run.run_id for run in listing.runs)
             outcome = self.outcome.workspaces[space.key]
             outcome.listed, outcome.planned = len(listing.runs), len(work.plan.visits)
             self.outcome.reconciled |= listing.window.whole
             yield work
 
-    def _add_entities(self) -> None:
-        """The slow entities, when a workspace is listed as a whole: the first time, and daily.
+    def _doubt_missing(self) -> None:
+        """Runs that moved to another workspace are not missing, nor are those that answer."""
+        for work in self._works:
+            missing = [run_id for run_id in work.plan.missing if run_id not in self._listed]
+            listed = self.outcome.workspaces[work.workspace.key].listed
+            if len(missing) > listed and self._fetcher.finds(work.workspace, missing[-1]):
+                missing = []
+                self.outcome.warnings.append(
+                    f"{work.workspace.name}: the listing lacks runs that are there; none was "
+                    "marked as missing."
+                )
+            work.plan = replace(work.plan, missing=tuple(missing))
 
-        Without them those workspaces keep their state, so that the next sync asks again.
-        """
-        whole = [work for work in self._works if work.plan.whole]
-        if not whole:
+    def _add_entities(self, *, owed: bool) -> None:
+        """The slow entities: with a complete listing, and when the last sync could not read any."""
+        asked = [work for work in self._works if owed or work.plan.whole]
+        self._entities_owed = bool(asked)
+        if not asked:
             return
         wanted, warn = self._request.tables, self.outcome.warnings.append
-        try:
-            self._buffer.add(fetch_places(self._client, self._reach, wanted, warn))
-            for work in whole:
-                if "labels" in wanted:
-                    self._buffer.add(fetch_labels(self._client, work.workspace, warn))
-        except (ApiError, BudgetClosedError) as error:
-            for work in whole:
-                self._fail(work.workspace, error)
-            self._works = [work for work in self._works if not work.plan.whole]
+        fetches = [lambda: fetch_places(self._client, self._reach, wanted, warn)]
+        if "labels" in wanted:
+            fetches += [partial(fetch_labels, self._client, w.workspace, warn) for w in asked]
+        found = [self._fetcher.guard(fetch) for fetch in fetches]
+        for tables in found:
+            if isinstance(tables, dict):
+                self._buffer.add(tables)
+            elif isinstance(tables, ApiError):
+                self.outcome.faults.append(f"{tables} The next sync asks again.")
+        self._entities_owed = not all(isinstance(tables, dict) for tables in found)
 
     def _take_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""
@@ -175,18 +200,19 @@ class Session:
         if arrival is None or isinstance(arrival.result, BudgetClosedError):
             return False
         work, visit = arrival.errand.work, arrival.errand.visit
+        if self.outcome.workspaces[work.workspace.key].given_up:
+            return True  # the cursor stays where it is
         if visit is None:
             self._finish(work)
         elif isinstance(arrival.result, Parcel):
             self._land(work, arrival.result)
         elif arrival.result is not None:
+            work.state = owe_run(work.state, visit, self._diary.started_at)
             self._fail(work.workspace, arrival.result)
         return True
 
     def _land(self, work: Work, parcel: Parcel) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]
-        if outcome.error is not None:
-            return  # an earlier run of this workspace failed: the cursor stays before that one
         self._buffer.add(parcel.tables)
         if not parcel.tables["workflow_labels"].num_rows:
             run_id = parcel.landed.visit.run_id
@@ -195,23 +221,25 @@ class Session:
             )
         give_up, now = self._request.give_up_after, self._diary.started_at
         work.state = land_run(work.state, parcel.landed, give_up, now)
-        outcome.fetched += 1
+        outcome.fetched, outcome.failures = outcome.fetched + 1, 0
         self.outcome.tasks += parcel.tables["tasks"].num_rows if "tasks" in parcel.tables else 0
 
     def _finish(self, work: Work) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]
-        if outcome.error is not None:
-            return
         self._buffer.add(self._planner.touch_up(work))
         work.state = finish_workspace(work.state, work.plan, self._diary.started_at)
         outcome.missing, outcome.done = len(work.plan.missing), True
 
-    def _fail(self, workspace: Workspace, failure: Failure) -> None:
+    def _fail(self, workspace: Workspace, failure: Failure, *, give_up: bool = False) -> None:
+        """A run that fails is owed; several in a row, or a listing, are the workspace's failure."""
         if isinstance(failure, BudgetClosedError):
             self.outcome.stopped = True
             return
-        self._fetcher.skip(workspace)
-        self.outcome.fail(workspace.key, explain_refusal(workspace, failure), failure)
+        message = explain_refusal(workspace, failure)
+        outcome = self.outcome.fail(workspace.key, message, failure)
+        if give_up or outcome.failures >= _FAILURES_IN_A_ROW:
+            outcome.given_up = True
+            self._fetcher.skip(workspace)
 
     def _close(self) -> None:
         """Everything arrived, or the sync was stopped: the last package carries the diary."""
@@ -224,5 +252,7 @@ class Session:
     def _save(self, state: MutableMapping[str, Any]) -> None:
         state["version"] = STATE_VERSION
         state["tables"] = sorted(TABLES)
+        state["origin"] = self._origin
+        state["entities_owed"] = self._entities_owed
         spaces = state.setdefault("workspaces", {})
         spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     import dlt
 
 _CHUNK = 500
-_BRIEF = ("id", "submit", "status", "last_updated", "complete", "starred", "missing_since")
+_BRIEF = (
+    "id",
+    "submit",
+    "date_created",
+    "status",
+    "last_updated",
+    "complete",
+    "starred",
+    "missing_since",
+)
 
 
 class StoredRuns(Protocol):
@@ -52,7 +61,7 @@ class PipelineStore:
         )
         return {
             brief["id"]: Stored(
-                submit=brief["submit"],
+                submit=brief["submit"] or brief["date_created"],  # as in a listing
                 status=brief["status"],
                 last_updated=brief["last_updated"],
                 complete=brief["complete"],

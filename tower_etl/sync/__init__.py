@@ -3,9 +3,10 @@
 from tower_etl.sync.advance import (
     Landed,
     finish_workspace,
-    is_disturbed,
+    is_undisturbed,
     land_run,
     measure_settled,
+    owe_run,
 )
 from tower_etl.sync.plan import (
     Listed,
@@ -43,10 +44,11 @@ __all__ = [
     "check_version",
     "dump_state",
     "finish_workspace",
-    "is_disturbed",
+    "is_undisturbed",
     "land_run",
     "load_state",
     "measure_settled",
+    "owe_run",
     "plan_listed",
     "plan_whole",
     "plan_window",

@@ -9,7 +9,7 @@ from tower_etl.sync.plan import is_aged
 from tower_etl.sync.state import FINAL_STATUSES, OpenRun, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from tower_etl.sync.plan import Plan, Visit
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FINAL_TASK_STATUSES = frozenset({"COMPLETED", "FAILED", "ABORTED", "CACHED"})
 
-TaskBrief = tuple[int, str | None]  # taskId and status
+TaskBrief = tuple[object, str | None]  # taskId, which should be an integer, and status
 
 
 @dataclass(frozen=True)
@@ -47,62 +47,75 @@ def land_run(
     if landed.status not in FINAL_STATUSES and not is_aged(submit, give_up_after, now):
         watched[landed.visit.run_id] = OpenRun(submit, landed.visit.starred, landed.settled)
     moved = replace(state, open=watched)
-    return _move_cursor(moved, landed.visit.run_id, submit) if landed.visit.is_new else moved
+    return _pass(moved, landed.visit.run_id, submit, now) if landed.visit.is_new else moved
+
+
+def owe_run(state: WorkspaceState, visit: Visit, now: datetime) -> WorkspaceState:
+    """The state after a run failed: it is asked for again by every sync, and holds up no other."""
+    owed = state.open.get(visit.run_id, OpenRun(visit.submit, visit.starred))
+    kept = replace(state, open={**state.open, visit.run_id: owed})
+    return _pass(kept, visit.run_id, visit.submit, now) if visit.is_new else kept
 
 
 def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> WorkspaceState:
-    """The state after all that was planned landed: missing runs are watched no longer."""
+    """The state after all that was planned was done: what is gone is watched no longer.
+
+    A listing with an end does not count as reconciliation: younger runs were not compared.
+    """
     if not plan.whole:
         return state
-    gone = set(plan.missing)
-    watched = {run_id: run for run_id, run in state.open.items() if run_id not in gone}
-    done = replace(state, open=watched, reconciled_at=now)
+    gone = {*plan.missing, *plan.gone}
+    done = replace(
+        state,
+        open={run_id: run for run_id, run in state.open.items() if run_id not in gone},
+        seen={run_id: at for run_id, at in state.seen.items() if run_id not in gone},
+    )
+    if not plan.bounded:
+        tables = plan.wanted if plan.again else done.tables
+        done = replace(done, reconciled_at=now, tables=tables)
     if not plan.adopts:
         return done
     cursor = max([*plan.adopts.values(), *([done.cursor] if done.cursor else [])])
     adopted = replace(done, cursor=cursor, seen={**done.seen, **plan.adopts})
-    return replace(adopted, seen=_trim(adopted.seen, adopted.listed_from))
+    return replace(adopted, seen=_trim(adopted.seen, adopted.list_from(now)))
 
 
-def measure_settled(pages: Sequence[Sequence[TaskBrief]], before: Settled, page: int) -> Settled:
-    """How many of the first tasks of a run are final, in whole pages and by ascending id.
-
-    Only whole pages count: the next walk starts at their end. Ids must ascend, because that is how
-    a task that came in between is noticed (see `is_disturbed`).
+def measure_settled(tasks: Iterable[TaskBrief], before: Settled) -> Settled:
+    """How many of the first tasks of a run are final, by ascending id.
 
     Args:
-        pages: What was fetched now, from `before.tasks` on.
+        tasks: What was fetched now, from just after the settled ones on.
         before: What was settled before.
-        page: Tasks of a whole page.
     """
     settled = before
-    for tasks in pages:
-        ids = [task_id for task_id, _ in tasks]
-        ascending = ids == sorted(ids) and not is_disturbed(tasks, settled)
-        final = all(status in FINAL_TASK_STATUSES for _, status in tasks)
-        if len(tasks) < page or not ascending or not final:
+    for task_id, status in tasks:
+        if not isinstance(task_id, int):
             break
-        settled = Settled(settled.tasks + len(tasks), ids[-1])
+        ascending = settled.last_task_id is None or task_id > settled.last_task_id
+        if not ascending or status not in FINAL_TASK_STATUSES:
+            break
+        settled = Settled(settled.tasks + 1, task_id)
     return settled
 
 
-def is_disturbed(tasks: Sequence[TaskBrief], settled: Settled) -> bool:
-    """Whether the page after the settled tasks shows that another came in before it.
+def is_undisturbed(tasks: Sequence[TaskBrief], settled: Settled) -> bool:
+    """Whether a walk that starts with the last settled task finds it in its place.
 
     Tasks are listed by ascending id, and ids are given before tasks are submitted: one with a
-    lower id may appear later, and shifts the last settled one onto this page.
+    lower id may appear later, and shift the others.
     """
-    if settled.last_task_id is None or not tasks:
-        return False
-    return min(task_id for task_id, _ in tasks) <= settled.last_task_id
+    return bool(tasks) and tasks[0][0] == settled.last_task_id
 
 
-def _move_cursor(state: WorkspaceState, run_id: str, submit: datetime | None) -> WorkspaceState:
+def _pass(
+    state: WorkspaceState, run_id: str, submit: datetime | None, now: datetime
+) -> WorkspaceState:
+    """The state with the cursor past a run."""
     if submit is None:
         return state
     cursor = max(state.cursor, submit) if state.cursor else submit
     moved = replace(state, cursor=cursor, seen={**state.seen, run_id: submit})
-    return replace(moved, seen=_trim(moved.seen, moved.listed_from))
+    return replace(moved, seen=_trim(moved.seen, moved.list_from(now)))
 
 
 def _trim(seen: Mapping[str, datetime], start: datetime | None) -> dict[str, datetime]:

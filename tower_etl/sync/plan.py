@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.sync.state import FINAL_STATUSES, Settled
+from tower_etl.sync.state import FINAL_STATUSES, RUN_TABLES, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from tower_etl.settings import Request
     from tower_etl.sync.state import OpenRun, WorkspaceState
@@ -50,14 +51,16 @@ class Listed:
     def differs_from(self, stored: Stored) -> bool:
         """Whether it must be fetched again: it changed, came back, or is not final.
 
-        Listings of servers of 2021 show neither status nor completion.
+        What a listing leaves out (status and completion, in those of 2021) says nothing.
         """
-        if stored.missing_since is not None or self.last_updated != stored.last_updated:
-            return True
-        if self.status is None:
-            return stored.status not in FINAL_STATUSES
-        changed = (self.status, self.complete) != (stored.status, stored.complete)
-        return changed or self.status not in FINAL_STATUSES
+        said = (
+            (self.status, stored.status),
+            (self.last_updated, stored.last_updated),
+            (self.complete, stored.complete),
+        )
+        changed = any(listed is not None and listed != known for listed, known in said)
+        is_open = (self.status or stored.status) not in FINAL_STATUSES
+        return stored.missing_since is not None or changed or is_open
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ class Plan:
         relabel: Runs whose links to labels changed, with the labels that they have now.
         restar: Runs whose star changed.
         missing: Runs of the tables that a complete listing did not show.
+        gone: Open runs that a complete listing did not show, stored or not.
         whole: Whether everything in scope was listed, for sure.
+        bounded: Whether the scope had an end, so that younger runs were not compared.
+        again: Whether everything is fetched anew, so that it is whole in all that is wanted.
+        wanted: The tables, of those of a run, that are wanted.
         adopts: Runs that the tables had already when the state knew none, with their submission.
     """
 
@@ -111,18 +118,23 @@ class Plan:
     relabel: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     restar: Mapping[str, bool | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     whole: bool = False
+    bounded: bool = False
+    again: bool = False
+    wanted: frozenset[str] = frozenset()
     adopts: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def plan_window(state: WorkspaceState, request: Request, now: datetime) -> Window:
     """Which runs to list: those since the cursor, or all in scope when that is due.
 
-    All are listed by `reconcile`, when the last time is too long ago, the first time, and when
-    `since` reaches further back than what was loaded.
+    All are listed by `reconcile`, when the last time is too long ago (or in the future, by a clock
+    that was wrong), the first time, and when `since` reaches further back, or `tables` further,
+    than what was loaded.
     """
     if not _is_whole_due(state, request, now):
-        return Window(state.listed_from, request.until, whole=False)
+        return Window(state.list_from(now), request.until, whole=False)
     return Window(_floor(state, request), request.until, whole=True)
 
 
@@ -131,7 +143,7 @@ def plan_listed(
 ) -> Plan:
     """What to do after a listing since the cursor: visit the open runs and the new ones."""
     known = {run.run_id: run for run in listed}
-    begins = drop_aged(state, request, now)
+    begins = narrow_tables(drop_aged(state, request, now), request)
     opened = [_visit_open(run_id, run, known.get(run_id)) for run_id, run in begins.open.items()]
     fresh = [
         run
@@ -159,17 +171,37 @@ def plan_whole(
     others = [run for run_id, run in known.items() if run_id not in state.open]
     fresh = [run for run in others if run.run_id not in stored]
     old = [run for run in others if run.run_id in stored]
-    changed = [run for run in old if run.differs_from(stored[run.run_id])]
-    same = [run for run in old if not run.differs_from(stored[run.run_id])]
+    again = wants_more(state, request)
+    changed = [run for run in old if again or run.differs_from(stored[run.run_id])]
+    same = [run for run in old if not (again or run.differs_from(stored[run.run_id]))]
     return Plan(
-        _begin_whole(state, stored, window, now),
+        narrow_tables(_begin_whole(state, stored, window, now), request),
         (*opened, *_visit_new(fresh), *(_visit_changed(run) for run in changed)),
         relabel=_find_relabelled(same, stored),
         restar=_find_restarred(same, stored),
         missing=_find_missing(known, stored, window),
+        gone=tuple(
+            run_id
+            for run_id, run in state.open.items()
+            if run_id not in known and _spans(window, run.submit)
+        ),
         whole=True,
+        bounded=window.before is not None,
+        again=again,
+        wanted=request.tables & RUN_TABLES,
         adopts=_find_adopted(state, stored),
     )
+
+
+def wants_more(state: WorkspaceState, request: Request) -> bool:
+    """Whether tables are wanted that the runs loaded so far are not whole in."""
+    return bool(state.tables) and not (request.tables & RUN_TABLES) <= state.tables
+
+
+def narrow_tables(state: WorkspaceState, request: Request) -> WorkspaceState:
+    """The state when runs are about to land in the wanted tables alone."""
+    wanted = request.tables & RUN_TABLES
+    return replace(state, tables=state.tables & wanted if state.tables else wanted)
 
 
 def drop_aged(state: WorkspaceState, request: Request, now: datetime) -> WorkspaceState:
@@ -191,7 +223,8 @@ def _is_whole_due(state: WorkspaceState, request: Request, now: datetime) -> boo
     return (
         request.reconcile
         or state.reconciled_at is None
-        or now - state.reconciled_at >= request.reconcile_every
+        or not timedelta() <= now - state.reconciled_at < request.reconcile_every
+        or wants_more(state, request)
         or (request.since is not None and state.floor is not None and request.since < state.floor)
     )
 

@@ -19,6 +19,14 @@ STATE_VERSION = 1
 
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})  # API fact 5; all others are open
 
+# The tables that a run has rows in: a run that landed in some of them is owed to the others.
+RUN_TABLES = frozenset(
+    {
+        *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
+        "workflow_labels",
+    }
+)
+
 # A run may enter the listing a little after one that was submitted later. Each listing therefore
 # starts this long before the cursor, but never so far back that a second page would be needed.
 OVERLAP = timedelta(hours=1)
@@ -30,7 +38,7 @@ class Settled:
     """How many of the first tasks of an open run are final, and stay unfetched.
 
     Attributes:
-        tasks: Their number: the offset at which the next walk starts.
+        tasks: Their number, and the offset at which the next walk starts.
         last_task_id: `taskId` of the last of them, None if there are none.
     """
 
@@ -63,6 +71,7 @@ class WorkspaceState:
         seen: Runs that landed and that the next listing will show again, with their submission.
         open: Runs to be visited until they are final.
         reconciled_at: Start of the last complete listing that was carried out (UTC).
+        tables: Of `RUN_TABLES`, those in which every run that landed is whole.
     """
 
     cursor: datetime | None = None
@@ -70,15 +79,18 @@ class WorkspaceState:
     seen: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, OpenRun] = field(default_factory=dict)
     reconciled_at: datetime | None = None
+    tables: frozenset[str] = frozenset()
 
-    @property
-    def listed_from(self) -> datetime | None:
-        """Where the next listing starts: the cursor less the overlap; None is the beginning."""
+    def list_from(self, now: datetime) -> datetime | None:
+        """Where the next listing starts: the cursor less the overlap; None is the beginning.
+
+        A cursor in the future, of a server whose clock was wrong, must not hide what is new.
+        """
         if self.cursor is None:
             return self.floor
         recent = sorted(self.seen.values(), reverse=True)[:OVERLAP_RUNS]
-        start = self.cursor - OVERLAP
-        if len(recent) == OVERLAP_RUNS:
+        start = min(self.cursor, now) - OVERLAP
+        if len(recent) == OVERLAP_RUNS and recent[-1] <= now:
             start = max(start, recent[-1])
         return max(start, self.floor) if self.floor else start
 
@@ -91,6 +103,7 @@ def dump_state(state: WorkspaceState) -> dict[str, Any]:
         "seen": {run_id: _dump_moment(submit) for run_id, submit in state.seen.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
         "reconciled_at": _dump_moment(state.reconciled_at),
+        "tables": sorted(state.tables),
     }
 
 
@@ -105,6 +118,7 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
         seen={run_id: submit for run_id, submit in seen.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         reconciled_at=_load_moment(stored["reconciled_at"]),
+        tables=frozenset(stored.get("tables", ())),
     )
 
 

@@ -1,0 +1,240 @@
+"""Odd states, clocks, servers and settings: nothing is lost, stale for ever, or wrongly missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.truth import expect_run, list_shown
+from tests.semantics.warehouse import Warehouse
+from tower_etl.errors import UsageError
+from tower_etl.settings import Packages
+from tower_etl.sim import SimClock
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.source import Session
+
+START = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A workspace in which a run was submitted on each of the last ten days."""
+    world = make_world(SimClock.frozen_at(START - timedelta(days=10)))
+    for _ in range(10):
+        add_run(Platform("", world, None))  # type: ignore[arg-type]
+        world.clock.advance(86_400)
+    return Platform.start(*switchboard, world)
+
+
+def list_space(platform: Platform) -> int:
+    """The workspace of the runs."""
+    return max(place.key for place in platform.world.workspaces.values())
+
+
+def add_run(platform: Platform, *, tasks: int = 3, final: bool = True) -> str:
+    """A run with tasks that ended."""
+    world = platform.world
+    run_id = world.submit_run(list_space(platform))
+    world.start_run(run_id)
+    for _ in range(tasks):
+        world.finish_task(run_id, world.add_task(run_id))
+    if final:
+        world.finish_run(run_id)
+    return run_id
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Session:
+    """One sync."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    return session
+
+
+def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+    """Every run shown is in the tables as the API has it."""
+    for run_id, space in list_shown(platform.world).items():
+        for table, expected in expect_run(platform.world, run_id, space).items():
+            assert warehouse.rows_of(table, run_id) == expected
+
+
+def list_missing(warehouse: Warehouse) -> set[str]:
+    """Runs that are marked as missing."""
+    rows = warehouse.tables["workflows"].values()
+    return {row["id"] for row in rows if row["missing_since"] is not None}
+
+
+def test_tables_that_were_not_wanted_come_when_they_are(platform: Platform) -> None:
+    """Runs that landed in fewer tables are fetched again once, and not a second time."""
+    warehouse = Warehouse()
+    sync(platform, warehouse, tables=["workflows"])
+    assert warehouse.tables["tasks"] == {}
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    before = platform.count_calls()
+    sync(platform, warehouse)
+    assert platform.count_calls() - before <= 3 + 3
+
+
+def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(platform: Platform) -> None:
+    """Its tasks are not left as they were."""
+    warehouse = Warehouse()
+    run_id = add_run(platform, final=False)
+    task = platform.world.add_task(run_id)
+    sync(platform, warehouse)
+    platform.world.finish_task(run_id, task)
+    platform.world.finish_run(run_id)
+    sync(platform, warehouse, tables=["workflows"])
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
+def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(platform: Platform) -> None:
+    """Costs may come late."""
+    warehouse = Warehouse()
+    run_id = add_run(platform, tasks=120, final=False)
+    sync(platform, warehouse)
+    platform.world.update_task(run_id, 5, cost=99.0)
+    platform.world.finish_run(run_id)
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
+def test_a_task_that_goes_hides_no_other(platform: Platform) -> None:
+    """The tasks behind it move to the front, past the place where the walk would start."""
+    warehouse = Warehouse()
+    run_id = add_run(platform, tasks=100, final=False)
+    last = platform.world.add_task(run_id)
+    sync(platform, warehouse)
+    run: Any = platform.world.find_run(run_id)
+    del run.tasks_by_id[50]
+    platform.world.finish_task(run_id, last)
+    sync(platform, warehouse)
+    assert warehouse.tables["tasks"][run_id, last]["status"] == "COMPLETED"
+
+
+def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: Platform) -> None:
+    """Reconciliation goes on, and open runs are found again."""
+    warehouse = Warehouse()
+    run_id = add_run(platform, final=False)
+    sync(platform, warehouse)
+    platform.world.clock.advance(timedelta(days=400))
+    sync(platform, warehouse)
+    platform.world.clock.advance(timedelta(days=-399))
+    platform.world.finish_run(run_id)
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
+def test_a_run_from_the_future_hides_none_of_today(platform: Platform) -> None:
+    """The server's clock was ahead when it was submitted."""
+    warehouse = Warehouse()
+    platform.world.clock.advance(timedelta(days=300))
+    add_run(platform)
+    sync(platform, warehouse)
+    platform.world.clock.advance(timedelta(days=-300, hours=3))
+    add_run(platform)
+    sync(platform, warehouse)  # reconciles, for its clock went back
+    platform.world.clock.advance(timedelta(hours=3))
+    fresh = platform.world.submit_run(list_space(platform))
+    sync(platform, warehouse)
+    assert (fresh,) in warehouse.tables["workflows"]
+
+
+def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: Platform) -> None:
+    """`--since` and `--until` before what was loaded do not count as a reconciliation."""
+    warehouse = Warehouse()
+    days = [START - timedelta(days=back) for back in (2.5, 10.5, 7.5)]
+    sync(platform, warehouse, since=days[0])
+    sync(platform, warehouse, since=days[1], until=days[2])
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
+def test_a_run_that_comes_back_is_noticed_at_once(platform: Platform) -> None:
+    """If it is young enough to be in the ordinary listing."""
+    warehouse = Warehouse()
+    run_id = add_run(platform)
+    sync(platform, warehouse)
+    platform.world.delete_run(run_id)
+    sync(platform, warehouse, reconcile=True)
+    assert list_missing(warehouse) == {run_id}
+    platform.world.restore_run(run_id)
+    sync(platform, warehouse)
+    assert list_missing(warehouse) == set()
+
+
+def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
+    platform: Platform,
+) -> None:
+    """The count of the last page is not that of the first."""
+    warehouse = Warehouse()
+    for _ in range(230):
+        platform.world.submit_run(list_space(platform), status="SUCCEEDED")
+    sync(platform, warehouse)
+    run_id = platform.world.runs(list_space(platform))[-1]["id"]
+    platform.world.delete_run(run_id)
+
+    def submit(_index: int, call: object) -> None:
+        if getattr(call, "path", "") == "/api/workflow" and "offset=99" in str(call):
+            platform.world.submit_run(list_space(platform))
+
+    platform.simulator.before_call = submit
+    session = sync(platform, warehouse, reconcile=True)
+    platform.simulator.before_call = None
+    assert session.outcome.warnings == []
+    assert list_missing(warehouse) == {run_id}
+
+
+def test_an_empty_listing_is_not_believed_while_runs_answer(platform: Platform) -> None:
+    """A server that lists nothing for a while marks nothing as missing."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    shows = platform.world.iter_runs
+    platform.world.iter_runs = lambda *_args, **_more: iter(())  # type: ignore[method-assign]
+    session = sync(platform, warehouse, reconcile=True)
+    platform.world.iter_runs = shows  # type: ignore[method-assign]
+    assert any("lacks runs" in warning for warning in session.outcome.warnings)
+    assert list_missing(warehouse) == set()
+
+
+def test_another_server_does_not_get_into_the_same_tables(platform: Platform) -> None:
+    """Each would find the runs of the other missing."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    warehouse.state["origin"]["host"] = "tower.example.org"
+    session = platform.open_session(reconcile=True)
+    session._here = dataclasses.replace(session._here, host="other.example.org")
+    with pytest.raises(UsageError, match=r"tower\.example\.org"):
+        warehouse.load(session, Packages())
+    session.close()
+    assert list_missing(warehouse) == set()
+
+
+def test_a_server_that_gives_shorter_pages_is_listed_whole(platform: Platform) -> None:
+    """Fewer than were asked for are not the last ones while its count says more."""
+    warehouse = Warehouse()
+    for _ in range(60):
+        platform.world.submit_run(list_space(platform), status="SUCCEEDED")
+    session = platform.open_session()
+    client: Any = session._client
+    whole = client._page
+
+    def cut(endpoint: Any, offset: int, params: Any, **names: Any) -> Any:
+        page = whole(endpoint, offset, params, **names)
+        if endpoint.path != "/workflow":
+            return page
+        return dataclasses.replace(page, items=page.items[:50], has_more=None)
+
+    client._page = cut
+    warehouse.load(session, Packages())
+    session.close()
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))

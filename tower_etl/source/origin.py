@@ -1,0 +1,59 @@
+"""Whose history a target holds: that of one server, and for the personal workspace of one user."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SAME = {"api.tower.nf": "api.cloud.seqera.io", "tower.nf": "api.cloud.seqera.io"}  # API fact 12
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sync reads from.
+
+    Attributes:
+        host: The server, None on loopback, where a tunnel may lead anywhere.
+        user_id: The user that the token belongs to.
+    """
+
+    host: str | None
+    user_id: int | None
+
+    @classmethod
+    def of(cls, endpoint: str, user_id: int | None) -> Origin:
+        """The origin that an endpoint and a token stand for."""
+        host = (urlsplit(endpoint).hostname or "").lower()
+        return cls(None if _is_loopback(host) else _SAME.get(host, host), user_id)
+
+
+def check_origin(stored: Mapping[str, Any] | None, here: Origin, *, moved: bool) -> dict[str, Any]:
+    """What to remember of the origin, if the target may take rows from it.
+
+    Runs of two servers must not meet in one target: each would find those of the other missing.
+
+    Raises:
+        UsageError: The target holds the history of another server.
+    """
+    known = Origin(**stored) if stored else here
+    if not moved and known.host and here.host and known.host != here.host:
+        msg = (
+            f"The target holds the history of {known.host}, not of {here.host}: give another "
+            "--path. If the server has only changed its name, set TOWER_ETL_SERVER_MOVED=1 once."
+        )
+        raise UsageError(msg)
+    return asdict(Origin(here.host or known.host, known.user_id or here.user_id))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
