@@ -23,18 +23,6 @@ if TYPE_CHECKING:
     Connect = Callable[..., Transport]
 
 
-@pytest.fixture
-def client(endpoint: str, connect: Connect) -> TowerClient:
-    """A client of the simulated platform."""
-    return TowerClient(connect(endpoint))
-
-
-@pytest.fixture
-def lab(world: World) -> int:
-    """A workspace of an organisation."""
-    return world.add_workspace(world.add_organization("acme"), "lab")
-
-
 def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
     """Submit runs a minute apart; their ids, oldest first."""
     ids = []
@@ -70,7 +58,7 @@ def test_every_paged_endpoint_is_asked_for_the_largest_page(
     world.create_label(lab, "urgent")
 
     list_ids(client, lab)
-    client.list_task_pages(lab, run_id)
+    client.list_tasks(lab, run_id)
     client.list_labels(lab)
 
     asked = [read_queries(simulator, path)[0] for path in ("/workflow", "/tasks", "/labels")]
@@ -100,7 +88,7 @@ def test_runs_are_listed_with_their_labels_and_count(
     elements = [element for page in client.iter_runs(lab, walked) for element in page]
 
     assert [label["id"] for label in elements[0]["labels"]] == [label_id]
-    assert (walked.total, walked.complete) == (1, True)
+    assert (walked.totals, walked.is_counted) == ([1], True)
     assert read_queries(simulator, "/workflow")[0]["attributes"] == ["labels"]
 
 
@@ -184,63 +172,6 @@ def test_runs_that_arrive_between_two_pages_cost_no_run(
     assert [run_id for run_id in listed if run_id in ids] == ids[::-1]
 
 
-def test_all_tasks_are_fetched_in_pages(client: TowerClient, world: World, lab: int) -> None:
-    """By ascending id, from an offset on."""
-    run_id = world.submit_run(lab)
-    world.start_run(run_id)
-    for _ in range(230):
-        world.add_task(run_id)
-
-    pages = client.list_task_pages(lab, run_id)
-    later = client.list_task_pages(lab, run_id, 200)
-
-    assert [len(page) for page in pages] == [100, 100, 30]
-    assert [e["task"]["taskId"] for page in pages for e in page] == list(range(1, 231))
-    assert later == pages[2:]
-
-
-def test_a_task_that_comes_in_between_is_not_lost(
-    client: TowerClient, simulator: Simulator, world: World, lab: int
-) -> None:
-    """Ids are given before tasks are submitted: a lower one may appear later."""
-    run_id = world.submit_run(lab)
-    for task_id in range(2, 152):
-        world.add_task(run_id, task_id)
-
-    def come_in_between(number: int, _: Call) -> None:
-        if number == 1:
-            world.add_task(run_id, 1)
-
-    simulator.before_call = come_in_between
-
-    pages = client.list_task_pages(lab, run_id)
-
-    assert [e["task"]["taskId"] for page in pages for e in page] == list(range(1, 152))
-
-
-def test_a_run_is_described_with_everything(client: TowerClient, world: World, lab: int) -> None:
-    """Labels and progress in one call (API fact 14)."""
-    run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
-    world.set_labels(run_id, [label_id])
-
-    described = client.describe_run(lab, run_id)
-
-    assert described == world.describe(run_id)
-    assert [label["id"] for label in described["labels"]] == [label_id]
-
-
-def test_metrics_are_as_the_platform_has_them(client: TowerClient, world: World, lab: int) -> None:
-    """One element per process."""
-    run_id = world.submit_run(lab)
-    world.start_run(run_id)
-    world.finish_task(run_id, world.add_task(run_id))
-
-    metrics = client.list_metrics(lab, run_id)
-
-    assert metrics == world.metrics(run_id)
-    assert len(metrics) == 1
-
-
 def test_all_labels_are_listed(client: TowerClient, world: World, lab: int) -> None:
     """More than a page of them."""
     ids = [world.create_label(lab, f"label-{number}") for number in range(130)]
@@ -283,29 +214,6 @@ def test_a_closed_workspace_is_told_from_a_bad_token(
     assert len(read_queries(simulator, "/workflow")) == 1
 
 
-def test_a_run_that_is_not_there_is_forbidden(client: TowerClient, world: World, lab: int) -> None:
-    """The platform says 403 of what does not exist (API fact 11)."""
-    run_id = world.submit_run(lab)
-    world.delete_run(run_id)
-
-    for ask in (client.describe_run, client.list_task_pages, client.list_metrics):
-        with pytest.raises(ForbiddenError):
-            ask(lab, run_id)
-
-
-def test_an_id_cannot_leave_its_place_in_the_path(
-    client: TowerClient, simulator: Simulator, lab: int
-) -> None:
-    """Slashes, dots and question marks in it are quoted."""
-    with pytest.raises(ForbiddenError):
-        client.describe_run(lab, "a?b&c=d")
-
-    assert (simulator.calls[0].path, "c" in parse_qs(simulator.calls[0].query)) == (
-        "/api/workflow/a?b&c=d",
-        False,
-    )
-
-
 def test_a_dead_address_is_said_soon(connect: Connect) -> None:
     """The first call is tried again, but less often than the others are."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -341,4 +249,4 @@ def test_an_older_server_is_listed_whole(world: World, lab: int, connect: Connec
         pages: list[list[Any]] = list(older.iter_runs(lab, walked))
 
     assert [e["workflow"]["id"] for page in pages for e in page] == ids[::-1]
-    assert (walked.total, walked.complete) == (None, True)
+    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)

@@ -58,7 +58,8 @@ ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
     "workspaces": ("workspaces", lambda client: client.list_org_workspaces(1)),
     "labels": ("labels", lambda client: client.list_labels(1)),
     "runs": ("workflows", lambda client: list(client.iter_runs(1, Walked()))),
-    "tasks": ("tasks", lambda client: client.list_task_pages(1, "r")),
+    "listed": ("workflows", lambda client: client.is_listed(1, "r")),
+    "tasks": ("tasks", lambda client: client.list_tasks(1, "r")),
     "metrics": ("metrics", lambda client: client.list_metrics(1, "r")),
 }
 
@@ -84,6 +85,8 @@ def test_an_answer_without_its_items_is_a_fault(ask: str, found: object) -> None
         ("runs", {"workflow": None}),
         ("runs", {"workflow": "r"}),
         ("runs", {"workflow": {"id": None}}),
+        ("listed", {}),
+        ("listed", {"workflow": {"id": None}}),
         ("tasks", {"taskId": 1}),
         ("tasks", {"task": {"taskId": None}}),
         ("tasks", {"task": {"taskId": 1.5}}),
@@ -107,7 +110,43 @@ def test_odd_counts_and_flags_are_passed_over(total: object, more: object) -> No
     walked = Walked()
 
     assert len(list(client.iter_runs(1, walked))) == 1
-    assert (walked.total, walked.complete) == (None, True)
+    assert (walked.totals, walked.is_counted) == ([], True)
+
+
+@pytest.mark.parametrize("total", [None, 0, 1, 2, 1_000_000, "2"])
+def test_the_count_of_tasks_is_not_looked_at(total: object) -> None:
+    """It is unreliable: a short page is the last one, whatever the count says (API fact 3)."""
+    tasks = [{"task": {"taskId": number}} for number in range(1, 103)]
+
+    def answer(_: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        start = params["offset"]
+        return {"tasks": tasks[start : start + params["max"]], "total": total}
+
+    client, transport = make_client(answer)
+
+    assert client.list_tasks(1, "r") == tasks
+    assert [params["offset"] for _, params in transport.asked] == [0, 100]
+
+
+@pytest.mark.parametrize(
+    ("ids", "listed"),
+    [
+        ([], False),
+        (["other"], False),
+        (["r2", "ar"], False),
+        (["R"], False),
+        (["other", "r"], True),
+    ],
+)
+def test_a_run_is_listed_if_its_very_id_is(ids: list[str], *, listed: bool) -> None:
+    """A search that is not understood, or finds similar ids, proves nothing."""
+    client, transport = make_client(
+        lambda *_: {"workflows": [{"workflow": {"id": i}} for i in ids]}
+    )
+
+    assert client.is_listed(None, "r") is listed
+    ((path, params),) = transport.asked
+    assert (path, params["search"], "workspaceId" in params) == ("/workflow", "workflowId:r", False)
 
 
 class Older:
@@ -195,7 +234,7 @@ def test_the_listing_of_2021_is_read(shared: Path) -> None:
     pages = list(client.iter_runs(None, walked))
 
     assert pages == [answer["workflows"]]
-    assert (walked.total, walked.complete, walked.disturbed) == (None, True, False)
+    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)
 
 
 @pytest.mark.parametrize(

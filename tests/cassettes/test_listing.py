@@ -26,7 +26,7 @@ def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
     expected = [f"run{number:03d}" for number in reversed(range(103))]
     assert expected == [run["workflow"]["id"] for page in pages for run in page]
     assert [len(page) for page in pages] == [100, 3]
-    assert (walked.total, walked.complete) == (103, True)
+    assert (walked.totals, walked.is_counted, walked.disturbed) == ([103, 103], True, False)
 
 
 def test_a_window_of_time_is_listed(ask: Ask) -> None:
@@ -36,7 +36,7 @@ def test_a_window_of_time_is_listed(ask: Ask) -> None:
     before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
     (page,) = ask(scenes.serve_many_runs).iter_runs(scenes.RESEARCH, walked, after, before)
     assert [run["workflow"]["id"] for run in page] == ["run002", "run001", "run000"]
-    assert walked.complete
+    assert (walked.totals, walked.is_counted) == ([3], True)
 
 
 def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
@@ -89,3 +89,12 @@ def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
         client.transport.get("/workflow", {"workspaceId": scenes.RESEARCH, "max": 101})
     assert caught.value.status_code == 400
     assert client.transport.meter.read().calls == 1
+
+
+def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
+    """The listing shows the run where it is, and nothing of it elsewhere."""
+    client = ask(scenes.serve_house)
+    places = (scenes.RESEARCH, scenes.LAB, None)
+    assert [client.is_listed(place, scenes.OPEN) for place in places] == [True, False, False]
+    assert client.is_listed(None, scenes.PERSONAL)
+    assert client.transport.meter.read().calls == 4

@@ -30,7 +30,7 @@ def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
     walked = Walked()
     (page,) = ask(serve_older).iter_runs(scenes.RESEARCH, walked)
     assert [run["workflow"]["id"] for run in page] == [scenes.OPEN, scenes.FINAL]
-    assert (walked.total, walked.complete) == (None, True)
+    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)
     assert "labels" not in page[0]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cassettes import scenes
+from tower_etl.errors import ApiError, ForbiddenError
 from tower_etl.sim import Fault
 from tower_etl.source import Workspace
 from tower_etl.source.visits import fetch_run
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 RESEARCH = Workspace(scenes.RESEARCH, "acme/research", {})
 
 
-def fetch(client: TowerClient, run_id: str, settled: int = 0) -> Parcel | None:
+def fetch(client: TowerClient, run_id: str, settled: Settled | None = None) -> Parcel | None:
     """Fetch a run of the research workspace into all tables."""
-    visit = Visit(run_id, None, starred=True, settled=Settled(settled))
+    visit = Visit(run_id, None, starred=True, settled=settled or Settled())
     return fetch_run(client, RESEARCH, visit, frozenset(TABLES))
 
 
@@ -98,7 +99,37 @@ def test_an_open_run_has_no_end(ask: Ask) -> None:
     columns = ("succeeded", "running", "submitted")
     assert read(parcel, "workflow_progress", *columns) == [(1, 1, 1)]
     assert parcel is not None
-    assert (parcel.landed.status, parcel.landed.settled.tasks) == ("RUNNING", 0)
+    assert (parcel.landed.status, parcel.landed.settled) == ("RUNNING", Settled(1, 1))
+
+
+def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
+    """That one only shows that nothing came in between; its row is not written again."""
+    client = ask(scenes.serve_house)
+    parcel = fetch(client, scenes.OPEN, Settled(1, 1))
+    assert parcel is not None
+    assert read(parcel, "tasks", "task_id") == [(2,), (3,)]
+    assert Settled(1, 1) == parcel.landed.settled
+    assert client.transport.meter.read().calls == 3
+
+
+def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
+    """The second task is not the one that was the second: one call more, and all tasks."""
+    client = ask(scenes.serve_house)
+    parcel = fetch(client, scenes.OPEN, Settled(2, 9))
+    assert parcel is not None
+    assert read(parcel, "tasks", "task_id") == [(1,), (2,), (3,)]
+    assert Settled(1, 1) == parcel.landed.settled
+    assert client.transport.meter.read().calls == 4
+
+
+def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None:
+    """What was settled while it was open may have got its cost since."""
+    client = ask(scenes.serve_house)
+    parcel = fetch(client, scenes.FINAL, Settled(2, 2))
+    assert parcel is not None
+    assert read(parcel, "tasks", "task_id") == [(1,), (2,), (3,)]
+    assert (parcel.landed.status, parcel.landed.settled) == ("SUCCEEDED", Settled(3, 3))
+    assert client.transport.meter.read().calls == 3
 
 
 def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> None:
@@ -122,9 +153,33 @@ def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
-    """Servers say 403 or 404; either way there is no such run, and no error."""
+    """Servers say 403 or 404; the listing confirms that there is no such run, and no error."""
     fault = ("/workflow/none", Fault("status", status))
-    assert None is fetch(ask(lambda: scenes.serve_house(fault)), "none")
+    client = ask(lambda: scenes.serve_house(fault))
+    assert None is fetch(client, "none")
+    assert client.transport.meter.read().calls == 2
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("part", ["", "/tasks", "/metrics"])
+def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, part: str, status: int) -> None:
+    """Whichever part is refused: the listing shows the run, so that the refusal is an error."""
+    fault = (f"/workflow/{scenes.FINAL}{part}", Fault("status", status))
+    client = ask(lambda: scenes.serve_house(fault))
+    with pytest.raises(ApiError) as caught:
+        fetch(client, scenes.FINAL)
+    assert caught.value.status_code == status
+    assert client.transport.meter.read().calls == {"": 2, "/tasks": 3, "/metrics": 4}[part]
+
+
+def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
+    """Where the listing is refused as well, nothing confirms that the run is gone."""
+    client = ask(scenes.serve_locked_house)
+    locked = Workspace(scenes.LAB, "beta/lab", {})
+    visit = Visit(scenes.FAILED, None, starred=None)
+    with pytest.raises(ForbiddenError):
+        fetch_run(client, locked, visit, frozenset(TABLES))
+    assert client.transport.meter.read().calls == 2
 
 
 def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:

@@ -219,6 +219,19 @@ def test_another_server_does_not_get_into_the_same_tables(platform: Platform) ->
     assert list_missing(warehouse) == set()
 
 
+def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> None:
+    """They would be taken for those of the first, who would find theirs missing."""
+    warehouse = Warehouse()
+    mine = platform.world.submit_run(None, status="SUCCEEDED")
+    sync(platform, warehouse)
+    warehouse.state["origin"]["user_id"] += 1
+    platform.world.delete_run(mine)
+    session = sync(platform, warehouse, reconcile=True)
+    assert "personal" not in session.outcome.workspaces
+    assert any("another user" in warning for warning in session.outcome.warnings)
+    assert list_missing(warehouse) == set()
+
+
 def test_a_server_that_gives_shorter_pages_is_listed_whole(platform: Platform) -> None:
     """Fewer than were asked for are not the last ones while its count says more."""
     warehouse = Warehouse()

@@ -10,7 +10,8 @@ told by where a page starts:
 - `walk_growing` is for lists that only grow (the tasks of a run). There an item that comes twice
   means that another was added before it, where the walk has been already: it starts again.
 
-Both end on a short page (API fact 3: totals may be missing, or wrong).
+Both end on a short page (API fact 3: totals may be missing, or wrong). Where only the count says
+that more follows a short page, one more page is asked for, and an empty one is the end.
 """
 
 from __future__ import annotations
@@ -104,11 +105,14 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
     Raises:
         ServerFaultError: The list moves faster than it can be walked, or repeats for ever.
     """
-    offset = strikes = 0
+    offset, strikes, probing = 0, 0, False
     while True:
         page = fetch(offset)
+        if probing and not page.items:
+            return  # the count was of more than there is
         end = offset + len(page.items)
-        passed_over = offset and not (page.items and key(page.items[0]) in walked.seen)
+        known = bool(page.items) and key(page.items[0]) in walked.seen
+        passed_over = offset > 0 and not probing and not known
         fresh = [] if passed_over else walked.take(page, key)
         strikes = max(0, strikes - 1) if fresh else strikes + 1
         _give_up_after(strikes, _MAX_STRIKES)
@@ -118,10 +122,10 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
             continue
         if fresh:
             yield fresh
-        stale = len(page.items) < MAX_PAGE and not fresh and not page.has_more
-        if page.is_last(end) or stale:  # a count of more than there is ends with a stale page
+        if page.is_last(end):
             return
-        offset = end - 1 if end > offset + 1 else end
+        probing = len(page.items) < MAX_PAGE and not page.has_more
+        offset = end if probing or end == offset + 1 else end - 1
 
 
 def walk_growing(fetch: FetchPage, key: Key, start: int = 0) -> list[list[Item]]:

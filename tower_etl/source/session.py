@@ -18,7 +18,7 @@ from tower_etl.source.listing import Listing
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.planning import Planner, empty_tables
-from tower_etl.source.preflight import explain_refusal
+from tower_etl.source.preflight import PERSONAL, explain_refusal
 from tower_etl.source.visits import Parcel
 from tower_etl.sync import (
     STATE_VERSION,
@@ -33,7 +33,7 @@ from tower_etl.sync import (
 from tower_etl.tables import TABLES, unlink_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
 
@@ -137,6 +137,7 @@ class Session:
     def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
         check_version(state.get("version"))
         self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
+        self._leave_out_strangers(state.get("origin"))
         stored = state.get("workspaces", {})
         states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
         warn = self.outcome.warnings.append
@@ -145,6 +146,19 @@ class Session:
         self._doubt_missing()
         self._add_entities(owed=bool(state.get("entities_owed")))
         self._arrivals = self._fetcher.iter_arrivals(self._works)
+
+    def _leave_out_strangers(self, origin: Mapping[str, Any] | None) -> None:
+        """The personal workspace of another user than the one whose runs the target holds."""
+        known = (origin or {}).get("user_id")
+        if known in {None, self._here.user_id} or PERSONAL not in self.outcome.workspaces:
+            return
+        spaces = tuple(space for space in self._reach.workspaces if space.id is not None)
+        self._reach = replace(self._reach, workspaces=spaces)
+        del self.outcome.workspaces[PERSONAL]
+        self.outcome.warnings.append(
+            "The target holds the personal workspace of another user; that of this token is left "
+            "out. Sync it into a target of its own, with --workspace personal."
+        )
 
     def _plan_all(self, states: dict[str, WorkspaceState]) -> Iterator[Work]:
         now = self._diary.started_at

@@ -1,0 +1,151 @@
+"""One run, as the client asks a simulated platform for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import pytest
+
+from tower_etl.errors import ForbiddenError
+from tower_etl.sim import Fault
+
+if TYPE_CHECKING:
+    from tower_etl.api import TowerClient
+    from tower_etl.sim import Simulator, World
+    from tower_etl.sim.calls import Call
+
+
+def test_all_tasks_are_fetched_in_pages(
+    client: TowerClient, simulator: Simulator, world: World, lab: int
+) -> None:
+    """By ascending id, from an offset on."""
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    for _ in range(230):
+        world.add_task(run_id)
+
+    tasks = client.list_tasks(lab, run_id)
+    later = client.list_tasks(lab, run_id, 117)
+
+    assert [element["task"]["taskId"] for element in tasks] == list(range(1, 231))
+    assert later == tasks[117:]
+    offsets = [parse_qs(call.query)["offset"] for call in simulator.calls]
+    assert offsets == [["0"], ["100"], ["200"], ["117"], ["217"]]
+
+
+def test_a_task_that_comes_in_between_is_not_lost(
+    client: TowerClient, simulator: Simulator, world: World, lab: int
+) -> None:
+    """Ids are given before tasks are submitted: a lower one may appear later."""
+    run_id = world.submit_run(lab)
+    for task_id in range(2, 152):
+        world.add_task(run_id, task_id)
+
+    def come_in_between(number: int, _: Call) -> None:
+        if number == 1:
+            world.add_task(run_id, 1)
+
+    simulator.before_call = come_in_between
+
+    tasks = client.list_tasks(lab, run_id)
+
+    assert [element["task"]["taskId"] for element in tasks] == list(range(1, 152))
+
+
+def test_a_run_is_described_with_everything(client: TowerClient, world: World, lab: int) -> None:
+    """Labels and progress in one call (API fact 14)."""
+    run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
+    world.set_labels(run_id, [label_id])
+
+    described = client.describe_run(lab, run_id)
+
+    assert described == world.describe(run_id)
+    assert [label["id"] for label in described["labels"]] == [label_id]
+
+
+def test_metrics_are_as_the_platform_has_them(client: TowerClient, world: World, lab: int) -> None:
+    """One element per process."""
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    world.finish_task(run_id, world.add_task(run_id))
+
+    metrics = client.list_metrics(lab, run_id)
+
+    assert metrics == world.metrics(run_id)
+    assert len(metrics) == 1
+
+
+def test_a_run_that_is_not_there_is_forbidden(client: TowerClient, world: World, lab: int) -> None:
+    """The platform says 403 of what does not exist (API fact 11)."""
+    run_id = world.submit_run(lab)
+    world.delete_run(run_id)
+
+    for ask in (client.describe_run, client.list_tasks, client.list_metrics):
+        with pytest.raises(ForbiddenError):
+            ask(lab, run_id)
+
+
+def test_an_id_cannot_leave_its_place_in_the_path(
+    client: TowerClient, simulator: Simulator, lab: int
+) -> None:
+    """Slashes, dots and question marks in it are quoted."""
+    with pytest.raises(ForbiddenError):
+        client.describe_run(lab, "a?b&c=d")
+
+    assert (simulator.calls[0].path, "c" in parse_qs(simulator.calls[0].query)) == (
+        "/api/workflow/a?b&c=d",
+        False,
+    )
+
+
+def test_a_run_is_listed_until_it_is_deleted(
+    client: TowerClient, simulator: Simulator, world: World, lab: int
+) -> None:
+    """One call, which searches for that run alone."""
+    run_id, other = world.submit_run(lab), world.submit_run(lab)
+
+    assert client.is_listed(lab, run_id)
+    world.delete_run(run_id)
+    assert not client.is_listed(lab, run_id)
+    assert client.is_listed(lab, other)
+
+    queries = [parse_qs(call.query) for call in simulator.calls]
+    assert {call.path for call in simulator.calls} == {"/api/workflow"}
+    assert queries[0] == {
+        "workspaceId": [str(lab)],
+        "search": [f"workflowId:{run_id}"],
+        "max": ["100"],
+        "offset": ["0"],
+    }
+    assert len(queries) == 3
+
+
+def test_a_run_is_listed_only_where_it_is(client: TowerClient, world: World, lab: int) -> None:
+    """Not in another workspace, nor in the personal one, which is asked for without an id."""
+    run_id, own = world.submit_run(lab), world.submit_run(None)
+
+    assert [client.is_listed(place, run_id) for place in (lab, None)] == [True, False]
+    assert [client.is_listed(place, own) for place in (lab, None)] == [False, True]
+
+
+def test_a_workspace_that_is_closed_does_not_say_what_it_lists(
+    client: TowerClient, world: World, lab: int
+) -> None:
+    """No answer is not the answer that the run is gone."""
+    run_id = world.submit_run(lab)
+    world.forbid(lab)
+
+    with pytest.raises(ForbiddenError):
+        client.is_listed(lab, run_id)
+
+
+def test_a_fault_does_not_make_a_run_unlisted(
+    client: TowerClient, simulator: Simulator, world: World, lab: int
+) -> None:
+    """The call is tried again as any other."""
+    run_id = world.submit_run(lab)
+    simulator.faults.add("/workflow", Fault("status", status=500))
+
+    assert client.is_listed(lab, run_id)
+    assert client.transport.meter.read().retries == 1
