@@ -108,7 +108,7 @@ def test_a_wrong_count_speaks_against_a_walk() -> None:
 
     assert flatten(pages) == [0, 1, 2, 3, 4]
     assert (walked.totals, walked.is_counted, walked.disturbed) == ([7], False, False)
-    assert server.offsets == [0, 4]  # the second page brings nothing new: there is no more
+    assert server.offsets == [0, 5]  # the second page is empty: there is no more
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,15 @@ REFUSED, FORBIDDEN = TokenRefusedError("no"), ForbiddenError("no")
 DOWN, SILENT, BUSY = ServerFaultError("no"), UnreachableError("no"), RateLimitError("no")
 
 
-def make_outcome(*errors: ApiError | None, stopped: bool = False) -> Outcome:
-    """An outcome with one workspace for each of these."""
+def make_outcome(*errors: ApiError | None, given_up: bool = True, stopped: bool = False) -> Outcome:
+    """An outcome with one workspace for each of these, given up where there is an error."""
     spaces = {str(key): WorkspaceOutcome(key, f"acme/{key}") for key in range(len(errors))}
     outcome = Outcome(spaces, stopped=stopped)
     for key, error in enumerate(errors):
         if error is None:
             spaces[str(key)].done = not stopped
         else:
-            outcome.fail(str(key), "why", error)
+            outcome.fail(str(key), "why", error).given_up = given_up
     return outcome
 
 
@@ -58,6 +58,49 @@ def test_status_and_exit_code(errors: tuple[ApiError | None, ...], status: str, 
     assert (outcome.status, outcome.exit_code) == (status, code)
 
 
+@pytest.mark.parametrize("errors", [(DOWN,), (REFUSED, REFUSED), (OK, FORBIDDEN)])
+def test_workspaces_that_were_not_given_up_are_partial(errors: tuple[ApiError | None, ...]) -> None:
+    """Some of their runs failed; others landed."""
+    outcome = make_outcome(*errors, given_up=False)
+    assert (outcome.status, outcome.exit_code) == ("partial", 4)
+    assert outcome.failed == [s for s in outcome.workspaces.values() if s.error]
+
+
+def test_one_workspace_that_was_not_given_up_keeps_the_whole_from_failing() -> None:
+    """Something of it landed."""
+    outcome = make_outcome(DOWN, REFUSED)
+    outcome.workspaces["1"].given_up = False
+    assert (outcome.status, outcome.exit_code) == ("partial", 4)
+
+
+@pytest.mark.parametrize(
+    ("space", "status"),
+    [
+        (WorkspaceOutcome(1, "w", done=True), "ok"),
+        (WorkspaceOutcome(1, "w"), "interrupted"),
+        (WorkspaceOutcome(1, "w", done=True, error="why", failures=1), "partial"),
+        (WorkspaceOutcome(1, "w", error="why", failures=1), "partial"),
+        (WorkspaceOutcome(1, "w", error="why", failures=3, given_up=True), "failed"),
+    ],
+)
+def test_the_status_of_a_workspace(space: WorkspaceOutcome, status: str) -> None:
+    """As `--json` has it."""
+    assert (space.status, space.as_json()["status"]) == (status, status)
+
+
+@pytest.mark.parametrize(
+    ("errors", "status", "code"),
+    [((OK,), "partial", 4), ((), "partial", 4), ((DOWN,), "failed", 5)],
+)
+def test_slow_entities_that_could_not_be_read_are_partial(
+    errors: tuple[ApiError | None, ...], status: str, code: int
+) -> None:
+    """No workspace failed by them."""
+    outcome = make_outcome(*errors)
+    outcome.faults.append("labels could not be read")
+    assert (outcome.status, outcome.exit_code) == (status, code)
+
+
 def test_a_stopped_sync_is_partial_and_no_failure() -> None:
     """What was not finished is `interrupted`, with no error."""
     outcome = make_outcome(OK, stopped=True)
@@ -69,5 +112,6 @@ def test_a_stopped_sync_is_partial_and_no_failure() -> None:
 def test_a_workspace_fails_for_its_first_reason() -> None:
     """What fails after it is a consequence."""
     outcome = make_outcome(FORBIDDEN)
-    outcome.fail("0", "later", DOWN)
+    assert outcome.fail("0", "later", DOWN) is outcome.workspaces["0"]
+    assert outcome.workspaces["0"].failures == 2
     assert (outcome.workspaces["0"].error, outcome.exit_code) == ("why", 4)

@@ -52,7 +52,7 @@ def test_selectors(selectors: tuple[str, ...], expected: tuple[Workspace, ...]) 
 @pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
 def test_a_selector_that_names_nothing_is_an_error(selector: str) -> None:
     """Even beside one that does: a name mistyped in a job would else drop a workspace silently."""
-    with pytest.raises(UsageError, match=r"It sees acme/lab \(1\), acme/annex \(2\)"):
+    with pytest.raises(UsageError, match=r"It sees personal, acme/lab \(1\), acme/annex \(2\)"):
         select_workspaces(VISIBLE, ("acme/lab", selector))
 
 

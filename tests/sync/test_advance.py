@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tower_etl.settings import Request
 from tower_etl.sync import (
     Landed,
+    Listed,
     OpenRun,
     Plan,
     Settled,
     Visit,
     WorkspaceState,
     finish_workspace,
-    is_disturbed,
     land_run,
-    measure_settled,
+    owe_run,
+    plan_listed,
 )
 from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS
 
@@ -100,10 +102,12 @@ def test_what_is_seen_is_what_the_next_listing_shows(minutes: list[int]) -> None
     """No run that it shows is unknown, and no more is kept than that."""
     state = WorkspaceState()
     submits = {f"r{number}": NOW + at * MINUTE for number, at in enumerate(minutes)}
+    later = max(submits.values())
     for run_id, submit in sorted(submits.items(), key=lambda item: item[1]):
-        state = land(state, submit=submit, run_id=run_id)
+        visit = Visit(run_id, submit, starred=None, is_new=True)
+        state = land_run(state, Landed(visit, "SUCCEEDED", submit), GIVE_UP, later)
 
-    start = state.listed_from
+    start = state.list_from(later)
     assert start is not None
     assert start >= max(submits.values()) - OVERLAP
     assert state.seen == {run_id: at for run_id, at in submits.items() if at >= start}
@@ -126,6 +130,40 @@ def test_a_complete_sync_is_noted() -> None:
     assert (set(done.open), done.reconciled_at, done.cursor) == ({"there"}, NOW, NOW)
 
 
+def test_what_is_gone_is_forgotten() -> None:
+    """Open or landed, stored or not: if it comes back it is new."""
+    state = WorkspaceState(
+        cursor=NOW,
+        seen={"missing": NOW, "there": NOW, "gone": NOW},
+        open={"gone": OpenRun(NOW), "there": OpenRun(NOW), "missing": OpenRun(NOW)},
+    )
+    plan = Plan(state, missing=("missing",), gone=("gone",), whole=True)
+
+    done = finish_workspace(state, plan, NOW)
+
+    assert (set(done.open), done.missing) == ({"there"}, {"missing", "gone"})
+    again = plan_listed(done, [Listed(name, NOW) for name in state.seen], Request(), NOW)
+    assert {visit.run_id for visit in again.visits if visit.is_new} == {"missing", "gone"}
+
+
+def test_tables_stay_owed_while_a_run_failed() -> None:
+    """What was to be fetched again and was not is not whole in what is wanted."""
+    narrow = WorkspaceState(cursor=NOW, tables=frozenset({"workflows"}))
+    plan = Plan(narrow, whole=True, again=True, wanted=frozenset({"workflows", "tasks"}))
+
+    assert finish_workspace(narrow, plan, NOW).tables == {"workflows", "tasks"}
+    assert finish_workspace(narrow, plan, NOW, complete=False).tables == {"workflows"}
+
+
+def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:
+    """Younger runs were not compared; what it lacks is gone all the same."""
+    before = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW)}, reconciled_at=NOW - DAY)
+
+    done = finish_workspace(before, Plan(before, gone=("gone",), whole=True, bounded=True), NOW)
+
+    assert done == WorkspaceState(cursor=NOW, reconciled_at=NOW - DAY)
+
+
 def test_an_empty_workspace_is_noted_too() -> None:
     """There is nothing for a cursor."""
     done = finish_workspace(WorkspaceState(), Plan(WorkspaceState(), whole=True), NOW)
@@ -144,85 +182,54 @@ def test_adopted_runs_move_the_cursor_and_are_seen() -> None:
     assert done.seen == {"new": NOW - MINUTE, "newest": NOW, "recent": NOW - HOUR}
 
 
-# --- tasks that need no further visit ---------------------------------------------------------
+# --- runs that failed -------------------------------------------------------------------------
 
 
-def page(*ids: int, status: str | None = "COMPLETED") -> list[tuple[int, str | None]]:
-    """Make a page of tasks of one status."""
-    return [(task_id, status) for task_id in ids]
+def test_a_run_that_fails_is_owed() -> None:
+    """It is asked for again like an open one, and the cursor passes it."""
+    visit = Visit("r", NOW, starred=True, is_new=True)
+
+    state = owe_run(WorkspaceState(cursor=NOW - HOUR), visit, NOW)
+
+    expected = {"r": OpenRun(NOW, True)}  # noqa: FBT003 - starred
+    assert state == WorkspaceState(cursor=NOW, seen={"r": NOW}, open=expected)
 
 
-@pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "ABORTED", "CACHED"])
-def test_whole_pages_of_final_tasks_are_settled(status: str) -> None:
-    """The short one at the end is not."""
-    pages = [page(1, 2, 3, status=status), page(4, 6, 7, status=status), page(8, status=status)]
+def test_an_open_run_that_fails_stays_as_it_was() -> None:
+    """With what is settled of it; others are not touched."""
+    watched = {"r": OpenRun(NOW, None, Settled(100, 120)), "other": OpenRun(NOW)}
+    state = WorkspaceState(cursor=NOW - DAY, open=watched)
 
-    assert measure_settled(pages, Settled(), 3) == Settled(6, 7)
-
-
-@pytest.mark.parametrize("status", ["NEW", "SUBMITTED", "RUNNING", "ODD", None])
-def test_nothing_is_settled_from_an_open_task_on(status: str | None) -> None:
-    """Later pages are not, be they final or not."""
-    pages = [page(1, 2), [(3, "COMPLETED"), (4, status)], page(5, 6)]
-
-    assert measure_settled(pages, Settled(), 2) == Settled(2, 2)
+    assert owe_run(state, Visit("r", NOW, None, Settled(100, 120)), NOW) == state
 
 
-@pytest.mark.parametrize("pages", [[page(2, 1)], [page(1, 3, 2, 4)]])
-def test_tasks_that_do_not_ascend_are_never_settled(
-    pages: list[list[tuple[int, str | None]]],
-) -> None:
-    """How a task that came in between is noticed rests on their order."""
-    assert measure_settled(pages, Settled(), len(pages[0])) == Settled()
+def test_a_changed_run_that_fails_moves_no_cursor() -> None:
+    """It was listed for another reason."""
+    state = WorkspaceState(cursor=NOW - 2 * DAY)
+
+    owed = owe_run(state, Visit("r", NOW - DAY, None), NOW)
+
+    assert owed == WorkspaceState(cursor=NOW - 2 * DAY, open={"r": OpenRun(NOW - DAY)})
 
 
-def test_settling_goes_on_from_what_was_settled() -> None:
-    """Pages are fetched from there on."""
-    assert measure_settled([page(5, 6)], Settled(4, 4), 2) == Settled(6, 6)
-    assert measure_settled([], Settled(4, 4), 2) == Settled(4, 4)
+def test_a_run_without_a_time_that_fails_is_owed_too() -> None:
+    """There is nothing for the cursor."""
+    owed = owe_run(WorkspaceState(), Visit("r", None, None, is_new=True), NOW)
+
+    assert owed == WorkspaceState(open={"r": OpenRun()})
 
 
-def test_a_page_that_begins_too_low_settles_nothing_more() -> None:
-    """Another task came in before it."""
-    assert measure_settled([page(4, 5)], Settled(4, 4), 2) == Settled(4, 4)
+def test_an_owed_run_is_settled_when_it_lands() -> None:
+    """Final, it is owed no longer, and not seen twice."""
+    owed = owe_run(WorkspaceState(), Visit("r", NOW, None, is_new=True), NOW)
+
+    assert land(owed, is_new=False) == WorkspaceState(cursor=NOW, seen={"r": NOW})
 
 
-@pytest.mark.parametrize(
-    ("tasks", "settled", "disturbed"),
-    [
-        (page(5, 6), Settled(4, 4), False),
-        (page(4, 5), Settled(4, 4), True),
-        (page(9, 3), Settled(4, 4), True),
-        (page(), Settled(4, 4), False),
-        (page(1, 2), Settled(), False),
-    ],
-)
-def test_a_task_that_came_in_before_is_noticed(
-    tasks: list[tuple[int, str | None]], settled: Settled, *, disturbed: bool
-) -> None:
-    """It shifts the last settled one onto the next page."""
-    assert is_disturbed(tasks, settled) == disturbed
+def test_a_run_of_the_future_does_not_make_those_of_now_forgotten() -> None:
+    """The next listing starts before now, and shows them again."""
+    state = land(WorkspaceState(), submit=NOW, run_id="now")
+    state = land(state, submit=NOW + DAY, run_id="ahead")
 
-
-@given(
-    ids=st.sets(st.integers(1, 60), max_size=40),
-    late=st.sets(st.integers(1, 60), max_size=5),
-    open_from=st.integers(1, 61),
-)
-def test_settled_tasks_are_fetched_again_when_any_other_came_before_them(
-    ids: set[int], late: set[int], open_from: int
-) -> None:
-    """After any number of late tasks, a visit from the settled ones on sees all, or notices."""
-    size = 4
-    before = sorted(ids)
-    pages = [
-        [(i, "COMPLETED" if i < open_from else "RUNNING") for i in before[at : at + size]]
-        for at in range(0, len(before), size)
-    ]
-    settled = measure_settled(pages, Settled(), size)
-    after = sorted(ids | late)
-    rest = page(*after[settled.tasks : settled.tasks + size])
-
-    known = set(before[: settled.tasks])
-    assert is_disturbed(rest, settled) or known | set(after[settled.tasks :]) == set(after)
-    assert all(task_id < open_from for task_id in known)
+    assert state.cursor == NOW + DAY
+    assert state.seen == {"now": NOW, "ahead": NOW + DAY}

@@ -14,11 +14,9 @@ from tower_etl.sync import (
     Settled,
     Stored,
     Visit,
-    Window,
     WorkspaceState,
     plan_listed,
     plan_whole,
-    plan_window,
 )
 
 if TYPE_CHECKING:
@@ -132,18 +130,36 @@ def test_a_run_that_is_as_stored_is_not_visited() -> None:
 @pytest.mark.parametrize(
     "known",
     [
-        stored(DAY, "FAILED"),
-        stored(DAY, "RUNNING"),
-        stored(DAY, last_updated=NOW - MINUTE),
-        stored(DAY, complete=NOW - MINUTE),
-        stored(DAY, missing_since=NOW - HOUR),
+        stored(DAY, "FAILED", last_updated=NOW - HOUR, complete=NOW - HOUR),
+        stored(DAY, "RUNNING", last_updated=NOW - HOUR, complete=NOW - HOUR),
+        stored(DAY, last_updated=NOW - MINUTE, complete=NOW - HOUR),
+        stored(DAY, last_updated=NOW - HOUR, complete=NOW - MINUTE),
+        stored(DAY, last_updated=NOW - HOUR, complete=None),
+        stored(DAY, last_updated=NOW - HOUR, complete=NOW - HOUR, missing_since=NOW - HOUR),
     ],
 )
 def test_a_run_that_changed_or_came_back_is_visited(known: Stored) -> None:
     """It moves no cursor, being old."""
-    plan = plan_whole(SYNCED, [listed("r", DAY)], {"r": known}, Request(), NOW)
+    shown = listed("r", DAY, last_updated=NOW - HOUR, complete=NOW - HOUR)
+
+    plan = plan_whole(SYNCED, [shown], {"r": known}, Request(), NOW)
 
     assert [(visit.run_id, visit.is_new) for visit in plan.visits] == [("r", False)]
+
+
+@pytest.mark.parametrize("left_out", ["status", "last_updated", "complete"])
+def test_what_a_listing_leaves_out_says_nothing(left_out: str) -> None:
+    """Those of 2021 show neither status nor completion: not everything is fetched again."""
+    fields: dict[str, Any] = {
+        "status": "SUCCEEDED",
+        "last_updated": NOW - HOUR,
+        "complete": NOW - HOUR,
+    }
+    brief = Listed("r", NOW - DAY, **fields | {left_out: None})
+
+    assert not brief.differs_from(Stored(NOW - DAY, **fields))
+    assert brief.differs_from(Stored(NOW - DAY, **fields | {"status": "RUNNING"}))
+    assert brief.differs_from(Stored(NOW - DAY, **fields, missing_since=NOW))
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "RUNNING", "UNKNOWN", "PAUSED", None])
@@ -257,7 +273,15 @@ def test_an_open_run_that_is_gone_is_not_visited() -> None:
 
     plan = plan_whole(state, [], {}, Request(until=NOW - HOUR), NOW)
 
-    assert visited(plan) == ["beyond"]
+    assert (visited(plan), plan.gone) == (["beyond"], ("gone",))
+
+
+def test_a_listing_with_an_end_is_bounded() -> None:
+    """It is complete up to there; younger runs were not compared."""
+    plan = plan_whole(SYNCED, [], {}, Request(until=NOW - HOUR), NOW)
+
+    assert (plan.whole, plan.bounded) == (True, True)
+    assert not plan_whole(SYNCED, [], {}, Request(), NOW).bounded
 
 
 def test_reconciliation_visits_runs_that_were_given_up() -> None:
@@ -271,42 +295,3 @@ def test_reconciliation_visits_runs_that_were_given_up() -> None:
     )
 
     assert visited(plan) == ["r"]
-
-
-def test_tables_without_a_state_are_adopted() -> None:
-    """The state was lost: what is stored needs no second fetch and tells where the cursor is."""
-    known = {"a": stored(DAY), "timeless": Stored(None, "SUCCEEDED")}
-
-    plan = plan_whole(WorkspaceState(), [listed("a", DAY)], known, Request(), NOW)
-
-    assert (plan.adopts, plan.begins.reconciled_at) == ({"a": NOW - DAY}, None)
-
-
-def test_a_state_that_is_there_adopts_nothing() -> None:
-    """The cursor tells already."""
-    assert plan_whole(SYNCED, [], {"a": stored(DAY)}, Request(), NOW).adopts == {}
-
-
-def test_an_interrupted_first_load_goes_on_from_the_cursor() -> None:
-    """It is not listed as a whole again."""
-    plan = plan_whole(WorkspaceState(), [], {}, Request(since=NOW - DAY), NOW)
-
-    assert plan.begins == WorkspaceState(floor=NOW - DAY, reconciled_at=NOW)
-
-
-def test_an_interrupted_reconciliation_is_done_again() -> None:
-    """Its time is noted only when all of it landed."""
-    state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - 2 * DAY)
-
-    assert plan_whole(state, [], {}, Request(), NOW).begins == state
-
-
-def test_an_interrupted_reach_further_back_is_done_again() -> None:
-    """The cursor knows nothing of the older runs, so the next listing is complete too."""
-    state = WorkspaceState(cursor=NOW - HOUR, floor=NOW - DAY, reconciled_at=NOW - HOUR)
-    request = Request(since=NOW - 9 * DAY)
-
-    begins = plan_whole(state, [], {}, request, NOW).begins
-
-    assert plan_window(begins, request, NOW) == Window(NOW - 9 * DAY, None, whole=True)
-    assert plan_window(begins, Request(), NOW) == Window(NOW - 9 * DAY, None, whole=True)

@@ -19,7 +19,7 @@ from tower_etl.sync import (
     dump_state,
     load_state,
 )
-from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS
+from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS, RUN_TABLES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -35,6 +35,7 @@ STATES = st.builds(
     seen=st.dictionaries(IDS, MOMENTS, max_size=5),
     open=st.dictionaries(IDS, OPEN_RUNS, max_size=5),
     reconciled_at=st.none() | MOMENTS,
+    tables=st.frozensets(st.sampled_from(sorted(RUN_TABLES))),
 )
 
 
@@ -51,6 +52,15 @@ def test_a_state_is_written_in_utc(state: WorkspaceState) -> None:
     moments = [dumped["cursor"], dumped["floor"], *dumped["seen"].values()]
 
     assert all(moment.endswith("Z") for moment in moments if moment is not None)
+
+
+def test_a_state_that_names_no_tables_is_read() -> None:
+    """It was written before they were noted; then nothing is known of them."""
+    state = WorkspaceState(cursor=NOON, tables=RUN_TABLES)
+    dumped = dump_state(state)
+    assert dumped.pop("tables") == sorted(RUN_TABLES)
+
+    assert load_state(dumped) == WorkspaceState(cursor=NOON)
 
 
 @pytest.mark.parametrize("stored", [None, {}])
@@ -73,28 +83,50 @@ def test_a_state_of_a_newer_version_is_refused() -> None:
 
 def test_the_first_listing_starts_at_the_floor() -> None:
     """Or at the beginning."""
-    assert WorkspaceState().listed_from is None
-    assert WorkspaceState(floor=NOON).listed_from == NOON
+    assert WorkspaceState().list_from(NOON) is None
+    assert WorkspaceState(floor=NOON).list_from(NOON) == NOON
 
 
 def test_a_listing_starts_an_overlap_before_the_cursor() -> None:
     """A run may enter the listing a little after one that was submitted later."""
     state = WorkspaceState(cursor=NOON, seen={"r": NOON})
 
-    assert state.listed_from == NOON - OVERLAP
+    assert state.list_from(NOON) == NOON - OVERLAP
 
 
 def test_a_listing_starts_at_the_floor_at_the_earliest() -> None:
     """Runs before it stay out."""
     floor = NOON - timedelta(minutes=1)
 
-    assert WorkspaceState(cursor=NOON, floor=floor).listed_from == floor
+    assert WorkspaceState(cursor=NOON, floor=floor).list_from(NOON) == floor
 
 
 def test_a_listing_in_a_busy_hour_needs_no_second_page() -> None:
     """It starts at the fiftieth run before its end, inclusive."""
     seen = {f"r{age}": NOON - timedelta(seconds=age) for age in range(OVERLAP_RUNS + 20)}
 
-    start = WorkspaceState(cursor=NOON, seen=seen).listed_from
+    start = WorkspaceState(cursor=NOON, seen=seen).list_from(NOON)
 
     assert start == NOON - timedelta(seconds=OVERLAP_RUNS - 1)
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(days=3)])
+def test_a_listing_starts_before_the_cursor_whatever_the_time_is(late: timedelta) -> None:
+    """A workspace in which nothing happens is listed from its last run on."""
+    assert WorkspaceState(cursor=NOON).list_from(NOON + late) == NOON - OVERLAP
+
+
+def test_a_cursor_in_the_future_hides_nothing() -> None:
+    """The clock of the server was wrong: runs submitted from now on are before the cursor."""
+    state = WorkspaceState(cursor=NOON + timedelta(days=365))
+
+    assert state.list_from(NOON) == NOON - OVERLAP
+
+
+def test_many_runs_of_the_future_do_not_shorten_the_listing() -> None:
+    """Those of now would be passed over."""
+    seen = {f"r{age}": NOON + timedelta(seconds=age) for age in range(1, OVERLAP_RUNS + 20)}
+    state = WorkspaceState(cursor=max(seen.values()), seen=seen)
+
+    assert state.list_from(NOON) == NOON - OVERLAP
+    assert state.list_from(NOON + timedelta(seconds=20)) == NOON + timedelta(seconds=20)

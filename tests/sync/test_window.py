@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tower_etl.settings import Request
 from tower_etl.sync import Window, WorkspaceState, plan_window
+from tower_etl.sync.state import RUN_TABLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -44,6 +46,9 @@ def test_until_ends_a_later_listing_too() -> None:
     [
         (Request(), NOW - DAY + MINUTE, False),
         (Request(), NOW - DAY, True),
+        (Request(), NOW, False),
+        (Request(), NOW + MINUTE, True),
+        (Request(reconcile_every=timedelta(days=30)), NOW + 365 * DAY, True),
         (Request(), None, True),
         (Request(reconcile=True), NOW - MINUTE, True),
         (Request(reconcile_every=timedelta(hours=1)), NOW - HOUR, True),
@@ -53,7 +58,7 @@ def test_until_ends_a_later_listing_too() -> None:
 def test_a_complete_listing_is_made_when_it_is_due(
     request_: Request, reconciled: datetime | None, *, whole: bool
 ) -> None:
-    """By itself once a day, or when told to."""
+    """By itself once a day, when told to, or after a clock that was ahead."""
     state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=reconciled)
 
     assert plan_window(state, request_, NOW).whole == whole
@@ -85,3 +90,30 @@ def test_a_reconciliation_keeps_to_the_floor() -> None:
     state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
 
     assert plan_window(state, Request(), NOW).after == NOW - 9 * DAY
+
+
+@pytest.mark.parametrize(
+    ("loaded", "wanted", "whole"),
+    [
+        (RUN_TABLES, RUN_TABLES, False),
+        (RUN_TABLES, {"workflows"}, False),
+        ({"workflows"}, {"workflows", "tasks"}, True),
+        ({"workflows", "tasks"}, {"workflows", "process_metrics"}, True),
+        ({"workflows"}, {"workflows", "labels", "sync_runs", "organizations"}, False),
+        (set(), RUN_TABLES, False),
+    ],
+)
+def test_more_tables_of_a_run_need_a_complete_listing(
+    loaded: set[str], wanted: set[str], *, whole: bool
+) -> None:
+    """Runs that landed before are owed to them; other tables are not filled by runs."""
+    state = replace(SYNCED, tables=frozenset(loaded))
+
+    assert plan_window(state, Request(tables=frozenset(wanted)), NOW).whole == whole
+
+
+def test_a_cursor_in_the_future_is_listed_before_now() -> None:
+    """What is submitted now must not hide behind it."""
+    state = replace(SYNCED, cursor=NOW + 365 * DAY)
+
+    assert plan_window(state, Request(), NOW) == Window(NOW - HOUR, None, whole=False)

@@ -188,6 +188,7 @@ class Session:
                     f"{work.workspace.name}: the listing lacks runs that are there; none was "
                     "marked as missing."
                 )
+                work.plan = replace(work.plan, gone=())
             work.plan = replace(work.plan, missing=tuple(missing))
 
     def _add_entities(self, *, owed: bool) -> None:
@@ -241,7 +242,9 @@ class Session:
     def _finish(self, work: Work) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]
         self._buffer.add(self._planner.touch_up(work))
-        work.state = finish_workspace(work.state, work.plan, self._diary.started_at)
+        work.state = finish_workspace(
+            work.state, work.plan, self._diary.started_at, complete=outcome.error is None
+        )
         outcome.missing, outcome.done = len(work.plan.missing), True
 
     def _fail(self, workspace: Workspace, failure: Failure, *, give_up: bool = False) -> None:

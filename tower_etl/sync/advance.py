@@ -9,7 +9,7 @@ from tower_etl.sync.plan import is_aged
 from tower_etl.sync.state import FINAL_STATUSES, OpenRun, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
     from tower_etl.sync.plan import Plan, Visit
@@ -57,27 +57,30 @@ def owe_run(state: WorkspaceState, visit: Visit, now: datetime) -> WorkspaceStat
     return _pass(kept, visit.run_id, visit.submit, now) if visit.is_new else kept
 
 
-def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> WorkspaceState:
+def finish_workspace(
+    state: WorkspaceState, plan: Plan, now: datetime, *, complete: bool = True
+) -> WorkspaceState:
     """The state after all that was planned was done: what is gone is watched no longer.
 
-    A listing with an end does not count as reconciliation: younger runs were not compared.
+    Args:
+        state: The state after the last run.
+        plan: What was planned.
+        now: Start of the sync.
+        complete: Whether every run landed, so that what is wanted more is whole now.
     """
     if not plan.whole:
         return state
     gone = {*plan.missing, *plan.gone}
-    done = replace(
-        state,
-        open={run_id: run for run_id, run in state.open.items() if run_id not in gone},
-        seen={run_id: at for run_id, at in state.seen.items() if run_id not in gone},
-    )
-    if not plan.bounded:
-        tables = plan.wanted if plan.again else done.tables
-        done = replace(done, reconciled_at=now, tables=tables)
-    if not plan.adopts:
-        return done
-    cursor = max([*plan.adopts.values(), *([done.cursor] if done.cursor else [])])
-    adopted = replace(done, cursor=cursor, seen={**done.seen, **plan.adopts})
-    return replace(adopted, seen=_trim(adopted.seen, adopted.list_from(now)))
+    open_still = {run_id: run for run_id, run in state.open.items() if run_id not in gone}
+    done = replace(state, open=open_still, seen={**state.seen, **plan.adopts})
+    if plan.adopts:
+        newest = max(plan.adopts.values())
+        done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
+    if not plan.bounded:  # or younger runs were not compared
+        done = replace(done, reconciled_at=now)
+        if plan.again and complete:
+            done = replace(done, tables=plan.wanted)
+    return _trim(replace(done, missing=state.missing | gone), now)
 
 
 def measure_settled(tasks: Iterable[TaskBrief], before: Settled) -> Settled:
@@ -114,9 +117,12 @@ def _pass(
     if submit is None:
         return state
     cursor = max(state.cursor, submit) if state.cursor else submit
-    moved = replace(state, cursor=cursor, seen={**state.seen, run_id: submit})
-    return replace(moved, seen=_trim(moved.seen, moved.list_from(now)))
+    seen = {**state.seen, run_id: submit}
+    return _trim(replace(state, cursor=cursor, seen=seen, missing=state.missing - {run_id}), now)
 
 
-def _trim(seen: Mapping[str, datetime], start: datetime | None) -> dict[str, datetime]:
-    return {run_id: at for run_id, at in seen.items() if start is None or at >= start}
+def _trim(state: WorkspaceState, now: datetime) -> WorkspaceState:
+    """The state without what the next listing will not show."""
+    start = state.list_from(now)
+    seen = {run_id: at for run_id, at in state.seen.items() if start is None or at >= start}
+    return replace(state, seen=seen, missing=state.missing & seen.keys())

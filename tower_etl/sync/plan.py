@@ -145,10 +145,9 @@ def plan_listed(
     known = {run.run_id: run for run in listed}
     begins = narrow_tables(drop_aged(state, request, now), request)
     opened = [_visit_open(run_id, run, known.get(run_id)) for run_id, run in begins.open.items()]
+    passed = state.seen.keys() - state.missing
     fresh = [
-        run
-        for run_id, run in known.items()
-        if run_id not in state.seen and run_id not in state.open
+        run for run_id, run in known.items() if run_id not in passed and run_id not in state.open
     ]
     return Plan(begins, (*opened, *_visit_new(fresh)))
 

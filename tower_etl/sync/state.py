@@ -71,6 +71,7 @@ class WorkspaceState:
         seen: Runs that landed and that the next listing will show again, with their submission.
         open: Runs to be visited until they are final.
         reconciled_at: Start of the last complete listing that was carried out (UTC).
+        missing: Those among `seen` that were called missing, and are new if they come back.
         tables: Of `RUN_TABLES`, those in which every run that landed is whole.
     """
 
@@ -79,6 +80,7 @@ class WorkspaceState:
     seen: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, OpenRun] = field(default_factory=dict)
     reconciled_at: datetime | None = None
+    missing: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
 
     def list_from(self, now: datetime) -> datetime | None:
@@ -103,6 +105,7 @@ def dump_state(state: WorkspaceState) -> dict[str, Any]:
         "seen": {run_id: _dump_moment(submit) for run_id, submit in state.seen.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
         "reconciled_at": _dump_moment(state.reconciled_at),
+        "missing": sorted(state.missing),
         "tables": sorted(state.tables),
     }
 
@@ -118,6 +121,7 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
         seen={run_id: submit for run_id, submit in seen.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         reconciled_at=_load_moment(stored["reconciled_at"]),
+        missing=frozenset(stored.get("missing", ())),
         tables=frozenset(stored.get("tables", ())),
     )
 

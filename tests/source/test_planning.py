@@ -1,0 +1,68 @@
+"""What an incomplete listing says of the runs that it lacks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.settings import Request
+from tower_etl.source.listing import Listing
+from tower_etl.source.planning import Planner
+from tower_etl.source.preflight import Workspace
+from tower_etl.sync import OpenRun, Stored, Window, WorkspaceState
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+STATE = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW - DAY)
+WHOLE = Window(None, None, whole=True)
+
+
+class OneRun:
+    """Tables that have one final run."""
+
+    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+        """The run, in whichever workspace."""
+        return {f"final-{workspace_id}": Stored(NOW - DAY, "SUCCEEDED")}
+
+    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """No row."""
+        assert not list(run_ids)
+        return TABLES["workflows"].arrow_schema.empty_table()
+
+
+@pytest.mark.parametrize(
+    ("steady", "counted", "missing", "gone", "whole", "word"),
+    [
+        (True, True, ("final-1",), ("open",), True, None),
+        (True, False, (), (), True, "counts other runs than it lists"),
+        (False, True, (), (), False, "reconciles again"),
+        (False, False, (), (), False, "reconciles again"),
+    ],
+)
+def test_only_a_listing_that_is_complete_for_sure_tells_what_is_missing(  # noqa: PLR0913 - a row of the table
+    *,
+    steady: bool,
+    counted: bool,
+    missing: tuple[str, ...],
+    gone: tuple[str, ...],
+    whole: bool,
+    word: str | None,
+) -> None:
+    """Of runs that are watched as of those that are stored."""
+    said: list[str] = []
+    planner = Planner(Request(), OneRun(), NOW, said.append)
+    listing = Listing(WHOLE, (), steady=steady, counted=counted)
+
+    plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing).plan
+
+    assert (plan.missing, plan.gone, plan.whole) == (missing, gone, whole)
+    assert [word in line for line in said if word] == [True] * bool(word)
+    assert len(said) == bool(word)

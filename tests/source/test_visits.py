@@ -1,0 +1,221 @@
+"""Fetching one run: what is asked for, and what it means when a part of it is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import pytest
+
+from tower_etl.api import TowerClient
+from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerFaultError
+from tower_etl.sim import Fault
+from tower_etl.source.preflight import Workspace
+from tower_etl.source.visits import fetch_run
+from tower_etl.sync import Settled, Visit
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.http import Transport
+    from tower_etl.sim import Simulator, World
+    from tower_etl.source.visits import Parcel
+
+ALL = frozenset(TABLES)
+PARTS = [r"/workflow/\w+\?", "/tasks", "/metrics"]
+
+
+@pytest.fixture
+def client(endpoint: str, connect: Callable[..., Transport]) -> TowerClient:
+    """A client of the simulated platform."""
+    return TowerClient(connect(endpoint))
+
+
+@pytest.fixture
+def lab(world: World) -> Workspace:
+    """The workspace `acme/lab`."""
+    key = world.add_workspace(world.add_organization("acme"), "lab")
+    return Workspace(key, "acme/lab", {})
+
+
+@pytest.fixture
+def run_id(world: World, lab: Workspace) -> str:
+    """A run under way with four tasks, of which the first three are final."""
+    run_id = world.submit_run(lab.id)
+    world.start_run(run_id)
+    for task_id in (2, 4, 6, 8):
+        world.add_task(run_id, task_id)
+    for task_id in (2, 4, 6):
+        world.finish_task(run_id, task_id)
+    return run_id
+
+
+def fetch(
+    client: TowerClient, lab: Workspace, run_id: str, settled: Settled, wanted: frozenset[str] = ALL
+) -> Parcel:
+    """Fetch a run of which so much is settled."""
+    parcel = fetch_run(client, lab, Visit(run_id, None, None, settled), wanted)
+    assert parcel is not None
+    return parcel
+
+
+def task_ids(parcel: Parcel) -> list[int]:
+    """The tasks that it brings."""
+    return sorted(parcel.tables["tasks"]["task_id"].to_pylist())
+
+
+def offsets(simulator: Simulator) -> list[str]:
+    """Where the walks over tasks started and went on."""
+    calls = [call for call in simulator.calls if call.path.endswith("/tasks")]
+    return [parse_qs(call.query)["offset"][0] for call in calls]
+
+
+def test_the_first_visit_fetches_all_tasks(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
+) -> None:
+    """And settles those that are final, up to the first that is not."""
+    parcel = fetch(client, lab, run_id, Settled())
+
+    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 6, 8], Settled(3, 6))
+    assert offsets(simulator) == ["0"]
+
+
+def test_a_later_visit_starts_with_the_last_settled_task(
+    client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
+) -> None:
+    """Which is only looked at; what was final since is settled too."""
+    world.finish_task(run_id, 8)
+    world.add_task(run_id, 9)
+    parcel = fetch(client, lab, run_id, Settled(3, 6))
+
+    assert (task_ids(parcel), parcel.landed.settled) == ([8, 9], Settled(4, 8))
+    assert offsets(simulator) == ["2"]
+
+
+def test_a_task_that_came_in_before_the_settled_ones_fetches_all(
+    client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
+) -> None:
+    """Settled is what is final up to there, from the beginning."""
+    world.add_task(run_id, 5)
+    parcel = fetch(client, lab, run_id, Settled(3, 6))
+
+    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 5, 6, 8], Settled(2, 4))
+    assert offsets(simulator) == ["2", "0"]
+
+
+def test_fewer_tasks_than_were_settled_fetch_all(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
+) -> None:
+    """The server lost some; nothing is passed over."""
+    parcel = fetch(client, lab, run_id, Settled(9, 18))
+
+    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 6, 8], Settled(3, 6))
+    assert offsets(simulator) == ["8", "0"]
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(  # noqa: PLR0913 - fixtures and a row of the table
+    client: TowerClient,
+    simulator: Simulator,
+    world: World,
+    lab: Workspace,
+    run_id: str,
+    *,
+    status: str,
+) -> None:
+    """Settled ones may have got their cost since."""
+    world.finish_run(run_id, status)
+    parcel = fetch(client, lab, run_id, Settled(3, 6))
+
+    assert (task_ids(parcel), parcel.landed.status) == ([2, 4, 6, 8], status)
+    assert offsets(simulator) == ["0"]
+
+
+def test_tables_that_are_not_wanted_cost_no_call(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
+) -> None:
+    """What is settled stays so."""
+    wanted = frozenset({"workflows", "workflow_labels"})
+    parcel = fetch(client, lab, run_id, Settled(3, 6), wanted)
+
+    assert (frozenset(parcel.tables), parcel.landed.settled) == (wanted, Settled(3, 6))
+    assert len(simulator.calls) == 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_run_that_is_listed_is_not_gone(  # noqa: PLR0913 - fixtures and a row of the table
+    client: TowerClient,
+    simulator: Simulator,
+    lab: Workspace,
+    run_id: str,
+    *,
+    part: str,
+    status: int,
+) -> None:
+    """The refusal of any part is an error then."""
+    simulator.faults.add(part, Fault("status", status=status))
+
+    with pytest.raises((ForbiddenError, NotFoundError)):
+        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+    assert parse_qs(simulator.calls[-1].query)["search"] == [f"workflowId:{run_id}"]
+
+
+@pytest.mark.parametrize("part", PARTS[1:])
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a row of the table
+    client: TowerClient,
+    simulator: Simulator,
+    world: World,
+    lab: Workspace,
+    run_id: str,
+    *,
+    part: str,
+    status: int,
+) -> None:
+    """It went between two calls: no part of it is taken."""
+    world.submit_run(lab.id)  # what else the listing shows does not count
+    simulator.faults.add(part, Fault("status", status=status))
+    is_listed = client.is_listed
+
+    def is_listed_now(workspace_id: int | None, run_id: str) -> bool:
+        world.delete_run(run_id)
+        return is_listed(workspace_id, run_id)
+
+    client.is_listed = is_listed_now  # type: ignore[method-assign] # it goes just before
+
+    assert fetch_run(client, lab, Visit(run_id, None, None), ALL) is None
+
+
+def test_a_run_that_went_before_is_gone(
+    client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
+) -> None:
+    """After two calls: its description and the listing."""
+    world.delete_run(run_id)
+
+    assert fetch_run(client, lab, Visit(run_id, None, None), ALL) is None
+    assert len(simulator.calls) == 2
+
+
+def test_a_run_is_not_gone_by_a_listing_that_fails(
+    client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
+) -> None:
+    """It is not known then."""
+    world.delete_run(run_id)
+    simulator.faults.add(r"/workflow\?", Fault("status", status=403))
+
+    with pytest.raises(ForbiddenError):
+        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+
+
+def test_another_failure_asks_no_listing(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
+) -> None:
+    """It says nothing on whether the run is there."""
+    simulator.faults.add("/tasks", Fault("html", times=50))
+
+    with pytest.raises(ApiError) as caught:
+        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+    assert isinstance(caught.value, ServerFaultError)
+    assert not any("search" in call.query for call in simulator.calls)
