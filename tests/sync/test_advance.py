@@ -141,7 +141,7 @@ def test_what_is_gone_is_forgotten() -> None:
 
     done = finish_workspace(state, plan, NOW)
 
-    assert (set(done.open), done.missing) == ({"there"}, {"missing", "gone"})
+    assert (set(done.open), set(done.missing)) == ({"there"}, {"missing", "gone"})
     again = plan_listed(done, [Listed(name, NOW) for name in state.seen], Request(), NOW)
     assert {visit.run_id for visit in again.visits if visit.is_new} == {"missing", "gone"}
 
