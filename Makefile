@@ -19,7 +19,7 @@ check: .venv/.ready  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 test: .venv/.ready  ## the whole suite
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)

@@ -46,7 +46,7 @@ def land_run(
     watched.pop(landed.visit.run_id, None)
     if landed.status not in FINAL_STATUSES and not is_aged(submit, give_up_after, now):
         watched[landed.visit.run_id] = OpenRun(submit, landed.visit.starred, landed.settled)
-    moved = replace(state, open=watched)
+    moved = replace(state, open=watched, missing=state.missing - {landed.visit.run_id})
     return _pass(moved, landed.visit.run_id, submit, now) if landed.visit.is_new else moved
 
 
@@ -118,7 +118,7 @@ def _pass(
         return state
     cursor = max(state.cursor, submit) if state.cursor else submit
     seen = {**state.seen, run_id: submit}
-    return _trim(replace(state, cursor=cursor, seen=seen, missing=state.missing - {run_id}), now)
+    return _trim(replace(state, cursor=cursor, seen=seen), now)
 
 
 def _trim(state: WorkspaceState, now: datetime) -> WorkspaceState:

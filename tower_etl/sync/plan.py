@@ -105,7 +105,7 @@ class Plan:
         relabel: Runs whose links to labels changed, with the labels that they have now.
         restar: Runs whose star changed.
         missing: Runs of the tables that a complete listing did not show.
-        gone: Open runs that a complete listing did not show, stored or not.
+        gone: Runs that it did not show either, open or called missing before.
         whole: Whether everything in scope was listed, for sure.
         bounded: Whether the scope had an end, so that younger runs were not compared.
         again: Whether everything is fetched anew, so that it is whole in all that is wanted.
@@ -179,11 +179,7 @@ def plan_whole(
         relabel=_find_relabelled(same, stored),
         restar=_find_restarred(same, stored),
         missing=_find_missing(known, stored, window),
-        gone=tuple(
-            run_id
-            for run_id, run in state.open.items()
-            if run_id not in known and _spans(window, run.submit)
-        ),
+        gone=_find_gone(state, known, stored, window),
         whole=True,
         bounded=window.before is not None,
         again=again,
@@ -285,6 +281,17 @@ def _find_missing(
         for run_id, run in stored.items()
         if run_id not in known and run.missing_since is None and _spans(window, run.submit)
     )
+
+
+def _find_gone(
+    state: WorkspaceState,
+    known: Mapping[str, Listed],
+    stored: Mapping[str, Stored],
+    window: Window,
+) -> tuple[str, ...]:
+    opened = (run_id for run_id, run in state.open.items() if _spans(window, run.submit))
+    missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
+    return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
 
 
 def _spans(window: Window, submit: datetime | None) -> bool:
