@@ -65,15 +65,16 @@ def test_thirty_kills_over_one_backfill_leave_nothing_behind(still: Command, who
     """Killed at random moments, in packages so small that the backfill outlasts the kills."""
     chance = random.Random(11)
     killed = replace(still, environ={"TOWER_ETL_PACKAGE_ROWS": "100"})
-    ends = []
-    for _ in range(KILLS):
+    ends: list[int] = []
+    while ends.count(-signal.SIGKILL) < KILLS and len(ends) < 3 * KILLS:
         process = killed.start("killed.duckdb")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=chance.uniform(0.6, 2.2))
         process.kill()
         process.communicate()
         ends.append(process.returncode)
-    assert ends == [-signal.SIGKILL] * KILLS
+    assert ends.count(-signal.SIGKILL) == KILLS
+    assert set(ends) <= {0, -signal.SIGKILL}  # a fast machine may end the backfill before
     assert still.run("killed.duckdb")[0] == 0
     assert still.differences("killed.duckdb", whole) == {}
 
