@@ -251,3 +251,33 @@ def test_a_server_that_gives_shorter_pages_is_listed_whole(platform: Platform) -
     warehouse.load(session, Packages())
     session.close()
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))
+
+
+def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform) -> None:
+    """The workspace that it left does not list it, but another one does."""
+    world = platform.world
+    warehouse = Warehouse()
+    run_id = add_run(platform)
+    sync(platform, warehouse)
+    old = list_space(platform)
+    new = min(place.key for place in world.workspaces.values() if place.key > 0)
+    run: Any = world.find_run(run_id)
+    moved = next(place for place in world._places[old] if place[2] is run)
+    world._places[old].remove(moved)
+    run.workspace_id = new
+    world._places.setdefault(new, []).append(moved)
+    session = sync(platform, warehouse, reconcile=True)
+    assert session.outcome.status == "ok"
+    assert list_missing(warehouse) == set()
+    assert warehouse.tables["workflows"][(run_id,)]["workspace_id"] == new
+
+
+@pytest.mark.parametrize("labels", [[None], ["x"], [{"id": None}], {"id": 1}])
+def test_odd_labels_in_a_listing_stop_no_run(platform: Platform, labels: Any) -> None:
+    """What is no label is passed over."""
+    world, element = platform.world, platform.world.element
+    world.element = lambda run: element(run) | {"labels": labels}  # type: ignore[method-assign]
+    warehouse = Warehouse()
+    session = sync(platform, warehouse)
+    assert session.outcome.status == "ok"
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
