@@ -29,6 +29,8 @@ from tower_etl.settings import (
 
 SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
+STATE = {"XDG_STATE_HOME": "/state"}
+
 
 def make_sources(environ: dict[str, str] | None = None, **configured: str) -> Sources:
     """Make an environment, and dlt's configuration as keyword arguments."""
@@ -227,22 +229,71 @@ def test_a_rate_is_a_number_or_none(
     flag: str | None, environ: dict[str, str], calls: float | None
 ) -> None:
     """Servers of one's own may have another limit, or none (API fact 10)."""
-    assert read_pacing(flag, make_sources(environ)).calls_per_second == calls
+    assert read_pacing(flag, None, make_sources(environ)).calls_per_second == calls
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast", "1/s"])
 def test_what_is_no_rate_is_refused(value: str) -> None:
     """The message says what to give."""
     with pytest.raises(UsageError, match="give one like 10, or none"):
-        read_pacing(value, make_sources())
+        read_pacing(value, None, make_sources())
 
 
-def test_the_default_pace_keeps_below_the_limit() -> None:
-    """20 calls a second (API fact 10)."""
-    calls = Pacing().calls_per_second
+def test_the_default_pace_is_the_limit() -> None:
+    """20 calls a second (API fact 10), all of them, shared by the syncs of this machine."""
+    pacing = read_pacing(None, None, make_sources(STATE))
 
-    assert calls is not None
-    assert 15 <= calls < 20
+    assert (pacing.calls_per_second, pacing.share) == (20.0, 1.0)
+    assert pacing.ledger == Path("/state/tower-etl/budget")
+
+
+@pytest.mark.parametrize(
+    ("flag", "environ", "share"),
+    [
+        ("0.5", {}, 0.5),
+        ("25%", {"TOWER_ETL_BUDGET_SHARE": "1"}, 0.25),
+        (None, {"TOWER_ETL_BUDGET_SHARE": "1"}, 1.0),
+    ],
+)
+def test_a_share_is_a_part_or_a_percentage(
+    flag: str | None, environ: dict[str, str], share: float
+) -> None:
+    """The rest is left to the team's other tools."""
+    assert read_pacing(None, flag, make_sources(environ)).share == share
+
+
+@pytest.mark.parametrize("value", ["0", "-0.5", "1.5", "101%", "%", "half", "nan"])
+def test_what_is_no_share_is_refused(value: str) -> None:
+    """The message says what to give."""
+    with pytest.raises(UsageError, match=r"give one like 0\.5, or 50%"):
+        read_pacing(None, value, make_sources())
+
+
+@pytest.mark.parametrize(
+    ("value", "ledger"),
+    [
+        ("machine", Path("/state/tower-etl/budget")),
+        ("process", None),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+    ],
+)
+def test_the_budget_is_shared_with_whom_the_configuration_says(
+    value: str, ledger: Path | str | None
+) -> None:
+    """By the machine, by nobody, or by all who use one Redis."""
+    sources = make_sources(STATE | {"TOWER_ETL_BUDGET": value})
+
+    assert read_pacing(None, None, sources).ledger == ledger
+
+
+def test_the_address_of_the_budget_shows_its_password_nowhere() -> None:
+    """Neither in the settings, nor where it is refused."""
+    address = "redis://:pass-word@host:6379/0"
+    with pytest.raises(UsageError) as caught:
+        read_pacing(None, None, make_sources({"TOWER_ETL_BUDGET": f"http{address}"}))
+
+    shown = repr(read_pacing(None, None, make_sources({"TOWER_ETL_BUDGET": address})))
+    assert "pass-word" not in f"{shown} {caught.value}"
 
 
 def test_packages_are_as_large_as_configured() -> None:

@@ -42,9 +42,10 @@ class Token:
         """The token itself, for the Authorization header alone."""
         return self._value
 
-    def digest(self) -> str:
-        """Sixteen hex digits that name the token without giving it away."""
-        return hashlib.sha256(self._value.encode()).hexdigest()[:16]
+    def digest(self, *where: object) -> str:
+        """Sixteen hex digits that name the token (at a place) without giving it away."""
+        text = "\n".join((self._value, *map(str, where)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return "Token(***)"
@@ -55,15 +56,20 @@ class Pacing:
     """How fast and how patiently the API is asked.
 
     Attributes:
-        calls_per_second: Evenly spaced calls a second, None for no limit. A little under the
-            platform's 20 (API fact 10), so that network jitter does not push a second past it.
+        calls_per_second: Most calls in any second at the server, by all who share the ledger; None
+            for no limit. The platform allows 20 (API fact 10).
+        share: What part of them this sync may take, above 0 and at most 1.
+        ledger: Where calls are counted: a folder for all syncs of a user on a machine, the address
+            of a Redis for several machines, None for this process alone.
         workers: Requests in flight at once.
         connect_seconds: Time-out for a connection.
         read_seconds: Time-out between two bytes of an answer.
         attempts: Tries of one call, the first included.
     """
 
-    calls_per_second: float | None = 18.5
+    calls_per_second: float | None = 20.0
+    share: float = 1.0
+    ledger: Path | str | None = field(default=None, repr=False)  # an address may hold a password
     workers: int = 8
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
@@ -223,25 +229,62 @@ def read_api_version(sources: Sources) -> str:
     return value
 
 
-def read_pacing(rate: str | None, sources: Sources) -> Pacing:
-    """How fast to call: `--rate`, else `rate` of the configuration, else the default.
+def read_pacing(rate: str | None, share: str | None, sources: Sources) -> Pacing:
+    """How fast to call, and with whom that is shared.
+
+    Args:
+        rate: `--rate`; else `rate` of the configuration, else 20 a second.
+        share: `--budget-share`; else `budget_share`, else the whole.
+        sources: Also of `budget`: `machine` (the default), `process`, or the address of a Redis.
 
     Raises:
-        UsageError: It is neither a positive number nor `none`.
+        UsageError: One of them is not usable.
     """
-    value = rate or sources.find("TOWER_ETL_RATE", "rate")
+    return Pacing(
+        calls_per_second=_parse_rate(rate or sources.find("TOWER_ETL_RATE", "rate")),
+        share=_parse_share(share or sources.find("TOWER_ETL_BUDGET_SHARE", "budget_share")),
+        ledger=_parse_ledger(sources.find("TOWER_ETL_BUDGET", "budget"), sources),
+    )
+
+
+def _parse_rate(value: str | None) -> float | None:
     if value is None:
-        return Pacing()
+        return Pacing().calls_per_second
     if value.lower() == "none":
-        return Pacing(calls_per_second=None)
-    try:
-        calls_per_second = float(value)
-    except ValueError:
-        calls_per_second = 0.0
-    if not 0 < calls_per_second < float("inf"):
+        return None
+    rate = _parse_number(value)
+    if not 0 < rate < float("inf"):
         msg = f"The rate {value!r} is no number of calls a second: give one like 10, or none."
         raise UsageError(msg)
-    return Pacing(calls_per_second=calls_per_second)
+    return rate
+
+
+def _parse_share(value: str | None) -> float:
+    if value is None:
+        return 1.0
+    share = _parse_number(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    if not 0 < share <= 1:
+        msg = f"The share of the budget {value!r} is none: give one like 0.5, or 50%."
+        raise UsageError(msg)
+    return share
+
+
+def _parse_number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float("nan")
+
+
+def _parse_ledger(value: str | None, sources: Sources) -> Path | str | None:
+    if value is None or value == "machine":
+        return state_home(sources) / "tower-etl" / "budget"
+    if value == "process":
+        return None
+    if re.match(r"(redis|rediss|unix)://.", value):
+        return value
+    msg = "TOWER_ETL_BUDGET must be machine, process, or an address like redis://host:6379/0."
+    raise UsageError(msg)
 
 
 def read_packages(sources: Sources) -> Packages:

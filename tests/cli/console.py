@@ -96,6 +96,7 @@ class Console:
         chosen = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home.with_name("state")),  # the ledger of calls
             "NO_PROXY": "*",
             "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
             **self.variables,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tower_etl.clock import SYSTEM_CLOCK, Clock
 from tower_etl.http import Budget, BudgetClosedError, Meter, Spent
+from tower_etl.http.rate import Limit
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
@@ -87,7 +88,7 @@ class Crowd:
 
     def _want(self) -> None:
         try:
-            self._budget.acquire()
+            self._budget.settle(self._budget.acquire())
         except BudgetClosedError:
             self.refused += 1
             return
@@ -96,65 +97,79 @@ class Crowd:
             self._changed.notify_all()
 
 
-def test_eight_threads_keep_the_spacing() -> None:
-    """On the real clock, the k-th call goes out k spacings after the first at the earliest."""
-    spacing, calls = 0.005, 40
-    budget = Budget(1 / spacing, SYSTEM_CLOCK, Meter())
+def test_eight_threads_keep_the_limit() -> None:
+    """On the real clock: the k-th call goes out k distances after the first at the earliest."""
+    distance, calls = 0.005, 40
+    budget = Budget(Limit(1, distance), SYSTEM_CLOCK, Meter())
     begun = time.monotonic()
 
     def call(_: int) -> float:
-        budget.acquire()
+        budget.settle(budget.acquire())
         return time.monotonic()
 
     with ThreadPoolExecutor(THREADS) as pool:
         times = sorted(pool.map(call, range(calls)))
 
-    assert all(at - begun >= k * spacing - 1e-6 for k, at in enumerate(times))
+    assert all(at - begun >= k * distance - 1e-6 for k, at in enumerate(times))
 
 
-def test_one_that_wakes_up_late_pushes_the_next_one_back() -> None:
-    """Or a busy machine would let two calls out close to one another."""
+def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
+    """The calls after it are nearer to each other by a twentieth, not more."""
     moments: list[float] = []
     now = 0.0
 
     def oversleep(seconds: float) -> None:
         nonlocal now
-        now += seconds + (0.8 if len(moments) == 1 else 0.0)
+        now += seconds + (0.02 if len(moments) == 3 else 0.0)
 
     clock = Clock(monotonic=lambda: now, sleep=oversleep)
-    budget = Budget(1.0, clock, Meter())
-    for _ in range(4):
-        budget.acquire()
+    budget = Budget(Limit(20, 1.0), clock, Meter())
+    for _ in range(21):
+        budget.settle(budget.acquire())
         moments.append(now)
 
-    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert min(gaps) >= 1.0 - 1e-9
+    gaps = [round(later - earlier, 6) for earlier, later in pairwise(moments)]
+    assert sorted(set(gaps[:19])) == [0.0475, 0.0675]
+    assert moments[20] == pytest.approx(1.0)
+
+
+def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) -> None:
+    """The period begins with its answer."""
+    budget = Budget(Limit(1, 1.0), fake_clock.clock, Meter())
+    departure = budget.acquire()
+    fake_clock.clock.sleep(0.4)
+    budget.settle(departure)
+    fake_clock.slept.clear()
+
+    budget.acquire()
+
+    assert sum(fake_clock.slept) == pytest.approx(1.0)
 
 
 def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
-    """Threads that wait for slots within the pause go out after it, one spacing apart."""
+    """Threads that wait within the pause go out after it, one by one, and slower than before."""
     stepped = SteppedClock()
-    budget = Budget(1.0, stepped.clock, Meter())
+    budget = Budget(Limit(1, 1.0), stepped.clock, Meter())
     crowd = Crowd(budget, stepped.clock, THREADS)
     crowd.wait_for_grants(1)
     stepped.step(0.0, 1)  # the first of those who wait; the others stand behind it
 
     budget.hold_back(10.0)
-    for quarter in range(4 * 16):
-        # One slot a second from the tenth on: whoever has one by now is not asleep any more.
-        done = 1 + max(0, (quarter - 40) // 4 + 1)
+    for quarter in range(40 + 5 * (THREADS - 1)):
+        # One in five quarters from the tenth second on: who had it is not asleep any more.
+        done = 1 + max(0, (quarter - 40) // 5 + 1)
         crowd.wait_for_grants(done)
         stepped.step(0.25, min(1, THREADS - done))
     crowd.join()
 
-    assert [0.0, *(10.0 + k for k in range(THREADS - 1))] == crowd.granted
+    assert [0.0, *(10.0 + 1.25 * k for k in range(THREADS - 1))] == crowd.granted
 
 
 def test_closing_ends_those_who_wait() -> None:
     """Without a further call, however long their slots are away."""
     stepped = SteppedClock()
     meter = Meter()
-    budget = Budget(1.0, stepped.clock, meter)
+    budget = Budget(Limit(1, 1.0), stepped.clock, meter)
     budget.hold_back(1000.0)
     crowd = Crowd(budget, stepped.clock, THREADS)
     stepped.step(0.0, 1)
@@ -201,7 +216,7 @@ def test_a_pause_counts_even_without_a_limit(fake_clock: FakeClock) -> None:
 def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
     """Eight threads that meet the same limit were not held back eight times as long."""
     meter = Meter()
-    budget = Budget(20.0, fake_clock.clock, meter)
+    budget = Budget(Limit.of(20), fake_clock.clock, meter)
 
     for seconds in (5.0, 3.0, 8.0):
         budget.hold_back(seconds)
@@ -212,7 +227,7 @@ def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
 def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
     """The time between two pauses was not throttled."""
     meter = Meter()
-    budget = Budget(20.0, fake_clock.clock, meter)
+    budget = Budget(Limit.of(20), fake_clock.clock, meter)
 
     budget.hold_back(2.0)
     fake_clock.clock.sleep(10.0)

@@ -2,80 +2,187 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.http.rate import Ledger, pause, reserve_slot
+from tower_etl.http.rate import (
+    LONGEST_WAY_SECONDS,
+    Ledger,
+    Limit,
+    arrive,
+    depart,
+    find_departure,
+    forget_future,
+    measure_slowness,
+    measure_way,
+    pause,
+    slow_down,
+)
+from tower_etl.sim.calls import find_worst_window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-SECONDS = st.floats(0, 100)
-# Time that passes first, then a pause of that many seconds, or a call (None).
-STEPS = st.lists(st.tuples(SECONDS, st.none() | SECONDS), max_size=40)
-
-
-def play(steps: Sequence[tuple[float, float | None]], spacing: float) -> list[tuple[float, float]]:
-    """Carry the steps out; for each call its slot, and the earliest moment that is allowed."""
-    ledger, now, held_until = Ledger(), 0.0, 0.0
-    slots: list[tuple[float, float]] = []
-    for passed, held in steps:
-        now += passed
-        if held is None:
-            slot, ledger = reserve_slot(ledger, now, spacing)
-            slots.append((slot, max(now, held_until)))
-        else:
-            ledger = pause(ledger, now + held)
-            held_until = max(held_until, now + held)
-    return slots
+LIMITS = st.builds(Limit, st.integers(1, 20), st.floats(0.1, 10))
+# Of each call: the way there, the way back, and how long nobody wants to call after it.
+WAYS = st.lists(
+    st.tuples(st.floats(0, 0.9), st.floats(0, 2), st.just(0.0) | st.floats(0, 2)),
+    min_size=1,
+    max_size=80,
+)
 
 
-@given(steps=STEPS, spacing=st.floats(0, 10))
-def test_slots_are_never_closer_than_the_spacing(
-    steps: list[tuple[float, float | None]], spacing: float
+def play(ways: Iterable[tuple[float, float, float]], limit: Limit) -> list[float]:
+    """Call whenever it may be; the moments of arrival at the server."""
+    ledger, now = Ledger(), 100.0
+    answers: list[tuple[float, float]] = []
+    arrivals = []
+    for there, back, idle in ways:
+        while True:
+            while answers and answers[0][0] <= now:
+                answered, departed = heappop(answers)
+                ledger = arrive(ledger, departed, answered - departed)
+            earliest = find_departure(ledger, now, limit)
+            if earliest <= now:
+                break
+            now = min(earliest, answers[0][0]) if answers else earliest
+        ledger = depart(ledger, now)
+        arrivals.append(now + there)
+        heappush(answers, (now + there + back, now))
+        now += idle
+    return arrivals
+
+
+@given(ways=WAYS, limit=LIMITS)
+def test_no_period_at_the_server_holds_more_than_the_limit(
+    ways: list[tuple[float, float, float]], limit: Limit
 ) -> None:
-    """Whatever the order of calls and pauses."""
-    slots = [slot for slot, _ in play(steps, spacing)]
+    """Whatever the ways are, as long as none is longer than a second."""
+    arrivals = play(ways, limit)
 
-    assert all(later >= earlier + spacing for earlier, later in pairwise(slots))
-
-
-@given(steps=STEPS, spacing=st.floats(0, 10))
-def test_no_slot_lies_in_the_past_or_before_the_end_of_a_pause(
-    steps: list[tuple[float, float | None]], spacing: float
-) -> None:
-    """A pause holds back all calls that are reserved after it."""
-    assert all(slot >= earliest for slot, earliest in play(steps, spacing))
+    assert find_worst_window(arrivals, limit.seconds - 1e-6) <= limit.calls
 
 
-@given(steps=STEPS, spacing=st.floats(0, 10))
-def test_no_slot_is_later_than_it_must_be(
-    steps: list[tuple[float, float | None]], spacing: float
-) -> None:
-    """Either the moment allows it, or the slot before is one spacing away."""
-    slots = play(steps, spacing)
-    before = [None, *(slot for slot, _ in slots)]
+@given(count=st.integers(1, 80), limit=LIMITS)
+def test_without_a_way_the_limit_is_used_whole(count: int, limit: Limit) -> None:
+    """So many calls take no longer than the limit makes them take."""
+    arrivals = play([(0.0, 0.0, 0.0)] * count, limit)
 
-    for (slot, earliest), previous in zip(slots, before, strict=False):
-        assert slot == earliest or (previous is not None and slot == previous + spacing)
+    assert arrivals[-1] - arrivals[0] <= (count - 1) // limit.calls * limit.seconds + limit.seconds
 
 
-@given(first=SECONDS, second=SECONDS)
-def test_a_pause_is_never_shortened(first: float, second: float) -> None:
-    """Two answers of 429: the longer one counts."""
-    ledger = pause(pause(Ledger(), first), second)
+@given(ways=WAYS, limit=LIMITS)
+def test_calls_go_out_evenly(ways: list[tuple[float, float, float]], limit: Limit) -> None:
+    """Two departures are never closer than nearly the even distance: there is no burst."""
+    departures = play([(0.0, there + back, idle) for there, back, idle in ways], limit)
 
-    assert max(first, second) == ledger.paused_until
+    nearly = 0.95 * limit.seconds / limit.calls
+    assert all(later - earlier >= nearly - 1e-9 for earlier, later in pairwise(departures))
 
 
 def test_an_idle_budget_saves_nothing_up() -> None:
     """After an hour without calls the next two are spaced like any others."""
-    _, ledger = reserve_slot(Ledger(), 0.0, 0.05)
+    limit = Limit.of(20)
+    ledger = depart(depart(Ledger(), 0.0), 3600.0)
 
-    first, ledger = reserve_slot(ledger, 3600.0, 0.05)
-    second, _ = reserve_slot(ledger, 3600.0, 0.05)
+    assert find_departure(ledger, 3600.0, limit) == pytest.approx(3600.0475)
 
-    assert (first, second) == (3600.0, 3600.05)
+
+def test_a_call_that_is_never_answered_comes_free() -> None:
+    """One who died leaves nothing behind for longer than the longest way and a period."""
+    limit = Limit.of(2)
+    ledger = depart(depart(Ledger(), 0.0), 0.5)
+
+    assert find_departure(ledger, 0.6, limit) == LONGEST_WAY_SECONDS + limit.seconds
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit"),
+    [(20, Limit(20, 1.0)), (0.5, Limit(1, 2.0)), (6.6, Limit(6, 6 / 6.6)), (1280, Limit(128, 0.1))],
+)
+def test_a_rate_is_a_limit_on_about_a_second(rate: float, limit: Limit) -> None:
+    """Whole calls, and the period that they take at that rate."""
+    assert Limit.of(rate) == limit
+
+
+@given(first=st.floats(0, 100), second=st.floats(0, 100))
+def test_a_pause_is_never_shortened(first: float, second: float) -> None:
+    """Two answers of 429: the longer one counts, with a limit and without."""
+    ledger = pause(pause(Ledger(), first), second)
+
+    assert find_departure(ledger, 0.0, None) == max(first, second)
+    assert find_departure(ledger, 0.0, Limit.of(20)) == max(first, second)
+
+
+def test_a_refusal_slows_down_and_a_quiet_hour_brings_it_back() -> None:
+    """By a quarter; half an hour later by half of that."""
+    ledger = slow_down(Ledger(), 10_000.0)
+
+    slowness = [measure_slowness(ledger, 10_000.0 + minutes * 60) for minutes in (0, 30, 60, 90)]
+
+    assert slowness == [1.25, 1.125, 1.0, 1.0]
+
+
+def test_refusals_of_one_wave_slow_down_once_and_the_next_wave_again() -> None:
+    """Calls that were under way together say the same thing; and there is an end to it."""
+    once = slow_down(slow_down(Ledger(), 10_000.0), 10_001.0)
+    twice = slow_down(once, 10_003.0)
+    often = twice
+    for step in range(20):
+        often = slow_down(often, 10_010.0 + 3 * step)
+
+    assert once.slowness == 1.25
+    assert twice.slowness == pytest.approx(1.25**2, rel=1e-3)
+    assert often.slowness == 4.0
+
+
+def test_a_slower_budget_makes_the_period_longer() -> None:
+    """Of the window as of the distance."""
+    limit = Limit(2, 1.0)
+    ledger = slow_down(Ledger(), 100.0)
+    for moment in (100.0, 101.0):
+        ledger = arrive(depart(ledger, moment), moment, 0.0)
+
+    assert find_departure(ledger, 101.0, limit) == pytest.approx(101.0 + 0.95 * 1.25 / 2, abs=1e-3)
+    assert find_departure(ledger, 101.0, Limit(1, 1.0)) == pytest.approx(102.25, abs=1e-3)
+
+
+def test_what_every_answer_takes_is_no_uncertainty() -> None:
+    """Once there are enough of them; until then a call may have taken its whole time."""
+    assert measure_way(0.3, [0.1] * 49) == 0.3
+    assert measure_way(0.3, [0.1] * 50) == pytest.approx(0.22)
+    assert measure_way(0.05, [0.1] * 50) == 0.0
+
+
+@given(
+    ways=st.lists(st.tuples(st.floats(0, 0.2), st.just(0.0)), min_size=60, max_size=120),
+    common=st.floats(0.01, 0.5),
+)
+def test_the_limit_holds_with_the_common_part_left_out(
+    ways: list[tuple[float, float]], common: float
+) -> None:
+    """Whatever part of it lies before the arrival."""
+    limit = Limit.of(20)
+    latest = [common] * 50
+    trimmed = [(there, back) for there, back in ways]
+    ledger, now, arrivals = Ledger(), 100.0, []
+    for there, back in trimmed:
+        now = find_departure(ledger, now, limit)
+        answer = common + there + back
+        ledger = arrive(depart(ledger, now), now, measure_way(answer, latest))
+        arrivals.append(now + common / 2 + there)
+
+    assert find_worst_window(arrivals, limit.seconds - 1e-6) <= limit.calls
+
+
+def test_a_clock_that_was_set_back_does_not_stop_all_calls() -> None:
+    """What lies an hour ahead is of another time; a pause of a minute is not."""
+    ledger = pause(depart(Ledger(), 5000.0), 5060.0)
+
+    assert find_departure(forget_future(ledger, 1400.0), 1400.0, Limit.of(20)) == 1400.0
+    assert find_departure(forget_future(ledger, 5000.0), 5000.0, Limit.of(20)) == 5060.0

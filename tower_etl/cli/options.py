@@ -44,7 +44,13 @@ json_option = click.option(
 rate_option = click.option(
     "--rate",
     metavar="N|none",
-    help="Calls a second, for servers of your own with another limit [18.5].",
+    help="Calls a second, for servers of your own with another limit [20].",
+)
+share_option = click.option(
+    "--budget-share",
+    "share",
+    metavar="F",
+    help="Part of the calls that this sync may take, to leave some to other tools [1].",
 )
 
 
@@ -81,6 +87,6 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
             reconcile_every=read_period(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
             give_up_after=read_period(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),
-        pacing=read_pacing(flags.get("rate"), sources),
+        pacing=read_pacing(flags.get("rate"), flags.get("share"), sources),
         packages=read_packages(sources),
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
 @click.option("--tables", metavar="A,B", help="Pay only for these tables.")
 @options.rate_option
+@options.share_option
 @options.json_option
 def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""

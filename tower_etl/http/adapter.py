@@ -38,16 +38,19 @@ class BearerAuth(AuthBase):
 
 
 class BudgetedAdapter(HTTPAdapter):
-    """Lets a request out when the budget has a slot for it; a redirected one pays again."""
+    """Lets a request out when the budget allows it; a redirected one pays again."""
 
     def __init__(self, budget: Budget, connections: int) -> None:
         self._budget = budget
         super().__init__(pool_connections=2, pool_maxsize=connections)
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 the base's signature
-        """Wait for a slot, then send."""
-        self._budget.acquire()
-        return super().send(*args, **kwargs)
+        """Wait until it may go out, send, and say when it was answered."""
+        departure = self._budget.acquire()
+        try:
+            return super().send(*args, **kwargs)
+        finally:
+            self._budget.settle(departure)
 
 
 class BoundSession(requests.Session):

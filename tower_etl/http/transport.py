@@ -14,7 +14,7 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ApiError, RateLimitError, UnreachableError
 from tower_etl.http.adapter import BearerAuth, BoundSession, BudgetedAdapter, origin_of
 from tower_etl.http.answers import parse_object
-from tower_etl.http.budget import Budget
+from tower_etl.http.budget import open_budget
 from tower_etl.http.meter import Meter
 from tower_etl.http.retry import RetryPolicy
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tower_etl.clock import Clock
+    from tower_etl.http.budget import Budget
     from tower_etl.settings import Settings
 
 
@@ -156,10 +157,10 @@ def open_transport(
     clock: Clock = SYSTEM_CLOCK,
     meter: Meter | None = None,
 ) -> Transport:
-    """A transport by the settings, with a budget of its own, that counts on the meter given."""
+    """A transport by the settings, that counts on the meter given."""
     pacing = settings.pacing
     meter = meter or Meter()
-    budget = Budget(pacing.calls_per_second, clock, meter)
+    budget = open_budget(settings, clock, meter)
     return Transport(
         endpoint=settings.endpoint,
         session=open_session(settings, budget, user_agent),

@@ -65,7 +65,7 @@ class Simulator:
         limit: Rate limit per token, None for no limit.
         faults: Which calls go wrong; none by default.
         latency_s: Seconds before every answer.
-        jitter_s: Up to that many seconds more, seeded.
+        jitter_s: Up to that many seconds on the way of a call, before it arrives; seeded.
         monotonic: Arrival clock, in seconds.
 
     Attributes:
@@ -131,11 +131,12 @@ class Simulator:
             await refusal(403, "Only from this machine").send(send)
 
     async def _answer_call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _pass(self._jitter_s * self._jitter.random())
         call = self._record(scope)
         if self.before_call is not None:
             self.before_call(self.log.total - 1, call)
         reply = self._check(scope, call)
-        await self._wait()
+        await _pass(self._latency_s)
         fault = self.faults.choose(call.path, call.query) if reply is None else None
         if reply is None:
             reply = await capture(self._app, scope, receive)
@@ -175,9 +176,10 @@ class Simulator:
             user_id = self._users[token]
             return self.world.owner() if user_id is None else self.world.users[user_id]
 
-    async def _wait(self) -> None:
-        if self._latency_s or self._jitter_s:
-            await asyncio.sleep(self._latency_s + self._jitter_s * self._jitter.random())
+
+async def _pass(seconds: float) -> None:
+    if seconds:
+        await asyncio.sleep(seconds)
 
 
 def _find_header(scope: Scope, name: bytes) -> str:

@@ -101,7 +101,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
             reconcile=reconcile,
             tables=pick_tables(tables),
         ),
-        pacing=pacing or read_pacing(None, sources),
+        pacing=pacing or read_pacing(None, None, sources),
     )
 
     def open_lazily() -> Session:

@@ -1,0 +1,88 @@
+"""Pace against jitter against the worst second: why calls are not just spaced evenly.
+
+Calls are played in simulated time, so that the figures are the same everywhere: each call takes
+a fixed way plus up to `jitter` there, and the rest of the latency back. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from heapq import heappop, heappush
+from itertools import accumulate, repeat
+from typing import TYPE_CHECKING
+
+from tower_etl.http.rate import (
+    Ledger,
+    Limit,
+    arrive,
+    depart,
+    find_departure,
+    measure_way,
+)
+from tower_etl.sim.calls import find_worst_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CALLS = 20_000
+LATENCY_S = 0.1
+JITTERS_S = (0.0, 0.05, 0.2)
+PACES = (16.0, 17.0, 18.0, 18.5, 19.0, 20.0)
+
+
+def iter_ways(jitter_s: float) -> Iterator[float]:
+    """How long each call is under way to the server, in seconds."""
+    chance = random.Random("pace")  # noqa: S311 a seeded world
+    while True:
+        yield LATENCY_S / 2 + jitter_s * chance.random()
+
+
+def space_evenly(pace: float, jitter_s: float) -> list[float]:
+    """Arrivals of calls that go out evenly, `pace` of them a second."""
+    departures = accumulate(repeat(1 / pace, CALLS))
+    return [at + way for at, way in zip(departures, iter_ways(jitter_s), strict=False)]
+
+
+def wait_for_answers(jitter_s: float) -> list[float]:
+    """Arrivals of calls that go out as the ledger allows."""
+    ledger, now, limit = Ledger(), 100.0, Limit.of(20)
+    answers: list[tuple[float, float]] = []
+    latest: deque[float] = deque(maxlen=200)
+    arrivals = []
+    for way in iter_ways(jitter_s):
+        while (earliest := find_departure(ledger, now, limit)) > now:
+            if not answers or answers[0][0] > earliest:
+                now = earliest
+                continue
+            now, departed = heappop(answers)
+            latest.append(now - departed)
+            ledger = arrive(ledger, departed, measure_way(now - departed, latest))
+        ledger = depart(ledger, now)
+        arrivals.append(now + way)
+        heappush(answers, (now + way + LATENCY_S / 2, now))
+        if len(arrivals) == CALLS:
+            return arrivals
+    return arrivals
+
+
+def describe(name: str, schedules: list[list[float]]) -> str:
+    """One line of the table: the worst second, and the pace, for each jitter."""
+    cells = [
+        f"{find_worst_window(times, 1.0)} ({(CALLS - 1) / (max(times) - min(times)):.1f}/s)"
+        for times in schedules
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"| calls go out | {' | '.join(f'jitter {s * 1000:.0f} ms' for s in JITTERS_S)} |")
+    print("|---" * (1 + len(JITTERS_S)) + "|")
+    for pace in PACES:
+        print(describe(f"evenly, {pace:g}/s", [space_evenly(pace, s) for s in JITTERS_S]))
+    print(describe("by the ledger, 20/s", [wait_for_answers(s) for s in JITTERS_S]))
+
+
+if __name__ == "__main__":
+    main()
