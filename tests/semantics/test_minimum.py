@@ -1,0 +1,44 @@
+"""What a backfill costs beside the least that it could, counted at the server."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.semantics.platform import Platform
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import SimClock, build_world
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PAGE = 100
+HISTORY = re.compile(r"/workflow(/[^/]+)?(/tasks|/metrics)?$")  # listings, and parts of runs
+
+
+@pytest.mark.slow
+def test_a_backfill_takes_one_percent_more_than_it_must(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """A list page per 100 runs; per run a description, metrics, and a page per 100 tasks."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=300, open_runs=0, mean_tasks=60)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    session = platform.open_session()
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+
+    runs = Counter(row["workspace_id"] for row in warehouse.tables["workflows"].values())
+    tasks = Counter(row["workflow_id"] for row in warehouse.tables["tasks"].values())
+    assert (sum(runs.values()), sum(tasks.values()) > 10_000) == (300, True)
+    least = sum(ceil(count / PAGE) for count in (*runs.values(), *tasks.values())) + 2 * 300
+    calls = sum(bool(HISTORY.search(call.path)) for call in platform.simulator.calls)
+    assert least <= calls <= 1.01 * least + len(runs)  # an empty workspace has a page as well
