@@ -1,8 +1,8 @@
 """Where the ledger of calls is kept: in memory, or in a file that all processes of a machine share.
 
 A shared ledger tells wall-clock time: it is the one clock that processes, and machines with a
-common home, agree on. Nobody holds the ledger while waiting, so that one who crashes, or is stopped
-in the middle, leaves nothing behind but the call that was under way.
+common home, agree on. Nobody holds the ledger, so that one who crashes, or is stopped in the
+middle, leaves nothing behind but the call that was under way.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from io import FileIO
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import orjson
-from filelock import FileLock
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UnreachableError
@@ -31,8 +32,9 @@ Result = TypeVar("Result")
 _UNSHARED = (
     "The budget of calls is not shared with other syncs of this machine: %s cannot be used (%s)."
 )
-_POLL_SECONDS = 0.001
-_MOST_BYTES = 8192  # of a ledger in a file
+_DRAFT = "draft-"
+_DRAFT_SECONDS = 60.0  # after which the process that wrote it is gone
+_KEPT_CHANGES = 64  # so that one who was away for a moment finds the next number taken
 
 
 class LedgerStore(Protocol):
@@ -67,54 +69,91 @@ class MemoryLedger:
 
 
 class FileLedger:
-    """Shared by the processes of one user on one machine; tells wall-clock time."""
+    """Shared by the processes of one user on one machine; tells wall-clock time.
+
+    Each change is a file of its own, named by a number, and whoever is the first to make the file
+    of the next number has made the change. So there is no lock that somebody could be stopped with,
+    or starved of the processor with, while all others wait.
+    """
 
     one_way = True
 
-    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Keep the ledger in that file, which is made, with its folder, for its owner alone.
+    def __init__(self, folder: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Keep the ledger in that folder, which is made for its owner alone.
 
         Raises:
-            OSError: The folder or the file cannot be made.
-            NotImplementedError: The file system knows no locks.
+            OSError: The folder cannot be made, or its file system knows no hard links.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = path
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
         self._clock = clock
         self._turn = threading.Lock()
-        self._lock = FileLock(f"{path}.lock", mode=0o600, poll_interval=_POLL_SECONDS)
-        with self._lock, self._open():
-            pass  # both can be had
+        self._draft = folder / f"{_DRAFT}{os.getpid()}-{id(self)}"
+        self._sweep()
+        self._try_change(lambda ledger, _now: (replace(ledger), None))
 
     def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
         """Change the ledger; see `LedgerStore`.
 
         Raises:
-            UnreachableError: The file cannot be read or written.
+            UnreachableError: The folder cannot be read or written.
         """
         try:
-            with self._turn, self._lock:
-                return self._change_locked(change)
+            with self._turn:
+                while (done := self._try_change(change)) is None:
+                    pass  # another was faster
         except OSError as error:
             msg = (
-                f"The ledger of calls {self._path} cannot be used ({error.strerror}). "
+                f"The ledger of calls {self._folder} cannot be used ({error.strerror}). "
                 "Free its disk, or set TOWER_ETL_BUDGET=process."
             )
             raise UnreachableError(msg) from error
+        return done[0]
 
-    def _change_locked(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def _try_change(
+        self, change: Callable[[Ledger, float], tuple[Ledger, Result]]
+    ) -> tuple[Result] | None:
+        """What the change gives, or None where another one came between."""
+        numbers = self._list_numbers()
+        latest = max(numbers, default=0)
         now = self._clock.now().timestamp()
-        with self._open() as file:
-            before = forget_future(decode_ledger(file.read()), now)
-            after, result = change(before, now)
-            if after is not before:
-                file.seek(0)
-                file.write(encode_ledger(after).ljust(_MOST_BYTES))  # over whatever was longer
-        return result
+        try:
+            written = (self._folder / str(latest)).read_bytes() if latest else b""
+        except FileNotFoundError:
+            return None
+        before = forget_future(decode_ledger(written), now)
+        after, result = change(before, now)
+        if after is not before and not self._write(latest + 1, encode_ledger(after)):
+            return None
+        for number in numbers:
+            if number <= latest - _KEPT_CHANGES:
+                (self._folder / str(number)).unlink(missing_ok=True)
+        return (result,)
 
-    def _open(self) -> FileIO:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        return FileIO(os.open(self._path, flags, 0o600), "r+")
+    def _write(self, number: int, text: bytes) -> bool:
+        """Make the file of that number; whether nobody else had made it, or has long deleted it."""
+        handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with FileIO(handle, "w") as draft:
+            draft.write(text)
+        try:
+            os.link(self._draft, self._folder / str(number))
+        except FileExistsError:
+            return False
+        finally:
+            self._draft.unlink()
+        return max(self._list_numbers(), default=0) < number + _KEPT_CHANGES
+
+    def _list_numbers(self) -> list[int]:
+        names = os.listdir(self._folder)  # noqa: PTH208 a path each takes thrice as long
+        return [int(name) for name in names if name.isdecimal()]
+
+    def _sweep(self) -> None:
+        """Delete the drafts of those who were killed."""
+        now = self._clock.now().timestamp()
+        for draft in self._folder.glob(f"{_DRAFT}*"):
+            with suppress(FileNotFoundError):
+                if now - draft.stat().st_mtime > _DRAFT_SECONDS:
+                    draft.unlink()
 
 
 def open_ledger(place: Path | str | None, name: str, clock: Clock) -> LedgerStore:
@@ -133,7 +172,7 @@ def open_ledger(place: Path | str | None, name: str, clock: Clock) -> LedgerStor
         return RedisLedger(place, name)
     try:
         return FileLedger(place / name, clock)
-    except (OSError, NotImplementedError) as error:
+    except OSError as error:
         logging.getLogger("tower_etl").warning(_UNSHARED, place, error)
         return MemoryLedger(clock)
 

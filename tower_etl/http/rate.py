@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-LONGEST_WAY_SECONDS = 1.0  # a call without an answer has arrived by then, after a crash too
+LONGEST_WAY_SECONDS = 2.0  # a call without an answer has arrived by then, after a crash too
 _EVENNESS = 0.95  # of the even distance: late wake-ups are made good, and there is no burst
 _KEPT_CALLS = 128  # also the most calls that are let through in one period
 
@@ -26,7 +26,8 @@ _QUIET_SECONDS = 3600.0  # API fact 10: the longer of the two limits is counted 
 _LONGEST_PAUSE_SECONDS = 600.0
 
 _ENOUGH_ANSWERS = 50
-_SURE_OF_FASTEST = 0.8
+_NEARLY_ALL = 0.9
+_SURE_OF_COMMON = 0.8
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,18 @@ def arrive(ledger: Ledger, departed: float, way_seconds: float) -> Ledger:
 def measure_way(answer_seconds: float, latest: Collection[float]) -> float:
     """How much longer than the shortest way a call can have been under way, in seconds.
 
-    Of an answer time, what even the fastest answer takes is common to all calls and moves no two of
-    them together. It is left out once enough answers show what it is, and not to the last bit.
+    What every answer takes moves no two calls nearer to each other. It is left out as far as
+    answers are steady: the fastest one, less what the others vary beyond it.
 
     Args:
         answer_seconds: From the departure to the answer.
         latest: Answer times of the latest calls that took the same way.
     """
-    common = _SURE_OF_FASTEST * min(latest) if len(latest) >= _ENOUGH_ANSWERS else 0.0
-    return max(0.0, answer_seconds - common)
+    if len(latest) < _ENOUGH_ANSWERS:
+        return answer_seconds
+    times = sorted(latest)
+    varying = times[int(_NEARLY_ALL * len(times))] - times[0]
+    return max(0.0, answer_seconds - _SURE_OF_COMMON * max(0.0, times[0] - varying))
 
 
 def pause(ledger: Ledger, until: float) -> Ledger:

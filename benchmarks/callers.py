@@ -14,9 +14,9 @@ from tower_etl.settings import Settings, Sources, read_pacing, read_token
 
 
 def main(endpoint: str, calls: int, threads: int) -> None:
-    """Make so many calls; one that is refused is not repeated."""
+    """Make so many calls."""
     sources = Sources()
-    pacing = replace(read_pacing(None, None, sources), workers=threads, attempts=1)
+    pacing = replace(read_pacing(None, None, sources), workers=threads)
     settings = Settings(endpoint, read_token(sources), pacing=pacing)
     transport = open_transport(settings, "tower-etl-tests/1")
     with ThreadPoolExecutor(threads) as pool:

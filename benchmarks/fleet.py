@@ -1,0 +1,98 @@
+"""Processes that share a token, and a platform that holds it to its limit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tower_etl.sim import RateLimit, SimClock, Simulator, World, serve
+from tower_etl.sim.calls import digest_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tower_etl.sim import Call
+
+CALLERS = Path(__file__).with_name("callers.py")
+LIMIT = RateLimit()  # 20 in any second
+PATIENCE_S = 240
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Processes that share a token.
+
+    Attributes:
+        token: Theirs.
+        processes: How many.
+        threads: Of each.
+        environ: More of the environment.
+    """
+
+    token: str
+    processes: int
+    threads: int
+    environ: tuple[tuple[str, str], ...] = ()
+
+    def start(self, url: str, home: Path, calls: int) -> list[subprocess.Popen[bytes]]:
+        """Start them: so many calls in all."""
+        environ = os.environ | {
+            "HOME": str(home),
+            "TOWER_ACCESS_TOKEN": self.token,
+            "NO_PROXY": "*",
+        }
+        environ |= dict(self.environ)
+        part = str(calls // self.processes)
+        command = [sys.executable, str(CALLERS), url, part, str(self.threads)]
+        return [subprocess.Popen(command, env=environ) for _ in range(self.processes)]
+
+
+def make_platform(
+    fleets: list[Fleet], *, latency_s: float = 0.0, jitter_s: float = 0.0
+) -> Simulator:
+    """A platform that knows their tokens and holds each to the limit."""
+    tokens = [fleet.token for fleet in fleets]
+    world = World.empty(SimClock())
+    return Simulator(world, tokens=tokens, limit=LIMIT, latency_s=latency_s, jitter_s=jitter_s)
+
+
+def play(
+    fleets: list[Fleet], simulator: Simulator, calls: int, home: Path
+) -> dict[Fleet, list[Call]]:
+    """Let fleets make so many calls each; the calls of each, as they arrived.
+
+    Raises:
+        CalledProcessError: One of the processes failed.
+    """
+    with serve(simulator) as url, ExitStack() as stack:
+        started = [
+            process
+            for fleet in fleets
+            for process in stack.enter_context(ending(fleet.start(url, home, calls)))
+        ]
+        for process in started:
+            if process.wait(PATIENCE_S):
+                raise subprocess.CalledProcessError(process.returncode, process.args)
+    arrived = simulator.calls
+    return {f: [c for c in arrived if c.token == digest_token(f.token)] for f in fleets}
+
+
+@contextmanager
+def ending(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that do not outlive the block."""
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(PATIENCE_S)
+
+
+def measure_pace(calls: list[Call]) -> float:
+    """Calls a second, from the first arrival to the last."""
+    return (len(calls) - 1) / (calls[-1].arrived_s - calls[0].arrived_s)
