@@ -1,18 +1,34 @@
--- Why tasks fail. Grain: process and exit code. Units: USD. Retried attempts count each.
+-- Why tasks fail: exit codes, and what they mean.
+-- Grain: process and exit code. Units: USD. Each failed attempt counts, retried ones too.
 SELECT
   process,
-  coalesce(exit, 'none') AS exit_code,
-  CASE coalesce(exit, 'none')
-    WHEN '137' THEN 'killed: out of memory, or its node was taken away'
-    WHEN '143' THEN 'terminated: time limit, or its node was taken away'
-    WHEN '1' THEN 'the command failed'
+  exit_code,
+  CASE exit_code
     WHEN 'none' THEN 'it never reported an exit code'
+    WHEN '1' THEN 'the command failed'
+    WHEN '2' THEN 'the command failed, often for wrong usage'
+    WHEN '104' THEN 'a network connection was reset'
+    WHEN '126' THEN 'the command could not be executed'
+    WHEN '127' THEN 'the command was not found'
+    WHEN '130' THEN 'interrupted from the keyboard or by the scheduler'
+    WHEN '134' THEN 'the program aborted itself, often for want of memory'
+    WHEN '135' THEN 'a bus error, often a file system that failed'
+    WHEN '136' THEN 'an arithmetic error'
+    WHEN '137' THEN 'killed: out of memory, or its node was taken away'
+    WHEN '139' THEN 'a segmentation fault'
+    WHEN '140' THEN 'ended by the scheduler: time or memory limit'
+    WHEN '141' THEN 'a pipe that nobody read any more'
+    WHEN '143' THEN 'terminated: time limit, or its node was taken away'
+    WHEN '247' THEN 'killed, often for want of memory'
+    WHEN '255' THEN 'the command or its connection failed'
+    WHEN '2147483647' THEN 'its node was taken away before it could report'
     ELSE 'the command ended with this code'
   END AS meaning,
   count(*) AS failed_tasks,
-  count(DISTINCT workflow_id) AS runs,
-  round(sum(cost), 4) AS cost_usd
-FROM tasks
+  count(CASE WHEN error_action = 'RETRY' THEN 1 END) AS retried_tasks,
+  count(DISTINCT run_id) AS runs,
+  round(sum(cost_usd), 6) AS cost_usd
+FROM stg_tasks
 WHERE status = 'FAILED'
-GROUP BY process, coalesce(exit, 'none')
+GROUP BY process, exit_code
 ORDER BY failed_tasks DESC, process, exit_code

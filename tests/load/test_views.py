@@ -84,8 +84,8 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
     copy = tmp_path / "tower.duckdb"
     shutil.copyfile(history, copy)
     views = [
-        View("cost_by_pipeline", "marts", "SELECT 1 AS other", ""),
-        View("broken", "marts", "SELECT nothing FROM nowhere", ""),
+        View("cost_by_pipeline", "marts", "SELECT 1 AS other"),
+        View("broken", "marts", "SELECT nothing FROM nowhere"),
     ]
     monkeypatch.setattr("tower_etl.load.views.iter_views", lambda: iter(views))
     with pytest.raises(duckdb.CatalogException):

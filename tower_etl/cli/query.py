@@ -2,40 +2,130 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.tabular import as_csv, as_json, as_table
+from tower_etl.cli.tabular import as_csv, as_json, as_markdown, as_table
 from tower_etl.errors import UsageError
+from tower_etl.settings import parse_moment
 
-_FORMATS = {"table": as_table, "csv": as_csv, "json": as_json}
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tower_etl.load.scope import Scope
+
+_TEXTS = {"table": as_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+_PARQUET = "parquet"
 
 
 @click.command("query")
 @click.argument("question", metavar="[NAME|SQL]", required=False)
 @options.path_option
+@click.option("--list", "listing", is_flag=True, help="List the names, and what they answer.")
+@click.option("--since", metavar="ISO", help="Only runs submitted from then on.")
+@click.option("--until", metavar="ISO", help="Only runs submitted before.")
+@click.option(
+    "--workspace",
+    "workspaces",
+    metavar="ORG/NAME|ID",
+    multiple=True,
+    help="Only runs of that workspace, `*` and `?` allowed, or `personal`; may be repeated.",
+)
+@click.option(
+    "--pipeline",
+    "pipelines",
+    metavar="NAME",
+    multiple=True,
+    help="Only runs of that pipeline, `*` and `?` allowed; may be repeated.",
+)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(list(_FORMATS)),
+    type=click.Choice([*_TEXTS, _PARQUET]),
     default="table",
     show_default=True,
     help="How to print the rows.",
 )
-def command(question: str | None, path: str, form: str) -> None:
-    """Run a named question or a SELECT of your own; without either, list the names."""
-    from tower_etl.load.reader import find_view, open_reader, run_query  # noqa: PLC0415
+def command(question: str | None, path: str, form: str, *, listing: bool, **chosen: Any) -> None:  # noqa: ANN401 click hands them over by name
+    """Run a named question or a SELECT of your own; without either, list the names.
+
+    A named question can be asked of some of the runs: of a time, a workspace, a pipeline.
+    """
+    from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
+
+    if form == _PARQUET and sys.stdout.isatty():
+        msg = "Parquet is not for a terminal: send it to a file, as in `> rows.parquet`."
+        raise UsageError(msg)
+    if listing or question is None:
+        _list_questions(form)
+        return
+    scope = _read_scope(**chosen)
+    _check_question(question, scope)
+    with open_reader(path) as connection:
+        _print(connection, _make_select(connection, question, scope), form)
+
+
+def _list_questions(form: str) -> None:
     from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
 
-    if question is None:
-        listed = [(view.name, view.description) for view in iter_views("marts")]
-        click.echo(_FORMATS[form](("name", "answers"), listed))
+    listed = sorted((view.name, view.description) for view in iter_views("marts"))
+    if form == _PARQUET:
+        msg = "The names are no Parquet: give another --format, or a question."
+        raise UsageError(msg)
+    click.echo(_TEXTS[form](("name", "answers"), listed))
+
+
+def _read_scope(
+    since: str | None, until: str | None, workspaces: tuple[str, ...], pipelines: tuple[str, ...]
+) -> Scope:
+    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
+
+    return Scope(
+        since=parse_moment(since, "--since") if since else None,
+        until=parse_moment(until, "--until") if until else None,
+        workspaces=workspaces,
+        pipelines=pipelines,
+    )
+
+
+def _check_question(question: str, scope: Scope) -> None:
+    """Refuse what is neither a name nor a SELECT, and a scope where nothing would heed it."""
+    from tower_etl.load.reader import find_view  # noqa: PLC0415 imports duckdb
+    from tower_etl.load.views import iter_views  # noqa: PLC0415
+    from tower_etl.tables import TABLES  # noqa: PLC0415 imports pyarrow
+
+    name = question.strip()
+    if find_view(name):
         return
-    view = find_view(question.strip())
-    if view is None and len(question.split()) < 2:  # noqa: PLR2004 a SELECT has two words at least
-        known = ", ".join(view.name for view in iter_views("marts"))
+    if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words at least
+        known = ", ".join(sorted(view.name for view in iter_views("marts")))
         msg = f"No question {question!r}. There are: {known}. Or give a SELECT of your own."
         raise UsageError(msg)
-    with open_reader(path) as connection:
-        names, rows = run_query(connection, f'FROM "{view.name}"' if view else question)
-    click.echo(_FORMATS[form](names, rows))
+    if scope:
+        msg = (
+            "--since, --until, --workspace and --pipeline go with the name of a question, as in "
+            "`tower-etl query cost_by_pipeline`: say it in the WHERE of your SELECT."
+        )
+        raise UsageError(msg)
+
+
+def _make_select(connection: DuckDBPyConnection, question: str, scope: Scope) -> str:
+    from tower_etl.load.reader import find_view, open_view  # noqa: PLC0415 imports duckdb
+
+    if view := find_view(question.strip()):
+        return open_view(connection, view, scope)
+    return question if len(question.split()) > 1 else f'FROM "{question.strip()}"'
+
+
+def _print(connection: DuckDBPyConnection, sql: str, form: str) -> None:
+    from tower_etl.load.reader import query_arrow, run_query  # noqa: PLC0415 imports duckdb
+
+    if form == _PARQUET:
+        from pyarrow import parquet  # noqa: PLC0415 slow to import
+
+        parquet.write_table(query_arrow(connection, sql), sys.stdout.buffer)
+    else:
+        click.echo(_TEXTS[form](*run_query(connection, sql)))

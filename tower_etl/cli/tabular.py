@@ -45,6 +45,18 @@ def as_json(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return json.dumps(objects, default=_plain)
 
 
+def as_markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table for a wiki or a pull request, numbers to the right."""
+    numbers = [any(isinstance(row[n], int | float) for row in rows) for n in range(len(names))]
+    shown = [[_show(value, name) for value, name in zip(row, names, strict=True)] for row in rows]
+    rule = ["---:" if number else "---" for number in numbers]
+    return "\n".join("| " + " | ".join(map(_escape, row)) + " |" for row in (names, rule, *shown))
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
+
+
 def _plain(value: object) -> str:
     isoformat = getattr(value, "isoformat", None)
     return isoformat() if isoformat else str(value)

@@ -9,9 +9,26 @@ from tower_etl.cli import options
 
 @click.command("views")
 @options.path_option
-def command(path: str) -> None:
+@click.option(
+    "--sql",
+    "dialect",
+    metavar="DIALECT",
+    help="Print them for tables elsewhere, and change nothing: duckdb, postgres or spark.",
+)
+def command(path: str, dialect: str | None) -> None:
     """Create or replace the SQL views of a target, as every sync does."""
+    if dialect:
+        _print_statements(dialect)
+        return
     from tower_etl.load.sync import refresh_views  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.load.target import find_target  # noqa: PLC0415
 
     click.echo(f"{path}: {refresh_views(find_target(path))} views")
+
+
+def _print_statements(dialect: str) -> None:
+    from tower_etl.load.dialect import iter_statements  # noqa: PLC0415 imports sqlglot
+    from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
+
+    for statement in iter_statements(iter_views(), dialect):
+        click.echo(f"{statement};\n")

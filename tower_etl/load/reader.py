@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
 from tower_etl.errors import UsageError
+from tower_etl.load.scope import narrow
 from tower_etl.load.target import DATASET, is_duckdb_file
 from tower_etl.load.views import iter_views
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from tower_etl.load.scope import Scope
     from tower_etl.load.views import View
+
+T = TypeVar("T")
 
 
 def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
@@ -67,8 +75,29 @@ def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def find_view(name: str) -> View | None:
-    """The mart of that name, None if there is none."""
-    return next((view for view in iter_views("marts") if view.name == name), None)
+    """The mart or staging view of that name, None if there is none."""
+    return next((view for view in iter_views() if view.name == name), None)
+
+
+def open_view(connection: duckdb.DuckDBPyConnection, view: View, scope: Scope) -> str:
+    """Make a view ready to be asked about some of the runs; the SELECT that asks it.
+
+    The file's own view answers where it can: a file that an older version wrote may lack it.
+
+    Raises:
+        UsageError: No run is of a workspace or pipeline that the scope names.
+    """
+    if scope or not _has_view(connection, view.name):
+        narrow(connection, scope)
+    return f'FROM "{view.name}"'
+
+
+def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    found = connection.execute(
+        "SELECT count(*) FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
+        [DATASET, name],
+    ).fetchone()
+    return found != (0,)
 
 
 def run_query(
@@ -79,10 +108,27 @@ def run_query(
     Raises:
         UsageError: DuckDB does not understand it, fails on the way, or it is no query.
     """
+    return _ask(connection, sql, lambda relation: (relation.columns, relation.fetchall()))
+
+
+def query_arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """The rows of one SELECT as an Arrow table.
+
+    Raises:
+        UsageError: As for `run_query`.
+    """
+    return _ask(connection, sql, lambda relation: relation.to_arrow_table())
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    fetch: Callable[[duckdb.DuckDBPyRelation], T],
+) -> T:
     try:
         relation: duckdb.DuckDBPyRelation | None = connection.sql(sql)
         if relation is not None:
-            return relation.columns, relation.fetchall()
+            return fetch(relation)
     except duckdb.Error as error:
         msg = f"The query failed: {' '.join(str(error).split())}"
         raise UsageError(msg) from None

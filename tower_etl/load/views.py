@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +14,11 @@ import duckdb
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("staging", "marts")  # marts read staging views
+_FOLDERS = ("staging", "marts")
+_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
 @dataclass(frozen=True)
@@ -24,14 +28,33 @@ class View:
     Attributes:
         name: The file's stem, and the view's name.
         kind: Its folder: staging, marts or checks.
-        sql: One SELECT.
-        description: The first line of its header.
+        sql: One SELECT below a header.
     """
 
     name: str
     kind: str
     sql: str
-    description: str
+
+    @property
+    def description(self) -> str:
+        """The first line of the header: what the view answers."""
+        return self._header[0] if self._header else ""
+
+    @property
+    def comment(self) -> str:
+        """The whole header, with grain and units, on one line."""
+        return " ".join(self._header)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Tables, views and parts of the statement itself that it reads."""
+        return frozenset(_SOURCE.findall(self.sql))
+
+    @cached_property
+    def _header(self) -> list[str]:
+        lines = self.sql.splitlines()
+        body = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
+        return [line.removeprefix("--").strip() for line in lines[:body]]
 
 
 def sql_root() -> Path:
@@ -41,11 +64,14 @@ def sql_root() -> Path:
 
 
 def iter_views(*kinds: str) -> Iterator[View]:
-    """The views of some folders, in the order in which they can be created."""
-    for kind in kinds or _FOLDERS:
-        for path in sorted((sql_root() / kind).glob("*.sql")):
-            sql = path.read_text(encoding="utf-8")
-            yield View(path.stem, kind, sql, sql.partition("\n")[0].removeprefix("--").strip())
+    """The views of some folders (staging and marts), each after those that it reads."""
+    views = {
+        path.stem: View(path.stem, kind, path.read_text(encoding="utf-8"))
+        for kind in kinds or _FOLDERS
+        for path in sorted((sql_root() / kind).glob("*.sql"))
+    }
+    read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
+    return (views[name] for name in TopologicalSorter(read).static_order())
 
 
 def apply_views(path: Path) -> None:
@@ -55,16 +81,32 @@ def apply_views(path: Path) -> None:
     file is called: in a file `tower.duckdb`, `tower.tasks` could be of a catalog or of a schema.
     """
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{_quote(path)}' AS target")
+        connection.execute(f"ATTACH '{_quote(str(path))}' AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
-        for view in iter_views():
-            connection.execute(f'CREATE OR REPLACE VIEW "{view.name}" AS\n{view.sql}')
+        create_views(connection, iter_views())
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")
         connection.execute("DETACH target")
 
 
-def _quote(path: Path) -> str:
-    return str(path).replace("'", "''")
+def create_views(
+    connection: duckdb.DuckDBPyConnection, views: Iterable[View], *, temporary: bool = False
+) -> None:
+    """Create or replace views where a connection is, with their headers as comments.
+
+    Args:
+        connection: It looks up unqualified names in the schema of the tables.
+        views: Each after those that it reads.
+        temporary: Whether they are for this connection alone, and nothing is written.
+    """
+    for view in views:
+        kind = "TEMPORARY VIEW" if temporary else "VIEW"
+        connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
+        if not temporary:
+            connection.execute(f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'")
+
+
+def _quote(text: str) -> str:
+    return text.replace("'", "''")

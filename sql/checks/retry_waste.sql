@@ -1,0 +1,13 @@
+-- A retried task has two attempts at least, recovers once at most, and every later attempt counts.
+SELECT process
+FROM retry_waste
+WHERE attempts < retried_tasks OR recovered_tasks > retried_tasks
+UNION ALL
+SELECT 'all'
+FROM (SELECT coalesce(sum(attempts), 0) AS attempts FROM retry_waste) AS counted
+CROSS JOIN (
+  SELECT count(*) AS attempts
+  FROM tasks
+  WHERE attempt > 1 AND status IS DISTINCT FROM 'CACHED'
+) AS later
+WHERE counted.attempts < later.attempts

@@ -1,0 +1,13 @@
+-- What the runs submitted in each month cost.
+-- Grain: month. Units: USD, hours; months are UTC. CACHED tasks cost nothing again.
+SELECT
+  month,
+  count(*) AS runs,
+  count(CASE WHEN status = 'SUCCEEDED' THEN 1 END) AS succeeded_runs,
+  count(CASE WHEN status = 'FAILED' THEN 1 END) AS failed_runs,
+  round(sum(cpu_hours), 2) AS cpu_hours,
+  round(sum(cost_usd), 6) AS cost_usd,
+  round(sum(failed_cost_usd), 6) AS failed_cost_usd
+FROM stg_run_spend
+GROUP BY month
+ORDER BY month

@@ -1,0 +1,34 @@
+"""Histories to ask the views about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.load.warehouse import Warehouse
+from tests.sql.small import SmallHistory
+from tower_etl.clock import Clock
+from tower_etl.load.target import find_target
+from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def small() -> SmallHistory:
+    """A history without rows."""
+    return SmallHistory()
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synced file of a seeded history, only to be read."""
+    clock = SimClock()
+    world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
+    target = find_target(tmp_path_factory.mktemp("seeded") / "tower.duckdb")
+    with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
+        report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
+    assert report.outcome.status == "ok"
+    return target.path

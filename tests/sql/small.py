@@ -1,0 +1,114 @@
+"""A history of a few rows, written down by hand, in tables of the real schemas."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from tower_etl.load.views import create_views, iter_views
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Row = dict[str, Any]
+GIB, HOUR_MS = 2**30, 3_600_000
+
+_RUN: Row = {
+    "status": "SUCCEEDED",
+    "userName": "ada",
+    "projectName": "acme/align",
+    "revision": "1.0",
+    "orgName": "acme",
+    "workspaceName": "lab",
+    "workspaceId": 7,
+    "submit": "2026-03-01T12:00:00Z",
+    "start": "2026-03-01T12:05:00Z",
+    "complete": "2026-03-01T14:00:00Z",
+    "duration": 2 * HOUR_MS,
+}
+_TASK: Row = {
+    "process": "ALIGN",
+    "name": "ALIGN (one)",
+    "status": "COMPLETED",
+    "attempt": 1,
+    "exit": "0",
+    "submit": "2026-03-01T12:10:00Z",
+    "start": "2026-03-01T12:20:00Z",
+    "complete": "2026-03-01T13:20:00Z",
+    "realtime": HOUR_MS,
+    "cost": 1.0,
+    "cpus": 2,
+    "pcpu": 100.0,
+    "memory": 8 * GIB,
+    "peakRss": 2 * GIB,
+    "executor": "awsbatch",
+    "queue": "work",
+    "machineType": "m6id.large",
+    "cloudZone": "eu-west-1a",
+    "priceModel": "standard",
+}
+
+
+class SmallHistory:
+    """Rows by table, as the API would have given them; what is not said is of a plain run."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, list[pa.Table]] = defaultdict(list)
+        self._tasks = 0
+
+    def add_run(self, run_id: str, **fields: Any) -> None:
+        """Add a run; `fields` are the API's."""
+        self._add("workflows", [_RUN | {"id": run_id} | fields])
+
+    def add_task(self, run_id: str, **fields: Any) -> None:
+        """Add a task to a run; `fields` are the API's."""
+        self._tasks += 1
+        task = _TASK | {"taskId": self._tasks} | fields
+        self._add("tasks", [task], workflow_id=run_id, workspace_id=7)
+
+    def add_label(self, run_id: str, label_id: int) -> None:
+        """Put a label on a run."""
+        link: Row = {"workflow_id": run_id, "workspace_id": 7, "_removed": False}
+        self._add("workflow_labels", [{"id": label_id}], **link)
+
+    def name_label(self, label_id: int, name: str, value: str | None = None) -> None:
+        """Describe a label."""
+        self._add("labels", [{"id": label_id, "name": name, "value": value}], workspace_id=7)
+
+    def add_peak(self, run_id: str, *, cpus: int, tasks: int) -> None:
+        """Add the progress of a run."""
+        record = {"peakCpus": cpus, "peakTasks": tasks}
+        self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
+
+    def _add(self, table: str, records: list[Row], **constants: Any) -> None:
+        self._batches[table].append(TABLES[table].batch(records, **constants))
+
+    @property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """Every table, also the empty ones."""
+        return {
+            name: pa.concat_tables([table.arrow_schema.empty_table(), *self._batches[name]])
+            for name, table in TABLES.items()
+        }
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """A database in memory with these tables and the views."""
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may heed it
+        for name, rows in self.tables.items():
+            connection.register("rows", rows)
+            connection.execute(f'CREATE TABLE "{name}" AS FROM rows')
+            connection.unregister("rows")
+        create_views(connection, iter_views())
+        return connection
+
+    def ask(self, view: str) -> list[Row]:
+        """The rows of a view, in its order."""
+        with self.open() as connection:
+            asked = connection.execute(f'FROM "{view}"')
+            names = [column[0] for column in asked.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]

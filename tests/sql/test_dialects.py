@@ -1,0 +1,180 @@
+"""The views say the same elsewhere: on a real PostgreSQL, value by value, and Spark parses them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+import sqlglot
+
+from tests.sql.postgres import start_postgres
+from tests.sql.small import GIB, SmallHistory
+from tower_etl.errors import UsageError
+from tower_etl.load.dialect import DIALECTS, iter_statements, translate
+from tower_etl.load.views import iter_views
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from tests.sql.postgres import Postgres
+    from tower_etl.load.views import View
+
+VIEWS = list(iter_views())
+CHECKS = list(iter_views("checks"))
+Rows = list[tuple[Any, ...]]
+
+
+def name_of(view: View) -> str:
+    """What a test of a view is called."""
+    return view.name
+
+
+def make_odd_history() -> SmallHistory:
+    """Fractions of seconds, ties, nulls, and what divides by zero if one lets it."""
+    odd = SmallHistory()
+    odd.add_run("bare", submit=None, start=None, complete=None, projectName=None, userName=None)
+    odd.add_run("late", submit="2026-02-28T23:59:59.999Z", complete="2026-03-01T00:00:00.0005Z")
+    odd.add_run("failed", status="FAILED", errorMessage="Process `A (x)` died\nat /a/b/c1 (137)")
+    odd.name_label(1, "team", "it's")
+    odd.add_label("late", 1)
+    odd.add_label("late", 2)
+    odd.add_task("late", submit="2026-03-01T00:00:00.001Z", start="2026-03-01T00:00:01.5007Z")
+    odd.add_task("late", realtime=0, cost=0.0, cpus=0, pcpu=0.0, memory=0, peakRss=0, rchar=0)
+    odd.add_task("late", cost=None, cpus=None, pcpu=None, realtime=None, process=None, start=None)
+    odd.add_task("late", status="CACHED", cost=4.0)
+    odd.add_task("failed", status="FAILED", exit="-", errorMessage="in /w/3f/9c1a2b3c, 17 times")
+    odd.add_task("failed", status=None, rchar=3 * GIB, wchar=7, readBytes=5, exit=None)
+    odd.add_task("failed", priceModel="spot", numSpotInterruptions=2, complete=None)
+    return odd
+
+
+def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
+    """The stored rows, in the columns of the specs."""
+    tables = {}
+    for name, table in TABLES.items():
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of ours
+        tables[name] = relation.to_arrow_table().cast(table.arrow_schema)
+    return tables
+
+
+def ask_all(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[list[str], Rows]]:
+    """Columns and rows of each view."""
+    relations = {view.name: connection.sql(f'FROM "{view.name}"') for view in VIEWS}
+    return {name: (rel.columns, rel.fetchall()) for name, rel in relations.items()}
+
+
+Answers = tuple[dict[str, tuple[list[str], Rows]], dict[str, list[list[str]]], "list[str]"]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A running server."""
+    with start_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["odd", "seeded"])
+def answers(request: pytest.FixtureRequest, postgres: Postgres) -> Answers:
+    """What DuckDB and PostgreSQL say, view by view, and the checks that returned a row there."""
+    if request.param == "odd":
+        connection = make_odd_history().open()
+    else:
+        connection = duckdb.connect(request.getfixturevalue("seeded"), read_only=True)
+        connection.execute("USE tower.tower")
+    with connection:
+        here, tables = ask_all(connection), read_tables(connection)
+    postgres.run("DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n")
+    postgres.fill(tables)
+    script = "".join(f"{statement};\n" for statement in iter_statements(VIEWS, "postgres"))
+    postgres.run(f"BEGIN;\n{script}COMMIT;\n")
+    postgres.run(script)  # as every sync does
+    there = postgres.ask(view.name for view in VIEWS)
+    broken = [check.name for check in CHECKS if postgres.run(f"\\t\n{_check(check)};\n").strip()]
+    return here, there, broken
+
+
+def _check(check: View) -> str:
+    return translate(check.sql, "postgres")
+
+
+def same(expected: object, cell: str, slack: float) -> bool:
+    """Whether PostgreSQL wrote that value; sums of floats may differ in their last digits."""
+    if expected is None or isinstance(expected, str):
+        return cell == (expected or "")
+    if isinstance(expected, bool):
+        return cell == ("t" if expected else "f")
+    if isinstance(expected, datetime):
+        return datetime.fromisoformat(cell) == expected
+    if isinstance(expected, date):
+        return cell == expected.isoformat()
+    assert isinstance(expected, int | float)
+    return cell != "" and float(cell) == pytest.approx(expected, rel=1e-9, abs=slack)
+
+
+def find_slack(view: View, column: str) -> float:
+    """How far a rounded column may be off: a half may be rounded either way."""
+    rounded = re.search(rf", ([0-9])\) AS {column}\b", view.sql)
+    return 1.01 * 10 ** -int(rounded[1]) if rounded else 1e-9
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=name_of)
+def test_postgres_says_the_same(answers: Answers, view: View) -> None:
+    """Every view has the same columns, rows, order and values there."""
+    here, there, _ = answers
+    columns, rows = here[view.name]
+    header, *cells = there[view.name]
+    assert header == columns
+    assert len(cells) == len(rows)
+    if view.kind == "staging":  # those promise no order
+        rows, cells = sorted(rows, key=identify), sorted(cells, key=identify)
+    unlike = [
+        (column, expected, cell)
+        for row, found in zip(rows, cells, strict=True)
+        for column, expected, cell in zip(columns, row, found, strict=True)
+        if not same(expected, cell, find_slack(view, column))
+    ]
+    assert unlike == []
+
+
+def identify(row: Sequence[object]) -> list[str]:
+    """The first two columns, which name a row of a staging view."""
+    return [str(value) for value in row[:2]]
+
+
+def test_checks_hold_on_postgres(answers: Answers) -> None:
+    """They are as portable as the views, and return no row there either."""
+    assert answers[2] == []
+
+
+@pytest.mark.parametrize("view", [*VIEWS, *CHECKS], ids=name_of)
+def test_spark_parses_what_is_meant_for_it(view: View) -> None:
+    """Nothing is left in it that Spark has not, or understands otherwise."""
+    spoken = translate(view.sql, "spark")
+    sqlglot.parse_one(spoken, read="spark")
+    for word in ("EPOCH_MS", "TIMESTAMP_MILLIS", "PERCENTILE_APPROX", "PERCENTILE_CONT", "::"):
+        assert word not in spoken.upper()
+
+
+def test_statements_say_what_the_views_are() -> None:
+    """Each view is followed by its comment, in the words of the dialect."""
+    for dialect, comment in (
+        ("duckdb", "COMMENT ON VIEW run_costs IS 'What each run cost"),
+        ("postgres", "COMMENT ON VIEW run_costs IS 'What each run cost"),
+        ("spark", "ALTER VIEW run_costs SET TBLPROPERTIES ('comment' = 'What each run cost"),
+    ):
+        statements = list(iter_statements(VIEWS, dialect))
+        assert len(statements) == 2 * len(VIEWS)
+        assert any(statement.startswith(comment) for statement in statements)
+
+
+def test_an_unknown_dialect_is_bad_usage() -> None:
+    """The message names those there are."""
+    with pytest.raises(UsageError, match=", ".join(DIALECTS)):
+        translate("SELECT 1", "oracle")
