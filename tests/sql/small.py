@@ -81,7 +81,7 @@ class SmallHistory:
 
     def add_peak(self, run_id: str, *, cpus: int, tasks: int) -> None:
         """Add the progress of a run."""
-        record = {"peakCpus": cpus, "peakTasks": tasks}
+        record = {"workflowProgress": {"peakCpus": cpus, "peakTasks": tasks}}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:

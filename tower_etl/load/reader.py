@@ -96,8 +96,8 @@ def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     found = connection.execute(
         "SELECT count(*) FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
         [DATASET, name],
-    ).fetchone()
-    return found != (0,)
+    ).fetchall()  # a result that is not read to its end bars the next query
+    return found != [(0,)]
 
 
 def run_query(

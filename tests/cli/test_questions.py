@@ -1,0 +1,162 @@
+"""Named questions: of some of the runs, in every format, and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from pyarrow import parquet
+
+from tests.cli.console import TOWER_ETL, make_console
+from tower_etl.load.views import iter_views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.console import Console
+
+Row = dict[str, Any]
+
+
+def ask(console: Console, *args: str) -> list[Row]:
+    """The rows of a question."""
+    ended = console.run("query", *args, "--format", "json")
+    assert (ended.code, ended.err) == (0, "")
+    rows: list[Row] = ended.json
+    return rows
+
+
+def test_every_mart_is_listed_with_what_it_answers(console: Console) -> None:
+    """With `--list` and without a question; no target is needed."""
+    listed = ask(console, "--list")
+    assert listed == ask(console)
+    assert listed == sorted(
+        ({"name": view.name, "answers": view.description} for view in iter_views("marts")),
+        key=lambda row: row["name"],
+    )
+
+
+def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
+    """By name, in capitals too, and by pattern: the same rows as without, and no others."""
+    rows = ask(synced, "cost_by_pipeline")
+    assert len(rows) > 2
+    assert ask(synced, "cost_by_pipeline", "--pipeline", rows[1]["pipeline"]) == rows[1:2]
+    first, second = (row["pipeline"] for row in rows[:2])
+    both = ask(synced, "cost_by_pipeline", "--pipeline", first.upper(), "--pipeline", second)
+    assert both == rows[:2]
+    assert ask(synced, "cost_by_pipeline", "--pipeline", "*") == rows
+
+
+def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
+    """By id, by pattern, and of the personal one."""
+    rows = ask(synced, "cost_by_workspace")
+    personal = [row for row in rows if row["workspace_id"] is None]
+    assert ask(synced, "cost_by_workspace", "--workspace", "personal") == personal != []
+    named = [row for row in rows if row["workspace_id"] is not None]
+    workspace_id = str(named[0]["workspace_id"])
+    assert ask(synced, "cost_by_workspace", "--workspace", workspace_id) == named[:1]
+    assert ask(synced, "cost_by_workspace", "--workspace", "*/*") == named
+
+
+def test_a_question_is_asked_of_a_time(synced: Console) -> None:
+    """A run is before or after a moment, never both: at the moment itself it is after."""
+    runs = ask(synced, "run_costs")
+    middle = runs[len(runs) // 2]["submitted_at"]
+    after = ask(synced, "run_costs", "--since", middle)
+    before = ask(synced, "run_costs", "--until", middle)
+    assert after + before == runs
+    assert after[-1]["submitted_at"] == middle
+    assert ask(synced, "failure_reasons", "--until", "1999-12-31") == []
+
+
+def test_scopes_hold_together(synced: Console) -> None:
+    """Tasks, labels and runs are those of the runs that all flags leave over."""
+    run = ask(synced, "run_costs")[3]
+    scope = ("--pipeline", run["pipeline"], "--workspace", run["workspace"])
+    left = ask(synced, "run_costs", *scope, "--until", run["submitted_at"])
+    tasks = sum(row["tasks"] - row["cached_tasks"] for row in left)
+    counted = ask(synced, "cost_by_process", *scope, "--until", run["submitted_at"])
+    assert 0 < sum(row["tasks"] for row in counted) == tasks
+    shares = ask(synced, "cost_by_label", *scope, "--until", run["submitted_at"])
+    cost = sum(row["cost_usd"] or 0 for row in left)
+    assert sum(row["share_usd"] or 0 for row in shares) == pytest.approx(cost, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run is of a pipeline"),
+        (("cost_by_user", "--workspace", "acme/it's"), "No run is of a workspace"),
+        (("cost_by_user", "--since", "yesterday"), "--since 'yesterday' is no ISO 8601"),
+        (("SELECT 1 AS a", "--since", "2026-01-01"), "WHERE"),
+        (("workflows", "--pipeline", "x"), "WHERE"),
+        (("cost_by_moon",), "cost_by_month"),
+        (("--list", "--format", "parquet"), "no Parquet"),
+    ],
+)
+def test_what_cannot_be_asked_is_bad_usage(
+    synced: Console, args: tuple[str, ...], said: str
+) -> None:
+    """The message says what there is, or where to say it."""
+    ended = synced.run("query", *args)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+@pytest.mark.parametrize("name", ["workflows", "stg_tasks", "labels"])
+def test_tables_and_staging_views_go_by_name(synced: Console, name: str) -> None:
+    """They have rows, like a question."""
+    assert ask(synced, name) != []
+
+
+def test_parquet_holds_the_rows(synced: Console, tmp_path: Path) -> None:
+    """With types, to standard output."""
+    path = tmp_path / "rows.parquet"
+    with path.open("wb") as file:
+        subprocess.run(
+            [TOWER_ETL, "query", "run_costs", "--format", "parquet"],
+            cwd=synced.folder,
+            env=synced.environ(),
+            stdout=file,
+            check=True,
+        )
+    rows = parquet.read_table(path)
+    assert [str(field.type) for field in rows.schema][7:10] == [
+        "timestamp[us, tz=UTC]",
+        "timestamp[us, tz=UTC]",
+        "double",
+    ]
+    expected = [row["cost_usd"] for row in ask(synced, "run_costs")]
+    assert rows.column("cost_usd").to_pylist() == expected
+
+
+def test_markdown_is_a_table_with_its_marks_escaped(synced: Console) -> None:
+    """Numbers to the right; a bar or a line break in a text breaks no row."""
+    sql = "SELECT 1234 AS calls, 'a|b' || chr(10) || 'c' AS text, NULL AS nothing"
+    assert synced.run("query", sql, "--format", "markdown").out == (
+        "| calls | text | nothing |\n| ---: | --- | --- |\n| 1,234 | a\\|b c |  |\n"
+    )
+
+
+def test_a_file_of_an_older_version_is_asked_all_the_same(synced: Console, tmp_path: Path) -> None:
+    """A view that its file lacks is made for the question, and the file is not touched."""
+    console = make_console(tmp_path)
+    copy = console.folder / "old.duckdb"
+    copy.write_bytes((synced.folder / "tower.duckdb").read_bytes())
+    with duckdb.connect(str(copy)) as connection:
+        for view in reversed(list(iter_views())):
+            connection.execute(f'DROP VIEW old.tower."{view.name}"')
+    held = copy.read_bytes()
+    assert ask(console, "cost_by_user", "--path", "old.duckdb") == ask(synced, "cost_by_user")
+    assert copy.read_bytes() == held
+
+
+def test_views_are_printed_for_tables_elsewhere(console: Console) -> None:
+    """In the words of a dialect, for its own client; no target is needed."""
+    ended = console.run("views", "--sql", "postgres")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("CREATE OR REPLACE VIEW ") == len(list(iter_views()))
+    assert "EXTRACT(epoch FROM" in ended.out
+    assert console.run("views", "--sql", "oracle").code == 2

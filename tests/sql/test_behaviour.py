@@ -1,0 +1,239 @@
+"""How runs and tasks behave: failures, waits, waste and speed, with answers worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.sql.small import GIB, HOUR_MS
+from tests.sql.test_spend import pick
+
+if TYPE_CHECKING:
+    from tests.sql.small import SmallHistory
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(minutes: float) -> str:
+    """That many minutes after noon, as the API writes it."""
+    return (NOON + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
+
+
+def test_cpu_efficiency_weighs_tasks_by_their_time(small: SmallHistory) -> None:
+    """4 cores: 1 in use for 3 hours, all for 1 hour: 7 of 16 core hours; 9 idle."""
+    small.add_run("a")
+    small.add_task("a", cpus=4, pcpu=100.0, realtime=3 * HOUR_MS, cost=4.0)
+    small.add_task("a", cpus=4, pcpu=400.0, realtime=HOUR_MS, cost=2.0)
+    small.add_task("a", cpus=4, pcpu=400.0, realtime=9 * HOUR_MS, status="CACHED")
+    small.add_task("a", cpus=4, pcpu=None)
+    (row,) = small.ask("cpu_efficiency")
+    assert row == {
+        "process": "ALIGN",
+        "tasks": 2,
+        "requested_cpus": 4.0,
+        "used_cpus": 1.75,
+        "efficiency": 0.4375,
+        "idle_cpu_hours": 9.0,
+        "idle_usd": 3.0,
+    }
+
+
+def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> None:
+    """20 peaks of 1 to 20 GiB: their 95th percentile is 19.05; 23.81 with headroom; 24 to ask for.
+
+    64 GiB for 20 hours are 1280 GiB hours, 24 are 480: 800 saved, five eighths of the cost.
+    """
+    small.add_run("a")
+    for gib in range(1, 21):
+        small.add_task("a", memory=64 * GIB, peakRss=gib * GIB, cost=2.0)
+    small.add_task("a", memory=64 * GIB, peakRss=64 * GIB, status="CACHED")
+    (row,) = small.ask("memory_requests")
+    assert row == {
+        "process": "ALIGN",
+        "tasks": 20,
+        "requested_gib": 64.0,
+        "used_gib": 10.5,
+        "most_used_gib": 20.0,
+        "requested_over_used": 6.1,
+        "killed_tasks": 0,
+        "recommended_gib": 24,
+        "saves_gib_hours": 800.0,
+        "saves_usd": 25.0,
+    }
+
+
+def test_no_less_memory_is_recommended_where_tasks_were_killed(small: SmallHistory) -> None:
+    """What the killed ones would have used is not known."""
+    small.add_run("a")
+    small.add_task("a", memory=8 * GIB, peakRss=2 * GIB)
+    small.add_task("a", memory=8 * GIB, status="FAILED", exit="137")
+    columns = ("killed_tasks", "recommended_gib", "saves_gib_hours")
+    assert pick(small.ask("memory_requests"), *columns) == [(1, 8, 0.0)]
+
+
+def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> None:
+    """An exit code as text, as a number alone, and none at all."""
+    small.add_run("a")
+    small.add_run("b")
+    failed: dict[str, Any] = {"status": "FAILED", "cost": 0.5}
+    small.add_task("a", exit="137", errorAction="RETRY", **failed)
+    small.add_task("b", exit=None, exitStatus=137, **failed)
+    small.add_task("b", exit="-", **failed)
+    small.add_task("b", exit="137")
+    columns = ("process", "exit_code", "failed_tasks", "retried_tasks", "runs", "cost_usd")
+    rows = small.ask("failure_reasons")
+    assert pick(rows, *columns) == [("ALIGN", "137", 2, 1, 2, 1.0), ("ALIGN", "none", 1, 0, 1, 0.5)]
+    assert "out of memory" in rows[0]["meaning"]
+
+
+def test_messages_differ_by_more_than_names_and_numbers(small: SmallHistory) -> None:
+    """Tags, paths, hashes, numbers and all lines but the first make no new message."""
+    said = "Process `A:B ({})` terminated with an error exit status ({})"
+    small.add_run("a", status="FAILED", errorMessage=said.format("one (1)", 137))
+    small.add_run("b", status="FAILED", errorMessage=said.format("two", 1) + "\nCaused by: x")
+    small.add_run("c", status="FAILED", errorMessage="No such file: s3://data/x-1/reads_1.fq.gz")
+    small.add_run("d", status="FAILED", errorMessage="No such file: /mnt/y/reads.fq.gz")
+    small.add_run("e", errorMessage="A warning of a run that succeeded")
+    small.add_task("a", status="FAILED", errorMessage="Lost i-0abc12def3456789a at 12:01:59")
+    assert pick(small.ask("failure_messages"), "origin", "message", "times") == [
+        ("run", "No such file: <path>", 2),
+        ("run", "Process `A:B` terminated with an error exit status (<n>)", 2),
+        ("task", "Lost i<hash> at <n>:<n>:<n>", 1),
+    ]
+
+
+def test_waits_are_from_submission_to_start(small: SmallHistory) -> None:
+    """Of 1 to 5 minutes; a cached task, a waiting one and a clock that is off do not count."""
+    small.add_run("a")
+    for minutes in range(1, 6):
+        small.add_task("a", submit=at(0), start=at(minutes))
+    small.add_task("a", submit=at(0), start=at(50), status="CACHED")
+    small.add_task("a", submit=at(0), start=None)
+    small.add_task("a", submit=at(1), start=at(0))
+    (row,) = small.ask("queue_waits")
+    assert row == {
+        "executor": "awsbatch",
+        "queue": "work",
+        "tasks": 5,
+        "median_minutes": 3.0,
+        "p95_minutes": 4.8,
+        "longest_minutes": 5.0,
+        "waited_hours": 0.25,
+    }
+
+
+def test_only_attempts_that_were_made_again_are_waste(small: SmallHistory) -> None:
+    """Three attempts of one task (1 + 2 wasted), and two tasks of one name, one of them retried."""
+    small.add_run("a", status="FAILED")
+    again: dict[str, Any] = {"status": "FAILED", "errorAction": "RETRY", "realtime": HOUR_MS // 2}
+    small.add_task("a", name="ALIGN (x)", cost=1.0, **again)
+    small.add_task("a", name="ALIGN (x)", attempt=2, cost=2.0, **again)
+    small.add_task("a", name="ALIGN (x)", attempt=3, cost=4.0)
+    small.add_task("a", name="ALIGN (y)", status="FAILED", errorAction="TERMINATE", cost=64.0)
+    small.add_task("a", name="ALIGN (y)", cost=8.0, submit=at(30), **again)
+    small.add_task("a", name="ALIGN (y)", attempt=2, cost=16.0, status="FAILED")
+    small.add_task("a", name="ALIGN (z)", cost=32.0)
+    (row,) = small.ask("retry_waste")
+    assert row == {
+        "process": "ALIGN",
+        "retried_tasks": 2,
+        "attempts": 5,
+        "recovered_tasks": 1,
+        "wasted_cpu_hours": 3.0,
+        "wasted_usd": 11.0,
+    }
+
+
+def test_interruptions_are_counted_and_suspected(small: SmallHistory) -> None:
+    """One by its exit code, one that failed after two, one that its queue began again."""
+    small.add_run("a")
+    spot: dict[str, Any] = {"priceModel": "spot", "cost": 1.0}
+    small.add_task("a", **spot)
+    small.add_task("a", numSpotInterruptions=1, **spot)
+    small.add_task("a", status="FAILED", exit="143", **spot)
+    small.add_task("a", status="FAILED", exit="1", numSpotInterruptions=2, **spot)
+    small.add_task("a", status="FAILED", exit="1", **spot)
+    small.add_task("a", status="FAILED", exit="143")
+    small.add_task("a", status="CACHED", numSpotInterruptions=5, **spot)
+    (row,) = small.ask("spot_interruptions")
+    assert row == {
+        "machine_type": "m6id.large",
+        "cloud_zone": "eu-west-1a",
+        "tasks": 5,
+        "interrupted_tasks": 3,
+        "lost_tasks": 2,
+        "interruptions": 4,
+        "cost_usd": 5.0,
+        "lost_cpu_hours": 4.0,
+        "lost_usd": 2.0,
+    }
+
+
+def test_a_result_counts_from_the_first_try_of_its_session(small: SmallHistory) -> None:
+    """One session fails and is resumed: 5 hours; one succeeds at once: 1 hour; one is cancelled."""
+    small.add_run("a", sessionId="s", status="FAILED", submit=at(0), complete=at(60))
+    small.add_run("b", sessionId="s", resume=True, submit=at(240), complete=at(300))
+    small.add_run("c", sessionId="t", submit=at(0), complete=at(60))
+    small.add_run("d", sessionId="u", status="CANCELLED")
+    small.add_run("e", sessionId=None, status="RUNNING", complete=None)
+    (row,) = small.ask("success_rates")
+    assert row == {
+        "pipeline": "acme/align",
+        "ended_runs": 4,
+        "succeeded_runs": 2,
+        "failed_runs": 1,
+        "cancelled_runs": 1,
+        "success_rate": 0.5,
+        "sessions": 4,
+        "results": 2,
+        "median_hours_to_result": 3.0,
+        "p95_hours_to_result": 4.8,
+    }
+
+
+def test_parallelism_is_averaged_over_the_hours_in_which_it_changed(small: SmallHistory) -> None:
+    """2 CPUs from 12:30 to 15:15, 4 from 12:45 to 13:00: 2.0 in the first hour, 0.5 in the last."""
+    small.add_run("a")
+    small.add_peak("a", cpus=8, tasks=2)
+    small.add_task("a", cpus=2, start=at(30), complete=at(195))
+    small.add_task("a", cpus=4, start=at(45), complete=at(60))
+    small.add_task("a", cpus=64, status="CACHED")
+    columns = ("hour_at", "average_tasks", "average_cpus", "peak_cpus", "of_peak")
+    assert [
+        (NOON, 0.75, 2.0, 8, 0.25),
+        (NOON + timedelta(hours=1), 1.0, 2.0, 8, 0.25),
+        (NOON + timedelta(hours=3), 0.25, 0.5, 8, 0.0625),
+    ] == pick(small.ask("parallelism"), *columns)
+
+
+def test_io_is_all_that_programs_moved(small: SmallHistory) -> None:
+    """6 GiB in an hour and a second's fraction; cached tasks moved nothing."""
+    small.add_run("a")
+    small.add_task("a", rchar=3 * GIB, wchar=GIB, readBytes=GIB, writeBytes=GIB)
+    small.add_task("a", rchar=2 * GIB, wchar=None, realtime=0)
+    small.add_task("a", process="COUNT", rchar=2 * GIB, wchar=0, status="FAILED")
+    small.add_task("a", rchar=90 * GIB, wchar=0, status="CACHED")
+    columns = ("process", "tasks", "read_gib", "written_gib", "disk_gib", "gib_per_task")
+    rows = small.ask("storage_io")
+    assert pick(rows, *columns) == [
+        ("ALIGN", 2, 5.0, 1.0, 2.0, 3.0),
+        ("COUNT", 1, 2.0, 0.0, 0.0, 2.0),
+    ]
+    assert pick(rows, "mib_per_second", "share_of_io") == [(1.71, 0.75), (0.57, 0.25)]
+
+
+def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None:
+    """After three runs of 30 minutes and 1 dollar: one twice as slow, then one thrice as dear.
+
+    The last is compared with 37.5 minutes on average, of which 30 are no more.
+    """
+    history = [(30, 1.0), (30, 1.0), (30, 1.0), (60, 1.0), (30, 3.0)]
+    for number, (minutes, cost) in enumerate(history):
+        small.add_run(f"r{number}", submit=at(number))
+        small.add_task(f"r{number}", realtime=minutes * 60_000, cost=cost)
+        small.add_task(f"r{number}", realtime=9 * HOUR_MS, cost=9.0, status="CACHED")
+    columns = ("run_id", "process", "earlier_runs", "usual_minutes", "times_slower", "times_dearer")
+    assert pick(small.ask("regressions"), *columns) == [
+        ("r4", "ALIGN", 4, 37.5, 0.8, 3.0),
+        ("r3", "ALIGN", 3, 30.0, 2.0, 1.0),
+    ]

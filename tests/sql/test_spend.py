@@ -1,0 +1,174 @@
+"""What was spent, by whatever it can be divided by: answers worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sql.small import HOUR_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.sql.small import SmallHistory
+
+
+def pick(rows: Sequence[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
+    """Some columns of the rows."""
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+@pytest.fixture
+def spent(small: SmallHistory) -> SmallHistory:
+    """Two users, two workspaces, two pipelines, two months, and a run that spent nothing.
+
+    a: 1.00 and 2.00 (failed), 4 CPU hours; b: 0.50, 1 CPU hour, and 8.00 saved; c: no task.
+    """
+    small.add_run("a")
+    small.add_task("a", cost=1.0)
+    small.add_task("a", cost=2.0, status="FAILED", exit="1")
+    small.add_run(
+        "b",
+        userName="bob",
+        projectName="acme/call",
+        workspaceId=8,
+        workspaceName="annex",
+        submit="2026-04-01T00:00:00Z",
+        status="FAILED",
+    )
+    small.add_task("b", cost=0.5, cpus=1)
+    small.add_task("b", cost=8.0, cpus=16, status="CACHED")
+    small.add_run("c", projectName="acme/call", submit="2026-03-31T23:59:59Z", status="RUNNING")
+    return small
+
+
+COUNTS = ("runs", "succeeded_runs", "failed_runs", "cpu_hours", "cost_usd", "failed_cost_usd")
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("pipeline", [("acme/align", 1, 1, 0, 4.0, 3.0, 2.0), ("acme/call", 2, 0, 1, 1.0, 0.5, 0)]),
+        ("user", [("ada", 2, 1, 0, 4.0, 3.0, 2.0), ("bob", 1, 0, 1, 1.0, 0.5, 0)]),
+        ("workspace", [("acme/lab", 2, 1, 0, 4.0, 3.0, 2.0), ("acme/annex", 1, 0, 1, 1.0, 0.5, 0)]),
+        (
+            "month",
+            [(date(2026, 3, 1), 2, 1, 0, 4.0, 3.0, 2.0), (date(2026, 4, 1), 1, 0, 1, 1.0, 0.5, 0)],
+        ),
+    ],
+)
+def test_spend_is_divided_without_what_was_cached(
+    spent: SmallHistory, by: str, expected: list[tuple[Any, ...]]
+) -> None:
+    """A cached task costs nothing again, a run without tasks is a run, months end in UTC."""
+    column = "user_name" if by == "user" else by
+    assert expected == pick(spent.ask(f"cost_by_{by}"), column, *COUNTS)
+
+
+def test_each_run_has_its_cost(spent: SmallHistory) -> None:
+    """The latest first, what was saved beside what was spent."""
+    columns = ("run_id", "hours", "tasks", "cached_tasks", "failed_tasks", "cost_usd", "saved_usd")
+    assert pick(spent.ask("run_costs"), *columns) == [
+        ("b", 2.0, 2, 1, 0, 0.5, 8.0),
+        ("c", 2.0, 0, 0, 0, None, None),
+        ("a", 2.0, 2, 0, 1, 3.0, None),
+    ]
+
+
+def test_a_run_that_the_platform_lost_still_counts(small: SmallHistory) -> None:
+    """Its money was spent all the same."""
+    small.add_run("gone", missing_since=datetime(2026, 3, 2, tzinfo=UTC))
+    small.add_task("gone", cost=1.25)
+    assert pick(small.ask("cost_by_pipeline"), "runs", "cost_usd") == [(1, 1.25)]
+
+
+def test_a_personal_run_has_a_workspace_of_that_name(small: SmallHistory) -> None:
+    """It has no workspace on the platform."""
+    small.add_run("mine", workspaceId=None, workspaceName=None, orgName=None)
+    assert pick(small.ask("cost_by_workspace"), "workspace", "runs") == [("personal", 1)]
+
+
+def test_labels_share_a_run_and_never_count_it_twice(spent: SmallHistory) -> None:
+    """Run a has two labels, one of them from two workspaces; b has one of them; c has none."""
+    spent.name_label(1, "team", "blue")
+    spent.name_label(2, "urgent")
+    spent.name_label(3, "urgent")
+    for run_id, label_id in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
+        spent.add_label(run_id, label_id)
+    assert pick(
+        spent.ask("cost_by_label"), "label", "runs", "cpu_hours", "cost_usd", "share_usd"
+    ) == [
+        ("team=blue", 2, 5.0, 3.5, 2.0),
+        ("urgent", 1, 4.0, 3.0, 1.5),
+        ("(none)", 1, None, None, None),
+    ]
+
+
+def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> None:
+    """Per run, within a revision: 2 hours, then 3 on average; the other revision starts anew."""
+    for run_id, month, revision, hours in (
+        ("a", 1, "1.0", 1),
+        ("b", 3, "1.0", 1),
+        ("c", 3, "1.0", 2),
+        ("d", 3, "2.0", 5),
+    ):
+        small.add_run(run_id, submit=f"2026-{month:02}-15T00:00:00Z", revision=revision)
+        small.add_task(run_id, realtime=hours * HOUR_MS)
+    columns = ("revision", "month", "runs", "cpu_hours", "cpu_hours_per_run", "change")
+    assert [
+        ("1.0", date(2026, 1, 1), 1, 2.0, 2.0, None),
+        ("1.0", date(2026, 3, 1), 2, 6.0, 3.0, 0.5),
+        ("2.0", date(2026, 3, 1), 1, 10.0, 10.0, None),
+    ] == pick(small.ask("cpu_hours_trend"), *columns)
+
+
+def test_processes_are_listed_by_their_cost(small: SmallHistory) -> None:
+    """Failed attempts are paid for, cached tasks are not."""
+    small.add_run("a")
+    small.add_run("b")
+    small.add_task("a", process="ALIGN", cost=2.0)
+    small.add_task("b", process="ALIGN", cost=4.0, status="FAILED")
+    small.add_task("a", process="COUNT", cost=2.0)
+    small.add_task("b", process="COUNT", cost=9.0, status="CACHED")
+    columns = ("process", "tasks", "runs", "cost_usd", "share_of_cost", "usd_per_task")
+    assert pick(small.ask("cost_by_process"), *columns) == [
+        ("ALIGN", 2, 2, 6.0, 0.75, 3.0),
+        ("COUNT", 1, 1, 2.0, 0.25, 2.0),
+    ]
+
+
+def test_machines_are_listed_with_their_price(small: SmallHistory) -> None:
+    """A spot machine at a quarter of the price, in another zone."""
+    small.add_run("a")
+    small.add_task("a", cost=4.0)
+    small.add_task("a", cost=1.0, priceModel="spot", cloudZone="eu-west-1b")
+    small.add_task("a", cost=3.0, status="CACHED")
+    columns = ("cloud_zone", "price_model", "tasks", "cpu_hours", "share_of_cost")
+    rows = small.ask("machine_mix")
+    assert pick(rows, *columns) == [
+        ("eu-west-1a", "standard", 1, 2.0, 0.8),
+        ("eu-west-1b", "spot", 1, 2.0, 0.2),
+    ]
+    assert pick(rows, "usd_per_cpu_hour") == [(2.0,), (0.5,)]
+
+
+def test_resuming_saves_what_the_original_took(small: SmallHistory) -> None:
+    """Two cached tasks of three, 3 dollars and 6 CPU hours in all."""
+    small.add_run("a")
+    small.add_run("b", resume=True)
+    small.add_task("b", status="CACHED", cost=1.0, realtime=HOUR_MS)
+    small.add_task("b", status="CACHED", cost=2.0, realtime=2 * HOUR_MS)
+    small.add_task("b", cost=0.25)
+    (row,) = small.ask("resume_savings")
+    assert row == {
+        "pipeline": "acme/align",
+        "runs": 2,
+        "resumed_runs": 1,
+        "cached_tasks": 2,
+        "cached_share": 0.6667,
+        "saved_cpu_hours": 6.0,
+        "saved_usd": 3.0,
+        "cost_usd": 0.25,
+    }
