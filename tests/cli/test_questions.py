@@ -50,10 +50,10 @@ def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
 
 
 def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
-    """By id, by pattern, and of the personal one."""
+    """By name, in capitals too, by id and by pattern."""
     rows = ask(synced, "cost_by_workspace")
-    personal = [row for row in rows if row["workspace_id"] is None]
-    assert ask(synced, "cost_by_workspace", "--workspace", "personal") == personal != []
+    first = rows[0]["workspace"]
+    assert ask(synced, "cost_by_workspace", "--workspace", first.upper()) == rows[:1]
     named = [row for row in rows if row["workspace_id"] is not None]
     workspace_id = str(named[0]["workspace_id"])
     assert ask(synced, "cost_by_workspace", "--workspace", workspace_id) == named[:1]

@@ -69,7 +69,7 @@ def _is_epoch_ms(node: exp.Expression) -> bool:
 
 
 def _postgres_epoch(node: exp.Expression) -> exp.Expression:
-    """Whole milliseconds, rounded as DuckDB does."""
+    """Whole milliseconds, rounded as DuckDB 2 does; 1.5 cuts off what the API does not send."""
     if not _is_epoch_ms(node):
         return node
     seconds = exp.Extract(this=exp.var("epoch"), expression=node.this)
