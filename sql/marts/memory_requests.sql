@@ -43,7 +43,10 @@ saved AS (
   SELECT
     process, tasks, requested_gib, used_gib, most_used_gib, requested_over_used,
     gib_hours, cost_usd, killed_tasks, recommended_gib,
-    greatest(gib_hours - recommended_gib * hours, 0) AS saved_gib_hours
+    CASE
+      WHEN recommended_gib < requested_gib THEN greatest(gib_hours - recommended_gib * hours, 0)
+      ELSE 0
+    END AS saved_gib_hours
   FROM recommended
 )
 

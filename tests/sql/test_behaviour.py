@@ -63,12 +63,13 @@ def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> N
 
 
 def test_no_less_memory_is_recommended_where_tasks_were_killed(small: SmallHistory) -> None:
-    """What the killed ones would have used is not known."""
+    """What the killed ones would have used is not known; the longest task here asked for more."""
     small.add_run("a")
+    small.add_task("a", memory=24 * GIB, peakRss=2 * GIB, realtime=9 * HOUR_MS)
     small.add_task("a", memory=8 * GIB, peakRss=2 * GIB)
     small.add_task("a", memory=8 * GIB, status="FAILED", exit="137")
     columns = ("killed_tasks", "recommended_gib", "saves_gib_hours")
-    assert pick(small.ask("memory_requests"), *columns) == [(1, 8, 0.0)]
+    assert pick(small.ask("memory_requests"), *columns) == [(1, 16, 0.0)]
 
 
 def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> None:
@@ -78,11 +79,12 @@ def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> N
     failed: dict[str, Any] = {"status": "FAILED", "cost": 0.5}
     small.add_task("a", exit="137", errorAction="RETRY", **failed)
     small.add_task("b", exit=None, exitStatus=137, **failed)
+    small.add_task("b", exit="137", **failed)
     small.add_task("b", exit="-", **failed)
     small.add_task("b", exit="137")
     columns = ("process", "exit_code", "failed_tasks", "retried_tasks", "runs", "cost_usd")
     rows = small.ask("failure_reasons")
-    assert pick(rows, *columns) == [("ALIGN", "137", 2, 1, 2, 1.0), ("ALIGN", "none", 1, 0, 1, 0.5)]
+    assert pick(rows, *columns) == [("ALIGN", "137", 3, 1, 2, 1.5), ("ALIGN", "none", 1, 0, 1, 0.5)]
     assert "out of memory" in rows[0]["meaning"]
 
 
