@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LIMITS = st.builds(Limit, st.integers(1, 20), st.floats(0.1, 10))
 # Of each call: the way there, the way back, and how long nobody wants to call after it.
 WAYS = st.lists(
-    st.tuples(st.floats(0, 1.9), st.floats(0, 3), st.just(0.0) | st.floats(0, 2)),
+    st.tuples(st.floats(0, 4.9), st.floats(0, 6), st.just(0.0) | st.floats(0, 2)),
     min_size=1,
     max_size=80,
 )

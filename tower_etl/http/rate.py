@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-LONGEST_WAY_SECONDS = 2.0  # a call without an answer has arrived by then, after a crash too
+LONGEST_WAY_SECONDS = 5.0  # a call without an answer has arrived by then, after a crash too
 _EVENNESS = 0.95  # of the even distance: late wake-ups are made good, and there is no burst
 _KEPT_CALLS = 128  # also the most calls that are let through in one period
 
