@@ -12,12 +12,15 @@
         ├── NotFoundError        4  no such thing
         └── BadRequestError      4  the server does not understand the call
 
-Messages say what failed, where, and what to do next; never a token, never a header.
+Messages say what failed, where, and what to do next; never a token, never a header. They may quote
+a server, so that they go through redaction like everything that comes from it.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from tower_etl.redaction import redact_text
 
 
 class TowerEtlError(Exception):
@@ -28,6 +31,9 @@ class TowerEtlError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact_text(message))
 
 
 class UsageError(TowerEtlError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tower_etl.errors import UsageError
+from tower_etl.privacy import Privacy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +131,7 @@ class Settings:
     request: Request = field(default_factory=Request)
     pacing: Pacing = field(default_factory=Pacing)
     packages: Packages = field(default_factory=Packages)
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 @dataclass(frozen=True)

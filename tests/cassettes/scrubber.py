@@ -11,6 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+from tower_etl.redaction import redact_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -71,7 +73,7 @@ class Scrubber:
 
     def scrub_text(self, text: str) -> str:
         """Any text."""
-        text = self._blot(text)
+        text = redact_text(self._blot(text))
         for host in sorted(self.hosts, key=len, reverse=True):
             text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", HOST, text)
         for pattern, rewritten in _REWRITES:

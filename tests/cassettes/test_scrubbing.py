@@ -14,6 +14,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 from tests.cassettes import scenes
 from tests.cassettes.scrubber import HOST, Scrubber
 from tests.cassettes.tape import Format, lay_out, open_cassette
+from tests.privacy import planted
 from tower_etl.api import TowerClient
 from tower_etl.sim import NO_LIMIT, Simulator, World, serve
 
@@ -208,3 +209,11 @@ def test_layout_keeps_the_value(value: Any) -> None:
     """However it is broken into lines, it is the same JSON."""
     assert value == json.loads(lay_out(value))
     assert re.search(r"[^\n]{120,}", lay_out(value)) is None
+
+
+def test_secrets_of_every_known_shape_are_scrubbed() -> None:
+    """Wherever they stand in an answer."""
+    body = {"note": [planted.plant(name) for name in planted.SECRETS], "plain": "text"}
+    text = record(json.dumps(body).encode())
+    assert planted.list_leaks(text) == []
+    assert '"plain": "text"' in text

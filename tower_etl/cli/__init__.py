@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tower_etl.errors import TowerEtlError
+from tower_etl.redaction import redact_text
 
 _COMMANDS = {
     "sync": "Bring the tables up to date.",
@@ -85,8 +86,8 @@ def main() -> None:
 
 def _report_fault(error: Exception) -> int:
     if os.environ.get("TOWER_ETL_DEBUG"):
-        traceback.print_exc()
-    reason = " ".join(str(error).split())[:300]
+        click.echo(redact_text(traceback.format_exc()), err=True)
+    reason = redact_text(" ".join(str(error).split()))[:300]
     click.echo(
         f"Error: a fault of tower-etl ({type(error).__name__}: {reason}). What was committed "
         "stays. Run again; if it comes back, report it with the output of TOWER_ETL_DEBUG=1.",

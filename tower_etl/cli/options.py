@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tower_etl.privacy import read_privacy
 from tower_etl.settings import (
     Request,
     Settings,
@@ -37,6 +38,23 @@ workspace_option = click.option(
 )
 path_option = click.option(
     "--path", default="tower.duckdb", show_default=True, help="DuckDB file of the tables."
+)
+exclude_option = click.option(
+    "--exclude",
+    "excluded",
+    metavar="COLUMN",
+    multiple=True,
+    help="Leave a column empty: table.column, or column for all tables; may be repeated.",
+)
+hash_option = click.option(
+    "--hash",
+    "hashed",
+    metavar="COLUMN",
+    multiple=True,
+    help="Replace the values of a column by digests [key: TOWER_ETL_HASH_SALT]; may be repeated.",
+)
+redact_option = click.option(
+    "--redact/--no-redact", default=None, help="Take secrets out of text [--redact]."
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -89,4 +107,10 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
         ),
         pacing=read_pacing(flags.get("rate"), flags.get("share"), sources),
         packages=read_packages(sources),
+        privacy=read_privacy(
+            sources.find,
+            redact=flags.get("redact"),
+            excluded=flags.get("excluded") or (),
+            hashed=flags.get("hashed") or (),
+        ),
     )

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
 @click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
 @click.option("--tables", metavar="A,B", help="Pay only for these tables.")
+@options.exclude_option
+@options.hash_option
+@options.redact_option
 @options.rate_option
 @options.share_option
 @options.json_option
@@ -66,6 +69,7 @@ def describe_failure(sync: Sync, error: TowerEtlError) -> dict[str, Any]:
         "workspaces": [],
         "seconds": round(sync.meter.seconds, 3),
         "warnings": [],
+        "undocumented": {},
         "error": str(error),
     }
 
@@ -79,6 +83,10 @@ def describe_report(report: Report, path: str) -> str:
         + (f" ({report.retries} retried)" if report.retries else "")
     ]
     lines += [f"  {name:<18}{count:>10,} rows" for name, count in sorted(report.rows.items())]
+    lines += [
+        f"New in {table}, without a column: {', '.join(names)} (see `promote` in docs/privacy.md)"
+        for table, names in outcome.undocumented.items()
+    ]
     lines += [f"Warning: {warning}" for warning in outcome.warnings]
     lines += [f"Failed: {fault}" for fault in outcome.faults]
     lines += [f"Failed: {space.error}" for space in outcome.failed]

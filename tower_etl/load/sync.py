@@ -17,7 +17,7 @@ from tower_etl.load.publish import Publisher
 from tower_etl.load.reader import open_reader
 from tower_etl.load.views import apply_views, iter_views
 from tower_etl.source import open_client, open_session, package_source, run_preflight
-from tower_etl.tables import TABLES
+from tower_etl.tables import TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class Report:
             "workspaces": [space.as_json() for space in self.outcome.workspaces.values()],
             "seconds": round(self.seconds, 3),
             "warnings": [*self.outcome.warnings, *self.outcome.faults],
+            "undocumented": self.outcome.undocumented,
         }
 
 
@@ -99,6 +100,7 @@ class Sync:
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
+        Treatment.plan(self.settings.privacy, TABLES)  # wrong names show before the first call
         probe(self.target)
         client = open_client(self.settings, self.clock, self.meter)
         try:
@@ -145,7 +147,7 @@ class Sync:
                     f"given up; its runs are fetched again ({reason})."
                 )
             while not session.is_done:
-                load_package(pipeline, package_source(lambda: session, TABLES, limits))
+                load_package(pipeline, package_source(lambda: session, session.specs, limits))
             forget_loaded(pipeline)
 
     def _report(self, session: Session, seconds: float) -> Report:

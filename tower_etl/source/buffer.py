@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.tables import TABLES
+from tower_etl.tables import TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FLUSH_ROWS = 10_000
+_USUAL = Treatment(TABLES)
 
 
 class Buffer:
@@ -23,8 +24,9 @@ class Buffer:
         written: Rows handed on, by table.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, treatment: Treatment = _USUAL) -> None:
         self.rows = 0
+        self._treatment = treatment
         self.written: dict[str, int] = {}
         self._parts: dict[str, list[pa.Table]] = {}
 
@@ -48,8 +50,9 @@ class Buffer:
         return {name: count for name, count in sorted(counts.items()) if count}
 
     def flush(self) -> dict[str, pa.Table]:
-        """Hand on everything, one Arrow table each, a key once."""
-        ready = {name: _join(name, parts) for name, parts in self._parts.items()}
+        """Hand on everything, one Arrow table each, a key once, and nothing that is secret."""
+        joined = {name: _join(name, parts) for name, parts in self._parts.items()}
+        ready = self._treatment.apply(joined)
         for name, rows in ready.items():
             self.written[name] = self.written.get(name, 0) + _count(rows)
         self._parts, self.rows = {}, 0
@@ -57,7 +60,7 @@ class Buffer:
 
 
 def _join(name: str, parts: list[pa.Table]) -> pa.Table:
-    rows = pa.concat_tables(parts)
+    rows = pa.concat_tables(parts, promote_options="default")
     return keep_last(rows, TABLES[name].key) if len(parts) > 1 else rows
 
 

@@ -74,6 +74,7 @@ class Outcome:
         warnings: What the user should know, though nothing failed.
         faults: Slow entities that could not be read; the next sync asks for them again.
         stopped: Whether it was asked to stop before the end.
+        undocumented: Fields without a column that no sync saw before, by table.
     """
 
     workspaces: dict[str, WorkspaceOutcome] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     stopped: bool = False
+    undocumented: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def listed(self) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tower_etl.sync import plan_listed, plan_whole
-from tower_etl.tables import TABLES, label_batch, link_batch, unlink_batch
+from tower_etl.tables import label_batch, link_batch, unlink_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from tower_etl.settings import Request
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import Plan, WorkspaceState
+    from tower_etl.tables import Table
 
 
 @dataclass
@@ -105,9 +106,9 @@ class Planner:
         }
 
 
-def empty_tables() -> dict[str, pa.Table]:
+def empty_tables(specs: Mapping[str, Table]) -> dict[str, pa.Table]:
     """No row of each table, so that all of them exist from the first load on."""
-    return {name: table.arrow_schema.empty_table() for name, table in TABLES.items()}
+    return {name: table.arrow_schema.empty_table() for name, table in specs.items()}
 
 
 def _set_column(rows: pa.Table, name: str, values: list[tuple[str, object]]) -> pa.Table:

@@ -18,6 +18,7 @@ from tower_etl.errors import (
     TokenRefusedError,
     UsageError,
 )
+from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,7 +90,7 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
         server_version=info.get("version"),
         api_version=info.get("apiVersion"),
         user_id=user["id"],
-        user_name=user.get("userName"),
+        user_name=redact_text(str(user["userName"])) if user.get("userName") else None,
         roles=roles,
         workspaces=select_workspaces(visible, tuple(selectors)),
     )
@@ -99,7 +100,9 @@ def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, .
     """The workspaces among the user's roles; entries with a null id are organisations."""
     found = {
         role["workspaceId"]: Workspace(
-            role["workspaceId"], f"{role.get('orgName')}/{role.get('workspaceName')}", role
+            role["workspaceId"],
+            redact_text(f"{role.get('orgName')}/{role.get('workspaceName')}"),
+            role,
         )
         for role in roles
         if isinstance(role.get("workspaceId"), int)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from tower_etl.source.stored import PipelineStore
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
     from dlt.extract import DltResource, DltSource
@@ -38,7 +37,7 @@ def _ignore(_session: Session) -> None:
 
 def package_source(
     open_lazily: Callable[[], Session],
-    tables: Iterable[str],
+    tables: Mapping[str, Table],
     limits: Packages,
     on_end: Callable[[Session], None] = _ignore,
 ) -> DltSource:
@@ -46,7 +45,7 @@ def package_source(
 
     Args:
         open_lazily: Gives the session when the package is extracted, not before.
-        tables: Names of the tables wanted.
+        tables: The tables wanted, by name.
         limits: When the package is full.
         on_end: Called after the last package; what it raises fails that package.
     """
@@ -68,8 +67,8 @@ def package_source(
                 raise
 
         yield history
-        for name in tables:
-            yield table_resource(TABLES[name], history)
+        for table in tables.values():
+            yield table_resource(table, history)
 
     return tower()
 

@@ -15,6 +15,7 @@ from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
 from tower_etl.source.entities import fetch_labels, fetch_places
 from tower_etl.source.listing import Listing
+from tower_etl.source.novelty import Novelty
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.planning import Planner, empty_tables
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import WorkspaceState
+    from tower_etl.tables import Table, Treatment
 
 _FAILURES_IN_A_ROW = 3  # runs of one workspace that fail before it is given up
 
@@ -58,8 +60,14 @@ class Session:
         is_done: Whether the last package was handed out.
     """
 
-    def __init__(
-        self, client: TowerClient, fetcher: Fetcher, reach: Reach, request: Request, diary: Diary
+    def __init__(  # noqa: PLR0913, PLR0917 the parts that it brings together
+        self,
+        client: TowerClient,
+        fetcher: Fetcher,
+        reach: Reach,
+        request: Request,
+        diary: Diary,
+        treatment: Treatment,
     ) -> None:
         spaces = {space.key: WorkspaceOutcome(space.id, space.name) for space in reach.workspaces}
         self.outcome = Outcome(spaces)
@@ -69,12 +77,14 @@ class Session:
         self._reach = reach
         self._request = request
         self._diary = diary
-        self._buffer = Buffer()
+        self._treatment = treatment
+        self._buffer = Buffer(treatment)
         self._works: list[Work] = []
         self._arrivals: Iterator[Arrival] | None = None
         self._listed: set[str] = set()
         self._entities_owed = False
         self._here = Origin.of(client.transport.endpoint, reach.user_id)
+        self._novelty = Novelty()
         self._origin: dict[str, Any] = {}
         self._planner: Planner
 
@@ -82,6 +92,11 @@ class Session:
     def rows(self) -> dict[str, int]:
         """Rows handed out so far, by table."""
         return self._buffer.count_all()
+
+    @property
+    def specs(self) -> Mapping[str, Table]:
+        """What the tables handed out are."""
+        return self._treatment.specs
 
     @property
     def spent(self) -> Spent:
@@ -108,7 +123,7 @@ class Session:
             UsageError: The state was written by a newer version.
         """
         if state.get("tables") != sorted(TABLES):  # a new target, or a new version with more tables
-            yield empty_tables()
+            yield empty_tables(self.specs)
         if self._arrivals is None:
             self._open(state, store)
         rows, ends = 0, self._diary.seconds + limits.max_seconds
@@ -118,8 +133,8 @@ class Session:
                 break
             if self._buffer.is_full:
                 rows += self._buffer.rows
-                yield self._buffer.flush()
-        yield self._buffer.flush()
+                yield self._flush()
+        yield self._flush()
         self._save(state)
 
     def stop(self) -> None:
@@ -138,6 +153,7 @@ class Session:
         check_version(state.get("version"))
         self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
         self._leave_out_strangers(state.get("origin"))
+        self._novelty.load(state.get("undocumented", {}))
         stored = state.get("workspaces", {})
         states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
         warn = self.outcome.warnings.append
@@ -258,6 +274,12 @@ class Session:
             outcome.given_up = True
             self._fetcher.skip(workspace)
 
+    def _flush(self) -> dict[str, pa.Table]:
+        ready = self._buffer.flush()
+        self._novelty.note(ready)
+        self.outcome.undocumented = self._novelty.fresh
+        return ready
+
     def _close(self) -> None:
         """Everything arrived, or the sync was stopped: the last package carries the diary."""
         self.is_done = True
@@ -271,5 +293,6 @@ class Session:
         state["tables"] = sorted(TABLES)
         state["origin"] = self._origin
         state["entities_owed"] = self._entities_owed
+        state["undocumented"] = self._novelty.dump()
         spaces = state.setdefault("workspaces", {})
         spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})

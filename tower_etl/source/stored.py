@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     import dlt
 
+_SCHEMA = "tower"  # dlt calls a schema by the name of its source
+_TEXT = pa.string()
 _CHUNK = 500
+_TYPES = {
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
 _BRIEF = (
     "id",
     "submit",
@@ -74,15 +82,26 @@ class PipelineStore:
 
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Whole rows of `workflows`."""
-        spec = TABLES["workflows"]
-        names = spec.arrow_schema.names
-        rows = list(self._select_runs(names, list(run_ids)))
-        values = zip(*rows, strict=True) if rows else ([] for _ in names)
+        schema = self._schema_of_runs()
+        rows = list(self._select_runs(schema.names, list(run_ids)))
+        values = zip(*rows, strict=True) if rows else ([] for _ in schema.names)
         arrays = [
             pa.array([_plain(value) for value in column], field.type)
-            for column, field in zip(values, spec.arrow_schema, strict=True)
+            for column, field in zip(values, schema, strict=True)
         ]
-        return pa.table(arrays, schema=spec.arrow_schema)
+        return pa.table(arrays, schema=schema)
+
+    def _schema_of_runs(self) -> pa.Schema:
+        """With the columns that were promoted at some time: a row is replaced whole."""
+        schema = TABLES["workflows"].arrow_schema
+        known = self._pipeline.schemas.get(_SCHEMA)
+        columns = known.tables.get("workflows", {}).get("columns", {}) if known else {}
+        for name, column in columns.items():
+            if name not in schema.names and not name.startswith("_dlt_"):
+                schema = schema.append(
+                    pa.field(name, _TYPES.get(str(column.get("data_type")), _TEXT))
+                )
+        return schema
 
     def _select(
         self, table: str, columns: Sequence[str], workspace_id: int | None

@@ -10,6 +10,7 @@ from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ServerFaultError, UsageError
 from tower_etl.http import open_transport
+from tower_etl.privacy import read_privacy
 from tower_etl.settings import (
     Packages,
     Request,
@@ -29,7 +30,7 @@ from tower_etl.source.fetcher import Fetcher
 from tower_etl.source.preflight import run_preflight
 from tower_etl.source.resources import package_source
 from tower_etl.source.session import Session
-from tower_etl.tables import TABLES
+from tower_etl.tables import TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +61,9 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     reconcile: bool = False,
     tables: Iterable[str] = (),
     pacing: Pacing | None = None,
+    exclude: Iterable[str] = (),
+    hash: Iterable[str] = (),  # noqa: A002 the name that the flag and the configuration have
+    redact: bool | None = None,
 ) -> DltSource:
     """The run history of a Seqera Platform, for a pipeline of your own.
 
@@ -78,6 +82,9 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         reconcile: List everything now, whatever the time since it was last done.
         tables: Names of the tables wanted; empty for all.
         pacing: How fast to call, and how patiently; else `rate` of the configuration.
+        exclude: Columns to leave empty: `table.column`, or `column` for all tables.
+        hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
+        redact: Whether secrets are taken out of text; None for the configuration, or else yes.
 
     Raises:
         UsageError: An argument is not usable.
@@ -102,13 +109,16 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
             tables=pick_tables(tables),
         ),
         pacing=pacing or read_pacing(None, None, sources),
+        privacy=read_privacy(sources.find, redact=redact, excluded=exclude, hashed=hash),
     )
+    specs = Treatment.plan(settings.privacy, TABLES).specs
 
     def open_lazily() -> Session:
         client = open_client(settings)
         return open_session(settings, client, run_preflight(client, settings.request.workspaces))
 
-    return package_source(open_lazily, settings.request.tables, _EVERYTHING, _complain)
+    wanted = {name: specs[name] for name in settings.request.tables}
+    return package_source(open_lazily, wanted, _EVERYTHING, _complain)
 
 
 def _complain(session: Session) -> None:
@@ -147,9 +157,15 @@ def open_client(
 def open_session(
     settings: Settings, client: TowerClient, reach: Reach, clock: Clock = SYSTEM_CLOCK
 ) -> Session:
-    """A sync of what preflight found."""
+    """A sync of what preflight found.
+
+    Raises:
+        UsageError: A column that is to be kept out is unknown, or needed.
+    """
     fetcher = Fetcher(client, settings.request.tables, settings.pacing.workers)
-    return Session(client, fetcher, reach, settings.request, Diary.begin(clock, VERSION))
+    treatment = Treatment.plan(settings.privacy, TABLES)
+    diary = Diary.begin(clock, VERSION)
+    return Session(client, fetcher, reach, settings.request, diary, treatment)
 
 
 def _moment(value: str | datetime | None, name: str) -> datetime | None:

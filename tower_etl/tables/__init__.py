@@ -25,6 +25,7 @@ from tower_etl.tables.run import build_run
 from tower_etl.tables.sync_runs import SYNC_RUNS, sync_run_batch
 from tower_etl.tables.table import Table
 from tower_etl.tables.tasks import TASKS
+from tower_etl.tables.treatment import Treatment
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ __all__ = [
     "TABLES",
     "Column",
     "Table",
+    "Treatment",
     "build_run",
     "label_batch",
     "link_batch",

@@ -40,6 +40,11 @@ class Column:
     is_json: bool = False
     nullable: bool = True
 
+    @property
+    def can_hold_secrets(self) -> bool:
+        """Whether secrets are looked for: in all text but keys, which must stay what they are."""
+        return self.type == TEXT and self.nullable
+
 
 @dataclass(frozen=True)
 class Schema:

@@ -1,0 +1,71 @@
+"""A platform in whose every text something secret stands."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from tests.privacy.planted import SECRETS, plant
+from tower_etl.sim.replies import Reply, capture
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from tower_etl.sim import Simulator
+
+# Without these a sync cannot tell one thing from another, or what changed.
+KEPT = frozenset(
+    {
+        *("id", "taskId", "orgId", "workspaceId", "userId", "process", "status", "submit"),
+        *("dateCreated", "lastUpdated", "complete", "starred", "hasMore", "totalSize", "total"),
+        *("version", "apiVersion", "userWorkspaceEnabled", "authTypes", "labels"),
+    }
+)
+
+
+class Planter:
+    """An ASGI application that plants secrets in the answers of a simulator.
+
+    Attributes:
+        planted: Texts planted so far.
+        names: Every name of a field that got one.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.planted = 0
+        self.names: set[str] = set()
+        self._simulator = simulator
+        self._texts = cycle(plant(name) for name in SECRETS)
+
+    @property
+    def app(self) -> Simulator:
+        """The same, as what `serve` takes."""
+        return cast("Simulator", self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with secrets."""
+        reply = await capture(self._simulator, scope, receive)
+        body = orjson.dumps(self._spoil("", orjson.loads(reply.body)))
+        await Reply(reply.status, body).send(send)
+
+    def _spoil(self, name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            spoilt = {key: self._spoil(key, item) for key, item in value.items()}
+            return spoilt | {"brandNew": self._next("brandNew"), "config": self._nest()}
+        if isinstance(value, list):
+            return [self._spoil(name, item) for item in value]
+        return self._next(name) if name not in KEPT and _has_room(value) else value
+
+    def _nest(self) -> dict[str, Any]:
+        return {"password": "hunter2 in a field", "list": [{"note": self._next("config")}]}
+
+    def _next(self, name: str) -> str:
+        self.planted += 1
+        self.names.add(name)
+        return f"some text\n{next(self._texts)}"
+
+
+def _has_room(value: object) -> bool:
+    return value is None or isinstance(value, str)

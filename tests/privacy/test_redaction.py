@@ -1,0 +1,86 @@
+"""What is taken for a secret, what is not, and that both engines agree."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.privacy.planted import SECRETS, list_leaks, plant
+from tower_etl.errors import ServerFaultError
+from tower_etl.redaction import PATTERNS, join_signs, redact_text
+from tower_etl.tables.convert import json_text
+
+HARMLESS = (
+    "unexpected token: process_high @ line 3, column 5",
+    "--max_tokens 5 --tokenizer=words",
+    "STAR --twopassMode Basic --two_pass=Basic",
+    "OLDPWD=/work",
+    "docker run -u $(id -u):$(id -g) ubuntu",
+    "docker run -u 1000:1000 ubuntu",
+    'curl -H "Authorization: Bearer $TOKEN" https://x',
+    "export PASSWORD=${DB_PASSWORD}",
+    "docker.io/library/ubuntu@sha256:" + "0badc0de" * 8,
+    "s3://bucket/key=1/part:2@3",
+    "http://host:8080/path@2",
+    "git@github.com:nf-core/rnaseq.git",
+    "-----BEGIN CERTIFICATE-----\nMIIEowIBAAKCAQEA\n-----END CERTIFICATE-----",
+    "NFCORE_RNASEQ:SALMON_QUANT (sample-1)",
+    "the basic characteristics of a bearer of news",
+)
+AROUND = st.text(st.sampled_from("ab 1_-\n\t\"'\\:=,;/@${}[]()<>.é"), max_size=8)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_blotted_out_and_what_stands_around_it_stays(name: str) -> None:
+    """The text keeps its shape."""
+    text, secret = SECRETS[name]
+    cleaned = redact_text(plant(name))
+    assert secret not in cleaned
+    assert "***" in cleaned
+    before = text.format(secret).partition(secret)[0]
+    assert cleaned.startswith(before.partition("://ghp_")[0][:8])
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_stays(text: str) -> None:
+    """References to variables, digests, tools whose words look like names of secrets."""
+    assert text == redact_text(text)
+
+
+@given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
+def test_a_second_time_changes_nothing(name: str, before: str, after: str) -> None:
+    """Rows that were read back are redacted again."""
+    once = redact_text(before + plant(name) + after)
+    assert once == redact_text(once)
+
+
+@given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
+def test_the_quick_look_misses_nothing(name: str, before: str, after: str) -> None:
+    """What a pattern finds, the look at clean text finds before, also in JSON."""
+    text = before + plant(name) + after
+    sign = join_signs(PATTERNS)
+    if redact_text(text) != text or any(re.search(p.whole, text, re.ASCII) for p in PATTERNS):
+        assert pc.match_substring_regex(pa.array([text, json_text(text)]), sign).to_pylist() == [
+            True,
+            True,
+        ]
+
+
+@given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
+def test_both_engines_agree(name: str, before: str, after: str) -> None:
+    """Python's, for messages, and RE2, for columns."""
+    text = before + plant(name) + after
+    column = pa.array([text])
+    for pattern in PATTERNS:
+        column = pc.replace_substring_regex(column, pattern.whole, pattern.replacement)
+    assert [redact_text(text)] == column.to_pylist()
+
+
+def test_a_message_of_an_error_is_redacted() -> None:
+    """It may quote what a server said."""
+    assert list_leaks(str(ServerFaultError(f"500: {plant('password')}"))) == []

@@ -1,0 +1,171 @@
+"""No secret gets out of the page that it came with, wherever in the page it stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from dlt.common.versioned_state import decompress_state
+
+from tests.cli.console import make_console
+from tests.privacy.conftest import TOKEN
+from tests.privacy.planted import SECRETS, list_leaks
+from tower_etl.load.pipeline import open_pipeline, quiet_dlt
+from tower_etl.load.target import find_target
+from tower_etl.source import tower_source
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.console import Console
+    from tests.privacy.planter import Planter
+
+pytestmark = pytest.mark.slow
+
+
+def read_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table of a file, dlt's own included, its state unpacked."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        names = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'tower'"
+        ).fetchall()
+        tables = {name: read_rows(connection, name) for (name,) in names}
+    for row in tables["_dlt_pipeline_state"]:
+        row["state"] = decompress_state(row["state"])
+    return tables
+
+
+def read_rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    """The rows of one table."""
+    found = connection.execute(f"SELECT * FROM tower.{name}")  # noqa: S608
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def list_files(root: Path) -> str:
+    """Everything in a folder as text, with Parquet unpacked."""
+    texts = [str(path) for path in root.rglob("*")]
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        packed = path.suffix == ".parquet"
+        texts.append(
+            str(pq.read_table(path).to_pylist()) if packed else path.read_text(errors="replace")
+        )
+    return "\n".join(texts)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Console, str]:
+    """A console after a sync, and all that was printed, dlt and errors at their most talkative."""
+    console = make_console(tmp_path_factory.mktemp("talkative"))
+    variables = {
+        "TOWER_ACCESS_TOKEN": TOKEN,
+        "RUNTIME__LOG_LEVEL": "DEBUG",
+        "TOWER_ETL_DEBUG": "1",
+    }
+    commands = (
+        ("sync", "--endpoint", endpoint, "--path", "t.duckdb", "--rate", "none"),
+        ("sync", "--endpoint", endpoint, "--path", "t.duckdb", "--rate", "none", "--json"),
+        ("check", "--endpoint", endpoint),
+        ("status", "--path", "t.duckdb"),
+    )
+    printed = ""
+    for command in commands:
+        ended = console.run(*command, **variables)
+        assert ended.code == 0, ended.err
+        printed += ended.out + ended.err
+    assert "|dlt|" in printed  # it did talk
+    return console, printed
+
+
+def test_no_secret_reaches_table_state_file_or_terminal(
+    talk: tuple[Console, str], planter: Planter
+) -> None:
+    """Whatever the shape of the secret, the access token's included."""
+    console, printed = talk
+    tables = read_tables(console.folder / "t.duckdb")
+    assert planter.planted > 10 * len(SECRETS)
+    assert list_leaks(repr(tables)) == []
+    assert list_leaks(list_files(console.folder) + list_files(console.home)) == []
+    assert list_leaks(printed) == []
+    assert "hunter2" not in repr(tables)
+
+
+def test_every_text_that_was_spoilt_is_there_without_its_secret(
+    talk: tuple[Console, str],
+) -> None:
+    """It was planted everywhere, and what stood around it stays."""
+    tables = read_tables(talk[0].folder / "t.duckdb")
+    for name, rows in ((name, tables[name]) for name in TABLES if tables[name]):
+        columns = [
+            column.name
+            for column in TABLES[name].columns
+            if column.can_hold_secrets and column.source != "tower-etl"
+        ]
+        spoilt = [c for c in columns if any("some text" in str(row[c]) for row in rows)]
+        assert all("***" in str(row[c]) for c in spoilt for row in rows if "text" in str(row[c]))
+        assert len(spoilt) >= len(columns) / 2, (name, set(columns) - set(spoilt))
+
+
+def test_raw_text_is_to_be_had(console: Console, endpoint: str) -> None:
+    """By those who ask for it; so the tests above can fail."""
+    ended = console.run(
+        *("sync", "--endpoint", endpoint, "--path", "t.duckdb", "--rate", "none", "--no-redact"),
+        TOWER_ACCESS_TOKEN=TOKEN,
+    )
+    assert ended.code == 0, ended.err
+    assert len(list_leaks(repr(read_tables(console.folder / "t.duckdb")))) > len(SECRETS) / 2
+    assert list_leaks(ended.out + ended.err) == []
+
+
+def test_no_secret_is_in_the_working_folder_between_two_steps(
+    tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What dlt writes down when it extracts and normalises, which a kill would leave there."""
+    monkeypatch.setenv("TOWER_ETL_RATE", "none")
+    target = find_target(tmp_path / "t.duckdb")
+    target.folder.mkdir()
+    source = tower_source(endpoint=endpoint, access_token=TOKEN)
+    with quiet_dlt():
+        pipeline = open_pipeline(target)
+        pipeline.extract(source, loader_file_format="parquet")
+        extracted = list_files(tmp_path)
+        pipeline.normalize()
+        normalized = list_files(tmp_path)
+    assert "some text" in extracted
+    assert "some text" in normalized
+    assert list_leaks(extracted + normalized) == []
+    assert list_leaks(json.dumps(pipeline.state, default=str)) == []
+
+
+def test_no_secret_is_logged_at_any_level(
+    tmp_path: Path,
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By whatever library, at the level at which it says most."""
+    monkeypatch.setenv("TOWER_ETL_RATE", "none")
+    caplog.set_level(logging.NOTSET)
+    logging.getLogger("dlt").addHandler(caplog.handler)
+    pipeline = dlt.pipeline(
+        "logged",
+        pipelines_dir=str(tmp_path / "dlt"),
+        destination=dlt.destinations.duckdb(str(tmp_path / "t.duckdb")),
+        dataset_name="tower",
+    )
+    with quiet_dlt():
+        try:
+            pipeline.run(
+                tower_source(endpoint=endpoint, access_token=TOKEN), loader_file_format="parquet"
+            )
+        finally:
+            logging.getLogger("dlt").removeHandler(caplog.handler)
+    assert caplog.records
+    assert list_leaks(caplog.text + repr([vars(record) for record in caplog.records])) == []

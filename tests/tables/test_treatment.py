@@ -1,0 +1,179 @@
+"""What users want to keep out: excluded, hashed, redacted, promoted."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from tests.privacy.planted import list_leaks, plant
+from tower_etl.errors import UsageError
+from tower_etl.privacy import Privacy
+from tower_etl.source.stored import _BRIEF
+from tower_etl.tables import TABLES, Treatment, build_run, sync_run_batch
+from tower_etl.tables.selection import READ_BACK, find_column, is_needed
+
+
+def treat(name: str, *records: object, **wishes: Any) -> list[dict[str, Any]]:
+    """The rows of a table, treated twice, which must be the same as once."""
+    treatment = Treatment.plan(Privacy(**wishes), TABLES)
+    keys = {c.name: "r" for c in TABLES[name].columns if not c.nullable and not c.path}
+    once = treatment.apply({name: TABLES[name].batch(records, **keys)})
+    twice = treatment.apply(once)[name].to_pylist()
+    rows: list[dict[str, Any]] = once[name].to_pylist()
+    assert rows == twice
+    assert treatment.specs[name].arrow_schema == once[name].schema
+    return rows
+
+
+def test_secrets_go_and_what_is_around_them_stays() -> None:
+    """In text, in JSON and in what has no column; clean rows beside them stay as they are."""
+    dirty = {
+        "taskId": 1,
+        "script": f"echo 1\n{plant('password')}\necho 2",
+        "module": [plant("GitHub token")],
+        "fresh": {"db_password": "x y", "maxToken": 5, "note": plant("platform token")},
+    }
+    rows = treat("tasks", dirty, {"taskId": 2, "script": "echo é"}, {"taskId": 3})
+    assert rows[0]["script"] == "echo 1\npassword=***\necho 2"
+    assert json.loads(rows[0]["module"]) == ["git clone https://***@github.com/x/y"]
+    fresh = {"db_password": "***", "maxToken": 5, "note": "***"}
+    assert json.loads(rows[0]["undocumented"]) == {"fresh": fresh}
+    assert [row["script"] for row in rows[1:]] == ["echo é", None]
+
+
+def test_keys_are_not_touched() -> None:
+    """Whatever they look like: rows are told apart by them."""
+    (row,) = treat("process_progress", {"process": "password=hunter2"})
+    assert row["process"] == "password=hunter2"
+
+
+def test_json_stays_json() -> None:
+    """Numbers, nulls, flags and lists under names of secrets, and integers beyond 64 bits."""
+    params = {
+        "password": 12345,
+        "secret": None,
+        "token": True,
+        "api_key": ["a", {"b": "c"}],
+        "big": 2**70,
+        "note": 'password="a\\"b"',
+        "AKIAQ3EXAMPLEKEY7ABC": 1,
+    }
+    (row,) = treat("workflows", {"id": "r", "params": params})
+    expected = {
+        "password": "***",
+        "secret": None,
+        "token": True,
+        "api_key": ["***", {"b": "c"}],
+        "big": 2**70,
+        "note": 'password="***"',
+        "***": 1,
+    }
+    assert expected == json.loads(row["params"])
+
+
+def test_a_diary_with_the_word_of_a_server_is_redacted() -> None:
+    """The errors of workspaces are in it."""
+    batch = sync_run_batch(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
+    (row,) = Treatment(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()
+    assert list_leaks(row["workspaces"]) == []
+
+
+def test_e_mail_addresses_go_where_it_is_asked_for() -> None:
+    """They are personal, not secret."""
+    record = {"id": "r", "commandLine": "nextflow run x --email ada@lab.example.org -r 1"}
+    assert treat("workflows", record)[0]["command_line"] == record["commandLine"]
+    (row,) = treat("workflows", record, emails=True)
+    assert row["command_line"] == "nextflow run x --email *** -r 1"
+
+
+def test_an_excluded_column_is_there_and_empty() -> None:
+    """In one table or in all, and what did not fit it is not left in `undocumented`."""
+    task = {"taskId": 1, "name": "n", "script": "s", "cpus": "many", "fresh": 1}
+    (row,) = treat("tasks", task, excluded=["tasks.script", "cpus"])
+    assert (row["script"], row["cpus"], row["name"]) == (None, None, "n")
+    assert row["undocumented"] == '{"fresh":1}'
+
+
+def test_a_digest_is_the_same_in_every_table() -> None:
+    """So that hashed columns can be joined; null stays null, and it hangs on the salt."""
+    runs = [{"id": str(n), "userName": name} for n, name in enumerate(["ada", "bob", "ada", None])]
+    rows = treat("workflows", *runs, hashed=["user_name"], salt="pepper")
+    expected = "hash:" + hmac.digest(b"pepper", b"ada", hashlib.sha256).hex()[:32]
+    names = [row["user_name"] for row in rows]
+    assert (names[0], names[2], names[3]) == (expected, expected, None)
+    assert len({*names}) == 3
+    assert names[0] != treat("workflows", runs[0], hashed=["user_name"])[0]["user_name"]
+
+
+def test_a_digest_of_json_is_json() -> None:
+    """Its column takes nothing else."""
+    (row,) = treat("workflows", {"id": "r", "params": {"a": 1}}, hashed=["workflows.params"])
+    assert json.loads(row["params"]).startswith("hash:")
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"excluded": ["tasks.task_id"]}, r"tasks\.task_id can be neither"),
+        ({"excluded": ["workspace_id"]}, "can be neither"),
+        ({"excluded": ["process"]}, "can be neither"),
+        ({"hashed": ["workflows.status"]}, "can be neither"),
+        ({"hashed": ["sync_runs.workspaces"]}, "can be neither"),
+        ({"hashed": ["owner_id"]}, r"workflows\.owner_id is no text"),
+        ({"excluded": ["user_nam"]}, "Did you mean user_name"),
+        ({"excluded": ["workflow.user_name"]}, r"Did you mean workflows\.user_name"),
+        ({"excluded": ["zzzzzzzz"]}, "data-dictionary"),
+        ({"excluded": ["nowhere."]}, "No column"),
+        ({"promoted": ["workflows"]}, "is no field of a table"),
+        ({"promoted": ["nowhere.x"]}, "is no field of a table"),
+        ({"promoted": ["workflows.userName"]}, "can have no column 'user_name'"),
+        ({"promoted": ["workflows.a-b"]}, "can have no column"),
+        ({"promoted": ["workflows.x:varchar"]}, "the type is none of"),
+        ({"promoted": ["sync_runs.x"]}, "can have no column"),
+    ],
+)
+def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -> None:
+    """With what to do instead."""
+    with pytest.raises(UsageError, match=said):
+        Treatment.plan(Privacy(**wish), TABLES)
+
+
+def test_what_a_sync_reads_back_cannot_be_kept_out() -> None:
+    """It would take every run for changed."""
+    assert {*_BRIEF} - {"missing_since"} == READ_BACK
+    assert is_needed(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
+
+
+def test_a_promoted_field_has_a_column_of_its_type() -> None:
+    """What does not fit stays in `undocumented`, as do the fields beside it."""
+    records = [
+        {"taskId": 1, "newThing": "7", "other": 1, "resourceAllocation": {"fresh": [1]}},
+        {"taskId": 2, "newThing": "many"},
+        {"taskId": 3},
+    ]
+    promoted = ("tasks.newThing:integer", "tasks.resourceAllocation.fresh:json")
+    rows = treat("tasks", *records, promoted=promoted)
+    assert [row["new_thing"] for row in rows] == [7, None, None]
+    assert rows[0]["resource_allocation__fresh"] == "[1]"
+    assert [row["undocumented"] for row in rows] == ['{"other":1}', '{"newThing":"many"}', None]
+
+
+def test_promoted_text_is_redacted_and_can_be_excluded() -> None:
+    """It is a column like any other."""
+    record = {"taskId": 1, "newThing": "password=hunter2"}
+    assert treat("tasks", record, promoted=("tasks.newThing",))[0]["new_thing"] == "password=***"
+    wishes = {"promoted": ("tasks.newThing",), "excluded": ("new_thing",)}
+    assert treat("tasks", record, **wishes)[0]["new_thing"] is None
+
+
+def test_nothing_is_changed_where_nothing_is_wished_or_secret() -> None:
+    """Not a byte of a real batch."""
+    described = {"workflow": {"id": "r", "params": {"b": 1, "a": 2.0}, "configText": "x { y = 1 }"}}
+    tables = build_run(
+        described, workspace_id=1, starred=None, tasks=[[{"task": {"taskId": 1}}]], metrics=[]
+    )
+    assert tables == Treatment(TABLES).apply(tables)

@@ -1,0 +1,182 @@
+"""Secrets in text, by the shapes that they are known to have: `***` takes the place of each.
+
+One list of patterns serves two engines: Python's for single messages, and RE2 (in Arrow) for whole
+columns, whose time is linear in the text, whoever wrote it. So the patterns keep to what both
+understand alike: no look-around, no back-reference, flags in groups, ASCII classes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+BLOT = "***"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One way in which secrets stand in text.
+
+    Attributes:
+        name: What it finds.
+        sign: Regular expression for the part by which a cheap look at clean text passes it over;
+            wherever `whole` is found, it is found.
+        whole: Regular expression for the secret and what is needed around it.
+        replacement: What takes its place; groups keep what is no secret.
+    """
+
+    name: str
+    sign: str
+    whole: str
+    replacement: str = BLOT
+
+
+def _shape(name: str, start: str, rest: str) -> Pattern:
+    """A secret that is known by how it starts."""
+    return Pattern(name, start, f"(?:{start}){rest}")
+
+
+def _after(name: str, before: str, secret: str) -> Pattern:
+    """A secret that is known by what stands before it."""
+    return Pattern(name, before, f"({before}){secret}", rf"\1{BLOT}")
+
+
+_SERVICES = ("db", "user", "root", "mysql", "ftp", "smtp", "ldap", "http", "proxy", "docker")
+_NAME = (
+    r"(?i:passwo?r?d|passphrase|secret|credentials?|api[_.-]?(?:key|secret)"
+    r"|(?:secret|access|account|private|encryption|auth)[_.-]?key"
+    rf"|(?:{'|'.join(_SERVICES)})[_.-]?(?:pass|pwd))"
+)
+_TOKEN = r"(?i:token)"  # noqa: S105 - a name of secrets, no secret
+_ANY_NAME = f"(?:{_NAME}|{_TOKEN})"
+_GAP = r"(?:\s|\\[nrt])"  # in JSON, a line ends with a backslash and a letter
+_GAPS, _SOME_GAPS = f"{_GAP}{{0,8}}", f"{_GAP}{{1,8}}"
+_OPEN = r"\\{0,3}[\"']?"
+_END = rf"[0-9]{{0,3}}{_OPEN}{_GAPS}"  # of a name, which may stand in quotes
+_IS = f"{_END}(?:=>|=|:){_GAPS}"
+_EQUALS = f"{_END}={_GAPS}"
+_COLON = f"{_END}:{_GAPS}"
+_AUTHORIZATION = f"(?i:authorization){_OPEN}{_GAPS}[:=]{_GAPS}{_OPEN}"
+_PLAIN = r"[^\s\"'\\$<>{(]"
+
+# What starts as a reference to a variable does (`$NAME`, `${...}`, `$(...)`) is no secret.
+_FIRST = r"(?:[^\s\"'\\,;&|()<>\[\]{}$=]|\$[^A-Za-z_{(\s\"'])"
+_DOUBLE_FIRST = r"(?:[^\"\\$\n]|\\[^\n]|\$[^A-Za-z_{(\"\n])"
+_DOUBLE_REST = r"(?:[^\"\\\n]|\\[^\n])"
+
+
+def _pair(kind: str, name: str, *, shortest: int = 1) -> tuple[Pattern, ...]:
+    """A name, `=` or `:`, and a value in each kind of quotes or in none."""
+    more = f"{{{shortest - 1},}}"
+    return (
+        _after(f"{kind} in quotes", rf"{name}{_IS}\"", f"{_DOUBLE_FIRST}{_DOUBLE_REST}{more}"),
+        _after(f"{kind} in apostrophes", rf"{name}{_IS}'", rf"[^'\n]{{{shortest},}}"),
+        _after(f"{kind} in escaped quotes", rf"{name}{_IS}\\+[\"']", rf"[^\"'\\\n]{{{shortest},}}"),
+    )
+
+
+PATTERNS = (
+    _shape("AWS access key id", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]", r"[A-Z0-9]{15}"),
+    _shape("Google key or token", r"\b(?:AIza[\w-]|ya29\.|GOCSPX-)", r"[\w.-]{20,}"),
+    _shape("GitHub token", r"(?:gh[oprsu]_|github_pat_)\w", r"\w{15,}"),
+    _shape(
+        "GitLab token", r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct|oas)-", r"[\w.-]{16,}"
+    ),
+    _shape("Slack token", r"\b(?:xox[a-z]|xapp)-", r"[\w.-]{10,}"),
+    _shape(
+        "token of another service",
+        r"\b(?:sk-[\w-]|[rs]k_(?:live|test)_|hf_[A-Za-z]|npm_[A-Za-z]|pypi-A|dckr_[op]at_|dop_v1_"
+        r"|dapi[0-9a-f]{8}|hv[bsr]\.|SG\.[\w-]{8}|AGE-SECRET-KEY-1)",
+        r"[\w.-]{20,}",
+    ),
+    # JSON in Base64: a JWT has three such parts, a token of the platform one or two.
+    _shape("JWT or platform token", r"eyJ[\w+/-]{8}", r"[\w+/=-]{8,}(?:\.[\w+/=-]*)*"),
+    _shape("password hash", r"\$(?:2[abxy]|5|6|y|apr1)\$", r"[\w./$=,-]{20,}"),
+    Pattern(
+        "private key",
+        r"PRIVATE KEY",
+        r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)(?:[^-]|-[^-])*",
+        rf"\1{BLOT}",
+    ),
+    Pattern(
+        "password in an address",
+        r"://[^\s/:@\"'<>]*:[^\s/@\"'<>$][^\s/@\"'<>]*@",
+        r"(://[^\s/:@\"'<>]*:)[^\s/@\"'<>$][^\s/@\"'<>]*@",
+        rf"\1{BLOT}@",
+    ),
+    Pattern(
+        "token in an address",
+        r"(?i:https?://)[^\s/:@\"'<>$]{20,}@",
+        r"((?i:https?://))[^\s/:@\"'<>$]{20,}@",
+        rf"\1{BLOT}@",
+    ),
+    _after(
+        "hook of a chat",
+        r"(?:hooks\.slack\.com/[a-z]{1,20}/|webhook\.office\.com/webhookb2/"
+        r"|discord(?:app)?\.com/api/webhooks/)",
+        r"[\w/@.-]{16,}",
+    ),
+    _after(
+        "signature of an address",
+        r"(?i:[?&](?:amp;)?(?:sig|signature|x-(?:amz|goog)-"
+        r"(?:signature|credential|security-token))=)",
+        r"[^\s&\"'<>\\]+",
+    ),
+    _after("authorization", f"{_AUTHORIZATION}[A-Za-z]{{1,20}}{_SOME_GAPS}", f"{_PLAIN}{{3,}}"),
+    _after("authorization without a scheme", _AUTHORIZATION, f"{_PLAIN}{{16,}}"),
+    _after("bearer token", rf"(?i:\bbearer){_SOME_GAPS}", r"[\w.~+/=-]{16,}"),
+    _after("cookie", rf"(?i:cookie:){_GAPS}", r"[^\s\"'\\$][^\n\"'\\]*"),
+    _after(
+        "login of curl and wget",
+        rf"(?:curl|wget)\b[^\n]{{0,500}}{_GAP}(?:-u|--user)[ =]?{_OPEN}[^\s:\"'$]{{1,100}}:",
+        r"[^\s\"'\\$][^\s\"'\\]*",
+    ),
+    _after(
+        "netrc",
+        rf"(?i:\blogin){_SOME_GAPS}\S{{1,100}}{_SOME_GAPS}(?i:password){_SOME_GAPS}",
+        r"\S+",
+    ),
+    _after("login of a registry", rf"{_OPEN}auth{_OPEN}{_GAPS}:{_GAPS}\\{{0,3}}\"", r"[\w+/=]{8,}"),
+    *_pair("password", _NAME),
+    *_pair("token", _TOKEN, shortest=8),
+    _after("password", f"{_NAME}{_IS}", rf"{_FIRST}[^\s\"'<>\\]*"),
+    _after("token after =", f"{_TOKEN}{_EQUALS}", rf"{_FIRST}[^\s\"'<>\\&,;|)]{{7,}}"),
+    _after("token after :", f"{_TOKEN}{_COLON}", r"[\w.~+/=-]{16,}"),
+    _after(
+        "flag",
+        rf"--?[\w.-]{{0,60}}{_ANY_NAME}[ \t]{{1,8}}{_OPEN}",
+        r"[^\s\"'\\$<>|&;()-][^\s\"'\\]*",
+    ),
+    _after("element", rf"<[\w.:-]{{0,60}}{_ANY_NAME}>", r"[^<]+"),
+)
+"""Every pattern, in the order in which they are applied."""
+
+EMAIL = Pattern("e-mail address", "@", r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
+"""Personal, not secret: taken out only where it is asked for."""
+
+NUMBERS_TOO = re.compile(f"{_NAME}[0-9]{{0,3}}$", re.ASCII)
+SECRET_KEY = re.compile(f"{_ANY_NAME}[0-9]{{0,3}}$", re.ASCII)
+"""Keys of JSON objects whose value is secret whatever its shape; `maxToken` may be a number."""
+
+_COMPILED = tuple((re.compile(p.whole, re.ASCII), p.replacement) for p in PATTERNS)
+
+
+def join_signs(patterns: tuple[Pattern, ...]) -> str:
+    """One regular expression that is found wherever one of the patterns is, also inside JSON.
+
+    It finds more than they do: counts are costly to look for, and the escapes of JSON put a letter
+    where the edge of a word was.
+    """
+    signs = "|".join(pattern.sign for pattern in patterns)
+    return re.sub(r"\{[0-9]+,[0-9]*\}", "*", signs.replace(r"\b", ""))
+
+
+_SIGN = re.compile(join_signs(PATTERNS), re.ASCII)
+
+
+def redact_text(text: str) -> str:
+    """The text with `***` in the place of each secret; for messages, which are short."""
+    if _SIGN.search(text):
+        for pattern, replacement in _COMPILED:
+            text = pattern.sub(replacement, text)
+    return text

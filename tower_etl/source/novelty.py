@@ -1,0 +1,55 @@
+"""Fields that arrive without having a column, and which of them were not seen before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+_REMEMBERED = 200  # names of a table, should a server make up names without end
+
+
+class Novelty:
+    """Remembers the undocumented fields of each table.
+
+    Attributes:
+        fresh: Names that this sync saw first, by table, sorted.
+    """
+
+    def __init__(self) -> None:
+        self.fresh: dict[str, list[str]] = {}
+        self._known: dict[str, set[str]] = {}
+
+    def load(self, state: Mapping[str, list[str]]) -> None:
+        """Take what earlier syncs saw."""
+        self._known = {table: set(names) for table, names in state.items()}
+
+    def dump(self) -> dict[str, list[str]]:
+        """What was seen until now, for the next sync."""
+        return {table: sorted(names) for table, names in sorted(self._known.items())}
+
+    def note(self, batch: Mapping[str, pa.Table]) -> None:
+        """Look through `undocumented` of rows that are handed on."""
+        for table, rows in batch.items():
+            if "undocumented" in rows.schema.names:
+                self._note_names(table, _list_names(rows["undocumented"]))
+
+    def _note_names(self, table: str, names: set[str]) -> None:
+        known = self._known.setdefault(table, set()) if names else set()
+        fresh = sorted(names - known)[: max(0, _REMEMBERED - len(known))]
+        if fresh:
+            known.update(fresh)
+            self.fresh[table] = sorted({*self.fresh.get(table, ()), *fresh})
+
+
+def _list_names(column: pa.ChunkedArray) -> set[str]:
+    if column.null_count == len(column):
+        return set()
+    strays: list[dict[str, Any]] = list(map(orjson.loads, pc.drop_null(column).to_pylist()))
+    return {name for stray in strays for name in stray}

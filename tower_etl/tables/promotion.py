@@ -1,0 +1,128 @@
+"""Undocumented fields that users gave a column of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tower_etl.errors import UsageError
+from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, Column, snake
+from tower_etl.tables.convert import json_text, to_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tower_etl.tables.table import Table
+
+PROMOTED = "undocumented, by `promote`"
+
+_TYPES: Mapping[str, pa.DataType] = {
+    "text": TEXT,
+    "integer": INTEGER,
+    "number": NUMBER,
+    "boolean": FLAG,
+    "timestamp": MOMENT,
+    "json": TEXT,
+}
+_FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
+
+
+def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[str, Table]:
+    """The tables with a column more for each field named.
+
+    Args:
+        names: `table.fieldName` or `table.fieldName:type`; the field as `undocumented` names it.
+        tables: All tables.
+
+    Raises:
+        UsageError: A name is of another form, of no table, or of a column that there is.
+    """
+    grown = dict(tables)
+    for name in names:
+        match = _FORM.fullmatch(name.strip())
+        if match is None or match["table"] not in grown:
+            msg = (
+                f"promote {name!r} is no field of a table: give one like workflows.newField, or "
+                "workflows.newField:integer."
+            )
+            raise UsageError(msg)
+        grown[match["table"]] = _grow(grown[match["table"]], match["field"], match["type"])
+    return grown
+
+
+def _grow(table: Table, field: str, kind: str | None) -> Table:
+    name = snake(field).replace(".", "__")
+    takers = {column.name for column in table.columns}
+    usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
+    if name in takers or not usable or "undocumented" not in takers:
+        msg = f"{table.name} can have no column {name!r} for {field!r}: another is called so."
+        raise UsageError(msg)
+    if kind not in {None, *_TYPES}:
+        msg = f"promote {table.name}.{field}:{kind}: the type is none of {', '.join(_TYPES)}."
+        raise UsageError(msg)
+    column = Column(
+        name,
+        _TYPES[kind or "text"],
+        (field,),
+        f"Field `{field}` of the API, which its description does not name.",
+        unit="UTC" if kind == "timestamp" else None,
+        source=PROMOTED,
+        is_json=kind == "json",
+    )
+    return replace(table, columns=(*table.columns, column))
+
+
+def list_promoted(table: Table) -> list[Column]:
+    """The columns of promoted fields."""
+    return [column for column in table.columns if column.source == PROMOTED]
+
+
+def fill_promoted(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows with the columns of promoted fields, filled out of `undocumented`.
+
+    A value that does not fit the type of its column stays in `undocumented`. Rows that were read
+    back have values in these columns already, and keep them.
+    """
+    promoted = list_promoted(table)
+    if not promoted:
+        return rows
+    strays = read_strays(rows)
+    for column in promoted:
+        rows = _put(rows, column, _take(strays, column))
+    return write_strays(rows, strays)
+
+
+def _take(strays: list[dict[str, Any]], column: Column) -> pa.Array:
+    """The values of one field, which leave `strays` where they fit the column."""
+    field = column.path[0]
+    array, misfits = to_array([stray.pop(field, None) for stray in strays], column)
+    for row, value in misfits.items():
+        strays[row][field] = value
+    return array
+
+
+def _put(rows: pa.Table, column: Column, array: pa.Array) -> pa.Table:
+    field = pa.field(column.name, column.type)
+    index = rows.schema.get_field_index(column.name)
+    if index < 0:
+        return rows.append_column(field, array)
+    stored = rows[column.name]
+    both = pc.coalesce(stored, array) if stored.type == column.type else array
+    return rows.set_column(index, field, both)
+
+
+def read_strays(rows: pa.Table) -> list[dict[str, Any]]:
+    """The content of `undocumented`, an empty object where there is none."""
+    return [json.loads(text) if text else {} for text in rows["undocumented"].to_pylist()]
+
+
+def write_strays(rows: pa.Table, strays: list[dict[str, Any]]) -> pa.Table:
+    """The rows with that content in `undocumented`."""
+    index = rows.schema.get_field_index("undocumented")
+    texts = [json_text(stray) if stray else None for stray in strays]
+    return rows.set_column(index, rows.schema.field(index), pa.array(texts, TEXT))

@@ -1,0 +1,114 @@
+"""What happens to rows before anything else sees them: promotion, exclusion, digests, redaction.
+
+It may happen twice to a row, because rows that a sync read back go the same way: the second time
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tower_etl.tables.censor import Censor
+from tower_etl.tables.promotion import fill_promoted, promote_fields, read_strays, write_strays
+from tower_etl.tables.selection import check_text, find_column, select_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.privacy import Privacy
+    from tower_etl.tables.column import Column
+    from tower_etl.tables.selection import Chosen
+    from tower_etl.tables.table import Table
+
+_DIGEST = re.compile(r'"?hash:[0-9a-f]{32}"?')
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """The wishes of a user, held against the tables that there are.
+
+    Attributes:
+        specs: The tables, promoted columns included.
+        excluded: Columns that are left empty, as pairs of table and column.
+        hashed: Columns whose values are replaced by digests, likewise.
+        censor: Takes secrets out, None where they are to stay.
+        salt: Key of the digests.
+    """
+
+    specs: Mapping[str, Table]
+    excluded: Chosen = frozenset()
+    hashed: Chosen = frozenset()
+    censor: Censor | None = field(default_factory=Censor)
+    salt: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def plan(cls, privacy: Privacy, tables: Mapping[str, Table]) -> Treatment:
+        """Hold wishes against tables.
+
+        Raises:
+            UsageError: A column is unknown, needed as it is, or cannot be hashed.
+        """
+        specs = promote_fields(privacy.promoted, tables)
+        hashed = select_columns(privacy.hashed, specs)
+        check_text(hashed, specs)
+        return cls(
+            specs,
+            select_columns(privacy.excluded, specs),
+            hashed,
+            Censor.of(emails=privacy.emails) if privacy.redact else None,
+            privacy.salt.encode(),
+        )
+
+    def apply(self, batch: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+        """The rows, by table, as they may be seen."""
+        tables = {name: self._treat(rows, self.specs[name]) for name, rows in batch.items()}
+        return self.censor.clean(tables, self.specs) if self.censor else tables
+
+    @cached_property
+    def _hidden(self) -> dict[str, list[Column]]:
+        """The columns excluded or hashed, by table."""
+        hidden: dict[str, list[Column]] = {}
+        for table, name in sorted(self.excluded | self.hashed):
+            hidden.setdefault(table, []).append(find_column(self.specs[table], name))
+        return hidden
+
+    def _treat(self, rows: pa.Table, table: Table) -> pa.Table:
+        rows = fill_promoted(rows, table)
+        hidden = self._hidden.get(table.name, [])
+        for column in hidden:
+            index = rows.schema.get_field_index(column.name)
+            rows = rows.set_column(index, rows.schema.field(index), self._hide(rows, table, column))
+        return _drop_misfits(rows, hidden)
+
+    def _hide(self, rows: pa.Table, table: Table, column: Column) -> pa.Array:
+        if (table.name, column.name) in self.excluded:
+            return pa.nulls(rows.num_rows, column.type)
+        encoded = pc.dictionary_encode(rows[column.name].combine_chunks())
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
+        digests = [self._digest(text, column) for text in encoded.dictionary.to_pylist()]
+        return pa.array(digests, column.type).take(encoded.indices)
+
+    def _digest(self, text: str, column: Column) -> str:
+        if _DIGEST.fullmatch(text):
+            return text
+        digest = f"hash:{hmac.digest(self.salt, text.encode(), 'sha256').hex()[:32]}"
+        return f'"{digest}"' if column.is_json else digest
+
+
+def _drop_misfits(rows: pa.Table, hidden: list[Column]) -> pa.Table:
+    """Values that did not fit a hidden column are in `undocumented`: they go from there, too."""
+    if not hidden or "undocumented" not in rows.schema.names:
+        return rows
+    if rows["undocumented"].null_count == rows.num_rows:
+        return rows
+    names = {".".join(column.path) for column in hidden}
+    strays = [{k: v for k, v in s.items() if k not in names} for s in read_strays(rows)]
+    return write_strays(rows, strays)
