@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test soak record record-live clean
+.PHONY: demo check test docs soak record record-live clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,9 @@ check: .venv/.ready  ## lint, format, types, import contracts
 
 test: .venv/.ready  ## the whole suite
 	$(BIN)/pytest -n 2 --dist worksteal
+
+docs: .venv/.ready  ## write the data dictionary from the specs of the tables
+	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from tower_etl.load.comments import apply_comments
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def iter_views(*kinds: str) -> Iterator[View]:
 
 
 def apply_views(path: Path) -> None:
-    """Create or replace all views, and leave the file closed, whole and without a log.
+    """Create or replace all views and comments; leave the file closed, whole and without a log.
 
     The views name tables without a schema, so that they find them beside themselves whatever the
     file is called: in a file `tower.duckdb`, `tower.tasks` could be of a catalog or of a schema.
@@ -85,6 +86,7 @@ def apply_views(path: Path) -> None:
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
         create_views(connection, iter_views())
+        apply_comments(connection, "target")
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")

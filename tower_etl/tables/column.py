@@ -15,6 +15,8 @@ MOMENT = pa.timestamp("us", "UTC")
 
 OURS = "tower-etl"
 
+_REFERENCE = re.compile(r"\(`(\w+\.\w+)`\)")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -39,6 +41,12 @@ class Column:
     source: str
     is_json: bool = False
     nullable: bool = True
+
+    @property
+    def references(self) -> str | None:
+        """The key that the column names, where its description ends it with (`table.column`)."""
+        found = _REFERENCE.search(self.description)
+        return found[1] if found else None
 
     @property
     def can_hold_secrets(self) -> bool:
@@ -130,7 +138,7 @@ def workflow_id() -> Column:
 
 
 def workspace_id(
-    description: str = "Workspace of the row; null is the personal workspace.",
+    description: str = "Workspace of the row (`workspaces.id`); null is the personal workspace.",
 ) -> Column:
     """The workspace that a row belongs to, given by the call that fetched it."""
     return own("workspace_id", INTEGER, description)

@@ -28,7 +28,7 @@ LABELS = Table(
     key=("id",),
     columns=(
         LABEL.integer("id", "Identifier of the label.", key=True),
-        workspace_id("Workspace of the label; null is the personal workspace."),
+        workspace_id("Workspace of the label (`workspaces.id`); null is the personal workspace."),
         LABEL.text("name", "Name of the label."),
         LABEL.text("value", "Value of a resource label; null for a plain one."),
         LABEL.flag("resource", "Whether it is a resource label, which goes onto cloud resources."),

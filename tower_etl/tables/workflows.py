@@ -32,7 +32,9 @@ POOL = Schema("SchedConfig.Pool", ("schedConfig", "pool"))
 
 _RUN_COLUMNS = (
     RUN.text("id", "Identifier of the run.", key=True),
-    ANSWER.integer("workspaceId", "Workspace of the run; null is the personal workspace."),
+    ANSWER.integer(
+        "workspaceId", "Workspace of the run (`workspaces.id`); null is the personal workspace."
+    ),
     ANSWER.text("workspaceName", "Name of the workspace."),
     ANSWER.integer("orgId", "Organisation of the workspace (`organizations.org_id`)."),
     ANSWER.text("orgName", "Name of the organisation."),

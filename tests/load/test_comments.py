@@ -1,0 +1,74 @@
+"""What things mean is in the database, and saying it again costs nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tower_etl.load.comments import describe_column, iter_statements, list_comments
+from tower_etl.load.views import apply_views, iter_views
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.load.warehouse import Warehouse
+
+
+@pytest.fixture
+def path(warehouse: Warehouse) -> Path:
+    """A published file."""
+    warehouse.sync()
+    return warehouse.target.path
+
+
+def read_comments(path: Path) -> dict[tuple[str, str], str | None]:
+    """What the file says of tables, views and columns."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute(
+            """
+            SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = 'tower'
+            UNION ALL SELECT view_name, '', comment FROM duckdb_views() WHERE schema_name = 'tower'
+            UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns()
+            WHERE schema_name = 'tower'
+            """
+        ).fetchall()
+    return {(table, column): comment for table, column, comment in found}
+
+
+def test_tables_columns_and_views_say_what_they_mean(path: Path) -> None:
+    """With their units; in the words of the data dictionary."""
+    said = read_comments(path)
+    assert said["tasks", ""] == f"{TABLES['tasks'].description} {TABLES['tasks'].grain}"
+    assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
+    assert {said[view.name, ""] for view in iter_views()} == {v.description for v in iter_views()}
+    lacking = [
+        (table.name, column.name)
+        for table in TABLES.values()
+        for column in table.columns
+        if said.get((table.name, column.name)) != describe_column(column)
+    ]
+    assert lacking == []
+
+
+def test_what_is_said_is_not_said_again(path: Path) -> None:
+    """A change is."""
+    said = read_comments(path)
+    assert list(iter_statements(list_comments(), said)) == []
+    said["tasks", "name"] = "It's old"
+    assert list(iter_statements(list_comments(), said)) == [
+        'COMMENT ON COLUMN "tasks"."name" IS \'Name of the task: process and tag.\''
+    ]
+    assert list(iter_statements({("t", ""): "It's new"}, {})) == [
+        "COMMENT ON TABLE \"t\" IS 'It''s new'"
+    ]
+
+
+def test_a_table_that_an_older_version_lacks_stops_nothing(path: Path) -> None:
+    """Nor does a column."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("ALTER TABLE tower.tower.labels DROP COLUMN is_dynamic")
+    apply_views(path)
+    assert ("labels", "is_dynamic") not in read_comments(path)

@@ -1,0 +1,48 @@
+"""The data dictionary: up to date, whole, and right about how tables hang together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tower_etl.tables import TABLES
+from tower_etl.tables.dictionary import iter_references, render_dictionary
+
+WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+
+
+def test_the_written_dictionary_is_that_of_the_specs() -> None:
+    """Where it is stale: `make docs`."""
+    assert render_dictionary(TABLES) == WRITTEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_column_is_in_it(name: str) -> None:
+    """In the section of its table, with what it means."""
+    section = render_dictionary(TABLES).partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+    for column in TABLES[name].columns:
+        assert f"| `{column.name}` |" in section
+        assert column.description.replace("|", "\\|") in section
+    assert TABLES[name].grain in section
+
+
+def test_every_row_of_a_run_leads_to_its_run() -> None:
+    """And every row with a workspace to that, but for the tables that stand above."""
+    found = {
+        (table.name, column.name, other.name) for table, column, other in iter_references(TABLES)
+    }
+    for name, table in TABLES.items():
+        if "workflow_id" in table.arrow_schema.names:
+            assert (name, "workflow_id", "workflows") in found
+    assert ("workflow_labels", "label_id", "labels") in found
+    assert ("workspaces", "org_id", "organizations") in found
+
+
+def test_a_reference_is_to_a_column_that_there_is() -> None:
+    """Of the same type, in a table that there is."""
+    for table in TABLES.values():
+        for column in table.columns:
+            place, _, name = (column.references or "").partition(".")
+            if place in TABLES:
+                assert TABLES[place].arrow_schema.field(name).type == column.type

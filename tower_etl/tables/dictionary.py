@@ -1,0 +1,126 @@
+"""The data dictionary, written from the specs: `python -m tower_etl.tables.dictionary`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tower_etl.tables import TABLES
+from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+
+    from tower_etl.tables import Column, Table
+
+_TYPES: Mapping[pa.DataType, str] = {
+    TEXT: "text",
+    INTEGER: "integer",
+    NUMBER: "number",
+    FLAG: "boolean",
+    MOMENT: "timestamp",
+}
+
+_HEAD = """\
+# Data dictionary
+
+Written from the specs in `tower_etl/tables/` by `make docs`. The same words are in the database, as
+comments on its tables and columns.
+
+| type | in DuckDB | meaning |
+|---|---|---|
+| text | `VARCHAR` | UTF-8 |
+| json | `JSON` | a list or an object |
+| integer | `BIGINT` | 64 bits |
+| number | `DOUBLE` | 64 bits |
+| boolean | `BOOLEAN` | |
+| timestamp | `TIMESTAMP WITH TIME ZONE` | UTC, to the microsecond |
+
+The source is `Schema.field` of the API's published description; `tower-etl` is said of columns that
+no field of the API fills, `undocumented` of fields that servers send and no version of the
+description names.
+"""
+
+_HOW = """\
+## How the tables hang together
+
+Keys (PK) and columns that name the key of another table (FK). Every row with a `workflow_id` has
+the `workspace_id` of its run, too; those lines are left out.
+"""
+
+
+def render_dictionary(tables: Mapping[str, Table]) -> str:
+    """The dictionary in Markdown."""
+    parts = [_HEAD, _HOW, _render_diagram(tables)]
+    return "\n".join([*parts, *(_render_table(table) for table in tables.values())])
+
+
+def iter_references(tables: Mapping[str, Table]) -> Iterator[tuple[Table, Column, Table]]:
+    """Each column that names the key of another table, with both tables."""
+    for table in tables.values():
+        for column in table.columns:
+            place, _, key = (column.references or "").partition(".")
+            if place in tables and place != table.name and tables[place].key == (key,):
+                yield table, column, tables[place]
+
+
+def _render_diagram(tables: Mapping[str, Table]) -> str:
+    """Keys and references, as Mermaid draws them; what leads to a run leads to its workspace."""
+    lines = ["```mermaid", "erDiagram"]
+    for table, column, other in iter_references(tables):
+        if other.name == "workspaces" and "workflow_id" in table.arrow_schema.names:
+            continue
+        many = "o|" if table.key == (column.name,) else "o{"
+        one = "|o" if column.nullable else "||"
+        lines.append(f"    {other.name} {one}--{many} {table.name} : {column.name}")
+    for table in tables.values():
+        lines += [f"    {table.name} {{", *_list_marks(table, tables), "    }"]
+    return "\n".join([*lines, "```", ""])
+
+
+def _list_marks(table: Table, tables: Mapping[str, Table]) -> list[str]:
+    """The columns of a table that are in the diagram."""
+    foreign = {column.name for of, column, _ in iter_references(tables) if of is table}
+    marks = []
+    for column in table.columns:
+        kinds = [
+            mark
+            for mark, holds in (("PK", column.name in table.key), ("FK", column.name in foreign))
+            if holds
+        ]
+        if kinds:
+            marks.append(f"        {_type_of(column)} {column.name} {', '.join(kinds)}")
+    return marks
+
+
+def _render_table(table: Table) -> str:
+    head = [
+        f"## `{table.name}`\n",
+        f"{table.description} {table.grain}\n",
+        f"Key: {', '.join(f'`{name}`' for name in table.key)}. From: {table.source}.\n",
+        "| column | type | unit | null | meaning | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *(_render_column(column) for column in table.columns), ""])
+
+
+def _render_column(column: Column) -> str:
+    cells = (
+        f"`{column.name}`",
+        _type_of(column),
+        column.unit or "",
+        "yes" if column.nullable else "no",
+        column.description,
+        column.source,
+    )
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type_of(column: Column) -> str:
+    return "json" if column.is_json else _TYPES[column.type]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_dictionary(TABLES))
