@@ -81,6 +81,26 @@ def test_rows_change_no_type(warehouse: Warehouse, world: World, lab: int) -> No
     assert row == ("137", 0, None, "1", "[1]", "x")
 
 
+@pytest.mark.slow
+def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """Not from one sync to the next, and not within one."""
+    exits = ["0", 0, "-", "", None, 1.5, True]
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    for index, value in enumerate(exits):
+        strange: dict[str, Any] = {"exit": value, "status": f"NEW_{value}", "priceModel": value}
+        world.finish_task(run_id, world.add_task(run_id), **strange)
+        assert index != 1 or warehouse.sync().outcome.status == "ok"
+    world.finish_run(run_id, status="PONDERING")
+    assert warehouse.sync().outcome.status == "ok"
+    found = warehouse.select("SELECT exit, status FROM tasks ORDER BY task_id")
+    assert [code for code, _ in found] == ["0", "0", "-", "", None, "1.5", "true"]
+    assert [status for _, status in found] == [f"NEW_{value}" for value in exits]
+    assert warehouse.select("SELECT status FROM workflows") == [("PONDERING",)]
+
+
 def test_the_diary_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
     """One row per sync: what it cost, what it wrote, how each workspace fared."""
     world.submit_run(lab)

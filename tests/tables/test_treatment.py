@@ -8,8 +8,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from tests.privacy.planted import list_leaks, plant
+from tests.tables.test_table import flipped_records, nest
 from tower_etl.errors import UsageError
 from tower_etl.privacy import Privacy
 from tower_etl.source.stored import _BRIEF
@@ -75,6 +77,36 @@ def test_json_stays_json() -> None:
     assert expected == json.loads(row["params"])
 
 
+def test_json_without_end_is_cut_off() -> None:
+    """Nothing stops at it, and nothing is left in it."""
+    deep: Any = plant("password")
+    for _ in range(300):
+        deep = [deep]
+    (row,) = treat("workflows", {"id": "r", "params": deep, "fresh": deep})
+    assert list_leaks(row["params"] + row["undocumented"]) == []
+    assert row["params"] == "[" * 100 + '"***"' + "]" * 100
+
+
+@given(flipped_records())
+def test_whatever_comes_keeps_its_key_its_type_and_its_json(
+    drawn: tuple[str, dict[tuple[str, ...], Any]],
+) -> None:
+    """Fields of every kind hold anything at all, secrets among it; twice is the same as once."""
+    name, values = drawn
+    dirty = {path: _spoil(value) for path, value in values.items()}
+    (row,) = treat(name, nest(dirty), excluded=["undocumented"] if len(dirty) % 2 else [])
+    keys = {c.name: "r" for c in TABLES[name].columns if not c.nullable and not c.path}
+    (raw,) = TABLES[name].batch([nest(dirty)], **keys).to_pylist()
+    assert [row[key] for key in TABLES[name].key] == [raw[key] for key in TABLES[name].key]
+    for column in TABLES[name].columns:
+        if column.is_json and row[column.name] is not None:
+            json.loads(row[column.name])
+
+
+def _spoil(value: Any) -> Any:
+    return f"{value} {plant('password')}" if isinstance(value, str) else value
+
+
 def test_a_diary_with_the_word_of_a_server_is_redacted() -> None:
     """The errors of workspaces are in it."""
     batch = sync_run_batch(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
@@ -124,6 +156,7 @@ def test_a_digest_of_json_is_json() -> None:
         ({"hashed": ["workflows.status"]}, "can be neither"),
         ({"hashed": ["sync_runs.workspaces"]}, "can be neither"),
         ({"hashed": ["owner_id"]}, r"workflows\.owner_id is no text"),
+        ({"hashed": ["tasks.undocumented"]}, r"tasks\.undocumented cannot be hashed"),
         ({"excluded": ["user_nam"]}, "Did you mean user_name"),
         ({"excluded": ["workflow.user_name"]}, r"Did you mean workflows\.user_name"),
         ({"excluded": ["zzzzzzzz"]}, "data-dictionary"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tower_etl.tables.column import Column
     from tower_etl.tables.table import Table
 
+_DEEPEST = 100  # levels of JSON, far from where Python gives up
+
 
 @dataclass(frozen=True)
 class Censor:
@@ -97,8 +99,8 @@ class Censor:
         values = [json.loads(text) for text in texts.to_pylist()]
         found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
         cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
-        clean = dict(zip(found, cleaned, strict=True)).__getitem__
-        return pa.array([json_text(_rewrite(value, clean)) for value in values], pa.string())
+        rewriter = _Rewriter(dict(zip(found, cleaned, strict=True)).__getitem__)
+        return pa.array([json_text(rewriter.rewrite(value)) for value in values], pa.string())
 
 
 def _iter_wholes(column: pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -115,27 +117,40 @@ def _join(column: pa.ChunkedArray) -> list[pa.Array]:
     return list(whole.chunks) if isinstance(whole, pa.ChunkedArray) else [whole]
 
 
-def _iter_texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+def _iter_texts(value: Any, left: int = _DEEPEST) -> Iterator[str]:  # noqa: ANN401 - JSON
     """The texts in a JSON value, names of fields among them."""
+    if left == 0:
+        return
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for name, item in value.items():
             yield name
-            yield from _iter_texts(item)
+            yield from _iter_texts(item, left - 1)
     elif isinstance(value, list):
         for item in value:
-            yield from _iter_texts(item)
+            yield from _iter_texts(item, left - 1)
 
 
-def _rewrite(value: Any, clean: Callable[[str], str], name: str = "") -> Any:  # noqa: ANN401
-    """A JSON value with clean texts; one whose name says that it is secret goes whatever it is."""
-    if isinstance(value, dict):
-        return {clean(key): _rewrite(item, clean, key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rewrite(item, clean, name) for item in value]
-    if isinstance(value, str):
-        return BLOT if value and SECRET_KEY.search(name) else clean(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return BLOT if NUMBERS_TOO.search(name) else value
-    return value
+@dataclass(frozen=True)
+class _Rewriter:
+    """Puts clean texts into a JSON value."""
+
+    clean: Callable[[str], str]
+
+    def rewrite(self, value: Any, name: str = "", left: int = _DEEPEST) -> Any:  # noqa: ANN401
+        """The value; what its name says is secret goes whatever it is, and what is too deep."""
+        if left == 0 and isinstance(value, dict | list | str):
+            return BLOT
+        if isinstance(value, dict):
+            return {self.clean(k): self.rewrite(v, k, left - 1) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.rewrite(item, name, left - 1) for item in value]
+        return self._rewrite_leaf(value, name)
+
+    def _rewrite_leaf(self, value: Any, name: str) -> Any:  # noqa: ANN401
+        if isinstance(value, str):
+            return BLOT if value and SECRET_KEY.search(name) else self.clean(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return BLOT if NUMBERS_TOO.search(name) else value
+        return value

@@ -37,15 +37,16 @@ def select_columns(names: Iterable[str], tables: Mapping[str, Table]) -> Chosen:
 
 
 def check_text(chosen: Chosen, tables: Mapping[str, Table]) -> None:
-    """Only text has a digest that fits its column.
+    """Only text has a digest that fits its column; `undocumented` is looked through again.
 
     Raises:
-        UsageError: One of the columns is no text.
+        UsageError: One of the columns cannot be hashed.
     """
     for table, name in sorted(chosen):
         kind = find_column(tables[table], name).type
-        if kind != TEXT:
-            msg = f"{table}.{name} is no text ({kind}) and cannot be hashed: exclude it instead."
+        if kind != TEXT or name == "undocumented":
+            why = "" if kind == TEXT else f" is no text ({kind}) and"
+            msg = f"{table}.{name}{why} cannot be hashed: exclude it instead."
             raise UsageError(msg)
 
 
