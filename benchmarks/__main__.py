@@ -1,0 +1,73 @@
+"""`python -m benchmarks [PART]...`: measure, print, and write what the documentation shows."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks.contest import run_contest, set_stage
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.figures import add_figures, describe_machine, read_figures
+from benchmarks.growth import measure_growth
+from benchmarks.picture import draw_picture
+from benchmarks.probes import measure_probes
+from benchmarks.report import format_part, write_report
+from benchmarks.sizes import SIZES
+
+if TYPE_CHECKING:
+    from benchmarks.figures import Figures
+
+_DEFAULT = ("idle", "thousand", "tasks", "growth", "probes")
+_PARTS = (*SIZES, "growth", "probes", "report")
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(_PARTS))
+def main(parts: tuple[str, ...]) -> None:
+    """Measure the PARTS given, all but the largest by default; `report` measures nothing.
+
+    Whatever is measured is added to benchmarks/figures.json, and the page and the picture in docs/
+    are made of all that is there.
+    """
+    for part in parts or _DEFAULT:
+        if part == "report":
+            continue
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+            add_figures(part, _measure(part, Path(folder)))
+        click.echo(format_part(part, read_figures()[part]))
+    figures = read_figures()
+    write_report(figures)
+    draw_picture(figures)
+
+
+def _measure(part: str, folder: Path) -> Figures:
+    # A whole second, as the platform's times are; the real day, because old open runs are given up.
+    now = datetime.now(UTC).replace(microsecond=0)
+    if part == "growth":
+        measured = measure_growth(now, folder, _say)
+    elif part == "probes":
+        measured = measure_probes(folder, _say)
+    else:
+        measured = _measure_size(part, now, folder)
+    return measured | {"measured_on": f"{now:%Y-%m-%d}", **describe_machine()}
+
+
+def _measure_size(name: str, now: datetime, folder: Path) -> Figures:
+    stage = set_stage(SIZES[name], now, folder / name)
+    chosen = [CONTESTANTS[contestant] for contestant in SIZES[name].contestants]
+    outcomes = run_contest(stage, chosen, _say)
+    return {"outcomes": {who: asdict(outcome) for who, outcome in outcomes.items()}}
+
+
+def _say(text: str) -> None:
+    click.echo(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

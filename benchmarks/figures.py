@@ -1,0 +1,39 @@
+"""The figures measured so far, in a file beside this module: sizes can be run one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PATH = Path(__file__).with_name("figures.json")
+_LIBRARIES = ("tower-etl", "dlt", "duckdb", "pyarrow", "pandas", "requests")
+
+Figures = dict[str, Any]
+
+
+def read_figures(path: Path = PATH) -> Figures:
+    """Figures by size or probe; none where nothing was measured."""
+    if not path.exists():
+        return {}
+    found: Figures = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def add_figures(name: str, measured: Figures, path: Path = PATH) -> None:
+    """Put figures in the place of older ones of that name."""
+    figures = read_figures(path) | {name: measured}
+    path.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def describe_machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    return {
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": libraries,
+    }

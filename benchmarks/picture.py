@@ -1,0 +1,93 @@
+"""The figures as one picture for the documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from benchmarks.remote import ROOT
+from benchmarks.sizes import EVERYONE, SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from benchmarks.figures import Figures
+    from benchmarks.sizes import Size
+
+    _Reader = Callable[[Size, Figures], float]
+
+PICTURE = ROOT / "docs" / "performance.png"
+
+# Okabe and Ito's colours are told apart with any colour vision; hatches do it without colour.
+_COLOURS = dict(zip(EVERYONE, ("#0072B2", "#E69F00", "#D55E00", "#999999"), strict=True))
+_HATCHES = dict(zip(EVERYONE, ("", "//", "xx", ".."), strict=True))
+_BAR = 0.2
+_LIMIT = 20
+
+
+def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
+    """Draw what the contestants took, and how right their tables were, by size."""
+    sizes = [name for name in SIZES if name in figures]
+    if not sizes:
+        return
+    picture = Figure(figsize=(12, 9), layout="constrained")
+    (cpu, wall), (worst, faults) = picture.subplots(2, 2)
+    _draw(cpu, figures, sizes, "Processor time of a sync, s", _read_cost("cpu_s"))
+    _draw(wall, figures, sizes, "Time of a sync, s", _read_cost("wall_s"))
+    _draw(worst, figures, sizes, "Most calls in any second", _read_worst)
+    worst.axhline(_LIMIT, color="black", linestyle="--", linewidth=1)
+    worst.annotate("limit: 20", (-0.45, _LIMIT * 1.1), fontsize=9)
+    _draw(faults, figures, sizes, "Rows not right after the second sync", _count_faults)
+    for axes in (cpu, wall, worst):
+        axes.set_yscale("log")
+    faults.set_yscale("symlog", linthresh=1)
+    faults.set_ylim(bottom=0)
+    handles, labels = cpu.get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside upper center", ncols=len(EVERYONE))
+    picture.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _draw(
+    axes: Axes,
+    figures: Figures,
+    sizes: list[str],
+    title: str,
+    read: _Reader,
+) -> None:
+    for place, name in enumerate(EVERYONE):
+        known = [
+            (number + (place - 1.5) * _BAR, read(SIZES[size], figures[size]["outcomes"][name]))
+            for number, size in enumerate(sizes)
+            if name in figures[size]["outcomes"]
+        ]
+        bars = axes.bar(
+            [where for where, _ in known],
+            [value for _, value in known],
+            _BAR,
+            label=name,
+            color=_COLOURS[name],
+            hatch=_HATCHES[name],
+            edgecolor="white",
+        )
+        axes.bar_label(bars, [f"{value:,.3g}" for _, value in known], fontsize=7, padding=1)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xticks(range(len(sizes)), [SIZES[size].title for size in sizes], fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _read_cost(cost: str) -> _Reader:
+    """The first sync; where nothing happens, the second, for which that size is there."""
+    return lambda size, outcome: float(outcome["second" if size.quiet else "first"][cost])
+
+
+def _read_worst(_: Size, outcome: Figures) -> float:
+    return float(max(outcome[f"{sync}_traffic"]["worst_second"] for sync in ("first", "second")))
+
+
+def _count_faults(_: Size, outcome: Figures) -> float:
+    kinds = ("wrong", "missing", "doubled")
+    return float(sum(table[kind] for table in outcome["verdicts"].values() for kind in kinds))

@@ -1,0 +1,120 @@
+"""Measurements beside the contest, each behind a figure that the documentation gives."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import duckdb
+
+from benchmarks.usage import measure
+from tower_etl.load.pipeline import quiet_dlt
+from tower_etl.load.publish import Publisher
+from tower_etl.load.target import find_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_GB = 1_000_000_000
+_CHUNK = 10_000_000
+_MERGED_TABLE_ROWS = 5_000_000
+_ROWS_OF_A_RUN = 300
+_STARTS = 9
+_COMMANDS = {
+    "python": (sys.executable, "-c", "pass"),
+    "tower_etl_help": (sys.executable, "-m", "tower_etl", "--help"),
+    "import_dlt": (sys.executable, "-c", "import dlt"),
+}
+_ROWS = """
+SELECT
+  'run-' || i // {each} AS workflow_id, 'process-' || i % {each} AS process, random() AS value
+FROM range({first}, {last}) AS numbers(i)
+"""
+
+
+def measure_probes(folder: Path, say: Callable[[str], object]) -> dict[str, Any]:
+    """Starting up, copying a file, merging by two keys."""
+    say("probes: starting up ...")
+    starts = time_starts(folder)
+    say("probes: copying a file ...")
+    copy = time_copy(folder, _GB)
+    say("probes: merging by two keys ...")
+    with quiet_dlt():
+        merge = time_merges(folder, _MERGED_TABLE_ROWS)
+    return {"starts": starts, "copy": copy, "merge": merge}
+
+
+def time_starts(folder: Path, times: int = _STARTS) -> dict[str, dict[str, float]]:
+    """Median wall and processor seconds that commands take which do next to nothing."""
+    found = {}
+    for name, command in _COMMANDS.items():
+        usages = [measure(command, folder, {}) for _ in range(times + 1)][1:]  # the first warms up
+        found[name] = {
+            "wall_s": statistics.median(usage.wall_s for usage in usages),
+            "cpu_s": statistics.median(usage.cpu_s for usage in usages),
+        }
+    return found
+
+
+def time_copy(folder: Path, size_bytes: int) -> dict[str, float]:
+    """Seconds that the draft of a file takes to be made, and to be published again."""
+    target = find_target(folder / "large.duckdb")
+    duckdb.connect(str(target.path)).close()  # the mark of a DuckDB file, then ballast
+    with target.path.open("ab") as file:
+        for _ in range(size_bytes // _CHUNK):
+            file.write(os.urandom(_CHUNK))
+        os.fsync(file.fileno())
+    target.folder.mkdir()
+    publisher, watch = Publisher(target), _Watch()
+    with watch.timing("draft_s"):
+        publisher.open_draft()
+    with watch.timing("publish_s"):
+        publisher.publish()
+    return {"gigabytes": target.path.stat().st_size / _GB, **watch.seconds}
+
+
+def time_merges(folder: Path, rows: int) -> dict[str, float]:
+    """Seconds that dlt takes to merge one run into a table, by `key`, and by `key OR run`."""
+    key = {"primary_key": ["workflow_id", "process"]}
+    watch = _Watch()
+    for name, hints in (("by_key", key), ("by_key_or_run", key | {"merge_key": "workflow_id"})):
+        pipeline = dlt.pipeline(
+            name,
+            pipelines_dir=str(folder / "dlt"),
+            destination=dlt.destinations.duckdb(str(folder / f"{name}.duckdb")),
+            dataset_name="tower",
+        )
+        _load(pipeline, hints, 0, rows)
+        _load(pipeline, hints, rows, rows + _ROWS_OF_A_RUN)  # makes the staging tables
+        with watch.timing(f"{name}_s"):
+            _load(pipeline, hints, 0, _ROWS_OF_A_RUN)
+    return {"rows": rows, **watch.seconds}
+
+
+def _load(pipeline: dlt.Pipeline, hints: dict[str, Any], first: int, last: int) -> None:
+    with duckdb.connect() as connection:
+        query = _ROWS.format(each=_ROWS_OF_A_RUN, first=first, last=last)
+        batches = connection.sql(query).to_arrow_reader(1_000_000)
+        disposition = "append" if pipeline.first_run else "merge"
+        rows: Any = dlt.resource(batches, name="metrics")
+        rows.apply_hints(write_disposition=disposition, **hints)
+        pipeline.run(rows, loader_file_format="parquet")
+
+
+class _Watch:
+    """Seconds of named steps."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - began_s

@@ -1,0 +1,196 @@
+"""The figures as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.remote import ROOT
+from benchmarks.sizes import EVERYONE, SIZES
+from benchmarks.verdicts import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from benchmarks.figures import Figures
+
+PAGE = ROOT / "docs" / "performance-figures.md"
+
+_HEAD = """<!-- Made by `make benchmark`; edits are lost. -->
+# Figures
+
+Measured by `make benchmark` and `make benchmark SIZE=million`: see [performance](performance.md)
+for who is measured and how. Seconds and megabytes differ from machine to machine; calls and rows do
+not, and ratios little.
+
+![Processor time, time, calls in the worst second, and rows that are not right](performance.png)
+"""
+_COSTS = ("calls", "wall s", "CPU s", "peak MB", "worst second", "refused")
+_COST_NAMES = {"calls": "calls", "cpu_s": "CPU ms", "wall_s": "wall ms"}
+_UNIT_NAMES = {
+    "runs": "run",
+    "tasks": "task",
+    "open_runs": "open run",
+    "stored_runs": "run stored before",
+}
+_EXTRAPOLATED = ("declarative", "tasks", "million")
+
+
+def write_report(figures: Figures, page: Path = PAGE) -> None:
+    """Write the page of all figures there are."""
+    order = [name for name in (*SIZES, "growth", "probes") if name in figures]
+    parts = [format_part(name, figures[name]) for name in order]
+    parts[len(SIZES.keys() & figures.keys()) : 0] = _extrapolate(figures)
+    page.write_text("\n".join([_HEAD, *parts]), encoding="utf-8")
+
+
+def format_part(name: str, measured: Figures) -> str:
+    """One size or probe, with what it was measured on."""
+    text = {"growth": _format_growth, "probes": _format_probes}.get(name)
+    body = text(measured) if text else _format_size(name, measured["outcomes"])
+    place = f"{measured['machine']}, Python {measured['python']}, {measured['libraries']}"
+    return f"{body}\nMeasured on {measured['measured_on']}: {place}.\n"
+
+
+def _format_size(name: str, outcomes: Figures) -> str:
+    size = SIZES[name]
+    ways = "20 calls a second, " if size.limited else "no limit, "
+    later = "Second sync, nothing new" if size.quiet else "Second sync, a day later"
+    return "\n".join(
+        [
+            f"## {size.title[0].upper()}{size.title[1:]}\n",
+            f"{size.runs:,} runs; {ways}{1000 * size.latency_s:.0f} ms before every answer.\n",
+            _make_table(("First sync", *_COSTS), _list_costs(outcomes, "first")),
+            _make_table((later, *_COSTS), _list_costs(outcomes, "second")),
+            "Rows after the second sync: right / wrong / missing / doubled.\n",
+            _make_table(("table", *outcomes), _list_verdicts(outcomes)),
+            _compare(outcomes),
+        ]
+    )
+
+
+def _make_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    lines = (f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+    return "\n".join(lines) + "\n"
+
+
+def _list_costs(outcomes: Figures, sync: str) -> list[list[str]]:
+    rows = []
+    for name, outcome in outcomes.items():
+        usage, traffic = outcome[sync], outcome[f"{sync}_traffic"]
+        ended = "" if usage["exit_code"] == 0 else f" (failed, exit code {usage['exit_code']})"
+        figures = (
+            f"{traffic['calls']:,}",
+            *(f"{usage[cost]:,.1f}" for cost in ("wall_s", "cpu_s")),
+            f"{usage['peak_mb']:,.0f}",
+            *(f"{traffic[count]:,}" for count in ("worst_second", "refused")),
+        )
+        rows.append([name + ended, *figures])
+    return rows
+
+
+def _list_verdicts(outcomes: Figures) -> list[list[str]]:
+    return [
+        [table, *(_format_verdict(outcome["verdicts"].get(table)) for outcome in outcomes.values())]
+        for table in KEYS
+    ]
+
+
+def _format_verdict(verdict: dict[str, int] | None) -> str:
+    if verdict is None:
+        return "-"
+    return " / ".join(f"{verdict[kind]:,}" for kind in ("right", "wrong", "missing", "doubled"))
+
+
+def _compare(outcomes: Figures) -> str:
+    """What the others took for each second of ours."""
+    ours = outcomes[EVERYONE[0]]
+    rows = [
+        [name, *(f"{_divide(outcome, ours, sync, cost):.1f}" for sync, cost in _RATIOS)]
+        for name, outcome in outcomes.items()
+        if outcome is not ours
+    ]
+    heads = ("For 1 of tower-etl's", *(f"{sync} sync: {name}" for sync, name in _RATIO_NAMES))
+    return _make_table(heads, rows)
+
+
+_RATIOS = (("first", "cpu_s"), ("first", "wall_s"), ("second", "cpu_s"), ("second", "wall_s"))
+_RATIO_NAMES = (("first", "CPU"), ("first", "wall"), ("second", "CPU"), ("second", "wall"))
+
+
+def _divide(theirs: Figures, ours: Figures, sync: str, cost: str) -> float:
+    return float(theirs[sync][cost] / ours[sync][cost])
+
+
+def _extrapolate(figures: Figures) -> list[str]:
+    """What the contestant that is left out at the largest size would take."""
+    name, small, large = _EXTRAPOLATED
+    if small not in figures or large not in figures or name in figures[large]["outcomes"]:
+        return []
+    known = figures[small]["outcomes"]
+    share = _count_tasks(figures[large]) / _count_tasks(figures[small])
+    cpu_s = known[name]["first"]["cpu_s"] * share
+    text = (
+        f"`{name}` was left out at {SIZES[large].title}. By its processor time at "
+        f"{SIZES[small].title}, the first sync would take it {cpu_s:,.0f} s of CPU.\n"
+    )
+    return [text]
+
+
+def _count_tasks(measured: Figures) -> int:
+    tasks = measured["outcomes"][EVERYONE[0]]["verdicts"]["tasks"]
+    return int(tasks["right"])
+
+
+def _format_growth(measured: Figures) -> str:
+    worlds = len(measured["worlds"])
+    return "\n".join(
+        [
+            "## How the cost of a sync grows\n",
+            f"A line of least squares through {worlds} worlds, without limit and latency.\n",
+            "R² is the share of the variance that it explains.\n",
+            "A first sync:\n",
+            _tabulate_lines(measured["first"]),
+            "A sync with nothing new:\n",
+            _tabulate_lines(measured["again"]),
+        ]
+    )
+
+
+def _tabulate_lines(lines: Figures) -> str:
+    units = list(lines["calls"]["slopes"])
+    rows = []
+    for cost, name in _COST_NAMES.items():
+        line, scale = lines[cost], 1 if cost == "calls" else 1000
+        figures = (line["base"], *(line["slopes"][unit] for unit in units))
+        cells = [f"{scale * figure:,.3g}" for figure in figures]
+        rows.append([name, *cells, f"{line['explained']:.3f}"])
+    heads = (f"each {_UNIT_NAMES[unit]}" for unit in units)
+    return _make_table(("", "whatever it finds", *heads, "R²"), rows)
+
+
+def _format_probes(measured: dict[str, Any]) -> str:
+    starts, copy, merge = measured["starts"], measured["copy"], measured["merge"]
+    bare = starts["python"]
+    rows = [
+        [
+            "`tower-etl --help`, in starts of a bare interpreter",
+            f"{starts['tower_etl_help']['wall_s'] / bare['wall_s']:.1f} ({bare['wall_s']:.3f} s)",
+        ],
+        [
+            "`import dlt`, likewise, which every sync pays for",
+            f"{starts['import_dlt']['wall_s'] / bare['wall_s']:.1f}",
+        ],
+        ["taking the draft of a file, s a GB", f"{copy['draft_s'] / copy['gigabytes']:.2f}"],
+        ["publishing it (fsync), s a GB", f"{copy['publish_s'] / copy['gigabytes']:.2f}"],
+        [
+            f"dlt merging one run into {merge['rows']:,} rows by key, s",
+            f"{merge['by_key_s']:.2f}",
+        ],
+        [
+            "the same by `key OR run`, in times of that",
+            f"{merge['by_key_or_run_s'] / merge['by_key_s']:.1f}",
+        ],
+    ]
+    return "## Beside the contest\n\n" + _make_table(("", "measured"), rows)

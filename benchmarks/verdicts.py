@@ -1,0 +1,84 @@
+"""Rows of a contestant against the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = {
+    "workflows": ("workflow_id",),
+    "tasks": ("workflow_id", "task_id"),
+    "process_metrics": ("workflow_id", "process", "metric"),
+    "workflow_progress": ("workflow_id",),
+    "process_progress": ("workflow_id", "process"),
+    "workflow_labels": ("workflow_id", "label_id"),
+}
+
+# A key counts once as right, wrong or missing; its rows beyond the first are doubled.
+_COMPARE = """
+WITH theirs_once AS (
+  SELECT {key}, count(*) AS times, list(DISTINCT row({columns})) AS cells
+  FROM their_{table}
+  GROUP BY {key}
+),
+truth_once AS (
+  SELECT {key}, [row({columns})] AS cells FROM truth.{table}
+)
+SELECT
+  count(*) FILTER (a.cells = b.cells),
+  count(*) FILTER (b.times IS NOT NULL AND a.cells IS DISTINCT FROM b.cells),
+  count(*) FILTER (b.times IS NULL),
+  coalesce(sum(b.times - 1), 0)::BIGINT
+FROM truth_once AS a FULL JOIN theirs_once AS b USING ({key})
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many rows of a table are as the platform has them.
+
+    Attributes:
+        right: Rows that are there, every compared column equal.
+        wrong: Rows with another value, and rows that should not be there.
+        missing: Rows that are not there.
+        doubled: Rows that repeat the key of another.
+    """
+
+    right: int
+    wrong: int
+    missing: int
+    doubled: int
+
+    @property
+    def faults(self) -> int:
+        """Rows that are not right."""
+        return self.wrong + self.missing + self.doubled
+
+
+def judge(path: Path, sql: str, truth: Path) -> dict[str, Verdict]:
+    """Compare a file with the truth, by table.
+
+    Args:
+        path: The contestant's file.
+        sql: Views `their_...` of its rows; a table without a view is not judged.
+        truth: The file of the truth.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"ATTACH '{path}' AS theirs (READ_ONLY)")
+        connection.execute(f"ATTACH '{truth}' AS truth (READ_ONLY)")
+        connection.execute(sql)
+        views = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+        return {table: _compare(connection, table) for table in KEYS if f"their_{table}" in views}
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> Verdict:
+    described = connection.execute(f"DESCRIBE truth.{table}").fetchall()
+    columns, key = ", ".join(row[0] for row in described), ", ".join(KEYS[table])
+    found = connection.execute(_COMPARE.format(table=table, columns=columns, key=key)).fetchone()
+    return Verdict(*(found or ()))

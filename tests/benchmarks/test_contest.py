@@ -1,0 +1,123 @@
+"""The benchmarks at toy size: everyone is measured, and judged rightly."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.contest import perform, set_stage
+from benchmarks.contestants import CONTESTANTS, OURS, Contestant
+from benchmarks.growth import fit_line
+from benchmarks.probes import time_copy, time_merges
+from benchmarks.report import write_report
+from benchmarks.sizes import Size
+from benchmarks.verdicts import KEYS, Verdict
+from tower_etl.load.pipeline import quiet_dlt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.contest import Stage
+
+# Syncs once; the second time it does nothing.
+FORGETFUL = """
+import os, runpy, sys
+if not os.path.exists(sys.argv[1]):
+    runpy.run_path(SCRIPT, run_name="__main__")
+"""
+# Syncs as the plain script does, then stores every task again.
+DOUBLING = """
+import duckdb, runpy, sys
+runpy.run_path(SCRIPT, run_name="__main__")
+with duckdb.connect(sys.argv[1]) as connection:
+    connection.execute("INSERT INTO tasks FROM tasks")
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A small world between two syncs, without limit and latency."""
+    size = Size("toy", runs=14, mean_tasks=12, open_runs=3, limited=False, latency_s=0)
+    now = datetime.now(UTC).replace(microsecond=0)
+    return set_stage(size, now, tmp_path_factory.mktemp("toy") / "stage")
+
+
+def make_faulty(name: str, program: str) -> Contestant:
+    """The plain script, spoilt."""
+    plain = CONTESTANTS["plain script"]
+    code = program.replace("SCRIPT", repr(plain.command[1]))
+    return Contestant(name, (sys.executable, "-c", code), plain.views)
+
+
+def count_faults(verdicts: dict[str, Verdict]) -> dict[str, int]:
+    """Rows that are not right, by table."""
+    return {table: verdict.faults for table, verdict in verdicts.items()}
+
+
+@pytest.mark.slow
+def test_a_sync_of_ours_is_right_in_every_table(stage: Stage, tmp_path: Path) -> None:
+    """After a day of new runs, an edited label and a deleted run; and the page can be written."""
+    outcome = perform(stage, OURS)
+    assert [sync.exit_code for sync in (outcome.first, outcome.second)] == [0, 0]
+    assert dict.fromkeys(KEYS, 0) == count_faults(outcome.verdicts)
+    assert all(verdict.right > 0 for verdict in outcome.verdicts.values())
+    assert outcome.first_traffic.calls > outcome.second_traffic.calls > 0
+    assert outcome.first.cpu_s > 0.1
+    assert outcome.first.peak_mb > 50
+    figures = {"outcomes": {OURS.name: json.loads(json.dumps(asdict(outcome)))}}
+    place = dict.fromkeys(("machine", "python", "libraries", "measured_on"), "here")
+    write_report({"idle": figures | place}, tmp_path / "page.md")
+    assert f"| tasks | {outcome.verdicts['tasks'].right} / 0 / 0 / 0 |" in (
+        tmp_path / "page.md"
+    ).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_script_without_a_memory_loses_the_deleted_run(stage: Stage) -> None:
+    """All that is shown is right; what is shown no longer is missing."""
+    outcome = perform(stage, CONTESTANTS["plain script"])
+    assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(outcome.verdicts)
+    workflows = outcome.verdicts["workflows"]
+    assert Verdict(workflows.right, wrong=0, missing=1, doubled=0) == workflows
+    assert outcome.verdicts["tasks"].missing > 0
+
+
+@pytest.mark.slow
+def test_a_peer_that_loses_changes_is_found_wrong(stage: Stage) -> None:
+    """Runs that were open are as they were, and new ones are missing."""
+    outcome = perform(stage, make_faulty("forgetful", FORGETFUL))
+    assert outcome.second_traffic.calls == 0
+    assert outcome.verdicts["workflows"].wrong > 0
+    assert outcome.verdicts["workflows"].missing > 0
+    assert outcome.verdicts["tasks"].missing > 0
+
+
+@pytest.mark.slow
+def test_rows_that_come_twice_are_doubled(stage: Stage) -> None:
+    """Each of them is right once, and doubled once."""
+    tasks = perform(stage, make_faulty("doubling", DOUBLING)).verdicts["tasks"]
+    assert (tasks.right, 0) == (tasks.doubled, tasks.wrong)
+
+
+def test_a_line_through_exact_costs_has_their_coefficients() -> None:
+    """Two for each run, a hundredth for each task, and three whatever there is."""
+    counts = [{"runs": runs, "tasks": tasks} for runs, tasks in ((1, 5), (2, 90), (7, 10), (4, 40))]
+    line = fit_line(counts, [3 + 2 * each["runs"] + each["tasks"] / 100 for each in counts])
+    assert pytest.approx(3) == line.base
+    assert pytest.approx({"runs": 2, "tasks": 0.01}) == line.slopes
+    assert pytest.approx(1) == line.explained
+
+
+def test_the_probes_time_what_they_name(tmp_path: Path) -> None:
+    """On a small file, and on a table of few rows."""
+    copy = time_copy(tmp_path, 10_000_000)
+    with quiet_dlt():
+        merge = time_merges(tmp_path, 600)
+    assert pytest.approx(0.01, rel=0.1) == copy["gigabytes"]
+    assert min(copy["draft_s"], copy["publish_s"]) > 0
+    assert min(merge["by_key_s"], merge["by_key_or_run_s"]) > 0
