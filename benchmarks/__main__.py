@@ -23,14 +23,14 @@ from benchmarks.sizes import SIZES
 if TYPE_CHECKING:
     from benchmarks.figures import Figures
 
-_DEFAULT = ("idle", "thousand", "tasks", "growth", "probes")
+_DEFAULT = ("idle", "thousand", "growth", "probes")
 _PARTS = (*SIZES, "growth", "probes", "report")
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(_PARTS))
 def main(parts: tuple[str, ...]) -> None:
-    """Measure the PARTS given, all but the largest by default; `report` measures nothing.
+    """Measure the PARTS given, all but the large ones by default; `report` measures nothing.
 
     Whatever is measured is added to benchmarks/figures.json, and the page and the picture in docs/
     are made of all that is there.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.remote import open_platform
-from benchmarks.sizes import DAY, find_workspace, make_world
-from benchmarks.story import pass_day, plan_events
+from benchmarks.sizes import find_workspace, make_world
+from benchmarks.story import DAY, pass_day, plan_events
 from benchmarks.truth import write_truth
 from benchmarks.usage import measure
 from benchmarks.verdicts import judge
@@ -70,7 +70,7 @@ def set_stage(size: Size, now: datetime, folder: Path) -> Stage:
     """Plan what happens, and write down what is true afterwards."""
     world = make_world(size, now)
     workspace = find_workspace(world)
-    events = [] if size.quiet else plan_events(world)
+    events = [] if size.quiet else plan_events(world, workspace)
     seen = {run["id"] for run in world.runs(workspace)}
     if not size.quiet:
         pass_day(world, events)

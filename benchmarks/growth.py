@@ -69,8 +69,17 @@ def measure_growth(
     """
     worlds = []
     for number, (runs, mean_tasks, open_runs) in enumerate(_WORLDS):
-        size = Size("growth", runs, mean_tasks, open_runs, limited=False, latency_s=0, quiet=True)
         say(f"growth: {runs} runs of {mean_tasks} tasks, {open_runs} open ...")
+        size = Size(
+            "growth",
+            runs,
+            mean_tasks,
+            open_runs,
+            limited=False,
+            latency_s=0,
+            quiet=True,
+            long_run=False,
+        )
         outcome = perform(set_stage(size, now, folder / str(number)), OURS)
         worlds.append(_count(size, now) | _list_costs(outcome))
     first, again = ("runs", "tasks"), ("stored_runs", "open_runs")

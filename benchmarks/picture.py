@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.remote import ROOT
 from benchmarks.sizes import EVERYONE, SIZES
@@ -27,25 +28,28 @@ _COLOURS = dict(zip(EVERYONE, ("#0072B2", "#E69F00", "#D55E00", "#999999"), stri
 _HATCHES = dict(zip(EVERYONE, ("", "//", "xx", ".."), strict=True))
 _BAR = 0.2
 _LIMIT = 20
+_LOWEST_S = 0.5
 
 
 def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
     """Draw what the contestants took, and how right their tables were, by size."""
     sizes = [name for name in SIZES if name in figures]
-    if not sizes:
+    limited = [name for name in sizes if SIZES[name].limited]
+    if not limited:
         return
-    picture = Figure(figsize=(12, 9), layout="constrained")
+    picture = Figure(figsize=(13, 9), layout="constrained")
     (cpu, wall), (worst, faults) = picture.subplots(2, 2)
     _draw(cpu, figures, sizes, "Processor time of a sync, s", _read_cost("cpu_s"))
     _draw(wall, figures, sizes, "Time of a sync, s", _read_cost("wall_s"))
-    _draw(worst, figures, sizes, "Most calls in any second", _read_worst)
+    _draw(worst, figures, limited, "Most calls in any second", _read_worst)
     worst.axhline(_LIMIT, color="black", linestyle="--", linewidth=1)
-    worst.annotate("limit: 20", (-0.45, _LIMIT * 1.1), fontsize=9)
+    worst.annotate(f"limit: {_LIMIT}", (-0.4, _LIMIT + 0.3), fontsize=9)
     _draw(faults, figures, sizes, "Rows not right after the second sync", _count_faults)
-    for axes in (cpu, wall, worst):
-        axes.set_yscale("log")
-    faults.set_yscale("symlog", linthresh=1)
-    faults.set_ylim(bottom=0)
+    for axes, scale in ((cpu, "log"), (wall, "log"), (faults, "symlog")):
+        axes.set_yscale(scale)
+        axes.set_ylim(bottom=_LOWEST_S if scale == "log" else 0)
+        axes.yaxis.set_major_formatter(_write_number)
+        axes.yaxis.set_minor_formatter(NullFormatter())
     handles, labels = cpu.get_legend_handles_labels()
     picture.legend(handles, labels, loc="outside upper center", ncols=len(EVERYONE))
     picture.savefig(path, dpi=110, metadata={"Software": None})
@@ -77,6 +81,10 @@ def _draw(
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xticks(range(len(sizes)), [SIZES[size].title for size in sizes], fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _write_number(value: float, _: int) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _read_cost(cost: str) -> _Reader:

@@ -47,9 +47,14 @@ def write_report(figures: Figures, page: Path = PAGE) -> None:
 def format_part(name: str, measured: Figures) -> str:
     """One size or probe, with what it was measured on."""
     text = {"growth": _format_growth, "probes": _format_probes}.get(name)
-    body = text(measured) if text else _format_size(name, measured["outcomes"])
+    body = text(measured) if text else _format_size(name, _sort(measured["outcomes"]))
     place = f"{measured['machine']}, Python {measured['python']}, {measured['libraries']}"
     return f"{body}\nMeasured on {measured['measured_on']}: {place}.\n"
+
+
+def _sort(outcomes: Figures) -> Figures:
+    """Ours first, then the peers, whatever order they were kept in."""
+    return {name: outcomes[name] for name in EVERYONE if name in outcomes}
 
 
 def _format_size(name: str, outcomes: Figures) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from benchmarks.story import DAY, add_long_run
 from tower_etl.sim import SimClock, build_world
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from tower_etl.sim import World
 
-DAY = timedelta(days=1)
 EVERYONE = ("tower-etl", "declarative", "declarative tuned", "plain script")
 _LATENCY_S = 0.1
 
@@ -30,6 +29,8 @@ class Size:
         limited: Whether the platform's limit of calls holds.
         latency_s: Seconds before every answer.
         quiet: Whether nothing happens between the two syncs.
+        long_run: Whether a run is open that was submitted days before the first sync, with tasks
+            under way.
         contestants: Names of those who are measured.
         seed: What the world is drawn from.
     """
@@ -41,6 +42,7 @@ class Size:
     limited: bool = True
     latency_s: float = _LATENCY_S
     quiet: bool = False
+    long_run: bool = True
     contestants: tuple[str, ...] = EVERYONE
     seed: int = 1
 
@@ -69,7 +71,7 @@ def make_world(size: Size, now: datetime) -> World:
         size: How large.
         now: The time of the second sync (aware); the first is a day before.
     """
-    return build_world(
+    world = build_world(
         size.seed,
         clock=SimClock.frozen_at(now - DAY),
         organizations=1,
@@ -78,6 +80,9 @@ def make_world(size: Size, now: datetime) -> World:
         open_runs=size.open_runs,
         mean_tasks=size.mean_tasks,
     )
+    if size.long_run:
+        add_long_run(world, find_workspace(world))
+    return world
 
 
 def find_workspace(world: World) -> int:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.sizes import DAY, find_workspace
+from tower_etl.sim.timeline import to_seconds, to_text
 
 if TYPE_CHECKING:
     from tower_etl.sim import World
 
+DAY = timedelta(days=1)
+LONG_RUN = "LongRunOfDays1"
+_AGE = 3 * DAY
+_TASKS, _DONE = range(1, 151), range(1, 101)
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
@@ -29,19 +34,36 @@ class Event:
         getattr(world, self.method)(*self.args)
 
 
-def plan_events(world: World) -> list[Event]:
-    """The labels of an old run are edited, and another old run is deleted.
+def add_long_run(world: World, workspace: int) -> None:
+    """Add a run that has been under way for days; 100 of its 150 tasks have ended."""
+    submitted = to_text(to_seconds(world.clock.now() - _AGE))
+    world.submit_run(workspace, id=LONG_RUN, submit=submitted, dateCreated=submitted)
+    world.start_run(LONG_RUN, start=submitted)
+    for task_id in _TASKS:
+        world.add_task(LONG_RUN, task_id)
+        world.start_task(LONG_RUN, task_id)
+    for task_id in _DONE:
+        world.finish_task(LONG_RUN, task_id)
 
-    A day that passes does the rest: runs are submitted, and runs that were open end.
+
+def plan_events(world: World, workspace: int) -> list[Event]:
+    """The long run ends, an old run's labels are edited, and another old run is deleted.
+
+    A day that passes does the rest: runs are submitted, and other runs that were open end.
     """
-    runs = world.runs(find_workspace(world))
+    runs = world.runs(workspace)
     final = [run["id"] for run in reversed(runs) if run["status"] in _FINAL]
     labelled = next(run_id for run_id in final if world.find_run(run_id).label_ids)
     deleted = next(run_id for run_id in final if run_id != labelled)
     run = world.find_run(labelled)
     others = sorted(set(world.labels[run.workspace_id]) - set(run.label_ids))
     edited = [*run.label_ids[1:], others[0]]
-    return [Event("set_labels", (labelled, edited)), Event("delete_run", (deleted,))]
+    return [
+        *(Event("finish_task", (LONG_RUN, task_id)) for task_id in _TASKS if task_id not in _DONE),
+        Event("finish_run", (LONG_RUN,)),
+        Event("set_labels", (labelled, edited)),
+        Event("delete_run", (deleted,)),
+    ]
 
 
 def pass_day(world: World, events: list[Event]) -> None:

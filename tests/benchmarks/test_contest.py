@@ -94,7 +94,7 @@ def test_a_peer_that_loses_changes_is_found_wrong(stage: Stage) -> None:
     assert outcome.second_traffic.calls == 0
     assert outcome.verdicts["workflows"].wrong > 0
     assert outcome.verdicts["workflows"].missing > 0
-    assert outcome.verdicts["tasks"].missing > 0
+    assert outcome.verdicts["tasks"].wrong >= 50
 
 
 @pytest.mark.slow
