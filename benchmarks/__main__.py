@@ -49,13 +49,14 @@ def main(parts: tuple[str, ...]) -> None:
 def _measure(part: str, folder: Path) -> Figures:
     # A whole second, as the platform's times are; the real day, because old open runs are given up.
     now = datetime.now(UTC).replace(microsecond=0)
+    place = {"measured_on": f"{now:%Y-%m-%d}", **describe_machine()}
     if part == "growth":
         measured = measure_growth(now, folder, _say)
     elif part == "probes":
         measured = measure_probes(folder, _say)
     else:
         measured = _measure_size(part, now, folder)
-    return measured | {"measured_on": f"{now:%Y-%m-%d}", **describe_machine()}
+    return measured | place
 
 
 def _measure_size(name: str, now: datetime, folder: Path) -> Figures:

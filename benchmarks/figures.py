@@ -30,10 +30,11 @@ def add_figures(name: str, measured: Figures, path: Path = PATH) -> None:
 
 
 def describe_machine() -> dict[str, str]:
-    """What the figures were measured on."""
+    """What the figures are measured on; `load` says whether it is quiet, so ask before."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return {
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "load": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
         "libraries": libraries,
     }

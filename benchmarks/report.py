@@ -33,6 +33,7 @@ _UNIT_NAMES = {
     "open_runs": "open run",
     "stored_runs": "run stored before",
 }
+_LEAST, _LARGE = 0.001, 100
 _EXTRAPOLATED = ("declarative", "tasks", "million")
 
 
@@ -48,8 +49,9 @@ def format_part(name: str, measured: Figures) -> str:
     """One size or probe, with what it was measured on."""
     text = {"growth": _format_growth, "probes": _format_probes}.get(name)
     body = text(measured) if text else _format_size(name, _sort(measured["outcomes"]))
-    place = f"{measured['machine']}, Python {measured['python']}, {measured['libraries']}"
-    return f"{body}\nMeasured on {measured['measured_on']}: {place}.\n"
+    place = f"{measured['machine']}, {measured['load']} processes at work before"
+    versions = f"Python {measured['python']}, {measured['libraries']}"
+    return f"{body}\nMeasured on {measured['measured_on']}: {place}; {versions}.\n"
 
 
 def _sort(outcomes: Figures) -> Figures:
@@ -169,10 +171,17 @@ def _tabulate_lines(lines: Figures) -> str:
     for cost, name in _COST_NAMES.items():
         line, scale = lines[cost], 1 if cost == "calls" else 1000
         figures = (line["base"], *(line["slopes"][unit] for unit in units))
-        cells = [f"{scale * figure:,.3g}" for figure in figures]
+        cells = [_round(scale * figure) for figure in figures]
         rows.append([name, *cells, f"{line['explained']:.3f}"])
     heads = (f"each {_UNIT_NAMES[unit]}" for unit in units)
     return _make_table(("", "whatever it finds", *heads, "R²"), rows)
+
+
+def _round(figure: float) -> str:
+    """Three digits, and no less than a thousandth."""
+    if abs(figure) < _LEAST:
+        return "0"
+    return f"{figure:,.0f}" if abs(figure) >= _LARGE else f"{figure:.3g}"
 
 
 def _format_probes(measured: dict[str, Any]) -> str:
