@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.figures import Figures
     from benchmarks.sizes import Size
 
-    _Reader = Callable[[Size, Figures], float]
+    _Reader = Callable[[Size, Figures], float | None]
 
 PICTURE = ROOT / "docs" / "performance.png"
 
@@ -63,11 +63,12 @@ def _draw(
     read: _Reader,
 ) -> None:
     for place, name in enumerate(EVERYONE):
-        known = [
+        found = [
             (number + (place - 1.5) * _BAR, read(SIZES[size], figures[size]["outcomes"][name]))
             for number, size in enumerate(sizes)
             if name in figures[size]["outcomes"]
         ]
+        known = [(where, value) for where, value in found if value is not None]
         bars = axes.bar(
             [where for where, _ in known],
             [value for _, value in known],
@@ -88,8 +89,16 @@ def _write_number(value: float, _: int) -> str:
 
 
 def _read_cost(cost: str) -> _Reader:
-    """The first sync; where nothing happens, the second, for which that size is there."""
-    return lambda size, outcome: float(outcome["second" if size.quiet else "first"][cost])
+    """The first sync; where nothing happens, the second, for which that size is there.
+
+    A sync that failed has no bar.
+    """
+
+    def read(size: Size, outcome: Figures) -> float | None:
+        usage = outcome["second" if size.quiet else "first"]
+        return None if usage["exit_code"] else float(usage[cost])
+
+    return read
 
 
 def _read_worst(_: Size, outcome: Figures) -> float:

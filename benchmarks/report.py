@@ -114,7 +114,7 @@ def _compare(outcomes: Figures) -> str:
     """What the others took for each second of ours."""
     ours = outcomes[EVERYONE[0]]
     rows = [
-        [name, *(f"{_divide(outcome, ours, sync, cost):.1f}" for sync, cost in _RATIOS)]
+        [name, *(_divide(outcome, ours, sync, cost) for sync, cost in _RATIOS)]
         for name, outcome in outcomes.items()
         if outcome is not ours
     ]
@@ -126,8 +126,10 @@ _RATIOS = (("first", "cpu_s"), ("first", "wall_s"), ("second", "cpu_s"), ("secon
 _RATIO_NAMES = (("first", "CPU"), ("first", "wall"), ("second", "CPU"), ("second", "wall"))
 
 
-def _divide(theirs: Figures, ours: Figures, sync: str, cost: str) -> float:
-    return float(theirs[sync][cost] / ours[sync][cost])
+def _divide(theirs: Figures, ours: Figures, sync: str, cost: str) -> str:
+    if theirs[sync]["exit_code"] or ours[sync]["exit_code"]:
+        return "failed"
+    return f"{theirs[sync][cost] / ours[sync][cost]:.1f}"
 
 
 def _extrapolate(figures: Figures) -> list[str]:
