@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from tests.api.moving import Change
     from tower_etl.api import Item
+    from tower_etl.api.pages import FetchPage
+
+
+def walk(fetch: FetchPage, start: int = 0) -> list[list[Item]]:
+    """The pages of a list that only grows."""
+    pages: list[list[Item]] = walk_growing(fetch, key, list, start)
+    return pages
 
 
 @given(size=SIZES, changes=st.lists(st.lists(INSERTIONS, max_size=5), max_size=4))
@@ -25,7 +32,7 @@ def test_no_task_is_lost_to_tasks_in_between(size: int, changes: list[list[Chang
     """A task that enters the list anywhere shifts others, yet all come, each once, in order."""
     server = Server(list(range(size)), changes)
 
-    pages = walk_growing(server.fetch, key)
+    pages = walk(server.fetch)
 
     got = flatten(pages)
     assert set(range(size)) <= set(got)
@@ -38,7 +45,7 @@ def test_a_walk_begins_where_it_is_told(size: int, start: int) -> None:
     """Tasks that are settled are not fetched again; all others come in whole pages."""
     server = Server(list(range(size)))
 
-    pages = walk_growing(server.fetch, key, start)
+    pages = walk(server.fetch, start)
 
     assert flatten(pages) == list(range(start, size))
     assert all(len(page) == MAX_PAGE for page in pages[:-1])
@@ -49,7 +56,7 @@ def test_a_task_between_two_pages_starts_the_walk_again() -> None:
     """The last task of page one comes twice: page one holds another one now."""
     server = Server(list(range(150)), [[("insert", 0.0)]])
 
-    got = flatten(walk_growing(server.fetch, key))
+    got = flatten(walk(server.fetch))
 
     assert server.offsets == [0, 100, 0, 100]
     assert len(got) == 151
@@ -65,7 +72,7 @@ def test_tasks_that_repeat_end_with_an_error(items: Sequence[int]) -> None:
         return Page([{"id": number} for number in items])
 
     with pytest.raises(ServerFaultError):
-        walk_growing(fetch, key)
+        walk(fetch)
 
     assert len(calls) <= 10
 
@@ -75,7 +82,7 @@ def test_a_count_below_what_is_there_ends_no_walk(total: int | None) -> None:
     """A short page does, and no count alone (API fact 3)."""
     server = Server(list(range(230)))
 
-    pages = walk_growing(lambda at: Page(server.fetch(at).items, total), key)
+    pages = walk(lambda at: Page(server.fetch(at).items, total))
 
     assert (len(flatten(pages)), server.offsets) == (230, [0, 100, 200])
 
@@ -92,7 +99,7 @@ def test_tasks_on_shorter_pages_are_all_fetched(*, tells: bool) -> None:
         items: list[Item] = [{"id": number} for number in numbers]
         return Page(items, has_more=more) if tells else Page(items, 95)
 
-    assert flatten(walk_growing(fetch, key)) == list(range(95))
+    assert flatten(walk(fetch)) == list(range(95))
     assert offsets == [0, 40, 80]
 
 
@@ -100,6 +107,6 @@ def test_a_count_of_more_than_there_is_ends_with_an_empty_page() -> None:
     """Once past the end there is nothing, whatever the count says."""
     server = Server(list(range(30)))
 
-    pages = walk_growing(lambda at: Page(server.fetch(at).items, 1_000_000), key)
+    pages = walk(lambda at: Page(server.fetch(at).items, 1_000_000))
 
     assert (flatten(pages), server.offsets) == (list(range(30)), [0, 30])

@@ -9,7 +9,7 @@ from tower_etl.api import Walked
 from tower_etl.source import Workspace, run_preflight
 from tower_etl.source.visits import fetch_run
 from tower_etl.sync import Visit
-from tower_etl.tables import TABLES
+from tower_etl.tables import TABLES, build_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +48,15 @@ def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
     visit = Visit(scenes.FINAL, None, starred=None)
     parcel = fetch_run(ask(serve_older), workspace, visit, frozenset(TABLES))
     assert parcel is not None
-    tasks = parcel.tables["tasks"]
+    tables = build_runs([parcel.answers])
+    tasks = tables["tasks"]
     assert tasks["exit"].to_pylist() == ["0", "1", "0"]
     assert tasks["num_spot_interruptions"].to_pylist() == [None] * 3
-    (load,) = parcel.tables["workflow_progress"].to_pylist()
+    (load,) = tables["workflow_progress"].to_pylist()
     assert tuple(load[name] for name in ("succeeded", "failed", "aborted", "net_cost")) == (
         2,
         1,
         None,
         None,
     )
-    assert parcel.tables["workflow_labels"].num_rows == 0
+    assert tables["workflow_labels"].num_rows == 0

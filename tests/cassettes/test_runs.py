@@ -11,6 +11,7 @@ from tests.cassettes import scenes
 from tower_etl.errors import ApiError, ForbiddenError
 from tower_etl.sim import Fault
 from tower_etl.source import Workspace
+from tower_etl.source.parcels import build_parcels
 from tower_etl.source.visits import fetch_run
 from tower_etl.sync import Settled, Visit
 from tower_etl.tables import TABLES
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.visits import Parcel
+    from tower_etl.source.parcels import Parcel
 
     Ask = Callable[..., TowerClient]
 
@@ -35,7 +36,8 @@ def fetch(client: TowerClient, run_id: str, settled: Settled | None = None) -> P
 def read(parcel: Parcel | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
     """Rows of a table of the parcel."""
     assert parcel is not None
-    return [tuple(row[name] for name in columns) for row in parcel.tables[table].to_pylist()]
+    tables = build_parcels([parcel], frozenset(TABLES))
+    return [tuple(row[name] for name in columns) for row in tables[table].to_pylist()]
 
 
 def test_a_final_run_becomes_rows(ask: Ask) -> None:

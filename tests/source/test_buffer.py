@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tower_etl.source.buffer import FLUSH_ROWS, Buffer, keep_last
-from tower_etl.tables import TABLES, link_batch, unlink_batch
+from tower_etl.source.buffer import FLUSH_ROWS, Buffer
+from tower_etl.tables import TABLES, keep_last, link_batch, unlink_batch
 
 
 def make_labels(*labels: tuple[int, str]) -> pa.Table:

@@ -10,6 +10,7 @@ import pytest
 from tower_etl.api import TowerClient
 from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerFaultError
 from tower_etl.sim import Fault
+from tower_etl.source.parcels import build_parcels
 from tower_etl.source.preflight import Workspace
 from tower_etl.source.visits import fetch_run
 from tower_etl.sync import Settled, Visit
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tower_etl.http import Transport
     from tower_etl.sim import Simulator, World
-    from tower_etl.source.visits import Parcel
+    from tower_etl.source.parcels import Parcel
 
 ALL = frozenset(TABLES)
 PARTS = [r"/workflow/\w+\?", "/tasks", "/metrics"]
@@ -62,7 +63,7 @@ def fetch(
 
 def task_ids(parcel: Parcel) -> list[int]:
     """The tasks that it brings."""
-    return sorted(parcel.tables["tasks"]["task_id"].to_pylist())
+    return sorted(build_parcels([parcel], ALL)["tasks"]["task_id"].to_pylist())
 
 
 def offsets(simulator: Simulator) -> list[str]:
@@ -139,7 +140,10 @@ def test_tables_that_are_not_wanted_cost_no_call(
     wanted = frozenset({"workflows", "workflow_labels"})
     parcel = fetch(client, lab, run_id, Settled(3, 6), wanted)
 
-    assert (frozenset(parcel.tables), parcel.landed.settled) == (wanted, Settled(3, 6))
+    assert (frozenset(build_parcels([parcel], wanted)), parcel.landed.settled) == (
+        wanted,
+        Settled(3, 6),
+    )
     assert len(simulator.calls) == 1
 
 

@@ -13,11 +13,11 @@ from tower_etl.api.pages import Page, Walked, walk_growing, walk_newest_first
 from tower_etl.errors import BadRequestError, ServerFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
     from datetime import datetime
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pages import Item, Key
+    from tower_etl.api.pages import Item, Key, Taker
     from tower_etl.http import RetryPolicy, Transport
 
 Params = dict[str, str | int]
@@ -122,14 +122,25 @@ class TowerClient:
 
     def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
         """Tasks of a run, by ascending `taskId`, from an offset on."""
-        pages = walk_growing(
+        pages: list[list[Item]] = self.walk_tasks(workspace_id, run_id, list, start)
+        return [task for page in pages for task in page]
+
+    def walk_tasks(
+        self,
+        workspace_id: int | None,
+        run_id: str,
+        make: Callable[[], Taker],
+        start: int = 0,
+    ) -> Taker:
+        """The same, page by page into what `make` gives, which is handed back."""
+        return walk_growing(
             lambda offset: self._page(
                 endpoints.RUN_TASKS, offset, _in(workspace_id), run_id=run_id
             ),
             _key_of(endpoints.RUN_TASKS, "task", "taskId"),
+            make,
             start,
         )
-        return [task for page in pages for task in page]
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Resource metrics of a run, one element per process."""

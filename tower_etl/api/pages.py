@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerFaultError
@@ -61,6 +61,16 @@ class Page:
 
 
 FetchPage = Callable[[int], Page]
+
+
+class TakesPages(Protocol):
+    """What takes the pages of a walk, such as a list."""
+
+    def append(self, page: list[Item], /) -> None:
+        """Take one page."""
+
+
+Taker = TypeVar("Taker", bound=TakesPages)
 
 
 class Walked:
@@ -128,41 +138,41 @@ def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[li
         offset = end if probing or end == offset + 1 else end - 1
 
 
-def walk_growing(fetch: FetchPage, key: Key, start: int = 0) -> list[list[Item]]:
+def walk_growing(fetch: FetchPage, key: Key, make: Callable[[], Taker], start: int = 0) -> Taker:
     """All pages of a list that only grows, from an offset on.
 
     Args:
         fetch: The page at an offset.
         key: What tells two items apart.
+        make: Gives what takes the pages of one walk; that of the walk that succeeds is handed back.
         start: Offset of the first page.
 
     Raises:
         ServerFaultError: The list grew within itself during every one of a few walks.
     """
     for _ in range(_MAX_WALKS):
-        pages = _walk_once(fetch, key, start)
-        if pages is not None:
-            return pages
+        taker = make()
+        if _walk_once(fetch, key, start, taker):
+            return taker
     _give_up_after(_MAX_WALKS, _MAX_WALKS - 1)
     raise AssertionError
 
 
-def _walk_once(fetch: FetchPage, key: Key, start: int) -> list[list[Item]] | None:
-    """All pages, or None when an item came twice."""
-    pages: list[list[Item]] = []
+def _walk_once(fetch: FetchPage, key: Key, start: int, taker: TakesPages) -> bool:
+    """Whether all pages were taken; not so when an item came twice."""
     seen: set[Hashable] = set()
     offset = start
     while True:
         page = fetch(offset)
         keys = {key(item) for item in page.items}
         if len(keys) < len(page.items) or keys & seen:
-            return None
+            return False
         seen |= keys
         offset += len(page.items)
         if page.items:
-            pages.append(page.items)
+            taker.append(page.items)
         if page.is_last(offset):
-            return pages
+            return True
 
 
 def _give_up_after(count: int, limit: int) -> None:

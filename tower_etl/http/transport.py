@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tower_etl.http.budget import Budget
     from tower_etl.settings import Settings
 
+_READ_BYTES = 1 << 20  # an answer in one go: requests reads 10 KB at a time, each with its own wait
+
 
 @dataclass(frozen=True)
 class Transport:
@@ -86,11 +88,11 @@ class Transport:
         where = f"GET {path}"
         try:
             answer = self.session.get(
-                self.endpoint + path, params=dict(params), timeout=self.timeouts
+                self.endpoint + path, params=dict(params), timeout=self.timeouts, stream=True
             )
+            body = b"".join(answer.iter_content(_READ_BYTES))
         except (requests.RequestException, ValueError) as error:  # ValueError: a senseless Location
             raise UnreachableError(self._explain(where, error)) from None
-        body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
         return parse_object(answer.status_code, answer.headers, body, where)
@@ -148,7 +150,16 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
     adapter = BudgetedAdapter(budget, settings.pacing.workers)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    _settle_environment(session, settings.endpoint)
     return session
+
+
+def _settle_environment(session: requests.Session, endpoint: str) -> None:
+    """Look for proxies and certificates in the environment once, not at every call."""
+    found = session.merge_environment_settings(endpoint, {}, None, None, None)
+    session.proxies.update(found["proxies"])
+    session.verify = found["verify"]
+    session.trust_env = False
 
 
 def open_transport(

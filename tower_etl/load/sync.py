@@ -12,7 +12,15 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
 from tower_etl.http import Meter
 from tower_etl.load.lock import hold_lock
-from tower_etl.load.pipeline import drain, forget_loaded, load_package, open_pipeline, quiet_dlt
+from tower_etl.load.pipeline import (
+    collect_seldom,
+    drain,
+    forget_loaded,
+    keep_open,
+    load_package,
+    open_pipeline,
+    quiet_dlt,
+)
 from tower_etl.load.publish import Publisher
 from tower_etl.load.reader import open_reader
 from tower_etl.load.views import apply_views, iter_views
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from dlt import Pipeline
 
     from tower_etl.api import TowerClient
     from tower_etl.clock import Clock
@@ -136,19 +146,27 @@ class Sync:
 
     def _load_packages(self, session: Session) -> None:
         limits = self.settings.packages
-        with quiet_dlt():
-            pipeline = open_pipeline(self.target)
-            if reason := drain(pipeline):
-                Publisher(self.target).start_over()
-                pipeline = open_pipeline(self.target)
-                pipeline.sync_destination()
-                session.outcome.warnings.append(
-                    "A package that an interrupted sync left behind could not be loaded and was "
-                    f"given up; its runs are fetched again ({reason})."
-                )
-            while not session.is_done:
-                load_package(pipeline, package_source(lambda: session, session.specs, limits))
+        with quiet_dlt(), collect_seldom():
+            pipeline = self._go_on(session)
+            with keep_open(self.target):
+                while not session.is_done:
+                    load_package(pipeline, package_source(lambda: session, session.specs, limits))
             forget_loaded(pipeline)
+
+    def _go_on(self, session: Session) -> Pipeline:
+        """The pipeline, with nothing left to do of what a killed sync left behind."""
+        pipeline = open_pipeline(self.target)
+        with keep_open(self.target):
+            reason = drain(pipeline)
+        if reason:
+            Publisher(self.target).start_over()
+            pipeline = open_pipeline(self.target)
+            pipeline.sync_destination()
+            session.outcome.warnings.append(
+                "A package that an interrupted sync left behind could not be loaded and was "
+                f"given up; its runs are fetched again ({reason})."
+            )
+        return pipeline
 
     def _report(self, session: Session, seconds: float) -> Report:
         spent = self.meter.read()

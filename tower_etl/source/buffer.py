@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.tables import TABLES, Treatment
+from tower_etl.tables import TABLES, Treatment, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FLUSH_ROWS = 10_000
+FLUSH_ROWS = 50_000
 _USUAL = Treatment(TABLES)
 
 
@@ -69,10 +69,3 @@ def _count(rows: pa.Table) -> int:
     if "_removed" not in rows.schema.names:
         return int(rows.num_rows)
     return int(rows.num_rows - (pc.sum(rows["_removed"]).as_py() or 0))
-
-
-def keep_last(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    """The rows without those whose key comes again later (a label is named by many runs)."""
-    keys = list(zip(*(rows.column(name).to_pylist() for name in key), strict=True))
-    last = {value: index for index, value in enumerate(keys)}
-    return rows if len(last) == len(keys) else rows.take(pa.array(sorted(last.values())))

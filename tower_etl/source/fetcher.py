@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from tower_etl.api import TowerClient
     from tower_etl.source.listing import Listing
+    from tower_etl.source.parcels import Parcel
     from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Workspace
-    from tower_etl.source.visits import Parcel
     from tower_etl.sync import Visit, Window
 
 Done = TypeVar("Done")
@@ -124,16 +124,10 @@ class Fetcher:
             return BudgetClosedError()
         if self._dead:
             return self._dead
-        try:
-            return work()
-        except UnreachableError as error:
-            self._dead = self._dead or self._probe(error)
-            return error
-        except (ApiError, BudgetClosedError) as error:
-            return error
-        except Exception as error:  # noqa: BLE001 an answer that nobody foresaw fails its run alone
-            msg = f"an answer could not be understood ({type(error).__name__}: {error})"
-            return ServerFaultError(msg[:_SHOWN_CHARS])
+        found = take_value(work)
+        if isinstance(found, UnreachableError):
+            self._dead = self._dead or self._probe(found)
+        return found
 
     def _probe(self, error: ApiError) -> ApiError | None:
         """The error, if the server does not even say its version any more (API fact 11)."""
@@ -142,3 +136,14 @@ class Fetcher:
         except (ApiError, BudgetClosedError):
             return error
         return None
+
+
+def take_value(work: Callable[[], Done]) -> Done | Failure:
+    """What `work` gives, or why it failed, as a value."""
+    try:
+        return work()
+    except (ApiError, BudgetClosedError) as error:
+        return error
+    except Exception as error:  # noqa: BLE001 an answer that nobody foresaw fails its run alone
+        msg = f"an answer could not be understood ({type(error).__name__}: {error})"
+        return ServerFaultError(msg[:_SHOWN_CHARS])

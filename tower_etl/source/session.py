@@ -14,13 +14,14 @@ from tower_etl.errors import ApiError
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
 from tower_etl.source.entities import fetch_labels, fetch_places
+from tower_etl.source.fetcher import take_value
 from tower_etl.source.listing import Listing
 from tower_etl.source.novelty import Novelty
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
+from tower_etl.source.parcels import Held, Parcel, build_parcels
 from tower_etl.source.planning import Planner, empty_tables
 from tower_etl.source.preflight import PERSONAL, explain_refusal
-from tower_etl.source.visits import Parcel
 from tower_etl.sync import (
     STATE_VERSION,
     check_version,
@@ -31,7 +32,7 @@ from tower_etl.sync import (
     owe_run,
     plan_window,
 )
-from tower_etl.tables import TABLES, unlink_batch
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
     from tower_etl.http import Spent
     from tower_etl.settings import Packages, Request
     from tower_etl.source.diary import Diary
-    from tower_etl.source.fetcher import Arrival, Failure, Fetcher
+    from tower_etl.source.fetcher import Arrival, Errand, Failure, Fetcher
     from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
-    from tower_etl.sync import WorkspaceState
+    from tower_etl.sync import Visit, WorkspaceState
     from tower_etl.tables import Table, Treatment
 
 _FAILURES_IN_A_ROW = 3  # runs of one workspace that fail before it is given up
@@ -79,6 +80,7 @@ class Session:
         self._diary = diary
         self._treatment = treatment
         self._buffer = Buffer(treatment)
+        self._held = Held()
         self._works: list[Work] = []
         self._arrivals: Iterator[Arrival] | None = None
         self._listed: set[str] = set()
@@ -127,13 +129,16 @@ class Session:
         if self._arrivals is None:
             self._open(state, store)
         rows, ends = 0, self._diary.seconds + limits.max_seconds
-        while rows + self._buffer.rows < limits.max_rows and self._diary.seconds < ends:
+        while rows + self._buffer.rows + self._held.rows < limits.max_rows and (
+            self._diary.seconds < ends
+        ):
             if not self._take_next():
                 self._close()
                 break
             if self._buffer.is_full:
                 rows += self._buffer.rows
                 yield self._flush()
+        self._land(self._held.take())
         yield self._flush()
         self._save(state)
 
@@ -228,32 +233,56 @@ class Session:
     def _take_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""
         arrival = next(self._arrivals or iter(()), None)
+        if arrival and isinstance(arrival.result, Parcel):
+            self._held.add(arrival.errand.work, arrival.result)
+        if arrival is None or self._held.is_full or not isinstance(arrival.result, Parcel):
+            self._land(self._held.take())  # what is no run comes after those before it
         if arrival is None or isinstance(arrival.result, BudgetClosedError):
             return False
-        work, visit = arrival.errand.work, arrival.errand.visit
-        if self.outcome.workspaces[work.workspace.key].given_up:
-            return True  # the cursor stays where it is
-        if visit is None:
-            self._finish(work)
-        elif isinstance(arrival.result, Parcel):
-            self._land(work, arrival.result)
-        elif arrival.result is not None:
-            work.state = owe_run(work.state, visit, self._diary.started_at)
-            self._fail(work.workspace, arrival.result)
+        if not isinstance(arrival.result, Parcel):
+            self._settle(arrival.errand, arrival.result)
         return True
 
-    def _land(self, work: Work, parcel: Parcel) -> None:
+    def _settle(self, errand: Errand, failure: ApiError | None) -> None:
+        """The end of a workspace, a run that is gone, or one that failed."""
+        if self._is_given_up(errand.work):
+            return  # the cursor stays where it is
+        if errand.visit is None:
+            self._finish(errand.work)
+        elif failure is not None:
+            self._owe(errand.work, errand.visit, failure)
+
+    def _land(self, held: list[tuple[Work, Parcel]]) -> None:
+        """Make rows of some runs, all at once or, where that fails, each by itself."""
+        held = [pair for pair in held if not self._is_given_up(pair[0])]
+        if not held:
+            return
+        parcels = [parcel for _, parcel in held]
+        tables = take_value(lambda: build_parcels(parcels, self._request.tables))
+        if isinstance(tables, dict):
+            self._buffer.add(tables)
+            self.outcome.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
+            for work, parcel in held:
+                self._note_landed(work, parcel)
+        elif len(held) == 1:
+            ((work, parcel),) = held
+            self._owe(work, parcel.landed.visit, tables)
+        else:
+            for pair in held:
+                self._land([pair])
+
+    def _is_given_up(self, work: Work) -> bool:
+        return self.outcome.workspaces[work.workspace.key].given_up
+
+    def _note_landed(self, work: Work, parcel: Parcel) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]
-        self._buffer.add(parcel.tables)
-        if not parcel.tables["workflow_labels"].num_rows:
-            run_id = parcel.landed.visit.run_id
-            self._buffer.add(
-                {"workflow_labels": unlink_batch([run_id], workspace_id=work.workspace.id)}
-            )
         give_up, now = self._request.give_up_after, self._diary.started_at
         work.state = land_run(work.state, parcel.landed, give_up, now)
         outcome.fetched, outcome.failures = outcome.fetched + 1, 0
-        self.outcome.tasks += parcel.tables["tasks"].num_rows if "tasks" in parcel.tables else 0
+
+    def _owe(self, work: Work, visit: Visit, failure: Failure) -> None:
+        work.state = owe_run(work.state, visit, self._diary.started_at)
+        self._fail(work.workspace, failure)
 
     def _finish(self, work: Work) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]

@@ -1,36 +1,20 @@
-"""Fetching one run: its description, tasks and metrics, as the rows that land together."""
+"""Fetching one run: its description, tasks and metrics, as one parcel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ForbiddenError, NotFoundError
 from tower_etl.source.listing import parse_time, sound_labels
+from tower_etl.source.parcels import Parcel, TaskRows, brief_tasks
 from tower_etl.sync import FINAL_STATUSES, Landed, Settled, is_undisturbed, measure_settled
-from tower_etl.tables import build_run
+from tower_etl.tables import RunAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pyarrow as pa
-
-    from tower_etl.api import Item, TowerClient
+    from tower_etl.api import TowerClient
     from tower_etl.source.preflight import Workspace
     from tower_etl.sync import Visit
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """All rows of one run, and what their landing means for the state.
-
-    Attributes:
-        tables: Rows by table.
-        landed: What moves the state on.
-    """
-
-    tables: Mapping[str, pa.Table]
-    landed: Landed
 
 
 def fetch_run(
@@ -67,35 +51,32 @@ def _fetch_parts(
     described = client.describe_run(workspace.id, visit.run_id)
     described = {**described, "labels": sound_labels(described.get("labels"))}
     run = described.get("workflow") or {}
+    answers = RunAnswers(described, workspace.id, visit.starred)
     known = Settled() if run.get("status") in FINAL_STATUSES else visit.settled
-    tasks, settled = (
-        _fetch_tasks(client, workspace, visit.run_id, known) if "tasks" in wanted else ([], known)
-    )
-    wants_metrics = "process_metrics" in wanted
-    metrics = client.list_metrics(workspace.id, visit.run_id) if wants_metrics else []
-    tables = build_run(
-        described, workspace_id=workspace.id, starred=visit.starred, tasks=[tasks], metrics=metrics
-    )
+    tasks, settled = TaskRows(answers.owner), known
+    if "tasks" in wanted:
+        tasks, settled = _fetch_tasks(client, answers, visit.run_id, known)
+    if "process_metrics" in wanted:
+        answers = replace(answers, metrics=client.list_metrics(workspace.id, visit.run_id))
     submit = parse_time(run.get("submit")) or visit.submit
     landed = Landed(visit, run.get("status"), submit, settled)
-    return Parcel({name: rows for name, rows in tables.items() if name in wanted}, landed)
+    return Parcel(replace(answers, tasks=tasks.pages), landed, tuple(tasks.built))
 
 
 def _fetch_tasks(
-    client: TowerClient, workspace: Workspace, run_id: str, known: Settled
-) -> tuple[list[Item], Settled]:
+    client: TowerClient, answers: RunAnswers, run_id: str, known: Settled
+) -> tuple[TaskRows, Settled]:
     """Tasks that are not known to be settled, and how many are settled now.
 
     The walk starts with the last settled task. Where that is not in its place, others came or went
     before it, and all are fetched.
     """
+    place = answers.workspace_id
     if known.tasks:
-        tasks = client.list_tasks(workspace.id, run_id, known.tasks - 1)
-        if is_undisturbed(_brief(tasks), known):
-            return tasks[1:], measure_settled(_brief(tasks[1:]), known)
-    tasks = client.list_tasks(workspace.id, run_id)
-    return tasks, measure_settled(_brief(tasks), Settled())
-
-
-def _brief(tasks: list[Item]) -> list[tuple[object, str | None]]:
-    return [(item["task"]["taskId"], item["task"].get("status")) for item in tasks]
+        tasks = client.list_tasks(place, run_id, known.tasks - 1)
+        if is_undisturbed(brief_tasks(tasks), known):
+            rest = TaskRows(answers.owner)
+            rest.append(tasks[1:])
+            return rest, measure_settled(rest.briefs, known)
+    whole = client.walk_tasks(place, run_id, lambda: TaskRows(answers.owner))
+    return whole, measure_settled(whole.briefs, Settled())

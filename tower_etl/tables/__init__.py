@@ -21,10 +21,10 @@ from tower_etl.tables.places import (
     workspace_batch,
 )
 from tower_etl.tables.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS
-from tower_etl.tables.run import build_run
+from tower_etl.tables.run import RunAnswers, build_run, build_runs
 from tower_etl.tables.sync_runs import SYNC_RUNS, sync_run_batch
-from tower_etl.tables.table import Table
-from tower_etl.tables.tasks import TASKS
+from tower_etl.tables.table import Table, keep_last
+from tower_etl.tables.tasks import TASKS, task_batch
 from tower_etl.tables.treatment import Treatment
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
@@ -54,13 +54,17 @@ __all__ = [
     "METRIC_UNITS",
     "TABLES",
     "Column",
+    "RunAnswers",
     "Table",
     "Treatment",
     "build_run",
+    "build_runs",
+    "keep_last",
     "label_batch",
     "link_batch",
     "organization_batch",
     "sync_run_batch",
+    "task_batch",
     "unlink_batch",
     "workflow_record",
     "workspace_batch",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,11 @@ import pyarrow.compute as pc
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from tower_etl.tables.column import Column
 
-Values = list[Any]
+Values = Sequence[Any]
 Misfits = dict[int, Any]
 Converted = tuple[pa.Array, Misfits]
 
@@ -58,7 +59,7 @@ def to_array(values: Sequence[Any], column: Column) -> Converted:
     if not kinds:
         return pa.nulls(len(values), column.type), {}
     convert = _json_texts if column.is_json else _CONVERTERS[column.type]
-    return convert(list(values), kinds)
+    return convert(values, kinds)
 
 
 def json_text(value: object) -> str:
@@ -121,7 +122,7 @@ def _texts(values: Values, kinds: set[type]) -> Converted:
             return pa.array(values, TEXT), {}
         except UnicodeEncodeError:
             pass
-    return _one_by_one(values, _parse_text, TEXT)
+    return _one_by_one(values, as_text, TEXT)
 
 
 def _moments(values: Values, kinds: set[type]) -> Converted:
@@ -193,7 +194,8 @@ def _parse_flag(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
 
 
-def _parse_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def as_text(value: object) -> str:
+    """A JSON value in a text column: text as it is, anything else as JSON."""
     return _encodable(value) if isinstance(value, str) else json_text(value)
 
 

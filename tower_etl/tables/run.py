@@ -1,10 +1,13 @@
-"""Everything that the API says of one run, as tables."""
+"""Everything that the API says of runs, as tables."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables.labels import LABELS, WORKFLOW_LABELS, label_batch, link_batch
+from tower_etl.tables.convert import as_text
+from tower_etl.tables.labels import LABELS, WORKFLOW_LABELS
 from tower_etl.tables.metrics import PROCESS_METRICS, iter_metric_records
 from tower_etl.tables.progress import (
     PROCESS_PROGRESS,
@@ -16,9 +19,84 @@ from tower_etl.tables.tasks import TASKS, iter_task_records
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class RunAnswers:
+    """What the API says of one run.
+
+    Attributes:
+        described: Answer of GET /workflow/{workflowId} with `attributes=labels`.
+        workspace_id: Workspace of the run, None for the personal one.
+        starred: What the listing said of the run, None where it was not asked.
+        tasks: The `tasks` of each page of GET /workflow/{workflowId}/tasks; a task on two pages
+            counts once, as the later page has it.
+        metrics: The `metrics` of GET /workflow/{workflowId}/metrics.
+    """
+
+    described: Mapping[str, Any]
+    workspace_id: int | None
+    starred: bool | None
+    tasks: Sequence[Any] = ()
+    metrics: Any = ()
+
+    @property
+    def place(self) -> dict[str, object]:
+        """Constants of every row of the workspace."""
+        return {"workspace_id": self.workspace_id}
+
+    @cached_property
+    def owner(self) -> dict[str, object]:
+        """Constants of every row of the run.
+
+        Raises:
+            ServerFaultError: The answer holds no run.
+        """
+        return {"workflow_id": as_text(self.record["id"]), **self.place}
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record for `workflows`.
+
+        Raises:
+            ServerFaultError: The answer holds no run.
+        """
+        return workflow_record(self.described, starred=self.starred)
+
+    @cached_property
+    def progress(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The records for `workflow_progress` and for `process_progress`."""
+        return split_progress(self.described.get("progress"))
+
+    @cached_property
+    def labels(self) -> list[dict[str, Any]]:
+        """The records for `labels`."""
+        return list_objects(self.described.get("labels"))
+
+
+def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
+    """Build all tables of some runs, which costs far less than to build them one by one.
+
+    Returns:
+        By table name, rows unique by key: `workflows`, `tasks`, `process_metrics`,
+        `workflow_progress`, `process_progress`, `workflow_labels`, `labels`.
+
+    Raises:
+        ServerFaultError: One of the answers holds no run.
+    """
+    groups = (
+        (WORKFLOWS, [([run.record], run.place) for run in runs]),
+        (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
+        (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
+        (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),
+        (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
+        (WORKFLOW_LABELS, [(run.labels, run.owner | {"_removed": False}) for run in runs]),
+        (LABELS, [(run.labels, run.place) for run in runs]),
+    )
+    return {table.name: table.join(parts) for table, parts in groups}
 
 
 def build_run(
@@ -26,37 +104,8 @@ def build_run(
     *,
     workspace_id: int | None,
     starred: bool | None,
-    tasks: Iterable[object],
+    tasks: Sequence[object],
     metrics: object,
 ) -> dict[str, pa.Table]:
-    """Build all tables of one run.
-
-    Args:
-        described: Answer of GET /workflow/{workflowId} with `attributes=labels`.
-        workspace_id: Workspace of the run, None for the personal one.
-        starred: What the listing said of the run, None where it was not asked.
-        tasks: The `tasks` of each page of GET /workflow/{workflowId}/tasks; a task on two pages
-            counts once, as the later page has it.
-        metrics: The `metrics` of GET /workflow/{workflowId}/metrics.
-
-    Returns:
-        By table name, rows unique by key: `workflows`, `tasks`, `process_metrics`,
-        `workflow_progress`, `process_progress`, `workflow_labels`, `labels`.
-
-    Raises:
-        ServerFaultError: The answer holds no run.
-    """
-    place = {"workspace_id": workspace_id}
-    run = WORKFLOWS.batch([workflow_record(described, starred=starred)], **place)
-    of_run = {"workflow_id": run["id"][0].as_py(), **place}
-    load, processes = split_progress(described.get("progress"))
-    labels = list_objects(described.get("labels"))
-    return {
-        WORKFLOWS.name: run,
-        TASKS.name: TASKS.batch(iter_task_records(tasks), **of_run),
-        PROCESS_METRICS.name: PROCESS_METRICS.batch(iter_metric_records(metrics), **of_run),
-        WORKFLOW_PROGRESS.name: WORKFLOW_PROGRESS.batch(load, **of_run),
-        PROCESS_PROGRESS.name: PROCESS_PROGRESS.batch(processes, **of_run),
-        WORKFLOW_LABELS.name: link_batch(labels, **of_run),
-        LABELS.name: label_batch(labels, **place),
-    }
+    """Build all tables of one run; the arguments are those of `RunAnswers`."""
+    return build_runs([RunAnswers(described, workspace_id, starred, tasks, metrics)])

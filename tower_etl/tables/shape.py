@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 Strays = dict[int, dict[str, Any]]
 """What found no place in a column: row -> dotted API name -> value."""
 
+Orders = dict[tuple[str, ...], tuple[str, ...]]
+"""Keys of objects, in the order in which they came -> those of them that are not known."""
+
+Turned = dict[str, tuple[Any, ...]]
+"""Values of many objects, by key."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -43,24 +49,28 @@ class Shape:
 
     def pick(
         self, objects: Sequence[Mapping[str, Any]], strays: Strays
-    ) -> Iterator[tuple[Column, list[Any]]]:
+    ) -> Iterator[tuple[Column, Sequence[Any]]]:
         """Yield the values of every column, and note what no column takes.
 
         Args:
             objects: One object a row, an empty one where the API has null.
             strays: Gets the fields that no column takes, and what stands where an object is due.
         """
-        self._note_unknown(objects, strays)
+        orders = self._note_unknown(objects, strays)
+        turned = _turn(objects, orders) if len(orders) == 1 else None
         for key, column in self.leaves.items():
-            yield column, [item.get(key) for item in objects]
+            yield column, _take(key, objects, turned)
         for key, branch in self.branches.items():
-            values = [item.get(key) for item in objects]
+            values = _take(key, objects, turned)
             yield from branch.pick(self._objects(key, values, strays), strays)
 
-    def _note_unknown(self, objects: Sequence[Mapping[str, Any]], strays: Strays) -> None:
+    def _note_unknown(self, objects: Sequence[Mapping[str, Any]], strays: Strays) -> Orders:
+        """Note the fields without a column; the orders of keys that were met.
+
+        Records of one kind come in few orders: each is compared with what is known once.
+        """
         known = self.leaves.keys() | self.branches.keys()
-        # Records of one kind come in few orders of keys: each is compared with `known` once.
-        unknown_of: dict[tuple[str, ...], tuple[str, ...]] = {}
+        unknown_of: Orders = {}
         for row, item in enumerate(objects):
             keys = tuple(item)
             unknown = unknown_of.get(keys)
@@ -69,13 +79,28 @@ class Shape:
             for key in unknown:
                 if item[key] is not None:
                     strays.setdefault(row, {})[self.prefix + key] = item[key]
+        return unknown_of
 
-    def _objects(self, key: str, values: list[Any], strays: Strays) -> list[dict[str, Any]]:
+    def _objects(self, key: str, values: Sequence[Any], strays: Strays) -> list[dict[str, Any]]:
         nothing: dict[str, Any] = {}
         for row, value in enumerate(values):
             if value is not None and not isinstance(value, dict):
                 strays.setdefault(row, {})[self.prefix + key] = value
         return [value if isinstance(value, dict) else nothing for value in values]
+
+
+def _turn(objects: Sequence[Mapping[str, Any]], orders: Orders) -> Turned:
+    """The values by key, of objects that all have the same keys in the same order."""
+    (keys,) = orders
+    columns = zip(*(item.values() for item in objects), strict=True)
+    return dict(zip(keys, columns, strict=True))
+
+
+def _take(key: str, objects: Sequence[Mapping[str, Any]], turned: Turned | None) -> Sequence[Any]:
+    """The values of one key, None where an object has none."""
+    if turned is None:
+        return [item.get(key) for item in objects]
+    return turned.get(key) or [None] * len(objects)
 
 
 def list_objects(value: object) -> list[dict[str, Any]]:

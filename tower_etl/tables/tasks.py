@@ -9,7 +9,9 @@ from tower_etl.tables.shape import list_objects
 from tower_etl.tables.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import pyarrow as pa
 
 TASK = Schema("Task")
 GRANTED = Schema("ResourceAllocation", ("resourceAllocation",))
@@ -103,6 +105,11 @@ TASKS = Table(
     grain="One row per task and attempt: a retried task is a task of its own.",
     source="GET /workflow/{workflowId}/tasks",
 )
+
+
+def task_batch(pages: Iterable[object], owner: Mapping[str, object]) -> pa.Table:
+    """Build `tasks` from pages of one run, of which `owner` has the constants."""
+    return TASKS.batch(iter_task_records(pages), **owner)
 
 
 def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:

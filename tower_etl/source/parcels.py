@@ -1,0 +1,125 @@
+"""Runs as they were fetched, and the way from many of them to rows at once.
+
+The rows of one run are few. Building them run by run takes three times as long as building those
+of many together, and the threads that fetch get in each other's way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from tower_etl.tables import build_runs, task_batch, unlink_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tower_etl.api import Item
+    from tower_etl.source.planning import Work
+    from tower_etl.sync import Landed
+    from tower_etl.tables import RunAnswers
+
+_ROWS_AT_ONCE = 5_000
+_RUNS_AT_ONCE = 32
+_TASKS_AT_ONCE = 1_000  # as answered they take ten times the memory of their rows
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """All that was fetched of one run, and what its landing means for the state.
+
+    Attributes:
+        answers: What the API says of it.
+        landed: What moves the state on.
+        tasks: Rows of its first tasks, where it has so many that they were built on the way.
+    """
+
+    answers: RunAnswers
+    landed: Landed
+    tasks: tuple[pa.Table, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows that it makes, about: enough to know when they are many."""
+        waiting = sum(len(page) for page in self.answers.tasks)
+        figures = sum(len(entry) for entry in self.answers.metrics)
+        return 3 + waiting + figures + sum(int(rows.num_rows) for rows in self.tasks)
+
+
+class TaskRows:
+    """Takes the tasks of a run page by page, and makes rows of them when they are many.
+
+    Attributes:
+        briefs: `taskId` and status of each.
+        pages: Pages of which no rows were made.
+        built: The rows of those before.
+    """
+
+    def __init__(self, owner: Mapping[str, object]) -> None:
+        """Set up for the run of which `owner` has the constants."""
+        self.briefs: list[tuple[object, str | None]] = []
+        self.pages: list[list[Item]] = []
+        self.built: list[pa.Table] = []
+        self._owner = owner
+        self._waiting = 0
+
+    def append(self, page: list[Item]) -> None:
+        """Take one page."""
+        self.briefs += brief_tasks(page)
+        self.pages.append(page)
+        self._waiting += len(page)
+        if self._waiting >= _TASKS_AT_ONCE:
+            self.built.append(task_batch(self.pages, self._owner))
+            self.pages, self._waiting = [], 0
+
+
+class Held:
+    """Runs that wait for others, to be made rows together.
+
+    Attributes:
+        rows: Rows that they make, about.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._runs: list[tuple[Work, Parcel]] = []
+
+    def add(self, work: Work, parcel: Parcel) -> None:
+        """Take one run, and whom it is for."""
+        self._runs.append((work, parcel))
+        self.rows += parcel.rows
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more would make it no cheaper, or progress too seldom seen."""
+        return len(self._runs) >= _RUNS_AT_ONCE or self.rows >= _ROWS_AT_ONCE
+
+    def take(self) -> list[tuple[Work, Parcel]]:
+        """Hand on all of them, in the order in which they came."""
+        taken, self._runs, self.rows = self._runs, [], 0
+        return taken
+
+
+def brief_tasks(tasks: Iterable[Item]) -> list[tuple[object, str | None]]:
+    """What tells whether tasks are settled: `taskId` and status of each."""
+    return [(item["task"]["taskId"], item["task"].get("status")) for item in tasks]
+
+
+def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str, pa.Table]:
+    """The rows of some runs, by table; those without a label take their links out of the table.
+
+    Raises:
+        ServerFaultError: One of the answers holds no run.
+    """
+    tables = build_runs([parcel.answers for parcel in parcels])
+    before = [rows for parcel in parcels for rows in parcel.tasks]
+    bare = [
+        unlink_batch([parcel.landed.visit.run_id], workspace_id=parcel.answers.workspace_id)
+        for parcel in parcels
+        if not parcel.answers.labels
+    ]
+    tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
+    tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
+    return {name: rows for name, rows in tables.items() if name in wanted}
