@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tower_etl.api import endpoints
+from tower_etl.api.ahead import walk_at_rest
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pages import Page, Walked, walk_growing, walk_newest_first
 from tower_etl.errors import BadRequestError, ServerFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
+    from concurrent.futures import Executor
     from datetime import datetime
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pages import Item, Key, Taker
+    from tower_etl.api.pages import FetchPage, Item, Key, Taker
     from tower_etl.http import RetryPolicy, Transport
 
 Params = dict[str, str | int]
@@ -40,6 +42,7 @@ class TowerClient:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._attributes = _ATTRIBUTES
+        self._counts_tasks = True
 
     def fetch_service_info(self) -> Item:
         """Version and abilities of the server; needs no token (API fact 11)."""
@@ -126,21 +129,31 @@ class TowerClient:
         return [task for page in pages for task in page]
 
     def walk_tasks(
-        self,
-        workspace_id: int | None,
-        run_id: str,
-        make: Callable[[], Taker],
-        start: int = 0,
+        self, workspace_id: int | None, run_id: str, make: Callable[[], Taker], start: int = 0
     ) -> Taker:
         """The same, page by page into what `make` gives, which is handed back."""
-        return walk_growing(
-            lambda offset: self._page(
-                endpoints.RUN_TASKS, offset, _in(workspace_id), run_id=run_id
-            ),
-            _key_of(endpoints.RUN_TASKS, "task", "taskId"),
-            make,
-            start,
-        )
+        fetch = self._task_pages(workspace_id, run_id)
+        return walk_growing(fetch, _TASK_KEY, make, start)
+
+    def walk_final_tasks(
+        self, workspace_id: int | None, run_id: str, make: Callable[[], Taker], pool: Executor
+    ) -> Taker:
+        """All tasks of a run that is final, likewise, with the help of idle threads.
+
+        A server whose counts are not to be relied on is asked for one page after the other from
+        then on.
+        """
+        if self._counts_tasks:
+            fetch = self._task_pages(workspace_id, run_id)
+            taker = walk_at_rest(fetch, _TASK_KEY, make, pool)
+            if taker is not None:
+                return taker
+            self._counts_tasks = False
+        return self.walk_tasks(workspace_id, run_id, make)
+
+    def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
+        params = _in(workspace_id)
+        return lambda offset: self._page(endpoints.RUN_TASKS, offset, params, run_id=run_id)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Resource metrics of a run, one element per process."""
@@ -167,17 +180,22 @@ class TowerClient:
 
     def _page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
         answer = self._get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
-        total, has_more = answer.get(endpoint.total), answer.get("hasMore")
+        has_more = answer.get("hasMore")
         return Page(
             _items(endpoint, answer),
-            total if isinstance(total, int) and total > 0 else None,
+            _positive(answer.get(endpoint.total)),
             has_more if isinstance(has_more, bool) else None,
+            _positive(answer.get(endpoint.count)),
         )
 
 
 def _in(workspace_id: int | None) -> Params:
     """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
     return {} if workspace_id is None else {"workspaceId": workspace_id}
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _key_of(endpoint: Endpoint, *path: str) -> Key:
@@ -207,3 +225,6 @@ def _malformed(endpoint: Endpoint, wanted: str) -> ServerFaultError:
         "may not be a Seqera Platform API: check it with `tower-etl check`."
     )
     return ServerFaultError(msg)
+
+
+_TASK_KEY = _key_of(endpoints.RUN_TASKS, "task", "taskId")

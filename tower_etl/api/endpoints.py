@@ -18,12 +18,14 @@ class Endpoint:
         path: Below the API's base, with `{names}` to fill in.
         items: The key under which the answer has its list or object, empty for the whole answer.
         total: The key of the count of all items, empty where there is none to be trusted.
+        count: The key of a count that is good for a guess alone, empty where there is none.
         paged: Whether `max` and `offset` are understood.
     """
 
     path: str
     items: str = ""
     total: str = ""
+    count: str = ""
     paged: bool = False
 
 
@@ -34,6 +36,6 @@ ORGANIZATIONS = Endpoint("/orgs", "organizations")
 ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces")
 RUNS = Endpoint("/workflow", "workflows", "totalSize", paged=True)
 RUN = Endpoint("/workflow/{run_id}")
-RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", paged=True)  # `total` is unreliable
+RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", count="total", paged=True)
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics")
 LABELS = Endpoint("/labels", "labels", "totalSize", paged=True)

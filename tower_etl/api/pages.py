@@ -41,11 +41,13 @@ class Page:
         items: What it holds, in the server's order.
         total: How many there are in all by the server's word, None if it does not say.
         has_more: Whether another page follows by its word, None if it does not say.
+        count: How many there are in all where its word is good for a guess alone.
     """
 
     items: list[Item]
     total: int | None = None
     has_more: bool | None = None
+    count: int | None = None
 
     def is_last(self, end: int) -> bool:
         """Whether nothing follows, where `end` is the offset just past this page.
@@ -152,13 +154,13 @@ def walk_growing(fetch: FetchPage, key: Key, make: Callable[[], Taker], start: i
     """
     for _ in range(_MAX_WALKS):
         taker = make()
-        if _walk_once(fetch, key, start, taker):
+        if walk_once(fetch, key, start, taker):
             return taker
     _give_up_after(_MAX_WALKS, _MAX_WALKS - 1)
     raise AssertionError
 
 
-def _walk_once(fetch: FetchPage, key: Key, start: int, taker: TakesPages) -> bool:
+def walk_once(fetch: FetchPage, key: Key, start: int, taker: TakesPages) -> bool:
     """Whether all pages were taken; not so when an item came twice."""
     seen: set[Hashable] = set()
     offset = start

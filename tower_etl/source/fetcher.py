@@ -110,7 +110,7 @@ class Fetcher:
             return Arrival(errand, None)
         return Arrival(
             errand,
-            self.guard(lambda: fetch_run(self._client, workspace, visit, self._wanted)),
+            self.guard(lambda: fetch_run(self._client, workspace, visit, self._wanted, self._pool)),
         )
 
     def finds(self, workspace: Workspace, run_id: str) -> bool:

@@ -1,0 +1,123 @@
+"""Pages fetched side by side: the same items, in as many calls, and nothing hidden."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.api.moving import flatten, key
+from tests.api.test_malformed import make_client
+from tower_etl.api import Page
+from tower_etl.api.ahead import walk_at_rest
+from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.errors import ServerFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Executor
+    from typing import Any
+
+    from tower_etl.api import Item
+    from tower_etl.api.pages import FetchPage
+
+
+@pytest.fixture
+def pool() -> Iterator[Executor]:
+    """Four idle threads."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def walk(fetch: FetchPage, pool: Executor) -> list[list[Item]] | None:
+    """The pages of a list at rest."""
+    make: Callable[[], list[list[Item]]] = list
+    return walk_at_rest(fetch, key, make, pool)
+
+
+def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
+    """A page of a list, with what the server says of its length."""
+    return Page([{"id": n} for n in numbers[offset : offset + MAX_PAGE]], count=count)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 200, 1234])
+def test_every_item_comes_once_and_in_order(size: int, pool: Executor) -> None:
+    """With one call for each page, and one more where the last page is full."""
+    asked: list[int] = []
+
+    def fetch(offset: int) -> Page:
+        asked.append(offset)
+        return answer(range(size), offset, size)
+
+    assert flatten(walk(fetch, pool) or []) == list(range(size))
+    assert sorted(asked) == list(range(0, size + 1, MAX_PAGE))
+
+
+def test_idle_threads_fetch_what_follows(pool: Executor) -> None:
+    """Two pages are under way at once, or neither would be answered."""
+    together = threading.Barrier(2)
+
+    def fetch(offset: int) -> Page:
+        if offset in {100, 200}:
+            together.wait(10)
+        return answer(range(250), offset, 250)
+
+    assert flatten(walk(fetch, pool) or []) == list(range(250))
+
+
+def test_it_waits_for_no_thread_that_has_other_work() -> None:
+    """Two walks in a pool of two fetch their pages themselves."""
+    with ThreadPoolExecutor(2) as pool:
+        walks = [pool.submit(walk, lambda at: answer(range(950), at, 950), pool) for _ in range(2)]
+        assert [flatten(one.result(10) or []) for one in walks] == [list(range(950))] * 2
+
+
+def test_an_item_that_answers_out_of_order_hide_is_noticed(pool: Executor) -> None:
+    """Page three is answered before an item enters on page two, which is answered after it."""
+    numbers, entered, third = list(range(250)), threading.Event(), threading.Event()
+
+    def fetch(offset: int) -> Page:
+        if offset == 100:
+            assert third.wait(10)
+            numbers.insert(120, 9_999)
+            entered.set()
+        page = answer(numbers, offset, len(numbers))
+        if offset == 200:
+            third.set()
+        return page
+
+    assert walk(fetch, pool) is None
+    assert entered.is_set()
+
+
+def test_a_failure_is_raised_and_nothing_more_asked_for(pool: Executor) -> None:
+    """As in a walk of one page after the other."""
+
+    def fetch(offset: int) -> Page:
+        if offset == 300:
+            msg = "broken"
+            raise ServerFaultError(msg)
+        return answer(range(5_000), offset, 5_000)
+
+    with pytest.raises(ServerFaultError, match="broken"):
+        walk(fetch, pool)
+
+
+@pytest.mark.parametrize("total", [None, 0, 1, 101, 103, 1_000_000, "102"])
+def test_tasks_come_whatever_the_server_counts(total: object, pool: Executor) -> None:
+    """A count that proves wrong is believed no more: the next run is asked for page by page."""
+    tasks = [{"task": {"taskId": number}} for number in range(1, 103)]
+
+    def respond(_: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        start = params["offset"]
+        return {"tasks": tasks[start : start + params["max"]], "total": total}
+
+    client, transport = make_client(respond)
+    first: list[list[Item]] = client.walk_final_tasks(1, "r", list, pool)
+    transport.asked.clear()
+    second: list[list[Item]] = client.walk_final_tasks(1, "r", list, pool)
+
+    assert [tasks[:100], tasks[100:]] == first == second
+    assert [params["offset"] for _, params in transport.asked] == [0, 100]
