@@ -67,7 +67,8 @@ def collect_seldom() -> Iterator[None]:
 def keep_open(target: Target) -> Iterator[None]:
     """Keep the draft open in this process, so that it is not written out after each of dlt's jobs.
 
-    dlt opens it anew for them; within one process DuckDB hands out the database that is open.
+    dlt opens it anew for them; within one process DuckDB hands out the database that is open. For
+    one package, not for a whole sync: rows stay in memory until they are written out.
 
     Raises:
         TowerEtlError: The draft cannot be opened.

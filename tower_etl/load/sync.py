@@ -148,8 +148,8 @@ class Sync:
         limits = self.settings.packages
         with quiet_dlt(), collect_seldom():
             pipeline = self._go_on(session)
-            with keep_open(self.target):
-                while not session.is_done:
+            while not session.is_done:
+                with keep_open(self.target):
                     load_package(pipeline, package_source(lambda: session, session.specs, limits))
             forget_loaded(pipeline)
 
