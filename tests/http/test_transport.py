@@ -303,3 +303,37 @@ def test_many_threads_share_one_transport(server: ScriptedServer, connect: Conne
     spent = transport.meter.read()
     assert answers == [OK] * 20
     assert (spent.calls, spent.retries, len(server.seen)) == (25, 5, 25)
+
+
+def test_a_proxy_of_the_environment_is_asked(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for before the first call, and for all of them."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, server.endpoint.removesuffix("/api"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "elsewhere.example.org")
+
+    assert connect("http://tower.example.org/api").get("/workflow") == OK
+    assert [seen.path for seen in server.seen] == ["http://tower.example.org/api/workflow"]
+
+
+def test_a_host_that_no_proxy_is_for_is_asked_itself(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`NO_PROXY` names it."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+    assert connect(server.endpoint).get("/workflow") == OK
+
+
+def test_certificates_of_the_environment_are_used(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`REQUESTS_CA_BUNDLE` names them, as for any program that uses requests."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/somewhere/bundle.pem")
+
+    assert connect("https://tower.example.org/api").session.verify == "/somewhere/bundle.pem"

@@ -14,6 +14,7 @@ from tests.semantics.warehouse import Warehouse
 from tower_etl.errors import UsageError
 from tower_etl.settings import Packages
 from tower_etl.sim import SimClock
+from tower_etl.source.parcels import build_parcels
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
@@ -281,3 +282,24 @@ def test_odd_labels_in_a_listing_stop_no_run(platform: Platform, labels: Any) ->
     session = sync(platform, warehouse)
     assert session.outcome.status == "ok"
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
+
+
+def test_a_run_that_cannot_be_made_rows_fails_alone(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were to be made rows together with it land; it is owed, and comes later."""
+    warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
+
+    def break_one(parcels: Any, wanted: Any) -> Any:
+        if any(parcel.landed.visit.run_id == runs[3] for parcel in parcels):
+            raise ZeroDivisionError
+        return build_parcels(parcels, wanted)
+
+    monkeypatch.setattr("tower_etl.source.session.build_parcels", break_one)
+    session = sync(platform, warehouse)
+    assert (session.outcome.fetched, session.outcome.status) == (9, "partial")
+    assert "could not be understood" in str(session.outcome.failed[0].error)
+    assert {(run_id,) for run_id in runs if run_id != runs[3]} == set(warehouse.tables["workflows"])
+    monkeypatch.undo()
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)

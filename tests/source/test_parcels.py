@@ -1,0 +1,102 @@
+"""Rows of many runs at once: as one by one, and nothing of one run with another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.source.parcels import Held, Parcel, TaskRows, build_parcels
+from tower_etl.sync import Landed, Visit
+from tower_etl.tables import TABLES, RunAnswers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ALL = frozenset(TABLES)
+LABEL = {"id": 7, "name": "urgent"}
+
+
+def make_parcel(run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1) -> Parcel:
+    """A run with tasks, metrics and progress; every other task has a field more."""
+    described = {
+        "workflow": {"id": run_id, "status": "SUCCEEDED", "stats": {"odd": run_id}},
+        "progress": {
+            "workflowProgress": {"succeeded": tasks},
+            "processesProgress": [{"process": "P"}],
+        },
+        "labels": list(labels),
+    }
+    pages = [
+        [{"task": {"taskId": n, "name": run_id, "exit": n} | ({"new": n} if n % 2 else {})}]
+        for n in range(1, tasks + 1)
+    ]
+    metrics = [{"process": "P", "cpu": {"mean": 1.5}, "time": None}]
+    answers = RunAnswers(described, space, None, pages, metrics)
+    return Parcel(answers, Landed(Visit(run_id, None, None), "SUCCEEDED", None))
+
+
+def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
+    """The rows of each table."""
+    return {name: rows.to_pylist() for name, rows in tables.items()}
+
+
+def test_together_they_make_the_rows_that_each_makes_alone() -> None:
+    """Of several workspaces, with fields that have no column."""
+    parcels = [
+        make_parcel("a", LABEL),
+        make_parcel("b", LABEL, space=None),
+        make_parcel("c", LABEL),
+    ]
+    alone = [list_rows(build_parcels([parcel], ALL)) for parcel in parcels]
+
+    together = list_rows(build_parcels(parcels, ALL))
+
+    labels = together.pop("labels")
+    expected = {name: [row for rows in alone for row in rows[name]] for name in together}
+    assert expected == together
+    assert [(row["id"], row["workspace_id"]) for row in labels] == [(7, 1)]  # the last one named it
+
+
+def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
+    """The others keep theirs."""
+    rows = build_parcels([make_parcel("a"), make_parcel("b", LABEL)], ALL)["workflow_labels"]
+
+    links = {(row["workflow_id"], row["label_id"], row["_removed"]) for row in rows.to_pylist()}
+    assert {("a", 0, True), ("b", 7, False)} == links
+
+
+def test_tables_that_are_not_wanted_are_left_out() -> None:
+    """Whatever was fetched."""
+    wanted = frozenset({"workflows", "labels"})
+    assert wanted == build_parcels([make_parcel("a")], wanted).keys()
+
+
+def test_many_tasks_become_rows_on_the_way() -> None:
+    """The same rows, in the same order, as if all had waited."""
+    waiting = make_parcel("a", tasks=2_345)
+    taken = TaskRows(waiting.answers.owner)
+    for page in waiting.answers.tasks:
+        taken.append(page)
+
+    described = waiting.answers.described
+    answers = RunAnswers(described, 1, None, taken.pages, waiting.answers.metrics)
+    early = Parcel(answers, waiting.landed, tuple(taken.built))
+
+    assert [rows.num_rows for rows in taken.built] == [1_000, 1_000]
+    assert len(taken.briefs) == 2_345
+    assert waiting.rows == early.rows
+    expected = list_rows(build_parcels([waiting], ALL))
+    assert expected == list_rows(build_parcels([early], ALL))
+
+
+def test_runs_wait_until_they_are_many() -> None:
+    """By their number, or by their rows."""
+    work: Any = object()
+    held, full = Held(), []
+    for number in range(32):
+        held.add(work, make_parcel(str(number)))
+        full.append(held.is_full)
+    assert full == [False] * 31 + [True]
+    assert [str(n) for n in range(32)] == [p.landed.visit.run_id for _, p in held.take()]
+    assert (held.rows, held.take()) == (0, [])
+    held.add(work, make_parcel("a", tasks=5_000))
+    assert held.is_full
