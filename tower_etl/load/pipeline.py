@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PIPELINE = "tower"
 
+_CLOSING_MEMORY = "150MB"
 _SELDOM = (100_000, 50, 100)  # Python's own: 700, 10, 10
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -79,6 +80,9 @@ def keep_open(target: Target) -> Iterator[None]:
         raise unwrap(error) from error
     with connection:
         yield
+        # Writing it out, DuckDB puts small pieces together, and would read them all into memory.
+        with suppress(duckdb.Error):
+            connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
 
 
 def open_pipeline(target: Target) -> dlt.Pipeline:
