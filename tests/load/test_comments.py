@@ -43,7 +43,7 @@ def test_tables_columns_and_views_say_what_they_mean(path: Path) -> None:
     said = read_comments(path)
     assert said["tasks", ""] == f"{TABLES['tasks'].description} {TABLES['tasks'].grain}"
     assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
-    assert {said[view.name, ""] for view in iter_views()} == {v.description for v in iter_views()}
+    assert {said[view.name, ""] for view in iter_views()} == {view.comment for view in iter_views()}
     lacking = [
         (table.name, column.name)
         for table in TABLES.values()
