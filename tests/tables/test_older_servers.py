@@ -28,6 +28,7 @@ def test_a_submitted_run_is_a_row_of_mostly_nulls(response: Callable[[str], Any]
     listed = response("workflow_list")["workflows"][0]
     tables = build(listed)
     (row,) = tables.pop("workflows").to_pylist()
+    assert tables.pop("users").num_rows == 1
     assert datetime(2021, 9, 22, 5, 45, 44, tzinfo=UTC) == row["submit"]
     assert False is row["starred"]
     assert [row[name] for name in ("start", "params", "stats__succeed_count", "cost")] == [None] * 4

@@ -144,6 +144,16 @@ def workspace_id(
     return own("workspace_id", INTEGER, description)
 
 
+def missing_since() -> Column:
+    """When a complete list first lacked what a row speaks of; only such a list sets it."""
+    return own(
+        "missing_since",
+        MOMENT,
+        "Since when the platform no longer lists it; null while it does.",
+        "UTC",
+    )
+
+
 def undocumented() -> Column:
     """Where everything goes that arrives and has no column."""
     return own(

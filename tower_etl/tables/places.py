@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables.column import INTEGER, Column, Schema, undocumented, workspace_id
+from tower_etl.tables.column import (
+    INTEGER,
+    Column,
+    Schema,
+    missing_since,
+    undocumented,
+    workspace_id,
+)
 from tower_etl.tables.convert import json_text
 from tower_etl.tables.shape import list_objects
 from tower_etl.tables.table import Table
@@ -37,6 +44,7 @@ ORGANIZATIONS = Table(
         ORGANIZATION.text(
             "memberRole", "Role of the owner of the token: owner, member or collaborator."
         ),
+        missing_since(),
         undocumented(),
     ),
     description="Organisations that the token can see.",
@@ -68,6 +76,7 @@ WORKSPACES = Table(
             "orgType", "Plan of the organisation: academic, evaluating, pro, basic or internal."
         ),
         MEMBERSHIP.json("roles", "Roles of the owner of the token there, a JSON list."),
+        missing_since(),
         undocumented(),
     ),
     description="Workspaces that the token can see; the personal one has no row.",

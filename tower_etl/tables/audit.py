@@ -1,0 +1,57 @@
+"""Who did what on the platform: `audit_logs`, for administrators."""
+
+from __future__ import annotations
+
+from tower_etl.tables.column import INTEGER, Column, Schema, undocumented
+from tower_etl.tables.table import Table
+
+LOG = Schema("AuditLogV2ResponseDto")
+ACTOR = Schema("AuditLogV2ResponseDto.Actor", ("actor",))
+CLIENT = Schema("AuditLogV2ResponseDto.Client", ("client",))
+TARGET = Schema("AuditLogV2ResponseDto.Target", ("target",))
+ORGANIZATION = Schema("AuditLogV2ResponseDto.ResourceOrganization", ("target", "organization"))
+WORKSPACE = Schema("AuditLogV2ResponseDto.ResourceWorkspace", ("target", "workspace"))
+USER = Schema("AuditLogV2ResponseDto.ResourceUser", ("target", "user"))
+
+AUDIT_LOGS = Table(
+    name="audit_logs",
+    key=("id",),
+    columns=(
+        LOG.text("id", "Identifier of the entry.", key=True),
+        Column(
+            "workspace_id",
+            INTEGER,
+            ("target", "workspace", "id"),
+            "Workspace in which it happened; null where it was in none.",
+            unit=None,
+            source="AuditLogV2ResponseDto.ResourceWorkspace.id",
+        ),
+        LOG.moment("timestamp", "When it happened."),
+        LOG.text("event", "What happened, such as `workflow_launched`."),
+        LOG.text("correlationId", "Shared by entries of the same request."),
+        ACTOR.text("type", "Who did it: user or system."),
+        ACTOR.integer("userId", "Identifier of that user."),
+        ACTOR.text("userName", "Name of that user."),
+        ACTOR.text("email", "Address of that user."),
+        ACTOR.text("firstName", "First name of that user."),
+        ACTOR.text("lastName", "Last name of that user."),
+        ACTOR.flag("isRoot", "Whether that user is an administrator."),
+        CLIENT.text("ip", "Network address that it was done from."),
+        CLIENT.text("userAgent", "Program that it was done with."),
+        CLIENT.integer("accessTokenId", "Identifier of the access token used, never the token."),
+        TARGET.text("type", "Kind of thing that it was done to."),
+        TARGET.text("id", "Identifier of that thing."),
+        TARGET.text("name", "Name of that thing."),
+        TARGET.text("context", "Where that thing is: User, Organization, Workspace or System."),
+        TARGET.json("state", "That thing before and after, a JSON object; not asked for."),
+        ORGANIZATION.integer("id", "Organisation of that thing."),
+        ORGANIZATION.text("name", "Name of the organisation."),
+        WORKSPACE.text("name", "Name of the workspace."),
+        USER.integer("id", "User that the thing is of."),
+        USER.text("name", "Name of that user."),
+        undocumented(),
+    ),
+    description="Audit log of the server; only when the table is asked for by name.",
+    grain="One row per entry.",
+    source="GET /admin/audit-logs-v2",
+)

@@ -1,0 +1,96 @@
+"""Where runs run and what opens it: `compute_envs`, `credentials` and `pipeline_secrets`.
+
+The last two know the columns named here and nothing else: what a server may send beside them could
+be the secret itself, so they have no `undocumented`.
+"""
+
+from __future__ import annotations
+
+from tower_etl.tables.column import Schema, missing_since, undocumented, workspace_id
+from tower_etl.tables.table import Table
+
+COMPUTE_ENV = Schema("ListComputeEnvsResponse.Entry")
+RESOURCES = Schema("ComputeEnvResources", ("resources",))
+CREDENTIALS_SCHEMA = Schema("Credentials")
+SECRET = Schema("PipelineSecret")
+
+COMPUTE_ENVS = Table(
+    name="compute_envs",
+    key=("id",),
+    columns=(
+        COMPUTE_ENV.text("id", "Identifier of the compute environment.", key=True),
+        workspace_id("Workspace of the compute environment; null is the personal workspace."),
+        COMPUTE_ENV.text("workspaceName", "Name of the workspace."),
+        COMPUTE_ENV.text("name", "Name of the compute environment."),
+        COMPUTE_ENV.text("description", "What the compute environment is for."),
+        COMPUTE_ENV.text("platform", "Platform, such as `aws-batch`."),
+        COMPUTE_ENV.text("region", "Region of the platform."),
+        COMPUTE_ENV.text(
+            "status", "CREATING, AVAILABLE, DISABLED, DELETING, ERRORED, INVALID or DELETED."
+        ),
+        COMPUTE_ENV.text("message", "What the platform says of that status."),
+        COMPUTE_ENV.flag("primary", "Whether it is the default of its workspace."),
+        COMPUTE_ENV.text("visibility", "Who sees it: PRIVATE or SHARED."),
+        COMPUTE_ENV.text("workDir", "Work directory of runs."),
+        COMPUTE_ENV.text("credentialsId", "Credentials that it uses (`credentials.id`)."),
+        COMPUTE_ENV.flag("fusion2Enabled", "Whether runs use Fusion."),
+        COMPUTE_ENV.flag("waveEnabled", "Whether runs use Wave."),
+        COMPUTE_ENV.flag("schedEnabled", "Whether runs use Seqera's scheduler."),
+        COMPUTE_ENV.moment("lastUsed", "When it was last used."),
+        COMPUTE_ENV.json("labels", "Labels of the compute environment, a JSON list of objects."),
+        RESOURCES.integer("cpus", "CPUs of its machine.", "CPUs"),
+        RESOURCES.integer("memory", "Memory of its machine.", "MB"),
+        RESOURCES.integer("gpus", "GPUs of its machine.", "GPUs"),
+        RESOURCES.flag("gpuEnabled", "Whether its machine has GPUs."),
+        RESOURCES.integer("diskSize", "Disk of its machine.", "GB"),
+        RESOURCES.number("estimatedPrice", "Price of its machine, as the platform guesses.", "USD"),
+        RESOURCES.text("instanceType", "Type of its machine."),
+        missing_since(),
+        undocumented(),
+    ),
+    description="Compute environments.",
+    grain="One row per compute environment.",
+    source="GET /compute-envs?attributes=labels,resources",
+)
+
+CREDENTIALS = Table(
+    name="credentials",
+    key=("id",),
+    columns=(
+        CREDENTIALS_SCHEMA.text("id", "Identifier of the credentials.", key=True),
+        workspace_id("Workspace of the credentials; null is the personal workspace."),
+        CREDENTIALS_SCHEMA.text("name", "Name of the credentials."),
+        CREDENTIALS_SCHEMA.text("description", "What the credentials are for."),
+        CREDENTIALS_SCHEMA.text("provider", "What they open: aws, azure, github and so on."),
+        CREDENTIALS_SCHEMA.text("category", "Kind of provider: cloud, git, ssh and so on."),
+        CREDENTIALS_SCHEMA.text("baseUrl", "Address that they are for."),
+        CREDENTIALS_SCHEMA.flag("deleted", "Whether the credentials are deleted."),
+        CREDENTIALS_SCHEMA.text("status", "AVAILABLE or INVALID, as when they were last tried."),
+        CREDENTIALS_SCHEMA.text("message", "What the provider said when they did not."),
+        CREDENTIALS_SCHEMA.moment("lastValidated", "When they were last tried."),
+        CREDENTIALS_SCHEMA.moment("lastUsed", "When they were last used."),
+        CREDENTIALS_SCHEMA.moment("dateCreated", "When the credentials were made."),
+        CREDENTIALS_SCHEMA.moment("lastUpdated", "When the credentials were last changed."),
+        missing_since(),
+    ),
+    description="Credentials, without the keys that they hold.",
+    grain="One row per credentials.",
+    source="GET /credentials",
+)
+
+PIPELINE_SECRETS = Table(
+    name="pipeline_secrets",
+    key=("id",),
+    columns=(
+        SECRET.integer("id", "Identifier of the secret.", key=True),
+        workspace_id("Workspace of the secret; null is the personal workspace."),
+        SECRET.text("name", "Name of the secret, as pipelines ask for it."),
+        SECRET.moment("lastUsed", "When the secret was last used."),
+        SECRET.moment("dateCreated", "When the secret was made."),
+        SECRET.moment("lastUpdated", "When the secret was last changed."),
+        missing_since(),
+    ),
+    description="Names of the secrets that pipelines may ask for; the platform gives no values.",
+    grain="One row per secret.",
+    source="GET /pipeline-secrets",
+)

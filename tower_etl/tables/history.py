@@ -1,0 +1,47 @@
+"""How slow entities were at any time: `workspaces_history` and the like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tower_etl.tables.column import MOMENT, own
+from tower_etl.tables.table import Table
+
+if TYPE_CHECKING:
+    from tower_etl.tables.column import Column
+
+# What moves by itself opens no version, nor does what a server begins to send one day.
+_VOLATILE = frozenset({"last_used", "undocumented"})
+_PICTURES = ("avatar", "avatar_url", "icon", "logo_url")
+
+
+def history_of(table: Table) -> Table:
+    """The table of the versions of an entity."""
+    kept = tuple(_open(column) for column in table.columns if column.name != "missing_since")
+    return Table(
+        name=f"{table.name}_history",
+        key=(*table.key, "valid_from"),
+        columns=(
+            *kept,
+            own("valid_from", MOMENT, "Start of the sync that first found it so.", "UTC", key=True),
+            own("valid_to", MOMENT, "Start of the sync that found it no longer so.", "UTC"),
+        ),
+        description=f"Versions of the rows of `{table.name}`; `valid_to` is null for today's.",
+        grain=f"{table.grain.removesuffix('.')} and version of it.",
+        source=table.source,
+    )
+
+
+def _open(column: Column) -> Column:
+    """A column of the entity; a version is built of rows, so that no record fills it."""
+    return replace(column, path=())
+
+
+def list_tracked(table: Table) -> tuple[Column, ...]:
+    """The columns of an entity whose change opens a version."""
+    return tuple(
+        column
+        for column in table.columns
+        if column.name not in _VOLATILE | {"missing_since"} and not column.name.endswith(_PICTURES)
+    )

@@ -1,0 +1,78 @@
+"""How runs were launched: `launches`."""
+
+from __future__ import annotations
+
+from tower_etl.tables.column import INTEGER, Column, Schema, undocumented
+from tower_etl.tables.table import Table
+
+LAUNCH = Schema("LaunchDbDto")
+COMPUTE_ENV = Schema("ComputeEnv_ComputeConfig_", ("computeEnv",))
+
+LAUNCHES = Table(
+    name="launches",
+    key=("id",),
+    columns=(
+        LAUNCH.text("id", "Identifier of the launch (`workflows.launch_id`).", key=True),
+        Column(
+            "workspace_id",
+            INTEGER,
+            ("workspaceId",),
+            "Workspace of the launch; null is the personal workspace.",
+            unit=None,
+            source="LaunchDbDto.workspaceId",
+        ),
+        LAUNCH.text("pipeline", "Repository of the pipeline, as asked for."),
+        LAUNCH.text("revision", "Branch, tag or commit, as asked for."),
+        LAUNCH.text("commitId", "Commit, as asked for."),
+        LAUNCH.text("runName", "Name asked for the run."),
+        LAUNCH.text("workDir", "Work directory."),
+        LAUNCH.text("outputDir", "Directory for outputs, where the pipeline declares them."),
+        LAUNCH.json("configProfiles", "Profiles, a JSON list."),
+        LAUNCH.text("configText", "Nextflow configuration added to the pipeline's."),
+        LAUNCH.text("paramsText", "Parameters, as JSON or YAML text."),
+        LAUNCH.text("preRunScript", "Script run before Nextflow."),
+        LAUNCH.text("postRunScript", "Script run after Nextflow."),
+        LAUNCH.text("mainScript", "Script to run, if not `main.nf`."),
+        LAUNCH.text("entryName", "Workflow to run in that script."),
+        LAUNCH.text("schemaName", "File of the schema of the parameters."),
+        LAUNCH.integer("pipelineSchemaId", "Schema of the parameters kept by the platform."),
+        LAUNCH.text("launchContainer", "Container in which Nextflow runs."),
+        LAUNCH.text("towerConfig", "Configuration of the reports."),
+        LAUNCH.text("syntaxParser", "Parser of the Nextflow language: v1 or v2."),
+        LAUNCH.text("sessionId", "Nextflow session; resumed runs share it."),
+        LAUNCH.flag("resume", "Whether the launch resumes an earlier run."),
+        LAUNCH.text("resumeLaunchId", "Launch of the run that it resumes."),
+        LAUNCH.flag("pullLatest", "Whether the newest commit is pulled first."),
+        LAUNCH.flag("stubRun", "Whether stubs are run instead of commands."),
+        LAUNCH.json("userSecrets", "Names of the user's secrets that the run may use, a list."),
+        LAUNCH.json("workspaceSecrets", "Names of the workspace's secrets likewise, a list."),
+        LAUNCH.integer("headJobCpus", "CPUs asked for the Nextflow process.", "CPUs"),
+        LAUNCH.integer("headJobMemoryMb", "Memory asked for the Nextflow process.", "MB"),
+        LAUNCH.text("optimizationId", "Identifier of the optimisation of resources."),
+        LAUNCH.text("optimizationTargets", "Resources that are optimised."),
+        LAUNCH.moment("dateCreated", "When the launch was made."),
+        LAUNCH.moment("lastUpdated", "When the launch was last changed."),
+        COMPUTE_ENV.text("id", "Compute environment of the launch (`compute_envs.id`)."),
+        COMPUTE_ENV.text("name", "Name of the compute environment."),
+        COMPUTE_ENV.text("description", "What the compute environment is for."),
+        COMPUTE_ENV.text("platform", "Platform, such as `aws-batch`."),
+        COMPUTE_ENV.text("status", "Its status: CREATING, AVAILABLE, ERRORED and the like."),
+        COMPUTE_ENV.text("message", "What the platform says of that status."),
+        COMPUTE_ENV.flag("primary", "Whether it is the default of its workspace."),
+        COMPUTE_ENV.flag("deleted", "Whether the compute environment is deleted."),
+        COMPUTE_ENV.text("credentialsId", "Credentials that it uses (`credentials.id`)."),
+        COMPUTE_ENV.integer("orgId", "Organisation of the compute environment."),
+        COMPUTE_ENV.integer("workspaceId", "Workspace of the compute environment."),
+        COMPUTE_ENV.flag(
+            "fusionMetricsCollectionEnabled", "Whether metrics of Fusion are collected."
+        ),
+        COMPUTE_ENV.moment("dateCreated", "When the compute environment was made."),
+        COMPUTE_ENV.moment("lastUpdated", "When it was last changed."),
+        COMPUTE_ENV.moment("lastUsed", "When it was last used."),
+        COMPUTE_ENV.json("config", "Its settings, a JSON object that differs by platform."),
+        undocumented(),
+    ),
+    description="Launches that runs came from; only when the table is asked for by name.",
+    grain="One row per launch.",
+    source="GET /launch/{launchId}",
+)
