@@ -130,8 +130,15 @@ def populated(clock: SimClock) -> World:
 
 _OF_A_WORKSPACE = (
     *("/labels", "/pipelines", "/compute-envs", "/datasets", "/actions", "/credentials"),
-    *("/studios", "/data-links"),
+    *("/studios", "/data-links", "/datasets/versions", "/pipeline-secrets"),
 )
+
+_ATTRIBUTES = {
+    "/pipelines": {"attributes": "labels,computeEnv,optimized"},
+    "/compute-envs": {"attributes": "labels,resources"},
+    **{key: {"attributes": "labels"} for key in ("/actions", "/datasets", "/studios")},
+}
+_LOGS = "/admin/audit-logs-v2"
 
 
 def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -146,12 +153,20 @@ def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, A
         yield "/orgs/{orgId}/workspaces", org, {}
         yield "/orgs/{orgId}/workspaces/{workspaceId}", f"{org}/{key}", {}
         yield "/orgs/{orgId}/members", f"/orgs/{place.org_id}/members", {}
-        yield "/orgs/{orgId}/teams", f"/orgs/{place.org_id}/teams", {}
+        yield "/orgs/{orgId}/collaborators", f"/orgs/{place.org_id}/collaborators", {}
+        teams = "/orgs/{orgId}/teams"
+        yield teams, f"/orgs/{place.org_id}/teams", {}
+        for team in world.entities["teams"][place.org_id]:
+            path = f"/orgs/{place.org_id}/teams/{team['teamId']}/members"
+            yield f"{teams}/{{teamId}}/members", path, {}
+        for pipeline in world.entities["pipelines"][key]:
+            path = f"/pipelines/{pipeline['pipelineId']}/versions"
+            yield "/pipelines/{pipelineId}/versions", path, {"workspaceId": key}
         people = "/orgs/{orgId}/workspaces/{workspaceId}/participants"
         yield people, f"{org}/{key}/participants", {}
         yield "/workspaces/{workspaceId}/datasets", f"/workspaces/{key}/datasets", {}
         for route in _OF_A_WORKSPACE:
-            yield route, route, {"workspaceId": key}
+            yield route, route, {"workspaceId": key} | _ATTRIBUTES.get(route, {})
         listing = {"workspaceId": key, "attributes": "labels", "max": 100}
         yield "/workflow", "/workflow", listing
         for run in world.iter_runs(key):
@@ -159,8 +174,9 @@ def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, A
             yield route, path, {"workspaceId": key, "attributes": "labels"}
             for part in ("tasks", "metrics", "progress"):
                 yield f"{route}/{part}", f"{path}/{part}", {"workspaceId": key}
-            if run.workflow(world.now_s())["launchId"]:
+            if launch_id := run.workflow(world.now_s())["launchId"]:
                 yield f"{route}/launch", f"{path}/launch", {"workspaceId": key}
+                yield "/launch/{launchId}", f"/launch/{launch_id}", {"workspaceId": key}
 
 
 def test_every_route_answers_as_described(
@@ -181,7 +197,15 @@ def test_every_route_answers_as_described(
             for error in validators[route].iter_errors(answer)
         ]
 
-    assert len(validators) == 24
+    if version == VERSIONS[-1]:  # the older one knows no such route
+        validator = jsonschema.Draft202012Validator(strictness.build(_LOGS))
+        logs = caller.get(_LOGS)
+        faults += [error.message for error in validator.iter_errors(logs)]
+        assert logs["auditLogs"]
+    else:
+        assert caller.status(_LOGS) == 404
+
+    assert len(validators) == 30
     assert sorted(set(faults)) == []
 
 

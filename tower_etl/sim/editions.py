@@ -28,6 +28,7 @@ _MODERN_FIELDS: dict[str, frozenset[str]] = {
     "computeEnvs": frozenset({"schedEnabled", "waveEnabled", "description", "fusion2Enabled"}),
     "actions": frozenset({"config", "nextExecution"}),
     "credentials": frozenset({"status", "message", "lastValidated"}),
+    "datasetVersions": frozenset({"fileSize"}),
     "teams": frozenset({"idpGroupId", "idpGroupName"}),
     "description": frozenset(
         {
@@ -76,6 +77,11 @@ class Edition:
 
     legacy: bool
     unknown: dict[str, frozenset[str]]
+
+    @property
+    def has_audit_logs(self) -> bool:
+        """Whether the server keeps a log for administrators."""
+        return not self.unknown
 
     def trim(self, kind: str, row: Row) -> Row:
         """The row as this edition gives it."""

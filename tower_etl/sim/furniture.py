@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from tower_etl.sim import catalog
+from tower_etl.sim.people import let_in, populate
 
 if TYPE_CHECKING:
     from tower_etl.sim.catalog import Pipeline, Platform
@@ -13,33 +14,65 @@ if TYPE_CHECKING:
     from tower_etl.sim.runs import Row
 
 _ID_LENGTH = 22
+_PUBLIC_DATA = {
+    "id": "v1-cloud-1000genomes",
+    "name": "1000genomes",
+    "resourceRef": "s3://1000genomes",
+    "region": "us-east-1",
+    "publicAccessible": True,
+}
 
 
 def furnish(world: Directory) -> None:
     """Fill every organisation and workspace of a world."""
     for org_id in world.organizations:
-        for user in world.users.values():
-            world.add_entity("members", org_id, **_make_member(user))
-        for number, name in enumerate(("bioinformatics", "platform")):
-            world.add_entity("teams", org_id, **_make_team(org_id, number, name))
+        populate(world, org_id)
     for place in list(world.workspaces.values()):
         if place.org_id is not None:
+            let_in(world, place, place.org_id)
             _furnish_workspace(world, place)
+    for entry in _list_audit_logs(world):
+        world.add_entity("auditLogs", 0, **entry)
 
 
 def _furnish_workspace(world: Directory, place: Workspace) -> None:
     for number, pipeline in enumerate(catalog.PIPELINES):
         row = _make_pipeline(world, place, number, pipeline)
         world.add_entity("pipelines", place.id, **row)
+        for version in _list_versions(row, pipeline):
+            world.add_entity("pipelineVersions", row["pipelineId"], **version)
     for platform in catalog.PLATFORMS:
         world.add_entity("computeEnvs", place.id, **_make_compute_env(place, platform))
         world.add_entity("credentials", place.id, **_make_credentials(place, platform))
-    for user in world.users.values():
-        world.add_entity("participants", place.id, **_make_participant(place, user))
     world.add_entity("datasets", place.id, **_make_dataset(world, place))
+    world.add_entity("datasetVersions", place.id, **_make_dataset_version(world, place))
     world.add_entity("dataLinks", place.id, **_make_data_link(place))
+    world.add_entity("dataLinks", place.id, **(_make_data_link(place) | _PUBLIC_DATA))
+    world.add_entity("pipelineSecrets", place.id, **_make_secret(place))
     world.add_entity("actions", place.id, **_make_action(place))
     world.add_entity("studios", place.id, **_make_studio(world, place))
+
+
+def make_pipeline_id(key: int, number: int) -> int:
+    """The id of a pipeline of the catalogue in a workspace."""
+    return key % 1_000_003 * 100 + number
+
+
+def _list_versions(row: Row, pipeline: Pipeline) -> list[Row]:
+    """A pipeline once for each of its versions; the newest is the default."""
+    return [
+        row
+        | {
+            "version": row["version"]
+            | _name_version(row, name, default=name == pipeline.revisions[-1])
+        }
+        for name in pipeline.revisions
+    ]
+
+
+def _name_version(row: Row, name: str, *, default: bool) -> Row:
+    digest = hashlib.sha256(f"{row['pipelineId']}:{name}".encode()).hexdigest()
+    return {"id": digest[:_ID_LENGTH], "name": name, "hash": digest, "isDefault": default}
 
 
 def _make_id(place: Workspace, text: str) -> str:
@@ -50,54 +83,11 @@ def _describe_user(user: User) -> Row:
     return {"id": user.id, "userName": user.name, "email": f"{user.name}@example.org"}
 
 
-def _make_member(user: User) -> Row:
-    return {
-        "memberId": 500_000 + user.id,
-        "userId": user.id,
-        "userName": user.name,
-        "email": f"{user.name}@example.org",
-        "firstName": user.name.partition("-")[0].title(),
-        "lastName": user.name.partition("-")[2].title(),
-        "avatar": None,
-        "role": "member",
-    }
-
-
-def _make_team(org_id: int, number: int, name: str) -> Row:
-    return {
-        "teamId": org_id % 1_000_003 * 10 + number,
-        "name": name,
-        "description": f"The {name} team",
-        "avatarUrl": None,
-        "membersCount": 4 + number,
-        "idpGroupId": None,
-        "idpGroupName": None,
-    }
-
-
-def _make_participant(place: Workspace, user: User) -> Row:
-    return {
-        "participantId": place.key % 1_000_003 * 1000 + user.id % 1000,
-        "memberId": 500_000 + user.id,
-        "userName": user.name,
-        "firstName": user.name.partition("-")[0].title(),
-        "lastName": user.name.partition("-")[2].title(),
-        "email": f"{user.name}@example.org",
-        "orgRole": "member",
-        "teamId": None,
-        "teamName": None,
-        "wspRole": "launch",
-        "type": "MEMBER",
-        "teamAvatarUrl": None,
-        "userAvatarUrl": None,
-    }
-
-
 def _make_pipeline(world: Directory, place: Workspace, number: int, pipeline: Pipeline) -> Row:
     owner = world.owner()
     org_id = place.org_id
-    return {
-        "pipelineId": place.key % 1_000_003 * 100 + number,
+    row: Row = {
+        "pipelineId": make_pipeline_id(place.key, number),
         "name": pipeline.name.replace("/", "-"),
         "description": pipeline.description,
         "icon": None,
@@ -111,8 +101,27 @@ def _make_pipeline(world: Directory, place: Workspace, number: int, pipeline: Pi
         "visibility": place.visibility,
         "deleted": False,
         "lastUpdated": place.created,
-        "labels": None,
-        "computeEnv": None,
+        "labels": [],
+        "computeEnv": {
+            "id": _make_id(place, f"compute:{catalog.PLATFORMS[0].id}"),
+            "name": f"{catalog.PLATFORMS[0].executor}-{place.name}",
+            "platform": catalog.PLATFORMS[0].id,
+            "region": catalog.PLATFORMS[0].region,
+        },
+    }
+    row["version"] = _make_version(owner, place) | _name_version(
+        row, pipeline.revisions[-1], default=True
+    )
+    return row
+
+
+def _make_version(owner: User, place: Workspace) -> Row:
+    return {
+        "creatorUserId": owner.id,
+        "creatorUserName": owner.name,
+        **dict.fromkeys(("creatorFirstName", "creatorLastName", "creatorAvatarUrl")),
+        "dateCreated": place.created,
+        "lastUpdated": place.created,
     }
 
 
@@ -130,8 +139,8 @@ def _make_compute_env(place: Workspace, platform: Platform) -> Row:
         "workDir": f"s3://sim-{platform.region or 'hpc'}/scratch",
         "credentialsId": _make_id(place, f"credentials:{platform.id}"),
         "region": platform.region or None,
-        "labels": None,
-        "resources": None,
+        "labels": [],
+        "resources": {"cpus": 8, "memory": 32_768, "gpus": 0, "diskSize": 100},
         "description": None,
         "schedEnabled": False,
         "fusion2Enabled": True,
@@ -173,7 +182,7 @@ def _make_dataset(world: Directory, place: Workspace) -> Row:
         "organizationId": place.org_id,
         "workspaceId": place.id,
         "user": _describe_user(world.owner()),
-        "labels": None,
+        "labels": [],
         "sourceType": "UPLOADED",
     }
 
@@ -206,7 +215,7 @@ def _make_action(place: Workspace) -> Row:
         "dateCreated": place.created,
         "event": None,
         "endpoint": None,
-        "labels": None,
+        "labels": [],
         "nextExecution": None,
     }
 
@@ -227,4 +236,63 @@ def _make_studio(world: Directory, place: Workspace) -> Row:
         "labels": [],
         "mountedDataLinks": [],
         "progress": [],
+    }
+
+
+def _make_dataset_version(world: Directory, place: Workspace) -> Row:
+    return {
+        "datasetId": _make_id(place, "dataset"),
+        "datasetName": f"samplesheet-{place.name}",
+        "datasetDescription": "Samples of the current study",
+        "workspaceId": place.id,
+        "version": 1,
+        "fileName": "samplesheet.csv",
+        "fileSize": 4096,
+        "mediaType": "text/csv",
+        "hasHeader": True,
+        "url": None,
+        "disabled": False,
+        "dateCreated": place.created,
+        "lastUpdated": place.created,
+        "createdBy": _describe_user(world.owner()),
+        "linkedSource": None,
+    }
+
+
+def _make_secret(place: Workspace) -> Row:
+    return {
+        "id": place.key % 1_000_003 + 7,
+        "name": "LICENCE_SERVER",
+        "lastUsed": None,
+        "dateCreated": place.created,
+        "lastUpdated": place.created,
+    }
+
+
+def _list_audit_logs(world: Directory) -> list[Row]:
+    """An entry for each workspace that was made, the newest first."""
+    places = [place for place in world.workspaces.values() if place.org_id is not None]
+    return [_make_audit_log(world, place) for place in reversed(places)]
+
+
+def _make_audit_log(world: Directory, place: Workspace) -> Row:
+    owner, org_id = world.owner(), place.org_id or 0
+    organization = {"id": org_id, "name": world.organizations[org_id]["name"]}
+    return {
+        "id": _make_id(place, "audit"),
+        "timestamp": place.created,
+        "event": "workspace_created",
+        "correlationId": _make_id(place, "correlation"),
+        "actor": {"type": "user", "userId": owner.id, "userName": owner.name, "isRoot": True},
+        "client": {"ip": "192.0.2.1", "userAgent": "sim", "accessTokenId": None},
+        "target": {
+            "type": "workspace",
+            "id": str(place.id),
+            "name": place.name,
+            "context": "Organization",
+            "organization": organization,
+            "workspace": {"id": place.id, "name": place.name},
+            "user": None,
+            "state": None,
+        },
     }

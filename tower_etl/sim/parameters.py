@@ -66,7 +66,7 @@ def read_flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "false").lower() == "true"
 
 
-def read_attributes(request: Request) -> frozenset[str]:
+def read_attributes(request: Request, known: frozenset[str] = _ATTRIBUTES) -> frozenset[str]:
     """`attributes`, separated by commas.
 
     Raises:
@@ -78,6 +78,6 @@ def read_attributes(request: Request) -> frozenset[str]:
         for name in text.split(",")
         if name
     }
-    if unknown := chosen - _ATTRIBUTES:
+    if unknown := chosen - known:
         raise refuse(400, f"Unknown attribute: {', '.join(sorted(unknown))}")
     return frozenset(chosen)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from tower_etl.sim.access import endpoint, find_place, find_run
+from tower_etl.sim.launches import describe_launch, make_launch
 from tower_etl.sim.parameters import read_attributes, read_flag, read_page, refuse
 from tower_etl.sim.search import matches, parse_search
 
@@ -42,7 +43,8 @@ class RunRoutes:
             Route("/workflow/{run_id}/tasks", self.list_tasks),
             Route("/workflow/{run_id}/metrics", self.list_metrics),
             Route("/workflow/{run_id}/progress", self.describe_progress),
-            Route("/workflow/{run_id}/launch", self.describe_launch),
+            Route("/workflow/{run_id}/launch", self.describe_run_launch),
+            Route("/launch/{launch_id}", self.describe_launch),
         ]
 
     @endpoint
@@ -96,12 +98,21 @@ class RunRoutes:
         return {"progress": self.profile.edition.trim_progress(progress)}
 
     @endpoint
-    def describe_launch(self, request: Request) -> Row:
+    def describe_run_launch(self, request: Request) -> Row:
         """`/workflow/{id}/launch`; runs started from the command line have none."""
         workflow = find_run(self, request).workflow(self.world.now_s())
         if workflow.get("launchId") is None:
             raise refuse(404, f"No launch for workflow {workflow['id']}")
-        return {"launch": _make_launch(workflow)}
+        return {"launch": make_launch(workflow)}
+
+    @endpoint
+    def describe_launch(self, request: Request) -> Row:
+        """`/launch/{id}`: what a run was launched from."""
+        key, launch_id = find_place(self, request), request.path_params["launch_id"]
+        workflow = self.world.find_launched(key, launch_id)
+        if workflow is None:
+            raise refuse(403, "Operation not allowed")
+        return {"launch": describe_launch(workflow, self.world.workspaces[key].id)}
 
     def _read_search(self, request: Request) -> Search:
         try:
@@ -134,21 +145,3 @@ def _sort_tasks(request: Request, tasks: Sequence[Row]) -> Sequence[Row]:
         raise refuse(400, f"Invalid value for parameter sortBy: {field}")
     # Nulls come last; comparing text keeps fields of any type in some order.
     return sorted(tasks, key=lambda task: (task[field] is None, str(task[field])), reverse=down)
-
-
-def _make_launch(workflow: Row) -> Row:
-    return {
-        **dict.fromkeys(("configProfiles", "configText", "paramsText", "preRunScript")),
-        **dict.fromkeys(("postRunScript", "mainScript", "entryName", "schemaName")),
-        "id": workflow["launchId"],
-        "pipeline": workflow["repository"],
-        "workDir": workflow["workDir"],
-        "revision": workflow["revision"],
-        "sessionId": workflow["sessionId"],
-        "resume": bool(workflow["resume"]),
-        "pullLatest": False,
-        "stubRun": False,
-        "userSecrets": [],
-        "workspaceSecrets": [],
-        "dateCreated": workflow["submit"],
-    }

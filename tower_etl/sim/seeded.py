@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tower_etl.sim import catalog
+from tower_etl.sim.furniture import make_pipeline_id
 from tower_etl.sim.metrics import compute_metrics
 from tower_etl.sim.progress import sum_cost, sum_stats
 from tower_etl.sim.runs import EMPTY_WORKFLOW, summarise
@@ -89,6 +91,7 @@ class SeededRun:
         return {
             "platform": {"id": spec.platform.id, "name": spec.platform.name},
             "jobInfo": job | {"status": status, "exitCode": exit_code},
+            "pipelineInfo": _name_pipeline(spec),
             "cost": cost,
             "costCurrency": None if cost is None else "USD",
             "costIsEstimate": None if cost is None else True,
@@ -199,6 +202,15 @@ def _command(spec: RunSpec, repository: str) -> str:
         f"nextflow run '{repository}' -name {spec.name} -with-tower -r {spec.revision} "
         f"-profile {spec.pipeline.profile}{resume}"
     )
+
+
+def _name_pipeline(spec: RunSpec) -> Row | None:
+    """The pipeline of the launchpad; none for a run by hand, or in a personal workspace."""
+    if spec.launch_id is None or spec.workspace_id < 0:
+        return None
+    number = catalog.PIPELINES.index(spec.pipeline)
+    pipeline_id = make_pipeline_id(spec.workspace_id, number)
+    return {"id": pipeline_id, "workspaceId": spec.workspace_id, "version": None}
 
 
 def _digest(spec: RunSpec, text: str) -> str:

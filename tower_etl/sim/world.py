@@ -87,6 +87,11 @@ class World(Directory):
         labels = self.labels.get(run.workspace_id, {})
         return [labels[label_id] for label_id in run.label_ids if label_id in labels]
 
+    def find_launched(self, key: int, launch_id: str) -> Row | None:
+        """A run of a workspace that came from that launch, None if there is none."""
+        found = (run.summary(self.now_s()) for run in self.iter_runs(key))
+        return next((run for run in found if run.get("launchId") == launch_id), None)
+
     # --- the truth, for tests -------------------------------------------------------------
 
     def runs(self, workspace_id: int | None = None) -> list[Row]:
