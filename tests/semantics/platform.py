@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tower_etl.sim import SimClock
     from tower_etl.source import Session
 
+TEAM = 77
 QUICK = RetryPolicy(first_seconds=0.0005, longest_seconds=0.001)
 
 
@@ -82,9 +83,10 @@ class Platform:
 
 
 def make_world(clock: SimClock) -> World:
-    """Two workspaces and a personal one, with a label each."""
+    """Two workspaces with a label each, a personal one, and an organisation with a team."""
     world = World.empty(clock)
     org = world.add_organization("acme")
     for name in ("research", "clinic"):
         world.create_label(world.add_workspace(org, name), name)
+    world.add_entity("teams", org, teamId=TEAM, name="platform", membersCount=0)
     return world

@@ -86,12 +86,13 @@ def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> Non
 
 
 def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> None:
-    """And the slow entities: organisations, their workspaces, labels."""
+    """And the slow entities: a call for each list of the server, a place, or a team."""
     warehouse = Warehouse()
     for _ in range(250):
         add_run(platform, 0)
     count_sync(platform, warehouse)
-    entities = 1 + 1 + WORKSPACES
+    of_organization = 4 + 1  # workspaces, members, collaborators, teams; the members of the team
+    entities = 1 + of_organization + 10 * WORKSPACES + 2  # ten lists each, and participants
     pages = 3 + (WORKSPACES - 1)
     assert count_sync(platform, warehouse, reconcile=True) == PREFLIGHT + entities + pages
 

@@ -22,8 +22,15 @@ from hypothesis.stateful import (
 )
 
 from tests.semantics.duck import DuckWarehouse
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
+from tests.semantics.platform import TEAM, Platform, make_world
+from tests.semantics.truth import (
+    RUN_TABLES,
+    expect_labels,
+    expect_pipelines,
+    expect_run,
+    expect_team_members,
+    list_shown,
+)
 from tests.semantics.warehouse import CrashError, Warehouse
 from tower_etl.errors import TowerEtlError
 from tower_etl.settings import Packages
@@ -34,12 +41,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.semantics.platform import Switchboard
+    from tests.semantics.truth import Rows
     from tower_etl.sim import World
 
 HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "200"))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SMALL = Packages(max_rows=8, max_seconds=60)
 PAGE = 100
+
+# A platform where every table is asked for costs each sync forty calls more.
+TABLES_TRIED = (
+    *("workflows", "tasks", "process_*", "workflow_*", "labels", "organizations", "workspaces"),
+    *("pipelines*", "team*"),
+)
 
 chance = st.integers(0, 10**6)
 
@@ -149,6 +163,35 @@ class History(RuleBasedStateMachine):
         labels = [label for of_space in self.world.labels.values() for label in of_space]
         self.world.rename_label(labels[0], name)
 
+    @rule(name=st.text("abc", min_size=1, max_size=2), number=st.integers(1, 3))
+    def set_pipeline(self, name: str, number: int) -> None:
+        """A pipeline is added, or takes another name; it stays in its workspace."""
+        space = self.spaces[number % len(self.spaces)]
+        stays = self.world.entities.get("pipelines", {}).get(self.world.find_key(space), [])
+        self.world.clear_entities("pipelines", space)
+        others = [row for row in stays if row["pipelineId"] != number]
+        for row in (*others, {"pipelineId": number, "workspaceId": space, "name": name}):
+            self.world.add_entity("pipelines", space, **row)
+
+    @rule(number=st.integers(1, 3))
+    def remove_pipelines(self, number: int) -> None:
+        """The pipelines of a workspace are deleted."""
+        self.world.clear_entities("pipelines", self.spaces[number % len(self.spaces)])
+
+    @rule(member=st.integers(1, 3), role=st.sampled_from(["member", "owner"]))
+    def join_team(self, member: int, role: str) -> None:
+        """A user joins the team, or gets another role."""
+        rows = self.world.entities.get("teamMembers", {}).get(TEAM, [])
+        rows = [row for row in rows if row["memberId"] != member]
+        self.world.clear_entities("teamMembers", TEAM)
+        for row in (*rows, {"memberId": member, "userName": "x", "role": role}):
+            self.world.add_entity("teamMembers", TEAM, **row)
+
+    @rule()
+    def leave_team(self) -> None:
+        """Everybody leaves the team."""
+        self.world.clear_entities("teamMembers", TEAM)
+
     @precondition(lambda self: self._runs())
     @rule(pick=chance, starred=st.booleans())
     def star(self, pick: int, *, starred: bool) -> None:
@@ -203,7 +246,7 @@ class History(RuleBasedStateMachine):
     @rule(crash_at=st.integers(1, 12), reconcile=st.booleans())
     def crash(self, crash_at: int, *, reconcile: bool) -> None:
         """A sync is killed at some step, and another one goes on."""
-        session = self.platform.open_session(reconcile=reconcile)
+        session = self.platform.open_session(reconcile=reconcile, tables=TABLES_TRIED)
         try:
             self.warehouse.load(session, SMALL, crash_at)
         except (CrashError, TowerEtlError):
@@ -220,7 +263,7 @@ class History(RuleBasedStateMachine):
     def _sync(self, faults: float, seed: int, *, reconcile: bool = False) -> None:
         self.platform.simulator.faults.rate = faults
         self.platform.simulator.faults._rng.seed(seed)
-        session = self.platform.open_session(reconcile=reconcile)
+        session = self.platform.open_session(reconcile=reconcile, tables=TABLES_TRIED)
         try:
             self.warehouse.load(session, SMALL)
         finally:
@@ -261,6 +304,31 @@ class History(RuleBasedStateMachine):
             assert row["missing_since"] is not None
             assert run_id in self.world.deleted
         assert self.warehouse.tables["labels"] == expect_labels(self.world)
+        self._check_entity("pipelines", expect_pipelines(self.world))
+        self._check_entity("team_members", expect_team_members(self.world, TEAM))
+
+    def _check_entity(self, table: str, there: Rows) -> None:
+        """What is there is as the API has it, what is gone says since when; so do the versions."""
+        stored = self.warehouse.tables[table]
+        gone = {key for key, row in stored.items() if row["missing_since"] is not None}
+        assert {key: row for key, row in stored.items() if key not in gone} == there
+        versions = self.warehouse.tables[f"{table}_history"]
+        today = {key[:-1]: row for key, row in versions.items() if row["valid_to"] is None}
+        assert set(today) == set(there)
+        for key, row in there.items():
+            assert {name: value for name, value in row.items() if name != "missing_since"} == {
+                name: value for name, value in today[key].items() if not name.startswith("valid_")
+            }
+        for key in stored:
+            self._check_times([row for at, row in versions.items() if at[:-1] == key])
+
+    @staticmethod
+    def _check_times(versions: list[dict[str, Any]]) -> None:
+        """One version follows the other; no two hold at once."""
+        ordered = sorted(versions, key=lambda row: row["valid_from"])
+        assert ordered
+        for row, later in itertools.pairwise(ordered):
+            assert row["valid_from"] < row["valid_to"] <= later["valid_from"]
 
     # --- choosing -------------------------------------------------------------------------
 

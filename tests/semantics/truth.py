@@ -48,6 +48,20 @@ def expect_labels(world: World) -> Rows:
     return rows
 
 
+def expect_pipelines(world: World) -> Rows:
+    """The rows of `pipelines` that are there."""
+    rows = [row for of_space in world.entities.get("pipelines", {}).values() for row in of_space]
+    return index("pipelines", TABLES["pipelines"].batch(rows).to_pylist())
+
+
+def expect_team_members(world: World, team: int) -> Rows:
+    """The rows of `team_members` that are there, of the one team."""
+    (org,) = world.organizations
+    rows = world.entities.get("teamMembers", {}).get(team, [])
+    batch = TABLES["team_members"].batch(rows, team_id=team, org_id=org)
+    return index("team_members", batch.to_pylist())
+
+
 def index(table: str, rows: list[dict[str, Any]]) -> Rows:
     """Rows by the key of their table."""
     return {tuple(row[name] for name in TABLES[table].key): row for row in rows}

@@ -12,7 +12,7 @@ from tower_etl.sync import Stored
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tower_etl.settings import Packages
     from tower_etl.source import Session
@@ -67,6 +67,11 @@ class Warehouse:
         """Whole rows of `workflows`."""
         rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
         return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[Row]:
+        """All rows of a table."""
+        names = columns or TABLES[name].arrow_schema.names
+        return [{column: row[column] for column in names} for row in self.tables[name].values()]
 
     def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
         """Rows of one run."""

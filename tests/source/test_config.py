@@ -5,6 +5,7 @@ from __future__ import annotations
 import dlt
 import pytest
 
+from tower_etl.errors import UsageError
 from tower_etl.source import find_dlt_value, pick_tables
 from tower_etl.tables import TABLES
 
@@ -41,7 +42,7 @@ def test_a_number_comes_as_text(value: object) -> None:
 
 def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> None:
     """Planning reads runs and their labels out of the target."""
-    assert pick_tables(()) == frozenset(TABLES)
+    assert pick_tables(()) == frozenset(TABLES) - {"launches", "audit_logs"}
     assert pick_tables(["tasks"]) == {
         "tasks",
         "workflows",
@@ -49,3 +50,12 @@ def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> Non
         "labels",
         "sync_runs",
     }
+
+
+def test_tables_may_be_named_by_patterns() -> None:
+    """What costs calls at every sync comes only so, or by its name."""
+    assert pick_tables(["*"]) == frozenset(TABLES)
+    assert {"teams", "team_members"} < pick_tables(["team*"])
+    assert "launches" in pick_tables(["launch?s"])
+    with pytest.raises(UsageError, match=r"No table runs\*\. There are: workflows"):
+        pick_tables(["tasks", "runs*"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from tower_etl.sync import OpenRun, Stored, Window, WorkspaceState
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
@@ -31,6 +31,11 @@ class OneRun:
     def read(self, workspace_id: int | None) -> dict[str, Stored]:
         """The run, in whichever workspace."""
         return {f"final-{workspace_id}": Stored(NOW - DAY, "SUCCEEDED")}
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """No other table has rows."""
+        del name, columns
+        return []
 
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """No row."""

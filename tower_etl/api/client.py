@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,6 +36,35 @@ def format_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+@dataclass(frozen=True)
+class Found:
+    """A list of an endpoint.
+
+    Attributes:
+        items: What it holds, each once.
+        complete: Whether what it lacks is not there for sure: no page moved, and the server's own
+            count, if it gave one, agrees.
+    """
+
+    items: list[Item]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a list is of.
+
+    Attributes:
+        workspace_id: Workspace, None for the personal one.
+        org_id: Organisation, where the path names one.
+        parent_id: Team or pipeline, where the path names one.
+    """
+
+    workspace_id: int | None = None
+    org_id: int | None = None
+    parent_id: int | None = None
+
+
 class TowerClient:
     """Reads one platform, with whatever its token can see. Every method may raise `ApiError`."""
 
@@ -43,6 +72,7 @@ class TowerClient:
         self.transport = transport
         self._attributes = _ATTRIBUTES
         self._counts_tasks = True
+        self._plain: set[str] = set()
 
     def fetch_service_info(self) -> Item:
         """Version and abilities of the server; needs no token (API fact 11)."""
@@ -159,6 +189,65 @@ class TowerClient:
         """Resource metrics of a run, one element per process."""
         return self._list(endpoints.RUN_METRICS, _in(workspace_id), run_id=run_id)
 
+    def list_entities(self, endpoint: Endpoint, where: Where) -> Found:
+        """All items of an endpoint, page by page where it has pages.
+
+        A server that does not know what is asked for beside them answers 400, and is asked for the
+        bare list from then on.
+        """
+        if endpoint.path not in self._plain:
+            try:
+                return self._find(endpoint, where, _extras(endpoint))
+            except BadRequestError:
+                if not _extras(endpoint):
+                    raise
+        found = self._find(endpoint, where, {})
+        self._plain.add(endpoint.path)
+        return found
+
+    def probe(self, endpoint: Endpoint, where: Where) -> None:
+        """Ask for one item, to see whether the token may."""
+        params: Params = {"max": 1} if endpoint.paged else {}
+        _items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **asdict(where)))
+
+    def describe_launch(self, workspace_id: int | None, launch_id: str) -> Item:
+        """What a run was launched from."""
+        answer = self._get(endpoints.LAUNCH, _in(workspace_id), launch_id=launch_id)
+        found = answer.get(endpoints.LAUNCH.items)
+        if isinstance(found, dict):
+            return found
+        raise _malformed(endpoints.LAUNCH, "object")
+
+    def page_audit_logs(
+        self, after: datetime | None, before: datetime, token: str | None
+    ) -> tuple[list[Item], str | None]:
+        """A page of the audit log, newest entry first, and the token of the page after it.
+
+        Args:
+            after: Earliest entry, inclusive.
+            before: Latest entry, inclusive.
+            token: Of the page, None for the first.
+        """
+        asked = {"timestampBeforeOrEqual": format_moment(before), "nextPageToken": token}
+        asked["timestampAfterOrEqual"] = format_moment(after) if after else None
+        params = {name: value for name, value in asked.items() if value is not None}
+        answer = self._get(endpoints.AUDIT_LOGS, {"max": MAX_PAGE} | params)
+        follows = answer.get("nextPageToken")
+        return _items(endpoints.AUDIT_LOGS, answer), follows if isinstance(follows, str) else None
+
+    def _find(self, endpoint: Endpoint, where: Where, extras: Params) -> Found:
+        params, names = _of(endpoint, where) | extras, asdict(where)
+        if not endpoint.paged:
+            return Found(self._list(endpoint, params, **names), complete=True)
+        walked = Walked()
+        pages = walk_newest_first(
+            lambda offset: self._page(endpoint, offset, params, **names),
+            _key_of(endpoint, *endpoint.key),
+            walked,
+        )
+        items = [item for page in pages for item in page]
+        return Found(items, complete=walked.is_counted and not walked.disturbed)
+
     def _impatient(self) -> RetryPolicy:
         """For the first call: a wrong address should be said soon."""
         return replace(self.transport.policy, attempts=4, unreachable_attempts=4)
@@ -187,6 +276,15 @@ class TowerClient:
             has_more if isinstance(has_more, bool) else None,
             _positive(answer.get(endpoint.count)),
         )
+
+
+def _of(endpoint: Endpoint, where: Where) -> Params:
+    return _in(where.workspace_id) if endpoint.scoped else {}
+
+
+def _extras(endpoint: Endpoint) -> Params:
+    attributes = {"attributes": endpoint.attributes} if endpoint.attributes else {}
+    return {**attributes, **endpoint.filters}
 
 
 def _in(workspace_id: int | None) -> Params:

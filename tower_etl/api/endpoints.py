@@ -5,7 +5,11 @@ Checked against the platform's published OpenAPI description, 1.140.0 and 1.181.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_PAGE = 100  # API fact 1: above it the server answers 400, left out it is 50 or 10
 
@@ -20,6 +24,10 @@ class Endpoint:
         total: The key of the count of all items, empty where there is none to be trusted.
         count: The key of a count that is good for a guess alone, empty where there is none.
         paged: Whether `max` and `offset` are understood.
+        key: Where the items have what tells two of them apart.
+        scoped: Whether `workspaceId` says whose items are meant (API fact 13).
+        attributes: What must be asked for, or is null; servers that know less answer 400.
+        filters: Further parameters.
     """
 
     path: str
@@ -27,15 +35,61 @@ class Endpoint:
     total: str = ""
     count: str = ""
     paged: bool = False
+    key: tuple[str, ...] = ()
+    scoped: bool = False
+    attributes: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
 
 
 SERVICE_INFO = Endpoint("/service-info", "serviceInfo")
 USER_INFO = Endpoint("/user-info", "user")
 USER_WORKSPACES = Endpoint("/user/{user_id}/workspaces", "orgsAndWorkspaces")
-ORGANIZATIONS = Endpoint("/orgs", "organizations")
-ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces")
+ORGANIZATIONS = Endpoint("/orgs", "organizations", key=("orgId",))
+ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces", key=("id",))
 RUNS = Endpoint("/workflow", "workflows", "totalSize", paged=True)
 RUN = Endpoint("/workflow/{run_id}")
 RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", count="total", paged=True)
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics")
-LABELS = Endpoint("/labels", "labels", "totalSize", paged=True)
+LAUNCH = Endpoint("/launch/{launch_id}", "launch")
+AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key=("id",))
+
+
+def _paged(path: str, items: str, *key: str, attributes: str = "", **filters: str) -> Endpoint:
+    """A list of a workspace, page by page."""
+    return Endpoint(
+        path,
+        items,
+        "totalSize",
+        paged=True,
+        key=key,
+        scoped="/orgs/" not in path,
+        attributes=attributes,
+        filters=filters,
+    )
+
+
+def _whole(path: str, items: str, key: str, attributes: str = "") -> Endpoint:
+    """A list of a workspace that comes in one piece (API fact 1)."""
+    return Endpoint(path, items, key=(key,), scoped=True, attributes=attributes)
+
+
+LABELS = _paged("/labels", "labels", "id")
+PIPELINES = _paged(
+    "/pipelines", "pipelines", "pipelineId", attributes="labels,computeEnv,optimized"
+)
+PIPELINE_VERSIONS = _paged("/pipelines/{parent_id}/versions", "versions", "version", "id")
+COMPUTE_ENVS = _whole("/compute-envs", "computeEnvs", "id", "labels,resources")
+ACTIONS = _whole("/actions", "actions", "id", "labels")
+CREDENTIALS = _whole("/credentials", "credentials", "id")
+PIPELINE_SECRETS = _whole("/pipeline-secrets", "pipelineSecrets", "id")
+DATASETS = _paged("/datasets", "datasets", "id", attributes="labels", visibility="all")
+DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
+STUDIOS = _paged("/studios", "studios", "sessionId", attributes="labels")
+DATA_LINKS = _paged("/data-links", "dataLinks", "id", visibility="all")
+MEMBERS = _paged("/orgs/{org_id}/members", "members", "memberId")
+COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", "memberId")
+TEAMS = _paged("/orgs/{org_id}/teams", "teams", "teamId")
+TEAM_MEMBERS = _paged("/orgs/{org_id}/teams/{parent_id}/members", "members", "memberId")
+PARTICIPANTS = _paged(
+    "/orgs/{org_id}/workspaces/{workspace_id}/participants", "participants", "participantId"
+)

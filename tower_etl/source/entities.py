@@ -1,67 +1,144 @@
-"""The slow entities: organisations, workspaces and labels, asked for seldom."""
+"""Fetching the slow entities: what each place answers, refuses, or fails to answer."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import ForbiddenError, NotFoundError
-from tower_etl.tables import label_batch, organization_batch, workspace_batch
+from tower_etl.api import Found
+from tower_etl.errors import (
+    ApiError,
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    ServerFaultError,
+    TokenRefusedError,
+)
+from tower_etl.source.catalog import choose_entities, list_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    import pyarrow as pa
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tower_etl.api import Item, TowerClient
-    from tower_etl.source.preflight import Reach, Workspace
+    from tower_etl.source.catalog import Entity, Place
+    from tower_etl.source.fetcher import Failure, Fetcher
+    from tower_etl.source.preflight import Workspace
+
+_REFUSALS = (ForbiddenError, NotFoundError, BadRequestError, TokenRefusedError)
+_NAMED = 3
+
+Asked = tuple["Entity", "Place"]
 
 
-def fetch_places(
-    client: TowerClient, reach: Reach, wanted: frozenset[str], warn: Callable[[str], None]
-) -> dict[str, pa.Table]:
-    """Organisations, and the workspaces of each.
+@dataclass(frozen=True)
+class Haul:
+    """What came of asking for an entity at a place.
+
+    Attributes:
+        entity: What was asked for.
+        place: Where.
+        result: The list, or why there is none.
+    """
+
+    entity: Entity
+    place: Place
+    result: Found | Failure
+
+    @property
+    def items(self) -> list[Item]:
+        """What the list holds, nothing where there is none."""
+        return self.result.items if isinstance(self.result, Found) else []
+
+    @property
+    def complete(self) -> bool:
+        """Whether what the list lacks is not there for sure."""
+        return isinstance(self.result, Found) and self.result.complete
+
+
+def is_refusal(result: object) -> bool:
+    """Whether the server lacks an endpoint, or keeps it from the token (API fact 11).
+
+    A page that is no answer of the API, with a status that says success, is one way to lack it.
+    """
+    if isinstance(result, ServerFaultError):
+        return result.status_code == HTTPStatus.OK
+    return isinstance(result, _REFUSALS)
+
+
+def fetch_entities(
+    client: TowerClient,
+    fetcher: Fetcher,
+    wanted: frozenset[str],
+    workspaces: Sequence[Workspace],
+    is_due: Callable[[str, Item], bool],
+) -> list[Haul]:
+    """Everything that is wanted of some workspaces and of the organisations that they are in.
 
     Args:
         client: Asks the platform.
-        reach: What preflight found; its list of roles is used, not asked for again.
-        wanted: Tables to pay calls for.
-        warn: Told what the token may not read.
+        fetcher: Asks for several things at once.
+        wanted: Names of tables.
+        workspaces: Where to ask.
+        is_due: Whether the children of a row are to be asked for, by the table of the children.
     """
-    tables: dict[str, pa.Table] = {}
-    if "organizations" in wanted:
-        found = _allowed(client.list_organizations, "organizations", warn)
-        tables["organizations"] = organization_batch(found)
-    if "workspaces" in wanted:
-        described = [
-            space
-            for org_id in sorted({space.role["orgId"] for space in reach.workspaces if space.role})
-            for space in _allowed(
-                partial(client.list_org_workspaces, org_id), f"workspaces of {org_id}", warn
-            )
-        ]
-        chosen = {space.id for space in reach.workspaces}
-        tables["workspaces"] = workspace_batch(
-            [space.role for space in reach.workspaces if space.role],
-            [space for space in described if space.get("id") in chosen],
-        )
-    return tables
+    entities = choose_entities(wanted)
+    firsts = [
+        (entity, place)
+        for entity in entities
+        if not entity.parent
+        for place in list_places(entity.scope, workspaces)
+    ]
+    hauls = _fetch(client, fetcher, firsts)
+    children = [entity for entity in entities if entity.parent]
+    return [*hauls, *_fetch(client, fetcher, _iter_children(children, hauls, is_due))]
 
 
-def fetch_labels(
-    client: TowerClient, workspace: Workspace, warn: Callable[[str], None]
-) -> dict[str, pa.Table]:
-    """Labels of one workspace."""
-    found = _allowed(lambda: client.list_labels(workspace.id), f"labels of {workspace.name}", warn)
-    return {"labels": label_batch(found, workspace_id=workspace.id)}
+def _fetch(client: TowerClient, fetcher: Fetcher, asked: Iterable[Asked]) -> list[Haul]:
+    def work(pair: Asked) -> Haul:
+        entity, place = pair
+        found = fetcher.guard(lambda: client.list_entities(entity.endpoint, place.where))
+        return Haul(entity, place, found)
+
+    return fetcher.run_all(work, asked)
 
 
-def _allowed(
-    fetch: Callable[[], Iterable[Item]], what: str, warn: Callable[[str], None]
-) -> list[Item]:
-    """What is fetched, or nothing, with a word on it, where the token may not read it."""
-    try:
-        return list(fetch())
-    except (ForbiddenError, NotFoundError) as error:
-        warn(f"The token may not read {what}; the rows loaded before stay as they are ({error})")
-        return []
+def _iter_children(
+    children: list[Entity], hauls: list[Haul], is_due: Callable[[str, Item], bool]
+) -> Iterator[Asked]:
+    for entity in children:
+        for haul in hauls:
+            if haul.entity.table == entity.parent:
+                for item in haul.items:
+                    parent_id = item.get(haul.entity.endpoint.key[0])
+                    if isinstance(parent_id, int) and is_due(entity.table, item):
+                        yield entity, haul.place.of_parent(parent_id)
+
+
+def group_refusals(hauls: Iterable[Haul]) -> dict[str, list[Haul]]:
+    """The hauls that were refused, by table."""
+    refused: dict[str, list[Haul]] = {}
+    for haul in hauls:
+        if is_refusal(haul.result):
+            refused.setdefault(haul.entity.table, []).append(haul)
+    return refused
+
+
+def list_faults(hauls: Iterable[Haul]) -> list[ApiError]:
+    """What failed without being a refusal, each once."""
+    faults = [
+        haul.result
+        for haul in hauls
+        if isinstance(haul.result, ApiError) and not is_refusal(haul.result)
+    ]
+    return list({str(fault): fault for fault in faults}.values())
+
+
+def describe_refusal(table: str, refused: list[Haul]) -> str:
+    """One sentence for all places that refused a table."""
+    names = list(dict.fromkeys(haul.place.name for haul in refused))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"The token may not read {table} of {', '.join(names[:_NAMED])}{more}, or the server has "
+        f"none; rows loaded before stay as they are ({refused[0].result})"
+    )

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tower_etl.api import TowerClient
+    from tower_etl.source.launches import Launches
     from tower_etl.source.listing import Listing
     from tower_etl.source.parcels import Parcel
     from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Workspace
     from tower_etl.sync import Visit, Window
 
+Asked = TypeVar("Asked")
 Done = TypeVar("Done")
 Failure = ApiError | BudgetClosedError
 
@@ -58,6 +60,9 @@ class Fetcher:
 
     Once the server has gone silent altogether, everything after it fails at once, instead of each
     call waiting for its own time-outs.
+
+    Attributes:
+        launches: What adds the launch to a run, None where launches are not wanted.
     """
 
     def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
@@ -67,6 +72,7 @@ class Fetcher:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._dead: ApiError | None = None
         self._failed: set[str] = set()
+        self.launches: Launches | None = None
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
@@ -80,6 +86,10 @@ class Fetcher:
             return workspace, self.guard(lambda: list_window(self._client, workspace, window))
 
         return self._pool.map(work, list(asked))
+
+    def run_all(self, work: Callable[[Asked], Done], asked: Iterable[Asked]) -> list[Done]:
+        """What `work` gives for each of what is asked, in order, several at a time."""
+        return list(self._pool.map(work, list(asked)))
 
     def iter_arrivals(self, works: Iterable[Work]) -> Iterator[Arrival]:
         """The runs of all plans, each workspace followed by its end, in order."""
@@ -110,8 +120,14 @@ class Fetcher:
             return Arrival(errand, None)
         return Arrival(
             errand,
-            self.guard(lambda: fetch_run(self._client, workspace, visit, self._wanted, self._pool)),
+            self.guard(lambda: self._fetch_run(workspace, visit)),
         )
+
+    def _fetch_run(self, workspace: Workspace, visit: Visit) -> Parcel | None:
+        parcel = fetch_run(self._client, workspace, visit, self._wanted, self._pool)
+        if parcel and self.launches:
+            return self.launches.complete(parcel, workspace.id)
+        return parcel
 
     def finds(self, workspace: Workspace, run_id: str) -> bool:
         """Whether a run that the listing lacks answers when it is asked for."""

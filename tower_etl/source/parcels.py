@@ -34,11 +34,13 @@ class Parcel:
         answers: What the API says of it.
         landed: What moves the state on.
         tasks: Rows of its first tasks, where it has so many that they were built on the way.
+        launch: The row of its launch, where that was asked for.
     """
 
     answers: RunAnswers
     landed: Landed
     tasks: tuple[pa.Table, ...] = ()
+    launch: pa.Table | None = None
 
     @property
     def rows(self) -> int:
@@ -122,4 +124,7 @@ def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
+    launches = [parcel.launch for parcel in parcels if parcel.launch is not None]
+    if launches:
+        tables["launches"] = pa.concat_tables(launches)
     return {name: rows for name, rows in tables.items() if name in wanted}

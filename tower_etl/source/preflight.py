@@ -7,7 +7,7 @@ which needs no token, then `/user-info`, then the workspaces.
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import (
@@ -51,6 +51,17 @@ class Workspace:
         """Its key in the state."""
         return PERSONAL if self.id is None else str(self.id)
 
+    @property
+    def org_id(self) -> int | None:
+        """Its organisation, None for the personal workspace."""
+        found = self.role.get("orgId")
+        return found if isinstance(found, int) else None
+
+    @property
+    def org_name(self) -> str:
+        """Name of its organisation."""
+        return str(self.role.get("orgName"))
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -63,6 +74,7 @@ class Reach:
         user_name: The name of that user, None if it does not say.
         roles: The user's organisations and workspaces, as the API gave them.
         workspaces: The selected ones.
+        info: What the server says of itself.
     """
 
     server_version: str | None
@@ -71,6 +83,7 @@ class Reach:
     user_name: str | None
     roles: tuple[Item, ...]
     workspaces: tuple[Workspace, ...]
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
@@ -93,6 +106,7 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
         user_name=redact_text(str(user["userName"])) if user.get("userName") else None,
         roles=roles,
         workspaces=select_workspaces(visible, tuple(selectors)),
+        info=info,
     )
 
 

@@ -7,13 +7,10 @@ two packages: while dlt loads one, the runs of the next are being fetched.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ApiError
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
-from tower_etl.source.entities import fetch_labels, fetch_places
 from tower_etl.source.fetcher import take_value
 from tower_etl.source.listing import Listing
 from tower_etl.source.novelty import Novelty
@@ -22,12 +19,15 @@ from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.parcels import Held, Parcel, build_parcels
 from tower_etl.source.planning import Planner, empty_tables
 from tower_etl.source.preflight import PERSONAL, explain_refusal
+from tower_etl.source.rounds import Rounds
 from tower_etl.sync import (
     STATE_VERSION,
     check_version,
+    dump_entities,
     dump_state,
     finish_workspace,
     land_run,
+    load_entities,
     load_state,
     owe_run,
     plan_window,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tower_etl.api import TowerClient
+    from tower_etl.errors import ApiError
     from tower_etl.http import Spent
     from tower_etl.settings import Packages, Request
     from tower_etl.source.diary import Diary
@@ -84,11 +85,11 @@ class Session:
         self._works: list[Work] = []
         self._arrivals: Iterator[Arrival] | None = None
         self._listed: set[str] = set()
-        self._entities_owed = False
         self._here = Origin.of(client.transport.endpoint, reach.user_id)
         self._novelty = Novelty()
         self._origin: dict[str, Any] = {}
         self._planner: Planner
+        self._rounds: Rounds
 
     @property
     def rows(self) -> dict[str, int]:
@@ -165,7 +166,18 @@ class Session:
         self._planner = Planner(self._request, store, self._diary.started_at, warn)
         self._works = list(self._plan_all(states))
         self._doubt_missing()
-        self._add_entities(owed=bool(state.get("entities_owed")))
+        entities = load_entities(state.get("entities"))
+        self._rounds = Rounds(
+            self._client,
+            self._fetcher,
+            self._reach,
+            self._request,
+            self._diary,
+            self.outcome,
+            store,
+            replace(entities, owed=entities.owed or bool(state.get("entities_owed"))),
+        )
+        self._add_entities()
         self._arrivals = self._fetcher.iter_arrivals(self._works)
 
     def _leave_out_strangers(self, origin: Mapping[str, Any] | None) -> None:
@@ -212,23 +224,12 @@ class Session:
                 work.plan = replace(work.plan, gone=())
             work.plan = replace(work.plan, missing=tuple(missing))
 
-    def _add_entities(self, *, owed: bool) -> None:
-        """The slow entities: with a complete listing, and when the last sync could not read any."""
-        asked = [work for work in self._works if owed or work.plan.whole]
-        self._entities_owed = bool(asked)
-        if not asked:
-            return
-        wanted, warn = self._request.tables, self.outcome.warnings.append
-        fetches = [lambda: fetch_places(self._client, self._reach, wanted, warn)]
-        if "labels" in wanted:
-            fetches += [partial(fetch_labels, self._client, w.workspace, warn) for w in asked]
-        found = [self._fetcher.guard(fetch) for fetch in fetches]
-        for tables in found:
-            if isinstance(tables, dict):
-                self._buffer.add(tables)
-            elif isinstance(tables, ApiError):
-                self.outcome.faults.append(f"{tables} The next sync asks again.")
-        self._entities_owed = not all(isinstance(tables, dict) for tables in found)
+    def _add_entities(self) -> None:
+        """The slow entities that are due."""
+        listed = [(work.workspace, work.plan.whole) for work in self._works]
+        self._fetcher.launches = launches = self._rounds.open_launches()
+        for tables in self._rounds.iter_due(listed, launches):
+            self._buffer.add(tables)
 
     def _take_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""
@@ -262,6 +263,7 @@ class Session:
         if isinstance(tables, dict):
             self._buffer.add(tables)
             self.outcome.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
+            self._rounds.note_named(tables, {work.workspace.id: work.workspace for work, _ in held})
             for work, parcel in held:
                 self._note_landed(work, parcel)
         elif len(held) == 1:
@@ -312,6 +314,9 @@ class Session:
     def _close(self) -> None:
         """Everything arrived, or the sync was stopped: the last package carries the diary."""
         self.is_done = True
+        if not self.outcome.stopped:
+            for tables in self._rounds.iter_named():
+                self._buffer.add(tables)
         diary = self._diary.write(
             self.outcome, self._reach, self._client.transport, self._buffer.count_all()
         )
@@ -321,7 +326,8 @@ class Session:
         state["version"] = STATE_VERSION
         state["tables"] = sorted(TABLES)
         state["origin"] = self._origin
-        state["entities_owed"] = self._entities_owed
         state["undocumented"] = self._novelty.dump()
+        state["entities"] = dump_entities(self._rounds.state)
+        state.pop("entities_owed", None)  # as older versions wrote it
         spaces = state.setdefault("workspaces", {})
         spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})

@@ -50,6 +50,10 @@ class StoredRuns(Protocol):
         """Whole rows of `workflows`."""
         ...
 
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """All rows of a table, with some columns or with all that its spec names."""
+        ...
+
 
 class PipelineStore:
     """Reads the tables of a dlt pipeline over its SQL client; empty before the first load."""
@@ -102,6 +106,27 @@ class PipelineStore:
                     pa.field(name, _TYPES.get(str(column.get("data_type")), _TEXT))
                 )
         return schema
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """All rows of a table; a column that the destination has not yet is null."""
+        spec = TABLES[name].arrow_schema
+        wanted = list(columns) or spec.names
+        with self._pipeline.sql_client() as client:
+            chosen = ", ".join(client.escape_column_name(column) for column in columns) or "*"
+            table = client.make_qualified_table_name(name)
+            sql = f"SELECT {chosen} FROM {table}"  # noqa: S608 names are ours
+            try:
+                with client.execute_query(sql) as cursor:
+                    there = [column[0] for column in cursor.description]
+                    rows = [dict(zip(there, row, strict=True)) for row in cursor.fetchall()]
+            except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
+                return []
+        arrays = [
+            pa.array([_plain(row.get(column)) for row in rows], spec.field(column).type)
+            for column in wanted
+        ]
+        found: list[dict[str, Any]] = pa.table(arrays, names=wanted).to_pylist()
+        return found
 
     def _select(
         self, table: str, columns: Sequence[str], workspace_id: int | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from tower_etl.source.fetcher import Fetcher
 from tower_etl.source.preflight import run_preflight
 from tower_etl.source.resources import package_source
 from tower_etl.source.session import Session
-from tower_etl.tables import TABLES, Treatment
+from tower_etl.tables import ON_DEMAND, TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +81,8 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         since: Earliest submission, ISO 8601 or a datetime (UTC where it has no zone).
         until: Latest submission, likewise.
         reconcile: List everything now, whatever the time since it was last done.
-        tables: Names of the tables wanted; empty for all.
+        tables: Names of the tables wanted, or patterns; empty for `tables` of the configuration,
+            or else all but those that are on demand.
         pacing: How fast to call, and how patiently; else `rate` of the configuration.
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
@@ -135,16 +137,22 @@ def _complain(session: Session) -> None:
 
 
 def pick_tables(names: Iterable[str]) -> frozenset[str]:
-    """The tables named, and those that a sync cannot do without; all for none.
+    """The tables named, and those that a sync cannot do without.
+
+    Args:
+        names: Names, or patterns with `*` and `?`; none for all but those that cost calls at every
+            sync, which must be asked for by name or pattern.
 
     Raises:
         UsageError: There is no such table.
     """
-    asked = frozenset(names)
-    if unknown := asked - TABLES.keys():
-        msg = f"No table {', '.join(sorted(unknown))}. There are: {', '.join(TABLES)}."
+    asked = [name.strip() for name in names]
+    found = {name: fnmatch.filter(TABLES, name) for name in asked}
+    if unknown := sorted(name for name, tables in found.items() if not tables):
+        msg = f"No table {', '.join(unknown)}. There are: {', '.join(TABLES)}."
         raise UsageError(msg)
-    return asked | _ALWAYS if asked else frozenset(TABLES)
+    chosen = frozenset(table for tables in found.values() for table in tables)
+    return chosen | _ALWAYS if asked else frozenset(TABLES) - ON_DEMAND
 
 
 def open_client(

@@ -8,6 +8,7 @@ from tower_etl.sync.advance import (
     measure_settled,
     owe_run,
 )
+from tower_etl.sync.entities import AuditCursor, EntityState, dump_entities, load_entities
 from tower_etl.sync.plan import (
     Listed,
     Plan,
@@ -32,6 +33,8 @@ from tower_etl.sync.state import (
 __all__ = [
     "FINAL_STATUSES",
     "STATE_VERSION",
+    "AuditCursor",
+    "EntityState",
     "Landed",
     "Listed",
     "OpenRun",
@@ -42,10 +45,12 @@ __all__ = [
     "Window",
     "WorkspaceState",
     "check_version",
+    "dump_entities",
     "dump_state",
     "finish_workspace",
     "is_undisturbed",
     "land_run",
+    "load_entities",
     "load_state",
     "measure_settled",
     "owe_run",

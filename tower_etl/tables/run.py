@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tower_etl.tables.table import Group, Table
+
 
 @dataclass(frozen=True)
 class RunAnswers:
@@ -88,7 +90,7 @@ def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
     Raises:
         ServerFaultError: One of the answers holds no run.
     """
-    groups = (
+    groups: tuple[tuple[Table, list[Group]], ...] = (
         (WORKFLOWS, [([run.record], run.place) for run in runs]),
         (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
         (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),

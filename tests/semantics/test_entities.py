@@ -1,0 +1,375 @@
+"""Slow entities: every table, what is missing, versions, refusals, and what they cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import Fault, ServerProfile, SimClock, Simulator, build_world
+from tower_etl.source import audit
+from tower_etl.source.catalog import ENTITIES
+from tower_etl.tables import HISTORIES, TABLES
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.sim import World
+    from tower_etl.source import Outcome
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+IDLE = 3 + 3
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A world without runs."""
+    return Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Outcome:
+    """One sync, whatever comes of it."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    return session.outcome
+
+
+def serve(switchboard: tuple[str, Switchboard], world: World, **profile: Any) -> Platform:
+    """Let a world answer, as a server of some version."""
+    platform = Platform.start(*switchboard, world)
+    platform.simulator = Simulator(world, limit=None, profile=ServerProfile(**profile))
+    switchboard[1].simulator = platform.simulator
+    return platform
+
+
+def count(platform: Platform, path: str) -> int:
+    """Calls to a path that ends so."""
+    return sum(call.path.endswith(path) for call in platform.simulator.calls)
+
+
+def rows_of(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:
+    """All rows of a table."""
+    return list(warehouse.tables[table].values())
+
+
+def find_space(world: World, name: str) -> int:
+    """The id of a workspace."""
+    return next(place.key for place in world.workspaces.values() if place.name == name)
+
+
+def test_a_sync_of_a_furnished_platform_fills_every_table(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """With as many rows as the platform lists, and the workspace of each."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=20, mean_tasks=4)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+
+    outcome = sync(platform, warehouse, tables=["*"])
+
+    assert (outcome.status, outcome.warnings) == ("ok", [])
+    assert [name for name in TABLES if not warehouse.tables[name]] == []
+    listed = {
+        "pipelines": "pipelines",
+        "pipeline_versions": "pipelineVersions",
+        "compute_envs": "computeEnvs",
+        "participants": "participants",
+        "team_members": "teamMembers",
+        "data_links": "dataLinks",
+        "pipeline_secrets": "pipelineSecrets",
+        "audit_logs": "auditLogs",
+    }
+    for table, kind in listed.items():
+        expected = sum(map(len, world.entities[kind].values()))
+        assert (table, expected) == (table, len(warehouse.tables[table]))
+    places = {place.id for place in world.workspaces.values() if place.org_id}
+    of_workspaces = {e.table for e in ENTITIES if e.table in listed and e.table != "team_members"}
+    for table in of_workspaces:
+        assert (table, places) == (table, {r["workspace_id"] for r in rows_of(warehouse, table)})
+    launched = {run["launchId"] for key in world.workspaces for run in world.runs(key)}
+    assert launched - {None} == {row["id"] for row in rows_of(warehouse, "launches")}
+
+
+@pytest.mark.parametrize("profile", [{"api_version": "1.140.0"}, {"legacy": True}])
+def test_an_older_server_fills_what_it_knows(
+    switchboard: tuple[str, Switchboard], profile: dict[str, Any]
+) -> None:
+    """The audit log alone is not there, and is told of once."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=5, mean_tasks=2)
+    platform, warehouse = serve(switchboard, world, **profile), Warehouse()
+
+    outcomes = [sync(platform, warehouse, tables=["*"], reconcile=True) for _ in range(2)]
+
+    assert [outcome.status for outcome in outcomes] == ["ok", "ok"]
+    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0]
+    assert "audit log is for administrators" in outcomes[0].warnings[0]
+    assert "audit_logs" in [name for name in TABLES if not warehouse.tables[name]]
+
+
+def test_what_vanished_keeps_its_row_and_says_since_when(platform: Platform) -> None:
+    """And no longer does when it is back."""
+    world, warehouse = platform.world, Warehouse()
+    space = find_space(world, "research")
+    world.add_entity("computeEnvs", space, id="ce", name="cluster", workspaceName="research")
+    sync(platform, warehouse)
+    world.clear_entities("computeEnvs", space)
+    world.clock.advance(60)
+    sync(platform, warehouse, reconcile=True)
+    (gone,) = rows_of(warehouse, "compute_envs")
+    world.clock.advance(60)
+    sync(platform, warehouse, reconcile=True)
+    (still,) = rows_of(warehouse, "compute_envs")
+    world.add_entity("computeEnvs", space, id="ce", name="cluster", workspaceName="research")
+    sync(platform, warehouse, reconcile=True)
+    (back,) = rows_of(warehouse, "compute_envs")
+
+    minute = START + timedelta(seconds=60)
+    assert (gone["name"], gone["missing_since"]) == ("cluster", minute)
+    assert still == gone
+    assert back["missing_since"] is None
+    versions = sorted(rows_of(warehouse, "compute_envs_history"), key=lambda r: r["valid_from"])
+    assert [(row["valid_from"], row["valid_to"]) for row in versions] == [
+        (START, minute),
+        (minute + timedelta(seconds=60), None),
+    ]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.integers(1, 3), st.sampled_from("abc")), st.sampled_from([0, 60])
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_versions_are_those_that_were_seen(
+    switchboard: tuple[str, Switchboard], steps: list[tuple[dict[int, str], int]]
+) -> None:
+    """Each change opens one version, and ends the one before; the clock may stand still."""
+    world = make_world(SimClock.frozen_at(START))
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    space = find_space(world, "clinic")
+    expected: dict[int, list[list[Any]]] = {}
+    before: dict[int, str] = {}
+    for pipelines, seconds in steps:
+        world.clear_entities("pipelines", space)
+        for key, name in pipelines.items():
+            world.add_entity("pipelines", space, pipelineId=key, workspaceId=space, name=name)
+            if before.get(key) != name:
+                expected.setdefault(key, []).append([name, True])
+        sync(platform, warehouse, reconcile=True, tables=["pipelines", "pipelines_history"])
+        for key, versions in expected.items():
+            for version in versions:
+                version[1] = version is versions[-1] and key in pipelines
+        world.clock.advance(seconds)
+        before = pipelines
+
+    stored = sorted(rows_of(warehouse, "pipelines_history"), key=lambda row: row["valid_from"])
+    found = {
+        key: [[r["name"], r["valid_to"] is None] for r in stored if r["pipeline_id"] == key]
+        for key in expected
+    }
+    assert found == expected
+    assert len(stored) == sum(map(len, expected.values()))
+
+
+def test_what_moves_by_itself_opens_no_version(platform: Platform) -> None:
+    """Nor does a field that a server begins to send."""
+    world, warehouse = platform.world, Warehouse()
+    for fields in ({"lastUsed": "2026-01-01T00:00:00Z"}, {"lastUsed": None, "fresh": 1}):
+        world.clear_entities("computeEnvs")
+        world.add_entity("computeEnvs", id="ce", **fields)
+        sync(platform, warehouse, reconcile=True)
+    assert len(rows_of(warehouse, "compute_envs_history")) == 1
+    assert [row["last_used"] for row in rows_of(warehouse, "compute_envs")] == [None]
+
+
+def test_a_refusal_is_told_once_and_takes_nothing_away(platform: Platform) -> None:
+    """It is asked for again at each reconciliation, and forgotten when it is answered."""
+    world, warehouse = platform.world, Warehouse()
+    world.add_entity("credentials", id="c", name="cloud", keys={"secret": "s3cret"})
+    sync(platform, warehouse)
+    world.clear_entities("credentials")
+    platform.simulator.faults.add("/credentials", Fault("status", 403, times=10**6))
+    outcomes = [sync(platform, warehouse, reconcile=reconcile) for reconcile in (True, False, True)]
+
+    assert [outcome.status for outcome in outcomes] == ["ok"] * 3
+    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0, 0]
+    assert "credentials of personal, acme/research, acme/clinic" in outcomes[0].warnings[0]
+    (kept,) = rows_of(warehouse, "credentials")
+    assert (kept["name"], kept["missing_since"]) == ("cloud", None)
+    assert "s3cret" not in str(kept)
+    platform.simulator.faults.clear()
+    sync(platform, warehouse, reconcile=True)
+    assert warehouse.state["entities"]["refused"] == {}
+    assert rows_of(warehouse, "credentials")[0]["missing_since"] is not None
+
+
+def test_an_idle_sync_asks_for_no_entity(platform: Platform) -> None:
+    """Neither after the first sync nor after a refusal."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    before = platform.count_calls()
+    sync(platform, warehouse)
+    assert platform.count_calls() - before == IDLE
+
+
+def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: Platform) -> None:
+    """Without waiting for the next reconciliation."""
+    world, warehouse = platform.world, Warehouse()
+    world.add_entity("studios", sessionId="s", name="notebook")
+    sync(platform, warehouse, tables=["workflows"])
+    assert rows_of(warehouse, "studios") == []
+    sync(platform, warehouse, tables=["workflows", "studios"])
+    assert [row["name"] for row in rows_of(warehouse, "studios")] == ["notebook"]
+    before = platform.count_calls()
+    sync(platform, warehouse, tables=["workflows", "studios"])
+    assert platform.count_calls() - before == IDLE
+
+
+def test_a_run_that_names_an_unknown_pipeline_brings_the_list(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """Once: a pipeline that no list shows is not looked for at every sync."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=8, days=2, mean_tasks=2)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    sync(platform, warehouse)
+    named = {run["pipeline_info__id"] for run in rows_of(warehouse, "workflows")} - {None}
+    stored = {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
+    assert named <= stored
+    gone = min(named)
+    warehouse.tables["pipelines"].pop((gone,))
+    run = next(r for r in rows_of(warehouse, "workflows") if r["pipeline_info__id"] == gone)
+    warehouse.state["workspaces"][str(run["workspace_id"])]["open"] = {
+        run["id"]: {
+            "submit": None,
+            "starred": None,
+            "settled_tasks": 0,
+            "last_settled_task_id": None,
+        }
+    }
+    before = count(platform, "/pipelines")
+    sync(platform, warehouse)
+    assert count(platform, "/pipelines") - before == 1
+    assert gone in {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
+
+
+def test_versions_of_a_pipeline_are_asked_for_when_it_changed(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """By the daily reconciliation; `--reconcile` asks for those of every pipeline."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    pipelines = sum(map(len, world.entities["pipelines"].values()))
+    sync(platform, warehouse)
+    assert count(platform, "/versions") - count(platform, "/datasets/versions") == pipelines
+    world.clock.advance(timedelta(hours=25))
+    next(iter(world.entities["pipelines"].values()))[0]["version"]["hash"] = "changed"
+    sync(platform, warehouse)
+    assert count(platform, "/versions") - count(platform, "/datasets/versions") == pipelines + 1
+
+
+def test_launches_cost_one_call_each(switchboard: tuple[str, Switchboard]) -> None:
+    """Those of runs that landed before the table was wanted come with a reconciliation."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=12, mean_tasks=2, open_runs=2)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    sync(platform, warehouse)
+    assert rows_of(warehouse, "launches") == []
+    wanted = ["workflows", "launches"]
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    named = {row["launch_id"] for row in rows_of(warehouse, "workflows")} - {None}
+    assert {row["id"] for row in rows_of(warehouse, "launches")} == named
+    asked = [call for call in platform.simulator.calls if "/launch/" in call.path]
+    assert len(asked) == len(named)
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    assert len([c for c in platform.simulator.calls if "/launch/" in c.path]) == len(named)
+
+
+def test_the_audit_log_is_read_once_and_in_pieces(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long log comes in over several syncs; then only what is new."""
+    monkeypatch.setattr(audit, "_PAGES", 1)
+    world, warehouse = platform.world, Warehouse()
+
+    def log(number: int) -> None:
+        moment = START + timedelta(seconds=number)
+        stamp = moment.isoformat().replace("+00:00", "Z")
+        world.add_entity("auditLogs", 0, id=f"e{number}", timestamp=stamp, event="user_sign_in")
+
+    for number in range(250):
+        log(number)
+    world.clock.advance(3600)
+    sizes = []
+    for _ in range(4):
+        sync(platform, warehouse, tables=["audit_logs"])
+        sizes.append(len(rows_of(warehouse, "audit_logs")))
+    log(3700)
+    world.clock.advance(3600)
+    sync(platform, warehouse, tables=["audit_logs"])
+
+    assert sizes == [100, 199, 250, 250]
+    assert len(rows_of(warehouse, "audit_logs")) == 251
+    last = [call.query for call in platform.simulator.calls if "audit" in call.path][-1]
+    assert "timestampAfterOrEqual=2026-03-01T12%3A55" in last
+
+
+def test_what_others_share_is_of_their_workspace(platform: Platform) -> None:
+    """A workspace lists what another shares with it; the row says whose it is."""
+    world, warehouse = platform.world, Warehouse()
+    research, clinic = find_space(world, "research"), find_space(world, "clinic")
+    for space in (clinic, research):
+        shared = {"workspaceId": research, "workspaceName": "research"}
+        note = "own" if space == research else "as seen"
+        world.add_entity(
+            "pipelines", space, pipelineId=1, name="shared", description=note, **shared
+        )
+        world.add_entity(
+            "computeEnvs", space, id="ce", name="shared", message=note, workspaceName="research"
+        )
+    sync(platform, warehouse)
+    sync(platform, warehouse, reconcile=True)
+
+    (pipeline,) = rows_of(warehouse, "pipelines")
+    (env,) = rows_of(warehouse, "compute_envs")
+    assert (pipeline["workspace_id"], pipeline["description"]) == (research, "own")
+    assert (env["workspace_id"], env["message"], env["undocumented"]) == (research, "own", None)
+    assert len(rows_of(warehouse, "pipelines_history")) == 1
+
+
+def test_the_server_is_described_when_it_changes(switchboard: tuple[str, Switchboard]) -> None:
+    """Preflight asks it at every sync; one row holds until the next."""
+    world, warehouse = make_world(SimClock.frozen_at(START)), Warehouse()
+    for version in ("25.1", "25.1", "26.2"):
+        sync(serve(switchboard, world, version=version), warehouse)
+        world.clock.advance(60)
+    found = [(row["version"], row["seen_at"]) for row in rows_of(warehouse, "service_info")]
+    assert found == [("25.1", START), ("26.2", START + timedelta(seconds=120))]
+
+
+def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> None:
+    """What it owed is not forgotten, and no reconciliation is waited for."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    del warehouse.state["entities"]
+    warehouse.state["entities_owed"] = False
+    before = count(platform, "/studios")
+    sync(platform, warehouse)
+    assert count(platform, "/studios") == before + 3
+    assert "entities_owed" not in warehouse.state
+
+
+def test_histories_are_of_entities_that_are_synced() -> None:
+    """Each of them has a row in the catalogue."""
+    assert set(HISTORIES) <= {entity.table for entity in ENTITIES}

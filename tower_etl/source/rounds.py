@@ -1,0 +1,222 @@
+"""One round of the slow entities: what is due is asked for, and what came of it is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tower_etl.api import Found
+from tower_etl.errors import ApiError
+from tower_etl.source.audit import read_audit_logs
+from tower_etl.source.catalog import ENTITIES, choose_entities
+from tower_etl.source.entities import (
+    describe_refusal,
+    fetch_entities,
+    group_refusals,
+    is_refusal,
+    list_faults,
+)
+from tower_etl.source.launches import Launches
+from tower_etl.source.upkeep import Harvest, keep_up
+from tower_etl.tables import service_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from tower_etl.api import Item, TowerClient
+    from tower_etl.settings import Request
+    from tower_etl.source.diary import Diary
+    from tower_etl.source.entities import Haul
+    from tower_etl.source.fetcher import Fetcher
+    from tower_etl.source.outcome import Outcome
+    from tower_etl.source.preflight import Reach, Workspace
+    from tower_etl.source.stored import StoredRuns
+    from tower_etl.sync import EntityState
+
+Tables = dict[str, "pa.Table"]
+
+_PIPELINES = "pipelines"
+
+
+@dataclass
+class Rounds:
+    """The slow entities of one sync.
+
+    Attributes:
+        client: Asks the platform.
+        fetcher: Asks for several things at once.
+        reach: What preflight found.
+        request: What the sync is asked to do.
+        diary: When the sync started.
+        outcome: Told what was refused and what failed.
+        store: What the destination holds.
+        state: What is remembered, brought up to date by each round.
+    """
+
+    client: TowerClient
+    fetcher: Fetcher
+    reach: Reach
+    request: Request
+    diary: Diary
+    outcome: Outcome
+    store: StoredRuns
+    state: EntityState
+    _named: dict[int, Workspace] = field(default_factory=dict)
+    _listed: set[int] = field(default_factory=set)
+    _asked: set[str] = field(default_factory=set)
+
+    @property
+    def _wanted(self) -> frozenset[str]:
+        return self.request.tables
+
+    def open_launches(self) -> Launches | None:
+        """What fetches launches beside runs, None where they are not wanted."""
+        return Launches(self.client, self.store) if "launches" in self._wanted else None
+
+    def iter_due(
+        self, listed: Sequence[tuple[Workspace, bool]], launches: Launches | None
+    ) -> Iterator[Tables]:
+        """What is due at the start of a sync.
+
+        Args:
+            listed: The workspaces that could be listed, and whether everything was listed in them.
+            launches: What fetches launches.
+        """
+        yield self._describe_service()
+        everything = self.state.owed or not self._own_tables() <= self.state.loaded
+        due = [space for space, whole in listed if whole or everything]
+        if due:
+            yield from self._iter_entities(due)
+            yield from self._iter_launches(due, launches)
+        if "audit_logs" in self._wanted and (due or not self.state.refused.get("audit_logs")):
+            yield self._read_audit_logs()
+
+    def note_named(self, tables: Tables, spaces: Mapping[int | None, Workspace]) -> None:
+        """Note the pipelines that runs name, given the workspaces of the runs by their id."""
+        if _PIPELINES not in self._wanted:
+            return
+        runs = tables["workflows"].select(["workspace_id", "pipeline_info__id"]).to_pylist()
+        for run in runs:
+            pipeline_id = run["pipeline_info__id"]
+            if pipeline_id is not None and pipeline_id not in self.state.unknown:
+                self._named[pipeline_id] = spaces[run["workspace_id"]]
+
+    def iter_named(self) -> Iterator[Tables]:
+        """The pipelines of workspaces whose runs named one that is not known: once a workspace."""
+        unknown = {key: space for key, space in self._named.items() if key not in self._listed}
+        if unknown:
+            stored = self.store.read_table(_PIPELINES, ("pipeline_id",))
+            unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
+        spaces = {space.key: space for space in unknown.values() if space.key not in self._asked}
+        if spaces:
+            wanted = self._wanted & {_PIPELINES, f"{_PIPELINES}_history"}
+            yield from self._iter_rows(self._fetch([*spaces.values()], wanted))
+        self.state = self.state.miss(unknown.keys() - self._listed)
+
+    def _own_tables(self) -> frozenset[str]:
+        return frozenset(entity.table for entity in choose_entities(self._wanted))
+
+    def _describe_service(self) -> Tables:
+        """What the server says of itself, where that is new: preflight has asked for it."""
+        info = dict(self.reach.info)
+        text = orjson.dumps(info, option=orjson.OPT_SORT_KEYS)
+        digest = blake2b(text, digest_size=16).hexdigest()
+        if not info or digest == self.state.service or "service_info" not in self._wanted:
+            return {}
+        self.state = replace(self.state, service=digest)
+        row = service_batch(info, self.diary.sync_id, self.diary.started_at)
+        return {"service_info": row}
+
+    def _iter_entities(self, due: list[Workspace]) -> Iterator[Tables]:
+        hauls = self._fetch(due, self._wanted)
+        yield from self._iter_rows(hauls)
+        faults = self._note(hauls)
+        loaded = self.state.loaded if faults else self.state.loaded | self._own_tables()
+        self.state = replace(self.state, owed=faults, loaded=loaded)
+
+    def _fetch(self, due: list[Workspace], wanted: frozenset[str]) -> list[Haul]:
+        stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
+        seen = {row["pipeline_id"]: _fingerprint(row) for row in stored}
+
+        def is_due(table: str, item: Item) -> bool:
+            """The versions of a pipeline are asked for when it changed; servers may have none."""
+            if table != "pipeline_versions":
+                return True
+            if not isinstance(item.get("version"), dict):
+                return False
+            return self.request.reconcile or seen.get(item["pipelineId"]) != _fingerprint_of(item)
+
+        hauls = fetch_entities(self.client, self.fetcher, wanted, due, is_due)
+        lists = [haul for haul in hauls if haul.entity.table == _PIPELINES]
+        self._listed.update(item["pipelineId"] for haul in lists for item in haul.items)
+        self._asked.update(haul.place.key for haul in lists)
+        return hauls
+
+    def _iter_rows(self, hauls: Sequence[Haul]) -> Iterator[Tables]:
+        for entity in ENTITIES:
+            own = [haul for haul in hauls if haul.entity is entity]
+            parents = [haul for haul in hauls if haul.entity.table == entity.parent]
+            if own or parents:
+                harvest = Harvest(entity, own, parents, self.reach)
+                yield keep_up(harvest, self.store, self._wanted, self.diary.started_at)
+
+    def _note(self, hauls: Sequence[Haul]) -> bool:
+        """Remember refusals, told once, and report faults; whether there were any."""
+        refused = group_refusals(hauls)
+        for table in {haul.entity.table for haul in hauls}:
+            places = {haul.place.key for haul in refused.get(table, ())}
+            answered = {haul.place.key for haul in hauls if haul.entity.table == table} - places
+            if places - self.state.refused.get(table, frozenset()):
+                self.outcome.warnings.append(describe_refusal(table, refused[table]))
+            self.state = self.state.refuse(table, places, answered)
+        faults = list_faults(hauls)
+        self.outcome.faults += [f"{fault} The next sync asks again." for fault in faults]
+        return any(
+            not isinstance(haul.result, Found) and not is_refusal(haul.result) for haul in hauls
+        )
+
+    def _iter_launches(self, due: list[Workspace], launches: Launches | None) -> Iterator[Tables]:
+        if launches is None:
+            return
+        unknown = launches.list_unknown({space.id for space in due})
+        found = self.fetcher.run_all(
+            lambda pair: self.fetcher.guard(lambda: launches.fetch(*pair)), unknown
+        )
+        for rows in found:
+            if not isinstance(rows, Exception):
+                yield {"launches": rows}
+
+    def _read_audit_logs(self) -> Tables:
+        cursor, now = self.state.audit, self.diary.started_at
+        found = self.fetcher.guard(lambda: read_audit_logs(self.client, cursor, now))
+        if isinstance(found, tuple):
+            rows, audit = found
+            self.state = replace(self.state.refuse("audit_logs", (), {"server"}), audit=audit)
+            return {"audit_logs": rows}
+        if is_refusal(found):
+            if not self.state.refused.get("audit_logs"):
+                self.outcome.warnings.append(
+                    f"The audit log is for administrators of servers that keep one ({found})"
+                )
+            self.state = self.state.refuse("audit_logs", {"server"}, ())
+        elif isinstance(found, ApiError):
+            self.outcome.faults.append(f"{found} The next sync asks again.")
+        return {}
+
+
+def _ids_of(pipelines: list[dict[str, Any]]) -> set[int]:
+    return {row["pipeline_id"] for row in pipelines}
+
+
+def _fingerprint(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return (row["version__id"], row["version__hash"])
+
+
+def _fingerprint_of(item: Item) -> tuple[object, ...]:
+    version = item["version"]
+    return (version.get("id"), version.get("hash"))

@@ -1,0 +1,246 @@
+"""From what places answered to rows: fresh ones, those that are missing, and versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+
+from tower_etl.source.catalog import Scope
+from tower_etl.source.preflight import PERSONAL
+from tower_etl.tables import HISTORIES, TABLES, keep_last, list_tracked, workspace_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tower_etl.api import Item
+    from tower_etl.source.catalog import Entity, Place
+    from tower_etl.source.entities import Haul
+    from tower_etl.source.preflight import Reach
+    from tower_etl.source.stored import StoredRuns
+    from tower_etl.tables import Table
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """All that came of one entity, and of its parent.
+
+    Attributes:
+        entity: The entity.
+        hauls: What its places answered.
+        parents: What the places of its parent answered, none without a parent.
+        reach: What preflight found.
+    """
+
+    entity: Entity
+    hauls: Sequence[Haul]
+    parents: Sequence[Haul]
+    reach: Reach
+
+    @property
+    def table(self) -> Table:
+        """The table of the entity."""
+        return TABLES[self.entity.table]
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """The rows, one a key: of two places that list a thing, its own says how it is."""
+        if self.entity.table == "workspaces":
+            return self._describe_workspaces()
+        parts = [part for haul in self.hauls for part in self._iter_parts(haul)]
+        ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
+        empty = self.table.arrow_schema.empty_table()
+        return keep_last(pa.concat_tables([empty, *ordered]), self.table.key)
+
+    def _iter_parts(self, haul: Haul) -> Iterator[tuple[bool, pa.Table]]:
+        """Rows by the workspace that they are of, and whether that is the place itself."""
+        homes: dict[int | None, list[Item]] = {}
+        for item in haul.items:
+            homes.setdefault(_find_home(item, haul.place, self.reach), []).append(item)
+        for home, items in homes.items():
+            yield home == haul.place.where.workspace_id, _build(self.table, items, haul.place, home)
+
+    def _describe_workspaces(self) -> pa.Table:
+        """Workspaces of organisations that did not answer are known by name and role alone."""
+        chosen = {space.id for space in self.reach.workspaces}
+        described = [item for haul in self.hauls for item in haul.items]
+        return workspace_batch(
+            [space.role for space in self.reach.workspaces if space.role],
+            [space for space in described if space.get("id") in chosen],
+        )
+
+    def lacks(self, row: Row) -> bool:
+        """Whether a complete list, of the place that a row is of, does not show it."""
+        if self.entity.table == "workspaces":
+            return row["id"] not in {role.get("workspaceId") for role in self.reach.roles}
+        if not self.entity.whole or _key_of(self.table, row) in self._keys:
+            return False
+        if not self.entity.parent:
+            return _place_of(self.entity.scope, row) in self._complete
+        parent_id = row[self.entity.parent_column]
+        if parent_id in self._read_parents:
+            return True
+        return (
+            _place_of(self.entity.scope, row) in self._complete and parent_id not in self._parents
+        )
+
+    @cached_property
+    def _keys(self) -> set[Key]:
+        return {_key_of(self.table, row) for row in self.rows.select(self.table.key).to_pylist()}
+
+    @cached_property
+    def _complete(self) -> set[str]:
+        """Places whose list is complete; of a child, those of the list of its parents."""
+        hauls = self.parents if self.entity.parent else self.hauls
+        return {haul.place.key for haul in hauls if haul.complete}
+
+    @cached_property
+    def _read_parents(self) -> set[int | None]:
+        """Parents whose own list is complete."""
+        return {haul.place.where.parent_id for haul in self.hauls if haul.complete}
+
+    @cached_property
+    def _parents(self) -> set[object]:
+        return {
+            item.get(haul.entity.endpoint.key[0]) for haul in self.parents for item in haul.items
+        }
+
+
+def keep_up(
+    harvest: Harvest, store: StoredRuns, wanted: frozenset[str], now: datetime
+) -> dict[str, pa.Table]:
+    """What is to be written of one entity: its rows, and their versions, as far as wanted."""
+    table, found = harvest.table, harvest.rows
+    if table.name == "workspaces":
+        found = _keep_described(harvest, store)
+    written = {}
+    if table.name in wanted:
+        gone = [
+            row | {"missing_since": now}
+            for row in (store.read_table(table.name) if harvest.entity.whole else ())
+            if row["missing_since"] is None and harvest.lacks(row)
+        ]
+        missing = pa.Table.from_pylist(gone, table.arrow_schema)
+        written[table.name] = pa.concat_tables([found, missing])
+    versions = HISTORIES.get(table.name)
+    if versions and versions.name in wanted:
+        stored = store.read_table(versions.name)
+        fresh = list_versions(harvest, found.to_pylist(), stored, now)
+        written[versions.name] = pa.Table.from_pylist(fresh, versions.arrow_schema)
+    return written
+
+
+def list_versions(
+    harvest: Harvest, found: list[Row], stored: list[Row], now: datetime
+) -> list[Row]:
+    """Versions to be written: those that end, and those that begin.
+
+    A version never begins before the one that it follows ended, whatever the clock says, so that no
+    key is used twice and no two versions hold at once.
+    """
+    table, latest = harvest.table, _index_latest(harvest.table, stored)
+    written = []
+    for row in found:
+        last = latest.get(_key_of(table, row))
+        if last and last["valid_to"] is None and _is_same(table, row, last):
+            continue
+        begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
+        if last and last["valid_to"] is None:
+            written.append(last | {"valid_to": begins})
+        written.append(_drop(row) | {"valid_from": begins, "valid_to": None})
+    ended = [last for last in latest.values() if last["valid_to"] is None and harvest.lacks(last)]
+    ends = [last | {"valid_to": max(now, last["valid_from"] + _TICK)} for last in ended]
+    return [*written, *ends]
+
+
+def _index_latest(table: Table, stored: Iterable[Row]) -> dict[Key, Row]:
+    ordered = sorted(stored, key=lambda row: row["valid_from"])
+    return {_key_of(table, row): row for row in ordered}
+
+
+def _is_same(table: Table, row: Row, version: Row) -> bool:
+    return all(
+        _plain(row[column.name], is_json=column.is_json)
+        == _plain(version[column.name], is_json=column.is_json)
+        for column in list_tracked(table)
+    )
+
+
+def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell
+    """JSON compares as what it says: some destinations write it their own way."""
+    return orjson.loads(value) if is_json and value is not None else value
+
+
+def _drop(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "missing_since"}
+
+
+def _key_of(table: Table, row: Row) -> Key:
+    return tuple(row[name] for name in table.key)
+
+
+def _place_of(scope: Scope, row: Row) -> str:
+    """The key of the place that a row of a table is of."""
+    if scope is Scope.SERVER:
+        return "server"
+    if scope is Scope.ORGANIZATION:
+        return f"org:{row['org_id']}"
+    return PERSONAL if row["workspace_id"] is None else str(row["workspace_id"])
+
+
+def _find_home(item: Item, place: Place, reach: Reach) -> int | None:
+    """The workspace that a thing is of: lists of a workspace show what others share, too."""
+    asked = place.where.workspace_id
+    if isinstance(item.get("workspaceId"), int):
+        return int(item["workspaceId"])
+    name = item.get("workspaceName")
+    if not place.workspace or not isinstance(name, str) or name == place.workspace:
+        return asked
+    homes = [
+        role.get("workspaceId")
+        for role in reach.roles
+        if role.get("orgId") == place.where.org_id and role.get("workspaceName") == name
+    ]
+    return homes[0] if homes else asked
+
+
+def _build(table: Table, items: list[Item], place: Place, home: int | None) -> pa.Table:
+    """The rows of one place and one home, which fill the columns that no field fills."""
+    given: Mapping[str, object] = {
+        "workspace_id": home,
+        "org_id": place.where.org_id,
+        "team_id": place.where.parent_id,
+        "listed_in": place.key,
+    }
+    ours = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
+    if "workspace_id" not in ours and home is not None:
+        items = [{"workspaceId": home, **_without_null(item)} for item in items]
+    return table.batch(items, **ours)
+
+
+def _without_null(item: Item) -> Item:
+    """An older server may not say of which workspace a thing is."""
+    if item.get("workspaceId") is not None:
+        return item
+    return {name: value for name, value in item.items() if name != "workspaceId"}
+
+
+def _keep_described(harvest: Harvest, store: StoredRuns) -> pa.Table:
+    """The workspaces, but those that are stored and that their organisation did not describe."""
+    answered = {haul.place.where.org_id for haul in harvest.hauls if haul.complete}
+    known = {row["id"] for row in store.read_table("workspaces", ("id",))}
+    kept = [
+        row["org_id"] in answered or row["id"] not in known
+        for row in harvest.rows.select(["id", "org_id"]).to_pylist()
+    ]
+    return harvest.rows.filter(pa.array(kept, pa.bool_()))
