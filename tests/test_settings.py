@@ -22,6 +22,7 @@ from tower_etl.settings import (
     read_endpoint,
     read_pacing,
     read_packages,
+    read_tables,
     read_token,
     read_workspaces,
     state_home,
@@ -352,3 +353,30 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 def test_a_moment_survives_being_written(moment: datetime) -> None:
     """`tower_source` takes datetimes as well."""
     assert parse_moment(moment.isoformat(), "since") == moment
+
+
+# --- lists of the configuration ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("tasks", ("tasks",)),
+        ("tasks, team*", ("tasks", "team*")),
+        ('["acme/lab","7"]', ("acme/lab", "7")),
+        ("['acme/lab', 7]", ("acme/lab", "7")),
+        ("", ()),
+    ],
+)
+def test_a_list_stands_in_a_variable_or_in_a_file(value: str, expected: tuple[str, ...]) -> None:
+    """With commas, or as the array that dlt hands over as text; flags go first."""
+    assert read_tables((), make_sources({"TOWER_ETL_TABLES": value})) == expected
+    assert read_tables((), make_sources(tables=value)) == expected
+    assert read_workspaces((), make_sources(workspaces=value)) == expected
+    assert read_tables(("labels",), make_sources(tables=value)) == ("labels",)
+
+
+def test_a_single_workspace_goes_before_a_list() -> None:
+    """The name that users of the platform have already."""
+    sources = make_sources({"TOWER_WORKSPACE_ID": "7"}, workspaces="acme/*")
+    assert read_workspaces((), sources) == ("7",)

@@ -211,11 +211,15 @@ def _is_endpoint(value: str) -> bool:
 
 
 def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
-    """Workspace selectors: the flags, else `TOWER_WORKSPACE_ID`, else none (all are meant)."""
+    """Workspace selectors: the flags, else the configuration, else none (all are meant).
+
+    There, `workspaces` is a list; `TOWER_WORKSPACE_ID` and `workspace_id` name a single one.
+    """
     if flags:
         return flags
-    value = sources.find("TOWER_WORKSPACE_ID", "workspace_id")
-    return (value,) if value else ()
+    if value := sources.find("TOWER_WORKSPACE_ID", "workspace_id"):
+        return (value,)
+    return _split(sources.find("TOWER_ETL_WORKSPACES", "workspaces"))
 
 
 def read_api_version(sources: Sources) -> str:
@@ -353,3 +357,16 @@ def state_home(sources: Sources) -> Path:
     """Where the state of syncs into servers is kept: `$XDG_STATE_HOME`, else `~/.local/state`."""
     base = sources.environ.get("XDG_STATE_HOME")
     return Path(base) if base else Path.home() / ".local" / "state"
+
+
+def read_tables(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
+    """Names of the tables wanted, or patterns: the flags, else the configuration, else none."""
+    return flags or _split(sources.find("TOWER_ETL_TABLES", "tables"))
+
+
+def _split(value: str | None) -> tuple[str, ...]:
+    """The parts of a list: dlt hands a TOML array over as the text of a JSON or Python list."""
+    if not value:
+        return ()
+    parts = re.sub(r"^\[(.*)\]$", r"\1", value.strip(), flags=re.DOTALL).split(",")
+    return tuple(part.strip().strip("'\"") for part in parts if part.strip())

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.cli import cli
+from tower_etl.sim import Fault
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
+    from tower_etl.sim import Simulator
 
 COMMANDS = ("sync", "check", "status", "query", "views", "simulate", "demo")
 HEAVY = {"dlt", "duckdb", "pandas", "pyarrow", "requests", "starlette"}
@@ -83,3 +85,26 @@ def test_check_shows_people_the_same(console: Console, endpoint: str, lab: int) 
     assert ended.code == 0
     assert "Token       accepted" in ended.out
     assert f"  {lab:<18}acme/lab" in ended.out
+    assert "\n  credentials         ok\n" in ended.out
+
+
+@pytest.mark.usefixtures("lab")
+def test_check_asks_for_the_tables_that_are_wanted(console: Console, endpoint: str) -> None:
+    """By flag or by environment, as a sync would; patterns may name them."""
+    flagged = console.run("check", "--endpoint", endpoint, "--json", "--tables", "team*")
+    configured = console.run("check", "--endpoint", endpoint, "--json", TOWER_ETL_TABLES="team*")
+    for ended in (flagged, configured):
+        tables = [access["table"] for access in ended.json["tables"]]
+        assert "teams" in tables
+        assert "pipelines" not in tables
+
+
+@pytest.mark.usefixtures("lab")
+def test_check_names_who_refuses_a_table(
+    console: Console, endpoint: str, simulator: Simulator
+) -> None:
+    """The token is good, so that the exit code is 0."""
+    simulator.faults.add("/actions", Fault("status", 403, times=99))
+    ended = console.run("check", "--endpoint", endpoint, "--tables", "actions")
+    assert ended.code == 0
+    assert "  actions             not personal, acme/lab: GET /actions: the server" in ended.out

@@ -205,10 +205,12 @@ class TowerClient:
         self._plain.add(endpoint.path)
         return found
 
-    def probe(self, endpoint: Endpoint, where: Where) -> None:
-        """Ask for one item, to see whether the token may."""
+    def probe(self, endpoint: Endpoint, where: Where, **names: object) -> Item | None:
+        """Ask for one item, to see whether the token may; None where there is none."""
         params: Params = {"max": 1} if endpoint.paged else {}
-        _items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **asdict(where)))
+        names = asdict(where) | names
+        found = _items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **names))
+        return found[0] if found else None
 
     def describe_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """What a run was launched from."""

@@ -11,29 +11,49 @@ from tower_etl.cli import options
 
 if TYPE_CHECKING:
     from tower_etl.settings import Pacing, Settings
-    from tower_etl.source import Reach
+    from tower_etl.source import Access, Reach
+
+_NAMED = 3
+_SHOWN_CHARS = 90
 
 
 @click.command("check")
 @options.endpoint_option
 @options.workspace_option
+@options.tables_option
 @options.rate_option
 @options.share_option
 @options.json_option
 def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401
-    """Ask the server who it is, and what the token may see. Writes nothing."""
-    from tower_etl.source import open_client, run_preflight  # noqa: PLC0415 imports dlt
+    """Ask the server who it is, and what the token may read, table by table. Writes nothing."""
+    from tower_etl.source import (  # noqa: PLC0415 imports dlt
+        inspect_tables,
+        open_client,
+        pick_tables,
+        run_preflight,
+    )
 
-    settings = options.read_settings(**flags)
+    tables = pick_tables(options.read_table_names(flags.pop("tables")))
+    settings = options.read_settings(tables=tables, **flags)
     client = open_client(settings)
     try:
         reach = run_preflight(client, settings.request.workspaces)
+        found = inspect_tables(client, reach, tables, settings.pacing.workers)
     finally:
         client.transport.close()
-    click.echo(json.dumps(_as_json(settings, reach)) if as_json else _describe(settings, reach))
+    show = _as_json if as_json else _describe
+    click.echo(show(settings, reach, found))
 
 
-def _as_json(settings: Settings, reach: Reach) -> dict[str, Any]:
+def _as_json(settings: Settings, reach: Reach, found: list[Access]) -> str:
+    return json.dumps(_list_facts(settings, reach) | {"tables": [_list_access(a) for a in found]})
+
+
+def _list_access(access: Access) -> dict[str, Any]:
+    return {"table": access.table, "readable": list(access.readable), "refused": access.refused}
+
+
+def _list_facts(settings: Settings, reach: Reach) -> dict[str, Any]:
     return {
         "endpoint": settings.endpoint,
         "server_version": reach.server_version,
@@ -45,7 +65,7 @@ def _as_json(settings: Settings, reach: Reach) -> dict[str, Any]:
     }
 
 
-def _describe(settings: Settings, reach: Reach) -> str:
+def _describe(settings: Settings, reach: Reach, found: list[Access]) -> str:
     lines = [
         f"Endpoint    {settings.endpoint}",
         f"Platform    {reach.server_version or 'unknown'}, API {reach.api_version or 'unknown'}",
@@ -54,6 +74,8 @@ def _describe(settings: Settings, reach: Reach) -> str:
         f"Workspaces  {len(reach.workspaces)}",
     ]
     lines += [f"  {space.key:<18}{space.name}" for space in reach.workspaces]
+    lines += ["Tables      as far as this token may read them"]
+    lines += [f"  {access.table:<20}{_describe_access(access)}" for access in found]
     return "\n".join(lines)
 
 
@@ -64,3 +86,16 @@ def _describe_budget(pacing: Pacing) -> str:
     sharers = places.get(type(pacing.ledger), "the syncs of this machine")
     part = f", of which {pacing.share:.0%} here" if pacing.share < 1 else ""
     return f"{pacing.calls_per_second:g} calls a second by {sharers}{part}"
+
+
+def _describe_access(access: Access) -> str:
+    """`ok`, or who refuses and, of the first that does, why."""
+    if not access.refused:
+        return "ok"
+    names = list(access.refused)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    count = f"{len(access.readable)} of {len(access.readable) + len(names)}; " * bool(
+        access.readable
+    )
+    why = next(iter(access.refused.values()))[:_SHOWN_CHARS]
+    return f"{count}not {', '.join(names[:_NAMED])}{more}: {why}"

@@ -18,6 +18,7 @@ from tower_etl.settings import (
     read_pacing,
     read_packages,
     read_period,
+    read_tables,
     read_token,
     read_workspaces,
 )
@@ -59,6 +60,9 @@ redact_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
 )
+tables_option = click.option(
+    "--tables", metavar="A,B*", help="Pay only for these tables [TOWER_ETL_TABLES; most of them]."
+)
 rate_option = click.option(
     "--rate",
     metavar="N|none",
@@ -81,6 +85,12 @@ def read_sources() -> Sources:
         return find_dlt_value(name)
 
     return Sources(lookup=lookup)
+
+
+def read_table_names(flag: str | None) -> tuple[str, ...]:
+    """Names of tables, or patterns, out of `--tables` or the configuration."""
+    names = tuple(name.strip() for name in flag.split(",")) if flag is not None else ()
+    return read_tables(names, read_sources())
 
 
 def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them over by name

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="ISO", help="Leave out runs submitted before.")
 @click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
 @click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
-@click.option("--tables", metavar="A,B", help="Pay only for these tables.")
+@options.tables_option
 @options.exclude_option
 @options.hash_option
 @options.redact_option
@@ -43,9 +43,8 @@ def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:
     from tower_etl.load.target import find_target  # noqa: PLC0415
     from tower_etl.source import pick_tables  # noqa: PLC0415
 
-    tables = flags.pop("tables")
-    names = [name.strip() for name in tables.split(",")] if tables is not None else []
-    settings = options.read_settings(tables=pick_tables(names), **flags)
+    tables = pick_tables(options.read_table_names(flags.pop("tables")))
+    settings = options.read_settings(tables=tables, **flags)
     sync = Sync(settings, find_target(path))
     try:
         report, code = run_watched(sync)

@@ -1,6 +1,7 @@
 """The dlt source: the only room, with `load`, that knows dlt, and the only toucher of its state."""
 
 from tower_etl.source.config import find_dlt_value
+from tower_etl.source.inquiry import Access, inspect_tables
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.preflight import Reach, Workspace, run_preflight
 from tower_etl.source.resources import package_source
@@ -15,12 +16,14 @@ from tower_etl.source.tower import (
 
 __all__ = [
     "VERSION",
+    "Access",
     "Outcome",
     "Reach",
     "Session",
     "Workspace",
     "WorkspaceOutcome",
     "find_dlt_value",
+    "inspect_tables",
     "open_client",
     "open_session",
     "package_source",

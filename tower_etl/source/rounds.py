@@ -118,6 +118,12 @@ class Rounds:
             yield from self._iter_rows(self._fetch([*spaces.values()], wanted))
         self.state = self.state.miss(unknown.keys() - self._listed)
 
+    def note_launches(self, launches: Launches | None) -> None:
+        """Say once that the server refuses launches; those of deleted pipelines, for one."""
+        if launches and launches.refusal and not self.state.refused.get("launches"):
+            self.outcome.warnings.append(f"Some launches may not be read ({launches.refusal})")
+            self.state = self.state.refuse("launches", {"server"}, ())
+
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in choose_entities(self._wanted))
 

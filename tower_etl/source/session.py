@@ -314,6 +314,7 @@ class Session:
     def _close(self) -> None:
         """Everything arrived, or the sync was stopped: the last package carries the diary."""
         self.is_done = True
+        self._rounds.note_launches(self._fetcher.launches)
         if not self.outcome.stopped:
             for tables in self._rounds.iter_named():
                 self._buffer.add(tables)

@@ -22,6 +22,7 @@ from tower_etl.settings import (
     read_api_version,
     read_endpoint,
     read_pacing,
+    read_tables,
     read_token,
     read_workspaces,
 )
@@ -108,7 +109,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
             since=_moment(since, "since"),
             until=_moment(until, "until"),
             reconcile=reconcile,
-            tables=pick_tables(tables),
+            tables=pick_tables(read_tables(tuple(tables), sources)),
         ),
         pacing=pacing or read_pacing(None, None, sources),
         privacy=read_privacy(sources.find, redact=redact, excluded=exclude, hashed=hash),

@@ -1,0 +1,67 @@
+"""What a token may read, table by table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tower_etl.api import TowerClient
+from tower_etl.sim import Fault, Simulator, build_world, serve
+from tower_etl.source import inspect_tables, run_preflight
+from tower_etl.source.catalog import ENTITIES
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.http import Transport
+    from tower_etl.sim import World
+    from tower_etl.source import Access
+
+
+def inspect(connect: Callable[..., Transport], simulator: Simulator) -> dict[str, Access]:
+    """Ask for everything; what came, by table."""
+    with serve(simulator) as url:
+        client = TowerClient(connect(url))
+        reach = run_preflight(client, ())
+        found = inspect_tables(client, reach, frozenset(TABLES), 2)
+    return {access.table: access for access in found}
+
+
+def make_world() -> World:
+    """A small furnished world."""
+    return build_world(2, runs=8, open_runs=0, days=2, mean_tasks=2)
+
+
+def test_every_list_is_asked_for_in_every_place(connect: Callable[..., Transport]) -> None:
+    """Runs, what hangs on one, and each entity; a call asks for one item where it can."""
+    simulator = Simulator(make_world(), limit=None)
+    found = inspect(connect, simulator)
+
+    others = {"workflows", "tasks", "process_metrics", "audit_logs"}
+    assert set(found) == {entity.table for entity in ENTITIES} | others
+    assert {name: access.refused for name, access in found.items() if access.refused} == {}
+    assert len(found["pipelines"].readable) == 5
+    assert len(found["members"].readable) == 2
+    sizes = [call.query for call in simulator.calls if "max=" in call.query]
+    assert len(simulator.calls) > len(sizes) > 50
+    assert {query for query in sizes if "max=1&" not in f"{query}&"} == {
+        query for query in sizes if "timestamp" in query
+    }
+
+
+def test_who_refuses_is_named_with_the_reason(connect: Callable[..., Transport]) -> None:
+    """And the other places are said to be readable."""
+    simulator = Simulator(make_world(), limit=None)
+    world = simulator.world
+    place = next(place for place in world.workspaces.values() if place.org_id)
+    refused = Fault("status", 403, times=9)
+    simulator.faults.add(f"/credentials.*workspaceId={place.id}", refused)
+    simulator.faults.add("/collaborators", refused)
+    found = inspect(connect, simulator)
+
+    ((name, why),) = found["credentials"].refused.items()
+    assert name.endswith(f"/{place.name}")
+    assert "the server answered 403" in why
+    assert len(found["credentials"].readable) == 4
+    assert found["collaborators"].readable == ()
+    assert len(found["collaborators"].refused) == 2
