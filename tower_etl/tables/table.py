@@ -128,11 +128,15 @@ class Table:
 
 def keep_last(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows without those whose key comes again later (a label is named by many runs)."""
-    if rows.group_by(list(key), use_threads=False).aggregate([]).num_rows == rows.num_rows:
+    if rows.num_rows <= 1 or _count_keys(rows, key) == rows.num_rows:
         return rows
     keys = zip(*(rows[name].to_pylist() for name in key), strict=True)
     last = {value: index for index, value in enumerate(keys)}
     return rows.take(pa.array(sorted(last.values()), INTEGER))
+
+
+def _count_keys(rows: pa.Table, key: Sequence[str]) -> int:
+    return int(rows.group_by(list(key), use_threads=False).aggregate([]).num_rows)
 
 
 def _fill(values: list[object] | None, count: int, column: Column) -> pa.Array:
