@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from tower_etl.load.views import create_views, iter_views
 from tower_etl.tables import TABLES
+from tower_etl.tables.sync_runs import sync_run_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +85,13 @@ class SmallHistory:
         """Add the progress of a run."""
         record = {"workflowProgress": {"peakCpus": cpus, "peakTasks": tasks}}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
+
+    def add_sync(self, **values: Any) -> None:
+        """Add a sync; `values` are columns."""
+        begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
+        plain = {"id": "sync", "started_at": begun, "finished_at": begun, "seconds": 2.5}
+        plain |= {"status": "ok", "endpoint": "api.example.org", "calls": 3, "runs_fetched": 1}
+        self._batches["sync_runs"].append(sync_run_batch(**plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
         self._batches[table].append(TABLES[table].batch(records, **constants))

@@ -240,3 +240,25 @@ def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None
         ("r4", "ALIGN", 4, 37.5, 0.8, 3.0),
         ("r3", "ALIGN", 3, 30.0, 2.0, 1.0),
     ]
+
+
+def test_freshness_counts_open_and_lost_runs(small: SmallHistory) -> None:
+    """Of each workspace, with the newest submission."""
+    small.add_run("a")
+    small.add_run("b", status="RUNNING", submit=at(30))
+    small.add_run("c", status="UNKNOWN", submit=at(10))
+    small.add_run("d", workspaceId=None, orgName=None, workspaceName=None)
+    rows = small.ask("freshness")
+    assert pick(rows, "workspace", "runs", "open_runs", "missing_runs") == [
+        ("acme/lab", 3, 2, 0),
+        ("personal", 1, 0, 0),
+    ]
+    assert rows[0]["last_submitted_at"] == NOON + timedelta(minutes=30)
+
+
+def test_the_newest_sync_comes_first(small: SmallHistory) -> None:
+    """With what it took."""
+    small.add_sync(id="old", started_at=NOON)
+    small.add_sync(id="new", started_at=NOON + timedelta(minutes=15), calls=7)
+    rows = small.ask("sync_history")
+    assert pick(rows, "sync_id", "calls", "reconciled") == [("new", 7, False), ("old", 3, False)]

@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "Ask the server who it is, and what the token may see.",
     "status": "Show what a target holds, workspace by workspace.",
     "query": "Run a named question or a SELECT of your own.",
+    "report": "Write one HTML file about cost, waste and failures.",
     "views": "Create or replace the SQL views of a target.",
     "simulate": "Serve a simulated platform on loopback.",
     "demo": "Sync a simulated platform twice and show the answers.",

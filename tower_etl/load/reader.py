@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Connection = duckdb.DuckDBPyConnection  # for those who only pass it on
+
 
 def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection in which the tables go by their bare names.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tower_etl.load.views import View
 
-_RUNS = "stg_runs"  # all other staging views name a run in `run_id`
+_RUNS = "stg_runs"  # all other staging views but one name a run in `run_id`
+_SYNCS = "stg_syncs"  # of no run: a sync visits all
 _SHOWN = 10
 
 
@@ -68,7 +69,7 @@ def narrow(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 
 def _iter_narrowed(scope: Scope) -> Iterator[View]:
     for view in iter_views():
-        if view.kind != "staging":
+        if view.kind != "staging" or view.name == _SYNCS or not scope:
             yield view
         elif view.name == _RUNS:
             yield _restrict(view, scope.condition)

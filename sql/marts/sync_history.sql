@@ -1,0 +1,16 @@
+-- When the history was brought up to date, from where, and what that took.
+-- Grain: sync, of all runs whatever is asked for. Units: seconds, calls, runs; times are UTC.
+SELECT
+  sync_id,
+  started_at,
+  finished_at,
+  seconds,
+  status,
+  endpoint,
+  calls,
+  retries,
+  runs_listed,
+  runs_fetched,
+  reconciled
+FROM stg_syncs
+ORDER BY started_at DESC NULLS LAST, sync_id

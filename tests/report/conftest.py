@@ -1,0 +1,81 @@
+"""Pages about small and seeded histories, and a browser to open them in."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.load.warehouse import Warehouse
+from tests.sql.small import SmallHistory
+from tower_etl.clock import Clock
+from tower_etl.load.target import find_target
+from tower_etl.report.links import Platform
+from tower_etl.report.page import Cover, render_page
+from tower_etl.report.reading import read_facts
+from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from tower_etl.report.facts import Facts
+
+MADE_AT = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)
+PLATFORM = Platform("https://tower.example.org")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def small() -> SmallHistory:
+    """A history without rows."""
+    return SmallHistory()
+
+
+def facts_of(history: SmallHistory) -> Facts:
+    """What the marts say of a small history."""
+    with history.open() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return read_facts(connection)
+
+
+def page_of(history: SmallHistory) -> str:
+    """The page about a small history."""
+    return render_page(facts_of(history), PLATFORM, Cover(MADE_AT))
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synced file of a seeded history, only to be read."""
+    clock = SimClock()
+    world = build_world(11, clock=clock, runs=60, days=20, mean_tasks=25)
+    target = find_target(tmp_path_factory.mktemp("seeded") / "tower.duckdb")
+    with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
+        report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
+    assert report.outcome.status == "ok"
+    return target.path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skips where none is installed."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield opened
+        opened.close()

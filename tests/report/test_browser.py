@@ -1,0 +1,166 @@
+"""The page in a real browser: complete, silent, alone, usable by all, and on paper."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.report.conftest import page_of
+from tower_etl.load.scope import Scope
+from tower_etl.report.file import write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+    from tests.sql.small import SmallHistory
+
+pytestmark = pytest.mark.slow
+
+WIDTHS = {"wide": 1280, "phone": 375}
+
+
+@pytest.fixture(scope="module")
+def report(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on a seeded history, with links."""
+    output = tmp_path_factory.mktemp("report") / "report.html"
+    written = write_report(
+        seeded, output, datetime.now(UTC), scope=Scope(), web="https://tower.example.org"
+    )
+    assert written.size_bytes < 3_000_000
+    return output
+
+
+@pytest.fixture
+def noises() -> list[str]:
+    """What the console said, and what was asked of a network."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Callable[..., Page]]:
+    """Open the report, or another file, in a context of its own: `open_page(width=...)`."""
+    contexts: list[BrowserContext] = []
+
+    def open_it(path: Path = report, width: int = 1280, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: noises.append(message.text))
+        page.on("pageerror", lambda error: noises.append(str(error)))
+        page.on("request", lambda request: noises.append(request.url))
+        page.goto(path.as_uri())
+        noises.remove(path.as_uri())
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_everybody_can_read_it(
+    open_page: Callable[..., Page], noises: list[str], width: int, scheme: str
+) -> None:
+    """Axe finds nothing, the page is no wider than the window, and nothing is heard of it."""
+    page = open_page(width=width, color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert noises == []
+
+
+def test_a_fresh_file_is_readable_too(
+    open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
+) -> None:
+    """The page about nothing."""
+    path = tmp_path / "empty.html"
+    path.write_text(page_of(small), encoding="utf-8")
+    page = open_page(path)
+    assert Axe().run(page).response["violations"] == []
+    assert page.get_by_role("heading", name="There is nothing to show yet").is_visible()
+    assert noises == []
+
+
+def test_tables_are_sorted_by_a_click(open_page: Callable[..., Page]) -> None:
+    """By number, not by text; a second click turns it round."""
+    page = open_page()
+    table = page.locator("table", has_text="CPU hours").first
+    button = table.get_by_role("button", name="CPU hours")
+    hours = "rows => rows.map(row => Number(row.lastElementChild.dataset.value))"
+    button.click()
+    falling = table.locator("tbody tr").evaluate_all(hours)
+    assert falling == sorted(falling, reverse=True)
+    button.click()
+    assert table.locator("tbody tr").evaluate_all(hours) == falling[::-1]
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+    assert len(falling) > 2
+
+
+def test_a_column_tells_what_it_is(open_page: Callable[..., Page]) -> None:
+    """Pointing at a column shows its period and total; pointing away hides them."""
+    page = open_page()
+    shown = page.locator("#tip")
+    assert shown.is_hidden()
+    page.locator(".column").first.hover()
+    assert shown.is_visible()
+    assert "$" in shown.inner_text()
+    page.mouse.move(0, 0)
+    assert shown.is_hidden()
+
+
+def test_it_needs_no_script(open_page: Callable[..., Page]) -> None:
+    """Without JavaScript the same text is there, but for what only a script can do."""
+    with_script = open_page().locator("main").inner_text()
+    without = open_page(java_script_enabled=False).locator("main").inner_text()
+    assert len(without) > 5000
+    assert without.split() == [word for word in with_script.split() if word != "Copy"]
+
+
+def test_it_can_be_printed(open_page: Callable[..., Page]) -> None:
+    """On A4, on white, without what is only for a screen."""
+    page = open_page(color_scheme="dark")
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF-")
+    page.emulate_media(media="print")
+    assert page.locator("nav").is_hidden()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(255, 255, 255)"
+
+
+def test_charts_are_drawn(open_page: Callable[..., Page]) -> None:
+    """A picture of a chart has its colours, and columns that have a height."""
+    page = open_page()
+    boxes = page.locator(".block").evaluate_all("all => all.map(b => b.getBBox().height)")
+    assert len(boxes) > 20
+    assert max(boxes) > 100
+    assert len(page.screenshot()) > 10_000
+
+
+def test_a_hostile_name_runs_nothing(
+    open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
+) -> None:
+    """Markup in names stays text, and nothing is fetched for it."""
+    name = "</script><script>document.title='caught'</script><img src=x onerror=alert(1)>"
+    small.add_run("a", projectName=name, userName=name, runName=name)
+    small.add_task("a", process=name)
+    path = tmp_path / "hostile.html"
+    path.write_text(page_of(small), encoding="utf-8")
+    page = open_page(path)
+    assert page.title().startswith("Runs, cost and waste")
+    assert page.locator("img").count() == 0
+    assert page.get_by_text("onerror=alert(1)").count() > 0
+    assert noises == []
+
+
+def test_the_policy_stops_what_is_not_ours(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    """Were escaping to fail, the content security policy would still run no other script."""
+    path = tmp_path / "broken.html"
+    source = open_page().content()
+    path.write_text(source.replace("<main", "<script>document.title='caught'</script><main", 1))
+    assert open_page(path).title() != "caught"

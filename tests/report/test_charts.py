@@ -1,0 +1,106 @@
+"""Geometry: columns as high as their values, periods without gaps, round axes."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from tower_etl.report.charts import (
+    HEIGHT,
+    OTHERS,
+    count_outcomes,
+    rank_pipelines,
+    share_bars,
+    stack_columns,
+    sum_amounts,
+)
+from tower_etl.report.facts import Slice
+from tower_etl.report.formats import show_count
+from tower_etl.report.scales import choose_ticks, iter_periods
+
+MONDAY = date(2026, 3, 2)
+
+
+def slice_of(pipeline: str, amount: float | None, begins: date = MONDAY) -> Slice:
+    """What one succeeded run of a pipeline took."""
+    return Slice(begins, pipeline, 1, 0, 0, 0, amount)
+
+
+@pytest.mark.parametrize(
+    ("largest", "ticks"),
+    [
+        (230, (0, 100, 200, 300)),
+        (16, (0, 5, 10, 15, 20)),
+        (0.07, (0, 0.02, 0.04, 0.06, 0.08)),
+        (4, (0, 1, 2, 3, 4)),
+        (1, (0, 0.25, 0.5, 0.75, 1)),
+        (0, (0, 1)),
+    ],
+)
+def test_an_axis_has_round_values(largest: float, ticks: tuple[float, ...]) -> None:
+    """They reach the largest value and go little beyond."""
+    assert choose_ticks(largest) == pytest.approx(ticks)
+
+
+def test_periods_have_no_gaps() -> None:
+    """Days, weeks and months, over the end of a year."""
+    assert list(iter_periods(date(2026, 2, 27), date(2026, 3, 1), "day")) == [
+        date(2026, 2, 27),
+        date(2026, 2, 28),
+        date(2026, 3, 1),
+    ]
+    assert len(list(iter_periods(date(2025, 12, 29), date(2026, 1, 12), "week"))) == 3
+    months = list(iter_periods(date(2025, 11, 1), date(2026, 1, 1), "month"))
+    assert months == [date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1)]
+
+
+def test_columns_stand_on_each_other() -> None:
+    """3 and 1 of an axis to 4: three quarters below one quarter, and an empty day between."""
+    values = {date(2026, 3, 2): [3.0, 1.0], date(2026, 3, 4): [0.0, 2.0]}
+    chart = stack_columns(values, ("a", "b"), "day", show_count)
+    assert [tick.label for tick in chart.ticks] == ["0", "1", "2", "3", "4"]
+    full, empty, half = chart.columns
+    assert [(block.y, block.height) for block in full.blocks] == [
+        (HEIGHT / 4, HEIGHT * 3 / 4),
+        (0, HEIGHT / 4),
+    ]
+    assert empty.blocks == ()
+    assert [(block.series, block.height) for block in half.blocks] == [(1, HEIGHT / 2)]
+    assert [round(column.x, 1) for column in chart.columns] == [0, 33.3, 66.7]
+    assert full.tip(chart.names) == "2 Mar: 4\nb: 1\na: 3"
+
+
+def test_no_values_make_an_empty_chart() -> None:
+    """Nothing is drawn, and nothing fails."""
+    chart = stack_columns({}, ("a",), "day", show_count)
+    assert (chart.columns, chart.labels) == ((), ())
+
+
+def test_labels_are_few() -> None:
+    """A year of weeks has at most a dozen labels."""
+    values = {begins: [1.0] for begins in iter_periods(MONDAY, date(2027, 2, 22), "week")}
+    chart = stack_columns(values, ("a",), "week", show_count)
+    assert len(chart.columns) == 52
+    assert 6 <= len(chart.labels) <= 12
+    assert 2 <= sum(not label.minor for label in chart.labels) <= 6
+
+
+def test_small_pipelines_are_summed() -> None:
+    """The rest has one name, unless it is a single pipeline."""
+    slices = [slice_of(name, amount) for name, amount in (("a", 5), ("b", 3), ("c", 1), ("d", 1))]
+    assert rank_pipelines(slices, 2) == ["a", "b", OTHERS]
+    assert rank_pipelines(slices, 3) == ["a", "b", "c", "d"]
+    assert sum_amounts(slices, ["a", "b", OTHERS]) == {MONDAY: [5, 3, 2]}
+
+
+def test_an_unknown_amount_is_none() -> None:
+    """Runs without a price have a column of their period, and no block."""
+    assert sum_amounts([slice_of("a", None)], ["a"]) == {MONDAY: [0]}
+    assert count_outcomes([slice_of("a", None)]) == {MONDAY: [1, 0, 0, 0]}
+
+
+def test_bars_are_shares_of_the_largest() -> None:
+    """Unknown amounts have none; where all are nothing, so is every bar."""
+    assert share_bars([4, 1, None]) == [100, 25, 0]
+    assert share_bars([0, None]) == [0, 0]

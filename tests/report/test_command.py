@@ -1,0 +1,71 @@
+"""`tower-etl report`: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.console import make_console
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.console import Console
+
+
+@pytest.fixture
+def console(seeded: Path, tmp_path: Path) -> Console:
+    """Somebody beside a synced file."""
+    console = make_console(tmp_path)
+    (console.folder / "tower.duckdb").write_bytes(seeded.read_bytes())
+    return console
+
+
+def test_one_file_is_written(console: Console) -> None:
+    """By default beside the tables; nothing else changes."""
+    before = console.list_files()
+    ended = console.run("report", TOWER_ACCESS_TOKEN=None)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("report.html: 60 runs, ")
+    page = console.folder / "report.html"
+    assert console.list_files() == before | {str(page): page.read_bytes()}
+
+
+def test_a_report_is_about_some_runs(console: Console) -> None:
+    """Those of a workspace, however it is written; links lead where one says."""
+    ((name,), *_) = console.select("SELECT workspace FROM cost_by_workspace WHERE runs < 60")
+    chosen = ("--workspace", name.upper(), "--web", "https://tower.example.org/")
+    ended = console.run("report", *chosen, "--output", "part.html")
+    assert (ended.code, "60 runs" in ended.out) == (0, False), ended.err
+    org, workspace = name.split("/")
+    page = (console.folder / "part.html").read_text(encoding="utf-8")
+    spaces = set(re.findall(r'href="(https://[^"]*)/watch/\w+"', page))
+    assert spaces == {f"https://tower.example.org/orgs/{org}/workspaces/{workspace}"}
+
+
+def test_a_time_without_runs_is_no_error(console: Console) -> None:
+    """The page says so."""
+    ended = console.run("report", "--until", "2001-01-01")
+    assert (ended.code, ended.out.split(",")[0]) == (0, "report.html: 0 runs")
+    assert "nothing to show" in (console.folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--path", "none.duckdb"), "does not exist yet"),
+        (("--since", "soon"), "--since 'soon'"),
+        (("--workspace", "no/such"), "No run is of a workspace 'no/such'"),
+        (("--output", "no/such/folder.html"), "cannot be written"),
+        (("--output", "."), "cannot be written"),
+        (("--web", "ftp://x"), "Not an address of pages"),
+    ],
+)
+def test_what_cannot_be_done_is_said(console: Console, args: tuple[str, ...], said: str) -> None:
+    """With exit code 2, and nothing is left behind."""
+    before = console.list_files()
+    ended = console.run("report", *args)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
+    assert console.list_files() == before

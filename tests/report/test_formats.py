@@ -1,0 +1,80 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tower_etl.report import formats
+
+
+def plain(text: str) -> str:
+    """The text with common spaces in the place of narrow ones."""
+    return text.replace(formats.NARROW, " ")
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(1094.2, "$1,094"), (12.4, "$12.40"), (0.004, "< $0.01"), (0, "$0"), (None, "\u2013")],
+)
+def test_dollars(amount: float | None, shown: str) -> None:
+    """Cents matter below a hundred; a little is not nothing; unknown is not nothing."""
+    assert shown == plain(formats.show_usd(amount))
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [
+        (0.004, "14 s"),
+        (0.2, "12 min"),
+        (0.999, "1 h 00 min"),
+        (3.2, "3 h 12 min"),
+        (23.999, "1 d 0 h"),
+        (53, "2 d 5 h"),
+        (800, "33 d"),
+        (None, "\u2013"),
+    ],
+)
+def test_stretches_of_time(hours: float | None, shown: str) -> None:
+    """Two units at most, and no 60 minutes or 24 hours."""
+    assert shown == plain(formats.show_hours(hours))
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.824, "82 %"), (0.004, "< 1 %"), (0, "0 %"), (None, "\u2013")]
+)
+def test_shares(share: float | None, shown: str) -> None:
+    """More than nothing is not shown as nothing."""
+    assert shown == plain(formats.show_share(share))
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(5632, "5,632"), (0.44, "0.4"), (0.04, "0.04"), (99.6, "100"), (0, "0")]
+)
+def test_counts(count: float, shown: str) -> None:
+    """Whole numbers have no fraction, small measures keep theirs."""
+    assert shown == formats.show_count(count)
+
+
+def test_days_and_minutes() -> None:
+    """No leading zero, and the time after the day."""
+    assert formats.show_day(date(2026, 3, 8)) == "8 Mar 2026"
+    assert formats.show_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
+
+
+@pytest.mark.parametrize("text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here"])
+def test_marks_of_breaks_change_no_text(text: str) -> None:
+    """What is read is what was given."""
+    assert text == formats.mark_breaks(text).replace("<wbr>", "")
+
+
+def test_marks_of_breaks_escape() -> None:
+    """A name is text, whatever is in it."""
+    assert str(formats.mark_breaks("<b/x")) == "&lt;b/<wbr>x"
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, "1 run"), (2, "2 runs"), (0, "0 runs")])
+def test_numbers_with_their_noun(count: int, shown: str) -> None:
+    """One is singular."""
+    assert shown == formats.name_number(count, "run")

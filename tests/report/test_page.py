@@ -1,0 +1,216 @@
+"""What the page says: the figures of the marts, of any history, and names as text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
+from tests.sql.small import GIB, SmallHistory
+from tower_etl.report.findings import list_findings
+from tower_etl.report.formats import NARROW
+from tower_etl.report.measures import USD
+from tower_etl.report.page import Cover, render_page
+from tower_etl.report.snippets import write_memory_config
+from tower_etl.report.waste import list_leaks
+
+if TYPE_CHECKING:
+    from tower_etl.report.facts import MemoryRequest
+
+HOSTILE = (
+    "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}"
+)
+
+
+class Reader(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._pieces: list[str] = []
+        self._inside = ""
+        self.feed(page)
+        self.text = " ".join(" ".join(self._pieces).replace(NARROW, " ").split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember an element."""
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        """Remember what is read."""
+        if self._inside not in {"style", "script"}:
+            self._pieces.append(data)
+
+
+def read(history: SmallHistory) -> str:
+    """The text of the page about a history."""
+    return Reader(page_of(history)).text
+
+
+def test_the_figures_are_those_of_the_marts(small: SmallHistory) -> None:
+    """Two runs at 1.25 and 4 dollars, one of which failed: 5.25 in all, half succeeded."""
+    small.add_run("a", projectName="acme/align", userName="ada")
+    small.add_task("a", cost=1.25)
+    small.add_run("b", projectName="acme/call", userName="bob", status="FAILED")
+    small.add_task("b", cost=4.0, status="FAILED", exit="137")
+    text = read(small)
+    assert "Cost $5.25" in text
+    assert "acme/call takes 76 % of the cost" in text
+    assert "Succeeded 50 %" in text
+    assert "1 run failed, of 2 that ended" in text
+    assert "killed: out of memory, or its node was taken away" in text
+    assert "Runs that failed 1 run, all their tasks $4.00" in text
+
+
+def test_cached_tasks_are_savings(small: SmallHistory) -> None:
+    """They cost nothing, and stand under what resume saved."""
+    small.add_run("a", resume=True)
+    small.add_task("a", cost=2.0)
+    small.add_task("a", cost=3.0, status="CACHED")
+    text = read(small)
+    assert "Cost $2.00" in text
+    assert "Saved by resume $3.00 1 task taken from the cache" in text
+
+
+def test_without_prices_cpu_hours_are_compared(small: SmallHistory) -> None:
+    """A cluster has no prices: nothing is called a cost, and nothing is 0 dollars."""
+    small.add_run("a")
+    small.add_task("a", cost=None, cpus=8)
+    page = page_of(small)
+    text = Reader(page).text
+    assert "CPU hours 8 h" in text
+    assert "The platform knows no price for these runs" in text
+    assert "$" not in text
+
+
+def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
+    """Beside priced ones their cost is missing, and the page says of how many."""
+    small.add_run("a")
+    small.add_task("a")
+    small.add_run("b")
+    small.add_task("b", cost=None)
+    assert "For 1 run the platform knows no price" in read(small)
+
+
+def test_a_fresh_file_has_a_page(small: SmallHistory) -> None:
+    """No run, no sync: a sentence on what to do, and no chart."""
+    page = page_of(small)
+    assert "There is nothing to show yet" in page
+    assert "<figure" not in page
+    assert "No sync is known" in page
+
+
+def test_a_scope_without_runs_says_so(small: SmallHistory) -> None:
+    """Another sentence, because something else is to be done."""
+    cover = Cover(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
+    page = render_page(facts_of(small), PLATFORM, cover)
+    assert "no run of what was asked for" in page
+    assert "in acme/lab (asked for: from 8 Mar 2026, 09:30)" in " ".join(page.split())
+
+
+def test_runs_without_anything_have_a_page(small: SmallHistory) -> None:
+    """A run that was only just submitted has neither tasks nor times."""
+    bare = dict.fromkeys(("submit", "start", "complete", "duration", "userName", "runName"))
+    small.add_run("a", status="SUBMITTED", **bare)
+    text = read(small)
+    assert "1 run" in text
+    assert "No run was submitted in this time" in text
+
+
+def test_names_are_text(small: SmallHistory) -> None:
+    """Whatever a pipeline, user, workspace, run, process, label or message is called."""
+    small.add_run(
+        HOSTILE,
+        **dict.fromkeys(("projectName", "userName", "runName", "revision"), HOSTILE),
+        **dict.fromkeys(("orgName", "workspaceName", "errorMessage"), HOSTILE),
+        status="FAILED",
+    )
+    task = {"process": HOSTILE, "name": HOSTILE, "memory": 64 * GIB, "cpus": 8}
+    small.add_task(HOSTILE, **task)
+    small.add_task(HOSTILE, **task, status="FAILED", exit=HOSTILE, errorMessage=HOSTILE)
+    small.name_label(1, HOSTILE, HOSTILE)
+    small.add_label(HOSTILE, 1)
+    small.add_sync(status=HOSTILE, endpoint=HOSTILE)
+    page = page_of(small)
+    plain = Reader(page_of(make_plain()))
+    hostile = Reader(page)
+    assert {tag for tag, _ in hostile.tags} <= {tag for tag, _ in plain.tags}
+    assert "alert(1)" in hostile.text
+    assert page.count("<script") == 1
+    assert not [attrs for _, attrs in hostile.tags if any(name.startswith("on") for name in attrs)]
+    assert "49" not in re.findall(r"\{\{.*?\}\}|49", hostile.text)
+
+
+def make_plain() -> SmallHistory:
+    """A history with harmless names and everything that the hostile one has."""
+    history = SmallHistory()
+    history.add_run("a", status="FAILED", errorMessage="it failed", runName="x")
+    history.add_task("a", memory=64 * GIB, cpus=8)
+    history.add_task("a", memory=64 * GIB, status="FAILED", errorMessage="it failed")
+    history.name_label(1, "team", "one")
+    history.add_label("a", 1)
+    history.add_sync()
+    return history
+
+
+def test_links_lead_to_the_platform(small: SmallHistory) -> None:
+    """Each run that is named has its page."""
+    small.add_run("4aXy", runName="big_allen")
+    small.add_task("4aXy")
+    hrefs = {attrs.get("href") for tag, attrs in Reader(page_of(small)).tags if tag == "a"}
+    assert "https://tower.example.org/orgs/acme/workspaces/lab/watch/4aXy" in hrefs
+
+
+def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
+    """It depends on the tables and the time alone."""
+    for number in range(12):
+        small.add_run(f"run{number}", projectName=f"acme/p{number % 3}")
+        small.add_task(f"run{number}", cost=1.0, memory=64 * GIB)
+    assert page_of(small) == page_of(small)
+
+
+def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
+    """8 CPUs of which 1 is used cost 7 of 8 dollars; memory is three quarters too much."""
+    small.add_run("a")
+    small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
+    facts = facts_of(small)
+    leaks = list_leaks(facts, USD)
+    assert [(leak.title, leak.amount) for leak in leaks[:2]] == [
+        ("CPUs that stood idle", "$7.00"),
+        ("Memory that no task used", "$5.00"),
+    ]
+    leads = [finding.lead for finding in list_findings(facts, leaks, USD)]
+    assert "CPUs that stood idle cost $7.00" in leads
+
+
+def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
+    """Of those with enough runs to tell, the one that succeeds least often."""
+    for number in range(5):
+        small.add_run(f"a{number}", projectName="acme/weak", status="FAILED")
+        small.add_run(f"b{number}", projectName="acme/strong")
+    small.add_run("c", projectName="acme/rare", status="FAILED")
+    facts = facts_of(small)
+    findings = list_findings(facts, list_leaks(facts, USD), USD)
+    assert [finding.lead for finding in findings] == ["acme/weak succeeds least often"]
+
+
+@pytest.fixture
+def request_of(small: SmallHistory) -> MemoryRequest:
+    """A process that asks for 64 GiB and uses 2."""
+    small.add_run("a")
+    small.add_task("a", process="ACME:ALIGN", memory=64 * GIB)
+    (request,) = facts_of(small).memory
+    return request
+
+
+def test_a_configuration_can_be_pasted(request_of: MemoryRequest) -> None:
+    """Twice 2 GiB and a quarter, in whole GiB, and more at each attempt."""
+    assert write_memory_config([request_of]) == (
+        "process {\n  withName: 'ACME:ALIGN' { memory = { 3.GB * task.attempt } }\n}"
+    )
+    assert not write_memory_config([])

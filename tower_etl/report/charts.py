@@ -1,0 +1,195 @@
+"""Geometry of the charts. Across in percent, so that a chart fits any width; down in pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.report.formats import UNKNOWN
+from tower_etl.report.scales import choose_ticks, iter_periods, name_period
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+
+    from tower_etl.report.facts import Slice
+
+HEIGHT = 220  # px between the axes
+_LABELS = 12  # below a wide chart; a narrow one has every third
+_GAP = 0.22  # of a column's place is left free
+OTHERS = "all others"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A line or label at a round value.
+
+    Attributes:
+        at: Percent across, or pixels down.
+        label: What is written there.
+        minor: Whether it may be left out where space is short.
+    """
+
+    at: float
+    label: str
+    minor: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a column.
+
+    Attributes:
+        series: Index of the colour.
+        y: Pixels from the top.
+        height: Pixels.
+    """
+
+    series: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """One period.
+
+    Attributes:
+        x: Percent across of its place.
+        width: Percent of its place.
+        bar_x: Percent across of what is drawn.
+        bar_width: Percent of what is drawn.
+        label: Name of the period.
+        values: Of every series, worded.
+        total: All of them, worded.
+    """
+
+    x: float
+    width: float
+    bar_x: float
+    bar_width: float
+    label: str
+    values: tuple[str, ...]
+    total: str
+    blocks: tuple[Block, ...]
+
+    def tip(self, names: Sequence[str]) -> str:
+        """What is shown to who points at it: the total, and the parts that are there."""
+        parts = [
+            f"{name}: {self.values[block.series]}"
+            for name, block in ((names[block.series], block) for block in reversed(self.blocks))
+        ]
+        return "\n".join((f"{self.label}: {self.total}", *parts))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Stacked columns over time."""
+
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    ticks: tuple[Tick, ...]
+    labels: tuple[Tick, ...]
+    height: int = HEIGHT
+
+
+def stack_columns(
+    values: Mapping[date, Sequence[float]],
+    names: Sequence[str],
+    step: str,
+    show: Callable[[float], str],
+) -> Columns:
+    """Columns of the periods from the first to the last, those without values too.
+
+    Args:
+        values: By first day of the period, one of each series.
+        names: Of the series, the lowest in a column first.
+        step: day, week or month.
+        show: Words a value.
+    """
+    periods = list(iter_periods(min(values), max(values), step)) if values else []
+    stacks = [values.get(begins, [0.0] * len(names)) for begins in periods]
+    ticks = choose_ticks(max((sum(stack) for stack in stacks), default=0))
+    place = 100 / max(len(periods), 1)
+    columns = (
+        _stack(name_period(begins, step), stack, index * place, place, ticks[-1], show)
+        for index, (begins, stack) in enumerate(zip(periods, stacks, strict=True))
+    )
+    return Columns(
+        names=tuple(names),
+        columns=tuple(columns),
+        ticks=tuple(Tick(HEIGHT * (1 - tick / ticks[-1]), show(tick)) for tick in ticks),
+        labels=tuple(_label(periods, step, place)),
+    )
+
+
+def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
+    label: str,
+    stack: Sequence[float],
+    x: float,
+    place: float,
+    top: float,
+    show: Callable[[float], str],
+) -> Column:
+    blocks, below = [], 0.0
+    for series, value in enumerate(stack):
+        if value > 0:
+            height = HEIGHT * value / top
+            below += height
+            blocks.append(Block(series, HEIGHT - below, height))
+    return Column(
+        x=x,
+        width=place,
+        bar_x=x + place * _GAP / 2,
+        bar_width=place * (1 - _GAP),
+        label=label,
+        values=tuple(show(value) if value else UNKNOWN for value in stack),
+        total=show(sum(stack)),
+        blocks=tuple(blocks),
+    )
+
+
+def _label(periods: Sequence[date], step: str, place: float) -> list[Tick]:
+    """Labels of as many columns as there is space for."""
+    every = math.ceil(len(periods) / _LABELS) or 1
+    return [
+        Tick((index + 0.5) * place, name_period(begins, step), minor=bool(index // every % 3))
+        for index, begins in enumerate(periods)
+        if index % every == 0
+    ]
+
+
+def rank_pipelines(slices: Sequence[Slice], shown: int) -> list[str]:
+    """The pipelines with the largest amounts, and one name for the rest where there is any."""
+    amounts: dict[str, float] = {}
+    for part in slices:
+        amounts[part.pipeline] = amounts.get(part.pipeline, 0) + (part.amount or 0)
+    ranked = sorted(amounts, key=lambda name: (-amounts[name], name))
+    return ranked if len(ranked) <= shown + 1 else [*ranked[:shown], OTHERS]
+
+
+def sum_amounts(slices: Sequence[Slice], names: Sequence[str]) -> dict[date, list[float]]:
+    """Amounts by period, one of each name; what has no name of its own goes to the last."""
+    sums: dict[date, list[float]] = {}
+    for part in slices:
+        index = names.index(part.pipeline) if part.pipeline in names else len(names) - 1
+        sums.setdefault(part.begins, [0.0] * len(names))[index] += part.amount or 0
+    return sums
+
+
+def count_outcomes(slices: Sequence[Slice]) -> dict[date, list[float]]:
+    """Runs by period: succeeded, failed, cancelled, open."""
+    sums: dict[date, list[float]] = {}
+    for part in slices:
+        counts = sums.setdefault(part.begins, [0.0] * 4)
+        ends = (part.succeeded_runs, part.failed_runs, part.cancelled_runs, part.open_runs)
+        for index, count in enumerate(ends):
+            counts[index] += count
+    return sums
+
+
+def share_bars(amounts: Sequence[float | None]) -> list[float]:
+    """Widths in percent of bars, the largest of them whole."""
+    largest = max((amount or 0 for amount in amounts), default=0)
+    return [100 * (amount or 0) / largest if largest > 0 else 0.0 for amount in amounts]

@@ -1,0 +1,96 @@
+"""Figures as people read them. What is not known is a dash."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+UNKNOWN = "\u2013"
+NARROW = "\u202f"  # a narrow space that does not break, between a number and its unit
+
+_PARTS = re.compile(r"[^/_:.-]+[/_:.-]*|[/_:.-]+")  # joined, they are the whole text
+_CENT, _DIME, _EXACT_USD = 0.01, 0.1, 100
+_FEW, _DAY_MINUTES, _WEEKS_HOURS = 10, 1440, 240
+
+
+def show_usd(amount: float | None) -> str:
+    """Dollars: `$1,094`, `$12.40`, `< $0.01`."""
+    if amount is None:
+        return UNKNOWN
+    if 0 < amount < _CENT:
+        return f"<{NARROW}$0.01"
+    if not amount:
+        return "$0"
+    return f"${amount:,.0f}" if amount >= _EXACT_USD else f"${amount:,.2f}"
+
+
+def show_count(count: float | None) -> str:
+    """A number of things, or a measure whose fractions do not matter: `5,632`, `0.4`."""
+    if count is None:
+        return UNKNOWN
+    if count == int(count) or count >= _FEW:
+        return f"{count:,.0f}"
+    return f"{count:,.1f}" if count >= _DIME else f"{count:,.2f}"
+
+
+def show_share(share: float | None) -> str:
+    """A share of 1 as percent: `82 %`, `< 1 %`."""
+    if share is None:
+        return UNKNOWN
+    return f"<{NARROW}1{NARROW}%" if 0 < share < _CENT else f"{share * 100:.0f}{NARROW}%"
+
+
+def show_gib(gib: float | None) -> str:
+    """Memory: `36 GiB`, `0.8 GiB`."""
+    return UNKNOWN if gib is None else f"{show_count(gib)}{NARROW}GiB"
+
+
+def show_hours(hours: float | None) -> str:
+    """A stretch of time: `12 min`, `3 h 12 min`, `2 d 5 h`."""
+    if hours is None:
+        return UNKNOWN
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f}{NARROW}s"
+    minutes = round(hours * 60)
+    if minutes < 60:  # noqa: PLR2004 an hour
+        return f"{minutes}{NARROW}min"
+    if minutes < _DAY_MINUTES:
+        return f"{minutes // 60}{NARROW}h {minutes % 60:02d}{NARROW}min"
+    whole = round(hours)
+    days = f"{whole // 24:,}{NARROW}d"
+    return days if hours >= _WEEKS_HOURS else f"{days} {whole % 24}{NARROW}h"
+
+
+def show_day(moment: date | None) -> str:
+    """A day: `23 Nov 2026`."""
+    return UNKNOWN if moment is None else f"{moment.day} {moment:%b %Y}"
+
+
+def show_moment(moment: datetime | None) -> str:
+    """A minute of UTC: `23 Nov 2026, 11:09`."""
+    return UNKNOWN if moment is None else f"{show_day(moment)}, {moment:%H:%M}"
+
+
+def show_clock(moment: datetime | None) -> str:
+    """A time of day: `11:09`."""
+    return "" if moment is None else f"{moment:%H:%M}"
+
+
+def mark_breaks(text: str) -> Markup:
+    """The text, escaped, with places where a line may end in names that have no spaces."""
+    return Markup("<wbr>").join(_PARTS.findall(text))
+
+
+def show_process(process: str) -> str:
+    """The last part of the name of a process, which is what people call it."""
+    return process.rsplit(":", 1)[-1]
+
+
+def name_number(count: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: `1 run`, `2 runs`, `3 processes`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -1,0 +1,46 @@
+"""What the page compares by: money where the platform knows prices, CPU hours where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.report.formats import NARROW, UNKNOWN, show_count, show_usd
+
+if TYPE_CHECKING:
+    from tower_etl.report.facts import LabelCost, ProcessCost, Run, Spender, Totals
+
+
+@dataclass(frozen=True)
+class Measure:
+    """USD or CPU hours.
+
+    Attributes:
+        title: Name of a column or chart of it.
+        unit: As it stands in a title.
+        priced: Whether it is money.
+    """
+
+    title: str
+    unit: str
+    priced: bool
+
+    def of(self, thing: Totals | Spender | LabelCost | ProcessCost | Run) -> float | None:
+        """How much of it something took."""
+        return thing.cost_usd if self.priced else thing.cpu_hours
+
+    def show(self, amount: float | None) -> str:
+        """An amount with its unit."""
+        if amount is None:
+            return UNKNOWN
+        return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}h"
+
+    def choose(self, usd: float | None, hours: float | None, unit: str = "CPU hours") -> str:
+        """The money if there are prices, else the other amount in its unit."""
+        if self.priced:
+            return show_usd(usd or 0)
+        return f"{show_count(hours or 0)} {unit}"
+
+
+USD = Measure("Cost", "USD", priced=True)
+CPU_HOURS = Measure("CPU hours", "hours", priced=False)
