@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from tower_etl.clock import Clock
 from tower_etl.load.sync import Sync
+from tower_etl.load.target import find_target
 from tower_etl.settings import Pacing, Request, Settings, Token
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.sim import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from tower_etl.clock import Clock
+    from pathlib import Path
+
     from tower_etl.load.sync import Report
     from tower_etl.load.target import Target
 
@@ -51,3 +54,13 @@ class Warehouse:
     def list_runs(self) -> set[str]:
         """Ids of the published runs."""
         return {run_id for (run_id,) in self.select("SELECT id FROM workflows")}
+
+
+def sync_seeded(folder: Path, seed: int, **world: Any) -> Path:
+    """A synced file of a seeded history; `world` is as for `build_world`."""
+    clock = SimClock()
+    target = find_target(folder / "tower.duckdb")
+    with serve(Simulator(build_world(seed, clock=clock, **world), limit=NO_LIMIT)) as endpoint:
+        report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
+    assert report.outcome.status == "ok"
+    return target.path

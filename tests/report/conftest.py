@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.load.warehouse import Warehouse
+from tests.load.warehouse import sync_seeded
 from tests.sql.small import SmallHistory
-from tower_etl.clock import Clock
-from tower_etl.load.target import find_target
 from tower_etl.report.links import Platform
 from tower_etl.report.page import Cover, render_page
 from tower_etl.report.reading import read_facts
-from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +57,8 @@ def page_of(history: SmallHistory) -> str:
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synced file of a seeded history, only to be read."""
-    clock = SimClock()
-    world = build_world(11, clock=clock, runs=60, days=20, mean_tasks=25)
-    target = find_target(tmp_path_factory.mktemp("seeded") / "tower.duckdb")
-    with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
-        report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
-    assert report.outcome.status == "ok"
-    return target.path
+    folder = tmp_path_factory.mktemp("seeded")
+    return sync_seeded(folder, 11, runs=60, days=20, mean_tasks=25)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,116 @@
+"""The notebooks: run anew on a fresh history, and kept with output that can be read."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from PIL import Image
+
+from tests.load.warehouse import sync_seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NAMES = ("first_look", "cost_and_waste", "failures", "right_sizing")
+MOST_BYTES = 300_000
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the notebooks, with a history where they look for one."""
+    root = tmp_path_factory.mktemp("workplace")
+    history = sync_seeded(root, 5, runs=50, days=8, mean_tasks=25)
+    history.rename(root / "tower-demo.duckdb")
+    shutil.copytree(FOLDER, root / "notebooks")
+    return root / "notebooks"
+
+
+def read(path: Path) -> Any:
+    """A notebook."""
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def iter_outputs(notebook: Any) -> Iterator[tuple[str, Any]]:
+    """The source of a code cell, and one of its outputs."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            yield cell.source, output
+
+
+def list_plots(notebook: Any) -> list[Image.Image]:
+    """Its pictures."""
+    pictures = [output.get("data", {}).get("image/png") for _, output in iter_outputs(notebook)]
+    return [Image.open(io.BytesIO(b64decode(picture))) for picture in pictures if picture]
+
+
+def count_plots(notebook: Any) -> int:
+    """How many pictures its cells mean to show."""
+    return sum(cell.source.count("plt.show()") for cell in notebook.cells)
+
+
+def is_drawn(plot: Image.Image) -> bool:
+    """Whether it has marks, in colours: bare axes are grey."""
+    pixels = np.asarray(plot.convert("RGB"), dtype=int)
+    return bool((np.ptp(pixels, axis=2) > 60).sum() > 300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs(workplace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an error or a warning, and each plot has something in it."""
+    monkeypatch.setenv("IPYTHONDIR", str(workplace.parent / "ipython"))
+    notebook = read(workplace / f"{name}.ipynb")
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(workplace)}}).execute()
+    said = [output.text for _, output in iter_outputs(notebook) if output.get("name") == "stderr"]
+    plots = list_plots(notebook)
+    assert said == []
+    assert len(plots) == count_plots(notebook)
+    assert [is_drawn(plot) for plot in plots] == [True] * len(plots)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_can_be_read_as_it_is(name: str) -> None:
+    """It is kept with the output of every cell, small, without errors and paths of a machine."""
+    path = FOLDER / f"{name}.ipynb"
+    notebook = read(path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert all(cell.outputs for cell in code[1:])
+    assert {output.output_type for _, output in iter_outputs(notebook)} <= {
+        "display_data",
+        "execute_result",
+        "stream",
+    }
+    assert [is_drawn(plot) for plot in list_plots(notebook)] == [True] * count_plots(notebook)
+    assert path.stat().st_size < MOST_BYTES
+    text = path.read_text(encoding="utf-8")
+    assert [
+        place for place in ("/home/", "/root/", "/Users/", "site-packages") if place in text
+    ] == []
+
+
+@pytest.mark.parametrize(("heights", "drawn"), [([], False), ([2, 1], True)])
+def test_bare_axes_are_no_plot(heights: list[int], drawn: bool) -> None:  # noqa: FBT001 a case
+    """What the tests above look for is there only where something is drawn."""
+    figure = Figure()
+    figure.subplots().bar(range(len(heights)), heights)
+    picture = io.BytesIO()
+    figure.savefig(picture)
+    assert is_drawn(Image.open(picture)) == drawn
+
+
+def test_every_notebook_is_run() -> None:
+    """And stands in the README beside it."""
+    assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+    listed = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert all(f"[{name}]({name}.ipynb)" in listed for name in NAMES)
