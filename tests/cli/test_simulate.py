@@ -49,7 +49,7 @@ def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
 
 @pytest.mark.slow
 def test_the_demo_shows_what_the_second_sync_cost_and_three_answers(console: Console) -> None:
-    """It ends well within a minute, and leaves a file that opens."""
+    """It ends well within a minute, and leaves a file that opens, and a report on it."""
     started = time.monotonic()
     ended = console.run("demo", TOWER_ACCESS_TOKEN=None)
     seconds = time.monotonic() - started
@@ -62,6 +62,9 @@ def test_the_demo_shows_what_the_second_sync_cost_and_three_answers(console: Con
     second, first, _ = map(int, cost.groups())
     assert second < first
     assert ended.out.count("?  (tower-etl query ") == 3
+    assert "The report, for a browser, is tower-demo-report.html" in ended.out
+    page = (console.folder / "tower-demo-report.html").read_text(encoding="utf-8")
+    assert page.endswith("</html>")
     with duckdb.connect(str(console.folder / "tower-demo.duckdb"), read_only=True) as connection:
         counted = connection.execute("SELECT count(*) FROM tower.workflows").fetchall()
     assert counted[0][0] > 100

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.cli.console import Console
     from tower_etl.sim import Simulator
 
-COMMANDS = ("sync", "check", "status", "query", "views", "simulate", "demo")
+COMMANDS = ("sync", "check", "status", "query", "report", "views", "simulate", "demo")
 HEAVY = {"dlt", "duckdb", "pandas", "pyarrow", "requests", "starlette"}
 
 

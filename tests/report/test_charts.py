@@ -16,7 +16,7 @@ from tower_etl.report.charts import (
     sum_amounts,
 )
 from tower_etl.report.facts import Slice
-from tower_etl.report.formats import show_count
+from tower_etl.report.formats import show_count, show_usd
 from tower_etl.report.scales import choose_ticks, iter_periods
 
 MONDAY = date(2026, 3, 2)
@@ -69,6 +69,13 @@ def test_columns_stand_on_each_other() -> None:
     assert [(block.series, block.height) for block in half.blocks] == [(1, HEIGHT / 2)]
     assert [round(column.x, 1) for column in chart.columns] == [0, 33.3, 66.7]
     assert full.tip(chart.names) == "2 Mar: 4\nb: 1\na: 3"
+
+
+def test_an_axis_has_no_cents() -> None:
+    """Unless its steps are less than a dollar."""
+    for height, label in ((70.0, "$40"), (0.7, "$0.40")):
+        chart = stack_columns({MONDAY: [height]}, ("a",), "day", show_usd)
+        assert label in {tick.label for tick in chart.ticks}
 
 
 def test_no_values_make_an_empty_chart() -> None:

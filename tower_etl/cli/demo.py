@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,12 +10,11 @@ import click
 from tower_etl.cli.progress import run_watched
 from tower_etl.cli.simulate import import_simulator
 from tower_etl.cli.tabular import as_table
+from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
 from tower_etl.settings import Request, Settings, Token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tower_etl.load.sync import Report
     from tower_etl.load.target import Target
 
@@ -37,7 +37,7 @@ _SHOWN_ROWS = 6
 )
 @click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
 def command(path: str, seed: int) -> int:
-    """Sync a simulated platform, let a day pass there, sync again, and show three answers."""
+    """Sync a simulated platform twice, a day apart there; show three answers, write a report."""
     from tower_etl.load.target import find_target  # noqa: PLC0415 imports duckdb
     from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
 
@@ -58,6 +58,7 @@ def command(path: str, seed: int) -> int:
         f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
     )
     _answer(path)
+    _write_report(path)
     return code
 
 
@@ -87,19 +88,33 @@ def _answer(path: str) -> None:
     click.echo(f"  tower-etl query '{select}' --path {path}")
 
 
+def _name_report(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-report.html")
+
+
+def _write_report(path: str) -> None:
+    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
+    from tower_etl.report.file import write_report  # noqa: PLC0415 imports duckdb and jinja2
+
+    output = _name_report(Path(path))
+    write_report(path, output, SYSTEM_CLOCK.now(), scope=Scope())
+    click.echo(f"\nThe report, for a browser, is {output}. Yours: tower-etl report")
+
+
 def _make_room(path: Path, *, replace: bool) -> None:
-    """Remove the file of an earlier demo, and no other.
+    """Remove the file of an earlier demo, and no other; its report is replaced later.
 
     Raises:
         UsageError: The file was synced from somewhere else, or is of a name of the user's.
     """
     from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
 
+    taken = [there for there in (path, _name_report(path)) if there.exists()]
+    if taken and not replace:
+        msg = f"{taken[0]} exists, and a demo makes its files anew: give another --path."
+        raise UsageError(msg)
     if not path.exists():
         return
-    if not replace:
-        msg = f"{path} exists, and a demo makes a file anew: give another --path."
-        raise UsageError(msg)
     with open_reader(path) as connection:
         strange = connection.execute(
             "SELECT count(*) FROM sync_runs WHERE server_version IS NULL"

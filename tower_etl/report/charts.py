@@ -119,7 +119,9 @@ def stack_columns(
     return Columns(
         names=tuple(names),
         columns=tuple(columns),
-        ticks=tuple(Tick(HEIGHT * (1 - tick / ticks[-1]), show(tick)) for tick in ticks),
+        ticks=tuple(
+            Tick(HEIGHT * (1 - tick / ticks[-1]), show(tick).removesuffix(".00")) for tick in ticks
+        ),
         labels=tuple(_label(periods, step, place)),
     )
 
