@@ -188,6 +188,14 @@ def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
     assert "CPUs that stood idle cost $7.00" in leads
 
 
+def test_no_waste_is_said(small: SmallHistory) -> None:
+    """A run that used all that it asked for; causes of nothing are not listed."""
+    small.add_run("a")
+    small.add_task("a", cpus=2, pcpu=200.0, memory=2 * GIB)
+    assert list_leaks(facts_of(small), USD) == []
+    assert "Nothing of the kind was found" in read(small)
+
+
 def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
     """Of those with enough runs to tell, the one that succeeds least often."""
     for number in range(5):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.report.formats import UNKNOWN
-from tower_etl.report.scales import choose_ticks, iter_periods, name_period
+from tower_etl.report.scales import choose_ticks, iter_periods, label_period, name_period
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tower_etl.report.facts import Slice
 
 HEIGHT = 220  # px between the axes
-_LABELS = 12  # below a wide chart; a narrow one has every third
+_LABELS = 8  # below a chart; a narrow one has every third of them
 _GAP = 0.22  # of a column's place is left free
 OTHERS = "all others"
 
@@ -99,6 +99,7 @@ def stack_columns(
     names: Sequence[str],
     step: str,
     show: Callable[[float], str],
+    least: float = 0,
 ) -> Columns:
     """Columns of the periods from the first to the last, those without values too.
 
@@ -107,10 +108,11 @@ def stack_columns(
         names: Of the series, the lowest in a column first.
         step: day, week or month.
         show: Words a value.
+        least: Smallest step of the axis: 1 where things are counted.
     """
     periods = list(iter_periods(min(values), max(values), step)) if values else []
     stacks = [values.get(begins, [0.0] * len(names)) for begins in periods]
-    ticks = choose_ticks(max((sum(stack) for stack in stacks), default=0))
+    ticks = choose_ticks(max((sum(stack) for stack in stacks), default=0), least)
     place = 100 / max(len(periods), 1)
     columns = (
         _stack(name_period(begins, step), stack, index * place, place, ticks[-1], show)
@@ -156,7 +158,7 @@ def _label(periods: Sequence[date], step: str, place: float) -> list[Tick]:
     """Labels of as many columns as there is space for."""
     every = math.ceil(len(periods) / _LABELS) or 1
     return [
-        Tick((index + 0.5) * place, name_period(begins, step), minor=bool(index // every % 3))
+        Tick((index + 0.5) * place, label_period(begins, step), minor=bool(index // every % 3))
         for index, begins in enumerate(periods)
         if index % every == 0
     ]

@@ -63,9 +63,9 @@ def _find_leaks(facts: Facts, leaks: Sequence[Leak]) -> Iterator[Finding]:
     """The dearest causes of waste, where there are prices to say so."""
     total = facts.totals.cost_usd or 0
     for leak in leaks[:_LEAKS]:
-        if leak.usd > _WORTH_SAYING * total:
+        if leak.size > _WORTH_SAYING * total > 0:
             lead = f"{leak.title} cost {leak.amount}"
-            yield Finding(lead, f", {show_share(leak.usd / total)} of the whole.", "waste")
+            yield Finding(lead, f", {show_share(leak.size / total)} of the whole.", "waste")
 
 
 def _find_failing(facts: Facts) -> Iterator[Finding]:
@@ -78,6 +78,6 @@ def _find_failing(facts: Facts) -> Iterator[Finding]:
     if worst and lowest < _LOW_RATE:
         yield Finding(
             f"{worst.pipeline} succeeds least often",
-            f": {worst.succeeded_runs} of {name_number(worst.ended_runs, 'run')}.",
+            f": {worst.succeeded_runs:,} of {name_number(worst.ended_runs, 'run')}.",
             "failures",
         )

@@ -35,11 +35,14 @@ class Measure:
             return UNKNOWN
         return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}h"
 
-    def choose(self, usd: float | None, hours: float | None, unit: str = "CPU hours") -> str:
-        """The money if there are prices, else the other amount in its unit."""
-        if self.priced:
-            return show_usd(usd or 0)
-        return f"{show_count(hours or 0)} {unit}"
+    def pick(self, usd: float | None, hours: float | None) -> float:
+        """The money if there are prices, else the hours; nothing is 0."""
+        return (usd if self.priced else hours) or 0.0
+
+    def choose(self, usd: float | None, hours: float | None, unit: str = "CPU h") -> str:
+        """The same, worded; `unit` is that of the hours."""
+        amount = self.pick(usd, hours)
+        return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}{unit}"
 
 
 USD = Measure("Cost", "USD", priced=True)

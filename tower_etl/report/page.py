@@ -76,7 +76,7 @@ def _chart_spend(facts: Facts, measure: Measure) -> charts.Columns:
 
 def _chart_outcomes(facts: Facts) -> charts.Columns:
     counts = charts.count_outcomes(facts.slices)
-    return charts.stack_columns(counts, _OUTCOMES, facts.step, formats.show_count)
+    return charts.stack_columns(counts, _OUTCOMES, facts.step, formats.show_count, least=1)
 
 
 def _read(name: str) -> str:

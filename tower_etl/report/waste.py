@@ -17,21 +17,21 @@ class Leak:
     """One cause of waste.
 
     Attributes:
-        usd: How much, where prices are known.
+        size: USD, or hours where no prices are known.
         amount: The same, worded.
         detail: How much of it there was.
         advice: What to do.
     """
 
     title: str
-    usd: float
+    size: float
     amount: str
     detail: str
     advice: str
 
 
 def list_leaks(facts: Facts, measure: Measure) -> list[Leak]:
-    """The causes, the dearest first; without prices in the order of the code. They overlap."""
+    """The causes of any, the dearest first; without prices in the order below. They overlap."""
     leaks = (
         _idle(facts, measure),
         _memory(facts, measure),
@@ -39,14 +39,15 @@ def list_leaks(facts: Facts, measure: Measure) -> list[Leak]:
         _retries(facts, measure),
         _spot(facts, measure),
     )
-    return sorted(leaks, key=lambda leak: -leak.usd)
+    found = [leak for leak in leaks if leak.size > 0]
+    return sorted(found, key=lambda leak: -leak.size) if measure.priced else found
 
 
 def _idle(facts: Facts, measure: Measure) -> Leak:
     waste = facts.waste
     return Leak(
         "CPUs that stood idle",
-        waste.idle_usd or 0,
+        measure.pick(waste.idle_usd, waste.idle_hours),
         measure.choose(waste.idle_usd, waste.idle_hours),
         "requested by tasks that completed, and not used",
         "Lower cpus where the table below shows few in use, or pass task.cpus on to the tool.",
@@ -58,8 +59,8 @@ def _memory(facts: Facts, measure: Measure) -> Leak:
     processes = name_number(waste.memory_processes, "process asks", "processes ask")
     return Leak(
         "Memory that no task used",
-        waste.memory_usd or 0,
-        measure.choose(waste.memory_usd, waste.memory_gib_hours, "GiB hours"),
+        measure.pick(waste.memory_usd, waste.memory_gib_hours),
+        measure.choose(waste.memory_usd, waste.memory_gib_hours, "GiB h"),
         f"at most; {processes} for more than a high peak and a quarter",
         "Paste the configuration below into nextflow.config.",
     )
@@ -69,7 +70,7 @@ def _failed(facts: Facts, measure: Measure) -> Leak:
     totals = facts.totals
     return Leak(
         "Runs that failed",
-        totals.failed_usd or 0,
+        measure.pick(totals.failed_usd, totals.failed_hours),
         measure.choose(totals.failed_usd, totals.failed_hours),
         f"{name_number(totals.failed_runs, 'run')}, all their tasks",
         "Start them again with -resume: tasks that completed are not paid for twice.",
@@ -80,7 +81,7 @@ def _retries(facts: Facts, measure: Measure) -> Leak:
     waste = facts.waste
     return Leak(
         "Attempts made again",
-        waste.retried_usd or 0,
+        measure.pick(waste.retried_usd, waste.retried_hours),
         measure.choose(waste.retried_usd, waste.retried_hours),
         f"{name_number(waste.retried_tasks, 'task')} took more than one attempt",
         "Begin with what the last attempt needed; the reasons are under Failures.",
@@ -92,7 +93,7 @@ def _spot(facts: Facts, measure: Measure) -> Leak:
     tasks = name_number(waste.interrupted_tasks, "task")
     return Leak(
         "Spot machines taken away",
-        waste.lost_usd or 0,
+        measure.pick(waste.lost_usd, waste.lost_hours),
         measure.choose(waste.lost_usd, waste.lost_hours),
         f"{tasks} interrupted, {waste.lost_tasks:,} of them lost",
         "Keep the longest processes on machines at the standard price, or add zones and types.",
