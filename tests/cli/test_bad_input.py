@@ -249,7 +249,7 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("no_such_question", "There are: cost_by_pipeline"),
+        ("no_such_question", "There are: cost_by_label"),
         ("SELEKT 1 FROM tasks", "Parser Error"),
         ("SELECT nothing FROM tasks", "Binder Error"),
         ("SELECT * FROM no_such_table", "no_such_table"),
