@@ -370,6 +370,34 @@ def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> N
     assert "entities_owed" not in warehouse.state
 
 
+def test_users_of_runs_that_landed_before_are_not_left_out(platform: Platform) -> None:
+    """A target of an older version has runs, and no table of users."""
+    warehouse = Warehouse()
+    platform.world.finish_run(platform.world.submit_run())
+    sync(platform, warehouse)
+    (user,) = rows_of(warehouse, "users")
+    warehouse.tables["users"] = {}
+    warehouse.state["entities"]["loaded"].remove("users")
+    sync(platform, warehouse)
+    assert rows_of(warehouse, "users") == [user]
+
+
+def test_what_another_user_does_not_see_is_not_missing(platform: Platform) -> None:
+    """Two tokens may take turns at one target."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    owner, clinic = platform.world.owner(), find_space(platform.world, "clinic")
+    other = platform.world.add_user("guest", [clinic])
+    platform.simulator._users = dict.fromkeys(platform.simulator._users, other)
+    outcome = sync(platform, warehouse, reconcile=True)
+
+    assert "personal workspace of another user" in outcome.warnings[0]
+    assert owner.id != other
+    tables = ("workspaces", "organizations")
+    assert {r["missing_since"] for name in tables for r in rows_of(warehouse, name)} == {None}
+    assert {row["valid_to"] for row in rows_of(warehouse, "workspaces_history")} == {None}
+
+
 def test_histories_are_of_entities_that_are_synced() -> None:
     """Each of them has a row in the catalogue."""
     assert set(HISTORIES) <= {entity.table for entity in ENTITIES}

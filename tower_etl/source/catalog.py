@@ -90,7 +90,8 @@ ENTITIES = (
     Entity("actions", endpoints.ACTIONS, Scope.WORKSPACE),
     Entity("datasets", endpoints.DATASETS, Scope.WORKSPACE),
     Entity("dataset_versions", endpoints.DATASET_VERSIONS, Scope.WORKSPACE, whole=False),
-    Entity("data_links", endpoints.DATA_LINKS, Scope.WORKSPACE),
+    # While the platform looks for data it answers 202, with what it has found so far.
+    Entity("data_links", endpoints.DATA_LINKS, Scope.WORKSPACE, whole=False),
     Entity("studios", endpoints.STUDIOS, Scope.WORKSPACE),
     Entity("credentials", endpoints.CREDENTIALS, Scope.WORKSPACE),
     Entity("pipeline_secrets", endpoints.PIPELINE_SECRETS, Scope.WORKSPACE),

@@ -21,7 +21,7 @@ from tower_etl.source.entities import (
 )
 from tower_etl.source.launches import Launches
 from tower_etl.source.upkeep import Harvest, keep_up
-from tower_etl.tables import service_batch
+from tower_etl.tables import service_batch, user_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +56,7 @@ class Rounds:
         outcome: Told what was refused and what failed.
         store: What the destination holds.
         state: What is remembered, brought up to date by each round.
+        foreign: Whether the target holds what another user's token saw.
     """
 
     client: TowerClient
@@ -66,6 +67,7 @@ class Rounds:
     outcome: Outcome
     store: StoredRuns
     state: EntityState
+    foreign: bool = False
     _named: dict[int, Workspace] = field(default_factory=dict)
     _listed: set[int] = field(default_factory=set)
     _asked: set[str] = field(default_factory=set)
@@ -88,6 +90,7 @@ class Rounds:
             launches: What fetches launches.
         """
         yield self._describe_service()
+        yield self._recall_users()
         everything = self.state.owed or not self._own_tables() <= self.state.loaded
         due = [space for space, whole in listed if whole or everything]
         if due:
@@ -138,6 +141,14 @@ class Rounds:
         row = service_batch(info, self.diary.sync_id, self.diary.started_at)
         return {"service_info": row}
 
+    def _recall_users(self) -> Tables:
+        """The users of runs that landed before there was a table of them, once."""
+        if "users" not in self._wanted - self.state.loaded:
+            return {}
+        rows = self.store.read_table("workflows", ("owner_id", "user_name"))
+        self.state = replace(self.state, loaded=self.state.loaded | {"users"})
+        return {"users": user_batch(rows)}
+
     def _iter_entities(self, due: list[Workspace]) -> Iterator[Tables]:
         hauls = self._fetch(due, self._wanted)
         yield from self._iter_rows(hauls)
@@ -168,7 +179,7 @@ class Rounds:
             own = [haul for haul in hauls if haul.entity is entity]
             parents = [haul for haul in hauls if haul.entity.table == entity.parent]
             if own or parents:
-                harvest = Harvest(entity, own, parents, self.reach)
+                harvest = Harvest(entity, own, parents, self.reach, self.foreign)
                 yield keep_up(harvest, self.store, self._wanted, self.diary.started_at)
 
     def _note(self, hauls: Sequence[Haul]) -> bool:

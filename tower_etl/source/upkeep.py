@@ -40,12 +40,15 @@ class Harvest:
         hauls: What its places answered.
         parents: What the places of its parent answered, none without a parent.
         reach: What preflight found.
+        foreign: Whether the token belongs to another user than the rows: what it does not see of
+            organisations and workspaces is not missing.
     """
 
     entity: Entity
     hauls: Sequence[Haul]
     parents: Sequence[Haul]
     reach: Reach
+    foreign: bool = False
 
     @property
     def table(self) -> Table:
@@ -81,6 +84,8 @@ class Harvest:
 
     def lacks(self, row: Row) -> bool:
         """Whether a complete list, of the place that a row is of, does not show it."""
+        if self.foreign and self.entity.table in {"workspaces", "organizations"}:
+            return False
         if self.entity.table == "workspaces":
             return row["id"] not in {role.get("workspaceId") for role in self.reach.roles}
         if not self.entity.whole or _key_of(self.table, row) in self._keys:

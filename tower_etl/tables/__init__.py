@@ -26,6 +26,7 @@ from tower_etl.tables.people import (
     TEAM_MEMBERS,
     TEAMS,
     USERS,
+    user_batch,
 )
 from tower_etl.tables.pipelines import ACTIONS, PIPELINE_VERSIONS, PIPELINES
 from tower_etl.tables.places import (
@@ -125,6 +126,7 @@ __all__ = [
     "sync_run_batch",
     "task_batch",
     "unlink_batch",
+    "user_batch",
     "workflow_record",
     "workspace_batch",
 ]

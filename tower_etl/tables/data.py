@@ -107,10 +107,9 @@ DATA_LINKS = Table(
         LINK.flag("hidden", "Whether the link is hidden."),
         LINK.text("status", "Whether the link works: VALID or INVALID."),
         LINK.text("message", "What is wrong with it."),
-        missing_since(),
         undocumented(),
     ),
-    description="Links to data in the cloud.",
+    description="Links to data in the cloud; one that is removed keeps its row.",
     grain="One row per link and workspace that lists it.",
     source="GET /data-links?visibility=all",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tower_etl.tables.column import (
     INTEGER,
@@ -16,7 +16,9 @@ from tower_etl.tables.column import (
 from tower_etl.tables.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
 
 MEMBER = Schema("MemberDbDto")
 TEAM = Schema("TeamDbDto")
@@ -149,7 +151,7 @@ USERS = Table(
 )
 
 
-def iter_user_records(run: object) -> Iterator[dict[str, Any]]:
-    """The record for `users` in a run; one that names no user gives none."""
-    if isinstance(run, dict) and isinstance(run.get("ownerId"), int):
-        yield run
+def user_batch(runs: Iterable[Mapping[str, object]]) -> pa.Table:
+    """Build `users` from rows of `workflows`; a run that names no user gives no row."""
+    users = ({"ownerId": run["owner_id"], "userName": run["user_name"]} for run in runs)
+    return USERS.batch(user for user in users if user["ownerId"] is not None)

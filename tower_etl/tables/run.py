@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.tables.convert import as_text
 from tower_etl.tables.labels import LABELS, WORKFLOW_LABELS
 from tower_etl.tables.metrics import PROCESS_METRICS, iter_metric_records
-from tower_etl.tables.people import USERS, iter_user_records
+from tower_etl.tables.people import USERS, user_batch
 from tower_etl.tables.progress import (
     PROCESS_PROGRESS,
     WORKFLOW_PROGRESS,
@@ -98,9 +98,10 @@ def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
         (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
         (WORKFLOW_LABELS, [(run.labels, run.owner | {"_removed": False}) for run in runs]),
         (LABELS, [(run.labels, run.place) for run in runs]),
-        (USERS, [(iter_user_records(run.described.get("workflow")), {}) for run in runs]),
     )
-    return {table.name: table.join(parts) for table, parts in groups}
+    tables = {table.name: table.join(parts) for table, parts in groups}
+    owners = tables[WORKFLOWS.name].select(["owner_id", "user_name"])
+    return {**tables, USERS.name: user_batch(owners.to_pylist())}
 
 
 def build_run(
