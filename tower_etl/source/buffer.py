@@ -12,7 +12,7 @@ from tower_etl.tables import TABLES, Treatment, keep_last
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FLUSH_ROWS = 10_000
+FLUSH_ROWS = 25_000
 _USUAL = Treatment(TABLES)
 
 
