@@ -43,7 +43,7 @@ def _after(name: str, before: str, secret: str) -> Pattern:
 
 _SERVICES = ("db", "user", "root", "mysql", "ftp", "smtp", "ldap", "http", "proxy", "docker")
 _NAME = (
-    r"(?i:passwo?r?d|passphrase|secret|credentials?|api[_.-]?(?:key|secret)"
+    r"(?i:passwo?r?d|passphrase|secret|credential|api[_.-]?(?:key|secret)"
     r"|(?:secret|access|account|private|encryption|auth)[_.-]?key"
     rf"|(?:{'|'.join(_SERVICES)})[_.-]?(?:pass|pwd))"
 )

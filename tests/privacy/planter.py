@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 # Without these a sync cannot tell one thing from another, or what changed.
 KEPT = frozenset(
     {
-        *("id", "taskId", "orgId", "workspaceId", "userId", "process", "status", "submit"),
-        *("dateCreated", "lastUpdated", "complete", "starred", "hasMore", "totalSize", "total"),
-        *("version", "apiVersion", "userWorkspaceEnabled", "authTypes", "labels"),
+        *("datasetId", "sessionId", "id", "taskId", "orgId", "workspaceId"),
+        *("userId", "process", "status", "submit", "dateCreated", "lastUpdated"),
+        *("complete", "starred", "hasMore", "totalSize", "total", "version"),
+        *("apiVersion", "userWorkspaceEnabled", "authTypes", "labels"),
     }
 )
 

@@ -15,6 +15,7 @@ from dlt.common.versioned_state import decompress_state
 from tests.cli.console import make_console
 from tests.privacy.conftest import TOKEN
 from tests.privacy.planted import SECRETS, list_leaks
+from tests.privacy.planter import KEPT
 from tower_etl.load.pipeline import open_pipeline, quiet_dlt
 from tower_etl.load.target import find_target
 from tower_etl.source import tower_source
@@ -106,7 +107,10 @@ def test_every_text_that_was_spoilt_is_there_without_its_secret(
         columns = [
             column.name
             for column in TABLES[name].columns
-            if column.can_hold_secrets and column.source != "tower-etl"
+            if column.can_hold_secrets
+            and column.source != "tower-etl"
+            and KEPT.isdisjoint(column.path)
+            and any(row[column.name] is not None for row in rows)  # a text took an object's place
         ]
         spoilt = [c for c in columns if any("some text" in str(row[c]) for row in rows)]
         assert all("***" in str(row[c]) for c in spoilt for row in rows if "text" in str(row[c]))

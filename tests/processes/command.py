@@ -85,6 +85,7 @@ class Command:
             "HOME": str(self.folder),
             "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
             "NO_PROXY": "*",
+            "TOWER_ETL_TABLES": ",".join(TABLES),  # those that are compared
             **self.environ,
         }
 

@@ -23,6 +23,7 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _LONGEST_SECONDS = 60
 _USER = "tower"
 _ROOT = 0
+_RUNUSER = "/usr/sbin/runuser"  # cron and CI have no sbin on their path
 
 _TYPES = {
     pa.string(): "TEXT",
@@ -114,7 +115,7 @@ def _find_programs() -> Path:
 
 def _run(command: list[str | Path]) -> None:
     """Run one of its programs; it refuses to be root."""
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == _ROOT else []
+    user = [_RUNUSER, "-u", "postgres", "--"] if os.geteuid() == _ROOT else []
     with tempfile.TemporaryFile("w+") as said:  # a pipe would stay open as long as the server
         done = subprocess.run(
             [*user, *command],
