@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from http import HTTPStatus
 from itertools import product
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main(calls: int) -> None:
         with tempfile.TemporaryDirectory() as home:
             arrived = play(fleets, simulator, calls, Path(home))
         for fleet, seen in arrived.items():
-            refused = sum(call.status == 429 for call in seen)  # noqa: PLR2004 the status
+            refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in seen)
             figures = f"{worst_second(seen)} | {measure_pace(seen):.1f} | {refused}"
             print(f"| {jitter_s * 1000:.0f} ms | {fleet.processes} | {fleet.threads} | {figures} |")
 

@@ -59,7 +59,8 @@ class Pacing:
     Attributes:
         calls_per_second: Most calls in any second at the server, by all who share the ledger; None
             for no limit. The platform allows 20 (API fact 10).
-        share: What part of them this sync may take, above 0 and at most 1.
+        share: How much of that all who share the ledger may come to before this sync adds a call,
+            above 0 and at most 1: the rest is left to other tools.
         ledger: Where calls are counted: a folder for all syncs of a user on a machine, the address
             of a Redis for several machines, None for this process alone.
         workers: Requests in flight at once.

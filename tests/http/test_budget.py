@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.clock import SYSTEM_CLOCK, Clock
+from tower_etl.errors import UnreachableError
 from tower_etl.http import Budget, BudgetClosedError, Meter, Spent
+from tower_etl.http.ledger import MemoryLedger
 from tower_etl.http.rate import Limit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import FakeClock
+    from tower_etl.http.ledger import Result
+    from tower_etl.http.rate import Ledger
 
 THREADS = 8
 PATIENCE_S = 20
@@ -56,6 +62,22 @@ class SteppedClock:
             self._changed.notify_all()
             assert self._changed.wait_for(lambda: self._time >= alarm, PATIENCE_S)
             self._alarms.remove(alarm)
+
+
+class Unreliable(MemoryLedger):
+    """A ledger that works once."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._worked = False
+
+    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+        """Change the ledger, the first time."""
+        if self._worked:
+            msg = "gone"
+            raise UnreachableError(msg)
+        self._worked = True
+        return super().change(change)
 
 
 class Crowd:
@@ -234,3 +256,14 @@ def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
     budget.hold_back(1.0)
 
     assert meter.read().throttled_seconds == 3.0
+
+
+def test_an_answer_is_not_lost_with_the_ledger(fake_clock: FakeClock) -> None:
+    """A ledger that fails after the call leaves it under way, which is safe, and says nothing."""
+    budget = Budget(Limit.of(20), fake_clock.clock, Meter(), Unreliable(fake_clock.clock))
+    departure = budget.acquire()
+
+    budget.settle(departure)
+
+    with pytest.raises(UnreachableError):
+        budget.acquire()

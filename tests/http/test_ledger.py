@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,7 +116,6 @@ def test_two_who_open_it_see_the_same(open_shared: Callable[[str], LedgerStore])
 
 def test_nobody_s_change_is_lost(open_shared: Callable[[str], LedgerStore]) -> None:
     """Four who change it at the same time leave all their calls in it."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     def call(_: int) -> None:
         store = open_shared("a")

@@ -45,7 +45,7 @@ def read_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 def read_rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
     """The rows of one table."""
-    found = connection.execute(f"SELECT * FROM tower.{name}")  # noqa: S608
+    found = connection.execute(f"SELECT * FROM tower.{name}")  # noqa: S608 ours
     names = [column[0] for column in found.description or ()]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 

@@ -72,7 +72,7 @@ share_option = click.option(
     "--budget-share",
     "share",
     metavar="F",
-    help="Part of the calls that this sync may take, to leave some to other tools [1].",
+    help="Part of the calls that syncs take together, to leave some to other tools [1].",
 )
 
 

@@ -94,7 +94,7 @@ def _read_scope(
 def _check_question(question: str, scope: Scope) -> None:
     """Refuse what is neither a name nor a SELECT, and a scope where nothing would heed it."""
     from tower_etl.load.reader import find_view  # noqa: PLC0415 imports duckdb
-    from tower_etl.load.views import iter_views  # noqa: PLC0415
+    from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
     from tower_etl.tables import TABLES  # noqa: PLC0415 imports pyarrow
 
     name = question.strip()

@@ -40,8 +40,8 @@ def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
     del destination  # the one there is
     from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.target import find_target  # noqa: PLC0415
-    from tower_etl.source import pick_tables  # noqa: PLC0415
+    from tower_etl.load.target import find_target  # noqa: PLC0415 imports dlt
+    from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
 
     tables = pick_tables(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)

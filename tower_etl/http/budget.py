@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tower_etl.errors import UnreachableError
 from tower_etl.http.adapter import origin_of
 from tower_etl.http.ledger import MemoryLedger, open_ledger
 from tower_etl.http.rate import (
@@ -85,14 +87,19 @@ class Budget:
         return Departure(now, before)
 
     def settle(self, departure: Departure) -> None:
-        """The call has its answer, or failed: it was at the server by now, if it ever was."""
+        """The call has its answer, or failed: it was at the server by now, if it ever was.
+
+        Where the ledger cannot be reached the call counts as under way for its longest: that is
+        safe, and an answer that is there is not thrown away for it.
+        """
         if self._limit is None:
             return
         answer_seconds = self._clock.monotonic() - departure.monotonic
         way_seconds = self._measure_way(answer_seconds)
-        self._store.change(
-            lambda ledger, _now: (arrive(ledger, departure.recorded, way_seconds), None)
-        )
+        with suppress(UnreachableError):
+            self._store.change(
+                lambda ledger, _now: (arrive(ledger, departure.recorded, way_seconds), None)
+            )
 
     def hold_back(self, seconds: float) -> None:
         """Let nobody's call out for so many seconds, and fewer after that (a 429 asked for it)."""

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _UNSHARED = (
-    "The budget of calls is not shared with other syncs of this machine: %s cannot be used (%s)."
+    "The budget of calls is not shared with other syncs of this machine: %s cannot be used (%s). "
+    "Make it writable, or set TOWER_ETL_BUDGET=process if that is meant."
 )
 _DRAFT = "draft-"
 _DRAFT_SECONDS = 60.0  # after which the process that wrote it is gone

@@ -125,6 +125,6 @@ def _read_last_syncs(
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
     rows = connection.execute(
-        f"SELECT coalesce(workspace_id::VARCHAR, 'personal'), count(*) FROM {table} GROUP BY 1"  # noqa: S608
+        f"SELECT coalesce(workspace_id::VARCHAR, 'personal'), count(*) FROM {table} GROUP BY 1"  # noqa: S608 ours
     ).fetchall()
     return dict(rows)

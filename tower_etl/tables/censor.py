@@ -138,7 +138,7 @@ class _Rewriter:
 
     clean: Callable[[str], str]
 
-    def rewrite(self, value: Any, name: str = "", left: int = _DEEPEST) -> Any:  # noqa: ANN401
+    def rewrite(self, value: Any, name: str = "", left: int = _DEEPEST) -> Any:  # noqa: ANN401 any JSON
         """The value; what its name says is secret goes whatever it is, and what is too deep."""
         if left == 0 and isinstance(value, dict | list | str):
             return BLOT
@@ -148,7 +148,7 @@ class _Rewriter:
             return [self.rewrite(item, name, left - 1) for item in value]
         return self._rewrite_leaf(value, name)
 
-    def _rewrite_leaf(self, value: Any, name: str) -> Any:  # noqa: ANN401
+    def _rewrite_leaf(self, value: Any, name: str) -> Any:  # noqa: ANN401 any JSON
         if isinstance(value, str):
             return BLOT if value and SECRET_KEY.search(name) else self.clean(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
