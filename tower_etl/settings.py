@@ -87,7 +87,7 @@ class Packages:
         max_seconds: Seconds of fetching, after which it ends likewise.
     """
 
-    max_rows: int = 50_000
+    max_rows: int = 40_000
     max_seconds: float = 15.0
 
 

@@ -54,7 +54,7 @@ def collect_seldom() -> Iterator[None]:
     """Let Python look for garbage less often.
 
     A page of tasks is hundreds of objects that live for seconds; looking through all of them again
-    at every 700 new ones took a sixth of a sync.
+    at every 700 new ones took a sixth of a sync. What is left is to be collected between packages.
     """
     before = gc.get_threshold()
     gc.set_threshold(*_SELDOM)

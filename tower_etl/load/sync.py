@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,8 @@ class Sync:
             while not session.is_done:
                 with keep_open(self.target):
                     load_package(pipeline, package_source(lambda: session, session.specs, limits))
+                if not session.is_done:
+                    gc.collect()
             forget_loaded(pipeline)
 
     def _go_on(self, session: Session) -> Pipeline:

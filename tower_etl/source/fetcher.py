@@ -34,7 +34,7 @@ Asked = TypeVar("Asked")
 Done = TypeVar("Done")
 Failure = ApiError | BudgetClosedError
 
-_LOOK_AHEAD = 3  # runs under way per worker
+_LOOK_AHEAD = 2  # runs under way per worker
 _GRACE_SECONDS = 10.0
 _SHOWN_CHARS = 300
 

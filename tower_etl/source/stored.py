@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import dlt
+    from dlt.destinations.sql_client import SqlClientBase
 
 _SCHEMA = "tower"  # dlt calls a schema by the name of its source
 _TEXT = pa.string()
@@ -60,6 +62,11 @@ class PipelineStore:
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._pipeline = pipeline
+
+    @cached_property
+    def _client(self) -> SqlClientBase[Any]:
+        """Made once, as dlt resolves its configuration for each; it connects when entered."""
+        return self._pipeline.sql_client()
 
     def read(self, workspace_id: int | None) -> dict[str, Stored]:
         """The runs of a workspace, by id."""
@@ -111,7 +118,7 @@ class PipelineStore:
         """All rows of a table; a column that the destination has not yet is null."""
         spec = TABLES[name].arrow_schema
         wanted = list(columns) or spec.names
-        with self._pipeline.sql_client() as client:
+        with self._client as client:
             chosen = ", ".join(client.escape_column_name(column) for column in columns) or "*"
             table = client.make_qualified_table_name(name)
             sql = f"SELECT {chosen} FROM {table}"  # noqa: S608 names are ours
@@ -147,7 +154,7 @@ class PipelineStore:
         self, table: str, columns: Sequence[str], where: str, values: tuple[object, ...]
     ) -> list[tuple[Any, ...]]:
         try:
-            with self._pipeline.sql_client() as client:
+            with self._client as client:
                 names = ", ".join(client.escape_column_name(name) for name in columns)
                 qualified = client.make_qualified_table_name(table)
                 sql = f"SELECT {names} FROM {qualified} WHERE {where}"  # noqa: S608 names are ours
