@@ -6,6 +6,7 @@
     └── ApiError                 5  the server, or the way to it, failed
         ├── UnreachableError     5  no answer: name, route, TLS, time-out
         ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
+        │   └── OversizedError   5  more bytes than any answer of the platform
         ├── RateLimitError       5  429, still after the last attempt
         ├── TokenRefusedError    3  the server refuses the token
         ├── ForbiddenError       4  the token is good, but this thing is not for it
@@ -78,6 +79,12 @@ class ServerFaultError(ApiError):
     """5xx, or a success that carries no API answer (HTML from a gateway, half a JSON)."""
 
     retryable = True
+
+
+class OversizedError(ServerFaultError):
+    """The answer has more bytes than any of the platform's; the next one would have as many."""
+
+    retryable = False
 
 
 class RateLimitError(ApiError):

@@ -66,6 +66,7 @@ class Pacing:
         workers: Requests in flight at once.
         connect_seconds: Time-out for a connection.
         read_seconds: Time-out between two bytes of an answer.
+        call_seconds: Time for the head of an answer, and as much again for its body.
         attempts: Tries of one call, the first included.
     """
 
@@ -75,6 +76,7 @@ class Pacing:
     workers: int = 8
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
+    call_seconds: float = 120.0
     attempts: int = 6
 
 

@@ -42,10 +42,12 @@ class ScriptedServer:
 
     Attributes:
         seen: The requests, in order of arrival.
+        left: Set when a client hung up in the middle of an answer.
     """
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
+        self.left = threading.Event()
         self._script: deque[Callable[[BaseHTTPRequestHandler], None]] = deque()
         self._over = threading.Event()
         self._server = QuietServer(("127.0.0.1", 0), self._make_handler())
@@ -63,6 +65,14 @@ class ScriptedServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def act(self, act: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        """Next: whatever that does."""
+        self._script.append(act)
+
+    def is_over(self, seconds: float = 0.0) -> bool:
+        """Whether the server is closed, after so many seconds at the latest."""
+        return self._over.wait(seconds)
 
     def answer(self, body: object, status: int = 200, **headers: str) -> None:
         """Next: that status and body (bytes as they are, anything else as JSON)."""

@@ -146,6 +146,8 @@ def test_a_refusal_carries_the_wait_that_was_asked_for() -> None:
         ("soon", None),
         ("-1", None),
         ("1e3", None),
+        ("0\x1f", None),
+        ("\u0663", None),
         ("inf", None),
         ("Sun, 99 Mar 2026 12:00:30 GMT", None),
     ],

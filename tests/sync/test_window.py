@@ -34,6 +34,13 @@ def test_later_the_listing_starts_before_the_cursor() -> None:
     assert plan_window(SYNCED, Request(), NOW) == Window(NOW - 2 * HOUR, None, whole=False)
 
 
+def test_a_cursor_at_the_beginning_of_time_is_one() -> None:
+    """A server may say that its last run was submitted in the year 1."""
+    state = replace(SYNCED, cursor=datetime.min.replace(tzinfo=UTC))
+
+    assert plan_window(state, Request(), NOW).after == datetime(1969, 12, 31, 23, tzinfo=UTC)
+
+
 def test_until_ends_a_later_listing_too() -> None:
     """Runs after it stay out, for now."""
     window = plan_window(SYNCED, Request(until=NOW - MINUTE), NOW)

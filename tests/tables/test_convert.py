@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -141,6 +142,15 @@ def test_every_time_that_python_writes_is_read_back(moments: list[datetime]) -> 
 def test_json_text_says_the_same_as_the_value(value: object) -> None:
     """Whatever its size; infinities are no JSON."""
     assert value == json.loads(json_text(value))
+
+
+@pytest.mark.parametrize("depth", [250, 260, 1020])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"k":', "}"), ('[{},{"a":[],"k":', "}]")])
+def test_json_text_says_it_however_deep(depth: int, start: str, end: str) -> None:
+    """The deepest value that an answer can carry is kept too."""
+    levels = depth // len(end)
+    text = start * levels + '[1,null,"é",2.5]' + end * levels
+    assert json_text(orjson.loads(text)) == text
 
 
 def test_json_text_keeps_the_order_of_keys() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tower_etl.api import endpoints
 from tower_etl.api.ahead import walk_at_rest
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.pages import Page, Walked, walk_growing, walk_newest_first
+from tower_etl.api.pages import Page, Walked, end_after, walk_growing, walk_newest_first
 from tower_etl.errors import BadRequestError, ServerFaultError
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ Params = dict[str, str | int]
 
 _LABELS = "labels"
 _ATTRIBUTES = "labels,optimized,messages,pipelineInfo"
+_MAX_LISTED = 2_000_000  # a list without end is left there
+_MAX_TASKS = 1_000_000  # of one run: they are held in memory until all of them are there
+_NO_SEGMENTS = frozenset({"", ".", ".."})  # in a path they mean another one, however quoted
 
 
 def format_moment(moment: datetime) -> str:
@@ -97,7 +100,9 @@ class TowerClient:
     def list_labels(self, workspace_id: int | None) -> list[Item]:
         """Labels of a workspace."""
         walk = walk_newest_first(
-            lambda offset: self._page(endpoints.LABELS, offset, _in(workspace_id)),
+            end_after(
+                _MAX_LISTED, lambda offset: self._page(endpoints.LABELS, offset, _in(workspace_id))
+            ),
             _key_of(endpoints.LABELS, "id"),
             Walked(),
         )
@@ -124,8 +129,8 @@ class TowerClient:
         if search:
             params["search"] = search
         return walk_newest_first(
-            lambda offset: self._page(endpoints.RUNS, offset, params),
-            _key_of(endpoints.RUNS, "workflow", "id"),
+            end_after(_MAX_LISTED, lambda offset: self._page(endpoints.RUNS, offset, params)),
+            _run_key,
             walked,
         )
 
@@ -135,13 +140,13 @@ class TowerClient:
         A server that does not know one of the attributes answers 400, and is asked for less from
         then on.
         """
-        params, asked = _in(workspace_id), self._attributes
+        asked = self._attributes
         try:
-            return self._get(endpoints.RUN, params | {"attributes": asked}, run_id=run_id)
+            return self._describe(workspace_id, run_id, asked)
         except BadRequestError:
             if asked == _LABELS:
                 raise
-        described = self._get(endpoints.RUN, params | {"attributes": _LABELS}, run_id=run_id)
+        described = self._describe(workspace_id, run_id, _LABELS)
         self._attributes = _LABELS
         return described
 
@@ -150,8 +155,7 @@ class TowerClient:
         params = _in(workspace_id)
         params["search"] = f"workflowId:{run_id}"
         page = self._page(endpoints.RUNS, 0, params)
-        key = _key_of(endpoints.RUNS, "workflow", "id")
-        return any(key(element) == run_id for element in page.items)
+        return any(_run_key(element) == run_id for element in page.items)
 
     def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
         """Tasks of a run, by ascending `taskId`, from an offset on."""
@@ -183,7 +187,10 @@ class TowerClient:
 
     def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
         params = _in(workspace_id)
-        return lambda offset: self._page(endpoints.RUN_TASKS, offset, params, run_id=run_id)
+        return end_after(
+            _MAX_TASKS,
+            lambda offset: self._page(endpoints.RUN_TASKS, offset, params, run_id=run_id),
+        )
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Resource metrics of a run, one element per process."""
@@ -243,18 +250,29 @@ class TowerClient:
             return Found(self._list(endpoint, params, **names), complete=True)
         walked = Walked()
         pages = walk_newest_first(
-            lambda offset: self._page(endpoint, offset, params, **names),
+            end_after(_MAX_LISTED, lambda offset: self._page(endpoint, offset, params, **names)),
             _key_of(endpoint, *endpoint.key),
             walked,
         )
         items = [item for page in pages for item in page]
         return Found(items, complete=walked.is_counted and not walked.disturbed)
 
+    def _describe(self, workspace_id: int | None, run_id: str, attributes: str) -> Item:
+        """The answer for a run, which must be of that run: its rows replace those there are."""
+        params = _in(workspace_id) | {"attributes": attributes}
+        described = self._get(endpoints.RUN, params, run_id=run_id)
+        if _run_key(described) != run_id:
+            raise _malformed(endpoints.RUN, f"run {run_id}")
+        return described
+
     def _impatient(self) -> RetryPolicy:
         """For the first call: a wrong address should be said soon."""
         return replace(self.transport.policy, attempts=4, unreachable_attempts=4)
 
     def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
+        if _NO_SEGMENTS.intersection(map(str, names.values())):
+            msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."
+            raise ServerFaultError(msg)
         segments = {name: quote(str(value), safe="") for name, value in names.items()}
         return self.transport.get(endpoint.path.format(**segments), params)
 
@@ -305,11 +323,22 @@ def _key_of(endpoint: Endpoint, *path: str) -> Key:
         found: object = item
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str | int):
+        if isinstance(found, str | int) and not isinstance(found, bool):
             return found
         raise _malformed(endpoint, f"{'.'.join(path)} in each element")
 
     return key
+
+
+def _run_key(element: Item) -> str:
+    """The id of a run, in a listing or as it is described; a number is none."""
+    key = _any_run_key(element)
+    if isinstance(key, str):
+        return key
+    raise _malformed(endpoints.RUNS, "text as workflow.id in each element")
+
+
+_any_run_key = _key_of(endpoints.RUNS, "workflow", "id")
 
 
 def _items(endpoint: Endpoint, answer: Item) -> list[Item]:

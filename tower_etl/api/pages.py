@@ -31,6 +31,7 @@ Key = Callable[[Item], Hashable]
 
 _MAX_STRIKES = 50  # pages that bring nothing, less those that do
 _MAX_WALKS = 5
+_LEAST_PAGE = 10  # items a page, on the average of a long walk
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,26 @@ class Page:
 
 
 FetchPage = Callable[[int], Page]
+
+
+def end_after(most: int, fetch: FetchPage) -> FetchPage:
+    """`fetch`, for a list of so many items and of pages that are not all but empty.
+
+    Raises:
+        ServerFaultError: From the page at which the list should have ended long ago.
+    """
+    items = pages = 0
+
+    def fetch_bounded(offset: int) -> Page:
+        nonlocal items, pages
+        page = fetch(offset)
+        items, pages = items + len(page.items), pages + 1
+        if items > most or pages > most // _LEAST_PAGE:
+            msg = f"The list had no end after {items:,} items on {pages:,} pages. It is left out."
+            raise ServerFaultError(msg)
+        return page
+
+    return fetch_bounded
 
 
 class TakesPages(Protocol):

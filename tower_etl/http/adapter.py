@@ -8,9 +8,14 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+
+from tower_etl.http.bodies import MAX_BODY_BYTES, cut_after, hold_socket, read_body
 
 if TYPE_CHECKING:
     from tower_etl.http.budget import Budget
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
@@ -37,20 +42,85 @@ class BearerAuth(AuthBase):
         return "BearerAuth(***)"
 
 
-class BudgetedAdapter(HTTPAdapter):
-    """Lets a request out when the budget allows it; a redirected one pays again."""
+class _CutHeads(HTTPConnectionPool):
+    """Cuts a connection on which the head of an answer takes longer than the whole call may."""
 
-    def __init__(self, budget: Budget, connections: int) -> None:
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's
+        total = kwargs["timeout"].total
+        with cut_after(total, lambda: conn.sock):
+            return super()._make_request(conn, *args, **kwargs)
+
+
+class _CutHeadsOverTls(_CutHeads, HTTPSConnectionPool):
+    """The same over TLS."""
+
+
+class BudgetedAdapter(HTTPAdapter):
+    """Lets a request out when the budget allows it, and in with it what an answer may be.
+
+    A redirected request pays again. Nothing but reading goes out: what the platform holds cannot
+    be changed through it, whatever is asked for above.
+
+    Attributes:
+        call_seconds: Time for the head of an answer, and as much again for its body.
+        max_body_bytes: Most bytes of a body, decompressed.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        connections: int,
+        call_seconds: float = 120.0,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
         self._budget = budget
+        self.call_seconds = call_seconds
+        self.max_body_bytes = max_body_bytes
         super().__init__(pool_connections=2, pool_maxsize=connections)
 
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 the base's signature
-        """Wait until it may go out, send, and say when it was answered."""
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
+        """Use pools that end what does not end."""
+        super().init_poolmanager(*args, **kwargs)
+        self._guard(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's signature
+        """The same on the way through a proxy."""
+        return self._guard(super().proxy_manager_for(*args, **kwargs))
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *args: Any,  # noqa: ANN401 the base's signature
+        **kwargs: Any,  # noqa: ANN401 as above
+    ) -> requests.Response:
+        """Wait until it may go out, send, say when it was answered, and read the answer whole.
+
+        Raises:
+            ValueError: The request would do more than read.
+        """
+        if request.method not in _SAFE_METHODS:
+            msg = f"tower-etl only reads: {request.method} is not sent."
+            raise ValueError(msg)
+        connect, read = kwargs.get("timeout") or (None, None)
+        kwargs |= {"stream": True, "timeout": Timeout(self.call_seconds, connect, read)}
         departure = self._budget.acquire()
         try:
-            return super().send(*args, **kwargs)
+            response = super().send(request, *args, **kwargs)
         finally:
             self._budget.settle(departure)
+        self._read(response)
+        return response
+
+    def _read(self, response: requests.Response) -> None:
+        """Read the body here, also that of a redirect, which requests would read without end."""
+        with hold_socket(response) as held, cut_after(self.call_seconds, lambda: held):
+            response._content = read_body(response, self.max_body_bytes)  # noqa: SLF001 as requests does
+
+    @staticmethod
+    def _guard(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
+        if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:  # SOCKS has its own
+            manager.pool_classes_by_scheme = {"http": _CutHeads, "https": _CutHeadsOverTls}
+        return manager
 
 
 class BoundSession(requests.Session):

@@ -70,7 +70,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     """Seconds to wait by a `Retry-After` header (seconds or an HTTP date), None without one."""
     if value is None:
         return None
-    if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", value):
+    if re.fullmatch(r"[ \t]*[0-9]{1,9}(\.[0-9]+)?[ \t]*", value):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
@@ -96,4 +96,5 @@ def _said(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return ""
     message = parsed.get("message") if isinstance(parsed, dict) else None
-    return " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
+    words = " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
+    return "".join(letter for letter in words if letter.isprintable())  # a terminal may obey others

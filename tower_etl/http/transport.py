@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import requests
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import ApiError, RateLimitError, UnreachableError
+from tower_etl.errors import ApiError, OversizedError, RateLimitError, UnreachableError
 from tower_etl.http.adapter import BearerAuth, BoundSession, BudgetedAdapter, origin_of
 from tower_etl.http.answers import parse_object
+from tower_etl.http.bodies import LongCallError, OversizedBodyError
 from tower_etl.http.budget import open_budget
 from tower_etl.http.meter import Meter
 from tower_etl.http.retry import RetryPolicy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tower_etl.http.budget import Budget
     from tower_etl.settings import Settings
 
-_READ_BYTES = 1 << 20  # an answer in one go: requests reads 10 KB at a time, each with its own wait
+_MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,17 @@ class Transport:
         where = f"GET {path}"
         try:
             answer = self.session.get(
-                self.endpoint + path, params=dict(params), timeout=self.timeouts, stream=True
+                self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
-            body = b"".join(answer.iter_content(_READ_BYTES))
-        except (requests.RequestException, ValueError) as error:  # ValueError: a senseless Location
+        except OversizedBodyError:
+            raise OversizedError(_oversized(where)) from None
+        except (
+            requests.RequestException,
+            LongCallError,
+            ValueError,
+        ) as error:  # ValueError: a senseless Location
             raise UnreachableError(self._explain(where, error)) from None
+        body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
         return parse_object(answer.status_code, answer.headers, body, where)
@@ -117,6 +124,7 @@ def _reason(error: Exception) -> str:
         (requests.exceptions.SSLError, "the TLS certificate or handshake was not accepted"),
         (requests.exceptions.ProxyError, "the proxy did not let it through"),
         (requests.exceptions.ConnectTimeout, "connecting took too long"),
+        (LongCallError, "its answer came too slowly, or had no end"),
         (requests.exceptions.ReadTimeout, "it took too long to answer"),
         (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
         (requests.exceptions.ContentDecodingError, "the answer could not be decompressed"),
@@ -124,6 +132,13 @@ def _reason(error: Exception) -> str:
         (requests.exceptions.ConnectionError, _connection_reason(error)),
     )
     return next((words for kind, words in causes if isinstance(error, kind)), type(error).__name__)
+
+
+def _oversized(where: str) -> str:
+    return (
+        f"{where}: the answer has more bytes than any of the platform's. Something else may stand "
+        "in between: check the endpoint."
+    )
 
 
 def _connection_reason(error: Exception) -> str:
@@ -139,6 +154,7 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
     """A session bound to the endpoint of the settings, on which every call pays to the budget."""
     session = BoundSession()
     session.auth = BearerAuth(settings.token.reveal(), origin_of(settings.endpoint))
+    session.max_redirects = _MAX_REDIRECTS
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(
         {
@@ -147,7 +163,7 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
             "User-Agent": user_agent,
         }
     )
-    adapter = BudgetedAdapter(budget, settings.pacing.workers)
+    adapter = BudgetedAdapter(budget, settings.pacing.workers, settings.pacing.call_seconds)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     _settle_environment(session, settings.endpoint)

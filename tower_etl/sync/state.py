@@ -29,6 +29,7 @@ RUN_TABLES = frozenset(
 
 # A run may enter the listing a little after one that was submitted later. Each listing therefore
 # starts this long before the cursor, but never so far back that a second page would be needed.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(hours=1)
 OVERLAP_RUNS = 50
 
@@ -86,12 +87,13 @@ class WorkspaceState:
     def list_from(self, now: datetime) -> datetime | None:
         """Where the next listing starts: the cursor less the overlap; None is the beginning.
 
-        A cursor in the future, of a server whose clock was wrong, must not hide what is new.
+        A cursor in the future, of a server whose clock was wrong, must not hide what is new; and
+        nothing lies before one in the year 1.
         """
         if self.cursor is None:
             return self.floor
         recent = sorted(self.seen.values(), reverse=True)[:OVERLAP_RUNS]
-        start = min(self.cursor, now) - OVERLAP
+        start = min(max(self.cursor, _EPOCH), now) - OVERLAP
         if len(recent) == OVERLAP_RUNS and recent[-1] <= now:
             start = max(start, recent[-1])
         return max(start, self.floor) if self.floor else start

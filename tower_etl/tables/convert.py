@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tower_etl.tables.column import Column
 
@@ -40,6 +40,7 @@ _ISO = re.compile(
 )
 # What Arrow reads as `_parse_moment` does; it would also take a space, or no seconds.
 _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+_END = object()
 _YEAR_ONE_US = -62_135_596_800_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -71,19 +72,34 @@ def json_text(value: object) -> str:
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # an integer beyond 64 bits, a lone surrogate, or very deep
-        return json.dumps(_writable(value), ensure_ascii=False, separators=(",", ":"))
+        return "".join(_iter_json(value))
 
 
-def _writable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, str):
-        return _encodable(value)
+def _iter_json(value: object) -> Iterator[str]:
+    """The same text in pieces, without recursion: orjson reads deeper than Python may recurse."""
+    waiting: list[tuple[str, Any]] = [("", value)]  # what to write as it is, and a value after it
+    while waiting:
+        text, item = waiting.pop()
+        yield text
+        if isinstance(item, dict):
+            pairs = [(f"{_scalar(str(key))}:", inner) for key, inner in item.items()]
+            waiting.extend(reversed(_enclose("{", pairs, "}")))
+        elif isinstance(item, list):
+            waiting.extend(reversed(_enclose("[", [("", inner) for inner in item], "]")))
+        elif item is not _END:
+            yield _scalar(item)
+
+
+def _enclose(start: str, parts: list[tuple[str, Any]], end: str) -> list[tuple[str, Any]]:
+    commas = [(("," if place else start) + text, item) for place, (text, item) in enumerate(parts)]
+    return [*commas, (end if parts else start + end, _END)]
+
+
+def _scalar(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {_encodable(str(key)): _writable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_writable(item) for item in value]
-    return value
+        return "null"
+    sound = _encodable(value) if isinstance(value, str) else value
+    return json.dumps(sound, ensure_ascii=False)
 
 
 def _encodable(text: str) -> str:

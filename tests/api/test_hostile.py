@@ -1,0 +1,154 @@
+"""Lists without end, and ids that lead elsewhere."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from tests.api.test_malformed import make_client
+from tests.http.conftest import ScriptedServer
+from tower_etl.api import Page, TowerClient, Walked, client
+from tower_etl.api.pages import end_after
+from tower_etl.errors import ServerFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tower_etl.http import Transport
+
+ODD_IDS = (
+    *("../user-info", "a/b", "a%2Fb", "%2e%2e", "...", "a?max=1", "a#b", "a;b", "a b", "a+b"),
+    *(
+        "a\nb",
+        "a\r\nX: 1",
+        "a\x00b",
+        "'; DROP TABLE workflows; --",
+        '"quoted"',
+        "\\",
+        "é𝄞",
+        "{run_id}",
+    ),
+)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that does as it is told."""
+    started = ScriptedServer()
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize("run_id", ODD_IDS)
+def test_an_odd_id_stays_one_segment_of_the_path(
+    server: ScriptedServer, connect: Callable[..., Transport], run_id: str
+) -> None:
+    """Over real HTTP: neither the path nor the query is another one."""
+    server.answer({"workflow": {"id": run_id}})
+    server.answer({"tasks": []})
+
+    tower = TowerClient(connect(server.endpoint))
+    tower.describe_run(7, run_id)
+    tower.list_tasks(7, run_id)
+
+    described, listed = (urlsplit(seen.path) for seen in server.seen)
+    assert described.path.removeprefix("/api/workflow/").count("/") == 0
+    assert unquote(described.path) == f"/api/workflow/{run_id}"
+    assert unquote(listed.path) == f"/api/workflow/{run_id}/tasks"
+    assert parse_qs(listed.query) == {"workspaceId": ["7"], "max": ["100"], "offset": ["0"]}
+
+
+@pytest.mark.parametrize("run_id", ["", ".", ".."])
+def test_an_id_that_means_another_path_is_not_asked_for(
+    server: ScriptedServer, connect: Callable[..., Transport], run_id: str
+) -> None:
+    """No quoting helps: clients and servers take `%2E%2E` for `..` too."""
+    tower = TowerClient(connect(server.endpoint))
+
+    for ask in (tower.describe_run, tower.list_tasks, tower.list_metrics):
+        with pytest.raises(ServerFaultError, match="an id that cannot be asked for"):
+            ask(7, run_id)
+
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("found", [None, {}, {"id": None}, {"id": "other"}, {"id": 5}, "r", []])
+def test_a_description_of_something_else_is_a_fault(found: object) -> None:
+    """The rows of the run named in it would be replaced."""
+    tower, _ = make_client(lambda *_: {"workflow": found})
+
+    with pytest.raises(ServerFaultError):
+        tower.describe_run(1, "r")
+
+
+@pytest.mark.parametrize("run_id", [5, True, 2**70, 1.0])
+def test_a_run_whose_id_is_no_text_is_a_fault(run_id: object) -> None:
+    """The state would not know it again."""
+    tower, _ = make_client(lambda *_: {"workflows": [{"workflow": {"id": run_id}}]})
+
+    with pytest.raises(ServerFaultError, match="in each element"):
+        list(tower.iter_runs(1, Walked()))
+
+
+def make_endless(size: int) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    """Pages of so many items, none of which was there before, for ever."""
+    numbers = count(1)
+
+    def answer(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
+        some = [next(numbers) for _ in range(size)]
+        if path.endswith("/tasks"):
+            return {"tasks": [{"task": {"taskId": number}} for number in some]}
+        if path == "/labels":
+            return {"labels": [{"id": number} for number in some], "totalSize": 10**12}
+        runs = [{"workflow": {"id": f"r{number}"}} for number in some]
+        return {"workflows": runs, "totalSize": 10**12, "hasMore": True}
+
+    return answer
+
+
+@pytest.mark.parametrize("ask", ["runs", "labels", "tasks"])
+@pytest.mark.parametrize("size", [1, 100, 2_500])
+def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose pages hold far more, or far less, than was asked for."""
+    monkeypatch.setattr(client, "_MAX_LISTED", 5_000)
+    monkeypatch.setattr(client, "_MAX_TASKS", 5_000)
+    tower, transport = make_client(make_endless(size))
+    asks: dict[str, Callable[[], object]] = {
+        "runs": lambda: list(tower.iter_runs(1, Walked())),
+        "labels": lambda: tower.list_labels(1),
+        "tasks": lambda: tower.list_tasks(1, "r"),
+    }
+    if (ask, size) == ("tasks", 1):  # a short page is the last one there (API fact 3)
+        assert asks[ask]() == [{"task": {"taskId": 1}}]
+        return
+    with pytest.raises(ServerFaultError, match=r"no end|moved under the walk"):
+        asks[ask]()
+
+    assert len(transport.asked) <= 501
+
+
+def test_a_page_that_repeats_for_ever_is_left() -> None:
+    """With the same items, whatever is asked for."""
+    page = {
+        "workflows": [{"workflow": {"id": f"r{number}"}} for number in range(100)],
+        "tasks": [{"task": {"taskId": number}} for number in range(100)],
+    }
+    tower, transport = make_client(lambda *_: page)
+
+    for ask in (lambda: list(tower.iter_runs(1, Walked())), lambda: tower.list_tasks(1, "r")):
+        with pytest.raises(ServerFaultError, match="moved under the walk"):
+            ask()
+
+    assert len(transport.asked) < 100
+
+
+def test_the_last_item_allowed_is_taken() -> None:
+    """The bound is on what comes after it."""
+    fetch = end_after(200, lambda _: Page([{"id": 1}] * 100))
+
+    assert len([*fetch(0).items, *fetch(100).items]) == 200
+    with pytest.raises(ServerFaultError, match=r"no end after 300 items on 3 pages"):
+        fetch(200)
