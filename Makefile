@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs soak benchmark record record-live clean
+.PHONY: demo check test docs soak fuzz benchmark record record-live clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,9 @@ docs: .venv/.ready  ## write the data dictionary from the specs of the tables
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)
+
+fuzz: .venv/.ready  ## spoilt answers for MINUTES (5), beyond those of the suite; SEED repeats one run
+	NO_PROXY=* $(BIN)/python -m tests.fuzz.long $(or $(MINUTES),5) $(SEED)
 
 benchmark: .venv/.ready  ## measure against peers and write docs/performance-figures.md; SIZE=million for the largest
 	$(BIN)/python -m benchmarks $(SIZE)

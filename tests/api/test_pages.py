@@ -197,6 +197,15 @@ def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
     assert len(calls) == 52  # one that brought its items, and 51 that brought nothing
 
 
+def test_an_item_that_is_twice_on_a_page_comes_once() -> None:
+    """As the page has it last."""
+    page = Page([{"id": 1, "at": 1}, {"id": 2}, {"id": 1, "at": 2}])
+
+    walked = walk_newest_first(lambda _: page, key, Walked())
+
+    assert [[*items] for items in walked] == [[{"id": 1, "at": 2}, {"id": 2}]]
+
+
 def test_a_list_that_is_new_on_every_page_ends_with_an_error() -> None:
     """Nothing is ever recognised: the walk steps back, and gives up in the end."""
     calls = []

@@ -122,9 +122,11 @@ class Walked:
         """The items of the page that are new, noted as seen."""
         if page.total is not None:
             self.totals.append(page.total)
-        fresh = [item for item in page.items if key(item) not in self.seen]
-        self.seen.update(key(item) for item in fresh)
-        return fresh
+        fresh = {key(item): item for item in page.items}  # a page may name one twice
+        for known in fresh.keys() & self.seen:
+            del fresh[known]
+        self.seen.update(fresh)
+        return list(fresh.values())
 
 
 def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[list[Item]]:

@@ -61,14 +61,14 @@ def _walk(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
 def to_listed(element: Item) -> Listed:
     """What planning wants to know of an element of `GET /workflow`."""
     run = element["workflow"]
-    labels = element.get("labels")
+    labels, starred = element.get("labels"), element.get("starred")
     return Listed(
         run_id=run["id"],
         submit=parse_time(run.get("submit")) or parse_time(run.get("dateCreated")),
-        status=run.get("status"),
+        status=sound_status(run),
         last_updated=parse_time(run.get("lastUpdated")),
         complete=parse_time(run.get("complete")),
-        starred=element.get("starred"),
+        starred=starred if isinstance(starred, bool) else None,
         labels=None if labels is None else tuple(sound_labels(labels)),
     )
 
@@ -82,6 +82,12 @@ def parse_time(value: object) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def sound_status(run: Mapping[str, Any]) -> str | None:
+    """The status of a run, None where it is no text."""
+    status = run.get("status")
+    return status if isinstance(status, str) else None
 
 
 def sound_labels(labels: object) -> list[Mapping[str, Any]]:

@@ -100,10 +100,10 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
     roles = tuple(client.list_user_workspaces(user["id"]))
     visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
     return Reach(
-        server_version=info.get("version"),
-        api_version=info.get("apiVersion"),
+        server_version=_text(info.get("version")),
+        api_version=_text(info.get("apiVersion")),
         user_id=user["id"],
-        user_name=redact_text(str(user["userName"])) if user.get("userName") else None,
+        user_name=redact_text(_text(user.get("userName")) or "") or None,
         roles=roles,
         workspaces=select_workspaces(visible, tuple(selectors)),
         info=info,
@@ -119,7 +119,7 @@ def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, .
             role,
         )
         for role in roles
-        if isinstance(role.get("workspaceId"), int)
+        if _is_id(role.get("workspaceId"))
     }
     own = (Workspace(None, PERSONAL, {}),) if personal else ()
     return (*own, *found.values())
@@ -180,10 +180,19 @@ def _ask_user(client: TowerClient) -> Item:
             "'Your tokens' there and set TOWER_ACCESS_TOKEN."
         )
         raise TokenRefusedError(msg, status_code=error.status_code) from None
-    if not isinstance(user.get("id"), int):
+    if not _is_id(user.get("id")):
         msg = "GET /user-info: the answer names no user id, so its workspaces cannot be listed."
         raise ServerFaultError(msg)
     return user
+
+
+def _is_id(value: object) -> bool:
+    """Whether it is an id that a column can hold; true and false count as numbers in Python."""
+    return type(value) is int and abs(value) < 2**63
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def explain_refusal(workspace: Workspace, error: ApiError) -> str:

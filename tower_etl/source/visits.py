@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ForbiddenError, NotFoundError
-from tower_etl.source.listing import parse_time, sound_labels
+from tower_etl.source.listing import parse_time, sound_labels, sound_status
 from tower_etl.source.parcels import Parcel, TaskRows, brief_tasks
 from tower_etl.sync import FINAL_STATUSES, Landed, Settled, is_undisturbed, measure_settled
 from tower_etl.tables import RunAnswers
@@ -64,7 +64,8 @@ def _fetch_parts(
     described = {**described, "labels": sound_labels(described.get("labels"))}
     run = described.get("workflow") or {}
     answers = RunAnswers(described, workspace.id, visit.starred)
-    final = run.get("status") in FINAL_STATUSES
+    status = sound_status(run)
+    final = status in FINAL_STATUSES
     known = Settled() if final else visit.settled
     tasks, settled = TaskRows(answers.owner), known
     if "tasks" in wanted:
@@ -72,7 +73,7 @@ def _fetch_parts(
     if "process_metrics" in wanted:
         answers = replace(answers, metrics=client.list_metrics(workspace.id, visit.run_id))
     submit = parse_time(run.get("submit")) or visit.submit
-    landed = Landed(visit, run.get("status"), submit, settled)
+    landed = Landed(visit, status, submit, settled)
     return Parcel(replace(answers, tasks=tasks.pages), landed, tuple(tasks.built))
 
 

@@ -1,0 +1,56 @@
+"""The long profile of the trials: `python -m tests.fuzz.long MINUTES`."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, cast
+
+from tests.fuzz import trials
+from tests.semantics.platform import Switchboard
+from tower_etl.sim import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.sim import Simulator
+
+_TURN_SECONDS = 2.0
+
+
+def fuzz(minutes: float, first: int) -> Counter[str]:
+    """Try each kind in turn for so long; how many inputs of each. The first failure ends it."""
+    board, tried = Switchboard(), Counter[str]()
+    ends = time.monotonic() + 60 * minutes
+    with serve(cast("Simulator", board)) as url:
+        kinds: dict[str, Callable[[int], None]] = {
+            "bytes": trials.try_bytes,
+            "walk": trials.try_walk,
+            "tables": trials.try_tables,
+            "plan": trials.try_plan,
+            "sync": trials.SyncTrial(url, board),
+        }
+        names = itertools.cycle(kinds)
+        while time.monotonic() < ends:
+            name = next(names)
+            turn = time.monotonic() + _TURN_SECONDS
+            while time.monotonic() < turn:
+                seed = first + tried[name]
+                try:
+                    kinds[name](seed)
+                except BaseException:
+                    sys.stderr.write(f"{name}: seed {seed}\n")
+                    raise
+                tried[name] += 1
+    return tried
+
+
+if __name__ == "__main__":
+    minutes, seeds = float(sys.argv[1]), [int(word) for word in sys.argv[2:]]
+    start = seeds[0] if seeds else random.randrange(10**9)
+    counts = fuzz(minutes, start)
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    sys.stdout.write(f"{counts.total():,} inputs, seeds from {start} on: {told}. All held.\n")

@@ -1,0 +1,246 @@
+"""One trial each: something is spoilt by a seed, and what must hold is asserted."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from tests.fuzz.spoiler import load_bodies, spoil, spoil_bytes
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.truth import list_shown
+from tests.semantics.warehouse import Warehouse
+from tower_etl.api import Page, TowerClient, Walked, walk_growing, walk_newest_first
+from tower_etl.api.pages import end_after
+from tower_etl.errors import ApiError, ServerFaultError, TowerEtlError
+from tower_etl.http import RetryPolicy
+from tower_etl.http.answers import parse_object
+from tower_etl.settings import Pacing, Packages, Request, Settings, Token
+from tower_etl.sim import DEMO_TOKEN, SimClock
+from tower_etl.source import open_client, open_session, pick_tables, run_preflight
+from tower_etl.source.listing import to_listed
+from tower_etl.sync import (
+    Landed,
+    Stored,
+    WorkspaceState,
+    dump_state,
+    finish_workspace,
+    land_run,
+    load_state,
+    owe_run,
+    plan_listed,
+    plan_whole,
+    plan_window,
+)
+from tower_etl.tables import TABLES, build_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.semantics.platform import Switchboard
+    from tower_etl.http import Transport
+    from tower_etl.source import Session
+
+START = datetime(2026, 3, 10, 12, tzinfo=UTC)
+_MOST_ITEMS = 3_000
+
+
+def try_bytes(seed: int) -> None:
+    """Whatever bytes come, they are an object or an error of the API."""
+    rng = Random(seed)
+    bodies = load_bodies()
+    body = orjson.dumps(rng.choice(bodies[rng.choice(sorted(bodies))]))
+    status = rng.choice([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500, 599])
+    headers = {"Content-Type": rng.choice(["", "text/html", ";"]), "Retry-After": rng.choice("0x")}
+    with contextlib.suppress(ApiError):
+        assert isinstance(parse_object(status, headers, spoil_bytes(body, rng), "GET /x"), dict)
+
+
+def try_walk(seed: int) -> None:
+    """Whatever pages come, a walk ends, and gives no item twice."""
+    rng = Random(seed)
+    reach = rng.choice([1, 3, 150, 1_000])
+
+    def fetch(offset: int) -> Page:
+        size = rng.choice([0, 1, 2, 99, 100, 100, 100, 101, 500])
+        first = rng.choice([offset, offset - 1, rng.randrange(reach), 0])
+        ids = range(first, first + size) if rng.random() < 0.8 else [first] * size
+        total = rng.choice([None, 1, offset + size, 10**12])
+        return Page([{"id": number} for number in ids], total, rng.choice([None, True, False]))
+
+    def key(item: Mapping[str, Any]) -> int:
+        return int(item["id"])
+
+    walks: tuple[Callable[[], list[list[Any]]], ...] = (
+        lambda: list(walk_newest_first(end_after(_MOST_ITEMS, fetch), key, Walked())),
+        lambda: walk_growing(end_after(_MOST_ITEMS, fetch), key),
+    )
+    for walk in walks:
+        with contextlib.suppress(ServerFaultError):
+            seen = [key(item) for page in walk() for item in page]
+            assert len(seen) == len(set(seen))
+
+
+def try_tables(seed: int) -> None:
+    """Whatever a run looks like, it is rows of the right shape with sound keys, or a fault."""
+    rng = Random(seed)
+    bodies = load_bodies()
+    parts = {name: rng.choice(bodies[name]) for name in ("run", "tasks", "metrics")}
+    for name in rng.sample(sorted(parts), rng.randint(1, 3)):
+        parts[name] = spoil(parts[name], rng)
+    described, tasks, metrics = (x if isinstance(x, dict) else {} for x in parts.values())
+    with contextlib.suppress(ServerFaultError):
+        built = build_run(
+            described,
+            workspace_id=rng.choice([None, 7]),
+            starred=rng.choice([None, True]),
+            tasks=[tasks.get("tasks")],
+            metrics=metrics.get("metrics"),
+        )
+        for name, rows in built.items():
+            assert rows.schema == TABLES[name].arrow_schema
+            rows.validate(full=True)
+            keys = [tuple(row[column] for column in TABLES[name].key) for row in rows.to_pylist()]
+            assert len(keys) == len(set(keys))
+            assert not any(part is None for key in keys for part in key)
+
+
+def try_plan(seed: int) -> None:
+    """Whatever a listing says, it is planned, landed and kept as JSON; no run is left out."""
+    rng = Random(seed)
+    pages = [spoil(body, rng) for body in rng.choices(load_bodies()["workflow"], k=3)]
+    tower = TowerClient(cast("Transport", CannedTransport(pages)))
+    request = Request(tables=frozenset({"workflows", "tasks"}))
+    state, stored, now = WorkspaceState(), dict[str, Stored](), START
+    for _ in pages:
+        now += timedelta(hours=rng.choice([0, 1, 30]))
+        window = plan_window(state, request, now)
+        try:
+            found = [element for page in tower.iter_runs(1, Walked()) for element in page]
+        except ServerFaultError:
+            continue
+        listed = [to_listed(element) for element in found]
+        plan = (
+            plan_whole(state, listed, stored, request, now)
+            if window.whole
+            else plan_listed(state, listed, request, now)
+        )
+        given_up = state.open.keys() - plan.begins.open.keys()  # the next complete listing has them
+        state = plan.begins
+        for visit in plan.visits:
+            if rng.random() < 0.2:
+                state = owe_run(state, visit, now)
+                continue
+            landed = Landed(visit, rng.choice(["SUCCEEDED", "RUNNING", None]), visit.submit)
+            state = land_run(state, landed, request.give_up_after, now)
+            stored[visit.run_id] = Stored(visit.submit, landed.status)
+        state = finish_workspace(state, plan, now)
+        lost = {run.run_id for run in listed} - stored.keys() - state.open.keys() - given_up
+        assert not lost
+        assert load_state(orjson.loads(orjson.dumps(dump_state(state)))) == state
+
+
+class CannedTransport:
+    """Gives out answers one by one, whatever is asked for, and the last of them for ever."""
+
+    policy = RetryPolicy()
+
+    def __init__(self, answers: list[Any]) -> None:
+        self._answers = list(answers)
+
+    def get(self, *_: object, **__: object) -> dict[str, Any]:
+        """The next answer, as the transport would give it."""
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, dict):
+            return answer
+        msg = "no JSON object"
+        raise ServerFaultError(msg)
+
+
+class SpoilingTransport:
+    """Answers as the real one does, but for a share of the answers, which is spoilt by a seed.
+
+    What was answered well once is not asked for again: the world stands still.
+    """
+
+    def __init__(self, inner: Transport, kept: dict[str, Any], seed: int, rate: float) -> None:
+        self._inner = inner
+        self._kept = kept
+        self._seed = seed
+        self._rate = rate
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get(self, path: str, params: Any = None, policy: Any = None) -> dict[str, Any]:
+        """The answer, spoilt or not."""
+        call = f"{path}?{sorted((params or {}).items())}"
+        with self._lock:
+            if call not in self._kept:
+                self._kept[call] = self._inner.get(path, params, policy)
+        answer: Any = copy.deepcopy(self._kept[call])
+        rng = Random(f"{self._seed} {call}")
+        if rng.random() < self._rate:
+            answer = spoil(answer, rng)
+        if isinstance(answer, dict):
+            return answer
+        msg = "no JSON object"
+        raise ServerFaultError(msg)
+
+
+class SyncTrial:
+    """A platform that was synced well once, and is synced again when it has gone mad."""
+
+    def __init__(self, url: str, board: Switchboard) -> None:
+        world = make_world(SimClock.frozen_at(START - timedelta(days=1)))
+        space = max(place.key for place in world.workspaces.values())
+        for number in range(4):
+            run_id = world.submit_run(space)
+            world.start_run(run_id)
+            world.finish_task(run_id, world.add_task(run_id))
+            if number:
+                world.finish_run(run_id)
+        self._platform = Platform.start(url, board, world)
+        self._kept: dict[str, Any] = {}
+        self._good = Warehouse()
+        self._sync(self._good, 0, 0.0)
+
+    def __call__(self, seed: int) -> None:
+        """A mad sync ends in peace, and a sound one after it finds everything in its place."""
+        warehouse = copy.deepcopy(self._good)
+        rate = Random(seed).choice([0.05, 0.3, 1.0])
+        with contextlib.suppress(TowerEtlError):
+            self._sync(warehouse, seed, rate, reconcile=seed % 2 == 0)
+        assert self._good.tables["workflows"].keys() <= warehouse.tables["workflows"].keys()
+        orjson.dumps(warehouse.state)
+        session = self._sync(warehouse, 0, 0.0, reconcile=True)
+        assert session.outcome.status in {"ok", "partial"}
+        rows = {key[0]: row for key, row in warehouse.tables["workflows"].items()}
+        shown = list_shown(self._platform.world)
+        assert {run_id for run_id in shown if rows[run_id]["missing_since"] is None} == set(shown)
+
+    def _sync(
+        self, warehouse: Warehouse, seed: int, rate: float, *, reconcile: bool = False
+    ) -> Session:
+        wanted = Request(tables=pick_tables(()), reconcile=reconcile)
+        settings = Settings(
+            self._platform.url, Token(DEMO_TOKEN), request=wanted, pacing=Pacing(None, workers=2)
+        )
+        client = open_client(settings, self._platform.clock)
+        spoiling = SpoilingTransport(client.transport, self._kept, seed, rate)
+        client = TowerClient(cast("Transport", spoiling))
+        with contextlib.closing(client.transport):
+            session = open_session(
+                settings, client, run_preflight(client, ()), self._platform.clock
+            )
+            try:
+                warehouse.load(session, Packages())
+            finally:
+                session.close()
+        return session

@@ -1,0 +1,55 @@
+"""Values of another kind than the platform's, where a sync looks at them itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.test_malformed import make_client
+from tower_etl.errors import ServerFaultError
+from tower_etl.source.listing import to_listed
+from tower_etl.source.preflight import list_visible, run_preflight
+
+ODD: list[Any] = [7, 2.5, True, [], {"a": 1}, ["SUCCEEDED"], {"id": [1]}]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_status_that_is_no_text_is_none(odd: object) -> None:
+    """It is compared with texts, and a list cannot be."""
+    assert to_listed({"workflow": {"id": "r", "status": odd}}).status is None
+
+
+@pytest.mark.parametrize("odd", ["yes", 1, 0, [], {"deep": [[]]}])
+def test_a_star_that_is_no_flag_is_none(odd: object) -> None:
+    """It is kept in the state."""
+    assert to_listed({"workflow": {"id": "r"}, "starred": odd}).starred is None
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_version_that_is_no_text_is_none(odd: object) -> None:
+    """It is written into the row of the sync."""
+    answers: dict[str, dict[str, Any]] = {
+        "/service-info": {"serviceInfo": {"version": odd, "apiVersion": odd}},
+        "/user-info": {"user": {"id": 1, "userName": odd}},
+        "/user/1/workspaces": {"orgsAndWorkspaces": []},
+    }
+    client, _ = make_client(lambda path, _: answers[path])
+
+    reach = run_preflight(client, ())
+
+    assert (reach.server_version, reach.api_version, reach.user_name) == (None, None, None)
+
+
+@pytest.mark.parametrize("odd", [True, 2**63, 2**64 - 1, "1", 1.0, None, []])
+def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
+    """Neither of a user, nor of a workspace."""
+    answers: dict[str, dict[str, Any]] = {
+        "/service-info": {"serviceInfo": {}},
+        "/user-info": {"user": {"id": odd}},
+    }
+    client, _ = make_client(lambda path, _: answers[path])
+
+    with pytest.raises(ServerFaultError, match="names no user id"):
+        run_preflight(client, ())
+    assert list_visible([{"workspaceId": odd}], personal=False) == ()
