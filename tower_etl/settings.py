@@ -7,6 +7,7 @@ already: `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID`.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -126,15 +127,38 @@ class Request:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a sync needs to know before its first call."""
+    """Everything that a sync needs to know before its first call.
+
+    Attributes:
+        endpoint: Base address, without a trailing slash.
+        token: Opens it.
+        api_version: Asked for by `Accept-Version`.
+        insecure_http: Whether the token may go over a network where anybody can read it.
+        ca_bundle: File or folder of the certificates to trust; None for those of `requests`.
+        request: What is wanted.
+        pacing: How fast.
+        packages: How much at a time.
+    """
 
     endpoint: str
     token: Token
     api_version: str = "1"
+    insecure_http: bool = False
+    ca_bundle: Path | None = None
     request: Request = field(default_factory=Request)
     pacing: Pacing = field(default_factory=Pacing)
     packages: Packages = field(default_factory=Packages)
     privacy: Privacy = field(default_factory=Privacy)
+
+    def __post_init__(self) -> None:
+        """Refuse to send a token where anybody on the way can read it."""
+        parts = urlsplit(self.endpoint)
+        if parts.scheme == "http" and not (self.insecure_http or is_loopback(parts.hostname or "")):
+            msg = (
+                f"{self.endpoint} is not encrypted: anybody on the way could read the token. Give "
+                "its https address, or, on a network that you trust, --insecure-http."
+            )
+            raise UsageError(msg)
 
 
 @dataclass(frozen=True)
@@ -146,7 +170,7 @@ class Sources:
         lookup: A value of dlt's configuration (`.dlt/config.toml`, `.dlt/secrets.toml`) by name.
     """
 
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     lookup: Lookup = _nothing
 
     def find(self, env_name: str, dlt_name: str) -> str | None:
@@ -163,27 +187,40 @@ def read_token(sources: Sources) -> Token:
     Raises:
         UsageError: There is none, or it cannot be a token.
     """
-    value = sources.find("TOWER_ACCESS_TOKEN", "access_token")
-    if value is None:
-        msg = (
-            "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
-            "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
-        )
-        raise UsageError(msg)
-    return check_token(value)
+    if token := _as_token(sources.find("TOWER_ACCESS_TOKEN", "access_token")):
+        return ensure_sound(token)
+    msg = (
+        "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
+        "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
+    )
+    raise UsageError(msg)
 
 
 def check_token(value: str) -> Token:
     """The token in a text, without the line end that a file may have left.
 
     Raises:
-        UsageError: It cannot be a token; the message does not show it.
+        UsageError: It cannot be a token; neither the message nor a frame of its traceback shows it.
     """
-    stripped = value.strip()
-    if not re.fullmatch(r"[!-~]+", stripped):
+    token = Token(value.strip())
+    del value
+    return ensure_sound(token)
+
+
+def ensure_sound(token: Token) -> Token:
+    """The token, if it can be one.
+
+    Raises:
+        UsageError: It cannot; the message does not show it.
+    """
+    if not re.fullmatch(r"[!-~]+", token.reveal()):
         msg = "The access token is empty or has spaces or odd characters: copy it again, whole."
         raise UsageError(msg)
-    return Token(stripped)
+    return token
+
+
+def _as_token(value: str | None) -> Token | None:
+    return None if value is None else Token(value.strip())
 
 
 def read_endpoint(flag: str | None, sources: Sources) -> str:
@@ -211,6 +248,14 @@ def _is_endpoint(value: str) -> bool:
         return False
     plain = not re.search(r"[\x00-\x20\x7f?#@]", value)
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by a name or number that nobody else can answer to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:

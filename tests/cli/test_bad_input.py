@@ -97,11 +97,13 @@ def test_absent_token(refuse: Callable[..., Ended], endpoint: str, token: str | 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
-def test_unreachable_server(refuse: Callable[..., Ended], host: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "host"), [("http", "127.0.0.1"), ("https", "no-such-host.invalid")]
+)
+def test_unreachable_server(refuse: Callable[..., Ended], scheme: str, host: str) -> None:
     """Nobody there ends with 5 while a person would still wait for it."""
     started = time.monotonic()
-    ended = refuse(5, "sync", "--endpoint", f"http://{host}:{find_closed_port()}/api")
+    ended = refuse(5, "sync", "--endpoint", f"{scheme}://{host}:{find_closed_port()}/api")
     assert f"no answer from {host}:" in ended.err
     assert "Check the endpoint" in ended.err
     assert time.monotonic() - started < 20  # 2 s where nothing else runs
@@ -289,3 +291,24 @@ def test_simulating_with_a_number_out_of_range(console: Console, flag: str, valu
     ended = console.run("simulate", flag, value)
     assert (ended.code, ended.out) == (2, "")
     assert f"Invalid value for '{flag}'" in ended.err
+
+
+@pytest.mark.parametrize("command", ["sync", "check"])
+def test_plain_http_to_another_machine(refuse: Callable[..., Ended], command: str) -> None:
+    """Before anything is sent, and with the way out named."""
+    ended = refuse(2, command, "--endpoint", "http://192.0.2.1/api")
+    assert "is not encrypted" in ended.err
+    assert "--insecure-http" in ended.err
+
+
+def test_a_token_command_that_fails(refuse: Callable[..., Ended]) -> None:
+    """What it printed is not shown."""
+    ended = refuse(2, "check", "--token-command", "sh -c 'echo hidden-word; exit 3'")
+    assert "ended with 3" in ended.err
+    assert "hidden-word" not in ended.err
+
+
+def test_certificates_that_are_not_there(refuse: Callable[..., Ended]) -> None:
+    """Of a flag and of a variable alike."""
+    assert "No CA bundle at /x.pem" in refuse(2, "check", "--ca-bundle", "/x.pem").err
+    assert "No CA bundle at /y.pem" in refuse(2, "check", SSL_CERT_FILE="/y.pem").err

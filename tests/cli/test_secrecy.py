@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import signal
+import subprocess
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.console import Console, Ended
 from tower_etl.sim import Fault, FaultPlan, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.cli.console import Console, Ended
     from tower_etl.sim import World
 
 pytestmark = pytest.mark.slow
@@ -73,6 +75,29 @@ def test_the_token_is_not_in_what_a_failed_sync_leaves(
         )
     assert ended.code == 4, ended.err
     assert find_secret(console, ended) == []
+
+
+def test_a_killed_sync_leaves_no_token(console: Console, world: World, lab: int) -> None:
+    """Neither in its files nor in what faulthandler says of every thread when it dies."""
+    run_id = world.submit_run(lab)
+    faults = FaultPlan()
+    faults.add(f"/workflow/{run_id}", Fault("slow", delay=60.0))
+    token = {"TOWER_ACCESS_TOKEN": SECRET, "PYTHONFAULTHANDLER": "1", "TOWER_ETL_DEBUG": "1"}
+    patient = Console(console.folder, console.home, token)
+    simulator = Simulator(world, tokens=(SECRET,), limit=None, faults=faults)
+    with serve(simulator) as endpoint:
+        process = patient.start("sync", "--endpoint", endpoint, "--rate", "none")
+        while not any(run_id in call.path for call in simulator.calls):
+            assert process.poll() is None
+        listed = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, check=True
+        )
+        process.send_signal(signal.SIGABRT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGABRT
+    assert "most recent call first" in err
+    assert SECRET.encode() not in listed.stdout
+    assert find_secret(console, Ended(process.returncode, out, err)) == []
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
 _LONGEST_WAIT_S = 20
@@ -58,6 +59,12 @@ class ScriptedServer:
     def endpoint(self) -> str:
         """Its address, the API's base path included."""
         return f"http://127.0.0.1:{self._server.server_port}/api"
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def close(self) -> None:
         """Stop serving, and let go of calls that are kept waiting."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import io
+import logging
 import traceback
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
+from rich.traceback import Traceback
 
 from tower_etl.errors import ApiError, UnreachableError
 from tower_etl.http.adapter import BearerAuth, origin_of
@@ -175,6 +180,77 @@ def test_no_error_shows_the_token(server: ScriptedServer, connect: Connect, trou
     chain = "".join(traceback.format_exception(caught.value))
     shown = [str(caught.value), repr(caught.value), repr(caught.value.__dict__), chain]
     assert [text for text in shown if TOKEN in text or "Bearer" in text] == []
+
+
+def render_all(error: BaseException) -> str:
+    """All that a debugger could show: every frame of every cause, with its variables in full."""
+    shown: list[str] = []
+    seen, waiting = set[int](), [error]
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        shown += traceback.TracebackException.from_exception(cause, capture_locals=True).format()
+        waiting += [other for other in (cause.__cause__, cause.__context__) if other]
+    return "".join(shown)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_no_variable_in_a_traceback_shows_the_token(
+    server: ScriptedServer, connect: Connect, trouble: str
+) -> None:
+    """Neither as Python prints them, nor as rich does; also not those of the causes."""
+    transport = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
+    TROUBLES[trouble](server)
+
+    with pytest.raises(ApiError) as caught:
+        transport.get("/workflow")
+
+    assert caught.value.__context__ is None
+    pretty = Console(file=io.StringIO(), width=10_000)
+    kind, error, frames = type(caught.value), caught.value, caught.value.__traceback__
+    options = {"show_locals": True, "locals_max_string": 100_000, "locals_max_length": 1000}
+    pretty.print(Traceback.from_exception(kind, error, frames, **options))  # type: ignore[arg-type]
+    shown = render_all(caught.value) + pretty.file.getvalue()  # type: ignore[attr-defined]
+    assert (TOKEN in shown.replace("TOKEN", ""), "_get_once" in shown) == (False, True)
+
+
+def test_an_interrupted_call_does_not_show_the_token(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a notebook ends up in the frames of the libraries below, headers in hand."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", interrupt)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        connect(server.endpoint, TOKEN).get("/workflow")
+
+    shown = render_all(caught.value)
+    assert ("Authorization" in shown, TOKEN in shown) == (True, False)
+
+
+def test_no_log_shows_the_token(
+    server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At any level, by any library below, for calls that go well and calls that do not."""
+    caplog.set_level(logging.NOTSET)
+    server.answer({}, 503)
+    server.redirect("/api/v1/workflow")
+    server.answer({})
+    transport = connect(server.endpoint, TOKEN, attempts=2)
+
+    transport.get("/workflow")
+    server.answer({"message": TOKEN}, 401)
+    with pytest.raises(ApiError):
+        transport.get("/workflow")
+
+    assert "/api/workflow" in caplog.text  # something was logged
+    logged = caplog.text + repr([record.__dict__ for record in caplog.records])
+    assert (TOKEN in logged, "Bearer" in logged) == (False, False)
 
 
 def test_a_token_that_a_server_sends_back_is_not_shown(

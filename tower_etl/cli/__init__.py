@@ -62,7 +62,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """The run history of Seqera Platform, in tables.
 
-    The token is read from TOWER_ACCESS_TOKEN or from .dlt/secrets.toml, never from a flag.
+    The token is read from TOWER_ACCESS_TOKEN, a command, the keyring or .dlt/secrets.toml, never
+    from a flag.
     """
 
 

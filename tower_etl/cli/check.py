@@ -18,7 +18,7 @@ _SHOWN_CHARS = 90
 
 
 @click.command("check")
-@options.endpoint_option
+@options.server_options
 @options.workspace_option
 @options.tables_option
 @options.rate_option

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.credentials import find_token
+from tower_etl.encryption import read_ca_bundle, read_insecure_http
 from tower_etl.privacy import read_privacy
 from tower_etl.settings import (
     Request,
@@ -19,9 +21,11 @@ from tower_etl.settings import (
     read_packages,
     read_period,
     read_tables,
-    read_token,
     read_workspaces,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HOUR = timedelta(hours=1)
 
@@ -76,6 +80,30 @@ share_option = click.option(
 )
 
 
+token_command_option = click.option(
+    "--token-command",
+    metavar="CMD",
+    help="Command that prints the token [TOWER_ETL_TOKEN_COMMAND]; not started by a shell.",
+)
+insecure_option = click.option(
+    "--insecure-http",
+    is_flag=True,
+    help="Send the token over plain HTTP, where anybody on the way can read it.",
+)
+ca_bundle_option = click.option(
+    "--ca-bundle",
+    metavar="FILE",
+    help="Certificates to trust [REQUESTS_CA_BUNDLE, SSL_CERT_FILE].",
+)
+
+
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command that calls a server takes: where it is, and how it is spoken to."""
+    for option in (ca_bundle_option, insecure_option, token_command_option, endpoint_option):
+        command = option(command)
+    return command
+
+
 def read_sources() -> Sources:
     """Where settings come from when no flag gives them; dlt is imported only if asked."""
 
@@ -103,8 +131,10 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
     since, until = flags.get("since"), flags.get("until")
     return Settings(
         endpoint=read_endpoint(flags.get("endpoint"), sources),
-        token=read_token(sources),
+        token=find_token(sources, flags.get("token_command")),
         api_version=read_api_version(sources),
+        insecure_http=bool(flags.get("insecure_http")) or read_insecure_http(sources),
+        ca_bundle=read_ca_bundle(flags.get("ca_bundle"), sources),
         request=Request(
             workspaces=read_workspaces(tuple(flags.get("workspaces") or ()), sources),
             since=parse_moment(since, "--since") if since else None,

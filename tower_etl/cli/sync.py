@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sync")
-@options.endpoint_option
+@options.server_options
 @options.workspace_option
 @click.option(
     "--destination",

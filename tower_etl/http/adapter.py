@@ -13,6 +13,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from tower_etl.http.bodies import MAX_BODY_BYTES, cut_after, hold_socket, read_body
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tower_etl.http.budget import Budget
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -25,6 +27,15 @@ def origin_of(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
+class _Hidden(str):
+    """A text that does not show itself where a debugger prints the variables of a frame."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 class BearerAuth(AuthBase):
     """Puts the token on calls to the configured origin, and on no other."""
 
@@ -35,7 +46,7 @@ class BearerAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the header where the request goes to the configured origin."""
         if origin_of(request.url or "") == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+            request.headers["Authorization"] = _Hidden(f"Bearer {self._token}")
         return request
 
     def __repr__(self) -> str:
@@ -64,6 +75,7 @@ class BudgetedAdapter(HTTPAdapter):
     Attributes:
         call_seconds: Time for the head of an answer, and as much again for its body.
         max_body_bytes: Most bytes of a body, decompressed.
+        ca_bundle: File or folder of the certificates to trust, None for the usual ones.
     """
 
     def __init__(
@@ -72,10 +84,12 @@ class BudgetedAdapter(HTTPAdapter):
         connections: int,
         call_seconds: float = 120.0,
         max_body_bytes: int = MAX_BODY_BYTES,
+        ca_bundle: Path | None = None,
     ) -> None:
         self._budget = budget
         self.call_seconds = call_seconds
         self.max_body_bytes = max_body_bytes
+        self.ca_bundle = ca_bundle
         super().__init__(pool_connections=2, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
@@ -103,6 +117,8 @@ class BudgetedAdapter(HTTPAdapter):
             raise ValueError(msg)
         connect, read = kwargs.get("timeout") or (None, None)
         kwargs |= {"stream": True, "timeout": Timeout(self.call_seconds, connect, read)}
+        if self.ca_bundle:  # a session would let a variable of the environment go before it
+            kwargs["verify"] = str(self.ca_bundle)
         departure = self._budget.acquire()
         try:
             response = super().send(request, *args, **kwargs)

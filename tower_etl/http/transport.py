@@ -87,18 +87,20 @@ class Transport:
 
     def _get_once(self, path: str, params: Mapping[str, str | int]) -> dict[str, Any]:
         where = f"GET {path}"
+        failure: ApiError
         try:
             answer = self.session.get(
                 self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
         except OversizedBodyError:
-            raise OversizedError(_oversized(where)) from None
-        except (
-            requests.RequestException,
-            LongCallError,
-            ValueError,
-        ) as error:  # ValueError: a senseless Location
-            raise UnreachableError(self._explain(where, error)) from None
+            failure = OversizedError(_oversized(where))
+        except (requests.RequestException, LongCallError, ValueError) as error:
+            failure = UnreachableError(self._explain(where, error))  # ValueError: a senseless URL
+        else:
+            return self._parse(answer, where)
+        raise failure  # not from within: what hangs on the cause has the token in its frames
+
+    def _parse(self, answer: requests.Response, where: str) -> dict[str, Any]:
         body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
@@ -163,7 +165,10 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
             "User-Agent": user_agent,
         }
     )
-    adapter = BudgetedAdapter(budget, settings.pacing.workers, settings.pacing.call_seconds)
+    pacing = settings.pacing
+    adapter = BudgetedAdapter(
+        budget, pacing.workers, pacing.call_seconds, ca_bundle=settings.ca_bundle
+    )
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     _settle_environment(session, settings.endpoint)

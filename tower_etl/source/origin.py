@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tower_etl.errors import UsageError
+from tower_etl.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Origin:
     def of(cls, endpoint: str, user_id: int | None) -> Origin:
         """The origin that an endpoint and a token stand for."""
         host = (urlsplit(endpoint).hostname or "").lower()
-        return cls(None if _is_loopback(host) else _SAME.get(host, host), user_id)
+        return cls(None if is_loopback(host) else _SAME.get(host, host), user_id)
 
 
 def check_origin(stored: Mapping[str, Any] | None, here: Origin, *, moved: bool) -> dict[str, Any]:
@@ -50,10 +50,3 @@ def check_origin(stored: Mapping[str, Any] | None, here: Origin, *, moved: bool)
         )
         raise UsageError(msg)
     return asdict(Origin(here.host or known.host, known.user_id or here.user_id))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.credentials import find_token
+from tower_etl.encryption import read_ca_bundle, read_insecure_http
 from tower_etl.errors import ServerFaultError, UsageError
 from tower_etl.http import open_transport
 from tower_etl.privacy import read_privacy
@@ -23,7 +25,6 @@ from tower_etl.settings import (
     read_endpoint,
     read_pacing,
     read_tables,
-    read_token,
     read_workspaces,
 )
 from tower_etl.source.config import find_dlt_value
@@ -77,7 +78,8 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         workspaces: `ORG/NAME` (with `*` and `?`) or numeric ids; empty for `TOWER_WORKSPACE_ID`,
             or else all that the token sees, the personal one included.
         endpoint: API endpoint; else `TOWER_API_ENDPOINT`, dlt's configuration, Seqera's cloud.
-        access_token: The token; else `TOWER_ACCESS_TOKEN`, or `access_token` under
+        access_token: The token; else `TOWER_ACCESS_TOKEN`, `TOWER_ETL_TOKEN_COMMAND`,
+            `TOWER_ETL_KEYRING`, or `access_token` under
             `[sources.tower_etl.tower]` in `.dlt/secrets.toml`.
         since: Earliest submission, ISO 8601 or a datetime (UTC where it has no zone).
         until: Latest submission, likewise.
@@ -100,10 +102,14 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         >>> pipeline.run(tower_source(workspaces=["acme/research"]), loader_file_format="parquet")
     """
     sources = Sources(lookup=find_dlt_value)
+    token = check_token(access_token) if access_token else find_token(sources)
+    del access_token  # a traceback with the variables of its frames must not show it
     settings = Settings(
         endpoint=read_endpoint(endpoint, sources),
-        token=check_token(access_token) if access_token else read_token(sources),
+        token=token,
         api_version=read_api_version(sources),
+        insecure_http=read_insecure_http(sources),
+        ca_bundle=read_ca_bundle(None, sources),
         request=Request(
             workspaces=read_workspaces(tuple(str(name) for name in workspaces), sources),
             since=_moment(since, "since"),

@@ -1,0 +1,83 @@
+"""Nothing but GET leaves a command, whichever library sends it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.sim import Simulator, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.console import Console
+    from tower_etl.sim import World
+
+pytestmark = pytest.mark.slow
+
+# Notes the method and address of every request that the process makes, then runs the command.
+DRIVER = """
+import http.client, sys
+notes = sys.argv.pop(1)
+real = http.client.HTTPConnection.putrequest
+def note(self, method, url, *args, **kwargs):
+    with open(notes, "a") as file:
+        file.write(f"{method} {url}\\n")
+    return real(self, method, url, *args, **kwargs)
+http.client.HTTPConnection.putrequest = note
+import tower_etl.cli, tower_etl.cli.demo
+tower_etl.cli.demo._RUNS = 8
+tower_etl.cli.main()
+"""
+
+
+def run_noted(console: Console, *args: str) -> list[str]:
+    """Run a command; the methods of its requests."""
+    notes: Path = console.home / "notes"
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(notes), *args],
+        cwd=console.folder,
+        env=console.environ(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.split()[0] for line in notes.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("command", ["check", "sync --reconcile"])
+def test_a_command_only_reads(console: Console, world: World, lab: int, command: str) -> None:
+    """By what it sends, and by what arrives: the two agree."""
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    world.finish_task(run_id, world.add_task(run_id))
+    simulator = Simulator(world, limit=None)
+    with serve(simulator) as endpoint:
+        sent = run_noted(console, *command.split(), "--endpoint", endpoint, "--rate", "none")
+
+    assert set(sent) == {"GET"}
+    assert [call.method for call in simulator.calls] == sent
+
+
+def test_the_demo_only_reads(console: Console) -> None:
+    """Two syncs."""
+    sent = run_noted(console, "demo")
+
+    assert (set(sent), len(sent) > 20) == ({"GET"}, True)
+
+
+def test_a_method_that_writes_would_be_noted(console: Console) -> None:
+    """Or the tests above would prove nothing."""
+    console.home.joinpath("notes").touch()
+    post = "http.client.HTTPConnection('127.0.0.1', 9).putrequest('POST', '/x')"
+    code = DRIVER.replace("import tower_etl.cli, tower_etl.cli.demo", f"{post}\nsys.exit(0)")
+    subprocess.run(
+        [sys.executable, "-c", code, str(console.home / "notes")], timeout=60, check=True
+    )
+
+    assert console.home.joinpath("notes").read_text() == "POST /x\n"

@@ -1,0 +1,177 @@
+"""Where the token comes from, in which order, and that nothing shows it on the way."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+from tower_etl import credentials
+from tower_etl.credentials import find_token
+from tower_etl.errors import UsageError
+from tower_etl.settings import Sources, check_token, read_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "eyJ0aWQiOiA3fS5zZWNyZXQ="
+
+
+def command(code: str) -> str:
+    """A command that runs some Python."""
+    return shlex.join([sys.executable, "-c", code])
+
+
+PRINTS = command(f"print('{SECRET}')")
+
+
+class Drawer(KeyringBackend):
+    """A keyring of one password, which may be locked."""
+
+    priority = 1
+    held: tuple[str, str, str] | None = ("tower-etl", "token", SECRET)
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The password, if it is that one."""
+        if self.held is None:
+            raise KeyringLocked(SECRET)
+        return self.held[2] if self.held[:2] == (service, username) else None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Keep another one."""
+        self.held = (service, username, password)
+
+
+@pytest.fixture
+def drawer() -> Iterator[Drawer]:
+    """The keyring of the system, for one test."""
+    before, ours = keyring.get_keyring(), Drawer()  # type: ignore[no-untyped-call]
+    keyring.set_keyring(ours)
+    yield ours
+    keyring.set_keyring(before)
+
+
+def find(flag: str | None = None, dlt: str | None = None, **variables: str) -> str:
+    """The token found, with these variables and that in dlt's secrets."""
+    lookup = {"access_token": dlt, "token_command": PRINTS, "keyring": "tower-etl"}.get
+    return find_token(Sources(environ=variables, lookup=lookup), flag).reveal()
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_dlt(drawer: Drawer) -> None:
+    """And in the environment the token itself before what leads to it."""
+    drawer.held = ("tower-etl", "token", "kept")
+    wanted = command("print('printed')")
+    everything = {
+        "TOWER_ACCESS_TOKEN": "plain",
+        "TOWER_ETL_TOKEN_COMMAND": wanted,
+        "TOWER_ETL_KEYRING": "tower-etl",
+    }
+    assert find(PRINTS, "file", **everything) == SECRET
+    assert find(None, "file", **everything) == "plain"
+    assert find(None, "file", **(everything | {"TOWER_ACCESS_TOKEN": " "})) == "printed"
+    assert find(None, "file", TOWER_ETL_KEYRING="tower-etl") == "kept"
+    assert find(None, "file") == "file"
+
+
+def test_a_folder_names_no_command_and_no_keyring(drawer: Drawer) -> None:
+    """The configuration of dlt is of the folder of the moment; anybody may have written it."""
+    with pytest.raises(UsageError, match="No access token"):
+        find()
+
+
+def test_a_command_is_no_shell(tmp_path: Path) -> None:
+    """What it is given is words, and nothing else of it is run."""
+    with pytest.raises(UsageError, match="odd characters"):
+        find(f"echo x; touch {tmp_path / 'made'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (command(f"import sys; print('{SECRET}'); sys.exit('{SECRET}')"), "ended with 1"),
+        (command("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), "ended with -9"),
+        ("/nonexistent/program", "cannot be run: FileNotFoundError"),
+        ("", "cannot be run: IndexError"),
+        ("echo 'open quote", "cannot be run: ValueError"),
+        (command(f"print('{SECRET} and more')"), "has spaces or odd characters"),
+        (command(f"print('{SECRET}\\n{SECRET}')"), "has spaces or odd characters"),
+        (command("pass"), "is empty"),
+        (command("import sys; sys.stdout.buffer.write(b'\\xff')"), "odd characters"),
+    ],
+)
+def test_a_command_that_gives_no_token_is_explained(
+    capfd: pytest.CaptureFixture[str], words: str, says: str
+) -> None:
+    """Nothing that it printed is shown, on whatever channel."""
+    with pytest.raises(UsageError, match=says) as caught:
+        find(words)
+
+    assert SECRET not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password prompt that nobody answers must not hold a schedule up for ever."""
+    monkeypatch.setattr(credentials, "_PATIENCE_SECONDS", 0.3)
+
+    with pytest.raises(UsageError, match=r"took longer than 0\.3 s"):
+        find(command(f"import time; print('{SECRET}', flush=True); time.sleep(60)"))
+
+
+def test_a_keyring_without_the_token_is_explained(drawer: Drawer) -> None:
+    """With the command that puts it there."""
+    with pytest.raises(UsageError, match="`keyring set other token`"):
+        find(TOWER_ETL_KEYRING="other")
+
+
+def test_a_locked_keyring_is_explained(drawer: Drawer) -> None:
+    """In our words: its own may say more than they should."""
+    drawer.held = None
+
+    with pytest.raises(UsageError, match=r"cannot be read \(KeyringLocked\)") as caught:
+        find(TOWER_ETL_KEYRING="tower-etl")
+
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_keyring_without_its_library_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'tower-etl\[keyring\]'"):
+        find(TOWER_ETL_KEYRING="tower-etl")
+
+
+@pytest.mark.parametrize("way", ["given", "environment", "command"])
+def test_a_token_that_is_none_shows_in_no_variable_of_a_traceback(way: str) -> None:
+    """Some programs print those: what was pasted badly is a secret all the same."""
+    bad = f"{SECRET} {SECRET}"
+    sources = Sources(environ={"TOWER_ACCESS_TOKEN": bad})
+    ways = {
+        "given": lambda: check_token(_paste()),
+        "environment": lambda: read_token(sources),
+        "command": lambda: find_token(Sources(environ={}), _printing()),
+    }
+    with pytest.raises(UsageError) as caught:
+        ways[way]()
+
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in frames.stack if "tower_etl" in frame.filename]
+    assert [frame.name for frame in ours if SECRET in str(frame.locals)] == []
+    assert ours
+
+
+def _paste() -> str:
+    return f"{SECRET} {SECRET}"
+
+
+def _printing() -> str:
+    """A command that does not hold what it prints."""
+    return command(f"x = '{SECRET[::-1]}'[::-1]; print(x, x)")

@@ -1,0 +1,77 @@
+"""The token goes over TLS, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.encryption import read_ca_bundle, read_insecure_http
+from tower_etl.errors import UsageError
+from tower_etl.settings import Settings, Sources, Token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = Token("let-me-in")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("http://tower.example.org/api", "http://10.0.0.7:8000/api", "http://[fd00::1]/api"),
+        *("http://localhost.example.org/api", "http://127.0.0.1.example.org/api"),
+        *("http://0.0.0.0/api", "http://2130706433/api"),
+    ],
+)
+def test_plain_http_is_refused(endpoint: str) -> None:
+    """Unless it is asked for by name."""
+    with pytest.raises(UsageError, match=r"is not encrypted.*--insecure-http"):
+        Settings(endpoint, TOKEN)
+
+    assert Settings(endpoint, TOKEN, insecure_http=True).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("https://tower.example.org/api", "http://localhost:8000/api", "http://127.0.0.1/api"),
+        *("http://127.8.9.1:80/api", "http://[::1]:8000/api", "http://LOCALHOST/api"),
+    ],
+)
+def test_tls_and_this_machine_are_not(endpoint: str) -> None:
+    """Nobody is on the way there."""
+    assert not Settings(endpoint, TOKEN).insecure_http
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [("1", True), ("true", True), ("YES", True), ("", False), ("0", False), ("no", False)],
+)
+def test_the_environment_may_allow_it(value: str, *, allowed: bool) -> None:
+    """A folder may not: dlt's configuration is not asked."""
+    sources = Sources(environ={"TOWER_ETL_INSECURE_HTTP": value}, lookup=lambda _: "1")
+
+    assert read_insecure_http(sources) is allowed
+    assert not read_insecure_http(Sources(environ={}, lookup=lambda _: "1"))
+
+
+def test_a_ca_bundle_is_looked_for_where_other_programs_look(tmp_path: Path) -> None:
+    """The flag goes first."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    files = {name: tmp_path / name for name in ("flag", *names)}
+    for file in files.values():
+        file.touch()
+    variables = {name: str(files[name]) for name in names}
+
+    assert read_ca_bundle(str(files["flag"]), Sources(environ=variables)) == files["flag"]
+    for name in names:
+        assert read_ca_bundle(None, Sources(environ=variables)) == files[name]
+        del variables[name]
+    assert read_ca_bundle(None, Sources(environ=variables)) is None
+
+
+def test_a_ca_bundle_that_is_not_there_is_refused() -> None:
+    """Or every call would fail, with another reason each time."""
+    with pytest.raises(UsageError, match=r"No CA bundle at /nonexistent\.pem"):
+        read_ca_bundle("/nonexistent.pem", Sources(environ={}))

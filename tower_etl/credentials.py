@@ -1,0 +1,99 @@
+"""Where the token is kept: the environment, a command, the keyring of the system, dlt's secrets.
+
+A command and a keyring are named by a flag or the environment alone. dlt reads its configuration
+from the folder in which a command is run, and a folder must not say what is run, or which password
+is read.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import UsageError
+from tower_etl.settings import Token, check_token, ensure_sound, read_token
+
+if TYPE_CHECKING:
+    from tower_etl.settings import Sources
+
+KEYRING_USER = "token"  # as in `keyring set tower-etl token`
+_PATIENCE_SECONDS = 60.0
+
+
+def find_token(sources: Sources, command: str | None = None) -> Token:
+    """The access token.
+
+    Args:
+        sources: Of the variables, and of dlt's configuration as the last resort.
+        command: `--token-command`, which goes before everything else.
+
+    Raises:
+        UsageError: There is none where it should be, or it cannot be a token.
+    """
+    if command is not None:
+        return run_command(command)
+    if not _variable(sources, "TOWER_ACCESS_TOKEN"):
+        if words := _variable(sources, "TOWER_ETL_TOKEN_COMMAND"):
+            return run_command(words)
+        if service := _variable(sources, "TOWER_ETL_KEYRING"):
+            return ask_keyring(service)
+    return read_token(sources)
+
+
+def run_command(command: str) -> Token:
+    """The token that a command prints; no shell is started, and nothing it prints is shown.
+
+    Raises:
+        UsageError: It cannot be run, fails, takes too long, or prints no token.
+    """
+    token, reason = _capture(command)
+    if reason:
+        msg = f"The token command {reason}. Run it by hand to see why; it must print the token."
+        raise UsageError(msg)
+    return ensure_sound(token)
+
+
+def ask_keyring(service: str) -> Token:
+    """The token that `keyring set SERVICE token` has put into the keyring of the system.
+
+    Raises:
+        UsageError: The library is not installed, the keyring is locked, or holds none.
+    """
+    try:
+        import keyring  # noqa: PLC0415 an extra
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ModuleNotFoundError:
+        msg = "A token in the keyring needs its library: pip install 'tower-etl[keyring]'."
+        raise UsageError(msg) from None
+    try:
+        token = keyring.get_password(service, KEYRING_USER)
+    except KeyringError as error:
+        msg = f"The keyring cannot be read ({type(error).__name__}): unlock it, and run again."
+        raise UsageError(msg) from None
+    if token is None:
+        msg = f"No token in the keyring: put one there with `keyring set {service} {KEYRING_USER}`."
+        raise UsageError(msg)
+    return check_token(token)
+
+
+def _capture(command: str) -> tuple[Token, str]:
+    """What it prints, and why that is nothing; no error is raised where the output is at hand."""
+    try:
+        done = subprocess.run(  # noqa: S603 the user's own command
+            shlex.split(command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Token(""), f"took longer than {_PATIENCE_SECONDS:g} s"
+    except (OSError, ValueError, IndexError) as error:
+        return Token(""), f"cannot be run: {type(error).__name__}"
+    reason = f"ended with {done.returncode}" if done.returncode else ""
+    return Token(done.stdout.decode("utf-8", "replace").strip()), reason
+
+
+def _variable(sources: Sources, name: str) -> str:
+    return (sources.environ.get(name) or "").strip()
