@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.cassettes.drift import read_shape
 from tests.cassettes.live import list_drift
 from tests.cassettes.scenes import TOKEN
 from tests.cassettes.tape import CASSETTES
+from tower_etl.api import endpoints
+from tower_etl.api.endpoints import Endpoint
 
 MOST_BYTES = 64_000
 KNOWN_HOSTS = {"tower.test", "github.com"}  # the latter in addresses of public pipelines
@@ -94,6 +97,27 @@ def test_every_cassette_belongs_to_a_test(texts: dict[str, str]) -> None:
         if f"def test_{test.partition('-')[0]}(" not in (folder / f"test_{module}.py").read_text()
     ]
     assert orphans == []
+
+
+def test_every_endpoint_that_is_asked_was_recorded(texts: dict[str, str]) -> None:
+    """With a good answer. One that is new fails here until `make record` has a scene for it."""
+    known = [found for found in vars(endpoints).values() if isinstance(found, Endpoint)]
+    shapes = {e.path: re.sub(r"\{\w+\}", "[^/]+", f"/api{e.path}") for e in known}
+    good = {
+        urlsplit(exchange["request"]["uri"]).path
+        for exchange in list_exchanges(texts)
+        if exchange["response"]["status"] == 200 and "json" in exchange["response"]
+    }
+    bare = [path for path, shape in shapes.items() if not any(re.fullmatch(shape, g) for g in good)]
+    assert (bare, len(known) >= 10) == ([], True)
+
+
+def test_every_kind_of_refusal_was_recorded(texts: dict[str, str]) -> None:
+    """The statuses that the client tells apart, and a page of HTML in the place of an answer."""
+    answers = [exchange["response"] for exchange in list_exchanges(texts)]
+    kinds = {(answer["status"], "text" in answer) for answer in answers}
+    refusals = {(status, False) for status in (400, 401, 403, 404, 429, 500)}
+    assert refusals | {(200, True), (502, True)} <= kinds
 
 
 def test_cassettes_have_the_endpoints_of_a_sync() -> None:
