@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs soak fuzz benchmark record record-live clean
+.PHONY: demo check test docs soak fuzz benchmark record record-live lowest dist-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -42,6 +42,20 @@ record: .venv/.ready  ## record the cassettes anew against the simulator: the sa
 record-live: .venv/.ready  ## record a few reading calls to TOWER_API_ENDPOINT into cassettes/live
 	$(BIN)/python -m tests.cassettes.live
 
+lowest: .venv/.ready  ## the suite with the lowest versions that pyproject allows
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(BIN)/python -m tests.supply.floors > .venv-lowest/floors.txt
+	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/floors.txt --editable ".[dev]"
+	.venv-lowest/bin/pytest -n 2 --dist worksteal $(TESTS)
+
+dist-check: .venv/.ready  ## build wheel and sdist, install each in an empty environment, run the demo there
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m tests.supply.installed dist
+
+licences: .venv/.ready  ## who is installed with the package, and under which licence
+	$(BIN)/python -m tests.supply.licences
+
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

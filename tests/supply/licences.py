@@ -1,0 +1,69 @@
+"""Who is installed with the package, under which licence: `python -m tests.supply.licences`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.supply.floors import USER_EXTRAS
+
+ROOT = "tower-etl"
+_TROVE = "License :: OSI Approved :: "
+_LONGEST = 60  # some put the whole text where its name is due
+
+
+def list_installed(extras: tuple[str, ...] = USER_EXTRAS) -> dict[str, str]:
+    """Licence by name of everything that the package needs, directly or not."""
+    found: dict[str, str] = {}
+    waiting = [(ROOT, extra) for extra in ("", *extras)]
+    done = set()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in done:
+            continue
+        done.add((name, extra))
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:  # a requirement of another platform
+            continue
+        if name != ROOT:
+            found[name] = read_licence(name)
+        for line in package.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(needed.name), e) for e in ("", *needed.extras)]
+    return dict(sorted(found.items()))
+
+
+def read_licence(name: str) -> str:
+    """What a package says of its licence, by the newer field, the classifiers, or the older one."""
+    metadata = distribution(name).metadata
+    if expression := metadata.get("License-Expression"):
+        return str(expression)
+    kinds = metadata.get_all("Classifier") or []
+    trove = [kind.removeprefix(_TROVE) for kind in kinds if kind.startswith(_TROVE)]
+    if trove:
+        return ", ".join(trove)
+    first = str(metadata.get("License") or "unknown").strip().splitlines()[0]
+    return first[:_LONGEST]
+
+
+def is_copyleft(licence: str) -> bool:
+    """Whether it asks that works which use the package are under the same licence.
+
+    The Lesser GPL does not, where the package is only imported.
+    """
+    lesser = re.sub(r"(?i)LGPL[\w.+-]*|(GNU )?lesser general public licen[cs]e[^,]*", "", licence)
+    return (
+        re.search(r"(?i)\bA?GPL|affero|general public|\bSSPL|\bBUSL|proprietary", lesser)
+        is not None
+    )
+
+
+if __name__ == "__main__":
+    rows = [f"{name:<28}{licence}" for name, licence in list_installed().items()]
+    sys.stdout.write("\n".join(rows) + "\n")
