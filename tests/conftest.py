@@ -77,9 +77,15 @@ def connect(
     monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
     opened: list[Transport] = []
 
-    def open_to(endpoint: str, token: str = DEMO_TOKEN, **pacing: float | None) -> Transport:
+    def open_to(
+        endpoint: str,
+        token: str = DEMO_TOKEN,
+        *,
+        insecure_http: bool = False,
+        **pacing: float | None,
+    ) -> Transport:
         pace = Pacing(**({"calls_per_second": None} | pacing))  # type: ignore[arg-type] # by name
-        settings = Settings(endpoint, Token(token), pacing=pace)
+        settings = Settings(endpoint, Token(token), insecure_http=insecure_http, pacing=pace)
         opened.append(open_transport(settings, "tower-etl-tests/1", fake_clock.clock))
         return opened[-1]
 

@@ -10,13 +10,14 @@ import pytest
 
 from tests.api.test_malformed import make_client
 from tests.http.conftest import ScriptedServer
-from tower_etl.api import Page, TowerClient, Walked, client
+from tower_etl.api import Page, TowerClient, Walked, Where, client, endpoints
 from tower_etl.api.pages import end_after
 from tower_etl.errors import ServerFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tower_etl.api.endpoints import Endpoint
     from tower_etl.http import Transport
 
 ODD_IDS = (
@@ -152,3 +153,13 @@ def test_the_last_item_allowed_is_taken() -> None:
     assert len([*fetch(0).items, *fetch(100).items]) == 200
     with pytest.raises(ServerFaultError, match=r"no end after 300 items on 3 pages"):
         fetch(200)
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.PIPELINES])
+@pytest.mark.parametrize("odd", [None, [], {"a": 1}, 1.5, True])
+def test_an_entity_whose_id_is_none_is_a_fault(endpoint: Endpoint, odd: object) -> None:
+    """Also in a list that comes in one piece: its rows are compared by id."""
+    tower, _ = make_client(lambda *_: {endpoint.items: [{endpoint.key[0]: odd}]})
+
+    with pytest.raises(ServerFaultError, match="in each element"):
+        tower.list_entities(endpoint, Where(1))

@@ -14,6 +14,7 @@ from tower_etl.sim import (
     Simulator,
     World,
 )
+from tower_etl.sim.furniture import furnish
 
 if TYPE_CHECKING:
     from tower_etl.sim import (
@@ -32,7 +33,7 @@ FINAL, OPEN, PERSONAL, FAILED = (
     "3personal00000",
     "4failed0000000",
 )
-LONG = "5long000000000"
+LONG, LAUNCHED, LAUNCH = "5long000000000", "6launched00000", "7launch0000000"
 
 _MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
@@ -99,6 +100,21 @@ def _do_task(
     world.start_task(run_id, task_id)
     world.clock.advance(seconds)
     world.finish_task(run_id, task_id, status)
+
+
+def serve_furnished() -> Simulator:
+    """One workspace with a thing of each kind, people, teams, and a run that was launched."""
+    world = World.empty(SimClock.frozen_at(_MORNING))
+    world.add_user("user-1")
+    acme = world.add_organization("acme")
+    place = world.add_workspace(acme, "research")
+    furnish(world)
+    assert (acme, place) == (ACME, RESEARCH)
+    for kind in ("pipelines", "pipelineVersions", "computeEnvs", "credentials"):
+        for holder, rows in world.entities[kind].items():
+            world.entities[kind][holder] = rows[:1]  # what nobody reads, nobody reviews
+    world.submit_run(RESEARCH, id=LAUNCHED, launchId=LAUNCH)
+    return Simulator(world, limit=NO_LIMIT)
 
 
 class TerseWorld(World):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tower_etl.sim import Simulator
 
-_TURN_SECONDS = 2.0
+_TURN_SECONDS = {"bytes": 0.5, "walk": 0.5, "tables": 2.0, "plan": 1.0, "sync": 6.0}
 
 
 def fuzz(minutes: float, first: int) -> Counter[str]:
@@ -36,7 +36,7 @@ def fuzz(minutes: float, first: int) -> Counter[str]:
         names = itertools.cycle(kinds)
         while time.monotonic() < ends:
             name = next(names)
-            turn = time.monotonic() + _TURN_SECONDS
+            turn = time.monotonic() + _TURN_SECONDS[name]
             while time.monotonic() < turn:
                 seed = first + tried[name]
                 try:

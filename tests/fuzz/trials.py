@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.api import Page, TowerClient, Walked, walk_growing, walk_newest_first
+from tower_etl.api.ahead import walk_at_rest
 from tower_etl.api.pages import end_after
 from tower_etl.errors import ApiError, ServerFaultError, TowerEtlError
 from tower_etl.http import RetryPolicy
@@ -76,9 +78,14 @@ def try_walk(seed: int) -> None:
     def key(item: Mapping[str, Any]) -> int:
         return int(item["id"])
 
+    def walk_side_by_side() -> list[list[Any]]:
+        with ThreadPoolExecutor(2) as pool:
+            return walk_at_rest(end_after(_MOST_ITEMS, fetch), key, list[list[Any]], pool) or []
+
     walks: tuple[Callable[[], list[list[Any]]], ...] = (
+        walk_side_by_side,
         lambda: list(walk_newest_first(end_after(_MOST_ITEMS, fetch), key, Walked())),
-        lambda: walk_growing(end_after(_MOST_ITEMS, fetch), key),
+        lambda: walk_growing(end_after(_MOST_ITEMS, fetch), key, list[list[Any]]),
     )
     for walk in walks:
         with contextlib.suppress(ServerFaultError):

@@ -53,3 +53,21 @@ def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
     with pytest.raises(ServerFaultError, match="names no user id"):
         run_preflight(client, ())
     assert list_visible([{"workspaceId": odd}], personal=False) == ()
+
+
+@pytest.mark.parametrize("odd", [True, 2**63, "1", 1.0, [], {"a": 1}])
+@pytest.mark.parametrize("name", ["orgId", "workspaceId"])
+def test_a_role_whose_ids_are_none_is_left_out(name: str, odd: object) -> None:
+    """The others are there; a null is no fault (an organisation has no workspace)."""
+    roles: list[dict[str, Any]] = [
+        {"orgId": 1, "workspaceId": 2},
+        {"orgId": 1, "workspaceId": None},
+    ]
+    answers: dict[str, dict[str, Any]] = {
+        "/service-info": {"serviceInfo": {}},
+        "/user-info": {"user": {"id": 1}},
+        "/user/1/workspaces": {"orgsAndWorkspaces": [*roles, {**roles[0], name: odd}]},
+    }
+    client, _ = make_client(lambda path, _: answers[path])
+
+    assert run_preflight(client, ()).roles == tuple(roles)

@@ -42,14 +42,14 @@ def list_installed(extras: tuple[str, ...] = USER_EXTRAS) -> dict[str, str]:
 def read_licence(name: str) -> str:
     """What a package says of its licence, by the newer field, the classifiers, or the older one."""
     metadata = distribution(name).metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in metadata:
+        return str(metadata["License-Expression"])
     kinds = metadata.get_all("Classifier") or []
     trove = [kind.removeprefix(_TROVE) for kind in kinds if kind.startswith(_TROVE)]
     if trove:
         return ", ".join(trove)
-    first = str(metadata.get("License") or "unknown").strip().splitlines()[0]
-    return first[:_LONGEST]
+    first = (metadata.get_all("License") or ["unknown"])[0].strip().splitlines()[0]
+    return str(first[:_LONGEST])
 
 
 def is_copyleft(licence: str) -> bool:

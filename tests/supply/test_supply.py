@@ -9,7 +9,7 @@ from tests.supply.licences import is_copyleft, list_installed
 
 
 def test_no_licence_asks_for_ours() -> None:
-    """Apache-2.0 goes with permissive licences, and with MPL-2.0, whose files stay what they are."""
+    """Apache-2.0 goes with permissive ones, and with MPL-2.0, whose files stay what they are."""
     licences = list_installed()
     assert {name: text for name, text in licences.items() if is_copyleft(text)} == {}
     assert {name for name, text in licences.items() if text == "unknown"} == set()

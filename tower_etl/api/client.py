@@ -246,12 +246,15 @@ class TowerClient:
 
     def _find(self, endpoint: Endpoint, where: Where, extras: Params) -> Found:
         params, names = _of(endpoint, where) | extras, asdict(where)
+        key = _key_of(endpoint, *endpoint.key)
         if not endpoint.paged:
-            return Found(self._list(endpoint, params, **names), complete=True)
+            whole = self._list(endpoint, params, **names)
+            _ = [key(item) for item in whole]  # raises where one has none
+            return Found(whole, complete=True)
         walked = Walked()
         pages = walk_newest_first(
             end_after(_MAX_LISTED, lambda offset: self._page(endpoint, offset, params, **names)),
-            _key_of(endpoint, *endpoint.key),
+            key,
             walked,
         )
         items = [item for page in pages for item in page]

@@ -97,7 +97,7 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
     """
     info = _ask_service(client)
     user = _ask_user(client)
-    roles = tuple(client.list_user_workspaces(user["id"]))
+    roles = tuple(role for role in client.list_user_workspaces(user["id"]) if _is_sound(role))
     visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
     return Reach(
         server_version=_text(info.get("version")),
@@ -184,6 +184,12 @@ def _ask_user(client: TowerClient) -> Item:
         msg = "GET /user-info: the answer names no user id, so its workspaces cannot be listed."
         raise ServerFaultError(msg)
     return user
+
+
+def _is_sound(role: Item) -> bool:
+    """Whether its organisation and workspace have ids, or none."""
+    ids = (role.get("orgId"), role.get("workspaceId"))
+    return all(value is None or _is_id(value) for value in ids)
 
 
 def _is_id(value: object) -> bool:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from tower_etl.api import Found
 from tower_etl.errors import ApiError
 from tower_etl.source.audit import read_audit_logs
@@ -22,6 +20,7 @@ from tower_etl.source.entities import (
 from tower_etl.source.launches import Launches
 from tower_etl.source.upkeep import Harvest, keep_up
 from tower_etl.tables import service_batch, user_batch
+from tower_etl.tables.convert import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,8 +132,8 @@ class Rounds:
     def _describe_service(self) -> Tables:
         """What the server says of itself, where that is new: preflight has asked for it."""
         info = dict(self.reach.info)
-        text = orjson.dumps(info, option=orjson.OPT_SORT_KEYS)
-        digest = blake2b(text, digest_size=16).hexdigest()
+        text = json_text(dict(sorted(info.items())))
+        digest = blake2b(text.encode(), digest_size=16).hexdigest()
         if not info or digest == self.state.service or "service_info" not in self._wanted:
             return {}
         self.state = replace(self.state, service=digest)

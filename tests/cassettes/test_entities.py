@@ -1,0 +1,66 @@
+"""Slow entities, launches and the audit log, from recorded traffic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cassettes import scenes
+from tower_etl.api import Where, endpoints
+from tower_etl.source.catalog import ENTITIES
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tower_etl.api import TowerClient
+    from tower_etl.source.catalog import Entity
+
+    Ask = Callable[..., TowerClient]
+
+HERE = Where(scenes.RESEARCH, scenes.ACME)
+
+
+def find_parent(client: TowerClient, entity: Entity) -> Where:
+    """Where an entity is asked for: the first team or pipeline, where it belongs to one."""
+    if not entity.parent:
+        return HERE
+    parent = next(other for other in ENTITIES if other.table == entity.parent)
+    first = client.list_entities(parent.endpoint, HERE).items[0]
+    return Where(HERE.workspace_id, HERE.org_id, first[parent.endpoint.key[0]])
+
+
+def read_key(item: Mapping[str, Any], key: tuple[str, ...]) -> object:
+    """What tells an item apart."""
+    found: Any = item
+    for name in key:
+        found = found[name]
+    return found
+
+
+@pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
+def test_entities_are_listed_whole(ask: Ask, entity: Entity) -> None:
+    """Each item once, with what tells it apart, and as rows without loss."""
+    client = ask(scenes.serve_furnished)
+    found = client.list_entities(entity.endpoint, find_parent(client, entity))
+    keys = [read_key(item, entity.endpoint.key) for item in found.items]
+    assert (found.complete, len(keys)) == (True, len(set(keys)))
+    assert (None in keys, entity.table in TABLES) == (False, True)
+
+
+def test_a_launch_says_what_a_run_came_from(ask: Ask) -> None:
+    """By the id that the run names."""
+    launch = ask(scenes.serve_furnished).describe_launch(scenes.RESEARCH, scenes.LAUNCH)
+    assert launch["id"] == scenes.LAUNCH
+
+
+def test_the_audit_log_is_read_by_the_page(ask: Ask) -> None:
+    """Newest first, and no token where nothing follows."""
+    before = datetime(2026, 3, 2, tzinfo=UTC)
+    entries, token = ask(scenes.serve_furnished).page_audit_logs(None, before, None)
+    times = [entry["timestamp"] for entry in entries]
+    assert (times, token) == (sorted(times, reverse=True), None)
+    assert times
+    assert endpoints.AUDIT_LOGS.items == "auditLogs"
