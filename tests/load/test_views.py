@@ -10,7 +10,7 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
-from tower_etl.load.sync import refresh_views
+from tower_etl.load.duckfile import refresh_views
 from tower_etl.load.target import find_target
 from tower_etl.load.views import View, apply_views, iter_views
 from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve

@@ -19,6 +19,7 @@ _COMMANDS = {
     "status": "Show what a target holds, workspace by workspace.",
     "query": "Run a named question or a SELECT of your own.",
     "report": "Write one HTML file about cost, waste and failures.",
+    "maintain": "Remove what no reader of a lake needs any more.",
     "views": "Create or replace the SQL views of a target.",
     "simulate": "Serve a simulated platform on loopback.",
     "demo": "Sync a simulated platform twice and show the answers.",

@@ -26,6 +26,7 @@ from tower_etl.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from tower_etl.load.place import Place
 
 _HOUR = timedelta(hours=1)
 
@@ -60,6 +61,16 @@ hash_option = click.option(
 )
 redact_option = click.option(
     "--redact/--no-redact", default=None, help="Take secrets out of text [--redact]."
+)
+destination_option = click.option(
+    "--destination",
+    type=click.Choice(["duckdb", "parquet", "delta", "iceberg", "postgres"]),
+    help="What to write [TOWER_ETL_DESTINATION; duckdb].",
+)
+place_option = click.option(
+    "--path",
+    metavar="PATH",
+    help="DuckDB file, folder, or address of the tables, without a password [tower.duckdb].",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -154,3 +165,14 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
             hashed=flags.get("hashed") or (),
         ),
     )
+
+
+def read_place(destination: str | None, path: str | None) -> Place:
+    """The destination by flags, environment and dlt's configuration.
+
+    Raises:
+        UsageError: There is none such, or its path is not usable.
+    """
+    from tower_etl.load import place  # noqa: PLC0415 imports pyarrow
+
+    return place.read_place(destination, path, read_sources())

@@ -3,24 +3,83 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from tower_etl.cli import options
 from tower_etl.cli.tabular import as_table
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from tower_etl.load.place import Place
+    from tower_etl.load.status import WorkspaceStatus
+
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 
 
 @click.command("status")
-@options.path_option
+@options.destination_option
+@options.place_option
+@click.option(
+    "--max-age",
+    metavar="AGE",
+    help="Exit with 4 when a workspace was last synced before that long: 90m, 2h, 1d.",
+)
 @options.json_option
-def command(path: str, *, as_json: bool) -> None:
+def command(
+    destination: str | None, path: str | None, max_age: str | None, *, as_json: bool
+) -> int:
     """Show what a target holds, workspace by workspace: cursor, open runs, last sync, rows."""
-    from tower_etl.load.status import read_status  # noqa: PLC0415 imports duckdb
+    from tower_etl.load.status import list_stale  # noqa: PLC0415 imports duckdb
 
-    spaces = read_status(path)
+    age = parse_age(max_age) if max_age is not None else None
+    spaces = _read(options.read_place(destination, path))
+    stale = list_stale(spaces, age, SYSTEM_CLOCK.now()) if age is not None else []
     if as_json:
-        click.echo(json.dumps({"workspaces": [space.as_json() for space in spaces]}))
-        return
+        names = [space.name for space in stale]
+        shown = {"workspaces": [space.as_json() for space in spaces], "stale": names}
+        click.echo(json.dumps(shown))
+    else:
+        _print(spaces)
+    for space in stale:
+        last = _show(space.last_sync_at)
+        click.echo(f"Stale: {space.name}, last synced {last}", err=True)
+    return 4 if stale or (age is not None and not spaces) else 0
+
+
+def parse_age(text: str) -> timedelta:
+    """A time span such as `90m`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", text.strip())
+    if found is None:
+        msg = f"--max-age {text!r} is no time span: give one like 90m, 2h or 1d."
+        raise UsageError(msg)
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _read(place: Place) -> list[WorkspaceStatus]:
+    if place.kind == "postgres":
+        from tower_etl.load.postgres import open_postgres  # noqa: PLC0415 an extra
+
+        return open_postgres(place).read_status()
+    from tower_etl.load.status import read_status  # noqa: PLC0415
+
+    return read_status(place.path)
+
+
+def _print(spaces: list[WorkspaceStatus]) -> None:
     rows = [
         (
             space.name,

@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 @click.command("sync")
 @options.server_options
 @options.workspace_option
-@click.option(
-    "--destination",
-    type=click.Choice(["duckdb"]),
-    default="duckdb",
-    show_default=True,
-    help="What to write.",
-)
-@options.path_option
+@options.destination_option
+@options.place_option
 @click.option("--since", metavar="ISO", help="Leave out runs submitted before.")
 @click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
 @click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
@@ -36,23 +30,27 @@ if TYPE_CHECKING:
 @options.rate_option
 @options.share_option
 @options.json_option
-def command(path: str, destination: str, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401
+def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
-    del destination  # the one there is
-    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.target import find_target  # noqa: PLC0415 imports dlt
+    from tower_etl.load.destination import open_destination  # noqa: PLC0415 imports dlt and duckdb
+    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt
     from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
 
     tables = pick_tables(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
-    sync = Sync(settings, find_target(path))
+    place = options.read_place(destination, path)
+    sync = Sync(settings, open_destination(place))
     try:
         report, code = run_watched(sync)
     except TowerEtlError as error:
         if as_json:
             click.echo(json.dumps(describe_failure(sync, error)))
         raise
-    click.echo(json.dumps(report.as_json()) if as_json else describe_report(report, path))
+    click.echo(
+        json.dumps(report.as_json())
+        if as_json
+        else describe_report(report, place.path or place.kind)
+    )
     return code
 
 

@@ -20,7 +20,7 @@ def command(path: str, dialect: str | None) -> None:
     if dialect:
         _print_statements(dialect)
         return
-    from tower_etl.load.sync import refresh_views  # noqa: PLC0415 imports dlt and duckdb
+    from tower_etl.load.duckfile import refresh_views  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.load.target import find_target  # noqa: PLC0415 imports dlt
 
     click.echo(f"{path}: {refresh_views(find_target(path))} views")

@@ -29,6 +29,7 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection in which the tables go by their bare names.
 
     It neither stops a sync nor is stopped by one: a sync puts a new file in the place of this one.
+    A folder of Parquet files, Delta or Iceberg tables is read as it is at this moment.
 
     Raises:
         UsageError: There is no such file, or it holds no synced tables.
@@ -37,6 +38,10 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     if not resolved.exists():
         msg = f"{resolved} does not exist yet: run `tower-etl sync --path {path}` first."
         raise UsageError(msg)
+    if resolved.is_dir():
+        from tower_etl.load.lakereader import open_lake_reader  # noqa: PLC0415 formats are extras
+
+        return open_lake_reader(resolved)
     if not is_duckdb_file(resolved):
         msg = f"{resolved} is no DuckDB file: give another --path."
         raise UsageError(msg)

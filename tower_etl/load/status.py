@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,14 @@ from tower_etl.load.reader import open_reader
 from tower_etl.sync import load_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
     from pathlib import Path
 
-    import duckdb
-
     from tower_etl.sync import WorkspaceState
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+"""The rows of a SELECT."""
 
 _COUNTED = ("workflows", "tasks")
 
@@ -63,23 +66,35 @@ class WorkspaceStatus:
 
 
 def read_status(path: str | Path) -> list[WorkspaceStatus]:
-    """The workspaces of a target, by name.
+    """The workspaces of a target that is a file or a local folder, by name.
 
     Raises:
-        UsageError: The file does not exist, or no sync has written to it.
+        UsageError: It does not exist, or no sync has written to it.
     """
     with open_reader(path) as connection:
-        states = _read_states(connection)
-        last = _read_last_syncs(connection)
-        counts = {table: _count(connection, table) for table in _COUNTED}
+        return ask_status(lambda sql: connection.execute(sql).fetchall())
+
+
+def ask_status(ask: Ask) -> list[WorkspaceStatus]:
+    """The workspaces of a target that answers SQL, by name; tables go by their bare names."""
+    states = _read_states(ask)
+    last = _read_last_syncs(ask)
+    counts = {table: _count(ask, table) for table in _COUNTED}
     found = [_status(key, state, last, counts) for key, state in states.items()]
     return sorted(found, key=lambda space: space.name)
+
+
+def list_stale(
+    spaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
+) -> list[WorkspaceStatus]:
+    """The workspaces that no sync has brought up to date within that time."""
+    return [s for s in spaces if s.last_sync_at is None or now - s.last_sync_at > max_age]
 
 
 def _status(
     key: str,
     state: WorkspaceState,
-    last: Mapping[str, tuple[str, datetime]],
+    last: Mapping[str, tuple[str, datetime | None]],
     counts: Mapping[str, Mapping[str, int]],
 ) -> WorkspaceStatus:
     name, last_sync_at = last.get(key, (key, None))
@@ -94,37 +109,33 @@ def _status(
     )
 
 
-def _read_states(connection: duckdb.DuckDBPyConnection) -> dict[str, WorkspaceState]:
+def _read_states(ask: Ask) -> dict[str, WorkspaceState]:
     from dlt.common.versioned_state import (  # noqa: PLC0415 half a second to import
         decompress_state,
     )
 
-    newest = connection.execute(
-        "SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = ? ORDER BY version DESC, "
-        "created_at DESC LIMIT 1",
-        [PIPELINE],
-    ).fetchone()
-    state = decompress_state(newest[0]) if newest else {}
+    newest = ask(
+        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608
+        "ORDER BY version DESC, created_at DESC LIMIT 1"
+    )
+    state = decompress_state(newest[0][0]) if newest else {}
     spaces = state.get("sources", {}).get("tower", {}).get("workspaces", {})
     return {key: load_state(stored) for key, stored in spaces.items()}
 
 
-def _read_last_syncs(
-    connection: duckdb.DuckDBPyConnection,
-) -> dict[str, tuple[str, datetime]]:
-    rows = connection.execute(
-        """
-        SELECT coalesce(space ->> 'id', 'personal'), max_by(space ->> 'name', finished_at),
-               max(finished_at) FILTER (space ->> 'status' = 'ok')
-        FROM (SELECT unnest(workspaces::JSON[]) AS space, finished_at FROM sync_runs)
-        GROUP BY 1
-        """
-    ).fetchall()
-    return {key: (name, moment) for key, name, moment in rows}
+def _read_last_syncs(ask: Ask) -> dict[str, tuple[str, datetime | None]]:
+    """By workspace, its newest name, and when a sync last brought it up to date."""
+    found: dict[str, tuple[str, datetime | None]] = {}
+    rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
+    for text, finished_at in rows:
+        for space in json.loads(text):
+            key = "personal" if space["id"] is None else str(space["id"])
+            name, moment = found.get(key, (space["name"], None))
+            fresh = finished_at if space["status"] == "ok" else None
+            found[key] = (name, moment or fresh)
+    return found
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
-    rows = connection.execute(
-        f"SELECT coalesce(workspace_id::VARCHAR, 'personal'), count(*) FROM {table} GROUP BY 1"  # noqa: S608 ours
-    ).fetchall()
-    return dict(rows)
+def _count(ask: Ask, table: str) -> dict[str, int]:
+    rows = ask(f"SELECT workspace_id, count(*) FROM {table} GROUP BY 1")  # noqa: S608
+    return {"personal" if space is None else str(space): count for space, count in rows}

@@ -1,0 +1,86 @@
+"""`--destination` and `--path`: where a sync writes, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.errors import UsageError
+from tower_etl.load.place import read_place
+from tower_etl.settings import Sources
+
+if TYPE_CHECKING:
+    from tests.cli.console import Console
+    from tower_etl.sim import World
+
+
+def test_a_lake_is_synced_asked_and_cleaned(
+    console: Console, world: World, endpoint: str, lab: int
+) -> None:
+    """By the environment or a flag; `status` and `query` find out by themselves what is there."""
+    world.submit_run(lab)
+    ended = console.run("sync", "--endpoint", endpoint, TOWER_ETL_DESTINATION="parquet")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("tower-parquet: ok; 1 runs")
+    path = ("--path", "tower-parquet")
+    assert "acme/lab" in console.run("status", *path).out
+    counted = console.run("query", "SELECT count(*) AS n FROM workflows", *path, "--format", "csv")
+    assert counted.out.split() == ["n", "1"]
+    assert console.run("maintain", "--destination", "parquet", *path).code == 0
+
+
+def test_a_stale_workspace_shows_in_the_exit_code(
+    console: Console, world: World, endpoint: str, lab: int
+) -> None:
+    """4 and a line for each that is older; 0 when none is."""
+    assert console.run("sync", "--endpoint", endpoint).code == 0
+    assert console.run("status", "--max-age", "1h").code == 0
+    stale = console.run("status", "--max-age", "0s", "--json")
+    assert stale.code == 4
+    assert "Stale: acme/lab, last synced " in stale.err
+    assert "acme/lab" in stale.json["stale"]
+
+
+@pytest.mark.parametrize("age", ["", "1", "h", "-1h", "1w", "1e9d"])
+def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
+    """Anything else is bad usage."""
+    assert console.run("status", f"--max-age={age}").code == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "said"),
+    [
+        ("oracle", None, "No destination 'oracle'"),
+        ("parquet", "s3://bucket/folder", "a folder of this machine"),
+        ("parquet", " ", "An empty --path"),
+        ("postgres", "postgresql://me:hush@host/db", "holds a password"),
+        ("postgres", "postgresql://host/db?password=hush", "holds a password"),
+        ("postgres", "postgresql://me:hush@[host/db", "holds a password"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, said: str) -> None:
+    """With a sentence that does not show a password."""
+    with pytest.raises(UsageError, match=said) as refusal:
+        read_place(kind, path, Sources(environ={}))
+    assert "hush" not in str(refusal.value)
+
+
+def test_a_password_from_the_environment_shows_nowhere() -> None:
+    """Not in the place's own words either."""
+    environ = {"TOWER_ETL_POSTGRES": "postgresql://me:hush@host/db", "XDG_STATE_HOME": "/state"}
+    place = read_place("postgres", None, Sources(environ=environ))
+    assert "hush" not in repr(place)
+    assert (place.path, place.state) == ("", Path("/state/tower-etl/targets"))
+
+
+def test_a_database_that_does_not_answer_is_bad_usage(console: Console, endpoint: str) -> None:
+    """The server's reason in a sentence, and nothing is made."""
+    address = "postgresql://me@127.0.0.1:1/db"
+    ended = console.run(
+        "sync", "--endpoint", endpoint, "--destination", "postgres", "--path", address
+    )
+    assert ended.code == 2
+    assert "PostgreSQL cannot be reached" in ended.err
+    assert list(console.folder.iterdir()) == []

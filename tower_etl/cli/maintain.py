@@ -1,0 +1,30 @@
+"""`tower-etl maintain`."""
+
+from __future__ import annotations
+
+import click
+
+from tower_etl.cli import options
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import UsageError
+
+
+@click.command("maintain")
+@options.destination_option
+@options.place_option
+def command(destination: str | None, path: str | None) -> None:
+    """Remove what no reader of a lake needs any more; once a day, beside the syncs."""
+    from tower_etl.load.mirror import open_mirror  # noqa: PLC0415 formats import much
+    from tower_etl.load.place import LAKES  # noqa: PLC0415
+
+    place = options.read_place(destination, path)
+    if place.kind not in LAKES:
+        msg = f"{place.kind} needs no maintenance: this is for {', '.join(LAKES)}."
+        raise UsageError(msg)
+    mirror = open_mirror(place)
+    if mirror.lake.read_manifest() is None:
+        msg = f"{place.path} has no tables of a sync: give another --path."
+        raise UsageError(msg)
+    with mirror.hold(SYSTEM_CLOCK):
+        for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):
+            click.echo(line)

@@ -1,0 +1,115 @@
+"""What a lake holds, as its last sync left it: the note that the next sync starts from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One month of a table.
+
+    Attributes:
+        fingerprint: Changes when a row does.
+        file: Its file, where the lake keeps one; relative to the table.
+    """
+
+    fingerprint: str
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One table.
+
+    Attributes:
+        ddl: The statement that makes it in DuckDB.
+        parts: By month.
+    """
+
+    ddl: str
+    parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All tables.
+
+    Attributes:
+        kind: Of the lake.
+        generation: Names this state of it.
+        tables: By name, in the order in which they are written.
+    """
+
+    kind: str
+    generation: str
+    tables: Mapping[str, Contents] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps({"version": VERSION, **asdict(self)})
+
+
+def load_manifest(text: str) -> Manifest:
+    """What `dump` wrote.
+
+    Raises:
+        UsageError: It is no such thing, or was written by a newer version.
+    """
+    try:
+        stored = json.loads(text)
+        version = int(stored["version"])
+        tables = {
+            name: Contents(
+                table["ddl"], {month: Part(**part) for month, part in table["parts"].items()}
+            )
+            for name, table in stored["tables"].items()
+        }
+        manifest = Manifest(stored["kind"], stored["generation"], tables)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"The folder's manifest cannot be read ({error}): give another --path."
+        raise UsageError(msg) from None
+    if version > VERSION:
+        msg = "A newer tower-etl wrote this folder: `pip install --upgrade tower-etl`."
+        raise UsageError(msg)
+    return manifest
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has become different in one table.
+
+    Attributes:
+        table: Its name.
+        written: Months whose rows are others, or new.
+        removed: Months that are no more.
+        is_new: Whether its columns are others, or it was not there.
+    """
+
+    table: str
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+    is_new: bool
+
+
+def compare(table: str, old: Contents | None, new: Contents) -> Change:
+    """Which months must be written; all of them where columns changed."""
+    if old is None or old.ddl != new.ddl:
+        gone = set(old.parts) - set(new.parts) if old else set()
+        return Change(table, tuple(sorted(new.parts)), tuple(sorted(gone)), is_new=True)
+    written = [
+        month
+        for month, part in sorted(new.parts.items())
+        if month not in old.parts or old.parts[month].fingerprint != part.fingerprint
+    ]
+    gone = set(old.parts) - set(new.parts)
+    return Change(table, tuple(written), tuple(sorted(gone)), is_new=False)

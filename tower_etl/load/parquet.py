@@ -1,0 +1,224 @@
+"""A folder of Parquet files that any program reads as it stands.
+
+`tasks` in the folder is a symbolic link into `.snapshots/current`, which is one to the newest
+snapshot: one rename of that link shows all tables of a sync at once. A snapshot never changes, and
+no file name comes twice: who has listed old files reads old files or none, never a mixture. Months
+that did not change are hard links to the files of the snapshot before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from pyarrow import dataset
+
+from tower_etl.errors import UsageError
+from tower_etl.load.manifest import Part, load_manifest
+from tower_etl.load.months import MONTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from tower_etl.load.export import Export
+    from tower_etl.load.manifest import Change, Contents, Manifest
+
+GRACE = timedelta(hours=2)
+SNAPSHOTS = ".snapshots"
+
+
+def name_folder(month: str, *, has_months: bool) -> str:
+    """The folder of a month, with its slash; none where a table has no months."""
+    return f"{MONTH}={month}/" if has_months else ""
+
+
+@dataclass(frozen=True)
+class ParquetFolder:
+    """A local folder.
+
+    Attributes:
+        folder: The folder.
+        grace: How long a snapshot is kept after the next one took its place.
+    """
+
+    folder: Path
+    grace: timedelta = GRACE
+
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @property
+    def current(self) -> Path:
+        """The link to the newest snapshot."""
+        return self.folder / SNAPSHOTS / "current"
+
+    def read_manifest(self) -> Manifest | None:
+        """That of the newest snapshot.
+
+        Raises:
+            UsageError: The folder holds something else.
+        """
+        with suppress(FileNotFoundError):
+            return load_manifest((self.current / "manifest.json").read_text(encoding="utf-8"))
+        if self.folder.is_dir() and any(p.name != SNAPSHOTS for p in self.folder.iterdir()):
+            msg = f"{self.folder} holds other things: give another --path. It was not touched."
+            raise UsageError(msg)
+        return None
+
+    def write(
+        self, rows: Export, manifest: Manifest, changes: Sequence[Change], now: datetime
+    ) -> None:
+        """Make a snapshot, and let the link name it."""
+        draft = self.folder / SNAPSHOTS / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        old = self.read_manifest()
+        tables = {}
+        for change in changes:
+            contents = self._place(rows, manifest, old, change)
+            tables[change.table] = contents
+            self._fill(draft / change.table, change, rows, contents)
+        whole = replace(manifest, tables=tables)
+        (draft / "manifest.json").write_text(whole.dump(), encoding="utf-8")
+        sync_tree(draft)
+        draft.rename(draft.with_name(manifest.generation))
+        self._switch(manifest.generation)
+        self._link_tables(whole)
+        self._prune(now)
+
+    def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
+        """All tables of the snapshot that is the newest now."""
+        snapshot = self.current.resolve()
+        found = {name: open_folder(str(snapshot / name)) for name in self.list_files()}
+        return {name: table.scanner().to_reader() for name, table in found.items()}
+
+    def list_files(self) -> Mapping[str, list[str]]:
+        """The files of that snapshot, which stay while it is kept."""
+        snapshot = self.current.resolve()
+        manifest = load_manifest((snapshot / "manifest.json").read_text(encoding="utf-8"))
+        return {
+            name: [str(snapshot / name / part.file) for part in table.parts.values()]
+            for name, table in manifest.tables.items()
+        }
+
+    def maintain(self, now: datetime) -> list[str]:
+        """Remove snapshots past their time."""
+        return [f"removed snapshot {name}" for name in self._prune(now)]
+
+    def _place(
+        self, rows: Export, manifest: Manifest, old: Manifest | None, change: Change
+    ) -> Contents:
+        """Say of each month of a table in which file it is."""
+        new = manifest.tables[change.table]
+        known = old.tables[change.table].parts if old and change.table in old.tables else {}
+        split = rows.has_months(change.table)
+        parts = {
+            month: Part(
+                part.fingerprint,
+                f"{name_folder(month, has_months=split)}{manifest.generation}.parquet"
+                if month in change.written
+                else known[month].file,
+            )
+            for month, part in new.parts.items()
+        }
+        return replace(new, parts=parts)
+
+    def _fill(self, table: Path, change: Change, rows: Export, contents: Contents) -> None:
+        for month, part in contents.parts.items():
+            path = table / part.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if month in change.written:
+                rows.write_file(change.table, month, path)
+            else:
+                _link(self.current / change.table / part.file, path)
+
+    def _switch(self, generation: str) -> None:
+        _replace_link(self.current, generation)
+        _sync_to_disk(self.current.parent)
+
+    def _link_tables(self, manifest: Manifest) -> None:
+        for table in manifest.tables:
+            link = self.folder / table
+            wanted = f"{SNAPSHOTS}/current/{table}"
+            if table.startswith("_") or (link.is_symlink() and str(link.readlink()) == wanted):
+                continue
+            _replace_link(link, wanted)
+
+    def _prune(self, now: datetime) -> list[str]:
+        """Remove snapshots whose successor has been there for the time of grace."""
+        kept = self.current.resolve()
+        aged = sorted((p for p in self.current.parent.iterdir() if _is_snapshot(p)), key=_made_at)
+        removed = []
+        for snapshot, successor in pairwise(aged):
+            if snapshot != kept and now - _made_at(successor) > self.grace:
+                shutil.rmtree(snapshot, ignore_errors=True)
+                removed.append(snapshot.name)
+        return removed
+
+
+def name_generation(now: datetime, tag: str) -> str:
+    """A name for a state of the lake, that tells when it was made."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{tag}"
+
+
+def _made_at(snapshot: Path) -> datetime:
+    stamp, _, _ = snapshot.name.partition("-")
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+
+
+def _is_snapshot(path: Path) -> bool:
+    return "-" in path.name and path.is_dir() and not path.is_symlink()
+
+
+def open_folder(path: str, filesystem: object = None) -> dataset.Dataset:
+    """A table in a folder of Parquet files."""
+    parted = dataset.partitioning(flavor="hive")
+    return dataset.dataset(path, format="parquet", partitioning=parted, filesystem=filesystem)
+
+
+def iter_files(folder: Path) -> Iterator[Path]:
+    """Files and folders below a folder, deepest first."""
+    for root, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            yield folder.__class__(root) / name
+        yield folder.__class__(root)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make sure that all of it outlasts a power cut."""
+    for path in iter_files(folder):
+        _sync_to_disk(path)
+
+
+def _link(source: Path, path: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
+
+
+def _replace_link(link: Path, wanted: str) -> None:
+    """Let a symbolic link name something else, at one stroke."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(wanted)
+    fresh.replace(link)
+
+
+def _sync_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

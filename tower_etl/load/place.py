@@ -1,0 +1,113 @@
+"""Where a sync is told to write: the kind of destination, and its path or address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from tower_etl.errors import UsageError
+from tower_etl.load.target import DEFAULT_PATH
+from tower_etl.settings import state_home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.settings import Sources
+
+LAKES = ("parquet", "delta", "iceberg")
+
+DEFAULT_PATHS: Mapping[str, str] = {
+    "duckdb": DEFAULT_PATH,
+    "parquet": "tower-parquet",
+    "delta": "tower-delta",
+    "iceberg": "tower-iceberg",
+    "postgres": "",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A kind of destination and where it is.
+
+    Attributes:
+        kind: A key of `DEFAULT_PATHS`.
+        path: A file, a folder, an address without a password; empty where the configuration of
+            dlt or of PostgreSQL says it.
+        state: Where what belongs to a remote place is kept on this machine.
+        credentials: Address of a PostgreSQL with its password, None where there is none.
+    """
+
+    kind: str
+    path: str
+    state: Path
+    credentials: str | None = field(default=None, repr=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is an address."""
+        return "://" in self.path
+
+
+def read_place(kind: str | None, path: str | None, sources: Sources) -> Place:
+    """The destination by flags, else by `TOWER_ETL_DESTINATION` or `destination`.
+
+    Raises:
+        UsageError: No such destination, or the path is not usable, or holds a password.
+    """
+    found = kind or sources.find("TOWER_ETL_DESTINATION", "destination") or "duckdb"
+    if found not in DEFAULT_PATHS:
+        msg = f"No destination {found!r}: there are {', '.join(DEFAULT_PATHS)}."
+        raise UsageError(msg)
+    given = DEFAULT_PATHS[found] if path is None else path
+    if found != "postgres" and not given.strip():
+        msg = f"An empty --path: give one like {DEFAULT_PATHS[found]}."
+        raise UsageError(msg)
+    check_secrecy(given)
+    if found in (*LAKES, "duckdb") and "://" in given:
+        msg = (
+            f"{given}: {found} is written to a folder of this machine. For an object store, copy "
+            "the folder there, or use the source in a dlt pipeline (docs/destinations.md)."
+        )
+        raise UsageError(msg)
+    state = state_home(sources) / "tower-etl" / "targets"
+    secret = sources.find("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
+    return Place(found, given, state, secret)
+
+
+def check_secrecy(path: str) -> None:
+    """Refuse an address that holds a password: every process of the machine can read it.
+
+    Raises:
+        UsageError: It does; the message does not show it.
+    """
+    if "://" not in path:
+        return
+    try:
+        parts = urlsplit(path)
+        secret = parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError:
+        secret = True
+    if secret:
+        msg = (
+            "--path holds a password, which other users of the machine could read: leave it out, "
+            "and give it by TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml."
+        )
+        raise UsageError(msg)
+
+
+def resolve_folder(path: str) -> Path:
+    """The folder of a local lake, which may not exist yet.
+
+    Raises:
+        UsageError: Its parent does not exist, or it is a file.
+    """
+    resolved = Path(path).expanduser().absolute()
+    if not resolved.parent.is_dir():
+        msg = f"The folder {resolved.parent} does not exist: create it, or give another --path."
+        raise UsageError(msg)
+    if resolved.exists() and not resolved.is_dir():
+        msg = f"{resolved} is no folder: give another --path. It was not touched."
+        raise UsageError(msg)
+    return resolved

@@ -1,0 +1,86 @@
+"""The working copy of a lake: a DuckDB file that dlt loads into, and that can be made anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from tower_etl.load.months import MONTH, cut_table
+from tower_etl.load.target import DATASET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tower_etl.load.lake import Lake
+    from tower_etl.load.manifest import Manifest
+    from tower_etl.load.target import Target
+
+
+@dataclass(frozen=True)
+class WorkingCopy:
+    """The draft of a target that is never published as a file.
+
+    Attributes:
+        target: Its draft and dlt's folder are used.
+    """
+
+    target: Target
+
+    def open(self, lake: Lake) -> None:
+        """Go on with the copy if it is of what the lake holds; else make it anew out of that."""
+        manifest = lake.read_manifest()
+        generation = manifest.generation if manifest else None
+        if self.target.draft.exists() and generation in self._read_note():
+            return
+        self.discard()
+        if manifest is not None:
+            part = self.target.draft.with_name("restored.duckdb")
+            part.unlink(missing_ok=True)
+            restore(part, lake, manifest)
+            self.note(generation)
+            part.replace(self.target.draft)
+        self.note(generation)
+
+    def discard(self) -> None:
+        """Throw it away, with all that dlt knows of it."""
+        for name in ("draft.duckdb", "draft.duckdb.wal"):
+            (self.target.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.target.pipelines, ignore_errors=True)
+
+    def note(self, *generations: str | None) -> None:
+        """Write down which states of the lake the copy is of, or ahead of."""
+        part = self._note_path.with_suffix(".part")
+        part.write_text(json.dumps(generations), encoding="utf-8")
+        part.replace(self._note_path)
+
+    def _read_note(self) -> Sequence[str | None]:
+        with suppress(OSError, ValueError):
+            found = json.loads(self._note_path.read_text(encoding="utf-8"))
+            if isinstance(found, list):
+                return found
+        return ()
+
+    @property
+    def _note_path(self) -> Path:
+        return self.target.folder / "copy.json"
+
+
+def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
+    """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
+    tables = lake.open_tables()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"CREATE SCHEMA {DATASET}")
+        for name, contents in manifest.tables.items():
+            connection.execute(contents.ddl)
+            connection.register("arrived", tables[name])
+            columns = f"* EXCLUDE ({MONTH})" if cut_table(name).has_months else "*"
+            insert = f'INSERT INTO {DATASET}."{name}" BY NAME SELECT {columns} FROM arrived'  # noqa: S608
+            connection.execute(insert)
+            connection.unregister("arrived")
