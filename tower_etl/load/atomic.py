@@ -1,0 +1,86 @@
+"""dlt's PostgreSQL client, with one transaction for a package instead of one for each table.
+
+dlt stages the rows of a package, and then merges table by table, each in a transaction of its own:
+between two of them a reader sees a run without its tasks. Here the tables wait until all rows are
+staged, and are merged together with the record that the package is complete.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
+from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+from pyarrow import parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dlt.common.destination import PreparedTableSchema
+    from dlt.common.destination.client import FollowupJobRequest, LoadJob
+
+
+class CopyJob(PostgresParquetCopyJob):
+    """Copies the rows of a file, of which there may be none."""
+
+    def run(self) -> None:
+        """Dlt's fails without a row, but the first package has empty tables, to make them all."""
+        if parquet.read_metadata(self._file_path).num_rows:
+            super().run()
+
+
+class AtomicClient(PostgresClient):
+    """Merges when a package is completed, and not before."""
+
+    def create_load_job(
+        self,
+        table: PreparedTableSchema,
+        file_path: str,
+        load_id: str,
+        restore: bool = False,  # noqa: FBT001, FBT002 dlt's signature
+    ) -> LoadJob:
+        """dlt's, but for files that may be empty."""
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
+
+    def _create_merge_followup_jobs(
+        self, table_chain: Sequence[PreparedTableSchema]
+    ) -> list[FollowupJobRequest]:
+        """None: `complete_load` does it."""
+        del table_chain
+        return []
+
+    def complete_load(self, load_id: str) -> None:
+        """Merge all that is staged, and record the package."""
+        with self.sql_client.begin_transaction():
+            for table in list(self._iter_staged()):
+                for statement in SqlMergeFollowupJob.generate_sql([table], self.sql_client):
+                    self.sql_client.execute_sql(statement)
+            super().complete_load(load_id)
+
+    def _iter_staged(self) -> Iterator[PreparedTableSchema]:
+        """The tables with rows in the staging schema.
+
+        Rows that an earlier package left there are the newest of their keys still: a package that
+        has newer ones empties the table first. Merging them again changes nothing.
+        """
+        for name in self.schema.data_table_names():
+            table = self.prepare_load_table(name)
+            if table["write_disposition"] == "merge" and self._has_staged(name):
+                yield table
+
+    def _has_staged(self, name: str) -> bool:
+        with self.sql_client.with_staging_dataset():
+            staged = self.sql_client.make_qualified_table_name(name)
+        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608
+        return bool(found[0][0])
+
+
+class AtomicPostgres(dlt.destinations.postgres):
+    """The destination with that client."""
+
+    @property
+    def client_class(self) -> type[AtomicClient]:
+        """The client."""
+        return AtomicClient

@@ -1,0 +1,212 @@
+"""PostgreSQL: dlt loads straight into it, and each package becomes visible in one transaction.
+
+No state is kept on this machine: every sync starts from what the database holds. So a database put
+back from a backup is gone on from, and a sync may run on any machine. A killed sync costs the calls
+of the package that it was loading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import psycopg2
+
+from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+from tower_etl.load.pgviews import refresh_views
+from tower_etl.load.pipeline import PIPELINE
+from tower_etl.load.status import ask_status
+from tower_etl.load.target import DATASET
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from tower_etl.clock import Clock
+    from tower_etl.load.place import Place
+    from tower_etl.load.status import WorkspaceStatus
+
+_LOCK = "hashtext('tower-etl'), hashtext(%s)"
+
+
+@dataclass
+class PostgresServer:
+    """A database.
+
+    Attributes:
+        address: A libpq URL, with a password perhaps; never shown.
+        title: The same without it.
+        folder: dlt's working folder, made anew by every sync.
+    """
+
+    address: str = field(repr=False)
+    title: str
+    folder: Path
+    is_begun: bool = True  # a lock in a database leaves no trace
+    _holding: Any = field(default=None, repr=False)
+
+    def probe(self) -> None:
+        """Refuse a database that cannot be reached."""
+        connect(self.address).close()
+
+    @contextmanager
+    def hold(self, clock: Clock) -> Iterator[None]:
+        """Hold a lock of the database, which is gone with the connection."""
+        since = f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"
+        name = f"tower-etl {os.getpid()} on {socket.gethostname()[:20]} {since}"
+        self._holding = connect(self.address, application_name=name)
+        try:
+            self._take_lock()
+            yield
+        finally:
+            self._holding.close()
+
+    @contextmanager
+    def keep(self) -> Iterator[None]:
+        """Stop where the connection that holds the lock is gone.
+
+        Raises:
+            TowerEtlError: It is.
+        """
+        try:
+            ask(self._holding, "SELECT 1")
+        except psycopg2.Error as error:
+            msg = f"{self.title} closed the connection that kept other syncs out: run again."
+            raise TowerEtlError(msg) from error
+        yield
+
+    def prepare(self) -> None:
+        """Forget what a killed sync left on this machine."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def start_over(self) -> None:
+        """As every sync does."""
+        self.prepare()
+
+    def open_pipeline(self) -> dlt.Pipeline:
+        """It loads packages whole."""
+        from tower_etl.load.atomic import AtomicPostgres  # noqa: PLC0415 dlt's own modules
+
+        return dlt.pipeline(
+            PIPELINE,
+            pipelines_dir=str(self.folder),
+            destination=AtomicPostgres(self.address, destination_name="postgres"),
+            dataset_name=DATASET,
+        )
+
+    def publish(self, now: datetime) -> None:
+        """Let the database itself hold every key to one row, and see to the views."""
+        del now
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for table in TABLES.values():
+            key = ", ".join(f'"{name}"' for name in table.key)
+            ask(
+                self._holding,
+                f'CREATE UNIQUE INDEX IF NOT EXISTS "{table.name}_key" ON {DATASET}."{table.name}"'
+                f" ({key})",
+            )
+        refresh_views(self._holding)
+
+    def read_status(self) -> list[WorkspaceStatus]:
+        """What it holds, workspace by workspace.
+
+        Raises:
+            UsageError: No sync has written to it.
+        """
+        connection = connect(self.address)
+        try:
+            ask(connection, f"SET search_path = {DATASET}")
+            ask(connection, "SET TimeZone = 'UTC'")
+            return ask_status(lambda sql: ask(connection, sql))
+        except psycopg2.errors.UndefinedTable:
+            msg = f"{self.title} has no tables of a sync: run `tower-etl sync` first."
+            raise UsageError(msg) from None
+        finally:
+            connection.close()
+
+    def _take_lock(self) -> None:
+        if ask(self._holding, f"SELECT pg_try_advisory_lock({_LOCK})", DATASET) == [(True,)]:
+            return
+        holders = ask(
+            self._holding,
+            "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted "
+            "AND locktype = 'advisory' AND (classid, objid) = "
+            "(hashtext('tower-etl')::bigint & 4294967295, hashtext(%s)::bigint & 4294967295)",
+            DATASET,
+        )
+        holder = ", ".join(name for (name,) in holders) or "one that has just ended"
+        msg = (
+            f"Another sync is writing into {self.title}: {holder}. This one changed nothing; run "
+            "it again when the other is done."
+        )
+        raise TargetBusyError(msg)
+
+
+def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no types
+    """A connection whose statements are each a transaction.
+
+    Raises:
+        UsageError: The database cannot be reached, or refuses.
+    """
+    try:
+        connection = psycopg2.connect(address, **more)
+    except psycopg2.Error as error:
+        msg = f"PostgreSQL cannot be reached: {' '.join(str(error).split())[:300]}"
+        raise UsageError(msg) from None
+    connection.autocommit = True
+    return connection
+
+
+def ask(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401
+    """The rows of a statement; none where it gives none."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def open_postgres(place: Place) -> PostgresServer:
+    """The database that a path, the environment, dlt's or PostgreSQL's configuration names.
+
+    Raises:
+        UsageError: It cannot be reached.
+    """
+    given = place.path or place.credentials or _find_credentials() or ""
+    with connect(given) as connection:
+        parts = connection.info
+        title = f"postgresql://{parts.host}:{parts.port}/{parts.dbname}"
+        address = _complete(parts)
+    digest = hashlib.sha256(title.encode()).hexdigest()[:16]
+    return PostgresServer(address, title, place.state / f"postgres-{digest}")
+
+
+def _find_credentials() -> str | None:
+    """What dlt's configuration says of the destination."""
+    found: Any = dlt.secrets.get("destination.postgres.credentials")
+    if isinstance(found, str):
+        return found
+    if isinstance(found, dict):
+        names = {"username": "user", "database": "dbname"}
+        pairs = {str(names.get(k, k)): v for k, v in found.items() if k != "drivername"}
+        return str(psycopg2.extensions.make_dsn(**pairs))
+    return None
+
+
+def _complete(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
+    """The address with all that libpq found elsewhere, as dlt wants it: a URL."""
+    from urllib.parse import quote, urlencode  # noqa: PLC0415
+
+    options = {k: v for k, v in parts.dsn_parameters.items() if k.startswith("ssl")}
+    unasked = "none"  # dlt insists on a password, also where the server asks for none
+    user, password = quote(parts.user, safe=""), quote(parts.password or unasked, safe="")
+    host = quote(parts.host, safe="")
+    where = f"{host}:{parts.port}/{quote(parts.dbname, safe='')}"
+    return f"postgresql://{user}:{password}@{where}?{urlencode(options)}"
