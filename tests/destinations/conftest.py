@@ -1,0 +1,83 @@
+"""Every destination, each empty, beside a platform with one workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg2
+import pytest
+
+from tests.destinations.depot import KINDS, Depot
+from tests.sql.postgres import start_postgres
+from tower_etl.clock import Clock
+from tower_etl.load.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tower_etl.sim import World
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """The address of a PostgreSQL; skips where none is installed."""
+    with start_postgres() as server:
+        yield f"postgresql://tower@/postgres?host={server.folder}"
+
+
+@pytest.fixture
+def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Place]:
+    """An empty place of a kind."""
+
+    def make(kind: str) -> Place:
+        state = tmp_path / "state"
+        if kind != "postgres":
+            name = "history.duckdb" if kind == "duckdb" else f"history-{kind}"
+            return Place(kind, str(tmp_path / name), state)
+        address = request.getfixturevalue("database")
+        empty_database(address)
+        return Place(kind, address, state)
+
+    return make
+
+
+def empty_database(address: str) -> None:
+    """Drop what a test before left."""
+    connection = psycopg2.connect(address)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET client_min_messages = error")
+        cursor.execute("DROP SCHEMA IF EXISTS tower, tower_staging CASCADE")
+    connection.close()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of destination."""
+    return str(request.param)
+
+
+@pytest.fixture
+def lab(world: World) -> int:
+    """The workspace `acme/lab`."""
+    return world.add_workspace(world.add_organization("acme"), "lab")
+
+
+@pytest.fixture
+def make_depot(
+    make_place: Callable[[str], Place],
+    endpoint: str,
+    world: World,
+    lab: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], Depot]:
+    """An empty destination of a kind, beside a platform with a workspace and no run."""
+    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    return lambda kind: Depot(make_place(kind), endpoint, Clock(now=world.clock.now))
+
+
+@pytest.fixture
+def depot(kind: str, make_depot: Callable[[str], Depot]) -> Depot:
+    """Each destination."""
+    return make_depot(kind)

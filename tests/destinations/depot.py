@@ -1,0 +1,159 @@
+"""A destination that is kept up to date from a simulated platform, and read by other programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg2
+from deltalake import DeltaTable
+from pyarrow import parquet
+from pyiceberg.catalog.sql import SqlCatalog
+
+from tests.semantics.truth import index
+from tower_etl.load.destination import open_destination
+from tower_etl.load.pipeline import drain, load_package, quiet_dlt
+from tower_etl.load.sync import Sync
+from tower_etl.settings import Pacing, Request, Settings, Token
+from tower_etl.sim import DEMO_TOKEN
+from tower_etl.source import package_source
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.semantics.truth import Rows
+    from tower_etl.clock import Clock
+    from tower_etl.load.place import Place
+    from tower_etl.load.sync import Report
+    from tower_etl.settings import Packages
+    from tower_etl.source import Session
+
+KINDS = ("duckdb", "parquet", "delta", "iceberg", "postgres")
+
+
+@dataclass
+class Depot:
+    """A place, and syncs of one platform into it at the time of that platform.
+
+    Attributes:
+        place: The destination.
+        endpoint: Address of the platform.
+        clock: Its time.
+    """
+
+    place: Place
+    endpoint: str
+    clock: Clock
+
+    def sync(self, **request: Any) -> Report:
+        """Sync; `request` is what differs from the defaults."""
+        settings = Settings(
+            self.endpoint,
+            Token(DEMO_TOKEN),
+            request=Request(**{"tables": frozenset(TABLES), **request}),
+            pacing=Pacing(calls_per_second=None, attempts=2),
+        )
+        return Sync(settings, open_destination(self.place), self.clock).run()
+
+    def forget(self) -> None:
+        """Lose all that is not in the destination itself."""
+        if not self.place.is_remote:
+            path = Path(self.place.path)
+            shutil.rmtree(path.with_name(f"{path.name}.sync"))
+        shutil.rmtree(self.place.state, ignore_errors=True)
+
+    def read(self, table: str) -> Rows:
+        """Rows by key, as a program that knows nothing of tower-etl reads them."""
+        rows = READERS[self.place.kind](self.place.path, table)
+        keyed = index(table, [_tidy(table, row) for row in rows])
+        assert len(keyed) == len(rows), f"{table} has a key twice"
+        return keyed
+
+
+class DepotWarehouse:
+    """Loads sessions as `tower-etl sync` does, to be killed before any batch.
+
+    Attributes:
+        tables: Rows by key, by table, as readers see them after the last load.
+    """
+
+    def __init__(self, depot: Depot) -> None:
+        self._depot = depot
+        self.tables: Mapping[str, Rows] = {name: {} for name in TABLES}
+
+    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+        """Load every package of a session and publish; crash before the nth batch, if asked to."""
+        from tests.semantics.duck import Crashing  # noqa: PLC0415 imports dlt
+
+        feed: Any = Crashing(session, crash_at) if crash_at else session
+        place = open_destination(self._depot.place)
+        with place.hold(self._depot.clock), quiet_dlt():
+            place.prepare()
+            pipeline = place.open_pipeline()
+            assert drain(pipeline) is None
+            while not session.is_done:
+                source = package_source(lambda: feed, session.specs, limits)
+                load_package(pipeline, source)
+            place.publish(self._depot.clock.now())
+        self.tables = {name: self._depot.read(name) for name in TABLES}
+
+    def rows_of(self, table: str, run_id: str) -> Rows:
+        """Rows of one run."""
+        column = "id" if table == "workflows" else "workflow_id"
+        return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
+
+
+def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of ours, JSON as its text with the least blanks."""
+    names = {column.name: column.is_json for column in TABLES[table].columns}
+    return {name: _compact(row[name]) if is_json else row[name] for name, is_json in names.items()}
+
+
+def _compact(value: Any) -> Any:
+    if value is None:
+        return None
+    parsed = json.loads(value) if isinstance(value, str) else value
+    return json.dumps(parsed, separators=(",", ":"), ensure_ascii=False)
+
+
+def _read_duckdb(path: str, table: str) -> list[dict[str, Any]]:
+    with duckdb.connect(path, read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.execute(f"SELECT * FROM tower.{table}")  # noqa: S608
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _read_parquet(path: str, table: str) -> list[dict[str, Any]]:
+    return list(parquet.read_table(f"{path}/{table}").to_pylist())
+
+
+def _read_delta(path: str, table: str) -> list[dict[str, Any]]:
+    return list(DeltaTable(f"{path}/{table}").to_pyarrow_table().to_pylist())
+
+
+def _read_iceberg(path: str, table: str) -> list[dict[str, Any]]:
+    with closing(SqlCatalog("tower", uri=f"sqlite:///{path}/catalog.db")) as catalog:
+        return list(catalog.load_table(("tower", table)).scan().to_arrow().to_pylist())
+
+
+def _read_postgres(path: str, table: str) -> list[dict[str, Any]]:
+    with closing(psycopg2.connect(path)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+READERS = {
+    "duckdb": _read_duckdb,
+    "parquet": _read_parquet,
+    "delta": _read_delta,
+    "iceberg": _read_iceberg,
+    "postgres": _read_postgres,
+}

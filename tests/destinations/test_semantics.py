@@ -1,0 +1,201 @@
+"""What a sync promises, at every destination, read by that destination's own programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from tests.destinations.depot import KINDS, Depot, DepotWarehouse
+from tests.processes.command import KILLED
+from tests.semantics.platform import Switchboard
+from tests.semantics.test_histories import HISTORIES, run_histories
+from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
+from tower_etl.clock import Clock
+from tower_etl.errors import TargetBusyError
+from tower_etl.load.destination import open_destination
+from tower_etl.sim import DEMO_TOKEN, serve
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.semantics.warehouse import Warehouse
+    from tower_etl.load.place import Place
+    from tower_etl.sim import Simulator, World
+
+POINTS = [
+    *((kind, "before:dlt.load.load:Load.complete_package:1") for kind in KINDS[1:]),
+    ("parquet", "after:tower_etl.load.parquet:sync_tree:1"),
+    ("parquet", "after:tower_etl.load.parquet:ParquetFolder._switch:1"),
+    ("delta", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
+    ("iceberg", "after:tower_etl.load.iceberg:IcebergLake._write_table:9"),
+    ("postgres", "after:dlt.load.load:Load.complete_package:1"),
+]
+
+
+def expect_tables(world: World, depot: Depot) -> None:
+    """Every table of runs, and the labels, equal the world."""
+    shown = list_shown(world)
+    for table in RUN_TABLES:
+        expected = {
+            key: row
+            for run_id, space in shown.items()
+            for key, row in expect_run(world, run_id, space)[table].items()
+        }
+        assert expected == depot.read(table)
+    assert expect_labels(world) == depot.read("labels")
+
+
+def add_run(world: World, lab: int, submit: str | None = None) -> str:
+    """A run with a task and a label, that goes on."""
+    run_id = world.submit_run(lab, submit=submit) if submit else world.submit_run(lab)
+    world.start_run(run_id)
+    world.add_task(run_id)
+    label = world.create_label(lab, f"of-{run_id}")
+    world.set_labels(run_id, [label])
+    return run_id
+
+
+# --- exact --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS[1:])  # DuckDB has tests of its own for that
+def test_tables_equal_the_world_after_any_history(
+    kind: str, make_place: Callable[[str], Place]
+) -> None:
+    """With faults, and killed between any two batches."""
+    board = Switchboard()
+    with serve(cast("Simulator", board)) as url:
+        clocks: list[Clock] = []
+
+        def make() -> Warehouse:
+            place = make_place(kind)
+            fresh = replace(place, path=f"{place.path}-{len(clocks)}")
+            clocks.append(Clock())
+            chosen = place if kind == "postgres" else fresh
+            return cast("Warehouse", DepotWarehouse(Depot(chosen, url, clocks[-1])))
+
+        count = max(1, HISTORIES // 200)
+        run_histories(count, 8, url=url, board=board, make_warehouse=staticmethod(make))
+
+
+def test_what_is_new_changed_or_gone_lands(depot: Depot, world: World, lab: int) -> None:
+    """Runs of two months; an open one that ends; one that loses its label; one that vanishes."""
+    old, open_one = add_run(world, lab, "2026-01-20T00:00:00Z"), add_run(world, lab)
+    world.finish_run(old)
+    depot.sync()
+    expect_tables(world, depot)
+
+    world.finish_run(open_one)
+    world.set_labels(old, [])
+    gone = add_run(world, lab)
+    depot.sync(reconcile=True)
+    expect_tables(world, depot)
+
+    world.delete_run(gone)
+    assert {"sync_runs": 1, "workflows": 1}.items() <= depot.sync(reconcile=True).rows.items()
+    missing = {key[0] for key, row in depot.read("workflows").items() if row["missing_since"]}
+    assert {gone} == missing
+    assert len(depot.read("sync_runs")) == 3
+
+
+# --- killed, lost, busy -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "point"), POINTS)
+def test_what_a_killed_sync_left_does_not_show(
+    kind: str, point: str, make_depot: Callable[[str], Depot], world: World, lab: int
+) -> None:
+    """While loading, while publishing: the next sync makes all equal, nothing twice."""
+    depot = make_depot(kind)
+    for submit in ("2026-01-20T00:00:00Z", "2026-02-20T00:00:00Z"):
+        world.finish_run(add_run(world, lab, submit))
+    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
+    environ = os.environ | {
+        "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
+        "XDG_STATE_HOME": str(depot.place.state.parent),
+    }
+    killed = subprocess.run(
+        [*command, "--destination", kind, "--path", depot.place.path, "--rate", "none"],
+        env=environ,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
+    add_run(world, lab)
+    depot.sync()
+    expect_tables(world, depot)
+
+
+def test_all_of_this_machine_may_be_lost(
+    depot: Depot, world: World, simulator: Simulator, lab: int
+) -> None:
+    """The state comes back from the destination: one new run costs its own calls alone."""
+    world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
+    depot.sync()
+    depot.forget()
+    fresh = add_run(world, lab)
+    simulator.log.clear()
+    depot.sync()
+    assert {f"/api/workflow/{fresh}"} == {
+        call.path
+        for call in simulator.calls
+        if call.path.count("/") == 3 and "workflow/" in call.path
+    }
+    expect_tables(world, depot)
+
+
+def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> None:
+    """And is told who holds the destination, before the server is asked anything."""
+    depot.sync()
+    simulator.log.clear()
+    with (
+        open_destination(depot.place).hold(depot.clock),
+        pytest.raises(TargetBusyError, match=f"{os.getpid()} on "),
+    ):
+        depot.sync()
+    assert simulator.calls == []
+
+
+# --- growth -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def older_version(table: str, column: str) -> Iterator[None]:
+    """As if a column were not known yet."""
+    spec = TABLES[table]
+    whole = spec.columns
+
+    def set_columns(columns: object) -> None:
+        object.__setattr__(spec, "columns", columns)
+        for name in ("arrow_schema", "_shape"):
+            spec.__dict__.pop(name, None)
+
+    set_columns(tuple(c for c in whole if c.name != column))
+    yield
+    set_columns(whole)
+
+
+def test_a_column_that_comes_later_is_there_for_all_rows(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """Null where it was not asked for, and in no file or month missing."""
+    old = add_run(world, lab, "2026-01-20T00:00:00Z")
+    world.finish_run(old)
+    with older_version("workflows", "script_file"):
+        depot.sync()
+    new = add_run(world, lab)
+    depot.sync()
+    assert {(old,), (new,)} == set(depot.read("workflows"))
+    expected = expect_run(world, new, lab)["workflows"]
+    assert expected[new,] == depot.read("workflows")[new,]
