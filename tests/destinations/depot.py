@@ -96,10 +96,12 @@ class DepotWarehouse:
         with place.hold(self._depot.clock), quiet_dlt():
             place.prepare()
             pipeline = place.open_pipeline()
-            assert drain(pipeline) is None
+            with place.keep():
+                assert drain(pipeline) is None
             while not session.is_done:
                 source = package_source(lambda: feed, session.specs, limits)
-                load_package(pipeline, source)
+                with place.keep():
+                    load_package(pipeline, source)
             place.publish(self._depot.clock.now())
         self.tables = {name: self._depot.read(name) for name in TABLES}
 

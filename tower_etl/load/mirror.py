@@ -1,7 +1,7 @@
 """Lakes: dlt loads into a working copy, and what changed in it is written to the lake.
 
 So every format has the semantics that the DuckDB file has, and one commit a table and sync. Why not
-dlt's own file destinations: docs/decisions/0008-lakes-are-mirrors.md.
+dlt's own file destinations: docs/decisions/0010-lakes-are-mirrors.md.
 """
 
 from __future__ import annotations

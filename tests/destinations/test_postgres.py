@@ -1,0 +1,124 @@
+"""PostgreSQL: what a reader sees between two statements of dlt, and what the database holds to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+
+from tests.destinations.test_semantics import add_run
+from tower_etl.errors import TowerEtlError
+from tower_etl.load.atomic import AtomicClient
+from tower_etl.load.destination import open_destination
+from tower_etl.load.place import Place
+from tower_etl.load.postgres import open_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.destinations.depot import Depot
+    from tower_etl.sim import World
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot]) -> Depot:
+    """An empty database."""
+    return make_depot("postgres")
+
+
+def test_a_reader_sees_no_run_without_its_tasks(
+    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two statements that merge a package, nothing of it shows."""
+    world.finish_run(add_run(world, lab))
+    depot.sync()
+    add_run(world, lab)
+    seen: list[dict[str, int]] = []
+    merges = AtomicClient._iter_staged
+
+    def look(client: AtomicClient) -> Any:
+        for table in merges(client):
+            seen.append({name: len(depot.read(name)) for name in ("workflows", "tasks")})
+            yield table
+
+    monkeypatch.setattr(AtomicClient, "_iter_staged", look)
+    depot.sync()
+    assert {"workflows": 1, "tasks": 1} in seen
+    assert all(counts == {"workflows": 1, "tasks": 1} for counts in seen)
+    assert (len(depot.read("workflows")), len(depot.read("tasks"))) == (2, 2)
+
+
+def test_the_database_keeps_a_key_from_being_there_twice(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """By a unique index on every table."""
+    add_run(world, lab)
+    depot.sync()
+    twice = "INSERT INTO tower.tasks SELECT * FROM tower.tasks"
+    with (
+        closing(psycopg2.connect(depot.place.path)) as connection,
+        connection.cursor() as cursor,
+        pytest.raises(psycopg2.errors.UniqueViolation, match="tasks_key"),
+    ):
+        cursor.execute(twice)
+
+
+def test_the_views_are_there_and_are_left_alone_when_they_are_right(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """A reader that holds one of them does not stop a sync."""
+    add_run(world, lab)
+    depot.sync()
+    with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tower.cost_by_pipeline")
+        assert cursor.fetchall() == [(1,)]
+        assert depot.sync().outcome.status == "ok"
+
+
+def test_a_database_put_back_from_a_backup_is_gone_on_from(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """Nothing on this machine is ahead of it."""
+    depot.sync()
+    run_id = add_run(world, lab)
+    world.finish_run(run_id)
+    depot.sync()
+    with closing(psycopg2.connect(depot.place.path)) as connection, connection:  # noqa: SIM117
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM tower.workflows")
+            cursor.execute(
+                "DELETE FROM tower._dlt_pipeline_state WHERE version > 1;"
+                "DELETE FROM tower._dlt_loads WHERE load_id NOT IN "
+                "(SELECT _dlt_load_id FROM tower._dlt_pipeline_state)"
+            )
+    depot.sync()
+    assert {(run_id,)} == set(depot.read("workflows"))
+
+
+def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
+    """Another one may have begun by then."""
+    place: Any = open_destination(depot.place)
+    with place.hold(depot.clock):
+        place._holding.close()
+        with pytest.raises(TowerEtlError, match="kept other syncs out"), place.keep():
+            pytest.fail("there may have been two")
+
+
+def test_the_address_comes_from_the_configuration(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ours, of dlt, of PostgreSQL, in this order; the password shows nowhere."""
+    secret = database.replace("tower@", "tower:hush@")
+    for place in (Place("postgres", database, tmp_path), Place("postgres", "", tmp_path, secret)):
+        found = open_postgres(place)
+        assert "hush" not in f"{place}{found}{found.title}"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", secret)
+    assert "hush" in open_postgres(Place("postgres", "", tmp_path)).address
+    monkeypatch.delenv("DESTINATION__POSTGRES__CREDENTIALS")
+    monkeypatch.setenv("PGHOST", database.partition("host=")[2])
+    monkeypatch.setenv("PGUSER", "tower")
+    monkeypatch.setenv("PGDATABASE", "postgres")
+    assert open_postgres(Place("postgres", "", tmp_path)).title.endswith("/postgres")

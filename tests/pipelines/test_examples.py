@@ -1,0 +1,150 @@
+"""The examples run as they stand; those of schedulers where the scheduler is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import duckdb
+import pandas as pd
+import pytest
+
+from tests.sql.postgres import start_postgres
+from tower_etl.sim import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tower_etl.sim import World
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+EXAMPLES = Path(__file__).parents[2] / "pipelines"
+LONGEST_LINES = 40
+
+
+@pytest.fixture
+def run_id(world: World) -> str:
+    """The one run of the platform, with a task."""
+    lab = world.add_workspace(world.add_organization("acme"), "lab")
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    world.finish_task(run_id, world.add_task(run_id))
+    world.finish_run(run_id)
+    return run_id
+
+
+@pytest.fixture
+def run(endpoint: str, tmp_path: Path) -> Run:
+    """Run an example in an empty folder."""
+
+    def start(name: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        ours = {"TOWER_ACCESS_TOKEN": DEMO_TOKEN, "TOWER_API_ENDPOINT": endpoint, "NO_PROXY": "*"}
+        paths = {
+            "HOME": str(tmp_path),
+            "DLT_DATA_DIR": str(tmp_path),
+            "PYTHONPATH": str(EXAMPLES.parent),
+        }
+        return subprocess.run(
+            [sys.executable, str(EXAMPLES / name), *arguments],
+            cwd=tmp_path,
+            env=kept | ours | paths | environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    ["to_duckdb.py", "reconcile.py", "backfill_window.py 2026-01-01 2027-01-01"],
+)
+def test_an_example_fills_its_file(run: Run, run_id: str, tmp_path: Path, command: str) -> None:
+    """Plain dlt, twice: the second time there is nothing new."""
+    for _ in range(2):
+        ended = run(*command.split())
+        assert ended.returncode == 0, ended.stderr
+    (file,) = tmp_path.glob("*.duckdb")
+    assert list_runs(file) == [run_id]
+
+
+def test_two_sources_share_a_pipeline(run: Run, run_id: str, tmp_path: Path) -> None:
+    """Neither disturbs the state of the other."""
+    ended = run("with_another_source.py")
+    assert ended.returncode == 0, ended.stderr
+    assert list_runs(tmp_path / "budgets.duckdb") == [run_id]
+
+
+def list_runs(file: Path) -> list[str]:
+    """Ids of the runs in a DuckDB file."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return [run for (run,) in connection.execute("SELECT id FROM tower.workflows").fetchall()]
+
+
+def test_the_parquet_example_prints_what_pandas_reads(
+    run: Run, run_id: str, tmp_path: Path
+) -> None:
+    """The folder stays, one row a run."""
+    ended = run("to_parquet.py")
+    assert ended.returncode == 0, ended.stderr
+    assert "SUCCEEDED    1" in ended.stdout
+    assert [run_id] == list(pd.read_parquet(tmp_path / "tower-parquet" / "workflows")["id"])
+
+
+@pytest.mark.slow
+def test_the_postgres_example_fills_the_database(run: Run, run_id: str) -> None:
+    """With credentials of dlt's own."""
+    with start_postgres() as server:
+        address = f"postgresql://tower:unasked@{quote(str(server.folder), safe='')}/postgres"
+        ended = run("to_postgres.py", DESTINATION__POSTGRES__CREDENTIALS=address)
+        assert ended.returncode == 0, ended.stderr
+        assert run_id in server.run("SELECT id FROM tower.workflows")
+
+
+@pytest.mark.slow
+def test_the_dagster_example_materialises_every_table(run: Run, run_id: str) -> None:
+    """Where Dagster is installed."""
+    pytest.importorskip("dagster_dlt", reason="Dagster is not installed: pip install dagster-dlt")
+    script = Path(__file__).with_name("materialise.py")
+    ended = run(str(script), DAGSTER_HOME="")
+    assert ended.returncode == 0, ended.stderr
+    assert run_id in ended.stdout
+
+
+@pytest.mark.slow
+def test_the_airflow_example_is_a_dag_of_two_tasks(run: Run, tmp_path: Path) -> None:
+    """Where Airflow is installed."""
+    pytest.importorskip("airflow", reason="Airflow is not installed: pip install apache-airflow")
+    ended = run("airflow_dag.py", AIRFLOW_HOME=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_systemd_takes_the_units() -> None:
+    """Where systemd's programs are installed; nothing is started."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")
+    units = [EXAMPLES / "systemd" / f"tower-etl.{kind}" for kind in ("service", "timer")]
+    ended = subprocess.run(
+        [program, "verify", *units], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_an_example_is_forty_lines_at_most_and_is_listed() -> None:
+    """In the README beside it."""
+    listed = (EXAMPLES / "README.md").read_text()
+    for path in EXAMPLES.rglob("*"):
+        if path.is_file() and path.suffix != ".md" and "__pycache__" not in path.parts:
+            assert len(path.read_text().splitlines()) <= LONGEST_LINES, path
+            assert f"`{path.relative_to(EXAMPLES)}`" in listed, path
