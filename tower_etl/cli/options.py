@@ -26,6 +26,7 @@ from tower_etl.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from tower_etl.load.place import Place
 
 _HOUR = timedelta(hours=1)
