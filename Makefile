@@ -21,8 +21,9 @@ check: .venv/.ready  ## lint, format, types, import contracts
 test: .venv/.ready  ## the whole suite
 	$(BIN)/pytest -n 2 --dist worksteal
 
-docs: .venv/.ready  ## write the data dictionary from the specs of the tables
+docs: .venv/.ready  ## write the data dictionary and the page on the command line
 	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m tower_etl.cli.pages > docs/command-line.md
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)
