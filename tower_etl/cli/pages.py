@@ -19,7 +19,7 @@ _WIDTH = 100
 _HEAD = """# The command line
 
 As `--help` says it; exit codes and the settings that stand behind the flags are in the
-[README](../README.md#settings).
+[README](../README.md#sync-your-own).
 """
 
 
