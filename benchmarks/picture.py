@@ -43,7 +43,7 @@ def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
     _draw(wall, figures, sizes, "Time of a sync, s", _read_cost("wall_s"))
     _draw(worst, figures, limited, "Most calls in any second", _read_worst)
     worst.axhline(_LIMIT, color="black", linestyle="--", linewidth=1)
-    worst.annotate(f"limit: {_LIMIT}", (-0.4, _LIMIT + 0.3), fontsize=9)
+    worst.annotate(f"limit: {_LIMIT}", (len(limited) - 0.5, _LIMIT + 0.3), ha="right", fontsize=9)
     _draw(faults, figures, sizes, "Rows not right after the second sync", _count_faults)
     for axes, scale in ((cpu, "log"), (wall, "log"), (faults, "symlog")):
         axes.set_yscale(scale)
