@@ -10,16 +10,17 @@ from urllib.parse import quote
 from tower_etl.api import endpoints
 from tower_etl.api.ahead import walk_at_rest
 from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.items import TASK_KEY, key_of, malformed, run_key, take_count, take_items
 from tower_etl.api.pages import Page, Walked, end_after, walk_growing, walk_newest_first
 from tower_etl.errors import BadRequestError, ServerFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
     from datetime import datetime
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pages import FetchPage, Item, Key, Taker
+    from tower_etl.api.pages import FetchPage, Item, Taker
     from tower_etl.http import RetryPolicy, Transport
 
 Params = dict[str, str | int]
@@ -103,7 +104,7 @@ class TowerClient:
             end_after(
                 _MAX_LISTED, lambda offset: self._page(endpoints.LABELS, offset, _in(workspace_id))
             ),
-            _key_of(endpoints.LABELS, "id"),
+            key_of(endpoints.LABELS, "id"),
             Walked(),
         )
         return [label for page in walk for label in page]
@@ -130,7 +131,7 @@ class TowerClient:
             params["search"] = search
         return walk_newest_first(
             end_after(_MAX_LISTED, lambda offset: self._page(endpoints.RUNS, offset, params)),
-            _run_key,
+            run_key,
             walked,
         )
 
@@ -155,7 +156,7 @@ class TowerClient:
         params = _in(workspace_id)
         params["search"] = f"workflowId:{run_id}"
         page = self._page(endpoints.RUNS, 0, params)
-        return any(_run_key(element) == run_id for element in page.items)
+        return any(run_key(element) == run_id for element in page.items)
 
     def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
         """Tasks of a run, by ascending `taskId`, from an offset on."""
@@ -167,7 +168,7 @@ class TowerClient:
     ) -> Taker:
         """The same, page by page into what `make` gives, which is handed back."""
         fetch = self._task_pages(workspace_id, run_id)
-        return walk_growing(fetch, _TASK_KEY, make, start)
+        return walk_growing(fetch, TASK_KEY, make, start)
 
     def walk_final_tasks(
         self, workspace_id: int | None, run_id: str, make: Callable[[], Taker], pool: Executor
@@ -179,7 +180,7 @@ class TowerClient:
         """
         if self._counts_tasks:
             fetch = self._task_pages(workspace_id, run_id)
-            taker = walk_at_rest(fetch, _TASK_KEY, make, pool)
+            taker = walk_at_rest(fetch, TASK_KEY, make, pool)
             if taker is not None:
                 return taker
             self._counts_tasks = False
@@ -216,7 +217,7 @@ class TowerClient:
         """Ask for one item, to see whether the token may; None where there is none."""
         params: Params = {"max": 1} if endpoint.paged else {}
         names = asdict(where) | names
-        found = _items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **names))
+        found = take_items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **names))
         return found[0] if found else None
 
     def describe_launch(self, workspace_id: int | None, launch_id: str) -> Item:
@@ -225,7 +226,7 @@ class TowerClient:
         found = answer.get(endpoints.LAUNCH.items)
         if isinstance(found, dict):
             return found
-        raise _malformed(endpoints.LAUNCH, "object")
+        raise malformed(endpoints.LAUNCH, "object")
 
     def page_audit_logs(
         self, after: datetime | None, before: datetime, token: str | None
@@ -242,11 +243,13 @@ class TowerClient:
         params = {name: value for name, value in asked.items() if value is not None}
         answer = self._get(endpoints.AUDIT_LOGS, {"max": MAX_PAGE} | params)
         follows = answer.get("nextPageToken")
-        return _items(endpoints.AUDIT_LOGS, answer), follows if isinstance(follows, str) else None
+        return take_items(endpoints.AUDIT_LOGS, answer), follows if isinstance(
+            follows, str
+        ) else None
 
     def _find(self, endpoint: Endpoint, where: Where, extras: Params) -> Found:
         params, names = _of(endpoint, where) | extras, asdict(where)
-        key = _key_of(endpoint, *endpoint.key)
+        key = key_of(endpoint, *endpoint.key)
         if not endpoint.paged:
             whole = self._list(endpoint, params, **names)
             _ = [key(item) for item in whole]  # raises where one has none
@@ -264,8 +267,8 @@ class TowerClient:
         """The answer for a run, which must be of that run: its rows replace those there are."""
         params = _in(workspace_id) | {"attributes": attributes}
         described = self._get(endpoints.RUN, params, run_id=run_id)
-        if _run_key(described) != run_id:
-            raise _malformed(endpoints.RUN, f"run {run_id}")
+        if run_key(described) != run_id:
+            raise malformed(endpoints.RUN, f"run {run_id}")
         return described
 
     def _impatient(self) -> RetryPolicy:
@@ -283,21 +286,21 @@ class TowerClient:
         found = self.transport.get(endpoint.path, policy=policy).get(endpoint.items)
         if isinstance(found, dict):
             return found
-        raise _malformed(endpoint, "object")
+        raise malformed(endpoint, "object")
 
     def _list(
         self, endpoint: Endpoint, params: Params | None = None, **names: object
     ) -> list[Item]:
-        return _items(endpoint, self._get(endpoint, params, **names))
+        return take_items(endpoint, self._get(endpoint, params, **names))
 
     def _page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
         answer = self._get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
         has_more = answer.get("hasMore")
         return Page(
-            _items(endpoint, answer),
-            _positive(answer.get(endpoint.total)),
+            take_items(endpoint, answer),
+            take_count(answer.get(endpoint.total)),
             has_more if isinstance(has_more, bool) else None,
-            _positive(answer.get(endpoint.count)),
+            take_count(answer.get(endpoint.count)),
         )
 
 
@@ -313,50 +316,3 @@ def _extras(endpoint: Endpoint) -> Params:
 def _in(workspace_id: int | None) -> Params:
     """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
     return {} if workspace_id is None else {"workspaceId": workspace_id}
-
-
-def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _key_of(endpoint: Endpoint, *path: str) -> Key:
-    """What tells two items of an endpoint apart: the value at `path`, which must be there."""
-
-    def key(item: Item) -> Hashable:
-        found: object = item
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str | int) and not isinstance(found, bool):
-            return found
-        raise _malformed(endpoint, f"{'.'.join(path)} in each element")
-
-    return key
-
-
-def _run_key(element: Item) -> str:
-    """The id of a run, in a listing or as it is described; a number is none."""
-    key = _any_run_key(element)
-    if isinstance(key, str):
-        return key
-    raise _malformed(endpoints.RUNS, "text as workflow.id in each element")
-
-
-_any_run_key = _key_of(endpoints.RUNS, "workflow", "id")
-
-
-def _items(endpoint: Endpoint, answer: Item) -> list[Item]:
-    found = answer.get(endpoint.items)
-    if isinstance(found, list) and all(isinstance(item, dict) for item in found):
-        return found
-    raise _malformed(endpoint, "list of objects")
-
-
-def _malformed(endpoint: Endpoint, wanted: str) -> ServerFaultError:
-    msg = (
-        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.items!r}. The endpoint "
-        "may not be a Seqera Platform API: check it with `tower-etl check`."
-    )
-    return ServerFaultError(msg)
-
-
-_TASK_KEY = _key_of(endpoints.RUN_TASKS, "task", "taskId")
