@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.sql.small import GIB, HOUR_MS
 from tests.sql.test_spend import pick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from tests.sql.small import SmallHistory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -225,21 +229,57 @@ def test_io_is_all_that_programs_moved(small: SmallHistory) -> None:
     assert pick(rows, "mib_per_second", "share_of_io") == [(1.71, 0.75), (0.57, 0.25)]
 
 
-def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None:
-    """After three runs of 30 minutes and 1 dollar: one twice as slow, then one thrice as dear.
+STEADY = (30, 31, 29, 30, 32, 28, 30, 31)
+UNSTEADY = (10, 40, 20, 60, 15, 50, 30, 45)
 
-    The last is compared with 37.5 minutes on average, of which 30 are no more.
-    """
-    history = [(30, 1.0), (30, 1.0), (30, 1.0), (60, 1.0), (30, 3.0)]
-    for number, (minutes, cost) in enumerate(history):
+
+def add_history(small: SmallHistory, minutes: Iterable[float], usd: Iterable[float]) -> None:
+    """One run after another, r0 and on, with one task each and a dear one from the cache."""
+    for number, (took, cost) in enumerate(zip(minutes, usd, strict=True)):
         small.add_run(f"r{number}", submit=at(number))
-        small.add_task(f"r{number}", realtime=minutes * 60_000, cost=cost)
+        small.add_task(f"r{number}", realtime=int(took * 60_000), cost=cost)
         small.add_task(f"r{number}", realtime=9 * HOUR_MS, cost=9.0, status="CACHED")
+
+
+def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None:
+    """After eight runs of about half an hour and a dollar: one twice as slow, one thrice as dear.
+
+    Of 28 to 32 minutes the quartiles are 29.75 and 31: 35 is far out, but no half as long again.
+    """
+    add_history(small, (*STEADY, 60, 30, 35), (*[1.0] * 9, 3.0, 1.0))
     columns = ("run_id", "process", "earlier_runs", "usual_minutes", "times_slower", "times_dearer")
     assert pick(small.ask("regressions"), *columns) == [
-        ("r4", "ALIGN", 4, 37.5, 0.8, 3.0),
-        ("r3", "ALIGN", 3, 30.0, 2.0, 1.0),
+        ("r9", "ALIGN", 9, 30.0, 1.0, 3.0),
+        ("r8", "ALIGN", 8, 30.0, 2.0, 1.0),
     ]
+
+
+@pytest.mark.parametrize(
+    "minutes",
+    [
+        UNSTEADY,  # quartiles of 18.75 and 46.25: not even 540 minutes are far out
+        STEADY[1:],  # no history yet
+        [0.01] * 8,  # seconds and tenths of a cent matter to nobody
+    ],
+)
+def test_noise_is_no_regression(small: SmallHistory, minutes: Sequence[float]) -> None:
+    """A process that varies widely, one that is new, and one that takes no time.
+
+    Each takes nine times its most in the last run, at 10 cents a minute.
+    """
+    took = (*minutes, 9 * max(minutes))
+    add_history(small, took, [0.1 * each for each in took])
+    assert small.ask("regressions") == []
+
+
+def test_only_runs_that_ended_are_compared(small: SmallHistory) -> None:
+    """An open run is judged when it has ended, and is no history till then."""
+    add_history(small, [30] * 7, [1.0] * 7)
+    small.add_run("open", status="RUNNING", submit=at(8))
+    small.add_task("open", realtime=9 * HOUR_MS)
+    small.add_run("late", submit=at(9))
+    small.add_task("late", realtime=9 * HOUR_MS)
+    assert small.ask("regressions") == []
 
 
 def test_freshness_counts_open_and_lost_runs(small: SmallHistory) -> None:
