@@ -1,5 +1,6 @@
 -- What the runs submitted in each month cost.
 -- Grain: month. Units: USD, hours; months are UTC. CACHED tasks cost nothing again.
+-- `failed_cost_usd` is what attempts of tasks that failed cost, in runs that succeeded too.
 SELECT
   month,
   count(*) AS runs,

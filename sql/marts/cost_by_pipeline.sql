@@ -1,5 +1,6 @@
 -- What each pipeline cost.
--- Grain: pipeline. Units: USD, hours. CACHED tasks cost nothing again.
+-- Grain: pipeline. Units: USD, hours. CACHED tasks cost nothing again. `failed_cost_usd` is what
+-- attempts of tasks that failed cost, in runs that succeeded too.
 SELECT
   pipeline,
   count(*) AS runs,

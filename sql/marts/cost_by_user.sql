@@ -1,5 +1,6 @@
 -- What the runs of each user cost.
--- Grain: user. Units: USD, hours. CACHED tasks cost nothing again.
+-- Grain: user. Units: USD, hours. CACHED tasks cost nothing again. `failed_cost_usd` is what
+-- attempts of tasks that failed cost, in runs that succeeded too.
 SELECT
   user_name,
   count(*) AS runs,

@@ -1,5 +1,6 @@
 -- What the runs of each workspace cost.
--- Grain: workspace. Units: USD, hours. CACHED tasks cost nothing again.
+-- Grain: workspace. Units: USD, hours. CACHED tasks cost nothing again. `failed_cost_usd` is what
+-- attempts of tasks that failed cost, in runs that succeeded too.
 SELECT
   workspace_id,
   workspace,

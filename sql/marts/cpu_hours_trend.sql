@@ -1,6 +1,7 @@
 -- CPU hours of each pipeline and revision, month by month, and how a run compares to the last month.
 -- Grain: pipeline, revision and month of submission. Units: hours, USD; `change` is a ratio: 0.1
--- is a tenth more CPU hours a run than in the month before in which it ran.
+-- is a tenth more CPU hours a run than in the month before in which it ran. Runs that are open
+-- count in sums, and not in what a run takes.
 WITH monthly AS (
   SELECT
     pipeline,
@@ -8,7 +9,9 @@ WITH monthly AS (
     month,
     count(*) AS runs,
     sum(cpu_hours) AS cpu_hours,
-    avg(cpu_hours) AS cpu_hours_per_run,
+    avg(
+      CASE WHEN status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') THEN cpu_hours END
+    ) AS cpu_hours_per_run,
     sum(cost_usd) AS cost_usd
   FROM stg_run_spend
   GROUP BY pipeline, revision, month

@@ -5,6 +5,7 @@ SELECT
   exit_code,
   CASE exit_code
     WHEN 'none' THEN 'it never reported an exit code'
+    WHEN '0' THEN 'the command ended well, but its outputs were missing or could not be kept'
     WHEN '1' THEN 'the command failed'
     WHEN '2' THEN 'the command failed, often for wrong usage'
     WHEN '104' THEN 'a network connection was reset'
@@ -21,6 +22,9 @@ SELECT
     WHEN '143' THEN 'terminated: time limit, or its node was taken away'
     WHEN '247' THEN 'killed, often for want of memory'
     WHEN '255' THEN 'the command or its connection failed'
+    WHEN '50001' THEN 'its spot machine was taken away (Google Batch)'
+    WHEN '50002' THEN 'its machine was not heard of any more (Google Batch)'
+    WHEN '50005' THEN 'it ran into its time limit (Google Batch)'
     WHEN '2147483647' THEN 'its node was taken away before it could report'
     ELSE 'the command ended with this code'
   END AS meaning,

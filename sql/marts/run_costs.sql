@@ -1,5 +1,6 @@
 -- What each run cost, how it ended and how long it took.
--- Grain: run. Units: USD, hours; times are UTC. What CACHED tasks saved stands apart.
+-- Grain: run. Units: USD, hours; times are UTC. What CACHED tasks saved stands apart;
+-- `failed_cost_usd` is what attempts of tasks that failed cost.
 SELECT
   r.run_id,
   r.run_name,

@@ -8,7 +8,7 @@ WITH spent AS (
     count(CASE WHEN status = 'FAILED' THEN 1 END) AS failed_tasks,
     sum(cpu_hours) AS cpu_hours,
     sum(cost_usd) AS cost_usd,
-    sum(CASE WHEN status = 'FAILED' THEN cost_usd ELSE 0 END) AS failed_cost_usd,
+    sum(CASE WHEN status = 'FAILED' THEN cost_usd ELSE 0 * cost_usd END) AS failed_cost_usd,
     sum(saved_cpu_hours) AS saved_cpu_hours,
     sum(saved_usd) AS saved_usd
   FROM stg_tasks

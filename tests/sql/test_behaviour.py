@@ -92,6 +92,15 @@ def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> N
     assert "out of memory" in rows[0]["meaning"]
 
 
+def test_a_task_can_fail_although_its_command_did_not(small: SmallHistory) -> None:
+    """What it promised to write was not there."""
+    small.add_run("a", status="FAILED")
+    small.add_task("a", status="FAILED", exit="0", errorMessage="Missing output file(s)")
+    assert pick(small.ask("failure_reasons"), "exit_code", "meaning") == [
+        ("0", "the command ended well, but its outputs were missing or could not be kept")
+    ]
+
+
 def test_messages_differ_by_more_than_names_and_numbers(small: SmallHistory) -> None:
     """Tags, paths, hashes, numbers and all lines but the first make no new message."""
     said = "Process `A:B ({})` terminated with an error exit status ({})"
@@ -151,12 +160,13 @@ def test_only_attempts_that_were_made_again_are_waste(small: SmallHistory) -> No
 
 
 def test_interruptions_are_counted_and_suspected(small: SmallHistory) -> None:
-    """One by its exit code, one that failed after two, one that its queue began again."""
+    """Two by their exit codes, one that failed after two, one that its queue began again."""
     small.add_run("a")
     spot: dict[str, Any] = {"priceModel": "spot", "cost": 1.0}
     small.add_task("a", **spot)
     small.add_task("a", numSpotInterruptions=1, **spot)
     small.add_task("a", status="FAILED", exit="143", **spot)
+    small.add_task("a", status="FAILED", exit="50001", **spot)
     small.add_task("a", status="FAILED", exit="1", numSpotInterruptions=2, **spot)
     small.add_task("a", status="FAILED", exit="1", **spot)
     small.add_task("a", status="FAILED", exit="143")
@@ -165,13 +175,13 @@ def test_interruptions_are_counted_and_suspected(small: SmallHistory) -> None:
     assert row == {
         "machine_type": "m6id.large",
         "cloud_zone": "eu-west-1a",
-        "tasks": 5,
-        "interrupted_tasks": 3,
-        "lost_tasks": 2,
-        "interruptions": 4,
-        "cost_usd": 5.0,
-        "lost_cpu_hours": 4.0,
-        "lost_usd": 2.0,
+        "tasks": 6,
+        "interrupted_tasks": 4,
+        "lost_tasks": 3,
+        "interruptions": 5,
+        "cost_usd": 6.0,
+        "lost_cpu_hours": 6.0,
+        "lost_usd": 3.0,
     }
 
 

@@ -67,5 +67,6 @@ def test_views_carry_their_headers_as_comments(tmp_path: Path) -> None:
     assert comments == {view.name: view.comment for view in VIEWS}
     assert comments["cost_by_user"] == (
         "What the runs of each user cost. Grain: user. Units: USD, hours. CACHED tasks cost nothing"
-        " again."
+        " again. `failed_cost_usd` is what attempts of tasks that failed cost, in runs that"
+        " succeeded too."
     )

@@ -77,6 +77,17 @@ def test_each_run_has_its_cost(spent: SmallHistory) -> None:
     ]
 
 
+def test_what_has_no_price_did_not_cost_nothing(small: SmallHistory) -> None:
+    """On most clusters nothing is priced: the cost of what failed there is not known either."""
+    small.add_run("a")
+    small.add_task("a", cost=None)
+    small.add_task("a", cost=None, status="FAILED", priceModel="spot", exit="143")
+    for view in ("cost_by_pipeline", "run_costs"):
+        assert pick(small.ask(view), "cost_usd", "failed_cost_usd") == [(None, None)]
+    columns = ("cost_usd", "lost_tasks", "lost_cpu_hours", "lost_usd")
+    assert pick(small.ask("spot_interruptions"), *columns) == [(None, 1, 2.0, None)]
+
+
 def test_a_run_that_the_platform_lost_still_counts(small: SmallHistory) -> None:
     """Its money was spent all the same."""
     small.add_run("gone", missing_since=datetime(2026, 3, 2, tzinfo=UTC))
@@ -122,6 +133,21 @@ def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> No
         ("1.0", date(2026, 3, 1), 2, 6.0, 3.0, 0.5),
         ("2.0", date(2026, 3, 1), 1, 10.0, 10.0, None),
     ] == pick(small.ask("cpu_hours_trend"), *columns)
+
+
+def test_a_run_that_is_still_open_is_no_measure_of_runs(small: SmallHistory) -> None:
+    """Its hours so far count as spent, and not as what a run takes."""
+    small.add_run("a", submit="2026-01-15T00:00:00Z")
+    small.add_task("a")
+    small.add_run("b", submit="2026-02-15T00:00:00Z")
+    small.add_task("b", realtime=2 * HOUR_MS)
+    small.add_run("c", submit="2026-02-16T00:00:00Z", status="RUNNING", complete=None)
+    small.add_task("c", realtime=HOUR_MS // 2)
+    columns = ("runs", "cpu_hours", "cpu_hours_per_run", "change")
+    assert pick(small.ask("cpu_hours_trend"), *columns) == [
+        (1, 2.0, 2.0, None),
+        (2, 5.0, 4.0, 1.0),
+    ]
 
 
 def test_processes_are_listed_by_their_cost(small: SmallHistory) -> None:
