@@ -1,14 +1,8 @@
--- Every task that was paid for is counted once, and every run.
-SELECT spent.runs, listed.runs AS listed_runs, spent.cost_usd, listed.cost_usd AS listed_usd
+-- Every run is counted once, with all that it cost.
+SELECT listed.runs, listed.cost_usd, held.runs AS held_runs, held.cost_usd AS held_usd
 FROM (
-  SELECT
-    (SELECT count(*) FROM workflows) AS runs,
-    coalesce(sum(cost), 0) AS cost_usd
-  FROM tasks
-  WHERE status IS DISTINCT FROM 'CACHED'
-) AS spent
-CROSS JOIN (
   SELECT coalesce(sum(runs), 0) AS runs, coalesce(sum(cost_usd), 0) AS cost_usd
   FROM cost_by_month
 ) AS listed
-WHERE spent.runs <> listed.runs OR abs(spent.cost_usd - listed.cost_usd) > 0.001
+CROSS JOIN (SELECT count(*) AS runs, coalesce(sum(cost_usd), 0) AS cost_usd FROM run_costs) AS held
+WHERE listed.runs <> held.runs OR abs(listed.cost_usd - held.cost_usd) > 0.001
