@@ -63,6 +63,13 @@ def test_json_carries_every_kind_of_value(synced: Console) -> None:
     assert row == {"a": "1.50", "b": "2026-01-31", "c": "1 day, 0:00:00", "d": [1]}
 
 
+def test_columns_of_one_name_are_told_apart(synced: Console) -> None:
+    """A join has them, and no format loses one."""
+    sql = "SELECT w.status, t.status FROM tasks t JOIN workflows w ON w.id = t.workflow_id LIMIT 1"
+    (row,) = synced.run("query", sql, "--format", "json").json
+    assert list(row) == ["status", "status_1"]
+
+
 @pytest.mark.parametrize("name", ["cost_by_pipeline", "failure_reasons", "memory_requests"])
 def test_every_question_has_an_answer(synced: Console, name: str) -> None:
     """On a seeded history no mart is empty."""

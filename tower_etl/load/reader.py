@@ -135,9 +135,15 @@ def _ask(
     try:
         relation: duckdb.DuckDBPyRelation | None = connection.sql(sql)
         if relation is not None:
-            return fetch(relation)
+            return fetch(_tell_apart(relation))
     except duckdb.Error as error:
         msg = f"The query failed: {' '.join(str(error).split())}"
         raise UsageError(msg) from None
     msg = "That statement returns no rows; `query` takes a SELECT."
     raise UsageError(msg)
+
+
+def _tell_apart(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Columns of one name, as a join has them, numbered by DuckDB: in JSON they would be one."""
+    twice = len(set(relation.columns)) < len(relation.columns)
+    return relation.select("*") if twice else relation
