@@ -74,6 +74,17 @@ def test_marks_of_breaks_escape() -> None:
     assert str(formats.mark_breaks("<b/x")) == "&lt;b/<wbr>x"
 
 
+def test_processes_are_called_by_their_last_part() -> None:
+    """Or by more of it, where that would be two of them."""
+    names = ("A:B:ALIGN", "A:B:QC", "A:C:QC", "QC", "A:B:ALIGN")
+    assert formats.name_processes(names) == {
+        "A:B:ALIGN": "ALIGN",
+        "A:B:QC": "B:QC",
+        "A:C:QC": "C:QC",
+        "QC": "QC",
+    }
+
+
 @pytest.mark.parametrize(("count", "shown"), [(1, "1 run"), (2, "2 runs"), (0, "0 runs")])
 def test_numbers_with_their_noun(count: int, shown: str) -> None:
     """One is singular."""

@@ -89,11 +89,13 @@ def test_without_prices_cpu_hours_are_compared(small: SmallHistory) -> None:
 
 
 def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
-    """Beside priced ones their cost is missing, and the page says of how many."""
+    """Beside priced ones their cost is missing, and the page says of how many that have ended."""
     small.add_run("a")
     small.add_task("a")
     small.add_run("b")
     small.add_task("b", cost=None)
+    small.add_run("open", status="RUNNING", complete=None)
+    small.add_task("open", cost=None, status="RUNNING")
     assert "For 1 run the platform knows no price" in read(small)
 
 

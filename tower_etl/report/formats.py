@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
 
 UNKNOWN = "\u2013"
@@ -86,9 +87,16 @@ def mark_breaks(text: str) -> Markup:
     return Markup("<wbr>").join(_PARTS.findall(text))
 
 
-def show_process(process: str) -> str:
-    """The last part of the name of a process, which is what people call it."""
-    return process.rsplit(":", 1)[-1]
+def name_processes(processes: Iterable[str]) -> dict[str, str]:
+    """The last part of each name, which is what people call it; more where others end alike."""
+    all_parts = [process.split(":") for process in dict.fromkeys(processes)]
+    return {":".join(parts): _shorten(parts, all_parts) for parts in all_parts}
+
+
+def _shorten(parts: list[str], others: list[list[str]]) -> str:
+    lengths = range(1, len(parts) + 1)
+    alone = (n for n in lengths if sum(other[-n:] == parts[-n:] for other in others) == 1)
+    return ":".join(parts[-next(alone, len(parts)) :])
 
 
 def name_number(count: int, singular: str, plural: str = "") -> str:

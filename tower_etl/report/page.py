@@ -105,7 +105,11 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(_list_filters())
-    environment.globals.update(share_bars=charts.share_bars, number=formats.name_number)
+    environment.globals.update(
+        share_bars=charts.share_bars,
+        number=formats.name_number,
+        name_processes=formats.name_processes,
+    )
     return environment
 
 
@@ -120,7 +124,6 @@ def _list_filters() -> dict[str, Any]:
         "day": formats.show_day,
         "moment": formats.show_moment,
         "clock": formats.show_clock,
-        "process": formats.show_process,
         "breakable": formats.mark_breaks,
     }
 

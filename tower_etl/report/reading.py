@@ -37,7 +37,8 @@ _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
 _TOTALS = f"""
 SELECT count(*), count(*) FILTER (status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')),
   count(*) FILTER (status = 'SUCCEEDED'), count(*) FILTER (status = 'FAILED'),
-  count(*) FILTER ({_OPEN}), count(*) FILTER (cost_usd IS NULL AND tasks > cached_tasks),
+  count(*) FILTER ({_OPEN}),
+  count(*) FILTER (cost_usd IS NULL AND tasks > cached_tasks AND NOT coalesce({_OPEN}, FALSE)),
   count(DISTINCT pipeline), count(DISTINCT user_name), count(DISTINCT workspace),
   coalesce(sum(tasks), 0)::BIGINT, sum(cpu_hours), sum(cost_usd),
   sum(cost_usd) FILTER (status = 'FAILED'), sum(cpu_hours) FILTER (status = 'FAILED'),
@@ -68,7 +69,7 @@ CROSS JOIN (SELECT count(*), sum(saves_gib_hours), sum(saves_usd)
 CROSS JOIN (SELECT sum(idle_cpu_hours), sum(idle_usd) FROM cpu_efficiency)
 """
 _REASONS = """
-SELECT exit_code, any_value(meaning), count(*), max_by(process, failed_tasks),
+SELECT exit_code, any_value(meaning), count(*), max_by(process, (failed_tasks, process)),
   sum(failed_tasks)::BIGINT AS failed, sum(retried_tasks)::BIGINT, sum(cost_usd)
 FROM failure_reasons GROUP BY exit_code ORDER BY failed DESC, exit_code
 """

@@ -43,12 +43,18 @@ def list_leaks(facts: Facts, measure: Measure) -> list[Leak]:
     return sorted(found, key=lambda leak: -leak.size) if measure.priced else found
 
 
+def _size(
+    measure: Measure, usd: float | None, hours: float | None, unit: str = "CPU h"
+) -> tuple[float, str]:
+    """How much that is, and how it is worded."""
+    return measure.pick(usd, hours), measure.choose(usd, hours, unit)
+
+
 def _idle(facts: Facts, measure: Measure) -> Leak:
     waste = facts.waste
     return Leak(
         "CPUs that stood idle",
-        measure.pick(waste.idle_usd, waste.idle_hours),
-        measure.choose(waste.idle_usd, waste.idle_hours),
+        *_size(measure, waste.idle_usd, waste.idle_hours),
         "requested by tasks that completed, and not used",
         "Lower cpus where the table below shows few in use, or pass task.cpus on to the tool.",
     )
@@ -59,8 +65,7 @@ def _memory(facts: Facts, measure: Measure) -> Leak:
     processes = name_number(waste.memory_processes, "process asks", "processes ask")
     return Leak(
         "Memory that no task used",
-        measure.pick(waste.memory_usd, waste.memory_gib_hours),
-        measure.choose(waste.memory_usd, waste.memory_gib_hours, "GiB h"),
+        *_size(measure, waste.memory_usd, waste.memory_gib_hours, "GiB h"),
         f"at most; {processes} for more than a high peak and a quarter",
         "Paste the configuration below into nextflow.config.",
     )
@@ -70,8 +75,7 @@ def _failed(facts: Facts, measure: Measure) -> Leak:
     totals = facts.totals
     return Leak(
         "Runs that failed",
-        measure.pick(totals.failed_usd, totals.failed_hours),
-        measure.choose(totals.failed_usd, totals.failed_hours),
+        *_size(measure, totals.failed_usd, totals.failed_hours),
         f"{name_number(totals.failed_runs, 'run')}, all their tasks",
         "Start them again with -resume: tasks that completed are not paid for twice.",
     )
@@ -81,8 +85,7 @@ def _retries(facts: Facts, measure: Measure) -> Leak:
     waste = facts.waste
     return Leak(
         "Attempts made again",
-        measure.pick(waste.retried_usd, waste.retried_hours),
-        measure.choose(waste.retried_usd, waste.retried_hours),
+        *_size(measure, waste.retried_usd, waste.retried_hours),
         f"{name_number(waste.retried_tasks, 'task')} took more than one attempt",
         "Begin with what the last attempt needed; the reasons are under Failures.",
     )
@@ -93,8 +96,7 @@ def _spot(facts: Facts, measure: Measure) -> Leak:
     tasks = name_number(waste.interrupted_tasks, "task")
     return Leak(
         "Spot machines taken away",
-        measure.pick(waste.lost_usd, waste.lost_hours),
-        measure.choose(waste.lost_usd, waste.lost_hours),
+        *_size(measure, waste.lost_usd, waste.lost_hours),
         f"{tasks} interrupted, {waste.lost_tasks:,} of them lost",
         "Keep the longest processes on machines at the standard price, or add zones and types.",
     )
