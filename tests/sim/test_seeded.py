@@ -251,6 +251,14 @@ def test_durations_are_heavy_tailed(tasks: list[dict[str, Any]]) -> None:
     assert max(realtimes) > 20 * median(realtimes)
 
 
+def test_whatever_ran_took_some_time() -> None:
+    """And cost something, also an attempt that was taken away at once, as in the demo's world."""
+    world = build_world(1, clock=SimClock.frozen_at(NOON), runs=110, open_runs=6, days=12)
+    tasks = [task for run in _iter_runs(world) for task in world.tasks(run.id)]
+    assert min(task["realtime"] for task in tasks if task["realtime"] is not None) > 0
+    assert min(task["cost"] for task in tasks if task["cost"] is not None) > 0
+
+
 def test_memory_is_asked_for_in_excess(tasks: list[dict[str, Any]]) -> None:
     """Half of the tasks use less than a fifth of their memory, none uses more than all of it."""
     ratios = [task["memory"] / task["peakRss"] for task in tasks if task["peakRss"]]

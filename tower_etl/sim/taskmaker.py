@@ -111,7 +111,7 @@ class _Maker:
 
     def _try_in_vain(self, slot: Slot, submit_s: int) -> int | None:
         moments = self._time(slot.process, submit_s, to_end=False)
-        ran_s = int((moments.complete_s - moments.start_s) * self._rng.uniform(0.1, 0.9))
+        ran_s = max(1, int((moments.complete_s - moments.start_s) * self._rng.uniform(0.1, 0.9)))
         moments = Moments(submit_s - 1, submit_s, moments.start_s, moments.start_s + ran_s)
         if self.spec.complete_s - moments.complete_s < _SHORTEST_S:
             return None
