@@ -5,7 +5,7 @@ SELECT
   exit_code,
   CASE exit_code
     WHEN 'none' THEN 'it never reported an exit code'
-    WHEN '0' THEN 'the command ended well, but its outputs were missing or could not be kept'
+    WHEN '0' THEN 'the command ended well, but outputs were missing'
     WHEN '1' THEN 'the command failed'
     WHEN '2' THEN 'the command failed, often for wrong usage'
     WHEN '104' THEN 'a network connection was reset'
