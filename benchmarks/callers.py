@@ -9,8 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from tower_etl.configuration import Sources, read_pacing, read_token
 from tower_etl.http import open_transport
-from tower_etl.settings import Settings, Sources, read_pacing, read_token
+from tower_etl.settings import Settings
 
 
 def main(endpoint: str, calls: int, threads: int) -> None:

@@ -13,9 +13,9 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from tower_etl import credentials
+from tower_etl.configuration import Sources, check_token, read_token
 from tower_etl.credentials import find_token
 from tower_etl.errors import UsageError
-from tower_etl.settings import Sources, check_token, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tower_etl.configuration import Sources
 from tower_etl.encryption import read_ca_bundle, read_insecure_http
 from tower_etl.errors import UsageError
-from tower_etl.settings import Settings, Sources, Token
+from tower_etl.settings import Settings, Token
 
 if TYPE_CHECKING:
     from pathlib import Path

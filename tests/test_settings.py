@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.errors import UsageError
-from tower_etl.settings import (
-    DEFAULT_ENDPOINT,
-    Pacing,
-    Packages,
-    Settings,
+from tower_etl.configuration import (
     Sources,
-    Token,
     check_token,
     parse_moment,
     read_endpoint,
@@ -27,6 +21,8 @@ from tower_etl.settings import (
     read_workspaces,
     state_home,
 )
+from tower_etl.errors import UsageError
+from tower_etl.settings import DEFAULT_ENDPOINT, Pacing, Packages, Settings, Token
 
 SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 

@@ -11,11 +11,12 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+from tower_etl.configuration import check_token, ensure_sound, read_token
 from tower_etl.errors import UsageError
-from tower_etl.settings import Token, check_token, ensure_sound, read_token
+from tower_etl.settings import Token
 
 if TYPE_CHECKING:
-    from tower_etl.settings import Sources
+    from tower_etl.configuration import Sources
 
 KEYRING_USER = "token"  # as in `keyring set tower-etl token`
 _PATIENCE_SECONDS = 60.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
-    from tower_etl.settings import Sources
+    from tower_etl.configuration import Sources
 
 
 def read_insecure_http(sources: Sources) -> bool:

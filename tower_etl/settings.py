@@ -1,19 +1,11 @@
-"""Settings: flags over environment over dlt's configuration over defaults.
-
-This is the only reader of `os.environ`. The names are those that users of the platform have
-already: `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID`.
-"""
+"""Settings: everything that a sync needs to know before its first call."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,15 +13,10 @@ from tower_etl.errors import UsageError
 from tower_etl.privacy import Privacy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
 
 DEFAULT_ENDPOINT = "https://api.cloud.seqera.io"
-
-Lookup = Callable[[str], str | None]
-
-
-def _nothing(_name: str) -> str | None:
-    return None
 
 
 class Token:
@@ -161,260 +148,9 @@ class Settings:
             raise UsageError(msg)
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Where a setting may come from when no flag gives it.
-
-    Attributes:
-        environ: The process environment.
-        lookup: A value of dlt's configuration (`.dlt/config.toml`, `.dlt/secrets.toml`) by name.
-    """
-
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    lookup: Lookup = _nothing
-
-    def find(self, env_name: str, dlt_name: str) -> str | None:
-        """The value in the environment, else in dlt's configuration; blank counts as absent."""
-        for value in (self.environ.get(env_name), self.lookup(dlt_name)):
-            if value and value.strip():
-                return value.strip()
-        return None
-
-
-def read_token(sources: Sources) -> Token:
-    """The access token.
-
-    Raises:
-        UsageError: There is none, or it cannot be a token.
-    """
-    if token := _as_token(sources.find("TOWER_ACCESS_TOKEN", "access_token")):
-        return ensure_sound(token)
-    msg = (
-        "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
-        "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
-    )
-    raise UsageError(msg)
-
-
-def check_token(value: str) -> Token:
-    """The token in a text, without the line end that a file may have left.
-
-    Raises:
-        UsageError: It cannot be a token; neither the message nor a frame of its traceback shows it.
-    """
-    token = Token(value.strip())
-    del value
-    return ensure_sound(token)
-
-
-def ensure_sound(token: Token) -> Token:
-    """The token, if it can be one.
-
-    Raises:
-        UsageError: It cannot; the message does not show it.
-    """
-    if not re.fullmatch(r"[!-~]+", token.reveal()):
-        msg = "The access token is empty or has spaces or odd characters: copy it again, whole."
-        raise UsageError(msg)
-    return token
-
-
-def _as_token(value: str | None) -> Token | None:
-    return None if value is None else Token(value.strip())
-
-
-def read_endpoint(flag: str | None, sources: Sources) -> str:
-    """The API endpoint, without a trailing slash.
-
-    Raises:
-        UsageError: It is not an http or https address, or carries a user, query or fragment.
-    """
-    found = flag if flag is not None else sources.find("TOWER_API_ENDPOINT", "endpoint")
-    value = (DEFAULT_ENDPOINT if found is None else found).strip()
-    if not _is_endpoint(value):
-        shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
-        msg = (
-            f"Not an API endpoint: {shown!r}. Give one like {DEFAULT_ENDPOINT} or https://host/api."
-        )
-        raise UsageError(msg)
-    return value.rstrip("/")
-
-
-def _is_endpoint(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        return False
-    plain = not re.search(r"[\x00-\x20\x7f?#@]", value)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
-
-
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, by a name or number that nobody else can answer to."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
-    """Workspace selectors: the flags, else the configuration, else none (all are meant).
-
-    There, `workspaces` is a list; `TOWER_WORKSPACE_ID` and `workspace_id` name a single one.
-    """
-    if flags:
-        return flags
-    if value := sources.find("TOWER_WORKSPACE_ID", "workspace_id"):
-        return (value,)
-    return _split(sources.find("TOWER_ETL_WORKSPACES", "workspaces"))
-
-
-def read_api_version(sources: Sources) -> str:
-    """The version of the API to ask for by `Accept-Version` (API fact 12).
-
-    Raises:
-        UsageError: It has characters that no version has.
-    """
-    value = sources.find("TOWER_ETL_API_VERSION", "api_version") or "1"
-    if not re.fullmatch(r"[\w.-]{1,40}", value, re.ASCII):
-        msg = f"api_version {value!r} is no version of an API: give one like 1."
-        raise UsageError(msg)
-    return value
-
-
-def read_pacing(rate: str | None, share: str | None, sources: Sources) -> Pacing:
-    """How fast to call, and with whom that is shared.
-
-    Args:
-        rate: `--rate`; else `rate` of the configuration, else 20 a second.
-        share: `--budget-share`; else `budget_share`, else the whole.
-        sources: Also of `budget`: `machine` (the default), `process`, or the address of a Redis.
-
-    Raises:
-        UsageError: One of them is not usable.
-    """
-    return Pacing(
-        calls_per_second=_parse_rate(rate or sources.find("TOWER_ETL_RATE", "rate")),
-        share=_parse_share(share or sources.find("TOWER_ETL_BUDGET_SHARE", "budget_share")),
-        ledger=_parse_ledger(sources.find("TOWER_ETL_BUDGET", "budget"), sources),
-    )
-
-
-def _parse_rate(value: str | None) -> float | None:
-    if value is None:
-        return Pacing().calls_per_second
-    if value.lower() == "none":
-        return None
-    rate = _parse_number(value)
-    if not 0 < rate < float("inf"):
-        msg = f"The rate {value!r} is no number of calls a second: give one like 10, or none."
-        raise UsageError(msg)
-    return rate
-
-
-def _parse_share(value: str | None) -> float:
-    if value is None:
-        return 1.0
-    share = _parse_number(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
-    if not 0 < share <= 1:
-        msg = f"The share of the budget {value!r} is none: give one like 0.5, or 50%."
-        raise UsageError(msg)
-    return share
-
-
-def _parse_number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return float("nan")
-
-
-def _parse_ledger(value: str | None, sources: Sources) -> Path | str | None:
-    if value is None or value == "machine":
-        return state_home(sources) / "tower-etl" / "budget"
-    if value == "process":
-        return None
-    if re.match(r"(redis|rediss|unix)://.", value):
-        return value
-    msg = "TOWER_ETL_BUDGET must be machine, process, or an address like redis://host:6379/0."
-    raise UsageError(msg)
-
-
-def read_packages(sources: Sources) -> Packages:
-    """When a package is committed: `package_rows` and `package_seconds` of the configuration.
-
-    Raises:
-        UsageError: One of them is no positive number.
-    """
-    rows = sources.find("TOWER_ETL_PACKAGE_ROWS", "package_rows")
-    seconds = sources.find("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
-    default = Packages()
-    try:
-        chosen = Packages(
-            int(rows) if rows else default.max_rows,
-            float(seconds) if seconds else default.max_seconds,
-        )
-    except ValueError:
-        chosen = Packages(0, 0)
-    if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
-        given = ", ".join(f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v)
-        msg = f"The size of a package ({given}) must be a positive number."
-        raise UsageError(msg)
-    return chosen
-
-
-def read_period(sources: Sources, name: str, unit: timedelta, default: timedelta) -> timedelta:
-    """A time span of the configuration, such as `give_up_days`, in the unit that its name says.
-
-    Raises:
-        UsageError: It is no positive number.
-    """
-    value = sources.find(f"TOWER_ETL_{name.upper()}", name)
-    if value is None:
-        return default
-    try:
-        period = float(value) * unit
-    except (ValueError, OverflowError):
-        period = timedelta()
-    if period <= timedelta():
-        msg = f"{name} {value!r} is no positive number: give one like {default / unit:g}."
-        raise UsageError(msg)
-    return period
-
-
-def parse_moment(text: str, flag: str) -> datetime:
-    """An ISO 8601 date or date-time as aware UTC; without an offset it is UTC.
-
-    Raises:
-        UsageError: It is no such thing; the message names the flag.
-    """
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.astimezone(UTC)
-    except (ValueError, OverflowError):
-        msg = (
-            f"{flag} {text!r} is no ISO 8601 date or time: give one like 2026-01-31 or "
-            "2026-01-31T08:00:00Z."
-        )
-        raise UsageError(msg) from None
-
-
-def state_home(sources: Sources) -> Path:
-    """Where the state of syncs into servers is kept: `$XDG_STATE_HOME`, else `~/.local/state`."""
-    base = sources.environ.get("XDG_STATE_HOME")
-    return Path(base) if base else Path.home() / ".local" / "state"
-
-
-def read_tables(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
-    """Names of the tables wanted, or patterns: the flags, else the configuration, else none."""
-    return flags or _split(sources.find("TOWER_ETL_TABLES", "tables"))
-
-
-def _split(value: str | None) -> tuple[str, ...]:
-    """The parts of a list: dlt hands a TOML array over as the text of a JSON or Python list."""
-    if not value:
-        return ()
-    parts = re.sub(r"^\[(.*)\]$", r"\1", value.strip(), flags=re.DOTALL).split(",")
-    return tuple(part.strip().strip("'\"") for part in parts if part.strip())

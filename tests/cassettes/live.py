@@ -18,15 +18,9 @@ from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.scrubber import Scrubber
 from tests.cassettes.tape import CASSETTES, open_cassette
 from tower_etl.api.endpoints import RUN_TASKS, RUNS
+from tower_etl.configuration import Sources, read_endpoint, read_token, read_workspaces
 from tower_etl.errors import ForbiddenError, NotFoundError, TowerEtlError
-from tower_etl.settings import (
-    Request,
-    Settings,
-    Sources,
-    read_endpoint,
-    read_token,
-    read_workspaces,
-)
+from tower_etl.settings import Request, Settings
 from tower_etl.source import open_client, run_preflight
 
 if TYPE_CHECKING:

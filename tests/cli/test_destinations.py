@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
 from tower_etl.load.place import read_place
-from tower_etl.settings import Sources
 
 if TYPE_CHECKING:
     from tests.cli.console import Console

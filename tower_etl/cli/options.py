@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tower_etl.credentials import find_token
-from tower_etl.encryption import read_ca_bundle, read_insecure_http
-from tower_etl.privacy import read_privacy
-from tower_etl.settings import (
-    Request,
-    Settings,
+from tower_etl.configuration import (
     Sources,
     parse_moment,
     read_api_version,
@@ -23,6 +18,10 @@ from tower_etl.settings import (
     read_tables,
     read_workspaces,
 )
+from tower_etl.credentials import find_token
+from tower_etl.encryption import read_ca_bundle, read_insecure_http
+from tower_etl.privacy import read_privacy
+from tower_etl.settings import Request, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.tabular import as_csv, as_json, as_markdown, as_table
+from tower_etl.configuration import parse_moment
 from tower_etl.errors import UsageError
-from tower_etl.settings import parse_moment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -8,7 +8,7 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.settings import parse_moment
+from tower_etl.configuration import parse_moment
 
 if TYPE_CHECKING:
     from tower_etl.load.scope import Scope

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from tower_etl.configuration import state_home
 from tower_etl.errors import UsageError
 from tower_etl.load.target import DEFAULT_PATH
-from tower_etl.settings import state_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.settings import Sources
+    from tower_etl.configuration import Sources
 
 LAKES = ("parquet", "delta", "iceberg")
 

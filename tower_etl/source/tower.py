@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.credentials import find_token
-from tower_etl.encryption import read_ca_bundle, read_insecure_http
-from tower_etl.errors import ServerFaultError, UsageError
-from tower_etl.http import open_transport
-from tower_etl.privacy import read_privacy
-from tower_etl.settings import (
-    Packages,
-    Request,
-    Settings,
+from tower_etl.configuration import (
     Sources,
     check_token,
     parse_moment,
@@ -27,6 +19,12 @@ from tower_etl.settings import (
     read_tables,
     read_workspaces,
 )
+from tower_etl.credentials import find_token
+from tower_etl.encryption import read_ca_bundle, read_insecure_http
+from tower_etl.errors import ServerFaultError, UsageError
+from tower_etl.http import open_transport
+from tower_etl.privacy import read_privacy
+from tower_etl.settings import Packages, Request, Settings
 from tower_etl.source.config import find_dlt_value
 from tower_etl.source.diary import Diary
 from tower_etl.source.fetcher import Fetcher
@@ -43,9 +41,7 @@ if TYPE_CHECKING:
 
     from tower_etl.clock import Clock
     from tower_etl.http import Meter
-    from tower_etl.settings import (
-        Pacing,
-    )
+    from tower_etl.settings import Pacing
     from tower_etl.source.preflight import Reach
 
 VERSION = version("tower-etl")
