@@ -10,6 +10,7 @@ import duckdb
 from tower_etl.clock import Clock
 from tower_etl.load.sync import Sync
 from tower_etl.load.target import find_target
+from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
 from tower_etl.sim import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from tower_etl.load.sync import Report
     from tower_etl.load.target import Target
+
+
+_USUAL = Privacy()
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,14 @@ class Warehouse:
     endpoint: str
     clock: Clock
 
-    def sync(self, **request: Any) -> Report:
+    def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
         """Sync; `request` is what differs from the defaults."""
         settings = Settings(
             self.endpoint,
             Token(DEMO_TOKEN),
             request=Request(**{"tables": frozenset(TABLES), **request}),
             pacing=Pacing(calls_per_second=None, attempts=2),
+            privacy=privacy,
         )
         return Sync(settings, self.target, self.clock).run()
 

@@ -73,6 +73,10 @@ class Warehouse:
         names = columns or TABLES[name].arrow_schema.names
         return [{column: row[column] for column in names} for row in self.tables[name].values()]
 
+    def schema_of(self, name: str) -> pa.Schema:
+        """The columns of a table."""
+        return TABLES[name].arrow_schema
+
     def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
         """Rows of one run."""
         column = "id" if table == "workflows" else "workflow_id"

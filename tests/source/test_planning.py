@@ -37,6 +37,10 @@ class OneRun:
         del name, columns
         return []
 
+    def schema_of(self, name: str) -> pa.Schema:
+        """The columns of a table."""
+        return TABLES[name].arrow_schema
+
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """No row."""
         assert not list(run_ids)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import EntityState
+    from tower_etl.tables import Treatment
 
 Tables = dict[str, "pa.Table"]
 
@@ -55,6 +56,7 @@ class Rounds:
         outcome: Told what was refused and what failed.
         store: What the destination holds.
         state: What is remembered, brought up to date by each round.
+        treatment: What becomes of rows on their way to the destination.
         foreign: Whether the target holds what another user's token saw.
     """
 
@@ -66,6 +68,7 @@ class Rounds:
     outcome: Outcome
     store: StoredRuns
     state: EntityState
+    treatment: Treatment
     foreign: bool = False
     _named: dict[int, Workspace] = field(default_factory=dict)
     _listed: set[int] = field(default_factory=set)
@@ -179,7 +182,8 @@ class Rounds:
             parents = [haul for haul in hauls if haul.entity.table == entity.parent]
             if own or parents:
                 harvest = Harvest(entity, own, parents, self.reach, self.foreign)
-                yield keep_up(harvest, self.store, self._wanted, self.diary.started_at)
+                now = self.diary.started_at
+                yield keep_up(harvest, self.store, self._wanted, now, self.treatment)
 
     def _note(self, hauls: Sequence[Haul]) -> bool:
         """Remember refusals, told once, and report faults; whether there were any."""

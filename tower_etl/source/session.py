@@ -176,6 +176,7 @@ class Session:
             self.outcome,
             store,
             replace(entities, owed=entities.owed or bool(state.get("entities_owed"))),
+            self._treatment,
             foreign=(state.get("origin") or {}).get("user_id") not in {None, self._here.user_id},
         )
         self._add_entities()

@@ -53,7 +53,11 @@ class StoredRuns(Protocol):
         ...
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """All rows of a table, with some columns or with all that its spec names."""
+        """All rows of a table, with some columns or with all of `schema_of`."""
+        ...
+
+    def schema_of(self, name: str) -> pa.Schema:
+        """The columns of a table: those of its spec, and those promoted at some time."""
         ...
 
 
@@ -93,7 +97,7 @@ class PipelineStore:
 
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Whole rows of `workflows`."""
-        schema = self._schema_of_runs()
+        schema = self.schema_of("workflows")
         rows = list(self._select_runs(schema.names, list(run_ids)))
         values = zip(*rows, strict=True) if rows else ([] for _ in schema.names)
         arrays = [
@@ -102,22 +106,22 @@ class PipelineStore:
         ]
         return pa.table(arrays, schema=schema)
 
-    def _schema_of_runs(self) -> pa.Schema:
+    def schema_of(self, name: str) -> pa.Schema:
         """With the columns that were promoted at some time: a row is replaced whole."""
-        schema = TABLES["workflows"].arrow_schema
+        schema = TABLES[name].arrow_schema
         known = self._pipeline.schemas.get(_SCHEMA)
-        columns = known.tables.get("workflows", {}).get("columns", {}) if known else {}
-        for name, column in columns.items():
-            if name not in schema.names and not name.startswith("_dlt_"):
+        columns = known.tables.get(name, {}).get("columns", {}) if known else {}
+        for column, hints in columns.items():
+            if column not in schema.names and not column.startswith("_dlt_"):
                 schema = schema.append(
-                    pa.field(name, _TYPES.get(str(column.get("data_type")), _TEXT))
+                    pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
                 )
         return schema
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """All rows of a table; a column that the destination has not yet is null."""
-        spec = TABLES[name].arrow_schema
-        wanted = list(columns) or spec.names
+        schema = self.schema_of(name)
+        wanted = list(columns) or schema.names
         with self._client as client:
             chosen = ", ".join(client.escape_column_name(column) for column in columns) or "*"
             table = client.make_qualified_table_name(name)
@@ -129,7 +133,7 @@ class PipelineStore:
             except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
                 return []
         arrays = [
-            pa.array([_plain(row.get(column)) for row in rows], spec.field(column).type)
+            pa.array([_plain(row.get(column)) for row in rows], schema.field(column).type)
             for column in wanted
         ]
         found: list[dict[str, Any]] = pa.table(arrays, names=wanted).to_pylist()

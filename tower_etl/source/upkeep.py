@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tower_etl.source.entities import Haul
     from tower_etl.source.preflight import Reach
     from tower_etl.source.stored import StoredRuns
-    from tower_etl.tables import Table
+    from tower_etl.tables import Table, Treatment
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -122,7 +122,11 @@ class Harvest:
 
 
 def keep_up(
-    harvest: Harvest, store: StoredRuns, wanted: frozenset[str], now: datetime
+    harvest: Harvest,
+    store: StoredRuns,
+    wanted: frozenset[str],
+    now: datetime,
+    treatment: Treatment,
 ) -> dict[str, pa.Table]:
     """What is to be written of one entity: its rows, and their versions, as far as wanted."""
     table, found = harvest.table, harvest.rows
@@ -135,29 +139,34 @@ def keep_up(
             for row in (store.read_table(table.name) if harvest.entity.whole else ())
             if row["missing_since"] is None and harvest.lacks(row)
         ]
-        missing = pa.Table.from_pylist(gone, table.arrow_schema)
-        written[table.name] = pa.concat_tables([found, missing])
+        missing = pa.Table.from_pylist(gone, store.schema_of(table.name))
+        written[table.name] = pa.concat_tables([found, missing], promote_options="default")
     versions = HISTORIES.get(table.name)
     if versions and versions.name in wanted:
         stored = store.read_table(versions.name)
-        fresh = list_versions(harvest, found.to_pylist(), stored, now)
-        written[versions.name] = pa.Table.from_pylist(fresh, versions.arrow_schema)
+        fresh = list_versions(harvest, found.to_pylist(), stored, now, treatment)
+        written[versions.name] = pa.Table.from_pylist(fresh, store.schema_of(versions.name))
     return written
 
 
 def list_versions(
-    harvest: Harvest, found: list[Row], stored: list[Row], now: datetime
+    harvest: Harvest, found: list[Row], stored: list[Row], now: datetime, treatment: Treatment
 ) -> list[Row]:
     """Versions to be written: those that end, and those that begin.
 
     A version never begins before the one that it follows ended, whatever the clock says, so that no
-    key is used twice and no two versions hold at once.
+    key is used twice and no two versions hold at once. Rows are compared as they may be seen: what
+    is stored has no secret and nothing that users keep out. A version from before they wished so
+    is written again, to be treated.
     """
     table, latest = harvest.table, _index_latest(harvest.table, stored)
+    known = dict(zip(latest, _describe(table, [*latest.values()], treatment), strict=True))
     written = []
-    for row in found:
-        last = latest.get(_key_of(table, row))
-        if last and last["valid_to"] is None and _is_same(table, row, last):
+    for row, says in zip(found, _describe(table, found, treatment), strict=True):
+        key = _key_of(table, row)
+        last = latest.get(key)
+        if last and last["valid_to"] is None and says == known[key]:
+            written += [last] if _say(table, last) != says else []
             continue
         begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
         if last and last["valid_to"] is None:
@@ -173,12 +182,16 @@ def _index_latest(table: Table, stored: Iterable[Row]) -> dict[Key, Row]:
     return {_key_of(table, row): row for row in ordered}
 
 
-def _is_same(table: Table, row: Row, version: Row) -> bool:
-    return all(
-        _plain(row[column.name], is_json=column.is_json)
-        == _plain(version[column.name], is_json=column.is_json)
-        for column in list_tracked(table)
-    )
+def _describe(table: Table, rows: list[Row], treatment: Treatment) -> list[Key]:
+    """What rows of an entity, or versions of them, say when they are treated."""
+    versions = HISTORIES[table.name]
+    built = pa.Table.from_pylist(rows, versions.arrow_schema)
+    treated = treatment.apply({versions.name: built})[versions.name]
+    return [_say(table, row) for row in treated.to_pylist()]
+
+
+def _say(table: Table, row: Row) -> Key:
+    return tuple(_plain(row[c.name], is_json=c.is_json) for c in list_tracked(table))
 
 
 def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tower_etl.tables.column import MOMENT, own
@@ -18,7 +17,7 @@ _PICTURES = ("avatar", "avatar_url", "icon", "logo_url")
 
 def history_of(table: Table) -> Table:
     """The table of the versions of an entity."""
-    kept = tuple(_open(column) for column in table.columns if column.name != "missing_since")
+    kept = tuple(column for column in table.columns if column.name != "missing_since")
     return Table(
         name=f"{table.name}_history",
         key=(*table.key, "valid_from"),
@@ -31,11 +30,6 @@ def history_of(table: Table) -> Table:
         grain=f"{table.grain.removesuffix('.')} and version of it.",
         source=table.source,
     )
-
-
-def _open(column: Column) -> Column:
-    """A column of the entity; a version is built of rows, so that no record fills it."""
-    return replace(column, path=())
 
 
 def list_tracked(table: Table) -> tuple[Column, ...]:
