@@ -19,6 +19,7 @@ from tests.semantics.truth import index
 from tower_etl.load.destination import open_destination
 from tower_etl.load.pipeline import drain, load_package, quiet_dlt
 from tower_etl.load.sync import Sync
+from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
 from tower_etl.sim import DEMO_TOKEN
 from tower_etl.source import package_source
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tower_etl.settings import Packages
     from tower_etl.source import Session
 
+_USUAL = Privacy()
 KINDS = ("duckdb", "parquet", "delta", "iceberg", "postgres")
 
 
@@ -51,13 +53,14 @@ class Depot:
     endpoint: str
     clock: Clock
 
-    def sync(self, **request: Any) -> Report:
+    def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
         """Sync; `request` is what differs from the defaults."""
         settings = Settings(
             self.endpoint,
             Token(DEMO_TOKEN),
             request=Request(**{"tables": frozenset(TABLES), **request}),
             pacing=Pacing(calls_per_second=None, attempts=2),
+            privacy=privacy,
         )
         return Sync(settings, open_destination(self.place), self.clock).run()
 

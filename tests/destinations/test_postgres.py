@@ -10,10 +10,14 @@ import pytest
 
 from tests.destinations.test_semantics import add_run
 from tower_etl.errors import TowerEtlError
+from tower_etl.load import pgviews
 from tower_etl.load.atomic import AtomicClient
+from tower_etl.load.comments import iter_statements, list_comments
 from tower_etl.load.destination import open_destination
 from tower_etl.load.place import Place
 from tower_etl.load.postgres import open_postgres
+from tower_etl.load.views import iter_views
+from tower_etl.privacy import Privacy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +80,22 @@ def test_the_views_are_there_and_are_left_alone_when_they_are_right(
         cursor.execute("SELECT count(*) FROM tower.cost_by_pipeline")
         assert cursor.fetchall() == [(1,)]
         assert depot.sync().outcome.status == "ok"
+
+
+def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World) -> None:
+    """With their units, in the words of the data dictionary, promoted columns too; said once."""
+    world.add_entity("computeEnvs", id="ce", billedTo="lab")
+    depot.sync(Privacy(promoted=("compute_envs.billedTo",)), reconcile=True)
+    with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
+        cursor.execute(pgviews._FIND_COMMENTS, {"schema": "tower"})
+        said = {(table, column): comment for table, column, comment in cursor.fetchall()}
+        cursor.execute("SELECT obj_description('tower.cost_by_pipeline'::regclass, 'pg_class')")
+        said["cost_by_pipeline", ""] = cursor.fetchall()[0][0]
+    assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
+    assert said["compute_envs", "billed_to"].startswith("Field `billedTo` of the API")
+    assert {place: said.get(place) for place in list_comments()} == list_comments()
+    assert list(iter_statements(list_comments(), said)) == []
+    assert said["cost_by_pipeline", ""] in {view.comment for view in iter_views()}
 
 
 def test_a_database_put_back_from_a_backup_is_gone_on_from(

@@ -9,12 +9,14 @@ import pytest
 
 from tower_etl.load.comments import describe_column, iter_statements, list_comments
 from tower_etl.load.views import apply_views, iter_views
+from tower_etl.privacy import Privacy
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
+    from tower_etl.sim import World
 
 
 @pytest.fixture
@@ -61,9 +63,21 @@ def test_what_is_said_is_not_said_again(path: Path) -> None:
     assert list(iter_statements(list_comments(), said)) == [
         'COMMENT ON COLUMN "tasks"."name" IS \'Name of the task: process and tag.\''
     ]
-    assert list(iter_statements({("t", ""): "It's new"}, {})) == [
+    assert list(iter_statements({("t", ""): "It's new"}, {})) == []  # it is not there
+    assert list(iter_statements({("t", ""): "It's new"}, {("t", ""): None})) == [
         "COMMENT ON TABLE \"t\" IS 'It''s new'"
     ]
+
+
+def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -> None:
+    """Also when the line that promoted it is gone."""
+    world.add_entity("computeEnvs", id="ce", billedTo="lab")
+    for wishes in (Privacy(promoted=("compute_envs.billedTo",)), Privacy()):
+        warehouse.sync(wishes, reconcile=True)
+        said = read_comments(warehouse.target.path)
+        assert said["compute_envs", "billed_to"] == (
+            "Field `billedTo` of the API, which its description does not name."
+        )
 
 
 def test_a_table_that_an_older_version_lacks_stops_nothing(path: Path) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tower_etl.tables import Column
+    from tower_etl.tables import Column, Table
 
 Comments = dict[tuple[str, str], str]  # by table and column; the column of a table itself is empty
 
@@ -24,26 +24,28 @@ WHERE database_name = $1 AND schema_name = $2
 """
 
 
-def apply_comments(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+def apply_comments(
+    connection: duckdb.DuckDBPyConnection, catalog: str, specs: Mapping[str, Table] = TABLES
+) -> None:
     """Say what tables and columns mean; what is said already costs one query.
 
     Args:
         connection: In the schema of the tables.
         catalog: What the connection calls the file.
+        specs: The tables, promoted columns included.
     """
     said = {
         (table, column): comment
         for table, column, comment in connection.execute(_FIND, [catalog, DATASET]).fetchall()
     }
-    wanted = {place: text for place, text in list_comments().items() if place in said}
-    for statement in iter_statements(wanted, said):
+    for statement in iter_statements(list_comments(specs), said):
         connection.execute(statement)
 
 
-def list_comments() -> Comments:
+def list_comments(specs: Mapping[str, Table] = TABLES) -> Comments:
     """The meaning of every table and column, units included."""
     comments: Comments = {}
-    for table in TABLES.values():
+    for table in specs.values():
         comments[table.name, ""] = f"{table.description} {table.grain}"
         comments |= {(table.name, c.name): describe_column(c) for c in table.columns}
     return comments
@@ -57,9 +59,9 @@ def describe_column(column: Column) -> str:
 def iter_statements(
     wanted: Mapping[tuple[str, str], str], said: Mapping[tuple[str, str], str | None]
 ) -> Iterator[str]:
-    """The statements for what is not said yet, in SQL that PostgreSQL takes, too."""
+    """The statements for what is there and not said yet, in SQL that PostgreSQL takes, too."""
     for (table, column), text in wanted.items():
-        if said.get((table, column)) != text:
+        if said.get((table, column), text) != text:
             place = f'COLUMN "{table}"."{column}"' if column else f'TABLE "{table}"'
             yield f"COMMENT ON {place} IS {_quote(text)}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from tower_etl.errors import UsageError
 from tower_etl.load.duckfile import DuckFile
 from tower_etl.load.target import Target, find_target
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tower_etl.clock import Clock
     from tower_etl.load.place import Place
+    from tower_etl.tables import Table
 
 
 class Destination(Protocol):
@@ -51,8 +53,13 @@ class Destination(Protocol):
         """The pipeline that loads packages."""
         ...
 
-    def publish(self, now: datetime) -> None:
-        """Let readers see what was loaded, and create or replace the views."""
+    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+        """Let readers see what was loaded; create or replace the views, and say what all means.
+
+        Args:
+            now: The end of the sync.
+            specs: The tables, promoted columns included.
+        """
         ...
 
 

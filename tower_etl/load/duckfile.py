@@ -15,8 +15,10 @@ from tower_etl.load.pipeline import keep_open, open_pipeline
 from tower_etl.load.publish import Publisher
 from tower_etl.load.reader import open_reader
 from tower_etl.load.views import apply_views, iter_views
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from tower_etl.clock import Clock
     from tower_etl.load.target import Target
+    from tower_etl.tables import Table
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,10 @@ class DuckFile:
         """It writes to the draft."""
         return open_pipeline(self.target)
 
-    def publish(self, now: datetime) -> None:
-        """Apply the views, and rename the draft over the file."""
+    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+        """Apply views and comments, and rename the draft over the file."""
         del now
-        apply_views(self.target.draft)
+        apply_views(self.target.draft, specs)
         Publisher(self.target).publish()
 
 

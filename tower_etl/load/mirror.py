@@ -23,6 +23,7 @@ from tower_etl.load.pipeline import keep_open, open_pipeline
 from tower_etl.load.place import resolve_folder
 from tower_etl.load.target import Target
 from tower_etl.load.working import WorkingCopy
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.load.lake import Lake
     from tower_etl.load.place import Place
+    from tower_etl.tables import Table
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ class Mirror:
         """It writes to the working copy."""
         return open_pipeline(self.target)
 
-    def publish(self, now: datetime) -> None:
-        """Write the months that changed."""
+    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+        """Write the months that changed; files have no comments."""
+        del specs
         old = self.lake.read_manifest()
         generation = name_generation(now, uuid.uuid4().hex[:8])
         copy = WorkingCopy(self.target)

@@ -1,4 +1,4 @@
-"""The views in PostgreSQL, made again only when their text is another.
+"""Views and comments in PostgreSQL, made again only when their text is another.
 
 To replace a view, PostgreSQL waits for whoever reads it, and lets nobody else read it meanwhile. So
 a sync leaves views alone that are as they should be, and does not wait long for those that are not.
@@ -11,15 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from tower_etl.load.comments import iter_statements as iter_comments
+from tower_etl.load.comments import list_comments
 from tower_etl.load.dialect import iter_statements
 from tower_etl.load.target import DATASET
 from tower_etl.load.views import iter_views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from tower_etl.tables import Table
 
 _PATIENCE = "5s"
 _NOTES = "_tower_etl_views"
+_FIND_COMMENTS = """
+SELECT relname, '', obj_description(oid, 'pg_class') FROM pg_class
+WHERE relnamespace = %(schema)s::regnamespace AND relkind = 'r'
+UNION ALL
+SELECT relname, attname, col_description(attrelid, attnum)
+FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
+WHERE relnamespace = %(schema)s::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+"""
 
 
 def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no types
@@ -42,6 +54,27 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
                 cursor.execute(f"DELETE FROM {_NOTES}")  # noqa: S608
                 cursor.execute(f"INSERT INTO {_NOTES} VALUES (%s)", (digest,))  # noqa: S608
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist):
+        return False
+    finally:
+        connection.autocommit = True
+    return True
+
+
+def refresh_comments(connection: Any, specs: Mapping[str, Table]) -> bool:  # noqa: ANN401
+    """Say what tables and columns mean, in one transaction; whether all is said.
+
+    What a reader's lock stands in the way of is left to the next sync.
+    """
+    connection.autocommit = False
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            cursor.execute(f"SET LOCAL search_path = {DATASET}")
+            cursor.execute(_FIND_COMMENTS, {"schema": DATASET})
+            said = {(table, column): comment for table, column, comment in cursor.fetchall()}
+            if statements := ";".join(iter_comments(list_comments(specs), said)):
+                cursor.execute(statements)
+    except psycopg2.errors.LockNotAvailable:
         return False
     finally:
         connection.autocommit = True

@@ -19,20 +19,21 @@ import dlt
 import psycopg2
 
 from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
-from tower_etl.load.pgviews import refresh_views
+from tower_etl.load.pgviews import refresh_comments, refresh_views
 from tower_etl.load.pipeline import PIPELINE
 from tower_etl.load.status import ask_status
 from tower_etl.load.target import DATASET
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from tower_etl.clock import Clock
     from tower_etl.load.place import Place
     from tower_etl.load.status import WorkspaceStatus
+    from tower_etl.tables import Table
 
 _LOCK = "hashtext('tower-etl'), hashtext(%s)"
 
@@ -103,8 +104,8 @@ class PostgresServer:
             dataset_name=DATASET,
         )
 
-    def publish(self, now: datetime) -> None:
-        """Let the database itself hold every key to one row, and see to the views."""
+    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+        """Let the database itself hold every key to one row, and see to views and comments."""
         del now
         shutil.rmtree(self.folder, ignore_errors=True)
         for table in TABLES.values():
@@ -115,6 +116,7 @@ class PostgresServer:
                 f" ({key})",
             )
         refresh_views(self._holding)
+        refresh_comments(self._holding, specs)
 
     def read_status(self) -> list[WorkspaceStatus]:
         """What it holds, workspace by workspace.

@@ -128,7 +128,7 @@ class Sync:
             self._load_packages(place, session)
         finally:
             session.close()
-        place.publish(self.clock.now())
+        place.publish(self.clock.now(), session.specs)
         return session
 
     def _load_packages(self, place: Destination, session: Session) -> None:

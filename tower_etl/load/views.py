@@ -13,9 +13,12 @@ import duckdb
 
 from tower_etl.load.comments import apply_comments
 from tower_etl.load.target import DATASET
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tower_etl.tables import Table
 
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = ("staging", "marts")
@@ -75,7 +78,7 @@ def iter_views(*kinds: str) -> Iterator[View]:
     return (views[name] for name in TopologicalSorter(read).static_order())
 
 
-def apply_views(path: Path) -> None:
+def apply_views(path: Path, specs: Mapping[str, Table] = TABLES) -> None:
     """Create or replace all views and comments; leave the file closed, whole and without a log.
 
     The views name tables without a schema, so that they find them beside themselves whatever the
@@ -86,7 +89,7 @@ def apply_views(path: Path) -> None:
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
         create_views(connection, iter_views())
-        apply_comments(connection, "target")
+        apply_comments(connection, "target", specs)
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")
