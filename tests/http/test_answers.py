@@ -45,6 +45,7 @@ def test_a_success_carries_its_object(status: int) -> None:
         (422, BadRequestError),
         (429, RateLimitError),
         (500, ServerFaultError),
+        (501, BadRequestError),
         (502, ServerFaultError),
         (503, ServerFaultError),
         (504, ServerFaultError),

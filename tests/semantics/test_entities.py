@@ -401,3 +401,32 @@ def test_what_another_user_does_not_see_is_not_missing(platform: Platform) -> No
 def test_histories_are_of_entities_that_are_synced() -> None:
     """Each of them has a row in the catalogue."""
     assert set(HISTORIES) <= {entity.table for entity in ENTITIES}
+
+
+def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """Though the pipeline itself is stored by then, and has not changed; so after a refusal."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
+    platform = Platform.start(*switchboard, world)
+    for status, hours in ((500, 0), (403, 25)):
+        warehouse, fault = Warehouse(), Fault("status", status, times=10**6)
+        platform.simulator.faults.add(r"/pipelines/\d+/versions", fault)
+        sync(platform, warehouse)
+        assert rows_of(warehouse, "pipeline_versions") == []
+        platform.simulator.faults.clear()
+        world.clock.advance(timedelta(hours=hours))
+        sync(platform, warehouse)
+        expected = sum(map(len, world.entities["pipelineVersions"].values()))
+        assert len(rows_of(warehouse, "pipeline_versions")) == expected
+
+
+def test_what_a_server_does_not_implement_is_a_refusal(platform: Platform) -> None:
+    """Told once, and it makes no sync partial."""
+    warehouse = Warehouse()
+    platform.simulator.faults.add("/studios", Fault("status", 501, times=10**6))
+    outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
+    assert [(outcome.status, len(outcome.warnings)) for outcome in outcomes] == [
+        ("ok", 1),
+        ("ok", 0),
+    ]

@@ -32,6 +32,7 @@ _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.REQUEST_TIMEOUT: ServerFaultError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+    HTTPStatus.NOT_IMPLEMENTED: BadRequestError,  # and never will be, however often it is asked for
 }
 _SHOWN_CHARS = 200
 

@@ -93,10 +93,14 @@ class Rounds:
         """
         yield self._describe_service()
         yield self._recall_users()
-        everything = self.state.owed or not self._own_tables() <= self.state.loaded
+        everything = not self._own_tables() <= self.state.loaded
         due = [space for space, whole in listed if whole or everything]
+        rest = [space for space, whole in listed if not (whole or everything)]
+        owed = self.state.owed & self._own_tables()
+        hauls = [*self._fetch(due, self._wanted), *self._fetch(rest, owed)]
+        yield from self._iter_rows(hauls)
+        self._note(hauls, owed if not due else self._own_tables())
         if due:
-            yield from self._iter_entities(due)
             yield from self._iter_launches(due, launches)
         if "audit_logs" in self._wanted and (due or not self.state.refused.get("audit_logs")):
             yield self._read_audit_logs()
@@ -151,14 +155,10 @@ class Rounds:
         self.state = replace(self.state, loaded=self.state.loaded | {"users"})
         return {"users": user_batch(rows)}
 
-    def _iter_entities(self, due: list[Workspace]) -> Iterator[Tables]:
-        hauls = self._fetch(due, self._wanted)
-        yield from self._iter_rows(hauls)
-        faults = self._note(hauls)
-        loaded = self.state.loaded if faults else self.state.loaded | self._own_tables()
-        self.state = replace(self.state, owed=faults, loaded=loaded)
-
     def _fetch(self, due: list[Workspace], wanted: frozenset[str]) -> list[Haul]:
+        if not due:
+            return []
+        doubtful = self.state.owed | self.state.refused.keys()
         stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
         seen = {row["pipeline_id"]: _fingerprint(row) for row in stored}
 
@@ -168,7 +168,8 @@ class Rounds:
                 return True
             if not isinstance(item.get("version"), dict):
                 return False
-            return self.request.reconcile or seen.get(item["pipelineId"]) != _fingerprint_of(item)
+            again = self.request.reconcile or table in doubtful
+            return again or seen.get(item["pipelineId"]) != _fingerprint_of(item)
 
         hauls = fetch_entities(self.client, self.fetcher, wanted, due, is_due)
         lists = [haul for haul in hauls if haul.entity.table == _PIPELINES]
@@ -185,8 +186,8 @@ class Rounds:
                 now = self.diary.started_at
                 yield keep_up(harvest, self.store, self._wanted, now, self.treatment)
 
-    def _note(self, hauls: Sequence[Haul]) -> bool:
-        """Remember refusals, told once, and report faults; whether there were any."""
+    def _note(self, hauls: Sequence[Haul], asked: frozenset[str]) -> None:
+        """Remember refusals, told once, and report faults, whose tables are owed."""
         refused = group_refusals(hauls)
         for table in {haul.entity.table for haul in hauls}:
             places = {haul.place.key for haul in refused.get(table, ())}
@@ -196,8 +197,14 @@ class Rounds:
             self.state = self.state.refuse(table, places, answered)
         faults = list_faults(hauls)
         self.outcome.faults += [f"{fault} The next sync asks again." for fault in faults]
-        return any(
-            not isinstance(haul.result, Found) and not is_refusal(haul.result) for haul in hauls
+        failed = {
+            haul.entity.table
+            for haul in hauls
+            if not isinstance(haul.result, Found) and not is_refusal(haul.result)
+        }
+        failed |= {entity.table for entity in ENTITIES if entity.parent in failed}
+        self.state = replace(
+            self.state, owed=self.state.owed - asked | failed, loaded=self.state.loaded | asked
         )
 
     def _iter_launches(self, due: list[Workspace], launches: Launches | None) -> Iterator[Tables]:

@@ -166,7 +166,6 @@ class Session:
         self._planner = Planner(self._request, store, self._diary.started_at, warn)
         self._works = list(self._plan_all(states))
         self._doubt_missing()
-        entities = load_entities(state.get("entities"))
         self._rounds = Rounds(
             self._client,
             self._fetcher,
@@ -175,7 +174,7 @@ class Session:
             self._diary,
             self.outcome,
             store,
-            replace(entities, owed=entities.owed or bool(state.get("entities_owed"))),
+            load_entities(state.get("entities")),
             self._treatment,
             foreign=(state.get("origin") or {}).get("user_id") not in {None, self._here.user_id},
         )

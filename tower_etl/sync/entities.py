@@ -32,7 +32,7 @@ class EntityState:
     """What is known of slow entities.
 
     Attributes:
-        owed: Whether some could not be read, and are asked for by the next sync.
+        owed: Tables that could not be read everywhere, and are asked for by the next sync.
         loaded: Tables that were asked for everywhere, once at least.
         refused: Places that refused, by table; told once, asked again at each reconciliation.
         unknown: Pipelines that runs name and no list shows.
@@ -40,7 +40,7 @@ class EntityState:
         audit: How far the audit log was read.
     """
 
-    owed: bool = False
+    owed: frozenset[str] = frozenset()
     loaded: frozenset[str] = frozenset()
     refused: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unknown: frozenset[int] = frozenset()
@@ -63,7 +63,7 @@ def dump_entities(state: EntityState) -> dict[str, Any]:
     """The state as plain JSON."""
     audit = {name: _dump(getattr(state.audit, name)) for name in ("since", "until", "reached")}
     return {
-        "owed": state.owed,
+        "owed": sorted(state.owed),
         "loaded": sorted(state.loaded),
         "refused": {table: sorted(places) for table, places in sorted(state.refused.items())},
         "unknown": sorted(state.unknown),
@@ -77,10 +77,11 @@ def load_entities(stored: Mapping[str, Any] | None) -> EntityState:
     if not stored:
         return EntityState()
     refused = {table: frozenset(places) for table, places in stored.get("refused", {}).items()}
+    owed = stored.get("owed")  # an older version said no more than whether anything is
     audit = {name: _load(text) for name, text in stored.get("audit", {}).items()}
     return EntityState(
-        owed=bool(stored.get("owed")),
-        loaded=frozenset(stored.get("loaded", ())),
+        owed=frozenset(owed if isinstance(owed, list) else ()),
+        loaded=frozenset(() if owed is True else stored.get("loaded", ())),
         refused=refused,
         unknown=frozenset(stored.get("unknown", ())),
         service=stored.get("service"),
