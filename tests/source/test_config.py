@@ -57,5 +57,7 @@ def test_tables_may_be_named_by_patterns() -> None:
     assert pick_tables(["*"]) == frozenset(TABLES)
     assert {"teams", "team_members"} < pick_tables(["team*"])
     assert "launches" in pick_tables(["launch?s"])
+    with pytest.raises(UsageError, match=r"No table Taks\. Did you mean tasks\? There are: work"):
+        pick_tables(["labels", "Taks"])
     with pytest.raises(UsageError, match=r"No table runs\*\. There are: workflows"):
         pick_tables(["tasks", "runs*"])

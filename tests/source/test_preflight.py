@@ -63,6 +63,16 @@ def test_a_long_list_is_cut_in_the_message() -> None:
         select_workspaces(many, ("none",))
 
 
+@pytest.mark.parametrize(
+    ("selector", "meant"),
+    [("acme/lap", "acme/lab"), ("ACME", "ACME/\\*"), ("personel", "personal")],
+)
+def test_a_workspace_that_was_meant_is_named(selector: str, meant: str) -> None:
+    """Before those that there are, which may be many."""
+    with pytest.raises(UsageError, match=f"Did you mean {meant}.*It sees"):
+        select_workspaces(VISIBLE, (selector,))
+
+
 def test_entries_without_a_workspace_are_organisations() -> None:
     """API fact 13."""
     roles: list[dict[str, Any]] = [

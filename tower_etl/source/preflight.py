@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import (
@@ -153,9 +154,18 @@ def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     there = ", ".join(names[:_SHOWN]) + more if names else "none"
     return (
-        f"No workspace {selector!r} for this token. It sees {there}. "
+        f"No workspace {selector!r} for this token.{_hint(selector, visible)} It sees {there}. "
         "Name one as ORG/NAME or by its id, or ask its owner to add you."
     )
+
+
+def _hint(selector: str, visible: tuple[Workspace, ...]) -> str:
+    """What was meant, perhaps: the workspaces of an organisation, or names that are like it."""
+    known = {name.lower(): name for space in visible for name in (space.name, space.key)}
+    close = [known[name] for name in get_close_matches(selector.lower(), known, n=3)]
+    if any(name.startswith(f"{selector.lower()}/") for name in known):
+        close = [f"{selector}/*"]
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def _ask_service(client: TowerClient) -> Item:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import logging
+from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -152,7 +153,10 @@ def pick_tables(names: Iterable[str]) -> frozenset[str]:
     asked = [name.strip() for name in names]
     found = {name: fnmatch.filter(TABLES, name) for name in asked}
     if unknown := sorted(name for name, tables in found.items() if not tables):
-        msg = f"No table {', '.join(unknown)}. There are: {', '.join(TABLES)}."
+        close = [hint for name in unknown for hint in get_close_matches(name, TABLES, n=2)]
+        hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+        names = ", ".join(name or "without a name" for name in unknown)
+        msg = f"No table {names}.{hint} There are: {', '.join(TABLES)}."
         raise UsageError(msg)
     chosen = frozenset(table for tables in found.values() for table in tables)
     return chosen | _ALWAYS if asked else frozenset(TABLES) - ON_DEMAND
