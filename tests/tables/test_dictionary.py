@@ -33,10 +33,26 @@ def test_every_row_of_a_run_leads_to_its_run() -> None:
         (table.name, column.name, other.name) for table, column, other in iter_references(TABLES)
     }
     for name, table in TABLES.items():
+        (space,) = (column for column in table.columns if column.name == "workspace_id")
+        above = space.description.startswith("Always null") or name.startswith("workspaces")
+        assert above != ((name, "workspace_id", "workspaces") in found), name
         if "workflow_id" in table.arrow_schema.names:
             assert (name, "workflow_id", "workflows") in found
     assert ("workflow_labels", "label_id", "labels") in found
     assert ("workspaces", "org_id", "organizations") in found
+    assert ("pipeline_versions", "pipeline_id", "pipelines") in found
+    assert ("workflows", "owner_id", "users") in found
+    assert ("workflows", "launch_id", "launches") in found
+    assert ("workflows", "pipeline_info__id", "pipelines") in found
+
+
+def test_every_table_is_in_the_diagram() -> None:
+    """But versions; and none stands alone but that of the syncs' own server."""
+    diagram = render_dictionary(TABLES).partition("```mermaid")[2].partition("```")[0]
+    for name, table in TABLES.items():
+        lines = [line for line in diagram.splitlines() if name in line.split()]
+        assert bool(lines) == ("valid_from" not in table.key), name
+        assert len(lines) != 1, name
 
 
 def test_a_reference_is_to_a_column_that_there_is() -> None:

@@ -22,7 +22,7 @@ AUDIT_LOGS = Table(
             "workspace_id",
             INTEGER,
             ("target", "workspace", "id"),
-            "Workspace in which it happened; null where it was in none.",
+            "Workspace in which it happened (`workspaces.id`); null where it was in none.",
             unit=None,
             source="AuditLogV2ResponseDto.ResourceWorkspace.id",
         ),

@@ -19,7 +19,9 @@ COMPUTE_ENVS = Table(
     key=("id",),
     columns=(
         COMPUTE_ENV.text("id", "Identifier of the compute environment.", key=True),
-        workspace_id("Workspace of the compute environment; null is the personal workspace."),
+        workspace_id(
+            "Workspace of the compute environment (`workspaces.id`); null is the personal one."
+        ),
         COMPUTE_ENV.text("workspaceName", "Name of the workspace."),
         COMPUTE_ENV.text("name", "Name of the compute environment."),
         COMPUTE_ENV.text("description", "What the compute environment is for."),
@@ -58,7 +60,7 @@ CREDENTIALS = Table(
     key=("id",),
     columns=(
         CREDENTIALS_SCHEMA.text("id", "Identifier of the credentials.", key=True),
-        workspace_id("Workspace of the credentials; null is the personal workspace."),
+        workspace_id("Workspace of the credentials (`workspaces.id`); null is the personal one."),
         CREDENTIALS_SCHEMA.text("name", "Name of the credentials."),
         CREDENTIALS_SCHEMA.text("description", "What the credentials are for."),
         CREDENTIALS_SCHEMA.text("provider", "What they open: aws, azure, github and so on."),
@@ -83,7 +85,7 @@ PIPELINE_SECRETS = Table(
     key=("id",),
     columns=(
         SECRET.integer("id", "Identifier of the secret.", key=True),
-        workspace_id("Workspace of the secret; null is the personal workspace."),
+        workspace_id("Workspace of the secret (`workspaces.id`); null is the personal one."),
         SECRET.text("name", "Name of the secret, as pipelines ask for it."),
         SECRET.moment("lastUsed", "When the secret was last used."),
         SECRET.moment("dateCreated", "When the secret was made."),

@@ -19,8 +19,12 @@ DATASETS = Table(
     key=("id",),
     columns=(
         DATASET.text("id", "Identifier of the dataset.", key=True),
-        DATASET.integer("workspaceId", "Workspace of the dataset; null is the personal one."),
-        DATASET.integer("organizationId", "Organisation of the workspace."),
+        DATASET.integer(
+            "workspaceId", "Workspace of the dataset (`workspaces.id`); null is the personal one."
+        ),
+        DATASET.integer(
+            "organizationId", "Organisation of the workspace (`organizations.org_id`)."
+        ),
         DATASET.text("name", "Name of the dataset."),
         DATASET.text("description", "What the dataset holds."),
         DATASET.text("mediaType", "Media type of its newest version."),
@@ -55,7 +59,9 @@ DATASET_VERSIONS = Table(
     columns=(
         VERSION.text("datasetId", "Dataset of the version (`datasets.id`).", key=True),
         VERSION.integer("version", "Number of the version.", "version", key=True),
-        VERSION.integer("workspaceId", "Workspace of the dataset; null is the personal one."),
+        VERSION.integer(
+            "workspaceId", "Workspace of the dataset (`workspaces.id`); null is the personal one."
+        ),
         VERSION.text("datasetName", "Name of the dataset."),
         VERSION.text("datasetDescription", "What the dataset holds."),
         VERSION.text("fileName", "Name of the file."),
@@ -95,7 +101,7 @@ DATA_LINKS = Table(
             key=True,
         ),
         LINK.text("id", "Identifier of the link; workspaces share it for the same data.", key=True),
-        workspace_id("Workspace that lists the link; null is the personal workspace."),
+        workspace_id("Workspace that lists the link (`workspaces.id`); null is the personal one."),
         LINK.text("name", "Name of the link."),
         LINK.text("description", "What the data are."),
         LINK.text("resourceRef", "Address of the data."),

@@ -46,8 +46,9 @@ description names.
 _HOW = """\
 ## How the tables hang together
 
-Keys (PK) and columns that name the key of another table (FK). Every row with a `workflow_id` has
-the `workspace_id` of its run, too; those lines are left out.
+Keys (PK) and columns that name the key of another table (FK), which may lack a row that the token
+does not see. Left out: the `workspace_id` of rows with a `workflow_id`, which is that of the run,
+and the tables `..._history`, each of which has the lines of its table.
 """
 
 
@@ -68,6 +69,7 @@ def iter_references(tables: Mapping[str, Table]) -> Iterator[tuple[Table, Column
 
 def _render_diagram(tables: Mapping[str, Table]) -> str:
     """Keys and references, as Mermaid draws them; what leads to a run leads to its workspace."""
+    tables = {name: table for name, table in tables.items() if "valid_from" not in table.key}
     lines = ["```mermaid", "erDiagram"]
     for table, column, other in iter_references(tables):
         if other.name == "workspaces" and "workflow_id" in table.arrow_schema.names:

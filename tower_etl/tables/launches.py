@@ -12,12 +12,12 @@ LAUNCHES = Table(
     name="launches",
     key=("id",),
     columns=(
-        LAUNCH.text("id", "Identifier of the launch (`workflows.launch_id`).", key=True),
+        LAUNCH.text("id", "Identifier of the launch, `launch_id` of its runs.", key=True),
         Column(
             "workspace_id",
             INTEGER,
             ("workspaceId",),
-            "Workspace of the launch; null is the personal workspace.",
+            "Workspace of the launch (`workspaces.id`); null is the personal one.",
             unit=None,
             source="LaunchDbDto.workspaceId",
         ),

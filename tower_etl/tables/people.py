@@ -105,7 +105,7 @@ PARTICIPANTS = Table(
     key=("participant_id",),
     columns=(
         PARTICIPANT.integer("participantId", "Identifier of the participation.", key=True),
-        workspace_id("Workspace that is open to the participant."),
+        workspace_id("Workspace that is open to the participant (`workspaces.id`)."),
         _org_id(),
         PARTICIPANT.text("type", "What participates: MEMBER, TEAM or COLLABORATOR."),
         PARTICIPANT.text(
@@ -137,7 +137,7 @@ USERS = Table(
             "id",
             INTEGER,
             ("ownerId",),
-            "Identifier of the user (`workflows.owner_id`).",
+            "Identifier of the user, `owner_id` of their runs.",
             unit=None,
             source="WorkflowDbDto.ownerId",
             nullable=False,

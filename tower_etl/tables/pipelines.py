@@ -18,9 +18,12 @@ ACTION = Schema("ListActionsResponse.ActionInfo")
 
 def _pipeline_columns(*, of_version: bool) -> tuple[Column, ...]:
     return (
-        PIPELINE.integer("pipelineId", "Identifier of the pipeline.", key=True),
         PIPELINE.integer(
-            "workspaceId", "Workspace that the pipeline is of; null is the personal one."
+            "pipelineId", "Identifier of the pipeline (`pipelines.pipeline_id`).", key=True
+        ),
+        PIPELINE.integer(
+            "workspaceId",
+            "Workspace that the pipeline is of (`workspaces.id`); null is the personal one.",
         ),
         PIPELINE.text("workspaceName", "Name of the workspace."),
         PIPELINE.integer("orgId", "Organisation of the workspace (`organizations.org_id`)."),
@@ -83,7 +86,7 @@ ACTIONS = Table(
     key=("id",),
     columns=(
         ACTION.text("id", "Identifier of the action.", key=True),
-        workspace_id("Workspace of the action; null is the personal workspace."),
+        workspace_id("Workspace of the action (`workspaces.id`); null is the personal one."),
         ACTION.text("name", "Name of the action."),
         ACTION.text("pipeline", "Repository of the pipeline that it launches."),
         ACTION.text("source", "What sets it off: github, tower, bucket or cron."),

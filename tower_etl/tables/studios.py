@@ -21,7 +21,9 @@ STUDIOS = Table(
     key=("session_id",),
     columns=(
         STUDIO.text("sessionId", "Identifier of the studio.", key=True),
-        STUDIO.integer("workspaceId", "Workspace of the studio; null is the personal one."),
+        STUDIO.integer(
+            "workspaceId", "Workspace of the studio (`workspaces.id`); null is the personal one."
+        ),
         STUDIO.text("name", "Name of the studio."),
         STUDIO.text("description", "What the studio is for."),
         STUDIO.text("studioUrl", "Address of the studio."),
