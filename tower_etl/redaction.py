@@ -41,7 +41,10 @@ def _after(name: str, before: str, secret: str) -> Pattern:
     return Pattern(name, before, f"({before}){secret}", rf"\1{BLOT}")
 
 
-_SERVICES = ("db", "user", "root", "mysql", "ftp", "smtp", "ldap", "http", "proxy", "docker")
+_SERVICES = (
+    *("db", "user", "root", "mysql", "postgres", "pg", "redis", "mongo", "irods", "ftp", "ssh"),
+    *("smtp", "ldap", "http", "proxy", "docker", "keystore", "truststore"),
+)
 _NAME = (
     r"(?i:passwo?r?d|passphrase|secret|credential|api[_.-]?(?:key|secret)"
     r"|(?:secret|access|account|private|encryption|auth)[_.-]?key"
@@ -131,6 +134,19 @@ PATTERNS = (
         rf"(?:curl|wget)\b[^\n]{{0,500}}{_GAP}(?:-u|--user)[ =]?{_OPEN}[^\s:\"'$]{{1,100}}:",
         r"[^\s\"'\\$][^\s\"'\\]*",
     ),
+    _after(
+        "login of a registry on the command line",
+        r"\b(?:docker|podman|skopeo|oras|helm|singularity|apptainer)\b[^\n]{0,200}"
+        rf"\blogin\b[^\n]{{0,500}}{_GAP}-p[ =]{{1,8}}{_OPEN}",
+        r"[^\s\"'\\$][^\s\"'\\]*",
+    ),
+    _after(
+        "login of sshpass and mysql",
+        rf"\b(?:sshpass{_SOME_GAPS}-p[ \t]{{0,8}}"
+        rf"|mysql(?:dump|admin|import)?\b[^\n]{{0,500}}{_GAP}-p){_OPEN}",
+        r"[^\s\"'\\$][^\s\"'\\]*",
+    ),
+    _after("bot of Telegram", r"/bot[0-9]{6,12}:", r"[\w-]{20,}"),
     _after(
         "netrc",
         rf"(?i:\blogin){_SOME_GAPS}\S{{1,100}}{_SOME_GAPS}(?i:password){_SOME_GAPS}",
