@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from tests.destinations.depot import KINDS, Depot
+from tests.destinations.store import start_store
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
 from tower_etl.load.place import Place
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.destinations.store import Store
     from tower_etl.sim import World
 
 
@@ -26,12 +28,29 @@ def database() -> Iterator[str]:
         yield f"postgresql://tower@/postgres?host={server.folder}"
 
 
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    """An S3 on loopback."""
+    with start_store() as found:
+        yield found
+
+
+@pytest.fixture
+def bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty folder in a bucket, which the environment has the keys of."""
+    for name, value in store.environ.items():
+        monkeypatch.setenv(name, value)
+    return store.make_folder()
+
+
 @pytest.fixture
 def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Place]:
     """An empty place of a kind."""
 
     def make(kind: str) -> Place:
-        state = tmp_path / "state"
+        state = tmp_path / "tower-etl" / "targets"  # where a process with this home has it
+        if kind.endswith("-s3"):
+            return Place(kind[:-3], request.getfixturevalue("bucket"), state)
         if kind != "postgres":
             name = "history.duckdb" if kind == "duckdb" else f"history-{kind}"
             return Place(kind, str(tmp_path / name), state)

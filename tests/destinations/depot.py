@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tower_etl.source import Session
 
 _USUAL = Privacy()
-KINDS = ("duckdb", "parquet", "delta", "iceberg", "postgres")
+KINDS = ("duckdb", "parquet", "delta", "delta-s3", "iceberg", "postgres")
 
 
 @dataclass

@@ -1,106 +1,169 @@
-"""Delta tables: the months that changed are replaced in one commit a table."""
+"""Delta tables: the months that changed are replaced in one commit a table.
+
+The note names the version of each table. After a sync that was killed between two commits, the
+tables are read as the note has them, and what is ahead of it is written anew.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 
+from tower_etl.errors import TowerEtlError
+from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
-from tower_etl.load.notes import NoteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
     from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.lease import Guard
+    from tower_etl.load.manifest import Change, Contents, Manifest
+    from tower_etl.load.notes import Notes
 
 KEEP_HOURS = 7 * 24
 
 
 @dataclass(frozen=True)
 class DeltaLake:
-    """A folder with a Delta table for each of ours.
+    """A folder, here or in a bucket, with a Delta table for each of ours.
 
     Attributes:
         root: The folder.
+        notes: The manifest in it.
+        guard: Is asked before each commit.
     """
 
-    root: Path
+    root: str
+    notes: Notes
+    guard: Guard = field(default_factory=Unshared)
 
     @property
     def title(self) -> str:
         """The folder."""
-        return str(self.root)
+        return self.root
 
     def read_manifest(self) -> Manifest | None:
         """That of the last sync."""
-        return self._notes.read()
+        return self.notes.read()
 
     def write(
         self, rows: Export, manifest: Manifest, changes: Sequence[Change], now: datetime
     ) -> None:
         """One commit for each table that changed, runs last."""
         del now
-        self._notes.begin()
+        old = self.read_manifest()
+        known = old.tables if old else {}
+        torn = self.notes.is_begun
+        self.guard.check()
+        self.notes.begin()
+        tables = {}
         for change in changes:
-            if change.is_new:
-                self._replace_all(rows, change)
-            elif change.written or change.removed:
-                self._replace_months(rows, change)
-        self._notes.write(manifest)
+            contents = manifest.tables[change.table]
+            noted = known[change.table].state if change.table in known else ""
+            version = self._write_table(rows, change, contents, noted, torn=torn)
+            tables[change.table] = replace(contents, state=version)
+        self.guard.check()
+        self.notes.write(replace(manifest, tables=tables), old)
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables as they are now."""
-        found = {name: table.to_pyarrow_dataset() for name, table in self._iter_tables()}
-        return {name: rows.scanner().to_reader() for name, rows in found.items()}
+        """All tables as the last sync left them."""
+        return {name: rows.scanner().to_reader() for name, rows in self.open_datasets().items()}
+
+    def open_datasets(self) -> Mapping[str, Dataset]:
+        """The same, to be read as often as wanted."""
+        return {name: table.to_pyarrow_dataset() for name, table in self._iter_tables()}
 
     def list_files(self) -> Mapping[str, list[str]]:
         """Their files, which stay until they are vacuumed."""
         return {name: table.file_uris() for name, table in self._iter_tables()}
 
-    def _iter_tables(self) -> Iterator[tuple[str, DeltaTable]]:
-        manifest = self.read_manifest()
-        for name in manifest.tables if manifest else ():
-            yield name, DeltaTable(self._locate(name))
-
     def maintain(self, now: datetime) -> list[str]:
         """Put small files together, and remove those that no version of the last week reads."""
         del now
-        done = []
-        for name, table in self._iter_tables():
-            table.optimize.compact()
-            table.create_checkpoint()
-            removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
+        manifest = self.read_manifest()
+        if manifest is None or self.notes.is_begun:
+            return ["nothing done: a sync was interrupted, and the next one comes first"]
+        self.notes.begin()
+        done, tables = [], {}
+        for name, contents in manifest.tables.items():
+            self.guard.check()
+            table = DeltaTable(self._locate(name))
+            with self._explain(name):
+                table.optimize.compact()
+                table.create_checkpoint()
+                removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
+            tables[name] = replace(contents, state=str(DeltaTable(self._locate(name)).version()))
             done.append(f"{name}: {len(removed)} old files removed")
+        self.notes.write(replace(manifest, tables=tables), manifest)
         return done
 
-    @property
-    def _notes(self) -> NoteFile:
-        return NoteFile(self.root, "delta")
+    def _iter_tables(self) -> Iterator[tuple[str, DeltaTable]]:
+        manifest = self.read_manifest()
+        for name, contents in manifest.tables.items() if manifest else ():
+            version = int(contents.state) if contents.state else None
+            yield name, DeltaTable(self._locate(name), version=version)
 
     def _locate(self, table: str) -> str:
-        return str(self.root / table)
+        return f"{self.root}/{table}"
 
-    def _replace_all(self, rows: Export, change: Change) -> None:
+    def _find_table(self, name: str) -> DeltaTable | None:
+        where = self._locate(name)
+        return DeltaTable(where) if DeltaTable.is_deltatable(where) else None
+
+    def _write_table(
+        self, rows: Export, change: Change, contents: Contents, noted: str, *, torn: bool
+    ) -> str:
+        """Commit what changed; the version of the table that holds it.
+
+        The table is opened before the lease is checked: should another sync commit after that, the
+        log of the table refuses this commit.
+        """
+        if not (torn or change.is_new or change.written or change.removed):
+            return noted
+        table = self._find_table(change.table)
+        is_ahead = torn and table is not None and str(table.version()) != noted
+        self.guard.check()
+        with self._explain(change.table):
+            if change.is_new or is_ahead:
+                self._replace_all(rows, change.table, contents.parts, table)
+            elif change.written or change.removed:
+                self._replace_months(rows, change, table)
+        return str(DeltaTable(self._locate(change.table)).version())
+
+    def _replace_all(
+        self, rows: Export, name: str, months: Iterable[str], table: DeltaTable | None
+    ) -> None:
         write_deltalake(
-            self._locate(change.table),
-            rows.read(change.table, change.written),
+            table or self._locate(name),
+            rows.read(name, months),
             mode="overwrite",
             schema_mode="overwrite",
-            partition_by=[MONTH] if rows.has_months(change.table) else None,
+            partition_by=[MONTH] if rows.has_months(name) else None,
         )
 
-    def _replace_months(self, rows: Export, change: Change) -> None:
+    def _replace_months(self, rows: Export, change: Change, table: DeltaTable | None) -> None:
         months = [*change.written, *change.removed]
         write_deltalake(
-            self._locate(change.table),
+            table or self._locate(change.table),
             rows.read(change.table, change.written),
             mode="overwrite",
             predicate=match_months(months) if rows.has_months(change.table) else None,
         )
+
+    @contextmanager
+    def _explain(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            msg = f"{name} could not be written to {self.root}: {reason}. Run the command again."
+            raise TowerEtlError(msg) from error

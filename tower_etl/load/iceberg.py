@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyarrow import dataset
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table, Transaction
 
@@ -69,7 +71,7 @@ class IcebergLake:
         for change in changes:
             if change.is_new or change.written or change.removed:
                 self._write_table(catalog, rows, change)
-        self._notes.write(manifest)
+        self._notes.write(manifest, None)
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
         """All tables as they are now."""
@@ -83,6 +85,10 @@ class IcebergLake:
             ]
             for name, table in self._iter_tables()
         }
+
+    def open_datasets(self) -> Mapping[str, Dataset]:
+        """Those files, to be read as often as wanted."""
+        return {name: dataset.dataset(files) for name, files in self.list_files().items()}
 
     def maintain(self, now: datetime) -> list[str]:
         """Forget snapshots of more than a week, and remove local files that no other one reads."""

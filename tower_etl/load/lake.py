@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
     from tower_etl.load.export import Export
     from tower_etl.load.manifest import Change, Manifest
@@ -44,11 +45,15 @@ class Lake(Protocol):
         ...
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All rows of all tables, as they are now, to be read once."""
+        """All rows of all tables, as the last sync left them, to be read once."""
+        ...
+
+    def open_datasets(self) -> Mapping[str, Dataset]:
+        """The same, to be read as often as wanted."""
         ...
 
     def list_files(self) -> Mapping[str, list[str]]:
-        """The Parquet files of each table, as they are now."""
+        """Their Parquet files."""
         ...
 
     def maintain(self, now: datetime) -> list[str]:

@@ -1,13 +1,15 @@
-"""Reading a local lake with DuckDB: its tables by their bare names, and the views over them."""
+"""Reading a lake with DuckDB: its tables by their bare names, and the views over them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from tower_etl.errors import UsageError
 from tower_etl.load.mirror import open_lake
+from tower_etl.load.notes import find_kind
 from tower_etl.load.parquet import SNAPSHOTS
 from tower_etl.load.place import LAKES, Place
 from tower_etl.load.target import DATASET
@@ -16,52 +18,76 @@ from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from tower_etl.load.lake import Lake
     from tower_etl.load.manifest import Manifest
 
 
-def open_lake_reader(folder: Path) -> duckdb.DuckDBPyConnection:
+def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     """A connection to the tables of a folder, as they are now; what comes later stays out.
+
+    Args:
+        path: A folder of this machine, or the address of one in a bucket.
 
     Raises:
         UsageError: No sync has written to the folder.
     """
-    lake, manifest = _find_lake(folder)
+    lake, manifest = _find_lake(path)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"CREATE SCHEMA {DATASET}")
     connection.execute(f"USE memory.{DATASET}")
-    for name, files in lake.list_files().items():
-        connection.execute(_define(name, files, manifest.tables[name].ddl))
+    if isinstance(path, str):  # the library of the format reads: DuckDB would need an extension
+        for name, rows in lake.open_datasets().items():
+            connection.register(f"{name}_in_bucket", rows)
+            connection.execute(_define(name, f'"{name}_in_bucket"'))
+    else:
+        for name, files in lake.list_files().items():
+            source = _name_files(files)
+            connection.execute(_define(name, source) if files else manifest.tables[name].ddl)
     create_views(connection, iter_views())
     return connection
 
 
-def _find_lake(folder: Path) -> tuple[Lake, Manifest]:
-    kinds = ["parquet"] if (folder / SNAPSHOTS).is_dir() else LAKES[1:]
-    for kind in kinds:
+def _find_lake(path: Path | str) -> tuple[Lake, Manifest]:
+    for place in _list_places(path):
         try:
-            lake = open_lake(Place(kind, str(folder), folder))
+            lake = open_lake(place)
             manifest = lake.read_manifest()
         except UsageError:
             continue
         if manifest is not None:
             return lake, manifest
-    msg = f"{folder} has no tables of a sync: run `tower-etl sync` first, or give another --path."
+    msg = f"{path} has no tables of a sync: run `tower-etl sync` first, or give another --path."
     raise UsageError(msg)
 
 
-def _define(name: str, files: Sequence[str], ddl: str) -> str:
-    """A view of the files; a table without a row has none, and is made empty."""
-    if not files:
-        return ddl
+def _list_places(path: Path | str) -> list[Place]:
+    """What may be at a path."""
+    if isinstance(path, str):
+        kind = _read_kind(path)
+        return [Place(kind, path, Path())] if kind else []
+    kinds = ["parquet"] if (path / SNAPSHOTS).is_dir() else LAKES[1:]
+    return [Place(kind, str(path), path) for kind in kinds]
+
+
+def _read_kind(url: str) -> str | None:
+    try:
+        from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
+    except ImportError:
+        msg = "Reading a bucket needs more: pip install 'tower-etl[delta,s3]'"
+        raise UsageError(msg) from None
+    return find_kind(open_bucket(url))
+
+
+def _define(name: str, source: str) -> str:
+    """A view of what DuckDB reads a table from."""
     spec = TABLES.get(name)
     texts = [f'"{c.name}"::JSON AS "{c.name}"' for c in spec.columns if c.is_json] if spec else []
     columns = f"* REPLACE ({', '.join(texts)})" if texts else "*"
+    return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 names are ours
+
+
+def _name_files(files: Sequence[str]) -> str:
     listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return (
-        f'CREATE VIEW "{name}" AS SELECT {columns} '  # noqa: S608 names and files are ours
-        f"FROM read_parquet([{listed}], hive_partitioning = true)"
-    )
+    return f"read_parquet([{listed}], hive_partitioning = true)"

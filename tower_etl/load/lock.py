@@ -27,7 +27,7 @@ def hold_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     Raises:
         TargetBusyError: Another sync holds it; the message names that one.
     """
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
     try:
         lock.acquire()

@@ -34,10 +34,12 @@ class Contents:
     Attributes:
         ddl: The statement that makes it in DuckDB.
         parts: By month.
+        state: Which version of the table in the lake holds them, where the lake has versions.
     """
 
     ddl: str
     parts: Mapping[str, Part]
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def load_manifest(text: str) -> Manifest:
         version = int(stored["version"])
         tables = {
             name: Contents(
-                table["ddl"], {month: Part(**part) for month, part in table["parts"].items()}
+                table["ddl"],
+                {month: Part(**part) for month, part in table["parts"].items()},
+                table.get("state", ""),
             )
             for name, table in stored["tables"].items()
         }

@@ -6,18 +6,21 @@ dlt's own file destinations: docs/decisions/0010-lakes-are-mirrors.md.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from tower_etl.errors import UsageError
 from tower_etl.load.export import Export
+from tower_etl.load.lease import Lease, Unshared
 from tower_etl.load.lock import hold_lock
 from tower_etl.load.manifest import Contents, Manifest, Part, compare
 from tower_etl.load.months import cut_table, list_tables, read_fingerprints
+from tower_etl.load.notes import NoteFile, NoteObject
 from tower_etl.load.parquet import ParquetFolder, name_generation
 from tower_etl.load.pipeline import keep_open, open_pipeline
 from tower_etl.load.place import resolve_folder
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from pathlib import Path
 
     import dlt
 
     from tower_etl.clock import Clock
     from tower_etl.load.lake import Lake
+    from tower_etl.load.lease import Guard
     from tower_etl.load.place import Place
     from tower_etl.tables import Table
 
@@ -47,16 +50,18 @@ class Mirror:
         kind: Its format.
         lake: What readers read.
         target: The working copy is its draft.
+        guard: Keeps out the syncs of other machines, where there may be some.
     """
 
     kind: str
     lake: Lake
     target: Target
+    guard: Guard = field(default_factory=Unshared)
 
     @property
     def is_begun(self) -> bool:
-        """Whether there is a folder of the working copy."""
-        return self.target.folder.is_dir()
+        """Whether a sync was here, or elsewhere, before."""
+        return self.target.folder.is_dir() or self.lake.read_manifest() is not None
 
     def probe(self) -> None:
         """Refuse a folder that holds something else."""
@@ -64,12 +69,14 @@ class Mirror:
 
     @contextmanager
     def hold(self, clock: Clock) -> Iterator[None]:
-        """Lock the folder of the working copy."""
-        with hold_lock(self.target.folder, self.lake.title, clock.now()):
+        """Lock the folder of the working copy, and then the lake."""
+        folder = self.target.folder
+        with hold_lock(folder, self.lake.title, clock.now()), self.guard.hold(clock):
             yield
 
     def keep(self) -> AbstractContextManager[None]:
-        """Keep the draft open; the lock is held until its process ends."""
+        """Keep the draft open."""
+        self.guard.check()
         return keep_open(self.target)
 
     def prepare(self) -> None:
@@ -117,46 +124,69 @@ def _mark_parts(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, 
 
 
 def open_mirror(place: Place) -> Mirror:
-    """The lake at a place.
+    """The lake at a place, and its working copy: beside it, or with the state of this machine.
 
     Raises:
         UsageError: It cannot be used, or what its format needs is not installed.
     """
-    folder = resolve_folder(place.path)
-    working = folder.with_name(f"{folder.name}.sync")
-    return Mirror(place.kind, open_lake(place), Target(folder, working))
+    if not place.is_remote:
+        folder = resolve_folder(place.path)
+        working = folder.with_name(f"{folder.name}.sync")
+        return Mirror(place.kind, open_lake(place), Target(folder, working))
+    digest = hashlib.sha256(place.path.encode()).hexdigest()[:16]
+    working = place.state / f"{place.kind}-{digest}"
+    with _explain_missing(place):
+        from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
+
+        guard = Lease(open_bucket(place.path), working)
+    return Mirror(place.kind, open_lake(place, guard), Target(working, working), guard)
 
 
-def open_lake(place: Place) -> Lake:
-    """The lake itself, without a working copy.
+def open_lake(place: Place, guard: Guard | None = None) -> Lake:
+    """The lake itself, without a working copy; a guard is needed to write to it.
 
     Raises:
         UsageError: It cannot be used, or what its format needs is not installed.
     """
+    with _explain_missing(place):
+        return _LAKES[place.kind](place, guard or Unshared())
+
+
+@contextmanager
+def _explain_missing(place: Place) -> Iterator[None]:
+    extras = f"{place.kind},s3" if place.is_remote else place.kind
     try:
-        return _LAKES[place.kind](resolve_folder(place.path))
+        yield
     except ImportError as error:
         msg = (
-            f"{place.kind} needs more ({error.name} is missing): "
-            f"pip install 'tower-etl[{place.kind}]'"
+            f"{place.kind} needs more ({error.name} is missing): pip install 'tower-etl[{extras}]'"
         )
         raise UsageError(msg) from None
 
 
-def _open_delta(folder: Path) -> Lake:
+def _open_parquet(place: Place, _guard: Guard) -> Lake:
+    return ParquetFolder(resolve_folder(place.path))
+
+
+def _open_delta(place: Place, guard: Guard) -> Lake:
     from tower_etl.load.delta import DeltaLake  # noqa: PLC0415 an extra
 
-    return DeltaLake(folder)
+    if place.is_remote:
+        from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
+
+        return DeltaLake(place.path, NoteObject(open_bucket(place.path), "delta"), guard)
+    folder = resolve_folder(place.path)
+    return DeltaLake(str(folder), NoteFile(folder, "delta"), guard)
 
 
-def _open_iceberg(folder: Path) -> Lake:
+def _open_iceberg(place: Place, _guard: Guard) -> Lake:
     from tower_etl.load.iceberg import IcebergLake  # noqa: PLC0415 an extra
 
-    return IcebergLake(folder)
+    return IcebergLake(resolve_folder(place.path))
 
 
-_LAKES: Mapping[str, Callable[[Path], Lake]] = {
-    "parquet": ParquetFolder,
+_LAKES: Mapping[str, Callable[[Place, Guard], Lake]] = {
+    "parquet": _open_parquet,
     "delta": _open_delta,
     "iceberg": _open_iceberg,
 }

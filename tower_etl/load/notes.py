@@ -1,25 +1,57 @@
-"""The manifest of a lake whose tables carry no note of ours: a file beside them."""
+"""The manifest of a lake whose tables carry no note of ours: a file or an object beside them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import TowerEtlError, UsageError
 from tower_etl.load.manifest import load_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tower_etl.load.bucket import Bucket
     from tower_etl.load.manifest import Manifest
 
 _NAME = "_tower_etl.json"
 _BEGUN = "_tower_etl.begun"
+_OURS = "_tower_etl."
+
+
+class Notes(Protocol):
+    """Where the manifest of a lake is kept."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a program was killed while it wrote to the lake: tables may be ahead of it."""
+        ...
+
+    def read(self) -> Manifest | None:
+        """What was written last; None where there is nothing at all.
+
+        Raises:
+            UsageError: Something else is there.
+        """
+        ...
+
+    def begin(self) -> None:
+        """Mark the place as ours and under way, before anything else is written there."""
+        ...
+
+    def write(self, manifest: Manifest, old: Manifest | None) -> None:
+        """Replace it at one stroke, and take the mark away.
+
+        Args:
+            manifest: The new one.
+            old: What `read` gave before.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class NoteFile:
-    """A file in the root of a lake.
+    """A file in the root of a local lake.
 
     Attributes:
         root: The folder.
@@ -29,40 +61,99 @@ class NoteFile:
     root: Path
     kind: str
 
-    def read(self) -> Manifest | None:
-        """What was written last; None for a folder that is empty or not there.
+    @property
+    def is_begun(self) -> bool:
+        """Whether the mark is there."""
+        return (self.root / _BEGUN).exists()
 
-        Raises:
-            UsageError: The folder holds something else.
-        """
+    def read(self) -> Manifest | None:
+        """The manifest of a folder."""
         try:
-            manifest = load_manifest(self._path.read_text(encoding="utf-8"))
+            text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            if self.root.is_dir() and any(self.root.iterdir()) and not self._is_begun:
-                msg = f"{self.root} holds other things: give another --path. It was not touched."
-                raise UsageError(msg) from None
+            if self.root.is_dir() and any(self.root.iterdir()) and not self.is_begun:
+                raise _refuse(str(self.root)) from None
             return None
-        if manifest.kind != self.kind:
-            msg = f"{self.root} holds {manifest.kind}, not {self.kind}: give another --path."
-            raise UsageError(msg)
-        return manifest
+        return _load(text, self.kind, str(self.root))
 
     def begin(self) -> None:
-        """Mark the folder as ours, before anything else is written there."""
+        """Make the folder if need be."""
         self.root.mkdir(exist_ok=True)
         (self.root / _BEGUN).touch()
 
-    def write(self, manifest: Manifest) -> None:
-        """Replace it at one stroke."""
+    def write(self, manifest: Manifest, old: Manifest | None) -> None:
+        """Rename the new file over the old one."""
+        del old
         draft = self._path.with_suffix(".new")
         draft.write_text(manifest.dump(), encoding="utf-8")
         draft.replace(self._path)
+        (self.root / _BEGUN).unlink(missing_ok=True)
 
     @property
     def _path(self) -> Path:
         return self.root / _NAME
 
+
+@dataclass(frozen=True)
+class NoteObject:
+    """An object in the root of a lake in a bucket.
+
+    Attributes:
+        bucket: The root.
+        kind: Of the lake.
+    """
+
+    bucket: Bucket
+    kind: str
+
     @property
-    def _is_begun(self) -> bool:
-        """Whether a first sync was killed before it wrote the note."""
-        return (self.root / _BEGUN).exists()
+    def is_begun(self) -> bool:
+        """Whether the mark is there."""
+        return self.bucket.read(_BEGUN) is not None
+
+    def read(self) -> Manifest | None:
+        """The manifest of a folder in a bucket."""
+        found = self.bucket.read(_NAME)
+        if found is not None:
+            return _load(found.text, self.kind, self.bucket.url)
+        others = [name for name in self.bucket.list_names() if not name.startswith(_OURS)]
+        if others and not self.is_begun:
+            raise _refuse(self.bucket.url)
+        return None
+
+    def begin(self) -> None:
+        """Nothing has to be made."""
+        self.bucket.put(_BEGUN, "", None)
+
+    def write(self, manifest: Manifest, old: Manifest | None) -> None:
+        """Put the new one in the place of the one that was read, and of no other.
+
+        Raises:
+            TowerEtlError: Another sync wrote one in between.
+        """
+        found = self.bucket.read(_NAME)
+        seen = load_manifest(found.text).generation if found else None
+        tag = found.tag if found else None
+        expected = old.generation if old else None
+        if seen != expected or self.bucket.put(_NAME, manifest.dump(), tag) is None:
+            msg = f"Another sync has written into {self.bucket.url} meanwhile: run again."
+            raise TowerEtlError(msg)
+        self.bucket.remove(_BEGUN)
+
+
+def find_kind(bucket: Bucket) -> str | None:
+    """Of which kind a lake in a bucket is; None where no sync has written there."""
+    found = bucket.read(_NAME)
+    return load_manifest(found.text).kind if found else None
+
+
+def _load(text: str, kind: str, root: str) -> Manifest:
+    manifest = load_manifest(text)
+    if manifest.kind != kind:
+        msg = f"{root} holds {manifest.kind}, not {kind}: give another --path."
+        raise UsageError(msg)
+    return manifest
+
+
+def _refuse(root: str) -> UsageError:
+    return UsageError(f"{root} holds other things: give another --path. It was not touched.")

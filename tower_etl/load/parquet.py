@@ -98,9 +98,12 @@ class ParquetFolder:
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
         """All tables of the snapshot that is the newest now."""
+        return {name: table.scanner().to_reader() for name, table in self.open_datasets().items()}
+
+    def open_datasets(self) -> Mapping[str, dataset.Dataset]:
+        """The same, to be read as often as wanted."""
         snapshot = self.current.resolve()
-        found = {name: open_folder(str(snapshot / name)) for name in self.list_files()}
-        return {name: table.scanner().to_reader() for name, table in found.items()}
+        return {name: open_folder(str(snapshot / name)) for name in self.list_files()}
 
     def list_files(self) -> Mapping[str, list[str]]:
         """The files of that snapshot, which stay while it is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.configuration import Sources
 
 LAKES = ("parquet", "delta", "iceberg")
+LAKES_IN_BUCKETS = ("delta",)
 
 DEFAULT_PATHS: Mapping[str, str] = {
     "duckdb": DEFAULT_PATH,
@@ -65,15 +67,10 @@ def read_place(kind: str | None, path: str | None, sources: Sources) -> Place:
         msg = f"An empty --path: give one like {DEFAULT_PATHS[found]}."
         raise UsageError(msg)
     check_secrecy(given)
-    if found in (*LAKES, "duckdb") and "://" in given:
-        msg = (
-            f"{given}: {found} is written to a folder of this machine. For an object store, copy "
-            "the folder there, or use the source in a dlt pipeline (docs/destinations.md)."
-        )
-        raise UsageError(msg)
+    check_reach(found, given)
     state = state_home(sources) / "tower-etl" / "targets"
     secret = sources.find("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
-    return Place(found, given, state, secret)
+    return Place(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
 
 
 def check_secrecy(path: str) -> None:
@@ -92,9 +89,35 @@ def check_secrecy(path: str) -> None:
     if secret:
         msg = (
             "--path holds a password, which other users of the machine could read: leave it out, "
-            "and give it by TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml."
+            "and give it by TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml; for a bucket, by "
+            "AWS_SECRET_ACCESS_KEY."
         )
         raise UsageError(msg)
+
+
+def check_reach(kind: str, path: str) -> None:
+    """Refuse an address that a kind of destination cannot be at.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if kind == "postgres" or "://" not in path:
+        return
+    if kind not in LAKES_IN_BUCKETS:
+        msg = (
+            f"{path}: {kind} is written to a folder of this machine. For a bucket, use "
+            "--destination delta: its tables change at one stroke there, without links and "
+            "renames, which a bucket has not (docs/destinations.md)."
+        )
+        raise UsageError(msg)
+    if not is_bucket(path):
+        msg = f"{path}: give a folder of this machine, or one like s3://bucket/folder."
+        raise UsageError(msg)
+
+
+def is_bucket(path: object) -> bool:
+    """Whether a path is the address of a folder in a bucket."""
+    return re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", str(path)) is not None
 
 
 def resolve_folder(path: str) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from tower_etl.errors import UsageError
+from tower_etl.load.place import is_bucket
 from tower_etl.load.scope import narrow
 from tower_etl.load.target import DATASET, is_duckdb_file
 from tower_etl.load.views import iter_views
@@ -29,19 +30,20 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection in which the tables go by their bare names.
 
     It neither stops a sync nor is stopped by one: a sync puts a new file in the place of this one.
-    A folder of Parquet files, Delta or Iceberg tables is read as it is at this moment.
+    A folder of Parquet files, Delta or Iceberg tables is read as it is at this moment; it may be in
+    a bucket: `s3://bucket/folder`.
 
     Raises:
         UsageError: There is no such file, or it holds no synced tables.
     """
+    if is_bucket(path):
+        return _open_lake(str(path).rstrip("/"))
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
         msg = f"{resolved} does not exist yet: run `tower-etl sync --path {path}` first."
         raise UsageError(msg)
     if resolved.is_dir():
-        from tower_etl.load.lakereader import open_lake_reader  # noqa: PLC0415 formats are extras
-
-        return open_lake_reader(resolved)
+        return _open_lake(resolved)
     if not is_duckdb_file(resolved):
         msg = f"{resolved} is no DuckDB file: give another --path."
         raise UsageError(msg)
@@ -56,6 +58,12 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         )
         raise UsageError(msg) from None
     return connection
+
+
+def _open_lake(path: Path | str) -> duckdb.DuckDBPyConnection:
+    from tower_etl.load.lakereader import open_lake_reader  # noqa: PLC0415 formats are extras
+
+    return open_lake_reader(path)
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

@@ -1,0 +1,274 @@
+"""A lake in a bucket: several machines, readers at work, and the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.cli.console import make_console
+from tests.destinations.test_semantics import add_run, expect_runs, expect_tables
+from tests.processes.command import KILLED
+from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+from tower_etl.load.bucket import open_bucket
+from tower_etl.load.destination import open_destination
+from tower_etl.load.lease import LEASE, NAME, SKEW, Lease
+from tower_etl.load.manifest import Manifest
+from tower_etl.load.notes import NoteObject
+from tower_etl.sim import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.console import Console
+    from tests.conftest import FakeClock
+    from tests.destinations.depot import Depot
+    from tests.destinations.store import Store
+    from tower_etl.sim import World
+
+SECOND = 1.0
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot]) -> Depot:
+    """An empty folder in a bucket."""
+    return make_depot("delta-s3")
+
+
+@pytest.fixture
+def make_lease(bucket: str, tmp_path: Path) -> Callable[[str], Lease]:
+    """The lease of that folder, as a machine of a name asks for it."""
+
+    def make(machine: str) -> Lease:
+        folder = tmp_path / machine
+        folder.mkdir(exist_ok=True)
+        return Lease(open_bucket(bucket), folder)
+
+    return make
+
+
+@pytest.fixture
+def console(tmp_path: Path, store: Store) -> Console:
+    """Somebody with the keys of the bucket."""
+    return replace(make_console(tmp_path), variables=store.environ)
+
+
+def move(depot: Depot, machine: str) -> Depot:
+    """The same lake, from another machine."""
+    return replace(depot, place=replace(depot.place, state=depot.place.state / machine))
+
+
+# --- the lease ----------------------------------------------------------------------------------
+
+
+def test_a_lease_keeps_another_machine_out_until_it_runs_out(
+    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+) -> None:
+    """And a minute longer, for clocks that go wrong; then the first one may not commit."""
+    one, other = make_lease("one"), make_lease("other")
+    one.take(fake_clock.clock)
+    fake_clock.clock.sleep((LEASE + SKEW).total_seconds())
+    with pytest.raises(TargetBusyError, match=f"process {os.getpid()} on .* 3 minutes more"):
+        other.take(fake_clock.clock)
+    fake_clock.clock.sleep(SECOND)
+    other.take(fake_clock.clock)
+    other.check()
+    with pytest.raises(TowerEtlError, match="was lost"):
+        one.check()
+
+
+def test_a_lease_that_is_renewed_does_not_run_out(
+    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+) -> None:
+    """However long a sync takes."""
+    one, other = make_lease("one"), make_lease("other")
+    one.take(fake_clock.clock)
+    for _ in range(4):
+        fake_clock.clock.sleep(LEASE.total_seconds())
+        assert one.renew()
+    with pytest.raises(TargetBusyError):
+        other.take(fake_clock.clock)
+
+
+def test_a_lease_given_back_is_free_and_was_renewed_in_between(
+    make_lease: Callable[[str], Lease], fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a thread, at its own pace."""
+    monkeypatch.setattr("tower_etl.load.lease.RENEW_SECONDS", 0.01)
+    one = make_lease("one")
+    with one.hold(fake_clock.clock):
+        first = one.bucket.read(NAME)
+        fake_clock.clock.sleep(SECOND)
+        while one.bucket.read(NAME) == first:
+            pass
+    assert one.bucket.read(NAME) is None
+    with make_lease("other").hold(fake_clock.clock):
+        pass
+
+
+def test_a_killed_sync_of_this_machine_holds_nobody_up(
+    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+) -> None:
+    """Who holds the folder of the working copy knows that it is dead."""
+    make_lease("one").take(fake_clock.clock)
+    again = make_lease("one")
+    again.take(fake_clock.clock)
+    again.check()
+
+
+def test_a_lock_that_cannot_be_read_is_not_taken(
+    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+) -> None:
+    """Somebody put it there."""
+    one = make_lease("one")
+    assert one.bucket.put(NAME, "[]", None)
+    with pytest.raises(TargetBusyError, match="has just started"):
+        one.take(fake_clock.clock)
+
+
+def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
+    """The last line of defence, behind the lease."""
+    notes = NoteObject(open_bucket(bucket), "delta")
+    first, second = Manifest("delta", "first"), Manifest("delta", "second")
+    notes.write(first, None)
+    notes.write(second, first)
+    with pytest.raises(TowerEtlError, match="Another sync has written"):
+        notes.write(Manifest("delta", "third"), first)
+    assert notes.read() == second
+
+
+# --- two machines -------------------------------------------------------------------------------
+
+
+def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab: int) -> None:
+    """It is told who holds the lake, and finds the state there."""
+    run_id = add_run(world, lab)
+    depot.sync()
+    other = move(depot, "other")
+    expected = f"{depot.place.path}: process {os.getpid()} on"
+    with (
+        open_destination(depot.place).hold(depot.clock),
+        pytest.raises(TargetBusyError, match=expected),
+    ):
+        other.sync()
+    world.finish_run(run_id)
+    add_run(world, lab)
+    other.sync()
+    expect_tables(world, other)
+    assert len(other.read("sync_runs")) == 2
+
+
+@pytest.mark.slow
+def test_what_a_killed_machine_wrote_is_written_anew_by_another(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """Also rows of a run that is no more, and states that are ahead of their rows."""
+    world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
+    depot.sync()
+    kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
+    for run_id in (kept, gone):
+        world.finish_run(run_id)
+    manifest = NoteObject(open_bucket(depot.place.path), "delta").read()
+    assert manifest is not None
+    point = f"before:tower_etl.load.delta:DeltaLake._write_table:{len(manifest.tables)}"
+    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
+    killed = subprocess.run(
+        [*command, "--destination", "delta", "--path", depot.place.path, "--rate", "none"],
+        env=os.environ
+        | {"TOWER_ACCESS_TOKEN": DEMO_TOKEN, "XDG_STATE_HOME": str(depot.place.state.parents[1])},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
+    assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
+    assert len(depot.read("workflows")) == 1
+    world.delete_run(gone)
+    open_bucket(depot.place.path).remove(NAME)  # as if its time were over
+    add_run(world, lab)
+    other = move(depot, "other")
+    other.sync()
+    expect_runs(world, other)
+
+
+def test_a_sync_that_lost_its_lease_commits_nothing(depot: Depot, world: World, lab: int) -> None:
+    """Another machine may be writing."""
+    depot.sync()
+    add_run(world, lab)
+    place = open_destination(depot.place)
+    with place.hold(depot.clock):
+        place.prepare()
+        open_bucket(depot.place.path).remove(NAME)
+        with pytest.raises(TowerEtlError, match="was lost"):
+            place.publish(depot.clock.now())
+    assert depot.read("workflows") == {}
+
+
+# --- readers and the command line ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_reader_sees_no_run_without_its_tasks(
+    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two commits of a sync; what is read by `tower-etl` is of one sync."""
+    add_run(world, lab)
+    depot.sync()
+    add_run(world, lab)
+    seen: list[tuple[int, int]] = []
+    check = Lease.check
+
+    def look(lease: Lease) -> None:
+        check(lease)
+        counts = [
+            DeltaTable(f"{depot.place.path}/{name}").to_pyarrow_dataset().count_rows()
+            for name in ("workflows", "tasks")
+        ]
+        seen.append((counts[0], counts[1]))
+
+    monkeypatch.setattr(Lease, "check", look)
+    depot.sync()
+    assert {(1, 1), (1, 2), (2, 2)} == set(seen)
+
+
+def test_the_command_line_knows_buckets(
+    depot: Depot, console: Console, world: World, lab: int, tmp_path: Path
+) -> None:
+    """`sync`, `status`, `query` and `maintain`; keys stay in the environment."""
+    add_run(world, lab)
+    place = ("--destination", "delta", "--path", depot.place.path)
+    sync = ("sync", "--endpoint", depot.endpoint, "--tables", "workflows,tasks", "--json", *place)
+    ended = console.run(*sync)
+    assert (ended.code, ended.json["status"]) == (0, "ok")
+    assert "acme/lab" in console.run("status", *place).out
+    cost = ("query", "cost_by_pipeline", "--format", "csv")
+    assert console.run(*cost, *place[2:]).out.count("\n") == 2
+    assert "tasks: 0 old files removed" in console.run("maintain", *place).out
+    assert "acme/lab" in console.run("status", *place).out
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if b"secret-of-the-tests" in path.read_bytes()] == []
+
+
+def test_a_bucket_that_is_not_there_is_bad_usage(depot: Depot, console: Console) -> None:
+    """In a sentence that says where the keys come from."""
+    place = ("--destination", "delta", "--path", "s3://no-such-bucket/tower")
+    ended = console.run("sync", "--endpoint", depot.endpoint, *place)
+    assert ended.code == 2
+    assert "s3://no-such-bucket/tower cannot be reached" in ended.err
+    assert "AWS_ENDPOINT_URL" in ended.err
+
+
+def test_a_folder_of_something_else_is_left_alone(depot: Depot) -> None:
+    """As it is on a disk."""
+    bucket = open_bucket(depot.place.path)
+    bucket.put("thesis.txt", "all of it", None)
+    with pytest.raises(UsageError, match="holds other things"):
+        depot.sync()
+    assert bucket.list_names() == ["thesis.txt"]

@@ -1,0 +1,209 @@
+"""One sync per lake in a bucket: a lock that its holder renews, and that ends when it does not.
+
+The lock is an object, made and renewed by conditional PUT. Who finds one that has run out takes
+it, and the sync that held it notices before its next commit. A minute's difference between the
+clocks of two machines does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import uuid
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tower_etl.clock import Clock
+    from tower_etl.load.bucket import Bucket
+
+NAME = "_tower_etl.lock"
+LEASE = timedelta(minutes=2)
+SKEW = timedelta(minutes=1)
+RENEW_SECONDS = 30.0
+_ATTEMPTS = 3
+
+
+class Guard(Protocol):
+    """What keeps other machines out of a lake."""
+
+    def hold(self, clock: Clock) -> AbstractContextManager[None]:
+        """Keep them out; those of this machine are kept out already."""
+        ...
+
+    def check(self) -> None:
+        """Make sure, before something is committed, that they are.
+
+        Raises:
+            TowerEtlError: They are not.
+        """
+        ...
+
+
+class Unshared:
+    """A folder of this machine, which the lock of its working copy guards alone."""
+
+    def hold(self, clock: Clock) -> AbstractContextManager[None]:
+        """Nothing more is to be done."""
+        del clock
+        return nullcontext()
+
+    def check(self) -> None:
+        """The lock of the operating system lasts as long as the process."""
+
+
+@dataclass
+class Lease:
+    """The right to write to a lake in a bucket, for a time.
+
+    Attributes:
+        bucket: Where the lake is.
+        folder: The working copy's, in which the name of this machine's syncs is kept: what a killed
+            one of them held is theirs again at once, because one at a time holds the folder.
+    """
+
+    bucket: Bucket
+    folder: Path
+    _id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _tag: str | None = None
+    _since: datetime | None = None
+    _clock: Clock = SYSTEM_CLOCK
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def hold(self, clock: Clock) -> Iterator[None]:
+        """Take the lease, renew it in a thread, and give it back.
+
+        Raises:
+            TargetBusyError: Another sync has it; the message names that one.
+            UsageError: The store cannot be reached, or knows no conditions.
+        """
+        self.take(clock)
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._keep_renewing, args=(ended,), daemon=True)
+        renewal.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewal.join()
+            self.release()
+
+    def take(self, clock: Clock) -> None:
+        """Take it if nobody has it, or has let it run out."""
+        self._clock = clock
+        self._since = clock.now()
+        for _ in range(_ATTEMPTS):
+            found = self.bucket.read(NAME)
+            holder = _parse(found.text) if found else {}
+            if found and not self._may_take(holder):
+                break
+            if self._write(found.tag if found else None):
+                self._try_conditions()
+                return
+        raise TargetBusyError(_describe(self.bucket.url, holder))
+
+    def renew(self) -> bool:
+        """Have it for some more time; whether it was still ours."""
+        with self._turn:
+            return self._tag is not None and self._write(self._tag)
+
+    def check(self) -> None:
+        """Renew it: where another sync took it, the store says so.
+
+        Raises:
+            TowerEtlError: It was lost; nothing may be written any more.
+        """
+        if not self.renew():
+            msg = (
+                f"The lock of {self.bucket.url} was lost: this sync stood still for minutes, and "
+                "another one may have begun. What is committed stays; run again."
+            )
+            raise TowerEtlError(msg)
+
+    def release(self) -> None:
+        """Give it back; an unreachable store lets it run out instead."""
+        with suppress(TowerEtlError):
+            if self.renew():
+                self.bucket.remove(NAME)
+        self._tag = None
+
+    def _write(self, seen: str | None) -> bool:
+        self._tag = self.bucket.put(NAME, self._say(), seen)
+        if self._tag is None:  # an answer that was lost looks like another sync's success
+            found = self.bucket.read(NAME)
+            if found and _parse(found.text).get("id") == self._id:
+                self._tag = found.tag
+        return self._tag is not None
+
+    def _try_conditions(self) -> None:
+        """Refuse a store that overwrites what it was told to make only if it is not there."""
+        if self.bucket.put(NAME, self._say(), None) is not None:
+            self.bucket.remove(NAME)
+            msg = f"{self.bucket.url}: this store heeds no If-None-Match, which keeps syncs apart."
+            raise UsageError(msg)
+
+    def _say(self) -> str:
+        """Who has it and until when, different each time."""
+        holder = {
+            "id": self._id,
+            "owner": self._owner,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": f"{self._since:%Y-%m-%dT%H:%M:%SZ}",
+            "until": (self._clock.now() + LEASE).isoformat(),
+        }
+        return json.dumps(holder)
+
+    def _may_take(self, holder: dict[str, Any]) -> bool:
+        if (holder.get("owner"), holder.get("host")) == (self._owner, socket.gethostname()):
+            return True
+        with suppress(KeyError, TypeError, ValueError):
+            return self._clock.now() > datetime.fromisoformat(holder["until"]) + SKEW
+        return False
+
+    @property
+    def _owner(self) -> str:
+        """The name of this machine's syncs into this lake, made by the first of them."""
+        path = self.folder / "owner"
+        if not path.exists():
+            path.write_text(uuid.uuid4().hex, encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+
+    def _keep_renewing(self, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_SECONDS):
+            with suppress(TowerEtlError):  # the next time may go better; `check` has the last word
+                if not self.renew():
+                    return
+
+
+def _parse(text: str) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _describe(url: str, holder: dict[str, Any]) -> str:
+    named = (
+        f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        if {"pid", "host", "since"} <= holder.keys()
+        else "a process that has just started"
+    )
+    return (
+        f"Another sync is writing into {url}: {named}. This one changed nothing; run it again when "
+        f"the other is done. One that was killed holds it for {(LEASE + SKEW).seconds // 60} "
+        "minutes more at most."
+    )
