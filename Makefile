@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs soak fuzz benchmark record record-live lowest dist-check licences clean
+.PHONY: demo check test docs soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -53,6 +53,9 @@ dist-check: .venv/.ready  ## build wheel and sdist, install each in an empty env
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python -m tests.supply.installed dist
+
+container-check: .venv/.ready  ## run the build steps of the Containerfile, in a folder instead of a container
+	$(BIN)/python -m tests.supply.container
 
 licences: .venv/.ready  ## who is installed with the package, and under which licence
 	$(BIN)/python -m tests.supply.licences
