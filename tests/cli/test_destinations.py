@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
@@ -41,6 +43,45 @@ def test_a_stale_workspace_shows_in_the_exit_code(
     assert stale.code == 4
     assert "Stale: acme/lab, last synced " in stale.err
     assert "acme/lab" in stale.json["stale"]
+
+
+def test_metrics_tell_how_old_and_how_dear(
+    console: Console, world: World, endpoint: str, lab: int
+) -> None:
+    """In a file for the textfile collector, or printed; read by Prometheus' own parser."""
+    world.submit_run(lab)
+    assert console.run("sync", "--endpoint", endpoint).code == 0
+    file = console.folder / "tower.prom"
+    ended = console.run("status", "--max-age", "0s", "--prometheus", file.name)
+    assert (ended.code, ended.out) == (4, "")
+    found = read_metrics(file.read_text())
+    assert time.time() - found["tower_etl_last_success_timestamp_seconds", "acme/lab"] < 600
+    assert 0 <= found["tower_etl_age_seconds", "acme/lab"] < 600
+    assert (
+        found["tower_etl_runs", "acme/lab"],
+        found["tower_etl_tasks", "acme/lab"],
+        found["tower_etl_open_runs", "acme/lab"],
+    ) == (1, 0, 1)
+    synced = console.select(
+        "SELECT calls, retries, throttled_seconds, seconds, epoch(finished_at) FROM sync_runs"
+    )
+    names = ("calls", "retries", "throttled_seconds", "duration_seconds", "timestamp_seconds")
+    assert synced == [tuple(found[f"tower_etl_last_sync_{name}", ""] for name in names)]
+    statuses = {s: found["tower_etl_last_sync_status", s] for s in ("ok", "partial", "failed")}
+    assert statuses == {"ok": 1, "partial": 0, "failed": 0}
+    assert found["tower_etl_status_exit_code", ""] == 4
+    printed = read_metrics(console.run("status", "--prometheus", "-").out)
+    assert (printed.keys(), printed["tower_etl_status_exit_code", ""]) == (found.keys(), 0)
+    assert console.run("status", "--prometheus", "no/such/folder").code == 2
+
+
+def read_metrics(text: str) -> dict[tuple[str, str], float]:
+    """Values by name and label."""
+    return {
+        (sample.name, "".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 @pytest.mark.parametrize("age", ["", "1", "h", "-1h", "1w", "1e9d"])

@@ -15,8 +15,10 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tower_etl.load.place import Place
-    from tower_etl.load.status import WorkspaceStatus
+    from tower_etl.load.status import Ask, LastSync, WorkspaceStatus
 
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -34,26 +36,51 @@ _UNITS = {
     metavar="AGE",
     help="Exit with 4 when a workspace was last synced before that long: 90m, 2h, 1d.",
 )
+@click.option(
+    "--prometheus",
+    metavar="FILE",
+    help="Write metrics for node_exporter's textfile collector instead; - prints them.",
+)
 @options.json_option
 def command(
-    destination: str | None, path: str | None, max_age: str | None, *, as_json: bool
+    destination: str | None,
+    path: str | None,
+    max_age: str | None,
+    prometheus: str | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Show what a target holds, workspace by workspace: cursor, open runs, last sync, rows."""
     from tower_etl.load.status import list_stale  # noqa: PLC0415 imports duckdb
 
     age = parse_age(max_age) if max_age is not None else None
-    spaces = _read(options.read_place(destination, path))
-    stale = list_stale(spaces, age, SYSTEM_CLOCK.now()) if age is not None else []
-    if as_json:
+    now = SYSTEM_CLOCK.now()
+    spaces, last = _read(options.read_place(destination, path))
+    stale = list_stale(spaces, age, now) if age is not None else []
+    code = 4 if stale or (age is not None and not spaces) else 0
+    if prometheus is not None:
+        _write_metrics(prometheus, spaces, last, now, code)
+    elif as_json:
         names = [space.name for space in stale]
         shown = {"workspaces": [space.as_json() for space in spaces], "stale": names}
         click.echo(json.dumps(shown))
     else:
         _print(spaces)
     for space in stale:
-        last = _show(space.last_sync_at)
-        click.echo(f"Stale: {space.name}, last synced {last}", err=True)
-    return 4 if stale or (age is not None and not spaces) else 0
+        shown_time = _show(space.last_sync_at)
+        click.echo(f"Stale: {space.name}, last synced {shown_time}", err=True)
+    return code
+
+
+def _write_metrics(
+    path: str, spaces: list[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
+) -> None:
+    try:
+        from tower_etl.cli.exposition import collect, show  # noqa: PLC0415 an extra
+    except ImportError as error:
+        msg = f"--prometheus needs more ({error.name} is missing): pip install 'tower-etl[metrics]'"
+        raise UsageError(msg) from None
+    show(collect(spaces, last, now, code), path)
 
 
 def parse_age(text: str) -> timedelta:
@@ -69,14 +96,17 @@ def parse_age(text: str) -> timedelta:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _read(place: Place) -> list[WorkspaceStatus]:
+def _read(place: Place) -> tuple[list[WorkspaceStatus], LastSync | None]:
+    from tower_etl.load.status import ask_last_sync, ask_status, read_with  # noqa: PLC0415
+
+    def ask_both(ask: Ask) -> tuple[list[WorkspaceStatus], LastSync | None]:
+        return ask_status(ask), ask_last_sync(ask)
+
     if place.kind == "postgres":
         from tower_etl.load.postgres import open_postgres  # noqa: PLC0415 an extra
 
-        return open_postgres(place).read_status()
-    from tower_etl.load.status import read_status  # noqa: PLC0415
-
-    return read_status(place.path)
+        return open_postgres(place).read_with(ask_both)
+    return read_with(place.path, ask_both)
 
 
 def _print(spaces: list[WorkspaceStatus]) -> None:

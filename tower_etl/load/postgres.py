@@ -13,7 +13,7 @@ import shutil
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dlt
 import psycopg2
@@ -21,19 +21,20 @@ import psycopg2
 from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
 from tower_etl.load.pgviews import refresh_comments, refresh_views
 from tower_etl.load.pipeline import PIPELINE
-from tower_etl.load.status import ask_status
 from tower_etl.load.target import DATASET
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from tower_etl.clock import Clock
     from tower_etl.load.place import Place
-    from tower_etl.load.status import WorkspaceStatus
+    from tower_etl.load.status import Ask
     from tower_etl.tables import Table
+
+T = TypeVar("T")
 
 _LOCK = "hashtext('tower-etl'), hashtext(%s)"
 
@@ -118,8 +119,8 @@ class PostgresServer:
         refresh_views(self._holding)
         refresh_comments(self._holding, specs)
 
-    def read_status(self) -> list[WorkspaceStatus]:
-        """What it holds, workspace by workspace.
+    def read_with(self, reading: Callable[[Ask], T]) -> T:
+        """What is found by asking it; tables go by their bare names.
 
         Raises:
             UsageError: No sync has written to it.
@@ -128,7 +129,7 @@ class PostgresServer:
         try:
             ask(connection, f"SET search_path = {DATASET}")
             ask(connection, "SET TimeZone = 'UTC'")
-            return ask_status(lambda sql: ask(connection, sql))
+            return reading(lambda sql: ask(connection, sql))
         except psycopg2.errors.UndefinedTable:
             msg = f"{self.title} has no tables of a sync: run `tower-etl sync` first."
             raise UsageError(msg) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tower_etl.load.pipeline import PIPELINE
 from tower_etl.load.reader import open_reader
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.sync import WorkspaceState
+
+T = TypeVar("T")
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 """The rows of a SELECT."""
@@ -65,14 +67,53 @@ class WorkspaceStatus:
         }
 
 
+@dataclass(frozen=True)
+class LastSync:
+    """The sync that committed last.
+
+    Attributes:
+        finished_at: When it ended (UTC).
+        seconds: How long it took.
+        status: ok, partial or failed.
+        calls: Requests that went out, retried ones included.
+        retries: Those that repeated a failed one.
+        throttled_seconds: Time for which the server's limit held it back.
+    """
+
+    finished_at: datetime
+    seconds: float
+    status: str
+    calls: int
+    retries: int
+    throttled_seconds: float
+
+
 def read_status(path: str | Path) -> list[WorkspaceStatus]:
-    """The workspaces of a target that is a file or a local folder, by name.
+    """The workspaces of a target that is a file or a folder, by name.
+
+    Raises:
+        UsageError: It does not exist, or no sync has written to it.
+    """
+    return read_with(path, ask_status)
+
+
+def read_with(path: str | Path, reading: Callable[[Ask], T]) -> T:
+    """What is found by asking a target that is a file or a folder.
 
     Raises:
         UsageError: It does not exist, or no sync has written to it.
     """
     with open_reader(path) as connection:
-        return ask_status(lambda sql: connection.execute(sql).fetchall())
+        return reading(lambda sql: connection.execute(sql).fetchall())
+
+
+def ask_last_sync(ask: Ask) -> LastSync | None:
+    """The sync that committed last, None where there is none."""
+    found = ask(
+        "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
+        "ORDER BY finished_at DESC LIMIT 1"
+    )
+    return LastSync(*found[0]) if found else None
 
 
 def ask_status(ask: Ask) -> list[WorkspaceStatus]:
