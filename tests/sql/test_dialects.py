@@ -1,4 +1,7 @@
-"""The views say the same elsewhere: on a real PostgreSQL, value by value, and Spark parses them."""
+"""The views say the same elsewhere: on a real PostgreSQL, value by value, and Spark parses them.
+
+What a real Spark says: `test_spark.py`.
+"""
 
 from __future__ import annotations
 
@@ -160,6 +163,7 @@ def test_spark_parses_what_is_meant_for_it(view: View) -> None:
     sqlglot.parse_one(spoken, read="spark")
     for word in ("EPOCH_MS", "TIMESTAMP_MILLIS", "PERCENTILE_APPROX", "PERCENTILE_CONT", "::"):
         assert word not in spoken.upper()
+    assert "FROM_UNIXTIME" not in spoken.upper()  # it goes by the session's time zone
 
 
 def test_statements_say_what_the_views_are() -> None:

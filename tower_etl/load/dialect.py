@@ -1,8 +1,9 @@
 """The views in the SQL of other engines: sqlglot, and what it would change the meaning of.
 
-The files of `sql/` are written for DuckDB in what all engines have. Three things sqlglot turns into
+The files of `sql/` are written for DuckDB in what all engines have. Some things sqlglot turns into
 something else, without a word: `epoch_ms` of a time becomes a time, Spark's exact percentile an
-approximate one, and PostgreSQL rounds no doubles. They are put right in the tree.
+approximate one, its times of day and of numbers ones of the session's time zone, and PostgreSQL
+rounds no doubles. They are put right in the tree.
 """
 
 from __future__ import annotations
@@ -94,6 +95,22 @@ def _spark_epoch(node: exp.Expression) -> exp.Expression:
     return exp.cast(exp.Round(this=thousandths), "BIGINT")
 
 
+def _spark_moment(node: exp.Expression) -> exp.Expression:
+    """Seconds since 1970 as a moment: sqlglot goes by a text in the session's time zone."""
+    if not isinstance(node, exp.UnixToTime) or node.args.get("scale") is not None:
+        return node
+    return exp.Anonymous(this="TIMESTAMP_SECONDS", expressions=[node.this])
+
+
+def _spark_wall_clock(node: exp.Expression) -> exp.Expression:
+    """What a clock in another zone shows, as the moment at which the session's shows the same."""
+    if not isinstance(node, exp.AtTimeZone):
+        return node
+    here = exp.Anonymous(this="CURRENT_TIMEZONE")
+    there = exp.Anonymous(this="FROM_UTC_TIMESTAMP", expressions=[node.this, node.args["zone"]])
+    return exp.Anonymous(this="TO_UTC_TIMESTAMP", expressions=[there, here])
+
+
 def _spark_percentile(node: exp.Expression) -> exp.Expression:
     """`percentile(x, share)` is Spark's exact and interpolating one."""
     if not (isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont)):
@@ -104,5 +121,5 @@ def _spark_percentile(node: exp.Expression) -> exp.Expression:
 
 _REWRITES: Mapping[str, tuple[Callable[[exp.Expression], exp.Expression], ...]] = {
     "postgres": (_postgres_epoch, _postgres_round),
-    "spark": (_spark_epoch, _spark_percentile),
+    "spark": (_spark_epoch, _spark_moment, _spark_wall_clock, _spark_percentile),
 }
