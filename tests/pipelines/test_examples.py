@@ -14,7 +14,11 @@ import duckdb
 import pandas as pd
 import pytest
 
+from pipelines.over_shards import open_shards
+from tests.load.warehouse import Warehouse
 from tests.sql.postgres import start_postgres
+from tower_etl.clock import Clock
+from tower_etl.load.target import find_target
 from tower_etl.sim import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -89,6 +93,26 @@ def list_runs(file: Path) -> list[str]:
     """Ids of the runs in a DuckDB file."""
     with duckdb.connect(str(file), read_only=True) as connection:
         return [run for (run,) in connection.execute("SELECT id FROM tower.workflows").fetchall()]
+
+
+def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: Path) -> None:
+    """Each run counts, and who launched runs in both is one user."""
+    for name in ("acme", "beta"):
+        world.submit_run(world.add_workspace(world.add_organization(name), "lab"))
+    for name in ("acme", "beta"):
+        target = find_target(tmp_path / f"{name}.duckdb")
+        report = Warehouse(target, endpoint, Clock(now=world.clock.now)).sync(
+            workspaces=(f"{name}/*",)
+        )
+        assert report.outcome.status == "ok"
+    shards = [str(tmp_path / f"{name}.duckdb") for name in ("acme", "beta")]
+    ended = run("over_shards.py", "freshness", *shards)
+    assert ended.returncode == 0, ended.stderr
+    assert "acme/lab" in ended.stdout
+    with open_shards(shards) as history:
+        counted = history.sql("SELECT workspace, runs FROM freshness ORDER BY 1").fetchall()
+        assert counted == [("acme/lab", 1), ("beta/lab", 1)]
+        assert history.sql("SELECT count(*) FROM users").fetchall() == [(1,)]
 
 
 def test_the_parquet_example_prints_what_pandas_reads(

@@ -1,0 +1,34 @@
+"""Ask several DuckDB files at once, each of which was synced from other workspaces.
+
+    python pipelines/over_shards.py cost_by_workspace shards/*.duckdb
+
+What belongs to no run, such as a user, may be in several of them: the first row of a key counts.
+"""
+
+import sys
+
+import duckdb
+
+from tower_etl.load.views import create_views, iter_views
+from tower_etl.tables import TABLES
+
+
+def open_shards(paths: list[str]) -> duckdb.DuckDBPyConnection:
+    """A connection in which tables and questions are those of all files."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for number, path in enumerate(paths):
+        connection.execute(f"ATTACH '{path}' AS shard{number} (READ_ONLY)")
+    for name, table in TABLES.items():
+        shards = [f"FROM shard{number}.tower.{name}" for number in range(len(paths))]
+        of_runs = name == "workflows" or "workflow_id" in table.key
+        once = "" if of_runs else f"DISTINCT ON ({', '.join(table.key)})"
+        rows = f"SELECT {once} * FROM ({' UNION ALL BY NAME '.join(shards)})"  # noqa: S608 names
+        connection.execute(f"CREATE VIEW {name} AS {rows}")
+    create_views(connection, iter_views())
+    return connection
+
+
+if __name__ == "__main__":
+    with open_shards(sys.argv[2:]) as history:
+        print(history.sql(f"FROM {sys.argv[1]}"))
