@@ -1,0 +1,51 @@
+"""The long history that is measured is one: no key comes twice, and every check holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.scale import Store, enlarge, move_to_parquet, time_parts
+from tests.load.warehouse import sync_seeded
+from tests.sql.test_dialects import CHECKS
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.load.reader import open_reader
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNT = "SELECT count(*), count(DISTINCT workflow_id) FROM tasks"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A small history in a file."""
+    synced = sync_seeded(tmp_path, 3, runs=12, days=5, mean_tasks=8)
+    return synced.rename(tmp_path / "history.duckdb")
+
+
+def test_a_history_is_made_long(file: Path) -> None:
+    """Ten times its tasks, in runs of their own."""
+    with open_reader(file) as connection:
+        ((tasks, runs),) = connection.sql(COUNT).fetchall()
+    assert 10 * tasks == enlarge(file, 10 * tasks)
+    with open_reader(file) as connection:
+        assert connection.sql(COUNT).fetchall() == [(10 * tasks, 10 * runs)]
+        for name in ("workflows", "tasks", "process_metrics", "workflow_labels"):
+            key = ", ".join(TABLES[name].key)
+            twice = f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 ours
+            assert connection.sql(twice).fetchall() == []
+        assert [check.name for check in CHECKS if connection.sql(check.sql).fetchall()] == []
+
+
+def test_the_long_history_moves_to_parquet(file: Path, tmp_path: Path) -> None:
+    """The parts of a sync are timed, and the folder has the tasks of the file."""
+    tasks = enlarge(file, 500)
+    assert min(time_parts(file)) > 0
+    store = Store("parquet", tmp_path / "history-parquet", {})
+    assert move_to_parquet(file, store, SYSTEM_CLOCK.now()) > 0
+    with open_reader(store.path) as connection:
+        assert connection.execute("SELECT count(*) FROM tasks").fetchone() == (tasks,)
+    assert store.weigh() > 0
