@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -20,6 +21,7 @@ from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_sh
 from tower_etl.clock import Clock
 from tower_etl.errors import TargetBusyError
 from tower_etl.load.destination import open_destination
+from tower_etl.load.notes import NoteFile
 from tower_etl.sim import DEMO_TOKEN, serve
 from tower_etl.tables import TABLES
 
@@ -69,6 +71,23 @@ def add_run(world: World, lab: int, submit: str | None = None) -> str:
     label = world.create_label(lab, f"of-{run_id}")
     world.set_labels(run_id, [label])
     return run_id
+
+
+def kill_sync(depot: Depot, point: str) -> None:
+    """Let a sync kill itself at a point of its code."""
+    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
+    environ = os.environ | {
+        "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
+        "XDG_STATE_HOME": str(depot.place.state.parents[1]),
+    }
+    killed = subprocess.run(
+        [*command, "--destination", depot.place.kind, "--path", depot.place.path, "--rate", "none"],
+        env=environ,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
 
 
 # --- exact --------------------------------------------------------------------------------------
@@ -127,22 +146,35 @@ def test_what_a_killed_sync_left_does_not_show(
     depot = make_depot(kind)
     for submit in ("2026-01-20T00:00:00Z", "2026-02-20T00:00:00Z"):
         world.finish_run(add_run(world, lab, submit))
-    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
-    environ = os.environ | {
-        "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
-        "XDG_STATE_HOME": str(depot.place.state.parents[1]),
-    }
-    killed = subprocess.run(
-        [*command, "--destination", depot.place.kind, "--path", depot.place.path, "--rate", "none"],
-        env=environ,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
+    kill_sync(depot, point)
     add_run(world, lab)
     depot.sync()
     expect_tables(world, depot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["iceberg"])  # Delta: in a bucket, where machines take turns
+def test_what_a_killed_machine_wrote_is_written_anew(
+    kind: str, make_depot: Callable[[str], Depot], world: World, lab: int
+) -> None:
+    """Also rows of a run that is no more, and a state that is ahead of its rows."""
+    depot = make_depot(kind)
+    world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
+    depot.sync()
+    kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
+    for run_id in (kept, gone):
+        world.finish_run(run_id)
+    manifest = NoteFile(Path(depot.place.path), kind).read()
+    assert manifest is not None
+    last = len(manifest.tables)
+    kill_sync(depot, f"before:tower_etl.load.iceberg:IcebergLake._write_table:{last}")
+    assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
+    assert len(depot.read("workflows")) == 1
+    depot.forget()
+    world.delete_run(gone)
+    add_run(world, lab)
+    depot.sync()
+    expect_runs(world, depot)
 
 
 def test_all_of_this_machine_may_be_lost(

@@ -2,13 +2,16 @@
 
 They are named in a catalog: that which PyIceberg's configuration calls `tower`, or else a SQLite
 file in the folder. `metadata/version-hint.text` serves programs that read a table without one.
+
+The note names the snapshot of each table. After a sync that was killed between two commits, the
+tables are read as the note has them, and what is ahead of it is written anew.
 """
 
 from __future__ import annotations
 
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ from pyarrow import dataset
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.expressions import AlwaysFalse, AlwaysTrue
 from pyiceberg.utils.config import Config
 
 from tower_etl.load.months import MONTH, match_months
@@ -25,19 +28,20 @@ from tower_etl.load.notes import NoteFile
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
     from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
-    from pyiceberg.table import Table, Transaction
+    from pyiceberg.table import DataScan, Table, Transaction
 
     from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.manifest import Change, Contents, Manifest
 
 CATALOG = "tower"
 KEEP = timedelta(days=7)
+_NO_SNAPSHOT = "none"
 
 
 @dataclass(frozen=True)
@@ -64,26 +68,30 @@ class IcebergLake:
     ) -> None:
         """One commit for each table that changed, runs last."""
         del now
+        old = self.read_manifest()
+        known = old.tables if old else {}
+        torn = self._notes.is_begun
         self._notes.begin()
         catalog = open_catalog(self.root)
         with suppress(NamespaceAlreadyExistsError):
             catalog.create_namespace(DATASET)
+        tables = {}
         for change in changes:
-            if change.is_new or change.written or change.removed:
-                self._write_table(catalog, rows, change)
-        self._notes.write(manifest, None)
+            contents = manifest.tables[change.table]
+            noted = known[change.table].state if change.table in known else ""
+            state = self._write_table(catalog, rows, change, contents, noted, torn=torn)
+            tables[change.table] = replace(contents, state=state)
+        self._notes.write(replace(manifest, tables=tables), old)
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables as they are now."""
-        return {name: table.scan().to_arrow_batch_reader() for name, table in self._iter_tables()}
+        """All tables as the last sync left them."""
+        return {name: scan.to_arrow_batch_reader() for name, scan in self._iter_scans()}
 
     def list_files(self) -> Mapping[str, list[str]]:
         """Their files, which stay until they are expired."""
         return {
-            name: [
-                task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()
-            ]
-            for name, table in self._iter_tables()
+            name: [task.file.file_path.removeprefix("file://") for task in scan.plan_files()]
+            for name, scan in self._iter_scans()
         }
 
     def open_datasets(self) -> Mapping[str, Dataset]:
@@ -92,6 +100,8 @@ class IcebergLake:
 
     def maintain(self, now: datetime) -> list[str]:
         """Forget snapshots of more than a week, and remove local files that no other one reads."""
+        if self._notes.is_begun:
+            return ["nothing done: a sync was interrupted, and the next one comes first"]
         done = []
         for name, table in self._iter_tables():
             table.maintenance.expire_snapshots().older_than(now - KEEP).commit()
@@ -103,6 +113,15 @@ class IcebergLake:
     def _notes(self) -> NoteFile:
         return NoteFile(self.root, "iceberg")
 
+    def _iter_scans(self) -> Iterator[tuple[str, DataScan]]:
+        manifest = self.read_manifest()
+        for name, table in self._iter_tables():
+            state = manifest.tables[name].state if manifest else ""
+            if state == _NO_SNAPSHOT:
+                yield name, table.scan(row_filter=AlwaysFalse())
+            else:
+                yield name, table.scan(snapshot_id=int(state) if state else None)
+
     def _iter_tables(self) -> Iterator[tuple[str, Table]]:
         manifest = self.read_manifest()
         if manifest is None:
@@ -111,15 +130,32 @@ class IcebergLake:
         for name in manifest.tables:
             yield name, catalog.load_table((DATASET, name))
 
-    def _write_table(self, catalog: Catalog, rows: Export, change: Change) -> None:
+    def _write_table(  # noqa: PLR0913 what is to be there, and what is
+        self,
+        catalog: Catalog,
+        rows: Export,
+        change: Change,
+        contents: Contents,
+        noted: str,
+        *,
+        torn: bool,
+    ) -> str:
+        """Commit what changed; the snapshot of the table that holds it."""
+        if not (torn or change.is_new or change.written or change.removed):
+            return noted
         schema = rows.read_schema(change.table)
         split = rows.has_months(change.table)
         table = self._find_table(catalog, change.table, schema, split=split)
-        with table.transaction() as commit:
-            if change.is_new:
-                commit.update_schema().union_by_name(schema).commit()
-            _replace(commit, rows, change, split=split)
-        _hint_version(table)
+        is_ahead = torn and _name_snapshot(table) != noted
+        whole = change.is_new or is_ahead
+        if whole or change.written or change.removed:
+            with table.transaction() as commit:
+                if change.is_new:
+                    commit.update_schema().union_by_name(schema).commit()
+                months = contents.parts if whole else change.written
+                _replace(commit, rows, change, months, whole=whole or not split)
+            _hint_version(table)
+        return _name_snapshot(table)
 
     def _find_table(self, catalog: Catalog, name: str, schema: pa.Schema, *, split: bool) -> Table:
         try:
@@ -140,17 +176,24 @@ def open_catalog(root: Path) -> Catalog:
     return SqlCatalog(CATALOG, uri=f"sqlite:///{root}/catalog.db", warehouse=f"file://{root}")
 
 
-def _replace(commit: Transaction, rows: Export, change: Change, *, split: bool) -> None:
+def _replace(
+    commit: Transaction, rows: Export, change: Change, months: Iterable[str], *, whole: bool
+) -> None:
     """Put the rows of some months, or all rows, in the place of those that are there."""
-    whole = change.is_new or not split
     with warnings.catch_warnings():
         # A month may be there without our note of it: a killed sync wrote it.
         warnings.filterwarnings("ignore", message="Delete operation did not match")
         commit.delete(AlwaysTrue() if whole else match_months([*change.written, *change.removed]))
-    for month in change.written:
+    for month in months:
         arrived = rows.read(change.table, [month]).read_all()
         if arrived.num_rows:
             commit.append(arrived)
+
+
+def _name_snapshot(table: Table) -> str:
+    """What tells this state of a table from others."""
+    snapshot = table.refresh().current_snapshot()
+    return str(snapshot.snapshot_id) if snapshot else _NO_SNAPSHOT
 
 
 def _hint_version(table: Table) -> None:
