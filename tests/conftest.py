@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker is left alone with one of minutes at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

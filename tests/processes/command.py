@@ -40,7 +40,7 @@ class Command:
 
     url: str
     folder: Path
-    environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "1200"})
+    environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "2500"})
 
     def start(self, path: str, *extra: str, point: str | None = None) -> subprocess.Popen[str]:
         """Start a sync into a file of the folder; `point` says where it is to kill itself."""
