@@ -312,3 +312,13 @@ def test_certificates_that_are_not_there(refuse: Callable[..., Ended]) -> None:
     """Of a flag and of a variable alike."""
     assert "No CA bundle at /x.pem" in refuse(2, "check", "--ca-bundle", "/x.pem").err
     assert "No CA bundle at /y.pem" in refuse(2, "check", SSL_CERT_FILE="/y.pem").err
+
+
+@pytest.mark.parametrize("command", [["query", "run_costs"], ["report"]])
+def test_an_address_of_postgres_is_not_read(
+    refuse: Callable[..., Ended], command: list[str]
+) -> None:
+    """Nor is its password shown."""
+    ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
+    assert "ask it with psql" in ended.err
+    assert "hush" not in ended.err

@@ -100,6 +100,7 @@ def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
         ("delta", "s3://key:hush@bucket/folder", "holds a password"),
         ("delta", "s3://key@bucket/folder", "like s3://bucket/folder"),
         ("parquet", " ", "An empty --path"),
+        ("duckdb", "postgresql://host/db", "add --destination postgres"),
         ("postgres", "postgresql://me:hush@host/db", "holds a password"),
         ("postgres", "postgresql://host/db?password=hush", "holds a password"),
         ("postgres", "postgresql://me:hush@[host/db", "holds a password"),

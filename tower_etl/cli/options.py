@@ -43,7 +43,7 @@ workspace_option = click.option(
     help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; all that the token sees].",
 )
 path_option = click.option(
-    "--path", default="tower.duckdb", show_default=True, help="DuckDB file of the tables."
+    "--path", default="tower.duckdb", show_default=True, help="DuckDB file, or folder of a lake."
 )
 exclude_option = click.option(
     "--exclude",
@@ -65,7 +65,7 @@ redact_option = click.option(
 destination_option = click.option(
     "--destination",
     type=click.Choice(["duckdb", "parquet", "delta", "iceberg", "postgres"]),
-    help="What to write [TOWER_ETL_DESTINATION; duckdb].",
+    help="Kind of place of the tables [TOWER_ETL_DESTINATION; duckdb].",
 )
 place_option = click.option(
     "--path",

@@ -79,7 +79,9 @@ def describe_report(report: Report, path: str) -> str:
         f"{report.calls:,} calls in {report.seconds:.1f} s"
         + (f" ({report.retries} retried)" if report.retries else "")
     ]
-    lines += [f"  {name:<22}{count:>10,} rows" for name, count in sorted(report.rows.items())]
+    lines += [
+        f"  {name:<22}{count:>10,} rows written" for name, count in sorted(report.rows.items())
+    ]
     lines += [
         f"New in {table}, without a column: {', '.join(names)} (see `promote` in docs/privacy.md)"
         for table, names in outcome.undocumented.items()

@@ -103,6 +103,9 @@ def check_reach(kind: str, path: str) -> None:
     """
     if kind == "postgres" or "://" not in path:
         return
+    if path.startswith(("postgresql://", "postgres://")):
+        msg = f"{path}: for PostgreSQL, add --destination postgres; its tables are asked by psql."
+        raise UsageError(msg)
     if kind not in LAKES_IN_BUCKETS:
         msg = (
             f"{path}: {kind} is written to a folder of this machine. For a bucket, use "

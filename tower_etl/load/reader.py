@@ -38,6 +38,9 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     """
     if is_bucket(path):
         return _open_lake(str(path).rstrip("/"))
+    if str(path).startswith(("postgresql://", "postgres://")):
+        msg = "PostgreSQL has the views itself: ask it with psql or any SQL client."
+        raise UsageError(msg)
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
         msg = f"{resolved} does not exist yet: run `tower-etl sync --path {path}` first."
