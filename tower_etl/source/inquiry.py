@@ -63,6 +63,8 @@ def inspect_tables(
         answers = inquiry.ask_all([_RUNS, *choose_entities(wanted)], reach)
         parts = [part for part in _PARTS if part.table in wanted]
         answers += inquiry.ask_children([*parts, *choose_entities(wanted)], answers)
+        if "launches" in wanted:
+            answers += inquiry.ask_launches(answers)
         if "audit_logs" in wanted:
             answers.append(inquiry.ask_audit_logs())
     finally:
@@ -95,6 +97,24 @@ class _Inquiry:
             if answer.entity.table == entity.parent and isinstance(answer.result, dict)
         ]
         return self.fetcher.run_all(lambda ask: ask(), asked)
+
+    def ask_launches(self, answers: list[Answer]) -> list[Answer]:
+        """What is answered to the launch of the first run of each place, if it had one."""
+        entity = Entity("launches", endpoints.LAUNCH, Scope.WORKSPACE, parent="workflows")
+        firsts = [
+            (answer.place, answer.result["workflow"].get("launchId"))
+            for answer in answers
+            if answer.entity is _RUNS and isinstance(answer.result, dict)
+        ]
+
+        def ask(place: Place, launch_id: str) -> Answer:
+            workspace_id = place.where.workspace_id
+            found = self.fetcher.guard(lambda: self.client.describe_launch(workspace_id, launch_id))
+            return Answer(entity, place, found)
+
+        return self.fetcher.run_all(
+            lambda pair: ask(*pair), [pair for pair in firsts if isinstance(pair[1], str)]
+        )
 
     def ask_audit_logs(self) -> Answer:
         """The newest entry of the audit log."""
