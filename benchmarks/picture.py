@@ -28,6 +28,7 @@ _COLOURS = dict(zip(EVERYONE, ("#0072B2", "#E69F00", "#D55E00", "#999999"), stri
 _HATCHES = dict(zip(EVERYONE, ("", "//", "xx", ".."), strict=True))
 _BAR = 0.2
 _LIMIT = 20
+_WHOLE = 100
 _LOWEST_S = 0.5
 
 
@@ -78,7 +79,7 @@ def _draw(
             hatch=_HATCHES[name],
             edgecolor="white",
         )
-        axes.bar_label(bars, [f"{value:,.3g}" for _, value in known], fontsize=7, padding=1)
+        axes.bar_label(bars, [_say(value) for _, value in known], fontsize=7, padding=1)
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xticks(range(len(sizes)), [SIZES[size].title for size in sizes], fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
@@ -108,3 +109,8 @@ def _read_worst(_: Size, outcome: Figures) -> float:
 def _count_faults(_: Size, outcome: Figures) -> float:
     kinds = ("wrong", "missing", "doubled")
     return float(sum(table[kind] for table in outcome["verdicts"].values() for kind in kinds))
+
+
+def _say(value: float) -> str:
+    """Three digits, or all of those before the point."""
+    return f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"
