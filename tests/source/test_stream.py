@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tower_etl.source.stream import iter_in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_results_come_in_the_order_asked_for() -> None:
@@ -29,16 +33,16 @@ def test_no_more_are_taken_than_allowed_ahead() -> None:
     """A long history is not drawn into memory at once."""
     taken: list[int] = []
 
-    def ask() -> object:
+    def ask() -> Iterator[int]:
         for number in range(100):
             taken.append(number)
             yield number
 
     with ThreadPoolExecutor(2) as pool:
-        results = iter_in_order(pool, str, ask(), ahead=3)  # type: ignore[arg-type]
+        results = iter_in_order(pool, str, ask(), ahead=3)
         assert (next(results), len(taken)) == ("0", 3)
         assert (next(results), len(taken)) == ("1", 4)
-        results.close()  # type: ignore[attr-defined]
+        results.close()  # type: ignore[attr-defined] # a generator
 
 
 def test_an_error_is_raised_in_its_place() -> None:

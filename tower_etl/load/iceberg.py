@@ -103,7 +103,7 @@ class IcebergLake:
         if self._notes.is_begun:
             return ["nothing done: a sync was interrupted, and the next one comes first"]
         done = []
-        for name, table in self._iter_tables():
+        for name, table, _ in self._iter_tables():
             table.maintenance.expire_snapshots().older_than(now - KEEP).commit()
             removed = list(_remove_orphans(table.refresh(), now))
             done.append(f"{name}: {len(removed)} old files removed")
@@ -114,21 +114,20 @@ class IcebergLake:
         return NoteFile(self.root, "iceberg")
 
     def _iter_scans(self) -> Iterator[tuple[str, DataScan]]:
-        manifest = self.read_manifest()
-        for name, table in self._iter_tables():
-            state = manifest.tables[name].state if manifest else ""
+        for name, table, state in self._iter_tables():
             if state == _NO_SNAPSHOT:
                 yield name, table.scan(row_filter=AlwaysFalse())
             else:
                 yield name, table.scan(snapshot_id=int(state) if state else None)
 
-    def _iter_tables(self) -> Iterator[tuple[str, Table]]:
+    def _iter_tables(self) -> Iterator[tuple[str, Table, str]]:
+        """Each table, and the snapshot of it that the note names."""
         manifest = self.read_manifest()
         if manifest is None:
             return
         catalog = open_catalog(self.root)
-        for name in manifest.tables:
-            yield name, catalog.load_table((DATASET, name))
+        for name, contents in manifest.tables.items():
+            yield name, catalog.load_table((DATASET, name)), contents.state
 
     def _write_table(  # noqa: PLR0913 what is to be there, and what is
         self,

@@ -102,7 +102,7 @@ class _Inquiry:
         """What is answered to the launch of the first run of each place, if it had one."""
         entity = Entity("launches", endpoints.LAUNCH, Scope.WORKSPACE, parent="workflows")
         firsts = [
-            (answer.place, answer.result["workflow"].get("launchId"))
+            (answer.place, _run_of(answer.result).get("launchId"))
             for answer in answers
             if answer.entity is _RUNS and isinstance(answer.result, dict)
         ]
@@ -112,9 +112,8 @@ class _Inquiry:
             found = self.fetcher.guard(lambda: self.client.describe_launch(workspace_id, launch_id))
             return Answer(entity, place, found)
 
-        return self.fetcher.run_all(
-            lambda pair: ask(*pair), [pair for pair in firsts if isinstance(pair[1], str)]
-        )
+        named = [(place, launch_id) for place, launch_id in firsts if isinstance(launch_id, str)]
+        return self.fetcher.run_all(lambda pair: ask(*pair), named)
 
     def ask_audit_logs(self) -> Answer:
         """The newest entry of the audit log."""
@@ -126,7 +125,7 @@ class _Inquiry:
 
     def _prepare(self, entity: Entity, place: Place, parent: Item) -> Callable[[], Answer]:
         if entity.parent == _RUNS.table:
-            run_id = parent.get("workflow", {}).get("id")
+            run_id = _run_of(parent).get("id")
             return lambda: self._ask(entity, place, run_id=run_id)
         key = next(e for e in choose_entities(frozenset({entity.parent}))).endpoint.key[0]
         where = replace(place.where, parent_id=parent.get(key))
@@ -135,6 +134,12 @@ class _Inquiry:
     def _ask(self, entity: Entity, place: Place, **names: object) -> Answer:
         found = self.fetcher.guard(lambda: self.client.probe(entity.endpoint, place.where, **names))
         return Answer(entity, place, found)
+
+
+def _run_of(element: Item) -> Item:
+    """The run in an element of a listing; nothing where there is none."""
+    run = element.get("workflow")
+    return run if isinstance(run, dict) else {}
 
 
 def _sum_up(table: str, answers: list[Answer]) -> Access:

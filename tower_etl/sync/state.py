@@ -27,9 +27,10 @@ RUN_TABLES = frozenset(
     }
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 # A run may enter the listing a little after one that was submitted later. Each listing therefore
 # starts this long before the cursor, but never so far back that a second page would be needed.
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(hours=1)
 OVERLAP_RUNS = 50
 
