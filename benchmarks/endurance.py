@@ -87,7 +87,7 @@ class Endurance:
         self._seen |= {run["id"] for run in self._list_runs()}
         started = [self._start(target, "--reconcile") for target in TARGETS]
         if self._chance.random() < 1 / 3:
-            time.sleep(self._chance.uniform(0.5, 6.0))
+            time.sleep(self._chance.uniform(0.5, 6.0))  # the moment of the kill is to be any
             self._chance.choice(started).kill()
         self.ended += [_wait(process) for process in started]
         self.rounds += 1

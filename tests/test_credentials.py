@@ -52,7 +52,7 @@ class Drawer(KeyringBackend):
 @pytest.fixture
 def drawer() -> Iterator[Drawer]:
     """The keyring of the system, for one test."""
-    before, ours = keyring.get_keyring(), Drawer()  # type: ignore[no-untyped-call]
+    before, ours = keyring.get_keyring(), Drawer()  # type: ignore[no-untyped-call] # its base has no types
     keyring.set_keyring(ours)
     yield ours
     keyring.set_keyring(before)

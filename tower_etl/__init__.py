@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
 
         return tower_source
     if name == "open_reader":
-        from tower_etl.load.reader import open_reader  # noqa: PLC0415
+        from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
 
         return open_reader
     msg = f"module 'tower_etl' has no attribute {name!r}"

@@ -63,7 +63,7 @@ def ask_keyring(service: str) -> Token:
     """
     try:
         import keyring  # noqa: PLC0415 an extra
-        from keyring.errors import KeyringError  # noqa: PLC0415
+        from keyring.errors import KeyringError  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
         msg = "A token in the keyring needs its library: pip install 'tower-etl[keyring]'."
         raise UsageError(msg) from None

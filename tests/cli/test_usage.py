@@ -52,7 +52,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_no_command_takes_the_token_as_a_flag() -> None:
     """A flag would stand in the list of processes for everyone to read."""
-    commands = [cli.get_command(None, name) for name in COMMANDS]  # type: ignore[arg-type]
+    commands = [cli.get_command(None, name) for name in COMMANDS]  # type: ignore[arg-type] # no context is needed
     flags = {flag for command in commands if command for p in command.params for flag in p.opts}
     assert "--path" in flags
     secret = {flag for flag in flags if "token" in flag or "secret" in flag}

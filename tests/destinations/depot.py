@@ -130,7 +130,7 @@ def _compact(value: Any) -> Any:
 def _read_duckdb(path: str, table: str) -> list[dict[str, Any]]:
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute(f"SELECT * FROM tower.{table}")  # noqa: S608
+        found = connection.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 ours
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
@@ -150,7 +150,7 @@ def _read_iceberg(path: str, table: str) -> list[dict[str, Any]]:
 
 def _read_postgres(path: str, table: str) -> list[dict[str, Any]]:
     with closing(psycopg2.connect(path)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608
+        cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 ours
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

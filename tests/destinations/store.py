@@ -72,6 +72,6 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.05)  # a server says nothing when it is ready
     message = "the S3 of the tests did not start"
     raise AssertionError(message)

@@ -106,7 +106,7 @@ def test_a_database_put_back_from_a_backup_is_gone_on_from(
     run_id = add_run(world, lab)
     world.finish_run(run_id)
     depot.sync()
-    with closing(psycopg2.connect(depot.place.path)) as connection, connection:  # noqa: SIM117
+    with closing(psycopg2.connect(depot.place.path)) as connection, connection:  # noqa: SIM117 one closes, the next commits
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM tower.workflows")
             cursor.execute(

@@ -16,6 +16,7 @@ from tower_etl.http.bodies import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http.server import BaseHTTPRequestHandler
 
     from tests.http.conftest import ScriptedServer
     from tower_etl.http import Transport
@@ -44,15 +45,15 @@ def zip_zeros(megabytes: int) -> bytes:
 def pour(server: ScriptedServer, head: bytes, piece: bytes, pause: float = 0.0) -> None:
     """Next: that head, and then that piece for as long as somebody listens."""
 
-    def act(handler: object) -> None:
-        connection = handler.connection  # type: ignore[attr-defined] # of the base
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        connection = handler.connection
         try:
             connection.sendall(head)
             while not server.is_over(pause):
                 connection.sendall(piece)
         except OSError:
             server.left.set()
-        handler.close_connection = True  # type: ignore[attr-defined]
+        handler.close_connection = True
 
     server.act(act)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trustme
@@ -17,9 +17,11 @@ from tower_etl.settings import Pacing, Settings, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
     from tower_etl.http import Transport
+    from tower_etl.http.adapter import BudgetedAdapter
 
 TOKEN = "eyJ0aWQiOiA5fS5zZWNyZXQ="
 
@@ -100,14 +102,15 @@ def test_a_certificate_of_another_name_is_refused(server: ScriptedServer, bundle
 def test_an_encrypted_answer_that_drips_is_cut(server: ScriptedServer, bundle: Path) -> None:
     """The connection below the encryption is."""
 
-    def drip(handler: object) -> None:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")  # type: ignore[attr-defined]
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         while not server.is_over(0.02):
-            handler.wfile.write(b" ")  # type: ignore[attr-defined]
+            handler.wfile.write(b" ")
 
     server.act(drip)
     transport = connect(server, bundle)
-    transport.session.get_adapter("https://").call_seconds = 0.3  # type: ignore[attr-defined]
+    adapter = cast("BudgetedAdapter", transport.session.get_adapter("https://"))
+    adapter.call_seconds = 0.3
 
     with pytest.raises(UnreachableError, match="too slowly, or had no end"):
         transport.get("/workflow")

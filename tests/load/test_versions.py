@@ -71,7 +71,7 @@ def test_what_does_not_fit_a_hidden_column_is_nowhere(
     world.add_entity("computeEnvs", id="ce", name="cluster", fusion2Enabled="s3cret")
     warehouse.sync(Privacy(excluded=("compute_envs.fusion2_enabled",)), reconcile=True)
     for table in ("compute_envs", "compute_envs_history"):
-        assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608
+        assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608 ours
 
 
 def test_a_promoted_field_outlives_what_it_was_of(

@@ -92,7 +92,7 @@ class DuckWarehouse:
     def _read(self, name: str) -> Rows:
         with duckdb.connect(str(self.target.path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            found = connection.execute(f"SELECT * FROM tower.tower.{name}")  # noqa: S608
+            found = connection.execute(f"SELECT * FROM tower.tower.{name}")  # noqa: S608 ours
             names = [column[0] for column in found.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
         keyed = index(name, rows)

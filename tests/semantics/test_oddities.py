@@ -28,7 +28,7 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     """A workspace in which a run was submitted on each of the last ten days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=10)))
     for _ in range(10):
-        add_run(Platform("", world, None))  # type: ignore[arg-type]
+        add_run(Platform("", world, None))  # type: ignore[arg-type] # asks for the world alone
         world.clock.advance(86_400)
     return Platform.start(*switchboard, world)
 
@@ -200,9 +200,9 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(platform: Platform) 
     warehouse = Warehouse()
     sync(platform, warehouse)
     shows = platform.world.iter_runs
-    platform.world.iter_runs = lambda *_args, **_more: iter(())  # type: ignore[method-assign]
+    platform.world.iter_runs = lambda *_args, **_more: iter(())  # type: ignore[method-assign] # on purpose
     session = sync(platform, warehouse, reconcile=True)
-    platform.world.iter_runs = shows  # type: ignore[method-assign]
+    platform.world.iter_runs = shows  # type: ignore[method-assign] # on purpose
     assert any("lacks runs" in warning for warning in session.outcome.warnings)
     assert list_missing(warehouse) == set()
 
@@ -277,7 +277,7 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
 def test_odd_labels_in_a_listing_stop_no_run(platform: Platform, labels: Any) -> None:
     """What is no label is passed over."""
     world, element = platform.world, platform.world.element
-    world.element = lambda run: element(run) | {"labels": labels}  # type: ignore[method-assign]
+    world.element = lambda run: element(run) | {"labels": labels}  # type: ignore[method-assign] # on purpose
     warehouse = Warehouse()
     session = sync(platform, warehouse)
     assert session.outcome.status == "ok"

@@ -129,4 +129,4 @@ def test_seeded_faults_let_a_path_through_in_the_end() -> None:
 def test_faults_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     """An unknown kind, or a fault that never strikes."""
     with pytest.raises(ValueError, match=r"gremlin|at least once"):
-        Fault(**wrong)  # type: ignore[arg-type]
+        Fault(**wrong)  # type: ignore[arg-type] # wrong on purpose

@@ -94,7 +94,7 @@ def test_what_was_forgotten_comes_back_the_same(seeded: World) -> None:
     """Tasks are made again when they fell off the shelf, alike to the byte."""
     before = _digest(seeded)
     for run in _iter_runs(seeded):
-        run.shelf = TaskShelf(most_tasks=1)  # type: ignore[attr-defined]
+        run.shelf = TaskShelf(most_tasks=1)  # type: ignore[attr-defined] # of a seeded run
 
     assert before == _digest(seeded)
 
@@ -103,7 +103,7 @@ def test_the_shelf_is_bounded(big: World) -> None:
     """A world of any size holds no more tasks than the shelf takes."""
     shelf = TaskShelf(most_tasks=500)
     for run in _iter_runs(big):
-        shelf.fetch(run.spec)  # type: ignore[attr-defined]
+        shelf.fetch(run.spec)  # type: ignore[attr-defined] # of a seeded run
 
     kept = sum(len(block.tasks) for block in shelf._blocks.values())
     assert kept == shelf._kept
@@ -314,11 +314,11 @@ def test_a_large_world_is_made_at_once() -> None:
     run = next(iter(_iter_runs(world)))
 
     assert len(world.run_ids()) == 10_000
-    assert run.shelf._kept == 0  # type: ignore[attr-defined]
+    assert run.shelf._kept == 0  # type: ignore[attr-defined] # of a seeded run
 
 
 @pytest.mark.parametrize("wrong", [{"runs": 2, "open_runs": 3}, {"workspaces": 0}, {"days": 0}])
 def test_plans_that_do_not_add_up_are_refused(wrong: dict[str, int]) -> None:
     """More open runs than runs, or no place to put them."""
     with pytest.raises(ValueError, match="at least one of everything"):
-        build_world(1, **wrong)  # type: ignore[arg-type]
+        build_world(1, **wrong)  # type: ignore[arg-type] # wrong on purpose

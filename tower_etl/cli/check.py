@@ -24,7 +24,7 @@ _SHOWN_CHARS = 90
 @options.rate_option
 @options.share_option
 @options.json_option
-def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401
+def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands them over
     """Ask the server who it is, and what the token may read, table by table. Writes nothing."""
     from tower_etl.source import (  # noqa: PLC0415 imports dlt
         inspect_tables,

@@ -15,7 +15,7 @@ from tower_etl.errors import UsageError
 def command(destination: str | None, path: str | None) -> None:
     """Remove what no reader of a lake needs any more; once a day, beside the syncs."""
     from tower_etl.load.mirror import open_mirror  # noqa: PLC0415 formats import much
-    from tower_etl.load.place import LAKES  # noqa: PLC0415
+    from tower_etl.load.place import LAKES  # noqa: PLC0415 as above
 
     place = options.read_place(destination, path)
     if place.kind not in LAKES:

@@ -47,7 +47,7 @@ _OPEN_RUNS = 5
     show_default=True,
     help="Seconds before every answer.",
 )
-def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401
+def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401 click hands them over
     """Serve a simulated platform on loopback, with the real one's paging, errors and limits."""
     sim = import_simulator()
     simulator = sim.Simulator(

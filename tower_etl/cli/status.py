@@ -97,7 +97,7 @@ def parse_age(text: str) -> timedelta:
 
 
 def _read(place: Place) -> tuple[list[WorkspaceStatus], LastSync | None]:
-    from tower_etl.load.status import ask_last_sync, ask_status, read_with  # noqa: PLC0415
+    from tower_etl.load.status import ask_last_sync, ask_status, read_with  # noqa: PLC0415 duckdb
 
     def ask_both(ask: Ask) -> tuple[list[WorkspaceStatus], LastSync | None]:
         return ask_status(ask), ask_last_sync(ask)

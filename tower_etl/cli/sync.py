@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @options.rate_option
 @options.share_option
 @options.json_option
-def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401
+def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 click hands them over
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
     from tower_etl.load.destination import open_destination  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt

@@ -64,7 +64,7 @@ class RedisLedger:
 
     def _change_once(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
         with self._client.pipeline() as pipe:
-            pipe.watch(self._key)  # type: ignore[no-untyped-call]
+            pipe.watch(self._key)  # type: ignore[no-untyped-call] # no types there
             seconds, microseconds = pipe.time()
             before = decode_ledger(pipe.get(self._key))
             after, result = change(before, seconds + microseconds * _MICROSECONDS)

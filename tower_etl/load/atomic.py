@@ -73,7 +73,7 @@ class AtomicClient(PostgresClient):
     def _has_staged(self, name: str) -> bool:
         with self.sql_client.with_staging_dataset():
             staged = self.sql_client.make_qualified_table_name(name)
-        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608
+        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608 ours
         return bool(found[0][0])
 
 

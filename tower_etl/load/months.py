@@ -57,9 +57,9 @@ def cut_table(table: str) -> Cut:
     columns = f"t.* REPLACE ({', '.join(texts)})" if texts else "t.*"
     moment, join = _find_moment(table, {column.name for column in spec.columns})
     if moment is None:
-        return Cut(table, f"SELECT {columns} FROM {source}", has_months=False)  # noqa: S608
+        return Cut(table, f"SELECT {columns} FROM {source}", has_months=False)  # noqa: S608 ours
     month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN}') AS {MONTH}"
-    return Cut(table, f"SELECT {columns}, {month} FROM {source} {join}", has_months=True)  # noqa: S608
+    return Cut(table, f"SELECT {columns}, {month} FROM {source} {join}", has_months=True)  # noqa: S608 ours
 
 
 def _find_moment(table: str, columns: set[str]) -> tuple[str | None, str]:
@@ -94,7 +94,7 @@ def read_fingerprints(connection: duckdb.DuckDBPyConnection, cut: Cut) -> Finger
     """What the rows of each month come to, whatever their order; one part at least."""
     month = f"{MONTH}::VARCHAR" if cut.has_months else "''"
     rows = connection.execute(
-        f"SELECT {month}, count(*) || '-' || coalesce(sum(hash(s)), 0) FROM ({cut.sql}) AS s"  # noqa: S608
+        f"SELECT {month}, count(*) || '-' || coalesce(sum(hash(s)), 0) FROM ({cut.sql}) AS s"  # noqa: S608 ours
         " GROUP BY 1"
     ).fetchall()
     return dict(rows) or {UNKNOWN if cut.has_months else "": "empty"}

@@ -51,8 +51,8 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
             cursor.execute(f"SELECT digest FROM {_NOTES}")  # noqa: S608 a name of ours
             if cursor.fetchall() != [(digest,)]:
                 _replace(cursor, statements)
-                cursor.execute(f"DELETE FROM {_NOTES}")  # noqa: S608
-                cursor.execute(f"INSERT INTO {_NOTES} VALUES (%s)", (digest,))  # noqa: S608
+                cursor.execute(f"DELETE FROM {_NOTES}")  # noqa: S608 likewise
+                cursor.execute(f"INSERT INTO {_NOTES} VALUES (%s)", (digest,))  # noqa: S608 likewise
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist):
         return False
     finally:
@@ -60,7 +60,7 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
     return True
 
 
-def refresh_comments(connection: Any, specs: Mapping[str, Table]) -> bool:  # noqa: ANN401
+def refresh_comments(connection: Any, specs: Mapping[str, Table]) -> bool:  # noqa: ANN401 psycopg2 has no types
     """Say what tables and columns mean, in one transaction; whether all is said.
 
     What a reader's lock stands in the way of is left to the next sync.
@@ -81,7 +81,7 @@ def refresh_comments(connection: Any, specs: Mapping[str, Table]) -> bool:  # no
     return True
 
 
-def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401
+def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401 as above
     for view in reversed(list(iter_views())):
         cursor.execute(f'DROP VIEW IF EXISTS "{view.name}"')
     for statement in statements:

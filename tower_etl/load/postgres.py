@@ -14,6 +14,7 @@ import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import dlt
 import psycopg2
@@ -169,7 +170,7 @@ def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no t
     return connection
 
 
-def ask(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401
+def ask(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401 likewise
     """The rows of a statement; none where it gives none."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
@@ -205,8 +206,6 @@ def _find_credentials() -> str | None:
 
 def _complete(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
     """The address with all that libpq found elsewhere, as dlt wants it: a URL."""
-    from urllib.parse import quote, urlencode  # noqa: PLC0415
-
     options = {k: v for k, v in parts.dsn_parameters.items() if k.startswith("ssl")}
     unasked = "none"  # dlt insists on a password, also where the server asks for none
     user, password = quote(parts.user, safe=""), quote(parts.password or unasked, safe="")

@@ -156,7 +156,7 @@ def _read_states(ask: Ask) -> dict[str, WorkspaceState]:
     )
 
     newest = ask(
-        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608
+        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608 ours
         "ORDER BY version DESC, created_at DESC LIMIT 1"
     )
     state = decompress_state(newest[0][0]) if newest else {}
@@ -178,5 +178,5 @@ def _read_last_syncs(ask: Ask) -> dict[str, tuple[str, datetime | None]]:
 
 
 def _count(ask: Ask, table: str) -> dict[str, int]:
-    rows = ask(f"SELECT workspace_id, count(*) FROM {table} GROUP BY 1")  # noqa: S608
+    rows = ask(f"SELECT workspace_id, count(*) FROM {table} GROUP BY 1")  # noqa: S608 ours
     return {"personal" if space is None else str(space): count for space, count in rows}
