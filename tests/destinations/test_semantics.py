@@ -40,7 +40,7 @@ POINTS = [
     ("parquet", "after:tower_etl.load.parquet:ParquetFolder._switch:1"),
     ("delta", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
     ("delta-s3", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
-    ("iceberg", "after:tower_etl.load.iceberg:IcebergLake._write_table:9"),
+    ("iceberg", "after:tower_etl.load.iceberg:_write_table:9"),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]
 
@@ -167,7 +167,7 @@ def test_what_a_killed_machine_wrote_is_written_anew(
     manifest = NoteFile(Path(depot.place.path), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
-    kill_sync(depot, f"before:tower_etl.load.iceberg:IcebergLake._write_table:{last}")
+    kill_sync(depot, f"before:tower_etl.load.iceberg:_write_table:{last}")
     assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
     assert len(depot.read("workflows")) == 1
     depot.forget()

@@ -1,8 +1,4 @@
-"""Delta tables: the months that changed are replaced in one commit a table.
-
-The note names the version of each table. After a sync that was killed between two commits, the
-tables are read as the note has them, and what is ahead of it is written anew.
-"""
+"""Delta tables: the months that changed are replaced in one commit a table."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from tower_etl.errors import TowerEtlError
+from tower_etl.load.commits import write_tables
 from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
 
@@ -24,9 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
+    from tower_etl.load.commits import Task
     from tower_etl.load.export import Export
     from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Change, Contents, Manifest
+    from tower_etl.load.manifest import Change, Manifest
     from tower_etl.load.notes import Notes
 
 KEEP_HOURS = 7 * 24
@@ -60,19 +58,11 @@ class DeltaLake:
     ) -> None:
         """One commit for each table that changed, runs last."""
         del now
-        old = self.read_manifest()
-        known = old.tables if old else {}
-        torn = self.notes.is_begun
-        self.guard.check()
-        self.notes.begin()
-        tables = {}
-        for change in changes:
-            contents = manifest.tables[change.table]
-            noted = known[change.table].state if change.table in known else ""
-            version = self._write_table(rows, change, contents, noted, torn=torn)
-            tables[change.table] = replace(contents, state=version)
-        self.guard.check()
-        self.notes.write(replace(manifest, tables=tables), old)
+
+        def write_table(task: Task) -> str:
+            return self._write_table(rows, task)
+
+        write_tables(manifest, changes, self.notes, self.guard, write_table)
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
         """All tables as the last sync left them."""
@@ -119,23 +109,22 @@ class DeltaLake:
         where = self._locate(name)
         return DeltaTable(where) if DeltaTable.is_deltatable(where) else None
 
-    def _write_table(
-        self, rows: Export, change: Change, contents: Contents, noted: str, *, torn: bool
-    ) -> str:
+    def _write_table(self, rows: Export, task: Task) -> str:
         """Commit what changed; the version of the table that holds it.
 
         The table is opened before the lease is checked: should another sync commit after that, the
         log of the table refuses this commit.
         """
-        if not (torn or change.is_new or change.written or change.removed):
-            return noted
+        if task.is_done:
+            return task.noted
+        change = task.change
         table = self._find_table(change.table)
-        is_ahead = torn and table is not None and str(table.version()) != noted
+        is_ahead = task.torn and table is not None and str(table.version()) != task.noted
         self.guard.check()
         with self._explain(change.table):
             if change.is_new or is_ahead:
-                self._replace_all(rows, change.table, contents.parts, table)
-            elif change.written or change.removed:
+                self._replace_all(rows, change.table, task.months, table)
+            elif task.is_due:
                 self._replace_months(rows, change, table)
         return str(DeltaTable(self._locate(change.table)).version())
 

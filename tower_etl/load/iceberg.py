@@ -2,17 +2,15 @@
 
 They are named in a catalog: that which PyIceberg's configuration calls `tower`, or else a SQLite
 file in the folder. `metadata/version-hint.text` serves programs that read a table without one.
-
-The note names the snapshot of each table. After a sync that was killed between two commits, the
-tables are read as the note has them, and what is ahead of it is written anew.
 """
 
 from __future__ import annotations
 
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +21,8 @@ from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
 from pyiceberg.expressions import AlwaysFalse, AlwaysTrue
 from pyiceberg.utils.config import Config
 
+from tower_etl.load.commits import write_tables
+from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
 from tower_etl.load.notes import NoteFile
 from tower_etl.load.target import DATASET
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import DataScan, Table, Transaction
 
+    from tower_etl.load.commits import Task
     from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Contents, Manifest
+    from tower_etl.load.manifest import Change, Manifest
 
 CATALOG = "tower"
 KEEP = timedelta(days=7)
@@ -68,20 +69,19 @@ class IcebergLake:
     ) -> None:
         """One commit for each table that changed, runs last."""
         del now
-        old = self.read_manifest()
-        known = old.tables if old else {}
-        torn = self._notes.is_begun
-        self._notes.begin()
-        catalog = open_catalog(self.root)
-        with suppress(NamespaceAlreadyExistsError):
-            catalog.create_namespace(DATASET)
-        tables = {}
-        for change in changes:
-            contents = manifest.tables[change.table]
-            noted = known[change.table].state if change.table in known else ""
-            state = self._write_table(catalog, rows, change, contents, noted, torn=torn)
-            tables[change.table] = replace(contents, state=state)
-        self._notes.write(replace(manifest, tables=tables), old)
+
+        @cache
+        def open_writable() -> Catalog:
+            """Not before the folder is marked as ours."""
+            catalog = open_catalog(self.root)
+            with suppress(NamespaceAlreadyExistsError):
+                catalog.create_namespace(DATASET)
+            return catalog
+
+        def write_table(task: Task) -> str:
+            return _write_table(open_writable(), self.root, rows, task)
+
+        write_tables(manifest, changes, self._notes, Unshared(), write_table)
 
     def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
         """All tables as the last sync left them."""
@@ -129,50 +129,44 @@ class IcebergLake:
         for name, contents in manifest.tables.items():
             yield name, catalog.load_table((DATASET, name)), contents.state
 
-    def _write_table(  # noqa: PLR0913 what is to be there, and what is
-        self,
-        catalog: Catalog,
-        rows: Export,
-        change: Change,
-        contents: Contents,
-        noted: str,
-        *,
-        torn: bool,
-    ) -> str:
-        """Commit what changed; the snapshot of the table that holds it."""
-        if not (torn or change.is_new or change.written or change.removed):
-            return noted
-        schema = rows.read_schema(change.table)
-        split = rows.has_months(change.table)
-        table = self._find_table(catalog, change.table, schema, split=split)
-        is_ahead = torn and _name_snapshot(table) != noted
-        whole = change.is_new or is_ahead
-        if whole or change.written or change.removed:
-            with table.transaction() as commit:
-                if change.is_new:
-                    commit.update_schema().union_by_name(schema).commit()
-                months = contents.parts if whole else change.written
-                _replace(commit, rows, change, months, whole=whole or not split)
-            _hint_version(table)
-        return _name_snapshot(table)
-
-    def _find_table(self, catalog: Catalog, name: str, schema: pa.Schema, *, split: bool) -> Table:
-        try:
-            return catalog.load_table((DATASET, name))
-        except NoSuchTableError:
-            where = f"file://{self.root / name}"
-            table = catalog.create_table((DATASET, name), schema=schema, location=where)
-            if split:
-                with table.update_spec() as spec:
-                    spec.add_identity(MONTH)
-            return table
-
 
 def open_catalog(root: Path) -> Catalog:
     """The catalog `tower` of PyIceberg's configuration, or the SQLite file in a folder."""
     if Config().get_catalog_config(CATALOG):
         return load_catalog(CATALOG)
     return SqlCatalog(CATALOG, uri=f"sqlite:///{root}/catalog.db", warehouse=f"file://{root}")
+
+
+def _write_table(catalog: Catalog, root: Path, rows: Export, task: Task) -> str:
+    """Commit what changed; the snapshot of the table that holds it."""
+    if task.is_done:
+        return task.noted
+    change = task.change
+    schema = rows.read_schema(change.table)
+    split = rows.has_months(change.table)
+    table = _find_table(catalog, f"file://{root / change.table}", change.table, schema, split=split)
+    whole = change.is_new or (task.torn and _name_snapshot(table) != task.noted)
+    if whole or task.is_due:
+        with table.transaction() as commit:
+            if change.is_new:
+                commit.update_schema().union_by_name(schema).commit()
+            months = task.months if whole else change.written
+            _replace(commit, rows, change, months, whole=whole or not split)
+        _hint_version(table)
+    return _name_snapshot(table)
+
+
+def _find_table(
+    catalog: Catalog, where: str, name: str, schema: pa.Schema, *, split: bool
+) -> Table:
+    try:
+        return catalog.load_table((DATASET, name))
+    except NoSuchTableError:
+        table = catalog.create_table((DATASET, name), schema=schema, location=where)
+        if split:
+            with table.update_spec() as spec:
+                spec.add_identity(MONTH)
+        return table
 
 
 def _replace(

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from pyarrow import dataset
 
 from tower_etl.errors import UsageError
+from tower_etl.load.disk import sync_file, sync_tree
 from tower_etl.load.manifest import Part, load_manifest
 from tower_etl.load.months import MONTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -147,7 +148,7 @@ class ParquetFolder:
 
     def _switch(self, generation: str) -> None:
         _replace_link(self.current, generation)
-        _sync_to_disk(self.current.parent)
+        sync_file(self.current.parent)
 
     def _link_tables(self, manifest: Manifest) -> None:
         for table in manifest.tables:
@@ -189,20 +190,6 @@ def open_folder(path: str, filesystem: object = None) -> dataset.Dataset:
     return dataset.dataset(path, format="parquet", partitioning=parted, filesystem=filesystem)
 
 
-def iter_files(folder: Path) -> Iterator[Path]:
-    """Files and folders below a folder, deepest first."""
-    for root, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            yield folder.__class__(root) / name
-        yield folder.__class__(root)
-
-
-def sync_tree(folder: Path) -> None:
-    """Make sure that all of it outlasts a power cut."""
-    for path in iter_files(folder):
-        _sync_to_disk(path)
-
-
 def _link(source: Path, path: Path) -> None:
     """A hard link, or a copy where the file system has none."""
     try:
@@ -217,11 +204,3 @@ def _replace_link(link: Path, wanted: str) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(wanted)
     fresh.replace(link)
-
-
-def _sync_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
+
+from tower_etl.load.disk import sync_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +64,8 @@ class Publisher:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
         self._write_note(Note(taken_from=published))
         if published:
-            _copy_log(
-                self.target.path, self.target.draft
-            )  # before it: a draft that is there is whole
+            # The log comes first: a draft that is there is whole.
+            _copy_log(self.target.path, self.target.draft)
             _copy(self.target.path, self.target.draft)
 
     def start_over(self) -> None:
@@ -77,11 +77,11 @@ class Publisher:
     def publish(self) -> None:
         """Let the draft, closed and without a log, take the place of the file."""
         taken_from = self._read_note().taken_from
-        _sync_to_disk(self.target.draft)
+        sync_file(self.target.draft)
         self._write_note(Note(taken_from, published=_identify(self.target.draft)))
         self.target.draft.replace(self.target.path)
         _log_of(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
-        _sync_to_disk(self.target.path.parent)
+        sync_file(self.target.path.parent)
 
     def _discard_draft(self) -> None:
         for path in (self.target.draft, _log_of(self.target.draft)):
@@ -100,7 +100,7 @@ class Publisher:
     def _write_note(self, note: Note) -> None:
         part = self._note_path.with_suffix(".part")
         part.write_text(json.dumps(asdict(note)), encoding="utf-8")
-        _sync_to_disk(part)
+        sync_file(part)
         part.replace(self._note_path)
 
 
@@ -133,11 +133,3 @@ def _copy(source: Path, copy: Path) -> None:
             shutil.copyfileobj(reading, writing, 1 << 24)
     shutil.copymode(source, part)
     part.replace(copy)
-
-
-def _sync_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,0 +1,75 @@
+"""Lakes whose tables have versions: one commit a table, and then a note of the version of each.
+
+Readers read the versions that the note names. A sync that was killed between two commits leaves the
+mark of its beginning, and some tables ahead of the note: the next one writes those anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tower_etl.load.lease import Guard
+    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.notes import Notes
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done to one table.
+
+    Attributes:
+        change: What is different from the note.
+        months: All that the table is to hold.
+        noted: The version in the note; empty where it names none.
+        torn: Whether the table may be ahead of the note.
+    """
+
+    change: Change
+    months: Iterable[str]
+    noted: str
+    torn: bool
+
+    @property
+    def is_due(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.change.is_new or self.change.written or self.change.removed)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the table holds for certain what it should."""
+        return not (self.torn or self.is_due)
+
+
+class WriteTable(Protocol):
+    """Makes the commit."""
+
+    def __call__(self, task: Task) -> str:
+        """The version of the table that holds what it should; the task may be done already."""
+        ...
+
+
+def write_tables(
+    manifest: Manifest, changes: Sequence[Change], notes: Notes, guard: Guard, write: WriteTable
+) -> None:
+    """Commit what changed, in the order of `changes`, and note the versions.
+
+    Raises:
+        TowerEtlError: The guard let another sync in.
+    """
+    old = notes.read()
+    known = old.tables if old else {}
+    torn = notes.is_begun
+    guard.check()
+    notes.begin()
+    tables = {}
+    for change in changes:
+        contents = manifest.tables[change.table]
+        noted = known[change.table].state if change.table in known else ""
+        task = Task(change, contents.parts, noted, torn)
+        tables[change.table] = replace(contents, state=write(task))
+    guard.check()
+    notes.write(replace(manifest, tables=tables), old)
