@@ -17,7 +17,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.semantics.truth import index
 from tower_etl.load.destination import open_destination
-from tower_etl.load.pipeline import drain, load_package, quiet_dlt
+from tower_etl.load.pipeline import declare_tables, drain, load_package, quiet_dlt
 from tower_etl.load.sync import Sync
 from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
@@ -103,6 +103,7 @@ class DepotWarehouse:
                 assert drain(pipeline) is None
             while not session.is_done:
                 source = package_source(lambda: feed, session.specs, limits)
+                declare_tables(pipeline, source, session.specs)
                 with place.keep():
                     load_package(pipeline, source)
             place.publish(self._depot.clock.now())

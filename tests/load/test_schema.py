@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tower_etl.privacy import Privacy
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehous
         for name, table in TABLES.items()
     }
     assert read_types(warehouse) == expected
+
+
+def test_a_column_asked_for_later_is_there_without_a_row(warehouse: Warehouse) -> None:
+    """A field of a table that nothing was ever written to is promoted."""
+    warehouse.sync()
+    warehouse.sync(Privacy(promoted=("compute_envs.brandNew:integer",)))
+    assert warehouse.select("SELECT brand_new FROM compute_envs") == []
 
 
 def test_types_are_those_of_the_contract(warehouse: Warehouse) -> None:

@@ -28,6 +28,7 @@ POINTS = [
     "after:tower_etl.source.fetcher:fetch_run:20",
     "before:dlt.extract.extract:Extract.commit_packages:2",
     "after:dlt.extract.extract:Extract.commit_packages:2",
+    "after:dlt.pipeline.pipeline:Pipeline.sync_schema:1",
     "before:dlt.normalize.normalize:Normalize.run:2",
     "after:dlt.normalize.normalize:Normalize.run:2",
     "before:dlt.load.load:Load.run:2",

@@ -9,7 +9,13 @@ import duckdb
 
 from tests.semantics.truth import index
 from tests.semantics.warehouse import CrashError
-from tower_etl.load.pipeline import drain, load_package, open_pipeline, quiet_dlt
+from tower_etl.load.pipeline import (
+    declare_tables,
+    drain,
+    load_package,
+    open_pipeline,
+    quiet_dlt,
+)
 from tower_etl.load.publish import Publisher
 from tower_etl.load.target import find_target
 from tower_etl.load.views import apply_views
@@ -79,7 +85,9 @@ class DuckWarehouse:
             pipeline = open_pipeline(self.target)
             assert drain(pipeline) is None
             while not session.is_done:
-                load_package(pipeline, package_source(lambda: feed, TABLES, limits))
+                source = package_source(lambda: feed, TABLES, limits)
+                declare_tables(pipeline, source, TABLES)
+                load_package(pipeline, source)
         apply_views(self.target.draft)
         publisher.publish()
         self.tables = {name: self._read(name) for name in TABLES}

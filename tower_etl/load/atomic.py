@@ -10,39 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
+from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
-from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dlt.common.destination import PreparedTableSchema
-    from dlt.common.destination.client import FollowupJobRequest, LoadJob
-
-
-class CopyJob(PostgresParquetCopyJob):
-    """Copies the rows of a file, of which there may be none."""
-
-    def run(self) -> None:
-        """Dlt's fails without a row, but the first package has empty tables, to make them all."""
-        if parquet.read_metadata(self._file_path).num_rows:
-            super().run()
+    from dlt.common.destination.client import FollowupJobRequest
 
 
 class AtomicClient(PostgresClient):
     """Merges when a package is completed, and not before."""
-
-    def create_load_job(
-        self,
-        table: PreparedTableSchema,
-        file_path: str,
-        load_id: str,
-        restore: bool = False,  # noqa: FBT001, FBT002 dlt's signature
-    ) -> LoadJob:
-        """dlt's, but for files that may be empty."""
-        job = super().create_load_job(table, file_path, load_id, restore)
-        return CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
     def _create_merge_followup_jobs(
         self, table_chain: Sequence[PreparedTableSchema]
@@ -65,7 +44,7 @@ class AtomicClient(PostgresClient):
         Rows that an earlier package left there are the newest of their keys still: a package that
         has newer ones empties the table first. Merging them again changes nothing.
         """
-        for name in self.schema.data_table_names():
+        for name in self.schema.data_table_names(seen_data_only=True):
             table = self.prepare_load_table(name)
             if table["write_disposition"] == "merge" and self._has_staged(name):
                 yield table

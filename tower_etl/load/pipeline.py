@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tower_etl.errors import TowerEtlError
 from tower_etl.load.target import DATASET
+from tower_etl.source import describe_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from tower_etl.load.target import Target
+    from tower_etl.tables import Table
 
 PIPELINE = "tower"
 
@@ -107,13 +110,29 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     try:
         pipeline.sync_destination()
         if pipeline.has_pending_data:
-            pipeline.normalize()
-            pipeline.load()
-    except PipelineStepFailed as failure:
+            load_pending(pipeline)
+    except (PipelineStepFailed, DestinationException) as failure:
         if is_exhausted(failure):
             raise unwrap(failure) from failure
         return describe_failure(failure)
     return None
+
+
+def declare_tables(pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, Table]) -> None:
+    """Have the next package make all tables and columns, also those that it has no rows for.
+
+    Args:
+        pipeline: Knows what its destination has.
+        source: Of the package; its schema gets what is missing.
+        specs: What should be there.
+    """
+    known: Mapping[str, Any] = (
+        pipeline.default_schema.tables if pipeline.default_schema_name else {}
+    )
+    caps = pipeline.destination.capabilities()
+    for table in specs.values():
+        if not known.get(table.name, {}).get("columns", {}).keys() >= set(table.arrow_schema.names):
+            source.schema.update_table(describe_table(source.resources[table.name], table, caps))
 
 
 def load_package(pipeline: dlt.Pipeline, source: DltSource) -> None:
@@ -123,9 +142,22 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource) -> None:
         TowerEtlError: It could not be done; what was committed before stays.
     """
     try:
-        pipeline.run(source, loader_file_format="parquet")
-    except PipelineStepFailed as failure:
+        pipeline.extract(source, loader_file_format="parquet")
+        load_pending(pipeline)
+    except (PipelineStepFailed, DestinationException) as failure:
         raise unwrap(failure) from failure
+
+
+def load_pending(pipeline: dlt.Pipeline) -> None:
+    """Load what is extracted, with all tables of the schema made before: dlt makes those of jobs.
+
+    Raises:
+        PipelineStepFailed: It could not be loaded.
+        DestinationException: The tables could not be made.
+    """
+    pipeline.sync_schema()
+    pipeline.normalize()
+    pipeline.load()
 
 
 def unwrap(failure: BaseException) -> TowerEtlError:

@@ -11,6 +11,7 @@ from tower_etl.http import Meter
 from tower_etl.load.destination import as_destination
 from tower_etl.load.pipeline import (
     collect_seldom,
+    declare_tables,
     drain,
     forget_loaded,
     load_package,
@@ -136,8 +137,10 @@ class Sync:
         with quiet_dlt(), collect_seldom():
             pipeline = self._go_on(place, session)
             while not session.is_done:
+                source = package_source(lambda: session, session.specs, limits)
+                declare_tables(pipeline, source, session.specs)
                 with place.keep():
-                    load_package(pipeline, package_source(lambda: session, session.specs, limits))
+                    load_package(pipeline, source)
                 if not session.is_done:
                     gc.collect()
             forget_loaded(pipeline)

@@ -4,7 +4,7 @@ from tower_etl.source.config import find_dlt_value
 from tower_etl.source.inquiry import Access, inspect_tables
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.preflight import Reach, Workspace, run_preflight
-from tower_etl.source.resources import package_source
+from tower_etl.source.resources import describe_table, package_source
 from tower_etl.source.session import Session
 from tower_etl.source.tower import (
     VERSION,
@@ -22,6 +22,7 @@ __all__ = [
     "Session",
     "Workspace",
     "WorkspaceOutcome",
+    "describe_table",
     "find_dlt_value",
     "inspect_tables",
     "open_client",

@@ -11,7 +11,7 @@ from tower_etl.sync import plan_listed, plan_whole
 from tower_etl.tables import label_batch, link_batch, unlink_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from tower_etl.settings import Request
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import Plan, WorkspaceState
-    from tower_etl.tables import Table
 
 
 @dataclass
@@ -104,11 +103,6 @@ class Planner:
             "workflow_labels": pa.concat_tables([*links, unlink_batch(bare, workspace_id=place)]),
             "labels": label_batch(named, workspace_id=place),
         }
-
-
-def empty_tables(specs: Mapping[str, Table]) -> dict[str, pa.Table]:
-    """No row of each table, so that all of them exist from the first load on."""
-    return {name: table.arrow_schema.empty_table() for name, table in specs.items()}
 
 
 def _set_column(rows: pa.Table, name: str, values: list[tuple[str, object]]) -> pa.Table:

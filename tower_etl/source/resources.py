@@ -6,13 +6,19 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import dlt
+from dlt.common.destination.capabilities import adjust_schema_to_capabilities
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema.utils import merge_columns
 
 from tower_etl.source.stored import PipelineStore
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
+    from dlt.common.destination import DestinationCapabilitiesContext
+    from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource, DltSource
 
     from tower_etl.settings import Packages
@@ -40,6 +46,8 @@ def package_source(
     tables: Mapping[str, Table],
     limits: Packages,
     on_end: Callable[[Session], None] = _ignore,
+    *,
+    whole: bool = False,
 ) -> DltSource:
     """The next package of a session, as a dlt source.
 
@@ -48,6 +56,8 @@ def package_source(
         tables: The tables wanted, by name.
         limits: When the package is full.
         on_end: Called after the last package; what it raises fails that package.
+        whole: Whether to hand out every table once to a new target, if only without rows: for a
+            pipeline that is run as usual, which makes no other tables.
     """
     logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
 
@@ -55,10 +65,12 @@ def package_source(
     def tower() -> Iterator[DltResource]:
         @dlt.resource(name="history", selected=False)
         def history() -> Iterator[dict[str, pa.Table]]:
-            session = open_lazily()
+            session, state = open_lazily(), dlt.current.source_state()
             store = PipelineStore(dlt.current.pipeline())
             try:
-                yield from session.iter_package(dlt.current.source_state(), store, limits)
+                if whole and state.get("tables") != sorted(TABLES):
+                    yield {name: table.arrow_schema.empty_table() for name, table in tables.items()}
+                yield from session.iter_package(state, store, limits)
                 if session.is_done:
                     session.close()
                     on_end(session)
@@ -103,3 +115,19 @@ def make_hints(table: Table) -> dict[str, Any]:
         "primary_key": table.key,
         **replaced,
     }
+
+
+def describe_table(
+    resource: DltResource, table: Table, caps: DestinationCapabilitiesContext
+) -> TTableSchema:
+    """A table as dlt describes it once it has seen rows of it.
+
+    Args:
+        resource: Of the table.
+        table: Its columns.
+        caps: What the destination can hold.
+    """
+    found = py_arrow_to_table_schema_columns(table.arrow_schema)
+    hinted = resource.compute_table_schema()
+    columns = merge_columns(adjust_schema_to_capabilities(found, caps), hinted["columns"])
+    return {**hinted, "columns": columns}

@@ -17,7 +17,7 @@ from tower_etl.source.novelty import Novelty
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.parcels import Held, Parcel, build_parcels
-from tower_etl.source.planning import Planner, empty_tables
+from tower_etl.source.planning import Planner
 from tower_etl.source.preflight import PERSONAL, explain_refusal
 from tower_etl.source.rounds import Rounds
 from tower_etl.sync import (
@@ -125,8 +125,6 @@ class Session:
         Raises:
             UsageError: The state was written by a newer version.
         """
-        if state.get("tables") != sorted(TABLES):  # a new target, or a new version with more tables
-            yield empty_tables(self.specs)
         if self._arrivals is None:
             self._open(state, store)
         rows, ends = 0, self._diary.seconds + limits.max_seconds

@@ -124,7 +124,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         return open_session(settings, client, run_preflight(client, settings.request.workspaces))
 
     wanted = {name: specs[name] for name in settings.request.tables}
-    return package_source(open_lazily, wanted, _EVERYTHING, _complain)
+    return package_source(open_lazily, wanted, _EVERYTHING, _complain, whole=True)
 
 
 def _complain(session: Session) -> None:
