@@ -8,13 +8,11 @@ from tower_etl.sync.advance import (
     measure_settled,
     owe_run,
 )
+from tower_etl.sync.compare import Listed, Stored, Window
 from tower_etl.sync.entities import AuditCursor, EntityState, dump_entities, load_entities
 from tower_etl.sync.plan import (
-    Listed,
     Plan,
-    Stored,
     Visit,
-    Window,
     plan_listed,
     plan_whole,
     plan_window,

@@ -6,74 +6,23 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.sync.state import FINAL_STATUSES, RUN_TABLES, Settled
+from tower_etl.sync.compare import (
+    Window,
+    find_gone,
+    find_missing,
+    find_relabelled,
+    find_restarred,
+    spans,
+)
+from tower_etl.sync.state import RUN_TABLES, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from tower_etl.settings import Request
+    from tower_etl.sync.compare import Listed, Stored
     from tower_etl.sync.state import OpenRun, WorkspaceState
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which runs to list.
-
-    Attributes:
-        after: Earliest submission, inclusive (UTC); None for no bound.
-        before: Latest submission, inclusive (UTC); None for no bound.
-        whole: Whether it spans all that is in scope, so that what it lacks is missing.
-    """
-
-    after: datetime | None
-    before: datetime | None
-    whole: bool
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A run as the listing shows it."""
-
-    run_id: str
-    submit: datetime | None = None
-    status: str | None = None
-    last_updated: datetime | None = None
-    complete: datetime | None = None
-    starred: bool | None = None
-    labels: tuple[Mapping[str, Any], ...] | None = None
-
-    @property
-    def label_ids(self) -> frozenset[int] | None:
-        """Ids of its labels, None if the listing does not show labels."""
-        return None if self.labels is None else frozenset(label["id"] for label in self.labels)
-
-    def differs_from(self, stored: Stored) -> bool:
-        """Whether it must be fetched again: it changed, came back, or is not final.
-
-        What a listing leaves out (status and completion, in those of 2021) says nothing.
-        """
-        said = (
-            (self.status, stored.status),
-            (self.last_updated, stored.last_updated),
-            (self.complete, stored.complete),
-        )
-        changed = any(listed is not None and listed != known for listed, known in said)
-        is_open = (self.status or stored.status) not in FINAL_STATUSES
-        return stored.missing_since is not None or changed or is_open
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A run as the tables have it."""
-
-    submit: datetime | None = None
-    status: str | None = None
-    last_updated: datetime | None = None
-    complete: datetime | None = None
-    starred: bool | None = None
-    label_ids: frozenset[int] = frozenset()
-    missing_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +114,7 @@ def plan_whole(
     opened = [
         _visit_open(run_id, run, known.get(run_id))
         for run_id, run in state.open.items()
-        if run_id in known or not _spans(window, run.submit)
+        if run_id in known or not spans(window, run.submit)
     ]
     others = [run for run_id, run in known.items() if run_id not in state.open]
     fresh = [run for run in others if run.run_id not in stored]
@@ -176,10 +125,10 @@ def plan_whole(
     return Plan(
         narrow_tables(_begin_whole(state, stored, window, now), request),
         (*opened, *_visit_new(fresh), *(_visit_changed(run) for run in changed)),
-        relabel=_find_relabelled(same, stored),
-        restar=_find_restarred(same, stored),
-        missing=_find_missing(known, stored, window),
-        gone=_find_gone(state, known, stored, window),
+        relabel=find_relabelled(same, stored),
+        restar=find_restarred(same, stored),
+        missing=find_missing(known, stored, window),
+        gone=find_gone(state, known, stored, window),
         whole=True,
         bounded=window.before is not None,
         again=again,
@@ -253,52 +202,6 @@ def _find_adopted(state: WorkspaceState, stored: Mapping[str, Stored]) -> dict[s
     if state.cursor is not None:
         return {}
     return {run_id: run.submit for run_id, run in stored.items() if run.submit}
-
-
-def _find_relabelled(
-    same: Iterable[Listed], stored: Mapping[str, Stored]
-) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    return {
-        run.run_id: run.labels
-        for run in same
-        if run.labels is not None and run.label_ids != stored[run.run_id].label_ids
-    }
-
-
-def _find_restarred(same: Iterable[Listed], stored: Mapping[str, Stored]) -> dict[str, bool | None]:
-    return {
-        run.run_id: run.starred
-        for run in same
-        if run.starred is not None and run.starred != stored[run.run_id].starred
-    }
-
-
-def _find_missing(
-    known: Mapping[str, Listed], stored: Mapping[str, Stored], window: Window
-) -> tuple[str, ...]:
-    return tuple(
-        run_id
-        for run_id, run in stored.items()
-        if run_id not in known and run.missing_since is None and _spans(window, run.submit)
-    )
-
-
-def _find_gone(
-    state: WorkspaceState,
-    known: Mapping[str, Listed],
-    stored: Mapping[str, Stored],
-    window: Window,
-) -> tuple[str, ...]:
-    opened = (run_id for run_id, run in state.open.items() if _spans(window, run.submit))
-    missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
-    return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
-
-
-def _spans(window: Window, submit: datetime | None) -> bool:
-    if submit is None:
-        return window.after is None and window.before is None
-    after_ok = window.after is None or submit >= window.after
-    return after_ok and (window.before is None or submit <= window.before)
 
 
 def _visit_open(run_id: str, run: OpenRun, listed: Listed | None) -> Visit:

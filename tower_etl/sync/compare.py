@@ -1,0 +1,125 @@
+"""What a listing shows of each run, against what the tables have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.sync.state import FINAL_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from tower_etl.sync.state import WorkspaceState
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which runs to list.
+
+    Attributes:
+        after: Earliest submission, inclusive (UTC); None for no bound.
+        before: Latest submission, inclusive (UTC); None for no bound.
+        whole: Whether it spans all that is in scope, so that what it lacks is missing.
+    """
+
+    after: datetime | None
+    before: datetime | None
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run as the listing shows it."""
+
+    run_id: str
+    submit: datetime | None = None
+    status: str | None = None
+    last_updated: datetime | None = None
+    complete: datetime | None = None
+    starred: bool | None = None
+    labels: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def label_ids(self) -> frozenset[int] | None:
+        """Ids of its labels, None if the listing does not show labels."""
+        return None if self.labels is None else frozenset(label["id"] for label in self.labels)
+
+    def differs_from(self, stored: Stored) -> bool:
+        """Whether it must be fetched again: it changed, came back, or is not final.
+
+        What a listing leaves out (status and completion, in those of 2021) says nothing.
+        """
+        said = (
+            (self.status, stored.status),
+            (self.last_updated, stored.last_updated),
+            (self.complete, stored.complete),
+        )
+        changed = any(listed is not None and listed != known for listed, known in said)
+        is_open = (self.status or stored.status) not in FINAL_STATUSES
+        return stored.missing_since is not None or changed or is_open
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run as the tables have it."""
+
+    submit: datetime | None = None
+    status: str | None = None
+    last_updated: datetime | None = None
+    complete: datetime | None = None
+    starred: bool | None = None
+    label_ids: frozenset[int] = frozenset()
+    missing_since: datetime | None = None
+
+
+def find_relabelled(
+    same: Iterable[Listed], stored: Mapping[str, Stored]
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Runs whose labels changed, with those that they have now."""
+    return {
+        run.run_id: run.labels
+        for run in same
+        if run.labels is not None and run.label_ids != stored[run.run_id].label_ids
+    }
+
+
+def find_restarred(same: Iterable[Listed], stored: Mapping[str, Stored]) -> dict[str, bool | None]:
+    """Runs whose star changed, with what it is now."""
+    return {
+        run.run_id: run.starred
+        for run in same
+        if run.starred is not None and run.starred != stored[run.run_id].starred
+    }
+
+
+def find_missing(
+    known: Mapping[str, Listed], stored: Mapping[str, Stored], window: Window
+) -> tuple[str, ...]:
+    """Runs of the tables that should have been listed, and were not."""
+    return tuple(
+        run_id
+        for run_id, run in stored.items()
+        if run_id not in known and run.missing_since is None and spans(window, run.submit)
+    )
+
+
+def find_gone(
+    state: WorkspaceState,
+    known: Mapping[str, Listed],
+    stored: Mapping[str, Stored],
+    window: Window,
+) -> tuple[str, ...]:
+    """The same of those that were open, or called missing before."""
+    opened = (run_id for run_id, run in state.open.items() if spans(window, run.submit))
+    missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
+    return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
+
+
+def spans(window: Window, submit: datetime | None) -> bool:
+    """Whether a run submitted then must be listed."""
+    if submit is None:
+        return window.after is None and window.before is None
+    after_ok = window.after is None or submit >= window.after
+    return after_ok and (window.before is None or submit <= window.before)
