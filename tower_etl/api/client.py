@@ -5,31 +5,29 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from tower_etl.api import endpoints
 from tower_etl.api.ahead import walk_at_rest
+from tower_etl.api.calls import Calls, params_of
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.items import TASK_KEY, key_of, malformed, run_key, take_count, take_items
-from tower_etl.api.pages import Page, Walked, end_after, walk_growing, walk_newest_first
-from tower_etl.errors import BadRequestError, ServerFaultError
+from tower_etl.api.items import TASK_KEY, key_of, malformed, run_key, take_items
+from tower_etl.api.pages import Walked, walk_growing, walk_newest_first
+from tower_etl.errors import BadRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
     from datetime import datetime
 
+    from tower_etl.api.calls import Params
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.api.pages import FetchPage, Item, Taker
     from tower_etl.http import RetryPolicy, Transport
-
-Params = dict[str, str | int]
 
 _LABELS = "labels"
 _ATTRIBUTES = "labels,optimized,messages,pipelineInfo"
 _MAX_LISTED = 2_000_000  # a list without end is left there
 _MAX_TASKS = 1_000_000  # of one run: they are held in memory until all of them are there
-_NO_SEGMENTS = frozenset({"", ".", ".."})  # in a path they mean another one, however quoted
 
 
 def format_moment(moment: datetime) -> str:
@@ -74,39 +72,35 @@ class TowerClient:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self._calls = Calls(transport)
         self._attributes = _ATTRIBUTES
         self._counts_tasks = True
         self._plain: set[str] = set()
 
     def fetch_service_info(self) -> Item:
         """Version and abilities of the server; needs no token (API fact 11)."""
-        return self._object(endpoints.SERVICE_INFO, policy=self._impatient())
+        return self._calls.get_object(endpoints.SERVICE_INFO, policy=self._impatient())
 
     def fetch_user(self) -> Item:
         """The user that the token belongs to."""
-        return self._object(endpoints.USER_INFO)
+        return self._calls.get_object(endpoints.USER_INFO)
 
     def list_user_workspaces(self, user_id: int) -> list[Item]:
         """Organisations and workspaces of the user; a null `workspaceId` is an organisation."""
-        return self._list(endpoints.USER_WORKSPACES, user_id=user_id)
+        return self._calls.get_list(endpoints.USER_WORKSPACES, user_id=user_id)
 
     def list_organizations(self) -> list[Item]:
         """Organisations that the token sees."""
-        return self._list(endpoints.ORGANIZATIONS)
+        return self._calls.get_list(endpoints.ORGANIZATIONS)
 
     def list_org_workspaces(self, org_id: int) -> list[Item]:
         """Workspaces of one organisation."""
-        return self._list(endpoints.ORG_WORKSPACES, org_id=org_id)
+        return self._calls.get_list(endpoints.ORG_WORKSPACES, org_id=org_id)
 
     def list_labels(self, workspace_id: int | None) -> list[Item]:
         """Labels of a workspace."""
-        walk = walk_newest_first(
-            end_after(
-                _MAX_LISTED, lambda offset: self._page(endpoints.LABELS, offset, _in(workspace_id))
-            ),
-            key_of(endpoints.LABELS, "id"),
-            Walked(),
-        )
+        fetch = self._calls.paged(endpoints.LABELS, _MAX_LISTED, params_of(workspace_id))
+        walk = walk_newest_first(fetch, key_of(endpoints.LABELS, "id"), Walked())
         return [label for page in walk for label in page]
 
     def iter_runs(
@@ -124,16 +118,13 @@ class TowerClient:
             after: Earliest submission, inclusive.
             before: Latest submission, inclusive.
         """
-        params = _in(workspace_id) | {"attributes": "labels", "includeTotalSize": "true"}
+        params = params_of(workspace_id) | {"attributes": "labels", "includeTotalSize": "true"}
         bounds = [("after", after), ("before", before)]
         search = " ".join(f"{name}:{format_moment(when)}" for name, when in bounds if when)
         if search:
             params["search"] = search
-        return walk_newest_first(
-            end_after(_MAX_LISTED, lambda offset: self._page(endpoints.RUNS, offset, params)),
-            run_key,
-            walked,
-        )
+        fetch = self._calls.paged(endpoints.RUNS, _MAX_LISTED, params)
+        return walk_newest_first(fetch, run_key, walked)
 
     def describe_run(self, workspace_id: int | None, run_id: str) -> Item:
         """One run with its progress and labels (API fact 14).
@@ -153,9 +144,9 @@ class TowerClient:
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
         """Whether the listing of the workspace shows a run."""
-        params = _in(workspace_id)
+        params = params_of(workspace_id)
         params["search"] = f"workflowId:{run_id}"
-        page = self._page(endpoints.RUNS, 0, params)
+        page = self._calls.get_page(endpoints.RUNS, 0, params)
         return any(run_key(element) == run_id for element in page.items)
 
     def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
@@ -187,15 +178,12 @@ class TowerClient:
         return self.walk_tasks(workspace_id, run_id, make)
 
     def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
-        params = _in(workspace_id)
-        return end_after(
-            _MAX_TASKS,
-            lambda offset: self._page(endpoints.RUN_TASKS, offset, params, run_id=run_id),
-        )
+        params = params_of(workspace_id)
+        return self._calls.paged(endpoints.RUN_TASKS, _MAX_TASKS, params, run_id=run_id)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Resource metrics of a run, one element per process."""
-        return self._list(endpoints.RUN_METRICS, _in(workspace_id), run_id=run_id)
+        return self._calls.get_list(endpoints.RUN_METRICS, params_of(workspace_id), run_id=run_id)
 
     def list_entities(self, endpoint: Endpoint, where: Where) -> Found:
         """All items of an endpoint, page by page where it has pages.
@@ -217,12 +205,12 @@ class TowerClient:
         """Ask for one item, to see whether the token may; None where there is none."""
         params: Params = {"max": 1} if endpoint.paged else {}
         names = asdict(where) | names
-        found = take_items(endpoint, self._get(endpoint, _of(endpoint, where) | params, **names))
+        found = self._calls.get_list(endpoint, _of(endpoint, where) | params, **names)
         return found[0] if found else None
 
     def describe_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """What a run was launched from."""
-        answer = self._get(endpoints.LAUNCH, _in(workspace_id), launch_id=launch_id)
+        answer = self._calls.get(endpoints.LAUNCH, params_of(workspace_id), launch_id=launch_id)
         found = answer.get(endpoints.LAUNCH.items)
         if isinstance(found, dict):
             return found
@@ -241,32 +229,28 @@ class TowerClient:
         asked = {"timestampBeforeOrEqual": format_moment(before), "nextPageToken": token}
         asked["timestampAfterOrEqual"] = format_moment(after) if after else None
         params = {name: value for name, value in asked.items() if value is not None}
-        answer = self._get(endpoints.AUDIT_LOGS, {"max": MAX_PAGE} | params)
+        answer = self._calls.get(endpoints.AUDIT_LOGS, {"max": MAX_PAGE} | params)
         follows = answer.get("nextPageToken")
-        return take_items(endpoints.AUDIT_LOGS, answer), follows if isinstance(
-            follows, str
-        ) else None
+        items = take_items(endpoints.AUDIT_LOGS, answer)
+        return items, follows if isinstance(follows, str) else None
 
     def _find(self, endpoint: Endpoint, where: Where, extras: Params) -> Found:
         params, names = _of(endpoint, where) | extras, asdict(where)
         key = key_of(endpoint, *endpoint.key)
         if not endpoint.paged:
-            whole = self._list(endpoint, params, **names)
+            whole = self._calls.get_list(endpoint, params, **names)
             _ = [key(item) for item in whole]  # raises where one has none
             return Found(whole, complete=True)
         walked = Walked()
-        pages = walk_newest_first(
-            end_after(_MAX_LISTED, lambda offset: self._page(endpoint, offset, params, **names)),
-            key,
-            walked,
-        )
+        fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
+        pages = walk_newest_first(fetch, key, walked)
         items = [item for page in pages for item in page]
         return Found(items, complete=walked.is_counted and not walked.disturbed)
 
     def _describe(self, workspace_id: int | None, run_id: str, attributes: str) -> Item:
         """The answer for a run, which must be of that run: its rows replace those there are."""
-        params = _in(workspace_id) | {"attributes": attributes}
-        described = self._get(endpoints.RUN, params, run_id=run_id)
+        params = params_of(workspace_id) | {"attributes": attributes}
+        described = self._calls.get(endpoints.RUN, params, run_id=run_id)
         if run_key(described) != run_id:
             raise malformed(endpoints.RUN, f"run {run_id}")
         return described
@@ -275,44 +259,11 @@ class TowerClient:
         """For the first call: a wrong address should be said soon."""
         return replace(self.transport.policy, attempts=4, unreachable_attempts=4)
 
-    def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
-        if _NO_SEGMENTS.intersection(map(str, names.values())):
-            msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."
-            raise ServerFaultError(msg)
-        segments = {name: quote(str(value), safe="") for name, value in names.items()}
-        return self.transport.get(endpoint.path.format(**segments), params)
-
-    def _object(self, endpoint: Endpoint, policy: RetryPolicy | None = None) -> Item:
-        found = self.transport.get(endpoint.path, policy=policy).get(endpoint.items)
-        if isinstance(found, dict):
-            return found
-        raise malformed(endpoint, "object")
-
-    def _list(
-        self, endpoint: Endpoint, params: Params | None = None, **names: object
-    ) -> list[Item]:
-        return take_items(endpoint, self._get(endpoint, params, **names))
-
-    def _page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
-        answer = self._get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
-        has_more = answer.get("hasMore")
-        return Page(
-            take_items(endpoint, answer),
-            take_count(answer.get(endpoint.total)),
-            has_more if isinstance(has_more, bool) else None,
-            take_count(answer.get(endpoint.count)),
-        )
-
 
 def _of(endpoint: Endpoint, where: Where) -> Params:
-    return _in(where.workspace_id) if endpoint.scoped else {}
+    return params_of(where.workspace_id) if endpoint.scoped else {}
 
 
 def _extras(endpoint: Endpoint) -> Params:
     attributes = {"attributes": endpoint.attributes} if endpoint.attributes else {}
     return {**attributes, **endpoint.filters}
-
-
-def _in(workspace_id: int | None) -> Params:
-    """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
-    return {} if workspace_id is None else {"workspaceId": workspace_id}

@@ -1,0 +1,77 @@
+"""Calls of an endpoint: names and parameters go in, items come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.items import malformed, take_count, take_items
+from tower_etl.api.pages import Page, end_after
+from tower_etl.errors import ServerFaultError
+
+if TYPE_CHECKING:
+    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.api.pages import FetchPage, Item
+    from tower_etl.http import RetryPolicy, Transport
+
+Params = dict[str, str | int]
+
+_NO_SEGMENTS = frozenset({"", ".", ".."})  # in a path they mean another one, however quoted
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls endpoints of one platform. Every method may raise `ApiError`.
+
+    Attributes:
+        transport: Carries the calls.
+    """
+
+    transport: Transport
+
+    def get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
+        """The answer to a call, as it is.
+
+        Raises:
+            ServerFaultError: A name would make the path that of another endpoint.
+        """
+        if _NO_SEGMENTS.intersection(map(str, names.values())):
+            msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."
+            raise ServerFaultError(msg)
+        segments = {name: quote(str(value), safe="") for name, value in names.items()}
+        return self.transport.get(endpoint.path.format(**segments), params)
+
+    def get_object(self, endpoint: Endpoint, policy: RetryPolicy | None = None) -> Item:
+        """The object that the answer holds."""
+        found = self.transport.get(endpoint.path, policy=policy).get(endpoint.items)
+        if isinstance(found, dict):
+            return found
+        raise malformed(endpoint, "object")
+
+    def get_list(
+        self, endpoint: Endpoint, params: Params | None = None, **names: object
+    ) -> list[Item]:
+        """The items that the answer holds."""
+        return take_items(endpoint, self.get(endpoint, params, **names))
+
+    def get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
+        """A page of them."""
+        answer = self.get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
+        has_more = answer.get("hasMore")
+        return Page(
+            take_items(endpoint, answer),
+            take_count(answer.get(endpoint.total)),
+            has_more if isinstance(has_more, bool) else None,
+            take_count(answer.get(endpoint.count)),
+        )
+
+    def paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
+        """What gives the page at an offset; a list without end is left after `most` items."""
+        return end_after(most, lambda offset: self.get_page(endpoint, offset, params, **names))
+
+
+def params_of(workspace_id: int | None) -> Params:
+    """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
+    return {} if workspace_id is None else {"workspaceId": workspace_id}
