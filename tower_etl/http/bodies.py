@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from tower_etl.http.watch import Watch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_BODY_BYTES = 32 * 2**20  # decompressed; a page of 100 tasks has some 0.3 MB
 _PIECE_BYTES = 2**20  # most answers in one go: each piece has a wait of its own
+
+_WATCH = Watch()
 
 
 class OversizedBodyError(requests.RequestException):
@@ -60,16 +64,14 @@ def cut_after(seconds: float, find: Callable[[], socket.socket | None]) -> Itera
             with suppress(OSError):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+    deadline = _WATCH.add(seconds, cut)
     try:
         yield
     except Exception:
         if not over.is_set():
             raise
     finally:
-        timer.cancel()
+        _WATCH.remove(deadline)
     if over.is_set():
         raise LongCallError
 
