@@ -92,6 +92,8 @@ class Table:
         return self._build(rows, given)
 
     def _build(self, rows: list[dict[str, Any]], given: Given) -> pa.Table:
+        if not rows:  # most lists of a platform are empty
+            return self.arrow_schema.empty_table()
         arrays, strays = self._convert(rows, given)
         for column in self.columns:
             if column.name not in arrays:
