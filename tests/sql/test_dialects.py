@@ -6,6 +6,7 @@ What a real Spark says: `test_spark.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tower_etl.load.views import iter_views
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 VIEWS = list(iter_views())
 CHECKS = list(iter_views("checks"))
 Rows = list[tuple[Any, ...]]
+Answer = tuple[list[str], Sequence[Sequence[Any]]]
 
 
 def name_of(view: View) -> str:
@@ -131,19 +133,25 @@ def find_slack(view: View, column: str) -> float:
 def test_postgres_says_the_same(answers: Answers, view: View) -> None:
     """Every view has the same columns, rows, order and values there."""
     here, there, _ = answers
-    columns, rows = here[view.name]
     header, *cells = there[view.name]
+    assert list_unlike(view, here[view.name], (header, cells), same) == []
+
+
+def list_unlike(
+    view: View, expected: Answer, found: Answer, same: Callable[[Any, Any, float], bool]
+) -> list[tuple[str, object, object]]:
+    """Column and values where two answers differ by what `same` says, within rounding."""
+    (columns, rows), (header, others) = expected, found
     assert header == columns
-    assert len(cells) == len(rows)
+    assert len(others) == len(rows)
     if view.kind == "staging":  # those promise no order
-        rows, cells = sorted(rows, key=identify), sorted(cells, key=identify)
-    unlike = [
-        (column, expected, cell)
-        for row, found in zip(rows, cells, strict=True)
-        for column, expected, cell in zip(columns, row, found, strict=True)
-        if not same(expected, cell, find_slack(view, column))
+        rows, others = sorted(rows, key=identify), sorted(others, key=identify)
+    return [
+        (column, value, other)
+        for row, there in zip(rows, others, strict=True)
+        for column, value, other in zip(columns, row, there, strict=True)
+        if not same(value, other, find_slack(view, column))
     ]
-    assert unlike == []
 
 
 def identify(row: Sequence[object]) -> list[str]:

@@ -20,8 +20,7 @@ from tests.destinations.depot import Depot
 from tests.sql.test_dialects import (
     VIEWS,
     ask_all,
-    find_slack,
-    identify,
+    list_unlike,
     make_odd_history,
     name_of,
 )
@@ -144,19 +143,7 @@ def same(expected: object, found: object, slack: float) -> bool:
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
 def test_spark_says_the_same(spark: SparkSession, answers: Answers, view: View) -> None:
     """Every view has the same columns, rows, order and values there."""
-    columns, rows = answers[0][view.name]
-    header, found = ask(spark, view.name)
-    assert header == columns
-    assert len(found) == len(rows)
-    if view.kind == "staging":  # those promise no order
-        rows, found = sorted(rows, key=identify), sorted(found, key=identify)
-    unlike = [
-        (column, expected, value)
-        for row, other in zip(rows, found, strict=True)
-        for column, expected, value in zip(columns, row, other, strict=True)
-        if not same(expected, value, find_slack(view, column))
-    ]
-    assert unlike == []
+    assert list_unlike(view, answers[0][view.name], ask(spark, view.name), same) == []
 
 
 def test_printed_statements_make_lasting_views(spark: SparkSession, lakes: Path) -> None:
