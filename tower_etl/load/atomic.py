@@ -13,6 +13,8 @@ import dlt
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
+from tower_etl.load.abilities import remembered
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -58,6 +60,8 @@ class AtomicClient(PostgresClient):
 
 class AtomicPostgres(dlt.destinations.postgres):
     """The destination with that client."""
+
+    capabilities = remembered(dlt.destinations.postgres.capabilities)
 
     @property
     def client_class(self) -> type[AtomicClient]:

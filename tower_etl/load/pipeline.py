@@ -15,6 +15,7 @@ from dlt.common.runtime.telemetry import stop_telemetry
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tower_etl.errors import TowerEtlError
+from tower_etl.load.abilities import remembered
 from tower_etl.load.target import DATASET
 from tower_etl.source import describe_table
 
@@ -88,12 +89,18 @@ def keep_open(target: Target) -> Iterator[None]:
             connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
 
 
+class DuckDb(dlt.destinations.duckdb):
+    """A DuckDB file."""
+
+    capabilities = remembered(dlt.destinations.duckdb.capabilities)
+
+
 def open_pipeline(target: Target) -> dlt.Pipeline:
     """The pipeline that writes to the draft of a target."""
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(target.pipelines),
-        destination=dlt.destinations.duckdb(str(target.draft)),
+        destination=DuckDb(str(target.draft), destination_name="duckdb"),
         dataset_name=DATASET,
     )
 
