@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
+from tower_etl.load.manifest import Manifest
+from tower_etl.load.notes import NoteFile
 from tower_etl.load.place import read_place
+from tower_etl.load.reader import open_reader
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
@@ -111,6 +115,23 @@ def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, sai
     with pytest.raises(UsageError, match=said) as refusal:
         read_place(kind, path, Sources(environ={}))
     assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "library"), [("delta", "deltalake"), ("iceberg", "pyiceberg.exceptions")]
+)
+def test_a_lake_whose_library_is_not_installed_says_what_to_install(
+    kind: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is read, as where it is written."""
+    notes = NoteFile(tmp_path, kind)
+    notes.begin()
+    notes.write(Manifest(kind, "first"), None)
+    monkeypatch.delitem(sys.modules, f"tower_etl.load.{kind}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    said = rf"{library} is missing.*pip install 'tower-etl\[{kind}\]'"
+    with pytest.raises(UsageError, match=said):
+        open_reader(tmp_path)
 
 
 def test_a_password_from_the_environment_shows_nowhere() -> None:

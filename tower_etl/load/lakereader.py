@@ -11,7 +11,7 @@ from tower_etl.errors import UsageError
 from tower_etl.load.mirror import open_lake
 from tower_etl.load.notes import find_kind
 from tower_etl.load.parquet import SNAPSHOTS
-from tower_etl.load.place import LAKES, Place
+from tower_etl.load.place import Place
 from tower_etl.load.target import DATASET
 from tower_etl.load.views import create_views, iter_views
 from tower_etl.tables import TABLES
@@ -50,34 +50,26 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def _find_lake(path: Path | str) -> tuple[Lake, Manifest]:
-    for place in _list_places(path):
-        try:
-            lake = open_lake(place)
-            manifest = lake.read_manifest()
-        except UsageError:
-            continue
+    kind = _find_kind(path)
+    if kind is not None:
+        lake = open_lake(Place(kind, str(path), Path()))
+        manifest = lake.read_manifest()
         if manifest is not None:
             return lake, manifest
     msg = f"{path} has no tables of a sync: run `tower-etl sync` first, or give another --path."
     raise UsageError(msg)
 
 
-def _list_places(path: Path | str) -> list[Place]:
-    """What may be at a path."""
-    if isinstance(path, str):
-        kind = _read_kind(path)
-        return [Place(kind, path, Path())] if kind else []
-    kinds = ["parquet"] if (path / SNAPSHOTS).is_dir() else LAKES[1:]
-    return [Place(kind, str(path), path) for kind in kinds]
-
-
-def _read_kind(url: str) -> str | None:
+def _find_kind(path: Path | str) -> str | None:
+    """What its note says that a lake is; a folder of Parquet files has its note elsewhere."""
+    if isinstance(path, Path):
+        return "parquet" if (path / SNAPSHOTS).is_dir() else find_kind(path)
     try:
         from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
         msg = "Reading a bucket needs more: pip install 'tower-etl[delta,s3]'"
         raise UsageError(msg) from None
-    return find_kind(open_bucket(url))
+    return find_kind(open_bucket(path))
 
 
 def _define(name: str, source: str) -> str:

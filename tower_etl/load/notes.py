@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tower_etl.errors import TowerEtlError, UsageError
 from tower_etl.load.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tower_etl.load.bucket import Bucket
     from tower_etl.load.manifest import Manifest
 
@@ -141,10 +140,19 @@ class NoteObject:
         self.bucket.remove(_BEGUN)
 
 
-def find_kind(bucket: Bucket) -> str | None:
-    """Of which kind a lake in a bucket is; None where no sync has written there."""
+def find_kind(root: Path | Bucket) -> str | None:
+    """Of which kind a lake in a folder is, here or in a bucket; None where it has no note."""
+    text = _read_file(root / _NAME) if isinstance(root, Path) else _read_object(root)
+    return load_manifest(text).kind if text else None
+
+
+def _read_file(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _read_object(bucket: Bucket) -> str | None:
     found = bucket.read(_NAME)
-    return load_manifest(found.text).kind if found else None
+    return found.text if found else None
 
 
 def _load(text: str, kind: str, root: str) -> Manifest:
