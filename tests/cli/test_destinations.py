@@ -98,9 +98,10 @@ def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
     ("kind", "path", "said"),
     [
         ("oracle", None, "No destination 'oracle'"),
-        ("parquet", "s3://bucket/folder", "For a bucket, use --destination delta"),
-        ("iceberg", "s3://bucket/folder", "a folder of this machine"),
+        ("parquet", "s3://bucket/folder", "For a bucket, use --destination delta or iceberg"),
+        ("duckdb", "s3://bucket/folder", "a folder of this machine"),
         ("delta", "gs://bucket/folder", "like s3://bucket/folder"),
+        ("iceberg", "https://bucket/folder", "like s3://bucket/folder"),
         ("delta", "s3://key:hush@bucket/folder", "holds a password"),
         ("delta", "s3://key@bucket/folder", "like s3://bucket/folder"),
         ("parquet", " ", "An empty --path"),

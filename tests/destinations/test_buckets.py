@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 from deltalake import DeltaTable
 
 from tests.cli.console import make_console
-from tests.destinations.test_semantics import add_run, expect_runs, expect_tables
-from tests.processes.command import KILLED
+from tests.destinations.test_semantics import add_run, expect_runs, expect_tables, kill_sync
 from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
 from tower_etl.load.bucket import open_bucket
 from tower_etl.load.destination import open_destination
 from tower_etl.load.lease import LEASE, NAME, SKEW, Lease
 from tower_etl.load.manifest import Manifest
 from tower_etl.load.notes import NoteObject
-from tower_etl.sim import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,11 +132,13 @@ def test_a_lock_that_cannot_be_read_is_not_taken(
 def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
     """The last line of defence, behind the lease."""
     notes = NoteObject(open_bucket(bucket), "delta")
-    first, second = Manifest("delta", "first"), Manifest("delta", "second")
-    notes.write(first, None)
+    second, third = Manifest("delta", "second"), Manifest("delta", "third")
+    notes.write(Manifest("delta", "first"), None)
+    first = notes.read()
     notes.write(second, first)
-    with pytest.raises(TowerEtlError, match="Another sync has written"):
-        notes.write(Manifest("delta", "third"), first)
+    for seen in (first, None):
+        with pytest.raises(TowerEtlError, match="Another sync has written"):
+            notes.write(third, seen)
     assert notes.read() == second
 
 
@@ -166,28 +164,26 @@ def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "point"),
+    [
+        ("delta", "before:tower_etl.load.delta:DeltaLake._write_table"),
+        ("iceberg", "before:tower_etl.load.iceberg:IcebergLake._write_table"),
+    ],
+)
 def test_what_a_killed_machine_wrote_is_written_anew_by_another(
-    depot: Depot, world: World, lab: int
+    kind: str, point: str, make_depot: Callable[[str], Depot], world: World, lab: int
 ) -> None:
     """Also rows of a run that is no more, and states that are ahead of their rows."""
+    depot = make_depot(f"{kind}-s3")
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     depot.sync()
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = NoteObject(open_bucket(depot.place.path), "delta").read()
+    manifest = NoteObject(open_bucket(depot.place.path), kind).read()
     assert manifest is not None
-    point = f"before:tower_etl.load.delta:DeltaLake._write_table:{len(manifest.tables)}"
-    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
-    killed = subprocess.run(
-        [*command, "--destination", "delta", "--path", depot.place.path, "--rate", "none"],
-        env=os.environ
-        | {"TOWER_ACCESS_TOKEN": DEMO_TOKEN, "XDG_STATE_HOME": str(depot.place.state.parents[1])},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
+    kill_sync(depot, f"{point}:{len(manifest.tables)}")
     assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
     assert len(depot.read("workflows")) == 1
     world.delete_run(gone)
@@ -238,12 +234,14 @@ def test_a_reader_sees_no_run_without_its_tasks(
     assert {(1, 1), (1, 2), (2, 2)} == set(seen)
 
 
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_the_command_line_knows_buckets(
-    depot: Depot, console: Console, world: World, lab: int, tmp_path: Path
+    kind: str, make_depot: Callable[[str], Depot], console: Console, world: World, tmp_path: Path
 ) -> None:
     """`sync`, `status`, `query` and `maintain`; keys stay in the environment."""
-    add_run(world, lab)
-    place = ("--destination", "delta", "--path", depot.place.path)
+    depot = make_depot(f"{kind}-s3")
+    add_run(world, next(iter(world.workspaces)))
+    place = ("--destination", kind, "--path", depot.place.path)
     sync = ("sync", "--endpoint", depot.endpoint, "--tables", "workflows,tasks", "--json", *place)
     ended = console.run(*sync)
     assert (ended.code, ended.json["status"]) == (0, "ok")
@@ -254,6 +252,15 @@ def test_the_command_line_knows_buckets(
     assert "acme/lab" in console.run("status", *place).out
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"secret-of-the-tests" in path.read_bytes()] == []
+    assert list_holders(depot.place.path, b"-of-the-tests") == []
+
+
+def list_holders(url: str, text: bytes) -> list[str]:
+    """The objects below an address that hold a text."""
+    bucket = open_bucket(url)
+    objects = {name: obstore.get(bucket.store, name) for name, _ in bucket.iter_objects("")}
+    assert "_tower_etl.json" in objects
+    return [name for name, found in objects.items() if text in bytes(found.bytes())]
 
 
 def test_a_bucket_that_is_not_there_is_bad_usage(depot: Depot, console: Console) -> None:

@@ -33,14 +33,17 @@ if TYPE_CHECKING:
     from tower_etl.sim import Simulator, World
 
 # DuckDB has tests of its own; a lake in a bucket loads into the same working copy as another.
-OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3"}]
+OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3", "iceberg-s3"}]
+# Its lease is that of Delta in a bucket, and its columns are those of Iceberg in a folder.
+DISTINCT = [kind for kind in KINDS if kind != "iceberg-s3"]
 POINTS = [
     *((kind, "before:dlt.load.load:Load.complete_package:1") for kind in OTHERS),
     ("parquet", "after:tower_etl.load.parquet:sync_tree:1"),
     ("parquet", "after:tower_etl.load.parquet:ParquetFolder._switch:1"),
     ("delta", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
     ("delta-s3", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
-    ("iceberg", "after:tower_etl.load.iceberg:_write_table:9"),
+    ("iceberg", "after:tower_etl.load.iceberg:IcebergLake._write_table:9"),
+    ("iceberg-s3", "before:tower_etl.load.icefolder:BucketFolder.move_hint:9"),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]
 
@@ -153,7 +156,7 @@ def test_what_a_killed_sync_left_does_not_show(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["iceberg"])  # Delta: in a bucket, where machines take turns
+@pytest.mark.parametrize("kind", ["iceberg"])  # others: in a bucket, where machines take turns
 def test_what_a_killed_machine_wrote_is_written_anew(
     kind: str, make_depot: Callable[[str], Depot], world: World, lab: int
 ) -> None:
@@ -167,7 +170,7 @@ def test_what_a_killed_machine_wrote_is_written_anew(
     manifest = NoteFile(Path(depot.place.path), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
-    kill_sync(depot, f"before:tower_etl.load.iceberg:_write_table:{last}")
+    kill_sync(depot, f"before:tower_etl.load.iceberg:IcebergLake._write_table:{last}")
     assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
     assert len(depot.read("workflows")) == 1
     depot.forget()
@@ -195,6 +198,7 @@ def test_all_of_this_machine_may_be_lost(
     expect_tables(world, depot)
 
 
+@pytest.mark.parametrize("kind", DISTINCT)
 def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> None:
     """And is told who holds the destination, before the server is asked anything."""
     depot.sync()
@@ -226,6 +230,7 @@ def older_version(table: str, column: str) -> Iterator[None]:
     set_columns(whole)
 
 
+@pytest.mark.parametrize("kind", DISTINCT)
 def test_a_column_that_comes_later_is_there_for_all_rows(
     depot: Depot, world: World, lab: int
 ) -> None:

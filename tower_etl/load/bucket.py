@@ -19,6 +19,7 @@ from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 _PATIENCE = timedelta(seconds=30)
 
@@ -93,6 +94,12 @@ class Bucket:
         with self._explain():
             found = obstore.list_with_delimiter(self.store)
         return [*(entry["path"] for entry in found["objects"]), *found["common_prefixes"]]
+
+    def iter_objects(self, folder: str) -> Iterator[tuple[str, datetime]]:
+        """The names of all objects below a folder, and when they were written (UTC)."""
+        with self._explain():
+            for found in obstore.list(self.store, prefix=folder):
+                yield from ((entry["path"], entry["last_modified"]) for entry in found)
 
     @contextmanager
     def _explain(self) -> Iterator[None]:

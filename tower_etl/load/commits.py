@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.manifest import Change, Step
     from tower_etl.load.notes import Notes
 
 
@@ -52,24 +52,19 @@ class WriteTable(Protocol):
         ...
 
 
-def write_tables(
-    manifest: Manifest, changes: Sequence[Change], notes: Notes, guard: Guard, write: WriteTable
-) -> None:
-    """Commit what changed, in the order of `changes`, and note the versions.
+def write_tables(step: Step, notes: Notes, guard: Guard, write: WriteTable) -> None:
+    """Commit what changed, in the order of its changes, and note the versions.
 
     Raises:
         TowerEtlError: The guard let another sync in.
     """
-    old = notes.read()
-    known = old.tables if old else {}
-    torn = notes.is_begun
     guard.check()
-    notes.begin()
+    torn = notes.begin()
     tables = {}
-    for change in changes:
-        contents = manifest.tables[change.table]
-        noted = known[change.table].state if change.table in known else ""
+    for change in step.changes:
+        contents = step.new.tables[change.table]
+        noted = step.known[change.table].state if change.table in step.known else ""
         task = Task(change, contents.parts, noted, torn)
         tables[change.table] = replace(contents, state=write(task))
     guard.check()
-    notes.write(replace(manifest, tables=tables), old)
+    notes.write(replace(step.new, tables=tables), step.old)

@@ -15,7 +15,7 @@ from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     import pyarrow as pa
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tower_etl.load.commits import Task
     from tower_etl.load.export import Export
     from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.manifest import Change, Manifest, Step
     from tower_etl.load.notes import Notes
 
 KEEP_HOURS = 7 * 24
@@ -53,28 +53,27 @@ class DeltaLake:
         """That of the last sync."""
         return self.notes.read()
 
-    def write(
-        self, rows: Export, manifest: Manifest, changes: Sequence[Change], now: datetime
-    ) -> None:
+    def write(self, rows: Export, step: Step, now: datetime) -> None:
         """One commit for each table that changed, runs last."""
         del now
 
         def write_table(task: Task) -> str:
             return self._write_table(rows, task)
 
-        write_tables(manifest, changes, self.notes, self.guard, write_table)
+        write_tables(step, self.notes, self.guard, write_table)
 
-    def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables as the last sync left them."""
-        return {name: rows.scanner().to_reader() for name, rows in self.open_datasets().items()}
+    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
+        """All tables in the versions that a manifest names."""
+        opened = self.open_datasets(manifest)
+        return {name: rows.scanner().to_reader() for name, rows in opened.items()}
 
-    def open_datasets(self) -> Mapping[str, Dataset]:
+    def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
         """The same, to be read as often as wanted."""
-        return {name: table.to_pyarrow_dataset() for name, table in self._iter_tables()}
+        return {name: table.to_pyarrow_dataset() for name, table in self._iter_tables(manifest)}
 
-    def list_files(self) -> Mapping[str, list[str]]:
+    def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """Their files, which stay until they are vacuumed."""
-        return {name: table.file_uris() for name, table in self._iter_tables()}
+        return {name: table.file_uris() for name, table in self._iter_tables(manifest)}
 
     def maintain(self, now: datetime) -> list[str]:
         """Put small files together, and remove those that no version of the last week reads."""
@@ -96,9 +95,8 @@ class DeltaLake:
         self.notes.write(replace(manifest, tables=tables), manifest)
         return done
 
-    def _iter_tables(self) -> Iterator[tuple[str, DeltaTable]]:
-        manifest = self.read_manifest()
-        for name, contents in manifest.tables.items() if manifest else ():
+    def _iter_tables(self, manifest: Manifest) -> Iterator[tuple[str, DeltaTable]]:
+        for name, contents in manifest.tables.items():
             version = int(contents.state) if contents.state else None
             yield name, DeltaTable(self._locate(name), version=version)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
     from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Manifest
+    from tower_etl.load.manifest import Manifest, Step
 
 
 class Lake(Protocol):
@@ -31,28 +31,29 @@ class Lake(Protocol):
         """
         ...
 
-    def write(
-        self, rows: Export, manifest: Manifest, changes: Sequence[Change], now: datetime
-    ) -> None:
-        """Make it hold what the manifest says, and then the manifest itself.
+    def write(self, rows: Export, step: Step, now: datetime) -> None:
+        """Make it hold what the new manifest says, and then the manifest itself.
 
         Args:
             rows: Where they come from.
-            manifest: Of the state to be.
-            changes: What is different from the state that is.
+            step: From the state that `read_manifest` gave to the state to be.
             now: The time (UTC), to remove what is past its time.
         """
         ...
 
-    def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All rows of all tables, as the last sync left them, to be read once."""
+    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
+        """All rows of all tables, as the sync left them that wrote this manifest, to be read once.
+
+        Args:
+            manifest: What `read_manifest` gave not long ago.
+        """
         ...
 
-    def open_datasets(self) -> Mapping[str, Dataset]:
+    def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
         """The same, to be read as often as wanted."""
         ...
 
-    def list_files(self) -> Mapping[str, list[str]]:
+    def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """Their Parquet files."""
         ...
 

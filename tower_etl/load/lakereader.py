@@ -38,11 +38,11 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     connection.execute(f"CREATE SCHEMA {DATASET}")
     connection.execute(f"USE memory.{DATASET}")
     if isinstance(path, str):  # the library of the format reads: DuckDB would need an extension
-        for name, rows in lake.open_datasets().items():
+        for name, rows in lake.open_datasets(manifest).items():
             connection.register(f"{name}_in_bucket", rows)
             connection.execute(_define(name, f'"{name}_in_bucket"'))
     else:
-        for name, files in lake.list_files().items():
+        for name, files in lake.list_files(manifest).items():
             source = _name_files(files)
             connection.execute(_define(name, source) if files else manifest.tables[name].ddl)
     create_views(connection, iter_views())
@@ -67,7 +67,10 @@ def _find_kind(path: Path | str) -> str | None:
     try:
         from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
-        msg = "Reading a bucket needs more: pip install 'tower-etl[delta,s3]'"
+        msg = (
+            "Reading a bucket needs more: pip install 'tower-etl[delta,s3]', or "
+            "'tower-etl[iceberg,s3]' for Iceberg."
+        )
         raise UsageError(msg) from None
     return find_kind(open_bucket(path))
 

@@ -50,15 +50,19 @@ class Manifest:
         kind: Of the lake.
         generation: Names this state of it.
         tables: By name, in the order in which they are written.
+        tag: Names the version of the object that it was read from, where it was one.
     """
 
     kind: str
     generation: str
     tables: Mapping[str, Contents] = field(default_factory=dict)
+    tag: str | None = field(default=None, compare=False)
 
     def dump(self) -> str:
-        """As JSON."""
-        return json.dumps({"version": VERSION, **asdict(self)})
+        """As JSON, without the tag, which the store gives."""
+        stored = asdict(self)
+        del stored["tag"]
+        return json.dumps({"version": VERSION, **stored})
 
 
 def load_manifest(text: str) -> Manifest:
@@ -103,6 +107,30 @@ class Change:
     written: tuple[str, ...]
     removed: tuple[str, ...]
     is_new: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one state of a lake to the next.
+
+    Attributes:
+        old: What the lake holds; None where it is new.
+        new: What it is to hold.
+    """
+
+    old: Manifest | None
+    new: Manifest
+
+    @property
+    def changes(self) -> list[Change]:
+        """What is different, table by table, in the order in which they are written."""
+        known = self.known
+        return [compare(name, known.get(name), table) for name, table in self.new.tables.items()]
+
+    @property
+    def known(self) -> Mapping[str, Contents]:
+        """The tables that the lake holds."""
+        return self.old.tables if self.old else {}
 
 
 def compare(table: str, old: Contents | None, new: Contents) -> Change:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
 from tower_etl.load.export import Export
 from tower_etl.load.lease import Lease, Unshared
 from tower_etl.load.lock import hold_lock
-from tower_etl.load.manifest import Contents, Manifest, Part, compare
+from tower_etl.load.manifest import Contents, Manifest, Part, Step
 from tower_etl.load.months import cut_table, list_tables, read_fingerprints
 from tower_etl.load.notes import NoteFile, NoteObject
 from tower_etl.load.parquet import ParquetFolder, name_generation
@@ -102,9 +103,7 @@ class Mirror:
         with duckdb.connect(str(self.target.draft)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             export, manifest = survey(connection, self.kind, generation)
-            known = old.tables if old else {}
-            changes = [compare(t, known.get(t), new) for t, new in manifest.tables.items()]
-            self.lake.write(export, manifest, changes, now)
+            self.lake.write(export, Step(old, manifest), now)
         copy.note(generation)
 
 
@@ -179,10 +178,18 @@ def _open_delta(place: Place, guard: Guard) -> Lake:
     return DeltaLake(str(folder), NoteFile(folder, "delta"), guard)
 
 
-def _open_iceberg(place: Place, _guard: Guard) -> Lake:
+def _open_iceberg(place: Place, guard: Guard) -> Lake:
     from tower_etl.load.iceberg import IcebergLake  # noqa: PLC0415 an extra
+    from tower_etl.load.icefolder import BucketFolder, LocalFolder, find_access  # noqa: PLC0415
 
-    return IcebergLake(resolve_folder(place.path))
+    if place.is_remote:
+        from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
+
+        bucket = open_bucket(place.path)
+        where = BucketFolder(bucket, find_access(Sources().environ))
+        return IcebergLake(where, NoteObject(bucket, "iceberg"), guard)
+    folder = resolve_folder(place.path)
+    return IcebergLake(LocalFolder(folder), NoteFile(folder, "iceberg"), guard)
 
 
 _LAKES: Mapping[str, Callable[[Place, Guard], Lake]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,8 +34,12 @@ class Notes(Protocol):
         """
         ...
 
-    def begin(self) -> None:
-        """Mark the place as ours and under way, before anything else is written there."""
+    def begin(self) -> bool:
+        """Mark the place as ours and under way, before anything else is written there.
+
+        Returns:
+            Whether it was marked before, as `is_begun` says.
+        """
         ...
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
@@ -75,10 +79,12 @@ class NoteFile:
             return None
         return _load(text, self.kind, str(self.root))
 
-    def begin(self) -> None:
+    def begin(self) -> bool:
         """Make the folder if need be."""
         self.root.mkdir(exist_ok=True)
+        was_begun = self.is_begun
         (self.root / _BEGUN).touch()
+        return was_begun
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
         """Rename the new file over the old one."""
@@ -114,15 +120,15 @@ class NoteObject:
         """The manifest of a folder in a bucket."""
         found = self.bucket.read(_NAME)
         if found is not None:
-            return _load(found.text, self.kind, self.bucket.url)
+            return replace(_load(found.text, self.kind, self.bucket.url), tag=found.tag)
         others = [name for name in self.bucket.list_names() if not name.startswith(_OURS)]
         if others and not self.is_begun:
             raise _refuse(self.bucket.url)
         return None
 
-    def begin(self) -> None:
-        """Nothing has to be made."""
-        self.bucket.put(_BEGUN, "", None)
+    def begin(self) -> bool:
+        """The store refuses to make what is there."""
+        return self.bucket.put(_BEGUN, "", None) is None
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
         """Put the new one in the place of the one that was read, and of no other.
@@ -130,11 +136,7 @@ class NoteObject:
         Raises:
             TowerEtlError: Another sync wrote one in between.
         """
-        found = self.bucket.read(_NAME)
-        seen = load_manifest(found.text).generation if found else None
-        tag = found.tag if found else None
-        expected = old.generation if old else None
-        if seen != expected or self.bucket.put(_NAME, manifest.dump(), tag) is None:
+        if self.bucket.put(_NAME, manifest.dump(), old.tag if old else None) is None:
             msg = f"Another sync has written into {self.bucket.url} meanwhile: run again."
             raise TowerEtlError(msg)
         self.bucket.remove(_BEGUN)

@@ -24,13 +24,13 @@ from tower_etl.load.manifest import Part, load_manifest
 from tower_etl.load.months import MONTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
 
     from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Contents, Manifest
+    from tower_etl.load.manifest import Change, Contents, Manifest, Step
 
 GRACE = timedelta(hours=2)
 SNAPSHOTS = ".snapshots"
@@ -76,40 +76,37 @@ class ParquetFolder:
             raise UsageError(msg)
         return None
 
-    def write(
-        self, rows: Export, manifest: Manifest, changes: Sequence[Change], now: datetime
-    ) -> None:
+    def write(self, rows: Export, step: Step, now: datetime) -> None:
         """Make a snapshot, and let the link name it."""
         draft = self.folder / SNAPSHOTS / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        old = self.read_manifest()
         tables = {}
-        for change in changes:
-            contents = self._place(rows, manifest, old, change)
+        for change in step.changes:
+            contents = self._place(rows, step, change)
             tables[change.table] = contents
             self._fill(draft / change.table, change, rows, contents)
-        whole = replace(manifest, tables=tables)
+        whole = replace(step.new, tables=tables)
         (draft / "manifest.json").write_text(whole.dump(), encoding="utf-8")
         sync_tree(draft)
-        draft.rename(draft.with_name(manifest.generation))
-        self._switch(manifest.generation)
+        draft.rename(draft.with_name(whole.generation))
+        self._switch(whole.generation)
         self._link_tables(whole)
         self._prune(now)
 
-    def open_tables(self) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables of the snapshot that is the newest now."""
-        return {name: table.scanner().to_reader() for name, table in self.open_datasets().items()}
+    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
+        """All tables of the snapshot of a manifest."""
+        opened = self.open_datasets(manifest)
+        return {name: table.scanner().to_reader() for name, table in opened.items()}
 
-    def open_datasets(self) -> Mapping[str, dataset.Dataset]:
+    def open_datasets(self, manifest: Manifest) -> Mapping[str, dataset.Dataset]:
         """The same, to be read as often as wanted."""
-        snapshot = self.current.resolve()
-        return {name: open_folder(str(snapshot / name)) for name in self.list_files()}
+        snapshot = self._find_snapshot(manifest)
+        return {name: open_folder(str(snapshot / name)) for name in manifest.tables}
 
-    def list_files(self) -> Mapping[str, list[str]]:
+    def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """The files of that snapshot, which stay while it is kept."""
-        snapshot = self.current.resolve()
-        manifest = load_manifest((snapshot / "manifest.json").read_text(encoding="utf-8"))
+        snapshot = self._find_snapshot(manifest)
         return {
             name: [str(snapshot / name / part.file) for part in table.parts.values()]
             for name, table in manifest.tables.items()
@@ -119,17 +116,18 @@ class ParquetFolder:
         """Remove snapshots past their time."""
         return [f"removed snapshot {name}" for name in self._prune(now)]
 
-    def _place(
-        self, rows: Export, manifest: Manifest, old: Manifest | None, change: Change
-    ) -> Contents:
+    def _find_snapshot(self, manifest: Manifest) -> Path:
+        return (self.folder / SNAPSHOTS / manifest.generation).resolve()
+
+    def _place(self, rows: Export, step: Step, change: Change) -> Contents:
         """Say of each month of a table in which file it is."""
-        new = manifest.tables[change.table]
-        known = old.tables[change.table].parts if old and change.table in old.tables else {}
+        new = step.new.tables[change.table]
+        known = step.known[change.table].parts if change.table in step.known else {}
         split = rows.has_months(change.table)
         parts = {
             month: Part(
                 part.fingerprint,
-                f"{name_folder(month, has_months=split)}{manifest.generation}.parquet"
+                f"{name_folder(month, has_months=split)}{step.new.generation}.parquet"
                 if month in change.written
                 else known[month].file,
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.configuration import Sources
 
 LAKES = ("parquet", "delta", "iceberg")
-LAKES_IN_BUCKETS = ("delta",)
+LAKES_IN_BUCKETS = ("delta", "iceberg")
 
 DEFAULT_PATHS: Mapping[str, str] = {
     "duckdb": DEFAULT_PATH,
@@ -109,8 +109,8 @@ def check_reach(kind: str, path: str) -> None:
     if kind not in LAKES_IN_BUCKETS:
         msg = (
             f"{path}: {kind} is written to a folder of this machine. For a bucket, use "
-            "--destination delta: its tables change at one stroke there, without links and "
-            "renames, which a bucket has not (docs/destinations.md)."
+            "--destination delta or iceberg: their tables change at one stroke there, without "
+            "links and renames, which a bucket has not (docs/destinations.md)."
         )
         raise UsageError(msg)
     if not is_bucket(path):

@@ -73,7 +73,7 @@ class WorkingCopy:
 
 def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
     """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
-    tables = lake.open_tables()
+    tables = lake.open_tables(manifest)
     with duckdb.connect(str(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE SCHEMA {DATASET}")
