@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from tower_etl.errors import TowerEtlError
 from tower_etl.load.commits import write_tables
@@ -104,8 +104,10 @@ class DeltaLake:
         return f"{self.root}/{table}"
 
     def _find_table(self, name: str) -> DeltaTable | None:
-        where = self._locate(name)
-        return DeltaTable(where) if DeltaTable.is_deltatable(where) else None
+        try:
+            return DeltaTable(self._locate(name))
+        except TableNotFoundError:
+            return None
 
     def _write_table(self, rows: Export, task: Task) -> str:
         """Commit what changed; the version of the table that holds it.
@@ -124,7 +126,7 @@ class DeltaLake:
                 self._replace_all(rows, change.table, task.months, table)
             elif task.is_due:
                 self._replace_months(rows, change, table)
-        return str(DeltaTable(self._locate(change.table)).version())
+        return str((table or DeltaTable(self._locate(change.table))).version())
 
     def _replace_all(
         self, rows: Export, name: str, months: Iterable[str], table: DeltaTable | None
