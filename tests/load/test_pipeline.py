@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from tower_etl.errors import TowerEtlError
-from tower_etl.load.pipeline import collect_seldom, keep_open
+from tower_etl.garbage import collect_seldom
+from tower_etl.load.pipeline import keep_open
 
 if TYPE_CHECKING:
     from tower_etl.load.target import Target

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tower_etl.errors import TowerEtlError
+from tower_etl.garbage import collect_seldom
 from tower_etl.redaction import redact_text
 
 _COMMANDS = {
@@ -71,7 +72,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and exit by the contract (0 to 6, 128 and the signal's number)."""
     try:
-        code = cli(standalone_mode=False)
+        with collect_seldom():
+            code = cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:

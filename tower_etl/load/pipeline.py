@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 PIPELINE = "tower"
 
 _CLOSING_MEMORY = "150MB"
-_SELDOM = (100_000, 50, 100)  # Python's own: 700, 10, 10
 
 _DEFAULTS: Mapping[str, Any] = {
     "runtime.dlthub_telemetry": False,
@@ -51,21 +49,6 @@ def quiet_dlt() -> Iterator[None]:
         stop_telemetry()
         dlt.current.run_context().initialize_runtime()
         yield
-
-
-@contextmanager
-def collect_seldom() -> Iterator[None]:
-    """Let Python look for garbage less often.
-
-    A page of tasks is hundreds of objects that live for seconds; looking through all of them again
-    at every 700 new ones took a sixth of a sync. What is left is to be collected between packages.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(*_SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.garbage import collect_seldom
 from tower_etl.http import Meter
 from tower_etl.load.destination import as_destination
 from tower_etl.load.pipeline import (
-    collect_seldom,
     declare_tables,
     drain,
     forget_loaded,
