@@ -67,7 +67,8 @@ def test_metrics_tell_how_old_and_how_dear(
         found["tower_etl_open_runs", "acme/lab"],
     ) == (1, 0, 1)
     synced = console.select(
-        "SELECT calls, retries, throttled_seconds, seconds, epoch(finished_at) FROM sync_runs"
+        "SELECT calls, retries, throttled_seconds, seconds, epoch_us(finished_at) / 1e6 "
+        "FROM sync_runs"
     )
     names = ("calls", "retries", "throttled_seconds", "duration_seconds", "timestamp_seconds")
     assert synced == [tuple(found[f"tower_etl_last_sync_{name}", ""] for name in names)]

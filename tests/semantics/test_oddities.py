@@ -11,6 +11,7 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
+from tower_etl.api.calls import Calls
 from tower_etl.errors import UsageError
 from tower_etl.settings import Packages
 from tower_etl.sim import SimClock
@@ -233,22 +234,23 @@ def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> N
     assert list_missing(warehouse) == set()
 
 
-def test_a_server_that_gives_shorter_pages_is_listed_whole(platform: Platform) -> None:
+def test_a_server_that_gives_shorter_pages_is_listed_whole(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fewer than were asked for are not the last ones while its count says more."""
     warehouse = Warehouse()
     for _ in range(60):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
-    session = platform.open_session()
-    client: Any = session._client
-    whole = client._page
+    whole = Calls.get_page
 
-    def cut(endpoint: Any, offset: int, params: Any, **names: Any) -> Any:
-        page = whole(endpoint, offset, params, **names)
+    def cut(calls: Calls, endpoint: Any, offset: int, params: Any, **names: Any) -> Any:
+        page = whole(calls, endpoint, offset, params, **names)
         if endpoint.path != "/workflow":
             return page
         return dataclasses.replace(page, items=page.items[:50], has_more=None)
 
-    client._page = cut
+    monkeypatch.setattr(Calls, "get_page", cut)
+    session = platform.open_session()
     warehouse.load(session, Packages())
     session.close()
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))
