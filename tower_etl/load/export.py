@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from tower_etl.load.months import Cut
+    from tower_etl.load.months import Cut, Stretch
 
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 20_000
+_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '50MB'"
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,24 @@ class Export:
     Attributes:
         connection: To it, in UTC.
         cuts: How each table is cut.
+        stretches: What there is of each month of each table.
     """
 
     connection: duckdb.DuckDBPyConnection
     cuts: Mapping[str, Cut]
+    stretches: Mapping[str, Mapping[str, Stretch]]
 
     def write_file(self, table: str, month: str, path: Path) -> None:
         """One month of a table as a Parquet file; the folder it is in names the month."""
-        cut = self.cuts[table]
-        rows = cut.select([month])
-        if cut.has_months:
+        rows = self._select(table, [month])
+        if self.has_months(table):
             rows = f"SELECT * EXCLUDE ({MONTH}) FROM ({rows})"  # noqa: S608 names and dates
         quoted = str(path).replace("'", "''")
-        self.connection.execute(f"COPY ({rows}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")
+        self.connection.execute(f"COPY ({rows}) TO '{quoted}' ({_OPTIONS})")
 
     def read(self, table: str, months: Iterable[str]) -> pa.RecordBatchReader:
         """Some months of a table, a batch at a time."""
-        relation = self.connection.sql(self.cuts[table].select(months))
+        relation = self.connection.sql(self._select(table, months))
         return relation.to_arrow_reader(_BATCH_ROWS)
 
     def read_schema(self, table: str) -> pa.Schema:
@@ -53,3 +55,7 @@ class Export:
     def has_months(self, table: str) -> bool:
         """Whether a table is cut at all."""
         return self.cuts[table].has_months
+
+    def _select(self, table: str, months: Iterable[str]) -> str:
+        known = self.stretches[table]
+        return self.cuts[table].select({month: known[month] for month in months})

@@ -12,21 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
 from tower_etl.load.export import Export
 from tower_etl.load.lease import Lease, Unshared
 from tower_etl.load.lock import hold_lock
 from tower_etl.load.manifest import Contents, Manifest, Part, Step
-from tower_etl.load.months import cut_table, list_tables, read_fingerprints
+from tower_etl.load.months import cut_table, list_tables, read_stretches
 from tower_etl.load.notes import NoteFile, NoteObject
 from tower_etl.load.parquet import ParquetFolder, name_generation
 from tower_etl.load.pipeline import keep_open, open_pipeline
 from tower_etl.load.place import resolve_folder
 from tower_etl.load.target import Target
-from tower_etl.load.working import WorkingCopy
+from tower_etl.load.working import WorkingCopy, connect
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -35,10 +33,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import dlt
+    import duckdb
 
     from tower_etl.clock import Clock
     from tower_etl.load.lake import Lake
     from tower_etl.load.lease import Guard
+    from tower_etl.load.months import Stretch
     from tower_etl.load.place import Place
     from tower_etl.tables import Table
 
@@ -100,8 +100,7 @@ class Mirror:
         generation = name_generation(now, uuid.uuid4().hex[:8])
         copy = WorkingCopy(self.target)
         copy.note(old.generation if old else None, generation)
-        with duckdb.connect(str(self.target.draft)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with connect(self.target.draft) as connection:
             export, manifest = survey(connection, self.kind, generation)
             self.lake.write(export, Step(old, manifest), now)
         copy.note(generation)
@@ -113,13 +112,13 @@ def survey(
     """What the working copy holds, and how it is taken out of it."""
     ddls = list_tables(connection)
     cuts = {name: cut_table(name) for name in ddls}
-    tables = {name: Contents(ddl, _mark_parts(connection, name)) for name, ddl in ddls.items()}
-    return Export(connection, cuts), Manifest(kind, generation, tables)
+    stretches = {name: read_stretches(connection, cut) for name, cut in cuts.items()}
+    tables = {name: Contents(ddl, _mark_parts(stretches[name])) for name, ddl in ddls.items()}
+    return Export(connection, cuts, stretches), Manifest(kind, generation, tables)
 
 
-def _mark_parts(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Part]:
-    found = read_fingerprints(connection, cut_table(table))
-    return {month: Part(fingerprint) for month, fingerprint in found.items()}
+def _mark_parts(stretches: Mapping[str, Stretch]) -> dict[str, Part]:
+    return {month: Part(stretch.fingerprint) for month, stretch in stretches.items()}
 
 
 def open_mirror(place: Place) -> Mirror:

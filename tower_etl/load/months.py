@@ -20,9 +20,25 @@ if TYPE_CHECKING:
 
 MONTH = "month"  # the column, a date: the first day of the month
 UNKNOWN = "1970-01-01"  # not null: pyarrow cannot tell the type of a column of nulls from folders
+_ROW = '"the row"'  # a name with a blank, which no column has
 
-Fingerprints = dict[str, str]
-"""By month (`2026-03-01`, or empty for none), what changes when any of its rows does."""
+
+@dataclass(frozen=True)
+class Stretch:
+    """The rows of one month of a table.
+
+    Attributes:
+        fingerprint: Changes when any of them does.
+        first: The least of DuckDB's numbers for rows among them.
+        last: The greatest. Other months may have rows in between, but seldom many.
+    """
+
+    fingerprint: str
+    first: int
+    last: int
+
+
+_EMPTY = Stretch("empty", 0, -1)
 
 
 @dataclass(frozen=True)
@@ -30,45 +46,59 @@ class Cut:
     """How one table is cut.
 
     Attributes:
-        table: Its name.
-        sql: Its rows, with `month` as the last column if it has months.
-        has_months: Whether it has.
+        columns: What is selected.
+        source: The table, as `"the row"`, joined with what tells the month.
+        month: The month of a row, empty where the table has none.
     """
 
-    table: str
-    sql: str
-    has_months: bool
+    columns: str
+    source: str
+    month: str = ""
 
-    def select(self, months: Iterable[str]) -> str:
-        """The rows of some months, in the order in which runs were submitted."""
+    @property
+    def has_months(self) -> bool:
+        """Whether it is cut at all."""
+        return bool(self.month)
+
+    @property
+    def sql(self) -> str:
+        """All rows, with `month` as the last column if there are months."""
+        month = f", {self.month} AS {MONTH}" if self.has_months else ""
+        return f"SELECT {self.columns}{month} FROM {self.source}"  # noqa: S608 ours
+
+    def select(self, stretches: Mapping[str, Stretch]) -> str:
+        """The rows of some months; DuckDB skips what is stored before and after them."""
         if not self.has_months:
             return self.sql
-        named = ", ".join(f"'{month}'" for month in months)
-        return f"SELECT * FROM ({self.sql}) WHERE {MONTH} IN ({named})"  # noqa: S608 dates
+        first = min((stretch.first for stretch in stretches.values()), default=0)
+        last = max((stretch.last for stretch in stretches.values()), default=0)
+        named = ", ".join(f"'{month}'" for month in stretches)
+        near = f"{_ROW}.rowid BETWEEN {first} AND {last}"
+        return f"{self.sql} WHERE {near} AND {self.month} IN ({named})"
 
 
 def cut_table(table: str) -> Cut:
     """How a table of the dataset, of ours or of dlt's, is cut; JSON becomes text."""
     spec = TABLES.get(table)
-    source = f'{DATASET}."{table}" AS t'
+    source = f'{DATASET}."{table}" AS {_ROW}'
     if spec is None:
-        return Cut(table, f"SELECT t.* FROM {source}", has_months=False)  # noqa: S608 a name
-    texts = [f't."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
-    columns = f"t.* REPLACE ({', '.join(texts)})" if texts else "t.*"
+        return Cut(f"{_ROW}.*", source)
+    texts = [f'{_ROW}."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
+    columns = f"{_ROW}.* REPLACE ({', '.join(texts)})" if texts else f"{_ROW}.*"
     moment, join = _find_moment(table, {column.name for column in spec.columns})
     if moment is None:
-        return Cut(table, f"SELECT {columns} FROM {source}", has_months=False)  # noqa: S608 ours
-    month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN}') AS {MONTH}"
-    return Cut(table, f"SELECT {columns}, {month} FROM {source} {join}", has_months=True)  # noqa: S608 ours
+        return Cut(columns, source)
+    month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN}')"
+    return Cut(columns, f"{source} {join}", month)
 
 
 def _find_moment(table: str, columns: set[str]) -> tuple[str | None, str]:
     if table == "workflows":
-        return "coalesce(t.submit, t.date_created)", ""
+        return f"coalesce({_ROW}.submit, {_ROW}.date_created)", ""
     if table == "sync_runs":
-        return "t.started_at", ""
+        return f"{_ROW}.started_at", ""
     if "workflow_id" in columns:
-        join = f"LEFT JOIN {DATASET}.workflows AS w ON w.id = t.workflow_id"
+        join = f"LEFT JOIN {DATASET}.workflows AS w ON w.id = {_ROW}.workflow_id"
         return "coalesce(w.submit, w.date_created)", join
     return None, ""
 
@@ -90,11 +120,12 @@ def list_tables(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
     return dict(sorted(found, key=lambda row: (row[0] == "workflows", row[0])))
 
 
-def read_fingerprints(connection: duckdb.DuckDBPyConnection, cut: Cut) -> Fingerprints:
-    """What the rows of each month come to, whatever their order; one part at least."""
-    month = f"{MONTH}::VARCHAR" if cut.has_months else "''"
+def read_stretches(connection: duckdb.DuckDBPyConnection, cut: Cut) -> dict[str, Stretch]:
+    """What there is of each month (empty for none), whatever its order; one part at least."""
+    month = f"({cut.month})::VARCHAR" if cut.has_months else "''"
     rows = connection.execute(
-        f"SELECT {month}, count(*) || '-' || coalesce(sum(hash(s)), 0) FROM ({cut.sql}) AS s"  # noqa: S608 ours
-        " GROUP BY 1"
+        f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 ours
+        f"max({_ROW}.rowid) FROM {cut.source} GROUP BY 1"
     ).fetchall()
-    return dict(rows) or {UNKNOWN if cut.has_months else "": "empty"}
+    found = {name: Stretch(*rest) for name, *rest in rows}
+    return found or {UNKNOWN if cut.has_months else "": _EMPTY}

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from tower_etl.load.manifest import Manifest
     from tower_etl.load.target import Target
 
+# DuckDB would keep what it read, up to 80 % of the machine; and a group of rows of a Parquet file
+# whole, if it had to keep them in order.
+_SETTINGS = (
+    "SET memory_limit = '400MB'",
+    "SET preserve_insertion_order = false",
+    "SET TimeZone = 'UTC'",
+)
+
 
 @dataclass(frozen=True)
 class WorkingCopy:
@@ -51,7 +59,8 @@ class WorkingCopy:
         """Throw it away, with all that dlt knows of it."""
         for name in ("draft.duckdb", "draft.duckdb.wal"):
             (self.target.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.target.pipelines, ignore_errors=True)
+        for folder in (self.target.draft.with_name("draft.duckdb.tmp"), self.target.pipelines):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def note(self, *generations: str | None) -> None:
         """Write down which states of the lake the copy is of, or ahead of."""
@@ -71,11 +80,18 @@ class WorkingCopy:
         return self.target.folder / "copy.json"
 
 
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a copy, in UTC, to go through the whole of it without keeping it in memory."""
+    connection = duckdb.connect(str(path))
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
 def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
     """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
     tables = lake.open_tables(manifest)
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with connect(path) as connection:
         connection.execute(f"CREATE SCHEMA {DATASET}")
         for name, contents in manifest.tables.items():
             connection.execute(contents.ddl)

@@ -1,0 +1,117 @@
+"""Months of the working copy: what changed is found, and what lies apart is taken out whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tower_etl.load.mirror import survey
+from tower_etl.load.months import cut_table, read_stretches
+from tower_etl.load.working import connect
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import duckdb
+
+MONTHS = ("2026-01-01", "2026-02-01", "2026-03-01")
+RUNS = 30  # by turns in each month
+OTHER = {
+    pa.string(): "'other'",
+    pa.int64(): "42",
+    pa.float64(): "0.5",
+    pa.bool_(): "true",
+    pa.timestamp("us", "UTC"): "TIMESTAMPTZ '2020-02-02T00:00:00Z'",
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A working copy with runs of one task."""
+    runs = [make_run(number) for number in range(RUNS)]
+    tasks = [{"workflow_id": run["id"], "task_id": 1, "name": "align"} for run in runs]
+    with connect(tmp_path / "draft.duckdb") as connection:
+        connection.execute("CREATE SCHEMA tower")
+        for name, rows in (("workflows", runs), ("tasks", tasks)):
+            connection.register("rows", pa.Table.from_pylist(rows, TABLES[name].arrow_schema))
+            connection.execute(f"CREATE TABLE tower.{name} AS FROM rows")
+        yield connection
+
+
+def make_run(number: int) -> dict[str, Any]:
+    """A run with nothing but what matters here."""
+    month = datetime.fromisoformat(MONTHS[number % len(MONTHS)]).replace(tzinfo=UTC)
+    return {"id": f"run-{number}", "submit": month + timedelta(hours=number)}
+
+
+def find_changed(connection: duckdb.DuckDBPyConnection, statement: str) -> set[str]:
+    """The months of tasks that another fingerprint is found for once a statement has run."""
+    before = read_stretches(connection, cut_table("tasks"))
+    connection.execute(statement)
+    after = read_stretches(connection, cut_table("tasks"))
+    known = {month: stretch.fingerprint for month, stretch in before.items()}
+    return {month for month, found in after.items() if found.fingerprint != known.get(month)}
+
+
+def test_any_value_that_changes_changes_its_month(copy: duckdb.DuckDBPyConnection) -> None:
+    """In every column of one row, and no other month."""
+    fields = [field for field in TABLES["tasks"].arrow_schema if field.name != "workflow_id"]
+    changed = {
+        field.name: find_changed(
+            copy,
+            f'UPDATE tower.tasks SET "{field.name}" = {OTHER[field.type]} '  # noqa: S608 ours
+            "WHERE workflow_id = 'run-4'",
+        )
+        for field in fields
+    }
+    assert [name for name, months in changed.items() if months != {MONTHS[1]}] == []
+
+
+@pytest.mark.parametrize("name", ["s", "t", "w", "tasks", "the_row", "rowid_"])
+def test_a_column_of_any_name_hides_no_change(copy: duckdb.DuckDBPyConnection, name: str) -> None:
+    """A promoted field is called as the platform calls it."""
+    copy.execute(f"ALTER TABLE tower.tasks ADD COLUMN {name} VARCHAR")
+    renamed = "UPDATE tower.tasks SET name = 'sort' WHERE workflow_id = 'run-5'"
+    assert {MONTHS[2]} == find_changed(copy, renamed)
+
+
+def test_rows_that_lie_apart_are_all_taken(copy: duckdb.DuckDBPyConnection) -> None:
+    """A run that was written again lies behind those of later months."""
+    copy.execute("CREATE TEMP TABLE again AS FROM tower.tasks WHERE workflow_id = 'run-3'")
+    copy.execute("DELETE FROM tower.tasks WHERE workflow_id = 'run-3'")
+    copy.execute("INSERT INTO tower.tasks FROM again")
+    cut = cut_table("tasks")
+    stretches = read_stretches(copy, cut)
+    for wanted in ([MONTHS[0]], MONTHS[1:], MONTHS, []):
+        chosen = cut.select({month: stretches[month] for month in wanted})
+        runs = f"SELECT workflow_id FROM ({chosen}) ORDER BY ALL"  # noqa: S608 ours
+        expected = [f"run-{number}" for number in range(RUNS) if MONTHS[number % 3] in wanted]
+        assert [(run,) for run in sorted(expected)] == copy.execute(runs).fetchall()
+
+
+def test_a_copy_is_gone_through_within_bounds(copy: duckdb.DuckDBPyConnection) -> None:
+    """However large the machine: DuckDB keeps what it read until it comes to its limit."""
+    limit = "SELECT current_setting('memory_limit'), current_setting('TimeZone')"
+    assert copy.execute(limit).fetchall() == [("381.4 MiB", "UTC")]
+
+
+@pytest.mark.slow
+def test_long_texts_are_written_within_bounds(
+    copy: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Groups of rows are closed by their size, not only by their number."""
+    copy.execute(
+        "INSERT INTO tower.tasks BY NAME SELECT 'run-0' AS workflow_id, n AS task_id, "
+        "repeat(md5(n::VARCHAR), 400) AS script FROM range(2, 50_002) AS made(n)"
+    )
+    export, manifest = survey(copy, "parquet", "first")
+    export.write_file("tasks", MONTHS[0], tmp_path / "tasks.parquet")
+    written = parquet.ParquetFile(tmp_path / "tasks.parquet").metadata
+    assert RUNS // len(MONTHS) + 50_000 == written.num_rows
+    assert set(MONTHS) == set(manifest.tables["tasks"].parts)
