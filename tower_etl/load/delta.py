@@ -15,7 +15,7 @@ from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tower_etl.load.notes import Notes
 
 KEEP_HOURS = 7 * 24
+_MONTHS_AT_ONCE = 3
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class DeltaLake:
         return self.notes.read()
 
     def write(self, rows: Export, step: Step, now: datetime) -> None:
-        """One commit for each table that changed, runs last."""
+        """One commit for each table that changed, runs last; more where it is written first."""
         del now
 
         def write_table(task: Task) -> str:
@@ -122,11 +123,27 @@ class DeltaLake:
         is_ahead = task.torn and table is not None and str(table.version()) != task.noted
         self.guard.check()
         with self._explain(change.table):
-            if change.is_new or is_ahead:
+            if change.is_new and not task.noted:
+                self._begin(rows, change, sorted(task.months), table)
+            elif change.is_new or is_ahead:
                 self._replace_all(rows, change.table, task.months, table)
             elif task.is_due:
                 self._replace_months(rows, change, table)
         return str((table or DeltaTable(self._locate(change.table))).version())
+
+    def _begin(
+        self, rows: Export, change: Change, months: Sequence[str], table: DeltaTable | None
+    ) -> None:
+        """Write a table that no sync has noted yet, some months a commit.
+
+        The writer keeps a file for each month of a commit open, and much of each in memory.
+        """
+        self._replace_all(rows, change.table, months[:_MONTHS_AT_ONCE], table)
+        begun = table or DeltaTable(self._locate(change.table))
+        for first in range(_MONTHS_AT_ONCE, len(months), _MONTHS_AT_ONCE):
+            written = tuple(months[first : first + _MONTHS_AT_ONCE])
+            self.guard.check()
+            self._replace_months(rows, replace(change, written=written, removed=()), begun)
 
     def _replace_all(
         self, rows: Export, name: str, months: Iterable[str], table: DeltaTable | None
