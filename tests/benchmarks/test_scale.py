@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.scale import Store, enlarge, move_to_parquet, time_parts
+from benchmarks.history import enlarge
+from benchmarks.scale import time_parts
+from benchmarks.stores import FileStore, lay_copy
 from tests.load.warehouse import sync_seeded
 from tests.sql.test_dialects import CHECKS
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.load.mirror import open_mirror
+from tower_etl.load.place import Place
 from tower_etl.load.reader import open_reader
 from tower_etl.tables import TABLES
 
@@ -40,12 +44,13 @@ def test_a_history_is_made_long(file: Path) -> None:
         assert [check.name for check in CHECKS if connection.sql(check.sql).fetchall()] == []
 
 
-def test_the_long_history_moves_to_parquet(file: Path, tmp_path: Path) -> None:
+def test_a_lake_takes_the_long_history(file: Path, tmp_path: Path) -> None:
     """The parts of a sync are timed, and the folder has the tasks of the file."""
     tasks = enlarge(file, 500)
     assert min(time_parts(file)) > 0
-    store = Store("parquet", tmp_path / "history-parquet", {})
-    assert move_to_parquet(file, store, SYSTEM_CLOCK.now()) > 0
+    store = FileStore("parquet", tmp_path / "history-parquet", {})
+    lay_copy(file, store)
+    open_mirror(Place("parquet", str(store.path), tmp_path)).publish(SYSTEM_CLOCK.now())
     with open_reader(store.path) as connection:
         assert connection.execute("SELECT count(*) FROM tasks").fetchone() == (tasks,)
     assert store.weigh() > 0

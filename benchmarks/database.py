@@ -1,0 +1,112 @@
+"""A PostgreSQL with a long history, set up as Debian does; what its server takes is counted in."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from pyarrow import csv
+
+from benchmarks.history import COPIED
+from benchmarks.stores import ASK, QUESTIONS, run_sync
+from benchmarks.usage import Usage
+from tower_etl.load.postgres import ask, connect
+from tower_etl.load.working import connect as connect_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import duckdb
+    import pyarrow as pa
+
+_BATCH_ROWS = 20_000
+_PLAIN = csv.WriteOptions(include_header=False)
+_INDEXES = (
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'tower' AND tablename = %s"
+)
+_SIZE = "SELECT pg_database_size(current_database())"
+
+
+@dataclass(frozen=True)
+class PostgresStore:
+    """A database of its own.
+
+    Attributes:
+        files: Its folder: the socket, and the data below it.
+        home: Where commands are run.
+        environ: What they are told of the platform.
+    """
+
+    files: Path
+    home: Path
+    environ: Mapping[str, str]
+    kind: str = "postgres"
+
+    @property
+    def address(self) -> str:
+        """As libpq reads it."""
+        return f"postgresql://tower@/postgres?host={self.files}"
+
+    def take(self, file: Path) -> Usage | None:
+        """A sync makes the tables, and the rows of the file take the place of its rows."""
+        self.sync()
+        with closing(connect(self.address)) as server, connect_copy(file) as rows:
+            for table in COPIED:
+                _fill(server, rows, table)
+            ask(server, "VACUUM ANALYZE")
+        return None
+
+    def sync(self) -> Usage:
+        """With what the server takes of the processor; memory is that of the sync alone."""
+        began_s = self._read_cpu()
+        used = run_sync(self.kind, self.address, self.home, self.environ)
+        return replace(used, cpu_s=used.cpu_s + self._read_cpu() - began_s)
+
+    def iter_answers(self) -> Iterator[Usage]:
+        """Asked by psycopg2; memory is the server's, and not known."""
+        for question in QUESTIONS:
+            began_s, cpu_s = time.monotonic(), self._read_cpu()
+            with closing(connect(self.address)) as server:
+                ask(server, ASK.format(f"tower.{question}"))
+            yield Usage(0, time.monotonic() - began_s, self._read_cpu() - cpu_s, float("nan"))
+
+    def weigh(self) -> int:
+        """Of the database, indexes included."""
+        with closing(connect(self.address)) as server:
+            return int(ask(server, _SIZE)[0][0])
+
+    def _read_cpu(self) -> float:
+        """Seconds that the server has taken so far, whose processes come and go."""
+        pid = int((self.files / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        server = psutil.Process(pid)
+        ended = server.cpu_times()
+        alive = [child.cpu_times() for child in server.children()]
+        return sum(t.user + t.system for t in (ended, *alive)) + (
+            ended.children_user + ended.children_system
+        )
+
+
+def _fill(server: Any, rows: duckdb.DuckDBPyConnection, table: str) -> None:  # noqa: ANN401 psycopg2 has no types
+    """Put the rows of a file in the place of those of a table, its indexes made afterwards."""
+    indexes = ask(server, _INDEXES, table)
+    for name, _ in indexes:
+        ask(server, f'DROP INDEX tower."{name}"')
+    ask(server, f"TRUNCATE tower.{table}")
+    for batch in rows.table(f"tower.{table}").to_arrow_reader(_BATCH_ROWS):
+        _copy(server, table, batch)
+    for _, definition in indexes:
+        ask(server, definition)
+
+
+def _copy(server: Any, table: str, batch: pa.RecordBatch) -> None:  # noqa: ANN401 likewise
+    text = io.BytesIO()
+    csv.write_csv(batch, text, _PLAIN)
+    text.seek(0)
+    columns = ", ".join(f'"{name}"' for name in batch.schema.names)
+    with server.cursor() as cursor:
+        cursor.copy_expert(f"COPY tower.{table} ({columns}) FROM STDIN CSV", text)
