@@ -10,6 +10,7 @@ import pyarrow as pa
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tower_etl.tables import Table
@@ -31,12 +32,12 @@ _MEASURED = frozenset(
 )
 
 
-def enlarge(path: Path, tasks: int) -> int:
+def enlarge(path: Path, tasks: int, tables: Sequence[str] = COPIED) -> int:
     """Copy the runs of a file until it holds about so many tasks; how many it holds then."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("USE tower")
         copies = max(tasks // _count(connection), 1)
-        for name in COPIED:
+        for name in tables:
             connection.execute(f'CREATE TEMP TABLE "seed_{name}" AS FROM "{name}"')
             for first in range(1, copies, _COPIES_AT_ONCE):
                 last = min(first + _COPIES_AT_ONCE, copies)

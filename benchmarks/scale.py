@@ -48,6 +48,16 @@ _HEAD = """
 |---|---|---|---|---|---|---|---|---|---|"""
 
 
+def name_platform(platform: Platform, now: datetime) -> dict[str, str]:
+    """What commands are told of a platform."""
+    return {
+        "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
+        "TOWER_API_ENDPOINT": platform.endpoint,
+        "TOWER_WORKSPACE_ID": str(find_workspace(make_world(SEED, now))),
+        "TOWER_ETL_RATE": "none",
+    }
+
+
 def time_parts(path: Path) -> tuple[float, float]:
     """Seconds that the draft and its publication take, and the views."""
     target = find_target(path)
@@ -107,13 +117,7 @@ def main(tasks: int, kinds: Sequence[str]) -> None:
     """Print the table."""
     now = datetime.now(UTC).replace(microsecond=0)
     with tempfile.TemporaryDirectory() as home, open_platform(SEED, now) as platform:
-        environ = {
-            "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
-            "TOWER_API_ENDPOINT": platform.endpoint,
-            "TOWER_WORKSPACE_ID": str(find_workspace(make_world(SEED, now))),
-            "TOWER_ETL_RATE": "none",
-        }
-        file = FileStore("duckdb", Path(home) / "history.duckdb", environ)
+        file = FileStore("duckdb", Path(home) / "history.duckdb", name_platform(platform, now))
         file.sync()
         held = enlarge(file.path, tasks)
         copied_s, viewed_s = time_parts(file.path)

@@ -1,0 +1,78 @@
+"""A DuckDB file that is too large to be held twice: what it takes but for the copying.
+
+Usage: python -m benchmarks.straight TASKS FOLDER. Makes a long history in the folder, as
+benchmarks.scale does, without process_metrics and process_progress. The syncs go on with the file
+as if it were a draft that a killed one had left, so that they copy nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from benchmarks.history import enlarge
+from benchmarks.remote import open_platform
+from benchmarks.scale import SEED, name_platform
+from benchmarks.stores import QUESTIONS, FileStore
+from benchmarks.story import DAY
+from tower_etl.load.publish import Note
+from tower_etl.load.target import find_target
+from tower_etl.load.views import apply_views
+
+if TYPE_CHECKING:
+    from benchmarks.usage import Usage
+
+_TABLES = ("workflows", "tasks", "workflow_progress", "workflow_labels")
+
+
+def lay_draft(path: Path) -> None:
+    """Let a file be the draft that a sync goes on with."""
+    target = find_target(path)
+    path.rename(target.draft)
+    note = json.dumps(asdict(Note(taken_from=None)))
+    (target.folder / "draft.json").write_text(note, encoding="utf-8")
+
+
+def main(tasks: int, folder: Path) -> None:
+    """Print what each step takes."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    with open_platform(SEED, now) as platform:
+        file = FileStore("duckdb", folder / "history.duckdb", name_platform(platform, now))
+        file.sync()
+        began_s = time.monotonic()
+        held = enlarge(file.path, tasks, _TABLES)
+        _say(f"{held:,} tasks, {file.weigh() / 1e9:.2f} GB, {time.monotonic() - began_s:.0f} s")
+        _time_views(file.path)
+        for question, answer in zip(QUESTIONS, file.iter_answers(), strict=True):
+            _tell(question, answer)
+        platform.advance(DAY.total_seconds())
+        for what in ("a day's news", "nothing new"):
+            lay_draft(file.path)
+            _tell(what, file.sync())
+
+
+def _time_views(path: Path) -> None:
+    began_s = time.monotonic()
+    duckdb.connect(str(path)).close()
+    opened_s = time.monotonic()
+    apply_views(path)
+    _say(f"opening {opened_s - began_s:.1f} s, views {time.monotonic() - opened_s:.1f} s")
+
+
+def _tell(what: str, used: Usage) -> None:
+    _say(f"{what}: {used.wall_s:.1f} s ({used.cpu_s:.1f}), {used.peak_mb:,.0f} MB")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
