@@ -19,7 +19,7 @@ check: .venv/.ready  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 test: .venv/.ready  ## the whole suite
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 docs: .venv/.ready  ## write the data dictionary and the page on the command line
 	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md
@@ -47,7 +47,7 @@ lowest: .venv/.ready  ## the suite with the lowest versions that pyproject allow
 	$(PYTHON) -m venv --clear .venv-lowest
 	$(BIN)/python -m tests.supply.floors > .venv-lowest/floors.txt
 	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/floors.txt --editable ".[dev]"
-	.venv-lowest/bin/pytest -n 2 --dist worksteal $(TESTS)
+	.venv-lowest/bin/pytest -n 3 --dist worksteal $(TESTS)
 
 dist-check: .venv/.ready  ## build wheel and sdist, install each in an empty environment, run the demo there
 	rm -rf dist

@@ -27,7 +27,12 @@ settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, so that no worker is left alone with one of minutes at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    slow = item.get_closest_marker("slow")
+    return 0 if slow is None else -slow.kwargs.get("minutes", 0) - 1
 
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

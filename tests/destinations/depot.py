@@ -105,9 +105,9 @@ class DepotWarehouse:
                 assert drain(pipeline) is None
             while not session.is_done:
                 source = package_source(lambda: feed, session.specs, limits)
-                declare_tables(pipeline, source, session.specs)
+                is_new = declare_tables(pipeline, source, session.specs)
                 with place.keep():
-                    load_package(pipeline, source)
+                    load_package(pipeline, source, makes_tables=is_new)
             place.publish(self._depot.clock.now())
         self.tables = {name: self._depot.read(name) for name in TABLES}
 

@@ -36,7 +36,7 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
     """Run a sync that dies when everything is committed to the draft, before it is published."""
 
     def run(warehouse: Warehouse) -> None:
-        def die(_publisher: Publisher) -> None:
+        def die(_publisher: Publisher, _views: str) -> None:
             raise KilledError
 
         with monkeypatch.context() as patch:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -12,7 +14,7 @@ from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
 from tower_etl.load.duckfile import refresh_views
 from tower_etl.load.target import find_target
-from tower_etl.load.views import View, apply_views, iter_views
+from tower_etl.load.views import View, apply_views, create_views, iter_views
 from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
@@ -102,3 +104,37 @@ def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
         assert refresh_views(warehouse.target) == len(VIEWS)
         assert early.execute("SELECT count(*) FROM tower.tower.sync_runs").fetchall() == [(1,)]
     assert warehouse.sync().rows == {"sync_runs": 1}
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "left with a log"])
+def test_a_view_that_was_dropped_comes_back(warehouse: Warehouse, *, closed: bool) -> None:
+    """Those that are there already are left alone, but never taken for granted."""
+    warehouse.sync()
+    program = "import duckdb, os; c = duckdb.connect('{}'); c.execute('DROP VIEW {}')"
+    leave = "" if closed else "; os._exit(0)"
+    dropped = program.format(warehouse.target.path, "tower.tower.cost_by_pipeline") + leave
+    subprocess.run([sys.executable, "-c", dropped], check=True)
+    warehouse.sync()
+    assert warehouse.select("SELECT count(*) FROM cost_by_pipeline") == [(0,)]
+
+
+def test_views_are_made_anew_only_when_they_would_be_others(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a new version of one, all of them are."""
+    made: list[int] = []
+    create, views = create_views, list(iter_views())
+
+    def note(*args: Any) -> None:
+        made.append(len(args[1]))
+        create(*args)
+
+    monkeypatch.setattr("tower_etl.load.views.create_views", note)
+    warehouse.sync()
+    warehouse.sync()
+    assert made == [len(VIEWS)]
+    newer = [*views, View("newer", "marts", "SELECT count(*) AS runs FROM workflows")]
+    monkeypatch.setattr("tower_etl.load.views.iter_views", lambda: iter(newer))
+    warehouse.sync()
+    assert made == [len(VIEWS), len(VIEWS) + 1]
+    assert warehouse.select("SELECT runs FROM newer") == [(0,)]

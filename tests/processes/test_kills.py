@@ -61,7 +61,7 @@ def test_killed_at_a_point_the_next_sync_makes_equal(
     assert still.differences("killed.duckdb", whole) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_thirty_kills_over_one_backfill_leave_nothing_behind(still: Command, whole: Path) -> None:
     """Killed at random moments, in packages so small that the backfill outlasts the kills."""
     chance = random.Random(11)

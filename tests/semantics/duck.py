@@ -86,8 +86,8 @@ class DuckWarehouse:
             assert drain(pipeline) is None
             while not session.is_done:
                 source = package_source(lambda: feed, TABLES, limits)
-                declare_tables(pipeline, source, TABLES)
-                load_package(pipeline, source)
+                is_new = declare_tables(pipeline, source, TABLES)
+                load_package(pipeline, source, makes_tables=is_new)
         apply_views(self.target.draft)
         publisher.publish()
         self.tables = {name: self._read(name) for name in TABLES}

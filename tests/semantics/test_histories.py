@@ -359,14 +359,14 @@ def run_histories(count: int, steps: int, **served: Any) -> None:
     run_state_machine_as_test(machine, settings=profile)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_tables_equal_the_world_after_any_history(switchboard: tuple[str, Switchboard]) -> None:
     """Exact, catching up, never losing, stable and resumable, in random order."""
     url, board = switchboard
     run_histories(HISTORIES, 25, url=url, board=board, make_warehouse=staticmethod(Warehouse))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_duckdb_equals_the_world_after_any_history(
     switchboard: tuple[str, Switchboard], tmp_path: Path
 ) -> None:

@@ -72,8 +72,8 @@ class DuckFile:
     def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
         """Apply views and comments, and rename the draft over the file."""
         del now
-        apply_views(self.target.draft, specs)
-        Publisher(self.target).publish()
+        publisher = Publisher(self.target)
+        publisher.publish(apply_views(self.target.draft, specs, publisher.views))
 
 
 def probe(target: Target) -> None:
@@ -128,6 +128,5 @@ def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:
             msg = f"A sync into {target.path} was interrupted: run `tower-etl sync`, which goes on."
             raise UsageError(msg)
         publisher.open_draft()
-        apply_views(target.draft)
-        publisher.publish()
+        publisher.publish(apply_views(target.draft))
     return len(list(iter_views()))

@@ -100,7 +100,9 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     try:
         pipeline.sync_destination()
         if pipeline.has_pending_data:
-            load_pending(pipeline)
+            pipeline.sync_schema()  # it may have been killed before the tables were made
+            pipeline.normalize()
+            pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
         if is_exhausted(failure):
             raise unwrap(failure) from failure
@@ -108,46 +110,51 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     return None
 
 
-def declare_tables(pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, Table]) -> None:
+def declare_tables(pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, Table]) -> bool:
     """Have the next package make all tables and columns, also those that it has no rows for.
 
     Args:
         pipeline: Knows what its destination has.
         source: Of the package; its schema gets what is missing.
         specs: What should be there.
+
+    Returns:
+        Whether anything was missing.
     """
     known: Mapping[str, Any] = (
         pipeline.default_schema.tables if pipeline.default_schema_name else {}
     )
+    missing = [
+        table
+        for table in specs.values()
+        if not known.get(table.name, {}).get("columns", {}).keys() >= set(table.arrow_schema.names)
+    ]
     caps = pipeline.destination.capabilities()
-    for table in specs.values():
-        if not known.get(table.name, {}).get("columns", {}).keys() >= set(table.arrow_schema.names):
-            source.schema.update_table(describe_table(source.resources[table.name], table, caps))
+    for table in missing:
+        source.schema.update_table(describe_table(source.resources[table.name], table, caps))
+    return bool(missing)
 
 
-def load_package(pipeline: dlt.Pipeline, source: DltSource) -> None:
+def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: bool) -> None:
     """Extract, normalise and load one package.
+
+    Args:
+        pipeline: Has nothing left to do.
+        source: Of the package.
+        makes_tables: Whether its schema declares what the destination has not; dlt itself would
+            make the tables that it has rows for.
 
     Raises:
         TowerEtlError: It could not be done; what was committed before stays.
     """
     try:
         pipeline.extract(source, loader_file_format="parquet")
-        load_pending(pipeline)
+        if makes_tables:
+            pipeline.sync_schema()
+        pipeline.normalize()
+        pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
         raise unwrap(failure) from failure
-
-
-def load_pending(pipeline: dlt.Pipeline) -> None:
-    """Load what is extracted, with all tables of the schema made before: dlt makes those of jobs.
-
-    Raises:
-        PipelineStepFailed: It could not be loaded.
-        DestinationException: The tables could not be made.
-    """
-    pipeline.sync_schema()
-    pipeline.normalize()
-    pipeline.load()
 
 
 def unwrap(failure: BaseException) -> TowerEtlError:

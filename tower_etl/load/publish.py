@@ -37,10 +37,12 @@ class Note:
         taken_from: The published file that the draft was taken from.
         published: The file that was published last, and that dlt's working folder agrees with; from
             the moment when a draft is taken until it is published, it agrees with none.
+        views: What `apply_views` gave for those in the published file; empty where it is not known.
     """
 
     taken_from: Identity = field(default_factory=list)
     published: Identity = field(default_factory=list)
+    views: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Publisher:
         self._discard_draft()
         if note.published != published:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
-        self._write_note(Note(taken_from=published))
+        is_ours = note.published == published and not _log_of(self.target.path).exists()
+        self._write_note(Note(published, views=note.views if is_ours else ""))
         if published:
             # The log comes first: a draft that is there is whole.
             _copy_log(self.target.path, self.target.draft)
@@ -74,11 +77,20 @@ class Publisher:
         self._write_note(Note())
         self.open_draft()
 
-    def publish(self) -> None:
-        """Let the draft, closed and without a log, take the place of the file."""
+    @property
+    def views(self) -> str:
+        """What is known of the views in the draft."""
+        return self._read_note().views
+
+    def publish(self, views: str = "") -> None:
+        """Let the draft, closed and without a log, take the place of the file.
+
+        Args:
+            views: What `apply_views` gave for those in the draft.
+        """
         taken_from = self._read_note().taken_from
         sync_file(self.target.draft)
-        self._write_note(Note(taken_from, published=_identify(self.target.draft)))
+        self._write_note(Note(taken_from, _identify(self.target.draft), views))
         self.target.draft.replace(self.target.path)
         _log_of(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
         sync_file(self.target.path.parent)

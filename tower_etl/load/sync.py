@@ -136,11 +136,13 @@ class Sync:
         limits = self.settings.packages
         with quiet_dlt(), collect_seldom():
             pipeline = self._go_on(place, session)
+            is_first = True
             while not session.is_done:
                 source = package_source(lambda: session, session.specs, limits)
-                declare_tables(pipeline, source, session.specs)
+                is_new = is_first and declare_tables(pipeline, source, session.specs)
                 with place.keep():
-                    load_package(pipeline, source)
+                    load_package(pipeline, source, makes_tables=is_new)
+                is_first = False
                 if not session.is_done:
                     gc.collect()
             forget_loaded(pipeline)

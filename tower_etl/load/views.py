@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,22 +79,35 @@ def iter_views(*kinds: str) -> Iterator[View]:
     return (views[name] for name in TopologicalSorter(read).static_order())
 
 
-def apply_views(path: Path, specs: Mapping[str, Table] = TABLES) -> None:
+def apply_views(path: Path, specs: Mapping[str, Table] = TABLES, known: str = "") -> str:
     """Create or replace all views and comments; leave the file closed, whole and without a log.
 
     The views name tables without a schema, so that they find them beside themselves whatever the
     file is called: in a file `tower.duckdb`, `tower.tasks` could be of a catalog or of a schema.
+
+    Args:
+        path: The file.
+        specs: The tables, promoted columns included.
+        known: What this gave for the views that are in the file; they are left alone if they, and
+            the tables below them, would be the same.
+
+    Returns:
+        What tells these views over these tables from others.
     """
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{_quote(str(path))}' AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
-        create_views(connection, iter_views())
+        views = list(iter_views())
+        digest = _digest(connection, views)
+        if digest != known:
+            create_views(connection, views)
         apply_comments(connection, "target", specs)
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")
         connection.execute("DETACH target")
+    return digest
 
 
 def create_views(
@@ -111,6 +125,15 @@ def create_views(
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
         if not temporary:
             connection.execute(f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'")
+
+
+def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:
+    """Of the views, the tables that they read, and the DuckDB that makes them."""
+    tables = connection.execute(
+        "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'target' ORDER BY ALL"
+    ).fetchall()
+    made = repr([duckdb.__version__, tables, [(view.name, view.sql) for view in views]])
+    return hashlib.sha256(made.encode()).hexdigest()
 
 
 def _quote(text: str) -> str:
