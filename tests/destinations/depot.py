@@ -17,13 +17,12 @@ from pyarrow import parquet
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import StaticTable
 
+from tests.load.warehouse import ask_for
 from tests.semantics.truth import index
 from tower_etl.load.destination import open_destination
 from tower_etl.load.pipeline import declare_tables, drain, load_package, quiet_dlt
 from tower_etl.load.sync import Sync
 from tower_etl.privacy import Privacy
-from tower_etl.settings import Pacing, Request, Settings, Token
-from tower_etl.sim import DEMO_TOKEN
 from tower_etl.source import package_source
 from tower_etl.tables import TABLES
 
@@ -57,13 +56,7 @@ class Depot:
 
     def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
         """Sync; `request` is what differs from the defaults."""
-        settings = Settings(
-            self.endpoint,
-            Token(DEMO_TOKEN),
-            request=Request(**{"tables": frozenset(TABLES), **request}),
-            pacing=Pacing(calls_per_second=None, attempts=2),
-            privacy=privacy,
-        )
+        settings = ask_for(self.endpoint, privacy, **request)
         return Sync(settings, open_destination(self.place), self.clock).run()
 
     def forget(self) -> None:

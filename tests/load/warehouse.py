@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 _USUAL = Privacy()
 
 
+def ask_for(endpoint: str, privacy: Privacy = _USUAL, **request: Any) -> Settings:
+    """A sync of all tables without waiting; `request` is what differs from the defaults."""
+    return Settings(
+        endpoint,
+        Token(DEMO_TOKEN),
+        request=Request(**{"tables": frozenset(TABLES), **request}),
+        pacing=Pacing(calls_per_second=None, attempts=2),
+        privacy=privacy,
+    )
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A target that is kept up to date from one platform, at the time of that platform.
@@ -41,13 +52,7 @@ class Warehouse:
 
     def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
         """Sync; `request` is what differs from the defaults."""
-        settings = Settings(
-            self.endpoint,
-            Token(DEMO_TOKEN),
-            request=Request(**{"tables": frozenset(TABLES), **request}),
-            pacing=Pacing(calls_per_second=None, attempts=2),
-            privacy=privacy,
-        )
+        settings = ask_for(self.endpoint, privacy, **request)
         return Sync(settings, self.target, self.clock).run()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
