@@ -25,14 +25,24 @@ settings.register_profile("any machine", deadline=None)  # a busy one is no fail
 settings.load_profile("any machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that no worker is left alone with one of minutes at the end."""
-    items.sort(key=_rank)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests first, as many for each worker: the last minutes are for short ones.
+
+    pytest-xdist gives each worker one stretch of the list to begin with.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = sorted((item for item in items if _weigh(item)), key=_weigh, reverse=True)
+    quick = [item for item in items if not _weigh(item)]
+    items.clear()
+    for worker in range(workers):
+        first, last = (len(quick) * n // workers for n in (worker, worker + 1))
+        items += [*slow[worker::workers], *quick[first:last]]
 
 
-def _rank(item: pytest.Item) -> int:
+def _weigh(item: pytest.Item) -> int:
+    """0 for a quick test; more for one of minutes."""
     slow = item.get_closest_marker("slow")
-    return 0 if slow is None else -slow.kwargs.get("minutes", 0) - 1
+    return 1 + int(slow.kwargs.get("minutes", 0)) if slow else 0
 
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
