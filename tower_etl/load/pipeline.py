@@ -100,8 +100,8 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     try:
         pipeline.sync_destination()
         if pipeline.has_pending_data:
-            pipeline.sync_schema()  # it may have been killed before the tables were made
             pipeline.normalize()
+            pipeline.sync_schema()  # it may have been killed before the tables were made
             pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
         if is_exhausted(failure):
@@ -149,9 +149,9 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: boo
     """
     try:
         pipeline.extract(source, loader_file_format="parquet")
+        pipeline.normalize()  # which adds columns of dlt's own
         if makes_tables:
             pipeline.sync_schema()
-        pipeline.normalize()
         pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
         raise unwrap(failure) from failure
