@@ -211,8 +211,14 @@ def test_no_variable_in_a_traceback_shows_the_token(
     page = io.StringIO()
     pretty = Console(file=page, width=10_000)
     kind, error, frames = type(caught.value), caught.value, caught.value.__traceback__
-    options = {"show_locals": True, "locals_max_string": 100_000, "locals_max_length": 1000}
-    pretty.print(Traceback.from_exception(kind, error, frames, **options))  # type: ignore[arg-type] # of mixed types
+    pretty.print(
+        Traceback.from_exception(
+            *(kind, error, frames),
+            show_locals=True,
+            locals_max_string=100_000,
+            locals_max_length=1000,
+        )
+    )
     shown = render_all(caught.value) + page.getvalue()
     assert (TOKEN in shown.replace("TOKEN", ""), "_get_once" in shown) == (False, True)
 

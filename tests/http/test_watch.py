@@ -54,7 +54,7 @@ def test_after_it_is_taken_back_nothing_is_under_way() -> None:
 
     def act() -> None:
         under_way.set()
-        time.sleep(0.1)  # as a slow cut
+        time.sleep(0.1)  # long enough for `remove` to be called meanwhile
         ended.set()
 
     key = watch.add(0.0, act)

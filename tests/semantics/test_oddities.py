@@ -28,10 +28,11 @@ START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     """A workspace in which a run was submitted on each of the last ten days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=10)))
+    started = Platform.start(*switchboard, world)
     for _ in range(10):
-        add_run(Platform("", world, None))  # type: ignore[arg-type] # asks for the world alone
+        add_run(started)
         world.clock.advance(86_400)
-    return Platform.start(*switchboard, world)
+    return started
 
 
 def list_space(platform: Platform) -> int:
@@ -196,14 +197,15 @@ def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
     assert list_missing(warehouse) == {run_id}
 
 
-def test_an_empty_listing_is_not_believed_while_runs_answer(platform: Platform) -> None:
+def test_an_empty_listing_is_not_believed_while_runs_answer(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that lists nothing for a while marks nothing as missing."""
     warehouse = Warehouse()
     sync(platform, warehouse)
-    shows = platform.world.iter_runs
-    platform.world.iter_runs = lambda *_args, **_more: iter(())  # type: ignore[method-assign] # on purpose
-    session = sync(platform, warehouse, reconcile=True)
-    platform.world.iter_runs = shows  # type: ignore[method-assign] # on purpose
+    with monkeypatch.context() as patch:
+        patch.setattr(platform.world, "iter_runs", lambda *_args, **_more: iter(()))
+        session = sync(platform, warehouse, reconcile=True)
     assert any("lacks runs" in warning for warning in session.outcome.warnings)
     assert list_missing(warehouse) == set()
 
@@ -276,10 +278,12 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
 
 
 @pytest.mark.parametrize("labels", [[None], ["x"], [{"id": None}], {"id": 1}])
-def test_odd_labels_in_a_listing_stop_no_run(platform: Platform, labels: Any) -> None:
+def test_odd_labels_in_a_listing_stop_no_run(
+    platform: Platform, labels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is no label is passed over."""
     world, element = platform.world, platform.world.element
-    world.element = lambda run: element(run) | {"labels": labels}  # type: ignore[method-assign] # on purpose
+    monkeypatch.setattr(world, "element", lambda run: element(run) | {"labels": labels})
     warehouse = Warehouse()
     session = sync(platform, warehouse)
     assert session.outcome.status == "ok"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -126,7 +126,7 @@ def test_seeded_faults_let_a_path_through_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "gremlin"}, {"kind": "reset", "times": 0}])
-def test_faults_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+def test_faults_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     """An unknown kind, or a fault that never strikes."""
     with pytest.raises(ValueError, match=r"gremlin|at least once"):
-        Fault(**wrong)  # type: ignore[arg-type] # wrong on purpose
+        Fault(**wrong)

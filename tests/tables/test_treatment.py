@@ -173,6 +173,8 @@ def test_a_digest_of_json_is_json() -> None:
         ({"promoted": ["workflows.a-b"]}, "can have no column"),
         ({"promoted": ["workflows.x:varchar"]}, "the type is none of"),
         ({"promoted": ["sync_runs.x"]}, "can have no column"),
+        ({"promoted": ["tasks.month"]}, "can have no column"),
+        ({"promoted": ["tasks.rowid"]}, "can have no column"),
     ],
 )
 def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -> None:

@@ -6,19 +6,18 @@ two packages: while dlt loads one, the runs of the next are being fetched.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
 from tower_etl.source.fetcher import take_value
-from tower_etl.source.listing import Listing
 from tower_etl.source.novelty import Novelty
+from tower_etl.source.opening import Opening, leave_out_strangers
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.parcels import Held, Parcel, build_parcels
 from tower_etl.source.planning import Planner
-from tower_etl.source.preflight import PERSONAL, explain_refusal
+from tower_etl.source.preflight import explain_refusal
 from tower_etl.source.rounds import Rounds
 from tower_etl.sync import (
     STATE_VERSION,
@@ -30,7 +29,6 @@ from tower_etl.sync import (
     load_entities,
     load_state,
     owe_run,
-    plan_window,
 )
 from tower_etl.tables import TABLES
 
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
     from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
-    from tower_etl.sync import Visit, WorkspaceState
+    from tower_etl.sync import Visit
     from tower_etl.tables import Table, Treatment
 
 _FAILURES_IN_A_ROW = 3  # runs of one workspace that fail before it is given up
@@ -84,7 +82,6 @@ class Session:
         self._held = Held()
         self._works: list[Work] = []
         self._arrivals: Iterator[Arrival] | None = None
-        self._listed: set[str] = set()
         self._here = Origin.of(client.transport.endpoint, reach.user_id)
         self._novelty = Novelty()
         self._origin: dict[str, Any] = {}
@@ -156,14 +153,23 @@ class Session:
     def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
         check_version(state.get("version"))
         self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
-        self._leave_out_strangers(state.get("origin"))
+        foreign = self._origin["user_id"] != self._here.user_id
+        if foreign:
+            self._reach = leave_out_strangers(self._reach, self.outcome)
         self._novelty.load(state.get("undocumented", {}))
         stored = state.get("workspaces", {})
         states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
         warn = self.outcome.warnings.append
         self._planner = Planner(self._request, store, self._diary.started_at, warn)
-        self._works = list(self._plan_all(states))
-        self._doubt_missing()
+        opening = Opening(self._fetcher, self._planner, self.outcome, self._give_up)
+        self._works = opening.plan_all(self._reach.workspaces, states)
+        self._open_rounds(state, store, foreign=foreign)
+        self._add_entities()
+        self._arrivals = self._fetcher.iter_arrivals(self._works)
+
+    def _open_rounds(
+        self, state: MutableMapping[str, Any], store: StoredRuns, *, foreign: bool
+    ) -> None:
         self._rounds = Rounds(
             self._client,
             self._fetcher,
@@ -174,54 +180,8 @@ class Session:
             store,
             load_entities(state.get("entities")),
             self._treatment,
-            foreign=(state.get("origin") or {}).get("user_id") not in {None, self._here.user_id},
+            foreign=foreign,
         )
-        self._add_entities()
-        self._arrivals = self._fetcher.iter_arrivals(self._works)
-
-    def _leave_out_strangers(self, origin: Mapping[str, Any] | None) -> None:
-        """The personal workspace of another user than the one whose runs the target holds."""
-        known = (origin or {}).get("user_id")
-        if known in {None, self._here.user_id} or PERSONAL not in self.outcome.workspaces:
-            return
-        spaces = tuple(space for space in self._reach.workspaces if space.id is not None)
-        self._reach = replace(self._reach, workspaces=spaces)
-        del self.outcome.workspaces[PERSONAL]
-        self.outcome.warnings.append(
-            "The target holds the personal workspace of another user; that of this token is left "
-            "out. Sync it into a target of its own, with --workspace personal."
-        )
-
-    def _plan_all(self, states: dict[str, WorkspaceState]) -> Iterator[Work]:
-        now = self._diary.started_at
-        asked = [
-            (space, plan_window(states[space.key], self._request, now))
-            for space in self._reach.workspaces
-        ]
-        for space, listing in self._fetcher.list_all(asked):
-            if not isinstance(listing, Listing):
-                self._fail(space, listing, give_up=True)
-                continue
-            work = self._planner.plan(space, states[space.key], listing)
-            self._listed.update(run.run_id for run in listing.runs)
-            outcome = self.outcome.workspaces[space.key]
-            outcome.listed, outcome.planned = len(listing.runs), len(work.plan.visits)
-            self.outcome.reconciled |= listing.window.whole
-            yield work
-
-    def _doubt_missing(self) -> None:
-        """Runs that moved to another workspace are not missing, nor are those that answer."""
-        for work in self._works:
-            missing = [run_id for run_id in work.plan.missing if run_id not in self._listed]
-            listed = self.outcome.workspaces[work.workspace.key].listed
-            if len(missing) > listed and self._fetcher.finds(work.workspace, missing[-1]):
-                missing = []
-                self.outcome.warnings.append(
-                    f"{work.workspace.name}: the listing lacks runs that are there; none was "
-                    "marked as missing."
-                )
-                work.plan = replace(work.plan, gone=())
-            work.plan = replace(work.plan, missing=tuple(missing))
 
     def _add_entities(self) -> None:
         """The slow entities that are due."""
@@ -293,16 +253,27 @@ class Session:
         )
         outcome.missing, outcome.done = len(work.plan.missing), True
 
-    def _fail(self, workspace: Workspace, failure: Failure, *, give_up: bool = False) -> None:
-        """A run that fails is owed; several in a row, or a listing, are the workspace's failure."""
+    def _fail(self, workspace: Workspace, failure: Failure) -> None:
+        """A run that fails is owed; several in a row are a failure of their workspace."""
+        if self._note_failure(workspace, failure) >= _FAILURES_IN_A_ROW:
+            self._skip(workspace)
+
+    def _give_up(self, workspace: Workspace, failure: Failure) -> None:
+        """A workspace that cannot be listed fails at once."""
+        if self._note_failure(workspace, failure):
+            self._skip(workspace)
+
+    def _note_failure(self, workspace: Workspace, failure: Failure) -> int:
+        """How many there were in a row; none where the sync was stopped."""
         if isinstance(failure, BudgetClosedError):
             self.outcome.stopped = True
-            return
+            return 0
         message = explain_refusal(workspace, failure)
-        outcome = self.outcome.fail(workspace.key, message, failure)
-        if give_up or outcome.failures >= _FAILURES_IN_A_ROW:
-            outcome.given_up = True
-            self._fetcher.skip(workspace)
+        return self.outcome.fail(workspace.key, message, failure).failures
+
+    def _skip(self, workspace: Workspace) -> None:
+        self.outcome.workspaces[workspace.key].given_up = True
+        self._fetcher.skip(workspace)
 
     def _flush(self) -> dict[str, pa.Table]:
         ready = self._buffer.flush()

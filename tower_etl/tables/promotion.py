@@ -29,6 +29,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     "timestamp": MOMENT,
     "json": TEXT,
 }
+_NEEDED = frozenset({"month", "rowid"})  # by lakes, and by DuckDB for itself
 _FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
 
 
@@ -40,7 +41,8 @@ def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[st
         tables: All tables.
 
     Raises:
-        UsageError: A name is of another form, of no table, or of a column that there is.
+        UsageError: A name is of another form, of no table, of a column that there is, or one that
+            destinations need.
     """
     grown = dict(tables)
     for name in names:
@@ -59,8 +61,11 @@ def _grow(table: Table, field: str, kind: str | None) -> Table:
     name = snake(field).replace(".", "__")
     takers = {column.name for column in table.columns}
     usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
-    if name in takers or not usable or "undocumented" not in takers:
-        msg = f"{table.name} can have no column {name!r} for {field!r}: another is called so."
+    if name in takers | _NEEDED or not usable or "undocumented" not in takers:
+        msg = (
+            f"{table.name} can have no column {name!r} for {field!r}: another is called so, or the "
+            "name cannot be used."
+        )
         raise UsageError(msg)
     if kind not in {None, *_TYPES}:
         msg = f"promote {table.name}.{field}:{kind}: the type is none of {', '.join(_TYPES)}."
