@@ -6,7 +6,8 @@
     └── ApiError                 5  the server, or the way to it, failed
         ├── UnreachableError     5  no answer: name, route, TLS, time-out
         ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
-        │   └── OversizedError   5  more bytes than any answer of the platform
+        │   ├── OversizedError   5  more bytes than any answer of the platform
+        │   └── AbsentListError  5  an answer without the list that its endpoint gives
         ├── RateLimitError       5  429, still after the last attempt
         ├── TokenRefusedError    3  the server refuses the token
         ├── ForbiddenError       4  the token is good, but this thing is not for it
@@ -85,6 +86,10 @@ class OversizedError(ServerFaultError):
     """The answer has more bytes than any of the platform's; the next one would have as many."""
 
     retryable = False
+
+
+class AbsentListError(ServerFaultError):
+    """The list that the endpoint gives is absent or null: the server does not have it."""
 
 
 class RateLimitError(ApiError):

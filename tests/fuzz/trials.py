@@ -34,10 +34,10 @@ from tower_etl.sync import (
     finish_workspace,
     land_run,
     load_state,
-    owe_run,
     plan_listed,
     plan_whole,
     plan_window,
+    record_failure,
 )
 from tower_etl.tables import TABLES, build_run
 
@@ -141,13 +141,14 @@ def try_plan(seed: int) -> None:
         state = plan.begins
         for visit in plan.visits:
             if rng.random() < 0.2:
-                state = owe_run(state, visit, now)
+                state = record_failure(state, visit, "it failed", now)
                 continue
             landed = Landed(visit, rng.choice(["SUCCEEDED", "RUNNING", None]), visit.submit)
             state = land_run(state, landed, request.give_up_after, now)
             stored[visit.run_id] = Stored(visit.submit, landed.status)
         state = finish_workspace(state, plan, now)
-        lost = {run.run_id for run in listed} - stored.keys() - state.open.keys() - given_up
+        followed = stored.keys() | state.open.keys() | state.failed.keys()
+        lost = {run.run_id for run in listed} - followed - given_up
         assert not lost
         assert load_state(orjson.loads(orjson.dumps(dump_state(state)))) == state
 
@@ -156,6 +157,10 @@ class CannedTransport:
     """Gives out answers one by one, whatever is asked for, and the last of them for ever."""
 
     policy = RetryPolicy()
+
+    def with_policy(self, _policy: RetryPolicy) -> CannedTransport:
+        """Return the transport itself: nothing is retried."""
+        return self
 
     def __init__(self, answers: list[Any]) -> None:
         self._answers = list(answers)
@@ -184,6 +189,10 @@ class SpoilingTransport:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    def with_policy(self, _policy: RetryPolicy) -> SpoilingTransport:
+        """Return the transport itself: its answers do not change when they are retried."""
+        return self
 
     def get(self, path: str, params: Any = None, policy: Any = None) -> dict[str, Any]:
         """The answer, spoilt or not."""

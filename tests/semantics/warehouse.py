@@ -86,7 +86,11 @@ class Warehouse:
         links = self.rows_of("workflow_labels", row["id"]).values()
         names = ("submit", "status", "last_updated", "complete", "starred", "missing_since")
         brief = {name: row[name] for name in names}
-        return Stored(**brief, label_ids=frozenset(link["label_id"] for link in links))
+        return Stored(
+            **brief,
+            label_ids=frozenset(link["label_id"] for link in links),
+            lacks_parts=row["missing_parts"] is not None,
+        )
 
     def _commit(self, staged: list[dict[str, pa.Table]]) -> None:
         self.packages += 1

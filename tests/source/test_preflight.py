@@ -46,14 +46,23 @@ VISIBLE = (PERSONAL, LAB, ANNEX, OTHER)
 )
 def test_selectors(selectors: tuple[str, ...], expected: tuple[Workspace, ...]) -> None:
     """An id, a name in any case, or a pattern; each workspace once."""
-    assert select_workspaces(VISIBLE, selectors) == expected
+    assert select_workspaces(VISIBLE, selectors) == (expected, {})
 
 
 @pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
-def test_a_selector_that_names_nothing_is_an_error(selector: str) -> None:
-    """Even beside one that does: a name mistyped in a job would else drop a workspace silently."""
+def test_selectors_that_name_nothing_are_an_error(selector: str) -> None:
+    """The message lists what there is."""
     with pytest.raises(UsageError, match=r"It sees personal, acme/lab \(1\), acme/annex \(2\)"):
-        select_workspaces(VISIBLE, ("acme/lab", selector))
+        select_workspaces(VISIBLE, (selector, "none"))
+
+
+@pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
+def test_a_selector_that_names_nothing_is_reported_beside_those_that_do(selector: str) -> None:
+    """A name mistyped in a job would otherwise drop a workspace silently."""
+    selected, unmatched = select_workspaces(VISIBLE, ("acme/lab", selector))
+    assert selected == (LAB,)
+    assert list(unmatched) == [selector]
+    assert f"No workspace {selector!r}" in unmatched[selector]
 
 
 def test_a_long_list_is_cut_in_the_message() -> None:

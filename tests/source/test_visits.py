@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
 
 from tower_etl.api import TowerClient
+from tower_etl.api.calls import Calls
 from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerFaultError
 from tower_etl.sim import Fault
 from tower_etl.source.parcels import build_parcels
@@ -19,6 +20,7 @@ from tower_etl.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tower_etl.api.endpoints import Endpoint
     from tower_etl.http import Transport
     from tower_etl.sim import Simulator, World
     from tower_etl.source.parcels import Parcel
@@ -147,9 +149,21 @@ def test_tables_that_are_not_wanted_cost_no_call(
     assert len(simulator.calls) == 1
 
 
-@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_run_that_is_listed_is_not_gone(  # noqa: PLR0913 - fixtures and a row of the table
+def test_a_run_that_is_listed_is_not_gone(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str, *, status: int
+) -> None:
+    """The refusal of its description is an error then."""
+    simulator.faults.add(PARTS[0], Fault("status", status=status))
+
+    with pytest.raises((ForbiddenError, NotFoundError)):
+        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+    assert parse_qs(simulator.calls[-1].query)["search"] == [f"workflowId:{run_id}"]
+
+
+@pytest.mark.parametrize("part", PARTS[1:])
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_refused_part_is_missing(  # noqa: PLR0913 - fixtures and a row of the table
     client: TowerClient,
     simulator: Simulator,
     lab: Workspace,
@@ -158,12 +172,33 @@ def test_a_run_that_is_listed_is_not_gone(  # noqa: PLR0913 - fixtures and a row
     part: str,
     status: int,
 ) -> None:
-    """The refusal of any part is an error then."""
-    simulator.faults.add(part, Fault("status", status=status))
+    """The run is fetched without it."""
+    simulator.faults.add(part, Fault("status", status=status, times=9))
+    parcel = fetch(client, lab, run_id, Settled())
+    assert parcel.landed.missing_parts == (part[1:],)
+    rows = build_parcels([parcel], ALL)
+    assert rows["workflows"]["missing_parts"].to_pylist() == [f'["{part[1:]}"]']
 
-    with pytest.raises((ForbiddenError, NotFoundError)):
-        fetch_run(client, lab, Visit(run_id, None, None), ALL)
-    assert parse_qs(simulator.calls[-1].query)["search"] == [f"workflowId:{run_id}"]
+
+@pytest.mark.parametrize("part", PARTS[1:])
+@pytest.mark.parametrize("answer", [{}, {"tasks": None, "metrics": None}])
+def test_a_part_without_a_list_is_missing(  # noqa: PLR0913 - fixtures and a row of the table
+    client: TowerClient,
+    lab: Workspace,
+    run_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    part: str,
+    answer: dict[str, Any],
+) -> None:
+    """Servers leave a list out, or give null."""
+    get = Calls.get
+
+    def get_without(calls: Calls, endpoint: Endpoint, *args: Any, **names: Any) -> Any:
+        return answer if endpoint.path.endswith(part) else get(calls, endpoint, *args, **names)
+
+    monkeypatch.setattr(Calls, "get", get_without)
+    assert fetch(client, lab, run_id, Settled()).landed.missing_parts == (part[1:],)
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
@@ -173,21 +208,25 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
     simulator: Simulator,
     world: World,
     lab: Workspace,
-    run_id: str,
     *,
+    run_id: str,
+    monkeypatch: pytest.MonkeyPatch,
     part: str,
     status: int,
 ) -> None:
     """It went between two calls: no part of it is taken."""
     world.submit_run(lab.id)  # what else the listing shows does not count
-    simulator.faults.add(part, Fault("status", status=status))
-    is_listed = client.is_listed
+    simulator.faults.add(part, Fault("status", status=status, times=2))
+    describe_run = client.describe_run
+    described: list[str] = []
 
-    def is_listed_now(workspace_id: int | None, run_id: str) -> bool:
-        world.delete_run(run_id)
-        return is_listed(workspace_id, run_id)
+    def delete_after_description(workspace_id: int | None, run_id: str) -> Any:
+        if described:
+            world.delete_run(run_id)
+        described.append(run_id)
+        return describe_run(workspace_id, run_id)
 
-    client.is_listed = is_listed_now  # type: ignore[method-assign] # it goes just before
+    monkeypatch.setattr(client, "describe_run", delete_after_description)
 
     assert fetch_run(client, lab, Visit(run_id, None, None), ALL) is None
 

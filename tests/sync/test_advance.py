@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tower_etl.settings import Request
 from tower_etl.sync import (
+    FailedRun,
     Landed,
     Listed,
     OpenRun,
@@ -18,9 +19,10 @@ from tower_etl.sync import (
     Visit,
     WorkspaceState,
     finish_workspace,
+    forget_failure,
     land_run,
-    owe_run,
     plan_listed,
+    record_failure,
 )
 from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS
 
@@ -146,13 +148,12 @@ def test_what_is_gone_is_forgotten() -> None:
     assert {visit.run_id for visit in again.visits if visit.is_new} == {"missing", "gone"}
 
 
-def test_tables_stay_owed_while_a_run_failed() -> None:
-    """What was to be fetched again and was not is not whole in what is wanted."""
+def test_tables_are_complete_although_a_run_failed() -> None:
+    """A failed run is fetched whole, in all wanted tables, when it is retried."""
     narrow = WorkspaceState(cursor=NOW, tables=frozenset({"workflows"}))
     plan = Plan(narrow, whole=True, again=True, wanted=frozenset({"workflows", "tasks"}))
 
     assert finish_workspace(narrow, plan, NOW).tables == {"workflows", "tasks"}
-    assert finish_workspace(narrow, plan, NOW, complete=False).tables == {"workflows"}
 
 
 def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:
@@ -185,45 +186,62 @@ def test_adopted_runs_move_the_cursor_and_are_seen() -> None:
 # --- runs that failed -------------------------------------------------------------------------
 
 
-def test_a_run_that_fails_is_owed() -> None:
-    """It is asked for again like an open one, and the cursor passes it."""
-    visit = Visit("r", NOW, starred=True, is_new=True)
-
-    state = owe_run(WorkspaceState(cursor=NOW - HOUR), visit, NOW)
-
-    expected = {"r": OpenRun(NOW, True)}  # noqa: FBT003 - starred
-    assert state == WorkspaceState(cursor=NOW, seen={"r": NOW}, open=expected)
+def fail(state: WorkspaceState, visit: Visit, times: int = 1) -> WorkspaceState:
+    """Return the state after consecutive failures an hour apart, the last of them now."""
+    for number in range(times):
+        state = record_failure(state, visit, "it failed", NOW - HOUR * (times - 1 - number))
+    return state
 
 
-def test_an_open_run_that_fails_stays_as_it_was() -> None:
-    """With what is settled of it; others are not touched."""
+def test_a_run_that_fails_is_pending() -> None:
+    """The cursor passes it."""
+    state = fail(WorkspaceState(cursor=NOW - HOUR), Visit("r", NOW, starred=True, is_new=True))
+    failed = FailedRun(NOW, True, Settled(), 1, NOW, NOW, 1, "it failed")  # noqa: FBT003 starred
+    assert state == WorkspaceState(cursor=NOW, seen={"r": NOW}, failed={"r": failed})
+
+
+def test_an_open_run_that_fails_keeps_what_is_settled() -> None:
+    """Other open runs are not touched."""
     watched = {"r": OpenRun(NOW, None, Settled(100, 120)), "other": OpenRun(NOW)}
     state = WorkspaceState(cursor=NOW - DAY, open=watched)
-
-    assert owe_run(state, Visit("r", NOW, None, Settled(100, 120)), NOW) == state
+    failed = fail(state, Visit("r", NOW, None, Settled(100, 120)))
+    assert failed.open == {"other": OpenRun(NOW)}
+    assert failed.failed["r"].settled == Settled(100, 120)
 
 
 def test_a_changed_run_that_fails_moves_no_cursor() -> None:
     """It was listed for another reason."""
     state = WorkspaceState(cursor=NOW - 2 * DAY)
-
-    owed = owe_run(state, Visit("r", NOW - DAY, None), NOW)
-
-    assert owed == WorkspaceState(cursor=NOW - 2 * DAY, open={"r": OpenRun(NOW - DAY)})
+    assert fail(state, Visit("r", NOW - DAY, None)).cursor == NOW - 2 * DAY
 
 
-def test_a_run_without_a_time_that_fails_is_owed_too() -> None:
+def test_a_run_without_a_time_that_fails_is_pending_too() -> None:
     """There is nothing for the cursor."""
-    owed = owe_run(WorkspaceState(), Visit("r", None, None, is_new=True), NOW)
+    state = fail(WorkspaceState(), Visit("r", None, None, is_new=True))
+    assert (state.cursor, list(state.failed)) == (None, ["r"])
 
-    assert owed == WorkspaceState(open={"r": OpenRun()})
+
+def test_a_pending_run_that_is_loaded_is_pending_no_more() -> None:
+    """Final, it is followed no longer, and not seen twice."""
+    state = fail(WorkspaceState(), Visit("r", NOW, None, is_new=True))
+    assert land(state, is_new=False) == WorkspaceState(cursor=NOW, seen={"r": NOW})
 
 
-def test_an_owed_run_is_settled_when_it_lands() -> None:
-    """Final, it is owed no longer, and not seen twice."""
-    owed = owe_run(WorkspaceState(), Visit("r", NOW, None, is_new=True), NOW)
+def test_a_pending_run_that_is_deleted_is_forgotten() -> None:
+    """What else is known stays."""
+    state = fail(WorkspaceState(), Visit("r", NOW, None, is_new=True))
+    assert forget_failure(state, "r") == WorkspaceState(cursor=NOW, seen={"r": NOW})
 
-    assert land(owed, is_new=False) == WorkspaceState(cursor=NOW, seen={"r": NOW})
+
+@pytest.mark.parametrize(
+    ("attempts", "wait"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 4), (6, 8), (7, 16), (50, 16)]
+)
+def test_the_wait_between_retries_grows(attempts: int, wait: int) -> None:
+    """Three prompt retries come first; the wait is bounded."""
+    failed = fail(WorkspaceState(), Visit("r", NOW, None), attempts).failed["r"]
+    assert (failed.attempts, failed.retry_in) == (attempts, wait)
+    assert failed.first_failed_at == NOW - HOUR * (attempts - 1)
+    assert failed.last_failed_at == NOW
 
 
 def test_a_run_of_the_future_does_not_make_those_of_now_forgotten() -> None:

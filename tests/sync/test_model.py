@@ -24,12 +24,13 @@ from tower_etl.sync import (
     WorkspaceState,
     dump_state,
     finish_workspace,
+    forget_failure,
     land_run,
     load_state,
-    owe_run,
     plan_listed,
     plan_whole,
     plan_window,
+    record_failure,
 )
 from tower_etl.sync.state import OVERLAP_RUNS
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.sync.rounds import Round
-    from tower_etl.sync import Plan, Visit, Window
+    from tower_etl.sync import Plan, RetryCause, Visit, Window
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GIVE_UP = timedelta(days=5)
@@ -71,7 +72,7 @@ class SyncedWorld:
         self.state = WorkspaceState()
         self.lost_state = False
         self.behind: set[str] = set()  # changed where only a complete listing can see it
-        self.owed: set[str] = set()  # failed, and not fetched since
+        self.pending: set[str] = set()  # failed, and not fetched since
 
     # --- what happens on the platform ---------------------------------------------------------
 
@@ -164,14 +165,18 @@ class SyncedWorld:
     ) -> Plan:
         plan = self._plan(request)
         self.state = plan.begins
+        recovered: set[RetryCause | None] = set()
         for number, visit in enumerate(plan.visits):
             if number == crash_after:
                 return plan
             if number % 10 in failing:
-                self.owed.add(visit.run_id)
-                self.state = owe_run(self.state, visit, self.now)
+                self.pending.add(visit.run_id)
+                self.state = record_failure(self.state, visit, "it failed", self.now)
             else:
                 self._visit(visit)
+                recovered.add(visit.retry)
+        for visit in plan.follow_up({cause for cause in recovered if cause}).visits:
+            self._visit(visit)
         if crash_after is None:
             self._finish(plan)
         return plan
@@ -204,8 +209,9 @@ class SyncedWorld:
     def _visit(self, visit: Visit) -> None:
         run = self.runs[visit.run_id]
         if run.deleted:
+            self.state = forget_failure(self.state, visit.run_id)
             return
-        self.owed.discard(visit.run_id)
+        self.pending.discard(visit.run_id)
         self.tables[visit.run_id] = replace(run.row, starred=visit.starred)
         landed = Landed(visit, run.row.status, run.row.submit)
         self.state = land_run(self.state, landed, GIVE_UP, self.now)
@@ -235,8 +241,6 @@ class SyncedWorld:
         for run_id, run in self._in_scope().items():
             if run.deleted or run_id in self.behind:
                 continue
-            if run_id in self.owed and self._is_given_up(run):
-                continue  # only a complete listing comes back to it
             assert run_id in self.tables, f"{run_id} is not in the tables"
             if not self._is_given_up(run):
                 assert self.tables[run_id] == run.row

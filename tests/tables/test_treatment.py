@@ -185,7 +185,7 @@ def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -
 
 def test_what_a_sync_reads_back_cannot_be_kept_out() -> None:
     """It would take every run for changed."""
-    assert {*_BRIEF} - {"missing_since"} == READ_BACK
+    assert {*_BRIEF} - {"missing_since", "missing_parts"} == READ_BACK
     assert is_needed(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
 
 

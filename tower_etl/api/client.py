@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -76,6 +77,23 @@ class TowerClient:
         self._attributes = _ATTRIBUTES
         self._counts_tasks = True
         self._plain: set[str] = set()
+
+    def with_attempts(self, attempts: int) -> TowerClient:
+        """Return a client that shares everything with this one, but retries server faults less.
+
+        Args:
+            attempts: Tries of a call that the server fails, the first included. A refusal by the
+                rate limit (429) is retried as before.
+        """
+        twin = copy(self)
+        policy = replace(self.transport.policy, fault_attempts=attempts)
+        twin.transport = self.transport.with_policy(policy)
+        twin._calls = Calls(twin.transport)  # noqa: SLF001 an object of this class
+        return twin
+
+    def check_listing(self, workspace_id: int | None) -> None:
+        """List one run of a workspace, to learn whether the workspace answers at all."""
+        self._calls.get(endpoints.RUNS, params_of(workspace_id) | {"max": 1})
 
     def fetch_service_info(self) -> Item:
         """Version and abilities of the server; needs no token (API fact 11)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import AbsentListError, ServerFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,9 +18,12 @@ def take_items(endpoint: Endpoint, answer: Item) -> list[Item]:
     """The list of objects that an answer of an endpoint holds.
 
     Raises:
-        ServerFaultError: It holds none.
+        AbsentListError: The list is absent or null.
+        ServerFaultError: It holds something else.
     """
     found = answer.get(endpoint.items)
+    if found is None:
+        raise malformed(endpoint, "list of objects", AbsentListError)
     if isinstance(found, list) and all(isinstance(item, dict) for item in found):
         return found
     raise malformed(endpoint, "list of objects")
@@ -57,13 +60,15 @@ def run_key(element: Item) -> str:
     raise malformed(endpoints.RUNS, "text as workflow.id in each element")
 
 
-def malformed(endpoint: Endpoint, wanted: str) -> ServerFaultError:
+def malformed(
+    endpoint: Endpoint, wanted: str, kind: type[ServerFaultError] = ServerFaultError
+) -> ServerFaultError:
     """The error for an answer that lacks what it should have."""
     msg = (
         f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.items!r}. The endpoint "
         "may not be a Seqera Platform API: check it with `tower-etl check`."
     )
-    return ServerFaultError(msg)
+    return kind(msg)
 
 
 _any_run_key = key_of(endpoints.RUNS, "workflow", "id")

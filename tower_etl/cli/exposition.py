@@ -23,6 +23,11 @@ _OF_WORKSPACES: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None
         lambda space: space.last_sync_at.timestamp() if space.last_sync_at else None,
     ),
     "open_runs": ("Runs that are visited until they are final.", lambda space: space.open_runs),
+    "pending_runs": ("Runs that could not be fetched so far.", lambda space: len(space.pending)),
+    "incomplete_runs": (
+        "Runs without a part that the server does not have.",
+        lambda space: space.incomplete_runs,
+    ),
     "runs": ("Runs held.", lambda space: space.rows["workflows"]),
     "tasks": ("Tasks held.", lambda space: space.rows["tasks"]),
 }

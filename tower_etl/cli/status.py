@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from tower_etl.load.place import Place
     from tower_etl.load.status import Ask, LastSync, WorkspaceStatus
+    from tower_etl.sync import FailedRun
 
+_SHOWN = 20  # pending runs of a workspace; --json has all
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -116,14 +118,46 @@ def _print(spaces: list[WorkspaceStatus]) -> None:
             str(space.id or ""),
             _show(space.cursor),
             space.open_runs,
+            len(space.pending),
             _show(space.last_sync_at),
             _show(space.reconciled_at),
             *space.rows.values(),
         )
         for space in spaces
     ]
-    names = ("workspace", "id", "cursor", "open runs", "last sync", "last reconciled")
+    names = ("workspace", "id", "cursor", "open runs", "pending", "last sync", "last reconciled")
     click.echo(as_table((*names, "runs", "tasks"), rows))
+    for space in spaces:
+        for line in _describe_problems(space):
+            click.echo(line)
+
+
+def _describe_problems(space: WorkspaceStatus) -> list[str]:
+    """Return a line for each thing that keeps the tables of a workspace from being complete."""
+    lines = []
+    if space.invisible_since:
+        lines.append(
+            f"Not visible: {space.name}, since {_show(space.invisible_since)}. The token does not "
+            "see this workspace any more; its rows are kept."
+        )
+    ordered = sorted(space.pending.items(), key=lambda item: item[1].first_failed_at)
+    lines += [_describe_pending(space.name, run_id, run) for run_id, run in ordered[:_SHOWN]]
+    if len(ordered) > _SHOWN:
+        lines.append(f"Pending: {space.name}: and {len(ordered) - _SHOWN:,} more (see --json).")
+    if space.incomplete_runs:
+        lines.append(
+            f"Incomplete: {space.name}: {space.incomplete_runs:,} runs without a part that the "
+            "server did not have (`missing_parts` in `workflows`)."
+        )
+    return lines
+
+
+def _describe_pending(workspace: str, run_id: str, run: FailedRun) -> str:
+    when = "next sync" if run.retry_in <= 1 else f"in {run.retry_in} syncs at the latest"
+    return (
+        f"Pending: {workspace}: run {run_id} failed {run.attempts} times since "
+        f"{_show(run.first_failed_at)}, retry {when}: {run.error}"
+    )
 
 
 def _show(moment: object) -> str:

@@ -13,6 +13,7 @@ from tower_etl.errors import TowerEtlError
 
 if TYPE_CHECKING:
     from tower_etl.load.sync import Report, Sync
+    from tower_etl.source import WorkspaceOutcome
 
 
 @click.command("sync")
@@ -71,6 +72,28 @@ def describe_failure(sync: Sync, error: TowerEtlError) -> dict[str, Any]:
     }
 
 
+def describe_incomplete(space: WorkspaceOutcome) -> list[str]:
+    """Return a line each for the runs of a workspace that are pending or lack a part."""
+    lines = []
+    if space.pending:
+        lines.append(
+            f"Pending: {space.name}: {count_runs(len(space.pending))} could not be fetched; the "
+            "next syncs retry. `tower-etl status` lists them."
+        )
+    for part, count in space.incomplete.items():
+        lines.append(
+            f"Incomplete: {space.name}: the server does not have the {part} of "
+            f"{count_runs(count)}; the daily reconciliation retries (`missing_parts` in "
+            "`workflows`)."
+        )
+    return lines
+
+
+def count_runs(count: int) -> str:
+    """Return `1 run` or `2 runs`."""
+    return f"{count:,} run" + "s" * (count != 1)
+
+
 def describe_report(report: Report, path: str) -> str:
     """What a sync did, for people."""
     outcome = report.outcome
@@ -88,7 +111,9 @@ def describe_report(report: Report, path: str) -> str:
     ]
     lines += [f"Warning: {warning}" for warning in outcome.warnings]
     lines += [f"Failed: {fault}" for fault in outcome.faults]
-    lines += [f"Failed: {space.error}" for space in outcome.failed]
+    lines += [f"Failed: {space.error}" for space in outcome.failed if space.error]
+    for space in outcome.workspaces.values():
+        lines += describe_incomplete(space)
     if outcome.stopped:
         lines.append("Stopped. What is committed stays; run the same command to go on.")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import RateLimitError, UnreachableError
+from tower_etl.errors import RateLimitError, ServerFaultError, UnreachableError
 
 if TYPE_CHECKING:
     from tower_etl.errors import ApiError
@@ -18,12 +18,14 @@ class RetryPolicy:
     Attributes:
         attempts: Tries of one call, the first included.
         unreachable_attempts: The same where there is no answer at all.
+        fault_attempts: The same where the server answers with a fault; None for `attempts`.
         first_seconds: Back-off after the first failure, doubled with each one more.
         longest_seconds: Longest wait between two tries, whatever the server asks for.
     """
 
     attempts: int = 6
     unreachable_attempts: int = 6
+    fault_attempts: int | None = None
     first_seconds: float = 0.5
     longest_seconds: float = 60.0
 
@@ -35,12 +37,17 @@ class RetryPolicy:
             error: What the last one failed with.
             chance: A random number in [0, 1), so that many clients do not come back at once.
         """
-        unreachable = isinstance(error, UnreachableError)
-        allowed = self.unreachable_attempts if unreachable else self.attempts
-        if not error.retryable or failures >= allowed:
+        if not error.retryable or failures >= self._allowed_attempts(error):
             return None
         backoff = self.first_seconds * 2.0 ** (failures - 1) * (0.5 + chance / 2)
         return min(max(backoff, self._asked_seconds(error)), self.longest_seconds)
+
+    def _allowed_attempts(self, error: ApiError) -> int:
+        if isinstance(error, UnreachableError):
+            return self.unreachable_attempts
+        if isinstance(error, ServerFaultError) and self.fault_attempts is not None:
+            return self.fault_attempts
+        return self.attempts
 
     @staticmethod
     def _asked_seconds(error: ApiError) -> float:

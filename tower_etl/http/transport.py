@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -79,6 +79,10 @@ class Transport:
                 if wait is None:
                     raise
                 self._wait(wait, error)
+
+    def with_policy(self, policy: RetryPolicy) -> Transport:
+        """Return a transport that shares everything with this one but the retry policy."""
+        return replace(self, policy=policy)
 
     def close(self) -> None:
         """Stop: waiting calls end with `BudgetClosedError`, connections are closed."""

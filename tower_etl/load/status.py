@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tower_etl.load.pipeline import PIPELINE
 from tower_etl.load.reader import open_reader
-from tower_etl.sync import load_state
+from tower_etl.sync import PERSONAL, load_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from tower_etl.sync import WorkspaceState
+    from tower_etl.sync import FailedRun, WorkspaceState
 
 T = TypeVar("T")
 
@@ -38,6 +38,10 @@ class WorkspaceStatus:
         reconciled_at: When everything was last compared (UTC).
         last_sync_at: When a sync last brought it up to date (UTC).
         rows: Runs and tasks, by table.
+        pending: Runs whose last fetch failed, by id; later syncs retry them.
+        incomplete_runs: Runs loaded without a part that the server does not have.
+        invisible_since: First sync to which the workspace was not visible any more (UTC), None
+            while it is visible.
     """
 
     id: int | None
@@ -47,6 +51,9 @@ class WorkspaceStatus:
     reconciled_at: datetime | None
     last_sync_at: datetime | None
     rows: Mapping[str, int]
+    pending: Mapping[str, FailedRun] = field(default_factory=dict)
+    incomplete_runs: int = 0
+    invisible_since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The element of `status --json`."""
@@ -56,6 +63,7 @@ class WorkspaceStatus:
                 ("cursor", self.cursor),
                 ("reconciled_at", self.reconciled_at),
                 ("last_sync_at", self.last_sync_at),
+                ("invisible_since", self.invisible_since),
             )
         }
         return {
@@ -64,6 +72,8 @@ class WorkspaceStatus:
             **times,
             "open_runs": self.open_runs,
             "rows": dict(self.rows),
+            "pending": [run.as_json(run_id) for run_id, run in self.pending.items()],
+            "incomplete_runs": self.incomplete_runs,
         }
 
 
@@ -121,6 +131,7 @@ def ask_status(ask: Ask) -> list[WorkspaceStatus]:
     states = _read_states(ask)
     last = _read_last_syncs(ask)
     counts = {table: _count(ask, table) for table in _COUNTED}
+    counts["incomplete"] = _count_incomplete(ask)
     found = [_status(key, state, last, counts) for key, state in states.items()]
     return sorted(found, key=lambda space: space.name)
 
@@ -138,15 +149,18 @@ def _status(
     last: Mapping[str, tuple[str, datetime | None]],
     counts: Mapping[str, Mapping[str, int]],
 ) -> WorkspaceStatus:
-    name, last_sync_at = last.get(key, (key, None))
+    name, last_sync_at = last.get(key, (state.name or key, None))
     return WorkspaceStatus(
-        id=None if key == "personal" else int(key),
+        id=None if key == PERSONAL else int(key),
         name=name,
         cursor=state.cursor,
         open_runs=len(state.open),
         reconciled_at=state.reconciled_at,
         last_sync_at=last_sync_at,
-        rows={table: by_workspace.get(key, 0) for table, by_workspace in counts.items()},
+        rows={table: counts[table].get(key, 0) for table in _COUNTED},
+        pending=state.failed,
+        incomplete_runs=counts["incomplete"].get(key, 0),
+        invisible_since=state.invisible_since,
     )
 
 
@@ -170,13 +184,26 @@ def _read_last_syncs(ask: Ask) -> dict[str, tuple[str, datetime | None]]:
     rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
         for space in json.loads(text):
-            key = "personal" if space["id"] is None else str(space["id"])
+            if space["id"] is None and space["name"] != PERSONAL:
+                continue  # a selector that named no workspace
+            key = PERSONAL if space["id"] is None else str(space["id"])
             name, moment = found.get(key, (space["name"], None))
             fresh = finished_at if space["status"] == "ok" else None
             found[key] = (name, moment or fresh)
     return found
 
 
-def _count(ask: Ask, table: str) -> dict[str, int]:
-    rows = ask(f"SELECT workspace_id, count(*) FROM {table} GROUP BY 1")  # noqa: S608 ours
-    return {"personal" if space is None else str(space): count for space, count in rows}
+def _count_incomplete(ask: Ask) -> dict[str, int]:
+    """Count runs without a part; targets of older versions do not have the column yet."""
+    found = ask(
+        "SELECT count(*) FROM information_schema.columns "
+        "WHERE table_name = 'workflows' AND column_name = 'missing_parts'"
+    )
+    return _count(ask, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
+
+
+def _count(ask: Ask, table: str, where: str = "true") -> dict[str, int]:
+    rows = ask(
+        f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 ours
+    )
+    return {PERSONAL if space is None else str(space): count for space, count in rows}

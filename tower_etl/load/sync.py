@@ -61,7 +61,10 @@ class Report:
             "retries": self.retries,
             "throttled_seconds": round(self.throttled_seconds, 3),
             "rows": self.rows,
-            "workspaces": [space.as_json() for space in self.outcome.workspaces.values()],
+            "workspaces": [
+                space.as_json() | {"pending": space.pending_as_json()}
+                for space in self.outcome.workspaces.values()
+            ],
             "seconds": round(self.seconds, 3),
             "warnings": [*self.outcome.warnings, *self.outcome.faults],
             "undocumented": self.outcome.undocumented,

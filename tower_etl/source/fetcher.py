@@ -34,6 +34,7 @@ Asked = TypeVar("Asked")
 Done = TypeVar("Done")
 Failure = ApiError | BudgetClosedError
 
+_DOUBTED_ATTEMPTS = 2  # tries of a call where the last fetches failed: one answer may be bad luck
 _LOOK_AHEAD = 2  # runs under way per worker
 _GRACE_SECONDS = 10.0
 _SHOWN_CHARS = 300
@@ -67,6 +68,8 @@ class Fetcher:
 
     def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
         self._client = client
+        self._doubted_client = client.with_attempts(_DOUBTED_ATTEMPTS)
+        self._doubted: set[str] = set()
         self._wanted = wanted
         self._ahead = workers * _LOOK_AHEAD
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
@@ -100,6 +103,14 @@ class Fetcher:
         """Fetch no more for a workspace that failed."""
         self._failed.add(workspace.key)
 
+    def set_doubt(self, workspace: Workspace, *, doubted: bool) -> None:
+        """Retry the calls of a workspace less, where most of them fail, or as usual again."""
+        (self._doubted.add if doubted else self._doubted.discard)(workspace.key)
+
+    def check_workspace(self, workspace: Workspace) -> Failure | None:
+        """Return None if a workspace answers, otherwise why it does not."""
+        return self.guard(lambda: self._client.check_listing(workspace.id))
+
     def stop(self) -> None:
         """Start nothing more; runs under way are finished, if that takes no longer than a while."""
         self._stopping = True
@@ -124,7 +135,9 @@ class Fetcher:
         )
 
     def _fetch_run(self, workspace: Workspace, visit: Visit) -> Parcel | None:
-        parcel = fetch_run(self._client, workspace, visit, self._wanted, self._pool)
+        doubted = visit.retry or workspace.key in self._doubted
+        client = self._doubted_client if doubted else self._client
+        parcel = fetch_run(client, workspace, visit, self._wanted, self._pool)
         if parcel and self.launches:
             return self.launches.complete(parcel, workspace.id)
         return parcel

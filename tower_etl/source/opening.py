@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tower_etl.errors import ForbiddenError
 from tower_etl.source.listing import Listing
-from tower_etl.source.preflight import PERSONAL
-from tower_etl.sync import plan_window
+from tower_etl.source.outcome import WorkspaceOutcome
+from tower_etl.source.preflight import Workspace
+from tower_etl.sync import PERSONAL, load_state, plan_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from tower_etl.source.fetcher import Failure, Fetcher
     from tower_etl.source.outcome import Outcome
     from tower_etl.source.planning import Planner, Work
-    from tower_etl.source.preflight import Reach, Workspace
-    from tower_etl.sync import WorkspaceState
+    from tower_etl.source.preflight import Reach
+    from tower_etl.sync import Window, WorkspaceState
 
 
 def leave_out_strangers(reach: Reach, outcome: Outcome) -> Reach:
@@ -32,6 +35,67 @@ def leave_out_strangers(reach: Reach, outcome: Outcome) -> Reach:
     return replace(reach, workspaces=spaces)
 
 
+def load_states(
+    stored: Mapping[str, Any], reach: Reach, now: datetime
+) -> dict[str, WorkspaceState]:
+    """Return the state of each selected workspace, and of each that is no longer visible.
+
+    Args:
+        stored: States as `dump_state` wrote them, by key of the workspace.
+        reach: What the token sees, and what is selected of it.
+        now: Start of the sync (UTC).
+    """
+    visible = {
+        space.key: replace(load_state(stored.get(space.key)), invisible_since=None)
+        for space in reach.workspaces
+    }
+    lost = {key: load_state(known) for key, known in stored.items() if key not in reach.visible}
+    return visible | {
+        key: replace(known, invisible_since=known.invisible_since or now)
+        for key, known in lost.items()
+    }
+
+
+def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceOutcome]:
+    """Return a failed outcome for each selector that names no workspace, given the messages."""
+    return {
+        f"selector {selector}": WorkspaceOutcome(
+            int(selector) if selector.isdecimal() else None,
+            selector,
+            error=message,
+            error_exit_code=ForbiddenError.exit_code,
+            given_up=True,
+        )
+        for selector, message in unmatched.items()
+    }
+
+
+def report_invisible(
+    states: Mapping[str, WorkspaceState], selectors: Collection[str], outcome: Outcome
+) -> None:
+    """Report as failed each workspace in scope that was synced before and is no longer visible."""
+    for key, state in states.items():
+        if state.invisible_since is None:
+            continue
+        space_id = None if key == PERSONAL else int(key)
+        space = Workspace(space_id, state.name or key, {})
+        if selectors and not any(space.is_selected_by(selector) for selector in selectors):
+            continue
+        message = (
+            f"{space.name}: this workspace was synced before, but the token has not seen it since "
+            f"{state.invisible_since:%Y-%m-%d %H:%M} UTC: it was deleted, or the user has left it. "
+            "Its rows are kept. Ask its owner for access, or select the other workspaces with "
+            "--workspace."
+        )
+        outcome.workspaces[key] = WorkspaceOutcome(
+            space_id,
+            space.name,
+            error=message,
+            error_exit_code=ForbiddenError.exit_code,
+            given_up=True,
+        )
+
+
 @dataclass(frozen=True)
 class Opening:
     """Lists and plans.
@@ -40,12 +104,14 @@ class Opening:
         fetcher: Lists workspaces side by side.
         planner: Turns a listing into a plan.
         outcome: Is told what was listed.
-        give_up: Is told of a workspace that could not be listed.
+        note_failure: Is told of a complete listing that failed.
+        give_up: Is told of a workspace that could not be listed at all.
     """
 
     fetcher: Fetcher
     planner: Planner
     outcome: Outcome
+    note_failure: Callable[[Workspace, Failure], object]
     give_up: Callable[[Workspace, Failure], None]
 
     def plan_all(
@@ -63,16 +129,36 @@ class Opening:
     ) -> Iterator[Work]:
         request, now = self.planner.request, self.planner.now
         asked = [(space, plan_window(states[space.key], request, now)) for space in spaces]
-        for space, listing in self.fetcher.list_all(asked):
-            if not isinstance(listing, Listing):
-                self.give_up(space, listing)
-                continue
-            work = self.planner.plan(space, states[space.key], listing)
+        for space, listing in self._list_all(asked, states):
+            state = replace(states[space.key], name=space.name)
+            work = self.planner.plan(space, state, listing)
             listed.update(run.run_id for run in listing.runs)
             outcome = self.outcome.workspaces[space.key]
             outcome.listed, outcome.planned = len(listing.runs), len(work.plan.visits)
             self.outcome.reconciled |= listing.window.whole
             yield work
+
+    def _list_all(
+        self, asked: Sequence[tuple[Workspace, Window]], states: Mapping[str, WorkspaceState]
+    ) -> Iterator[tuple[Workspace, Listing]]:
+        """Yield a listing per workspace; where a complete one fails, that since the cursor."""
+        windows = {space.key: window for space, window in asked}
+        again: list[tuple[Workspace, Window]] = []
+        for space, listing in self.fetcher.list_all(asked):
+            state = states[space.key]
+            if isinstance(listing, Listing):
+                yield space, listing
+            elif windows[space.key].whole and state.cursor is not None:
+                self.note_failure(space, listing)
+                start = state.list_from(self.planner.now)
+                again.append((space, replace(windows[space.key], after=start, whole=False)))
+            else:
+                self.give_up(space, listing)
+        for space, listing in self.fetcher.list_all(again):
+            if isinstance(listing, Listing):
+                yield space, listing
+            else:
+                self.give_up(space, listing)
 
     def _doubt_missing(self, work: Work, listed: set[str]) -> None:
         """Runs that moved to another workspace are not missing, nor are those that answer."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import TokenRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tower_etl.errors import ApiError
+    from tower_etl.sync import FailedRun
 
 
 @dataclass
@@ -25,8 +29,11 @@ class WorkspaceOutcome:
         done: Whether all that was planned was tried.
         error: Why something of it failed, None if nothing did.
         error_exit_code: What that error would end the program with.
-        failures: Runs that failed one after the other, up to now.
+        failures: Runs that failed one after the other, up to now, retries left out.
+        allowed_failures: Such failures after which the workspace itself is checked.
         given_up: Whether it was left at that.
+        pending: Runs whose last fetch failed, by id; later syncs retry them.
+        incomplete: Runs loaded without a part that the server does not have, by part.
     """
 
     id: int | None
@@ -39,14 +46,17 @@ class WorkspaceOutcome:
     error: str | None = None
     error_exit_code: int = 0
     failures: int = 0
+    allowed_failures: int = 3
     given_up: bool = False
+    pending: Mapping[str, FailedRun] = field(default_factory=dict)
+    incomplete: Counter[str] = field(default_factory=Counter)
 
     @property
     def status(self) -> str:
         """`ok`, `partial` (some runs failed), `failed`, or `interrupted` before it was finished."""
         if self.given_up:
             return "failed"
-        if self.error is not None:
+        if self.error is not None or self.pending:
             return "partial"
         return "ok" if self.done else "interrupted"
 
@@ -60,7 +70,14 @@ class WorkspaceOutcome:
             "runs_listed": self.listed,
             "runs_fetched": self.fetched,
             "runs_missing": self.missing,
+            "runs_pending": len(self.pending),
+            "runs_incomplete": dict(self.incomplete),
         }
+
+    def pending_as_json(self) -> list[dict[str, Any]]:
+        """Return the runs that wait for a retry, those that failed longest ago first."""
+        ordered = sorted(self.pending.items(), key=lambda item: item[1].first_failed_at)
+        return [run.as_json(run_id) for run_id, run in ordered]
 
 
 @dataclass
@@ -103,7 +120,9 @@ class Outcome:
     @property
     def failed(self) -> list[WorkspaceOutcome]:
         """The workspaces in which something failed."""
-        return [space for space in self.workspaces.values() if space.error is not None]
+        return [
+            space for space in self.workspaces.values() if space.error is not None or space.pending
+        ]
 
     @property
     def status(self) -> str:
@@ -124,7 +143,6 @@ class Outcome:
     def fail(self, key: str, message: str, error: ApiError) -> WorkspaceOutcome:
         """Note that something of a workspace failed, with the first reason that it had."""
         space = self.workspaces[key]
-        space.failures += 1
         if space.error is None:
             space.error, space.error_exit_code = message, error.exit_code
         return space

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.source.listing import Listing
     from tower_etl.source.preflight import Workspace
     from tower_etl.source.stored import StoredRuns
-    from tower_etl.sync import Plan, WorkspaceState
+    from tower_etl.sync import Plan, RetryCause, WorkspaceState
 
 
 @dataclass
@@ -29,11 +29,13 @@ class Work:
         workspace: Where.
         plan: What.
         state: What is to be remembered of the workspace when the package at hand is committed.
+        recovered: Causes for which a retry succeeded in this sync.
     """
 
     workspace: Workspace
     plan: Plan
     state: WorkspaceState
+    recovered: set[RetryCause] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tower_etl.errors import (
     UsageError,
 )
 from tower_etl.redaction import redact_text
+from tower_etl.sync import PERSONAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         ApiError,
     )
 
-PERSONAL = "personal"
 _SHOWN = 8
 
 
@@ -51,6 +51,11 @@ class Workspace:
     def key(self) -> str:
         """Its key in the state."""
         return PERSONAL if self.id is None else str(self.id)
+
+    def is_selected_by(self, selector: str) -> bool:
+        """Return whether a selector names the workspace, by id or by a pattern for its name."""
+        wanted = selector.strip()
+        return wanted == self.key or fnmatch.fnmatchcase(self.name.lower(), wanted.lower())
 
     @property
     def org_id(self) -> int | None:
@@ -76,6 +81,8 @@ class Reach:
         roles: The user's organisations and workspaces, as the API gave them.
         workspaces: The selected ones.
         info: What the server says of itself.
+        visible: Keys of all workspaces that the token sees.
+        unmatched: Selectors that name no workspace, each with a message for the user.
     """
 
     server_version: str | None
@@ -85,6 +92,8 @@ class Reach:
     roles: tuple[Item, ...]
     workspaces: tuple[Workspace, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
+    visible: frozenset[str] = frozenset()
+    unmatched: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
@@ -94,20 +103,23 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
         UnreachableError: Nothing answers.
         ServerFaultError: What answers is not the platform's API.
         TokenRefusedError: It does not accept the token.
-        UsageError: A selector names no workspace that the token sees.
+        UsageError: No selector names a workspace that the token sees.
     """
     info = _ask_service(client)
     user = _ask_user(client)
     roles = tuple(role for role in client.list_user_workspaces(user["id"]) if _is_sound(role))
     visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
+    selected, unmatched = select_workspaces(visible, tuple(selectors))
     return Reach(
         server_version=_text(info.get("version")),
         api_version=_text(info.get("apiVersion")),
         user_id=user["id"],
         user_name=redact_text(_text(user.get("userName")) or "") or None,
         roles=roles,
-        workspaces=select_workspaces(visible, tuple(selectors)),
+        workspaces=selected,
         info=info,
+        visible=frozenset(space.key for space in visible),
+        unmatched=unmatched,
     )
 
 
@@ -128,25 +140,27 @@ def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, .
 
 def select_workspaces(
     visible: tuple[Workspace, ...], selectors: tuple[str, ...]
-) -> tuple[Workspace, ...]:
-    """Those that a selector names: a numeric id, `ORG/NAME` with `*` and `?`, or `personal`.
+) -> tuple[tuple[Workspace, ...], dict[str, str]]:
+    """Return the workspaces that selectors name, and a message for each selector that names none.
+
+    A selector is a numeric id, `ORG/NAME` with `*` and `?`, or `personal`; without any, all
+    visible workspaces are selected.
 
     Raises:
-        UsageError: A selector names none; the message lists what there is.
+        UsageError: No selector names a workspace; the message lists those that there are.
     """
     if not selectors:
-        return visible
+        return visible, {}
     chosen: dict[str, Workspace] = {}
+    unmatched: dict[str, str] = {}
     for selector in selectors:
-        named = [space for space in visible if _is_named(space, selector.strip())]
-        if not named:
-            raise UsageError(_unknown_message(selector, visible))
+        named = [space for space in visible if space.is_selected_by(selector)]
         chosen.update({space.key: space for space in named})
-    return tuple(chosen.values())
-
-
-def _is_named(space: Workspace, selector: str) -> bool:
-    return selector == space.key or fnmatch.fnmatchcase(space.name.lower(), selector.lower())
+        if not named:
+            unmatched[selector.strip()] = _unknown_message(selector.strip(), visible)
+    if not chosen:
+        raise UsageError(" ".join(unmatched.values()))
+    return tuple(chosen.values()), unmatched
 
 
 def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:

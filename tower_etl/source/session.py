@@ -6,13 +6,20 @@ two packages: while dlt loads one, the runs of the next are being fetched.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
 from tower_etl.source.fetcher import take_value
 from tower_etl.source.novelty import Novelty
-from tower_etl.source.opening import Opening, leave_out_strangers
+from tower_etl.source.opening import (
+    Opening,
+    leave_out_strangers,
+    load_states,
+    report_invisible,
+    report_unmatched,
+)
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
 from tower_etl.source.parcels import Held, Parcel, build_parcels
@@ -21,14 +28,15 @@ from tower_etl.source.preflight import explain_refusal
 from tower_etl.source.rounds import Rounds
 from tower_etl.sync import (
     STATE_VERSION,
+    WorkspaceState,
     check_version,
     dump_entities,
     dump_state,
     finish_workspace,
+    forget_failure,
     land_run,
     load_entities,
-    load_state,
-    owe_run,
+    record_failure,
 )
 from tower_etl.tables import TABLES
 
@@ -49,8 +57,6 @@ if TYPE_CHECKING:
     from tower_etl.sync import Visit
     from tower_etl.tables import Table, Treatment
 
-_FAILURES_IN_A_ROW = 3  # runs of one workspace that fail before it is given up
-
 
 class Session:
     """Carries one sync through; `tower_source` and the command line share it.
@@ -70,7 +76,7 @@ class Session:
         treatment: Treatment,
     ) -> None:
         spaces = {space.key: WorkspaceOutcome(space.id, space.name) for space in reach.workspaces}
-        self.outcome = Outcome(spaces)
+        self.outcome = Outcome(spaces | report_unmatched(reach.unmatched))
         self.is_done = False
         self._client = client
         self._fetcher = fetcher
@@ -81,6 +87,7 @@ class Session:
         self._buffer = Buffer(treatment)
         self._held = Held()
         self._works: list[Work] = []
+        self._states: dict[str, WorkspaceState] = {}
         self._arrivals: Iterator[Arrival] | None = None
         self._here = Origin.of(client.transport.endpoint, reach.user_id)
         self._novelty = Novelty()
@@ -157,12 +164,14 @@ class Session:
         if foreign:
             self._reach = leave_out_strangers(self._reach, self.outcome)
         self._novelty.load(state.get("undocumented", {}))
-        stored = state.get("workspaces", {})
-        states = {s.key: load_state(stored.get(s.key)) for s in self._reach.workspaces}
-        warn = self.outcome.warnings.append
-        self._planner = Planner(self._request, store, self._diary.started_at, warn)
-        opening = Opening(self._fetcher, self._planner, self.outcome, self._give_up)
-        self._works = opening.plan_all(self._reach.workspaces, states)
+        now, warn = self._diary.started_at, self.outcome.warnings.append
+        self._states = load_states(state.get("workspaces", {}), self._reach, now)
+        report_invisible(self._states, self._request.workspaces, self.outcome)
+        self._planner = Planner(self._request, store, now, warn)
+        opening = Opening(
+            self._fetcher, self._planner, self.outcome, self._note_failure, self._give_up
+        )
+        self._works = opening.plan_all(self._reach.workspaces, self._states)
         self._open_rounds(state, store, foreign=foreign)
         self._add_entities()
         self._arrivals = self._fetcher.iter_arrivals(self._works)
@@ -205,12 +214,27 @@ class Session:
 
     def _settle(self, errand: Errand, failure: ApiError | None) -> None:
         """The end of a workspace, a run that is gone, or one that failed."""
-        if self._is_given_up(errand.work):
+        work, visit = errand.work, errand.visit
+        if self._is_given_up(work):
             return  # the cursor stays where it is
-        if errand.visit is None:
-            self._finish(errand.work)
-        elif failure is not None:
-            self._owe(errand.work, errand.visit, failure)
+        if visit is None:
+            self._end_workspace(work)
+        elif failure is None:
+            work.state = forget_failure(work.state, visit.run_id)
+            work.recovered |= {visit.retry} if visit.retry else set()
+        else:
+            self._record_failure(work, visit, failure)
+
+    def _end_workspace(self, work: Work) -> None:
+        """Finish a workspace, after the deferred retries whose cause is gone."""
+        follow_up = work.plan.follow_up(work.recovered)
+        if not follow_up.visits:
+            self._finish(work)
+            return
+        work.plan = follow_up
+        outcome = self.outcome.workspaces[work.workspace.key]
+        outcome.planned = (outcome.planned or 0) + len(follow_up.visits)
+        self._arrivals = chain(self._fetcher.iter_arrivals([work]), self._arrivals or ())
 
     def _land(self, held: list[tuple[Work, Parcel]]) -> None:
         """Make rows of some runs, all at once or, where that fails, each by itself."""
@@ -227,7 +251,7 @@ class Session:
                 self._note_landed(work, parcel)
         elif len(held) == 1:
             ((work, parcel),) = held
-            self._owe(work, parcel.landed.visit, tables)
+            self._record_failure(work, parcel.landed.visit, tables)
         else:
             for pair in held:
                 self._land([pair])
@@ -236,44 +260,60 @@ class Session:
         return self.outcome.workspaces[work.workspace.key].given_up
 
     def _note_landed(self, work: Work, parcel: Parcel) -> None:
-        outcome = self.outcome.workspaces[work.workspace.key]
+        outcome, landed = self.outcome.workspaces[work.workspace.key], parcel.landed
         give_up, now = self._request.give_up_after, self._diary.started_at
-        work.state = land_run(work.state, parcel.landed, give_up, now)
+        work.state = land_run(work.state, landed, give_up, now)
         outcome.fetched, outcome.failures = outcome.fetched + 1, 0
+        outcome.incomplete.update(landed.missing_parts)
+        if landed.visit.retry and not (landed.visit.retry == "parts" and landed.missing_parts):
+            work.recovered.add(landed.visit.retry)
+        self._fetcher.set_doubt(work.workspace, doubted=False)
 
-    def _owe(self, work: Work, visit: Visit, failure: Failure) -> None:
-        work.state = owe_run(work.state, visit, self._diary.started_at)
-        self._fail(work.workspace, failure)
+    def _record_failure(self, work: Work, visit: Visit, failure: Failure) -> None:
+        """Keep a run that failed for a retry; many new ones in a row raise a doubt about the rest.
+
+        A run that is known to fail says nothing about the workspace.
+        """
+        message = self._note_failure(work.workspace, failure)
+        if message is None:
+            return
+        work.state = record_failure(work.state, visit, message, self._diary.started_at)
+        if visit.retry is None:
+            self._doubt_workspace(work.workspace)
+
+    def _doubt_workspace(self, workspace: Workspace) -> None:
+        """Give a workspace up when runs fail one after the other and its listing fails as well."""
+        outcome = self.outcome.workspaces[workspace.key]
+        outcome.failures += 1
+        if outcome.failures < outcome.allowed_failures:
+            return
+        failure = self._fetcher.check_workspace(workspace)
+        if failure is not None:
+            self._give_up(workspace, failure)
+            return
+        outcome.failures, outcome.allowed_failures = 0, 2 * outcome.allowed_failures
+        self._fetcher.set_doubt(workspace, doubted=True)
 
     def _finish(self, work: Work) -> None:
         outcome = self.outcome.workspaces[work.workspace.key]
         self._buffer.add(self._planner.touch_up(work))
-        work.state = finish_workspace(
-            work.state, work.plan, self._diary.started_at, complete=outcome.error is None
-        )
+        work.state = finish_workspace(work.state, work.plan, self._diary.started_at)
         outcome.missing, outcome.done = len(work.plan.missing), True
 
-    def _fail(self, workspace: Workspace, failure: Failure) -> None:
-        """A run that fails is owed; several in a row are a failure of their workspace."""
-        if self._note_failure(workspace, failure) >= _FAILURES_IN_A_ROW:
-            self._skip(workspace)
-
     def _give_up(self, workspace: Workspace, failure: Failure) -> None:
-        """A workspace that cannot be listed fails at once."""
-        if self._note_failure(workspace, failure):
-            self._skip(workspace)
+        """Fetch no more of a workspace that cannot be listed."""
+        if self._note_failure(workspace, failure) is not None:
+            self.outcome.workspaces[workspace.key].given_up = True
+            self._fetcher.skip(workspace)
 
-    def _note_failure(self, workspace: Workspace, failure: Failure) -> int:
-        """How many there were in a row; none where the sync was stopped."""
+    def _note_failure(self, workspace: Workspace, failure: Failure) -> str | None:
+        """Report a failure and return its message, None where the sync was stopped."""
         if isinstance(failure, BudgetClosedError):
             self.outcome.stopped = True
-            return 0
+            return None
         message = explain_refusal(workspace, failure)
-        return self.outcome.fail(workspace.key, message, failure).failures
-
-    def _skip(self, workspace: Workspace) -> None:
-        self.outcome.workspaces[workspace.key].given_up = True
-        self._fetcher.skip(workspace)
+        self.outcome.fail(workspace.key, message, failure)
+        return message
 
     def _flush(self) -> dict[str, pa.Table]:
         ready = self._buffer.flush()
@@ -288,6 +328,9 @@ class Session:
         if not self.outcome.stopped:
             for tables in self._rounds.iter_named():
                 self._buffer.add(tables)
+        for key, state in self._iter_states():
+            if key in self.outcome.workspaces:
+                self.outcome.workspaces[key].pending = state.failed
         diary = self._diary.write(
             self.outcome, self._reach, self._client.transport, self._buffer.count_all()
         )
@@ -301,4 +344,10 @@ class Session:
         state["entities"] = dump_entities(self._rounds.state)
         state.pop("entities_owed", None)  # as older versions wrote it
         spaces = state.setdefault("workspaces", {})
-        spaces.update({work.workspace.key: dump_state(work.state) for work in self._works})
+        spaces.update({key: dump_state(known) for key, known in self._iter_states()})
+
+    def _iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
+        """Yield the state of each workspace of which anything is known."""
+        planned = {work.workspace.key: work.state for work in self._works}
+        known = self._states | planned
+        yield from ((key, state) for key, state in known.items() if state != WorkspaceState())

@@ -38,6 +38,7 @@ _BRIEF = (
     "complete",
     "starred",
     "missing_since",
+    "missing_parts",
 )
 
 
@@ -78,9 +79,11 @@ class PipelineStore:
         rows = self._select("workflow_labels", ("workflow_id", "label_id"), workspace_id)
         for run_id, label_id in rows:
             links.setdefault(run_id, set()).add(label_id)
+        columns = self._known_columns("workflows", _BRIEF)
+        nothing: dict[str, Any] = dict.fromkeys(_BRIEF)
         briefs = (
-            dict(zip(_BRIEF, row, strict=True))
-            for row in self._select("workflows", _BRIEF, workspace_id)
+            nothing | dict(zip(columns, row, strict=True))
+            for row in self._select("workflows", columns, workspace_id)
         )
         return {
             brief["id"]: Stored(
@@ -91,6 +94,7 @@ class PipelineStore:
                 starred=brief["starred"],
                 label_ids=frozenset(links.get(brief["id"], ())),
                 missing_since=brief["missing_since"],
+                lacks_parts=brief["missing_parts"] is not None,
             )
             for brief in briefs
         }
@@ -117,6 +121,12 @@ class PipelineStore:
                     pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
                 )
         return schema
+
+    def _known_columns(self, table: str, columns: Sequence[str]) -> list[str]:
+        """Return those of the columns that the destination has: older versions made fewer."""
+        known = self._pipeline.schemas.get(_SCHEMA)
+        there = known.tables.get(table, {}).get("columns", {}) if known else {}
+        return [column for column in columns if column in there or not there]
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """All rows of a table; a column that the destination has not yet is null."""

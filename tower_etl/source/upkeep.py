@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from tower_etl.source.catalog import Scope
-from tower_etl.source.preflight import PERSONAL
+from tower_etl.sync import PERSONAL
 from tower_etl.tables import HISTORIES, TABLES, keep_last, list_tracked, workspace_batch
 
 if TYPE_CHECKING:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from tower_etl.errors import ForbiddenError, NotFoundError
+from tower_etl.errors import AbsentListError, BadRequestError, ForbiddenError, NotFoundError
 from tower_etl.source.listing import parse_time, sound_labels, sound_status
 from tower_etl.source.parcels import Parcel, TaskRows, brief_tasks
-from tower_etl.sync import FINAL_STATUSES, Landed, Settled, is_undisturbed, measure_settled
+from tower_etl.sync import Landed, Settled, is_final, is_undisturbed, measure_settled
 from tower_etl.tables import RunAnswers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from tower_etl.api import TowerClient
     from tower_etl.source.preflight import Workspace
     from tower_etl.sync import Visit
+
+T = TypeVar("T")
 
 
 def fetch_run(
@@ -58,23 +61,70 @@ def _fetch_parts(
     """The description comes first: when it says that the run is final, all tasks that follow are.
 
     A run that is final now is fetched with all of its tasks: what was settled may have got its
-    cost since.
+    cost since. A run whose part the server does not have is fetched without that part.
     """
     described = client.describe_run(workspace.id, visit.run_id)
     described = {**described, "labels": sound_labels(described.get("labels"))}
     run = described.get("workflow") or {}
     answers = RunAnswers(described, workspace.id, visit.starred)
     status = sound_status(run)
-    final = status in FINAL_STATUSES
+    complete = parse_time(run.get("complete"))
+    final = is_final(status, complete)
     known = Settled() if final else visit.settled
     tasks, settled = TaskRows(answers.owner), known
+    missing = MissingParts(client, workspace, visit.run_id)
     if "tasks" in wanted:
-        tasks, settled = _fetch_tasks(client, answers, visit.run_id, known, pool if final else None)
+        helpers = pool if final else None
+        found = missing.read(
+            "tasks", lambda: _fetch_tasks(client, answers, visit.run_id, known, helpers)
+        )
+        tasks, settled = found or (tasks, settled)
     if "process_metrics" in wanted:
-        answers = replace(answers, metrics=client.list_metrics(workspace.id, visit.run_id))
+        metrics = missing.read("metrics", lambda: client.list_metrics(workspace.id, visit.run_id))
+        answers = replace(answers, metrics=metrics or [])
+    parts = tuple(missing.names)
+    answers = replace(answers, tasks=tasks.pages, missing_parts=parts)
     submit = parse_time(run.get("submit")) or visit.submit
-    landed = Landed(visit, status, submit, settled)
-    return Parcel(replace(answers, tasks=tasks.pages), landed, tuple(tasks.built))
+    landed = Landed(visit, status, submit, settled, complete, parts)
+    return Parcel(answers, landed, tuple(tasks.built))
+
+
+class MissingParts:
+    """Reads the parts of one run, and notes those that the server does not have.
+
+    Attributes:
+        names: Names of these parts.
+    """
+
+    def __init__(self, client: TowerClient, workspace: Workspace, run_id: str) -> None:
+        self.names: list[str] = []
+        self._client = client
+        self._workspace = workspace
+        self._run_id = run_id
+
+    def read(self, name: str, fetch: Callable[[], T]) -> T | None:
+        """Return what `fetch` gives, None if the server does not have this part of the run.
+
+        Raises:
+            ApiError: The call failed in another way, or the run itself is gone.
+        """
+        try:
+            return self._read_twice(fetch)
+        except (AbsentListError, BadRequestError, ForbiddenError, NotFoundError):
+            self._check_run()
+            self.names.append(name)
+            return None
+
+    def _read_twice(self, fetch: Callable[[], T]) -> T:
+        """Try a refused call again: gateways send a 404 now and then as well (API fact 11)."""
+        try:
+            return fetch()
+        except (ForbiddenError, NotFoundError):
+            return fetch()
+
+    def _check_run(self) -> None:
+        """Raise if the run was deleted since it was described."""
+        self._client.describe_run(self._workspace.id, self._run_id)
 
 
 def _fetch_tasks(

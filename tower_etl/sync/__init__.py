@@ -3,40 +3,47 @@
 from tower_etl.sync.advance import (
     Landed,
     finish_workspace,
+    forget_failure,
     is_undisturbed,
     land_run,
     measure_settled,
-    owe_run,
+    record_failure,
 )
 from tower_etl.sync.compare import Listed, Stored, Window
 from tower_etl.sync.entities import AuditCursor, EntityState, dump_entities, load_entities
 from tower_etl.sync.plan import (
     Plan,
-    Visit,
     plan_listed,
     plan_whole,
     plan_window,
 )
+from tower_etl.sync.retries import RetryCause, Visit
 from tower_etl.sync.state import (
     FINAL_STATUSES,
+    PERSONAL,
     STATE_VERSION,
+    FailedRun,
     OpenRun,
     Settled,
     WorkspaceState,
     check_version,
     dump_state,
+    is_final,
     load_state,
 )
 
 __all__ = [
     "FINAL_STATUSES",
+    "PERSONAL",
     "STATE_VERSION",
     "AuditCursor",
     "EntityState",
+    "FailedRun",
     "Landed",
     "Listed",
     "OpenRun",
     "Plan",
+    "RetryCause",
     "Settled",
     "Stored",
     "Visit",
@@ -46,13 +53,15 @@ __all__ = [
     "dump_entities",
     "dump_state",
     "finish_workspace",
+    "forget_failure",
+    "is_final",
     "is_undisturbed",
     "land_run",
     "load_entities",
     "load_state",
     "measure_settled",
-    "owe_run",
     "plan_listed",
     "plan_whole",
     "plan_window",
+    "record_failure",
 ]

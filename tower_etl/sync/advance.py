@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.sync.plan import is_aged
-from tower_etl.sync.state import FINAL_STATUSES, OpenRun, Settled
+from tower_etl.sync.state import FailedRun, OpenRun, Settled, is_final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from tower_etl.sync.plan import Plan, Visit
+    from tower_etl.sync.plan import Plan
+    from tower_etl.sync.retries import Visit
     from tower_etl.sync.state import WorkspaceState
 
 FINAL_TASK_STATUSES = frozenset({"COMPLETED", "FAILED", "ABORTED", "CACHED"})
 
+T = TypeVar("T")
 TaskBrief = tuple[object, str | None]  # taskId, which should be an integer, and status
 
 
@@ -29,12 +31,16 @@ class Landed:
         status: Its status when it was described.
         submit: When it was submitted (UTC), None if the server does not say.
         settled: Tasks that need no fetching the next time.
+        complete: When it ended (UTC), None if the server does not say.
+        missing_parts: Parts that the server does not have for the run.
     """
 
     visit: Visit
     status: str | None
     submit: datetime | None
     settled: Settled = field(default_factory=Settled)
+    complete: datetime | None = None
+    missing_parts: tuple[str, ...] = ()
 
 
 def land_run(
@@ -42,43 +48,79 @@ def land_run(
 ) -> WorkspaceState:
     """The state after a run landed: followed on while it is open, past the cursor if it was new."""
     submit = landed.submit or landed.visit.submit
-    watched = dict(state.open)
-    watched.pop(landed.visit.run_id, None)
-    if landed.status not in FINAL_STATUSES and not is_aged(submit, give_up_after, now):
-        watched[landed.visit.run_id] = OpenRun(submit, landed.visit.starred, landed.settled)
-    moved = replace(state, open=watched, missing=state.missing - {landed.visit.run_id})
-    return _pass(moved, landed.visit.run_id, submit, now) if landed.visit.is_new else moved
+    run_id = landed.visit.run_id
+    watched = _without(state.open, run_id)
+    is_open = not is_final(landed.status, landed.complete)
+    if is_open and not is_aged(submit, give_up_after, now):
+        watched[run_id] = OpenRun(submit, landed.visit.starred, landed.settled)
+    moved = replace(
+        state,
+        open=watched,
+        failed=_without(state.failed, run_id),
+        missing=state.missing - {run_id},
+    )
+    return _pass(moved, run_id, submit, now) if landed.visit.is_new else moved
 
 
-def owe_run(state: WorkspaceState, visit: Visit, now: datetime) -> WorkspaceState:
-    """The state after a run failed: it is asked for again by every sync, and holds up no other."""
-    owed = state.open.get(visit.run_id, OpenRun(visit.submit, visit.starred))
-    kept = replace(state, open={**state.open, visit.run_id: owed})
+def record_failure(
+    state: WorkspaceState, visit: Visit, error: str, now: datetime
+) -> WorkspaceState:
+    """Return the state after a fetch of a run failed: it waits for a retry, the cursor moves on.
+
+    Args:
+        state: The state before.
+        visit: The fetch that failed.
+        error: Why, in one sentence.
+        now: Start of the sync (UTC).
+    """
+    before = state.failed.get(visit.run_id)
+    attempts = before.attempts + 1 if before else 1
+    failed = FailedRun(
+        submit=visit.submit,
+        starred=visit.starred,
+        settled=visit.settled,
+        attempts=attempts,
+        first_failed_at=before.first_failed_at if before else now,
+        last_failed_at=now,
+        retry_in=FailedRun.retry_wait(attempts),
+        error=error,
+    )
+    kept = replace(
+        state,
+        open=_without(state.open, visit.run_id),
+        failed={**state.failed, visit.run_id: failed},
+    )
     return _pass(kept, visit.run_id, visit.submit, now) if visit.is_new else kept
 
 
-def finish_workspace(
-    state: WorkspaceState, plan: Plan, now: datetime, *, complete: bool = True
-) -> WorkspaceState:
+def forget_failure(state: WorkspaceState, run_id: str) -> WorkspaceState:
+    """Return the state after a failed run turned out to be deleted: it is not retried."""
+    return replace(state, failed=_without(state.failed, run_id))
+
+
+def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> WorkspaceState:
     """The state after all that was planned was done: what is gone is watched no longer.
 
     Args:
         state: The state after the last run.
         plan: What was planned.
         now: Start of the sync.
-        complete: Whether every run landed, so that what is wanted more is whole now.
     """
     if not plan.whole:
         return state
     gone = {*plan.missing, *plan.gone}
-    open_still = {run_id: run for run_id, run in state.open.items() if run_id not in gone}
-    done = replace(state, open=open_still, seen={**state.seen, **plan.adopts})
+    done = replace(
+        state,
+        open=_without(state.open, *gone),
+        failed=_without(state.failed, *gone),
+        seen={**state.seen, **plan.adopts},
+    )
     if plan.adopts:
         newest = max(plan.adopts.values())
         done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
     if not plan.bounded:  # or younger runs were not compared
         done = replace(done, reconciled_at=now)
-        if plan.again and complete:
+        if plan.again:  # runs that failed are fetched whole by their retries
             done = replace(done, tables=plan.wanted)
     return _trim(replace(done, missing=state.missing | gone), now)
 
@@ -108,6 +150,13 @@ def is_undisturbed(tasks: Sequence[TaskBrief], settled: Settled) -> bool:
     lower id may appear later, and shift the others.
     """
     return bool(tasks) and tasks[0][0] == settled.last_task_id
+
+
+def _without(runs: Mapping[str, T], *run_ids: str) -> dict[str, T]:
+    left = dict(runs)
+    for run_id in run_ids:
+        left.pop(run_id, None)
+    return left
 
 
 def _pass(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.sync.state import FINAL_STATUSES
+from tower_etl.sync.state import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,7 +57,7 @@ class Listed:
             (self.complete, stored.complete),
         )
         changed = any(listed is not None and listed != known for listed, known in said)
-        is_open = (self.status or stored.status) not in FINAL_STATUSES
+        is_open = not is_final(self.status or stored.status, self.complete or stored.complete)
         return stored.missing_since is not None or changed or is_open
 
 
@@ -72,6 +72,7 @@ class Stored:
     starred: bool | None = None
     label_ids: frozenset[int] = frozenset()
     missing_since: datetime | None = None
+    lacks_parts: bool = False
 
 
 def find_relabelled(
@@ -111,8 +112,11 @@ def find_gone(
     stored: Mapping[str, Stored],
     window: Window,
 ) -> tuple[str, ...]:
-    """The same of those that were open, or called missing before."""
-    opened = (run_id for run_id, run in state.open.items() if spans(window, run.submit))
+    """Return runs without a place in the listing that were open, failed or missing before."""
+    submits = {
+        run_id: run.submit for runs in (state.open, state.failed) for run_id, run in runs.items()
+    }
+    opened = (run_id for run_id, submit in submits.items() if spans(window, submit))
     missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
     return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
 

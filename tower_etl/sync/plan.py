@@ -14,34 +14,17 @@ from tower_etl.sync.compare import (
     find_restarred,
     spans,
 )
-from tower_etl.sync.state import RUN_TABLES, Settled
+from tower_etl.sync.retries import Visit, count_down, retry_failed, retry_parts
+from tower_etl.sync.state import RUN_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from tower_etl.settings import Request
     from tower_etl.sync.compare import Listed, Stored
-    from tower_etl.sync.state import OpenRun, WorkspaceState
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A run to fetch.
-
-    Attributes:
-        run_id: Its id.
-        submit: When it was submitted (UTC), None if unknown.
-        starred: What the listing says, or what it last said.
-        settled: Tasks that need no fetching.
-        is_new: Whether it moves the cursor when it lands.
-    """
-
-    run_id: str
-    submit: datetime | None
-    starred: bool | None
-    settled: Settled = field(default_factory=Settled)
-    is_new: bool = False
+    from tower_etl.sync.retries import RetryCause
+    from tower_etl.sync.state import FailedRun, OpenRun, WorkspaceState
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,9 @@ class Plan:
 
     Attributes:
         begins: The state with which it starts out.
-        visits: Runs to fetch, in this order: open ones, then new ones oldest first, then others.
+        visits: Runs to fetch, in this order: open ones, then new ones oldest first, then changed
+            ones, then retries.
+        deferred: Retries to make after others of the same cause succeeded.
         relabel: Runs whose links to labels changed, with the labels that they have now.
         restar: Runs whose star changed.
         missing: Runs of the tables that a complete listing did not show.
@@ -64,6 +49,7 @@ class Plan:
 
     begins: WorkspaceState
     visits: tuple[Visit, ...] = ()
+    deferred: tuple[Visit, ...] = ()
     relabel: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     restar: Mapping[str, bool | None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -73,6 +59,18 @@ class Plan:
     again: bool = False
     wanted: frozenset[str] = frozenset()
     adopts: Mapping[str, datetime] = field(default_factory=dict)
+
+    def follow_up(self, causes: Collection[RetryCause]) -> Plan:
+        """Return the plan that remains when retries for some causes succeeded."""
+        visits = tuple(visit for visit in self.deferred if visit.retry in causes)
+        fetched = {visit.run_id for visit in visits}  # the fetch brings labels and star as well
+        return replace(
+            self,
+            visits=visits,
+            deferred=(),
+            relabel={key: labels for key, labels in self.relabel.items() if key not in fetched},
+            restar={key: star for key, star in self.restar.items() if key not in fetched},
+        )
 
 
 def plan_window(state: WorkspaceState, request: Request, now: datetime) -> Window:
@@ -92,13 +90,13 @@ def plan_listed(
 ) -> Plan:
     """What to do after a listing since the cursor: visit the open runs and the new ones."""
     known = {run.run_id: run for run in listed}
-    begins = narrow_tables(drop_aged(state, request, now), request)
+    begins = narrow_tables(count_down(drop_aged(state, request, now)), request)
     opened = [_visit_open(run_id, run, known.get(run_id)) for run_id, run in begins.open.items()]
     passed = state.seen.keys() - state.missing
-    fresh = [
-        run for run_id, run in known.items() if run_id not in passed and run_id not in state.open
-    ]
-    return Plan(begins, (*opened, *_visit_new(fresh)))
+    followed = state.open.keys() | state.failed.keys()
+    fresh = [run for run_id, run in known.items() if run_id not in passed | followed]
+    retries = retry_failed(begins.failed, known, everything=False)
+    return Plan(begins, (*opened, *_visit_new(fresh), *retries.due), retries.deferred)
 
 
 def plan_whole(
@@ -111,20 +109,23 @@ def plan_whole(
     """What to do after a complete listing: what is new, changed, relabelled, starred or missing."""
     known = {run.run_id: run for run in listed}
     window = Window(_floor(state, request), request.until, whole=True)
-    opened = [
-        _visit_open(run_id, run, known.get(run_id))
-        for run_id, run in state.open.items()
-        if run_id in known or not spans(window, run.submit)
-    ]
-    others = [run for run_id, run in known.items() if run_id not in state.open]
-    fresh = [run for run in others if run.run_id not in stored]
-    old = [run for run in others if run.run_id in stored]
+    begins = count_down(narrow_tables(_begin_whole(state, stored, window, now), request))
+    followed = state.open.keys() | state.failed.keys()
+    fresh = [run for run_id, run in known.items() if run_id not in followed | stored.keys()]
+    old = [run for run_id, run in known.items() if run_id in stored.keys() - followed]
     again = wants_more(state, request)
     changed = [run for run in old if again or run.differs_from(stored[run.run_id])]
     same = [run for run in old if not (again or run.differs_from(stored[run.run_id]))]
+    everything = request.reconcile
+    failed = retry_failed(_failed_still_listed(begins, known, window), known, everything=everything)
+    lacking = (run for run in same if stored[run.run_id].lacks_parts)
+    parts = retry_parts(lacking, now, everything=everything)
+    first = (*_visit_opened(state, known, window), *_visit_new(fresh), *_visit_changed(changed))
+    same = [run for run in same if run.run_id not in {visit.run_id for visit in parts.due}]
     return Plan(
-        narrow_tables(_begin_whole(state, stored, window, now), request),
-        (*opened, *_visit_new(fresh), *(_visit_changed(run) for run in changed)),
+        begins,
+        (*first, *failed.due, *parts.due),
+        (*failed.deferred, *parts.deferred),
         relabel=find_relabelled(same, stored),
         restar=find_restarred(same, stored),
         missing=find_missing(known, stored, window),
@@ -204,6 +205,28 @@ def _find_adopted(state: WorkspaceState, stored: Mapping[str, Stored]) -> dict[s
     return {run_id: run.submit for run_id, run in stored.items() if run.submit}
 
 
+def _failed_still_listed(
+    state: WorkspaceState, known: Mapping[str, Listed], window: Window
+) -> dict[str, FailedRun]:
+    """Return the failed runs, without those that a complete listing should have shown."""
+    return {
+        run_id: run
+        for run_id, run in state.failed.items()
+        if run_id in known or not spans(window, run.submit)
+    }
+
+
+def _visit_opened(
+    state: WorkspaceState, known: Mapping[str, Listed], window: Window
+) -> list[Visit]:
+    """Return visits of the open runs, without those that a complete listing should have shown."""
+    return [
+        _visit_open(run_id, run, known.get(run_id))
+        for run_id, run in state.open.items()
+        if run_id in known or not spans(window, run.submit)
+    ]
+
+
 def _visit_open(run_id: str, run: OpenRun, listed: Listed | None) -> Visit:
     starred = listed.starred if listed and listed.starred is not None else run.starred
     return Visit(run_id, run.submit, starred, run.settled)
@@ -217,5 +240,5 @@ def _visit_new(fresh: Iterable[Listed]) -> list[Visit]:
     return [Visit(run.run_id, run.submit, run.starred, is_new=True) for run in timed]
 
 
-def _visit_changed(run: Listed) -> Visit:
-    return Visit(run.run_id, run.submit, run.starred)
+def _visit_changed(changed: Iterable[Listed]) -> list[Visit]:
+    return [Visit(run.run_id, run.submit, run.starred) for run in changed]

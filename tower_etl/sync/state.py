@@ -15,9 +15,14 @@ from tower_etl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATE_VERSION = 1
+PERSONAL = "personal"  # key of the personal workspace, which has no id
+STATE_VERSION = 2  # 2: failed runs have a state of their own; version 1 is still read
 
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})  # API fact 5; all others are open
+
+# Waits after consecutive failures of one run, in syncs: three prompt retries, then fewer and fewer.
+_PROMPT_RETRIES = 3
+_MAX_RETRY_WAIT = 16
 
 # The tables that a run has rows in: a run that landed in some of them is owed to the others.
 RUN_TABLES = frozenset(
@@ -64,6 +69,47 @@ class OpenRun:
 
 
 @dataclass(frozen=True)
+class FailedRun:
+    """A run whose last fetch failed; it is retried until it is loaded or deleted, whatever its age.
+
+    Attributes:
+        submit: Submission (UTC), None if the server does not say.
+        starred: Whether the user starred the run, as last listed.
+        settled: Tasks that were loaded and final before the fetches failed.
+        attempts: Consecutive failed fetches, at least 1.
+        first_failed_at: Start of the sync of the first of them (UTC).
+        last_failed_at: Start of the sync of the last of them (UTC).
+        retry_in: Syncs until the next retry; 1 is the next sync.
+        error: Message of the last failure.
+    """
+
+    submit: datetime | None
+    starred: bool | None
+    settled: Settled
+    attempts: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    retry_in: int
+    error: str
+
+    def as_json(self, run_id: str) -> dict[str, Any]:
+        """Return the run as plain JSON for people and scripts, times in UTC."""
+        return {
+            "run_id": run_id,
+            "attempts": self.attempts,
+            "first_failed_at": _dump_moment(self.first_failed_at),
+            "last_failed_at": _dump_moment(self.last_failed_at),
+            "retry_in_syncs": self.retry_in,
+            "error": self.error,
+        }
+
+    @staticmethod
+    def retry_wait(attempts: int) -> int:
+        """Return the wait after so many consecutive failures, in syncs."""
+        return int(min(2 ** max(0, attempts - _PROMPT_RETRIES), _MAX_RETRY_WAIT))
+
+
+@dataclass(frozen=True)
 class WorkspaceState:
     """What is known of one workspace.
 
@@ -72,18 +118,25 @@ class WorkspaceState:
         floor: Submission before which runs were left out by `since` (UTC), None for none.
         seen: Runs that landed and that the next listing will show again, with their submission.
         open: Runs to be visited until they are final.
+        failed: Runs whose last fetch failed, by id.
         reconciled_at: Start of the last complete listing that was carried out (UTC).
         missing: Those among `seen` that were called missing, and are new if they come back.
         tables: Of `RUN_TABLES`, those in which every run that landed is whole.
+        name: Name of the workspace when it was last visible, None if it never was.
+        invisible_since: Start of the first sync that could not see the workspace (UTC), None while
+            it is visible.
     """
 
     cursor: datetime | None = None
     floor: datetime | None = None
     seen: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, OpenRun] = field(default_factory=dict)
+    failed: Mapping[str, FailedRun] = field(default_factory=dict)
     reconciled_at: datetime | None = None
     missing: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
+    name: str | None = None
+    invisible_since: datetime | None = None
 
     def list_from(self, now: datetime) -> datetime | None:
         """Where the next listing starts: the cursor less the overlap; None is the beginning.
@@ -107,9 +160,12 @@ def dump_state(state: WorkspaceState) -> dict[str, Any]:
         "floor": _dump_moment(state.floor),
         "seen": {run_id: _dump_moment(submit) for run_id, submit in state.seen.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
+        "failed": {run_id: _dump_failed(run) for run_id, run in state.failed.items()},
         "reconciled_at": _dump_moment(state.reconciled_at),
         "missing": sorted(state.missing),
         "tables": sorted(state.tables),
+        "name": state.name,
+        "invisible_since": _dump_moment(state.invisible_since),
     }
 
 
@@ -123,10 +179,22 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
         floor=_load_moment(stored["floor"]),
         seen={run_id: submit for run_id, submit in seen.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
+        failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
         reconciled_at=_load_moment(stored["reconciled_at"]),
         missing=frozenset(stored.get("missing", ())),
         tables=frozenset(stored.get("tables", ())),
+        name=stored.get("name"),
+        invisible_since=_load_moment(stored.get("invisible_since")),
     )
+
+
+def is_final(status: str | None, complete: datetime | None) -> bool:
+    """Return whether a run does not change any more.
+
+    API fact 5: a run that lost its heartbeat is UNKNOWN and may come back, but not once it has a
+    completion time.
+    """
+    return status in FINAL_STATUSES or (status == "UNKNOWN" and complete is not None)
 
 
 def check_version(version: object) -> None:
@@ -157,6 +225,31 @@ def _load_open(stored: Mapping[str, Any]) -> OpenRun:
         submit=_load_moment(stored["submit"]),
         starred=stored["starred"],
         settled=Settled(stored["settled_tasks"], stored["last_settled_task_id"]),
+    )
+
+
+def _dump_failed(run: FailedRun) -> dict[str, Any]:
+    return {
+        **_dump_open(OpenRun(run.submit, run.starred, run.settled)),
+        "attempts": run.attempts,
+        "first_failed_at": _dump_moment(run.first_failed_at),
+        "last_failed_at": _dump_moment(run.last_failed_at),
+        "retry_in": run.retry_in,
+        "error": run.error,
+    }
+
+
+def _load_failed(stored: Mapping[str, Any]) -> FailedRun:
+    known = _load_open(stored)
+    return FailedRun(
+        submit=known.submit,
+        starred=known.starred,
+        settled=known.settled,
+        attempts=stored["attempts"],
+        first_failed_at=datetime.fromisoformat(stored["first_failed_at"]),
+        last_failed_at=datetime.fromisoformat(stored["last_failed_at"]),
+        retry_in=stored["retry_in"],
+        error=stored["error"],
     )
 
 

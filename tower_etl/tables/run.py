@@ -38,6 +38,7 @@ class RunAnswers:
         tasks: The `tasks` of each page of GET /workflow/{workflowId}/tasks; a task on two pages
             counts once, as the later page has it.
         metrics: The `metrics` of GET /workflow/{workflowId}/metrics.
+        missing_parts: Parts that the server does not have for the run.
     """
 
     described: Mapping[str, Any]
@@ -45,11 +46,17 @@ class RunAnswers:
     starred: bool | None
     tasks: Sequence[Any] = ()
     metrics: Any = ()
+    missing_parts: Sequence[str] = ()
 
     @property
     def place(self) -> dict[str, object]:
         """Constants of every row of the workspace."""
         return {"workspace_id": self.workspace_id}
+
+    @property
+    def run_columns(self) -> dict[str, object]:
+        """Columns of `workflows` that the description of the run does not have."""
+        return {**self.place, "missing_parts": [*self.missing_parts] or None}
 
     @cached_property
     def owner(self) -> dict[str, object]:
@@ -91,7 +98,7 @@ def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
         ServerFaultError: One of the answers holds no run.
     """
     groups: tuple[tuple[Table, list[Group]], ...] = (
-        (WORKFLOWS, [([run.record], run.place) for run in runs]),
+        (WORKFLOWS, [([run.record], run.run_columns) for run in runs]),
         (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
         (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
         (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ServerFaultError
-from tower_etl.tables.column import MOMENT, Schema, own, undocumented
+from tower_etl.tables.column import MOMENT, TEXT, Schema, own, undocumented
 from tower_etl.tables.table import Table
 
 if TYPE_CHECKING:
@@ -178,6 +178,13 @@ WORKFLOWS = Table(
             MOMENT,
             "When a complete listing first lacked the run; null while the API lists it.",
             "UTC",
+        ),
+        own(
+            "missing_parts",
+            TEXT,
+            "Parts that the server did not have when the run was fetched, a JSON list of `tasks`"
+            " and `metrics`; null when the run is whole. Reconciliation retries them.",
+            is_json=True,
         ),
         undocumented(),
     ),
