@@ -197,13 +197,24 @@ def test_nesting_without_end_is_refused(
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": Infinity}', b'{"a": 1e400}', b'{"a": "\\ud800"}'],
+    "body", [b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'\xef\xbb\xbf{"a": "x\ty"}']
 )
-def test_what_is_no_json_is_no_answer(
+def test_what_is_not_quite_json_costs_one_call_and_is_counted(
     server: ScriptedServer, connect: Connect, body: bytes
 ) -> None:
-    """No letter is guessed, and no number made up."""
+    """The next answer would have the same character in it."""
+    server.answer(body)
+    transport = connect(server.endpoint)
+
+    assert set(transport.get("/workflow")) == {"a"}
+    spent = transport.meter.read()
+    assert (spent.calls, spent.retries, spent.repaired) == (1, 0, 1)
+    assert spent.repair.startswith("GET /workflow: ")
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\xff', b'{"a": NaN', b'{"a": "\\ud800"', b'{"a": 1e400'])
+def test_what_is_cut_is_no_answer(server: ScriptedServer, connect: Connect, body: bytes) -> None:
+    """Whatever else is wrong with it."""
     server.answer(body)
 
     with pytest.raises(ServerFaultError, match="no JSON object"):

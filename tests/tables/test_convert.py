@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tower_etl.lossless import ExactNumber
+from tower_etl.source.listing import to_listed
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, own
 from tower_etl.tables.convert import json_text, to_array
 
@@ -70,6 +72,9 @@ def convert(kind: str, *values: object) -> list[object]:
         ("number", "Infinity", MISFIT),
         ("number", "1e999", MISFIT),
         ("number", 10**400, MISFIT),
+        ("number", ExactNumber("0.12345678901234567890"), 0.12345678901234568),
+        ("number", ExactNumber("1e400"), MISFIT),
+        ("integer", ExactNumber("18446744073709551616"), MISFIT),
         ("number", float("inf"), MISFIT),
         ("number", True, MISFIT),
         ("number", {}, MISFIT),
@@ -110,18 +115,40 @@ def test_a_value_comes_into_its_column_or_is_a_misfit(
         ("9999-12-31T23:59:59-01:00", MISFIT),
         ("0000-01-01T00:00:00Z", MISFIT),
         ("2025-02-30T00:00:00Z", MISFIT),
-        ("2025-09-18T12:57:16", MISFIT),
-        ("2025-09-18 12:57:16Z", MISFIT),
+        ("2025-09-18T12:57:16", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18T12:57:16.1234567", datetime(2025, 9, 18, 12, 57, 16, 123_456, tzinfo=UTC)),
+        ("2025-09-18 12:57:16Z", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18 12:57:16.5+00", datetime(2025, 9, 18, 12, 57, 16, 500_000, tzinfo=UTC)),
+        ("2025-09-18t12:57:16z", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18T12:57:16+0000", datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        ("2025-09-18T12:57Z", datetime(2025, 9, 18, 12, 57, tzinfo=UTC)),
+        (1_758_200_236, datetime(2025, 9, 18, 12, 57, 16, tzinfo=UTC)),
+        (1_758_200_236_789, datetime(2025, 9, 18, 12, 57, 16, 789_000, tzinfo=UTC)),
+        (1_758_200_236.25, datetime(2025, 9, 18, 12, 57, 16, 250_000, tzinfo=UTC)),
+        (
+            ExactNumber("1758200236.123456789"),
+            datetime(2025, 9, 18, 12, 57, 16, 123_456, tzinfo=UTC),
+        ),
         ("2025-09-18", MISFIT),
+        ("2025-09-18T12", MISFIT),
+        ("2025-09-18T24:00:00Z", MISFIT),
+        (" 2025-09-18T12:57:16Z", MISFIT),
+        ("2025-W38-4T12:57:16Z", MISFIT),
+        ("1758200236", MISFIT),
         ("soon", MISFIT),
-        (1_758_200_236, MISFIT),
+        (2025, MISFIT),
+        (-1_758_200_236, MISFIT),
+        (10**18, MISFIT),
+        (True, MISFIT),
     ],
 )
 def test_a_time_is_read_as_utc_or_is_a_misfit(text: object, expected: object) -> None:
-    """Alone, and among times of the usual form."""
+    """Alone, among times of the usual form, and in a listing, which is compared with tables."""
     usual = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert [expected] == convert("moment", text)
     assert [usual, expected, None] == convert("moment", "2025-01-02T03:04:05Z", text, None)
+    listed = to_listed({"workflow": {"id": "r", "submit": text}}).submit
+    assert listed == (None if expected is MISFIT else expected)
 
 
 @given(st.sampled_from(sorted(KINDS)), st.lists(NEARLY | JSON, max_size=6))

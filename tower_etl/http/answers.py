@@ -8,8 +8,6 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from tower_etl.errors import (
     BadRequestError,
     ForbiddenError,
@@ -18,9 +16,10 @@ from tower_etl.errors import (
     ServerFaultError,
     TokenRefusedError,
 )
+from tower_etl.lossless import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tower_etl.errors import (
         ApiError,
@@ -38,25 +37,27 @@ _SHOWN_CHARS = 200
 
 
 def parse_object(
-    status: int, headers: Mapping[str, str], body: bytes, where: str
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    where: str,
+    note_repair: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The JSON object that a successful answer carries.
+    """Return the JSON object that a successful answer carries, read without loss.
 
     Args:
         status: HTTP status.
         headers: Headers of the answer.
         body: The body, decompressed.
         where: The call, for messages, such as `GET /workflow`.
+        note_repair: Called with what was wrong with a body that is not quite JSON.
 
     Raises:
         ApiError: The status is no success, or the body is no JSON object.
     """
     if not HTTPStatus(200) <= status < HTTPStatus(300):
         raise _refusal(status, headers, body, where)
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = None
+    parsed, faults = _read(body)
     if not isinstance(parsed, dict):
         kind = headers.get("Content-Type", "no content type").split(";")[0]
         msg = (
@@ -64,7 +65,17 @@ def parse_object(
             "JSON object. A proxy or login page may stand in between: check the endpoint."
         )
         raise ServerFaultError(msg, status_code=status)
+    if faults:
+        note_repair(f"{where}: {', '.join(faults)}")
     return parsed
+
+
+def _read(body: bytes) -> tuple[Any, tuple[str, ...]]:
+    """Return the value of a body, with what was repaired in it; None for a body that is no JSON."""
+    try:
+        return read_json(body)
+    except ValueError:
+        return None, ()
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -92,10 +103,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes, where: str) -
 
 def _said(body: bytes) -> str:
     """What a JSON error says of itself; pages of HTML say nothing."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
+    parsed, _ = _read(body)
     message = parsed.get("message") if isinstance(parsed, dict) else None
     words = " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
     return "".join(letter for letter in words if letter.isprintable())  # a terminal may obey others

@@ -20,11 +20,15 @@ class Spent:
         calls: Requests that went out, retried ones included.
         retries: Those among them that repeated a failed one.
         throttled_seconds: Time for which the server's 429 answers held all calls back.
+        repaired: Answers that were not quite JSON, and were repaired.
+        repair: What was wrong with the first of them, and which it was; empty without one.
     """
 
     calls: int = 0
     retries: int = 0
     throttled_seconds: float = 0.0
+    repaired: int = 0
+    repair: str = ""
 
 
 class Meter:
@@ -37,6 +41,8 @@ class Meter:
         self._calls = 0
         self._retries = 0
         self._throttled = 0.0
+        self._repaired = 0
+        self._repair = ""
 
     @property
     def seconds(self) -> float:
@@ -58,7 +64,13 @@ class Meter:
         with self._lock:
             self._throttled += seconds
 
+    def count_repair(self, what: str) -> None:
+        """Count an answer that had to be repaired."""
+        with self._lock:
+            self._repaired += 1
+            self._repair = self._repair or what
+
     def read(self) -> Spent:
         """The reading now."""
         with self._lock:
-            return Spent(self._calls, self._retries, self._throttled)
+            return Spent(self._calls, self._retries, self._throttled, self._repaired, self._repair)

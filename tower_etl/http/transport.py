@@ -108,7 +108,9 @@ class Transport:
         body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
-        return parse_object(answer.status_code, answer.headers, body, where)
+        return parse_object(
+            answer.status_code, answer.headers, body, where, self.meter.count_repair
+        )
 
     def _wait(self, seconds: float, error: ApiError) -> None:
         """A 429 is a matter for every thread; any other failure for this one alone."""

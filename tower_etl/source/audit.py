@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.source.listing import parse_time
 from tower_etl.sync import AuditCursor
-from tower_etl.tables import TABLES
+from tower_etl.tables import TABLES, parse_timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +36,7 @@ def read_audit_logs(
         entries += page
         if not page or token is None:
             return _build(entries), AuditCursor(since=until)
-    times = [moment for entry in entries if (moment := parse_time(entry.get("timestamp")))]
+    times = [moment for entry in entries if (moment := parse_timestamp(entry.get("timestamp")))]
     return _build(entries), AuditCursor(cursor.since, until, min(times, default=before))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import Walked
 from tower_etl.sync import Listed
+from tower_etl.tables import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,24 +64,13 @@ def to_listed(element: Item) -> Listed:
     labels, starred = element.get("labels"), element.get("starred")
     return Listed(
         run_id=run["id"],
-        submit=parse_time(run.get("submit")) or parse_time(run.get("dateCreated")),
+        submit=parse_timestamp(run.get("submit")) or parse_timestamp(run.get("dateCreated")),
         status=sound_status(run),
-        last_updated=parse_time(run.get("lastUpdated")),
-        complete=parse_time(run.get("complete")),
+        last_updated=parse_timestamp(run.get("lastUpdated")),
+        complete=parse_timestamp(run.get("complete")),
         starred=starred if isinstance(starred, bool) else None,
         labels=None if labels is None else tuple(sound_labels(labels)),
     )
-
-
-def parse_time(value: object) -> datetime | None:
-    """A time of the API as aware UTC (API fact 8), None where there is none or it is no time."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def sound_status(run: Mapping[str, Any]) -> str | None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
 import pyarrow as pa
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from tower_etl.sync import Stored
 from tower_etl.tables import TABLES
+from tower_etl.tables.convert import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -179,4 +179,4 @@ class PipelineStore:
 
 def _plain(value: object) -> object:
     """JSON columns come back as text from some destinations, as objects from others."""
-    return orjson.dumps(value).decode() if isinstance(value, Mapping | list) else value
+    return json_text(value) if isinstance(value, Mapping | list) else value

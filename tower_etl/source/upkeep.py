@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 
+from tower_etl.lossless import load_json
 from tower_etl.source.catalog import Scope
 from tower_etl.sync import PERSONAL
 from tower_etl.tables import HISTORIES, TABLES, keep_last, list_tracked, workspace_batch
@@ -196,7 +196,7 @@ def _say(table: Table, row: Row) -> Key:
 
 def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell
     """JSON compares as what it says: some destinations write it their own way."""
-    return orjson.loads(value) if is_json and value is not None else value
+    return load_json(value) if is_json and value is not None else value
 
 
 def _drop(row: Row) -> Row:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.errors import AbsentListError, BadRequestError, ForbiddenError, NotFoundError
-from tower_etl.source.listing import parse_time, sound_labels, sound_status
+from tower_etl.source.listing import sound_labels, sound_status
 from tower_etl.source.parcels import Parcel, TaskRows, brief_tasks
 from tower_etl.sync import Landed, Settled, is_final, is_undisturbed, measure_settled
-from tower_etl.tables import RunAnswers
+from tower_etl.tables import RunAnswers, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def _fetch_parts(
     run = described.get("workflow") or {}
     answers = RunAnswers(described, workspace.id, visit.starred)
     status = sound_status(run)
-    complete = parse_time(run.get("complete"))
+    complete = parse_timestamp(run.get("complete"))
     final = is_final(status, complete)
     known = Settled() if final else visit.settled
     tasks, settled = TaskRows(answers.owner), known
@@ -84,7 +84,7 @@ def _fetch_parts(
         answers = replace(answers, metrics=metrics or [])
     parts = tuple(missing.names)
     answers = replace(answers, tasks=tasks.pages, missing_parts=parts)
-    submit = parse_time(run.get("submit")) or visit.submit
+    submit = parse_timestamp(run.get("submit")) or visit.submit
     landed = Landed(visit, status, submit, settled, complete, parts)
     return Parcel(answers, landed, tuple(tasks.built))
 

@@ -42,6 +42,7 @@ from tower_etl.tables.studios import STUDIOS
 from tower_etl.tables.sync_runs import SYNC_RUNS, sync_run_batch
 from tower_etl.tables.table import Table, keep_last
 from tower_etl.tables.tasks import TASKS, task_batch
+from tower_etl.tables.timestamps import parse_timestamp
 from tower_etl.tables.treatment import Treatment
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
@@ -122,6 +123,7 @@ __all__ = [
     "link_batch",
     "list_tracked",
     "organization_batch",
+    "parse_timestamp",
     "service_batch",
     "sync_run_batch",
     "task_batch",

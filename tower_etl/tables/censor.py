@@ -6,7 +6,6 @@ like a secret are gone through pattern by pattern.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tower_etl.lossless import load_json
 from tower_etl.redaction import BLOT, EMAIL, NUMBERS_TOO, PATTERNS, SECRET_KEY, join_signs
 from tower_etl.tables.convert import json_text
 
@@ -96,7 +96,7 @@ class Censor:
 
     def _clean_json(self, texts: pa.Array) -> pa.Array:
         """Of JSON, the values are cleaned and not the text, so that it stays JSON."""
-        values = [json.loads(text) for text in texts.to_pylist()]
+        values = [load_json(text) for text in texts.to_pylist()]
         found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
         cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
         rewriter = _Rewriter(dict(zip(found, cleaned, strict=True)).__getitem__)

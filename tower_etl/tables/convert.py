@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tower_etl.lossless import ExactNumber
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
+from tower_etl.tables.timestamps import parse_timestamp, to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,15 +35,10 @@ Converted = tuple[pa.Array, Misfits]
 _INT64 = range(-(2**63), 2**63)
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6})[0-9]*)?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})"
-)
-# What Arrow reads as `_parse_moment` does; it would also take a space, or no seconds.
+# What Arrow reads as `parse_timestamp` does; it would also take a space, or no seconds.
 _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 _END = object()
 _YEAR_ONE_US = -62_135_596_800_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_array(values: Sequence[Any], column: Column) -> Converted:
@@ -71,7 +67,7 @@ def json_text(value: object) -> str:
     """
     try:
         return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # an integer beyond 64 bits, a lone surrogate, or very deep
+    except orjson.JSONEncodeError:  # a number beyond 64 bits, a lone surrogate, or very deep
         return "".join(_iter_json(value))
 
 
@@ -96,6 +92,8 @@ def _enclose(start: str, parts: list[tuple[str, Any]], end: str) -> list[tuple[s
 
 
 def _scalar(value: object) -> str:
+    if isinstance(value, ExactNumber):
+        return value.text
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
     sound = _encodable(value) if isinstance(value, str) else value
@@ -216,12 +214,5 @@ def as_text(value: object) -> str:
 
 
 def _parse_moment(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
-    match = _ISO.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    seconds, fraction, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(f"{seconds}.{(fraction or '').ljust(6, '0')}{zone}")
-        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        return None
+    moment = parse_timestamp(value)
+    return None if moment is None else to_microseconds(moment)

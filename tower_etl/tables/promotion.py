@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.errors import UsageError
+from tower_etl.lossless import load_json
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, Column, snake
 from tower_etl.tables.convert import json_text, to_array
 
@@ -123,7 +123,7 @@ def _put(rows: pa.Table, column: Column, array: pa.Array) -> pa.Table:
 
 def read_strays(rows: pa.Table) -> list[dict[str, Any]]:
     """The content of `undocumented`, an empty object where there is none."""
-    return [json.loads(text) if text else {} for text in rows["undocumented"].to_pylist()]
+    return [load_json(text) if text else {} for text in rows["undocumented"].to_pylist()]
 
 
 def write_strays(rows: pa.Table, strays: list[dict[str, Any]]) -> pa.Table:
