@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.lossless import ExactNumber, load_json, read_json
-from tower_etl.tables.convert import json_text
+from tower_etl.lossless import ExactNumber, json_text, load_json, read_json
 
 LONG = [
     *("18446744073709551616", "-9223372036854775809", "9" * 400, "-" + "8" * 5000),

@@ -1,4 +1,4 @@
-"""JSON read without loss: long numbers keep their digits, and almost-JSON is repaired.
+"""JSON without loss: long numbers keep their digits, and what is almost JSON is repaired.
 
 orjson rounds integers beyond 64 bits and decimals of more than 17 digits to float64, and refuses a
 whole answer for one odd character. Answers are read by orjson first; only those that need it are
@@ -13,9 +13,12 @@ import math
 import re
 from decimal import Decimal
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _U64 = range(-(2**63), 2**64)  # what orjson reads as an integer
 _EXACT_CHARS = 16  # digits that every float64 gives back
@@ -24,6 +27,7 @@ _TOO_DEEP = "nested too deeply"
 _LONG = b"0" * (_EXACT_CHARS + 1)
 # Digits and points to zeros, all else to blanks: ten times faster than a regular expression.
 _SHAPES = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
+_END = object()
 _AS_LATIN_1 = "tower_etl.latin_1"
 _ESCAPE = re.compile(
     r"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -100,6 +104,52 @@ def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
     if _is_deep(value):
         raise ValueError(_TOO_DEEP)
     return value, tuple(dict.fromkeys(found))
+
+
+def json_text(value: object) -> str:
+    """Write a JSON value as compact text, keys in the order received.
+
+    What readers of UTF-8 and JSON would refuse is made readable: a lone surrogate is written out
+    with a backslash, NaN becomes null.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # a number beyond 64 bits, a lone surrogate, or very deep
+        return "".join(_iter_json(value))
+
+
+def _iter_json(value: object) -> Iterator[str]:
+    """The same text in pieces, without recursion: orjson reads deeper than Python may recurse."""
+    waiting: list[tuple[str, Any]] = [("", value)]  # what to write as it is, and a value after it
+    while waiting:
+        text, item = waiting.pop()
+        yield text
+        if isinstance(item, dict):
+            pairs = [(f"{_scalar(str(key))}:", inner) for key, inner in item.items()]
+            waiting.extend(reversed(_enclose("{", pairs, "}")))
+        elif isinstance(item, list):
+            waiting.extend(reversed(_enclose("[", [("", inner) for inner in item], "]")))
+        elif item is not _END:
+            yield _scalar(item)
+
+
+def _enclose(start: str, parts: list[tuple[str, Any]], end: str) -> list[tuple[str, Any]]:
+    commas = [(("," if place else start) + text, item) for place, (text, item) in enumerate(parts)]
+    return [*commas, (end if parts else start + end, _END)]
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, ExactNumber):
+        return value.text
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    sound = encodable(value) if isinstance(value, str) else value
+    return json.dumps(sound, ensure_ascii=False)
+
+
+def encodable(text: str) -> str:
+    """Return the text with lone surrogates, which UTF-8 has not, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value

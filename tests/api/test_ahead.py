@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.moving import flatten, key
 from tests.api.test_malformed import make_client
-from tower_etl.api import Page
+from tower_etl.api import Page, Tally, walk_growing
 from tower_etl.api.ahead import walk_at_rest
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerFaultError
@@ -31,10 +31,10 @@ def pool() -> Iterator[Executor]:
         yield pool
 
 
-def walk(fetch: FetchPage, pool: Executor) -> list[list[Item]] | None:
+def walk(fetch: FetchPage, pool: Executor, tally: Tally | None = None) -> list[list[Item]] | None:
     """The pages of a list at rest."""
     make: Callable[[], list[list[Item]]] = list
-    return walk_at_rest(fetch, key, make, pool)
+    return walk_at_rest(fetch, key, make, pool, tally)
 
 
 def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
@@ -105,9 +105,30 @@ def test_a_failure_is_raised_and_nothing_more_asked_for(pool: Executor) -> None:
         walk(fetch, pool)
 
 
+@pytest.mark.parametrize(("cap", "bound"), [(40, False), (40, True), (150, False), (10, True)])
+def test_pages_of_any_size_are_fetched_ahead(cap: int, pool: Executor, *, bound: bool) -> None:
+    """A server that caps pages or ignores `max`, with a count that is exact or a lower bound."""
+    asked: list[int] = []
+
+    def fetch(offset: int) -> Page:
+        asked.append(offset)
+        items: list[Item] = [{"id": n} for n in range(345)[offset : offset + cap]]
+        end = offset + len(items)
+        return Page(items, count=end + (end < 345) if bound else 345)
+
+    tally = Tally()
+    pages = walk(fetch, pool, tally) or walk_growing(fetch, key, list[list["Item"]], tally)
+    assert flatten(pages) == list(range(345))
+    assert tally.is_counted
+    assert len(asked) <= (1 + 345 // cap) * (2 if bound else 1)
+
+
 @pytest.mark.parametrize("total", [None, 0, 1, 101, 103, 1_000_000, "102"])
 def test_tasks_come_whatever_the_server_counts(total: object, pool: Executor) -> None:
-    """A count that proves wrong is believed no more: the next run is asked for page by page."""
+    """A count that proves wrong is believed no more: the next run is asked for page by page.
+
+    Where it says that more follows, one more page is asked for.
+    """
     tasks = [{"task": {"taskId": number}} for number in range(1, 103)]
 
     def respond(_: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,4 +141,5 @@ def test_tasks_come_whatever_the_server_counts(total: object, pool: Executor) ->
     second: list[list[Item]] = client.walk_final_tasks(1, "r", list, pool)
 
     assert [tasks[:100], tasks[100:]] == first == second
-    assert [params["offset"] for _, params in transport.asked] == [0, 100]
+    more = isinstance(total, int) and total > 102
+    assert [params["offset"] for _, params in transport.asked] == [0, 100, *([102] if more else [])]

@@ -9,21 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.moving import INSERTIONS, SIZES, Server, flatten, key
-from tower_etl.api import Page, walk_growing
+from tower_etl.api import Page, Tally, walk_growing
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.api.moving import Change
     from tower_etl.api import Item
     from tower_etl.api.pages import FetchPage
 
 
-def walk(fetch: FetchPage, start: int = 0) -> list[list[Item]]:
+def walk(fetch: FetchPage, tally: Tally | None = None) -> list[list[Item]]:
     """The pages of a list that only grows."""
-    pages: list[list[Item]] = walk_growing(fetch, key, list, start)
+    pages: list[list[Item]] = walk_growing(fetch, key, list, tally)
     return pages
 
 
@@ -40,18 +38,6 @@ def test_no_task_is_lost_to_tasks_in_between(size: int, changes: list[list[Chang
     assert [number for number in got if number < size] == list(range(size))
 
 
-@given(size=SIZES, start=st.sampled_from([0, 1, 99, 100, 117, 200]))
-def test_a_walk_begins_where_it_is_told(size: int, start: int) -> None:
-    """Tasks that are settled are not fetched again; all others come in whole pages."""
-    server = Server(list(range(size)))
-
-    pages = walk(server.fetch, start)
-
-    assert flatten(pages) == list(range(start, size))
-    assert all(len(page) == MAX_PAGE for page in pages[:-1])
-    assert len(server.offsets) == 1 + max(0, size - start) // MAX_PAGE
-
-
 def test_a_task_between_two_pages_starts_the_walk_again() -> None:
     """The last task of page one comes twice: page one holds another one now."""
     server = Server(list(range(150)), [[("insert", 0.0)]])
@@ -62,51 +48,128 @@ def test_a_task_between_two_pages_starts_the_walk_again() -> None:
     assert len(got) == 151
 
 
-@pytest.mark.parametrize("items", [range(MAX_PAGE), [1, 1], [*range(99), 5]])
-def test_tasks_that_repeat_end_with_an_error(items: Sequence[int]) -> None:
-    """The same page for ever, or an item twice on one."""
+@given(changes=st.lists(st.lists(INSERTIONS, max_size=5), min_size=8, max_size=8))
+def test_a_list_that_grows_during_every_walk_is_an_error_or_whole(
+    changes: list[list[Change]],
+) -> None:
+    """What was there from the beginning is never left out."""
+    server = Server(list(range(250)), changes)
+
+    try:
+        got = flatten(walk(server.fetch))
+    except ServerFaultError as error:
+        assert "moved under the walk 5 times" in str(error)  # noqa: PT017 - either outcome is right
+    else:
+        assert set(range(250)) <= set(got)
+
+
+@pytest.mark.parametrize("counted", [None, MAX_PAGE])
+def test_a_page_that_repeats_is_the_whole_list(counted: int | None) -> None:
+    """The server ignores `offset`: two calls (API fact 1)."""
     calls = []
 
     def fetch(offset: int) -> Page:
         calls.append(offset)
-        return Page([{"id": number} for number in items])
+        return Page([{"id": number} for number in range(MAX_PAGE)], count=counted)
 
-    with pytest.raises(ServerFaultError):
-        walk(fetch)
-
-    assert len(calls) <= 10
+    assert flatten(walk(fetch, tally := Tally())) == list(range(MAX_PAGE))
+    assert (calls, tally.is_counted, tally.repeated) == ([0, 100], True, set())
 
 
-@pytest.mark.parametrize("total", [None, 0, 3, 100, 230])
+def test_a_page_that_repeats_although_more_is_said_to_follow_is_reported() -> None:
+    """What there is is taken, and the count speaks against it."""
+    calls = []
+
+    def fetch(offset: int) -> Page:
+        calls.append(offset)
+        return Page([{"id": number} for number in range(MAX_PAGE)], count=345)
+
+    assert flatten(walk(fetch, tally := Tally())) == list(range(MAX_PAGE))
+    assert (calls, tally.is_counted) == ([0, 100] * 2, False)
+
+
+@pytest.mark.parametrize(
+    ("items", "offsets"),
+    [
+        ([1, 1], [0]),
+        ([*range(99), 5, 100], [0, 100]),
+        ([*range(99), 5, 5, 100, 101], [0, 100, 0, 100]),
+        ([*range(100), 5, *range(101, 250)], [0, 100, 0, 100, 200]),
+        ([*range(100), 100, 5, *range(102, 250)], [0, 100, 0, 100, 200]),
+        ([*range(100), 99, *range(101, 250)], [0, 100, 0, 100, 200]),
+        ([*range(199), 199, 200, 200, *range(202, 250)], [0, 100, 200]),
+    ],
+)
+def test_a_task_that_is_listed_twice_is_taken_and_reported(
+    items: list[int], offsets: list[int]
+) -> None:
+    """Where it is on two pages, as if another one was added, the walk starts again, once."""
+    server = Server(items)
+
+    got = flatten(walk(server.fetch, tally := Tally()))
+
+    assert got == items
+    assert tally.repeated == {one for one in items if items.count(one) > 1}
+    assert server.offsets == offsets
+
+
+@pytest.mark.parametrize("total", [None, 3, 100, 230])
 def test_a_count_below_what_is_there_ends_no_walk(total: int | None) -> None:
     """A short page does, and no count alone (API fact 3)."""
     server = Server(list(range(230)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, total))
+    pages = walk(lambda at: Page(server.fetch(at).items, count=total), tally := Tally())
 
     assert (len(flatten(pages)), server.offsets) == (230, [0, 100, 200])
+    assert tally.is_counted is (total in {None, 230})
 
 
-@pytest.mark.parametrize("tells", [False, True])
-def test_tasks_on_shorter_pages_are_all_fetched(*, tells: bool) -> None:
-    """The server caps pages below what was asked for; its flag or its count says that it does."""
-    offsets = []
+@given(
+    size=st.integers(0, 250),
+    cap=st.integers(1, 120),
+    way=st.sampled_from(["flag", "total", "count", "bound"]),
+)
+def test_tasks_on_pages_of_any_size_are_all_fetched(size: int, cap: int, way: str) -> None:
+    """A server that caps pages or ignores `max`; its flag or one of its counts tells what follows.
+
+    The lower bound of a count is the offset, the items of the page, and one if more follows.
+    """
+    offsets: list[int] = []
 
     def fetch(offset: int) -> Page:
         offsets.append(offset)
-        numbers = range(95)[offset : offset + 40]
-        more = offset + len(numbers) < 95
-        items: list[Item] = [{"id": number} for number in numbers]
-        return Page(items, has_more=more) if tells else Page(items, 95)
+        items: list[Item] = [{"id": number} for number in range(size)[offset : offset + cap]]
+        end = offset + len(items)
+        return {
+            "flag": Page(items, has_more=end < size),
+            "total": Page(items, size or None),
+            "count": Page(items, count=size or None),
+            "bound": Page(items, count=(end + (end < size)) or None),
+        }[way]
 
-    assert flatten(walk(fetch)) == list(range(95))
-    assert offsets == [0, 40, 80]
+    assert flatten(walk(fetch, tally := Tally())) == list(range(size))
+    assert tally.is_counted
+    assert len(offsets) <= 1 + size // min(cap, MAX_PAGE)
+
+
+@pytest.mark.parametrize("least", [0, 40, 41, 95, 300])
+def test_a_walk_goes_on_while_the_server_must_have_more(least: int) -> None:
+    """A capped server without counts: the progress of the run says how many tasks ended."""
+    server = Server(list(range(95)))
+
+    def fetch(offset: int) -> Page:
+        return Page(server.fetch(offset).items[:40])
+
+    got = flatten(walk(fetch, Tally(least=least)))
+
+    assert got == list(range(95 if least > 40 else 40))
 
 
 def test_a_count_of_more_than_there_is_ends_with_an_empty_page() -> None:
-    """Once past the end there is nothing, whatever the count says."""
+    """Once past the end there is nothing, whatever the count says; it is reported."""
     server = Server(list(range(30)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, 1_000_000))
+    pages = walk(lambda at: Page(server.fetch(at).items, count=1_000_000), tally := Tally())
 
     assert (flatten(pages), server.offsets) == (list(range(30)), [0, 30])
+    assert not tally.is_counted

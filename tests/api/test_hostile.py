@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.test_malformed import make_client
 from tests.http.conftest import ScriptedServer
-from tower_etl.api import Page, TowerClient, Walked, Where, client, endpoints
+from tower_etl.api import NoKey, Page, TowerClient, Walked, Where, client, endpoints, run_key
 from tower_etl.api.pages import end_after
 from tower_etl.errors import ServerFaultError
 
@@ -85,13 +85,17 @@ def test_a_description_of_something_else_is_a_fault(found: object) -> None:
         tower.describe_run(1, "r")
 
 
-@pytest.mark.parametrize("run_id", [5, True, 2**70, 1.0])
-def test_a_run_whose_id_is_no_text_is_a_fault(run_id: object) -> None:
-    """The state would not know it again."""
-    tower, _ = make_client(lambda *_: {"workflows": [{"workflow": {"id": run_id}}]})
+@pytest.mark.parametrize("run_id", [5, True, 2**70, 1.0, None, {}])
+def test_a_run_whose_id_is_no_text_hides_no_other(run_id: object) -> None:
+    """The state would not know it again: it has no key, and the others have theirs."""
+    runs = [{"workflow": {"id": one}} for one in ("a", run_id, "b")]
+    tower, transport = make_client(lambda *_: {"workflows": runs, "totalSize": 3})
 
-    with pytest.raises(ServerFaultError, match="in each element"):
-        list(tower.iter_runs(1, Walked()))
+    (page,) = tower.iter_runs(1, walked := Walked())
+
+    assert [run_key(element) for element in page][::2] == ["a", "b"]
+    assert isinstance(run_key(page[1]), NoKey)
+    assert (walked.is_counted, len(transport.asked)) == (True, 1)
 
 
 def make_endless(size: int) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
@@ -122,8 +126,8 @@ def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.Mon
         "labels": lambda: tower.list_labels(1),
         "tasks": lambda: tower.list_tasks(1, "r"),
     }
-    if (ask, size) == ("tasks", 1):  # a short page is the last one there (API fact 3)
-        assert asks[ask]() == [{"task": {"taskId": 1}}]
+    if ask == "tasks" and size != 100:  # a page of another size is the last one (API fact 1)
+        assert asks[ask]() == [{"task": {"taskId": number}} for number in range(1, size + 1)]
         return
     with pytest.raises(ServerFaultError, match=r"no end|moved under the walk"):
         asks[ask]()
@@ -131,19 +135,28 @@ def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.Mon
     assert len(transport.asked) <= 501
 
 
-def test_a_page_that_repeats_for_ever_is_left() -> None:
-    """With the same items, whatever is asked for."""
+def test_a_page_that_repeats_is_the_whole_list() -> None:
+    """With the same items, whatever is asked for: the server does not page (API fact 1)."""
     page = {
         "workflows": [{"workflow": {"id": f"r{number}"}} for number in range(100)],
         "tasks": [{"task": {"taskId": number}} for number in range(100)],
     }
     tower, transport = make_client(lambda *_: page)
 
-    for ask in (lambda: list(tower.iter_runs(1, Walked())), lambda: tower.list_tasks(1, "r")):
-        with pytest.raises(ServerFaultError, match="moved under the walk"):
-            ask()
+    assert list(tower.iter_runs(1, Walked())) == [page["workflows"]]
+    assert tower.list_tasks(1, "r") == page["tasks"]
+    assert len(transport.asked) == 4
 
-    assert len(transport.asked) < 100
+
+def test_a_page_that_repeats_although_more_is_said_to_follow_is_left() -> None:
+    """It is not the whole list; the message names it."""
+    runs = [{"workflow": {"id": f"r{number}"}} for number in range(100)]
+    tower, transport = make_client(lambda *_: {"workflows": runs, "totalSize": 345})
+
+    with pytest.raises(ServerFaultError, match=r"^GET /workflow: the list moved under the walk"):
+        list(tower.iter_runs(1, Walked()))
+
+    assert len(transport.asked) <= 6
 
 
 def test_the_last_item_allowed_is_taken() -> None:
@@ -157,9 +170,13 @@ def test_the_last_item_allowed_is_taken() -> None:
 
 @pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.PIPELINES])
 @pytest.mark.parametrize("odd", [None, [], {"a": 1}, 1.5, True])
-def test_an_entity_whose_id_is_none_is_a_fault(endpoint: Endpoint, odd: object) -> None:
-    """Also in a list that comes in one piece: its rows are compared by id."""
-    tower, _ = make_client(lambda *_: {endpoint.items: [{endpoint.key[0]: odd}]})
+def test_an_entity_whose_id_is_none_is_left_out(endpoint: Endpoint, odd: object) -> None:
+    """Also in a list that comes in one piece; what the list lacks need not be missing then."""
+    sound = {endpoint.key[0]: 7}
+    items = [{endpoint.key[0]: odd}, sound, "text", None]
+    tower, transport = make_client(lambda *_: {endpoint.items: items})
 
-    with pytest.raises(ServerFaultError, match="in each element"):
-        tower.list_entities(endpoint, Where(1))
+    found = tower.list_entities(endpoint, Where(1))
+
+    assert (found.items, found.complete, found.left_out) == ([sound], False, 3)
+    assert len(transport.asked) == 1

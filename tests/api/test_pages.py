@@ -107,8 +107,8 @@ def test_a_wrong_count_speaks_against_a_walk() -> None:
     pages = walk_newest_first(lambda at: Page(server.fetch(at).items, 7), key, walked)
 
     assert flatten(pages) == [0, 1, 2, 3, 4]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([7], False, False)
-    assert server.offsets == [0, 5]  # the second page is empty: there is no more
+    assert (walked.totals, walked.is_counted, walked.disturbed) == ([7, 7], False, False)
+    assert server.offsets == [0, 4]  # the second page brings nothing new: there is no more
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,75 @@ def test_what_makes_a_page_the_last(
     assert page.is_last(end) is last
 
 
+@pytest.mark.parametrize("length", [2 * MAX_PAGE, MAX_PAGE, 7, 1])
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_list_that_is_not_paged_is_walked_whole_in_two_calls(
+    length: int, *, counts: bool
+) -> None:
+    """A server that ignores `offset` and `max`, with a count or without."""
+    calls = []
+
+    def fetch(offset: int) -> Page:
+        calls.append(offset)
+        items: list[Item] = [{"id": number} for number in range(length)]
+        return Page(items, length if counts else None)
+
+    got = flatten(walk_newest_first(fetch, key, walked := Walked()))
+
+    assert got == list(range(length))
+    assert (walked.is_counted, walked.disturbed) == (True, False)
+    assert len(calls) == (2 if length == MAX_PAGE else 1)
+
+
+@pytest.mark.parametrize("has_more", [True, None])
+def test_items_beyond_a_page_of_more_than_requested_are_fetched(*, has_more: bool | None) -> None:
+    """A server that ignores `max` and heeds `offset`: it says that there is more."""
+
+    def fetch(offset: int) -> Page:
+        items: list[Item] = [{"id": number} for number in range(345)[offset : offset + 150]]
+        more = offset + 150 < 345
+        return Page(items, has_more=more) if has_more else Page(items, 345)
+
+    assert flatten(walk_newest_first(fetch, key, Walked())) == list(range(345))
+
+
+@given(
+    size=st.integers(0, 120),
+    cap=st.integers(1, 60),
+    asked=st.sampled_from([None, 10, 100]),
+    tells=st.booleans(),
+)
+def test_any_size_of_page_brings_every_item(
+    size: int, cap: int, asked: int | None, *, tells: bool
+) -> None:
+    """Whatever was requested, and however few come."""
+
+    def fetch(offset: int) -> Page:
+        items: list[Item] = [{"id": number} for number in range(size)[offset : offset + cap]]
+        more = offset + len(items) < size
+        return Page(items, size or None, more if tells else None, size=asked)
+
+    assert flatten(walk_newest_first(fetch, key, Walked())) == list(range(size))
+
+
+def test_a_capped_server_hides_no_item_behind_a_deleted_one() -> None:
+    """Its pages begin with an item of the page before, from the second one on."""
+    numbers = list(range(95))
+    calls = []
+
+    def fetch(offset: int) -> Page:
+        calls.append(offset)
+        if len(calls) == 2:
+            del numbers[0]
+        items: list[Item] = [{"id": number} for number in numbers[offset : offset + 40]]
+        return Page(items, len(numbers))
+
+    got = flatten(walk_newest_first(fetch, key, walked := Walked()))
+
+    assert set(range(1, 95)) <= set(got)
+    assert walked.disturbed
+
+
 @pytest.mark.parametrize("length", [MAX_PAGE, 7])
 def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
     """A server that ignores `offset` and says that there is more."""
@@ -194,7 +263,7 @@ def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
     with pytest.raises(ServerFaultError, match="its pages repeat, or change faster"):
         list(walk_newest_first(fetch, key, Walked()))
 
-    assert len(calls) == 52  # one that brought its items, and 51 that brought nothing
+    assert len(calls) == 5  # one that brought its items, and four that brought nothing
 
 
 def test_an_item_that_is_twice_on_a_page_comes_once() -> None:

@@ -19,19 +19,17 @@ if TYPE_CHECKING:
 def test_all_tasks_are_fetched_in_pages(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """By ascending id, from an offset on."""
+    """By ascending id."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     for _ in range(230):
         world.add_task(run_id)
 
     tasks = client.list_tasks(lab, run_id)
-    later = client.list_tasks(lab, run_id, 117)
 
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 231))
-    assert later == tasks[117:]
     offsets = [parse_qs(call.query)["offset"] for call in simulator.calls]
-    assert offsets == [["0"], ["100"], ["200"], ["117"], ["217"]]
+    assert offsets == [["0"], ["100"], ["200"]]
 
 
 def test_a_task_that_comes_in_between_is_not_lost(

@@ -9,6 +9,7 @@ from tower_etl.sim import (
     DEMO_TOKEN,
     NO_LIMIT,
     FaultPlan,
+    Quirks,
     ServerProfile,
     SimClock,
     Simulator,
@@ -133,13 +134,18 @@ def _make_terse() -> tuple[World, int]:
     return world, world.add_workspace(world.add_organization("acme"), "research")
 
 
-def serve_house(*faults: tuple[str, Fault], legacy: bool = False) -> Simulator:
+def serve_house(
+    *faults: tuple[str, Fault], legacy: bool = False, quirks: Quirks | None = None
+) -> Simulator:
     """The house, answering with a few faults."""
     plan = FaultPlan()
     for path, fault in faults:
         plan.add(path, fault)
     return Simulator(
-        make_house(), limit=NO_LIMIT, faults=plan, profile=ServerProfile(legacy=legacy)
+        make_house(),
+        limit=NO_LIMIT,
+        faults=plan,
+        profile=ServerProfile(legacy=legacy, quirks=quirks or Quirks()),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import ApiError, ForbiddenError
-from tower_etl.sim import Fault
+from tower_etl.sim import Fault, Quirks
 from tower_etl.source import Workspace
 from tower_etl.source.parcels import build_parcels
 from tower_etl.source.visits import fetch_run
@@ -185,8 +185,9 @@ def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
 
 
 def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
-    """After a 400 the labels alone are asked for, of this run and of the next."""
-    client = ask(lambda: scenes.serve_house((f"/workflow/{scenes.FINAL}", Fault("status", 400))))
+    """After a 400 all others are asked for, of this run and of the next."""
+    older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
+    client = ask(lambda: scenes.serve_house(quirks=older))
     labels = client.describe_run(scenes.RESEARCH, scenes.FINAL)["labels"]
     assert [label["name"] for label in labels] == ["team", "urgent"]
     run = client.describe_run(scenes.RESEARCH, scenes.OPEN)["workflow"]

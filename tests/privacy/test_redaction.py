@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.privacy.planted import SECRETS, list_leaks, plant
 from tower_etl.errors import ServerFaultError
+from tower_etl.lossless import json_text
 from tower_etl.redaction import PATTERNS, join_signs, redact_text
-from tower_etl.tables.convert import json_text
 
 HARMLESS = (
     "unexpected token: process_high @ line 3, column 5",

@@ -14,7 +14,7 @@ from tower_etl.sim import DEMO_TOKEN, FaultPlan, Simulator, World
 from tower_etl.source import open_client, open_session, pick_tables, run_preflight
 
 if TYPE_CHECKING:
-    from tower_etl.sim import SimClock
+    from tower_etl.sim import ServerProfile, SimClock
     from tower_etl.source import Session
 
 TEAM = 77
@@ -53,9 +53,11 @@ class Platform:
     read_seconds: float = 60.0
 
     @classmethod
-    def start(cls, url: str, switchboard: Switchboard, world: World) -> Platform:
+    def start(
+        cls, url: str, switchboard: Switchboard, world: World, profile: ServerProfile | None = None
+    ) -> Platform:
         """Let the world answer at the switchboard's address."""
-        switchboard.simulator = Simulator(world, limit=None, faults=FaultPlan())
+        switchboard.simulator = Simulator(world, limit=None, faults=FaultPlan(), profile=profile)
         return cls(url, world, switchboard.simulator)
 
     @property

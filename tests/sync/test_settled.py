@@ -1,19 +1,28 @@
-"""Tasks of an open run that need no further visit, and how it is noticed that they do."""
+"""Tasks of an open run that need no further visit: which they are, and how they are kept."""
 
 from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.sync import Settled, is_undisturbed, measure_settled
+from tower_etl.sync import Settled, TaskRange, measure_settled
+from tower_etl.sync.settled import dump_settled, load_settled
 
-Briefs = list[tuple[object, str | None]]
+if TYPE_CHECKING:
+    from tower_etl.sync import TaskBrief
+
+OPEN = "RUNNING"
 
 
-def tasks(*ids: object, status: str | None = "COMPLETED") -> Briefs:
-    """Make tasks of one status."""
-    return [(task_id, status) for task_id in ids]
+def tasks(
+    *ids: object, status: str | None = "COMPLETED", start: int = 0
+) -> list[tuple[int, TaskBrief]]:
+    """Make tasks of one status, at offsets from some start on."""
+    return [(start + place, (task_id, status)) for place, task_id in enumerate(ids)]
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "ABORTED", "CACHED"])
@@ -23,16 +32,26 @@ def test_final_tasks_are_settled(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["NEW", "SUBMITTED", "RUNNING", "ODD", None])
-def test_nothing_is_settled_from_an_open_task_on(status: str | None) -> None:
-    """Later ones are not, be they final or not."""
-    listed = [*tasks(1, 2, 3), *tasks(4, status=status), *tasks(5, 6)]
+def test_an_open_task_is_not_settled_and_those_around_it_are(status: str | None) -> None:
+    """A few tasks behind it are not worth the state."""
+    listed = [
+        *tasks(1, 2, 3),
+        *tasks(4, status=status, start=3),
+        *tasks(*range(5, 25), start=4),
+        *tasks(25, status=status, start=24),
+        *tasks(26, 27, start=25),
+    ]
 
-    assert measure_settled(listed, Settled()) == Settled(3, 3)
+    assert measure_settled(listed, Settled()) == Settled(3, 3, (TaskRange(4, 24, 5, 24),))
 
 
 @pytest.mark.parametrize(
     ("ids", "settled"),
-    [((2, 1), Settled(1, 2)), ((1, 3, 2, 4), Settled(2, 3)), ((5, 5, 6), Settled(1, 5))],
+    [
+        ((2, 1), Settled(1, 2)),
+        ((1, 3, 2, *range(4, 40)), Settled(2, 3)),
+        ((5, 5, *range(6, 40)), Settled(1, 5)),
+    ],
 )
 def test_nothing_is_settled_from_a_task_on_that_does_not_ascend(
     ids: tuple[int, ...], settled: Settled
@@ -41,75 +60,62 @@ def test_nothing_is_settled_from_a_task_on_that_does_not_ascend(
     assert measure_settled(tasks(*ids), Settled()) == settled
 
 
-@pytest.mark.parametrize("odd", [None, "2", 2.0, {}])
+@pytest.mark.parametrize("odd", [None, "2", 2.0, {}, True, 2**63])
 def test_nothing_is_settled_from_an_odd_id_on(odd: object) -> None:
-    """Nor does it end in an error."""
-    assert measure_settled(tasks(1, odd, 3), Settled()) == Settled(1, 1)
+    """Nor does it end in an error; the state could not hold an id beyond 64 bits."""
+    assert measure_settled(tasks(1, odd, *range(3, 40)), Settled()) == Settled(1, 1)
 
 
 def test_settling_goes_on_from_what_was_settled() -> None:
-    """Tasks are fetched from there on."""
-    assert measure_settled(tasks(5, 6), Settled(4, 4)) == Settled(6, 6)
-    assert measure_settled(tasks(), Settled(4, 4)) == Settled(4, 4)
-    assert measure_settled(tasks(), Settled()) == Settled()
+    """Tasks are fetched around it."""
+    before = Settled(4, 4, (TaskRange(5, 30, 6, 30),))
+    assert measure_settled(tasks(5, status=OPEN, start=4), before) == before
+    assert measure_settled([], before) == before
+    assert measure_settled([], Settled()) == Settled()
+    assert measure_settled(tasks(5, start=4), before) == Settled(30, 30)
+    later = measure_settled(tasks(*range(31, 50), start=30), before)
+    assert later == Settled(4, 4, (TaskRange(5, 49, 6, 49),))
 
 
-def test_tasks_that_begin_too_low_settle_nothing_more() -> None:
-    """Another one came in before them."""
-    assert measure_settled(tasks(4, 5), Settled(4, 4)) == Settled(4, 4)
-
-
-@pytest.mark.parametrize(
-    ("found", "settled", "undisturbed"),
-    [
-        (tasks(4), Settled(4, 4), True),
-        (tasks(4, 5, 6), Settled(4, 4), True),
-        (tasks(4, 5, status="RUNNING"), Settled(4, 4), True),
-        (tasks(3, 4, 5), Settled(4, 4), False),
-        (tasks(5, 6), Settled(4, 4), False),
-        (tasks(5, 4), Settled(4, 4), False),
-        (tasks(), Settled(4, 4), False),
-        (tasks(1, 2), Settled(), False),
-    ],
-)
-def test_the_last_settled_task_is_looked_for_in_its_place(
-    found: Briefs, settled: Settled, *, undisturbed: bool
-) -> None:
-    """One that came in before it shifts it back, one that went shifts it on or out."""
-    assert is_undisturbed(found, settled) == undisturbed
+def test_the_state_stays_small() -> None:
+    """However many tasks are open among those that are final: the longest ranges are kept."""
+    ids = [
+        (offset, (offset, OPEN if offset % (12 if offset < 30_000 else 60) == 0 else "COMPLETED"))
+        for offset in range(60_000)
+    ]
+    settled = measure_settled(ids, Settled())
+    assert len(settled.later) == 100
+    assert {one.end - one.start for one in settled.later} == {59}
+    assert len(json.dumps(dump_settled(settled))) < 5_000
 
 
 @given(
-    ids=st.sets(st.integers(1, 60), min_size=1, max_size=40),
-    late=st.sets(st.integers(1, 60), max_size=5),
-    open_from=st.integers(1, 61),
+    count=st.integers(0, 120),
+    open_at=st.sets(st.integers(0, 119), max_size=10),
+    step=st.integers(1, 3),
 )
-def test_settled_tasks_are_fetched_again_when_any_other_came_before_them(
-    ids: set[int], late: set[int], open_from: int
+def test_what_is_settled_is_final_and_comes_back_from_the_state(
+    count: int, open_at: set[int], step: int
 ) -> None:
-    """After any number of late tasks, a visit from the last settled one on sees all, or notices."""
-    before, after = sorted(ids), sorted(ids | late)
-    settled = measure_settled(
-        [(i, "COMPLETED" if i < open_from else "RUNNING") for i in before], Settled()
-    )
-    known = set(before[: settled.tasks])
+    """Each range by its offsets and the ids at its edges."""
+    ids = [7 + step * offset for offset in range(count)]
+    found = [(n, (ids[n], OPEN if n in open_at else "FAILED")) for n in range(count)]
 
-    assert known == {i for i in before if i < open_from}
-    if settled.tasks:
-        rest = after[settled.tasks - 1 :]
-        is_early = any(i < max(known) for i in late - ids)
-        assert is_undisturbed(tasks(*rest), settled) == (not is_early)
-        assert is_early or known | set(rest) == set(after)
+    settled = measure_settled(found, Settled())
+
+    assert load_settled(json.loads(json.dumps(dump_settled(settled)))) == settled
+    for one in settled.ranges:
+        assert not open_at & set(range(one.start, one.end))
+        assert one.first_id in {ids[one.start], None}
+        assert one.last_id == ids[one.end - 1]
+    kept = {n for one in settled.ranges for n in range(one.start, one.end)}
+    assert measure_settled([pair for pair in found if pair[0] not in kept], settled) == settled
 
 
-@given(
-    ids=st.sets(st.integers(1, 30), min_size=1, max_size=20),
-    lost=st.sets(st.integers(1, 30), min_size=1, max_size=3),
-)
-def test_settled_tasks_that_went_are_noticed(ids: set[int], lost: set[int]) -> None:
-    """Whichever of them it was."""
-    before, after = sorted(ids), sorted(ids - lost)
-    settled = measure_settled(tasks(*before), Settled())
-    rest = after[settled.tasks - 1 :]
-
-    assert is_undisturbed(tasks(*rest), settled) == (not ids & lost)
+def test_the_state_of_an_older_version_is_read() -> None:
+    """It knew the first tasks alone; and it reads what is written now."""
+    stored = {"settled_tasks": 7, "last_settled_task_id": 9}
+    assert load_settled(stored) == Settled(7, 9)
+    assert dump_settled(Settled(7, 9)) == stored
+    later = dump_settled(Settled(7, 9, (TaskRange(20, 40, 22, 41),)))
+    assert later == stored | {"settled_ranges": [[20, 40, 22, 41]]}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.lossless import ExactNumber
+from tower_etl.lossless import ExactNumber, json_text
 from tower_etl.source.listing import to_listed
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, own
-from tower_etl.tables.convert import json_text, to_array
+from tower_etl.tables.convert import to_array
 
 KINDS = {"integer": INTEGER, "number": NUMBER, "flag": FLAG, "text": TEXT, "moment": MOMENT}
 MISFIT = object()

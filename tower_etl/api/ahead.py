@@ -1,43 +1,53 @@
 """Pages of one list fetched side by side: a run of many tasks would wait for each answer in turn.
 
-Answers that overtake each other would hide an item that enters the list in between: it shifts
-others onto a page that was answered before. So this is for lists at rest, the tasks of a final
-run, and what came is compared with the server's count, page by page. Where they disagree the list
-is to be walked again, one page after the other.
+Out-of-order answers can hide an item that is added meanwhile: it shifts others onto a page that was
+answered before. So this is for lists that no longer change, the tasks of a final run, and what came
+is compared with the server's count, page by page. Where they disagree the list is to be walked
+again, one page after the other.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.pages import walk_once
+from tower_etl.api.growing import Tally, walk_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
-    from tower_etl.api.pages import FetchPage, Key, Page, Taker
+    from tower_etl.api.growing import Taker
+    from tower_etl.api.pages import FetchPage, Key, Page
 
 _AHEAD = 8  # pages
 
 
 def walk_at_rest(
-    fetch: FetchPage, key: Key, make: Callable[[], Taker], pool: Executor
+    fetch: FetchPage,
+    key: Key,
+    make: Callable[[], Taker],
+    pool: Executor,
+    tally: Tally | None = None,
 ) -> Taker | None:
-    """All pages of a list at rest, None where it moved or the server's count is another.
+    """Walk a list that no longer changes, with the help of idle threads.
 
     Args:
         fetch: The page at an offset.
         key: What tells two items apart.
         make: Gives what takes the pages.
         pool: Threads that help, as far as they have nothing else to do.
+        tally: Filled in on the way.
+
+    Returns:
+        All pages, None where the list moved or the server's counts are others.
     """
+    tally = tally or Tally()
     taker, pages = make(), PagesAhead(fetch, pool)
     try:
-        whole = walk_once(pages.fetch, key, 0, taker)
+        whole = walk_once(pages.fetch, key, taker, tally)
     finally:
         pages.close()
+    tally.is_exact = pages.agree
     return taker if whole and pages.agree else None
 
 
@@ -53,6 +63,7 @@ class PagesAhead:
         self._pool = pool
         self._asked: dict[int, Future[Page]] = {}
         self._items = 0
+        self._step = 0
         self._counts: set[int | None] = set()
         self._was_helped = False
 
@@ -64,8 +75,9 @@ class PagesAhead:
         page = future.result() if future and helped else self._fetch(offset)
         self._items += len(page.items)
         self._counts.add(page.count)
-        if page.count and len(page.items) == MAX_PAGE:
-            self._ask(offset + MAX_PAGE, page.count)
+        self._step = self._step or len(page.items)
+        if page.count and page.items and len(page.items) == self._step:
+            self._ask(offset + self._step, page.count)
         return page
 
     @property
@@ -79,6 +91,7 @@ class PagesAhead:
             future.cancel()
 
     def _ask(self, start: int, end: int) -> None:
-        for offset in range(start, min(end, start + _AHEAD * MAX_PAGE), MAX_PAGE):
+        """Have the next pages fetched, as long as pages are as long as the first one."""
+        for offset in range(start, min(end, start + _AHEAD * self._step), self._step):
             if offset not in self._asked:
                 self._asked[offset] = self._pool.submit(self._fetch, offset)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from tower_etl.api.compatibility import Compatibility, Form
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.items import malformed, take_count, take_items
+from tower_etl.api.negotiation import Negotiation
 from tower_etl.api.pages import Page, end_after
 from tower_etl.errors import ServerFaultError
 
@@ -27,9 +29,11 @@ class Calls:
 
     Attributes:
         transport: Carries the calls.
+        negotiation: Leaves out of calls what the server does not support.
     """
 
     transport: Transport
+    negotiation: Negotiation = field(default_factory=lambda: Negotiation(Compatibility()))
 
     def get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
         """The answer to a call, as it is.
@@ -50,26 +54,56 @@ class Calls:
             return found
         raise malformed(endpoint, "object")
 
+    def describe(self, endpoint: Endpoint, params: Params, **names: object) -> Item:
+        """Return the answer to a call with those attributes of its endpoint that the server knows.
+
+        Raises:
+            BadRequestError: The server refuses the call without any attribute, too.
+        """
+        answer, _ = self.ask(endpoint, Form(endpoint.attributes), params, **names)
+        return answer
+
     def get_list(
         self, endpoint: Endpoint, params: Params | None = None, **names: object
     ) -> list[Item]:
-        """The items that the answer holds."""
-        return take_items(endpoint, self.get(endpoint, params, **names))
+        """Return the objects in the list that the answer holds."""
+        return _only_objects(take_items(endpoint, self.get(endpoint, params, **names)))
 
     def get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
-        """A page of them."""
-        answer = self.get(endpoint, params | {"max": MAX_PAGE, "offset": offset}, **names)
+        """Return a page of a list, as large as the server allows."""
+        wanted = Form(endpoint.attributes, MAX_PAGE)
+        answer, form = self.ask(endpoint, wanted, params | {"offset": offset}, **names)
         has_more = answer.get("hasMore")
         return Page(
             take_items(endpoint, answer),
             take_count(answer.get(endpoint.total)),
             has_more if isinstance(has_more, bool) else None,
             take_count(answer.get(endpoint.count)),
+            form.size,
         )
 
     def paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
-        """What gives the page at an offset; a list without end is left after `most` items."""
-        return end_after(most, lambda offset: self.get_page(endpoint, offset, params, **names))
+        """Return what gives the page at an offset; a list without end is left after `most`."""
+        name = f"GET {endpoint.path}"
+        return end_after(most, lambda at: self.get_page(endpoint, at, params, **names), name)
+
+    def ask(
+        self, endpoint: Endpoint, wanted: Form, params: Params, **names: object
+    ) -> tuple[Item, Form]:
+        """Return the answer to a call in the fullest form that the server accepts, and that form.
+
+        Raises:
+            BadRequestError: The server refuses the call in every form.
+        """
+
+        def send(form: Form) -> Item:
+            return self.get(endpoint, params | form.params, **names)
+
+        return self.negotiation.send(endpoint, wanted, send)
+
+
+def _only_objects(items: list[Item]) -> list[Item]:
+    return [item for item in items if isinstance(item, dict)]
 
 
 def params_of(workspace_id: int | None) -> Params:

@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
 from tower_etl.api.ahead import walk_at_rest
+from tower_etl.api.around import walk_around
 from tower_etl.api.calls import Calls, params_of
+from tower_etl.api.compatibility import Compatibility, Form
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.items import TASK_KEY, key_of, malformed, run_key, take_items
-from tower_etl.api.pages import Walked, walk_growing, walk_newest_first
-from tower_etl.errors import BadRequestError
+from tower_etl.api.findings import Findings
+from tower_etl.api.growing import Tally, walk_growing
+from tower_etl.api.items import key_of, malformed, run_key, split_keyed, take_items, task_key
+from tower_etl.api.negotiation import Negotiation
+from tower_etl.api.pages import Walked, walk_newest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
+    from tower_etl.api.around import KnownRange
     from tower_etl.api.calls import Params
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pages import FetchPage, Item, Taker
+    from tower_etl.api.growing import Taker
+    from tower_etl.api.pages import FetchPage, Item
     from tower_etl.http import RetryPolicy, Transport
 
-_LABELS = "labels"
-_ATTRIBUTES = "labels,optimized,messages,pipelineInfo"
 _MAX_LISTED = 2_000_000  # a list without end is left there
+_TASKS = f"GET {endpoints.RUN_TASKS.path}"
 _MAX_TASKS = 1_000_000  # of one run: they are held in memory until all of them are there
 
 
@@ -45,12 +50,14 @@ class Found:
 
     Attributes:
         items: What it holds, each once.
-        complete: Whether what it lacks is not there for sure: no page moved, and the server's own
-            count, if it gave one, agrees.
+        complete: Whether what it lacks is not there for sure: no page moved, the server's own
+            count, if it gave one, agrees, and no element was left out.
+        left_out: Elements without a key.
     """
 
     items: list[Item]
     complete: bool
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,29 @@ class Where:
 
 
 class TowerClient:
-    """Reads one platform, with whatever its token can see. Every method may raise `ApiError`."""
+    """Reads one platform, with whatever its token can see. Every method may raise `ApiError`.
+
+    Attributes:
+        transport: Carries the calls.
+        compatibility: What the server is known not to support.
+        findings: What was odd in its answers.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self._calls = Calls(transport)
-        self._attributes = _ATTRIBUTES
-        self._counts_tasks = True
-        self._plain: set[str] = set()
+        self.compatibility = Compatibility()
+        self.findings = Findings()
+        self._calls = Calls(transport, Negotiation(self.compatibility))
+
+    def list_reports(self) -> list[str]:
+        """Return what the user should know of the server's answers, one message a matter."""
+        spent = self.transport.meter.read()
+        repaired = (
+            f"{spent.repaired} answer(s) were not valid JSON and were repaired, the first one "
+            f"{spent.repair}. Report it to the administrator of the server."
+        )
+        news, found = self.compatibility.news, self.findings.list_messages()
+        return [*news, *found, *([repaired] if spent.repaired else ())]
 
     def with_attempts(self, attempts: int) -> TowerClient:
         """Return a client that shares everything with this one, but retries server faults less.
@@ -117,9 +139,7 @@ class TowerClient:
 
     def list_labels(self, workspace_id: int | None) -> list[Item]:
         """Labels of a workspace."""
-        fetch = self._calls.paged(endpoints.LABELS, _MAX_LISTED, params_of(workspace_id))
-        walk = walk_newest_first(fetch, key_of(endpoints.LABELS, "id"), Walked())
-        return [label for page in walk for label in page]
+        return self.list_entities(endpoints.LABELS, Where(workspace_id)).items
 
     def iter_runs(
         self,
@@ -136,64 +156,75 @@ class TowerClient:
             after: Earliest submission, inclusive.
             before: Latest submission, inclusive.
         """
-        params = params_of(workspace_id) | {"attributes": "labels", "includeTotalSize": "true"}
+        params = params_of(workspace_id) | {"includeTotalSize": "true"}
         bounds = [("after", after), ("before", before)]
         search = " ".join(f"{name}:{format_moment(when)}" for name, when in bounds if when)
         if search:
             params["search"] = search
         fetch = self._calls.paged(endpoints.RUNS, _MAX_LISTED, params)
-        return walk_newest_first(fetch, run_key, walked)
+        return walk_newest_first(fetch, run_key, walked, f"GET {endpoints.RUNS.path}")
 
     def describe_run(self, workspace_id: int | None, run_id: str) -> Item:
-        """One run with its progress and labels (API fact 14).
+        """One run with its progress and labels, as far as the server knows them (API fact 14).
 
-        A server that does not know one of the attributes answers 400, and is asked for less from
-        then on.
+        The answer must be of that run: its rows replace those there are.
         """
-        asked = self._attributes
-        try:
-            return self._describe(workspace_id, run_id, asked)
-        except BadRequestError:
-            if asked == _LABELS:
-                raise
-        described = self._describe(workspace_id, run_id, _LABELS)
-        self._attributes = _LABELS
+        described = self._calls.describe(endpoints.RUN, params_of(workspace_id), run_id=run_id)
+        if run_key(described) != run_id:
+            raise malformed(endpoints.RUN, f"run {run_id}")
         return described
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
         """Whether the listing of the workspace shows a run."""
         params = params_of(workspace_id)
         params["search"] = f"workflowId:{run_id}"
-        page = self._calls.get_page(endpoints.RUNS, 0, params)
-        return any(run_key(element) == run_id for element in page.items)
+        params |= {"offset": 0}
+        answer, _ = self._calls.ask(endpoints.RUNS, Form(size=MAX_PAGE), params)
+        return any(run_key(element) == run_id for element in take_items(endpoints.RUNS, answer))
 
-    def list_tasks(self, workspace_id: int | None, run_id: str, start: int = 0) -> list[Item]:
-        """Tasks of a run, by ascending `taskId`, from an offset on."""
-        pages: list[list[Item]] = self.walk_tasks(workspace_id, run_id, list, start)
-        return [task for page in pages for task in page]
+    def list_tasks(self, workspace_id: int | None, run_id: str) -> list[Item]:
+        """Tasks of a run, by ascending `taskId`."""
+        pages: list[list[Item]] = self.walk_tasks(workspace_id, run_id, list)
+        return list({task_key(task): task for page in pages for task in page}.values())
 
     def walk_tasks(
-        self, workspace_id: int | None, run_id: str, make: Callable[[], Taker], start: int = 0
+        self,
+        workspace_id: int | None,
+        run_id: str,
+        make: Callable[[], Taker],
+        tally: Tally | None = None,
     ) -> Taker:
         """The same, page by page into what `make` gives, which is handed back."""
         fetch = self._task_pages(workspace_id, run_id)
-        return walk_growing(fetch, TASK_KEY, make, start)
+        return walk_growing(fetch, task_key, make, tally, _TASKS)
 
     def walk_final_tasks(
-        self, workspace_id: int | None, run_id: str, make: Callable[[], Taker], pool: Executor
+        self,
+        workspace_id: int | None,
+        run_id: str,
+        make: Callable[[], Taker],
+        pool: Executor,
+        tally: Tally | None = None,
     ) -> Taker:
         """All tasks of a run that is final, likewise, with the help of idle threads.
 
-        A server whose counts are not to be relied on is asked for one page after the other from
-        then on.
+        A server whose counts are not exact is asked for one page after the other from then on.
         """
-        if self._counts_tasks:
+        tally = tally or Tally()
+        if self.compatibility.counts_tasks:
             fetch = self._task_pages(workspace_id, run_id)
-            taker = walk_at_rest(fetch, TASK_KEY, make, pool)
+            taker = walk_at_rest(fetch, task_key, make, pool, tally)
+            self.compatibility.counts_tasks = tally.is_exact
             if taker is not None:
                 return taker
-            self._counts_tasks = False
-        return self.walk_tasks(workspace_id, run_id, make)
+        return self.walk_tasks(workspace_id, run_id, make, tally)
+
+    def walk_tasks_around(
+        self, workspace_id: int | None, run_id: str, known: Sequence[KnownRange], tally: Tally
+    ) -> list[tuple[int, Item]] | None:
+        """Tasks outside of known ranges, with their offsets; None where those have moved."""
+        fetch = self._task_pages(workspace_id, run_id)
+        return walk_around(fetch, task_key, known, tally)
 
     def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
         params = params_of(workspace_id)
@@ -206,18 +237,20 @@ class TowerClient:
     def list_entities(self, endpoint: Endpoint, where: Where) -> Found:
         """All items of an endpoint, page by page where it has pages.
 
-        A server that does not know what is asked for beside them answers 400, and is asked for the
-        bare list from then on.
+        Elements without a key are left out: nothing could tell them apart the next time.
         """
-        if endpoint.path not in self._plain:
-            try:
-                return self._find(endpoint, where, _extras(endpoint))
-            except BadRequestError:
-                if not _extras(endpoint):
-                    raise
-        found = self._find(endpoint, where, {})
-        self._plain.add(endpoint.path)
-        return found
+        params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
+        key = key_of(*endpoint.key)
+        if not endpoint.paged:
+            answer = self._calls.describe(endpoint, params, **names)
+            items, left_out = split_keyed(take_items(endpoint, answer), key)
+            return Found(items, complete=not left_out, left_out=left_out)
+        walked, name = Walked(), f"GET {endpoint.path}"
+        fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
+        pages = walk_newest_first(fetch, key, walked, name)
+        items, left_out = split_keyed((item for page in pages for item in page), key)
+        is_whole = walked.is_counted and not walked.disturbed and not left_out
+        return Found(items, complete=is_whole, left_out=left_out)
 
     def probe(self, endpoint: Endpoint, where: Where, **names: object) -> Item | None:
         """Ask for one item, to see whether the token may; None where there is none."""
@@ -246,32 +279,11 @@ class TowerClient:
         """
         asked = {"timestampBeforeOrEqual": format_moment(before), "nextPageToken": token}
         asked["timestampAfterOrEqual"] = format_moment(after) if after else None
-        params = {name: value for name, value in asked.items() if value is not None}
-        answer = self._calls.get(endpoints.AUDIT_LOGS, {"max": MAX_PAGE} | params)
+        params: Params = {name: value for name, value in asked.items() if value is not None}
+        answer, _ = self._calls.ask(endpoints.AUDIT_LOGS, Form(size=MAX_PAGE), params)
         follows = answer.get("nextPageToken")
         items = take_items(endpoints.AUDIT_LOGS, answer)
         return items, follows if isinstance(follows, str) else None
-
-    def _find(self, endpoint: Endpoint, where: Where, extras: Params) -> Found:
-        params, names = _of(endpoint, where) | extras, asdict(where)
-        key = key_of(endpoint, *endpoint.key)
-        if not endpoint.paged:
-            whole = self._calls.get_list(endpoint, params, **names)
-            _ = [key(item) for item in whole]  # raises where one has none
-            return Found(whole, complete=True)
-        walked = Walked()
-        fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
-        pages = walk_newest_first(fetch, key, walked)
-        items = [item for page in pages for item in page]
-        return Found(items, complete=walked.is_counted and not walked.disturbed)
-
-    def _describe(self, workspace_id: int | None, run_id: str, attributes: str) -> Item:
-        """The answer for a run, which must be of that run: its rows replace those there are."""
-        params = params_of(workspace_id) | {"attributes": attributes}
-        described = self._calls.get(endpoints.RUN, params, run_id=run_id)
-        if run_key(described) != run_id:
-            raise malformed(endpoints.RUN, f"run {run_id}")
-        return described
 
     def _impatient(self) -> RetryPolicy:
         """For the first call: a wrong address should be said soon."""
@@ -280,8 +292,3 @@ class TowerClient:
 
 def _of(endpoint: Endpoint, where: Where) -> Params:
     return params_of(where.workspace_id) if endpoint.scoped else {}
-
-
-def _extras(endpoint: Endpoint) -> Params:
-    attributes = {"attributes": endpoint.attributes} if endpoint.attributes else {}
-    return {**attributes, **endpoint.filters}

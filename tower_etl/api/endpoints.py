@@ -22,11 +22,11 @@ class Endpoint:
         path: Below the API's base, with `{names}` to fill in.
         items: The key under which the answer has its list or object, empty for the whole answer.
         total: The key of the count of all items, empty where there is none to be trusted.
-        count: The key of a count that is good for a guess alone, empty where there is none.
+        count: The key of a count that may be a lower bound, empty where there is none.
         paged: Whether `max` and `offset` are understood.
         key: Where the items have what tells two of them apart.
         scoped: Whether `workspaceId` says whose items are meant (API fact 13).
-        attributes: What must be asked for, or is null; servers that know less answer 400.
+        attributes: What must be asked for, or is null, the youngest last (API fact 14).
         filters: Further parameters.
     """
 
@@ -37,7 +37,7 @@ class Endpoint:
     paged: bool = False
     key: tuple[str, ...] = ()
     scoped: bool = False
-    attributes: str = ""
+    attributes: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -46,15 +46,23 @@ USER_INFO = Endpoint("/user-info", "user")
 USER_WORKSPACES = Endpoint("/user/{user_id}/workspaces", "orgsAndWorkspaces")
 ORGANIZATIONS = Endpoint("/orgs", "organizations", key=("orgId",))
 ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces", key=("id",))
-RUNS = Endpoint("/workflow", "workflows", "totalSize", paged=True, scoped=True)
-RUN = Endpoint("/workflow/{run_id}", scoped=True)
+RUNS = Endpoint(
+    "/workflow", "workflows", "totalSize", paged=True, scoped=True, attributes=("labels",)
+)
+RUN = Endpoint(
+    "/workflow/{run_id}",
+    scoped=True,
+    attributes=("labels", "optimized", "messages", "pipelineInfo"),
+)
 RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", count="total", paged=True, scoped=True)
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics", scoped=True)
 LAUNCH = Endpoint("/launch/{launch_id}", "launch")
 AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key=("id",))
 
 
-def _paged(path: str, items: str, *key: str, attributes: str = "", **filters: str) -> Endpoint:
+def _paged(
+    path: str, items: str, *key: str, attributes: tuple[str, ...] = (), **filters: str
+) -> Endpoint:
     """A list of a workspace, page by page."""
     return Endpoint(
         path,
@@ -68,23 +76,23 @@ def _paged(path: str, items: str, *key: str, attributes: str = "", **filters: st
     )
 
 
-def _whole(path: str, items: str, key: str, attributes: str = "") -> Endpoint:
+def _whole(path: str, items: str, key: str, *attributes: str) -> Endpoint:
     """A list of a workspace that comes in one piece (API fact 1)."""
     return Endpoint(path, items, key=(key,), scoped=True, attributes=attributes)
 
 
 LABELS = _paged("/labels", "labels", "id")
 PIPELINES = _paged(
-    "/pipelines", "pipelines", "pipelineId", attributes="labels,computeEnv,optimized"
+    "/pipelines", "pipelines", "pipelineId", attributes=("labels", "computeEnv", "optimized")
 )
 PIPELINE_VERSIONS = _paged("/pipelines/{parent_id}/versions", "versions", "version", "id")
-COMPUTE_ENVS = _whole("/compute-envs", "computeEnvs", "id", "labels,resources")
+COMPUTE_ENVS = _whole("/compute-envs", "computeEnvs", "id", "labels", "resources")
 ACTIONS = _whole("/actions", "actions", "id", "labels")
 CREDENTIALS = _whole("/credentials", "credentials", "id")
 PIPELINE_SECRETS = _whole("/pipeline-secrets", "pipelineSecrets", "id")
-DATASETS = _paged("/datasets", "datasets", "id", attributes="labels", visibility="all")
+DATASETS = _paged("/datasets", "datasets", "id", attributes=("labels",), visibility="all")
 DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
-STUDIOS = _paged("/studios", "studios", "sessionId", attributes="labels")
+STUDIOS = _paged("/studios", "studios", "sessionId", attributes=("labels",))
 DATA_LINKS = _paged("/data-links", "dataLinks", "id", visibility="all")
 MEMBERS = _paged("/orgs/{org_id}/members", "members", "memberId")
 COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", "memberId")

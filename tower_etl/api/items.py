@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import endpoints
 from tower_etl.errors import AbsentListError, ServerFaultError
+from tower_etl.lossless import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.api.pages import Item, Key
 
 
+@dataclass(frozen=True)
+class NoKey:
+    """Stands for the key of an element that has none: such elements are told apart by content.
+
+    Attributes:
+        digest: Of the element.
+    """
+
+    digest: bytes
+
+
 def take_items(endpoint: Endpoint, answer: Item) -> list[Item]:
-    """The list of objects that an answer of an endpoint holds.
+    """Return the list that an answer of an endpoint holds; some elements may be no objects.
 
     Raises:
         AbsentListError: The list is absent or null.
-        ServerFaultError: It holds something else.
+        ServerFaultError: There is something else, or there are no objects in the list.
     """
     found = answer.get(endpoint.items)
     if found is None:
         raise malformed(endpoint, "list of objects", AbsentListError)
-    if isinstance(found, list) and all(isinstance(item, dict) for item in found):
+    if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
         return found
     raise malformed(endpoint, "list of objects")
 
 
 def take_count(value: object) -> int | None:
-    """A number of items, None where the server does not know it."""
-    return value if isinstance(value, int) and value > 0 else None
+    """Return a number of items, None where the server does not know it."""
+    return value if type(value) is int and value > 0 else None
 
 
-def key_of(endpoint: Endpoint, *path: str) -> Key:
-    """What tells two items of an endpoint apart: the value at `path`, which must be there."""
+def key_of(*path: str) -> Key:
+    """Return what tells two items apart: the value at `path`, `NoKey` where there is none."""
 
     def key(item: Item) -> Hashable:
         found: object = item
@@ -43,21 +57,27 @@ def key_of(endpoint: Endpoint, *path: str) -> Key:
             found = found.get(name) if isinstance(found, dict) else None
         if isinstance(found, str | int) and not isinstance(found, bool):
             return found
-        raise malformed(endpoint, f"{'.'.join(path)} in each element")
+        return NoKey(_digest(item))
 
     return key
 
 
-def run_key(element: Item) -> str:
-    """The id of a run, in a listing or as it is described; a number is none.
+def run_key(element: Item) -> str | NoKey:
+    """Return the id of a run, in a listing or as it is described; a number is none."""
+    key = _RUN_KEY(element)
+    return key if isinstance(key, str) else NoKey(_digest(element))
 
-    Raises:
-        ServerFaultError: There is none.
-    """
-    key = _any_run_key(element)
-    if isinstance(key, str):
-        return key
-    raise malformed(endpoints.RUNS, "text as workflow.id in each element")
+
+def task_key(element: Item) -> Hashable:
+    """Return the number of a task in its run; older servers may not wrap tasks."""
+    return _TASK_KEY(element["task"] if isinstance(_of(element, "task"), dict) else element)
+
+
+def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
+    """Return the items that have a key, and how many have none."""
+    everything = list(items)
+    keyed = [item for item in everything if not isinstance(key(item), NoKey)]
+    return keyed, len(everything) - len(keyed)
 
 
 def malformed(
@@ -71,5 +91,18 @@ def malformed(
     return kind(msg)
 
 
-_any_run_key = key_of(endpoints.RUNS, "workflow", "id")
-TASK_KEY = key_of(endpoints.RUN_TASKS, "task", "taskId")
+def malformed_runs() -> ServerFaultError:
+    """The error for a listing of runs none of which has an id."""
+    return malformed(endpoints.RUNS, "text as workflow.id in any element")
+
+
+def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def _digest(item: object) -> bytes:
+    return blake2b(json_text(item).encode(), digest_size=8).digest()
+
+
+_RUN_KEY = key_of("workflow", "id")
+_TASK_KEY = key_of("taskId")

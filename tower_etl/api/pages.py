@@ -2,23 +2,21 @@
 
 Offsets count from the start of the list, so that an item added before the page at hand shifts the
 next one back (items come twice), and a deleted one shifts it on (items are passed over). Both are
-told by where a page starts:
+told by where a page starts: `walk_newest_first` lets each page begin with the last item of the page
+before. When it begins with an item never seen, or is empty, something was passed over: the walk
+steps back until it meets an item that it knows. Lists that only grow are walked by `growing.py`.
 
-- `walk_newest_first` lets each page begin with the last item of the page before. When it begins
-  with an item never seen, or is empty, something was passed over: the walk steps back until it
-  meets an item that it knows.
-- `walk_growing` is for lists that only grow (the tasks of a run). There an item that comes twice
-  means that another was added before it, where the walk has been already: it starts again.
-
-Both end on a short page (API fact 3: totals may be missing, or wrong). Where only the count says
-that more follows a short page, one more page is asked for, and an empty one is the end.
+A walk ends with a short page, unless the server says that more follows: it may give fewer items
+than requested (API facts 1 and 3). Where only its count says so, an empty page, or one that brings
+nothing new, is the end. A list that is not paged comes whole: as a page of more items than
+requested, or as the same page again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerFaultError
@@ -29,8 +27,10 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 Key = Callable[[Item], Hashable]
 
+ANY_LIST = "The list"
+
 _MAX_STRIKES = 50  # pages that bring nothing, less those that do
-_MAX_WALKS = 5
+_MAX_REPEATS = 3  # times that the first page comes again although more is said to follow
 _LEAST_PAGE = 10  # items a page, on the average of a long walk
 
 
@@ -42,32 +42,50 @@ class Page:
         items: What it holds, in the server's order.
         total: How many there are in all by the server's word, None if it does not say.
         has_more: Whether another page follows by its word, None if it does not say.
-        count: How many there are in all where its word is good for a guess alone.
+        count: A lower bound of how many there are in all, above the end of this page if more
+            follows (API fact 3); None if it does not say.
+        size: How many items were requested, None where that was left to the server.
     """
 
     items: list[Item]
     total: int | None = None
     has_more: bool | None = None
     count: int | None = None
+    size: int | None = MAX_PAGE
 
-    def is_last(self, end: int) -> bool:
-        """Whether nothing follows, where `end` is the offset just past this page.
+    def says_more(self, end: int) -> bool:
+        """Whether the server says that there are items beyond the first `end`."""
+        return self.has_more is True or max(self.total or 0, self.count or 0) > end
 
-        A short page is the last one, unless the server says that there is more: it may give fewer
-        than were asked for. A full one is not, unless flag and count agree that it is.
+    def is_last(self, end: int, least: int = 0) -> bool:
+        """Whether nothing follows.
+
+        A page of fewer or more items than requested is the last one, unless the server says that
+        there is more. A page of as many is not, unless flag and total agree that it is.
+
+        Args:
+            end: The offset just past this page.
+            least: How many items there are at least, by what else the server says.
         """
         if not self.items:
             return True
-        if len(self.items) < MAX_PAGE:
-            return not self.has_more and (self.total is None or end >= self.total)
-        return self.has_more is False and self.total == end
+        if self.says_more(end) or end < least:
+            return False
+        if self.size is None:
+            return self.has_more is False or self.total is not None or self.count is not None
+        return len(self.items) != self.size or (self.has_more is False and self.total == end)
 
 
 FetchPage = Callable[[int], Page]
 
 
-def end_after(most: int, fetch: FetchPage) -> FetchPage:
-    """`fetch`, for a list of so many items and of pages that are not all but empty.
+def end_after(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
+    """Return `fetch` for a list of at most so many items and of pages that are not all but empty.
+
+    Args:
+        most: Items after which the list has no end.
+        fetch: The page at an offset.
+        name: The list, for messages.
 
     Raises:
         ServerFaultError: From the page at which the list should have ended long ago.
@@ -79,21 +97,11 @@ def end_after(most: int, fetch: FetchPage) -> FetchPage:
         page = fetch(offset)
         items, pages = items + len(page.items), pages + 1
         if items > most or pages > most // _LEAST_PAGE:
-            msg = f"The list had no end after {items:,} items on {pages:,} pages. It is left out."
+            msg = f"{name}: no end after {items:,} items on {pages:,} pages. It is left out."
             raise ServerFaultError(msg)
         return page
 
     return fetch_bounded
-
-
-class TakesPages(Protocol):
-    """What takes the pages of a walk, such as a list."""
-
-    def append(self, page: list[Item], /) -> None:
-        """Take one page."""
-
-
-Taker = TypeVar("Taker", bound=TakesPages)
 
 
 class Walked:
@@ -129,81 +137,71 @@ class Walked:
         return list(fresh.values())
 
 
-def walk_newest_first(fetch: FetchPage, key: Key, walked: Walked) -> Iterator[list[Item]]:
-    """Pages of a list whose items come and go, each item once.
+def walk_newest_first(
+    fetch: FetchPage, key: Key, walked: Walked, name: str = ANY_LIST
+) -> Iterator[list[Item]]:
+    """Yield the pages of a list whose items come and go, each item once.
 
     Args:
         fetch: The page at an offset.
         key: What tells two items apart.
         walked: Filled in on the way.
+        name: The list, for messages.
 
     Raises:
         ServerFaultError: The list moves faster than it can be walked, or repeats for ever.
     """
-    offset, strikes, probing = 0, 0, False
+    offset, overlaps, strikes, repeats = 0, False, 0, _Repeats()
     while True:
         page = fetch(offset)
-        if probing and not page.items:
-            return  # the count was of more than there is
-        end = offset + len(page.items)
-        known = bool(page.items) and key(page.items[0]) in walked.seen
-        passed_over = offset > 0 and not probing and not known
+        passed_over = overlaps and not (page.items and key(page.items[0]) in walked.seen)
         fresh = [] if passed_over else walked.take(page, key)
         strikes = max(0, strikes - 1) if fresh else strikes + 1
-        _give_up_after(strikes, _MAX_STRIKES)
+        if strikes > _MAX_STRIKES or repeats.count(page, key) > _MAX_REPEATS:
+            raise moving_list(name, strikes)
         if passed_over:
             walked.disturbed = True
-            offset = max(0, offset - MAX_PAGE // 2)
+            offset = max(0, offset - max(1, (page.size or MAX_PAGE) // 2))
+            overlaps = offset > 0
             continue
         if fresh:
             yield fresh
-        if page.is_last(end):
+        end = offset + len(page.items)
+        is_whole = repeats.times and not page.says_more(len(walked.seen))
+        is_over = overlaps and not fresh and len(page.items) == 1 and not page.has_more
+        if page.is_last(end) or is_whole or is_over:
             return
-        probing = len(page.items) < MAX_PAGE and not page.has_more
-        offset = end if probing or end == offset + 1 else end - 1
+        overlaps = len(page.items) > 1
+        offset = end - 1 if overlaps else end
 
 
-def walk_growing(fetch: FetchPage, key: Key, make: Callable[[], Taker], start: int = 0) -> Taker:
-    """All pages of a list that only grows, from an offset on.
+class _Repeats:
+    """Counts how often the first page of a walk came again, as it does where `offset` is ignored.
 
-    Args:
-        fetch: The page at an offset.
-        key: What tells two items apart.
-        make: Gives what takes the pages of one walk; that of the walk that succeeds is handed back.
-        start: Offset of the first page.
-
-    Raises:
-        ServerFaultError: The list grew within itself during every one of a few walks.
+    Attributes:
+        times: In a row, up to now.
     """
-    for _ in range(_MAX_WALKS):
-        taker = make()
-        if walk_once(fetch, key, start, taker):
-            return taker
-    _give_up_after(_MAX_WALKS, _MAX_WALKS - 1)
-    raise AssertionError
 
+    def __init__(self) -> None:
+        self.times = 0
+        self._first: set[Hashable] | None = None
 
-def walk_once(fetch: FetchPage, key: Key, start: int, taker: TakesPages) -> bool:
-    """Whether all pages were taken; not so when an item came twice."""
-    seen: set[Hashable] = set()
-    offset = start
-    while True:
-        page = fetch(offset)
+    def count(self, page: Page, key: Key) -> int:
+        """Take the next page; return how often the first one came again, in a row."""
         keys = {key(item) for item in page.items}
-        if len(keys) < len(page.items) or keys & seen:
-            return False
-        seen |= keys
-        offset += len(page.items)
-        if page.items:
-            taker.append(page.items)
-        if page.is_last(offset):
-            return True
+        if self._first is None:
+            self._first = keys
+        elif keys and keys == self._first:
+            self.times += 1
+        else:
+            self.times = 0
+        return self.times
 
 
-def _give_up_after(count: int, limit: int) -> None:
-    if count > limit:
-        msg = (
-            f"The list moved under the walk {count} times: its pages repeat, or change faster than "
-            "they can be read. Nothing of it was taken; the next sync tries again."
-        )
-        raise ServerFaultError(msg)
+def moving_list(name: str, count: int) -> ServerFaultError:
+    """Make the error for a list that cannot be read page by page."""
+    msg = (
+        f"{name}: the list moved under the walk {count} times: its pages repeat, or change faster "
+        "than they can be read. Nothing of it was taken; the next sync tries again."
+    )
+    return ServerFaultError(msg)

@@ -4,6 +4,7 @@ from tower_etl.sim.calls import Call, worst_second
 from tower_etl.sim.editions import ServerProfile
 from tower_etl.sim.faults import DEFAULT_MIX, Fault, FaultPlan
 from tower_etl.sim.limits import NO_LIMIT, RateLimit
+from tower_etl.sim.quirks import Quirks
 from tower_etl.sim.replay import load_runs
 from tower_etl.sim.seeding import build_world
 from tower_etl.sim.server import run_forever, serve
@@ -18,6 +19,7 @@ __all__ = [
     "Call",
     "Fault",
     "FaultPlan",
+    "Quirks",
     "RateLimit",
     "ServerProfile",
     "SimClock",

@@ -51,7 +51,8 @@ def endpoint(
     @wraps(method)
     async def answer(routes: Group, request: Request) -> Response:
         with routes.world.lock:
-            return answer_json(method(routes, request))
+            body = orjson.dumps(method(routes, request))
+        return Response(routes.profile.quirks.write(body), media_type="application/json")
 
     return answer
 

@@ -5,8 +5,10 @@ The world speaks the newest edition; nothing is ever added here, so replayed run
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from tower_etl.sim.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,12 +134,14 @@ class ServerProfile:
         api_version: Version of the API's description.
         user_workspace: Whether users have a personal workspace.
         legacy: Whether it answers as a server of 2021.
+        quirks: How else it differs.
     """
 
     version: str = "26.2.0-sim"
     api_version: str = "1.181.0"
     user_workspace: bool = True
     legacy: bool = False
+    quirks: Quirks = field(default_factory=Quirks)
 
     @property
     def edition(self) -> Edition:

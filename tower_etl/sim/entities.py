@@ -98,13 +98,13 @@ class EntityRoutes:
         kind: EntityKind = request.scope["sim.kind"]
         holder, stored = self._find_holder(request), kind.stored or kind.name
         rows = self.world.entities.get(stored, {}).get(holder, [])
-        asked = read_attributes(request, frozenset(kind.optional))
+        asked = read_attributes(request, self.profile.quirks, frozenset(kind.optional))
         hidden = {field for name, field in kind.optional.items() if name not in asked}
         words = request.query_params.get("search", "").lower()
         rows = [row for row in rows if words in str(row.get("name", "")).lower()]
         total = {"totalSize": len(rows)} if kind.totalled else {}
         if kind.paged:
-            page = read_page(request, _PAGE_BY_DEFAULT)
+            page = read_page(request, _PAGE_BY_DEFAULT, self.profile.quirks)
             rows = rows[page.offset : page.offset + page.size]
         shown = [
             {name: None if name in hidden else value for name, value in row.items()} for row in rows
@@ -152,7 +152,7 @@ class EntityRoutes:
         ]
         found.sort(key=lambda row: (_cut(row["timestamp"]), row["id"]), reverse=True)
         start = read_int(request, "nextPageToken", 0) or 0
-        size = read_page(request, _PAGE_BY_DEFAULT).size
+        size = read_page(request, _PAGE_BY_DEFAULT, self.profile.quirks).size
         token = str(start + size) if start + size < len(found) else None
         return {"auditLogs": found[start : start + size], "nextPageToken": token}
 

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-FaultKind = Literal["status", "reset", "truncated", "half_json", "html", "slow"]
+FaultKind = Literal["status", "reset", "truncated", "half_json", "garbled", "html", "slow"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Fault:
     Attributes:
         kind: `status`: an error status with a JSON body; `reset`: the connection is reset without
             an answer; `truncated`: the connection closes before Content-Length is reached;
-            `half_json`: 200 with a JSON text cut in the middle; `html`: 200, or `status`, with an
-            HTML page; `slow`: the right answer after `delay`.
+            `half_json`: 200 with a JSON text cut in the middle; `garbled`: the right answer, with
+            bytes in it that are no JSON; `html`: 200, or `status`, with an HTML page; `slow`: the
+            right answer after `delay`.
         status: HTTP status for `status` and `html`.
         retry_after: `Retry-After` of the answer, None to leave it out.
         delay: Seconds before anything is answered.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from starlette.exceptions import HTTPException
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_MAX_PAGE = 100
+    from tower_etl.sim.quirks import Quirks
+
 _ATTRIBUTES = frozenset({"optimized", "labels", "messages", "minimal", "pipelineInfo"})
 
 
@@ -47,18 +49,22 @@ def read_int(request: Request, name: str, default: int | None = None) -> int | N
         raise refuse(400, f"Invalid value for parameter {name}: {text}") from fault
 
 
-def read_page(request: Request, default: int) -> Page:
-    """`offset` and `max`, which is at most 100.
+def read_page(request: Request, default: int, quirks: Quirks) -> Page:
+    """`offset` and `max`, which is at most 100, as far as the server heeds them.
 
     Raises:
         HTTPException: 400, either is out of its range.
     """
     size, offset = read_int(request, "max", default), read_int(request, "offset", 0)
-    if size is None or not 1 <= size <= _MAX_PAGE:
-        raise refuse(400, f"Parameter max must be between 1 and {_MAX_PAGE}")
+    is_sent = "max" in request.query_params
+    if size is None or size < 1 or (is_sent and size > quirks.largest_page):
+        raise refuse(400, f"Parameter max must be between 1 and {quirks.largest_page}")
     if offset is None or offset < 0:
         raise refuse(400, "Parameter offset cannot be negative")
-    return Page(offset, size)
+    if quirks.is_unpaged(request.url.path):
+        return Page(0, sys.maxsize)
+    size = default if quirks.ignores_max else size
+    return Page(offset, min(size, quirks.page_cap or size))
 
 
 def read_flag(request: Request, name: str) -> bool:
@@ -66,7 +72,9 @@ def read_flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "false").lower() == "true"
 
 
-def read_attributes(request: Request, known: frozenset[str] = _ATTRIBUTES) -> frozenset[str]:
+def read_attributes(
+    request: Request, quirks: Quirks, known: frozenset[str] = _ATTRIBUTES
+) -> frozenset[str]:
     """`attributes`, separated by commas.
 
     Raises:
@@ -78,6 +86,6 @@ def read_attributes(request: Request, known: frozenset[str] = _ATTRIBUTES) -> fr
         for name in text.split(",")
         if name
     }
-    if unknown := chosen - known:
+    if unknown := chosen - (known - quirks.unknown_attributes):
         raise refuse(400, f"Unknown attribute: {', '.join(sorted(unknown))}")
     return frozenset(chosen)

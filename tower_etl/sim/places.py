@@ -133,7 +133,8 @@ class PlaceRoutes:
     @endpoint
     def list_labels(self, request: Request) -> Row:
         """`/labels` of a workspace."""
-        key, page = find_place(self, request), read_page(request, _LABELS_BY_DEFAULT)
+        quirks = self.profile.quirks
+        key, page = find_place(self, request), read_page(request, _LABELS_BY_DEFAULT, quirks)
         wanted = request.query_params.get("type", "all")
         words = request.query_params.get("search", "").lower()
         rows = [

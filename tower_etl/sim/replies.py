@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from dataclasses import dataclass, replace
@@ -101,10 +102,18 @@ def _spoil(fault: Fault, reply: Reply) -> Reply:
             return refusal(status, f"Simulated fault {status}", fault.retry_after)
         case "html":
             return Reply(fault.status or 200, _HTML_BODY, b"text/html", fault.retry_after)
+        case "garbled":
+            return replace(reply, body=_garble(reply.body))
         case "half_json":
             return replace(reply, status=200, body=reply.body[: len(reply.body) // 2])
         case _:
             return reply
+
+
+def _garble(body: bytes) -> bytes:
+    """The same object with a first field that strict decoding refuses, and the real one hides."""
+    name = re.match(rb'\{("[^"]*"):', body)
+    return b'{%s:["\xff\x01\\ud800",NaN],%s' % (name[1], body[1:]) if name else body
 
 
 async def _reset(scope: Scope) -> None:

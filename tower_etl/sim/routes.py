@@ -11,7 +11,7 @@ from starlette.routing import Route
 from tower_etl.sim.access import endpoint, find_place, find_run
 from tower_etl.sim.launches import describe_launch, make_launch
 from tower_etl.sim.parameters import read_attributes, read_flag, read_page, refuse
-from tower_etl.sim.search import matches, parse_search
+from tower_etl.sim.search import Search, matches, parse_search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from tower_etl.sim.editions import ServerProfile
     from tower_etl.sim.runs import Row, Run
-    from tower_etl.sim.search import Search
     from tower_etl.sim.world import World
 
 _RUNS_BY_DEFAULT = 50
@@ -50,8 +49,9 @@ class RunRoutes:
     @endpoint
     def list_workflows(self, request: Request) -> Row:
         """`/workflow`: runs of a workspace, newest submission first."""
-        key, page = find_place(self, request), read_page(request, _RUNS_BY_DEFAULT)
-        attributes = read_attributes(request)
+        quirks = self.profile.quirks
+        key, page = find_place(self, request), read_page(request, _RUNS_BY_DEFAULT, quirks)
+        attributes = read_attributes(request, quirks)
         search = self._read_search(request)
         found = self._iter_found(key, search)
         shown = list(islice(found, page.offset, page.offset + page.size))
@@ -66,7 +66,8 @@ class RunRoutes:
     @endpoint
     def describe_workflow(self, request: Request) -> Row:
         """`/workflow/{id}`, with its progress."""
-        run, attributes = find_run(self, request), read_attributes(request)
+        quirks = self.profile.quirks
+        run, attributes = find_run(self, request), read_attributes(request, quirks)
         answer = self.world.describe(run.id)
         for name in _OPTIONAL:
             if name not in attributes:
@@ -78,12 +79,14 @@ class RunRoutes:
     @endpoint
     def list_tasks(self, request: Request) -> Row:
         """`/workflow/{id}/tasks`, by `taskId` unless sorted otherwise."""
-        run, page = find_run(self, request), read_page(request, _TASKS_BY_DEFAULT)
+        quirks = self.profile.quirks
+        run, page = find_run(self, request), read_page(request, _TASKS_BY_DEFAULT, quirks)
         tasks = _sort_tasks(request, run.tasks(self.world.now_s()))
         if words := request.query_params.get("search", "").lower():
             tasks = [task for task in tasks if words in str(task["name"]).lower()]
         shown = self.profile.edition.trim_tasks(tasks[page.offset : page.offset + page.size])
-        total = {} if self.profile.legacy else {"total": len(tasks)}
+        end = page.offset + len(shown)
+        total = {} if self.profile.legacy else quirks.count_tasks(len(tasks), end)
         return {"tasks": [{"task": task} for task in shown], **total}
 
     @endpoint
@@ -115,8 +118,13 @@ class RunRoutes:
         return {"launch": describe_launch(workflow, self.world.workspaces[key].id)}
 
     def _read_search(self, request: Request) -> Search:
+        text, way = request.query_params.get("search", ""), self.profile.quirks.search
+        if text and way == "refused":
+            raise refuse(400, f"Invalid search: {text}")
+        if text and way != "bounds":
+            return Search(words=(text.lower(),) if way == "words" else ())
         try:
-            return parse_search(request.query_params.get("search", ""))
+            return parse_search(text)
         except ValueError as fault:
             raise refuse(400, str(fault)) from fault
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tower_etl.api import Found
+from tower_etl.api import Finding, Found
 from tower_etl.errors import (
     ApiError,
     BadRequestError,
@@ -98,6 +98,10 @@ def _fetch(client: TowerClient, fetcher: Fetcher, asked: Iterable[Asked]) -> lis
     def work(pair: Asked) -> Haul:
         entity, place = pair
         found = fetcher.guard(lambda: client.list_entities(entity.endpoint, place.where))
+        if isinstance(found, Found) and found.left_out:
+            problem = f"{{}} element(s) of {entity.table} without a usable id were left out"
+            finding = Finding(place.name, problem, "No row was marked as missing.")
+            client.findings.add(finding, count=found.left_out)
         return Haul(entity, place, found)
 
     return fetcher.run_all(work, asked)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import Walked
-from tower_etl.sync import Listed
+from tower_etl.api import Finding, Walked, malformed_runs, run_key, split_keyed
+from tower_etl.errors import BadRequestError
+from tower_etl.sync import Listed, Window, spans
 from tower_etl.tables import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tower_etl.api import Item, TowerClient
     from tower_etl.source.preflight import Workspace
-    from tower_etl.sync import Window
+
+
+_LEFT_OUT = "{} element(s) of the run listing without a usable run id were left out"
+_SLACK = timedelta(minutes=1)  # by which a bound may be missed, as times are rounded here and there
 
 
 @dataclass(frozen=True)
@@ -26,17 +32,19 @@ class Listing:
         runs: What came, each once.
         steady: Whether no page moved under the walk.
         counted: Whether the server's own count, if it gave one, agrees.
+        left_out: Elements that name no run.
     """
 
     window: Window
     runs: tuple[Listed, ...]
     steady: bool
     counted: bool
+    left_out: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether a run that it lacks is missing for sure."""
-        return self.window.whole and self.steady and self.counted
+        return self.window.whole and self.steady and self.counted and not self.left_out
 
 
 def list_window(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
@@ -45,17 +53,99 @@ def list_window(client: TowerClient, workspace: Workspace, window: Window) -> Li
     Raises:
         ApiError: A page could not be had; nothing of the listing is used then.
     """
-    listing = _walk(client, workspace, window)
-    if window.whole and not listing.complete:
-        return _walk(client, workspace, window)
+    listing = _list(client, workspace, window)
+    if window.whole and not (listing.steady and listing.counted):
+        listing = _list(client, workspace, window)
+    if listing.left_out:
+        finding = Finding(workspace.name, _LEFT_OUT, "No run was marked as missing.")
+        client.findings.add(finding, count=listing.left_out)
     return listing
 
 
-def _walk(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
-    walked = Walked()
-    pages = client.iter_runs(workspace.id, walked, window.after, window.before)
-    runs = tuple(to_listed(element) for page in pages for element in page)
-    return Listing(window, runs, steady=not walked.disturbed, counted=walked.is_counted)
+def is_listed(
+    client: TowerClient, workspace: Workspace, run_id: str, submit: datetime | None
+) -> bool:
+    """Whether the listing of a workspace shows a run.
+
+    Args:
+        client: Asks the platform.
+        workspace: Where the run was.
+        run_id: The run.
+        submit: When it was submitted (UTC), so that the listing need not be walked to its end.
+    """
+    if client.compatibility.searches is not False:
+        return client.is_listed(workspace.id, run_id)
+    window = Window(submit, None, whole=False)  # a search would find no run at all
+    return any(run.run_id == run_id for run in _walk(client, workspace, window).runs)
+
+
+def _list(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
+    """List the runs of a window by search or, if the server does not understand that, without.
+
+    A server that takes the bounds for words to look for finds nothing (API fact 4): that it does
+    not show runs that it showed before is evidence.
+    """
+    if client.compatibility.searches is False or (window.after, window.before) == (None, None):
+        return _walk(client, workspace, window)
+    try:
+        listing = _walk(client, workspace, window, searched=True)
+    except BadRequestError:
+        plain = _walk(client, workspace, window)
+        client.compatibility.learn_search(works=False)
+        return plain
+    found = {run.run_id for run in listing.runs}
+    if not (window.known & found if window.known else found or client.compatibility.searches):
+        return _list_again(client, workspace, window) or listing
+    return listing
+
+
+def _list_again(client: TowerClient, workspace: Workspace, window: Window) -> Listing | None:
+    """List without search, after a search that should have found something; None if none does."""
+    plain = _walk(client, workspace, window)
+    if not plain.runs:
+        return None
+    if not window.known or window.known & {run.run_id for run in plain.runs}:
+        client.compatibility.learn_search(works=False)
+    return plain
+
+
+def _walk(
+    client: TowerClient, workspace: Workspace, window: Window, *, searched: bool = False
+) -> Listing:
+    """Walk the listing from its newest run down to the start of the window.
+
+    Raises:
+        ServerFaultError: No element names a run.
+    """
+    walked, runs, left_out = Walked(), list[Listed](), 0
+    bounds = (window.after, window.before) if searched else (None, None)
+    pages = client.iter_runs(workspace.id, walked, *bounds)
+    is_past = False
+    for page in pages:
+        named, unnamed = split_keyed(page, run_key)
+        listed = [to_listed(element) for element in named]
+        runs += listed
+        left_out += unnamed
+        is_past = bool(listed) and _is_before(listed[-1], window)
+        if is_past:
+            break
+    if left_out and not runs:
+        raise malformed_runs()
+    inside = [run for run in runs if run.submit is None or spans(window, run.submit)]
+    if searched and runs:
+        client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
+    counted = is_past or walked.is_counted
+    return Listing(window, tuple(inside), not walked.disturbed, counted, left_out)
+
+
+def _is_before(run: Listed, window: Window) -> bool:
+    """Whether a run, and all that follow it in a listing, is older than the window."""
+    return bool(window.after and run.submit and run.submit < window.after - _SLACK)
+
+
+def _is_outside(run: Listed, window: Window) -> bool:
+    is_after = bool(window.before and run.submit and run.submit > window.before + _SLACK)
+    return is_after or _is_before(run, window)
 
 
 def to_listed(element: Item) -> Listed:

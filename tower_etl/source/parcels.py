@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tower_etl.tables import build_runs, task_batch, unlink_batch
+from tower_etl.api import task_key
+from tower_etl.tables import TABLES, build_runs, keep_last, task_batch, unlink_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tower_etl.api import Item
     from tower_etl.source.planning import Work
-    from tower_etl.sync import Landed
+    from tower_etl.sync import Landed, TaskBrief
     from tower_etl.tables import RunAnswers
 
 _ROWS_AT_ONCE = 5_000
@@ -61,7 +62,7 @@ class TaskRows:
 
     def __init__(self, owner: Mapping[str, object]) -> None:
         """Set up for the run of which `owner` has the constants."""
-        self.briefs: list[tuple[object, str | None]] = []
+        self.briefs: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
         self.built: list[pa.Table] = []
         self._owner = owner
@@ -73,8 +74,16 @@ class TaskRows:
         self.pages.append(page)
         self._waiting += len(page)
         if self._waiting >= _TASKS_AT_ONCE:
-            self.built.append(task_batch(self.pages, self._owner))
-            self.pages, self._waiting = [], 0
+            self._build()
+
+    def keep_last(self) -> None:
+        """Of tasks that came twice, keep the later one."""
+        self._build()
+        self.built = [keep_last(pa.concat_tables(self.built), TABLES["tasks"].key)]
+
+    def _build(self) -> None:
+        self.built.append(task_batch(self.pages, self._owner))
+        self.pages, self._waiting = [], 0
 
 
 class Held:
@@ -104,9 +113,14 @@ class Held:
         return taken
 
 
-def brief_tasks(tasks: Iterable[Item]) -> list[tuple[object, str | None]]:
+def brief_tasks(tasks: Iterable[Item]) -> list[TaskBrief]:
     """What tells whether tasks are settled: `taskId` and status of each."""
-    return [(item["task"]["taskId"], item["task"].get("status")) for item in tasks]
+    return [(task_key(item), _status_of(item)) for item in tasks]
+
+
+def _status_of(item: Item) -> str | None:
+    task = item.get("task") if isinstance(item, dict) else None
+    return task.get("status") if isinstance(task, dict) else None
 
 
 def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str, pa.Table]:

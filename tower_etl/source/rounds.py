@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import Found
 from tower_etl.errors import ApiError
+from tower_etl.lossless import json_text
 from tower_etl.source.audit import read_audit_logs
 from tower_etl.source.catalog import ENTITIES, choose_entities
 from tower_etl.source.entities import (
@@ -20,7 +21,6 @@ from tower_etl.source.entities import (
 from tower_etl.source.launches import Launches
 from tower_etl.source.upkeep import Harvest, keep_up
 from tower_etl.tables import service_batch, user_batch
-from tower_etl.tables.convert import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

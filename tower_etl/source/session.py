@@ -159,6 +159,9 @@ class Session:
 
     def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
         check_version(state.get("version"))
+        reach = self._reach
+        version = f"{reach.server_version}, API {reach.api_version}"
+        self._client.compatibility.load(state.get("unsupported"), version)
         self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
         foreign = self._origin["user_id"] != self._here.user_id
         if foreign:
@@ -331,6 +334,7 @@ class Session:
         for key, state in self._iter_states():
             if key in self.outcome.workspaces:
                 self.outcome.workspaces[key].pending = state.failed
+        self.outcome.warnings += self._client.list_reports()
         diary = self._diary.write(
             self.outcome, self._reach, self._client.transport, self._buffer.count_all()
         )
@@ -341,6 +345,7 @@ class Session:
         state["tables"] = sorted(TABLES)
         state["origin"] = self._origin
         state["undocumented"] = self._novelty.dump()
+        state["unsupported"] = self._client.compatibility.dump()
         state["entities"] = dump_entities(self._rounds.state)
         state.pop("entities_owed", None)  # as older versions wrote it
         spaces = state.setdefault("workspaces", {})

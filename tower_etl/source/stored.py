@@ -10,9 +10,9 @@ import pyarrow as pa
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from tower_etl.lossless import json_text
 from tower_etl.sync import Stored
 from tower_etl.tables import TABLES
-from tower_etl.tables.convert import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
+from tower_etl.api import Tally
 from tower_etl.errors import AbsentListError, BadRequestError, ForbiddenError, NotFoundError
-from tower_etl.source.listing import sound_labels, sound_status
-from tower_etl.source.parcels import Parcel, TaskRows, brief_tasks
-from tower_etl.sync import Landed, Settled, is_final, is_undisturbed, measure_settled
+from tower_etl.source.counts import check_counts, check_tasks, count_expected
+from tower_etl.source.listing import is_listed, sound_labels, sound_status
+from tower_etl.source.parcels import Parcel, TaskRows
+from tower_etl.sync import Landed, Settled, is_final, measure_settled
 from tower_etl.tables import RunAnswers, parse_timestamp
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from tower_etl.api import TowerClient
+    from tower_etl.source.counts import TaskCounts
     from tower_etl.source.preflight import Workspace
     from tower_etl.sync import Visit
 
@@ -46,7 +49,7 @@ def fetch_run(
         return _fetch_parts(client, workspace, visit, wanted, pool)
     except (ForbiddenError, NotFoundError):
         # They say "no such thing" as well as "not for you" (API fact 11); the listing tells.
-        if client.is_listed(workspace.id, visit.run_id):
+        if is_listed(client, workspace, visit.run_id, visit.submit):
             raise
         return None
 
@@ -74,9 +77,9 @@ def _fetch_parts(
     tasks, settled = TaskRows(answers.owner), known
     missing = MissingParts(client, workspace, visit.run_id)
     if "tasks" in wanted:
-        helpers = pool if final else None
+        lister = TaskLister(client, workspace, visit.run_id, answers)
         found = missing.read(
-            "tasks", lambda: _fetch_tasks(client, answers, visit.run_id, known, helpers)
+            "tasks", lambda: lister.fetch_final(pool) if final else lister.fetch_open(known)
         )
         tasks, settled = found or (tasks, settled)
     if "process_metrics" in wanted:
@@ -127,28 +130,63 @@ class MissingParts:
         self._client.describe_run(self._workspace.id, self._run_id)
 
 
-def _fetch_tasks(
-    client: TowerClient,
-    answers: RunAnswers,
-    run_id: str,
-    known: Settled,
-    pool: Executor | None,
-) -> tuple[TaskRows, Settled]:
-    """Tasks that are not known to be settled, and how many are settled now.
+@dataclass(frozen=True)
+class TaskLister:
+    """Fetches the tasks of one run, and compares their number with what else the server says.
 
-    The walk starts with the last settled task. Where that is not in its place, others came or went
-    before it, and all are fetched.
+    Attributes:
+        client: Asks the platform.
+        workspace: Where the run is.
+        run_id: The run.
+        answers: What the API says of the run, its tasks excepted.
     """
-    place = answers.workspace_id
-    if known.tasks:
-        tasks = client.list_tasks(place, run_id, known.tasks - 1)
-        if is_undisturbed(brief_tasks(tasks), known):
-            rest = TaskRows(answers.owner)
-            rest.append(tasks[1:])
-            return rest, measure_settled(rest.briefs, known)
-    make = partial(TaskRows, answers.owner)
-    if pool:
-        whole = client.walk_final_tasks(place, run_id, make, pool)
-    else:
-        whole = client.walk_tasks(place, run_id, make)
-    return whole, measure_settled(whole.briefs, Settled())
+
+    client: TowerClient
+    workspace: Workspace
+    run_id: str
+    answers: RunAnswers
+
+    def fetch_final(self, pool: Executor | None) -> tuple[TaskRows, Settled]:
+        """Fetch all tasks of a run that is final, with the help of idle threads."""
+        tally, make = Tally(least=self._expected.least), partial(TaskRows, self.answers.owner)
+        place = self.workspace.id
+        if pool:
+            rows = self.client.walk_final_tasks(place, self.run_id, make, pool, tally)
+        else:
+            rows = self.client.walk_tasks(place, self.run_id, make, tally)
+        self._check(rows, tally)
+        ids = {task_id for task_id, _ in rows.briefs}
+        expected = self._expected
+        check_counts(self.client.findings, self.workspace.name, self.run_id, len(ids), expected)
+        return rows, measure_settled(enumerate(rows.briefs), Settled())
+
+    def fetch_open(self, known: Settled) -> tuple[TaskRows, Settled]:
+        """Fetch the tasks of an open run that are not known to be settled, and what is settled now.
+
+        Where settled tasks are not where they were, others came or went before them, and all tasks
+        are fetched.
+        """
+        tally = Tally(least=self._expected.least)
+        make, place = partial(TaskRows, self.answers.owner), self.workspace.id
+        found = None
+        if known.ranges:
+            found = self.client.walk_tasks_around(place, self.run_id, known.ranges, tally)
+        if found is not None:
+            rows = make()
+            rows.append([task for _, task in found])
+            offsets = [offset for offset, _ in found]
+        else:
+            known, rows = Settled(), self.client.walk_tasks(place, self.run_id, make, tally)
+            offsets = [*range(len(rows.briefs))]
+        self._check(rows, tally)
+        return rows, measure_settled(zip(offsets, rows.briefs, strict=True), known)
+
+    @cached_property
+    def _expected(self) -> TaskCounts:
+        return count_expected(self.answers.described)
+
+    def _check(self, rows: TaskRows, tally: Tally) -> None:
+        findings, place = self.client.findings, self.workspace.name
+        check_tasks(findings, place, self.run_id, rows.briefs, tally)
+        if tally.repeated:
+            rows.keep_last()

@@ -4,12 +4,10 @@ from tower_etl.sync.advance import (
     Landed,
     finish_workspace,
     forget_failure,
-    is_undisturbed,
     land_run,
-    measure_settled,
     record_failure,
 )
-from tower_etl.sync.compare import Listed, Stored, Window
+from tower_etl.sync.compare import Listed, Stored, Window, spans
 from tower_etl.sync.entities import AuditCursor, EntityState, dump_entities, load_entities
 from tower_etl.sync.plan import (
     Plan,
@@ -18,13 +16,13 @@ from tower_etl.sync.plan import (
     plan_window,
 )
 from tower_etl.sync.retries import RetryCause, Visit
+from tower_etl.sync.settled import Settled, TaskBrief, TaskRange, measure_settled
 from tower_etl.sync.state import (
     FINAL_STATUSES,
     PERSONAL,
     STATE_VERSION,
     FailedRun,
     OpenRun,
-    Settled,
     WorkspaceState,
     check_version,
     dump_state,
@@ -46,6 +44,8 @@ __all__ = [
     "RetryCause",
     "Settled",
     "Stored",
+    "TaskBrief",
+    "TaskRange",
     "Visit",
     "Window",
     "WorkspaceState",
@@ -55,7 +55,6 @@ __all__ = [
     "finish_workspace",
     "forget_failure",
     "is_final",
-    "is_undisturbed",
     "land_run",
     "load_entities",
     "load_state",
@@ -64,4 +63,5 @@ __all__ = [
     "plan_whole",
     "plan_window",
     "record_failure",
+    "spans",
 ]

@@ -6,20 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.sync.plan import is_aged
-from tower_etl.sync.state import FailedRun, OpenRun, Settled, is_final
+from tower_etl.sync.settled import Settled
+from tower_etl.sync.state import FailedRun, OpenRun, is_final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from tower_etl.sync.plan import Plan
     from tower_etl.sync.retries import Visit
     from tower_etl.sync.state import WorkspaceState
 
-FINAL_TASK_STATUSES = frozenset({"COMPLETED", "FAILED", "ABORTED", "CACHED"})
-
 T = TypeVar("T")
-TaskBrief = tuple[object, str | None]  # taskId, which should be an integer, and status
 
 
 @dataclass(frozen=True)
@@ -123,33 +121,6 @@ def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> Worksp
         if plan.again:  # runs that failed are fetched whole by their retries
             done = replace(done, tables=plan.wanted)
     return _trim(replace(done, missing=state.missing | gone), now)
-
-
-def measure_settled(tasks: Iterable[TaskBrief], before: Settled) -> Settled:
-    """How many of the first tasks of a run are final, by ascending id.
-
-    Args:
-        tasks: What was fetched now, from just after the settled ones on.
-        before: What was settled before.
-    """
-    settled = before
-    for task_id, status in tasks:
-        if not isinstance(task_id, int):
-            break
-        ascending = settled.last_task_id is None or task_id > settled.last_task_id
-        if not ascending or status not in FINAL_TASK_STATUSES:
-            break
-        settled = Settled(settled.tasks + 1, task_id)
-    return settled
-
-
-def is_undisturbed(tasks: Sequence[TaskBrief], settled: Settled) -> bool:
-    """Whether a walk that starts with the last settled task finds it in its place.
-
-    Tasks are listed by ascending id, and ids are given before tasks are submitted: one with a
-    lower id may appear later, and shift the others.
-    """
-    return bool(tasks) and tasks[0][0] == settled.last_task_id
 
 
 def _without(runs: Mapping[str, T], *run_ids: str) -> dict[str, T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.sync.state import is_final
@@ -22,11 +22,13 @@ class Window:
         after: Earliest submission, inclusive (UTC); None for no bound.
         before: Latest submission, inclusive (UTC); None for no bound.
         whole: Whether it spans all that is in scope, so that what it lacks is missing.
+        known: Runs that were loaded, and that a server that understands the bounds shows.
     """
 
     after: datetime | None
     before: datetime | None
     whole: bool
+    known: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,14 @@ def find_gone(
     opened = (run_id for run_id, submit in submits.items() if spans(window, submit))
     missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
     return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
+
+
+def find_expected(state: WorkspaceState, window: Window) -> frozenset[str]:
+    """Return the loaded runs that a listing of the window should show."""
+    loaded = state.seen.items()
+    return frozenset(
+        run_id for run_id, at in loaded if run_id not in state.missing and spans(window, at)
+    )
 
 
 def spans(window: Window, submit: datetime | None) -> bool:

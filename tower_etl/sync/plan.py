@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.sync.compare import (
     Window,
+    find_expected,
     find_gone,
     find_missing,
     find_relabelled,
@@ -80,9 +81,10 @@ def plan_window(state: WorkspaceState, request: Request, now: datetime) -> Windo
     that was wrong), the first time, and when `since` reaches further back, or `tables` further,
     than what was loaded.
     """
-    if not _is_whole_due(state, request, now):
-        return Window(state.list_from(now), request.until, whole=False)
-    return Window(_floor(state, request), request.until, whole=True)
+    whole = _is_whole_due(state, request, now)
+    after = _floor(state, request) if whole else state.list_from(now)
+    window = Window(after, request.until, whole)
+    return replace(window, known=find_expected(state, window))
 
 
 def plan_listed(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tower_etl.sync.state import Settled
+from tower_etl.sync.settled import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import UsageError
+from tower_etl.sync.settled import Settled, dump_settled, load_settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,19 +39,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # starts this long before the cursor, but never so far back that a second page would be needed.
 OVERLAP = timedelta(hours=1)
 OVERLAP_RUNS = 50
-
-
-@dataclass(frozen=True)
-class Settled:
-    """How many of the first tasks of an open run are final, and stay unfetched.
-
-    Attributes:
-        tasks: Their number, and the offset at which the next walk starts.
-        last_task_id: `taskId` of the last of them, None if there are none.
-    """
-
-    tasks: int = 0
-    last_task_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,8 +203,7 @@ def _dump_open(run: OpenRun) -> dict[str, Any]:
     return {
         "submit": _dump_moment(run.submit),
         "starred": run.starred,
-        "settled_tasks": run.settled.tasks,
-        "last_settled_task_id": run.settled.last_task_id,
+        **dump_settled(run.settled),
     }
 
 
@@ -224,7 +211,7 @@ def _load_open(stored: Mapping[str, Any]) -> OpenRun:
     return OpenRun(
         submit=_load_moment(stored["submit"]),
         starred=stored["starred"],
-        settled=Settled(stored["settled_tasks"], stored["last_settled_task_id"]),
+        settled=load_settled(stored),
     )
 
 

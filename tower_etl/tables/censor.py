@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.lossless import load_json
+from tower_etl.lossless import json_text, load_json
 from tower_etl.redaction import BLOT, EMAIL, NUMBERS_TOO, PATTERNS, SECRET_KEY, join_signs
-from tower_etl.tables.convert import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,23 +8,21 @@ it makes 2 of 2.5 and 1 of true.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.lossless import ExactNumber
+from tower_etl.lossless import encodable, json_text
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
 from tower_etl.tables.timestamps import parse_timestamp, to_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from tower_etl.tables.column import Column
 
@@ -37,7 +35,6 @@ _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What Arrow reads as `parse_timestamp` does; it would also take a space, or no seconds.
 _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
-_END = object()
 _YEAR_ONE_US = -62_135_596_800_000_000
 
 
@@ -57,51 +54,6 @@ def to_array(values: Sequence[Any], column: Column) -> Converted:
         return pa.nulls(len(values), column.type), {}
     convert = _json_texts if column.is_json else _CONVERTERS[column.type]
     return convert(values, kinds)
-
-
-def json_text(value: object) -> str:
-    """Write a JSON value as compact text, keys in the order received.
-
-    What readers of UTF-8 and JSON would refuse is made readable: a lone surrogate is written out
-    with a backslash, NaN becomes null.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # a number beyond 64 bits, a lone surrogate, or very deep
-        return "".join(_iter_json(value))
-
-
-def _iter_json(value: object) -> Iterator[str]:
-    """The same text in pieces, without recursion: orjson reads deeper than Python may recurse."""
-    waiting: list[tuple[str, Any]] = [("", value)]  # what to write as it is, and a value after it
-    while waiting:
-        text, item = waiting.pop()
-        yield text
-        if isinstance(item, dict):
-            pairs = [(f"{_scalar(str(key))}:", inner) for key, inner in item.items()]
-            waiting.extend(reversed(_enclose("{", pairs, "}")))
-        elif isinstance(item, list):
-            waiting.extend(reversed(_enclose("[", [("", inner) for inner in item], "]")))
-        elif item is not _END:
-            yield _scalar(item)
-
-
-def _enclose(start: str, parts: list[tuple[str, Any]], end: str) -> list[tuple[str, Any]]:
-    commas = [(("," if place else start) + text, item) for place, (text, item) in enumerate(parts)]
-    return [*commas, (end if parts else start + end, _END)]
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, ExactNumber):
-        return value.text
-    if isinstance(value, float) and not math.isfinite(value):
-        return "null"
-    sound = _encodable(value) if isinstance(value, str) else value
-    return json.dumps(sound, ensure_ascii=False)
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _integers(values: Values, kinds: set[type]) -> Converted:
@@ -210,7 +162,7 @@ def _parse_flag(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
 
 def as_text(value: object) -> str:
     """A JSON value in a text column: text as it is, anything else as JSON."""
-    return _encodable(value) if isinstance(value, str) else json_text(value)
+    return encodable(value) if isinstance(value, str) else json_text(value)
 
 
 def _parse_moment(value: Any) -> int | None:  # noqa: ANN401 - any JSON value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.lossless import json_text
 from tower_etl.tables.column import (
     INTEGER,
     Column,
@@ -12,7 +13,6 @@ from tower_etl.tables.column import (
     undocumented,
     workspace_id,
 )
-from tower_etl.tables.convert import json_text
 from tower_etl.tables.shape import list_objects
 from tower_etl.tables.table import Table
 

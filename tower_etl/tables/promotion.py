@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.errors import UsageError
-from tower_etl.lossless import load_json
+from tower_etl.lossless import json_text, load_json
 from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, Column, snake
-from tower_etl.tables.convert import json_text, to_array
+from tower_etl.tables.convert import to_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

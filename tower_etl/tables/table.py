@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tower_etl.lossless import json_text
 from tower_etl.tables.column import INTEGER
-from tower_etl.tables.convert import json_text, to_array
+from tower_etl.tables.convert import to_array
 from tower_etl.tables.shape import Shape, list_objects
 
 if TYPE_CHECKING:

@@ -1,0 +1,124 @@
+"""Walks around what is known of a list that grows: few pages, and nothing is missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.api.moving import Server, key
+from tower_etl.api import Page, Tally
+from tower_etl.api.around import walk_around
+from tower_etl.sync import TaskRange
+
+if TYPE_CHECKING:
+    from tower_etl.api.pages import FetchPage
+
+Ranges = list[TaskRange]
+
+
+def ranges_of(ids: list[int], *bounds: tuple[int, int]) -> Ranges:
+    """Known ranges by their offsets."""
+    return [TaskRange(start, end, ids[start], ids[end - 1]) for start, end in bounds]
+
+
+def walk(fetch: FetchPage, known: Ranges, tally: Tally | None = None) -> list[int] | None:
+    """The ids that are in no known range, None where those have moved."""
+    found = walk_around(fetch, key, known, tally or Tally())
+    return None if found is None else [key(item) for _, item in found]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "offsets"),
+    [
+        ([(0, 520)], [519]),
+        ([(0, 500)], [499]),
+        ([(0, 419)], [418, 518]),
+        ([(1, 520)], [0, 519]),
+        ([(1, 300), (301, 520)], [0, 299, 519]),
+        ([(1, 60), (61, 520)], [0, 519]),
+        ([(1, 99), (100, 520)], [0, 519]),
+        ([(1, 100), (101, 520)], [0, 100, 519]),
+        ([(0, 30), (31, 99), (101, 520)], [29, 519]),
+        ([(10, 20), (30, 40), (50, 90)], [0, 100, 200, 300, 400, 500]),
+    ],
+)
+def test_only_pages_with_something_unknown_are_fetched(
+    bounds: list[tuple[int, int]], offsets: list[int]
+) -> None:
+    """And a look at the last item of each range that was skipped."""
+    ids = list(range(0, 1040, 2))
+    server = Server(ids)
+
+    got = walk(server.fetch, ranges_of(ids, *bounds), tally := Tally())
+
+    inside = {offset for start, end in bounds for offset in range(start, end)}
+    assert got == [number for offset, number in enumerate(ids) if offset not in inside]
+    assert (server.offsets, tally.end) == (offsets, 520)
+
+
+@given(
+    size=st.integers(1, 450),
+    cap=st.sampled_from([7, 40, 100, 150]),
+    cuts=st.lists(st.integers(0, 450), max_size=12),
+    late=st.lists(st.integers(0, 920), max_size=3),
+    counts=st.booleans(),
+)
+def test_late_items_are_found_or_noticed(
+    size: int, cap: int, cuts: list[int], late: list[int], *, counts: bool
+) -> None:
+    """Whatever is known: all that is unknown comes, or the edges of the ranges have moved."""
+    before = list(range(0, 2 * size, 2))
+    edges = sorted({min(cut, size) for cut in cuts})
+    known = ranges_of(before, *(p for p in zip(edges[::2], edges[1::2], strict=False)))
+    after = sorted({*before, *late})
+
+    def fetch(offset: int) -> Page:
+        items = [{"id": number} for number in after[offset : offset + cap]]
+        more = offset + len(items) < len(after)
+        return Page(items, count=len(after)) if counts else Page(items, has_more=more)
+
+    got = walk(fetch, known)
+
+    inside = {before[offset] for one in known for offset in range(one.start, one.end)}
+    if got is None:
+        assert after != before
+    else:
+        assert got == [number for number in after if number not in inside]
+
+
+@given(size=st.integers(50, 450), lost=st.integers(0, 449), start=st.integers(0, 30))
+def test_items_that_went_are_noticed(size: int, lost: int, start: int) -> None:
+    """A server may lose some, too."""
+    before = list(range(size))
+    known = ranges_of(before, (start, size))
+    after = [number for number in before if number != lost]
+    server = Server(after)
+
+    assert (walk(server.fetch, known) is None) == (after != before)
+
+
+def test_an_item_that_enters_between_two_pages_is_noticed() -> None:
+    """It shifts the range that was to be skipped."""
+    ids = list(range(1000, 1520))
+    server = Server(list(ids), [[("insert", 0.5)]])
+
+    assert walk(server.fetch, ranges_of(ids, (1, 519))) is None
+
+
+def test_an_item_that_is_twice_on_a_page_is_taken_twice_and_reported() -> None:
+    """It has not been shifted: one answer shows both."""
+    ids = [*range(30), 29, *range(30, 60)]
+
+    got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], tally := Tally())
+
+    assert (got, tally.repeated) == (ids[30:], {29})
+
+
+def test_a_server_that_ignores_offsets_is_noticed() -> None:
+    """The whole list is walked then."""
+    ids = list(range(100))
+
+    assert walk(lambda _: Page([{"id": n} for n in ids]), ranges_of(ids, (0, 60))) is None

@@ -1,0 +1,242 @@
+"""Servers that refuse a part of a call: what is left is still asked for, and it is remembered."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.api.test_malformed import make_client
+from tower_etl.api import Walked, Where, endpoints
+from tower_etl.errors import ApiError, BadRequestError, ServerFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.api.endpoints import Endpoint
+
+ALL = ("labels", "optimized", "messages", "pipelineInfo")
+SAYS = {
+    "nothing": "",
+    "what": "Unknown attribute: {}",
+    "which": "Bad request: {}",
+    "everything": "Cannot convert attributes [labels,optimized,messages,pipelineInfo]",
+    "the others": "Supported attributes: {known}",
+}
+
+
+class Older:
+    """A server that knows some attributes and allows some page size, and answers 400 to more.
+
+    Attributes:
+        refused: How many calls were refused.
+    """
+
+    def __init__(self, known: tuple[str, ...] = ALL, most: int = 100, says: str = "") -> None:
+        self.refused = 0
+        self._known = known
+        self._most = most
+        self._says = says
+
+    def __call__(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Describe the run, list pipelines or tasks, or refuse."""
+        asked = [name for name in params.get("attributes", "").split(",") if name]
+        unknown = [name for name in asked if name not in self._known]
+        if unknown:
+            self._refuse(self._says.format(unknown[0], known=",".join(self._known)))
+        if params.get("max", 0) > self._most:
+            self._refuse(f"max must be at most {self._most}" if self._says else "")
+        size, offset = min(params.get("max", 10), self._most), params.get("offset", 0)
+        numbers = range(345)[offset : offset + size]
+        return {
+            "workflow": {"id": path.rsplit("/", 1)[-1], "attributes": asked},
+            "tasks": [{"task": {"taskId": number}} for number in numbers],
+            "pipelines": [{"pipelineId": number, "attributes": asked} for number in numbers],
+            "total": 345,
+            "totalSize": 345,
+        }
+
+    def _refuse(self, message: str) -> None:
+        self.refused += 1
+        msg = f"GET /x: the server answered 400{f' ({message})' if message else ''}."
+        raise BadRequestError(msg, status_code=400)
+
+
+@pytest.mark.parametrize("says", SAYS)
+@given(known=st.sets(st.sampled_from(ALL)))
+def test_all_attributes_that_a_server_knows_are_asked_for(says: str, known: set[str]) -> None:
+    """Whichever they are, and whatever it says of those that it does not know."""
+    kept = tuple(name for name in ALL if name in known)
+    client, transport = make_client(Older(kept, says=SAYS[says]))
+
+    described = [client.describe_run(1, run_id)["workflow"] for run_id in "ab"]
+
+    assert described == [{"id": run_id, "attributes": [*kept]} for run_id in "ab"]
+    assert len(transport.asked) <= 2 + 2 + 2 * len(ALL)
+    news = client.compatibility.news
+    assert len(news) == (len(kept) < len(ALL))
+    assert all(name in news[0] for name in {*ALL} - known)
+
+
+def test_attributes_are_dropped_one_at_a_time_the_youngest_first() -> None:
+    """Each refusal costs one call, once."""
+    client, transport = make_client(Older(ALL[:2], says="Unknown attributes"))
+
+    for run_id in "abc":
+        client.describe_run(1, run_id)
+
+    asked = [tuple(params["attributes"].split(",")) for _, params in transport.asked]
+    assert asked == [ALL, ALL[:3], ALL[:2], (*ALL[:2], ALL[3]), ALL[:2], ALL[:2]]
+
+
+@pytest.mark.parametrize("says", ["", "what"])
+@pytest.mark.parametrize("most", [50, 49, 25, 10, 7])
+@pytest.mark.parametrize("known", [("labels", "computeEnv", "optimized"), ("labels",), ()])
+def test_a_server_is_asked_for_as_many_items_as_it_allows(
+    most: int, known: tuple[str, ...], says: str
+) -> None:
+    """And for the attributes that it knows: lists come whole, and cost no refusal any more."""
+    older = Older(known, most, SAYS["what"] if says else "")
+    client, _ = make_client(older)
+
+    found = client.list_entities(endpoints.PIPELINES, Where(1))
+    refused = older.refused
+    again = client.list_entities(endpoints.PIPELINES, Where(1))
+
+    assert [item["pipelineId"] for item in found.items] == list(range(345))
+    assert found == again
+    assert {tuple(item["attributes"]) for item in found.items} == {known}
+    assert found.complete
+    assert older.refused == refused <= 13
+
+
+def test_tasks_come_whole_from_a_server_that_allows_fewer() -> None:
+    """Page by page, as large as it allows."""
+    client, transport = make_client(Older(most=50))
+
+    assert len(client.list_tasks(1, "r")) == 345
+    assert len(client.list_tasks(1, "s")) == 345
+    sizes = [params.get("max") for _, params in transport.asked]
+    assert sizes == [100, None, 100, 50, *[50] * 13]
+
+
+def test_what_was_learned_is_remembered_until_the_version_changes() -> None:
+    """As plain JSON, in the state."""
+    client, _ = make_client(Older(("labels",), 25))
+    client.describe_run(1, "r")
+    client.list_tasks(1, "r")
+    client.compatibility.load(None, "1.0")
+    stored = json.loads(json.dumps(client.compatibility.dump()))
+
+    for version, refused in (("1.0", 0), ("1.1", 6), (None, 6)):
+        older = Older(("labels",), 25)
+        client, _ = make_client(older)
+        client.compatibility.load(stored, version)
+        client.describe_run(1, "r")
+        client.list_tasks(1, "r")
+        assert (older.refused > 0) == (refused > 0)
+        assert (client.compatibility.news != []) == (refused > 0)
+
+
+def test_threads_that_ask_at_once_learn_from_each_other() -> None:
+    """The second refusal comes when the first has been learnt from already."""
+    older = Older(("labels",))
+    inner: list[object] = []
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if path.endswith("/outer") and params["attributes"] != "labels" and not inner:
+            inner.append(client.describe_run(1, "inner")["workflow"])
+        return older(path, params)
+
+    client, transport = make_client(answer)
+
+    assert client.describe_run(1, "outer")["workflow"] == {"id": "outer", "attributes": ["labels"]}
+    assert inner == [{"id": "inner", "attributes": ["labels"]}]
+    assert [path for path, _ in transport.asked].count("/workflow/outer") == 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_that_is_refused_either_way_takes_nothing_from_others(*, first: bool) -> None:
+    """Two calls for it, or one when it is known that the attributes are not at fault."""
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if path.endswith("/odd"):
+            msg = "GET /workflow/odd: the server answered 400."
+            raise BadRequestError(msg, status_code=400)
+        return Older()(path, params)
+
+    client, transport = make_client(answer)
+    if not first:
+        client.describe_run(1, "even")
+        transport.asked.clear()
+
+    with pytest.raises(BadRequestError):
+        client.describe_run(1, "odd")
+
+    assert len(transport.asked) == (2 if first else 1)
+    assert client.describe_run(1, "even")["workflow"]["attributes"] == [*ALL]
+    assert client.compatibility.news == []
+
+
+def test_a_refusal_by_chance_takes_nothing_from_anybody() -> None:
+    """The same call is made again before it is made for less."""
+    left = [1]
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        left[0] -= 1
+        return Older(() if left[0] == 0 else ALL)(path, params)
+
+    client, _ = make_client(answer)
+
+    assert client.describe_run(1, "r")["workflow"]["attributes"] == [*ALL]
+    assert client.compatibility.news == []
+
+
+@pytest.mark.parametrize(
+    "error", [ServerFaultError("no"), BadRequestError("no such method", status_code=405)]
+)
+def test_other_refusals_are_no_reason_to_ask_for_less(error: ApiError) -> None:
+    """403, 405 and 500 say nothing about attributes."""
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        raise error
+
+    client, transport = make_client(answer)
+
+    with pytest.raises(ApiError):
+        client.describe_run(1, "r")
+
+    assert len(transport.asked) == 1
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.TEAMS, endpoints.STUDIOS])
+def test_an_endpoint_that_refuses_everything_costs_two_calls(endpoint: Endpoint) -> None:
+    """It is not for its attributes then, nor for the size of its pages."""
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        msg = "GET /x: the server answered 400."
+        raise BadRequestError(msg, status_code=400)
+
+    client, transport = make_client(answer)
+
+    with pytest.raises(BadRequestError):
+        client.list_entities(endpoint, Where(1, 1, 1))
+
+    assert len(transport.asked) == 2
+
+
+def test_runs_are_listed_without_labels_where_those_are_not_known() -> None:
+    """A server of before there were labels."""
+
+    def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if "attributes" in params:
+            msg = "GET /workflow: the server answered 400."
+            raise BadRequestError(msg, status_code=400)
+        return {"workflows": [{"workflow": {"id": "r"}}], "totalSize": 1}
+
+    client, _ = make_client(answer)
+
+    assert list(client.iter_runs(1, Walked())) == [[{"workflow": {"id": "r"}}]]
