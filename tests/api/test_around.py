@@ -14,6 +14,7 @@ from tower_etl.api.around import walk_around
 from tower_etl.sync import TaskRange
 
 if TYPE_CHECKING:
+    from tower_etl.api import Item
     from tower_etl.api.pages import FetchPage
 
 Ranges = list[TaskRange]
@@ -76,7 +77,7 @@ def test_late_items_are_found_or_noticed(
     after = sorted({*before, *late})
 
     def fetch(offset: int) -> Page:
-        items = [{"id": number} for number in after[offset : offset + cap]]
+        items: list[Item] = [{"id": number} for number in after[offset : offset + cap]]
         more = offset + len(items) < len(after)
         return Page(items, count=len(after)) if counts else Page(items, has_more=more)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -16,8 +17,18 @@ from tests.fuzz.spoiler import load_bodies, spoil, spoil_bytes
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
-from tower_etl.api import Page, TowerClient, Walked, walk_growing, walk_newest_first
+from tower_etl.api import (
+    Page,
+    Tally,
+    TowerClient,
+    Walked,
+    run_key,
+    split_keyed,
+    walk_growing,
+    walk_newest_first,
+)
 from tower_etl.api.ahead import walk_at_rest
+from tower_etl.api.around import walk_around
 from tower_etl.api.pages import end_after
 from tower_etl.errors import ApiError, ServerFaultError, TowerEtlError
 from tower_etl.http import RetryPolicy
@@ -29,6 +40,7 @@ from tower_etl.source.listing import to_listed
 from tower_etl.sync import (
     Landed,
     Stored,
+    TaskRange,
     WorkspaceState,
     dump_state,
     finish_workspace,
@@ -64,33 +76,44 @@ def try_bytes(seed: int) -> None:
 
 
 def try_walk(seed: int) -> None:
-    """Whatever pages come, a walk ends, and gives no item twice."""
+    """Whatever pages come, a walk ends, and gives no item twice but those that are listed twice."""
     rng = Random(seed)
     reach = rng.choice([1, 3, 150, 1_000])
 
     def fetch(offset: int) -> Page:
-        size = rng.choice([0, 1, 2, 99, 100, 100, 100, 101, 500])
+        size = rng.choice([0, 1, 2, 50, 99, 100, 100, 100, 101, 500])
         first = rng.choice([offset, offset - 1, rng.randrange(reach), 0])
         ids = range(first, first + size) if rng.random() < 0.8 else [first] * size
         total = rng.choice([None, 1, offset + size, 10**12])
-        return Page([{"id": number} for number in ids], total, rng.choice([None, True, False]))
+        count = rng.choice([None, None, offset + size + 1, 345])
+        asked = rng.choice([100, 100, 50, None])
+        items: list[Any] = [{"id": number} for number in ids]
+        return Page(items, total, rng.choice([None, True, False]), count, asked)
 
     def key(item: Mapping[str, Any]) -> int:
         return int(item["id"])
 
-    def walk_side_by_side() -> list[list[Any]]:
+    def walk_side_by_side(tally: Tally) -> list[list[Any]]:
+        bounded, make = end_after(_MOST_ITEMS, fetch), list[list[Any]]
         with ThreadPoolExecutor(2) as pool:
-            return walk_at_rest(end_after(_MOST_ITEMS, fetch), key, list[list[Any]], pool) or []
+            return walk_at_rest(bounded, key, make, pool, tally) or []
 
-    walks: tuple[Callable[[], list[list[Any]]], ...] = (
+    def walk_around_some(tally: Tally) -> list[list[Any]]:
+        known = [TaskRange(start, start + 90, start, start + 89) for start in (1, 150, 400)]
+        found = walk_around(end_after(_MOST_ITEMS, fetch), key, known, tally)
+        return [[item for _, item in found or ()]]
+
+    walks: tuple[Callable[[Tally], list[list[Any]]], ...] = (
         walk_side_by_side,
-        lambda: list(walk_newest_first(end_after(_MOST_ITEMS, fetch), key, Walked())),
-        lambda: walk_growing(end_after(_MOST_ITEMS, fetch), key, list[list[Any]]),
+        walk_around_some,
+        lambda _: list(walk_newest_first(end_after(_MOST_ITEMS, fetch), key, Walked())),
+        lambda tally: walk_growing(end_after(_MOST_ITEMS, fetch), key, list[list[Any]], tally),
     )
     for walk in walks:
         with contextlib.suppress(ServerFaultError):
-            seen = [key(item) for page in walk() for item in page]
-            assert len(seen) == len(set(seen))
+            tally = Tally(least=rng.choice([0, 0, 250]))
+            seen = Counter(key(item) for page in walk(tally) for item in page)
+            assert {number for number, times in seen.items() if times > 1} <= tally.repeated
 
 
 def try_tables(seed: int) -> None:
@@ -131,7 +154,7 @@ def try_plan(seed: int) -> None:
             found = [element for page in tower.iter_runs(1, Walked()) for element in page]
         except ServerFaultError:
             continue
-        listed = [to_listed(element) for element in found]
+        listed = [to_listed(element) for element in split_keyed(found, run_key)[0]]
         plan = (
             plan_whole(state, listed, stored, request, now)
             if window.whole

@@ -34,7 +34,7 @@ from tests.semantics.truth import (
 from tests.semantics.warehouse import CrashError, Warehouse
 from tower_etl.errors import TowerEtlError
 from tower_etl.settings import Packages
-from tower_etl.sim import SimClock
+from tower_etl.sim import DEFAULT_MIX, Fault, Quirks, ServerProfile, SimClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,18 @@ TABLES_TRIED = (
     *("pipelines*", "team*"),
 )
 
+# Most servers are as they should be.
+SERVERS = {f"sound {number}": Quirks() for number in range(4)} | {
+    "capped": Quirks(page_cap=50, task_total="bound"),
+    "narrow": Quirks(largest_page=25),
+    "ignores max": Quirks(ignores_max=True, task_total="absent"),
+    "not paged": Quirks(unpaged=r"/labels|/pipelines|/tasks|/workflow$"),
+    "older": Quirks(unknown_attributes=frozenset({"pipelineInfo", "messages", "computeEnv"})),
+    "searches words": Quirks(search="words", zoned=False),
+    "ignores search": Quirks(search="ignored"),
+}
+EXPECTED = ("items a page instead of", "does not know the attributes", "does not filter runs")
+
 chance = st.integers(0, 10**6)
 
 
@@ -65,11 +77,13 @@ class History(RuleBasedStateMachine):
     board: Switchboard
     make_warehouse: Callable[[], Warehouse]
 
-    @initialize()
-    def begin(self) -> None:
-        """Start with an empty platform and an empty warehouse."""
+    @initialize(name=st.sampled_from(list(SERVERS)))
+    def begin(self, name: str) -> None:
+        """Start with an empty platform, on a server of some kind, and an empty warehouse."""
         self.world: World = make_world(SimClock.frozen_at(START))
-        self.platform = Platform.start(self.url, self.board, self.world)
+        profile = ServerProfile(quirks=SERVERS[name])
+        self.platform = Platform.start(self.url, self.board, self.world, profile)
+        self.warned: list[str] = []
         self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
         self.warehouse = self.make_warehouse()
         self.excused: set[str] = set()
@@ -262,6 +276,7 @@ class History(RuleBasedStateMachine):
 
     def _sync(self, faults: float, seed: int, *, reconcile: bool = False) -> None:
         self.platform.simulator.faults.rate = faults
+        self.platform.simulator.faults.mix = (*DEFAULT_MIX, Fault("garbled"))
         self.platform.simulator.faults._rng.seed(seed)
         session = self.platform.open_session(reconcile=reconcile, tables=TABLES_TRIED)
         try:
@@ -271,7 +286,10 @@ class History(RuleBasedStateMachine):
             self.platform.simulator.faults.rate = 0.0
         outcome = session.outcome
         assert outcome.status == "ok", outcome
-        assert outcome.warnings == []
+        warnings = [one for one in outcome.warnings if "were not valid JSON" not in one]
+        assert all(any(hint in one for hint in EXPECTED) for one in warnings), warnings
+        assert not {*self.warned} & {*warnings}  # each is said once for a version of the server
+        self.warned += warnings
         if reconcile:
             self.excused.clear()
             self._check_reconciled()

@@ -83,7 +83,11 @@ class SmallHistory:
 
     def add_peak(self, run_id: str, *, cpus: int, tasks: int) -> None:
         """Add the progress of a run."""
-        record = {"workflowProgress": {"peakCpus": cpus, "peakTasks": tasks}}
+        self.add_progress(run_id, peakCpus=cpus, peakTasks=tasks)
+
+    def add_progress(self, run_id: str, **fields: Any) -> None:
+        """Add the progress of a run; `fields` are the API's."""
+        record = {"workflowProgress": fields}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
     def add_sync(self, **values: Any) -> None:

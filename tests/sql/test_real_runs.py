@@ -15,6 +15,7 @@ import pytest
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.load.target import find_target
+from tower_etl.load.views import iter_views
 from tower_etl.sim import NO_LIMIT, Simulator, load_runs, serve
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def test_runs_cost_what_their_tasks_cost(real: RealRuns) -> None:
     assert costs[SAREK]["cost_usd"] == pytest.approx(6.011797, abs=1e-6)
     assert costs[SAREK]["saved_usd"] == pytest.approx(6.1615409231 - 6.0117969229, abs=1e-6)
     assert costs[SAREK]["cached_tasks"] == 4
+
+
+def test_every_run_has_the_tasks_that_it_counts(real: RealRuns) -> None:
+    """Failed and cached ones included."""
+    check = next(view for view in iter_views("checks") if view.name == "task_counts")
+    assert real.ask(check.sql) == []
 
 
 def test_processes_cost_and_take_what_their_tasks_do(real: RealRuns) -> None:

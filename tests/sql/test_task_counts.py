@@ -1,0 +1,46 @@
+"""The check that compares the number of tasks with the progress of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.sql.small import SmallHistory
+from tower_etl.load.views import iter_views
+
+CHECK = next(view for view in iter_views("checks") if view.name == "task_counts")
+NONE = dict.fromkeys(
+    ("succeeded", "failed", "cached", "aborted", "pending", "submitted", "running"), 0
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "counts", "tasks", "found"),
+    [
+        ("SUCCEEDED", {"succeeded": 3}, 3, False),
+        ("SUCCEEDED", {"succeeded": 1, "failed": 1, "cached": 1, "retries": 1}, 3, False),
+        ("FAILED", {"succeeded": 2, "aborted": 1, "pending": 4}, 3, False),
+        ("FAILED", {"succeeded": 2, "running": 2}, 3, False),
+        ("FAILED", {"succeeded": 3, "running": -1}, 3, False),
+        ("SUCCEEDED", {"succeeded": 2, "aborted": None}, 3, False),
+        ("SUCCEEDED", {"succeeded": 345}, 50, True),
+        ("SUCCEEDED", {"succeeded": 345, "aborted": None}, 50, True),
+        ("CANCELLED", {"succeeded": 1}, 0, True),
+        ("SUCCEEDED", {"succeeded": 2}, 3, True),
+        ("RUNNING", {"succeeded": 345}, 50, False),
+        ("UNKNOWN", {"succeeded": 1}, 3, False),
+    ],
+)
+def test_a_run_that_ended_with_other_tasks_than_it_counts_is_found(
+    status: str, counts: dict[str, Any], tasks: int, *, found: bool
+) -> None:
+    """Open runs move while they are fetched; counters that older servers lack say nothing."""
+    history = SmallHistory()
+    history.add_run("r", status=status)
+    history.add_progress("r", **NONE | counts)
+    for _ in range(tasks):
+        history.add_task("r")
+    with history.open() as connection:
+        rows = connection.execute(CHECK.sql).fetchall()
+    assert [row[:2] for row in rows] == ([("r", tasks)] if found else [])
