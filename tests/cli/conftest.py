@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import make_console
+from tests.cli.here import settle
 from tower_etl.sim import SimClock, Simulator, World, build_world, serve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.console import Console
+    from tests.cli.here import Run
 
 
 @pytest.fixture
@@ -48,3 +51,9 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Console:
         ended = console.run("sync", "--endpoint", endpoint, "--rate", "none", "--json")
     assert ended.code == 0, ended.err
     return console
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Console], Run]:
+    """Run commands in this process as somebody at a console would: `run_here(console)`."""
+    return lambda console: settle(console, monkeypatch)

@@ -71,15 +71,13 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(
 def test_json_stays_json_when_nothing_was_done(
     console: Console, endpoint: str, code: int, token: str | None
 ) -> None:
-    """A sync that the server refuses prints an object; bad settings print none."""
+    """A sync that the server refuses prints an object, and so do bad settings."""
     ended = console.run("sync", "--endpoint", endpoint, "--json", TOWER_ACCESS_TOKEN=token)
     assert code == ended.code
     assert ended.err.startswith("Error: ")
-    if code == 2:
-        assert ended.out == ""
-    else:
-        expect_contract(ended.json)
-        assert (ended.json["status"], ended.json["calls"]) == ("failed", 2)
+    expect_contract(ended.json)
+    assert (ended.json["status"], ended.json["calls"]) == ("failed", 2 if code == 3 else 0)
+    assert ended.err == f"Error: {ended.json['error']}\n"
 
 
 @pytest.mark.slow

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from tower_etl.cli.tabular import as_json, as_table
+from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_table
 
 NAMES = ("pipeline", "succeeded_runs", "cost_usd")
 ROWS = [("nf-core/a-pipeline-of-a-long-name", 12, 11794.83), ("own/b", 3, 0.5)]
@@ -75,3 +79,76 @@ def test_json_has_no_numbers_that_json_has_not() -> None:
     assert json.loads(as_json(("a", "b", "c"), rows), parse_constant=pytest.fail) == [
         {"a": None, "b": None, "c": 1.5}
     ]
+
+
+def test_json_is_sound_however_deep() -> None:
+    """Numbers that JSON lacks, keys that are no text, and bytes."""
+    rows = [({"a": [float("nan"), {"b": float("inf")}], 1: b"\xaa\x00"},)]
+    assert json.loads(as_json(("a",), rows), parse_constant=pytest.fail) == [
+        {"a": {"a": [None, {"b": None}], "1": "aa00"}}
+    ]
+
+
+ODD_TEXTS = [
+    "a\rb",
+    "a\nb",
+    "a\r\nb",
+    "\r",
+    "\n",
+    '"',
+    "a,b",
+    "\0",
+    " a ",
+    "\x1b[2J",
+    "\u2028",
+    "",
+    "'",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_csv_reads_back_as_it_was(text: str) -> None:
+    """Whatever is in a field, and wherever the field stands."""
+    rows = [("x", text, "y"), (text, "x", text)]
+    read = csv.reader(io.StringIO(as_csv(("a", "b", text), rows), newline=""))
+    assert list(read) == [["a", "b", text], *map(list, rows)]
+
+
+def test_csv_has_json_in_the_place_of_lists() -> None:
+    """As no program but Python reads what Python shows."""
+    rows = [([1, None], {"at": datetime(2026, 3, 1, tzinfo=UTC)}, b"\xaa", None)]
+    (read,) = csv.DictReader(io.StringIO(as_csv(("a", "b", "c", "d"), rows)))
+    assert read == {
+        "a": "[1, null]",
+        "b": '{"at": "2026-03-01T00:00:00+00:00"}',
+        "c": "aa",
+        "d": "",
+    }
+    assert "[1, null]" in as_table(("a", "b", "c", "d"), rows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", " =1", "\uff1d1", "\uff20x", "-inf", "+"],
+)
+def test_excel_runs_no_text(text: str) -> None:
+    """An apostrophe in front makes it text; names of columns are as bad."""
+    (line,) = csv.reader(io.StringIO(as_excel_csv((text,), []), newline=""))
+    assert line == [f"'{text}"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, -1.5, -1e-9, Decimal("-1.50"), "-1", "+1.5e3", "-.5", "1-1", "a=b", "", date(2026, 3, 1)],
+)
+def test_excel_has_numbers_and_plain_text_as_they_are(value: object) -> None:
+    """A negative number is no formula, even where it is text, as exit codes are."""
+    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), [(value, 1)])))
+    assert line == [str(value), "1"]
+
+
+def test_excel_runs_no_span_of_time_and_no_infinity() -> None:
+    """They begin with a minus, and are no numbers to it."""
+    rows = [(timedelta(days=-1), float("-inf"))]
+    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), rows)))
+    assert line == ["'-1 day, 0:00:00", "'-inf"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-import traceback
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tower_etl.errors import TowerEtlError
+from tower_etl.cli.failures import report_failure
+from tower_etl.cli.output import finish_streams, prepare_streams
 from tower_etl.garbage import collect_seldom
-from tower_etl.redaction import redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _COMMANDS = {
     "sync": "Bring the tables up to date.",
@@ -44,19 +46,30 @@ class LazyGroup(click.Group):
         command = module.command
         return command if isinstance(command, click.Command) else None
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:  # noqa: ANN401 the base's
+        """Read the arguments, and print the help where they ask for it."""
+        with _leave_quietly():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 what the command returns
-        """Run the command; that nobody reads its output to the end, as `head` does, is no error."""
-        try:
+        """Run the command, or print its help."""
+        with _leave_quietly():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+@contextmanager
+def _leave_quietly() -> Iterator[None]:
+    """Let nobody's reading the help to the end, as `head` does, be no error: click would exit 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(0) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,31 +84,13 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit by the contract (0 to 6, 128 and the signal's number)."""
+    prepare_streams()
     try:
         with collect_seldom():
             code = cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
-    except TowerEtlError as error:
-        click.echo(f"Error: {error}", err=True)
-        code = error.exit_code
-    except Exception as error:  # noqa: BLE001 the last line of defence: one sentence, exit 1
-        code = _report_fault(error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last line of defence
+        code = report_failure(error, as_json="--json" in sys.argv[1:])
+    finish_streams()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _report_fault(error: Exception) -> int:
-    if os.environ.get("TOWER_ETL_DEBUG"):
-        click.echo(redact_text(traceback.format_exc()), err=True)
-    reason = redact_text(" ".join(str(error).split()))[:300]
-    click.echo(
-        f"Error: a fault of tower-etl ({type(error).__name__}: {reason}). What was committed "
-        "stays. Run again; if it comes back, report it with the output of TOWER_ETL_DEBUG=1.",
-        err=True,
-    )
-    return 1

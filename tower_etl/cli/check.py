@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.failures import CostlyError
+from tower_etl.cli.output import print_data, print_message
 
 if TYPE_CHECKING:
     from tower_etl.settings import Pacing, Settings
@@ -39,10 +41,14 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands
     try:
         reach = run_preflight(client, settings.request.workspaces)
         found = inspect_tables(client, reach, tables, settings.pacing.workers)
+    except Exception as error:
+        raise CostlyError(client.transport.meter) from error
     finally:
         client.transport.close()
-    show = _as_json if as_json else _describe
-    click.echo(show(settings, reach, found))
+    if as_json:
+        print_data(_as_json(settings, reach, found) + "\n")
+    else:
+        print_message(_describe(settings, reach, found))
 
 
 def _as_json(settings: Settings, reach: Reach, found: list[Access]) -> str:

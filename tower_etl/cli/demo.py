@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tower_etl.cli.output import print_message
 from tower_etl.cli.progress import run_watched
 from tower_etl.cli.simulate import import_simulator
 from tower_etl.cli.tabular import as_table
@@ -53,7 +54,7 @@ def command(path: str, seed: int) -> int:
             return code
         simulator.world.clock.advance(24 * 3600)
         second, code = _sync(settings, target, "A day later: what is new, and what was still open")
-    click.echo(
+    print_message(
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server saw at "
         f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
     )
@@ -67,11 +68,11 @@ def _sync(settings: Settings, target: Target, title: str) -> tuple[Report, int]:
 
     report, code = run_watched(Sync(settings, target))
     outcome = report.outcome
-    click.echo(
+    print_message(
         f"\n{title}: {outcome.fetched} runs and {outcome.tasks:,} tasks with {report.calls} calls "
         f"in {report.seconds:.0f} s"
     )
-    click.echo(as_table(("table", "rows written"), sorted(report.rows.items())))
+    print_message(as_table(("table", "rows written"), sorted(report.rows.items())))
     return report, code
 
 
@@ -81,11 +82,11 @@ def _answer(path: str) -> None:
     with open_reader(path) as connection:
         for name, question in _QUESTIONS.items():
             names, rows = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
-            click.echo(f"\n{question}  (tower-etl query {name} --path {path})")
-            click.echo(as_table(names, rows))
-    click.echo(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
+            print_message(f"\n{question}  (tower-etl query {name} --path {path})")
+            print_message(as_table(names, rows))
+    print_message(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
     select = "SELECT status, count(*) FROM workflows GROUP BY 1"
-    click.echo(f"  tower-etl query '{select}' --path {path}")
+    print_message(f"  tower-etl query '{select}' --path {path}")
 
 
 def _name_report(path: Path) -> Path:
@@ -98,7 +99,7 @@ def _write_report(path: str) -> None:
 
     output = _name_report(Path(path))
     write_report(path, output, SYSTEM_CLOCK.now(), scope=Scope())
-    click.echo(f"\nThe report, for a browser, is {output}. Yours: tower-etl report")
+    print_message(f"\nThe report, for a browser, is {output}. Yours: tower-etl report")
 
 
 def _make_room(path: Path, *, replace: bool) -> None:

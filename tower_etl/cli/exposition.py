@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_to_textfile
 
-from tower_etl.errors import UsageError
+from tower_etl.cli.output import print_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,19 +66,21 @@ def collect(
 
 
 def show(registry: CollectorRegistry, path: str) -> None:
-    """Replace a file at one stroke, or print where the path is `-`.
+    """Replace a file atomically, write to a pipe or device, or print where the path is `-`.
 
     Raises:
-        UsageError: The file cannot be written.
+        OSError: The file cannot be written; it is the one that the error names.
     """
     if path == "-":
-        click.echo(generate_latest(registry).decode(), nl=False)
+        print_data(generate_latest(registry).decode())
         return
     try:
-        write_to_textfile(path, registry)
+        if Path(path).exists() and not Path(path).is_file():
+            Path(path).write_bytes(generate_latest(registry))
+        else:
+            write_to_textfile(path, registry)
     except OSError as error:
-        msg = f"{path} cannot be written ({error.strerror}): give another --prometheus."
-        raise UsageError(msg) from None
+        raise OSError(error.errno, error.strerror, path) from None
 
 
 def _add_workspaces(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.output import print_message
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
 
@@ -27,4 +28,4 @@ def command(destination: str | None, path: str | None) -> None:
         raise UsageError(msg)
     with mirror.hold(SYSTEM_CLOCK):
         for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):
-            click.echo(line)
+            print_message(line)

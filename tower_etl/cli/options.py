@@ -20,6 +20,7 @@ from tower_etl.configuration import (
 )
 from tower_etl.credentials import find_token
 from tower_etl.encryption import read_ca_bundle, read_insecure_http
+from tower_etl.errors import UsageError
 from tower_etl.privacy import read_privacy
 from tower_etl.settings import Request, Settings
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.load.place import Place
+    from tower_etl.load.scope import Scope
 
 _HOUR = timedelta(hours=1)
 
@@ -113,6 +115,58 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (ca_bundle_option, insecure_option, token_command_option, endpoint_option):
         command = option(command)
     return command
+
+
+scope_since_option = click.option(
+    "--since", metavar="ISO", help="Only runs submitted from then on."
+)
+scope_until_option = click.option("--until", metavar="ISO", help="Only runs submitted before.")
+scope_workspace_option = click.option(
+    "--workspace",
+    "workspaces",
+    metavar="ORG/NAME|ID",
+    multiple=True,
+    help="Only runs of that workspace, `*` and `?` allowed, or `personal`; may be repeated.",
+)
+
+
+def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that restrict a question or a report to some of the runs."""
+    for option in (scope_workspace_option, scope_until_option, scope_since_option):
+        command = option(command)
+    return command
+
+
+def read_scope(
+    since: str | None,
+    until: str | None,
+    workspaces: tuple[str, ...],
+    pipelines: tuple[str, ...] = (),
+) -> Scope:
+    """Return the runs that a question or a report is about.
+
+    Raises:
+        UsageError: A time cannot be read, or a name is not valid text.
+    """
+    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
+
+    for name in (*workspaces, *pipelines):
+        _check_text(name)
+    return Scope(
+        since=parse_moment(since, "--since") if since else None,
+        until=parse_moment(until, "--until") if until else None,
+        workspaces=workspaces,
+        pipelines=pipelines,
+    )
+
+
+def _check_text(name: str) -> None:
+    """Refuse an argument that is not in the encoding of the environment: no SQL can hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        msg = f"The name {name!r} is not valid in the encoding of this terminal: type it again."
+        raise UsageError(msg) from None
 
 
 def read_sources() -> Sources:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
+from tower_etl.cli.output import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,14 +105,14 @@ def _show_progress(watch: Watch) -> Iterator[None]:
     finally:
         done.set()
         painter.join()
-        click.echo("\r\033[K", nl=False, err=True)
+        write_error("\r\033[K")
 
 
 def _paint(watch: Watch, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
         line = describe_progress(watch.session) if watch.session else "Asking the server ..."
         width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r\033[K{line[:width]}", nl=False, err=True)
+        write_error(f"\r\033[K{line[:width]}")
 
 
 def describe_progress(session: Session) -> str:

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.tabular import as_csv, as_json, as_markdown, as_table
-from tower_etl.configuration import parse_moment
+from tower_etl.cli.output import can_print, open_output, print_data, print_notice
+from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_markdown, as_table
 from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
     from tower_etl.load.scope import Scope
 
 _TEXTS = {"table": as_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+_EXCEL = "excel-csv"
 _PARQUET = "parquet"
+_ESCAPED = (
+    "Note: the encoding of the output lacks some characters; they are written as \\uXXXX. Set "
+    "PYTHONIOENCODING=utf-8 to get them as they are."
+)
 
 
 @click.command("query")
 @click.argument("question", metavar="[NAME|SQL]", required=False)
 @options.path_option
 @click.option("--list", "listing", is_flag=True, help="List the names, and what they answer.")
-@click.option("--since", metavar="ISO", help="Only runs submitted from then on.")
-@click.option("--until", metavar="ISO", help="Only runs submitted before.")
-@click.option(
-    "--workspace",
-    "workspaces",
-    metavar="ORG/NAME|ID",
-    multiple=True,
-    help="Only runs of that workspace, `*` and `?` allowed, or `personal`; may be repeated.",
-)
+@options.scope_options
 @click.option(
     "--pipeline",
     "pipelines",
@@ -44,10 +44,11 @@ _PARQUET = "parquet"
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_TEXTS, _PARQUET]),
+    type=click.Choice([*_TEXTS, _EXCEL, _PARQUET]),
     default="table",
     show_default=True,
-    help="How to print the rows.",
+    help="How to print the rows. excel-csv is CSV for Excel: it begins with a byte-order mark, and "
+    "text that Excel would run as a formula begins with an apostrophe.",
 )
 def command(question: str | None, path: str, form: str, *, listing: bool, **chosen: Any) -> None:  # noqa: ANN401 click hands them over by name
     """Run a named question or a SELECT of your own; without either, list the names.
@@ -56,13 +57,13 @@ def command(question: str | None, path: str, form: str, *, listing: bool, **chos
     """
     from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
 
-    if form == _PARQUET and sys.stdout.isatty():
+    if form == _PARQUET and sys.stdout is not None and sys.stdout.isatty():
         msg = "Parquet is not for a terminal: send it to a file, as in `> rows.parquet`."
         raise UsageError(msg)
     if listing or question is None:
         _list_questions(form)
         return
-    scope = _read_scope(**chosen)
+    scope = options.read_scope(**chosen)
     _check_question(question, scope)
     with open_reader(path) as connection:
         _print(connection, _make_select(connection, question, scope), form)
@@ -75,20 +76,7 @@ def _list_questions(form: str) -> None:
     if form == _PARQUET:
         msg = "The names are no Parquet: give another --format, or a question."
         raise UsageError(msg)
-    click.echo(_TEXTS[form](("name", "answers"), listed))
-
-
-def _read_scope(
-    since: str | None, until: str | None, workspaces: tuple[str, ...], pipelines: tuple[str, ...]
-) -> Scope:
-    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
-
-    return Scope(
-        since=parse_moment(since, "--since") if since else None,
-        until=parse_moment(until, "--until") if until else None,
-        workspaces=workspaces,
-        pipelines=pipelines,
-    )
+    _print_rows(("name", "answers"), listed, form)
 
 
 def _check_question(question: str, scope: Scope) -> None:
@@ -124,8 +112,32 @@ def _print(connection: DuckDBPyConnection, sql: str, form: str) -> None:
     from tower_etl.load.reader import query_arrow, run_query  # noqa: PLC0415 imports duckdb
 
     if form == _PARQUET:
-        from pyarrow import parquet  # noqa: PLC0415 slow to import
-
-        parquet.write_table(query_arrow(connection, sql), sys.stdout.buffer)
+        _print_parquet(query_arrow(connection, sql))
     else:
-        click.echo(_TEXTS[form](*run_query(connection, sql)))
+        _print_rows(*run_query(connection, sql), form)
+
+
+def _print_parquet(rows: pa.Table) -> None:
+    from pyarrow import ArrowException, parquet  # noqa: PLC0415 slow to import
+
+    try:
+        with open_output() as stream:
+            parquet.write_table(rows, stream.buffer)
+    except ArrowException as error:
+        msg = (
+            f"These rows cannot be written as Parquet ({error}). Cast the columns to other types "
+            "in your SELECT, or give another --format."
+        )
+        raise UsageError(msg) from None
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> None:
+    if form == _EXCEL:
+        text = as_excel_csv(names, rows)
+        with open_output() as stream:
+            stream.buffer.write(f"{text}\n".encode("utf-8-sig"))
+        return
+    text = _TEXTS[form](names, rows)
+    if form == "csv" and not can_print(text):
+        print_notice(_ESCAPED)
+    print_data(text + "\n")

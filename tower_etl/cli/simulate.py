@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.cli.output import print_message
 from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,11 +97,11 @@ def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN40
 
 def _announce(endpoint: str) -> None:
     sim = import_simulator()
-    click.echo(
+    print_message(
         f"Serving a simulated platform at {endpoint}. End it with Ctrl-C. To sync from it:\n"
     )
-    click.echo(f"  export TOWER_ACCESS_TOKEN={sim.DEMO_TOKEN}")
-    click.echo(f"  tower-etl sync --endpoint {endpoint}")
+    print_message(f"  export TOWER_ACCESS_TOKEN={sim.DEMO_TOKEN}")
+    print_message(f"  tower-etl sync --endpoint {endpoint}")
 
 
 def report_traffic(simulator: Simulator) -> None:
@@ -109,4 +110,4 @@ def report_traffic(simulator: Simulator) -> None:
     calls = simulator.calls
     refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
     worst = sim.worst_second(calls)
-    click.echo(f"\n{len(calls):,} calls, at most {worst} in any second, {refused} refused.")
+    print_message(f"\n{len(calls):,} calls, at most {worst} in any second, {refused} refused.")

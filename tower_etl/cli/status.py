@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.output import print_data, print_message, print_notice
 from tower_etl.cli.tabular import as_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
@@ -65,12 +66,12 @@ def command(
     elif as_json:
         names = [space.name for space in stale]
         shown = {"workspaces": [space.as_json() for space in spaces], "stale": names}
-        click.echo(json.dumps(shown))
+        print_data(json.dumps(shown) + "\n")
     else:
         _print(spaces)
     for space in stale:
         shown_time = _show(space.last_sync_at)
-        click.echo(f"Stale: {space.name}, last synced {shown_time}", err=True)
+        print_notice(f"Stale: {space.name}, last synced {shown_time}")
     return code
 
 
@@ -126,10 +127,10 @@ def _print(spaces: list[WorkspaceStatus]) -> None:
         for space in spaces
     ]
     names = ("workspace", "id", "cursor", "open runs", "pending", "last sync", "last reconciled")
-    click.echo(as_table((*names, "runs", "tasks"), rows))
+    print_message(as_table((*names, "runs", "tasks"), rows))
     for space in spaces:
         for line in _describe_problems(space):
-            click.echo(line)
+            print_message(line)
 
 
 def _describe_problems(space: WorkspaceStatus) -> list[str]:

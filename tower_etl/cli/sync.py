@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.failures import CostlyError
+from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_watched
-from tower_etl.errors import TowerEtlError
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import Report, Sync
+    from tower_etl.load.sync import Report
     from tower_etl.source import WorkspaceOutcome
 
 
@@ -43,33 +44,21 @@ def command(path: str | None, destination: str | None, *, as_json: bool, **flags
     sync = Sync(settings, open_destination(place))
     try:
         report, code = run_watched(sync)
-    except TowerEtlError as error:
-        if as_json:
-            click.echo(json.dumps(describe_failure(sync, error)))
-        raise
-    click.echo(
-        json.dumps(report.as_json())
-        if as_json
-        else describe_report(report, place.path or place.kind)
-    )
+    except Exception as error:
+        raise CostlyError(sync.meter) from error
+    if as_json:
+        print_data(json.dumps(_as_json(report)) + "\n")
+    else:
+        print_message(describe_report(report, place.path or place.kind))
     return code
 
 
-def describe_failure(sync: Sync, error: TowerEtlError) -> dict[str, Any]:
-    """The object of `--json` where no workspace was reached."""
-    spent = sync.meter.read()
-    return {
-        "status": "failed",
-        "calls": spent.calls,
-        "retries": spent.retries,
-        "throttled_seconds": round(spent.throttled_seconds, 3),
-        "rows": {},
-        "workspaces": [],
-        "seconds": round(sync.meter.seconds, 3),
-        "warnings": [],
-        "undocumented": {},
-        "error": str(error),
-    }
+def _as_json(report: Report) -> dict[str, Any]:
+    """Return the object of `--json`, with an error where every workspace failed."""
+    found = report.as_json()
+    if report.outcome.status == "failed":
+        found["error"] = "; ".join(str(space.error) for space in report.outcome.failed)
+    return found
 
 
 def describe_incomplete(space: WorkspaceOutcome) -> list[str]:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
@@ -15,17 +16,22 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from tower_etl.cli.output import replace_controls
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ENDLESS = 10_000  # no terminal
 _SHORTEST = 16  # a column of text is not folded below that
 _TIGHT = 2  # what a column takes beside its cells where space is short
+_RULED = box.SIMPLE_HEAD
+_RULED_IN_ASCII = box.Box(str(_RULED).replace("\u2500", "-"), ascii=True)
 _FEW_DECIMALS, _MANY_DECIMALS, _SMALL = 4, 6, 0.001
-_CONTROLS = dict.fromkeys(
-    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-    "\N{REPLACEMENT CHARACTER}",
-)
+
+# Excel takes a cell that begins so for a formula (OWASP, CSV injection); some locales take the
+# wide forms too. A number is none, whatever its sign.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def as_table(
@@ -42,9 +48,14 @@ def as_table(
         title: What stands above it.
         width: Characters of a line; None is that of the terminal, endless where there is none.
     """
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.width = width or (console.width if console.is_terminal else _ENDLESS)
-    shown = [[_show(value, name) for value, name in zip(row, names, strict=True)] for row in rows]
+    terminal = Console()
+    width = width or (terminal.width if terminal.is_terminal else _ENDLESS)
+    paper = io.StringIO()
+    console = Console(file=paper, width=width, highlight=False, markup=False, emoji=False)
+    shown = [
+        [_escape_lacking(_show(*cell), terminal.encoding) for cell in zip(row, names, strict=True)]
+        for row in rows
+    ]
     columns = [[row[index] for row in shown] for index in range(len(names))]
     numbers = [_has_numbers(rows, index) for index in range(len(names))]
     table = _draw(names, columns, numbers, title)
@@ -54,9 +65,9 @@ def as_table(
             return _write_records(names, shown, title)
         heads = [_fold_name(name, floor) for name, floor in zip(names, floors, strict=True)]
         table = _draw(heads, columns, numbers, title, tight=True)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
+    table.box = _RULED if terminal.encoding.startswith("utf") else _RULED_IN_ASCII
+    console.print(table)
+    return "\n".join(line.rstrip() for line in paper.getvalue().split("\n")).strip("\n")
 
 
 def _draw(
@@ -68,7 +79,7 @@ def _draw(
     tight: bool = False,
 ) -> Table:
     """A table in which text is folded where it must be, and numbers never."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title or None, title_justify="left", box=_RULED)
     table.collapse_padding, table.pad_edge = tight, not tight
     for head, number in zip(heads, numbers, strict=True):
         justify: Literal["left", "right"] = "right" if number else "left"
@@ -122,17 +133,39 @@ def _fold_name(name: str, width: int) -> str:
 
 
 def as_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Comma-separated values with a header; null is an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
+    """Comma-separated values with a header, each character as it is; null is an empty field.
+
+    Lists and structures are JSON.
+    """
+    return _write_csv([names, *([_flatten(value) for value in row] for row in rows)])
+
+
+def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The same for Excel: text that it would take for a formula begins with an apostrophe."""
+    lines = [names, *([_flatten(value) for value in row] for row in rows)]
+    return _write_csv([[_disarm(value) for value in line] for line in lines])
+
+
+def _write_csv(lines: Sequence[Sequence[object]]) -> str:
+    """Return rows as text; csv quotes a carriage return only if it is part of the line end."""
+    written: list[str] = []
+    csv.writer(SimpleNamespace(write=written.append), lineterminator="\r\n").writerows(lines)
+    return "\n".join(line.removesuffix("\r\n") for line in written)
+
+
+def _flatten(value: object) -> object:
+    return _dump(value) if isinstance(value, list | tuple | dict | bytes) else value
+
+
+def _disarm(value: object) -> object:
+    """Put an apostrophe before what Excel would run, and nothing before a number."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else value
 
 
 def as_json(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A JSON list of objects; times in ISO 8601, null for what is no number or infinite."""
-    objects = [dict(zip(names, map(_finite, row), strict=True)) for row in rows]
+    objects = [dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows]
     return json.dumps(objects, default=_plain)
 
 
@@ -148,13 +181,34 @@ def _escape(cell: str) -> str:
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _dump(value: object) -> str:
+    """A list, a structure or bytes as they stand in JSON, but for the quotes around bytes."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return json.dumps(_as_json_value(value), default=_plain, ensure_ascii=False)
+
+
+def _as_json_value(value: object) -> object:
+    """The value with nothing in it, however deep, that JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _as_json_value(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json_value(part) for part in value]
+    return value
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
     isoformat = getattr(value, "isoformat", None)
     return isoformat() if isoformat else str(value)
+
+
+def _escape_lacking(text: str, encoding: str) -> str:
+    """Escape what an encoding lacks before columns are aligned: an escape is wider."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _show(value: object, name: str) -> str:
@@ -165,7 +219,7 @@ def _show(value: object, name: str) -> str:
         return _show_float(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if name == "id" or name.endswith("_id") else f"{value:,}"
-    return str(value).translate(_CONTROLS)
+    return replace_controls(str(_flatten(value)))
 
 
 def _show_float(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.output import print_data, print_message
 
 
 @click.command("views")
@@ -23,7 +24,7 @@ def command(path: str, dialect: str | None) -> None:
     from tower_etl.load.duckfile import refresh_views  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.load.target import find_target  # noqa: PLC0415 imports dlt
 
-    click.echo(f"{path}: {refresh_views(find_target(path))} views")
+    print_message(f"{path}: {refresh_views(find_target(path))} views")
 
 
 def _print_statements(dialect: str) -> None:
@@ -31,4 +32,4 @@ def _print_statements(dialect: str) -> None:
     from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
 
     for statement in iter_statements(iter_views(), dialect):
-        click.echo(f"{statement};\n")
+        print_data(f"{statement};\n\n")

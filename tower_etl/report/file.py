@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
 from tower_etl.load.reader import open_reader
 from tower_etl.load.scope import narrow
 from tower_etl.report.links import Platform
@@ -47,8 +48,8 @@ def write_report(
         web: Address of the platform's pages; None derives it from the endpoint of the last sync.
 
     Raises:
-        UsageError: There is no such file, it holds no tables, no run is of the scope, or the
-            output cannot be written.
+        UsageError: There is no such file, it holds no tables, or no run is of the scope.
+        OSError: The output cannot be written; it is the file that the error names.
     """
     given = Platform.at(web) if web else None
     with open_reader(path) as connection:
@@ -57,16 +58,27 @@ def write_report(
     endpoint = facts.syncs[0].endpoint if facts.syncs else None
     cover = Cover(made_at, scope.since, scope.until, scope.workspaces)
     page = render_page(facts, given or Platform.of_endpoint(endpoint), cover)
-    return Written(_write(Path(output).expanduser(), page), facts.totals.runs, len(page.encode()))
+    chosen = Path(os.path.expanduser(output))  # noqa: PTH111 leaves `~nobody` as it is
+    return Written(_write(chosen, page), facts.totals.runs, len(page.encode()))
 
 
 def _write(output: Path, page: str) -> Path:
-    draft = output.resolve().with_name(f".{output.name}.draft")
+    try:
+        if output.exists() and not output.is_file():  # a pipe or a device is not replaced
+            output.write_text(page, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(output)), page)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from None
+    return output
+
+
+def _replace(target: Path, page: str) -> None:
+    draft = target.with_name(f".{target.name}.draft")
     try:
         draft.write_text(page, encoding="utf-8")
-        draft.replace(output)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        msg = f"{output} cannot be written ({error.strerror}): give another --output."
-        raise UsageError(msg) from None
-    return output
+        draft.replace(target)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise

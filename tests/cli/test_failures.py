@@ -1,0 +1,214 @@
+"""What a failed command says: a sentence for people, and an object where `--json` asks for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from tests.cli.console import expect_contract
+from tests.cli.here import open_paper
+from tower_etl.cli.failures import explain
+from tower_etl.errors import UsageError
+from tower_etl.load.lock import hold_lock
+from tower_etl.load.sync import Sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.console import Console, Ended
+    from tests.cli.here import Run
+    from tower_etl.sim import World
+
+
+@pytest.fixture
+def run(
+    run_here: Callable[[Console], Run],
+    console: Console,
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Ended]:
+    """Run a command in an empty folder, with a server that answers."""
+    here = run_here(console)
+    monkeypatch.setenv("TOWER_API_ENDPOINT", endpoint)
+    return lambda *args: here(*args, out=open_paper("utf-8"))
+
+
+def expect_object(ended: Ended, code: int) -> None:
+    """One object of the contract, whose error is the sentence on standard error."""
+    assert ended.code == code, ended.err
+    expect_contract(ended.json)
+    assert (ended.json["status"], "Traceback" in ended.err) == ("failed", False)
+    assert f"Error: {ended.json['error']}" in ended.err
+
+
+USAGE = {
+    "a flag that is not known": ["sync", "--json", "--no-such-flag"],
+    "a flag without its value": ["sync", "--json", "--path"],
+    "a value that is none": ["sync", "--json", "--destination", "excel"],
+    "an argument too many": ["sync", "--json", "more"],
+    "a command that is not known": ["snyc", "--json"],
+    "a command that has no such flag": ["query", "cost_by_user", "--json"],
+}
+
+
+@pytest.mark.parametrize("args", USAGE.values(), ids=USAGE)
+def test_bad_usage_prints_an_object(run: Callable[..., Ended], args: list[str]) -> None:
+    """Also where no command was found that could print it."""
+    expect_object(run(*args), 2)
+
+
+SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "no token": ([], {"TOWER_ACCESS_TOKEN": ""}),
+    "a token that is none": ([], {"TOWER_ACCESS_TOKEN": "two words"}),
+    "a token command that fails": (["--token-command", "false"], {}),
+    "no endpoint": (["--endpoint", "nowhere"], {}),
+    "plain HTTP": (["--endpoint", "http://192.0.2.1/api"], {}),
+    "no table": (["--tables", "nope"], {}),
+    "no time": (["--since", "soon"], {}),
+    "no rate": (["--rate", "fast"], {}),
+    "a variable": ([], {"TOWER_ETL_PACKAGE_ROWS": "many"}),
+    "no column": (["--exclude", "tasks.nope"], {}),
+    "a folder that is not there": (["--path", "no/such/tower.duckdb"], {}),
+    "a workspace that is not there": (["--workspace", "no/such"], {}),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("command", ["sync", "check"])
+def test_a_setting_that_is_refused_prints_an_object(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, command: str, name: str
+) -> None:
+    """With what was spent until then."""
+    args, variables = SETTINGS[name]
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    ended = run(command, "--json", *args)
+    expect_object(ended, 2)
+
+
+@pytest.mark.parametrize("args", [[], ["--path", "no/such.duckdb"], ["--max-age", "soon"]])
+def test_a_status_that_fails_prints_an_object(run: Callable[..., Ended], args: list[str]) -> None:
+    """Before the first sync, say."""
+    expect_object(run("status", "--json", *args), 2)
+
+
+@pytest.mark.parametrize("command", ["sync", "check"])
+def test_a_refused_token_prints_an_object(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Its calls are counted."""
+    monkeypatch.setenv("TOWER_ACCESS_TOKEN", "refused")
+    ended = run(command, "--json")
+    expect_object(ended, 3)
+    assert ended.json["calls"] == 2
+
+
+def test_a_target_that_is_busy_prints_an_object(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is held by another process, here by this one."""
+    folder = Path("tower.duckdb.sync").absolute()
+    with hold_lock(folder, "tower.duckdb", datetime.now(UTC)):
+        expect_object(run("sync", "--json"), 6)
+
+
+SYSTEM = {
+    PermissionError(errno.EACCES, "Permission denied", "/x/runs.duckdb"): 2,
+    OSError(errno.EROFS, "Read-only file system", "/x/runs.duckdb"): 2,
+    OSError(errno.ENAMETOOLONG, "File name too long", b"/x/runs.duckdb"): 2,
+    OSError(errno.ENOSPC, "No space left on device", "/x/runs.duckdb"): 5,
+    OSError(errno.EDQUOT, "Disk quota exceeded", "/x/runs.duckdb"): 5,
+    OSError(errno.EIO, "Input/output error", "/x/runs.duckdb"): 5,
+    OSError(errno.EMFILE, "Too many open files"): 5,
+    TimeoutError(errno.ETIMEDOUT, "Connection timed out"): 5,
+}
+
+
+@pytest.mark.parametrize(("error", "code"), SYSTEM.items(), ids=map(repr, SYSTEM))
+def test_an_error_of_the_system_prints_an_object(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, error: OSError, code: int
+) -> None:
+    """Wherever in a sync it happens: what concerns a path is 2, what may pass is 5."""
+
+    def fail(_: Sync) -> None:
+        raise error
+
+    monkeypatch.setattr(Sync, "run", fail)
+    ended = run("sync", "--json")
+    expect_object(ended, code)
+    assert error.strerror in ended.err
+    assert ("/x/runs.duckdb" in ended.err) == (error.filename is not None)
+
+
+def test_an_internal_error_prints_an_object(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one line, without a token; the traceback is shown on request."""
+
+    def fail(_: Sync) -> None:
+        msg = "surprise\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz"
+        raise LookupError(msg)
+
+    monkeypatch.setattr(Sync, "run", fail)
+    ended = run("sync", "--json")
+    expect_object(ended, 1)
+    assert ("LookupError: surprise" in ended.err, ended.err.count("\n")) == (True, 1)
+    monkeypatch.setenv("TOWER_ETL_DEBUG", "1")
+    debugged = run("sync", "--json")
+    assert (debugged.code, debugged.json) == (1, ended.json | {"seconds": debugged.json["seconds"]})
+    assert "Traceback" in debugged.err
+    assert "abcdefghijklmnopqrstuvwxyz" not in ended.err + debugged.err
+
+
+def test_a_sync_of_which_everything_fails_names_the_error(
+    run: Callable[..., Ended], world: World, lab: int
+) -> None:
+    """The report of such a sync has the reason at its top."""
+    world.forbid(lab)
+    ended = run("sync", "--json", "--workspace", str(lab))
+    assert (ended.code, ended.json["status"]) == (4, "failed")
+    assert ended.json["error"] == ended.json["workspaces"][0]["error"]
+
+
+def test_a_sync_that_is_well_has_no_error(run: Callable[..., Ended]) -> None:
+    """The key is there only where something is said."""
+    ended = run("sync", "--json")
+    assert (ended.code, ended.json["status"], "error" in ended.json) == (0, "ok", False)
+
+
+def test_help_is_no_failure(run: Callable[..., Ended]) -> None:
+    """Also beside `--json`."""
+    ended = run("sync", "--json", "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("no"), 2),
+        (click.UsageError("no"), 2),
+        (click.Abort(), 130),
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("Could not determine home directory."), 2),
+        (OSError("no number"), 1),
+        (MemoryError(), 1),
+    ],
+    ids=repr,
+)
+def test_every_error_has_a_code_and_a_sentence(error: BaseException, code: int) -> None:
+    """Which ends with a stop, or is the words of click."""
+    failure = explain(error)
+    assert (failure.code, bool(failure.message)) == (code, True)
+
+
+def test_a_path_in_bytes_is_shown_as_text() -> None:
+    """The interfaces of the operating system take both."""
+    failure = explain(PermissionError(errno.EACCES, "no", os.fsencode("/caf\xe9")))
+    assert failure.message.startswith("/caf\xe9 cannot be written or read (no).")
