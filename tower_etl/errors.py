@@ -6,6 +6,7 @@
     └── ApiError                 5  the server, or the way to it, failed
         ├── UnreachableError     5  no answer: name, route, TLS, time-out
         ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
+        │   ├── EndpointError    5  a wrong endpoint, or a proxy or gateway that refuses
         │   ├── OversizedError   5  more bytes than any answer of the platform
         │   └── AbsentListError  5  an answer without the list that its endpoint gives
         ├── RateLimitError       5  429, still after the last attempt
@@ -80,6 +81,12 @@ class ServerFaultError(ApiError):
     """5xx, or a success that carries no API answer (HTML from a gateway, half a JSON)."""
 
     retryable = True
+
+
+class EndpointError(ServerFaultError):
+    """The endpoint redirects elsewhere, is not the API, or stands behind a proxy that refuses."""
+
+    retryable = False
 
 
 class OversizedError(ServerFaultError):

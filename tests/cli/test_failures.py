@@ -142,7 +142,7 @@ def test_an_error_of_the_system_prints_an_object(
     monkeypatch.setattr(Sync, "run", fail)
     ended = run("sync", "--json")
     expect_object(ended, code)
-    assert error.strerror in ended.err
+    assert str(error.strerror) in ended.err
     assert ("/x/runs.duckdb" in ended.err) == (error.filename is not None)
 
 

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.http.conftest import ScriptedServer
-from tower_etl.errors import UnreachableError
+from tower_etl.errors import EndpointError, UnreachableError
 from tower_etl.http import open_transport
 from tower_etl.settings import Pacing, Settings, Token
 
@@ -177,7 +177,7 @@ def test_a_proxy_of_the_environment_is_used_and_sees_no_token(
     transport = connect(server, bundle)
 
     if refuses:
-        with pytest.raises(UnreachableError, match="the proxy did not let it through") as caught:
+        with pytest.raises(EndpointError, match="refuses the credentials that") as caught:
             transport.get("/workflow")
         assert "pr0xy-pass" not in str(caught.value)
     else:

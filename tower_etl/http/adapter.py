@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -139,13 +139,34 @@ class BudgetedAdapter(HTTPAdapter):
         return manager
 
 
-class BoundSession(requests.Session):
-    """A session that drops the token when it is sent elsewhere."""
+class ForeignRedirectError(requests.RequestException):
+    """A redirect leads to another origin.
 
-    def rebuild_auth(
-        self, prepared_request: requests.PreparedRequest, response: requests.Response
-    ) -> None:
-        """Drop the token unless the redirect stays on scheme, host and port."""
-        came_from = origin_of(response.request.url or "")
-        if origin_of(prepared_request.url or "") != came_from:
-            prepared_request.headers.pop("Authorization", None)
+    Attributes:
+        target: The address that it leads to.
+    """
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
+class BoundSession(requests.Session):
+    """A session that follows redirects on the same scheme, host and port, and no others.
+
+    Elsewhere the call would arrive without the token, and its refusal be taken for the server's.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer redirects to.
+
+        Raises:
+            ForeignRedirectError: It is another origin.
+        """
+        location = super().get_redirect_target(resp)
+        if location is None:
+            return None
+        target = urljoin(resp.url, location)
+        if origin_of(target) != origin_of(resp.url):
+            raise ForeignRedirectError(target)
+        return location

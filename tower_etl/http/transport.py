@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import ApiError, OversizedError, RateLimitError, UnreachableError
+from tower_etl.errors import ApiError, RateLimitError
 from tower_etl.http.adapter import BearerAuth, BoundSession, BudgetedAdapter, origin_of
 from tower_etl.http.answers import parse_object
-from tower_etl.http.bodies import LongCallError, OversizedBodyError
+from tower_etl.http.bodies import LongCallError
 from tower_etl.http.budget import open_budget
 from tower_etl.http.meter import Meter
+from tower_etl.http.reasons import Way, explain_failure, explain_proxy_login
 from tower_etl.http.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -90,26 +91,26 @@ class Transport:
         self.session.close()
 
     def _get_once(self, path: str, params: Mapping[str, str | int]) -> dict[str, Any]:
-        where = f"GET {path}"
         failure: ApiError
         try:
             answer = self.session.get(
                 self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
-        except OversizedBodyError:
-            failure = OversizedError(_oversized(where))
         except (requests.RequestException, LongCallError, ValueError) as error:
-            failure = UnreachableError(self._explain(where, error))  # ValueError: a senseless URL
+            way = Way(path, self.endpoint, self.session.proxies)  # ValueError: a senseless URL
+            failure = explain_failure(way, error)
         else:
-            return self._parse(answer, where)
+            return self._parse(answer, path)
         raise failure  # not from within: what hangs on the cause has the token in its frames
 
-    def _parse(self, answer: requests.Response, where: str) -> dict[str, Any]:
+    def _parse(self, answer: requests.Response, path: str) -> dict[str, Any]:
+        if answer.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise explain_proxy_login(Way(path, self.endpoint, self.session.proxies))
         body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
         return parse_object(
-            answer.status_code, answer.headers, body, where, self.meter.count_repair
+            answer.status_code, answer.headers, body, f"GET {path}", self.meter.count_repair
         )
 
     def _wait(self, seconds: float, error: ApiError) -> None:
@@ -119,43 +120,6 @@ class Transport:
             self.budget.hold_back(seconds)
         else:
             self.budget.nap(seconds)
-
-    def _explain(self, where: str, error: Exception) -> str:
-        host = urlsplit(self.endpoint).netloc
-        reason = _reason(error)
-        return f"{where}: no answer from {host} ({reason}). Check the endpoint and the network."
-
-
-def _reason(error: Exception) -> str:
-    """Why there was no answer, in words that carry neither address nor header."""
-    causes: tuple[tuple[type[Exception], str], ...] = (
-        (requests.exceptions.SSLError, "the TLS certificate or handshake was not accepted"),
-        (requests.exceptions.ProxyError, "the proxy did not let it through"),
-        (requests.exceptions.ConnectTimeout, "connecting took too long"),
-        (LongCallError, "its answer came too slowly, or had no end"),
-        (requests.exceptions.ReadTimeout, "it took too long to answer"),
-        (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
-        (requests.exceptions.ContentDecodingError, "the answer could not be decompressed"),
-        (requests.exceptions.TooManyRedirects, "it redirects in circles"),
-        (requests.exceptions.ConnectionError, _connection_reason(error)),
-    )
-    return next((words for kind, words in causes if isinstance(error, kind)), type(error).__name__)
-
-
-def _oversized(where: str) -> str:
-    return (
-        f"{where}: the answer has more bytes than any of the platform's. Something else may stand "
-        "in between: check the endpoint."
-    )
-
-
-def _connection_reason(error: Exception) -> str:
-    text = repr(error)
-    if "NameResolution" in text or "getaddrinfo" in text:
-        return "the name does not resolve"
-    if "refused" in text:
-        return "nothing listens there"
-    return "the connection broke off"
 
 
 def open_session(settings: Settings, budget: Budget, user_agent: str) -> requests.Session:

@@ -1,8 +1,4 @@
-"""Before the first listing: is it the platform, is the token good, what may it see?
-
-A 403 alone does not tell these apart (API fact 11), so they are asked one by one: `/service-info`,
-which needs no token, then `/user-info`, then the workspaces.
-"""
+"""Before the first listing: which workspaces does the token see, and which of them are meant?"""
 
 from __future__ import annotations
 
@@ -11,15 +7,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import (
-    BadRequestError,
-    ForbiddenError,
-    NotFoundError,
-    ServerFaultError,
-    TokenRefusedError,
-    UsageError,
-)
+from tower_etl.errors import ForbiddenError, NotFoundError, UsageError
 from tower_etl.redaction import redact_text
+from tower_etl.source.handshake import ask_roles, ask_service, ask_user, is_id
 from tower_etl.sync import PERSONAL
 
 if TYPE_CHECKING:
@@ -105,9 +95,9 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
         TokenRefusedError: It does not accept the token.
         UsageError: No selector names a workspace that the token sees.
     """
-    info = _ask_service(client)
-    user = _ask_user(client)
-    roles = tuple(role for role in client.list_user_workspaces(user["id"]) if _is_sound(role))
+    info = ask_service(client)
+    user = ask_user(client)
+    roles = tuple(role for role in ask_roles(client, user) if _is_sound(role))
     visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
     selected, unmatched = select_workspaces(visible, tuple(selectors))
     return Reach(
@@ -132,7 +122,7 @@ def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, .
             role,
         )
         for role in roles
-        if _is_id(role.get("workspaceId"))
+        if is_id(role.get("workspaceId"))
     }
     own = (Workspace(None, PERSONAL, {}),) if personal else ()
     return (*own, *found.values())
@@ -182,43 +172,10 @@ def _hint(selector: str, visible: tuple[Workspace, ...]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def _ask_service(client: TowerClient) -> Item:
-    try:
-        return client.fetch_service_info()
-    except (BadRequestError, NotFoundError, ForbiddenError, TokenRefusedError) as error:
-        msg = (
-            f"{client.transport.endpoint} does not answer as the platform's API does (status "
-            f"{error.status_code} for /service-info). The endpoint of a server of your own ends "
-            "in /api, as in https://tower.example.org/api."
-        )
-        raise ServerFaultError(msg, status_code=error.status_code) from None
-
-
-def _ask_user(client: TowerClient) -> Item:
-    try:
-        user = client.fetch_user()
-    except (TokenRefusedError, ForbiddenError) as error:
-        msg = (
-            f"{client.transport.endpoint} refuses the token (status {error.status_code} for "
-            "/user-info). It may have expired, or belong to another server: create one under "
-            "'Your tokens' there and set TOWER_ACCESS_TOKEN."
-        )
-        raise TokenRefusedError(msg, status_code=error.status_code) from None
-    if not _is_id(user.get("id")):
-        msg = "GET /user-info: the answer names no user id, so its workspaces cannot be listed."
-        raise ServerFaultError(msg)
-    return user
-
-
 def _is_sound(role: Item) -> bool:
     """Whether its organisation and workspace have ids, or none."""
     ids = (role.get("orgId"), role.get("workspaceId"))
-    return all(value is None or _is_id(value) for value in ids)
-
-
-def _is_id(value: object) -> bool:
-    """Whether it is an id that a column can hold; true and false count as numbers in Python."""
-    return type(value) is int and abs(value) < 2**63
+    return all(value is None or is_id(value) for value in ids)
 
 
 def _text(value: object) -> str | None:

@@ -1,0 +1,256 @@
+"""Why a call has no answer: redirects and proxies, named with what to do about them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.errors import ApiError, EndpointError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.http.conftest import ScriptedServer
+    from tower_etl.http import Transport
+
+    Connect = Callable[..., Transport]
+
+PASSWORD = "pr0xy-pass"
+
+# --- redirects ----------------------------------------------------------------------------------
+
+
+def fail(transport: Transport, path: str = "/workflow") -> ApiError:
+    """Make a call, and return the error that it ends with."""
+    with pytest.raises(ApiError) as caught:
+        transport.get(path)
+    return caught.value
+
+
+def test_a_redirect_names_both_origins_and_the_new_endpoint(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """It is asked for once: the next answer would be the same."""
+    server.redirect("https://tower.example.org:8443/new/api/workflow?workspaceId=7")
+    transport = connect(server.endpoint)
+
+    error = fail(transport)
+
+    origin = server.endpoint.removesuffix("/api")
+    assert isinstance(error, EndpointError)
+    assert f"GET /workflow: {origin} redirects to https://tower.example.org:8443." in str(error)
+    assert "set the endpoint to https://tower.example.org:8443/new/api." in str(error)
+    assert (error.exit_code, transport.meter.read().calls) == (5, 1)
+
+
+def test_a_redirect_to_https_names_the_https_endpoint(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """Of the same host, as most servers have it."""
+    server.redirect(f"{server.endpoint.replace('http', 'https', 1)}/workflow")
+    wanted = server.endpoint.replace("http", "https", 1)
+
+    assert f"set the endpoint to {wanted}." in str(fail(connect(server.endpoint)))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://sso.example.org/login?return=/api/workflow&ticket=s3cret",
+        "https://me:s3cret@sso.example.org/login",
+        "//sso.example.org/",
+        "https://sso.example.org",
+        "https://sso.example.org/s3cret%20x/workflow",
+        "https://sso.example.org/workflow/s3cret",
+        "ftp://sso.example.org/api/workflow",
+    ],
+)
+def test_a_redirect_that_says_no_endpoint_makes_none_up(
+    server: ScriptedServer, connect: Connect, location: str
+) -> None:
+    """A login page, say. What else stands in its address is not shown."""
+    server.redirect(location)
+
+    message = str(fail(connect(server.endpoint)))
+
+    assert "://sso.example.org. The token is not sent" in message
+    assert "if it is a login page" in message
+    assert "s3cret" not in message
+
+
+def test_a_redirect_cannot_steer_a_terminal(server: ScriptedServer, connect: Connect) -> None:
+    """Nor fill it."""
+    server.redirect("https://a\x1b7" + "b" * 2000 + "/x")
+
+    message = str(fail(connect(server.endpoint)))
+
+    assert message.isprintable()
+    assert len(message) < 700
+
+
+# --- proxies ------------------------------------------------------------------------------------
+
+
+class Proxy:
+    """Answers every request, also CONNECT, with the same status.
+
+    Attributes:
+        asked: What it was sent.
+        name: Its host and port.
+    """
+
+    def __init__(self, status: bytes) -> None:
+        self.asked = b""
+        self._status = status
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.name = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop."""
+        if self._thread.is_alive():
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._thread.join(10)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                while b"\r\n\r\n" not in (piece := client.recv(65536)) and piece:
+                    self.asked += piece
+                self.asked += piece
+                head = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                client.sendall(head % self._status)
+
+
+@pytest.fixture
+def make_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Proxy]]:
+    """Start a proxy and name it in the environment: `make_proxy(status, login="me:pass@")`."""
+    started: list[Proxy] = []
+
+    def start(status: bytes, login: str = "") -> Proxy:
+        started.append(Proxy(status))
+        for scheme in ("http", "https"):
+            for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
+                monkeypatch.setenv(name, f"http://{login}{started[-1].name}")
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.close()
+
+
+@pytest.fixture
+def ask(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ApiError]:
+    """Make a call to a host that only a proxy leads to, by a scheme."""
+
+    def call(scheme: str) -> ApiError:
+        monkeypatch.setenv("NO_PROXY", "elsewhere.example.org")  # `connect` exempts every host
+        monkeypatch.setenv("no_proxy", "elsewhere.example.org")
+        endpoint = f"{scheme}://tower.example.org/api"
+        return fail(connect(endpoint, insecure_http=True, attempts=2))
+
+    return call
+
+
+@pytest.mark.parametrize(("scheme", "verb"), [("http", b"GET"), ("https", b"CONNECT")])
+def test_a_proxy_that_wants_credentials_is_told_apart(
+    make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str, verb: bytes
+) -> None:
+    """With the variable that they go into; nothing is tried again."""
+    proxy = make_proxy(b"407 Proxy Authentication Required")
+
+    error = ask(scheme)
+
+    assert (type(error), error.status_code, error.exit_code) == (EndpointError, 407, 5)
+    assert f"the proxy {proxy.name} requires credentials" in str(error)
+    assert f"{scheme.upper()}_PROXY, as in http://$USER:$PASSWORD@{proxy.name}" in str(error)
+    assert proxy.asked.startswith(verb)
+    assert proxy.asked.count(b" HTTP/1.1\r\n") + proxy.asked.count(b" HTTP/1.0\r\n") == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_credentials_that_a_proxy_refuses_are_not_shown(
+    make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str
+) -> None:
+    """They are named as those of the variable."""
+    make_proxy(b"407 No", login=f"ada:{PASSWORD}@")
+
+    message = str(ask(scheme))
+
+    assert f"refuses the credentials that {scheme.upper()}_PROXY has" in message
+    assert (PASSWORD in message, "ada" in message) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(b"403 Forbidden", EndpointError), (b"502 Bad", UnreachableError)]
+)
+def test_a_proxy_that_lets_nothing_through_is_named(
+    make_proxy: Callable[..., Proxy],
+    ask: Callable[[str], ApiError],
+    status: bytes,
+    kind: type[ApiError],
+) -> None:
+    """A refusal is final, a fault may pass."""
+    proxy = make_proxy(status)
+
+    error = ask("https")
+
+    assert (type(error), error.exit_code) == (kind, 5)
+    assert f"the proxy {proxy.name} did not let it through to tower.example.org" in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_named(
+    make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str
+) -> None:
+    """It is not the server that does not answer."""
+    proxy = make_proxy(b"", login=f"ada:{PASSWORD}@")
+    proxy.close()
+
+    error = ask(scheme)
+
+    assert type(error) is UnreachableError
+    assert f"no answer from the proxy {proxy.name}" in str(error)
+    assert PASSWORD not in str(error)
+
+
+def test_a_proxy_that_nobody_configured_is_told_apart(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """One that stands in the way by itself."""
+    server.answer(b"<html>", 407)
+
+    message = str(fail(connect(server.endpoint)))
+
+    assert "requires credentials, and none is configured (status 407)" in message
+    assert "Set HTTP_PROXY" in message
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://", "no answer from the proxy|the address of the proxy is not valid"),
+        ("http://[", "not valid"),
+        ("socks5://127.0.0.1:9", "a SOCKS one|no answer"),
+    ],
+)
+def test_a_proxy_with_an_odd_address_is_explained(
+    ask: Callable[[str], ApiError], monkeypatch: pytest.MonkeyPatch, address: str, says: str
+) -> None:
+    """Whatever the variable holds, the call ends in a sentence."""
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+
+    error = ask("https")
+
+    assert any(part in str(error) for part in says.split("|")), error
+    assert "InvalidSchema" not in str(error)

@@ -1,0 +1,145 @@
+"""The first three calls: every way in which they fail is told apart, with what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.http.conftest import ScriptedServer
+from tower_etl.api import TowerClient
+from tower_etl.errors import (
+    ApiError,
+    EndpointError,
+    RateLimitError,
+    ServerFaultError,
+    TokenRefusedError,
+)
+from tower_etl.source.preflight import run_preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tower_etl.http import Transport
+
+    Fail = Callable[[int, int, bytes], ApiError]
+
+SERVICE = {"serviceInfo": {"version": "25.1.0", "apiVersion": "1.100.0"}}
+USER = {"user": {"id": 1, "userName": "ada"}}
+ROLES = {"orgsAndWorkspaces": []}
+GOOD = [SERVICE, USER, ROLES]
+PATHS = ("/service-info", "/user-info", "/user/{id}/workspaces")
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that does as it is told."""
+    started = ScriptedServer()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def fail(server: ScriptedServer, connect: Callable[..., Transport]) -> Fail:
+    """Fail in the first, second or third call, and return the error: `fail(0, 404, b"")`."""
+
+    def run(call: int, status: int, body: bytes) -> ApiError:
+        for answer in GOOD[:call]:
+            server.answer(answer)
+        kind = "text/html" if body.startswith(b"<") else "application/json"
+        for _ in range(10):
+            server.answer(body, status, Content_Type=kind)
+        with pytest.raises(ApiError) as caught:
+            run_preflight(TowerClient(connect(server.endpoint)), ())
+        return caught.value
+
+    return run
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_without_a_token_is_of_a_gateway(fail: Fail, status: int) -> None:
+    """`/service-info` needs none."""
+    error = fail(0, status, b"<html>Sign in</html>")
+    assert (type(error), error.exit_code, error.status_code) == (EndpointError, 5, status)
+    assert "A gateway or login page" in str(error)
+    assert "ends in /api" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 410, 501])
+def test_a_server_without_the_first_call_is_no_platform(fail: Fail, status: int) -> None:
+    """The base path is wrong, say."""
+    error = fail(0, status, b"")
+    assert (type(error), error.exit_code) == (EndpointError, 5)
+    assert f"(status {status} for /service-info). Check the endpoint." in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_refusal_after_that_is_of_the_token(fail: Fail, call: int, status: int) -> None:
+    """API fact 11; the token may also lack the right to list workspaces."""
+    error = fail(call, status, b"{}")
+    assert (type(error), error.exit_code) == (TokenRefusedError, 3)
+    assert f"(status {status}" in str(error)
+    assert PATHS[call] in str(error)
+    assert "set TOWER_ACCESS_TOKEN" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_server_that_lacks_a_later_call_is_explained(fail: Fail, call: int, status: int) -> None:
+    """Open-source Tower, or a gateway that passes some calls only: nothing can be synced."""
+    error = fail(call, status, b"{}")
+    assert (type(error), error.exit_code) == (EndpointError, 5)
+    assert f"but not to {PATHS[call]} (status {status})" in str(error)
+    assert "Open-source Tower lacks this call" in str(error)
+
+
+@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"", b"[]", b'{"half": '])
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_page_in_the_place_of_an_answer_is_explained(fail: Fail, call: int, body: bytes) -> None:
+    """With 200, as portals and single sign-on do it."""
+    error = fail(call, 200, body)
+    assert (type(error), error.exit_code) == (ServerFaultError, 5)
+    assert "A proxy or login page may stand in between" in str(error)
+    assert "must be the address of the API" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (500, "tell the server's administrator"),
+        (502, "A gateway answers for the platform"),
+        (503, "A gateway answers for the platform"),
+        (504, "A gateway answers for the platform"),
+        (511, "This network wants a login first"),
+    ],
+)
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_server_that_fails_is_explained(fail: Fail, call: int, status: int, says: str) -> None:
+    """After the last try."""
+    error = fail(call, status, b"<html>Bad gateway</html>")
+    assert (type(error), error.exit_code, error.status_code) == (ServerFaultError, 5, status)
+    assert f"the server answered {status}" in str(error)
+    assert says in str(error)
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_lasting_rate_limit_is_explained(fail: Fail, call: int) -> None:
+    """Others use the token."""
+    error = fail(call, 429, b"{}")
+    assert (type(error), error.exit_code) == (RateLimitError, 5)
+    assert "--budget-share" in str(error)
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_redirect_elsewhere_is_no_refused_token(
+    server: ScriptedServer, connect: Callable[..., Transport], call: int
+) -> None:
+    """Nor is it followed: the other server would not know the token."""
+    for answer in GOOD[:call]:
+        server.answer(answer)
+    path = ("/service-info", "/user-info", "/user/1/workspaces")[call]
+    server.redirect(f"https://new.example.org/api{path}")
+    with pytest.raises(EndpointError, match=r"set the endpoint to https://new\.example\.org/api"):
+        run_preflight(TowerClient(connect(server.endpoint)), ())
+    assert len(server.seen) == call + 1
