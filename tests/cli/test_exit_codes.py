@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import TOWER_ETL, expect_contract
+from tests.cli.here import open_paper
+from tower_etl.sim import DEMO_TOKEN, Simulator, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.cli.console import Console
-    from tower_etl.sim import Call, Simulator, World
+    from tests.cli.here import Run
+    from tower_etl.sim import Call, World
 
 
 @dataclass(frozen=True)
@@ -143,3 +146,31 @@ def test_a_signal_ends_a_sync_cleanly(
     assert json.loads(out)["status"] == "partial"
     assert console.run("sync", "--endpoint", gate.endpoint).code == 0
     assert {run_id} == console.list_runs()
+
+
+@pytest.mark.slow
+def test_the_personal_workspace_of_another_user_is_no_success(
+    run_here: Callable[[Console], Run],
+    console: Console,
+    world: World,
+    lab: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alone it is refused; beside other workspaces it is reported, and they go on."""
+    world.owner()
+    other = world.add_user("guest", [lab])
+    run = run_here(console)
+    guest = Simulator(world, tokens={DEMO_TOKEN: None, "of-the-guest": other}, limit=None)
+    with serve(guest) as endpoint:
+        sync = ("sync", "--endpoint", endpoint, "--json", "--workspace", "personal")
+        assert run(*sync, out=open_paper("utf-8")).code == 0
+        monkeypatch.setenv("TOWER_ACCESS_TOKEN", "of-the-guest")
+        alone = run(*sync, out=open_paper("utf-8"))
+        run_id = world.submit_run(lab)
+        beside = run(*sync, "--workspace", str(lab), out=open_paper("utf-8"))
+    assert (alone.code, alone.json["status"]) == (2, "failed")
+    assert "another user" in alone.json["error"]
+    assert (beside.code, beside.json["status"]) == (4, "partial")
+    status = {space["id"]: space["status"] for space in beside.json["workspaces"]}
+    assert status == {lab: "ok", None: "failed"}
+    assert console.list_runs() == {run_id}

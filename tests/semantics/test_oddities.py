@@ -236,6 +236,40 @@ def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> N
     assert list_missing(warehouse) == set()
 
 
+@pytest.mark.parametrize(
+    ("selectors", "code"), [((), 0), (("personal", "*/research"), 4), (("*",), 4)]
+)
+def test_a_personal_workspace_that_is_left_out_is_reported(
+    platform: Platform, selectors: tuple[str, ...], code: int
+) -> None:
+    """As a warning where nobody asked for it by a selector, else as a failure; the others go on."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    warehouse.state["origin"]["user_id"] += 1
+    space = next(p for p in platform.world.workspaces.values() if p.name == "research")
+    run_id = platform.world.submit_run(space.key, status="SUCCEEDED")
+    outcome = sync(platform, warehouse, workspaces=selectors).outcome
+    assert (outcome.exit_code, outcome.status) == (code, "partial" if code else "ok")
+    said = [*outcome.warnings, *(str(space.error) for space in outcome.failed)]
+    assert [text for text in said if "personal workspace of another user" in text] == said
+    assert len(said) == 1
+    assert run_id in {key[0] for key in warehouse.tables["workflows"]}
+
+
+@pytest.mark.parametrize("selectors", [("personal",), ("pers*",), ("personal", "no/such")])
+def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
+    platform: Platform, selectors: tuple[str, ...]
+) -> None:
+    """There is nothing to sync."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    warehouse.state["origin"]["user_id"] += 1
+    session = platform.open_session(workspaces=selectors)
+    with pytest.raises(UsageError, match="no other workspace is selected"):
+        warehouse.load(session, Packages())
+    session.close()
+
+
 def test_a_server_that_gives_shorter_pages_is_listed_whole(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

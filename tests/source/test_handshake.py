@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SERVICE = {"serviceInfo": {"version": "25.1.0", "apiVersion": "1.100.0"}}
 USER = {"user": {"id": 1, "userName": "ada"}}
-ROLES = {"orgsAndWorkspaces": []}
+ROLES: dict[str, list[object]] = {"orgsAndWorkspaces": []}
 GOOD = [SERVICE, USER, ROLES]
 PATHS = ("/service-info", "/user-info", "/user/{id}/workspaces")
 

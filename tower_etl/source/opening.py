@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ForbiddenError
+from tower_etl.errors import ForbiddenError, UsageError
 from tower_etl.source.listing import Listing
 from tower_etl.source.outcome import WorkspaceOutcome
 from tower_etl.source.preflight import Workspace
@@ -21,18 +21,39 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Reach
     from tower_etl.sync import Window, WorkspaceState
 
+_STRANGER = (
+    "The target holds the personal workspace of another user, so that of this token does not go "
+    "there,"
+)
+_APART = "Sync it into a target of its own: --workspace personal with another --path."
 
-def leave_out_strangers(reach: Reach, outcome: Outcome) -> Reach:
-    """Without the personal workspace, where the target holds that of another user."""
+
+def leave_out_strangers(reach: Reach, selectors: Collection[str], outcome: Outcome) -> Reach:
+    """Return the reach without the personal workspace: the target holds that of another user.
+
+    Where a selector names it, it is reported as failed; else it is a warning.
+
+    Raises:
+        UsageError: Nothing else is selected.
+    """
     if PERSONAL not in outcome.workspaces:
         return reach
+    others = tuple(space for space in reach.workspaces if space.id is not None)
+    if not others:
+        msg = f"{_STRANGER} and no other workspace is selected. {_APART}"
+        raise UsageError(msg)
     del outcome.workspaces[PERSONAL]
-    outcome.warnings.append(
-        "The target holds the personal workspace of another user; that of this token is left "
-        "out. Sync it into a target of its own, with --workspace personal."
-    )
-    spaces = tuple(space for space in reach.workspaces if space.id is not None)
-    return replace(reach, workspaces=spaces)
+    if selectors:
+        outcome.workspaces[PERSONAL] = WorkspaceOutcome(
+            None,
+            PERSONAL,
+            error=f"{PERSONAL}: {_STRANGER} and was left out. {_APART}",
+            error_exit_code=ForbiddenError.exit_code,
+            given_up=True,
+        )
+    else:
+        outcome.warnings.append(f"{_STRANGER} and was left out. {_APART}")
+    return replace(reach, workspaces=others)
 
 
 def load_states(

@@ -165,7 +165,7 @@ class Session:
         self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
         foreign = self._origin["user_id"] != self._here.user_id
         if foreign:
-            self._reach = leave_out_strangers(self._reach, self.outcome)
+            self._reach = leave_out_strangers(self._reach, self._request.workspaces, self.outcome)
         self._novelty.load(state.get("undocumented", {}))
         now, warn = self._diary.started_at, self.outcome.warnings.append
         self._states = load_states(state.get("workspaces", {}), self._reach, now)
