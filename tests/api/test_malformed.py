@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pytest
 
-from tower_etl.api import TowerClient, Walked
+from tower_etl.api import TowerClient, Walked, Where, endpoints
 from tower_etl.errors import ServerFaultError
 from tower_etl.http import RetryPolicy
 
@@ -50,6 +50,7 @@ def make_client(answer: Answer) -> tuple[TowerClient, FakeTransport]:
     return TowerClient(cast("Transport", transport)), transport
 
 
+_ENV = endpoints.COMPUTE_ENV
 ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
     "service": ("serviceInfo", lambda client: client.fetch_service_info()),
     "user": ("user", lambda client: client.fetch_user()),
@@ -61,6 +62,10 @@ ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
     "listed": ("workflows", lambda client: client.is_listed(1, "r")),
     "tasks": ("tasks", lambda client: client.list_tasks(1, "r")),
     "metrics": ("metrics", lambda client: client.list_metrics(1, "r")),
+    "launch": ("launch", lambda client: client.describe_launch(1, "l")),
+    "datasets": ("versions", lambda client: client.list_launch_datasets(1, "l")),
+    "quotas": ("quotas", lambda client: client.list_entities(endpoints.QUOTAS, Where(1, 1))),
+    "environment": ("computeEnv", lambda client: client.describe_entity(_ENV, Where(1, None, "e"))),
 }
 
 
@@ -204,3 +209,10 @@ def test_the_places_of_2021_are_read(shared: Path, name: str, ask: str) -> None:
     client, _ = make_client(lambda *_: answer)
 
     assert call(client) == answer[items]
+
+
+def test_an_answer_about_another_thing_is_a_fault() -> None:
+    """Its details would be taken for those of the thing that was asked for."""
+    client, _ = make_client(lambda *_: {"computeEnv": {"id": "other", "config": {}}})
+    with pytest.raises(ServerFaultError, match="no object with the id mine under 'computeEnv'"):
+        client.describe_entity(_ENV, Where(1, None, "mine"))

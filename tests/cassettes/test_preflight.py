@@ -28,7 +28,7 @@ def test_preflight_finds_every_workspace(ask: Ask) -> None:
     names = [(None, "personal"), (scenes.RESEARCH, "acme/research")]
     names += [(scenes.CLINIC, "acme/clinic"), (scenes.LAB, "beta/lab")]
     assert names == [(space.id, space.name) for space in reach.workspaces]
-    assert (reach.server_version, reach.api_version) == ("26.2.0-sim", "1.181.0")
+    assert (reach.server_version, reach.api_version) == ("26.2.0-sim", "1.187.0")
     assert reach.user_name == "user-1"
     assert client.transport.meter.read().calls == 3
 

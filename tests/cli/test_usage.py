@@ -77,7 +77,7 @@ def test_check_describes_platform_token_and_workspaces(
     ended = console.run("check", "--endpoint", endpoint, "--json")
     assert (ended.code, ended.err) == (0, "")
     assert endpoint == ended.json["endpoint"]
-    assert ended.json["api_version"] == "1.181.0"
+    assert ended.json["api_version"] == "1.187.0"
     assert [None, lab] == [space["id"] for space in ended.json["workspaces"]]
     assert before == console.list_files()
 

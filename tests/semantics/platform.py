@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.api import TowerClient
 from tower_etl.clock import Clock
 from tower_etl.http import RetryPolicy
+from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
 from tower_etl.sim import DEMO_TOKEN, FaultPlan, Simulator, World
 from tower_etl.source import open_client, open_session, pick_tables, run_preflight
@@ -68,11 +69,13 @@ class Platform:
     def open_session(self, **request: Any) -> Session:
         """A sync that is ready to be loaded."""
         tables = pick_tables(request.pop("tables", ()))
+        privacy = request.pop("privacy", Privacy())
         settings = Settings(
             self.url,
             Token(DEMO_TOKEN),
             request=Request(tables=tables, **request),
             pacing=Pacing(None, workers=4, read_seconds=self.read_seconds),
+            privacy=privacy,
         )
         client = open_client(settings, self.clock)
         client = TowerClient(replace(client.transport, policy=QUICK))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     return Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
 
 
-def count_sync(platform: Platform, warehouse: Warehouse, **request: bool) -> int:
+def count_sync(platform: Platform, warehouse: Warehouse, **request: Any) -> int:
     """Calls that one sync makes."""
     before = platform.count_calls()
     session = platform.open_session(**request)
@@ -40,10 +40,10 @@ def count_sync(platform: Platform, warehouse: Warehouse, **request: bool) -> int
     return calls
 
 
-def add_run(platform: Platform, tasks: int, *, final: bool = True) -> str:
+def add_run(platform: Platform, tasks: int, *, final: bool = True, **fields: Any) -> str:
     """A run with so many tasks, all of them ended."""
     world = platform.world
-    run_id = world.submit_run(max(place.key for place in world.workspaces.values()))
+    run_id = world.submit_run(max(place.key for place in world.workspaces.values()), **fields)
     world.start_run(run_id)
     for _ in range(tasks):
         world.finish_task(run_id, world.add_task(run_id))
@@ -73,6 +73,42 @@ def test_a_new_final_run_costs_two_calls_and_one_per_hundred_tasks(
     assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + pages
 
 
+def test_the_launch_of_a_new_run_costs_one_call_more_and_only_once(platform: Platform) -> None:
+    """It tells the compute environment; an open run does not request it again."""
+    warehouse = Warehouse()
+    count_sync(platform, warehouse)
+    run_id = add_run(platform, 0, final=False, launchId="launch-1")
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3 + 1
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3
+    platform.world.finish_run(run_id)
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+
+
+def test_a_backfill_requests_each_launch_once(platform: Platform) -> None:
+    """Of ten runs, four were launched from three launches; the others by hand."""
+    for launch_id in ("a", "b", "c", "c", *(None,) * 6):
+        add_run(platform, 3, launchId=launch_id)
+    first, without = Warehouse(), Warehouse()
+    assert count_sync(platform, first) - count_sync(platform, without, tables=["!launches"]) == 3
+    assert count_sync(platform, first) == PREFLIGHT + WORKSPACES
+
+
+def test_compute_environments_cost_a_call_each_at_a_reconciliation_alone(
+    platform: Platform,
+) -> None:
+    """Also where several workspaces list the same one."""
+    world, warehouse = platform.world, Warehouse()
+    count_sync(platform, warehouse)
+    bare = count_sync(platform, warehouse, reconcile=True)
+    for key in world.workspaces:
+        if key > 0:
+            world.add_entity("computeEnvs", key, id="shared", workspaceName="research")
+    world.add_entity("computeEnvs", id="own", name="own")
+    assert count_sync(platform, warehouse, reconcile=True) == bare + 2
+    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+
+
 def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> None:
     """Of a running run, only what may still change."""
     warehouse = Warehouse()
@@ -91,7 +127,8 @@ def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> N
     for _ in range(250):
         add_run(platform, 0)
     count_sync(platform, warehouse)
-    of_organization = 4 + 1  # workspaces, members, collaborators, teams; the members of the team
+    # Quotas, workspaces, members, collaborators, teams; and the members of the team.
+    of_organization = 5 + 1
     entities = 1 + of_organization + 10 * WORKSPACES + 2  # ten lists each, and participants
     pages = 3 + (WORKSPACES - 1)
     assert count_sync(platform, warehouse, reconcile=True) == PREFLIGHT + entities + pages

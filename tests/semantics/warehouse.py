@@ -68,6 +68,12 @@ class Warehouse:
         rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
         return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
 
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """The launches of some runs that have a row."""
+        runs = self.tables["workflows"]
+        named = {runs[run_id,]["launch_id"] for run_id in run_ids if (run_id,) in runs}
+        return {row["id"] for row in self.tables["launches"].values()} & named
+
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[Row]:
         """All rows of a table."""
         names = columns or TABLES[name].arrow_schema.names

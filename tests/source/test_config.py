@@ -42,7 +42,7 @@ def test_a_number_comes_as_text(value: object) -> None:
 
 def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> None:
     """Planning reads runs and their labels out of the target."""
-    assert pick_tables(()) == frozenset(TABLES) - {"launches", "audit_logs"}
+    assert pick_tables(()) == frozenset(TABLES) - {"launch_datasets", "audit_logs"}
     assert pick_tables(["tasks"]) == {
         "tasks",
         "workflows",
@@ -56,8 +56,25 @@ def test_tables_may_be_named_by_patterns() -> None:
     """What costs calls at every sync comes only so, or by its name."""
     assert pick_tables(["*"]) == frozenset(TABLES)
     assert {"teams", "team_members"} < pick_tables(["team*"])
-    assert "launches" in pick_tables(["launch?s"])
+    assert "audit_logs" in pick_tables(["audit_log?"])
     with pytest.raises(UsageError, match=r"No table Taks\. Did you mean tasks\? There are: work"):
         pick_tables(["labels", "Taks"])
     with pytest.raises(UsageError, match=r"No table runs\*\. There are: workflows"):
         pick_tables(["tasks", "runs*"])
+
+
+def test_a_table_is_left_out_by_an_exclamation_mark() -> None:
+    """Of all tables, or of those that are named; a sync's own tables stay."""
+    assert pick_tables(["!launches"]) == pick_tables(()) - {"launches"}
+    assert pick_tables(["team*", "!team_members", "!*_history"]) == pick_tables(["teams"])
+    assert pick_tables(["*", "!*_history"]) >= {"audit_logs", "launch_datasets", "teams"}
+    with pytest.raises(UsageError, match=r"Cannot leave out workflows: a sync needs these tables"):
+        pick_tables(["!workflows"])
+    with pytest.raises(UsageError, match=r"No table !lanches\. Did you mean launches"):
+        pick_tables(["!lanches"])
+
+
+def test_datasets_of_launches_come_with_launches() -> None:
+    """A launch remembers whether its datasets were listed; without launches there are none."""
+    assert pick_tables(["launch_datasets"]) == pick_tables(["launches", "launch_datasets"])
+    assert not {"launches", "launch_datasets"} & pick_tables(["*", "!launches"])

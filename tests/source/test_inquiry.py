@@ -37,7 +37,8 @@ def test_every_list_is_asked_for_in_every_place(connect: Callable[..., Transport
     simulator = Simulator(make_world(), limit=None)
     found = inspect(connect, simulator)
 
-    others = {"workflows", "tasks", "process_metrics", "launches", "audit_logs"}
+    others = {"workflows", "tasks", "process_metrics", "audit_logs"}
+    others |= {"launches", "launch_datasets"}
     assert set(found) == {entity.table for entity in ENTITIES} | others
     assert {name: access.refused for name, access in found.items() if access.refused} == {}
     assert len(found["pipelines"].readable) == 5

@@ -104,7 +104,7 @@ def test_preflight_takes_three_calls(
     """Who the server is, who we are, what we see."""
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     reach = run_preflight(client, ("acme/*",))
-    assert (reach.api_version, [space.id for space in reach.workspaces]) == ("1.181.0", [lab])
+    assert (reach.api_version, [space.id for space in reach.workspaces]) == ("1.187.0", [lab])
     assert len(simulator.calls) == 3
 
 

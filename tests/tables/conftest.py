@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 RUNS = ("10Sj9ejvKktHWg", "15dvxY1LnZYrYe", "wELtvsveirfd9")
-VERSIONS = ("1.140.0", "1.181.0")
+VERSIONS = ("1.140.0", "1.181.0", "1.187.0")
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +40,19 @@ def run(shared: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     return content
 
 
+def load_description(shared: Path, version: str) -> dict[str, Any]:
+    """Read one version of the API description, which is published as YAML or as JSON."""
+    (path,) = (shared / "api").glob(f"seqera-api-{version}.*")
+    content = path.read_bytes()
+    description: dict[str, Any] = (
+        orjson.loads(content) if path.suffix == ".json" else yaml.load(content, yaml.CSafeLoader)
+    )
+    return description
+
+
 def load_schemas(shared: Path, version: str) -> dict[str, Any]:
     """Read the schemas of one version of the API description."""
-    text = (shared / "api" / f"seqera-api-{version}.yaml").read_text()
-    schemas: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)["components"]["schemas"]
+    schemas: dict[str, Any] = load_description(shared, version)["components"]["schemas"]
     return schemas
 
 

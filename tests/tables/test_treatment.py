@@ -169,7 +169,8 @@ def test_a_digest_of_json_is_json() -> None:
         ({"excluded": ["nowhere."]}, "No column"),
         ({"promoted": ["workflows"]}, "is no field of a table"),
         ({"promoted": ["nowhere.x"]}, "is no field of a table"),
-        ({"promoted": ["workflows.userName"]}, "can have no column 'user_name'"),
+        ({"promoted": ["workflows.userName:integer"]}, "can have no column 'user_name'"),
+        ({"promoted": ["workflows.user_name"]}, "can have no column 'user_name'"),
         ({"promoted": ["workflows.a-b"]}, "can have no column"),
         ({"promoted": ["workflows.x:varchar"]}, "the type is none of"),
         ({"promoted": ["sync_runs.x"]}, "can have no column"),
@@ -201,6 +202,15 @@ def test_a_promoted_field_has_a_column_of_its_type() -> None:
     assert [row["new_thing"] for row in rows] == [7, None, None]
     assert rows[0]["resource_allocation__fresh"] == "[1]"
     assert [row["undocumented"] for row in rows] == ['{"other":1}', '{"newThing":"many"}', None]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["workflows.nextflowVersion", "workflows.nextflowVersion:text", "workflows.manifest.version"],
+)
+def test_a_promoted_field_that_became_documented_keeps_its_column(name: str) -> None:
+    """The line of configuration is from before an upgrade: it must not end the sync."""
+    assert Treatment.plan(Privacy(promoted=(name,)), TABLES).specs == dict(TABLES)
 
 
 def test_promoted_text_is_redacted_and_can_be_excluded() -> None:

@@ -15,7 +15,15 @@ from tower_etl.api.compatibility import Compatibility, Form
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.findings import Findings
 from tower_etl.api.growing import Tally, walk_growing
-from tower_etl.api.items import key_of, malformed, run_key, split_keyed, take_items, task_key
+from tower_etl.api.items import (
+    key_of,
+    malformed,
+    run_key,
+    split_keyed,
+    take_items,
+    take_object,
+    task_key,
+)
 from tower_etl.api.negotiation import Negotiation
 from tower_etl.api.pages import Walked, walk_newest_first
 
@@ -67,12 +75,12 @@ class Where:
     Attributes:
         workspace_id: Workspace, None for the personal one.
         org_id: Organisation, where the path names one.
-        parent_id: Team or pipeline, where the path names one.
+        parent_id: Team, pipeline or compute environment, where the path names one.
     """
 
     workspace_id: int | None = None
     org_id: int | None = None
-    parent_id: int | None = None
+    parent_id: int | str | None = None
 
 
 class TowerClient:
@@ -243,6 +251,8 @@ class TowerClient:
         key = key_of(*endpoint.key)
         if not endpoint.paged:
             answer = self._calls.describe(endpoint, params, **names)
+            if not endpoint.key:  # one object that belongs to its place
+                return Found(take_items(endpoint, answer), complete=True)
             items, left_out = split_keyed(take_items(endpoint, answer), key)
             return Found(items, complete=not left_out, left_out=left_out)
         walked, name = Walked(), f"GET {endpoint.path}"
@@ -252,6 +262,17 @@ class TowerClient:
         is_whole = walked.is_counted and not walked.disturbed and not left_out
         return Found(items, complete=is_whole, left_out=left_out)
 
+    def describe_entity(self, endpoint: Endpoint, where: Where) -> Item:
+        """Return one item, with more than the list of such items says of it.
+
+        Raises:
+            ServerFaultError: The answer is about another item.
+        """
+        (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
+        if item.get("id") == where.parent_id:
+            return item
+        raise malformed(endpoint, f"object with the id {where.parent_id}")
+
     def probe(self, endpoint: Endpoint, where: Where, **names: object) -> Item | None:
         """Ask for one item, to see whether the token may; None where there is none."""
         params: Params = {"max": 1} if endpoint.paged else {}
@@ -260,12 +281,14 @@ class TowerClient:
         return found[0] if found else None
 
     def describe_launch(self, workspace_id: int | None, launch_id: str) -> Item:
-        """What a run was launched from."""
+        """Return what a run was launched from, with its compute environment."""
         answer = self._calls.get(endpoints.LAUNCH, params_of(workspace_id), launch_id=launch_id)
-        found = answer.get(endpoints.LAUNCH.items)
-        if isinstance(found, dict):
-            return found
-        raise malformed(endpoints.LAUNCH, "object")
+        return take_object(endpoints.LAUNCH, answer)
+
+    def list_launch_datasets(self, workspace_id: int | None, launch_id: str) -> list[Item]:
+        """Return the versions of datasets that a launch reads."""
+        params = params_of(workspace_id)
+        return self._calls.get_list(endpoints.LAUNCH_DATASETS, params, launch_id=launch_id)
 
     def page_audit_logs(
         self, after: datetime | None, before: datetime, token: str | None

@@ -1,6 +1,6 @@
 """The endpoints that are asked, as a table: where the items stand and how they are paged.
 
-Checked against the platform's published OpenAPI description, 1.140.0 and 1.181.0.
+Checked against the platform's published OpenAPI description, 1.140.0, 1.181.0 and 1.187.0.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Endpoint:
         count: The key of a count that may be a lower bound, empty where there is none.
         paged: Whether `max` and `offset` are understood.
         key: Where the items have what tells two of them apart.
+        single: Whether the answer has one object there in place of a list.
         scoped: Whether `workspaceId` says whose items are meant (API fact 13).
         attributes: What must be asked for, or is null, the youngest last (API fact 14).
         filters: Further parameters.
@@ -36,6 +37,7 @@ class Endpoint:
     count: str = ""
     paged: bool = False
     key: tuple[str, ...] = ()
+    single: bool = False
     scoped: bool = False
     attributes: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +58,8 @@ RUN = Endpoint(
 )
 RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", count="total", paged=True, scoped=True)
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics", scoped=True)
-LAUNCH = Endpoint("/launch/{launch_id}", "launch")
+LAUNCH = Endpoint("/launch/{launch_id}", "launch", single=True, scoped=True)
+LAUNCH_DATASETS = Endpoint("/launch/{launch_id}/datasets", "versions", scoped=True)
 AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key=("id",))
 
 
@@ -87,6 +90,7 @@ PIPELINES = _paged(
 )
 PIPELINE_VERSIONS = _paged("/pipelines/{parent_id}/versions", "versions", "version", "id")
 COMPUTE_ENVS = _whole("/compute-envs", "computeEnvs", "id", "labels", "resources")
+COMPUTE_ENV = Endpoint("/compute-envs/{parent_id}", "computeEnv", single=True, scoped=True)
 ACTIONS = _whole("/actions", "actions", "id", "labels")
 CREDENTIALS = _whole("/credentials", "credentials", "id")
 PIPELINE_SECRETS = _whole("/pipeline-secrets", "pipelineSecrets", "id")
@@ -94,6 +98,7 @@ DATASETS = _paged("/datasets", "datasets", "id", attributes=("labels",), visibil
 DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
 STUDIOS = _paged("/studios", "studios", "sessionId", attributes=("labels",))
 DATA_LINKS = _paged("/data-links", "dataLinks", "id", visibility="all")
+QUOTAS = Endpoint("/orgs/{org_id}/quotas", "quotas", single=True)
 MEMBERS = _paged("/orgs/{org_id}/members", "members", "memberId")
 COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", "memberId")
 TEAMS = _paged("/orgs/{org_id}/teams", "teams", "teamId")

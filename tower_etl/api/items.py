@@ -31,16 +31,32 @@ class NoKey:
 def take_items(endpoint: Endpoint, answer: Item) -> list[Item]:
     """Return the list that an answer of an endpoint holds; some elements may be no objects.
 
+    An endpoint that answers with one object gives a list of that one.
+
     Raises:
         AbsentListError: The list is absent or null.
         ServerFaultError: There is something else, or there are no objects in the list.
     """
+    if endpoint.single:
+        return [take_object(endpoint, answer)]
     found = answer.get(endpoint.items)
     if found is None:
         raise malformed(endpoint, "list of objects", AbsentListError)
     if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
         return found
     raise malformed(endpoint, "list of objects")
+
+
+def take_object(endpoint: Endpoint, answer: Item) -> Item:
+    """Return the one object that an answer holds.
+
+    Raises:
+        ServerFaultError: It holds none.
+    """
+    found = answer.get(endpoint.items)
+    if isinstance(found, dict):
+        return found
+    raise malformed(endpoint, "object")
 
 
 def take_count(value: object) -> int | None:

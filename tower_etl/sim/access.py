@@ -88,6 +88,18 @@ def find_place(routes: Routes, request: Request) -> int:
     return key
 
 
+def find_org(routes: Routes, request: Request, org_id: int) -> None:
+    """Let the call into an organisation.
+
+    Raises:
+        HTTPException: 403, the organisation is not there, or not for this user.
+    """
+    user, places = find_user(request), routes.world.workspaces.items()
+    seen = {place.org_id for key, place in places if routes.world.may_see(user, key)}
+    if org_id not in routes.world.organizations or (user.workspaces and org_id not in seen):
+        raise refuse(403, "Operation not allowed")
+
+
 def find_run(routes: Routes, request: Request) -> Run:
     """The run that the path names.
 

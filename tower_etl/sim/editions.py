@@ -15,18 +15,24 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-# The first edition whose description names these (1.140.0 does not).
-_MODERN = (1, 181)
+# The first editions whose descriptions name these fields (1.140.0 names neither group).
+_MODERN, _NEWEST = (1, 181), (1, 187)
 
 _NOTHING: frozenset[str] = frozenset()
-_MODERN_FIELDS: dict[str, frozenset[str]] = {
+_NEWEST_FIELDS: dict[str, frozenset[str]] = {
+    "workflow": frozenset({"nextflowVersion"}),
+    "launch": frozenset({"nextflowVersion"}),
+    "studios": frozenset({"allowedUsers"}),
+}
+_MODERN_FIELDS: dict[str, frozenset[str]] = _NEWEST_FIELDS | {
     "task": frozenset({"gpuMetrics"}),
     "workflow": frozenset(
         {
             *("configProfiles", "nextflowConfig", "postRunScript", "preRunScript"),
-            *("syntaxParser", "towerConfig"),
+            *("syntaxParser", "towerConfig", "nextflowVersion"),
         }
     ),
+    "computeEnv": frozenset({"fusionMetricsCollectionEnabled"}),
     "computeEnvs": frozenset({"schedEnabled", "waveEnabled", "description", "fusion2Enabled"}),
     "actions": frozenset({"config", "nextExecution"}),
     "credentials": frozenset({"status", "message", "lastValidated"}),
@@ -75,15 +81,12 @@ class Edition:
     Attributes:
         legacy: The server is of 2021: no totals, no `hasMore`, `exit` as text, fewer fields.
         unknown: Fields left out, by kind of row.
+        has_audit_logs: Whether the server keeps a log for administrators.
     """
 
     legacy: bool
     unknown: dict[str, frozenset[str]]
-
-    @property
-    def has_audit_logs(self) -> bool:
-        """Whether the server keeps a log for administrators."""
-        return not self.unknown
+    has_audit_logs: bool = True
 
     def trim(self, kind: str, row: Row) -> Row:
         """The row as this edition gives it."""
@@ -116,13 +119,17 @@ def choose_edition(api_version: str, *, legacy: bool) -> Edition:
     """The edition of a server.
 
     Args:
-        api_version: Version of the API's description, `1.181.0` for one.
+        api_version: Version of the API's description, `1.187.0` for one.
         legacy: Whether the server is of 2021.
     """
     if legacy:
-        return Edition(legacy=True, unknown=_YOUNGER_THAN_LEGACY)
-    modern = tuple(int(part) for part in api_version.split(".")[:2]) >= _MODERN
-    return Edition(legacy=False, unknown={} if modern else _MODERN_FIELDS)
+        return Edition(legacy=True, unknown=_YOUNGER_THAN_LEGACY, has_audit_logs=False)
+    version = tuple(int(part) for part in api_version.split(".")[:2])
+    if version >= _NEWEST:
+        return Edition(legacy=False, unknown={})
+    if version >= _MODERN:
+        return Edition(legacy=False, unknown=_NEWEST_FIELDS)
+    return Edition(legacy=False, unknown=_MODERN_FIELDS, has_audit_logs=False)
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class ServerProfile:
     """
 
     version: str = "26.2.0-sim"
-    api_version: str = "1.181.0"
+    api_version: str = "1.187.0"
     user_workspace: bool = True
     legacy: bool = False
     quirks: Quirks = field(default_factory=Quirks)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tower_etl.sim.access import admit, endpoint, find_place, find_user
+from tower_etl.sim.access import admit, endpoint, find_org, find_place, find_user
+from tower_etl.sim.computeenvs import list_compute_env
 from tower_etl.sim.parameters import read_attributes, read_int, read_page, refuse
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class EntityRoutes:
         kind: EntityKind = request.scope["sim.kind"]
         holder, stored = self._find_holder(request), kind.stored or kind.name
         rows = self.world.entities.get(stored, {}).get(holder, [])
+        if stored == "computeEnvs":
+            rows = [list_compute_env(row) for row in rows]
         asked = read_attributes(request, self.profile.quirks, frozenset(kind.optional))
         hidden = {field for name, field in kind.optional.items() if name not in asked}
         words = request.query_params.get("search", "").lower()
@@ -119,12 +122,8 @@ class EntityRoutes:
         if "org_id" not in named:
             place = find_place(self, request)
             return self._find_parent("pipelines", "pipelineId", place, named.get("parent"))
-        user, org_id = find_user(request), named["org_id"]
-        places = self.world.workspaces.items()
-        seen = {place.org_id for key, place in places if self.world.may_see(user, key)}
-        if org_id not in self.world.organizations or (user.workspaces and org_id not in seen):
-            raise refuse(403, "Operation not allowed")
-        return self._find_parent("teams", "teamId", org_id, named.get("parent"))
+        find_org(self, request, named["org_id"])
+        return self._find_parent("teams", "teamId", named["org_id"], named.get("parent"))
 
     def _find_parent(self, kind: str, key: str, holder: int, parent: int | None) -> int:
         """The pipeline or team whose rows are asked for; without one, the place itself."""

@@ -14,6 +14,7 @@ def make_launch(workflow: Row) -> Row:
         **dict.fromkeys(("configProfiles", "configText", "paramsText", "preRunScript")),
         **dict.fromkeys(("postRunScript", "mainScript", "entryName", "schemaName")),
         "id": workflow["launchId"],
+        "nextflowVersion": workflow.get("nextflowVersion"),
         "pipeline": workflow["repository"],
         "workDir": workflow["workDir"],
         "revision": workflow["revision"],
@@ -33,7 +34,6 @@ def describe_launch(workflow: Row, workspace_id: int | None) -> Row:
         "runName": workflow["runName"],
         "workspaceId": workspace_id,
         "lastUpdated": workflow["submit"],
-        "computeEnv": None,
         "headJobCpus": None,
         "headJobMemoryMb": None,
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _GIB = 2**30
 _MINUTE_MS = 60_000
+_PLATFORM = {"id": "aws-batch", "name": "Amazon Batch"}
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 14
 
@@ -42,9 +43,20 @@ class ManualRun:
         """Time of submission, epoch seconds."""
         return parse_text(self.fields["submit"])
 
+    @property
+    def launch_id(self) -> str | None:
+        """The launch with which the run was submitted."""
+        launch_id: str | None = self.fields["launchId"]
+        return launch_id
+
+    @property
+    def platform_id(self) -> str | None:
+        """The one platform of manual runs."""
+        return _PLATFORM["id"]
+
     def extras(self, now_s: int) -> Row:  # noqa: ARG002 - part of Run; here events drive, not time
         """The platform; nothing else is known of a manual run."""
-        return {"platform": {"id": "aws-batch", "name": "Amazon Batch"}}
+        return {"platform": dict(_PLATFORM)}
 
     def status(self, now_s: int) -> str:  # noqa: ARG002 - as in extras
         """The status that the last event set."""

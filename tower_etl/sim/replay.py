@@ -50,6 +50,17 @@ class ReplayedRun:
         """Time of submission, epoch seconds."""
         return parse_text(self.dump["workflow"]["submit"])
 
+    @property
+    def launch_id(self) -> str | None:
+        """The dumped launch."""
+        launch_id: str | None = self.dump["workflow"].get("launchId")
+        return launch_id
+
+    @property
+    def platform_id(self) -> str | None:
+        """Unknown: a dump does not say."""
+        return None
+
     def extras(self, now_s: int) -> Row:  # noqa: ARG002 - part of Run; a dump does not change
         """Nothing: the dump is all that is known."""
         return {}

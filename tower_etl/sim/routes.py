@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from tower_etl.sim.access import endpoint, find_place, find_run
-from tower_etl.sim.launches import describe_launch, make_launch
 from tower_etl.sim.parameters import read_attributes, read_flag, read_page, refuse
 from tower_etl.sim.search import Search, matches, parse_search
 
@@ -42,8 +41,6 @@ class RunRoutes:
             Route("/workflow/{run_id}/tasks", self.list_tasks),
             Route("/workflow/{run_id}/metrics", self.list_metrics),
             Route("/workflow/{run_id}/progress", self.describe_progress),
-            Route("/workflow/{run_id}/launch", self.describe_run_launch),
-            Route("/launch/{launch_id}", self.describe_launch),
         ]
 
     @endpoint
@@ -99,23 +96,6 @@ class RunRoutes:
         """`/workflow/{id}/progress`."""
         progress = find_run(self, request).progress(self.world.now_s())
         return {"progress": self.profile.edition.trim_progress(progress)}
-
-    @endpoint
-    def describe_run_launch(self, request: Request) -> Row:
-        """`/workflow/{id}/launch`; runs started from the command line have none."""
-        workflow = find_run(self, request).workflow(self.world.now_s())
-        if workflow.get("launchId") is None:
-            raise refuse(404, f"No launch for workflow {workflow['id']}")
-        return {"launch": make_launch(workflow)}
-
-    @endpoint
-    def describe_launch(self, request: Request) -> Row:
-        """`/launch/{id}`: what a run was launched from."""
-        key, launch_id = find_place(self, request), request.path_params["launch_id"]
-        workflow = self.world.find_launched(key, launch_id)
-        if workflow is None:
-            raise refuse(403, "Operation not allowed")
-        return {"launch": describe_launch(workflow, self.world.workspaces[key].id)}
 
     def _read_search(self, request: Request) -> Search:
         text, way = request.query_params.get("search", ""), self.profile.quirks.search

@@ -17,6 +17,7 @@ _DESCRIBED_ONLY = frozenset(
     {
         *("fusion", "wave", "logFile", "outFile", "operationId", "configProfiles"),
         *("nextflowConfig", "postRunScript", "preRunScript", "syntaxParser", "towerConfig"),
+        "nextflowVersion",
     }
 )
 
@@ -30,7 +31,7 @@ _WORKFLOW_FIELDS = (
     *("launchDir", "duration", "exitStatus", "resume", "success", "fusion", "wave"),
     *("logFile", "outFile", "operationId"),
     *("configProfiles", "nextflowConfig", "postRunScript", "preRunScript", "syntaxParser"),
-    *("towerConfig",),
+    *("towerConfig", "nextflowVersion"),
 )
 _TASK_FIELDS = (
     *("id", "taskId", "status", "dateCreated", "lastUpdated", "errorMessage", "hash", "process"),
@@ -53,6 +54,8 @@ class Run(Protocol):
         id: The platform's id of the run, 13 or 14 characters.
         workspace_id: Where it belongs; negative for a personal workspace.
         submit_s: Time of submission, epoch seconds; the listing is sorted by it.
+        launch_id: Id of its launch, None for a run from the command line.
+        platform_id: The platform that ran it, as the API names it; None where that is not known.
         label_ids: The labels that it carries.
         extras: What the description adds beside the workflow: `platform`, `jobInfo` and the like.
     """
@@ -63,6 +66,10 @@ class Run(Protocol):
     def workspace_id(self) -> int: ...  # noqa: D102 - the class docstring names it
     @property
     def submit_s(self) -> float: ...  # noqa: D102 - the class docstring names it
+    @property
+    def launch_id(self) -> str | None: ...  # noqa: D102 - the class docstring names it
+    @property
+    def platform_id(self) -> str | None: ...  # noqa: D102 - the class docstring names it
 
     label_ids: tuple[int, ...]
 

@@ -78,6 +78,16 @@ class SeededRun:
         """Time of submission, epoch seconds."""
         return self.spec.submit_s
 
+    @property
+    def launch_id(self) -> str | None:
+        """Id of its launch."""
+        return self.spec.launch_id
+
+    @property
+    def platform_id(self) -> str | None:
+        """The platform that ran it."""
+        return self.spec.platform.id
+
     def _is_final(self, now_s: int) -> bool:
         return now_s >= self.spec.final_s
 
@@ -181,6 +191,7 @@ class SeededRun:
                 "save_reference": False,
                 "email": None,
             },
+            "nextflowVersion": spec.launch_id and "25.04.6",
             "configFiles": [f"/.nextflow/assets/{spec.pipeline.name}/nextflow.config"],
             "configText": f"process {{\n   executor = '{spec.platform.executor}'\n}}\n"
             f"aws.batch.spot = {spot}\n",

@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from tower_etl.sim.access import answer_json
 from tower_etl.sim.calls import Call, CallLog, digest_token
 from tower_etl.sim.control import ControlRoutes
+from tower_etl.sim.details import DetailRoutes
 from tower_etl.sim.editions import ServerProfile
 from tower_etl.sim.entities import EntityRoutes
 from tower_etl.sim.faults import FaultPlan
@@ -108,7 +109,7 @@ class Simulator:
         return self.log.list_calls()
 
     def _make_app(self, profile: ServerProfile) -> ASGIApp:
-        groups = (PlaceRoutes, RunRoutes, EntityRoutes)
+        groups = (PlaceRoutes, RunRoutes, EntityRoutes, DetailRoutes)
         routes = [route for group in groups for route in group(self.world, profile).list_routes()]
         return Starlette(
             routes=[

@@ -36,6 +36,7 @@ class World(Directory):
     deleted: set[str] = field(default_factory=set)
     _runs: dict[str, Run] = field(default_factory=dict, repr=False)
     _places: dict[int, list[_Place]] = field(default_factory=dict, repr=False)
+    _launched: dict[str, list[Run]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def empty(cls, clock: SimClock | None = None) -> World:
@@ -48,6 +49,8 @@ class World(Directory):
             places = self._places.setdefault(run.workspace_id, [])
             bisect.insort(places, (run.submit_s, len(self._runs), run))
             self._runs[run.id] = run
+            if run.launch_id is not None:
+                self._launched.setdefault(run.launch_id, []).append(run)
 
     def find_run(self, run_id: str) -> Run:
         """The run with that id, deleted or not.
@@ -87,10 +90,19 @@ class World(Directory):
         labels = self.labels.get(run.workspace_id, {})
         return [labels[label_id] for label_id in run.label_ids if label_id in labels]
 
-    def find_launched(self, key: int, launch_id: str) -> Row | None:
+    def find_launched(self, key: int, launch_id: str) -> Run | None:
         """A run of a workspace that came from that launch, None if there is none."""
-        found = (run.summary(self.now_s()) for run in self.iter_runs(key))
-        return next((run for run in found if run.get("launchId") == launch_id), None)
+        found = self._launched.get(launch_id, ())
+        return next((run for run in found if run.workspace_id == key and self.shows(run)), None)
+
+    def list_compute_envs(self, key: int) -> list[Row]:
+        """The compute environments of a workspace."""
+        return self.entities.get("computeEnvs", {}).get(key, [])
+
+    def find_compute_env(self, run: Run) -> Row | None:
+        """The compute environment of a run: the one of its workspace that has its platform."""
+        found = self.list_compute_envs(run.workspace_id)
+        return next((env for env in found if env.get("platform") == run.platform_id), None)
 
     # --- the truth, for tests -------------------------------------------------------------
 

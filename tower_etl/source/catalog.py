@@ -38,6 +38,7 @@ class Entity:
         parent: Table of the entity for each row of which it is asked, in the same scope.
         parent_column: The column, of both tables, that names that row.
         whole: Whether a list is of all there is, so that what it lacks is missing.
+        detail: Describes one item further than the list does, with one call for each item.
     """
 
     table: str
@@ -46,6 +47,7 @@ class Entity:
     parent: str = ""
     parent_column: str = ""
     whole: bool = True
+    detail: Endpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ class Place:
     where: Where
     workspace: str = ""
 
-    def of_parent(self, parent_id: int) -> Place:
-        """One team or pipeline of the place."""
+    def of_parent(self, parent_id: int | str) -> Place:
+        """One team, pipeline or compute environment of the place."""
         return replace(self, where=replace(self.where, parent_id=parent_id))
 
 
 ENTITIES = (
     Entity("organizations", endpoints.ORGANIZATIONS, Scope.SERVER),
+    Entity("organization_quotas", endpoints.QUOTAS, Scope.ORGANIZATION, whole=False),
     Entity("workspaces", endpoints.ORG_WORKSPACES, Scope.ORGANIZATION),
     Entity("members", endpoints.MEMBERS, Scope.ORGANIZATION),
     Entity("collaborators", endpoints.COLLABORATORS, Scope.ORGANIZATION),
@@ -86,7 +89,7 @@ ENTITIES = (
         "pipelines",
         "pipeline_id",
     ),
-    Entity("compute_envs", endpoints.COMPUTE_ENVS, Scope.WORKSPACE),
+    Entity("compute_envs", endpoints.COMPUTE_ENVS, Scope.WORKSPACE, detail=endpoints.COMPUTE_ENV),
     Entity("actions", endpoints.ACTIONS, Scope.WORKSPACE),
     Entity("datasets", endpoints.DATASETS, Scope.WORKSPACE),
     Entity("dataset_versions", endpoints.DATASET_VERSIONS, Scope.WORKSPACE, whole=False),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tower_etl.api import Item, TowerClient
+    from tower_etl.api.endpoints import Endpoint
     from tower_etl.source.catalog import Entity, Place
     from tower_etl.source.fetcher import Failure, Fetcher
     from tower_etl.source.preflight import Workspace
@@ -39,16 +41,26 @@ class Haul:
         entity: What was asked for.
         place: Where.
         result: The list, or why there is none.
+        details: What one call for each item says, or why it says nothing, by the item's key.
     """
 
     entity: Entity
     place: Place
     result: Found | Failure
+    details: Mapping[object, Item | Failure] = field(default_factory=dict)
 
     @property
     def items(self) -> list[Item]:
-        """What the list holds, nothing where there is none."""
-        return self.result.items if isinstance(self.result, Found) else []
+        """What the list holds, with details where there are some; nothing without a list."""
+        listed = self.result.items if isinstance(self.result, Found) else []
+        return [self._detail(item) for item in listed] if self.details else listed
+
+    def _detail(self, item: Item) -> Item:
+        """An item with what its details add; where both say something, the list does."""
+        found = self.details.get(item.get(self.entity.endpoint.key[0]))
+        if not isinstance(found, Mapping):
+            return item
+        return {**found, **{name: value for name, value in item.items() if value is not None}}
 
     @property
     def complete(self) -> bool:
@@ -89,7 +101,7 @@ def fetch_entities(
         if not entity.parent
         for place in list_places(entity.scope, workspaces)
     ]
-    hauls = _fetch(client, fetcher, firsts)
+    hauls = _add_details(client, fetcher, entities, _fetch(client, fetcher, firsts))
     children = [entity for entity in entities if entity.parent]
     return [*hauls, *_fetch(client, fetcher, _iter_children(children, hauls, is_due))]
 
@@ -105,6 +117,36 @@ def _fetch(client: TowerClient, fetcher: Fetcher, asked: Iterable[Asked]) -> lis
         return Haul(entity, place, found)
 
     return fetcher.run_all(work, asked)
+
+
+def _add_details(
+    client: TowerClient, fetcher: Fetcher, entities: Iterable[Entity], hauls: list[Haul]
+) -> list[Haul]:
+    """The hauls, with the details of the items of each entity that has details."""
+    for entity in entities:
+        if entity.detail is not None:
+            own = [haul for haul in hauls if haul.entity is entity]
+            details = _fetch_details(client, fetcher, entity.detail, own)
+            hauls = [replace(h, details=details) if h.entity is entity else h for h in hauls]
+    return hauls
+
+
+def _fetch_details(
+    client: TowerClient, fetcher: Fetcher, endpoint: Endpoint, hauls: Iterable[Haul]
+) -> dict[object, Item | Failure]:
+    """Ask for each item once: in its own workspace, where that is among those asked."""
+    places: dict[str, Place] = {}
+    for haul in hauls:
+        for item in haul.items:
+            key = item.get(haul.entity.endpoint.key[0])
+            is_own = item.get("workspaceName") == haul.place.workspace
+            if isinstance(key, str) and (is_own or key not in places):
+                places[key] = haul.place.of_parent(key)
+
+    def work(place: Place) -> Item | Failure:
+        return fetcher.guard(lambda: client.describe_entity(endpoint, place.where))
+
+    return dict(zip(places, fetcher.run_all(work, places.values()), strict=True))
 
 
 def _iter_children(
@@ -136,6 +178,12 @@ def list_faults(hauls: Iterable[Haul]) -> list[ApiError]:
         if isinstance(haul.result, ApiError) and not is_refusal(haul.result)
     ]
     return list({str(fault): fault for fault in faults}.values())
+
+
+def list_absent(hauls: Iterable[Haul]) -> dict[object, Failure]:
+    """Why the details of some items are not there, by the item's key."""
+    details = [pair for haul in hauls for pair in haul.details.items()]
+    return {key: found for key, found in details if not isinstance(found, Mapping)}
 
 
 def describe_refusal(table: str, refused: list[Haul]) -> str:

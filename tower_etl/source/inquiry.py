@@ -24,6 +24,10 @@ _PARTS = (
     Entity("tasks", endpoints.RUN_TASKS, Scope.WORKSPACE, parent="workflows"),
     Entity("process_metrics", endpoints.RUN_METRICS, Scope.WORKSPACE, parent="workflows"),
 )
+_OF_LAUNCHES = (
+    Entity("launches", endpoints.LAUNCH, Scope.WORKSPACE, parent="workflows"),
+    Entity("launch_datasets", endpoints.LAUNCH_DATASETS, Scope.WORKSPACE, parent="workflows"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def inspect_tables(
         parts = [part for part in _PARTS if part.table in wanted]
         answers += inquiry.ask_children([*parts, *choose_entities(wanted)], answers)
         if "launches" in wanted:
-            answers += inquiry.ask_launches(answers)
+            answers += inquiry.ask_launches(answers, wanted)
         if "audit_logs" in wanted:
             answers.append(inquiry.ask_audit_logs())
     finally:
@@ -98,22 +102,20 @@ class _Inquiry:
         ]
         return self.fetcher.run_all(lambda ask: ask(), asked)
 
-    def ask_launches(self, answers: list[Answer]) -> list[Answer]:
+    def ask_launches(self, answers: list[Answer], wanted: frozenset[str]) -> list[Answer]:
         """What is answered to the launch of the first run of each place, if it had one."""
-        entity = Entity("launches", endpoints.LAUNCH, Scope.WORKSPACE, parent="workflows")
         firsts = [
             (answer.place, _run_of(answer.result).get("launchId"))
             for answer in answers
             if answer.entity is _RUNS and isinstance(answer.result, dict)
         ]
-
-        def ask(place: Place, launch_id: str) -> Answer:
-            workspace_id = place.where.workspace_id
-            found = self.fetcher.guard(lambda: self.client.describe_launch(workspace_id, launch_id))
-            return Answer(entity, place, found)
-
-        named = [(place, launch_id) for place, launch_id in firsts if isinstance(launch_id, str)]
-        return self.fetcher.run_all(lambda pair: ask(*pair), named)
+        asked = [
+            (entity, place, launch_id)
+            for entity in _OF_LAUNCHES
+            for place, launch_id in firsts
+            if entity.table in wanted and isinstance(launch_id, str)
+        ]
+        return self.fetcher.run_all(lambda ask: self._ask(ask[0], ask[1], launch_id=ask[2]), asked)
 
     def ask_audit_logs(self) -> Answer:
         """The newest entry of the audit log."""

@@ -1,69 +1,171 @@
-"""What runs were launched from: one call per launch, where the table is asked for by name."""
+"""Launches: what runs were launched from, above all their compute environment.
+
+A launch does not change: each is fetched once, beside the first visit of a run that names it. A
+launch that is refused or fails keeps no run out. The run is loaded without it, and the next
+reconciliation requests the launch again.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ApiError
+from tower_etl.http import BudgetClosedError
 from tower_etl.source.entities import is_refusal
+from tower_etl.source.fetcher import take_value
+from tower_etl.sync import FINAL_STATUSES
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
 
     from tower_etl.api import TowerClient
+    from tower_etl.errors import ApiError
     from tower_etl.source.parcels import Parcel
     from tower_etl.source.stored import StoredRuns
 
-_TABLE = TABLES["launches"]
-_AT_ONCE = 1000  # launches of runs that landed before the table was wanted, at each reconciliation
+_LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
+_AT_ONCE = 1000  # launches of runs from before the table was wanted, at each reconciliation
+_FAILURES_IN_A_ROW = 3  # of different launches; each costs all attempts of a call
+
+Asked = tuple[int | None, str]
 
 
 class Launches:
-    """Knows which launches are stored or were asked for.
+    """Fetches the launches of runs, each at most once a sync. Safe to be shared by threads.
 
     Attributes:
-        refusal: Why the server refused the last one that it refused, None if it refused none.
+        refusals: Why the server refused a table the first time, by table.
+        failure: Why the first launch that failed did, None if none failed.
+        failures: Launches that failed, or were not requested after several failures in a row.
+        unavailable: Launches of open runs that were refused or failed; the next visits of these
+            runs do not request them.
     """
 
-    def __init__(self, client: TowerClient, store: StoredRuns) -> None:
+    def __init__(
+        self,
+        client: TowerClient,
+        wanted: frozenset[str],
+        stored: Iterable[str] = (),
+        unavailable: Iterable[str] = (),
+    ) -> None:
+        """Start with the launches that need no call.
+
+        Args:
+            client: Asks the platform.
+            wanted: Names of tables.
+            stored: Launches that the destination has.
+            unavailable: Launches that are not to be requested in this sync.
+        """
+        self.refusals: dict[str, ApiError] = {}
+        self.failure: ApiError | None = None
+        self.failures = 0
+        self.unavailable: set[str] = set()
         self._client = client
-        self._store = store
-        self._known = {row["id"] for row in store.read_table(_TABLE.name, ("id",))}
-        self.refusal: ApiError | None = None
+        self._wanted = wanted
+        self._absent = set(unavailable)
+        self._claimed = {*stored, *self._absent}
+        self._in_a_row = 0
+        self._lock = threading.Lock()
 
     def complete(self, parcel: Parcel, workspace_id: int | None) -> Parcel:
-        """A run with the row of its launch, if that is new.
+        """Return a run with the rows of its launch, if that is new; runs by hand have none.
 
         Raises:
-            ApiError: The call failed for good; nothing of the run is used then.
+            BudgetClosedError: The sync was stopped.
         """
         launch_id = parcel.answers.record.get("launchId")
-        if not isinstance(launch_id, str) or not launch_id or launch_id in self._known:
+        if not isinstance(launch_id, str) or not launch_id:
             return parcel
-        return replace(parcel, launch=self.fetch(workspace_id, launch_id))
+        rows = self.fetch(workspace_id, launch_id)
+        if launch_id in self._absent and parcel.landed.status not in FINAL_STATUSES:
+            self.unavailable.add(launch_id)
+        return replace(parcel, launch=rows)
 
-    def fetch(self, workspace_id: int | None, launch_id: str) -> pa.Table:
-        """The row of a launch; none where the server refuses it, as it does once it is deleted."""
-        self._known.add(launch_id)
-        try:
-            found = self._client.describe_launch(workspace_id, launch_id)
-        except ApiError as error:
-            if not is_refusal(error):
-                raise
-            self.refusal = error
-            return _TABLE.arrow_schema.empty_table()
+    def fetch(self, workspace_id: int | None, launch_id: str) -> dict[str, pa.Table]:
+        """Return the rows of a launch by table; none where it was requested before or is refused.
+
+        Raises:
+            BudgetClosedError: The sync was stopped.
+        """
+        if not self._claim(launch_id):
+            return {}
+        found = take_value(lambda: self._client.describe_launch(workspace_id, launch_id))
+        if not isinstance(found, Mapping):
+            self._note(_LAUNCHES.name, launch_id, found)
+            return {}
+        self._in_a_row = 0
+        return self._build(workspace_id, launch_id, found)
+
+    def _build(
+        self, workspace_id: int | None, launch_id: str, found: Mapping[str, Any]
+    ) -> dict[str, pa.Table]:
         home = found.get("workspaceId") or workspace_id
-        return _TABLE.batch([{**found, "id": launch_id, "workspaceId": home}])
+        record, tables, count = {**found, "id": launch_id, "workspaceId": home}, {}, None
+        if _DATASETS.name in self._wanted:
+            listed = take_value(lambda: self._client.list_launch_datasets(workspace_id, launch_id))
+            if isinstance(listed, list):
+                tables[_DATASETS.name] = rows = _DATASETS.batch(listed, launch_id=launch_id)
+                count = rows.num_rows
+            else:
+                self._note(_DATASETS.name, launch_id, listed)
+        return {_LAUNCHES.name: _LAUNCHES.batch([record], dataset_count=count), **tables}
 
-    def list_unknown(self, workspace_ids: set[int | None]) -> list[tuple[int | None, str]]:
-        """Launches that stored runs name and no row describes, some of them."""
-        rows = self._store.read_table("workflows", ("workspace_id", "launch_id"))
-        named = {
-            row["launch_id"]: row["workspace_id"]
-            for row in rows
-            if row["launch_id"] and row["workspace_id"] in workspace_ids
-        }
-        unknown = sorted(named.keys() - self._known)[:_AT_ONCE]
-        return [(named[launch_id], launch_id) for launch_id in unknown]
+    def _claim(self, launch_id: str) -> bool:
+        """Whether to request a launch now, which is true once."""
+        with self._lock:
+            is_new = launch_id not in self._claimed
+            self._claimed.add(launch_id)
+            if is_new and self._in_a_row >= _FAILURES_IN_A_ROW:
+                self.failures += 1
+                self._absent.add(launch_id)
+                return False
+            return is_new
+
+    def _note(self, table: str, launch_id: str, error: ApiError | BudgetClosedError) -> None:
+        if isinstance(error, BudgetClosedError):
+            raise error
+        with self._lock:
+            self._absent.add(launch_id)
+            if is_refusal(error):
+                self.refusals.setdefault(table, error)
+                self._in_a_row = 0
+                return
+            self.failure = self.failure or error
+            self.failures += 1
+            self._in_a_row += 1
+
+
+def plan_backlog(
+    store: StoredRuns, wanted: frozenset[str], workspace_ids: set[int | None], after: str | None
+) -> tuple[list[Asked], str | None]:
+    """Choose the launches that a reconciliation fetches: those that runs name and no row describes.
+
+    Args:
+        store: What the destination holds.
+        wanted: Names of tables.
+        workspace_ids: Workspaces that are reconciled.
+        after: Where the last reconciliation stopped, None for the beginning.
+
+    Returns:
+        At most 1,000 launches with their workspace, in the order of their ids, going round, so that
+        launches that are refused do not keep others from being requested; and where to go on.
+    """
+    columns = ("workspace_id", "launch_id", "missing_since")
+    named = {
+        row["launch_id"]: row["workspace_id"]
+        for row in store.read_table("workflows", columns)
+        if row["launch_id"] and row["workspace_id"] in workspace_ids and not row["missing_since"]
+    }
+    stored = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
+    lists = _DATASETS.name in wanted
+    whole = {row["id"] for row in stored if not (lists and row["dataset_count"] is None)}
+    passed = after or ""
+    due = sorted(named.keys() - whole, key=lambda launch_id: (launch_id <= passed, launch_id))
+    chosen = due[:_AT_ONCE]
+    last = chosen[-1] if len(due) > len(chosen) else None
+    return [(named[launch_id], launch_id) for launch_id in chosen], last

@@ -6,7 +6,7 @@ of many together, and the threads that fetch get in each other's way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -35,13 +35,13 @@ class Parcel:
         answers: What the API says of it.
         landed: What moves the state on.
         tasks: Rows of its first tasks, where it has so many that they were built on the way.
-        launch: The row of its launch, where that was asked for.
+        launch: The rows of its launch by table, where that was requested.
     """
 
     answers: RunAnswers
     landed: Landed
     tasks: tuple[pa.Table, ...] = ()
-    launch: pa.Table | None = None
+    launch: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -138,7 +138,14 @@ def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
-    launches = [parcel.launch for parcel in parcels if parcel.launch is not None]
-    if launches:
-        tables["launches"] = pa.concat_tables(launches)
+    tables |= _join_launches(parcels)
     return {name: rows for name, rows in tables.items() if name in wanted}
+
+
+def _join_launches(parcels: Sequence[Parcel]) -> dict[str, pa.Table]:
+    """The rows of the launches of some runs, by table."""
+    parts: dict[str, list[pa.Table]] = {}
+    for parcel in parcels:
+        for name, rows in parcel.launch.items():
+            parts.setdefault(name, []).append(rows)
+    return {name: pa.concat_tables(rows) for name, rows in parts.items()}

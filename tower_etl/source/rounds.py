@@ -16,9 +16,10 @@ from tower_etl.source.entities import (
     fetch_entities,
     group_refusals,
     is_refusal,
+    list_absent,
     list_faults,
 )
-from tower_etl.source.launches import Launches
+from tower_etl.source.launches import Launches, plan_backlog
 from tower_etl.source.upkeep import Harvest, keep_up
 from tower_etl.tables import service_batch, user_batch
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tower_etl.source.entities import Haul
     from tower_etl.source.fetcher import Fetcher
     from tower_etl.source.outcome import Outcome
+    from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Reach, Workspace
     from tower_etl.source.stored import StoredRuns
     from tower_etl.sync import EntityState
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 Tables = dict[str, "pa.Table"]
 
 _PIPELINES = "pipelines"
+_OF_LAUNCHES = ("launches", "launch_datasets")
+_SERVER = frozenset({"server"})
 
 
 @dataclass
@@ -73,14 +77,24 @@ class Rounds:
     _named: dict[int, Workspace] = field(default_factory=dict)
     _listed: set[int] = field(default_factory=set)
     _asked: set[str] = field(default_factory=set)
+    _retried: bool = False
 
     @property
     def _wanted(self) -> frozenset[str]:
         return self.request.tables
 
-    def open_launches(self) -> Launches | None:
-        """What fetches launches beside runs, None where they are not wanted."""
-        return Launches(self.client, self.store) if "launches" in self._wanted else None
+    def open_launches(self, works: Sequence[Work]) -> Launches | None:
+        """What fetches launches beside runs, None where they are not wanted.
+
+        Args:
+            works: What is to be done in each workspace.
+        """
+        if "launches" not in self._wanted:
+            return None
+        runs = [visit.run_id for work in works for visit in work.plan.visits]
+        again = any(work.plan.whole for work in works)
+        unavailable = frozenset() if again else self.state.launches
+        return Launches(self.client, self._wanted, self.store.find_launches(runs), unavailable)
 
     def iter_due(
         self, listed: Sequence[tuple[Workspace, bool]], launches: Launches | None
@@ -128,10 +142,25 @@ class Rounds:
         self.state = self.state.miss(unknown.keys() - self._listed)
 
     def note_launches(self, launches: Launches | None) -> None:
-        """Say once that the server refuses launches; those of deleted pipelines, for one."""
-        if launches and launches.refusal and not self.state.refused.get("launches"):
-            self.outcome.warnings.append(f"Some launches may not be read ({launches.refusal})")
-            self.state = self.state.refuse("launches", {"server"}, ())
+        """Report launches that could not be fetched; refusals once, until none is refused."""
+        if launches is None:
+            return
+        for table in _OF_LAUNCHES:
+            error = launches.refusals.get(table)
+            if error and not self.state.refused.get(table):
+                self.outcome.warnings.append(
+                    f"The server refuses some {table} ({error}). Their runs are loaded without, "
+                    "and each reconciliation requests them again."
+                )
+            answered = _SERVER if self._retried and not error else ()
+            self.state = self.state.refuse(table, _SERVER if error else (), answered)
+        if launches.failure is not None:
+            self.outcome.faults.append(
+                f"{launches.failures} launches could not be fetched ({launches.failure}). Their "
+                "runs are loaded without a compute environment, and the next reconciliation "
+                "requests them again."
+            )
+        self.state = replace(self.state, launches=frozenset(launches.unavailable))
 
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in choose_entities(self._wanted))
@@ -206,17 +235,39 @@ class Rounds:
         self.state = replace(
             self.state, owed=self.state.owed - asked | failed, loaded=self.state.loaded | asked
         )
+        for table in {haul.entity.table for haul in hauls if haul.entity.detail}:
+            self._note_details(table, [haul for haul in hauls if haul.entity.table == table])
+
+    def _note_details(self, table: str, hauls: Sequence[Haul]) -> None:
+        """Remember whether details are refused, told once, and report those that failed."""
+        name, absent = f"details of {table}", list_absent(hauls).values()
+        refused = [error for error in absent if is_refusal(error)]
+        if refused and not self.state.refused.get(name):
+            self.outcome.warnings.append(
+                f"The server refuses the details of {len(refused)} {table} ({refused[0]}). Details "
+                "loaded before stay, and each reconciliation requests them again."
+            )
+        self.state = self.state.refuse(name, _SERVER if refused else (), () if refused else _SERVER)
+        failed = [e for e in absent if isinstance(e, ApiError) and not is_refusal(e)]
+        if failed:
+            self.outcome.faults.append(
+                f"The details of {len(failed)} {table} could not be fetched ({failed[0]}). The "
+                "next reconciliation requests them again."
+            )
 
     def _iter_launches(self, due: list[Workspace], launches: Launches | None) -> Iterator[Tables]:
-        if launches is None:
+        """Launches that stored runs name and no row describes, some at each reconciliation."""
+        hidden = self.treatment.excluded | self.treatment.hashed
+        if launches is None or ("workflows", "launch_id") in hidden:
             return
-        unknown = launches.list_unknown({space.id for space in due})
+        spaces = {space.id for space in due}
+        asked, after = plan_backlog(self.store, self._wanted, spaces, self.state.launches_after)
         found = self.fetcher.run_all(
-            lambda pair: self.fetcher.guard(lambda: launches.fetch(*pair)), unknown
+            lambda pair: self.fetcher.guard(lambda: launches.fetch(*pair)), asked
         )
-        for rows in found:
-            if not isinstance(rows, Exception):
-                yield {"launches": rows}
+        yield from (rows for rows in found if isinstance(rows, dict))
+        self.state = replace(self.state, launches_after=after)
+        self._retried = True
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.diary.started_at

@@ -198,7 +198,7 @@ class Session:
     def _add_entities(self) -> None:
         """The slow entities that are due."""
         listed = [(work.workspace, work.plan.whole) for work in self._works]
-        self._fetcher.launches = launches = self._rounds.open_launches()
+        self._fetcher.launches = launches = self._rounds.open_launches(self._works)
         for tables in self._rounds.iter_due(listed, launches):
             self._buffer.add(tables)
 

@@ -53,6 +53,10 @@ class StoredRuns(Protocol):
         """Whole rows of `workflows`."""
         ...
 
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """The launches of some runs that have a row."""
+        ...
+
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """All rows of a table, with some columns or with all of `schema_of`."""
         ...
@@ -102,13 +106,19 @@ class PipelineStore:
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Whole rows of `workflows`."""
         schema = self.schema_of("workflows")
-        rows = list(self._select_runs(schema.names, list(run_ids)))
+        rows = list(self._select_by_id("workflows", schema.names, list(run_ids)))
         values = zip(*rows, strict=True) if rows else ([] for _ in schema.names)
         arrays = [
             pa.array([_plain(value) for value in column], field.type)
             for column, field in zip(values, schema, strict=True)
         ]
         return pa.table(arrays, schema=schema)
+
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """The launches of some runs that have a row."""
+        named = self._select_by_id("workflows", ("launch_id",), list(run_ids))
+        launch_ids = [launch_id for (launch_id,) in named if launch_id]
+        return {found for (found,) in self._select_by_id("launches", ("id",), launch_ids)}
 
     def schema_of(self, name: str) -> pa.Schema:
         """With the columns that were promoted at some time: a row is replaced whole."""
@@ -156,13 +166,13 @@ class PipelineStore:
             return self._query(table, columns, "workspace_id IS NULL", ())
         return self._query(table, columns, "workspace_id = %s", (workspace_id,))
 
-    def _select_runs(
-        self, columns: Sequence[str], run_ids: Sequence[str]
+    def _select_by_id(
+        self, table: str, columns: Sequence[str], ids: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(run_ids), _CHUNK):
-            chunk = tuple(run_ids[start : start + _CHUNK])
+        for start in range(0, len(ids), _CHUNK):
+            chunk = tuple(ids[start : start + _CHUNK])
             marks = ", ".join(["%s"] * len(chunk))
-            yield from self._query("workflows", columns, f"id IN ({marks})", chunk)
+            yield from self._query(table, columns, f"id IN ({marks})", chunk)
 
     def _query(
         self, table: str, columns: Sequence[str], where: str, values: tuple[object, ...]

@@ -36,6 +36,7 @@ from tower_etl.tables import ON_DEMAND, TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from dlt.extract import DltSource
@@ -81,8 +82,8 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         since: Earliest submission, ISO 8601 or a datetime (UTC where it has no zone).
         until: Latest submission, likewise.
         reconcile: List everything now, whatever the time since it was last done.
-        tables: Names of the tables wanted, or patterns; empty for `tables` of the configuration,
-            or else all but those that are on demand.
+        tables: Names of the tables wanted, or patterns; `!name` leaves one out. Empty for `tables`
+            of the configuration, or else all but those that are on demand.
         pacing: How fast to call, and how patiently; else `rate` of the configuration.
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
@@ -141,25 +142,41 @@ def _complain(session: Session) -> None:
 
 
 def pick_tables(names: Iterable[str]) -> frozenset[str]:
-    """The tables named, and those that a sync cannot do without.
+    """Return the tables named, and those that a sync cannot do without.
 
     Args:
-        names: Names, or patterns with `*` and `?`; none for all but those that cost calls at every
-            sync, which must be asked for by name or pattern.
+        names: Names, or patterns with `*` and `?`; with `!` before it, a name or pattern leaves
+            tables out. Without any other name, all tables but those on demand are meant.
 
     Raises:
-        UsageError: There is no such table.
+        UsageError: There is no such table, or a sync needs one that is to be left out.
     """
     asked = [name.strip() for name in names]
-    found = {name: fnmatch.filter(TABLES, name) for name in asked}
+    found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in asked}
     if unknown := sorted(name for name, tables in found.items() if not tables):
         close = [hint for name in unknown for hint in get_close_matches(name, TABLES, n=2)]
         hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
         names = ", ".join(name or "without a name" for name in unknown)
         msg = f"No table {names}.{hint} There are: {', '.join(TABLES)}."
         raise UsageError(msg)
-    chosen = frozenset(table for tables in found.values() for table in tables)
-    return chosen | _ALWAYS if asked else frozenset(TABLES) - ON_DEMAND
+    wanted = {table for name in asked if not name.startswith("!") for table in found[name]}
+    dropped = {table for name in asked if name.startswith("!") for table in found[name]}
+    return _choose(wanted or TABLES.keys() - ON_DEMAND, dropped)
+
+
+def _choose(wanted: AbstractSet[str], dropped: AbstractSet[str]) -> frozenset[str]:
+    """The tables wanted, without those to be left out; datasets of launches come with launches.
+
+    Raises:
+        UsageError: A sync needs one of those that are to be left out.
+    """
+    if needed := sorted(dropped & _ALWAYS):
+        msg = f"Cannot leave out {', '.join(needed)}: a sync needs these tables."
+        raise UsageError(msg)
+    if "launches" in dropped:
+        wanted = wanted - {"launch_datasets"}
+    launches = {"launches"} if "launch_datasets" in wanted else set()
+    return frozenset((wanted | launches | _ALWAYS) - dropped)
 
 
 def open_client(

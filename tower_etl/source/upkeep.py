@@ -11,8 +11,16 @@ import pyarrow as pa
 
 from tower_etl.lossless import load_json
 from tower_etl.source.catalog import Scope
+from tower_etl.source.entities import list_absent
 from tower_etl.sync import PERSONAL
-from tower_etl.tables import HISTORIES, TABLES, keep_last, list_tracked, workspace_batch
+from tower_etl.tables import (
+    COMPUTE_ENV_DETAILS,
+    HISTORIES,
+    TABLES,
+    keep_last,
+    list_tracked,
+    workspace_batch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,6 +108,11 @@ class Harvest:
         )
 
     @cached_property
+    def absent(self) -> set[object]:
+        """Keys of the items whose details were requested and are not there."""
+        return set(list_absent(self.hauls))
+
+    @cached_property
     def _keys(self) -> set[Key]:
         return {_key_of(self.table, row) for row in self.rows.select(self.table.key).to_pylist()}
 
@@ -110,7 +123,7 @@ class Harvest:
         return {haul.place.key for haul in hauls if haul.complete}
 
     @cached_property
-    def _read_parents(self) -> set[int | None]:
+    def _read_parents(self) -> set[int | str | None]:
         """Parents whose own list is complete."""
         return {haul.place.where.parent_id for haul in self.hauls if haul.complete}
 
@@ -132,6 +145,8 @@ def keep_up(
     table, found = harvest.table, harvest.rows
     if table.name == "workspaces":
         found = _keep_described(harvest, store)
+    if harvest.absent:
+        found = _keep_details(harvest, store)
     written = {}
     if table.name in wanted:
         gone = [
@@ -160,13 +175,14 @@ def list_versions(
     is written again, to be treated.
     """
     table, latest = harvest.table, _index_latest(harvest.table, stored)
-    known = dict(zip(latest, _describe(table, [*latest.values()], treatment), strict=True))
+    detailed = _add_details(harvest, latest, found)
+    known = dict(zip(detailed, _describe(table, [*detailed.values()], treatment), strict=True))
     written = []
     for row, says in zip(found, _describe(table, found, treatment), strict=True):
         key = _key_of(table, row)
         last = latest.get(key)
         if last and last["valid_to"] is None and says == known[key]:
-            written += [last] if _say(table, last) != says else []
+            written += [detailed[key]] if _say(table, last) != says else []
             continue
         begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
         if last and last["valid_to"] is None:
@@ -262,3 +278,31 @@ def _keep_described(harvest: Harvest, store: StoredRuns) -> pa.Table:
         for row in harvest.rows.select(["id", "org_id"]).to_pylist()
     ]
     return harvest.rows.filter(pa.array(kept, pa.bool_()))
+
+
+def _keep_details(harvest: Harvest, store: StoredRuns) -> pa.Table:
+    """The rows, with the stored details of those whose details did not come."""
+    key, names = harvest.table.key[0], [column.name for column in COMPUTE_ENV_DETAILS]
+    stored = {row[key]: row for row in store.read_table(harvest.table.name, (key, *names))}
+    rows = [
+        row | (stored.get(row[key], {}) if row[key] in harvest.absent else {})
+        for row in harvest.rows.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, harvest.rows.schema)
+
+
+def _add_details(
+    harvest: Harvest, latest: Mapping[Key, Row], found: Iterable[Row]
+) -> dict[Key, Row]:
+    """The latest versions, with details where they are from before details were fetched.
+
+    That a version becomes complete is no change of the thing: it opens no other version.
+    """
+    if harvest.entity.detail is None:
+        return dict(latest)
+    names = [column.name for column in COMPUTE_ENV_DETAILS]
+    details = {_key_of(harvest.table, row): {name: row[name] for name in names} for row in found}
+    return {
+        key: last | (details.get(key, {}) if all(last[name] is None for name in names) else {})
+        for key, last in latest.items()
+    }

@@ -38,6 +38,8 @@ class EntityState:
         unknown: Pipelines that runs name and no list shows.
         service: Digest of what the server last said of itself.
         audit: How far the audit log was read.
+        launches: Launches of open runs that could not be had; reconciliation requests them again.
+        launches_after: The launch at which the last reconciliation stopped, None for none.
     """
 
     owed: frozenset[str] = frozenset()
@@ -46,6 +48,8 @@ class EntityState:
     unknown: frozenset[int] = frozenset()
     service: str | None = None
     audit: AuditCursor = field(default_factory=AuditCursor)
+    launches: frozenset[str] = frozenset()
+    launches_after: str | None = None
 
     def refuse(self, table: str, places: Iterable[str], answered: Iterable[str]) -> EntityState:
         """After places refused a table, or answered (again)."""
@@ -69,6 +73,8 @@ def dump_entities(state: EntityState) -> dict[str, Any]:
         "unknown": sorted(state.unknown),
         "service": state.service,
         "audit": audit,
+        "launches": sorted(state.launches),
+        "launches_after": state.launches_after,
     }
 
 
@@ -86,6 +92,8 @@ def load_entities(stored: Mapping[str, Any] | None) -> EntityState:
         unknown=frozenset(stored.get("unknown", ())),
         service=stored.get("service"),
         audit=AuditCursor(**audit),
+        launches=frozenset(stored.get("launches", ())),
+        launches_after=stored.get("launches_after"),
     )
 
 

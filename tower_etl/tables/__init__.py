@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from tower_etl.tables.audit import AUDIT_LOGS
 from tower_etl.tables.column import Column
-from tower_etl.tables.compute import COMPUTE_ENVS, CREDENTIALS, PIPELINE_SECRETS
+from tower_etl.tables.compute import (
+    COMPUTE_ENV_DETAILS,
+    COMPUTE_ENVS,
+    CREDENTIALS,
+    PIPELINE_SECRETS,
+)
 from tower_etl.tables.data import DATA_LINKS, DATASET_VERSIONS, DATASETS
 from tower_etl.tables.history import history_of, list_tracked
 from tower_etl.tables.labels import (
@@ -17,7 +22,7 @@ from tower_etl.tables.labels import (
     link_batch,
     unlink_batch,
 )
-from tower_etl.tables.launches import LAUNCHES
+from tower_etl.tables.launches import LAUNCH_DATASETS, LAUNCHES
 from tower_etl.tables.metrics import METRIC_UNITS, PROCESS_METRICS
 from tower_etl.tables.people import (
     COLLABORATORS,
@@ -30,6 +35,7 @@ from tower_etl.tables.people import (
 )
 from tower_etl.tables.pipelines import ACTIONS, PIPELINE_VERSIONS, PIPELINES
 from tower_etl.tables.places import (
+    ORGANIZATION_QUOTAS,
     ORGANIZATIONS,
     WORKSPACES,
     organization_batch,
@@ -72,12 +78,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             WORKFLOW_LABELS,
             LABELS,
             ORGANIZATIONS,
+            ORGANIZATION_QUOTAS,
             WORKSPACES,
             PIPELINES,
             PIPELINE_VERSIONS,
             COMPUTE_ENVS,
             ACTIONS,
             LAUNCHES,
+            LAUNCH_DATASETS,
             DATASETS,
             DATASET_VERSIONS,
             DATA_LINKS,
@@ -104,10 +112,11 @@ HISTORIES: Mapping[str, Table] = MappingProxyType(
 )
 """The table of versions of each entity that has one, by the name of the entity's table."""
 
-ON_DEMAND = frozenset({LAUNCHES.name, AUDIT_LOGS.name})
-"""Tables that are paid for only where they are asked for by name: they cost calls at every sync."""
+ON_DEMAND = frozenset({LAUNCH_DATASETS.name, AUDIT_LOGS.name})
+"""Tables that are synced only where they are requested by name or pattern."""
 
 __all__ = [
+    "COMPUTE_ENV_DETAILS",
     "HISTORIES",
     "METRIC_UNITS",
     "ON_DEMAND",

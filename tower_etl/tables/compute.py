@@ -6,21 +6,50 @@ be the secret itself, so they have no `undocumented`.
 
 from __future__ import annotations
 
-from tower_etl.tables.column import Schema, missing_since, undocumented, workspace_id
+from tower_etl.tables.column import (
+    INTEGER,
+    Column,
+    Schema,
+    missing_since,
+    undocumented,
+    workspace_id,
+)
 from tower_etl.tables.table import Table
 
 COMPUTE_ENV = Schema("ListComputeEnvsResponse.Entry")
+DETAIL = Schema("ComputeEnvResponseDto")
 RESOURCES = Schema("ComputeEnvResources", ("resources",))
 CREDENTIALS_SCHEMA = Schema("Credentials")
 SECRET = Schema("PipelineSecret")
+
+COMPUTE_ENV_DETAILS = (
+    DETAIL.integer("orgId", "Organisation of the workspace (`organizations.org_id`)."),
+    DETAIL.text("awsAccountId", "AWS account that it uses."),
+    DETAIL.text("managedIdentityId", "Managed identity that it uses in place of credentials."),
+    DETAIL.flag("fusionMetricsCollectionEnabled", "Whether metrics of Fusion are collected."),
+    DETAIL.flag("deleted", "Whether the compute environment is deleted."),
+    DETAIL.moment("dateCreated", "When the compute environment was made."),
+    DETAIL.moment("lastUpdated", "When the compute environment was last changed."),
+    DETAIL.json(
+        "config",
+        "Its settings, a JSON object that differs by platform: queues, machines, roles, scripts and"
+        " environment variables. Secrets are replaced, by name as well (docs/privacy.md).",
+    ),
+)
+"""Columns that the call for one compute environment fills, and the list of them does not."""
 
 COMPUTE_ENVS = Table(
     name="compute_envs",
     key=("id",),
     columns=(
         COMPUTE_ENV.text("id", "Identifier of the compute environment.", key=True),
-        workspace_id(
-            "Workspace of the compute environment (`workspaces.id`); null is the personal one."
+        Column(
+            "workspace_id",
+            INTEGER,
+            ("workspaceId",),
+            "Workspace of the compute environment (`workspaces.id`); null is the personal one.",
+            unit=None,
+            source="ComputeEnvResponseDto.workspaceId",
         ),
         COMPUTE_ENV.text("workspaceName", "Name of the workspace."),
         COMPUTE_ENV.text("name", "Name of the compute environment."),
@@ -47,12 +76,13 @@ COMPUTE_ENVS = Table(
         RESOURCES.integer("diskSize", "Disk of its machine.", "GB"),
         RESOURCES.number("estimatedPrice", "Price of its machine, as the platform guesses.", "USD"),
         RESOURCES.text("instanceType", "Type of its machine."),
+        *COMPUTE_ENV_DETAILS,
         missing_since(),
         undocumented(),
     ),
     description="Compute environments.",
     grain="One row per compute environment.",
-    source="GET /compute-envs?attributes=labels,resources",
+    source="GET /compute-envs?attributes=labels,resources, and GET /compute-envs/{computeEnvId}",
 )
 
 CREDENTIALS = Table(

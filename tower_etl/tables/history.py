@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # What moves by itself opens no version, nor does what a server begins to send one day.
 _VOLATILE = frozenset({"last_used", "undocumented"})
+# Whether a run that uses the environment moves it is not known; what changes is in other columns.
+_TOUCHED = frozenset({("compute_envs", "last_updated")})
 _PICTURES = ("avatar", "avatar_url", "icon", "logo_url")
 
 
@@ -37,5 +39,7 @@ def list_tracked(table: Table) -> tuple[Column, ...]:
     return tuple(
         column
         for column in table.columns
-        if column.name not in _VOLATILE | {"missing_since"} and not column.name.endswith(_PICTURES)
+        if column.name not in _VOLATILE | {"missing_since"}
+        and (table.name, column.name) not in _TOUCHED
+        and not column.name.endswith(_PICTURES)
     )

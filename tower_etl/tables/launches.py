@@ -1,8 +1,9 @@
-"""How runs were launched: `launches`."""
+"""How runs were launched, and with which data: `launches` and `launch_datasets`."""
 
 from __future__ import annotations
 
-from tower_etl.tables.column import INTEGER, Column, Schema, undocumented
+from tower_etl.tables.column import INTEGER, TEXT, Column, Schema, own, undocumented
+from tower_etl.tables.data import DATASET_VERSIONS
 from tower_etl.tables.table import Table
 
 LAUNCH = Schema("LaunchDbDto")
@@ -39,6 +40,9 @@ LAUNCHES = Table(
         LAUNCH.text("launchContainer", "Container in which Nextflow runs."),
         LAUNCH.text("towerConfig", "Configuration of the reports."),
         LAUNCH.text("syntaxParser", "Parser of the Nextflow language: v1 or v2."),
+        LAUNCH.text(
+            "nextflowVersion", "Nextflow version, as asked for; null for the platform's choice."
+        ),
         LAUNCH.text("sessionId", "Nextflow session; resumed runs share it."),
         LAUNCH.flag("resume", "Whether the launch resumes an earlier run."),
         LAUNCH.text("resumeLaunchId", "Launch of the run that it resumes."),
@@ -52,7 +56,11 @@ LAUNCHES = Table(
         LAUNCH.text("optimizationTargets", "Resources that are optimised."),
         LAUNCH.moment("dateCreated", "When the launch was made."),
         LAUNCH.moment("lastUpdated", "When the launch was last changed."),
-        COMPUTE_ENV.text("id", "Compute environment of the launch (`compute_envs.id`)."),
+        COMPUTE_ENV.text(
+            "id",
+            "Compute environment of the launch (`compute_envs.id`). This and the columns after it"
+            " are as they were when the launch was fetched, which happens once.",
+        ),
         COMPUTE_ENV.text("name", "Name of the compute environment."),
         COMPUTE_ENV.text("description", "What the compute environment is for."),
         COMPUTE_ENV.text("platform", "Platform, such as `aws-batch`."),
@@ -69,10 +77,28 @@ LAUNCHES = Table(
         COMPUTE_ENV.moment("dateCreated", "When the compute environment was made."),
         COMPUTE_ENV.moment("lastUpdated", "When it was last changed."),
         COMPUTE_ENV.moment("lastUsed", "When it was last used."),
-        COMPUTE_ENV.json("config", "Its settings, a JSON object that differs by platform."),
+        COMPUTE_ENV.json("config", "Its settings, as in `compute_envs.config`."),
+        own(
+            "dataset_count",
+            INTEGER,
+            "Datasets that the launch reads; null where `launch_datasets` is not synced.",
+            "datasets",
+        ),
         undocumented(),
     ),
-    description="Launches that runs came from; only when the table is asked for by name.",
-    grain="One row per launch.",
+    description="Launches that runs came from. They tell the compute environment of a run.",
+    grain="One row per launch; runs from the command line have none.",
     source="GET /launch/{launchId}",
+)
+
+LAUNCH_DATASETS = Table(
+    name="launch_datasets",
+    key=("launch_id", "dataset_id", "version"),
+    columns=(
+        own("launch_id", TEXT, "Launch that reads the dataset (`launches.id`).", key=True),
+        *DATASET_VERSIONS.columns,
+    ),
+    description="Datasets that launches read; only where the table is requested by name.",
+    grain="One row per launch and version of a dataset.",
+    source="GET /launch/{launchId}/datasets",
 )

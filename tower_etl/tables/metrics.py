@@ -31,8 +31,8 @@ METRIC_UNITS: Mapping[str, str] = {
     "reads": "bytes read",
     "writes": "bytes written",
     "gpu_usage": "percent of the GPU",
-    "gpu_mem_avg": "GPU memory, on average; the API names no unit",
-    "gpu_mem_peak": "GPU memory, at most; the API names no unit",
+    "gpu_mem_avg": "MiB of GPU memory, on average",
+    "gpu_mem_peak": "MiB of GPU memory, at most",
 }
 """Unit of the figures of each metric, by its name in `process_metrics.metric`."""
 

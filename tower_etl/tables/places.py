@@ -10,6 +10,7 @@ from tower_etl.tables.column import (
     Column,
     Schema,
     missing_since,
+    own,
     undocumented,
     workspace_id,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ORGANIZATION = Schema("OrganizationDbDto")
 WORKSPACE = Schema("WorkspaceDbDto")
 MEMBERSHIP = Schema("OrgAndWorkspaceDto")
+QUOTAS = Schema("OrganizationQuotas")
 
 ORGANIZATIONS = Table(
     name="organizations",
@@ -50,6 +52,41 @@ ORGANIZATIONS = Table(
     description="Organisations that the token can see.",
     grain="One row per organisation.",
     source="GET /orgs",
+)
+
+ORGANIZATION_QUOTAS = Table(
+    name="organization_quotas",
+    key=("org_id",),
+    columns=(
+        own("org_id", INTEGER, "Organisation (`organizations.org_id`).", key=True),
+        workspace_id("Always null: quotas belong to an organisation, not to a workspace."),
+        QUOTAS.integer(
+            "maxRunHistory", "Most runs that the platform keeps; older ones are deleted.", "runs"
+        ),
+        QUOTAS.integer("maxRuns", "Most runs of the organisation.", "runs"),
+        QUOTAS.integer("maxMembers", "Most members.", "members"),
+        QUOTAS.integer("maxTeams", "Most teams.", "teams"),
+        QUOTAS.integer("maxWorkspaces", "Most workspaces.", "workspaces"),
+        QUOTAS.integer(
+            "maxParticipantsPerWorkspace", "Most participants of a workspace.", "participants"
+        ),
+        QUOTAS.integer("maxPipelinesPerWorkspace", "Most pipelines of a workspace.", "pipelines"),
+        QUOTAS.integer("maxDatasetsPerWorkspace", "Most datasets of a workspace.", "datasets"),
+        QUOTAS.integer("maxVersionsPerDataset", "Most versions of a dataset.", "versions"),
+        QUOTAS.integer("maxLabelsPerWorkspace", "Most labels of a workspace.", "labels"),
+        QUOTAS.integer("maxCustomRolesPerOrg", "Most roles of its own.", "roles"),
+        QUOTAS.integer("maxDataStudiosRunning", "Most studios that run at once.", "studios"),
+        QUOTAS.integer(
+            "maxSeqeraComputeComputeEnvs",
+            "Most compute environments of Seqera Compute.",
+            "compute environments",
+        ),
+        QUOTAS.integer("maxFusionThroughputBytes", "Fusion throughput allowed.", "bytes"),
+        undocumented(),
+    ),
+    description="Quotas of organisations, such as the number of runs that the platform keeps.",
+    grain="One row per organisation.",
+    source="GET /orgs/{orgId}/quotas",
 )
 
 WORKSPACES = Table(

@@ -41,8 +41,8 @@ def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[st
         tables: All tables.
 
     Raises:
-        UsageError: A name is of another form, of no table, of a column that there is, or one that
-            destinations need.
+        UsageError: A name is of another form, of no table, of a column that another field fills,
+            or one that destinations need.
     """
     grown = dict(tables)
     for name in names:
@@ -58,6 +58,8 @@ def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[st
 
 
 def _grow(table: Table, field: str, kind: str | None) -> Table:
+    if _is_documented(table, field, kind):
+        return table  # it was not when the line of configuration was written
     name = snake(field).replace(".", "__")
     takers = {column.name for column in table.columns}
     usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
@@ -80,6 +82,12 @@ def _grow(table: Table, field: str, kind: str | None) -> Table:
         is_json=kind == "json",
     )
     return replace(table, columns=(*table.columns, column))
+
+
+def _is_documented(table: Table, field: str, kind: str | None) -> bool:
+    """Whether the field has a column of that type, or of any where none is asked for."""
+    column = next((c for c in table.columns if c.path == tuple(field.split("."))), None)
+    return column is not None and (kind is None or _TYPES.get(kind) == column.type)
 
 
 def list_promoted(table: Table) -> list[Column]:

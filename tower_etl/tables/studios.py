@@ -28,6 +28,10 @@ STUDIOS = Table(
         STUDIO.text("description", "What the studio is for."),
         STUDIO.text("studioUrl", "Address of the studio."),
         STUDIO.flag("isPrivate", "Whether only its owner may open it."),
+        STUDIO.json(
+            "allowedUsers",
+            "Users other than its owner who may open a private studio, a JSON list of objects.",
+        ),
         STUDIO.flag("customImage", "Whether it runs an image of its own."),
         STUDIO.text("baseImage", "Image that it is built on."),
         STUDIO.text("waveBuildUrl", "Address of the build of its image."),

@@ -85,6 +85,11 @@ _RUN_COLUMNS = (
     DETAIL.text("preRunScript", "Shell script run before Nextflow."),
     DETAIL.text("postRunScript", "Shell script run after Nextflow."),
     DETAIL.text("syntaxParser", "Nextflow syntax parser, such as `v2`."),
+    DETAIL.text(
+        "nextflowVersion",
+        "Nextflow version chosen at launch; null where the launch left the choice to the platform."
+        " `nextflow__version` is the version that ran.",
+    ),
     DETAIL.text("operationId", "Identifier of the job that runs Nextflow."),
     DETAIL.text("logFile", "Name of the Nextflow log file."),
     DETAIL.text("outFile", "Name of the file of Nextflow's console output."),
@@ -161,6 +166,16 @@ _ANSWER_COLUMNS = (
     SCHED.text("diskAllocation", "How disk is given to tasks, such as `nvme`."),
     SCHED.flag("nvmeEnabled", "Whether only machines with local NVMe disks are used."),
     SCHED.flag("fusionSnapshots", "Whether interrupted tasks go on from a snapshot."),
+    SCHED.integer(
+        "maxSpotAttempts",
+        "Most attempts of a task on spot machines, the first included; since an API after 1.187.",
+        "attempts",
+    ),
+    SCHED.integer(
+        "maxCpusPerUser",
+        "Most CPUs that one user may use at once; null for no limit; since an API after 1.187.",
+        "CPUs",
+    ),
     POOL.flag("enabled", "Whether idle machines are kept warm."),
     POOL.integer("desiredWarm", "Idle machines to keep warm.", "machines"),
     POOL.integer("scaleToZeroSecs", "Idle time after which none is kept warm; 0 is never.", "s"),

@@ -1,0 +1,129 @@
+"""Compute environments: what one call for each adds to their list, and how it is kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import Fault, SimClock, build_world
+from tower_etl.sim.computeenvs import describe_compute_env
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.source import Outcome
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FOREVER = 10**6
+MADE = {"dateCreated": "2026-01-01T00:00:00Z", "lastUpdated": "2026-01-02T00:00:00Z"}
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A world with one compute environment, in the personal workspace."""
+    platform = Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+    add_env(platform)
+    return platform
+
+
+def add_env(platform: Platform, **fields: Any) -> None:
+    """The compute environment as it is now."""
+    platform.world.clear_entities("computeEnvs")
+    config = {"discriminator": "slurm-platform", "headQueue": "short"}
+    fields = {"name": "cluster", "config": config, **MADE, **fields}
+    platform.world.add_entity("computeEnvs", id="ce", platform="slurm-platform", **fields)
+
+
+def sync(platform: Platform, warehouse: Warehouse) -> Outcome:
+    """One reconciliation, a minute after the one before."""
+    platform.world.clock.advance(60)
+    session = platform.open_session(reconcile=True)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    return session.outcome
+
+
+def list_rows(warehouse: Warehouse, table: str = "compute_envs") -> list[dict[str, Any]]:
+    """The rows of a table, versions in their order."""
+    rows = list(warehouse.tables[table].values())
+    return sorted(rows, key=lambda row: str(row.get("valid_from")))
+
+
+def test_details_are_those_that_the_platform_gives(switchboard: tuple[str, Switchboard]) -> None:
+    """Of every compute environment, with what the list alone says of it."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    sync(platform, warehouse)
+    found = {row["id"]: row for row in list_rows(warehouse)}
+    for key, rows in world.entities["computeEnvs"].items():
+        for env in rows:
+            one, row = describe_compute_env(env, world.workspaces[key]), found.pop(env["id"])
+            names = ("config", "orgId", "awsAccountId", "deleted", "workspaceId")
+            config, *others = (one[name] for name in names)
+            assert [row["org_id"], row["aws_account_id"], row["deleted"], row["workspace_id"]] == (
+                others
+            )
+            assert json.loads(row["config"])["discriminator"] == config["discriminator"]
+            assert (row["region"], row["visibility"]) == (env["region"], env["visibility"])
+            assert (row["date_created"] is None, row["undocumented"]) == (False, None)
+    assert found == {}
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_details_that_do_not_come_take_nothing_away(platform: Platform, status: int) -> None:
+    """The list still says what it says; a refusal is told of once, a failure each time."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    platform.simulator.faults.add("/compute-envs/ce", Fault("status", status, times=FOREVER))
+    add_env(platform, name="renamed", config={"headQueue": "long"})
+    outcomes = [sync(platform, warehouse) for _ in range(2)]
+
+    (row,) = list_rows(warehouse)
+    assert (row["name"], json.loads(row["config"])["headQueue"]) == ("renamed", "short")
+    assert row["date_created"] == datetime(2026, 1, 1, tzinfo=UTC)
+    told = [(len(outcome.warnings), len(outcome.faults)) for outcome in outcomes]
+    assert told == ([(1, 0), (0, 0)] if status < 500 else [(0, 1), (0, 1)])
+    assert len(list_rows(warehouse, "compute_envs_history")) == 2
+    assert warehouse.state["entities"]["owed"] == []
+
+    platform.simulator.faults.clear()
+    sync(platform, warehouse)
+    assert json.loads(list_rows(warehouse)[0]["config"])["headQueue"] == "long"
+    assert warehouse.state["entities"]["refused"] == {}
+
+
+def test_a_change_of_settings_opens_a_version(platform: Platform) -> None:
+    """But not that the platform touched the row, or that a run used it."""
+    warehouse = Warehouse()
+    for fields in ({}, {"lastUpdated": "2026-02-01T00:00:00Z"}, {"config": {"headQueue": "long"}}):
+        add_env(platform, **fields)
+        sync(platform, warehouse)
+    versions = list_rows(warehouse, "compute_envs_history")
+    assert [json.loads(row["config"])["headQueue"] for row in versions] == ["short", "long"]
+    assert [row["valid_to"] is None for row in versions] == [False, True]
+
+
+def test_a_version_from_before_details_were_fetched_becomes_complete(platform: Platform) -> None:
+    """A target of an older version gets them without another version; a real change opens one."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    details = ("config", "date_created", "last_updated", "deleted", "org_id")
+    details = (*details, "fusion_metrics_collection_enabled")
+    for row in [*list_rows(warehouse), *list_rows(warehouse, "compute_envs_history")]:
+        row.update(dict.fromkeys(details))
+    sync(platform, warehouse)
+    (version,) = list_rows(warehouse, "compute_envs_history")
+    assert json.loads(version["config"])["headQueue"] == "short"
+    version.update(dict.fromkeys(details))
+    add_env(platform, name="renamed")
+    sync(platform, warehouse)
+    old, new = list_rows(warehouse, "compute_envs_history")
+    assert (old["config"], old["valid_to"] is None) == (None, False)
+    assert (new["name"], json.loads(new["config"])["headQueue"]) == ("renamed", "short")

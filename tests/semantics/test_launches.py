@@ -1,0 +1,253 @@
+"""Launches: what they tell of a run, what they cost, and what happens where they cannot be had."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.platform import Platform, make_world
+from tests.semantics.warehouse import Warehouse
+from tower_etl.privacy import Privacy
+from tower_etl.settings import Packages
+from tower_etl.sim import Fault, SimClock, build_world
+from tower_etl.source import launches
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+    from tower_etl.sim import World
+    from tower_etl.sim.faults import FaultKind
+    from tower_etl.source import Outcome
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FOREVER = 10**6
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A world without runs, with one compute environment in a workspace."""
+    platform = Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+    fields: dict[str, Any] = {"platform": "aws-batch", "workspaceName": "research"}
+    platform.world.add_entity("computeEnvs", find_lab(platform.world), id="ce", name="c", **fields)
+    return platform
+
+
+def find_lab(world: World) -> int:
+    """The id of the workspace with the compute environment."""
+    return next(place.key for place in world.workspaces.values() if place.name == "research")
+
+
+def add_run(platform: Platform, launch_id: str | None, *, final: bool = True) -> str:
+    """A run of that workspace, from a launch or by hand."""
+    world = platform.world
+    run_id = world.submit_run(find_lab(world), launchId=launch_id)
+    world.start_run(run_id)
+    world.finish_task(run_id, world.add_task(run_id))
+    if final:
+        world.finish_run(run_id)
+    world.clock.advance(1)
+    return run_id
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Outcome:
+    """One sync, whatever comes of it."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    return session.outcome
+
+
+def fail_launches(platform: Platform, status: int, path: str = "/launch/") -> None:
+    """Let calls for launches fail from now on."""
+    platform.simulator.faults.clear()
+    platform.simulator.faults.add(path, Fault("status", status, times=FOREVER))
+
+
+def list_asked(platform: Platform) -> list[str]:
+    """The launches requested so far, once for each time."""
+    calls = [call.path for call in platform.simulator.calls if call.status != 429]
+    return [path.rpartition("/")[2] for path in calls if "/launch/" in path]
+
+
+def list_stored(warehouse: Warehouse, table: str = "launches") -> set[str]:
+    """The launches that have a row."""
+    column = "id" if table == "launches" else "launch_id"
+    return {row[column] for row in warehouse.tables[table].values()}
+
+
+def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """Runs from the command line have no launch."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=30, days=9, mean_tasks=2)
+    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+
+    outcome = sync(platform, warehouse)
+
+    assert (outcome.status, outcome.warnings) == ("ok", [])
+    runs = list(warehouse.tables["workflows"].values())
+    of_spaces = [run for run in runs if run["launch_id"] and run["workspace_id"]]
+    assert 0 < len(of_spaces) < len(runs)
+    found = {row["id"]: row for row in warehouse.tables["launches"].values()}
+    envs = {row["id"]: row for row in warehouse.tables["compute_envs"].values()}
+    for run in of_spaces:
+        env = envs[found[run["launch_id"]]["compute_env__id"]]
+        assert (run["workspace_id"], run["platform__id"]) == (env["workspace_id"], env["platform"])
+    assert {row["dataset_count"] for row in found.values()} == {None}
+    assert found.keys() == {run["launch_id"] for run in runs} - {None}
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_launch_that_cannot_be_had_keeps_no_run_out(platform: Platform, status: int) -> None:
+    """It is requested again by reconciliation, and not by the visits of an open run."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    fail_launches(platform, status)
+    runs = [add_run(platform, "closed"), add_run(platform, "open", final=False)]
+    outcomes = [sync(platform, warehouse) for _ in range(3)]
+
+    assert [len(warehouse.rows_of("tasks", run_id)) for run_id in runs] == [1, 1]
+    assert list_stored(warehouse) == set()
+    assert [outcome.failed for outcome in outcomes] == [[], [], []]
+    expected = (["ok", "ok", "ok"], 1, 0) if status < 500 else (["partial", "ok", "ok"], 0, 1)
+    told, faults = outcomes[0].warnings, outcomes[0].faults
+    assert ([outcome.status for outcome in outcomes], len(told), len(faults)) == expected
+    assert set(list_asked(platform)) == {"closed", "open"}
+    asked = len(list_asked(platform))
+
+    sync(platform, warehouse, reconcile=True)
+    assert len(list_asked(platform)) == 2 * asked
+    platform.simulator.faults.clear()
+    assert sync(platform, warehouse, reconcile=True).status == "ok"
+    assert list_stored(warehouse) == {"closed", "open"}
+    assert warehouse.state["entities"]["refused"] == {}
+    assert warehouse.state["entities"]["launches"] == []
+
+
+def test_a_refused_launch_is_told_of_once(platform: Platform) -> None:
+    """However often reconciliation asks."""
+    warehouse = Warehouse()
+    fail_launches(platform, 403)
+    add_run(platform, "gone")
+    outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(3)]
+    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0, 0]
+    assert "refuses some launches (" in outcomes[0].warnings[0]
+
+
+def test_launches_that_all_fail_are_left_after_a_few(platform: Platform) -> None:
+    """Each costs every try of a call; the runs come all the same, and the report counts them."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    fail_launches(platform, 500)
+    for number in range(40):
+        add_run(platform, f"launch-{number}")
+    outcome = sync(platform, warehouse)
+
+    assert len(warehouse.tables["workflows"]) == 40
+    (fault,) = outcome.faults
+    assert fault.startswith("40 launches could not be fetched (")
+    workers = 4
+    assert len(set(list_asked(platform))) <= 3 + workers
+
+
+@pytest.mark.parametrize("kind", ["half_json", "html", "truncated", "reset"])
+def test_an_answer_that_is_no_launch_keeps_no_run_out(platform: Platform, kind: FaultKind) -> None:
+    """Whatever comes in its place; it is reported."""
+    warehouse = Warehouse()
+    platform.simulator.faults.add("/launch/", Fault(kind, times=FOREVER))
+    run_id = add_run(platform, "odd")
+    outcome = sync(platform, warehouse)
+    assert len(warehouse.rows_of("tasks", run_id)) == 1
+    (told,) = [*outcome.warnings, *outcome.faults]
+    assert "launches" in told
+
+
+def test_launches_can_be_left_out(platform: Platform) -> None:
+    """And come with the next reconciliation after they are wanted."""
+    warehouse = Warehouse()
+    add_run(platform, "first")
+    sync(platform, warehouse, tables=["!launches"])
+    assert (list_asked(platform), list_stored(warehouse)) == ([], set())
+    add_run(platform, "second")
+    sync(platform, warehouse)
+    assert list_stored(warehouse) == {"second"}
+    platform.world.clock.advance(timedelta(hours=25))
+    sync(platform, warehouse)
+    assert list_stored(warehouse) == {"first", "second"}
+    assert sorted(list_asked(platform)) == ["first", "second"]
+
+
+def test_refused_launches_do_not_keep_others_from_their_turn(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reconciliation requests so many at most, and the next goes on behind them."""
+    monkeypatch.setattr(launches, "_AT_ONCE", 4)
+    warehouse = Warehouse()
+    refused, good = [f"a{n}" for n in range(9)], [f"b{n}" for n in range(3)]
+    for launch_id in (*refused, *good):
+        add_run(platform, launch_id)
+    sync(platform, warehouse, tables=["!launches"])
+    fail_launches(platform, 403, "/launch/a")
+    counts = []
+    for _ in range(4):
+        before = len(list_asked(platform))
+        sync(platform, warehouse, reconcile=True)
+        counts.append(len(list_asked(platform)) - before)
+    assert counts == [4, 4, 4, 4]
+    assert list_stored(warehouse) == set(good)
+
+
+def test_datasets_of_launches_come_on_demand(platform: Platform) -> None:
+    """One call more for each launch, those of launches that are stored by then included."""
+    world, warehouse = platform.world, Warehouse()
+    version = {"datasetId": "d", "version": 2, "workspaceId": find_lab(world), "fileSize": 7}
+    add_run(platform, "before")
+    sync(platform, warehouse)
+    assert warehouse.tables["launch_datasets"] == {}
+    world.add_entity("launchDatasets", find_lab(world), **version)
+    wanted = ["*", "!audit_logs"]
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    add_run(platform, "after")
+    sync(platform, warehouse, tables=wanted)
+
+    rows = list(warehouse.tables["launch_datasets"].values())
+    assert {row["launch_id"] for row in rows} == {"before", "after"}
+    assert {(r["dataset_id"], r["version"], r["file_size"]) for r in rows} == {("d", 2, 7)}
+    assert {row["workspace_id"] for row in rows} == {find_lab(world)}
+    assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {1}
+    asked = len(list_asked(platform))
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    assert len(list_asked(platform)) == asked
+
+
+def test_a_launch_without_datasets_is_not_asked_again(platform: Platform) -> None:
+    """An empty list is an answer; a refusal is not, and is told of once."""
+    warehouse = Warehouse()
+    platform.world.entities.setdefault("launchDatasets", {})[find_lab(platform.world)] = []
+    add_run(platform, "none")
+    wanted = ["launch_datasets"]
+    sync(platform, warehouse, tables=wanted)
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    assert list_asked(platform) == ["none", "datasets"]
+
+    fail_launches(platform, 403, "/datasets")
+    add_run(platform, "shut")
+    outcomes = [sync(platform, warehouse, tables=wanted, reconcile=True) for _ in range(2)]
+    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0]
+    assert list_stored(warehouse) == {"none", "shut"}
+    platform.simulator.faults.clear()
+    sync(platform, warehouse, tables=wanted, reconcile=True)
+    assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {0}
+
+
+def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
+    """What is stored of it is no id any more."""
+    warehouse = Warehouse()
+    platform_privacy = Privacy(hashed=("workflows.launch_id",))
+    add_run(platform, "named")
+    sync(platform, warehouse, privacy=platform_privacy)
+    sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
+    assert list_asked(platform) == ["named"]
