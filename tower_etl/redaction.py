@@ -62,6 +62,13 @@ _COLON = f"{_END}:{_GAPS}"
 _AUTHORIZATION = f"(?i:authorization){_OPEN}{_GAPS}[:=]{_GAPS}{_OPEN}"
 _PLAIN = r"[^\s\"'\\$<>{(]"
 
+# A name and its value side by side, as environment variables are listed in JSON and YAML.
+_APART = rf"(?:\s|\\[nrt]){{0,40}}"
+_NAMED = (
+    rf"\b(?:name|key){_END}:{_GAPS}{_OPEN}[\w.-]{{0,60}}{_ANY_NAME}[0-9]{{0,3}}\\{{0,3}}[\"'\s\\,]"
+)
+_VALUE = rf"{_APART},?{_APART}{_OPEN}value{_END}:{_GAPS}{_OPEN}"
+
 # What starts as a reference to a variable does (`$NAME`, `${...}`, `$(...)`) is no secret.
 _FIRST = r"(?:[^\s\"'\\,;&|()<>\[\]{}$=]|\$[^A-Za-z_{(\s\"'])"
 _DOUBLE_FIRST = r"(?:[^\"\\$\n]|\\[^\n]|\$[^A-Za-z_{(\"\n])"
@@ -162,6 +169,12 @@ PATTERNS = (
         "flag",
         rf"--?[\w.-]{{0,60}}{_ANY_NAME}[ \t]{{1,8}}{_OPEN}",
         r"[^\s\"'\\$<>|&;()-][^\s\"'\\]*",
+    ),
+    Pattern(
+        "value of a name",
+        _NAMED,
+        rf"({_NAMED}{_VALUE})[^\s\"'\\$<>{{(,][^\"'\\\n,}}]*",
+        rf"\1{BLOT}",
     ),
     _after("element", rf"<[\w.:-]{{0,60}}{_ANY_NAME}>", r"[^<]+"),
 )

@@ -52,6 +52,15 @@ SECRETS: dict[str, tuple[str, str]] = {
     "token pair": ("MY_TOKEN={}", "t0k3n-of-mine"),
     "token flag": ("--token {}", "t0k3n-of-a-flag"),
     "token in YAML": ("token: {}", "t0k3n-of-yaml-with-length"),
+    "variable in JSON": (
+        '[{{"name": "DB_PASSWORD", "value": "{}", "head": true}}]',
+        "hunter2 of a variable",
+    ),
+    "variable in escaped JSON": (
+        'x=\'{{\\"key\\":\\"API_TOKEN\\",\\"value\\":\\"{}\\"}}\'',
+        "t0k3n-named",
+    ),
+    "variable in YAML": ("env:\n  - name: MY_SECRET\n    value: {}\n", "s3cr3t-of-a-pod"),
     "password hash": ("{}", "$2y$10$" + "N9qo8uLOickgx2ZMRZoMye"),
     "private key": (
         "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",

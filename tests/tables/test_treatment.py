@@ -228,3 +228,37 @@ def test_nothing_is_changed_where_nothing_is_wished_or_secret() -> None:
         described, workspace_id=1, starred=None, tasks=[[{"task": {"taskId": 1}}]], metrics=[]
     )
     assert tables == Treatment(TABLES).apply(tables)
+
+
+VARIABLES = [
+    {"name": "DB_PASSWORD", "value": "hunter2", "head": True, "compute": False},
+    {"value": "s3cr3t-first", "compute": True, "name": "API_TOKEN"},
+    {"key": "vault_secret", "value": "s3cr3t-by-key"},
+    {"name": "NXF_OPTS", "value": "-Xms1g"},
+]
+
+
+@pytest.mark.parametrize("table", ["compute_envs", "launches"])
+def test_environment_variables_of_a_compute_environment_are_redacted_by_their_name(
+    table: str,
+) -> None:
+    """Beside the names that look like secrets, and in the specification of a pod."""
+    pod = "spec:\n  env:\n    - name: REGISTRY_PASSWORD\n      value: hunter2-of-a-pod\n"
+    script = "export NXF_OPTS='-Xms1g'\nexport GITHUB_TOKEN=t0k3n-of-a-script\n"
+    config = {"environment": VARIABLES, "headPodSpec": pod, "preRunScript": script}
+    record: dict[str, Any] = {"id": "1", "config": config}
+    record = record if table == "compute_envs" else {"id": "1", "computeEnv": record}
+    (row,) = treat(table, record)
+
+    kept = json.loads(row["config" if table == "compute_envs" else "compute_env__config"])
+    assert [variable["value"] for variable in kept["environment"]] == ["***"] * 3 + ["-Xms1g"]
+    assert kept["environment"][0] == VARIABLES[0] | {"value": "***"}
+    assert kept["headPodSpec"] == pod.replace("hunter2-of-a-pod", "***")
+    assert kept["preRunScript"] == script.replace("t0k3n-of-a-script", "***")
+
+
+def test_a_variable_alone_is_found_by_its_name() -> None:
+    """Where nothing else of the row looks like a secret."""
+    for variable in VARIABLES[:3]:
+        (row,) = treat("compute_envs", {"id": "1", "config": {"environment": [variable]}})
+        assert '"***"' in row["config"]

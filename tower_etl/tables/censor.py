@@ -142,7 +142,10 @@ class _Rewriter:
         if left == 0 and isinstance(value, dict | list | str):
             return BLOT
         if isinstance(value, dict):
-            return {self.clean(k): self.rewrite(v, k, left - 1) for k, v in value.items()}
+            names = _name_values(value)
+            return {
+                self.clean(k): self.rewrite(v, names.get(k, k), left - 1) for k, v in value.items()
+            }
         if isinstance(value, list):
             return [self.rewrite(item, name, left - 1) for item in value]
         return self._rewrite_leaf(value, name)
@@ -153,3 +156,10 @@ class _Rewriter:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return BLOT if NUMBERS_TOO.search(name) else value
         return value
+
+
+def _name_values(value: dict[str, Any]) -> dict[str, str]:
+    """What a `value` is called where its name stands beside it, as environment variables are."""
+    names = (value.get(field) for field in ("name", "key"))
+    name = next((name for name in names if isinstance(name, str)), None)
+    return {} if name is None else {"value": name}
