@@ -63,7 +63,7 @@ _AUTHORIZATION = f"(?i:authorization){_OPEN}{_GAPS}[:=]{_GAPS}{_OPEN}"
 _PLAIN = r"[^\s\"'\\$<>{(]"
 
 # A name and its value side by side, as environment variables are listed in JSON and YAML.
-_APART = rf"(?:\s|\\[nrt]){{0,40}}"
+_APART = r"(?:\s|\\[nrt]){0,40}"
 _NAMED = (
     rf"\b(?:name|key){_END}:{_GAPS}{_OPEN}[\w.-]{{0,60}}{_ANY_NAME}[0-9]{{0,3}}\\{{0,3}}[\"'\s\\,]"
 )

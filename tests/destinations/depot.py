@@ -150,6 +150,7 @@ def _read_iceberg(path: str, table: str) -> list[dict[str, Any]]:
 
 def _read_postgres(path: str, table: str) -> list[dict[str, Any]]:
     with closing(psycopg2.connect(path)) as connection, connection.cursor() as cursor:
+        connection.set_client_encoding("UTF8")
         cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 ours
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

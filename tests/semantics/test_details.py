@@ -114,8 +114,10 @@ def test_a_version_from_before_details_were_fetched_becomes_complete(platform: P
     """A target of an older version gets them without another version; a real change opens one."""
     warehouse = Warehouse()
     sync(platform, warehouse)
-    details = ("config", "date_created", "last_updated", "deleted", "org_id")
-    details = (*details, "fusion_metrics_collection_enabled")
+    details = (
+        *("config", "date_created", "last_updated", "deleted", "org_id"),
+        "fusion_metrics_collection_enabled",
+    )
     for row in [*list_rows(warehouse), *list_rows(warehouse, "compute_envs_history")]:
         row.update(dict.fromkeys(details))
     sync(platform, warehouse)

@@ -25,6 +25,11 @@ class Destination(Protocol):
     """A place for tables. One sync at a time holds it, loads packages into it, and publishes."""
 
     @property
+    def dialect(self) -> str:
+        """SQL dialect of what dlt loads into, as dlt and sqlglot name it."""
+        ...
+
+    @property
     def is_begun(self) -> bool:
         """Whether a sync was here before: then it is locked before the server is asked."""
         ...

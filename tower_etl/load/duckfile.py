@@ -39,6 +39,7 @@ class DuckFile:
     """
 
     target: Target
+    dialect: str = "duckdb"
 
     @property
     def is_begun(self) -> bool:

@@ -58,6 +58,7 @@ class Mirror:
     lake: Lake
     target: Target
     guard: Guard = field(default_factory=Unshared)
+    dialect: str = "duckdb"
 
     @property
     def is_begun(self) -> bool:

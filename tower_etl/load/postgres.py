@@ -53,6 +53,7 @@ class PostgresServer:
     address: str = field(repr=False)
     title: str
     folder: Path
+    dialect: str = "postgres"
     is_begun: bool = True  # a lock in a database leaves no trace
     _holding: Any = field(default=None, repr=False)
 
@@ -87,9 +88,12 @@ class PostgresServer:
         yield
 
     def prepare(self) -> None:
-        """Forget what a killed sync left on this machine."""
+        """Forget what a killed sync left on this machine, and drop indexes of earlier versions."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        for table in TABLES.values():
+            if any(_is_long(name) for name in table.key):
+                ask(self._holding, f'DROP INDEX IF EXISTS {DATASET}."{table.name}_key"')
 
     def start_over(self) -> None:
         """As every sync does."""
@@ -111,11 +115,11 @@ class PostgresServer:
         del now
         shutil.rmtree(self.folder, ignore_errors=True)
         for table in TABLES.values():
-            key = ", ".join(f'"{name}"' for name in table.key)
+            key = ", ".join(_index_column(name) for name in table.key)
             ask(
                 self._holding,
-                f'CREATE UNIQUE INDEX IF NOT EXISTS "{table.name}_key" ON {DATASET}."{table.name}"'
-                f" ({key})",
+                f'CREATE UNIQUE INDEX IF NOT EXISTS "{_name_index(table)}" '
+                f'ON {DATASET}."{table.name}" ({key})',
             )
         refresh_views(self._holding)
         refresh_comments(self._holding, specs)
@@ -153,6 +157,20 @@ class PostgresServer:
             "it again when the other is done."
         )
         raise TargetBusyError(msg)
+
+
+def _is_long(column: str) -> bool:
+    """Whether a key column may hold more text than fits an index, as the name of a process."""
+    return column == "process"
+
+
+def _index_column(column: str) -> str:
+    return f'md5("{column}")' if _is_long(column) else f'"{column}"'
+
+
+def _name_index(table: Table) -> str:
+    """Return the name of the index; those over digests have another one than earlier versions."""
+    return f"{table.name}_digest" if any(map(_is_long, table.key)) else f"{table.name}_key"
 
 
 def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no types
@@ -205,8 +223,13 @@ def _find_credentials() -> str | None:
 
 
 def _complete(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
-    """The address with all that libpq found elsewhere, as dlt wants it: a URL."""
+    """The address with all that libpq found elsewhere, as dlt wants it: a URL.
+
+    The encoding is set because a database in SQL_ASCII hands out text that psycopg2 takes for
+    ASCII, and fails to decode, unless it is told that what was stored is UTF-8.
+    """
     options = {k: v for k, v in parts.dsn_parameters.items() if k.startswith("ssl")}
+    options["client_encoding"] = "UTF8"
     unasked = "none"  # dlt insists on a password, also where the server asks for none
     user, password = quote(parts.user, safe=""), quote(parts.password or unasked, safe="")
     host = quote(parts.host, safe="")

@@ -126,7 +126,7 @@ class Sync:
 
     def _load(self, place: Destination, client: TowerClient, reach: Reach) -> Session:
         place.prepare()
-        session = open_session(self.settings, client, reach, self.clock)
+        session = open_session(self.settings, client, reach, self.clock, dialect=place.dialect)
         try:
             self.on_start(session)
             self._load_packages(place, session)

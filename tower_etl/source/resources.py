@@ -85,6 +85,12 @@ def package_source(
     return tower()
 
 
+def find_dialect() -> str:
+    """Return the SQL dialect of the destination of the pipeline that runs; empty for none."""
+    destination = dlt.current.pipeline().destination
+    return destination.capabilities().sqlglot_dialect or "" if destination else ""
+
+
 def table_resource(table: Table, history: DltResource) -> DltResource:
     """The resource of one table: its rows out of each batch, with its keys and descriptions."""
 

@@ -30,7 +30,7 @@ from tower_etl.source.config import find_dlt_value
 from tower_etl.source.diary import Diary
 from tower_etl.source.fetcher import Fetcher
 from tower_etl.source.preflight import run_preflight
-from tower_etl.source.resources import package_source
+from tower_etl.source.resources import find_dialect, package_source
 from tower_etl.source.session import Session
 from tower_etl.tables import ON_DEMAND, TABLES, Treatment
 
@@ -122,7 +122,8 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
 
     def open_lazily() -> Session:
         client = open_client(settings)
-        return open_session(settings, client, run_preflight(client, settings.request.workspaces))
+        reach = run_preflight(client, settings.request.workspaces)
+        return open_session(settings, client, reach, dialect=find_dialect())
 
     wanted = {name: specs[name] for name in settings.request.tables}
     return package_source(open_lazily, wanted, _EVERYTHING, _complain, whole=True)
@@ -187,15 +188,27 @@ def open_client(
 
 
 def open_session(
-    settings: Settings, client: TowerClient, reach: Reach, clock: Clock = SYSTEM_CLOCK
+    settings: Settings,
+    client: TowerClient,
+    reach: Reach,
+    clock: Clock = SYSTEM_CLOCK,
+    *,
+    dialect: str = "",
 ) -> Session:
     """A sync of what preflight found.
+
+    Args:
+        settings: What is asked of which server.
+        client: Asks it.
+        reach: What preflight found.
+        clock: Tells the time.
+        dialect: SQL dialect of the destination, which may refuse some characters.
 
     Raises:
         UsageError: A column that is to be kept out is unknown, or needed.
     """
     fetcher = Fetcher(client, settings.request.tables, settings.pacing.workers)
-    treatment = Treatment.plan(settings.privacy, TABLES)
+    treatment = Treatment.plan(settings.privacy, TABLES, dialect)
     diary = Diary.begin(clock, VERSION)
     return Session(client, fetcher, reach, settings.request, diary, treatment)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.tables.censor import Censor
+from tower_etl.tables.encoding import STRICT_DIALECTS, replace_unstorable
 from tower_etl.tables.promotion import fill_promoted, promote_fields, read_strays, write_strays
 from tower_etl.tables.selection import check_text, find_column, select_columns
 
@@ -40,6 +41,7 @@ class Treatment:
         hashed: Columns whose values are replaced by digests, likewise.
         censor: Takes secrets out, None where they are to stay.
         salt: Key of the digests.
+        is_strict: Whether the destination refuses characters that others store (`encoding.py`).
     """
 
     specs: Mapping[str, Table]
@@ -47,10 +49,16 @@ class Treatment:
     hashed: Chosen = frozenset()
     censor: Censor | None = field(default_factory=Censor)
     salt: bytes = field(default=b"", repr=False)
+    is_strict: bool = False
 
     @classmethod
-    def plan(cls, privacy: Privacy, tables: Mapping[str, Table]) -> Treatment:
+    def plan(cls, privacy: Privacy, tables: Mapping[str, Table], dialect: str = "") -> Treatment:
         """Hold wishes against tables.
+
+        Args:
+            privacy: The wishes.
+            tables: The tables that there are.
+            dialect: SQL dialect of the destination; empty where any text can be stored.
 
         Raises:
             UsageError: A column is unknown, needed as it is, or cannot be hashed.
@@ -64,12 +72,15 @@ class Treatment:
             hashed,
             Censor.of(emails=privacy.emails) if privacy.redact else None,
             privacy.salt.encode(),
+            dialect in STRICT_DIALECTS,
         )
 
     def apply(self, batch: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
         """The rows, by table, as they may be seen."""
         tables = {name: self._treat(rows, self.specs[name]) for name, rows in batch.items()}
-        return self.censor.clean(tables, self.specs) if self.censor else tables
+        if self.censor:
+            tables = self.censor.clean(tables, self.specs)
+        return replace_unstorable(tables, self.specs) if self.is_strict else tables
 
     @cached_property
     def _hidden(self) -> dict[str, list[Column]]:

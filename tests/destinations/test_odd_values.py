@@ -1,0 +1,152 @@
+"""Values at the edge of what a column can hold: every destination loads them, at every sync."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.destinations.test_semantics import add_run, expect_run
+from tests.semantics.truth import RUN_TABLES, expect_labels
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.destinations.depot import Depot
+    from tests.semantics.truth import Rows
+    from tower_etl.sim import World
+
+# Lakes in a bucket have the columns of those in a folder.
+FORMATS = ["duckdb", "parquet", "delta", "iceberg", "postgres"]
+NUL = "left\x00right"
+LONG = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
+TEXTS = {
+    "NUL": NUL,
+    "nothing but NUL": "\x00",
+    "no character": "\ufffe\uffff",
+    "controls": "\x01\x1b[31m\r\n\t\x7f\x85\u2028",
+    "backslashes": r"\u0000 \\u0000 \ud800 \x00 \N",
+    "quotes": "'\"`$$;--",
+    "emoji": "\U0001f9ec\u202e",
+    "empty": "",
+    "long": LONG,
+}
+DOCUMENTS: dict[str, Any] = {
+    "NUL": {NUL: [NUL, {"a": "\x00\x00"}]},
+    "backslashes": {"a": "\\\x00", "b": "\\u0000", "c": "\\\\u0000\\", "d": "\U0001f9ec"},
+    "numbers": {"a": 2**63 - 1, "b": -(2**63), "c": 1e308, "d": 5e-324, "e": -0.0},
+    "empty": {},
+    "many": {str(number): number for number in range(3000)},
+}
+MOMENTS = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"]
+INTEGERS = [-(2**63), 2**63 - 1, 0]
+NUMBERS = [1.7976931348623157e308, 5e-324, -0.0, -1.5]
+
+
+def as_stored(value: Any) -> Any:
+    """A value as PostgreSQL has it, which takes no NUL."""
+    if isinstance(value, dict):
+        return {as_stored(key): as_stored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+
+
+def as_parsed(table: str, rows: Rows) -> Rows:
+    """Rows with JSON as the values that it says."""
+    names = [column.name for column in TABLES[table].columns if column.is_json]
+    return {
+        key: row | {name: row[name] and json.loads(row[name]) for name in names}
+        for key, row in rows.items()
+    }
+
+
+def expect(world: World, kind: str, lab: int) -> dict[str, Rows]:
+    """What the tables of runs and the labels must hold."""
+    whole: dict[str, Rows] = {name: {} for name in RUN_TABLES}
+    for run in world.runs(lab):
+        for name, rows in expect_run(world, run["id"], lab).items():
+            whole[name] |= rows
+    whole["labels"] = expect_labels(world)
+    parsed = {name: as_parsed(name, rows) for name, rows in whole.items()}
+    if kind != "postgres":
+        return parsed
+    return {
+        name: {tuple(map(as_stored, key)): as_stored(row) for key, row in rows.items()}
+        for name, rows in parsed.items()
+    }
+
+
+def find_differences(expected: Rows, found: Rows) -> list[Any]:
+    """Cells that differ, the beginnings of both."""
+    rows = [(key, expected.get(key, {}), found.get(key, {})) for key in expected.keys() | found]
+    return [
+        (key, column, str(one.get(column))[:200], str(other.get(column))[:200])
+        for key, one, other in rows
+        for column in one.keys() | other
+        if one.get(column) != other.get(column)
+    ]
+
+
+def check(depot: Depot, world: World, lab: int) -> None:
+    """The tables hold what the platform says, and the next syncs load as this one did."""
+    tables = frozenset({*RUN_TABLES, "labels", "sync_runs"})
+    for reconcile in (False, True):
+        add_run(world, lab)
+        assert depot.sync(tables=tables, reconcile=reconcile).outcome.status == "ok"
+    for name, rows in expect(world, depot.place.kind, lab).items():
+        found = as_parsed(name, depot.read(name))
+        assert find_differences(rows, found) == [], name
+
+
+@pytest.fixture(params=FORMATS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each format once."""
+    return str(request.param)
+
+
+def test_any_text_is_loaded(depot: Depot, world: World, lab: int) -> None:
+    """In columns, keys, labels and lists; where the database takes no NUL, U+FFFD stands for it."""
+    for text in TEXTS.values():
+        run_id = add_run(world, lab)
+        world.add_task(run_id, name=text, process=text or "p", script=text, tag=text)
+        world.set_labels(run_id, [world.create_label(lab, text)])
+        world.fail_run(run_id, text)
+    check(depot, world, lab)
+
+
+def test_any_document_is_loaded(depot: Depot, world: World, lab: int) -> None:
+    """Its values stay what they are."""
+    for document in DOCUMENTS.values():
+        world.finish_run(add_run(world, lab), params=document)
+    check(depot, world, lab)
+
+
+def test_any_moment_and_number_is_loaded(depot: Depot, world: World, lab: int) -> None:
+    """From the first year to the last, and from the least number to the greatest."""
+    for moment in MOMENTS:
+        run_id = world.submit_run(lab, submit=moment)
+        world.finish_run(run_id, start=moment, complete=moment)
+    run_id = add_run(world, lab)
+    for integer in INTEGERS:
+        world.add_task(run_id, realtime=integer, memory=integer)
+    for number in NUMBERS:
+        world.add_task(run_id, cost=number, pcpu=number)
+    world.finish_run(run_id)
+    check(depot, world, lab)
+
+
+def test_a_reference_with_a_nul_has_one_version(
+    make_depot: Callable[[str], Depot], world: World
+) -> None:
+    """What was stored without it is the same as what arrives with it."""
+    depot = make_depot("postgres")
+    world.add_entity("computeEnvs", id="ce", name=NUL, platform="\x00")
+    tables = frozenset({"compute_envs", "compute_envs_history", "workflows", "sync_runs"})
+    for _ in range(3):
+        depot.sync(reconcile=True, tables=tables)
+    assert [row["name"] for row in depot.read("compute_envs").values()] == ["left\ufffdright"]
+    assert len(depot.read("compute_envs_history")) == 1
