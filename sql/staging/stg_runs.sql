@@ -1,5 +1,7 @@
 -- Runs under plain names.
 -- Grain: run. Units: seconds; times and months are UTC. Runs that the platform lost count as well.
+-- The compute environment comes from the launch: it is null for runs from the command line, and where
+-- launches are not synced; `platform` is known of these runs, too.
 WITH renamed AS (
   SELECT
     w.id AS run_id,
@@ -18,11 +20,17 @@ WITH renamed AS (
     CAST(w.duration AS DOUBLE) / 1000 AS duration_seconds,
     coalesce(p.peak_tasks, w.peak_load_tasks) AS peak_tasks,
     coalesce(p.peak_cpus, w.peak_load_cpus) AS peak_cpus,
+    l.compute_env__id AS compute_env_id,
+    coalesce(c.name, l.compute_env__name) AS compute_env,
+    coalesce(l.compute_env__platform, w.platform__id) AS platform,
+    c.region,
     w.error_message,
     w.missing_since
   FROM workflows AS w
   LEFT JOIN workspaces AS s ON s.id = w.workspace_id
   LEFT JOIN workflow_progress AS p ON p.workflow_id = w.id
+  LEFT JOIN launches AS l ON l.id = w.launch_id
+  LEFT JOIN compute_envs AS c ON c.id = l.compute_env__id
 )
 SELECT
   run_id,
@@ -45,6 +53,10 @@ SELECT
   duration_seconds,
   peak_tasks,
   peak_cpus,
+  compute_env_id,
+  compute_env,
+  platform,
+  region,
   error_message,
   missing_since
 FROM renamed

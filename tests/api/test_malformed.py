@@ -28,6 +28,7 @@ class FakeTransport:
     """
 
     policy = RetryPolicy()
+    endpoint = "http://127.0.0.1/api"
 
     def __init__(self, answer: Answer) -> None:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.destinations.test_semantics import add_run, expect_run
-from tests.semantics.truth import RUN_TABLES, expect_labels
+from tests.destinations.test_semantics import add_run
+from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:

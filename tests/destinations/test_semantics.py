@@ -215,8 +215,8 @@ def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> No
 
 
 @contextmanager
-def older_version(table: str, column: str) -> Iterator[None]:
-    """As if a column were not known yet."""
+def older_version(table: str, *unknown: str) -> Iterator[None]:
+    """As if some columns were not known yet."""
     spec = TABLES[table]
     whole = spec.columns
 
@@ -225,7 +225,7 @@ def older_version(table: str, column: str) -> Iterator[None]:
         for name in ("arrow_schema", "_shape"):
             spec.__dict__.pop(name, None)
 
-    set_columns(tuple(c for c in whole if c.name != column))
+    set_columns(tuple(c for c in whole if c.name not in unknown))
     yield
     set_columns(whole)
 

@@ -41,6 +41,11 @@ class OneRun:
         """The columns of a table."""
         return TABLES[name].arrow_schema
 
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """No launch."""
+        assert not list(run_ids)
+        return set()
+
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """No row."""
         assert not list(run_ids)

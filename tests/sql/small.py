@@ -81,6 +81,14 @@ class SmallHistory:
         """Describe a label."""
         self._add("labels", [{"id": label_id, "name": name, "value": value}], workspace_id=7)
 
+    def add_launch(self, launch_id: str, **env: Any) -> None:
+        """Add a launch; `env` are the API's fields of its compute environment."""
+        self._add("launches", [{"id": launch_id, "workspaceId": 7, "computeEnv": env or None}])
+
+    def add_compute_env(self, env_id: str, **fields: Any) -> None:
+        """Describe a compute environment; `fields` are the API's."""
+        self._add("compute_envs", [{"id": env_id, "workspaceId": 7} | fields])
+
     def add_peak(self, run_id: str, *, cpus: int, tasks: int) -> None:
         """Add the progress of a run."""
         self.add_progress(run_id, peakCpus=cpus, peakTasks=tasks)

@@ -312,3 +312,22 @@ def test_the_newest_sync_comes_first(small: SmallHistory) -> None:
     small.add_sync(id="new", started_at=NOON + timedelta(minutes=15), calls=7)
     rows = small.ask("sync_history")
     assert pick(rows, "sync_id", "calls", "reconciled") == [("new", 7, False), ("old", 3, False)]
+
+
+def test_a_run_has_the_compute_environment_of_its_launch(small: SmallHistory) -> None:
+    """One that was deleted is known by its launch; a run by hand has its platform alone."""
+    small.add_launch("l1", id="ce1", name="old name", platform="aws-batch")
+    small.add_launch("l2", id="gone", name="deleted", platform="google-batch")
+    small.add_launch("l3")
+    small.add_compute_env("ce1", name="spot", platform="aws-batch", region="eu-west-1")
+    for run_id, launch_id in (("a", "l1"), ("b", "l1"), ("c", "l2"), ("d", "l3"), ("e", None)):
+        small.add_run(run_id, launchId=launch_id, platform={"id": "slurm"})
+    names = ("run_id", "compute_env_id", "compute_env", "platform", "region")
+    found = sorted(tuple(row[name] for name in names) for row in small.ask("stg_runs"))
+    assert found == [
+        ("a", "ce1", "spot", "aws-batch", "eu-west-1"),
+        ("b", "ce1", "spot", "aws-batch", "eu-west-1"),
+        ("c", "gone", "deleted", "google-batch", None),
+        ("d", None, None, "slurm", None),
+        ("e", None, None, "slurm", None),
+    ]

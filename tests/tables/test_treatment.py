@@ -230,7 +230,7 @@ def test_nothing_is_changed_where_nothing_is_wished_or_secret() -> None:
     assert tables == Treatment(TABLES).apply(tables)
 
 
-VARIABLES = [
+VARIABLES: list[dict[str, Any]] = [
     {"name": "DB_PASSWORD", "value": "hunter2", "head": True, "compute": False},
     {"value": "s3cr3t-first", "compute": True, "name": "API_TOKEN"},
     {"key": "vault_secret", "value": "s3cr3t-by-key"},

@@ -78,7 +78,9 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
 )
 tables_option = click.option(
-    "--tables", metavar="A,B*", help="Pay only for these tables [TOWER_ETL_TABLES; most of them]."
+    "--tables",
+    metavar="A,B*,!C",
+    help="Sync only these tables; !C leaves one out [TOWER_ETL_TABLES; all but those on demand].",
 )
 rate_option = click.option(
     "--rate",

@@ -35,7 +35,7 @@ from tower_etl.load.icetables import (
     start_table,
 )
 from tower_etl.load.lease import Unshared
-from tower_etl.load.months import match_months
+from tower_etl.load.months import MONTH, match_months
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
@@ -218,6 +218,8 @@ def _change_table(table: Table, rows: Export, task: Task) -> None:
         if change.is_new:
             commit.update_schema().union_by_name(rows.read_schema(change.table)).commit()
         split = rows.has_months(change.table)
+        if split and table.spec().is_unpartitioned():
+            commit.update_spec().add_identity(MONTH).commit()
         _delete(commit, [*change.written, *change.removed] if split and not whole else None)
         _append(commit, rows, change.table, task.months if whole else change.written)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,12 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     if isinstance(path, str):  # the library of the format reads: DuckDB would need an extension
         for name, rows in lake.open_datasets(manifest).items():
             connection.register(f"{name}_in_bucket", rows)
-            connection.execute(_define(name, f'"{name}_in_bucket"'))
+            ddl = manifest.tables[name].ddl
+            connection.execute(_define(name, f'"{name}_in_bucket"', ddl))
     else:
         for name, files in lake.list_files(manifest).items():
-            source = _name_files(files)
-            connection.execute(_define(name, source) if files else manifest.tables[name].ddl)
+            source, ddl = _name_files(files), manifest.tables[name].ddl
+            connection.execute(_define(name, source, ddl) if files else ddl)
     create_views(connection, iter_views())
     return connection
 
@@ -75,10 +77,12 @@ def _find_kind(path: Path | str) -> str | None:
     return find_kind(open_bucket(path))
 
 
-def _define(name: str, source: str) -> str:
-    """A view of what DuckDB reads a table from."""
+def _define(name: str, source: str, ddl: str) -> str:
+    """A view of what DuckDB reads a table from; a lake of an older version lacks some columns."""
     spec = TABLES.get(name)
-    texts = [f'"{c.name}"::JSON AS "{c.name}"' for c in spec.columns if c.is_json] if spec else []
+    there = set(re.findall(r"\w+", ddl))
+    asked = [c.name for c in spec.columns if c.is_json and c.name in there] if spec else []
+    texts = [f'"{column}"::JSON AS "{column}"' for column in asked]
     columns = f"* REPLACE ({', '.join(texts)})" if texts else "*"
     return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 names are ours
 

@@ -1,8 +1,8 @@
 """Tables cut into months, so that only the months that changed are written again.
 
 A row of a run belongs to the month (UTC) in which the run was submitted, which does not change; a
-row about a sync to that in which the sync started; where that is not known, to January 1970. What
-is about neither is one part without a month.
+row about a sync to that in which the sync started, and a launch to that in which it was made; where
+that is not known, to January 1970. What is about none of these is one part without a month.
 """
 
 from __future__ import annotations
@@ -92,14 +92,22 @@ def cut_table(table: str) -> Cut:
     return Cut(columns, f"{source} {join}", month)
 
 
+_MOMENTS = {
+    "workflows": f"coalesce({_ROW}.submit, {_ROW}.date_created)",
+    "sync_runs": f"{_ROW}.started_at",
+    "launches": f"{_ROW}.date_created",
+}
+
+
 def _find_moment(table: str, columns: set[str]) -> tuple[str | None, str]:
-    if table == "workflows":
-        return f"coalesce({_ROW}.submit, {_ROW}.date_created)", ""
-    if table == "sync_runs":
-        return f"{_ROW}.started_at", ""
+    if table in _MOMENTS:
+        return _MOMENTS[table], ""
     if "workflow_id" in columns:
         join = f"LEFT JOIN {DATASET}.workflows AS w ON w.id = {_ROW}.workflow_id"
         return "coalesce(w.submit, w.date_created)", join
+    if "launch_id" in columns:
+        join = f"LEFT JOIN {DATASET}.launches AS l ON l.id = {_ROW}.launch_id"
+        return "l.date_created", join
     return None, ""
 
 

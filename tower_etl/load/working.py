@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.load.months import MONTH, cut_table
+from tower_etl.load.months import MONTH
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
         for name, contents in manifest.tables.items():
             connection.execute(contents.ddl)
             connection.register("arrived", tables[name])
-            columns = f"* EXCLUDE ({MONTH})" if cut_table(name).has_months else "*"
+            # An older version may have written the table without months.
+            has_months = MONTH in tables[name].schema.names
+            columns = f"* EXCLUDE ({MONTH})" if has_months else "*"
             insert = f'INSERT INTO {DATASET}."{name}" BY NAME SELECT {columns} FROM arrived'  # noqa: S608 ours
             connection.execute(insert)
             connection.unregister("arrived")

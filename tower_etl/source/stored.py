@@ -143,10 +143,10 @@ class PipelineStore:
         schema = self.schema_of(name)
         wanted = list(columns) or schema.names
         with self._client as client:
-            chosen = ", ".join(client.escape_column_name(column) for column in columns) or "*"
             table = client.make_qualified_table_name(name)
-            sql = f"SELECT {chosen} FROM {table}"  # noqa: S608 names are ours
             try:
+                chosen = _choose_columns(client, table, columns)
+                sql = f"SELECT {chosen} FROM {table}"  # noqa: S608 names are ours
                 with client.execute_query(sql) as cursor:
                     there = [column[0] for column in cursor.description]
                     rows = [dict(zip(there, row, strict=True)) for row in cursor.fetchall()]
@@ -185,6 +185,16 @@ class PipelineStore:
                 return [tuple(row) for row in client.execute_sql(sql, *values) or ()]
         except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
             return []
+
+
+def _choose_columns(client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
+    """What to select for some columns, of which a table from an older version may lack some."""
+    if not columns:
+        return "*"
+    with client.execute_query(f"SELECT * FROM {table} WHERE 1 = 0") as cursor:  # noqa: S608 ours
+        there = {column[0] for column in cursor.description}
+    found = [client.escape_column_name(column) for column in columns if column in there]
+    return ", ".join(found) or "*"
 
 
 def _plain(value: object) -> object:

@@ -142,10 +142,8 @@ class _Rewriter:
         if left == 0 and isinstance(value, dict | list | str):
             return BLOT
         if isinstance(value, dict):
-            names = _name_values(value)
-            return {
-                self.clean(k): self.rewrite(v, names.get(k, k), left - 1) for k, v in value.items()
-            }
+            names = {k: k for k in value} | _name_values(value)
+            return {self.clean(k): self.rewrite(v, names[k], left - 1) for k, v in value.items()}
         if isinstance(value, list):
             return [self.rewrite(item, name, left - 1) for item in value]
         return self._rewrite_leaf(value, name)
@@ -160,6 +158,8 @@ class _Rewriter:
 
 def _name_values(value: dict[str, Any]) -> dict[str, str]:
     """What a `value` is called where its name stands beside it, as environment variables are."""
-    names = (value.get(field) for field in ("name", "key"))
-    name = next((name for name in names if isinstance(name, str)), None)
-    return {} if name is None else {"value": name}
+    for field in ("name", "key"):
+        name = value.get(field)
+        if isinstance(name, str):
+            return {"value": name}
+    return {}

@@ -41,6 +41,15 @@ comments on its tables and columns.
 The source is `Schema.field` of the API's published description; `tower-etl` is said of columns that
 no field of the API fills, `undocumented` of fields that servers send and no version of the
 description names.
+
+The specs are checked against the descriptions 1.140.0, 1.181.0 and 1.187.0, the newest that is
+published: every field of every answer that a sync reads has a column, or a reason in
+`tests/tables/test_endpoints.py`. Of later versions, up to 1.200, the names of two fields are known
+(`workflows.sched_config__max_spot_attempts` and `sched_config__max_cpus_per_user`). They also add
+records of agents and of data lineage; how those are read, and by whom, is not published, so that no
+table holds them. `GET /platform/versions` is the catalogue of Nextflow versions that the launch
+form offers, and says nothing of runs. Whatever a newer server adds to an answer is in
+`undocumented`.
 """
 
 _HOW = """\
