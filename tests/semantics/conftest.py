@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.semantics.platform import Switchboard
-from tower_etl.sim import serve
+from tests.semantics.platform import Platform, Switchboard, make_world
+from tests.semantics.quirky import START
+from tower_etl.sim import Quirks, ServerProfile, SimClock, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.semantics.quirky import Serve
     from tower_etl.sim import Simulator
 
 
@@ -21,3 +23,15 @@ def switchboard() -> Iterator[tuple[str, Switchboard]]:
     board = Switchboard()
     with serve(cast("Simulator", board)) as url:
         yield url, board
+
+
+@pytest.fixture
+def serve_quirky(switchboard: tuple[str, Switchboard]) -> Serve:
+    """Start a platform with quirks."""
+
+    def start(version: str = "26.2.0", **quirks: Any) -> Platform:
+        world = make_world(SimClock.frozen_at(START))
+        profile = ServerProfile(version, quirks=Quirks(**quirks))
+        return Platform.start(*switchboard, world, profile)
+
+    return start

@@ -222,7 +222,8 @@ class TowerClient:
         if self.compatibility.counts_tasks:
             fetch = self._task_pages(workspace_id, run_id)
             taker = walk_at_rest(fetch, task_key, make, pool, tally)
-            self.compatibility.counts_tasks = tally.is_exact
+            if not tally.is_exact:
+                self.compatibility.counts_tasks = False
             if taker is not None:
                 return taker
         return self.walk_tasks(workspace_id, run_id, make, tally)

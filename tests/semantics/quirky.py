@@ -1,0 +1,80 @@
+"""Platforms that differ from the published description, and syncs of them that end well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tests.semantics.truth import expect_run, list_shown
+from tower_etl.settings import Packages
+from tower_etl.sim import Quirks, ServerProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.semantics.platform import Platform
+    from tests.semantics.warehouse import Warehouse
+    from tower_etl.source import Session
+
+    Serve = Callable[..., Platform]
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PREFLIGHT = 3
+WORKSPACES = 3  # the personal one and two of an organisation
+
+
+def change(platform: Platform, version: str = "26.2.0", **quirks: Any) -> None:
+    """Let the server be another one from now on."""
+    profile = ServerProfile(version, quirks=Quirks(**quirks))
+    platform.simulator._app = platform.simulator._make_app(profile)
+
+
+def find_space(platform: Platform) -> int:
+    """The workspace of the runs."""
+    return max(place.key for place in platform.world.workspaces.values())
+
+
+def add_run(platform: Platform, tasks: int = 1, *, final: bool = True, going: int = 0) -> str:
+    """A run whose tasks ended, but so many of the first ones."""
+    world = platform.world
+    run_id = world.submit_run(find_space(platform))
+    world.start_run(run_id)
+    for number in range(tasks):
+        task_id = world.add_task(run_id)
+        if number >= going:
+            world.finish_task(run_id, task_id)
+    if final:
+        world.finish_run(run_id)
+    world.clock.advance(1)
+    return run_id
+
+
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Session:
+    """One sync, which is `ok`."""
+    session = platform.open_session(**request)
+    try:
+        warehouse.load(session, Packages())
+    finally:
+        session.close()
+    assert session.outcome.status == "ok", session.outcome
+    return session
+
+
+def calls_of(platform: Platform, session: Session, path: str = "") -> int:
+    """Calls that a sync made, to paths that end so."""
+    calls = platform.simulator.calls[-session.spent.calls :]
+    return sum(call.path.endswith(path) for call in calls)
+
+
+def refused(platform: Platform, session: Session) -> int:
+    """Calls of a sync that the server refused with 400."""
+    return sum(call.status == 400 for call in platform.simulator.calls[-session.spent.calls :])
+
+
+def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+    """The tables are the world's."""
+    shown = list_shown(platform.world)
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
+    for run_id, space in shown.items():
+        for table, expected in expect_run(platform.world, run_id, space).items():
+            assert warehouse.rows_of(table, run_id) == expected

@@ -1,0 +1,92 @@
+"""Lists that a server does not page, and elements in them that are none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.quirky import (
+    WORKSPACES,
+    add_run,
+    assert_equal,
+    calls_of,
+    find_space,
+    sync,
+)
+from tests.semantics.warehouse import Warehouse
+from tower_etl.sim.routes import RunRoutes
+
+if TYPE_CHECKING:
+    from tests.semantics.quirky import Serve
+
+
+@pytest.mark.parametrize("count", [0, 99, 100, 101, 150, 320])
+@pytest.mark.parametrize("unpaged", [r"/datasets$", r"/datasets|/labels|/workflow$|/tasks$", r"."])
+def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
+    serve_quirky: Serve, count: int, unpaged: str
+) -> None:
+    """At most; it is complete, so that what it lacks is missing."""
+    platform, warehouse = serve_quirky(unpaged=unpaged), Warehouse()
+    for number in range(count):
+        platform.world.add_entity("datasets", find_space(platform), id=f"d{number}", name="x")
+        if count < 150:
+            add_run(platform, 0)
+    add_run(platform, count)
+    session = sync(platform, warehouse)
+    assert len(warehouse.tables["datasets"]) == count
+    assert calls_of(platform, session, "/datasets") <= WORKSPACES + 1
+    assert_equal(platform, warehouse)
+    assert session.outcome.warnings == []
+    platform.world.clear_entities("datasets", find_space(platform))
+    sync(platform, warehouse, reconcile=True)
+    rows = warehouse.tables["datasets"].values()
+    assert sum(row["missing_since"] is not None for row in rows) == count
+
+
+def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve) -> None:
+    """It is left out and reported; the list is incomplete then, and costs nothing more."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    space = find_space(platform)
+    for number in range(3):
+        platform.world.add_entity("datasets", space, id=f"d{number}", name="x")
+        platform.world.add_entity("computeEnvs", space, id=f"c{number}", name="x")
+    first = sync(platform, warehouse)
+    for kind in ("datasets", "computeEnvs"):
+        platform.world.clear_entities(kind, space)
+        platform.world.add_entity(kind, space, name="no id")
+        platform.world.add_entity(kind, space, id=f"{kind[0]}7", name="x")
+    session = sync(platform, warehouse, reconcile=True)
+    assert calls_of(platform, session, "/datasets") == calls_of(platform, first, "/datasets")
+    for table in ("datasets", "compute_envs"):
+        assert len(warehouse.tables[table]) == 4
+        assert all(row["missing_since"] is None for row in warehouse.tables[table].values())
+        message = f"acme/clinic: 1 element(s) of {table} without a usable id were left out"
+        assert any(message in warning for warning in session.outcome.warnings)
+    assert sync(platform, warehouse).outcome.warnings == []
+
+
+@pytest.mark.parametrize("odd", [None, "text", {}, {"workflow": {"id": 7}}, {"workflow": None}])
+def test_an_element_that_names_no_run_hides_no_other(
+    serve_quirky: Serve, monkeypatch: pytest.MonkeyPatch, odd: Any
+) -> None:
+    """It is reported, no run is called missing, and nothing is listed twice for it."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    gone, kept = add_run(platform), add_run(platform)
+    usual = sync(platform, warehouse)
+    platform.world.delete_run(gone)
+    fresh = add_run(platform)
+    show = RunRoutes._element
+
+    def show_oddly(routes: RunRoutes, run: Any, attributes: frozenset[str]) -> Any:
+        return odd if run.id == kept else show(routes, run, attributes)
+
+    monkeypatch.setattr(RunRoutes, "_element", show_oddly)
+    for _ in range(2):
+        session = sync(platform, warehouse, reconcile=True)
+        (warning,) = session.outcome.warnings
+        assert "acme/clinic: 1 element(s) of the run listing without a usable run id" in warning
+        assert calls_of(platform, session, "/workflow") == calls_of(platform, usual, "/workflow")
+    rows = warehouse.tables["workflows"]
+    assert set(rows) == {(gone,), (kept,), (fresh,)}
+    assert [row["missing_since"] for row in rows.values()] == [None] * 3

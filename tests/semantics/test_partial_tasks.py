@@ -1,0 +1,165 @@
+"""Task lists that are partial, or contradict what else the server says: exact, or reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.quirky import (
+    PREFLIGHT,
+    WORKSPACES,
+    add_run,
+    assert_equal,
+    calls_of,
+    find_space,
+    sync,
+)
+from tests.semantics.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from tests.semantics.quirky import Serve
+
+
+@pytest.mark.parametrize("total", ["exact", "bound", "absent"])
+@pytest.mark.parametrize("way", [{"page_cap": 50}, {"page_cap": 7}, {"ignores_max": True}])
+@pytest.mark.parametrize("final", [True, False])
+def test_all_tasks_come_from_a_server_that_gives_fewer_than_requested(
+    serve_quirky: Serve, way: dict[str, Any], total: str, *, final: bool
+) -> None:
+    """While its count, or the progress of the run, says that more follow; and once each."""
+    platform, warehouse = serve_quirky(**way, task_total=total), Warehouse()
+    for tasks in (0, 1, 50, 133):
+        add_run(platform, tasks, final=final)
+    assert sync(platform, warehouse).outcome.warnings == []
+    assert_equal(platform, warehouse)
+    assert sync(platform, warehouse).outcome.warnings == []
+    assert_equal(platform, warehouse)
+
+
+def test_a_count_of_more_tasks_than_there_are_is_reported_once_a_workspace(
+    serve_quirky: Serve,
+) -> None:
+    """The runs are loaded; one more call for each shows that nothing follows."""
+    platform, warehouse = serve_quirky(task_total="high"), Warehouse()
+    runs = [add_run(platform, tasks) for tasks in (3, 120, 5)]
+    session = sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    (warning,) = session.outcome.warnings
+    assert warning.startswith("acme/clinic: 3 run(s) with another number of tasks than the total")
+    assert f"{runs[0]}: 3 tasks, total 10" in warning
+    assert sync(platform, warehouse).outcome.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("part", "counts", "odd"),
+    [
+        ("progress", {"succeeded": 5}, False),
+        ("progress", {"succeeded": 3, "failed": 1, "cached": 1, "retries": 1}, False),
+        ("progress", {"succeeded": 4, "running": 2}, False),
+        ("progress", {"succeeded": 5, "pending": 7}, False),
+        ("progress", {"succeeded": 5, "running": -1}, False),
+        ("progress", {"succeeded": 4, "aborted": None}, False),
+        ("progress", {"succeeded": None}, False),
+        ("progress", {"succeeded": 4}, True),
+        ("progress", {"succeeded": 345}, True),
+        ("progress", {"succeeded": 4, "aborted": 2}, True),
+        ("stats", {"succeedCount": 5}, False),
+        ("stats", {"succeedCount": 4}, False),
+        ("stats", {"succeedCount": 3, "cachedCount": 2, "failedCount": 1}, True),
+    ],
+)
+def test_tasks_are_compared_with_what_else_the_server_counts(
+    serve_quirky: Serve, part: str, counts: dict[str, Any], *, odd: bool
+) -> None:
+    """Retried tasks count as failed, too; those that never ended need not be there."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform, 5))
+    none = dict.fromkeys(
+        ("succeeded", "failed", "cached", "aborted", "pending", "submitted", "running"), 0
+    )
+    if part == "stats":
+        run.fields["stats"] = counts
+    else:
+        load = {"workflowProgress": none | counts, "processesProgress": []}
+        run.progress = lambda _: load
+    warnings = sync(platform, warehouse).outcome.warnings
+    assert len(warehouse.rows_of("tasks", run.id)) == 5
+    assert [run.id in warning for warning in warnings] == [True] * odd
+
+
+def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> None:
+    """It moves while it is looked at."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform, 5, final=False))
+    run.progress = lambda _: {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
+    assert sync(platform, warehouse).outcome.warnings == []
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
+    serve_quirky: Serve, *, final: bool
+) -> None:
+    """The later one, wherever it is; and it costs no call at the next syncs."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform, 250, final=final))
+    whole = run.tasks(0)
+    twice = [{**whole[6], "name": name} for name in ("first", "second")]
+    run.tasks = lambda _: [*whole[:6], *twice, *whole[7:]]
+    session = sync(platform, warehouse)
+    assert calls_of(platform, session, "/tasks") == 3
+    rows = warehouse.rows_of("tasks", run.id)
+    assert (len(rows), rows[run.id, 7]["name"]) == (250, "second")
+    (warning, *_) = session.outcome.warnings
+    assert f"1 run(s) that list a task twice, for example {run.id}, 7" in warning
+    assert calls_of(platform, sync(platform, warehouse), "/tasks") == (0 if final else 3)
+
+
+def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None:
+    """The walk starts again, and finds the same."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform, 1_150))
+    whole = run.tasks(0)
+    run.tasks = lambda _: [*whole[:100], *whole[99:], {**whole[6], "name": "later"}]
+    assert len(sync(platform, warehouse).outcome.warnings) == 2
+    rows = warehouse.rows_of("tasks", run.id)
+    assert (len(rows), rows[run.id, 7]["name"]) == (1_150, "later")
+
+
+@pytest.mark.parametrize("odd", [None, "seven", {}, 7.5])
+def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: object) -> None:
+    """It is stored under a number of its own, and reported."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform, 3))
+    whole = run.tasks(0)
+    run.tasks = lambda _: [*whole[:2], {**whole[2], "taskId": odd}]
+    session = sync(platform, warehouse)
+    rows = warehouse.rows_of("tasks", run.id)
+    assert len(rows) == 3
+    assert min(task_id for _, task_id in rows) < 0
+    assert [run.id in one for one in session.outcome.warnings] == [True] * (odd != "seven")
+
+
+@pytest.mark.parametrize(("going", "pages"), [({0}, 2), ({300}, 2), ({0, 300}, 3), ({0, 1, 50}, 2)])
+def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
+    serve_quirky: Serve, going: set[int], pages: int
+) -> None:
+    """And the last one, since more may have come; and only those tasks are written again."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    world = platform.world
+    run_id = add_run(platform, 520, final=False, going=520)
+    for number in set(range(520)) - going:
+        world.finish_task(run_id, number + 1)
+    sync(platform, warehouse)
+    session = sync(platform, warehouse)
+    assert session.spent.calls == PREFLIGHT + WORKSPACES + 2 + pages
+    assert session.rows["tasks"] <= len(going) + 10 * (len(going) + 1)
+    assert_equal(platform, warehouse)
+    for number in going:
+        world.finish_task(run_id, number + 1)
+    world.add_task(run_id)
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    assert sync(platform, warehouse).spent.calls == PREFLIGHT + WORKSPACES + 2 + 1
+    state = warehouse.state["workspaces"][str(find_space(platform))]["open"][run_id]
+    assert (state["settled_tasks"], state["last_settled_task_id"]) == (520, 520)

@@ -1,0 +1,211 @@
+"""Servers that are older or odder than expected: all that they support is used."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from tests.semantics.quirky import (
+    PREFLIGHT,
+    START,
+    WORKSPACES,
+    add_run,
+    assert_equal,
+    calls_of,
+    change,
+    find_space,
+    refused,
+    sync,
+)
+from tests.semantics.warehouse import Warehouse
+from tower_etl.settings import Packages
+from tower_etl.sim import Fault
+
+if TYPE_CHECKING:
+    from tests.semantics.quirky import Serve
+
+
+@pytest.mark.parametrize("largest", [50, 25, 10, 4, 0])
+def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
+    serve_quirky: Serve, largest: int
+) -> None:
+    """What it allows is found out once, and again when its version changes."""
+    platform, warehouse = serve_quirky(largest_page=largest), Warehouse()
+    for tasks in (*[0] * 60, 120):
+        add_run(platform, tasks)
+    session = sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    assert any("/workflow: the server allows" in one for one in session.outcome.warnings)
+    assert refused(platform, session) > 0
+    add_run(platform, 30)
+    session = sync(platform, warehouse, reconcile=True)
+    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert_equal(platform, warehouse)
+    change(platform, version="26.3.0")
+    add_run(platform, 130)
+    session = sync(platform, warehouse, reconcile=True)
+    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert calls_of(platform, session, "/tasks") == 2
+    assert warehouse.state["unsupported"]["page_sizes"] == {}
+
+
+def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
+    serve_quirky: Serve,
+) -> None:
+    """What it knows is there; what it does not know is said once, and asked for no more."""
+    unknown = frozenset({"pipelineInfo", "computeEnv"})
+    platform, warehouse = serve_quirky(unknown_attributes=unknown), Warehouse()
+    space = find_space(platform)
+    label = {"id": 5, "name": "x", "value": None, "resource": False, "isDefault": False}
+    platform.world.add_entity(
+        "pipelines", space, pipelineId=1, name="p", labels=[label], optimizationStatus="OPTIMIZED"
+    )
+    run: Any = platform.world.find_run(add_run(platform))
+    messages = [{"message": "hello"}]
+    describe = platform.world.describe
+    platform.world.describe = lambda run_id: describe(run_id) | {"messages": messages}  # type: ignore[method-assign] # as of a run with messages
+    session = sync(platform, warehouse)
+    assert sum("does not know the attributes" in one for one in session.outcome.warnings) == 2
+    assert warehouse.tables["workflows"][run.id,]["messages"] == '[{"message":"hello"}]'
+    (pipeline,) = warehouse.tables["pipelines"].values()
+    assert pipeline["labels"] is not None
+    assert pipeline["optimization_status"] == "OPTIMIZED"
+    add_run(platform)
+    session = sync(platform, warehouse, reconcile=True)
+    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    change(platform, version="27.1.0")
+    session = sync(platform, warehouse, reconcile=True)
+    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert warehouse.state["unsupported"]["attributes"] == {}
+
+
+@pytest.mark.parametrize("way", ["words", "refused", "ignored"])
+def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
+    serve_quirky: Serve, way: str
+) -> None:
+    """From the newest one down, as far as the window reaches; it is said once."""
+    platform, warehouse = serve_quirky(search=way), Warehouse()
+    for _ in range(230):
+        add_run(platform, 0)
+        platform.world.clock.advance(60)
+    sync(platform, warehouse)
+    warned: list[str] = []
+    for _ in range(3):
+        platform.world.clock.advance(3600)
+        add_run(platform)
+        session = sync(platform, warehouse)
+        warned += session.outcome.warnings
+        assert_equal(platform, warehouse)
+        assert session.outcome.fetched == 1
+    (warning,) = warned
+    assert "does not filter runs by `search=after:...`" in warning
+    session = sync(platform, warehouse)
+    assert session.spent.calls == PREFLIGHT + WORKSPACES
+    queries = [parse_qs(call.query) for call in platform.simulator.calls[-WORKSPACES:]]
+    assert not any("search" in query for query in queries)
+
+
+@pytest.mark.parametrize("way", ["words", "refused", "ignored"])
+def test_since_holds_on_a_server_that_does_not_filter_by_time(
+    serve_quirky: Serve, way: str
+) -> None:
+    """Also at the first sync, when no run is known that it should show."""
+    platform, warehouse = serve_quirky(search=way), Warehouse()
+    runs = []
+    for _ in range(12):
+        runs.append(add_run(platform, 0))
+        platform.world.clock.advance(86_400)
+    since, until = (START + timedelta(days=days, hours=-1) for days in (4, 9))
+    sync(platform, warehouse, since=since, until=until)
+    assert set(warehouse.tables["workflows"]) == {(run_id,) for run_id in runs[4:9]}
+    sync(platform, warehouse, since=since)
+    assert set(warehouse.tables["workflows"]) == {(run_id,) for run_id in runs[4:]}
+    gone = runs[10]
+    platform.world.delete_run(gone)
+    sync(platform, warehouse, reconcile=True)
+    rows = warehouse.tables["workflows"].values()
+    assert {row["id"] for row in rows if row["missing_since"]} == {gone}
+
+
+def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky: Serve) -> None:
+    """A listing without them, and one without a search: both are empty."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    add_run(platform)
+    platform.world.clock.advance(86_400)
+    deleted = add_run(platform)
+    sync(platform, warehouse)
+    platform.world.delete_run(deleted)
+    session = sync(platform, warehouse)
+    assert session.spent.calls <= PREFLIGHT + 2 * WORKSPACES
+    assert session.outcome.warnings == []
+    assert warehouse.state["unsupported"]["searches"] is not False
+
+
+def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
+    serve_quirky: Serve,
+) -> None:
+    """A search finds no run there; the listing shows it."""
+    platform, warehouse = serve_quirky(search="words"), Warehouse()
+    for _ in range(2):
+        add_run(platform)
+        sync(platform, warehouse)
+    run_id = add_run(platform)
+    platform.simulator.faults.add(f"/workflow/{run_id}", Fault("status", status=403))
+    session = platform.open_session()
+    warehouse.load(session, Packages())
+    session.close()
+    assert session.outcome.exit_code == 4
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
+def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: Serve) -> None:
+    """A reconciliation finds nothing changed, and fetches nothing."""
+    platform, warehouse = serve_quirky(zoned=False), Warehouse()
+    for _ in range(5):
+        add_run(platform, 2)
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    assert sync(platform, warehouse, reconcile=True).outcome.fetched == 0
+
+
+def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky: Serve) -> None:
+    """Every one of them; none is asked for again."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    for tasks in (0, 3, 120):
+        add_run(platform, tasks)
+    platform.simulator.faults.add("/api/", Fault("garbled", times=10**6))
+    session = sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+    (warning,) = session.outcome.warnings
+    assert f"{session.spent.calls} answer(s) were not valid JSON" in warning
+    assert session.spent.retries == 0
+
+
+def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -> None:
+    """In JSON columns; redaction of the same column rounds none."""
+    platform, warehouse = serve_quirky(), Warehouse()
+    run: Any = platform.world.find_run(add_run(platform))
+    run.fields["params"] = {"seed": 12345, "token": "ghp_" + "a" * 36, "p": 0.5}
+    numbers = {b'"seed":12345': b'"seed":123456789012345678901234567890'}
+    numbers[b'"p":0.5'] = b'"p":0.12345678901234567890123'
+    app = platform.simulator._app
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def rewrite(message: Any) -> None:
+            body = message.get("body", b"")
+            for short, long in numbers.items():
+                body = body.replace(short, long)
+            await send({**message, "body": body} if "body" in message else message)
+
+        await app(scope, receive, rewrite)
+
+    platform.simulator._app = answer
+    sync(platform, warehouse)
+    params = warehouse.tables["workflows"][run.id,]["params"]
+    assert '"seed":123456789012345678901234567890' in params
+    assert '"p":0.12345678901234567890123' in params
+    assert "ghp_" not in params
