@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.report.conftest import page_of
+from tests.report.test_extremes import TABLES, make_history, render, spoil
 from tower_etl.load.scope import Scope
 from tower_etl.report.file import write_report
 
@@ -155,6 +156,22 @@ def test_a_hostile_name_runs_nothing(
     assert page.title().startswith("Runs, cost and waste")
     assert page.locator("img").count() == 0
     assert page.get_by_text("onerror=alert(1)").count() > 0
+    assert noises == []
+
+
+def test_odd_values_are_drawn_within_the_page(
+    open_page: Callable[..., Page], noises: list[str], tmp_path: Path
+) -> None:
+    """Times of other centuries, endless costs and endless names: no attribute is refused."""
+    path = tmp_path / "odd.html"
+    with make_history().open() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for table in TABLES:
+            connection.execute(spoil(connection, table, share=4, seed=11))
+        path.write_text(render(connection), encoding="utf-8")
+    page = open_page(path)
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280
+    assert Axe().run(page).response["violations"] == []
     assert noises == []
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+import itertools
+import math
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -10,6 +12,7 @@ from tower_etl.report.charts import (
     HEIGHT,
     OTHERS,
     count_outcomes,
+    measure_share,
     rank_pipelines,
     share_bars,
     stack_columns,
@@ -17,7 +20,7 @@ from tower_etl.report.charts import (
 )
 from tower_etl.report.facts import Slice
 from tower_etl.report.formats import show_count, show_usd
-from tower_etl.report.scales import choose_ticks, iter_periods
+from tower_etl.report.scales import choose_step, choose_ticks, choose_years, iter_periods
 
 MONDAY = date(2026, 3, 2)
 
@@ -59,6 +62,66 @@ def test_periods_have_no_gaps() -> None:
     assert len(list(iter_periods(date(2025, 12, 29), date(2026, 1, 12), "week"))) == 3
     months = list(iter_periods(date(2025, 11, 1), date(2026, 1, 1), "month"))
     assert months == [date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1)]
+
+
+@pytest.mark.parametrize("step", ["day", "week", "month", "year"])
+@pytest.mark.parametrize("begins", [date(1, 1, 1), date(9999, 12, 1), date(9999, 12, 27)])
+def test_periods_end_with_the_calendar(begins: date, step: str) -> None:
+    """There is no day before the year 1, and none after 9999."""
+    assert list(iter_periods(begins, begins, step)) == [begins]
+
+
+NORMAL = {2025: 5, 2026: 40}
+
+
+@pytest.mark.parametrize(
+    ("runs", "years"),
+    [
+        (NORMAL, (1968, 2027)),
+        (NORMAL | {1: 500, 9999: 500}, (1968, 2027)),
+        (NORMAL | {1970: 3}, (1968, 2027)),
+        ({9999: 1}, (9940, 9999)),
+        ({1: 2, 9999: 1}, (-58, 1)),
+        ({1000: 2, 1050: 2, 1080: 3}, (1021, 1080)),
+        ({-43: 9, 290_000: 9, 1500: 1}, (1441, 1500)),
+        ({}, (1968, 2027)),
+        (dict.fromkeys(range(1, 10_000), 1), (1968, 2027)),
+    ],
+)
+def test_an_axis_has_no_centuries(runs: dict[int, int], years: tuple[int, int]) -> None:
+    """Sixty years at most: those up to the last sync, or those of most runs."""
+    assert choose_years(runs, 2026) == years
+
+
+@pytest.mark.parametrize(
+    ("days", "step"), [(0, "day"), (45, "day"), (200, "week"), (2000, "month"), (20_000, "year")]
+)
+def test_columns_are_few(days: int, step: str) -> None:
+    """Days, weeks, months or years, as the time that they cover asks for."""
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    last = first + timedelta(days=days)
+    assert choose_step(first, last) == step
+    begins = date(1970, 1, 1)
+    assert len(list(iter_periods(begins, last.date(), step))) <= 100
+
+
+@pytest.mark.parametrize("largest", [5e-324, 1e-310, 1e-290, 1e-9, 0.5, 1e15, 1e299, 1e306])
+def test_an_axis_of_any_height_is_finite(largest: float) -> None:
+    """Its ticks rise, from 0 to no less than what is shown."""
+    ticks = choose_ticks(largest)
+    assert ticks[0] == 0
+    assert all(low < high < math.inf for low, high in itertools.pairwise(ticks))
+    assert ticks[-1] >= largest * 0.999
+    assert len(ticks) <= 6
+
+
+def test_columns_of_vast_and_negative_values_stay_inside() -> None:
+    """What is below nothing has no block, and does not lower the axis."""
+    values = {date(2026, 3, 2): [1e299, -9e298], date(2026, 3, 3): [5.0, -7.0]}
+    chart = stack_columns(values, ("a", "b"), "day", show_usd)
+    blocks = [block for column in chart.columns for block in column.blocks]
+    assert all(0 <= block.y <= HEIGHT and 0 <= block.height <= HEIGHT for block in blocks)
+    assert len(blocks) == 2
 
 
 def test_columns_stand_on_each_other() -> None:
@@ -114,6 +177,11 @@ def test_an_unknown_amount_is_none() -> None:
 
 
 def test_bars_are_shares_of_the_largest() -> None:
-    """Unknown amounts have none; where all are nothing, so is every bar."""
+    """Unknown and negative amounts have none; where all are nothing, so is every bar."""
     assert share_bars([4, 1, None]) == [100, 25, 0]
     assert share_bars([0, None]) == [0, 0]
+    assert share_bars([4, -1, 1]) == [100, 0, 25]
+    assert share_bars([-4, -1]) == [0, 0]
+    assert share_bars([1e308, 5e307]) == [100, 50]
+    assert measure_share(5, 1) == 100
+    assert measure_share(5, 0) == 0

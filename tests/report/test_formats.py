@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tower_etl.report import formats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def plain(text: str) -> str:
@@ -63,7 +67,7 @@ def test_days_and_minutes() -> None:
     assert formats.show_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
 
 
-@pytest.mark.parametrize("text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here"])
+@pytest.mark.parametrize("text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here", "x" * 99])
 def test_marks_of_breaks_change_no_text(text: str) -> None:
     """What is read is what was given."""
     assert text == formats.mark_breaks(text).replace("<wbr>", "")
@@ -89,3 +93,44 @@ def test_processes_are_called_by_their_last_part() -> None:
 def test_numbers_with_their_noun(count: int, shown: str) -> None:
     """One is singular."""
     assert shown == formats.name_number(count, "run")
+
+
+SHOWS = (
+    formats.show_usd,
+    formats.show_count,
+    formats.show_share,
+    formats.show_gib,
+    formats.show_times,
+    formats.show_hours,
+)
+
+
+@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_finite_number_is_unknown(show: Callable[[float], str], value: float) -> None:
+    """As what was not measured."""
+    assert show(value) == formats.UNKNOWN
+
+
+@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e15, 10**38, -(10**18), 5e-324, -5e-324])
+def test_no_figure_is_a_line_of_digits(show: Callable[[float], str], value: float) -> None:
+    """Beyond a quadrillion, the power of ten is what counts."""
+    assert 0 < len(show(value)) < 25
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (formats.show_usd(-12.4), "-$12.40"),
+        (formats.show_count(-5632), "-5,632"),
+        (formats.show_hours(-3.2), "-3 h 12 min"),
+        (formats.show_share(-0.5), "-50 %"),
+        (formats.show_usd(1e20), "$1.0e+20"),
+        (formats.show_times(2.54), "2.5 \u00d7"),
+        (formats.show_times(None), "\u2013"),
+    ],
+)
+def test_figures_below_nothing_and_beyond_all_others(shown: str, expected: str) -> None:
+    """The sign stands before the unit."""
+    assert plain(shown) == expected

@@ -106,13 +106,14 @@ def stack_columns(
     Args:
         values: By first day of the period, one of each series.
         names: Of the series, the lowest in a column first.
-        step: day, week or month.
+        step: day, week, month or year.
         show: Words a value.
         least: Smallest step of the axis: 1 where things are counted.
     """
     periods = list(iter_periods(min(values), max(values), step)) if values else []
     stacks = [values.get(begins, [0.0] * len(names)) for begins in periods]
-    ticks = choose_ticks(max((sum(stack) for stack in stacks), default=0), least)
+    heights = (sum(value for value in stack if value > 0) for stack in stacks)
+    ticks = choose_ticks(max(heights, default=0), least)
     place = 100 / max(len(periods), 1)
     columns = (
         _stack(name_period(begins, step), stack, index * place, place, ticks[-1], show)
@@ -139,7 +140,7 @@ def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
     blocks, below = [], 0.0
     for series, value in enumerate(stack):
         if value > 0:
-            height = HEIGHT * value / top
+            height = HEIGHT * (value / top)
             below += height
             blocks.append(Block(series, HEIGHT - below, height))
     return Column(
@@ -194,6 +195,13 @@ def count_outcomes(slices: Sequence[Slice]) -> dict[date, list[float]]:
 
 
 def share_bars(amounts: Sequence[float | None]) -> list[float]:
-    """Widths in percent of bars, the largest of them whole."""
+    """Widths in percent of bars, the largest of them whole; below nothing there is no bar."""
     largest = max((amount or 0 for amount in amounts), default=0)
-    return [100 * (amount or 0) / largest if largest > 0 else 0.0 for amount in amounts]
+    return [measure_share(amount, largest) for amount in amounts]
+
+
+def measure_share(part: float | None, whole: float | None) -> float:
+    """A share in percent, from 0 to 100, for the width of a bar."""
+    if not part or not whole or whole < 0:
+        return 0.0
+    return min(max(part / whole * 100, 0.0), 100.0)

@@ -39,8 +39,27 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Span:
+    """The time that the charts show, and what they leave out.
+
+    Attributes:
+        step: The time that a column covers: day, week, month or year.
+        first_at: Submission of the earliest run in it, None where there is none.
+        last_at: Submission of the latest run in it.
+        outside_runs: Runs that were submitted too long before or after.
+        odd_runs: Runs whose cost or CPU hours are infinite or no number; no sum has them.
+    """
+
+    step: str
+    first_at: datetime | None
+    last_at: datetime | None
+    outside_runs: int = 0
+    odd_runs: int = 0
+
+
+@dataclass(frozen=True)
 class Slice:
-    """The runs of one pipeline that were submitted in one day, week or month."""
+    """The runs of one pipeline that were submitted in one day, week, month or year."""
 
     begins: date
     pipeline: str
@@ -237,13 +256,12 @@ class Facts:
     """All that the page says.
 
     Attributes:
-        step: The time that a slice covers: day, week or month.
         recent: Amounts of the last seven days and of the seven before, None where the history is
             shorter.
     """
 
     totals: Totals
-    step: str
+    span: Span
     slices: tuple[Slice, ...]
     recent: tuple[float, float] | None
     pipelines: tuple[Spender, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +19,7 @@ from tower_etl.report.waste import list_leaks
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.report.facts import Facts
+    from tower_etl.report.facts import Facts, Span
     from tower_etl.report.links import Platform
     from tower_etl.report.measures import Measure
 
@@ -61,6 +61,8 @@ def render_page(facts: Facts, platform: Platform, cover: Cover) -> str:
         config=write_memory_config(facts.memory),
         spend=_chart_spend(facts, measure),
         outcomes=_chart_outcomes(facts),
+        notes=_list_notes(facts.span),
+        outcome_notes=_list_notes(replace(facts.span, odd_runs=0)),
         rows=_ROWS,
         style=Markup(style),  # noqa: S704 our own file
         script=Markup(script),  # noqa: S704 our own file
@@ -68,15 +70,29 @@ def render_page(facts: Facts, platform: Platform, cover: Cover) -> str:
     )
 
 
+def _list_notes(span: Span) -> list[str]:
+    """What the charts and the sums leave out: times first, then figures."""
+    notes = []
+    if span.outside_runs:
+        runs = formats.name_number(span.outside_runs, "run was", "runs were")
+        notes.append(f"{runs} submitted decades before or after these, and left out of the charts.")
+    if span.odd_runs:
+        runs = formats.name_number(span.odd_runs, "run has", "runs have")
+        notes.append(
+            f"{runs} a cost or CPU hours that are infinite, or not a number: no sum has them."
+        )
+    return notes
+
+
 def _chart_spend(facts: Facts, measure: Measure) -> charts.Columns:
     names = charts.rank_pipelines(facts.slices, _SERIES)
     sums = charts.sum_amounts(facts.slices, names)
-    return charts.stack_columns(sums, names, facts.step, measure.show)
+    return charts.stack_columns(sums, names, facts.span.step, measure.show)
 
 
 def _chart_outcomes(facts: Facts) -> charts.Columns:
     counts = charts.count_outcomes(facts.slices)
-    return charts.stack_columns(counts, _OUTCOMES, facts.step, formats.show_count, least=1)
+    return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.show_count, least=1)
 
 
 def _read(name: str) -> str:
@@ -107,6 +123,7 @@ def _make_environment() -> Environment:
     environment.filters.update(_list_filters())
     environment.globals.update(
         share_bars=charts.share_bars,
+        width_of=charts.measure_share,
         number=formats.name_number,
         name_processes=formats.name_processes,
     )
@@ -125,6 +142,8 @@ def _list_filters() -> dict[str, Any]:
         "moment": formats.show_moment,
         "clock": formats.show_clock,
         "breakable": formats.mark_breaks,
+        "times": formats.show_times,
+        "key": formats.make_key,
     }
 
 

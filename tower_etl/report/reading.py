@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.load.reader import run_query
@@ -18,46 +20,68 @@ from tower_etl.report.facts import (
     Regression,
     Run,
     Slice,
+    Span,
     Spender,
     SuccessRate,
     SyncRun,
     Totals,
     Waste,
 )
+from tower_etl.report.formats import EMPTY
+from tower_etl.report.scales import choose_step, choose_years
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tower_etl.load.reader import Connection
 
 Fact = TypeVar("Fact")
 
 MANY, FEW = 25, 10  # rows of a table
-_DAYS, _WEEKS = 45, 200  # the longest histories, in days, that are shown by day and by week
+_LONGEST_NAME, _LONGEST_MESSAGE = 250, 500  # characters; some names are in every column of a chart
 _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
+_DRAWN = "isfinite({0}) AND abs({0}) < 1e300"  # a sum of many of them is finite too
+_FIGURES = ("hours", "cpu_hours", "cost_usd", "failed_cost_usd", "saved_usd")
+
+# Runs with figures that can be added; others are null, and the run is `odd`.
+_CLEANED = ", ".join(f"CASE WHEN {_DRAWN.format(n)} THEN {n} END AS {n}" for n in _FIGURES)
+_ODD = " OR ".join(f"NOT ({_DRAWN.format(name)})" for name in ("cpu_hours", "cost_usd"))
+_RUNS = f"(SELECT * REPLACE ({_CLEANED}), {_ODD} AS odd FROM run_costs) AS runs"  # noqa: S608 constants
+_YEAR = "year(submitted_at AT TIME ZONE 'UTC')"
+_INSIDE = f"coalesce({_YEAR} BETWEEN {{first}} AND {{last}}, FALSE)"
+_PRESENT = (
+    f"SELECT coalesce(max({_YEAR.replace('submitted', 'started')}), year(now())) FROM stg_syncs"  # noqa: S608 a constant
+)
 
 _TOTALS = f"""
 SELECT count(*), count(*) FILTER (status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')),
   count(*) FILTER (status = 'SUCCEEDED'), count(*) FILTER (status = 'FAILED'),
   count(*) FILTER ({_OPEN}),
-  count(*) FILTER (cost_usd IS NULL AND tasks > cached_tasks AND NOT coalesce({_OPEN}, FALSE)),
+  count(*) FILTER (cost_usd IS NULL AND odd IS NOT TRUE AND tasks > cached_tasks
+    AND NOT coalesce({_OPEN}, FALSE)),
   count(DISTINCT pipeline), count(DISTINCT user_name), count(DISTINCT workspace),
   coalesce(sum(tasks), 0)::BIGINT, sum(cpu_hours), sum(cost_usd),
   sum(cost_usd) FILTER (status = 'FAILED'), sum(cpu_hours) FILTER (status = 'FAILED'),
   sum(saved_usd), (SELECT sum(saved_cpu_hours) FROM resume_savings),
   coalesce(sum(cached_tasks), 0)::BIGINT, min(submitted_at), max(submitted_at)
-FROM run_costs
+FROM {_RUNS}
+"""  # noqa: S608 a constant
+_SPAN = f"""
+SELECT min(submitted_at) FILTER ({_INSIDE}), max(submitted_at) FILTER ({_INSIDE}),
+  count(*) FILTER (submitted_at IS NOT NULL AND NOT {_INSIDE}), count(*) FILTER (odd)
+FROM {_RUNS}
 """  # noqa: S608 a constant
 _SLICES = f"""
 SELECT date_trunc('{{step}}', submitted_at AT TIME ZONE 'UTC')::DATE, pipeline,
   count(*) FILTER (status = 'SUCCEEDED'), count(*) FILTER (status = 'FAILED'),
   count(*) FILTER (status = 'CANCELLED'), count(*) FILTER ({_OPEN}), sum({{amount}})
-FROM run_costs WHERE submitted_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+FROM {_RUNS} WHERE {_INSIDE} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 a constant
-_RECENT = """
-SELECT coalesce(sum({amount}) FILTER (submitted_at > last_at - INTERVAL 7 DAY), 0),
-  coalesce(sum({amount}) FILTER (submitted_at <= last_at - INTERVAL 7 DAY
-    AND submitted_at > last_at - INTERVAL 14 DAY), 0)
-FROM run_costs CROSS JOIN (SELECT max(submitted_at) AS last_at FROM run_costs)
-"""
+_RECENT = f"""
+SELECT coalesce(sum({{amount}}) FILTER (age < INTERVAL 7 DAY), 0),
+  coalesce(sum({{amount}}) FILTER (age >= INTERVAL 7 DAY AND age < INTERVAL 14 DAY), 0)
+FROM (SELECT *, max(submitted_at) OVER () - submitted_at AS age FROM {_RUNS} WHERE {_INSIDE})
+"""  # noqa: S608 a constant
 _WASTE = """
 FROM (SELECT coalesce(sum(retried_tasks), 0)::BIGINT, sum(wasted_cpu_hours), sum(wasted_usd)
       FROM retry_waste)
@@ -83,13 +107,14 @@ def read_facts(connection: Connection) -> Facts:
     """
     (totals,) = _ask(connection, Totals, _TOTALS)
     amount = "cost_usd" if totals.cost_usd else "cpu_hours"
-    step = choose_step(totals)
-    by_amount = f"ORDER BY {amount} DESC NULLS LAST"
+    years = _choose_years(connection)
+    span = _read_span(connection, years)
+    by_amount = _order(amount)
     return Facts(
         totals=totals,
-        step=step,
-        slices=_ask(connection, Slice, _SLICES.format(step=step, amount=amount)),
-        recent=_read_recent(connection, totals, amount),
+        span=span,
+        slices=_ask(connection, Slice, _SLICES.format(step=span.step, amount=amount, **years)),
+        recent=_read_recent(connection, span, amount, years),
         pipelines=_read_spenders(connection, "pipeline", by_amount),
         users=_read_spenders(connection, "user", by_amount),
         workspaces=_read_spenders(connection, "workspace", by_amount),
@@ -101,7 +126,7 @@ def read_facts(connection: Connection) -> Facts:
         reasons=_ask(connection, FailureReason, _REASONS),
         messages=_read_messages(connection),
         success=_select(connection, SuccessRate, "success_rates"),
-        dearest=_select(connection, Run, f"run_costs {by_amount}, run_id LIMIT {FEW}"),
+        dearest=_select(connection, Run, f"{_RUNS} {by_amount}, run_id LIMIT {FEW}"),
         slowest=_read_slowest(connection),
         failed=_read_failed(connection),
         regressions=_read_regressions(connection),
@@ -110,12 +135,22 @@ def read_facts(connection: Connection) -> Facts:
     )
 
 
-def choose_step(totals: Totals) -> str:
-    """The time that one column of a chart covers, so that there are neither few nor too many."""
-    if not (totals.first_at and totals.last_at):
-        return "day"
-    days = (totals.last_at - totals.first_at).days
-    return "day" if days <= _DAYS else "week" if days <= _WEEKS else "month"
+def _choose_years(connection: Connection) -> dict[str, int]:
+    """The years that the charts are about, as parameters of the queries."""
+    _, [(present,)] = run_query(connection, _PRESENT)
+    _, counts = run_query(connection, f"SELECT {_YEAR}, count(*) FROM run_costs GROUP BY 1")  # noqa: S608 a constant
+    runs = {year: count for year, count in counts if year is not None}
+    return dict(zip(("first", "last"), choose_years(runs, present), strict=True))
+
+
+def _read_span(connection: Connection, years: Mapping[str, int]) -> Span:
+    _, [(first, last, outside, odd)] = run_query(connection, _SPAN.format(**years))
+    return Span(choose_step(first, last), first, last, outside, odd)
+
+
+def _order(amount: str) -> str:
+    """The largest first; what is infinite or no number last."""
+    return f"ORDER BY CASE WHEN {_DRAWN.format(amount)} THEN {amount} END DESC NULLS LAST"
 
 
 def _select(
@@ -128,8 +163,35 @@ def _select(
 
 
 def _ask(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
+    """The rows of a SELECT as facts, but for those that lack what every fact of the kind has."""
     _, rows = run_query(connection, sql)
-    return tuple(kind(*row) for row in rows)
+    types = [str(field.type) for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
+    needed = [index for index, name in enumerate(types) if "None" not in name]
+    longest = _LONGEST_MESSAGE if kind is FailureMessage else _LONGEST_NAME
+    told = (
+        [_tame(value, name, longest) for value, name in zip(row, types, strict=True)]
+        for row in rows
+    )
+    return tuple(kind(*row) for row in told if all(row[index] is not None for index in needed))
+
+
+def _tame(value: object, type_name: str, longest: int) -> object:
+    """The value as the page can show it, None where it cannot.
+
+    Beyond the years 1 to 9999 DuckDB hands a time out as text, and an infinite one without a zone.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if "date" in type_name:
+        infinite = isinstance(value, datetime) and value.tzinfo is None
+        return None if infinite or not isinstance(value, date) else value
+    return _shorten(value, longest) if isinstance(value, str) else value
+
+
+def _shorten(text: str, longest: int) -> str:
+    if not any(letter.isprintable() and not letter.isspace() for letter in text[:longest]):
+        return EMPTY
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
 
 
 def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[Spender, ...]:
@@ -137,23 +199,25 @@ def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[Spen
     return _select(connection, Spender, f"cost_by_{grain} {order}, {name}", name=name)
 
 
-def _read_recent(connection: Connection, totals: Totals, amount: str) -> tuple[float, float] | None:
-    if not (totals.first_at and totals.last_at) or (totals.last_at - totals.first_at).days < 13:  # noqa: PLR2004 two weeks, less what the first run waited
+def _read_recent(
+    connection: Connection, span: Span, amount: str, years: Mapping[str, int]
+) -> tuple[float, float] | None:
+    if not (span.first_at and span.last_at) or (span.last_at - span.first_at).days < 13:  # noqa: PLR2004 two weeks, less what the first run waited
         return None
-    _, [(last, before)] = run_query(connection, _RECENT.format(amount=amount))
+    _, [(last, before)] = run_query(connection, _RECENT.format(amount=amount, **years))
     return last, before
 
 
 def _read_memory(connection: Connection, totals: Totals) -> tuple[MemoryRequest, ...]:
     by = "saves_usd" if totals.cost_usd else "saves_gib_hours"
     source = f"memory_requests WHERE {by} > 0 AND recommended_gib < requested_gib"
-    return _select(connection, MemoryRequest, f"{source} ORDER BY {by} DESC LIMIT {FEW}")
+    return _select(connection, MemoryRequest, f"{source} {_order(by)} LIMIT {FEW}")
 
 
 def _read_idle(connection: Connection, totals: Totals) -> tuple[IdleCpus, ...]:
     by = "idle_usd" if totals.cost_usd else "idle_cpu_hours"
     source = f"cpu_efficiency WHERE {by} > 0 AND requested_cpus > 1"
-    return _select(connection, IdleCpus, f"{source} ORDER BY {by} DESC LIMIT {FEW}")
+    return _select(connection, IdleCpus, f"{source} {_order(by)} LIMIT {FEW}")
 
 
 def _read_messages(connection: Connection) -> tuple[FailureMessage, ...]:
@@ -161,12 +225,12 @@ def _read_messages(connection: Connection) -> tuple[FailureMessage, ...]:
 
 
 def _read_slowest(connection: Connection) -> tuple[Run, ...]:
-    source = "run_costs WHERE hours IS NOT NULL ORDER BY hours DESC, run_id"
+    source = f"{_RUNS} WHERE hours IS NOT NULL ORDER BY hours DESC, run_id"
     return _select(connection, Run, f"{source} LIMIT {FEW}")
 
 
 def _read_failed(connection: Connection) -> tuple[Run, ...]:
-    source = "run_costs WHERE status = 'FAILED' ORDER BY submitted_at DESC NULLS LAST, run_id"
+    source = f"{_RUNS} WHERE status = 'FAILED' ORDER BY submitted_at DESC NULLS LAST, run_id"
     return _select(connection, Run, f"{source} LIMIT {FEW}")
 
 
