@@ -67,7 +67,9 @@ def test_days_and_minutes() -> None:
     assert formats.show_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
 
 
-@pytest.mark.parametrize("text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here", "x" * 99])
+@pytest.mark.parametrize(
+    "text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here", "x" * 99]
+)
 def test_marks_of_breaks_change_no_text(text: str) -> None:
     """What is read is what was given."""
     assert text == formats.mark_breaks(text).replace("<wbr>", "")
