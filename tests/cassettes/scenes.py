@@ -115,6 +115,7 @@ def serve_furnished() -> Simulator:
         for holder, rows in world.entities[kind].items():
             world.entities[kind][holder] = rows[:1]  # what nobody reads, nobody reviews
     world.submit_run(RESEARCH, id=LAUNCHED, launchId=LAUNCH)
+    world.entities["launchDatasets"] = {RESEARCH: world.entities["datasetVersions"][RESEARCH]}
     return Simulator(world, limit=NO_LIMIT)
 
 

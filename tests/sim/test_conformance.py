@@ -251,3 +251,19 @@ def test_the_check_itself_can_fail(
 
     assert len(messages) == 1
     assert complaint in messages[0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"surprise": 1}, {"headQueue": 1}, {"discriminator": "x"}, {"discriminator": None}]
+)
+def test_the_check_of_settings_can_fail(
+    edition: tuple[str, _Strictness], change: dict[str, Any]
+) -> None:
+    """They differ by platform: one of the platforms must fit, with its own name."""
+    validator = jsonschema.Draft202012Validator(edition[1].build("/compute-envs/{computeEnvId}"))
+    good = {"discriminator": "slurm-platform", "headQueue": "short"}
+
+    def is_valid(config: dict[str, Any]) -> bool:
+        return validator.is_valid({"computeEnv": {"config": config}})
+
+    assert (is_valid(good), is_valid(good | change)) == (True, False)

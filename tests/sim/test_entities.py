@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tower_etl.sim import ServerProfile
 from tower_etl.sim.catalog import PIPELINES
 
 if TYPE_CHECKING:
@@ -82,3 +83,73 @@ def test_a_seeded_workspace_is_furnished(seeded: World, call: Callable[..., Call
     expected = {f"https://github.com/{pipeline.name}" for pipeline in PIPELINES}
     assert expected == {row["repository"] for row in pipelines}
     assert {row["keys"] for row in credentials} == {None}
+
+
+def test_one_compute_environment_shows_more_than_the_list(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """Its settings and dates; labels where they are asked for; 403 where there is none."""
+    world.add_entity(
+        "computeEnvs", lab, id="ce", name="c", platform="aws-batch", labels=[{"id": 1}]
+    )
+    caller = call(world)
+
+    (listed,) = caller.get("/compute-envs", workspaceId=lab)["computeEnvs"]
+    bare = caller.get("/compute-envs/ce", workspaceId=lab)["computeEnv"]
+    whole = caller.get("/compute-envs/ce", workspaceId=lab, attributes="labels")["computeEnv"]
+
+    assert ("config" in listed, bare["config"]["region"]) == (False, "eu-west-1")
+    assert (bare["workspaceId"], bare["labels"], whole["labels"]) == (lab, None, [{"id": 1}])
+    assert caller.status("/compute-envs/ce") == 403
+    assert caller.status("/compute-envs/other", workspaceId=lab) == 403
+
+
+def test_a_launch_shows_its_compute_environment_and_its_datasets(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """By the run as well as by its own id."""
+    world.add_entity("computeEnvs", lab, id="ce", name="c", platform="aws-batch")
+    world.add_entity("launchDatasets", lab, datasetId="d", version=1)
+    run = world.submit_run(lab, launchId="launch-1")
+    caller = call(world)
+
+    of_run = caller.get(f"/workflow/{run}/launch", workspaceId=lab)["launch"]
+    launch = caller.get("/launch/launch-1", workspaceId=lab)["launch"]
+
+    assert of_run["computeEnv"]["id"] == launch["computeEnv"]["id"] == "ce"
+    datasets = caller.get("/launch/launch-1/datasets", workspaceId=lab)
+    assert datasets == {"versions": [{"datasetId": "d", "version": 1}], "totalSize": 1}
+    world.delete_run(run)
+    assert caller.status("/launch/launch-1", workspaceId=lab) == 403
+    assert caller.status("/launch/launch-1") == 403
+
+
+def test_an_older_server_lacks_what_came_later(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """Fields by the version of the API; routes of a server of 2021."""
+    (org,) = world.organizations
+    world.add_entity("computeEnvs", lab, id="ce", platform="aws-batch")
+    world.add_entity("studios", lab, sessionId="s", allowedUsers=[])
+    run = world.submit_run(lab, launchId="l", nextflowVersion="25.04.6")
+    found = {}
+    for version in ("1.140.0", "1.181.0", "1.187.0"):
+        caller = call(world, profile=ServerProfile(api_version=version))
+        (studio,) = caller.get("/studios", workspaceId=lab)["studios"]
+        answers = (
+            caller.get(f"/workflow/{run}", workspaceId=lab)["workflow"],
+            caller.get("/launch/l", workspaceId=lab)["launch"],
+            caller.get("/compute-envs/ce", workspaceId=lab)["computeEnv"],
+            studio,
+        )
+        names = ("nextflowVersion", "nextflowVersion", "fusionMetricsCollectionEnabled")
+        found[version] = [n in a for n, a in zip((*names, "allowedUsers"), answers, strict=True)]
+    assert found == {
+        "1.140.0": [False, False, False, False],
+        "1.181.0": [False, False, True, False],
+        "1.187.0": [True, True, True, True],
+    }
+    legacy = call(world, profile=ServerProfile(legacy=True))
+    assert legacy.status(f"/orgs/{org}/quotas") == 404
+    assert legacy.status("/launch/l/datasets", workspaceId=lab) == 404
+    assert call(world).get(f"/orgs/{org}/quotas")["quotas"]["maxRunHistory"] == 250
