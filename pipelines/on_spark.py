@@ -6,6 +6,7 @@ Run `python pipelines/on_spark.py tower-delta cost_by_pipeline`.
 import json
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +24,8 @@ def read_table(spark: SparkSession, folder: Path) -> DataFrame:
     if table.protocol().min_reader_version > 1:  # with deletion vectors, files are not all
         raise NotImplementedError(folder)
     columns = StructType.fromJson(json.loads(table.schema().to_json()))
-    return spark.read.schema(columns).option("basePath", str(folder)).parquet(*table.file_uris())
+    files = [unquote(uri) for uri in table.file_uris()]  # Spark takes paths, which are not encoded
+    return spark.read.schema(columns).option("basePath", str(folder)).parquet(*files)
 
 
 def add_views(spark: SparkSession, folder: Path) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import FileAccessError, UsageError
 from tower_etl.settings import DEFAULT_ENDPOINT, Pacing, Packages, Token
 
 if TYPE_CHECKING:
@@ -261,9 +264,37 @@ def parse_moment(text: str, flag: str) -> datetime:
 
 
 def state_home(sources: Sources) -> Path:
-    """Where the state of syncs into servers is kept: `$XDG_STATE_HOME`, else `~/.local/state`."""
-    base = sources.environ.get("XDG_STATE_HOME")
-    return Path(base) if base else Path.home() / ".local" / "state"
+    """Return where this machine keeps the state of syncs.
+
+    `$XDG_STATE_HOME`, else `~/.local/state`. A user without a writable home, as in a container that
+    runs under a user id of its own, has a private folder among the temporary ones.
+
+    Raises:
+        FileAccessError: That folder belongs to another user, or others may write to it.
+    """
+    if base := sources.environ.get("XDG_STATE_HOME"):
+        return Path(base)
+    with suppress(RuntimeError):  # no HOME, and no entry for the user id
+        usual = Path.home() / ".local" / "state"
+        existing = next(path for path in (usual, *usual.parents) if path.is_dir())
+        if os.access(existing, os.W_OK | os.X_OK):
+            return usual
+    return _make_private(Path(tempfile.gettempdir()) / f"tower-etl-{os.geteuid()}")
+
+
+def _make_private(folder: Path) -> Path:
+    """Make a folder that no other user can have prepared."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    is_own = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode)
+    if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        msg = (
+            f"There is no writable home, and {folder} is not a folder that this user alone may "
+            "write to. Set XDG_STATE_HOME to one."
+        )
+        raise FileAccessError(msg)
+    return folder
 
 
 def read_tables(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
 """One tree of errors; each knows the exit code of the command line.
 
-    TowerEtlError                1  a fault of ours
+    TowerEtlError                1  an internal error
     ├── UsageError               2  bad usage or settings
+    │   └── FileAccessError      2  a file or folder cannot be used: permission, mode, name
     ├── TargetBusyError          6  another sync holds the target
+    ├── DestinationError         5  the destination failed or stopped answering
+    │   └── StorageError         5  no room: disk, quota, memory, open files; or the device fails
     └── ApiError                 5  the server, or the way to it, failed
         ├── UnreachableError     5  no answer: name, route, TLS, time-out
         ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
@@ -45,10 +48,24 @@ class UsageError(TowerEtlError):
     exit_code = 2
 
 
+class FileAccessError(UsageError):
+    """The operating system refuses a file or folder, and will as long as nobody changes that."""
+
+
 class TargetBusyError(TowerEtlError):
     """Another sync is writing into the same target."""
 
     exit_code = 6
+
+
+class DestinationError(TowerEtlError):
+    """The destination failed or stopped answering; the same command may succeed later."""
+
+    exit_code = 5
+
+
+class StorageError(DestinationError):
+    """Disk, quota, memory or open files are used up, or a device fails."""
 
 
 class ApiError(TowerEtlError):

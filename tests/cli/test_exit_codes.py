@@ -84,7 +84,7 @@ def test_json_stays_json_when_nothing_was_done(
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_with_1_and_the_published_file_stays(
+def test_a_full_disk_ends_with_5_and_the_published_file_stays(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
     """The fault is told in a sentence, and the next sync puts everything right."""
@@ -100,7 +100,7 @@ def test_a_full_disk_ends_with_1_and_the_published_file_stays(
         timeout=60,
         check=False,
     )
-    assert (limited.returncode, limited.stdout) == (1, ""), limited.stderr
+    assert (limited.returncode, limited.stdout) == (5, ""), limited.stderr
     assert limited.stderr.startswith("Error: ")
     assert "Traceback" not in limited.stderr
     assert {first} == console.list_runs()

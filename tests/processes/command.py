@@ -36,18 +36,20 @@ class Command:
         url: The platform.
         folder: Where the files are, and what the process takes for home.
         environ: More of the environment.
+        prefix: A program that starts the command, to limit it or as another user.
     """
 
     url: str
     folder: Path
     environ: dict[str, str] = field(default_factory=lambda: {"TOWER_ETL_PACKAGE_ROWS": "2500"})
+    prefix: tuple[str, ...] = ()
 
     def start(self, path: str, *extra: str, point: str | None = None) -> subprocess.Popen[str]:
         """Start a sync into a file of the folder; `point` says where it is to kill itself."""
         program = [str(KILLED), point] if point else ["-m", "tower_etl"]
         return subprocess.Popen(
             [
-                *(sys.executable, *program, "sync", "--endpoint", self.url),
+                *(*self.prefix, sys.executable, *program, "sync", "--endpoint", self.url),
                 *("--path", path, "--rate", "none", "--json", *extra),
             ],
             cwd=self.folder,
@@ -62,6 +64,18 @@ class Command:
         process = self.start(path, *extra, point=point)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command than `sync`."""
+        return subprocess.run(
+            [*self.prefix, sys.executable, "-m", "tower_etl", *arguments],
+            cwd=self.folder,
+            env=self._environ(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def differences(self, path: str, reference: str | Path) -> dict[str, tuple[int, int]]:
         """Rows that one file has and the other has not, by table; empty where they are equal."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from tower_etl.errors import DestinationError
+from tower_etl.load.failures import explain, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tower_etl.errors import TowerEtlError
     from tower_etl.load.lease import Guard
     from tower_etl.load.manifest import Change, Step
     from tower_etl.load.notes import Notes
@@ -68,3 +72,18 @@ def write_tables(step: Step, notes: Notes, guard: Guard, write: WriteTable) -> N
         tables[change.table] = replace(contents, state=write(task))
     guard.check()
     notes.write(replace(step.new, tables=tables), step.old)
+
+
+def explain_commit(error: Exception, table: str, place: str) -> TowerEtlError:
+    """Return the error of the tree for a commit that failed.
+
+    Args:
+        error: What the library says.
+        table: Which one could not be written.
+        place: The root of the lake.
+    """
+    msg = (
+        f"{table} could not be written to {place}: {one_line(error)} Run the same command again; "
+        "committed data is safe."
+    )
+    return explain(error, place) or DestinationError(msg)

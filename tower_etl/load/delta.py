@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from tower_etl.errors import TowerEtlError
-from tower_etl.load.commits import write_tables
+from tower_etl.load.commits import explain_commit, write_tables
 from tower_etl.load.lease import Unshared
 from tower_etl.load.months import MONTH, match_months
 
@@ -73,8 +73,14 @@ class DeltaLake:
         return {name: table.to_pyarrow_dataset() for name, table in self._iter_tables(manifest)}
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
-        """Their files, which stay until they are vacuumed."""
-        return {name: table.file_uris() for name, table in self._iter_tables(manifest)}
+        """Their files, which stay until they are vacuumed.
+
+        The library gives the path of a local file with its unusual characters percent-encoded.
+        """
+        return {
+            name: [unquote(uri) for uri in table.file_uris()]
+            for name, table in self._iter_tables(manifest)
+        }
 
     def maintain(self, now: datetime) -> list[str]:
         """Put small files together, and remove those that no version of the last week reads."""
@@ -170,6 +176,4 @@ class DeltaLake:
         try:
             yield
         except (DeltaError, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            msg = f"{name} could not be written to {self.root}: {reason}. Run the command again."
-            raise TowerEtlError(msg) from error
+            raise explain_commit(error, name, self.root) from error

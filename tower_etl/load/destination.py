@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tower_etl.errors import UsageError
 from tower_etl.load.duckfile import DuckFile
+from tower_etl.load.failures import explained
 from tower_etl.load.target import Target, find_target
 from tower_etl.tables import TABLES
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 class Destination(Protocol):
     """A place for tables. One sync at a time holds it, loads packages into it, and publishes."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        ...
 
     @property
     def dialect(self) -> str:
@@ -73,8 +79,10 @@ def open_destination(place: Place) -> Destination:
 
     Raises:
         UsageError: It cannot be used, or what it needs is not installed.
+        FileAccessError: The operating system refuses its path.
     """
-    return _OPENERS[place.kind](place)
+    with explained(place.path or place.kind):
+        return _OPENERS[place.kind](place)
 
 
 def as_destination(target: Target | Destination) -> Destination:

@@ -10,6 +10,8 @@ import duckdb
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import UsageError
+from tower_etl.load.duckstorage import explain_unreadable, find_error, is_usable
+from tower_etl.load.foreign import refuse_foreign
 from tower_etl.load.lock import hold_lock
 from tower_etl.load.pipeline import keep_open, open_pipeline
 from tower_etl.load.publish import Publisher
@@ -42,13 +44,19 @@ class DuckFile:
     dialect: str = "duckdb"
 
     @property
+    def title(self) -> str:
+        """The file."""
+        return str(self.target.path)
+
+    @property
     def is_begun(self) -> bool:
         """Whether the folder is there."""
         return self.target.folder.is_dir()
 
     def probe(self) -> None:
-        """Refuse a file that DuckDB cannot open."""
+        """Refuse a file that DuckDB cannot open, or with a table of a user in the place of ours."""
         probe(self.target)
+        _refuse_foreign(self.target.path)
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
         """Lock the folder."""
@@ -59,8 +67,12 @@ class DuckFile:
         return keep_open(self.target)
 
     def prepare(self) -> None:
-        """Take a draft of the published file."""
-        Publisher(self.target).open_draft()
+        """Take a draft of the published file; a draft that cannot be opened is taken again."""
+        publisher = Publisher(self.target)
+        publisher.open_draft()
+        if not is_usable(self.target.draft):
+            publisher.start_over()
+        _refuse_foreign(self.target.draft)  # the file may have been open in another program
 
     def start_over(self) -> None:
         """Take a new draft."""
@@ -85,34 +97,34 @@ def probe(target: Target) -> None:
     cannot be opened with such a log, but without it, loses the log.
 
     Raises:
-        UsageError: The file is damaged.
+        UsageError: The file is damaged, encrypted, or of a newer DuckDB.
     """
-    reason = _find_damage(target.path)
+    error = find_error(target.path)
     log = target.path.with_name(target.path.name + ".wal")
-    if reason and log.exists():
+    if error and log.exists():
         aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
         log.rename(aside)
-        reason = _find_damage(target.path)
-        if reason:
+        error = find_error(target.path)
+        if error:
             aside.rename(log)
-    if reason:
-        msg = (
-            f"{target.path} is damaged ({reason}): restore it from a copy, or give another --path."
-        )
-        raise UsageError(msg)
+    if error:
+        raise explain_unreadable(target.path, error)
 
 
-def _find_damage(path: Path) -> str | None:
-    """Why DuckDB cannot open a file, None if it can or if another program has it open."""
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a file with a table or view of a user that has a name of ours.
+
+    Raises:
+        UsageError: There is one. A file that another program has open to write is not looked into.
+    """
     if not path.exists():
-        return None
+        return
     try:
-        duckdb.connect(str(path), read_only=True).close()
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        busy = "lock" in reason.lower() or "configuration" in reason.lower()
-        return None if busy else reason
-    return None
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error:
+        return
+    with connection:
+        refuse_foreign(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
 
 
 def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:

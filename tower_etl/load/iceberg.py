@@ -18,8 +18,7 @@ from pyarrow import dataset
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
 
-from tower_etl.errors import TowerEtlError
-from tower_etl.load.commits import write_tables
+from tower_etl.load.commits import explain_commit, write_tables
 from tower_etl.load.icefolder import strip
 from tower_etl.load.icetables import (
     adopt_table,
@@ -199,9 +198,7 @@ class IcebergLake:
         try:
             yield
         except (CommitFailedException, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            msg = f"{name} could not be written to {self.title}: {reason}. Run the command again."
-            raise TowerEtlError(msg) from error
+            raise explain_commit(error, name, self.title) from error
 
 
 def _change_table(table: Table, rows: Export, task: Task) -> None:

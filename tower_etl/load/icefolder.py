@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from pyarrow import dataset, fs
 
-from tower_etl.errors import TowerEtlError
+from tower_etl.errors import DestinationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class IceFolder(Protocol):
             seen: What `read_hint` gave before the commit.
 
         Raises:
-            TowerEtlError: Another sync moved it in between.
+            DestinationError: Another sync moved it in between.
         """
         ...
 
@@ -197,7 +197,7 @@ class BucketFolder:
         name = newest.removesuffix(_METADATA)
         if self.bucket.put(f"{table}/{HINT}", name, seen.tag if seen else None) is None:
             msg = f"Another sync has written {table} into {self.url} meanwhile: run again."
-            raise TowerEtlError(msg)
+            raise DestinationError(msg)
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
         """Objects, by pyarrow's own way to them, as PyIceberg's."""

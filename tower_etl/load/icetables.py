@@ -17,7 +17,7 @@ from pyiceberg.expressions import AlwaysFalse
 from pyiceberg.table import StaticTable
 from pyiceberg.utils.config import Config
 
-from tower_etl.errors import TowerEtlError
+from tower_etl.errors import UsageError
 from tower_etl.load.months import MONTH
 from tower_etl.load.target import DATASET
 
@@ -60,7 +60,7 @@ def find_table(catalog: Catalog | None, folder: IceFolder, name: str, state: str
     """A table that knows a state of it, to be read; nothing is written, into a catalog neither.
 
     Raises:
-        TowerEtlError: Neither the catalog nor a hint knows it.
+        UsageError: Neither the catalog nor a hint knows it.
     """
     with suppress(NoSuchTableError, NoSuchNamespaceError):
         table = catalog.load_table((DATASET, name)) if catalog else None
@@ -68,8 +68,11 @@ def find_table(catalog: Catalog | None, folder: IceFolder, name: str, state: str
             return table
     hint = folder.read_hint(name)
     if hint is None:
-        msg = f"{folder.title} has lost its table {name}: neither a catalog nor a hint names it."
-        raise TowerEtlError(msg)
+        msg = (
+            f"{folder.title} has lost its table {name}: neither a catalog nor a hint names it. "
+            "Restore the folder from a backup, or choose another --path."
+        )
+        raise UsageError(msg)
     return StaticTable.from_metadata(hint.metadata, dict(folder.access))
 
 

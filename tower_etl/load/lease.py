@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+from tower_etl.errors import DestinationError, TargetBusyError, TowerEtlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Guard(Protocol):
         """Make sure, before something is committed, that they are.
 
         Raises:
-            TowerEtlError: They are not.
+            DestinationError: They are not.
         """
         ...
 
@@ -123,14 +123,14 @@ class Lease:
         """Renew it: where another sync took it, the store says so.
 
         Raises:
-            TowerEtlError: It was lost; nothing may be written any more.
+            DestinationError: It was lost; nothing may be written any more.
         """
         if not self.renew():
             msg = (
                 f"The lock of {self.bucket.url} was lost: this sync stood still for minutes, and "
                 "another one may have begun. What is committed stays; run again."
             )
-            raise TowerEtlError(msg)
+            raise DestinationError(msg)
 
     def release(self) -> None:
         """Give it back; an unreachable store lets it run out instead."""

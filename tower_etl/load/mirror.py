@@ -6,7 +6,6 @@ dlt's own file destinations: docs/decisions/0010-lakes-are-mirrors.md.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.configuration import Sources
 from tower_etl.errors import UsageError
+from tower_etl.load.access import check_characters
 from tower_etl.load.export import Export
 from tower_etl.load.lease import Lease, Unshared
 from tower_etl.load.lock import hold_lock
@@ -22,7 +22,7 @@ from tower_etl.load.months import cut_table, list_tables, read_stretches
 from tower_etl.load.notes import NoteFile, NoteObject
 from tower_etl.load.parquet import ParquetFolder, name_generation
 from tower_etl.load.pipeline import keep_open, open_pipeline
-from tower_etl.load.place import resolve_folder
+from tower_etl.load.place import find_working, resolve_folder
 from tower_etl.load.target import Target
 from tower_etl.load.working import WorkingCopy, connect
 from tower_etl.tables import TABLES
@@ -59,6 +59,11 @@ class Mirror:
     target: Target
     guard: Guard = field(default_factory=Unshared)
     dialect: str = "duckdb"
+
+    @property
+    def title(self) -> str:
+        """The folder of the lake."""
+        return self.lake.title
 
     @property
     def is_begun(self) -> bool:
@@ -130,10 +135,9 @@ def open_mirror(place: Place) -> Mirror:
     """
     if not place.is_remote:
         folder = resolve_folder(place.path)
-        working = folder.with_name(f"{folder.name}.sync")
+        working = find_working(place.kind, folder)
         return Mirror(place.kind, open_lake(place), Target(folder, working))
-    digest = hashlib.sha256(place.path.encode()).hexdigest()[:16]
-    working = place.state / f"{place.kind}-{digest}"
+    working = place.find_state(place.path)
     with _explain_missing(place):
         from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
 
@@ -175,6 +179,7 @@ def _open_delta(place: Place, guard: Guard) -> Lake:
 
         return DeltaLake(place.path, NoteObject(open_bucket(place.path), "delta"), guard)
     folder = resolve_folder(place.path)
+    check_characters("delta", folder)
     return DeltaLake(str(folder), NoteFile(folder, "delta"), guard)
 
 
@@ -189,6 +194,7 @@ def _open_iceberg(place: Place, guard: Guard) -> Lake:
         where = BucketFolder(bucket, find_access(Sources().environ))
         return IcebergLake(where, NoteObject(bucket, "iceberg"), guard)
     folder = resolve_folder(place.path)
+    check_characters("iceberg", folder)
     return IcebergLake(LocalFolder(folder), NoteFile(folder, "iceberg"), guard)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tower_etl.errors import TowerEtlError, UsageError
+from tower_etl.errors import DestinationError, UsageError
 from tower_etl.load.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -134,11 +134,11 @@ class NoteObject:
         """Put the new one in the place of the one that was read, and of no other.
 
         Raises:
-            TowerEtlError: Another sync wrote one in between.
+            DestinationError: Another sync wrote one in between.
         """
         if self.bucket.put(_NAME, manifest.dump(), old.tag if old else None) is None:
             msg = f"Another sync has written into {self.bucket.url} meanwhile: run again."
-            raise TowerEtlError(msg)
+            raise DestinationError(msg)
         self.bucket.remove(_BEGUN)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,21 @@ import dlt
 import duckdb
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.telemetry import stop_telemetry
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tower_etl.errors import TowerEtlError
+from tower_etl.errors import DestinationError, FileAccessError
 from tower_etl.load.abilities import remembered
+from tower_etl.load.duckstorage import create_file
+from tower_etl.load.failures import describe_failure, explain, unwrap
 from tower_etl.load.target import DATASET
 from tower_etl.source import describe_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dlt.common.destination import PreparedTableSchema
+    from dlt.common.destination.client import LoadJob
     from dlt.extract import DltSource
 
     from tower_etl.load.target import Target
@@ -62,9 +66,11 @@ def keep_open(target: Target) -> Iterator[None]:
         TowerEtlError: The draft cannot be opened.
     """
     try:
+        if not target.draft.exists():
+            create_file(target.draft)
         connection = duckdb.connect(str(target.draft))
     except duckdb.Error as error:
-        raise unwrap(error) from error
+        raise unwrap(error, str(target.draft)) from error
     with connection:
         yield
         # Writing it out, DuckDB puts small pieces together, and would read them all into memory.
@@ -72,10 +78,46 @@ def keep_open(target: Target) -> Iterator[None]:
             connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
 
 
+class CopyJob(DuckDbCopyJob):
+    """Loads a file of rows, whatever is in its path.
+
+    dlt neither quotes an apostrophe there, nor keeps DuckDB from taking a folder `a=1` above the
+    file for a column.
+    """
+
+    def run(self) -> None:
+        """Insert the rows of the file."""
+        client = self._job_client.sql_client
+        table = client.make_qualified_table_name(self.load_table_name)
+        path = self._file_path.replace("'", "''")
+        source = f"read_parquet('{path}', union_by_name = true, hive_partitioning = false)"
+        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {source}")  # noqa: S608 ours
+
+
+class Client(DuckDbClient):
+    """dlt's client with that job."""
+
+    def create_load_job(
+        self,
+        table: PreparedTableSchema,
+        file_path: str,
+        load_id: str,
+        restore: bool = False,  # noqa: FBT001, FBT002 dlt's signature
+    ) -> LoadJob:
+        """The job of a file: all of them are Parquet, but for those that hold statements."""
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
+
+
 class DuckDb(dlt.destinations.duckdb):
     """A DuckDB file."""
 
     capabilities = remembered(dlt.destinations.duckdb.capabilities)
+
+    @property
+    def client_class(self) -> type[Client]:
+        """The client."""
+        return Client
 
 
 def open_pipeline(target: Target) -> dlt.Pipeline:
@@ -95,7 +137,9 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     must then begin anew with what was published.
 
     Raises:
-        TowerEtlError: The disk or the memory is full: the package is kept for the next sync.
+        PipelineStepFailed: The machine, the file system or the database is in the way, and not the
+            package, which is kept for the next sync.
+        DestinationException: Likewise.
     """
     try:
         pipeline.sync_destination()
@@ -104,8 +148,8 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
             pipeline.sync_schema()  # it may have been killed before the tables were made
             pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
-        if is_exhausted(failure):
-            raise unwrap(failure) from failure
+        if isinstance(explain(failure), DestinationError | FileAccessError):
+            raise
         return describe_failure(failure)
     return None
 
@@ -145,56 +189,14 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: boo
             make the tables that it has rows for.
 
     Raises:
-        TowerEtlError: It could not be done; what was committed before stays.
+        PipelineStepFailed: It could not be done; what was committed before stays.
+        DestinationException: Likewise.
     """
-    try:
-        pipeline.extract(source, loader_file_format="parquet")
-        pipeline.normalize()  # which adds columns of dlt's own
-        if makes_tables:
-            pipeline.sync_schema()
-        pipeline.load()
-    except (PipelineStepFailed, DestinationException) as failure:
-        raise unwrap(failure) from failure
-
-
-def unwrap(failure: BaseException) -> TowerEtlError:
-    """The error of ours inside dlt's, or one that says at which step dlt failed."""
-    for cause in _iter_causes(failure):
-        if isinstance(cause, TowerEtlError):
-            return cause
-    msg = (
-        f"The rows could not be loaded: {describe_failure(failure)}. What was committed before "
-        "stays; free disk space or mend the target, then run the same command again."
-    )
-    return TowerEtlError(msg)
-
-
-def describe_failure(failure: BaseException) -> str:
-    """The innermost reason, on one line; a full disk before all that comes of it."""
-    reasons = list(_iter_causes(failure))
-    full = [cause for cause in reasons if _is_full(cause)]
-    cause = full[0] if full else reasons[-1]
-    return " ".join(str(cause).split())[:300] or type(cause).__name__
-
-
-def is_exhausted(failure: BaseException) -> bool:
-    """Whether it failed for want of disk or memory, and not of the rows."""
-    return any(_is_full(cause) for cause in _iter_causes(failure))
-
-
-def _iter_causes(failure: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = failure
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _is_full(cause: BaseException) -> bool:
-    number = cause.errno if isinstance(cause, OSError) else None
-    said = str(cause).lower()
-    return number in {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM} or (
-        "no space left" in said or "out of memory" in said
-    )
+    pipeline.extract(source, loader_file_format="parquet")
+    pipeline.normalize()  # which adds columns of dlt's own
+    if makes_tables:
+        pipeline.sync_schema()
+    pipeline.load()
 
 
 def forget_loaded(pipeline: dlt.Pipeline) -> None:

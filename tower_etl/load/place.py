@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from tower_etl.configuration import state_home
 from tower_etl.errors import UsageError
+from tower_etl.load.access import (
+    check_characters,
+    check_parent,
+    check_working,
+    check_writable,
+)
 from tower_etl.load.target import DEFAULT_PATH
 
 if TYPE_CHECKING:
@@ -50,6 +57,17 @@ class Place:
     def is_remote(self) -> bool:
         """Whether it is an address."""
         return "://" in self.path
+
+    def find_state(self, address: str) -> Path:
+        """The folder on this machine for what belongs to an address.
+
+        Raises:
+            UsageError: The path to it has a character that is not supported.
+        """
+        digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+        folder = self.state.absolute() / f"{self.kind}-{digest}"
+        check_characters(self.kind, folder)
+        return folder
 
 
 def read_place(kind: str | None, path: str | None, sources: Sources) -> Place:
@@ -130,10 +148,25 @@ def resolve_folder(path: str) -> Path:
         UsageError: Its parent does not exist, or it is a file.
     """
     resolved = Path(path).expanduser().absolute()
-    if not resolved.parent.is_dir():
-        msg = f"The folder {resolved.parent} does not exist: create it, or give another --path."
-        raise UsageError(msg)
+    check_parent(resolved.parent)
     if resolved.exists() and not resolved.is_dir():
         msg = f"{resolved} is no folder: give another --path. It was not touched."
         raise UsageError(msg)
     return resolved
+
+
+def find_working(kind: str, folder: Path) -> Path:
+    """The folder of the working copy beside that of a local lake, both of them writable.
+
+    Raises:
+        UsageError: The path has a character that is not supported.
+        FileAccessError: They are not writable, or what is there is no folder.
+    """
+    check_characters(kind, folder)
+    working = folder.with_name(f"{folder.name}.sync")
+    check_working(working)
+    if not (folder.is_dir() and working.is_dir()):
+        check_writable(folder.parent)
+    if folder.is_dir():
+        check_writable(folder)
+    return working

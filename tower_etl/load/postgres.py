@@ -7,11 +7,10 @@ of the package that it was loading.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import socket
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -19,7 +18,9 @@ from urllib.parse import quote, urlencode
 import dlt
 import psycopg2
 
-from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+from tower_etl.errors import DestinationError, TargetBusyError, UsageError
+from tower_etl.load.foreign import refuse_foreign
+from tower_etl.load.pgfailures import explain_connection
 from tower_etl.load.pgviews import refresh_comments, refresh_views
 from tower_etl.load.pipeline import PIPELINE
 from tower_etl.load.target import DATASET
@@ -58,8 +59,9 @@ class PostgresServer:
     _holding: Any = field(default=None, repr=False)
 
     def probe(self) -> None:
-        """Refuse a database that cannot be reached."""
-        connect(self.address).close()
+        """Refuse a database that cannot be reached, or with a table of a user in ours' place."""
+        with closing(connect(self.address)) as connection:
+            refuse_foreign(lambda sql: ask(connection, sql), self.dialect, self.title)
 
     @contextmanager
     def hold(self, clock: Clock) -> Iterator[None]:
@@ -78,13 +80,13 @@ class PostgresServer:
         """Stop where the connection that holds the lock is gone.
 
         Raises:
-            TowerEtlError: It is.
+            DestinationError: It is.
         """
         try:
             ask(self._holding, "SELECT 1")
         except psycopg2.Error as error:
             msg = f"{self.title} closed the connection that kept other syncs out: run again."
-            raise TowerEtlError(msg) from error
+            raise DestinationError(msg) from error
         yield
 
     def prepare(self) -> None:
@@ -178,12 +180,12 @@ def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no t
 
     Raises:
         UsageError: The database cannot be reached, or refuses.
+        DestinationError: It is starting up, or has too many connections.
     """
     try:
         connection = psycopg2.connect(address, **more)
     except psycopg2.Error as error:
-        msg = f"PostgreSQL cannot be reached: {' '.join(str(error).split())[:300]}"
-        raise UsageError(msg) from None
+        raise explain_connection(error) from None
     connection.autocommit = True
     return connection
 
@@ -206,8 +208,7 @@ def open_postgres(place: Place) -> PostgresServer:
         parts = connection.info
         title = f"postgresql://{parts.host}:{parts.port}/{parts.dbname}"
         address = _complete(parts)
-    digest = hashlib.sha256(title.encode()).hexdigest()[:16]
-    return PostgresServer(address, title, place.state / f"postgres-{digest}")
+    return PostgresServer(address, title, place.find_state(title))
 
 
 def _find_credentials() -> str | None:

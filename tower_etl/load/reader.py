@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from tower_etl.errors import UsageError
+from tower_etl.load.duckstorage import explain_unreadable
 from tower_etl.load.place import is_bucket
 from tower_etl.load.scope import narrow
 from tower_etl.load.target import DATASET, is_duckdb_file
@@ -72,12 +73,8 @@ def _open_lake(path: Path | str) -> duckdb.DuckDBPyConnection:
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), read_only=True)
-    except duckdb.Error as error:  # it is damaged, or a program has it open to write
-        msg = (
-            f"{path} cannot be opened: {' '.join(str(error).split())[:300]}. Close the program "
-            "that writes to it, or give another --path."
-        )
-        raise UsageError(msg) from None
+    except duckdb.Error as error:
+        raise explain_unreadable(path, error) from None
 
 
 def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:

@@ -10,6 +10,7 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.garbage import collect_seldom
 from tower_etl.http import Meter
 from tower_etl.load.destination import as_destination
+from tower_etl.load.failures import explained
 from tower_etl.load.pipeline import (
     declare_tables,
     drain,
@@ -100,26 +101,31 @@ class Sync:
 
         Raises:
             UsageError: A workspace is unknown, or a newer version wrote the target.
+            FileAccessError: The operating system refuses a file or folder.
             TargetBusyError: Another sync holds the target.
             ApiError: The server could not be reached, or refuses the token.
+            DestinationError: The disk is full, or the destination stopped answering.
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
         Treatment.plan(self.settings.privacy, TABLES)  # wrong names show before the first call
         place = as_destination(self.target)
+        with explained(place.title):
+            session = self._run(place)
+        return self._report(session, self.clock.monotonic() - started)
+
+    def _run(self, place: Destination) -> Session:
         place.probe()
         client = open_client(self.settings, self.clock, self.meter)
         try:
             if place.is_begun:
                 with place.hold(self.clock):
-                    session = self._load(place, client, self._reach(client))
-            else:
-                reach = self._reach(client)
-                with place.hold(self.clock):
-                    session = self._load(place, client, reach)
+                    return self._load(place, client, self._reach(client))
+            reach = self._reach(client)
+            with place.hold(self.clock):
+                return self._load(place, client, reach)
         finally:
             client.transport.close()
-        return self._report(session, self.clock.monotonic() - started)
 
     def _reach(self, client: TowerClient) -> Reach:
         return run_preflight(client, self.settings.request.workspaces)
@@ -158,7 +164,8 @@ class Sync:
         if reason:
             place.start_over()
             pipeline = place.open_pipeline()
-            pipeline.sync_destination()
+            with place.keep():
+                pipeline.sync_destination()
             session.outcome.warnings.append(
                 "A package that an interrupted sync left behind could not be loaded and was "
                 f"given up; its runs are fetched again ({reason})."

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tower_etl.errors import UsageError
+from tower_etl.load.access import (
+    check_characters,
+    check_parent,
+    check_readable,
+    check_replaceable,
+    check_working,
+    check_writable,
+)
 
 DATASET = "tower"
 DEFAULT_PATH = "tower.duckdb"
@@ -46,29 +53,30 @@ def find_target(path: str | Path) -> Target:
     """The target at a path, after a look at it that changes nothing.
 
     Raises:
-        UsageError: The folder does not exist or is not writable, or the file is no DuckDB file.
+        UsageError: The path has a character that is not supported, its folder does not exist, or
+            the file is no DuckDB file.
+        FileAccessError: The operating system would refuse what a sync writes.
     """
+    check_characters("duckdb", path)
     resolved = Path(path).expanduser().resolve()
+    check_characters("duckdb", resolved)
     parent = resolved.parent
-    if not parent.is_dir():
-        msg = f"The folder {parent} does not exist: create it, or give another --path."
-        raise UsageError(msg)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        msg = f"The folder {parent} is not writable: change its mode, or give another --path."
-        raise UsageError(msg)
-    if "'" in str(resolved):
-        msg = f"{resolved} has an apostrophe, which dlt does not bear: give another --path."
-        raise UsageError(msg)
+    check_parent(parent)
+    check_writable(parent)
     _check_file(resolved)
-    return Target(resolved, parent / f"{resolved.name}.sync")
+    target = Target(resolved, parent / f"{resolved.name}.sync")
+    check_working(target.folder)
+    return target
 
 
 def _check_file(path: Path) -> None:
     if not path.exists():
         return
+    check_readable(path)
     if not path.is_file() or not is_duckdb_file(path):
         msg = f"{path} is no DuckDB file: move it away, or give another --path. It was not touched."
         raise UsageError(msg)
+    check_replaceable(path)
 
 
 def is_duckdb_file(path: Path) -> bool:

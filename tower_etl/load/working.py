@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from tower_etl.load.duckstorage import create_file, is_usable
 from tower_etl.load.months import MONTH
 from tower_etl.load.target import DATASET
 
@@ -44,7 +45,8 @@ class WorkingCopy:
         """Go on with the copy if it is of what the lake holds; else make it anew out of that."""
         manifest = lake.read_manifest()
         generation = manifest.generation if manifest else None
-        if self.target.draft.exists() and generation in self._read_note():
+        is_known = self.target.draft.exists() and generation in self._read_note()
+        if is_known and is_usable(self.target.draft):
             return
         self.discard()
         if manifest is not None:
@@ -91,6 +93,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
     """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
     tables = lake.open_tables(manifest)
+    create_file(path)
     with connect(path) as connection:
         connection.execute(f"CREATE SCHEMA {DATASET}")
         for name, contents in manifest.tables.items():

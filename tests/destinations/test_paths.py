@@ -1,0 +1,123 @@
+"""Unusual characters in paths: a destination works with them, or refuses them at once."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.destinations.depot import Depot
+from tests.destinations.test_semantics import add_run
+from tower_etl.clock import Clock
+from tower_etl.errors import UsageError
+from tower_etl.load.mirror import open_mirror
+from tower_etl.load.place import Place
+from tower_etl.load.reader import open_reader
+from tower_etl.load.status import read_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tower_etl.sim import Simulator, World
+
+    MakeDepot = Callable[..., Depot]
+
+LOCAL = ("duckdb", "parquet", "delta", "iceberg")
+NEVER = "%?\\\n\x7f\udcff"
+REFUSED = {
+    "duckdb": NEVER,
+    "parquet": f"{NEVER}=",
+    "delta": f"{NEVER}=[]|^",
+    "iceberg": f"{NEVER}=#",
+}
+CHARACTERS = f" 'é日\u0301\U0001f9ec#[];\"*&+:$`{{}}|<>~=@!,()^{NEVER}"
+TABLES = frozenset({"workflows", "tasks", "labels", "workflow_labels", "sync_runs"})
+
+
+@pytest.fixture
+def make_at(endpoint: str, world: World, monkeypatch: pytest.MonkeyPatch) -> MakeDepot:
+    """A destination of a kind in a folder, by the name given or a usual one."""
+    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+
+    def make(kind: str, folder: Path, name: str = "") -> Depot:
+        path = folder / (name or ("runs.duckdb" if kind == "duckdb" else "runs"))
+        return Depot(Place(kind, str(path), folder), endpoint, Clock(now=world.clock.now))
+
+    return make
+
+
+def name_folders(kind: str) -> list[str]:
+    """Names that have, together, all characters that a kind of destination takes."""
+    taken = [character for character in CHARACTERS if character not in REFUSED[kind]]
+    words = ["-flag", ".hidden", " blanks ", "tower"]
+    if kind == "duckdb":
+        words += ["month=2020-01-01", "a=1"]
+    return ["".join(["x", *taken[::2], "y"]), "".join(["x", *taken[1::2], "y"]), *words]
+
+
+@pytest.mark.slow(minutes=1)
+@pytest.mark.parametrize("kind", LOCAL)
+def test_a_destination_works_in_folders_with_any_name_that_it_takes(
+    kind: str, make_at: MakeDepot, tmp_path: Path, world: World, lab: int
+) -> None:
+    """Synced twice, and again without its working copy; queried, shown and maintained."""
+    folder = tmp_path.joinpath(*name_folders(kind))
+    folder.mkdir(parents=True)
+    depot = make_at(kind, folder)
+    for is_lost in (False, False, True):
+        add_run(world, lab)
+        if is_lost:
+            shutil.rmtree(f"{depot.place.path}.sync")
+        assert depot.sync(tables=TABLES).outcome.status == "ok"
+    assert len(depot.read("workflows")) == len(depot.read("tasks")) == 3
+    with open_reader(depot.place.path) as connection:
+        assert connection.execute("SELECT count(*) FROM stg_tasks").fetchall() == [(3,)]
+    assert [space.rows["tasks"] for space in read_status(depot.place.path)] == [3, 0]
+    if kind != "duckdb":
+        open_mirror(depot.place).lake.maintain(world.clock.now())
+        assert len(depot.read("tasks")) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "character"), [(kind, character) for kind in LOCAL for character in REFUSED[kind]]
+)
+def test_other_characters_are_refused_before_the_first_call(
+    kind: str, character: str, make_at: MakeDepot, simulator: Simulator, tmp_path: Path
+) -> None:
+    """In the name or above it; the message names the character, and nothing is made."""
+    name = f"x{character}y"
+    (tmp_path / name).mkdir()
+    for depot in (make_at(kind, tmp_path, f"{name}z"), make_at(kind, tmp_path / name)):
+        with pytest.raises(UsageError, match="Unsupported") as raised:
+            depot.sync()
+        assert (name if character == "=" else repr(character)) in str(raised.value)
+    assert simulator.calls == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("file/runs", "does not exist"),
+        ("file/deeper/runs", "does not exist"),
+        ("loop/runs", "symbolic links"),
+        ("n" * 300, "name too long"),
+        ("n" * 253, "name too long"),
+        ("missing/runs", "does not exist"),
+        ("taken", "taken.sync"),
+    ],
+)
+@pytest.mark.parametrize("kind", LOCAL)
+def test_a_path_that_cannot_be_is_refused_before_the_first_call(  # noqa: PLR0913, PLR0917 - fixtures and a row of the table
+    kind: str, path: str, said: str, make_at: MakeDepot, simulator: Simulator, tmp_path: Path
+) -> None:
+    """A part of it is a file, a loop, or too long; or the working folder is a file."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "taken.sync").touch()
+    with pytest.raises(UsageError) as raised:
+        make_at(kind, tmp_path, path).sync()
+    assert said.lower() in str(raised.value).lower()
+    assert simulator.calls == []

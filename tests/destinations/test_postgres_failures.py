@@ -1,0 +1,269 @@
+"""What PostgreSQL refuses: the object, the cause and the next step, and exact tables after it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+
+from tests.destinations.test_semantics import add_run, expect_tables, kill_sync
+from tower_etl.errors import TowerEtlError, UsageError
+from tower_etl.load.atomic import AtomicClient
+from tower_etl.load.destination import open_destination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.destinations.depot import Depot
+    from tower_etl.sim import Simulator, World
+
+TABLES = frozenset(
+    {
+        *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
+        *("workflow_labels", "labels", "sync_runs"),
+    }
+)
+
+TRIGGER = """
+CREATE FUNCTION tower.no() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION 'no more rows'; END $$;
+CREATE TRIGGER no BEFORE INSERT ON tower.tasks EXECUTE FUNCTION tower.no()
+"""
+# What is done to the database, what takes it back, the exit code, and what the message says.
+BROKEN = {
+    "a constraint": (
+        "ALTER TABLE tower.tasks ADD CONSTRAINT mine CHECK (task_id < 0) NOT VALID",
+        "ALTER TABLE tower.tasks DROP CONSTRAINT mine",
+        (2, "violates check constraint", "Drop the constraint"),
+    ),
+    "a trigger": (
+        TRIGGER,
+        "DROP FUNCTION tower.no CASCADE",
+        (2, "no more rows", "Drop the trigger"),
+    ),
+    "a renamed table": (
+        "ALTER TABLE tower.tasks RENAME TO mine",
+        "ALTER TABLE tower.mine RENAME TO tasks",
+        (2, 'relation "tower.tasks" does not exist', "Restore the table"),
+    ),
+    "a renamed column": (
+        "ALTER TABLE tower.tasks RENAME COLUMN script TO mine",
+        "ALTER TABLE tower.tasks RENAME COLUMN mine TO script",
+        (2, 'column "script"', "Undo what was changed"),
+    ),
+    "a read-only database": (
+        "ALTER DATABASE postgres SET default_transaction_read_only = on",
+        "ALTER DATABASE postgres RESET default_transaction_read_only",
+        (2, "read-only transaction", "primary server"),
+    ),
+    "a time limit": (
+        "ALTER DATABASE postgres SET statement_timeout = '1ms'",
+        "ALTER DATABASE postgres RESET statement_timeout",
+        (5, "statement timeout", "statement_timeout"),
+    ),
+}
+FOREIGN = {
+    "a table of runs": ("TABLE", "tower.tasks", "(foo INTEGER)"),
+    "a table with a key of ours": ("TABLE", "tower.tasks", "(workflow_id TEXT, task_id BIGINT)"),
+    "a table with the name of a view": ("TABLE", "tower.cost_by_pipeline", "(foo INTEGER)"),
+    "a table of dlt": ("TABLE", "tower._dlt_version", "(foo INTEGER)"),
+    "a table in dlt's staging": ("TABLE", "tower_staging.tasks", "(foo INTEGER)"),
+    "a view with the name of a table": ("VIEW", "tower.workflows", "AS SELECT 1 AS id"),
+    "a materialized view": ("MATERIALIZED VIEW", "tower.cost_by_pipeline", "AS SELECT 1 AS a"),
+}
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot], monkeypatch: pytest.MonkeyPatch) -> Depot:
+    """An empty database; processes sync the tables that are compared."""
+    monkeypatch.setenv("TOWER_ETL_TABLES", ",".join(TABLES))
+    return make_depot("postgres")
+
+
+def change(address: str, sql: str) -> list[Any]:
+    """Run statements as the owner, whatever was set for others."""
+    free = "-c default_transaction_read_only=off -c statement_timeout=0"
+    with closing(psycopg2.connect(address, options=free)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall()) if cursor.description else []
+
+
+@contextmanager
+def changed(address: str, sql: str, undo: str) -> Iterator[None]:
+    """Run statements, and take them back."""
+    change(address, sql)
+    try:
+        yield
+    finally:
+        change(address, undo)
+
+
+def expect_failure(depot: Depot, code: int, *said: str) -> None:
+    """A sync fails with the code and the words, and speaks of no disk."""
+    with pytest.raises(TowerEtlError) as raised:
+        depot.sync(tables=TABLES)
+    message = str(raised.value)
+    assert (raised.value.exit_code, [text for text in said if text not in message]) == (code, [])
+    assert "disk space" not in message
+
+
+def expect_exact(depot: Depot, world: World) -> None:
+    """A sync ends with exact tables."""
+    assert depot.sync(tables=TABLES).outcome.status == "ok"
+    expect_tables(world, depot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_stands_in_the_way_is_named_and_nothing_is_lost(
+    depot: Depot, world: World, lab: int, broken: str
+) -> None:
+    """Also after a sync that was killed meanwhile."""
+    sql, undo, (code, *said) = BROKEN[broken]
+    depot.sync(tables=TABLES)
+    add_run(world, lab)
+    kill_sync(depot, "before:dlt.load.load:Load.run:1")
+    with changed(depot.place.path, sql, undo):
+        expect_failure(depot, code, *said)
+    add_run(world, lab)
+    expect_exact(depot, world)
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_an_object_of_a_user_is_refused_and_kept(
+    depot: Depot, simulator: Simulator, foreign: str
+) -> None:
+    """Before the first call; dlt would have added its columns to it."""
+    kind, name, rest = FOREIGN[foreign]
+    address = depot.place.path
+    change(address, "CREATE SCHEMA tower; CREATE SCHEMA tower_staging")
+    change(address, f"CREATE {kind} {name} {rest}")
+    before = change(address, f"SELECT * FROM {name}")  # noqa: S608 ours
+    expect_failure(depot, 2, f"{name} was not written by tower-etl", "RENAME TO")
+    assert simulator.calls == []
+    assert change(address, f"SELECT * FROM {name}") == before  # noqa: S608 ours
+
+
+def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
+    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was restarted, for one; the next sync loads what this one did not."""
+    add_run(world, lab)
+    complete = AtomicClient.complete_load
+
+    def lose(client: AtomicClient, load_id: str) -> None:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 ours
+        change(depot.place.path, end)
+        complete(client, load_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicClient, "complete_load", lose)
+        expect_failure(depot, 5, "run the same command again")
+    expect_exact(depot, world)
+
+
+def test_a_user_without_rights_is_told_which_are_needed(
+    depot: Depot, world: World, lab: int
+) -> None:
+    """To make the schemas, and to write to tables of another user."""
+    address, owner = depot.place.path, depot.place
+    change(address, "DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN")
+    change(address, "REVOKE CREATE ON DATABASE postgres FROM PUBLIC")
+    depot.place = replace(owner, path=address.replace("tower@", "weak@"))
+    expect_failure(depot, 2, "permission denied for database postgres", "Grant the user")
+    depot.place = owner
+    add_run(world, lab)
+    depot.sync(tables=TABLES)
+    change(address, "GRANT USAGE ON SCHEMA tower, tower_staging TO weak")
+    depot.place = replace(owner, path=address.replace("tower@", "weak@"))
+    expect_failure(depot, 2, "must be owner of", "Grant the user")
+    depot.place = owner
+    expect_exact(depot, world)
+
+
+@pytest.mark.parametrize(
+    ("changed_part", "said"),
+    [
+        (("tower@", "nobody@"), ('role "nobody" does not exist', "Check user and password")),
+        (("/postgres?", "/nowhere?"), ('database "nowhere" does not exist', "Create the database")),
+        (("host=", "host=/nowhere"), ("No such file", "Check the address")),
+    ],
+)
+def test_an_address_that_is_wrong_is_bad_usage(
+    depot: Depot, changed_part: tuple[str, str], said: tuple[str, ...]
+) -> None:
+    """The part that is wrong shows in the message."""
+    depot.place = replace(depot.place, path=depot.place.path.replace(*changed_part))
+    expect_failure(depot, 2, "PostgreSQL cannot be reached", *said)
+
+
+def test_a_wrong_password_is_bad_usage(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says where it is read from, and does not show it."""
+    folder = Path(depot.place.path.partition("host=")[2])
+    rules = folder / "data" / "pg_hba.conf"
+    trusting = rules.read_text(encoding="utf-8")
+    change(depot.place.path, "DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'a'")
+    rules.write_text(f"local all guarded scram-sha-256\n{trusting}", encoding="utf-8")
+    change(depot.place.path, "SELECT pg_reload_conf()")
+    try:
+        monkeypatch.setenv("PGPASSWORD", "hush")
+        guarded = depot.place.path.replace("tower@", "guarded@")
+        with pytest.raises(UsageError, match="password authentication failed") as raised:
+            open_destination(replace(depot.place, path=guarded))
+    finally:
+        rules.write_text(trusting, encoding="utf-8")
+        change(depot.place.path, "SELECT pg_reload_conf()")
+    assert "PGPASSWORD" in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+def test_too_many_connections_may_pass(depot: Depot) -> None:
+    """The server is there, and busy: another try may succeed."""
+    change(depot.place.path, "DROP ROLE IF EXISTS narrow")
+    change(depot.place.path, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 0")
+    depot.place = replace(depot.place, path=depot.place.path.replace("tower@", "narrow@"))
+    expect_failure(depot, 5, "too many connections", "Raise the limit")
+
+
+def test_a_database_without_utf8_is_named(depot: Depot, world: World, lab: int) -> None:
+    """Once a text arrives that it cannot hold."""
+    address = depot.place.path
+    change(address, "DROP DATABASE IF EXISTS latin")
+    change(address, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    world.fail_run(add_run(world, lab), "\u65e5\u672c")
+    depot.place = replace(depot.place, path=address.replace("/postgres?", "/latin?"))
+    expect_failure(depot, 2, "LATIN1", "encoding UTF8")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_a_full_disk_of_the_server_is_said(
+    depot: Depot, world: World, lab: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It is the disk of the server that needs room."""
+    folder = Path(depot.place.path.partition("host=")[2]) / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", folder], check=True)
+    subprocess.run(["chown", "postgres", folder], check=True)
+    try:
+        address = depot.place.path
+        change(address, f"CREATE TABLESPACE small LOCATION '{folder}'")
+        change(address, "ALTER DATABASE postgres SET default_tablespace = small")
+        add_run(world, lab)
+        with pytest.raises(TowerEtlError, match="on the database server") as raised:
+            depot.sync(tables=TABLES)
+        assert raised.value.exit_code == 5
+        subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+        expect_exact(depot, world)
+    finally:
+        change(address, "ALTER DATABASE postgres RESET default_tablespace")
+        change(address, "DROP SCHEMA tower, tower_staging CASCADE; DROP TABLESPACE small")
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,0 +1,79 @@
+"""Tables and views of a user with the names of ours: refused before the first call, and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from tests.load.warehouse import Warehouse
+    from tower_etl.sim import Simulator, World
+
+FOREIGN = {
+    "a table of runs": ("TABLE", "tower.tasks", "(foo INTEGER)"),
+    "a table with a key of ours": ("TABLE", "tower.tasks", "(workflow_id TEXT, task_id BIGINT)"),
+    "a table in capitals": ("TABLE", 'tower."Workflows"', "(id TEXT)"),
+    "a table with the name of a view": ("TABLE", "tower.cost_by_pipeline", "(foo INTEGER)"),
+    "a table of dlt": ("TABLE", "tower._dlt_loads", "(foo INTEGER)"),
+    "a table in dlt's staging": ("TABLE", "tower_staging.tasks", "(foo INTEGER)"),
+    "a view with the name of a table": ("VIEW", "tower.workflows", "AS SELECT 1 AS id"),
+    "a view with the name of a view": ("VIEW", "tower.cost_by_pipeline", "AS SELECT 1 AS foo"),
+}
+
+
+def make_object(warehouse: Warehouse, kind: str, name: str, rest: str) -> None:
+    """Let the user make a table or view."""
+    with duckdb.connect(str(warehouse.target.path)) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS tower.tower")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS tower_staging")
+        connection.execute(f"CREATE {kind} tower.{name} {rest}")
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_an_object_of_a_user_is_refused_and_kept(
+    warehouse: Warehouse, simulator: Simulator, foreign: str
+) -> None:
+    """The message names it, and no call is spent."""
+    kind, name, rest = FOREIGN[foreign]
+    make_object(warehouse, kind, name, rest)
+    before = warehouse.target.path.read_bytes()
+    plain = name.replace('"', "").lower()
+    with pytest.raises(UsageError, match=f"{kind.lower()} {plain} was not written") as raised:
+        warehouse.sync()
+    assert "RENAME TO" in str(raised.value)
+    assert "disk space" not in str(raised.value)
+    assert simulator.calls == []
+    assert warehouse.target.path.read_bytes() == before
+
+
+def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World, lab: int) -> None:
+    """The table of the user stays beside ours."""
+    make_object(warehouse, "TABLE", "tower.tasks", "AS SELECT 42 AS foo")
+    run_id = world.submit_run(lab)
+    world.add_task(run_id)
+    with pytest.raises(UsageError):
+        warehouse.sync()
+    with duckdb.connect(str(warehouse.target.path)) as connection:
+        connection.execute('ALTER TABLE tower.tower.tasks RENAME TO "my_tasks"')
+    assert warehouse.sync().outcome.status == "ok"
+    assert warehouse.select("SELECT foo FROM my_tasks") == [(42,)]
+    assert warehouse.select("SELECT count(*) FROM tasks") == [(1,)]
+
+
+def test_what_a_user_adds_beside_ours_is_no_obstacle(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """Columns, tables and views of other names; also where dlt's schema was lost."""
+    world.submit_run(lab)
+    warehouse.sync()
+    with duckdb.connect(str(warehouse.target.path)) as connection:
+        connection.execute("ALTER TABLE tower.tower.tasks ADD COLUMN mine INTEGER")
+        connection.execute("CREATE VIEW tower.tower.mine AS SELECT 1 AS a")
+    assert warehouse.sync().outcome.status == "ok"
+    with duckdb.connect(str(warehouse.target.path)) as connection:
+        connection.execute("DROP TABLE tower.tower._dlt_version")
+    assert warehouse.sync().outcome.status == "ok"

@@ -1,0 +1,117 @@
+"""What an error of PostgreSQL means to a user: the object, the cause and the next step.
+
+Codes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html. psycopg2 and ADBC
+carry them in an attribute. A server that refuses or ends a connection is known by its words alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import DestinationError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tower_etl.errors import TowerEtlError
+
+Kind = type[UsageError] | type[DestinationError]
+
+_CLIENTS = frozenset({"psycopg2", "adbc_driver_manager"})
+_AGAIN = "then run the same command again; committed data is safe"
+_LOGIN = "Check user and password (~/.pgpass, PGPASSWORD, TOWER_ETL_POSTGRES, .dlt/secrets.toml)"
+_ADDRESS = "Check the address and the server (--path, TOWER_ETL_POSTGRES, PGHOST, PGPORT)"
+_ENCODING = "Use a database with the encoding UTF8: createdb --encoding UTF8"
+_RIGHTS = (
+    "Grant the user of the sync CREATE on the database, and make it the owner of the schemas tower "
+    "and tower_staging and of their tables"
+)
+_LOST = (
+    "Restore the table from a backup. To fetch everything again instead, drop the schemas tower "
+    f"and tower_staging, {_AGAIN}"
+)
+_ALTERED = (
+    "The table is not as tower-etl made it. Undo what was changed, or rename the table if it is "
+    f"not one of tower-etl, {_AGAIN}"
+)
+
+# By code, or by the two characters that name its class: the more exact one counts.
+_CODES: Mapping[str, tuple[Kind, str]] = {
+    "08": (DestinationError, f"Check the server and the network, {_AGAIN}"),
+    "22": (UsageError, _ALTERED),
+    "22021": (UsageError, _ENCODING),
+    "22P05": (UsageError, _ENCODING),
+    "23": (UsageError, f"Drop the constraint or index that was added, {_AGAIN}"),
+    "25006": (UsageError, "Give the address of the primary server, or allow the user to write"),
+    "28": (UsageError, _LOGIN),
+    "3D": (UsageError, "Create the database, or give the address of another one"),
+    "3F": (UsageError, f"Restore the schema from a backup, or drop both schemas, {_AGAIN}"),
+    "40": (DestinationError, f"Wait for the other session, {_AGAIN}"),
+    "42": (UsageError, _ALTERED),
+    "42501": (UsageError, _RIGHTS),
+    "42P01": (UsageError, _LOST),
+    "53": (StorageError, f"Raise the limit of the server, or wait until it is less busy, {_AGAIN}"),
+    "53100": (StorageError, f"Free disk space on the database server, {_AGAIN}"),
+    "55": (DestinationError, f"Wait for the other session, {_AGAIN}"),
+    "57": (DestinationError, f"Wait until the server is up, {_AGAIN}"),
+    "57014": (DestinationError, f"Raise statement_timeout for the user of the sync, {_AGAIN}"),
+    "P0": (UsageError, f"Drop the trigger that was added, {_AGAIN}"),
+}
+_ANSWERS = frozenset({"28", "3D", "53", "57"})  # of a server that is there
+_OTHER: tuple[Kind, str] = (DestinationError, f"See the log of the database server, {_AGAIN}")
+_WORDS: Mapping[str, str] = {
+    "password": "28P01",
+    "authentication": "28000",
+    "pg_hba.conf": "28000",
+    'role "': "28000",
+    'database "': "3D000",
+    "too many": "53300",
+    "connection limit": "53300",
+    "starting up": "57P03",
+    "shutting down": "57P03",
+    "recovery mode": "57P03",
+    "clos": "08006",
+    "connection": "08006",
+    "server": "08006",
+}
+
+
+def explain_postgres(
+    cause: BaseException, place: str = "", table: str | None = None
+) -> TowerEtlError | None:
+    """Return the error of the tree for one of a PostgreSQL client, None for any other.
+
+    Args:
+        cause: Any exception.
+        place: What messages call the database.
+        table: The table whose rows were being loaded, where that is known.
+    """
+    code = find_code(cause)
+    if code is None:
+        return None
+    kind, remedy = _CODES.get(code) or _CODES.get(code[:2]) or _OTHER
+    where = f"{place or 'PostgreSQL'}{f', table {table}' if table else ''}"
+    return kind(f"{where}: {_shorten(cause)} (SQLSTATE {code}). {remedy}.")
+
+
+def explain_connection(error: BaseException) -> TowerEtlError:
+    """Return the error of the tree for a connection that could not be made."""
+    code = find_code(error) or ""
+    kind, remedy = _CODES[code[:2]] if code[:2] in _ANSWERS else (UsageError, _ADDRESS)
+    return kind(f"PostgreSQL cannot be reached: {_shorten(error)}. {remedy}.")
+
+
+def _shorten(cause: BaseException) -> str:
+    """Return the first line, without a full stop: those below it may show rows."""
+    return " ".join(str(cause).strip().partition("\n")[0].split())[:300].rstrip(".")
+
+
+def find_code(cause: BaseException) -> str | None:
+    """Return the SQLSTATE of an error of a PostgreSQL client; the likeliest where it has none."""
+    if type(cause).__module__.partition(".")[0] not in _CLIENTS:
+        return None
+    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
+    if code:
+        return str(code)
+    text = str(cause).lower()
+    return next((likely for words, likely in _WORDS.items() if words in text), None)
