@@ -87,6 +87,7 @@ class History(RuleBasedStateMachine):
         self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
         self.warehouse = self.make_warehouse()
         self.excused: set[str] = set()
+        self.broken: dict[str, int] = {}
 
     # --- what happens on the platform -----------------------------------------------------
 
@@ -245,6 +246,45 @@ class History(RuleBasedStateMachine):
         if self.world.clock.now() < START + timedelta(days=25):
             self.world.clock.advance(seconds)
 
+    # --- what keeps failing ---------------------------------------------------------------
+
+    @precondition(lambda self: self._runs())
+    @rule(
+        pick=chance, part=st.sampled_from(["tasks", "metrics"]), status=st.sampled_from([404, 500])
+    )
+    def break_part(self, pick: int, part: str, status: int) -> None:
+        """A part of a run fails from now on, or the server does not have it any more."""
+        run_id = self._pick(pick)
+        if run_id not in self.broken:
+            fault = Fault("status", status=status, times=10**9)
+            self.platform.simulator.faults.add(f"/workflow/{run_id}/{part}", fault)
+            self.broken[run_id] = status
+
+    @precondition(lambda self: self.broken)
+    @rule()
+    def mend(self) -> None:
+        """Everything answers again: the next sync loads what failed, a reconciliation the rest."""
+        self.platform.simulator.faults.clear()
+        self.excused |= {run_id for run_id, status in self.broken.items() if status == 404}
+        self.broken.clear()
+
+    @rule(pick=chance, reconcile=st.booleans())
+    def hide_workspace(self, pick: int, *, reconcile: bool) -> None:
+        """A workspace is not visible during one sync, which says so and loads the others."""
+        keys = [key for key, place in self.world.workspaces.items() if place.id is not None]
+        key = keys[pick % len(keys)]
+        known = str(key) in self.warehouse.state.get("workspaces", {})
+        hidden = self.world.workspaces.pop(key)
+        session = self.platform.open_session(reconcile=reconcile, tables=TABLES_TRIED)
+        try:
+            self.warehouse.load(session, SMALL)
+        finally:
+            session.close()
+            self.world.workspaces[key] = hidden
+        assert (str(key) in session.outcome.workspaces) == known
+        self.warned += session.outcome.warnings
+        self._sync(0.0, 0, reconcile=reconcile)
+
     # --- what the sync does ---------------------------------------------------------------
 
     @rule(faults=st.sampled_from([0.0, 0.15]), seed=chance)
@@ -272,6 +312,7 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, a last reconciled sync makes all equal."""
         if hasattr(self, "world"):
+            self.mend()
             self._sync(0.0, 0, reconcile=True)
 
     def _sync(self, faults: float, seed: int, *, reconcile: bool = False) -> None:
@@ -285,10 +326,12 @@ class History(RuleBasedStateMachine):
             session.close()
             self.platform.simulator.faults.rate = 0.0
         outcome = session.outcome
-        assert outcome.status == "ok", outcome
+        failing = 500 in self.broken.values()
+        assert outcome.status == "ok" or (failing and outcome.exit_code == 4), outcome
         warnings = [one for one in outcome.warnings if "were not valid JSON" not in one]
-        assert all(any(hint in one for hint in EXPECTED) for one in warnings), warnings
-        assert not {*self.warned} & {*warnings}  # each is said once for a version of the server
+        if not self.broken:
+            assert all(any(hint in one for hint in EXPECTED) for one in warnings), warnings
+            assert not {*self.warned} & {*warnings}  # each is said once for a version of the server
         self.warned += warnings
         if reconcile:
             self.excused.clear()
@@ -301,7 +344,7 @@ class History(RuleBasedStateMachine):
     def _check_synced(self) -> None:
         """Every run shown is in, as the API has it; only labels and stars may wait."""
         for run_id, space in list_shown(self.world).items():
-            if run_id in self.excused:
+            if run_id in self.excused or run_id in self.broken:
                 continue
             expected = expect_run(self.world, run_id, space)
             for table in set(RUN_TABLES) - {"workflow_labels"}:
@@ -313,8 +356,10 @@ class History(RuleBasedStateMachine):
     def _check_reconciled(self) -> None:
         shown = list_shown(self.world)
         stored = {run_id for (run_id,) in self.warehouse.tables["workflows"]}
-        assert set(shown) <= stored
-        for run_id, space in shown.items():
+        failing = {run_id for run_id, status in self.broken.items() if status == 500}
+        assert set(shown) - failing <= stored
+        for run_id in shown.keys() - self.broken.keys():
+            space = shown[run_id]
             for table, expected in expect_run(self.world, run_id, space).items():
                 assert self.warehouse.rows_of(table, run_id) == expected
         for run_id in stored - set(shown):
