@@ -203,7 +203,7 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
     assert_equal(platform, warehouse)
 
 
-@pytest.mark.parametrize(("place", "calls"), [("/labels", 3), ("/orgs", 8)])
+@pytest.mark.parametrize(("place", "calls"), [("/labels", 3), ("/orgs", 9)])
 def test_slow_entities_that_fail_are_owed_and_hold_up_no_run(
     platform: Platform, place: str, calls: int
 ) -> None:
