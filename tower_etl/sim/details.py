@@ -66,7 +66,8 @@ class DetailRoutes:
         key, env_id = find_place(self, request), request.path_params["env_id"]
         known = frozenset({"labels", "resources"})
         attributes = read_attributes(request, self.profile.quirks, known)
-        row = next((env for env in self.world.list_compute_envs(key) if env["id"] == env_id), None)
+        envs = self.world.list_compute_envs(key)
+        row = next((env for env in envs if env.get("id") == env_id), None)
         if row is None:
             raise refuse(403, "Operation not allowed")
         described = describe_compute_env(row, self.world.workspaces[key])
