@@ -50,15 +50,15 @@ def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve
     space = find_space(platform)
     for number in range(3):
         platform.world.add_entity("datasets", space, id=f"d{number}", name="x")
-        platform.world.add_entity("computeEnvs", space, id=f"c{number}", name="x")
+        platform.world.add_entity("actions", space, id=f"c{number}", name="x")
     first = sync(platform, warehouse)
-    for kind in ("datasets", "computeEnvs"):
+    for kind in ("datasets", "actions"):
         platform.world.clear_entities(kind, space)
         platform.world.add_entity(kind, space, name="no id")
         platform.world.add_entity(kind, space, id=f"{kind[0]}7", name="x")
     session = sync(platform, warehouse, reconcile=True)
     assert calls_of(platform, session, "/datasets") == calls_of(platform, first, "/datasets")
-    for table in ("datasets", "compute_envs"):
+    for table in ("datasets", "actions"):
         assert len(warehouse.tables[table]) == 4
         assert all(row["missing_since"] is None for row in warehouse.tables[table].values())
         message = f"acme/clinic: 1 element(s) of {table} without a usable id were left out"
