@@ -103,8 +103,13 @@ class Compatibility:
                 )
 
     def learn_search(self, *, works: bool) -> None:
-        """Remember whether the listing of runs understands bounds on the submission time."""
+        """Remember whether the listing of runs understands bounds on the submission time.
+
+        Once it is known that it does not, a listing that happens to keep to them proves nothing.
+        """
         with self._lock:
+            if works and self.searches is False:
+                return
             if not works and self.searches is not False:
                 self.news.append(
                     "GET /workflow: the server does not filter runs by `search=after:...`. "

@@ -102,9 +102,10 @@ def _list(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
 def _list_again(client: TowerClient, workspace: Workspace, window: Window) -> Listing | None:
     """List without search, after a search that should have found something; None if none does."""
     plain = _walk(client, workspace, window)
-    if not plain.runs:
+    found = {run.run_id for run in plain.runs if run.submit}
+    if not found:
         return None
-    if not window.known or window.known & {run.run_id for run in plain.runs}:
+    if not window.known or window.known & found:
         client.compatibility.learn_search(works=False)
     return plain
 

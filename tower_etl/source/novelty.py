@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow.compute as pc
+
+from tower_etl.lossless import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,5 +52,5 @@ class Novelty:
 def _list_names(column: pa.ChunkedArray) -> set[str]:
     if column.null_count == len(column):
         return set()
-    strays: list[dict[str, Any]] = list(map(orjson.loads, pc.drop_null(column).to_pylist()))
+    strays: list[dict[str, Any]] = list(map(load_json, pc.drop_null(column).to_pylist()))
     return {name for stray in strays for name in stray}
