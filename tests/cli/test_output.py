@@ -56,6 +56,13 @@ def test_rows_are_printed_in_every_encoding(run: Run, encoding: str, form: str) 
     assert "\x1b" not in ended.out or form == "csv"
 
 
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_names_of_columns_do_not_steer_the_terminal(run: Run, form: str) -> None:
+    """An alias is text as well."""
+    ended = run("query", 'SELECT 1 AS "a\x1b[2J"', "--format", form, out=open_paper("utf-8"))
+    assert (ended.code, "\x1b" in ended.out) == (0, False)
+
+
 def test_escapes_keep_the_columns_aligned(run: Run) -> None:
     """An escape is wider than the character that it stands for."""
     sql = "SELECT * FROM (VALUES ('\u03a9\u03a9', 'x'), ('plain', 'y')) AS pair(a, b)"

@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
 
 @contextmanager
 def _leave_quietly() -> Iterator[None]:
-    """Let nobody's reading the help to the end, as `head` does, be no error: click would exit 1."""
+    """End with 0 where the reader of the help has left, as `head` does: click would end with 1."""
     try:
         yield
     except BrokenPipeError:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import can_print, open_output, print_data, print_notice
+from tower_etl.cli.output import (
+    can_print,
+    open_output,
+    print_data,
+    print_message,
+    print_notice,
+)
 from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_markdown, as_table
 from tower_etl.errors import UsageError
 
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from tower_etl.load.scope import Scope
 
 _TEXTS = {"table": as_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+_FOR_PEOPLE = frozenset({"table", "markdown"})
 _EXCEL = "excel-csv"
 _PARQUET = "parquet"
 _ESCAPED = (
@@ -138,6 +145,9 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], form: st
             stream.buffer.write(f"{text}\n".encode("utf-8-sig"))
         return
     text = _TEXTS[form](names, rows)
-    if form == "csv" and not can_print(text):
+    if form in _FOR_PEOPLE:
+        print_message(text)
+        return
+    if not can_print(text):
         print_notice(_ESCAPED)
     print_data(text + "\n")
