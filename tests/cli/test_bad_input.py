@@ -208,7 +208,8 @@ def test_database_that_is_damaged(
     path.write_bytes(path.read_bytes()[:5000])
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
     assert str(path) in ended.err
-    assert "give another --path" in ended.err
+    assert "is damaged" in ended.err
+    assert "choose another --path" in ended.err
 
 
 def test_folder_in_the_place_of_the_file(
@@ -245,7 +246,8 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
     with duckdb.connect(str(console.folder / "tower.duckdb")):
         ended = console.run(*command)
     assert (ended.code, ended.out) == (2, "")
-    assert "Close the program that writes to it" in ended.err
+    assert "is open in another" in ended.err
+    assert "Close it, or choose another --path" in ended.err
 
 
 @pytest.mark.parametrize(
