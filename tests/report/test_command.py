@@ -58,8 +58,8 @@ def test_a_time_without_runs_is_no_error(console: Console) -> None:
         (("--path", "none.duckdb"), "does not exist yet"),
         (("--since", "soon"), "--since 'soon'"),
         (("--workspace", "no/such"), "No run is of a workspace 'no/such'"),
-        (("--output", "no/such/folder.html"), "cannot be written"),
-        (("--output", "."), "cannot be written"),
+        (("--output", "no/such/folder.html"), "No such file or directory: no/such/folder.html"),
+        (("--output", "."), "Is a directory: ."),
         (("--web", "ftp://x"), "Not an address of pages"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -15,29 +14,14 @@ import click
 
 from tower_etl.cli.output import STANDARD_OUTPUT, print_data, print_notice
 from tower_etl.errors import TowerEtlError
+from tower_etl.oserrors import explain_os_error
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tower_etl.http import Meter
 
 _INTERRUPTED = 130
 _SHOWN_CHARS = 300
-
-# Errors that a path or its permissions cause; all others are of the machine, and may pass.
-_REMEDIES: Mapping[int, str] = {
-    errno.EACCES: "Change its permissions, or give another path.",
-    errno.EPERM: "Change its permissions, or give another path.",
-    errno.EROFS: "Give a path on a file system that can be written.",
-    errno.ENOENT: "Create its folder, or give another path.",
-    errno.EBADF: "Open it, or redirect it to a file.",
-    **dict.fromkeys(
-        (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
-        "Give another path.",
-    ),
-}
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class CostlyError(Exception):
@@ -90,10 +74,11 @@ def explain(error: BaseException) -> Failure:
         return Failure(redact_text(error.format_message()), error.exit_code)
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return Failure("The command was interrupted. Run it again to go on.", _INTERRUPTED)
-    if isinstance(error, TowerEtlError):
-        return Failure(str(error), error.exit_code)
+    known = error if isinstance(error, TowerEtlError) else explain_os_error(error)
+    if known is not None:
+        return Failure(str(known), known.exit_code)
     if isinstance(error, OSError) and error.errno is not None:
-        return _explain_system_error(error, error.errno)
+        return _explain_system_error(error)
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of pathlib
         return Failure("This user has no home directory: set HOME, or give paths without ~.", 2)
     reason = redact_text(" ".join(str(error).split()))[:_SHOWN_CHARS]
@@ -104,20 +89,14 @@ def explain(error: BaseException) -> Failure:
     return Failure(msg, 1)
 
 
-def _explain_system_error(error: OSError, number: int) -> Failure:
-    """A full disk and the like is 5, a path that cannot be used is 2."""
-    reason = error.strerror or os.strerror(number)
+def _explain_system_error(error: OSError) -> Failure:
+    """An error of no file: standard output is closed (2), or something that may pass (5)."""
+    reason = error.strerror or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
-        problem = f"Standard output cannot be written ({reason}); committed data is safe."
-    elif error.filename is None:
-        problem = f"The operating system refused an operation ({reason})."
-    else:
-        problem = f"{os.fsdecode(error.filename)} cannot be written or read ({reason})."
-    if number in _FULL:
-        return Failure(f"{problem} Free disk space, and run the command again.", 5)
-    if number in _REMEDIES:
-        return Failure(f"{problem} {_REMEDIES[number]}", 2)
-    return Failure(f"{problem} Run the command again; if it fails again, look at the machine.", 5)
+        msg = f"{reason}: {STANDARD_OUTPUT}. Open it, or redirect it to a file."
+        return Failure(msg, 2)
+    msg = f"{reason}: refused by the operating system. Run the same command again."
+    return Failure(msg, 5)
 
 
 def describe_failure(message: str, meter: Meter | None = None) -> dict[str, Any]:
