@@ -63,12 +63,16 @@ def check_parent(parent: Path) -> None:
     """Refuse a folder that is not there.
 
     Raises:
-        UsageError: It does not exist, or is a file.
-        FileAccessError: The operating system does not let anybody look.
+        UsageError: It does not exist.
+        FileAccessError: It is a file.
     """
-    if not parent.is_dir():
+    try:
+        mode = parent.stat().st_mode
+    except FileNotFoundError:
         msg = f"The folder {parent} does not exist: create it, or give another --path."
-        raise UsageError(msg)
+        raise UsageError(msg) from None
+    if not stat.S_ISDIR(mode):
+        raise refuse_path(errno.ENOTDIR, parent)
 
 
 def check_readable(path: Path) -> None:

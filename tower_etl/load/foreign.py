@@ -37,6 +37,18 @@ _OBJECTS: Mapping[str, str] = {
         WHERE nspname IN {_SCHEMAS} AND relkind IN ('r', 'p', 'f', 'v', 'm')
     """,  # noqa: S608 likewise
 }
+# PostgreSQL's information schema would hide the columns that a user may not read.
+_COLUMNS: Mapping[str, str] = {
+    "duckdb": """
+        SELECT lower(column_name) FROM duckdb_columns() WHERE database_name = current_catalog()
+        AND schema_name = '{schema}' AND lower(table_name) = '{table}'
+    """,
+    "postgres": """
+        SELECT attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
+        JOIN pg_namespace AS n ON n.oid = relnamespace
+        WHERE nspname = '{schema}' AND relname = '{table}' AND attnum > 0 AND NOT attisdropped
+    """,
+}
 _OF_DLT: Mapping[str, frozenset[str]] = {
     "_dlt_loads": frozenset({"load_id", "schema_name", "status"}),
     "_dlt_version": frozenset({"schema_name", "version_hash", "schema"}),
@@ -74,9 +86,9 @@ def refuse_foreign(ask: Ask, dialect: str, place: str) -> None:
         UsageError: There is one; nothing was changed.
     """
     objects = [Object(*row) for row in ask(_OBJECTS[dialect])]
-    stored = _read_stored(ask)
+    stored = _read_stored(ask, dialect)
     for found in objects:
-        if reason := _find_reason(ask, found, stored):
+        if reason := _find_reason(ask, dialect, found, stored):
             name = f"{found.schema}.{found.name}"
             msg = (
                 f"{place}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
@@ -87,7 +99,7 @@ def refuse_foreign(ask: Ask, dialect: str, place: str) -> None:
             raise UsageError(msg)
 
 
-def _find_reason(ask: Ask, found: Object, stored: frozenset[str]) -> str | None:
+def _find_reason(ask: Ask, dialect: str, found: Object, stored: frozenset[str]) -> str | None:
     """Return what tells an object of a user from ours; None for one of ours or of another name."""
     if found.name in _list_views() and found.schema == DATASET:
         if found.kind == "view":
@@ -100,7 +112,7 @@ def _find_reason(ask: Ask, found: Object, stored: frozenset[str]) -> str | None:
         return "it is no table"
     if found.name in stored:
         return None
-    lacking = sorted(wanted - _ask_columns(ask, found.schema, found.name))
+    lacking = sorted(wanted - _ask_columns(ask, dialect, found.schema, found.name))
     return f"it has no column {', '.join(lacking[:3])}" if lacking else None
 
 
@@ -115,17 +127,14 @@ def _list_views() -> frozenset[str]:
     return frozenset(view.name for view in iter_views())
 
 
-def _ask_columns(ask: Ask, schema: str, table: str) -> frozenset[str]:
-    rows = ask(
-        "SELECT lower(column_name) FROM information_schema.columns "  # noqa: S608 names of ours
-        f"WHERE table_schema = '{schema}' AND lower(table_name) = '{table}'"
-    )
+def _ask_columns(ask: Ask, dialect: str, schema: str, table: str) -> frozenset[str]:
+    rows = ask(_COLUMNS[dialect].format(schema=schema, table=table))
     return frozenset(name for (name,) in rows)
 
 
-def _read_stored(ask: Ask) -> frozenset[str]:
+def _read_stored(ask: Ask, dialect: str) -> frozenset[str]:
     """Return the tables that the newest schema of dlt knows, without those of dlt itself."""
-    if not _OF_DLT["_dlt_version"] <= _ask_columns(ask, DATASET, "_dlt_version"):
+    if not _OF_DLT["_dlt_version"] <= _ask_columns(ask, dialect, DATASET, "_dlt_version"):
         return frozenset()
     ((catalog,),) = ask("SELECT current_database()")  # named, for a file may be called `tower`
     rows = ask(

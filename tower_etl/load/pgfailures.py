@@ -60,13 +60,13 @@ _CODES: Mapping[str, tuple[Kind, str]] = {
 _ANSWERS = frozenset({"28", "3D", "53", "57"})  # of a server that is there
 _OTHER: tuple[Kind, str] = (DestinationError, f"See the log of the database server, {_AGAIN}")
 _WORDS: Mapping[str, str] = {
+    "too many": "53300",
+    "connection slots": "53300",
     "password": "28P01",
     "authentication": "28000",
     "pg_hba.conf": "28000",
     'role "': "28000",
     'database "': "3D000",
-    "too many": "53300",
-    "connection limit": "53300",
     "starting up": "57P03",
     "shutting down": "57P03",
     "recovery mode": "57P03",
