@@ -243,11 +243,23 @@ def test_a_launch_without_datasets_is_not_asked_again(platform: Platform) -> Non
     assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {0}
 
 
+def test_an_id_that_is_none_is_not_asked_for(platform: Platform) -> None:
+    """It could be anything, and would stand in addresses and logs."""
+    warehouse = Warehouse()
+    runs = [add_run(platform, launch_id) for launch_id in ("some text\nhf_secret", "a/b", "..")]
+    outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
+    assert len(warehouse.tables["workflows"]) == len(runs)
+    assert list_asked(platform) == []
+    assert [(o.status, len(o.warnings)) for o in outcomes] == [("ok", 1), ("ok", 0)]
+    assert "an id that cannot be asked for" in outcomes[0].warnings[0]
+
+
 def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
     """What is stored of it is no id any more."""
     warehouse = Warehouse()
     platform_privacy = Privacy(hashed=("workflows.launch_id",))
     add_run(platform, "named")
     sync(platform, warehouse, privacy=platform_privacy)
-    sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
-    assert list_asked(platform) == ["named"]
+    warehouse.tables["launches"].clear()
+    outcome = sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
+    assert (list_asked(platform), outcome.warnings) == (["named"], [])

@@ -7,11 +7,13 @@ reconciliation requests the launch again.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.errors import NotFoundError
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.entities import is_refusal
 from tower_etl.source.fetcher import take_value
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 _LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
 _AT_ONCE = 1000  # launches of runs from before the table was wanted, at each reconciliation
 _FAILURES_IN_A_ROW = 3  # of different launches; each costs all attempts of a call
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # what is stored may be a digest, or have a secret out
 
 Asked = tuple[int | None, str]
 
@@ -94,12 +97,18 @@ class Launches:
         """
         if not self._claim(launch_id):
             return {}
-        found = take_value(lambda: self._client.describe_launch(workspace_id, launch_id))
+        found = take_value(lambda: self._describe(workspace_id, launch_id))
         if not isinstance(found, Mapping):
             self._note(_LAUNCHES.name, launch_id, found)
             return {}
         self._in_a_row = 0
         return self._build(workspace_id, launch_id, found)
+
+    def _describe(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
+        if _ID.fullmatch(launch_id):
+            return self._client.describe_launch(workspace_id, launch_id)
+        msg = "GET /launch/{launch_id}: the server gave out an id that cannot be asked for."
+        raise NotFoundError(msg)
 
     def _build(
         self, workspace_id: int | None, launch_id: str, found: Mapping[str, Any]
@@ -159,7 +168,8 @@ def plan_backlog(
     named = {
         row["launch_id"]: row["workspace_id"]
         for row in store.read_table("workflows", columns)
-        if row["launch_id"] and row["workspace_id"] in workspace_ids and not row["missing_since"]
+        if row["workspace_id"] in workspace_ids and not row["missing_since"]
+        if row["launch_id"] and _ID.fullmatch(row["launch_id"])
     }
     stored = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
     lists = _DATASETS.name in wanted
