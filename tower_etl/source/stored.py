@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.common.configuration.container import Container
+from dlt.common.destination.client import SupportsOpenTables
+from dlt.common.pipeline import PipelineContext
+from dlt.destinations.sql_client import WithSqlClient
 
-from tower_etl.lossless import json_text
+from tower_etl.source.readers import Condition, NoReader, OpenTableReader, SqlReader
 from tower_etl.sync import Stored
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import dlt
-    from dlt.destinations.sql_client import SqlClientBase
+    from dlt.common.schema import Schema
+
+    from tower_etl.source.readers import TableReader
 
 _SCHEMA = "tower"  # dlt calls a schema by the name of its source
 _TEXT = pa.string()
-_CHUNK = 500
 _TYPES = {
     "bigint": pa.int64(),
     "double": pa.float64(),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+_OPEN_FORMATS = frozenset({"delta", "iceberg"})
 _BRIEF = (
     "id",
     "submit",
@@ -40,6 +43,14 @@ _BRIEF = (
     "missing_since",
     "missing_parts",
 )
+
+
+def find_pipeline() -> dlt.Pipeline | None:
+    """Return the active pipeline; `dlt.current.pipeline()` would make one where there is none."""
+    context = Container()[PipelineContext]
+    active: Any = context.pipeline() if context.is_active() else None
+    found: dlt.Pipeline | None = active
+    return found
 
 
 class StoredRuns(Protocol):
@@ -67,28 +78,34 @@ class StoredRuns(Protocol):
 
 
 class PipelineStore:
-    """Reads the tables of a dlt pipeline over its SQL client; empty before the first load."""
+    """Reads the tables of a dlt pipeline, whatever its destination."""
 
-    def __init__(self, pipeline: dlt.Pipeline) -> None:
+    def __init__(
+        self,
+        pipeline: dlt.Pipeline | None,
+        schema_name: str = _SCHEMA,
+        emptied: Collection[str] = (),
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            pipeline: The pipeline; without one, and before its first load, the store is empty.
+            schema_name: Name of the dlt schema that the tables belong to.
+            emptied: Tables that the load at hand will empty (`refresh`, or `replace`): they count
+                as empty although they hold their rows until then.
+        """
         self._pipeline = pipeline
-
-    @cached_property
-    def _client(self) -> SqlClientBase[Any]:
-        """Made once, as dlt resolves its configuration for each; it connects when entered."""
-        return self._pipeline.sql_client()
+        self._schema_name = schema_name
+        self._emptied = frozenset(emptied)
 
     def read(self, workspace_id: int | None) -> dict[str, Stored]:
-        """The runs of a workspace, by id."""
+        """Return the runs of a workspace, by id."""
+        where = Condition("workspace_id", None if workspace_id is None else (workspace_id,))
         links: dict[str, set[int]] = {}
-        rows = self._select("workflow_labels", ("workflow_id", "label_id"), workspace_id)
-        for run_id, label_id in rows:
-            links.setdefault(run_id, set()).add(label_id)
-        columns = self._known_columns("workflows", _BRIEF)
-        nothing: dict[str, Any] = dict.fromkeys(_BRIEF)
-        briefs = (
-            nothing | dict(zip(columns, row, strict=True))
-            for row in self._select("workflows", columns, workspace_id)
-        )
+        for link in self._read("workflow_labels", self._pick("workflow_labels"), where).to_pylist():
+            if not link["_removed"]:
+                links.setdefault(link["workflow_id"], set()).add(link["label_id"])
+        briefs = self._read("workflows", self._pick("workflows", _BRIEF), where).to_pylist()
         return {
             brief["id"]: Stored(
                 submit=brief["submit"] or brief["date_created"],  # as in a listing
@@ -104,99 +121,90 @@ class PipelineStore:
         }
 
     def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Whole rows of `workflows`."""
-        schema = self.schema_of("workflows")
-        rows = list(self._select_by_id("workflows", schema.names, list(run_ids)))
-        values = zip(*rows, strict=True) if rows else ([] for _ in schema.names)
-        arrays = [
-            pa.array([_plain(value) for value in column], field.type)
-            for column, field in zip(values, schema, strict=True)
-        ]
-        return pa.table(arrays, schema=schema)
+        """Return whole rows of `workflows`."""
+        return self.read_groups("workflows", "id", run_ids)
 
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """The launches of some runs that have a row."""
-        named = self._select_by_id("workflows", ("launch_id",), list(run_ids))
-        launch_ids = [launch_id for (launch_id,) in named if launch_id]
-        return {found for (found,) in self._select_by_id("launches", ("id",), launch_ids)}
+        """Return the launches of some runs that have a row."""
+        named = self.read_groups("workflows", "id", run_ids, ("launch_id",))
+        launch_ids = named["launch_id"].drop_null().unique().to_pylist()
+        return set(self.read_groups("launches", "id", launch_ids, ("id",))["id"].to_pylist())
+
+    def read_groups(
+        self, name: str, column: str, values: Iterable[object], columns: Sequence[str] = ()
+    ) -> pa.Table:
+        """Return the rows of a table whose column has one of some values: whole, or some columns."""
+        wanted = tuple(values)
+        picked = self._pick(name, columns)
+        if not wanted:
+            return picked.empty_table()
+        return self._read(name, picked, Condition(column, wanted))
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return all rows of a table; a column that the destination does not have yet is null."""
+        found: list[dict[str, Any]] = self._read(name, self._pick(name, columns), None).to_pylist()
+        return found
 
     def schema_of(self, name: str) -> pa.Schema:
-        """With the columns that were promoted at some time: a row is replaced whole."""
+        """Return the columns of a table, also those promoted earlier: a row is replaced whole."""
         schema = TABLES[name].arrow_schema
-        known = self._pipeline.schemas.get(_SCHEMA)
-        columns = known.tables.get(name, {}).get("columns", {}) if known else {}
-        for column, hints in columns.items():
+        for column, hints in self._find_columns(name).items():
             if column not in schema.names and not column.startswith("_dlt_"):
                 schema = schema.append(
                     pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
                 )
         return schema
 
-    def _known_columns(self, table: str, columns: Sequence[str]) -> list[str]:
-        """Return those of the columns that the destination has: older versions made fewer."""
-        known = self._pipeline.schemas.get(_SCHEMA)
-        there = known.tables.get(table, {}).get("columns", {}) if known else {}
-        return [column for column in columns if column in there or not there]
-
-    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """All rows of a table; a column that the destination has not yet is null."""
+    def _pick(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
         schema = self.schema_of(name)
-        wanted = list(columns) or schema.names
-        with self._client as client:
-            table = client.make_qualified_table_name(name)
-            try:
-                chosen = _choose_columns(client, table, columns)
-                sql = f"SELECT {chosen} FROM {table}"  # noqa: S608 names are ours
-                with client.execute_query(sql) as cursor:
-                    there = [column[0] for column in cursor.description]
-                    rows = [dict(zip(there, row, strict=True)) for row in cursor.fetchall()]
-            except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
-                return []
-        arrays = [
-            pa.array([_plain(row.get(column)) for row in rows], schema.field(column).type)
-            for column in wanted
-        ]
-        found: list[dict[str, Any]] = pa.table(arrays, names=wanted).to_pylist()
-        return found
+        return pa.schema([schema.field(column) for column in columns or schema.names])
 
-    def _select(
-        self, table: str, columns: Sequence[str], workspace_id: int | None
-    ) -> list[tuple[Any, ...]]:
-        if workspace_id is None:
-            return self._query(table, columns, "workspace_id IS NULL", ())
-        return self._query(table, columns, "workspace_id = %s", (workspace_id,))
+    def _read(self, name: str, columns: pa.Schema, where: Condition | None) -> pa.Table:
+        """Return rows with all of these columns, null where the destination does not have one."""
+        known = self._find_columns(name)
+        there = pa.schema([field for field in columns if field.name in known])
+        if not there or name in self._emptied:
+            return columns.empty_table()
+        found = self._find_reader(name).read(name, there, where)
+        return pa.table(
+            [
+                found[field.name]
+                if field.name in there.names
+                else pa.nulls(found.num_rows, field.type)
+                for field in columns
+            ],
+            schema=columns,
+        )
 
-    def _select_by_id(
-        self, table: str, columns: Sequence[str], ids: Sequence[str]
-    ) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(ids), _CHUNK):
-            chunk = tuple(ids[start : start + _CHUNK])
-            marks = ", ".join(["%s"] * len(chunk))
-            yield from self._query(table, columns, f"id IN ({marks})", chunk)
+    @cached_property
+    def _schema(self) -> Schema | None:
+        """What dlt knows of the tables in the destination; None before the first load."""
+        return self._pipeline.schemas.get(self._schema_name) if self._pipeline else None
 
-    def _query(
-        self, table: str, columns: Sequence[str], where: str, values: tuple[object, ...]
-    ) -> list[tuple[Any, ...]]:
-        try:
-            with self._client as client:
-                names = ", ".join(client.escape_column_name(name) for name in columns)
-                qualified = client.make_qualified_table_name(table)
-                sql = f"SELECT {names} FROM {qualified} WHERE {where}"  # noqa: S608 names are ours
-                return [tuple(row) for row in client.execute_sql(sql, *values) or ()]
-        except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
-            return []
+    def _find_columns(self, name: str) -> dict[str, Any]:
+        tables = self._schema.tables if self._schema else {}
+        columns: dict[str, Any] = tables.get(name, {}).get("columns", {})
+        return columns
 
+    @cached_property
+    def client(self) -> Any:  # noqa: ANN401 any of dlt's clients, or None
+        """The client of the destination, if there is one; made once, as that costs 10 ms."""
+        if self._pipeline is None or self._pipeline.destination is None:
+            return None
+        known = {"schema_name": self._schema_name} if self._schema else {}
+        return self._pipeline.destination_client(**known)
 
-def _choose_columns(client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
-    """What to select for some columns, of which a table from an older version may lack some."""
-    if not columns:
-        return "*"
-    with client.execute_query(f"SELECT * FROM {table} WHERE 1 = 0") as cursor:  # noqa: S608 ours
-        there = {column[0] for column in cursor.description}
-    found = [client.escape_column_name(column) for column in columns if column in there]
-    return ", ".join(found) or "*"
+    def _find_reader(self, name: str) -> TableReader:
+        if self.client is None or self._schema is None:
+            return NoReader()
+        table_format = self._schema.tables[name].get("table_format")
+        if isinstance(self.client, SupportsOpenTables) and table_format in _OPEN_FORMATS:
+            return OpenTableReader(self.client, table_format)
+        return self._sql_reader
 
-
-def _plain(value: object) -> object:
-    """JSON columns come back as text from some destinations, as objects from others."""
-    return json_text(value) if isinstance(value, Mapping | list) else value
+    @cached_property
+    def _sql_reader(self) -> TableReader:
+        """Connects when it reads; reads nothing from a destination without SQL."""
+        if not isinstance(self.client, WithSqlClient):
+            return NoReader()
+        return SqlReader(self.client.sql_client)
