@@ -10,7 +10,10 @@ from dlt.common.destination.capabilities import adjust_schema_to_capabilities
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import merge_columns
 
-from tower_etl.source.stored import PipelineStore
+from tower_etl.source.adaptation import adapt_resources
+from tower_etl.source.dispositions import DEFAULT
+from tower_etl.source.stored import PipelineStore, find_pipeline
+from tower_etl.source.upserts import prepare_upserts
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -65,12 +68,15 @@ def package_source(
     def tower() -> Iterator[DltResource]:
         @dlt.resource(name="history", selected=False)
         def history() -> Iterator[dict[str, pa.Table]]:
-            session, state = open_lazily(), dlt.current.source_state()
-            store = PipelineStore(dlt.current.pipeline())
+            pipeline, state = find_pipeline(), dlt.current.source_state()
+            source, store = dlt.current.source(), PipelineStore(pipeline)
+            upserted = adapt_resources(source, pipeline, store.client, tables.values())
+            session = open_lazily()
             try:
                 if whole and state.get("tables") != sorted(TABLES):
                     yield {name: table.arrow_schema.empty_table() for name, table in tables.items()}
-                yield from session.iter_package(state, store, limits)
+                package = session.iter_package(state, store, limits)
+                yield from prepare_upserts(package, upserted, store)
                 if session.is_done:
                     session.close()
                     on_end(session)
@@ -105,8 +111,8 @@ def table_resource(table: Table, history: DltResource) -> DltResource:
 def make_hints(table: Table) -> dict[str, Any]:
     """What dlt needs to know of a table: keys, JSON columns, descriptions.
 
-    Rows are deleted and inserted by key, which stays exact when a package is loaded twice. Where
-    the rows of a run are replaced as a whole, those of the run go as well.
+    How rows are merged is decided when the destination is known (`adapt_resources`). Where the
+    rows of a run are replaced as a whole, those of the run go as well.
     """
     replaced = {"merge_key": table.replaced_by} if table.replaced_by else {}
     columns = {
@@ -116,7 +122,7 @@ def make_hints(table: Table) -> dict[str, Any]:
         for column in table.columns
     }
     return {
-        "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
+        "write_disposition": DEFAULT,
         "columns": columns,
         "primary_key": table.key,
         **replaced,

@@ -27,6 +27,7 @@ from tower_etl.http import open_transport
 from tower_etl.privacy import read_privacy
 from tower_etl.settings import Packages, Request, Settings
 from tower_etl.source.config import find_dlt_value
+from tower_etl.source.dialects import adapt_dialects
 from tower_etl.source.diary import Diary
 from tower_etl.source.fetcher import Fetcher
 from tower_etl.source.preflight import run_preflight
@@ -125,6 +126,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         reach = run_preflight(client, settings.request.workspaces)
         return open_session(settings, client, reach, dialect=find_dialect())
 
+    adapt_dialects()
     wanted = {name: specs[name] for name in settings.request.tables}
     return package_source(open_lazily, wanted, _EVERYTHING, _complain, whole=True)
 

@@ -63,7 +63,8 @@ WORKFLOW_LABELS = Table(
         own(
             "_removed",
             FLAG,
-            "Tombstone that makes the loader drop the links of a run; never true in the table.",
+            "Tombstone by which a load drops links; true in no row, but in Iceberg tables of a dlt "
+            "pipeline, which keep removed links.",
         ),
     ),
     description="Which run carries which label.",

@@ -1,0 +1,96 @@
+"""Rows for destinations that upsert: each key once, and tombstones of what is no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tower_etl.source.upserts import prepare_upserts
+from tower_etl.tables import TABLES, link_batch, unlink_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LABELS, LINKS = TABLES["labels"], TABLES["workflow_labels"]
+
+
+class Held:
+    """What a destination holds of one table."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows
+
+    def read_groups(self, name: str, column: str, values: Iterable[object]) -> pa.Table:
+        """Return those whose column has one of the values."""
+        assert name == LINKS.name
+        return self._rows.filter(pc.is_in(self._rows[column], pa.array(values)))
+
+
+NOTHING = Held(LINKS.arrow_schema.empty_table())
+
+
+def link(run_id: str, *labels: int) -> pa.Table:
+    """The links of a run."""
+    return link_batch(({"id": label} for label in labels), workflow_id=run_id, workspace_id=1)
+
+
+def prepare(*batches: dict[str, pa.Table], held: Held = NOTHING) -> list[dict[str, Any]]:
+    """Prepare a package; each batch as rows."""
+    ready = prepare_upserts(batches, [LABELS, LINKS], held)
+    return [{name: rows.to_pylist() for name, rows in batch.items()} for batch in ready]
+
+
+def list_links(rows: list[dict[str, Any]]) -> set[tuple[str, int, bool]]:
+    """Run, label, and whether it is removed."""
+    return {(row["workflow_id"], row["label_id"], row["_removed"]) for row in rows}
+
+
+def test_the_last_row_of_a_key_is_handed_out_once() -> None:
+    """Whichever batch it came in."""
+    batches = [
+        {"labels": LABELS.batch([{"id": 1, "name": name}], workspace_id=1)}
+        for name in ("old", "new")
+    ]
+    (found,) = prepare(*batches)
+    assert [(row["id"], row["name"]) for row in found["labels"]] == [(1, "new")]
+
+
+def test_other_tables_pass_at_once() -> None:
+    """They are merged by deleting and inserting."""
+    rows = TABLES["users"].batch([{"id": 1, "userName": "kim"}])
+    found = prepare({"users": rows, "workflow_labels": link("a", 1)}, {"users": rows})
+    assert [list(batch) for batch in found] == [["users"], ["users"], ["workflow_labels"]]
+
+
+def test_a_link_that_is_no_more_becomes_a_tombstone() -> None:
+    """Of the runs that the package has, no other."""
+    held = Held(pa.concat_tables([link("a", 1, 2), link("b", 1), link("c", 1)]))
+    bare = unlink_batch(["b"], workspace_id=1)
+    (found,) = prepare({"workflow_labels": link("a", 2, 3)}, {"workflow_labels": bare}, held=held)
+    assert list_links(found["workflow_labels"]) == {
+        ("a", 2, False),
+        ("a", 3, False),
+        ("a", 1, True),
+        ("b", 1, True),
+    }
+
+
+def test_nothing_is_removed_where_nothing_is_held() -> None:
+    """A first load would store a tombstone as a row."""
+    (found,) = prepare({"workflow_labels": unlink_batch(["a"], workspace_id=1)})
+    assert found["workflow_labels"] == []
+
+
+def test_a_tombstone_that_is_stored_is_not_written_again() -> None:
+    """Iceberg keeps them; a label that comes back is a link again."""
+    gone = link("a", 1, 2)
+    gone = gone.set_column(3, gone.schema.field(3), pa.array([True, True]))
+    (found,) = prepare({"workflow_labels": link("a", 2)}, held=Held(gone))
+    assert list_links(found["workflow_labels"]) == {("a", 2, False)}
+
+
+def test_an_empty_package_is_empty() -> None:
+    """No batch at all."""
+    assert prepare() == []
