@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.PHONY: demo check test docs ducklake soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -21,9 +21,10 @@ check: .venv/.ready  ## lint, format, types, import contracts
 test: .venv/.ready  ## the whole suite
 	$(BIN)/pytest -n 3 --dist worksteal
 
-docs: .venv/.ready  ## write the data dictionary and the page on the command line
+docs: .venv/.ready  ## write the data dictionary, the page on the command line, the table of dlt's destinations
 	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m tower_etl.cli.pages > docs/command-line.md
+	$(BIN)/python -m tests.dlt_destinations.page
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)
@@ -49,6 +50,13 @@ lowest: .venv/.ready  ## the suite with the lowest versions that pyproject allow
 	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/floors.txt --editable ".[dev]"
 	.venv-lowest/bin/pytest -n 3 --dist worksteal $(TESTS)
 
+ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the DuckDB that its extension on PyPI is for
+	$(PYTHON) -m venv --clear .venv-ducklake
+	grep -v '^duckdb==' constraints.txt > .venv-ducklake/constraints.txt
+	.venv-ducklake/bin/pip install --quiet --constraint .venv-ducklake/constraints.txt \
+		--editable ".[dev]" duckdb==1.5.5 duckdb-extension-ducklake==1.5.5
+	.venv-ducklake/bin/pytest tests/dlt_destinations -k ducklake
+
 dist-check: .venv/.ready  ## build wheel and sdist, install each in an empty environment, run the demo there
 	rm -rf dist
 	$(BIN)/python -m build --quiet
@@ -61,5 +69,5 @@ licences: .venv/.ready  ## who is installed with the package, and under which li
 	$(BIN)/python -m tests.supply.licences
 
 clean:
-	rm -rf .venv .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-ducklake .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

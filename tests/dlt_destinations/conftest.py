@@ -1,0 +1,119 @@
+"""Every dlt destination that can run here, each empty, beside a platform with one workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import psycopg2
+import pymysql
+import pytest
+
+from tests.dlt_destinations.depot import Depot
+from tests.dlt_destinations.kinds import KINDS, REFUSED, Place
+from tests.dlt_destinations.mariadb import HOST, start_mariadb
+from tests.sql.postgres import start_postgres
+from tower_etl.sim import SimClock, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep dlt in its folder, and from telling of what it does."""
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("RUNTIME__LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Start a PostgreSQL and yield the folder of its socket; skip where there is none."""
+    with start_postgres() as server:
+        yield str(server.folder)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """Start a MariaDB and yield its port; skip where there is none."""
+    with start_mariadb() as port:
+        yield str(port)
+
+
+@pytest.fixture
+def world() -> World:
+    """A world of today, as the source gives up open runs that are older than a month."""
+    return World.empty(SimClock())
+
+
+@pytest.fixture
+def lab(world: World) -> int:
+    """The workspace `acme/lab`."""
+    return world.add_workspace(world.add_organization("acme"), "lab")
+
+
+@pytest.fixture
+def make_depot(
+    tmp_path: Path,
+    endpoint: str,
+    lab: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], Depot]:
+    """Return a function that makes an empty destination of a kind."""
+
+    def make(name: str) -> Depot:
+        place = Place(tmp_path)
+        if name == "postgres":
+            place = Place(tmp_path, request.getfixturevalue("postgres"))
+            _empty_postgres(place)
+        elif name.endswith("MariaDB"):
+            place = Place(tmp_path, request.getfixturevalue("mariadb"))
+            _empty_mariadb(place)
+        elif name == "ducklake":
+            _install_ducklake(tmp_path, monkeypatch)
+        return Depot((KINDS | REFUSED)[name], place, endpoint)
+
+    return make
+
+
+@pytest.fixture(params=KINDS)
+def depot(request: pytest.FixtureRequest, make_depot: Callable[[str], Depot]) -> Depot:
+    """Each destination."""
+    return make_depot(request.param)
+
+
+def _empty_postgres(place: Place) -> None:
+    connection = psycopg2.connect(f"postgresql://tower@/postgres?host={place.server}")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET client_min_messages = error")
+        cursor.execute("DROP SCHEMA IF EXISTS tower, tower_staging CASCADE")
+    connection.close()
+
+
+def _empty_mariadb(place: Place) -> None:
+    connection = pymysql.connect(host=HOST, port=int(place.server), user="root")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW DATABASES")
+        for name in {"tower", "tower_staging"} & {row[0] for row in cursor.fetchall()}:
+            cursor.execute(f"DROP DATABASE {name}")
+        cursor.execute("CREATE DATABASE IF NOT EXISTS test")
+    connection.close()
+
+
+def _install_ducklake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the extension where DuckDB looks for it; skip where it is not installed."""
+    reason = "no extension for this DuckDB: make ducklake"
+    package = pytest.importorskip("duckdb_extension_ducklake", reason=reason)
+    version = f"v{duckdb.__version__}"
+    (file,) = Path(package.__file__).parent.glob(f"extensions/{version}/*.duckdb_extension")
+    with duckdb.connect() as connection:
+        (platform,) = connection.execute("PRAGMA platform").fetchone() or ("",)
+    folder = home / ".duckdb" / "extensions" / version / platform
+    folder.mkdir(parents=True)
+    (folder / file.name).symlink_to(file)
+    monkeypatch.setenv("HOME", str(home))

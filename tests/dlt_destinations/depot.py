@@ -1,0 +1,98 @@
+"""A dlt destination that is kept up to date from a simulated platform by a user's pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
+from tests.semantics.truth import index
+from tower_etl import tower_source
+from tower_etl.settings import Pacing
+from tower_etl.sim import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from tests.dlt_destinations.kinds import Kind
+    from tests.semantics.truth import Rows
+
+SCRIPT = Path(__file__).with_name("pipeline.py")
+TABLES_WANTED = (
+    *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
+    *("workflow_labels", "labels", "sync_runs"),
+)
+
+
+@dataclass(frozen=True)
+class Depot:
+    """A destination, and a pipeline that loads one platform into it.
+
+    Attributes:
+        kind: What the destination is.
+        place: Where it is.
+        endpoint: Address of the platform.
+    """
+
+    kind: Kind
+    place: Place
+    endpoint: str
+
+    def open_pipeline(self, name: str = "history") -> dlt.Pipeline:
+        """Return the pipeline of a user."""
+        return dlt.pipeline(
+            name,
+            destination=self.kind.make(self.place),
+            dataset_name=DATASET,
+            pipelines_dir=str(self.place.folder / "pipelines"),
+        )
+
+    def run(
+        self, *, name: str = "history", options: dict[str, Any] | None = None, **source: Any
+    ) -> None:
+        """Run the pipeline once.
+
+        Args:
+            name: That of the pipeline.
+            options: More arguments of `pipeline.run`.
+            source: Arguments of the source.
+        """
+        wanted = tower_source(
+            endpoint=self.endpoint,
+            access_token=DEMO_TOKEN,
+            pacing=Pacing(None),
+            **({"tables": TABLES_WANTED} | source),
+        )
+        self.open_pipeline(name).run(wanted, **{**self.kind.options, **(options or {})})
+
+    def kill(self, point: str) -> None:
+        """Run the pipeline in a process that kills itself at a point of dlt's code."""
+        place = {"folder": str(self.place.folder), "server": self.place.server}
+        command = [sys.executable, str(SCRIPT), point, self.kind.key, self.endpoint]
+        killed = subprocess.run(
+            [*command, json.dumps(place)],
+            cwd=SCRIPT.parents[2],
+            env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])},
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    def read(self, table: str) -> Rows:
+        """Return the rows by key."""
+        rows = [tidy(table, row) for row in self.kind.read(self.place, table)]
+        keyed = index(table, rows)
+        assert len(keyed) == len(rows), f"{table} has a key twice"
+        return keyed
+
+
+def open_depot(key: str, endpoint: str, folder: str, server: str) -> Depot:
+    """Return a depot as a process is told of it."""
+    return Depot(KINDS[key], Place(Path(folder), server), endpoint)

@@ -1,0 +1,14 @@
+"""Run a pipeline that kills itself: pipeline.py POINT KIND ENDPOINT PLACE."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tests.dlt_destinations.depot import open_depot
+from tests.processes.killed import arm
+
+if __name__ == "__main__":
+    point, kind, endpoint, place = sys.argv[1:]
+    arm(point)
+    open_depot(kind, endpoint, **json.loads(place)).run()

@@ -1,0 +1,106 @@
+"""What cannot be exact is refused before the first call, with what to do instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from tests.destinations.test_semantics import add_run
+from tests.dlt_destinations.mariadb import HOST
+from tests.dlt_destinations.test_matrix import expect_tables
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dlt_destinations.depot import Depot
+    from tower_etl.sim import Simulator, World
+
+pytestmark = pytest.mark.filterwarnings("ignore:implicitly coercing SELECT")  # dlt's SQL
+FILES = ["filesystem Parquet", "filesystem JSON lines"]
+SHARED = ["duckdb", "postgres", "sqlalchemy SQLite", "filesystem Delta"]
+
+
+def refuse(simulator: Simulator, run: Callable[[], None]) -> str:
+    """Run what must be refused before the first call; return the message."""
+    simulator.log.clear()
+    with pytest.raises(PipelineStepFailed) as caught:
+        run()
+    assert simulator.calls == []
+    cause: BaseException | None = caught.value
+    while cause and not isinstance(cause, UsageError):
+        cause = cause.__cause__
+    return str(cause)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_plain_files_are_refused(
+    name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+) -> None:
+    """And nothing is left pending: the same pipeline runs when it is told to append."""
+    depot = make_depot(name)
+    first = add_run(world, lab)
+    said = refuse(simulator, depot.run)
+    assert "table_format='delta' or 'iceberg'" in said
+    assert "write_disposition='append'" in said
+    depot.run(options={"write_disposition": "append"})
+    world.finish_run(first)
+    depot.run(options={"write_disposition": "append"})
+    rows = depot.kind.read(depot.place, "workflows")
+    assert [row["status"] for row in rows] == ["RUNNING", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "scd2", "insert-only"])
+def test_strategies_that_are_not_exact_are_refused(
+    strategy: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+) -> None:
+    """scd2 would leave a package that fails at every later run."""
+    depot = make_depot("duckdb")
+    add_run(world, lab)
+    asked: Any = {"write_disposition": {"disposition": "merge", "strategy": strategy}}
+    assert repr(strategy) in refuse(simulator, lambda: depot.run(options=asked))
+    depot.run()
+    expect_tables(world, depot)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_second_pipeline_into_the_dataset_is_refused(
+    name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+) -> None:
+    """By the name of the first, which goes on."""
+    depot = make_depot(name)
+    add_run(world, lab)
+    depot.run()
+    said = refuse(simulator, lambda: depot.run(name="other"))
+    assert "pipeline_name='history', or another dataset_name" in said
+    add_run(world, lab)
+    depot.run()
+    expect_tables(world, depot)
+
+
+def test_a_pipeline_of_other_tables_may_share_the_dataset(
+    make_depot: Callable[[str], Depot], world: World, lab: int
+) -> None:
+    """Also one with a table `users`, say, that is not the platform's."""
+    depot = make_depot("duckdb")
+    depot.open_pipeline("invoices").run([{"id": 1}], table_name="users")
+    run_id = add_run(world, lab)
+    depot.run(tables=("workflows",))
+    assert set(depot.read("workflows")) == {(run_id,)}
+
+
+def test_text_columns_of_64_kb_are_refused(
+    make_depot: Callable[[str], Depot], simulator: Simulator, lab: int
+) -> None:
+    """As another pipeline makes them, or an older version; with how to change them."""
+    depot = make_depot("sqlalchemy MariaDB")
+    with pymysql.connect(host=HOST, port=int(depot.place.server), user="root") as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE DATABASE tower")
+        cursor.execute("CREATE TABLE tower._dlt_version (`schema` TEXT)")
+    said = refuse(simulator, depot.run)
+    assert "tower._dlt_version.schema holds 65,535 bytes only" in said
+    assert "LONGTEXT" in said
