@@ -87,6 +87,15 @@ def test_many_runs_are_read_in_several_queries(pipeline: dlt.Pipeline) -> None:
     assert set(PipelineStore(pipeline).read_rows(ids)["id"].to_pylist()) == set(ids)
 
 
+def test_launches_that_have_a_row_are_found(pipeline: dlt.Pipeline) -> None:
+    """By the runs that name them."""
+    named = [{"id": "a", "launchId": "one"}, {"id": "b", "launchId": "two"}, {"id": "c"}]
+    runs = TABLES["workflows"].batch(named, workspace_id=1)
+    launches = TABLES["launches"].batch([{"id": "one"}], workspace_id=1)
+    load(pipeline, workflows=runs, launches=launches)
+    assert PipelineStore(pipeline).find_launches(["a", "b", "c"]) == {"one"}
+
+
 def test_a_table_that_was_dropped_is_empty(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
     """By hand, where dlt does not know of it."""
     load(pipeline, workflows=make_runs(1, "a"), users=TABLES["users"].batch([{"id": 5}]))

@@ -93,7 +93,8 @@ def package_source(
 
 def find_dialect() -> str:
     """Return the SQL dialect of the destination of the pipeline that runs; empty for none."""
-    destination = dlt.current.pipeline().destination
+    pipeline = find_pipeline()
+    destination = pipeline.destination if pipeline else None
     return destination.capabilities().sqlglot_dialect or "" if destination else ""
 
 

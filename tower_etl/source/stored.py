@@ -133,7 +133,7 @@ class PipelineStore:
     def read_groups(
         self, name: str, column: str, values: Iterable[object], columns: Sequence[str] = ()
     ) -> pa.Table:
-        """Return the rows of a table whose column has one of some values: whole, or some columns."""
+        """Return the rows whose column has one of some values, whole or with some columns."""
         wanted = tuple(values)
         picked = self._pick(name, columns)
         if not wanted:
