@@ -226,13 +226,22 @@ def read_packages(sources: Sources) -> Packages:
     return chosen
 
 
-def read_period(sources: Sources, name: str, unit: timedelta, default: timedelta) -> timedelta:
-    """A time span of the configuration, such as `give_up_days`, in the unit that its name says.
+def read_period(
+    sources: Sources, name: str, unit: timedelta, default: timedelta, given: float | None = None
+) -> timedelta:
+    """Return a time span such as `give_up_days`, in the unit that its name says.
+
+    Args:
+        sources: Where to look for it.
+        name: Its name.
+        unit: Its unit.
+        default: The span where nothing gives one.
+        given: The span where it is known, in the unit.
 
     Raises:
-        UsageError: It is no positive number.
+        UsageError: It is not a positive number.
     """
-    value = sources.find(f"TOWER_ETL_{name.upper()}", name)
+    value = sources.find(f"TOWER_ETL_{name.upper()}", name) if given is None else str(given)
     if value is None:
         return default
     try:

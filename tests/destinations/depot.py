@@ -97,7 +97,7 @@ class DepotWarehouse:
             with place.keep():
                 assert drain(pipeline) is None
             while not session.is_done:
-                source = package_source(lambda: feed, session.specs, limits)
+                source = package_source(feed, session.specs, limits)
                 is_new = declare_tables(pipeline, source, session.specs)
                 with place.keep():
                     load_package(pipeline, source, makes_tables=is_new)

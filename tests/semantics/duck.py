@@ -85,7 +85,7 @@ class DuckWarehouse:
             pipeline = open_pipeline(self.target)
             assert drain(pipeline) is None
             while not session.is_done:
-                source = package_source(lambda: feed, TABLES, limits)
+                source = package_source(feed, TABLES, limits)
                 is_new = declare_tables(pipeline, source, TABLES)
                 load_package(pipeline, source, makes_tables=is_new)
         apply_views(self.target.draft)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tower_etl.settings import Request
 from tower_etl.sync import (
     FailedRun,
+    Holding,
     Landed,
     Listed,
     OpenRun,
@@ -150,10 +151,11 @@ def test_what_is_gone_is_forgotten() -> None:
 
 def test_tables_are_complete_although_a_run_failed() -> None:
     """A failed run is fetched whole, in all wanted tables, when it is retried."""
-    narrow = WorkspaceState(cursor=NOW, tables=frozenset({"workflows"}))
-    plan = Plan(narrow, whole=True, again=True, wanted=frozenset({"workflows", "tasks"}))
+    tables = {"workflows": Holding(), "tasks": Holding(complete=False)}
+    state = WorkspaceState(cursor=NOW, tables=tables)
+    plan = Plan(state, whole=True, wanted=frozenset(tables))
 
-    assert finish_workspace(narrow, plan, NOW).tables == {"workflows", "tasks"}
+    assert finish_workspace(state, plan, NOW).tables == dict.fromkeys(tables, Holding())
 
 
 def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tower_etl.settings import Request
 from tower_etl.sync import (
+    Holding,
+    Landed,
     Listed,
     OpenRun,
     Settled,
@@ -17,11 +18,16 @@ from tower_etl.sync import (
     Window,
     WorkspaceState,
     finish_workspace,
+    land_run,
     plan_listed,
     plan_whole,
     plan_window,
 )
-from tower_etl.sync.state import RUN_TABLES
+
+if TYPE_CHECKING:
+    from tower_etl.sync import (
+        Plan,
+    )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -80,69 +86,105 @@ def test_an_interrupted_reach_further_back_is_done_again() -> None:
     assert plan_window(begins, Request(), NOW) == Window(NOW - 9 * DAY, None, whole=True)
 
 
-# --- the tables that are wanted ---------------------------------------------------------------
+# --- what tables hold --------------------------------------------------------------------------
 
 
-def test_the_first_sync_notes_the_tables_that_it_fills() -> None:
-    """Of those of a run: others are not filled by runs."""
+def holding(*names: str, complete: bool = True) -> dict[str, Holding]:
+    """Return tables that hold every run, or none."""
+    return dict.fromkeys(names, Holding(complete))
+
+
+def plan_wide(state: WorkspaceState, *runs: str, until: datetime | None = None) -> Plan:
+    """Plan a complete listing of stored final runs, named for their age in days."""
+    listings = [listed(run, int(run[1:]) * DAY) for run in runs]
+    known = {run: stored(int(run[1:]) * DAY) for run in runs}
+    return plan_whole(state, listings, known, Request(tables=RUNS | TASKS, until=until), NOW)
+
+
+def test_the_first_sync_fills_the_wanted_tables_of_runs() -> None:
     request = Request(tables=RUNS | {"labels", "sync_runs"})
-
-    assert plan_whole(WorkspaceState(), [], {}, request, NOW).begins.tables == RUNS
-    assert plan_listed(SYNCED, [], request, NOW).begins.tables == RUNS
-
-
-def test_fewer_tables_are_noted_from_the_start() -> None:
-    """Runs that land now are not whole in the others."""
-    state = replace(SYNCED, tables=RUN_TABLES)
-
-    assert plan_listed(state, [], Request(tables=RUNS), NOW).begins.tables == RUNS
-    assert plan_whole(state, [], {}, Request(tables=RUNS), NOW).begins.tables == RUNS
+    plan = plan_whole(WorkspaceState(), [], {}, request, NOW)
+    assert plan.begins.tables == holding(*RUNS)
 
 
-def test_more_tables_fetch_every_run_again() -> None:
-    """As changed ones: the cursor stays, and open ones keep what is settled of them."""
-    watched = {"open": OpenRun(NOW - DAY, None, Settled(3, 7))}
-    state = replace(SYNCED, open=watched, tables=RUNS)
-    runs = [listed("new", HOUR), listed("old", 9 * DAY), listed("open", DAY)]
-    known = {"old": stored(9 * DAY), "open": stored(DAY)}
-    plan = plan_whole(state, runs, known, Request(tables=RUNS | TASKS), NOW)
-
-    assert plan.visits == (
-        Visit("open", NOW - DAY, None, Settled(3, 7)),
-        Visit("new", NOW - HOUR, None, is_new=True),
-        Visit("old", NOW - 9 * DAY, None),
-    )
-    assert (plan.again, plan.wanted) == (True, RUNS | TASKS)
-    assert (plan.relabel, plan.restar) == ({}, {})
+def test_a_table_that_is_selected_later_holds_nothing() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS))
+    request = Request(tables=RUNS | TASKS)
+    assert plan_window(state, request, NOW).whole
+    assert plan_wide(state).begins.tables["tasks"] == Holding(complete=False)
 
 
-def test_the_same_tables_fetch_no_run_again() -> None:
-    """Nor do fewer, or a state that knows nothing of tables."""
-    for loaded in (RUNS | TASKS, RUN_TABLES, frozenset[str]()):
-        state = replace(SYNCED, tables=loaded)
-        request = Request(tables=RUNS | TASKS)
-        plan = plan_whole(state, [listed("r", DAY)], {"r": stored(DAY)}, request, NOW)
-
-        assert (plan.visits, plan.again) == ((), False)
+def test_only_the_tables_that_lack_a_run_are_filled_oldest_run_first() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS))
+    visits = plan_wide(state, "r3", "r9", "r5").visits
+    assert [visit.run_id for visit in visits] == ["r9", "r5", "r3"]
+    assert {visit.tables for visit in visits} == {TASKS}
+    assert all(visit.in_order and not visit.is_new for visit in visits)
 
 
-def test_more_tables_are_noted_only_when_all_of_it_landed() -> None:
-    """Until then every sync fetches everything."""
-    state, request = replace(SYNCED, tables=RUNS), Request(tables=RUNS | TASKS)
-    plan = plan_whole(state, [listed("r", DAY)], {"r": stored(DAY)}, request, NOW)
+def test_filling_goes_on_where_it_was_interrupted() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS))
+    plan = plan_wide(state, "r3", "r9", "r5")
+    landed = Landed(plan.visits[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
+    begun = land_run(plan.begins, landed, timedelta(days=30), NOW)
+    landed = Landed(plan.visits[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
+    begun = land_run(begun, landed, timedelta(days=30), NOW)
+    visits = plan_wide(begun, "r3", "r9", "r5").visits
+    assert [visit.run_id for visit in visits] == [
+        "r5",
+        "r3",
+    ]  # runs of one second are not told apart
 
-    assert plan.begins.tables == RUNS
-    assert plan_window(plan.begins, request, NOW).whole
+
+def test_a_table_is_complete_after_all_runs_were_compared() -> None:
+    plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), "r3")
     done = finish_workspace(plan.begins, plan, NOW)
-    assert done.tables == RUNS | TASKS
-    assert not plan_window(done, request, NOW).whole
+    assert done.tables == holding(*RUNS, *TASKS)
+    assert not plan_window(done, Request(tables=RUNS | TASKS), NOW).whole
 
 
-@pytest.mark.parametrize("is_bounded", [True, False])
-def test_more_tables_up_to_an_end_are_not_noted(*, is_bounded: bool) -> None:
-    """Younger runs are owed to them still."""
-    state = replace(SYNCED, tables=RUNS)
-    request = Request(tables=RUNS | TASKS, until=NOW - HOUR if is_bounded else None)
-    plan = plan_whole(state, [], {}, request, NOW)
+def test_a_table_is_not_complete_after_a_listing_with_an_end() -> None:
+    plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), until=NOW - timedelta(hours=1))
+    assert not finish_workspace(plan.begins, plan, NOW).tables["tasks"].complete
 
-    assert (finish_workspace(plan.begins, plan, NOW).tables == RUNS) == is_bounded
+
+def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_listing() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS, *TASKS))
+    visit = Visit("new", NOW, None, is_new=True)
+    state = land_run(state, Landed(visit, "SUCCEEDED", NOW, tables=RUNS), timedelta(days=30), NOW)
+    assert state.tables["tasks"].lacks == {"new"}
+    request = Request(tables=RUNS | TASKS)
+    assert not plan_window(state, request, NOW).whole
+    (fill,) = plan_listed(state, [], request, NOW).visits
+    assert (fill.run_id, fill.tables) == ("new", TASKS)
+    landed = Landed(fill, "SUCCEEDED", NOW, tables=TASKS)
+    assert land_run(state, landed, timedelta(days=30), NOW).tables["tasks"] == Holding()
+
+
+def test_a_table_that_lacks_too_many_runs_is_compared_with_all() -> None:
+    holding = Holding()
+    for number in range(1001):
+        holding = holding.miss(f"r{number}")
+    assert holding == Holding(complete=False)
+
+
+def test_an_open_run_whose_tasks_are_lacking_is_fetched_whole() -> None:
+    watched = {"open": OpenRun(NOW - DAY, None, Settled(3, 7))}
+    for tables, settled in ((holding(*TASKS), Settled(3, 7)), (holding(*RUNS), Settled())):
+        state = replace(SYNCED, open=watched, tables=tables)
+        (visit,) = plan_listed(state, [], Request(tables=RUNS | TASKS), NOW).visits
+        assert visit.settled == settled
+
+
+def test_a_reconciliation_without_a_table_leaves_one_due_for_it() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS, *TASKS))
+    plan = plan_whole(state, [], {}, Request(tables=RUNS), NOW)
+    done = finish_workspace(plan.begins, plan, NOW)
+    assert not plan_window(done, Request(tables=RUNS), NOW).whole
+    assert plan_window(done, Request(tables=RUNS | TASKS), NOW).whole
+
+
+def test_a_lost_state_fills_every_table_again() -> None:
+    plan = plan_wide(WorkspaceState(), "r3")
+    assert plan.begins.tables == holding(*RUNS, *TASKS, complete=False)
+    assert [visit.tables for visit in plan.visits] == [RUNS | TASKS]

@@ -88,7 +88,7 @@ def test_open_runs_are_visited_first_listed_or_not() -> None:
     assert plan_listed(state, runs, Request(), NOW).visits == (
         Visit("old", NOW - 9 * DAY, True, Settled(100, 107)),  # noqa: FBT003 - starred
         Visit("young", NOW - MINUTE, True),  # noqa: FBT003 - starred since
-        Visit("new", NOW - MINUTE, None, is_new=True),
+        Visit("new", NOW - MINUTE, None, is_new=True, status=runs[0].status),
     )
 
 

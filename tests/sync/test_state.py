@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from tower_etl.errors import UsageError
 from tower_etl.sync import (
     STATE_VERSION,
+    Holding,
     OpenRun,
     Settled,
     WorkspaceState,
     check_version,
+    dump_holding,
     dump_state,
+    load_holding,
     load_state,
 )
 from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS, RUN_TABLES
@@ -35,8 +38,15 @@ STATES = st.builds(
     seen=st.dictionaries(IDS, MOMENTS, max_size=5),
     open=st.dictionaries(IDS, OPEN_RUNS, max_size=5),
     reconciled_at=st.none() | MOMENTS,
-    tables=st.frozensets(st.sampled_from(sorted(RUN_TABLES))),
 )
+HOLDINGS = st.builds(
+    Holding, st.booleans(), st.none() | MOMENTS, st.frozensets(IDS, max_size=3), st.booleans()
+)
+
+
+@given(holding=HOLDINGS)
+def test_what_a_table_holds_comes_back_from_json_as_it_was(holding: Holding) -> None:
+    assert load_holding(json.loads(json.dumps(dump_holding(holding)))) == holding
 
 
 @given(state=STATES)
@@ -54,13 +64,12 @@ def test_a_state_is_written_in_utc(state: WorkspaceState) -> None:
     assert all(moment.endswith("Z") for moment in moments if moment is not None)
 
 
-def test_a_state_that_names_no_tables_is_read() -> None:
-    """It was written before they were noted; then nothing is known of them."""
-    state = WorkspaceState(cursor=NOON, tables=RUN_TABLES)
-    dumped = dump_state(state)
-    assert dumped.pop("tables") == sorted(RUN_TABLES)
-
-    assert load_state(dumped) == WorkspaceState(cursor=NOON)
+@pytest.mark.parametrize("tables", [["tasks", "workflows"], []])
+def test_a_state_of_version_1_is_read(tables: list[str]) -> None:
+    """It names the tables that hold all runs; without names, all tables do."""
+    dumped = dump_state(WorkspaceState(cursor=NOON)) | {"tables": tables}
+    names = {*(tables or RUN_TABLES), "users"}
+    assert load_state(dumped).tables == dict.fromkeys(names, Holding())
 
 
 @pytest.mark.parametrize("stored", [None, {}])

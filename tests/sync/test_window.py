@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tower_etl.settings import Request
-from tower_etl.sync import Window, WorkspaceState, plan_window
+from tower_etl.sync import Holding, Window, WorkspaceState, plan_window
 from tower_etl.sync.state import RUN_TABLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -107,14 +107,14 @@ def test_a_reconciliation_keeps_to_the_floor() -> None:
         ({"workflows"}, {"workflows", "tasks"}, True),
         ({"workflows", "tasks"}, {"workflows", "process_metrics"}, True),
         ({"workflows"}, {"workflows", "labels", "sync_runs", "organizations"}, False),
-        (set(), RUN_TABLES, False),
+        (set(), RUN_TABLES, True),
     ],
 )
 def test_more_tables_of_a_run_need_a_complete_listing(
     loaded: set[str], wanted: set[str], *, whole: bool
 ) -> None:
-    """Runs that landed before are owed to them; other tables are not filled by runs."""
-    state = replace(SYNCED, tables=frozenset(loaded))
+    """Tables lack the runs loaded before; other tables are not filled by runs."""
+    state = replace(SYNCED, tables=dict.fromkeys(loaded, Holding()))
 
     assert plan_window(state, Request(tables=frozenset(wanted)), NOW).whole == whole
 

@@ -147,7 +147,7 @@ class Sync:
             pipeline = self._go_on(place, session)
             is_first = True
             while not session.is_done:
-                source = package_source(lambda: session, session.specs, limits)
+                source = package_source(session, session.specs, limits)
                 is_new = is_first and declare_tables(pipeline, source, session.specs)
                 with place.keep():
                     load_package(pipeline, source, makes_tables=is_new)

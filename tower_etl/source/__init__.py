@@ -3,6 +3,7 @@
 from tower_etl.source.config import find_dlt_value
 from tower_etl.source.inquiry import Access, inspect_tables
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
+from tower_etl.source.packages import run_in_packages
 from tower_etl.source.preflight import Reach, Workspace, run_preflight
 from tower_etl.source.resources import describe_table, package_source
 from tower_etl.source.session import Session
@@ -29,6 +30,7 @@ __all__ = [
     "open_session",
     "package_source",
     "pick_tables",
+    "run_in_packages",
     "run_preflight",
     "tower_source",
 ]

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tower_etl.source.stored import StoredRuns
 
 _LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
-_AT_ONCE = 1000  # launches of runs from before the table was wanted, at each reconciliation
 _FAILURES_IN_A_ROW = 3  # of different launches; each costs all attempts of a call
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # what is stored may be a digest, or have a secret out
 
@@ -150,19 +149,26 @@ class Launches:
 
 
 def plan_backlog(
-    store: StoredRuns, wanted: frozenset[str], workspace_ids: set[int | None], after: str | None
+    store: StoredRuns,
+    wanted: frozenset[str],
+    workspace_ids: set[int | None],
+    after: str | None,
+    *,
+    at_once: int,
 ) -> tuple[list[Asked], str | None]:
-    """Choose the launches that a reconciliation fetches: those that runs name and no row describes.
+    """Choose the launches that runs name and no row describes.
 
     Args:
         store: What the destination holds.
         wanted: Names of tables.
-        workspace_ids: Workspaces that are reconciled.
-        after: Where the last reconciliation stopped, None for the beginning.
+        workspace_ids: Workspaces whose launches are due.
+        after: Where the last choice stopped, None for the beginning.
+        at_once: How many launches to choose at most.
 
     Returns:
-        At most 1,000 launches with their workspace, in the order of their ids, going round, so that
-        launches that are refused do not keep others from being requested; and where to go on.
+        The launches with their workspace, in the order of their ids, going round, so that launches
+        that are refused do not keep others from being requested; and where to go on, None where
+        all were chosen.
     """
     columns = ("workspace_id", "launch_id", "missing_since")
     named = {
@@ -171,11 +177,21 @@ def plan_backlog(
         if row["workspace_id"] in workspace_ids and not row["missing_since"]
         if row["launch_id"] and _ID.fullmatch(row["launch_id"])
     }
-    stored = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
-    lists = _DATASETS.name in wanted
-    whole = {row["id"] for row in stored if not (lists and row["dataset_count"] is None)}
     passed = after or ""
-    due = sorted(named.keys() - whole, key=lambda launch_id: (launch_id <= passed, launch_id))
-    chosen = due[:_AT_ONCE]
+    due = sorted(
+        named.keys() - _list_complete(store, wanted),
+        key=lambda launch_id: (launch_id <= passed, launch_id),
+    )
+    chosen = due[:at_once]
     last = chosen[-1] if len(due) > len(chosen) else None
     return [(named[launch_id], launch_id) for launch_id in chosen], last
+
+
+def _list_complete(store: StoredRuns, wanted: frozenset[str]) -> set[str]:
+    """Return the launches that are described, with their datasets where these are wanted."""
+    rows = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
+    if _DATASETS.name not in wanted:
+        return {row["id"] for row in rows}
+    listed = {row["launch_id"] for row in store.read_table(_DATASETS.name, ("launch_id",))}
+    counted = {row["id"]: row["dataset_count"] for row in rows if row["dataset_count"] is not None}
+    return {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}

@@ -9,10 +9,26 @@ from tower_etl.errors import ForbiddenError, UsageError
 from tower_etl.source.listing import Listing
 from tower_etl.source.outcome import WorkspaceOutcome
 from tower_etl.source.preflight import Workspace
-from tower_etl.sync import PERSONAL, load_state, plan_window
+from tower_etl.sync import (
+    PERSONAL,
+    RUN_TABLES,
+    dump_holding,
+    dump_state,
+    load_holding,
+    load_state,
+    plan_window,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        MutableMapping,
+        Sequence,
+    )
     from datetime import datetime
 
     from tower_etl.source.fetcher import Failure, Fetcher
@@ -56,25 +72,50 @@ def leave_out_strangers(reach: Reach, selectors: Collection[str], outcome: Outco
     return replace(reach, workspaces=others)
 
 
-def load_states(
-    stored: Mapping[str, Any], reach: Reach, now: datetime
-) -> dict[str, WorkspaceState]:
+def load_states(state: Mapping[str, Any], reach: Reach, now: datetime) -> dict[str, WorkspaceState]:
     """Return the state of each selected workspace, and of each that is no longer visible.
 
     Args:
-        stored: States as `dump_state` wrote them, by key of the workspace.
+        state: State of the source, as `save_states` wrote it.
         reach: What the token sees, and what is selected of it.
         now: Start of the sync (UTC).
     """
+    stored = state.get("workspaces", {})
     visible = {
-        space.key: replace(load_state(stored.get(space.key)), invisible_since=None)
+        space.key: replace(_load_state(state, space.key), invisible_since=None)
         for space in reach.workspaces
     }
-    lost = {key: load_state(known) for key, known in stored.items() if key not in reach.visible}
+    lost = {key: _load_state(state, key) for key in stored if key not in reach.visible}
     return visible | {
         key: replace(known, invisible_since=known.invisible_since or now)
         for key, known in lost.items()
     }
+
+
+def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
+    known = load_state(state.get("workspaces", {}).get(key))
+    resources = state.get("resources", {})
+    tables = {
+        table: load_holding(held)
+        for table in RUN_TABLES
+        if (held := resources.get(table, {}).get("workspaces", {}).get(key))
+    }
+    return replace(known, tables={**known.tables, **tables})
+
+
+def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceState]) -> None:
+    """Write states into the state of the source.
+
+    What a table holds goes into the state of its resource, which dlt resets with the table: a table
+    that is dropped, refreshed or replaced holds nothing from then on.
+    """
+    spaces = state.setdefault("workspaces", {})
+    resources = state.setdefault("resources", {})
+    for key, workspace in known.items():
+        spaces[key] = dump_state(workspace)
+        for table, holding in workspace.tables.items():
+            held = resources.setdefault(table, {}).setdefault("workspaces", {})
+            held[key] = dump_holding(holding)
 
 
 def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceOutcome]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tower_etl.api import task_key
+from tower_etl.sync import RUN_TABLES
 from tower_etl.tables import TABLES, build_runs, keep_last, task_batch, unlink_batch
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Held:
         self.rows = 0
         self._runs: list[tuple[Work, Parcel]] = []
 
+    def __len__(self) -> int:
+        return len(self._runs)
+
     def add(self, work: Work, parcel: Parcel) -> None:
         """Take one run, and whom it is for."""
         self._runs.append((work, parcel))
@@ -124,11 +128,28 @@ def _status_of(item: Item) -> str | None:
 
 
 def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str, pa.Table]:
-    """The rows of some runs, by table; those without a label take their links out of the table.
+    """Build the rows of some runs, by table.
+
+    Args:
+        parcels: The runs; those of a kind were fetched for the same tables.
+        wanted: The tables of the sync, among them those that are not of runs alone, as `labels`.
 
     Raises:
         ServerFaultError: One of the answers holds no run.
     """
+    kinds: dict[frozenset[str], list[Parcel]] = {}
+    for parcel in parcels:
+        kinds.setdefault(parcel.landed.tables, []).append(parcel)
+    built: dict[str, list[pa.Table]] = {}
+    for tables, alike in kinds.items():
+        for name, rows in _build_alike(alike).items():
+            if name in wanted and (name in tables or name not in RUN_TABLES):
+                built.setdefault(name, []).append(rows)
+    return {name: pa.concat_tables(parts) for name, parts in built.items()}
+
+
+def _build_alike(parcels: Sequence[Parcel]) -> dict[str, pa.Table]:
+    """Build the rows of runs; those without a label take their links out of the table."""
     tables = build_runs([parcel.answers for parcel in parcels])
     before = [rows for parcel in parcels for rows in parcel.tasks]
     bare = [
@@ -138,8 +159,7 @@ def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
-    tables |= _join_launches(parcels)
-    return {name: rows for name, rows in tables.items() if name in wanted}
+    return tables | _join_launches(parcels)
 
 
 def _join_launches(parcels: Sequence[Parcel]) -> dict[str, pa.Table]:

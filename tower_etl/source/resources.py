@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow.compute as pc
 from dlt.common.destination.capabilities import adjust_schema_to_capabilities
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import merge_columns
 
+from tower_etl.settings import Packages
 from tower_etl.source.adaptation import adapt_resources
 from tower_etl.source.dispositions import DEFAULT
+from tower_etl.source.extraction import TableResource, drop_missing_tables, read_extraction
+from tower_etl.source.packages import CURRENT_RUN, PackageRun
 from tower_etl.source.stored import PipelineStore, find_pipeline
-from tower_etl.source.upserts import prepare_upserts
-from tower_etl.tables import TABLES
+from tower_etl.source.upserts import REMOVED, prepare_upserts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import pyarrow as pa
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource, DltSource
 
-    from tower_etl.settings import Packages
+    from tower_etl.source.extraction import Extraction
     from tower_etl.source.session import Session
     from tower_etl.tables import Table
 
@@ -38,86 +42,155 @@ class ExpectedHints(logging.Filter):
 
 
 EXPECTED_HINTS = ExpectedHints()
+_EVERYTHING = Packages(max_rows=2**63, max_seconds=float("inf"))
 
 
 def _ignore(_session: Session) -> None:
     """Whoever runs the session looks at its outcome."""
 
 
-def package_source(
-    open_lazily: Callable[[], Session],
-    tables: Mapping[str, Table],
-    limits: Packages,
-    on_end: Callable[[Session], None] = _ignore,
-    *,
-    whole: bool = False,
-) -> DltSource:
-    """The next package of a session, as a dlt source.
+@dataclass(frozen=True)
+class TableFeed:
+    """Feeds the tables of a source from one session.
+
+    Attributes:
+        open_session: Gives the session for the selected tables when the first package is extracted.
+        tables: The tables, by name.
+        on_end: Called after the last package; what it raises fails that package.
+        makes_tables: Whether tables that the destination does not have are made without rows, too.
+        limits: When a package is full, if `run_in_packages` does not say.
+    """
+
+    open_session: Callable[[Extraction], Session]
+    tables: Mapping[str, Table]
+    on_end: Callable[[Session], None] = _ignore
+    makes_tables: bool = True
+    limits: Packages = _EVERYTHING
+
+    def make_resources(
+        self, selected: Collection[str], *, yield_rows: bool = False
+    ) -> Iterator[DltResource]:
+        """Yield the resource that feeds the others, and one resource per table.
+
+        Args:
+            selected: Names of the tables that are selected unless the user selects others.
+            yield_rows: Whether tables yield rows, instead of Arrow tables.
+        """
+        logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
+
+        @dlt.resource(name="history", selected=False)
+        def history() -> Iterator[dict[str, pa.Table]]:
+            yield from self.iter_batches()
+
+        yield history
+        for table in self.tables.values():
+            yield table_resource(
+                table, history, selected=table.name in selected, yield_rows=yield_rows
+            )
+
+    def iter_batches(self) -> Iterator[dict[str, pa.Table]]:
+        """Yield the rows of the next package by table; all rows, unless they come in packages."""
+        pipeline, state = find_pipeline(), dlt.current.source_state()
+        schema_name = dlt.current.source_schema().name
+        client = PipelineStore(pipeline, schema_name).client
+        extraction = read_extraction(self.tables, client)
+        upserted = adapt_resources(extraction.source, pipeline, client, self.tables.values())
+        missing = drop_missing_tables(client, state, extraction.tables)
+        run = CURRENT_RUN.get() or PackageRun(self.limits)
+        session = run.session = run.session or self.open_session(extraction)
+        store = PipelineStore(pipeline, schema_name, extraction.emptied | missing)
+        try:
+            yield self._list_new_tables(extraction)
+            package = session.iter_package(state, store, run.limits)
+            prepared = prepare_upserts(package, upserted, store)
+            yield from (_drop_tombstones(batch, extraction.unmerged) for batch in prepared)
+            if session.is_done:
+                session.close()
+                self.on_end(session)
+        except BaseException:
+            session.close()
+            raise
+
+    def _list_new_tables(self, extraction: Extraction) -> dict[str, pa.Table]:
+        """Return tables without rows, for those whose columns the destination does not have."""
+        known = dlt.current.source_schema().tables if self.makes_tables else None
+        if known is None:
+            return {}
+        return {
+            name: table.arrow_schema.empty_table()
+            for name, table in self.tables.items()
+            if name in extraction.tables
+            and not _has_data_columns(known.get(name), table.arrow_schema.names)
+        }
+
+
+def package_source(session: Session, tables: Mapping[str, Table], limits: Packages) -> DltSource:
+    """Return a source that yields the next package of a session.
 
     Args:
-        open_lazily: Gives the session when the package is extracted, not before.
-        tables: The tables wanted, by name.
+        session: The session, whose tables are already chosen.
+        tables: These tables, by name.
         limits: When the package is full.
-        on_end: Called after the last package; what it raises fails that package.
-        whole: Whether to hand out every table once to a new target, if only without rows: for a
-            pipeline that is run as usual, which makes no other tables.
     """
-    logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
+    feed = TableFeed(lambda _extraction: session, tables, makes_tables=False, limits=limits)
 
     @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
     def tower() -> Iterator[DltResource]:
-        @dlt.resource(name="history", selected=False)
-        def history() -> Iterator[dict[str, pa.Table]]:
-            pipeline, state = find_pipeline(), dlt.current.source_state()
-            source, store = dlt.current.source(), PipelineStore(pipeline)
-            upserted = adapt_resources(source, pipeline, store.client, tables.values())
-            session = open_lazily()
-            try:
-                if whole and state.get("tables") != sorted(TABLES):
-                    yield {name: table.arrow_schema.empty_table() for name, table in tables.items()}
-                package = session.iter_package(state, store, limits)
-                yield from prepare_upserts(package, upserted, store)
-                if session.is_done:
-                    session.close()
-                    on_end(session)
-            except BaseException:
-                session.close()
-                raise
-
-        yield history
-        for table in tables.values():
-            yield table_resource(table, history)
+        yield from feed.make_resources(tables)
 
     return tower()
 
 
-def find_dialect() -> str:
-    """Return the SQL dialect of the destination of the pipeline that runs; empty for none."""
-    pipeline = find_pipeline()
-    destination = pipeline.destination if pipeline else None
-    return destination.capabilities().sqlglot_dialect or "" if destination else ""
+def _drop_tombstones(batch: dict[str, pa.Table], unmerged: frozenset[str]) -> dict[str, pa.Table]:
+    """Leave out rows that say that another row is gone: only a merge carries them out."""
+    removing = [name for name in unmerged & batch.keys() if REMOVED in batch[name].schema.names]
+    live = {name: batch[name].filter(pc.invert(batch[name][REMOVED])) for name in removing}
+    return {**batch, **live}
 
 
-def table_resource(table: Table, history: DltResource) -> DltResource:
-    """The resource of one table: its rows out of each batch, with its keys and descriptions."""
+def _has_data_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
+    """Return whether dlt has seen data, and not only hints, for all of some columns."""
+    columns = known.get("columns", {}) if known else {}
+    return all("data_type" in columns.get(name, {}) for name in names)
 
-    def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table]:
+
+def table_resource(
+    table: Table, history: DltResource, *, selected: bool = True, yield_rows: bool = False
+) -> DltResource:
+    """Return the resource of one table: its rows out of each batch, with keys and descriptions."""
+
+    def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table | list[dict[str, Any]]]:
         if table.name in batch:
-            yield batch[table.name]
+            rows = batch[table.name]
+            yield rows.to_pylist() if yield_rows else rows
 
-    hints = dlt.transformer(data_from=history, name=table.name, **make_hints(table))
-    return hints(pick)
+    make: Any = dlt.transformer  # its annotations leave `_impl_cls` out
+    hints = make(
+        data_from=history,
+        name=table.name,
+        selected=selected,
+        _impl_cls=TableResource,
+        **make_hints(table, with_types=yield_rows),
+    )
+    resource: TableResource = hints(pick)
+    resource.yields_rows = yield_rows
+    return resource
 
 
-def make_hints(table: Table) -> dict[str, Any]:
-    """What dlt needs to know of a table: keys, JSON columns, descriptions.
+def make_hints(table: Table, *, with_types: bool = False) -> dict[str, Any]:
+    """Return what dlt needs to know of a table: keys, JSON columns, descriptions.
 
     How rows are merged is decided when the destination is known (`adapt_resources`). Where the
     rows of a run are replaced as a whole, those of the run go as well.
+
+    Args:
+        table: The table.
+        with_types: Whether to declare the types, which only Arrow tables bring along.
     """
     replaced = {"merge_key": table.replaced_by} if table.replaced_by else {}
-    columns = {
-        column.name: {"description": column.description}
+    found = py_arrow_to_table_schema_columns(table.arrow_schema) if with_types else {}
+    columns: dict[str, Any] = {
+        column.name: {**found.get(column.name, {}), "description": column.description}
         | ({"data_type": "json"} if column.is_json else {})
         | ({"hard_delete": True} if column.name == "_removed" else {})
         for column in table.columns

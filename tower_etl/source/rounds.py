@@ -21,7 +21,7 @@ from tower_etl.source.entities import (
 )
 from tower_etl.source.launches import Launches, plan_backlog
 from tower_etl.source.upkeep import Harvest, keep_up
-from tower_etl.tables import service_batch, user_batch
+from tower_etl.tables import service_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +45,10 @@ Tables = dict[str, "pa.Table"]
 _PIPELINES = "pipelines"
 _OF_LAUNCHES = ("launches", "launch_datasets")
 _SERVER = frozenset({"server"})
+_RETRIED_LAUNCHES = 1_000  # at each reconciliation
+_FILLED_LAUNCHES = (
+    20_000  # in each sync, while the table is filled: 17 minutes at 20 calls a second
+)
 
 
 @dataclass
@@ -92,9 +96,12 @@ class Rounds:
         if "launches" not in self._wanted:
             return None
         runs = [visit.run_id for work in works for visit in work.plan.visits]
+        keys = [work.workspace.key for work in works]
         again = any(work.plan.whole for work in works)
         unavailable = frozenset() if again else self.state.launches
-        return Launches(self.client, self._wanted, self.store.find_launches(runs), unavailable)
+        lacking = self.state.list_unloaded(self._wanted & {*_OF_LAUNCHES}, keys)
+        stored = () if lacking else self.store.find_launches(runs)
+        return Launches(self.client, self._wanted, stored, unavailable)
 
     def iter_due(
         self, listed: Sequence[tuple[Workspace, bool]], launches: Launches | None
@@ -106,22 +113,25 @@ class Rounds:
             launches: What fetches launches.
         """
         yield self._describe_service()
-        yield self._recall_users()
-        everything = not self._own_tables() <= self.state.loaded
-        due = [space for space, whole in listed if whole or everything]
-        rest = [space for space, whole in listed if not (whole or everything)]
-        owed = self.state.owed & self._own_tables()
-        hauls = [*self._fetch(due, self._wanted), *self._fetch(rest, owed)]
+        due = [space for space, whole in listed if whole]
+        rest = self._group_rest([space for space, whole in listed if not whole])
+        hauls = self._fetch(due, self._wanted)
+        for tables, spaces in rest.items():
+            hauls += self._fetch(spaces, tables)
         yield from self._iter_rows(hauls)
-        self._note(hauls, owed if not due else self._own_tables())
-        if due:
-            yield from self._iter_launches(due, launches)
+        self._note(hauls, self._own_tables() if due else frozenset().union(*rest))
+        for tables, spaces in {**rest, self._own_tables(): due}.items():
+            versions = {f"{table}_history" for table in tables} & self._wanted
+            self.state = self.state.load(
+                tables & self._wanted | versions, [space.key for space in spaces]
+            )
+        yield from self._iter_launches([space for space, _ in listed], due, launches)
         if "audit_logs" in self._wanted and (due or not self.state.refused.get("audit_logs")):
             yield self._read_audit_logs()
 
     def note_named(self, tables: Tables, spaces: Mapping[int | None, Workspace]) -> None:
         """Note the pipelines that runs name, given the workspaces of the runs by their id."""
-        if _PIPELINES not in self._wanted:
+        if _PIPELINES not in self._wanted or "workflows" not in tables:
             return
         runs = tables["workflows"].select(["workspace_id", "pipeline_info__id"]).to_pylist()
         for run in runs:
@@ -162,6 +172,18 @@ class Rounds:
             )
         self.state = replace(self.state, launches=frozenset(launches.unavailable))
 
+    def _group_rest(self, spaces: Sequence[Workspace]) -> dict[frozenset[str], list[Workspace]]:
+        """Return the workspaces that are not compared now, by the tables that they lack."""
+        groups: dict[frozenset[str], list[Workspace]] = {}
+        for space in spaces:
+            lacking = self.state.owed | self.state.list_unloaded(self._wanted, [space.key])
+            tables = {
+                table for table in self._own_tables() if {table, f"{table}_history"} & lacking
+            }
+            if tables:
+                groups.setdefault(frozenset(tables), []).append(space)
+        return groups
+
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in choose_entities(self._wanted))
 
@@ -176,18 +198,11 @@ class Rounds:
         row = service_batch(info, self.diary.sync_id, self.diary.started_at)
         return {"service_info": row}
 
-    def _recall_users(self) -> Tables:
-        """The users of runs that landed before there was a table of them, once."""
-        if "users" not in self._wanted - self.state.loaded:
-            return {}
-        rows = self.store.read_table("workflows", ("owner_id", "user_name"))
-        self.state = replace(self.state, loaded=self.state.loaded | {"users"})
-        return {"users": user_batch(rows)}
-
     def _fetch(self, due: list[Workspace], wanted: frozenset[str]) -> list[Haul]:
         if not due:
             return []
-        doubtful = self.state.owed | self.state.refused.keys()
+        unloaded = self.state.list_unloaded(wanted, [space.key for space in due])
+        doubtful = self.state.owed | self.state.refused.keys() | unloaded
         stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
         seen = {row["pipeline_id"]: _fingerprint(row) for row in stored}
 
@@ -232,9 +247,7 @@ class Rounds:
             if not isinstance(haul.result, Found) and not is_refusal(haul.result)
         }
         failed |= {entity.table for entity in ENTITIES if entity.parent in failed}
-        self.state = replace(
-            self.state, owed=self.state.owed - asked | failed, loaded=self.state.loaded | asked
-        )
+        self.state = replace(self.state, owed=self.state.owed - asked | failed)
         for table in {haul.entity.table for haul in hauls if haul.entity.detail}:
             self._note_details(table, [haul for haul in hauls if haul.entity.table == table])
 
@@ -255,18 +268,40 @@ class Rounds:
                 "next reconciliation requests them again."
             )
 
-    def _iter_launches(self, due: list[Workspace], launches: Launches | None) -> Iterator[Tables]:
-        """Launches that stored runs name and no row describes, some at each reconciliation."""
+    def _iter_launches(
+        self, spaces: Sequence[Workspace], due: Sequence[Workspace], launches: Launches | None
+    ) -> Iterator[Tables]:
+        """Yield launches that stored runs name and no row describes.
+
+        Args:
+            spaces: The workspaces that could be listed; those whose launches were not loaded before
+                are filled.
+            due: Those that are compared now; some of their launches that were refused are retried.
+            launches: What fetches launches.
+        """
         if launches is None:
             return
-        spaces = {space.id for space in due}
-        asked, after = plan_backlog(self.store, self._wanted, spaces, self.state.launches_after)
+        wanted = self._wanted & {*_OF_LAUNCHES}
+        lacking = [space for space in spaces if self.state.list_unloaded(wanted, [space.key])]
+        chosen = {space.id for space in (*lacking, *due)}
+        if not chosen:
+            return
+        at_once = _FILLED_LAUNCHES if lacking else _RETRIED_LAUNCHES
+        asked, after = plan_backlog(
+            self.store, self._wanted, chosen, self.state.launches_after, at_once=at_once
+        )
         found = self.fetcher.run_all(
             lambda pair: self.fetcher.guard(lambda: launches.fetch(*pair)), asked
         )
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
+        if after is None:
+            self.state = self.state.load(wanted, [space.key for space in lacking])
         self._retried = True
+
+    def forget_launches(self, spaces: Sequence[Workspace]) -> None:
+        """Note that runs of some workspaces were loaded without the launches that they name."""
+        self.state = self.state.unload({*_OF_LAUNCHES} - self._wanted, [s.key for s in spaces])
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.diary.started_at

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.http import BudgetClosedError
 from tower_etl.source.buffer import Buffer
+from tower_etl.source.extraction import NO_LIMIT
 from tower_etl.source.fetcher import take_value
 from tower_etl.source.novelty import Novelty
 from tower_etl.source.opening import (
@@ -19,6 +20,7 @@ from tower_etl.source.opening import (
     load_states,
     report_invisible,
     report_unmatched,
+    save_states,
 )
 from tower_etl.source.origin import Origin, check_origin
 from tower_etl.source.outcome import Outcome, WorkspaceOutcome
@@ -27,16 +29,16 @@ from tower_etl.source.planning import Planner
 from tower_etl.source.preflight import explain_refusal
 from tower_etl.source.rounds import Rounds
 from tower_etl.sync import (
+    RUN_TABLES,
     STATE_VERSION,
     WorkspaceState,
     check_version,
-    dump_entities,
-    dump_state,
     finish_workspace,
     forget_failure,
     land_run,
-    load_entities,
+    read_entities,
     record_failure,
+    write_entities,
 )
 from tower_etl.tables import TABLES
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from tower_etl.http import Spent
     from tower_etl.settings import Packages, Request
     from tower_etl.source.diary import Diary
+    from tower_etl.source.extraction import RunLimit
     from tower_etl.source.fetcher import Arrival, Errand, Failure, Fetcher
     from tower_etl.source.planning import Work
     from tower_etl.source.preflight import Reach, Workspace
@@ -74,6 +77,7 @@ class Session:
         request: Request,
         diary: Diary,
         treatment: Treatment,
+        limit: RunLimit = NO_LIMIT,
     ) -> None:
         spaces = {space.key: WorkspaceOutcome(space.id, space.name) for space in reach.workspaces}
         self.outcome = Outcome(spaces | report_unmatched(reach.unmatched))
@@ -84,6 +88,7 @@ class Session:
         self._request = request
         self._diary = diary
         self._treatment = treatment
+        self._limit = limit
         self._buffer = Buffer(treatment)
         self._held = Held()
         self._works: list[Work] = []
@@ -136,6 +141,7 @@ class Session:
             self._diary.seconds < ends
         ):
             if not self._take_next():
+                self._land(self._held.take())
                 self._close()
                 break
             if self._buffer.is_full:
@@ -168,13 +174,14 @@ class Session:
             self._reach = leave_out_strangers(self._reach, self._request.workspaces, self.outcome)
         self._novelty.load(state.get("undocumented", {}))
         now, warn = self._diary.started_at, self.outcome.warnings.append
-        self._states = load_states(state.get("workspaces", {}), self._reach, now)
+        self._states = load_states(state, self._reach, now)
         report_invisible(self._states, self._request.workspaces, self.outcome)
         self._planner = Planner(self._request, store, now, warn)
         opening = Opening(
             self._fetcher, self._planner, self.outcome, self._note_failure, self._give_up
         )
-        self._works = opening.plan_all(self._reach.workspaces, self._states)
+        spaces = self._reach.workspaces if self._request.tables & RUN_TABLES else ()
+        self._works = opening.plan_all(spaces, self._states)
         self._open_rounds(state, store, foreign=foreign)
         self._add_entities()
         self._arrivals = self._fetcher.iter_arrivals(self._works)
@@ -190,7 +197,7 @@ class Session:
             self._diary,
             self.outcome,
             store,
-            load_entities(state.get("entities")),
+            read_entities(state),
             self._treatment,
             foreign=foreign,
         )
@@ -198,12 +205,24 @@ class Session:
     def _add_entities(self) -> None:
         """The slow entities that are due."""
         listed = [(work.workspace, work.plan.whole) for work in self._works]
+        if not self._request.tables & RUN_TABLES:  # without runs, nothing else says when it is time
+            listed = [(space, True) for space in self._reach.workspaces]
         self._fetcher.launches = launches = self._rounds.open_launches(self._works)
         for tables in self._rounds.iter_due(listed, launches):
             self._buffer.add(tables)
 
+    def _is_at_limit(self) -> bool:
+        """Return whether no further run may be fetched; what was fetched so far is loaded."""
+        runs, seconds = self._limit.max_runs, self._limit.max_seconds
+        taken = self.outcome.fetched + len(self._held)
+        return (runs is not None and taken >= runs) or (
+            seconds is not None and self._diary.seconds >= seconds
+        )
+
     def _take_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""
+        if self._is_at_limit():
+            return False
         arrival = next(self._arrivals or iter(()), None)
         if arrival and isinstance(arrival.result, Parcel):
             self._held.add(arrival.errand.work, arrival.result)
@@ -252,6 +271,7 @@ class Session:
             self._rounds.note_named(tables, {work.workspace.id: work.workspace for work, _ in held})
             for work, parcel in held:
                 self._note_landed(work, parcel)
+            self._rounds.forget_launches([work.workspace for work, _ in held])
         elif len(held) == 1:
             ((work, parcel),) = held
             self._record_failure(work, parcel.landed.visit, tables)
@@ -346,10 +366,9 @@ class Session:
         state["origin"] = self._origin
         state["undocumented"] = self._novelty.dump()
         state["unsupported"] = self._client.compatibility.dump()
-        state["entities"] = dump_entities(self._rounds.state)
+        write_entities(state, self._rounds.state)
         state.pop("entities_owed", None)  # as older versions wrote it
-        spaces = state.setdefault("workspaces", {})
-        spaces.update({key: dump_state(known) for key, known in self._iter_states()})
+        save_states(state, dict(self._iter_states()))
 
     def _iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
         """Yield the state of each workspace of which anything is known."""

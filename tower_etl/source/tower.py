@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import logging
+from collections.abc import Iterator, Sequence  # noqa: TC003 dlt reads the annotations
+from dataclasses import replace
+from datetime import timedelta
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.typing import TAnyDateTime, TSecretStrValue  # noqa: TC002 dlt reads the annotations
+from dlt.extract import DltResource  # noqa: TC002 as above
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
@@ -17,6 +25,7 @@ from tower_etl.configuration import (
     read_api_version,
     read_endpoint,
     read_pacing,
+    read_period,
     read_tables,
     read_workspaces,
 )
@@ -25,80 +34,97 @@ from tower_etl.encryption import read_ca_bundle, read_insecure_http
 from tower_etl.errors import ServerFaultError, UsageError
 from tower_etl.http import open_transport
 from tower_etl.privacy import read_privacy
-from tower_etl.settings import Packages, Request, Settings
+from tower_etl.settings import Request, Settings
 from tower_etl.source.config import find_dlt_value
 from tower_etl.source.dialects import adapt_dialects
 from tower_etl.source.diary import Diary
+from tower_etl.source.extraction import NO_LIMIT
 from tower_etl.source.fetcher import Fetcher
 from tower_etl.source.preflight import run_preflight
-from tower_etl.source.resources import find_dialect, package_source
+from tower_etl.source.resources import TableFeed
 from tower_etl.source.session import Session
 from tower_etl.tables import ON_DEMAND, TABLES, Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
     from datetime import datetime
-
-    from dlt.extract import DltSource
 
     from tower_etl.clock import Clock
     from tower_etl.http import Meter
-    from tower_etl.settings import Pacing
+    from tower_etl.source.extraction import Extraction, RunLimit
     from tower_etl.source.preflight import Reach
 
 VERSION = version("tower-etl")
 USER_AGENT = f"tower-etl/{VERSION} (+https://pypi.org/project/tower-etl)"
 _ALWAYS = frozenset({"workflows", "workflow_labels", "labels", "sync_runs"})
-_EVERYTHING = Packages(max_rows=2**63, max_seconds=float("inf"))
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
+@dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
 def tower_source(  # noqa: PLR0913 each is a setting that users of the source have
-    workspaces: Iterable[str | int] = (),
+    workspaces: Sequence[str | int] | None = dlt.config.value,
     *,
-    endpoint: str | None = None,
-    access_token: str | None = None,
-    since: str | datetime | None = None,
-    until: str | datetime | None = None,
+    access_token: TSecretStrValue | None = dlt.secrets.value,
+    endpoint: str | None = dlt.config.value,
+    since: TAnyDateTime | None = dlt.config.value,
+    until: TAnyDateTime | None = dlt.config.value,
     reconcile: bool = False,
-    tables: Iterable[str] = (),
-    pacing: Pacing | None = None,
-    exclude: Iterable[str] = (),
-    hash: Iterable[str] = (),  # noqa: A002 the name that the flag and the configuration have
-    redact: bool | None = None,
-) -> DltSource:
-    """The run history of a Seqera Platform, for a pipeline of your own.
+    tables: Sequence[str] | None = dlt.config.value,
+    yield_rows: bool = False,
+    rate: str | float | None = dlt.config.value,
+    budget_share: str | float | None = dlt.config.value,
+    give_up_days: float | None = dlt.config.value,
+    reconcile_hours: float | None = dlt.config.value,
+    exclude: Sequence[str] | None = dlt.config.value,
+    hash: Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the flag as well
+    redact: bool | None = dlt.config.value,
+    pacing: Any = None,  # noqa: ANN401 a Pacing, which dlt cannot read from a configuration
+) -> Iterator[DltResource]:
+    """Provide the run history of a Seqera Platform as dlt resources, one per table.
 
-    One resource per table. Each `pipeline.run` brings what is new since the last one: runs
-    submitted after the cursor, runs that were still open, and once a day a comparison with
-    everything that the platform lists. The cursor is kept in dlt's state.
+    Each `pipeline.run` loads what is new since the last one: runs submitted after the cursor, runs
+    that were open, and once a day a comparison with everything that the platform lists. What each
+    table holds is recorded in the state of its resource: a table that is selected later, dropped,
+    refreshed or replaced is filled again. `run_in_packages` loads a long history in steps.
+
+    Every argument may come from dlt's configuration, section `[sources.tower_etl.tower]`. The
+    environment variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID` and
+    `TOWER_ETL_*` are used where neither an argument nor dlt's configuration gives a value.
 
     Args:
-        workspaces: `ORG/NAME` (with `*` and `?`) or numeric ids; empty for `TOWER_WORKSPACE_ID`,
-            or else all that the token sees, the personal one included.
-        endpoint: API endpoint; else `TOWER_API_ENDPOINT`, dlt's configuration, Seqera's cloud.
-        access_token: The token; else `TOWER_ACCESS_TOKEN`, `TOWER_ETL_TOKEN_COMMAND`,
-            `TOWER_ETL_KEYRING`, or `access_token` under
-            `[sources.tower_etl.tower]` in `.dlt/secrets.toml`.
-        since: Earliest submission, ISO 8601 or a datetime (UTC where it has no zone).
-        until: Latest submission, likewise.
-        reconcile: List everything now, whatever the time since it was last done.
-        tables: Names of the tables wanted, or patterns; `!name` leaves one out. Empty for `tables`
-            of the configuration, or else all but those that are on demand.
-        pacing: How fast to call, and how patiently; else `rate` of the configuration.
+        workspaces: `ORG/NAME` (with `*` and `?`), numeric ids, or `personal`; by default all
+            workspaces that the token sees, the personal one included.
+        access_token: Token of the platform. By default `TOWER_ACCESS_TOKEN`,
+            `TOWER_ETL_TOKEN_COMMAND` or `TOWER_ETL_KEYRING`.
+        endpoint: API endpoint, Seqera's cloud by default.
+        since: Earliest submission to load, ISO 8601 or a datetime (UTC where it has no zone).
+        until: Latest submission to load, likewise.
+        reconcile: Whether to compare everything now, whatever the time since it was last done.
+        tables: Names or patterns of the tables to select, like `with_resources`; `!name` leaves one
+            out. By default all tables except those on demand.
+        yield_rows: Whether resources yield rows, for `add_map` and `add_filter` on rows, instead of
+            Arrow tables. Extraction and normalisation then take several times as long.
+        rate: Calls per second that all users of the token share, 20 by default, or `none`.
+        budget_share: Fraction of the rate for all syncs together, 1 by default.
+        give_up_days: Age after which open runs are left to the reconciliation, 30 by default.
+        reconcile_hours: Time between two reconciliations, 24 by default.
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
-        redact: Whether secrets are taken out of text; None for the configuration, or else yes.
+        redact: Whether secrets are removed from text, true by default.
+        pacing: All settings of the calls, instead of `rate` and `budget_share`.
+
+    Yields:
+        The resources. They yield Arrow tables, in which JSON columns are text.
 
     Raises:
-        UsageError: An argument is not usable.
+        UsageError: An argument is invalid, or the destination cannot hold the tables exactly.
         ApiError: While the pipeline runs: the platform cannot be reached, refuses the token, or
             fails for every workspace. Those that fail beside others are logged as warnings.
 
     Example:
-        >>> history = dlt.destinations.duckdb("history.duckdb")  # not tower.duckdb: see the README
+        >>> history = dlt.destinations.duckdb("history.duckdb")
         >>> pipeline = dlt.pipeline("tower", destination=history, dataset_name="tower")
-        >>> pipeline.run(tower_source(workspaces=["acme/research"]), loader_file_format="parquet")
+        >>> run_in_packages(pipeline, tower_source(workspaces=["acme/research"]))
     """
     sources = Sources(lookup=find_dlt_value)
     token = check_token(access_token) if access_token else find_token(sources)
@@ -110,25 +136,34 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         insecure_http=read_insecure_http(sources),
         ca_bundle=read_ca_bundle(None, sources),
         request=Request(
-            workspaces=read_workspaces(tuple(str(name) for name in workspaces), sources),
+            workspaces=read_workspaces(tuple(str(name) for name in workspaces or ()), sources),
             since=_moment(since, "since"),
             until=_moment(until, "until"),
             reconcile=reconcile,
-            tables=pick_tables(read_tables(tuple(tables), sources)),
+            give_up_after=read_period(sources, "give_up_days", _DAY, 30 * _DAY, give_up_days),
+            reconcile_every=read_period(
+                sources, "reconcile_hours", _HOUR, 24 * _HOUR, reconcile_hours
+            ),
+            tables=select_tables(read_tables(tuple(tables or ()), sources)),
         ),
-        pacing=pacing or read_pacing(None, None, sources),
-        privacy=read_privacy(sources.find, redact=redact, excluded=exclude, hashed=hash),
+        pacing=pacing or read_pacing(_as_text(rate), _as_text(budget_share), sources),
+        privacy=read_privacy(
+            sources.find, redact=redact, excluded=exclude or (), hashed=hash or ()
+        ),
     )
-    specs = Treatment.plan(settings.privacy, TABLES).specs
-
-    def open_lazily() -> Session:
-        client = open_client(settings)
-        reach = run_preflight(client, settings.request.workspaces)
-        return open_session(settings, client, reach, dialect=find_dialect())
-
     adapt_dialects()
-    wanted = {name: specs[name] for name in settings.request.tables}
-    return package_source(open_lazily, wanted, _EVERYTHING, _complain, whole=True)
+    specs = Treatment.plan(settings.privacy, TABLES).specs
+    feed = TableFeed(partial(_open_session, settings), specs, _complain)
+    yield from feed.make_resources(settings.request.tables, yield_rows=yield_rows)
+
+
+def _open_session(settings: Settings, extraction: Extraction) -> Session:
+    """Open a session for the tables that are selected."""
+    request = replace(settings.request, tables=extraction.tables)
+    chosen = replace(settings, request=request)
+    client = open_client(chosen)
+    reach = run_preflight(client, request.workspaces)
+    return open_session(chosen, client, reach, limit=extraction.limit, dialect=extraction.dialect)
 
 
 def _complain(session: Session) -> None:
@@ -144,15 +179,42 @@ def _complain(session: Session) -> None:
         raise ServerFaultError("; ".join(reasons))
 
 
-def pick_tables(names: Iterable[str]) -> frozenset[str]:
-    """Return the tables named, and those that a sync cannot do without.
+def select_tables(names: Iterable[str]) -> frozenset[str]:
+    """Return the tables that names select; `launches` come with `launch_datasets`.
 
     Args:
         names: Names, or patterns with `*` and `?`; with `!` before it, a name or pattern leaves
             tables out. Without any other name, all tables but those on demand are meant.
 
     Raises:
-        UsageError: There is no such table, or a sync needs one that is to be left out.
+        UsageError: There is no such table.
+    """
+    wanted, dropped = _match_tables(names)
+    if "launches" in dropped:
+        dropped |= {"launch_datasets"}
+    chosen = frozenset(wanted or TABLES.keys() - ON_DEMAND) - dropped
+    return chosen | {"launches"} if "launch_datasets" in chosen else chosen
+
+
+def pick_tables(names: Iterable[str]) -> frozenset[str]:
+    """Return the tables that names select, and those that the commands show and count with.
+
+    Raises:
+        UsageError: There is no such table, or the commands need one that is to be left out.
+    """
+    chosen = tuple(names)
+    _, dropped = _match_tables(chosen)
+    if needed := sorted(dropped & _ALWAYS):
+        msg = f"Cannot leave out {', '.join(needed)}: a sync needs these tables."
+        raise UsageError(msg)
+    return select_tables(chosen) | _ALWAYS
+
+
+def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the tables that names ask for, and those that they leave out.
+
+    Raises:
+        UsageError: There is no such table.
     """
     asked = [name.strip() for name in names]
     found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in asked}
@@ -164,22 +226,7 @@ def pick_tables(names: Iterable[str]) -> frozenset[str]:
         raise UsageError(msg)
     wanted = {table for name in asked if not name.startswith("!") for table in found[name]}
     dropped = {table for name in asked if name.startswith("!") for table in found[name]}
-    return _choose(wanted or TABLES.keys() - ON_DEMAND, dropped)
-
-
-def _choose(wanted: AbstractSet[str], dropped: AbstractSet[str]) -> frozenset[str]:
-    """The tables wanted, without those to be left out; datasets of launches come with launches.
-
-    Raises:
-        UsageError: A sync needs one of those that are to be left out.
-    """
-    if needed := sorted(dropped & _ALWAYS):
-        msg = f"Cannot leave out {', '.join(needed)}: a sync needs these tables."
-        raise UsageError(msg)
-    if "launches" in dropped:
-        wanted = wanted - {"launch_datasets"}
-    launches = {"launches"} if "launch_datasets" in wanted else set()
-    return frozenset((wanted | launches | _ALWAYS) - dropped)
+    return frozenset(wanted), frozenset(dropped)
 
 
 def open_client(
@@ -189,12 +236,13 @@ def open_client(
     return TowerClient(open_transport(settings, USER_AGENT, clock, meter))
 
 
-def open_session(
+def open_session(  # noqa: PLR0913 the parts that it brings together
     settings: Settings,
     client: TowerClient,
     reach: Reach,
     clock: Clock = SYSTEM_CLOCK,
     *,
+    limit: RunLimit = NO_LIMIT,
     dialect: str = "",
 ) -> Session:
     """A sync of what preflight found.
@@ -204,6 +252,7 @@ def open_session(
         client: Asks it.
         reach: What preflight found.
         clock: Tells the time.
+        limit: How many runs are fetched at most.
         dialect: SQL dialect of the destination, which may refuse some characters.
 
     Raises:
@@ -212,10 +261,14 @@ def open_session(
     fetcher = Fetcher(client, settings.request.tables, settings.pacing.workers)
     treatment = Treatment.plan(settings.privacy, TABLES, dialect)
     diary = Diary.begin(clock, VERSION)
-    return Session(client, fetcher, reach, settings.request, diary, treatment)
+    return Session(client, fetcher, reach, settings.request, diary, treatment, limit)
 
 
-def _moment(value: str | datetime | None, name: str) -> datetime | None:
+def _moment(value: Any, name: str) -> datetime | None:  # noqa: ANN401 what a configuration may hold
     if value is None:
         return None
     return parse_moment(value if isinstance(value, str) else value.isoformat(), name)
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)

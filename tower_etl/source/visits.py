@@ -11,19 +11,23 @@ from tower_etl.errors import AbsentListError, BadRequestError, ForbiddenError, N
 from tower_etl.source.counts import check_counts, check_tasks, count_expected
 from tower_etl.source.listing import is_listed, sound_labels, sound_status
 from tower_etl.source.parcels import Parcel, TaskRows
-from tower_etl.sync import Landed, Settled, is_final, measure_settled
+from tower_etl.sync import RUN_TABLES, Landed, Settled, is_final, measure_settled
 from tower_etl.tables import RunAnswers, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from tower_etl.api import TowerClient
+    from tower_etl.api import Item, TowerClient
     from tower_etl.source.counts import TaskCounts
     from tower_etl.source.preflight import Workspace
     from tower_etl.sync import Visit
 
 T = TypeVar("T")
+
+DETAIL_TABLES = frozenset(
+    {"workflows", "workflow_progress", "process_progress", "workflow_labels", "users", "launches"}
+)  # what comes with the description of a run
 
 
 def fetch_run(
@@ -45,8 +49,9 @@ def fetch_run(
     Raises:
         ApiError: A call failed for good; nothing of the run is used then.
     """
+    tables = (wanted - RUN_TABLES) | visit.tables if visit.tables else wanted
     try:
-        return _fetch_parts(client, workspace, visit, wanted, pool)
+        return _fetch_parts(client, workspace, visit, tables, pool)
     except (ForbiddenError, NotFoundError):
         # They say "no such thing" as well as "not for you" (API fact 11); the listing tells.
         if is_listed(client, workspace, visit.run_id, visit.submit):
@@ -63,11 +68,11 @@ def _fetch_parts(
 ) -> Parcel:
     """The description comes first: when it says that the run is final, all tasks that follow are.
 
+    It is left out where no wanted table needs it and the listing says that the run is final.
     A run that is final now is fetched with all of its tasks: what was settled may have got its
     cost since. A run whose part the server does not have is fetched without that part.
     """
-    described = client.describe_run(workspace.id, visit.run_id)
-    described = {**described, "labels": sound_labels(described.get("labels"))}
+    described = _describe(client, workspace, visit, wanted)
     run = described.get("workflow") or {}
     answers = RunAnswers(described, workspace.id, visit.starred)
     status = sound_status(run)
@@ -88,8 +93,17 @@ def _fetch_parts(
     parts = tuple(missing.names)
     answers = replace(answers, tasks=tasks.pages, missing_parts=parts)
     submit = parse_timestamp(run.get("submit")) or visit.submit
-    landed = Landed(visit, status, submit, settled, complete, parts)
+    landed = Landed(visit, status, submit, settled, complete, parts, wanted & RUN_TABLES)
     return Parcel(answers, landed, tuple(tasks.built))
+
+
+def _describe(
+    client: TowerClient, workspace: Workspace, visit: Visit, wanted: frozenset[str]
+) -> Item:
+    if wanted & DETAIL_TABLES or not is_final(visit.status, visit.complete):
+        described = client.describe_run(workspace.id, visit.run_id)
+        return {**described, "labels": sound_labels(described.get("labels"))}
+    return {"workflow": {"id": visit.run_id, "status": visit.status}, "labels": []}
 
 
 class MissingParts:

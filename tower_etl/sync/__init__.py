@@ -8,7 +8,14 @@ from tower_etl.sync.advance import (
     record_failure,
 )
 from tower_etl.sync.compare import Listed, Stored, Window, spans
-from tower_etl.sync.entities import AuditCursor, EntityState, dump_entities, load_entities
+from tower_etl.sync.entities import (
+    AuditCursor,
+    EntityState,
+    dump_entities,
+    load_entities,
+    read_entities,
+    write_entities,
+)
 from tower_etl.sync.plan import (
     Plan,
     plan_listed,
@@ -20,23 +27,29 @@ from tower_etl.sync.settled import Settled, TaskBrief, TaskRange, measure_settle
 from tower_etl.sync.state import (
     FINAL_STATUSES,
     PERSONAL,
+    RUN_TABLES,
     STATE_VERSION,
     FailedRun,
+    Holding,
     OpenRun,
     WorkspaceState,
     check_version,
+    dump_holding,
     dump_state,
     is_final,
+    load_holding,
     load_state,
 )
 
 __all__ = [
     "FINAL_STATUSES",
     "PERSONAL",
+    "RUN_TABLES",
     "STATE_VERSION",
     "AuditCursor",
     "EntityState",
     "FailedRun",
+    "Holding",
     "Landed",
     "Listed",
     "OpenRun",
@@ -51,17 +64,21 @@ __all__ = [
     "WorkspaceState",
     "check_version",
     "dump_entities",
+    "dump_holding",
     "dump_state",
     "finish_workspace",
     "forget_failure",
     "is_final",
     "land_run",
     "load_entities",
+    "load_holding",
     "load_state",
     "measure_settled",
     "plan_listed",
     "plan_whole",
     "plan_window",
+    "read_entities",
     "record_failure",
     "spans",
+    "write_entities",
 ]

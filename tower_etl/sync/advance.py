@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.sync.plan import is_aged
 from tower_etl.sync.settled import Settled
-from tower_etl.sync.state import FailedRun, OpenRun, is_final
+from tower_etl.sync.state import RUN_TABLES, FailedRun, Holding, OpenRun, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ class Landed:
         settled: Tasks that need no fetching the next time.
         complete: When it ended (UTC), None if the server does not say.
         missing_parts: Parts that the server does not have for the run.
+        tables: The tables that it was loaded into.
     """
 
     visit: Visit
@@ -39,6 +40,7 @@ class Landed:
     settled: Settled = field(default_factory=Settled)
     complete: datetime | None = None
     missing_parts: tuple[str, ...] = ()
+    tables: frozenset[str] = RUN_TABLES
 
 
 def land_run(
@@ -47,6 +49,9 @@ def land_run(
     """The state after a run landed: followed on while it is open, past the cursor if it was new."""
     submit = landed.submit or landed.visit.submit
     run_id = landed.visit.run_id
+    state = replace(state, tables=_load_tables(state, landed, submit))
+    if landed.visit.tables:  # the run is as it was; only tables that lacked it were filled
+        return state
     watched = _without(state.open, run_id)
     is_open = not is_final(landed.status, landed.complete)
     if is_open and not is_aged(submit, give_up_after, now):
@@ -58,6 +63,20 @@ def land_run(
         missing=state.missing - {run_id},
     )
     return _pass(moved, run_id, submit, now) if landed.visit.is_new else moved
+
+
+def _load_tables(
+    state: WorkspaceState, landed: Landed, submit: datetime | None
+) -> dict[str, Holding]:
+    """Return what the tables hold after a run was loaded into some of them."""
+    run_id, filled_to = landed.visit.run_id, submit if landed.visit.in_order else None
+
+    def load(table: str, holding: Holding) -> Holding:
+        if table in landed.tables:
+            return holding.add(run_id, filled_to)
+        return holding if landed.visit.tables else holding.miss(run_id)
+
+    return {table: load(table, holding) for table, holding in state.tables.items()}
 
 
 def record_failure(
@@ -92,8 +111,9 @@ def record_failure(
 
 
 def forget_failure(state: WorkspaceState, run_id: str) -> WorkspaceState:
-    """Return the state after a failed run turned out to be deleted: it is not retried."""
-    return replace(state, failed=_without(state.failed, run_id))
+    """Return the state after a run turned out to be deleted: it is fetched no more."""
+    tables = {name: holding.add(run_id, None) for name, holding in state.tables.items()}
+    return replace(state, failed=_without(state.failed, run_id), tables=tables)
 
 
 def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> WorkspaceState:
@@ -118,9 +138,19 @@ def finish_workspace(state: WorkspaceState, plan: Plan, now: datetime) -> Worksp
         done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
     if not plan.bounded:  # or younger runs were not compared
         done = replace(done, reconciled_at=now)
-        if plan.again:  # runs that failed are fetched whole by their retries
-            done = replace(done, tables=plan.wanted)
+        done = replace(done, tables=_finish_tables(state, plan.wanted))
     return _trim(replace(done, missing=state.missing | gone), now)
+
+
+def _finish_tables(state: WorkspaceState, wanted: frozenset[str]) -> dict[str, Holding]:
+    """Return what the tables hold after a complete comparison of which some were a part.
+
+    Runs that failed are loaded into all wanted tables by their retries.
+    """
+    return {
+        name: Holding(lacks=holding.lacks) if name in wanted else replace(holding, is_behind=True)
+        for name, holding in state.tables.items()
+    }
 
 
 def _without(runs: Mapping[str, T], *run_ids: str) -> dict[str, T]:

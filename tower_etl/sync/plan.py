@@ -16,7 +16,8 @@ from tower_etl.sync.compare import (
     spans,
 )
 from tower_etl.sync.retries import Visit, count_down, retry_failed, retry_parts
-from tower_etl.sync.state import RUN_TABLES
+from tower_etl.sync.settled import Settled
+from tower_etl.sync.state import RUN_TABLES, Holding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -43,7 +44,6 @@ class Plan:
         gone: Runs that it did not show either, open or called missing before.
         whole: Whether everything in scope was listed, for sure.
         bounded: Whether the scope had an end, so that younger runs were not compared.
-        again: Whether everything is fetched anew, so that it is whole in all that is wanted.
         wanted: The tables, of those of a run, that are wanted.
         adopts: Runs that the tables had already when the state knew none, with their submission.
     """
@@ -57,7 +57,6 @@ class Plan:
     gone: tuple[str, ...] = ()
     whole: bool = False
     bounded: bool = False
-    again: bool = False
     wanted: frozenset[str] = frozenset()
     adopts: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -92,13 +91,22 @@ def plan_listed(
 ) -> Plan:
     """What to do after a listing since the cursor: visit the open runs and the new ones."""
     known = {run.run_id: run for run in listed}
-    begins = narrow_tables(count_down(drop_aged(state, request, now)), request)
-    opened = [_visit_open(run_id, run, known.get(run_id)) for run_id, run in begins.open.items()]
+    wanted = request.tables & RUN_TABLES
+    begins = count_down(drop_aged(_begin_tables(state, wanted), request, now))
+    opened = [
+        _visit_open(begins, run_id, run, known.get(run_id)) for run_id, run in begins.open.items()
+    ]
     passed = state.seen.keys() - state.missing
     followed = state.open.keys() | state.failed.keys()
     fresh = [run for run_id, run in known.items() if run_id not in passed | followed]
     retries = retry_failed(begins.failed, known, everything=False)
-    return Plan(begins, (*opened, *_visit_new(fresh), *retries.due), retries.deferred)
+    visits = (
+        *opened,
+        *_oldest_first(_visit_new(fresh)),
+        *_fill_lacks(begins, wanted),
+        *retries.due,
+    )
+    return Plan(begins, visits, retries.deferred, wanted=wanted)
 
 
 def plan_whole(
@@ -111,22 +119,24 @@ def plan_whole(
     """What to do after a complete listing: what is new, changed, relabelled, starred or missing."""
     known = {run.run_id: run for run in listed}
     window = Window(_floor(state, request), request.until, whole=True)
-    begins = count_down(narrow_tables(_begin_whole(state, stored, window, now), request))
+    wanted = request.tables & RUN_TABLES
+    begins = count_down(_begin_whole(_begin_tables(state, wanted, stored), stored, window, now))
     followed = state.open.keys() | state.failed.keys()
     fresh = [run for run_id, run in known.items() if run_id not in followed | stored.keys()]
     old = [run for run_id, run in known.items() if run_id in stored.keys() - followed]
-    again = wants_more(state, request)
-    changed = [run for run in old if again or run.differs_from(stored[run.run_id])]
-    same = [run for run in old if not (again or run.differs_from(stored[run.run_id]))]
+    changed = [run for run in old if run.differs_from(stored[run.run_id])]
+    same = [run for run in old if not run.differs_from(stored[run.run_id])]
     everything = request.reconcile
     failed = retry_failed(_failed_still_listed(begins, known, window), known, everything=everything)
     lacking = (run for run in same if stored[run.run_id].lacks_parts)
     parts = retry_parts(lacking, now, everything=everything)
-    first = (*_visit_opened(state, known, window), *_visit_new(fresh), *_visit_changed(changed))
+    opened = _visit_opened(begins, known, window)
     same = [run for run in same if run.run_id not in {visit.run_id for visit in parts.due}]
+    fills = _fill(begins, same, wanted)
+    ordered = [replace(v, in_order=True) for v in _oldest_first([*_visit_new(fresh), *fills])]
     return Plan(
         begins,
-        (*first, *failed.due, *parts.due),
+        (*opened, *ordered, *_visit_changed(changed), *failed.due, *parts.due),
         (*failed.deferred, *parts.deferred),
         relabel=find_relabelled(same, stored),
         restar=find_restarred(same, stored),
@@ -134,21 +144,60 @@ def plan_whole(
         gone=find_gone(state, known, stored, window),
         whole=True,
         bounded=window.before is not None,
-        again=again,
-        wanted=request.tables & RUN_TABLES,
+        wanted=wanted,
         adopts=_find_adopted(state, stored),
     )
 
 
 def wants_more(state: WorkspaceState, request: Request) -> bool:
-    """Whether tables are wanted that the runs loaded so far are not whole in."""
-    return bool(state.tables) and not (request.tables & RUN_TABLES) <= state.tables
+    """Return whether wanted tables do not hold the runs that were loaded before as they are."""
+    tables = state.tables.items()
+    held = {name for name, holding in tables if holding.complete and not holding.is_behind}
+    return not state.is_new and not (request.tables & RUN_TABLES) <= held
 
 
-def narrow_tables(state: WorkspaceState, request: Request) -> WorkspaceState:
-    """The state when runs are about to land in the wanted tables alone."""
-    wanted = request.tables & RUN_TABLES
-    return replace(state, tables=state.tables & wanted if state.tables else wanted)
+def _begin_tables(
+    state: WorkspaceState, wanted: frozenset[str], stored: Collection[str] = ()
+) -> WorkspaceState:
+    """Return the state in which each wanted table has an entry.
+
+    A table without one holds all runs that were loaded before if there were none, and otherwise
+    holds nothing.
+    """
+    missing = Holding(complete=state.is_new and not stored)
+    return replace(state, tables={**dict.fromkeys(wanted, missing), **state.tables})
+
+
+def _fill(state: WorkspaceState, runs: Iterable[Listed], wanted: frozenset[str]) -> list[Visit]:
+    """Return visits for the tables that lack runs."""
+    lacking = (
+        (run, frozenset(t for t in wanted if not state.holds(t, run.run_id, run.submit)))
+        for run in runs
+    )
+    return [replace(_visit_listed(run), tables=tables) for run, tables in lacking if tables]
+
+
+def _oldest_first(visits: Iterable[Visit]) -> list[Visit]:
+    """Return visits by submission, so that the cursor and the filling of tables can follow them.
+
+    Visits without a time cannot move anything and come last.
+    """
+    return sorted(visits, key=lambda v: (v.submit is None, v.submit, v.run_id))
+
+
+def _fill_lacks(state: WorkspaceState, wanted: frozenset[str]) -> list[Visit]:
+    """Return visits for runs that were loaded while some of the tables were not selected."""
+    lacks = {
+        run_id: frozenset(t for t in wanted if run_id in state.tables[t].lacks)
+        for table in wanted
+        for run_id in state.tables[table].lacks
+    }
+    followed = state.open.keys() | state.failed.keys()
+    return [
+        Visit(run_id, state.seen.get(run_id), None, tables=tables)
+        for run_id, tables in sorted(lacks.items())
+        if run_id not in followed
+    ]
 
 
 def drop_aged(state: WorkspaceState, request: Request, now: datetime) -> WorkspaceState:
@@ -223,24 +272,25 @@ def _visit_opened(
 ) -> list[Visit]:
     """Return visits of the open runs, without those that a complete listing should have shown."""
     return [
-        _visit_open(run_id, run, known.get(run_id))
+        _visit_open(state, run_id, run, known.get(run_id))
         for run_id, run in state.open.items()
         if run_id in known or not spans(window, run.submit)
     ]
 
 
-def _visit_open(run_id: str, run: OpenRun, listed: Listed | None) -> Visit:
+def _visit_open(state: WorkspaceState, run_id: str, run: OpenRun, listed: Listed | None) -> Visit:
     starred = listed.starred if listed and listed.starred is not None else run.starred
-    return Visit(run_id, run.submit, starred, run.settled)
+    lacks_tasks = "tasks" in state.tables and not state.holds("tasks", run_id, run.submit)
+    return Visit(run_id, run.submit, starred, Settled() if lacks_tasks else run.settled)
+
+
+def _visit_listed(run: Listed) -> Visit:
+    return Visit(run.run_id, run.submit, run.starred, status=run.status, complete=run.complete)
 
 
 def _visit_new(fresh: Iterable[Listed]) -> list[Visit]:
-    """Oldest first, so that the cursor may follow; those without a time cannot move it: last."""
-    timed = sorted(
-        (run for run in fresh), key=lambda run: (run.submit is None, run.submit, run.run_id)
-    )
-    return [Visit(run.run_id, run.submit, run.starred, is_new=True) for run in timed]
+    return [replace(_visit_listed(run), is_new=True) for run in fresh]
 
 
 def _visit_changed(changed: Iterable[Listed]) -> list[Visit]:
-    return [Visit(run.run_id, run.submit, run.starred) for run in changed]
+    return [_visit_listed(run) for run in changed]

@@ -36,6 +36,10 @@ class Visit:
         settled: Tasks that need no fetching.
         is_new: Whether it moves the cursor when it lands.
         retry: Why it is retried, None if this is no retry.
+        tables: Tables to fetch the run for; empty for all that are wanted.
+        in_order: Whether all older runs come before it, so that tables are filled up to it.
+        status: Status by the listing, None if the run was not listed.
+        complete: When the run ended (UTC) by the listing, None if it does not say.
     """
 
     run_id: str
@@ -44,6 +48,10 @@ class Visit:
     settled: Settled = field(default_factory=Settled)
     is_new: bool = False
     retry: RetryCause | None = None
+    tables: frozenset[str] = frozenset()
+    in_order: bool = False
+    status: str | None = None
+    complete: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ cursor, and by the tables when everything is listed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERSONAL = "personal"  # key of the personal workspace, which has no id
-STATE_VERSION = 2  # 2: failed runs have a state of their own; version 1 is still read
+# 2: failed runs have a state of their own, and each table records what it holds; 1 is still read.
+STATE_VERSION = 2
 
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})  # API fact 5; all others are open
 
@@ -25,13 +26,14 @@ FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})  # API fact 5; 
 _PROMPT_RETRIES = 3
 _MAX_RETRY_WAIT = 16
 
-# The tables that a run has rows in: a run that landed in some of them is owed to the others.
+# The tables that a run has rows in.
 RUN_TABLES = frozenset(
     {
         *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
-        "workflow_labels",
+        *("workflow_labels", "users"),
     }
 )
+_MAX_LACKS = 1000  # runs that a table lacks; beyond that, all runs are compared
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +56,48 @@ class OpenRun:
     submit: datetime | None = None
     starred: bool | None = None
     settled: Settled = field(default_factory=Settled)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one table holds of the runs that were loaded from a workspace.
+
+    Attributes:
+        complete: Whether the table holds every run that was loaded, except `lacks`.
+        filled_to: While the table is being filled: runs submitted before (UTC) are held, except
+            `lacks`; None if the filling has not begun.
+        lacks: Runs that were loaded into other tables only.
+        is_behind: Whether a complete listing was compared while the table was not selected.
+    """
+
+    complete: bool = True
+    filled_to: datetime | None = None
+    lacks: frozenset[str] = frozenset()
+    is_behind: bool = False
+
+    def holds(self, run_id: str, submit: datetime | None) -> bool:
+        """Return whether the table holds a run that was loaded before."""
+        if self.complete:
+            return run_id not in self.lacks
+        filled = self.filled_to is not None and submit is not None and submit < self.filled_to
+        return filled and run_id not in self.lacks
+
+    def add(self, run_id: str, filled_to: datetime | None) -> Holding:
+        """Return the holding after a run was loaded into the table.
+
+        Args:
+            run_id: The run.
+            filled_to: Its submission where the runs of the table are filled in, in that order.
+        """
+        reached = self.filled_to
+        if not self.complete and filled_to is not None:
+            reached = max(reached, filled_to) if reached else filled_to
+        return replace(self, filled_to=reached, lacks=self.lacks - {run_id})
+
+    def miss(self, run_id: str) -> Holding:
+        """Return the holding after a run was loaded, but not into the table."""
+        lacks = self.lacks | {run_id}
+        return Holding(complete=False) if len(lacks) > _MAX_LACKS else replace(self, lacks=lacks)
 
 
 @dataclass(frozen=True)
@@ -109,7 +153,7 @@ class WorkspaceState:
         failed: Runs whose last fetch failed, by id.
         reconciled_at: Start of the last complete listing that was carried out (UTC).
         missing: Those among `seen` that were called missing, and are new if they come back.
-        tables: Of `RUN_TABLES`, those in which every run that landed is whole.
+        tables: Of `RUN_TABLES`, what each of them holds; a table without an entry holds nothing.
         name: Name of the workspace when it was last visible, None if it never was.
         invisible_since: Start of the first sync that could not see the workspace (UTC), None while
             it is visible.
@@ -122,9 +166,19 @@ class WorkspaceState:
     failed: Mapping[str, FailedRun] = field(default_factory=dict)
     reconciled_at: datetime | None = None
     missing: frozenset[str] = frozenset()
-    tables: frozenset[str] = frozenset()
+    tables: Mapping[str, Holding] = field(default_factory=dict)
     name: str | None = None
     invisible_since: datetime | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether no run of the workspace was loaded or tried before."""
+        return self.cursor is None and not (self.open or self.failed)
+
+    def holds(self, table: str, run_id: str, submit: datetime | None) -> bool:
+        """Return whether a table holds a run that was loaded before."""
+        holding = self.tables.get(table)
+        return holding is not None and holding.holds(run_id, submit)
 
     def list_from(self, now: datetime) -> datetime | None:
         """Where the next listing starts: the cursor less the overlap; None is the beginning.
@@ -151,7 +205,6 @@ def dump_state(state: WorkspaceState) -> dict[str, Any]:
         "failed": {run_id: _dump_failed(run) for run_id, run in state.failed.items()},
         "reconciled_at": _dump_moment(state.reconciled_at),
         "missing": sorted(state.missing),
-        "tables": sorted(state.tables),
         "name": state.name,
         "invisible_since": _dump_moment(state.invisible_since),
     }
@@ -170,10 +223,27 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
         reconciled_at=_load_moment(stored["reconciled_at"]),
         missing=frozenset(stored.get("missing", ())),
-        tables=frozenset(stored.get("tables", ())),
+        tables=_load_tables(stored),
         name=stored.get("name"),
         invisible_since=_load_moment(stored.get("invisible_since")),
     )
+
+
+def dump_holding(holding: Holding) -> dict[str, Any]:
+    """Return what a table holds as plain JSON, for the state of the table's resource."""
+    return {
+        "complete": holding.complete,
+        "filled_to": _dump_moment(holding.filled_to),
+        "lacks": sorted(holding.lacks),
+        "is_behind": holding.is_behind,
+    }
+
+
+def load_holding(stored: Mapping[str, Any]) -> Holding:
+    """Return the value that `dump_holding` wrote."""
+    lacks = frozenset(stored["lacks"])
+    filled_to = _load_moment(stored["filled_to"])
+    return Holding(stored["complete"], filled_to, lacks, stored["is_behind"])
 
 
 def is_final(status: str | None, complete: datetime | None) -> bool:
@@ -197,6 +267,16 @@ def check_version(version: object) -> None:
             f"{STATE_VERSION}). Upgrade with `pip install --upgrade tower-etl`."
         )
         raise UsageError(msg)
+
+
+def _load_tables(stored: Mapping[str, Any]) -> dict[str, Holding]:
+    """Return what version 1 recorded: the tables that hold all runs, none meaning every table.
+
+    Users were loaded with every run.
+    """
+    if "tables" not in stored:
+        return {}
+    return dict.fromkeys({*(stored["tables"] or RUN_TABLES), "users"}, Holding())
 
 
 def _dump_open(run: OpenRun) -> dict[str, Any]:

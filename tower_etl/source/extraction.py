@@ -1,0 +1,184 @@
+"""What a dlt user requested of the extraction at hand: selection, limits and refreshed tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.extract import DltResource
+
+from tower_etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, MutableMapping
+    from typing import Self
+
+    from dlt.common.destination.client import JobClientBase
+    from dlt.extract import DltSource
+
+
+@dataclass(frozen=True)
+class RunLimit:
+    """How much of the history one extraction may fetch.
+
+    Attributes:
+        max_runs: Runs, None for no limit.
+        max_seconds: Seconds after which no further run is fetched, None for no limit.
+    """
+
+    max_runs: int | None = None
+    max_seconds: float | None = None
+
+
+NO_LIMIT = RunLimit()
+
+
+class TableResource(DltResource):
+    """A table of the source. Its limit counts runs, because a run is never loaded in parts.
+
+    Attributes:
+        run_limit: The limit that `add_limit` set.
+        yields_rows: Whether the resource yields rows, instead of Arrow tables.
+    """
+
+    run_limit: RunLimit = NO_LIMIT
+    yields_rows: bool = False
+
+    def add_limit(
+        self,
+        max_items: int | None = None,
+        max_time: float | None = None,
+        count_rows: bool | None = False,  # noqa: FBT001, FBT002 the signature is dlt's
+    ) -> Self:
+        """Limit the number of runs that one extraction fetches; the next one goes on from there.
+
+        Args:
+            max_items: Runs; the lowest limit of all selected tables holds.
+            max_time: Seconds after which no further run is fetched.
+            count_rows: Not supported: a run is never loaded in parts.
+
+        Raises:
+            UsageError: `count_rows` is set.
+        """
+        if count_rows:
+            msg = (
+                f"{self.name}.add_limit(count_rows=True) is not supported, because a run is never "
+                "loaded in parts: expected max_items as a number of runs."
+            )
+            raise UsageError(msg)
+        self.run_limit = RunLimit(max_items, max_time)
+        return self
+
+    def add_filter(self, item_filter: Callable[..., bool], insert_at: Any = None) -> Self:  # noqa: ANN401 as in dlt
+        """Keep the rows for which a function returns true.
+
+        Raises:
+            UsageError: The resource yields Arrow tables: the function would get a whole table.
+        """
+        if not self.yields_rows:
+            msg = (
+                f"{self.name} yields Arrow tables of many rows, and add_filter would keep or drop "
+                "whole tables: create the source with tower_source(yield_rows=True), or filter "
+                "each table with add_map(lambda table: table.filter(...))."
+            )
+            raise UsageError(msg)
+        return super().add_filter(item_filter, insert_at)
+
+    def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 those of dlt
+        clone = super()._clone(**kwargs)
+        clone.run_limit, clone.yields_rows = self.run_limit, self.yields_rows
+        return clone
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The extraction at hand.
+
+    Attributes:
+        source: The source that is being extracted.
+        tables: The selected tables.
+        emptied: Tables that the load at hand drops or truncates before it writes.
+        unmerged: Tables whose rows are appended or replaced, not merged.
+        limit: The lowest limits of all selected tables.
+        dialect: SQL dialect of the destination, empty for none.
+    """
+
+    source: DltSource
+    tables: frozenset[str]
+    emptied: frozenset[str]
+    unmerged: frozenset[str]
+    limit: RunLimit
+    dialect: str
+
+
+def read_extraction(names: Collection[str], client: JobClientBase | None) -> Extraction:
+    """Return the extraction at hand; to be called from within a resource.
+
+    Args:
+        names: Names of the tables of the source.
+        client: Client of the destination, None where the source is iterated without one.
+    """
+    source = dlt.current.source()
+    selected = {name: table for name, table in source.resources.selected.items() if name in names}
+    dispositions = {name: table.write_disposition for name, table in selected.items()}
+    replaced = {name for name, disposition in dispositions.items() if disposition == "replace"}
+    appended = {name for name, disposition in dispositions.items() if disposition == "append"}
+    limits = [table.run_limit for table in selected.values() if isinstance(table, TableResource)]
+    return Extraction(
+        source,
+        frozenset(selected),
+        frozenset(replaced | _list_refreshed()),
+        frozenset(replaced | appended),
+        RunLimit(
+            min((n.max_runs for n in limits if n.max_runs is not None), default=None),
+            min((n.max_seconds for n in limits if n.max_seconds is not None), default=None),
+        ),
+        (client.capabilities.sqlglot_dialect or "") if client else "",
+    )
+
+
+def _list_refreshed() -> set[str]:
+    """Return the tables that `refresh` drops or truncates, which happens when they are loaded."""
+    try:
+        package = dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:  # the source is iterated without a pipeline
+        return set()
+    state: Any = package["state"]
+    tables = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
+    return {table["name"] for table in tables}
+
+
+def drop_missing_tables(
+    client: JobClientBase | None, state: MutableMapping[str, Any], names: Collection[str]
+) -> frozenset[str]:
+    """Let dlt make tables again that somebody dropped in the database.
+
+    dlt knows its own gestures only: it would insert into a table that is not there. A missing table
+    is therefore treated like one that `refresh` drops: dlt drops what is left of it, makes it, and
+    what it held is forgotten.
+
+    Args:
+        client: Client of the destination, None where the source is iterated without one.
+        state: State of the source; the entries of missing tables are removed.
+        names: The tables that are about to be loaded.
+
+    Returns:
+        The missing tables.
+    """
+    schema = dlt.current.source_schema()
+    known = [name for name in names if schema.tables.get(name, {}).get("x-normalizer")]
+    if not known or not isinstance(client, SqlJobClientBase):
+        return frozenset()
+    with client:
+        if not client.is_storage_initialized():
+            return frozenset()
+        found = {name for name, columns in client.get_storage_tables(known) if columns}
+    missing = frozenset(known) - found
+    package: Any = dlt.current.load_package_state()["state"]
+    for name in sorted(missing):
+        state.get("resources", {}).pop(name, None)
+        package.setdefault("dropped_tables", []).append(schema.tables[name])
+    return missing

@@ -1,0 +1,90 @@
+"""A sync in several load packages: each is committed with the state that it leads to."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.settings import Packages
+
+if TYPE_CHECKING:
+    import dlt
+    from dlt.common.pipeline import LoadInfo
+    from dlt.extract import DltSource
+
+    from tower_etl.source.session import Session
+
+
+@dataclass
+class PackageRun:
+    """One sync that several extractions carry through.
+
+    Attributes:
+        limits: When a package is full.
+        session: The sync, None before its first package.
+    """
+
+    limits: Packages
+    session: Session | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the last package was extracted."""
+        return self.session is not None and self.session.is_done
+
+
+CURRENT_RUN: ContextVar[PackageRun | None] = ContextVar("tower_etl_package_run", default=None)
+
+
+def run_in_packages(
+    pipeline: dlt.Pipeline,
+    source: DltSource,
+    *,
+    max_rows: int = Packages.max_rows,
+    max_seconds: float = Packages.max_seconds,
+    **options: Any,  # noqa: ANN401 they are those of `pipeline.run`
+) -> list[LoadInfo]:
+    """Load a source in bounded packages, so that a sync that is killed goes on where it was.
+
+    `pipeline.run(source)` loads everything in one package: killed, it starts from zero. Here each
+    package ends with a whole run, and is committed with the state that it leads to. A package that
+    an earlier run left behind is loaded first.
+
+    Args:
+        pipeline: The pipeline to run.
+        source: What `tower_source` returned, with or without a selection.
+        max_rows: Rows after which a package is full.
+        max_seconds: Seconds after which a package is full.
+        options: Arguments of `pipeline.run`. A `refresh` or a `write_disposition` of `replace`
+            empties the tables before the first package; the others are merged.
+
+    Returns:
+        What dlt reports of each package, in order.
+
+    Raises:
+        PipelineStepFailed: A package failed; those before it stay.
+    """
+    loads = []
+    if pipeline.has_pending_data:
+        pipeline.normalize()
+        loads.append(pipeline.load())
+    run = PackageRun(Packages(max_rows, max_seconds))
+    token = CURRENT_RUN.set(run)
+    try:
+        while not run.is_done:
+            info = pipeline.run(source, **options)
+            loads += [info] if info is not None else []
+            options = _merge_from_now_on(options)
+    finally:
+        CURRENT_RUN.reset(token)
+        if run.session is not None:
+            run.session.close()
+    return loads
+
+
+def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in options.items() if name != "refresh"}
+    if kept.get("write_disposition") == "replace":
+        kept["write_disposition"] = "merge"
+    return kept
