@@ -68,6 +68,7 @@ class DuckWarehouse:
 
     Attributes:
         tables: Rows by key, by table, as the published file has them.
+        state: State of the source after the last load.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,6 +76,7 @@ class DuckWarehouse:
         self.target = find_target(folder / "tower.duckdb")
         self.target.folder.mkdir()
         self.tables: dict[str, Rows] = {}
+        self.state: dict[str, Any] = {}
 
     def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
         """Load every package of a session and publish; crash before the nth batch, if asked to."""
@@ -91,6 +93,7 @@ class DuckWarehouse:
         apply_views(self.target.draft)
         publisher.publish()
         self.tables = {name: self._read(name) for name in TABLES}
+        self.state = pipeline.state["sources"]["tower"]
 
     def rows_of(self, table: str, run_id: str) -> Rows:
         """Rows of one run."""

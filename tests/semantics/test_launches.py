@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +12,7 @@ from tests.semantics.warehouse import Warehouse
 from tower_etl.privacy import Privacy
 from tower_etl.settings import Packages
 from tower_etl.sim import Fault, SimClock, build_world
-from tower_etl.source import launches
+from tower_etl.source import rounds
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
@@ -166,15 +166,12 @@ def test_an_answer_that_is_no_launch_keeps_no_run_out(platform: Platform, kind: 
 
 
 def test_launches_can_be_left_out(platform: Platform) -> None:
-    """And come with the next reconciliation after they are wanted."""
+    """And come with the next sync that wants them."""
     warehouse = Warehouse()
     add_run(platform, "first")
     sync(platform, warehouse, tables=["!launches"])
     assert (list_asked(platform), list_stored(warehouse)) == ([], set())
     add_run(platform, "second")
-    sync(platform, warehouse)
-    assert list_stored(warehouse) == {"second"}
-    platform.world.clock.advance(timedelta(hours=25))
     sync(platform, warehouse)
     assert list_stored(warehouse) == {"first", "second"}
     assert sorted(list_asked(platform)) == ["first", "second"]
@@ -183,8 +180,9 @@ def test_launches_can_be_left_out(platform: Platform) -> None:
 def test_refused_launches_do_not_keep_others_from_their_turn(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reconciliation requests so many at most, and the next goes on behind them."""
-    monkeypatch.setattr(launches, "_AT_ONCE", 4)
+    """A sync requests so many at most, and the next goes on behind them."""
+    for limit in ("_FILLED_LAUNCHES", "_RETRIED_LAUNCHES"):
+        monkeypatch.setattr(rounds, limit, 4)
     warehouse = Warehouse()
     refused, good = [f"a{n}" for n in range(9)], [f"b{n}" for n in range(3)]
     for launch_id in (*refused, *good):
@@ -263,3 +261,11 @@ def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
     warehouse.tables["launches"].clear()
     outcome = sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
     assert (list_asked(platform), outcome.warnings) == (["named"], [])
+
+
+def test_an_id_that_is_none_is_not_remembered(platform: Platform) -> None:
+    """It may be a secret, and the state is stored beside the tables."""
+    warehouse = Warehouse()
+    add_run(platform, "some text\nhf_secret", final=False)
+    sync(platform, warehouse, reconcile=True)
+    assert "hf_secret" not in repr(warehouse.state)

@@ -9,6 +9,7 @@ from tower_etl.api import endpoints
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.source.catalog import Entity, Scope, choose_entities, list_places
 from tower_etl.source.fetcher import Fetcher
+from tower_etl.source.launches import is_launch_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,7 @@ class _Inquiry:
             (entity, place, launch_id)
             for entity in _OF_LAUNCHES
             for place, launch_id in firsts
-            if entity.table in wanted and isinstance(launch_id, str)
+            if entity.table in wanted and is_launch_id(launch_id)
         ]
         return self.fetcher.run_all(lambda ask: self._ask(ask[0], ask[1], launch_id=ask[2]), asked)
 

@@ -37,6 +37,11 @@ _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # what is stored may be a digest, or
 Asked = tuple[int | None, str]
 
 
+def is_launch_id(value: object) -> bool:
+    """Return whether a field holds an id that can be requested, and is safe in addresses."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 class Launches:
     """Fetches the launches of runs, each at most once a sync. Safe to be shared by threads.
 
@@ -84,7 +89,8 @@ class Launches:
         if not isinstance(launch_id, str) or not launch_id:
             return parcel
         rows = self.fetch(workspace_id, launch_id)
-        if launch_id in self._absent and parcel.landed.status not in FINAL_STATUSES:
+        is_open = parcel.landed.status not in FINAL_STATUSES
+        if is_open and launch_id in self._absent and is_launch_id(launch_id):
             self.unavailable.add(launch_id)
         return replace(parcel, launch=rows)
 
@@ -104,7 +110,7 @@ class Launches:
         return self._build(workspace_id, launch_id, found)
 
     def _describe(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
-        if _ID.fullmatch(launch_id):
+        if is_launch_id(launch_id):
             return self._client.describe_launch(workspace_id, launch_id)
         msg = "GET /launch/{launch_id}: the server gave out an id that cannot be asked for."
         raise NotFoundError(msg)
@@ -166,24 +172,21 @@ def plan_backlog(
         at_once: How many launches to choose at most.
 
     Returns:
-        The launches with their workspace, in the order of their ids, going round, so that launches
-        that are refused do not keep others from being requested; and where to go on, None where
-        all were chosen.
+        The launches with their workspace, in the order of their ids, so that launches that are
+        refused do not keep others from being requested; and where to go on, None where the last
+        one was chosen.
     """
     columns = ("workspace_id", "launch_id", "missing_since")
     named = {
         row["launch_id"]: row["workspace_id"]
         for row in store.read_table("workflows", columns)
         if row["workspace_id"] in workspace_ids and not row["missing_since"]
-        if row["launch_id"] and _ID.fullmatch(row["launch_id"])
+        if is_launch_id(row["launch_id"])
     }
-    passed = after or ""
-    due = sorted(
-        named.keys() - _list_complete(store, wanted),
-        key=lambda launch_id: (launch_id <= passed, launch_id),
-    )
-    chosen = due[:at_once]
-    last = chosen[-1] if len(due) > len(chosen) else None
+    due = sorted(named.keys() - _list_complete(store, wanted))
+    left = [launch_id for launch_id in due if launch_id > (after or "")]
+    chosen = left[:at_once]
+    last = chosen[-1] if len(left) > len(chosen) else None
     return [(named[launch_id], launch_id) for launch_id in chosen], last
 
 
