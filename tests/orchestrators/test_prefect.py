@@ -95,24 +95,23 @@ def test_two_runs_at_once_sync_one_after_the_other(
     assert list_runs(prefect) == ["COMPLETED"] * 2
 
 
-def test_a_served_flow_syncs_when_its_deployment_is_run(
+def test_a_served_flow_syncs_and_cancels_a_run_that_is_due_meanwhile(
     prefect: Programs, endpoint: str, tmp_path: Path
 ) -> None:
-    """As the documentation says: create the limit, serve."""
+    """Of two runs of one moment, one is cancelled."""
     prefect.run("prefect", "gcl", "create", "tower-sync", "--limit", "1")
     server = prefect.start("python", str(EXAMPLE))
-    try:
-        deployment = (
-            f"{prefect.environ['PREFECT_API_URL']}/deployments/name/tower-sync/every-15-minutes"
-        )
-        wait_until(lambda: requests.get(deployment, timeout=30).ok)
-        served = requests.get(deployment, timeout=30).json()
-        assert served["schedules"][0]["schedule"]["cron"] == "*/15 * * * *"
-        prefect.run("prefect", "deployment", "run", "tower-sync/every-15-minutes")
-        wait_until(lambda: "COMPLETED" in list_runs(prefect))
-    finally:
-        server.terminate()
-        server.communicate(timeout=LONGEST_SECONDS)
+    deployments = f"{prefect.environ['PREFECT_API_URL']}/deployments"
+    served = f"{deployments}/name/tower-sync/every-15-minutes"
+    wait_until(lambda: requests.get(served, timeout=30).ok)
+    deployment = requests.get(served, timeout=30).json()
+    assert deployment["schedules"][0]["schedule"]["cron"] == "*/15 * * * *"
+    for _ in range(2):
+        create_run = f"{deployments}/{deployment['id']}/create_flow_run"
+        requests.post(create_run, json={}, timeout=30).raise_for_status()
+    wait_until(lambda: {"COMPLETED", "CANCELLED"} <= set(list_runs(prefect)))
+    server.terminate()
+    server.communicate(timeout=LONGEST_SECONDS)
     assert read_keys(tmp_path / "history.duckdb") == load_everything(endpoint, tmp_path)
 
 
