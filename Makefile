@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs ducklake soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.PHONY: demo check test docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -57,6 +57,18 @@ ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the Duc
 		--editable ".[dev]" duckdb==1.5.5 duckdb-extension-ducklake==1.5.5
 	.venv-ducklake/bin/pytest tests/dlt_destinations -k ducklake
 
+ORCHESTRATORS := dagster airflow prefect
+
+orchestrators: $(ORCHESTRATORS:%=.venv-orchestrators/%/.ready)  ## run the examples for Dagster, Airflow and Prefect, with the newest of each
+	set -e; for name in $(ORCHESTRATORS); do \
+		.venv-orchestrators/$$name/bin/pytest -o faulthandler_timeout=600 tests/orchestrators/test_$$name.py; done
+
+.venv-orchestrators/%/.ready: pyproject.toml tests/orchestrators/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --editable ".[simulator]" --requirement tests/orchestrators/$*.txt \
+		hypothesis pytest pytest-socket
+	@touch $@
+
 dist-check: .venv/.ready  ## build wheel and sdist, install each in an empty environment, run the demo there
 	rm -rf dist
 	$(BIN)/python -m build --quiet
@@ -69,5 +81,5 @@ licences: .venv/.ready  ## who is installed with the package, and under which li
 	$(BIN)/python -m tests.supply.licences
 
 clean:
-	rm -rf .venv .venv-ducklake .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-ducklake .venv-lowest .venv-orchestrators build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,31 +1,40 @@
-"""The sync as an Airflow DAG. Put it into the folder of DAGs; the token is in its environment.
+"""The sync as an Airflow 3 DAG, every 15 minutes. Copy this file into the folder of DAGs.
 
-Airflow keeps the time and the log; `tower-etl` keeps the state, the budget of calls and the lock.
-Exit code 4 (some workspaces failed, the others are in) is told apart from a failure.
+The Variable `tower_path` is the absolute path of the DuckDB file; in the Connection `tower`, the
+host is the API endpoint and the password is the token. The Variable `tower_command` is the path of
+`tower-etl` where that has a virtual environment of its own, apart from Airflow's.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
+TOWER_ETL = "{{ var.value.get('tower_command', 'tower-etl') }}"
+OPTIONS = {
+    "cwd": "/",  # not the temporary folder of the task
+    "append_env": True,
+    "env": {
+        "TOWER_ACCESS_TOKEN": "{{ conn.tower.password }}",  # Airflow masks it
+        "TOWER_API_ENDPOINT": "{{ conn.tower.host }}",
+        "TOWER_PATH": "{{ var.value.tower_path }}",
+    },
+}
+# Exit code 4: some workspaces failed; `check_age` fails once one of them is behind for an hour.
+SYNC = TOWER_ETL + ' sync --json --path "$TOWER_PATH" || (code=$?; [ $code = 4 ] || exit $code)'
+CHECK_AGE = TOWER_ETL + ' status --max-age 1h --path "$TOWER_PATH"'
+
 with DAG(
     "tower_sync",
     schedule=timedelta(minutes=15),
-    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 Airflow takes it as UTC
-    catchup=False,  # the sync itself catches up
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,  # one sync loads all that is new
     max_active_runs=1,
 ) as dag:
-    sync = BashOperator(
-        task_id="sync",
-        bash_command="tower-etl sync --path {{ var.value.get('tower_path', 'tower.duckdb') }} "
-        "|| [ $? -eq 4 ]",
-        append_env=True,
+    sync = BashOperator(  # exit code 6: another sync holds the file
+        task_id="sync", bash_command=SYNC, retries=2, skip_on_exit_code=6, **OPTIONS
     )
     check_age = BashOperator(
-        task_id="check_age",
-        bash_command="tower-etl status --max-age 1h "
-        "--path {{ var.value.get('tower_path', 'tower.duckdb') }}",
-        append_env=True,
+        task_id="check_age", bash_command=CHECK_AGE, trigger_rule="none_failed", **OPTIONS
     )
     sync >> check_age

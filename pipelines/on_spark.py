@@ -1,7 +1,4 @@
-"""Ask Spark, with `tower-etl[spark]`, what `tower-etl sync --destination parquet` (or delta) wrote.
-
-Run `python pipelines/on_spark.py tower-delta cost_by_pipeline`.
-"""
+"""Ask Spark about a folder of Parquet or Delta: `on_spark.py tower-delta cost_by_pipeline`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The examples run as they stand; those of schedulers where the scheduler is installed."""
+"""The examples run as they stand; those for orchestrators in tests/orchestrators."""
 
 from __future__ import annotations
 
@@ -133,24 +133,6 @@ def test_the_postgres_example_fills_the_database(run: Run, run_id: str) -> None:
         ended = run("to_postgres.py", DESTINATION__POSTGRES__CREDENTIALS=address)
         assert ended.returncode == 0, ended.stderr
         assert run_id in server.run("SELECT id FROM tower.workflows")
-
-
-@pytest.mark.slow
-def test_the_dagster_example_materialises_every_table(run: Run, run_id: str) -> None:
-    """Where Dagster is installed."""
-    pytest.importorskip("dagster_dlt", reason="Dagster is not installed: pip install dagster-dlt")
-    script = Path(__file__).with_name("materialise.py")
-    ended = run(str(script), DAGSTER_HOME="")
-    assert ended.returncode == 0, ended.stderr
-    assert run_id in ended.stdout
-
-
-@pytest.mark.slow
-def test_the_airflow_example_is_a_dag_of_two_tasks(run: Run, tmp_path: Path) -> None:
-    """Where Airflow is installed."""
-    pytest.importorskip("airflow", reason="Airflow is not installed: pip install apache-airflow")
-    ended = run("airflow_dag.py", AIRFLOW_HOME=str(tmp_path))
-    assert ended.returncode == 0, ended.stderr
 
 
 def test_systemd_takes_the_units() -> None:

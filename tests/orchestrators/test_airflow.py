@@ -1,0 +1,99 @@
+"""The Airflow example, run by Airflow's own command, with SQLite as its metadata database."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.orchestrators.conftest import ROOT, finish
+from tests.orchestrators.history import load_everything, read_keys
+from tower_etl.load.lock import hold_lock
+from tower_etl.load.target import find_target
+from tower_etl.sim import DEMO_TOKEN, Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.orchestrators.conftest import Programs
+    from tower_etl.sim import Simulator
+
+FOREVER = 10_000
+
+
+@pytest.fixture
+def airflow(programs: Programs, endpoint: str, tmp_path: Path) -> Programs:
+    """Airflow with the example, and the Variable and Connection that the example needs."""
+    home = programs.folder / "airflow"
+    (home / "dags").mkdir(parents=True)
+    shutil.copy(ROOT / "pipelines" / "airflow_dag.py", home / "dags")
+    for name in ("TOWER_ACCESS_TOKEN", "TOWER_API_ENDPOINT", "TOWER_HISTORY"):
+        del programs.environ[name]
+    programs.environ.update(
+        AIRFLOW_HOME=str(home),
+        AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY="1",
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW_VAR_TOWER_PATH=str(tmp_path / "history.duckdb"),
+        AIRFLOW_CONN_TOWER=describe_connection(endpoint, DEMO_TOKEN),
+    )
+    programs.run("airflow", "db", "migrate")
+    return programs
+
+
+def describe_connection(endpoint: str, token: str) -> str:
+    """Return the Connection of the platform."""
+    return json.dumps({"conn_type": "http", "host": endpoint, "password": token})
+
+
+def query(airflow: Programs, sql: str) -> list[Any]:
+    """Return rows of the metadata database."""
+    file = airflow.folder / "airflow" / "airflow.db"
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def run_dag(airflow: Programs, expected: int = 0) -> dict[str, str]:
+    """Return the state of each task after a run of the DAG."""
+    logical_date = datetime.now(UTC).isoformat()
+    program = airflow.start("airflow", "dags", "test", "tower_sync", logical_date)
+    finish(program, expected)
+    newest = "(SELECT run_id FROM dag_run ORDER BY id DESC LIMIT 1)"
+    sql = f"SELECT task_id, state FROM task_instance WHERE run_id = {newest}"  # noqa: S608 constant
+    return dict(query(airflow, sql))
+
+
+def test_the_dag_loads_everything_and_keeps_the_token_to_itself(
+    airflow: Programs, endpoint: str, tmp_path: Path
+) -> None:
+    """The token is in no log and not in the metadata database."""
+    assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
+    assert read_keys(tmp_path / "history.duckdb") == load_everything(endpoint, tmp_path)
+    written = [file for file in airflow.folder.rglob("*") if file.is_file()]
+    assert [file for file in written if DEMO_TOKEN.encode() in file.read_bytes()] == []
+    assert query(airflow, "SELECT max_active_runs FROM dag") == [(1,)]
+
+
+def test_failed_workspaces_and_a_second_sync_are_no_failure(
+    airflow: Programs, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Exit codes 4 and 6: `check_age` tells whether a workspace is behind."""
+    assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
+    target = find_target(tmp_path / "history.duckdb")
+    with hold_lock(target.folder, str(target.path), datetime.now(UTC)):
+        assert run_dag(airflow) == {"sync": "skipped", "check_age": "success"}
+    space = min(simulator.world.workspaces)
+    broken = Fault("status", status=500, times=FOREVER)
+    simulator.faults.add(rf"/workflow\?.*workspaceId={space}", broken)
+    assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
+
+
+def test_a_refused_token_fails_the_run_after_its_retries(airflow: Programs, endpoint: str) -> None:
+    """Exit code 3."""
+    airflow.environ["AIRFLOW_CONN_TOWER"] = describe_connection(endpoint, "a-token-that-expired")
+    assert run_dag(airflow, expected=1) == {"sync": "failed", "check_age": "upstream_failed"}
+    assert query(airflow, "SELECT try_number FROM task_instance WHERE task_id = 'sync'") == [(3,)]
