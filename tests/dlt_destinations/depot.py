@@ -15,11 +15,13 @@ import dlt
 
 from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
 from tests.semantics.truth import index
-from tower_etl import tower_source
+from tower_etl import run_in_packages, tower_source
 from tower_etl.settings import Pacing
 from tower_etl.sim import DEMO_TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.dlt_destinations.kinds import Kind
     from tests.semantics.truth import Rows
 
@@ -54,12 +56,18 @@ class Depot:
         )
 
     def run(
-        self, *, name: str = "history", options: dict[str, Any] | None = None, **source: Any
+        self,
+        *,
+        name: str = "history",
+        packages: int = 0,
+        options: dict[str, Any] | None = None,
+        **source: Any,
     ) -> None:
         """Run the pipeline once.
 
         Args:
             name: That of the pipeline.
+            packages: Rows after which a package is full; all rows go into one if it is 0.
             options: More arguments of `pipeline.run`.
             source: Arguments of the source.
         """
@@ -69,14 +77,24 @@ class Depot:
             pacing=Pacing(None),
             **({"tables": TABLES_WANTED} | source),
         )
-        self.open_pipeline(name).run(wanted, **{**self.kind.options, **(options or {})})
+        given = {**self.kind.options, **(options or {})}
+        if packages:
+            run_in_packages(self.open_pipeline(name), wanted, max_rows=packages, **given)
+        else:
+            self.open_pipeline(name).run(wanted, **given)
 
-    def kill(self, point: str) -> None:
-        """Run the pipeline in a process that kills itself at a point of dlt's code."""
+    def kill(self, point: str, tables: Iterable[str] = TABLES_WANTED, *, packages: int = 0) -> None:
+        """Run the pipeline in a process that kills itself at a point of dlt's code.
+
+        Args:
+            point: The point.
+            tables: Names of the tables that are selected.
+            packages: Rows after which a package is full; all rows go into one if it is 0.
+        """
         place = {"folder": str(self.place.folder), "server": self.place.server}
         command = [sys.executable, str(SCRIPT), point, self.kind.key, self.endpoint]
         killed = subprocess.run(
-            [*command, json.dumps(place)],
+            [*command, json.dumps(place), str(packages), *tables],
             cwd=SCRIPT.parents[2],
             env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])},
             capture_output=True,

@@ -1,4 +1,4 @@
-"""Run a pipeline that kills itself: pipeline.py POINT KIND ENDPOINT PLACE."""
+"""Run a pipeline that kills itself: pipeline.py POINT KIND ENDPOINT PLACE PACKAGES TABLE ..."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tests.dlt_destinations.depot import open_depot
 from tests.processes.killed import arm
 
 if __name__ == "__main__":
-    point, kind, endpoint, place = sys.argv[1:]
+    point, kind, endpoint, place, packages, *tables = sys.argv[1:]
     arm(point)
-    open_depot(kind, endpoint, **json.loads(place)).run()
+    open_depot(kind, endpoint, **json.loads(place)).run(tables=tables, packages=int(packages))

@@ -135,6 +135,53 @@ def test_the_postgres_example_fills_the_database(run: Run, run_id: str) -> None:
         assert run_id in server.run("SELECT id FROM tower.workflows")
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the dlt project."""
+    return Path(shutil.copytree(EXAMPLES / "dlt_project", tmp_path / "project"))
+
+
+def run_project(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the project with nothing but its own configuration."""
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": "*"}
+    return subprocess.run(
+        [sys.executable, "tower_pipeline.py"],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(EXAMPLES.parent), "DLT_DATA_DIR": str(folder / "data")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_dlt_project_loads_by_its_own_configuration(
+    project: Path, run_id: str, endpoint: str
+) -> None:
+    """Token, endpoint and tables are read by dlt from the two files."""
+    config, secrets = project / ".dlt" / "config.toml", project / ".dlt" / "secrets.toml"
+    text = config.read_text().replace("https://api.cloud.seqera.io", endpoint)
+    config.write_text(text.replace('# tables = ["!launches"]', 'tables = ["workflows", "tasks"]'))
+    secrets.write_text(secrets.read_text().replace("<configure me>", DEMO_TOKEN))
+    ended = run_project(project)
+    assert ended.returncode == 0, ended.stderr
+    with duckdb.connect(str(project / "history.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT id FROM tower.workflows").fetchall() == [(run_id,)]
+        found = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'tower'"
+        ).fetchall()
+    assert {name for (name,) in found if not name.startswith("_")} == {"workflows", "tasks"}
+
+
+def test_a_dlt_project_without_a_token_says_where_it_goes(project: Path) -> None:
+    """The placeholder is no token."""
+    ended = run_project(project)
+    assert ended.returncode != 0
+    assert "access_token" in ended.stderr
+    assert "secrets.toml" in ended.stderr
+
+
 def test_systemd_takes_the_units() -> None:
     """Where systemd's programs are installed; nothing is started."""
     program = shutil.which("systemd-analyze")

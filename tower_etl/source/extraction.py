@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
+import pyarrow as pa
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltResource
+from dlt.extract.items_transform import ItemTransform
 
 from tower_etl.errors import UsageError
+from tower_etl.lossless import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, MutableMapping
     from typing import Self
 
     from dlt.common.destination.client import JobClientBase
+    from dlt.common.schema.typing import TTableSchema
+    from dlt.common.typing import TDataItems
     from dlt.extract import DltSource
+
+    from tower_etl.tables import Table
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,45 @@ class TableResource(DltResource):
         return clone
 
 
+class RowsToArrow(ItemTransform[Any, Any]):
+    """The last step of a resource that yields rows: a pipeline loads Arrow tables all the same.
+
+    Rows would get columns of dlt's that Arrow tables do not have, and one table takes either.
+    """
+
+    placement_affinity: ClassVar[float] = 0.8  # behind whatever the user adds
+
+    def __init__(self, table: Table) -> None:
+        """Convert rows of a table."""
+        super().__init__(lambda rows: rows)
+        self._schema = table.arrow_schema
+        self._json = [column.name for column in table.columns if column.is_json]
+
+    def __call__(self, item: TDataItems, meta: Any = None) -> TDataItems | None:  # noqa: ANN401 as in dlt
+        """Return rows as an Arrow table; as they are where no pipeline runs."""
+        del meta
+        if not is_in_pipeline():
+            return item
+        rows = [dict(row) for row in (item if isinstance(item, list) else [item])]
+        for row in rows:
+            for name in self._json:
+                if row.get(name) is not None and not isinstance(row[name], str):
+                    row[name] = json_text(row[name])
+        added = pa.Table.from_pylist(
+            [{name: row[name] for name in row.keys() - set(self._schema.names)} for row in rows]
+        )
+        return pa.Table.from_pylist(rows, schema=pa.schema([*self._schema, *added.schema]))
+
+
+def is_in_pipeline() -> bool:
+    """Return whether a pipeline extracts the resource, which may be iterated without one."""
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Extraction:
     """The extraction at hand.
@@ -142,13 +188,17 @@ def read_extraction(names: Collection[str], client: JobClientBase | None) -> Ext
 
 def _list_refreshed() -> set[str]:
     """Return the tables that `refresh` drops or truncates, which happens when they are loaded."""
-    try:
-        package = dlt.current.load_package_state()
-    except CurrentLoadPackageStateNotAvailable:  # the source is iterated without a pipeline
+    if not is_in_pipeline():
         return set()
-    state: Any = package["state"]
+    state: Any = dlt.current.load_package_state()["state"]
     tables = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
     return {table["name"] for table in tables}
+
+
+def _is_complete(table: TTableSchema | None) -> bool:
+    """Return whether dlt has made a table: hints alone give its columns no type."""
+    columns = table["columns"].values() if table else ()
+    return any("data_type" in column for column in columns)
 
 
 def drop_missing_tables(
@@ -169,8 +219,8 @@ def drop_missing_tables(
         The missing tables.
     """
     schema = dlt.current.source_schema()
-    known = [name for name in names if schema.tables.get(name, {}).get("x-normalizer")]
-    if not known or not isinstance(client, SqlJobClientBase):
+    known = [name for name in names if _is_complete(schema.tables.get(name))]
+    if not known or not isinstance(client, SqlJobClientBase) or not is_in_pipeline():
         return frozenset()
     with client:
         if not client.is_storage_initialized():

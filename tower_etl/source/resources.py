@@ -15,7 +15,13 @@ from dlt.common.schema.utils import merge_columns
 from tower_etl.settings import Packages
 from tower_etl.source.adaptation import adapt_resources
 from tower_etl.source.dispositions import DEFAULT
-from tower_etl.source.extraction import TableResource, drop_missing_tables, read_extraction
+from tower_etl.source.extraction import (
+    RowsToArrow,
+    TableResource,
+    drop_missing_tables,
+    is_in_pipeline,
+    read_extraction,
+)
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
 from tower_etl.source.stored import PipelineStore, find_pipeline
 from tower_etl.source.upserts import REMOVED, prepare_upserts
@@ -90,7 +96,10 @@ class TableFeed:
 
     def iter_batches(self) -> Iterator[dict[str, pa.Table]]:
         """Yield the rows of the next package by table; all rows, unless they come in packages."""
-        pipeline, state = find_pipeline(), dlt.current.source_state()
+        # A source that is only iterated would get the state of any pipeline that ran before.
+        is_loaded = is_in_pipeline()
+        pipeline = find_pipeline() if is_loaded else None
+        state = dlt.current.source_state() if is_loaded else {}
         schema_name = dlt.current.source_schema().name
         client = PipelineStore(pipeline, schema_name).client
         extraction = read_extraction(self.tables, client)
@@ -100,7 +109,7 @@ class TableFeed:
         session = run.session = run.session or self.open_session(extraction)
         store = PipelineStore(pipeline, schema_name, extraction.emptied | missing)
         try:
-            yield self._list_new_tables(extraction)
+            yield self._list_new_tables(extraction, missing)
             package = session.iter_package(state, store, run.limits)
             prepared = prepare_upserts(package, upserted, store)
             yield from (_drop_tombstones(batch, extraction.unmerged) for batch in prepared)
@@ -111,8 +120,10 @@ class TableFeed:
             session.close()
             raise
 
-    def _list_new_tables(self, extraction: Extraction) -> dict[str, pa.Table]:
-        """Return tables without rows, for those whose columns the destination does not have."""
+    def _list_new_tables(
+        self, extraction: Extraction, missing: frozenset[str]
+    ) -> dict[str, pa.Table]:
+        """Return tables without rows, for those that the destination does not have as they are."""
         known = dlt.current.source_schema().tables if self.makes_tables else None
         if known is None:
             return {}
@@ -120,7 +131,7 @@ class TableFeed:
             name: table.arrow_schema.empty_table()
             for name, table in self.tables.items()
             if name in extraction.tables
-            and not _has_data_columns(known.get(name), table.arrow_schema.names)
+            and (name in missing or not _has_columns(known.get(name), table.arrow_schema.names))
         }
 
 
@@ -148,7 +159,7 @@ def _drop_tombstones(batch: dict[str, pa.Table], unmerged: frozenset[str]) -> di
     return {**batch, **live}
 
 
-def _has_data_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
+def _has_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
     """Return whether dlt has seen data, and not only hints, for all of some columns."""
     columns = known.get("columns", {}) if known else {}
     return all("data_type" in columns.get(name, {}) for name in names)
@@ -170,27 +181,24 @@ def table_resource(
         name=table.name,
         selected=selected,
         _impl_cls=TableResource,
-        **make_hints(table, with_types=yield_rows),
+        **make_hints(table),
     )
     resource: TableResource = hints(pick)
-    resource.yields_rows = yield_rows
+    if yield_rows:
+        resource.yields_rows = True
+        resource.add_step(RowsToArrow(table))
     return resource
 
 
-def make_hints(table: Table, *, with_types: bool = False) -> dict[str, Any]:
+def make_hints(table: Table) -> dict[str, Any]:
     """Return what dlt needs to know of a table: keys, JSON columns, descriptions.
 
     How rows are merged is decided when the destination is known (`adapt_resources`). Where the
     rows of a run are replaced as a whole, those of the run go as well.
-
-    Args:
-        table: The table.
-        with_types: Whether to declare the types, which only Arrow tables bring along.
     """
     replaced = {"merge_key": table.replaced_by} if table.replaced_by else {}
-    found = py_arrow_to_table_schema_columns(table.arrow_schema) if with_types else {}
-    columns: dict[str, Any] = {
-        column.name: {**found.get(column.name, {}), "description": column.description}
+    columns = {
+        column.name: {"description": column.description}
         | ({"data_type": "json"} if column.is_json else {})
         | ({"hard_delete": True} if column.name == "_removed" else {})
         for column in table.columns

@@ -182,6 +182,9 @@ class Session:
         )
         spaces = self._reach.workspaces if self._request.tables & RUN_TABLES else ()
         self._works = opening.plan_all(spaces, self._states)
+        if self._limit != NO_LIMIT:
+            for work in self._works:
+                work.plan = work.plan.advance_first()
         self._open_rounds(state, store, foreign=foreign)
         self._add_entities()
         self._arrivals = self._fetcher.iter_arrivals(self._works)

@@ -60,6 +60,14 @@ class Plan:
     wanted: frozenset[str] = frozenset()
     adopts: Mapping[str, datetime] = field(default_factory=dict)
 
+    def advance_first(self) -> Plan:
+        """Return the plan with open runs behind all others.
+
+        Where the number of runs is limited, their visits could use it up every time.
+        """
+        last = self.begins.open.keys()
+        return replace(self, visits=tuple(sorted(self.visits, key=lambda v: v.run_id in last)))
+
     def follow_up(self, causes: Collection[RetryCause]) -> Plan:
         """Return the plan that remains when retries for some causes succeeded."""
         visits = tuple(visit for visit in self.deferred if visit.retry in causes)

@@ -1,0 +1,273 @@
+"""What users of dlt do with a source: the tables end as after a first load of everything."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.helpers import pipeline_drop
+
+from tests.destinations.test_semantics import add_run
+from tests.dlt_destinations.gestures import Gestures, try_sequence
+from tests.dlt_destinations.test_matrix import expect_tables
+from tower_etl import run_in_packages, tower_source
+from tower_etl.errors import UsageError
+from tower_etl.settings import Pacing
+from tower_etl.sim import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.dlt_destinations.depot import Depot
+    from tower_etl.sim import Simulator, World
+
+SEQUENCES = int(os.environ.get("TOWER_ETL_GESTURES", "3"))
+KILLED = "before:dlt.pipeline.pipeline:Pipeline.load:4"
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot]) -> Depot:
+    """A DuckDB file: the destinations have tests of their own."""
+    return make_depot("duckdb")
+
+
+@pytest.fixture
+def runs(world: World, lab: int) -> list[str]:
+    """Six runs, five of them final."""
+    made = []
+    for _ in range(6):
+        made.append(add_run(world, lab))
+        world.clock.advance(1)
+    for run_id in made[1:]:
+        world.finish_run(run_id)
+    return made
+
+
+def make_source(depot: Depot, **arguments: Any) -> Any:
+    """Return the source of a user."""
+    return tower_source(
+        endpoint=depot.endpoint, access_token=DEMO_TOKEN, pacing=Pacing(None), **arguments
+    )
+
+
+def count_calls(simulator: Simulator, run: Callable[[], object], path: str = "") -> int:
+    """Return how many calls something makes."""
+    before = len(simulator.calls)
+    run()
+    return sum(path in call.path for call in simulator.calls[before:])
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("first", ["workflows", "tasks", "labels", "process_progress", "launches"])
+def test_one_table_first_and_everything_later(depot: Depot, world: World, first: str) -> None:
+    """A child of runs may come without them."""
+    depot.open_pipeline().run(make_source(depot).with_resources(first))
+    assert depot.read(first) or first == "launches"
+    with pytest.raises(duckdb.Error):
+        depot.read("workflow_progress")
+    depot.open_pipeline().run(make_source(depot))
+    expect_tables(world, depot)
+
+
+def test_a_selected_table_costs_the_calls_of_its_own(
+    depot: Depot, runs: list[str], simulator: Simulator
+) -> None:
+    """Reference data needs no run; tasks of final runs need no description."""
+    pipeline = depot.open_pipeline()
+    labels = make_source(depot).with_resources("labels")
+    assert count_calls(simulator, lambda: pipeline.run(labels), "/workflow") == 0
+    tasks = make_source(depot).with_resources("tasks")
+    assert count_calls(simulator, lambda: pipeline.run(tasks), "/metrics") == 0
+    metrics = make_source(depot).with_resources("process_metrics", "tasks")
+    fetched = count_calls(simulator, lambda: pipeline.run(metrics), "/metrics")
+    again = count_calls(simulator, lambda: pipeline.run(metrics), "/metrics")
+    assert (fetched, again) == (len(runs), 1)  # one run is open
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
+def test_a_refresh_of_some_tables_and_of_all(depot: Depot, world: World, refresh: Any) -> None:
+    """In each mode of dlt, `drop_sources` of some included, which drops all."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    pipeline.run(make_source(depot).with_resources("tasks", "users"), refresh=refresh)
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+    pipeline.run(make_source(depot), refresh=refresh)
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_replace_of_some_tables_and_of_all(depot: Depot, world: World) -> None:
+    """Also in packages, of which the first replaces and the others add."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    some = make_source(depot).with_resources("tasks", "labels", "workflow_labels")
+    pipeline.run(some, write_disposition="replace")
+    expect_tables(world, depot)
+    pipeline.run(make_source(depot), write_disposition="replace")
+    expect_tables(world, depot)
+    loads = run_in_packages(pipeline, make_source(depot), max_rows=3, write_disposition="replace")
+    assert len(loads) > 1
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_append_keeps_each_version_of_a_row(depot: Depot, world: World, lab: int) -> None:
+    """The newest version is told by the package that it came with."""
+    pipeline = depot.open_pipeline()
+    selected = make_source(depot).with_resources("workflows")
+    pipeline.run(selected, write_disposition="append")
+    run_id = add_run(world, lab)
+    for _ in range(2):
+        pipeline.run(selected, write_disposition="append")
+    with pipeline.sql_client() as client:
+        found = client.execute_sql("SELECT count(*) FROM workflows WHERE id = %s", run_id)
+    assert found == [(2,)]
+
+
+@pytest.mark.usefixtures("runs")
+def test_tables_that_dlt_dropped_are_filled_again(depot: Depot, world: World) -> None:
+    """By `dlt pipeline drop`, of some resources or of all, and of their state alone."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    for options in ({"resources": ("tasks", "labels", "launches")}, {"drop_all": True}):
+        pipeline_drop(pipeline, **options)
+        pipeline.run(make_source(depot))
+        expect_tables(world, depot)
+    pipeline_drop(pipeline, resources=("tasks",), state_only=True)
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_tables_that_were_dropped_in_the_database_are_filled_again(
+    depot: Depot, world: World
+) -> None:
+    """Of which dlt knows nothing."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    with pipeline.sql_client() as client:
+        for table in ("tasks", "labels", "workflow_progress"):
+            client.execute_sql(f"DROP TABLE {table}")
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+
+
+def test_reference_data_is_filled_in_each_workspace(depot: Depot, world: World, lab: int) -> None:
+    """Also after a run for one workspace alone filled the dropped table there."""
+    organization = next(iter(world.organizations))
+    clinic = world.add_workspace(organization, "clinic")
+    for space in (lab, clinic):
+        world.create_label(space, "of-the-space")
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    pipeline_drop(pipeline, resources=("labels",))
+    pipeline.run(make_source(depot, workspaces=[lab]))
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(depot: Depot, world: World) -> None:
+    """Whole runs, the oldest first."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot).add_limit(2))
+    assert len(depot.read("workflows")) == 2
+    pipeline.run(make_source(depot).add_limit(2))
+    assert len(depot.read("workflows")) == 4
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_filters_and_maps_work_on_rows(depot: Depot) -> None:
+    """Which the source yields on demand; Arrow tables are refused with that advice."""
+    with pytest.raises(UsageError, match="yield_rows=True"):
+        make_source(depot).workflows.add_filter(lambda row: row["status"] == "RUNNING")
+    source = make_source(depot, yield_rows=True).with_resources("workflows", "tasks")
+    source.workflows.add_filter(lambda row: row["status"] == "RUNNING")
+    source.workflows.add_map(lambda row: row | {"weekday": 3, "run_name": row["run_name"].upper()})
+    pipeline = depot.open_pipeline()
+    pipeline.run(source)
+    with pipeline.sql_client() as client:
+        found = client.execute_sql(
+            "SELECT status, weekday, run_name = upper(run_name) FROM workflows"
+        )
+    assert found == [("RUNNING", 3, True)]
+
+
+@pytest.mark.usefixtures("runs")
+def test_rows_and_arrow_tables_may_take_turns(depot: Depot, world: World) -> None:
+    """They end in the same columns."""
+    depot.open_pipeline().run(make_source(depot, yield_rows=True))
+    expect_tables(world, depot)
+    depot.open_pipeline().run(make_source(depot), refresh="drop_data")
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_look_needs_no_pipeline(depot: Depot) -> None:
+    """Arrow tables, or rows."""
+    tables = list(make_source(depot).workflows)
+    assert sum(table.num_rows for table in tables) == 6
+    assert all(isinstance(table, pa.Table) for table in tables)
+    assert len({row["id"] for row in make_source(depot, yield_rows=True).workflows}) == 6
+
+
+def test_a_killed_backfill_goes_on_where_it_was(
+    depot: Depot, world: World, runs: list[str], simulator: Simulator
+) -> None:
+    """What is loaded in packages is not fetched again."""
+    depot.kill(KILLED, packages=1)
+    pipeline = depot.open_pipeline()
+    left = count_calls(simulator, lambda: run_in_packages(pipeline, make_source(depot)), "/metrics")
+    assert 0 < left < len(runs)
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_killed_run_is_resumed_with_another_selection(depot: Depot, world: World) -> None:
+    """The pending package is loaded first."""
+    depot.kill("before:dlt.load.load:Load.complete_package:1", tables=("workflows", "labels"))
+    run_in_packages(depot.open_pipeline(), make_source(depot))
+    expect_tables(world, depot)
+
+
+def test_a_refused_run_leaves_nothing_behind(depot: Depot, world: World, lab: int) -> None:
+    """The next one is as if it had not been."""
+    world.finish_run(add_run(world, lab))
+    pipeline = depot.open_pipeline()
+    with pytest.raises(PipelineStepFailed, match="scd2"):
+        pipeline.run(
+            make_source(depot), write_disposition={"disposition": "merge", "strategy": "scd2"}
+        )
+    assert not pipeline.has_pending_data
+    pipeline.run(make_source(depot))
+    expect_tables(world, depot)
+
+
+@pytest.mark.slow(minutes=1)
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_tables_equal_the_platform_after_any_sequence_of_gestures(
+    tmp_path: Path, seed: int
+) -> None:
+    """Random ones; `make gestures` tries many more."""
+    try_sequence(tmp_path, seed, 6)
+
+
+def test_gestures_name_what_they_did(tmp_path: Path, endpoint: str, world: World) -> None:
+    """A failure must be repeatable: the same seed does the same."""
+    told = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        gestures = Gestures(tmp_path / name, endpoint, world, 7)
+        for _ in range(5):
+            gestures.change_world()
+        told.append(gestures.done)
+    assert told[0][:1] == told[1][:1] == ["seed 7"]
