@@ -79,8 +79,10 @@ def world() -> World:
 
 
 @pytest.fixture
-def programs(endpoint: str, tmp_path: Path) -> Iterator[Programs]:
+def programs(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Programs]:
     """Programs with the token of the simulated platform; none tries to reach another host."""
+    for name, value in {"NO_PROXY": "*", **NO_TELEMETRY}.items():
+        monkeypatch.setenv(name, value)  # for the first load, in this process
     refused = tmp_path / "refused-hosts.txt"
     folder = tmp_path / "programs"
     folder.mkdir()
