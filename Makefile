@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.PHONY: demo check test test-slow gestures docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,8 +18,14 @@ check: .venv/.ready  ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: .venv/.ready  ## the whole suite
+test: .venv/.ready  ## the suite, with the first slow test of each file
 	$(BIN)/pytest -n 3 --dist worksteal
+
+test-slow: .venv/.ready  ## all slow tests: kills at every point, every destination, every page; an hour
+	$(BIN)/pytest -n 3 --dist worksteal --slow -m slow
+
+gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with the dlt source
+	$(BIN)/python -m tests.dlt_destinations.gestures $(or $(COUNT),500)
 
 docs: .venv/.ready  ## write the data dictionary, the page on the command line, the table of dlt's destinations
 	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md

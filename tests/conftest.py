@@ -25,11 +25,21 @@ settings.register_profile("any machine", deadline=None)  # a busy one is no fail
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for all slow tests."""
+    parser.addoption(
+        "--slow", action="store_true", help="run all slow tests, not only the first of each file"
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests first, as many for each worker: the last minutes are for short ones.
+    """Run the first slow test of each file, and the others on demand; long tests come first.
 
     pytest-xdist gives each worker one stretch of the list to begin with.
     """
+    if not config.getoption("--slow") and not any("::" in name for name in config.args):
+        items[:], left = _sample_slow_tests(items)
+        config.hook.pytest_deselected(items=left)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     slow = sorted((item for item in items if _weigh(item)), key=_weigh, reverse=True)
     quick = [item for item in items if not _weigh(item)]
@@ -37,6 +47,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for worker in range(workers):
         first, last = (len(quick) * n // workers for n in (worker, worker + 1))
         items += [*slow[worker::workers], *quick[first:last]]
+
+
+def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the quick tests with the first slow one of each file, and the rest."""
+    sampled: set[Path] = set()
+    chosen, left = [], []
+    for item in items:
+        is_slow = _weigh(item) > 0
+        (left if is_slow and item.path in sampled else chosen).append(item)
+        if is_slow:
+            sampled.add(item.path)
+    return chosen, left
 
 
 def _weigh(item: pytest.Item) -> int:

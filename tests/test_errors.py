@@ -13,9 +13,15 @@ from tower_etl.errors import ApiError, TowerEtlError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTRACT = {"TowerEtlError": 1, "UsageError": 2, "TokenRefusedError": 3, "TargetBusyError": 6}
+CONTRACT = {
+    "TowerEtlError": 1,
+    "UsageError": 2,
+    "FileAccessError": 2,
+    "TokenRefusedError": 3,
+    "TargetBusyError": 6,
+}
 API_CONTRACT = dict.fromkeys(("ForbiddenError", "NotFoundError", "BadRequestError"), 4)
-RETRYABLE = {"UnreachableError", "ServerFaultError", "RateLimitError"}
+RETRYABLE = {"UnreachableError", "ServerFaultError", "AbsentListError", "RateLimitError"}
 
 
 def iter_kinds(root: type[TowerEtlError] = TowerEtlError) -> Iterator[type[TowerEtlError]]:

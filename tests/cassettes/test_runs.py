@@ -163,15 +163,25 @@ def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-@pytest.mark.parametrize("part", ["", "/tasks", "/metrics"])
-def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, part: str, status: int) -> None:
-    """Whichever part is refused: the listing shows the run, so that the refusal is an error."""
-    fault = (f"/workflow/{scenes.FINAL}{part}", Fault("status", status))
+def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None:
+    """The listing shows the run, so that the refusal is an error."""
+    fault = (f"/workflow/{scenes.FINAL}", Fault("status", status))
     client = ask(lambda: scenes.serve_house(fault))
     with pytest.raises(ApiError) as caught:
         fetch(client, scenes.FINAL)
     assert caught.value.status_code == status
-    assert client.transport.meter.read().calls == {"": 2, "/tasks": 3, "/metrics": 4}[part]
+    assert client.transport.meter.read().calls == 2
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("part", ["tasks", "metrics"])
+def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, status: int) -> None:
+    """And says which it lacks, as long as the listing shows the run."""
+    fault = (f"/workflow/{scenes.FINAL}/{part}", Fault("status", status, times=9))
+    client = ask(lambda: scenes.serve_house(fault))
+    parcel = fetch(client, scenes.FINAL)
+    assert parcel is not None
+    assert parcel.landed.missing_parts == (part,)
 
 
 def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:

@@ -36,7 +36,10 @@ def synced(
         )
         endpoint = play(scenes.serve_house)
         # Lists of every other entity would make a cassette that nobody reads.
-        tables = ("workflow*", "tasks", "process_*", "labels", "organizations", "workspaces")
+        tables = (
+            *("workflow*", "tasks", "process_*", "labels", "organizations", "workspaces"),
+            "sync_runs",
+        )
         source = tower_source(
             endpoint=endpoint, access_token=scenes.TOKEN, pacing=one_by_one, tables=tables
         )

@@ -225,10 +225,13 @@ def drop_missing_tables(
     with client:
         if not client.is_storage_initialized():
             return frozenset()
-        found = {name for name, columns in client.get_storage_tables(known) if columns}
+        versions = schema.version_table_name
+        asked = client.get_storage_tables([versions, *known])
+        found = {name for name, columns in asked if columns}
     missing = frozenset(known) - found
     package: Any = dlt.current.load_package_state()["state"]
     for name in sorted(missing):
         state.get("resources", {}).pop(name, None)
-        package.setdefault("dropped_tables", []).append(schema.tables[name])
+        if versions in found:  # without it dlt makes all tables, and has none to drop
+            package.setdefault("dropped_tables", []).append(schema.tables[name])
     return missing
