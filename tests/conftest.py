@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Return the quick tests with the first slow one of each file, and the rest."""
     sampled: set[Path] = set()
-    chosen, left = [], []
+    chosen: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     for item in items:
         is_slow = _weigh(item) > 0
         (left if is_slow and item.path in sampled else chosen).append(item)

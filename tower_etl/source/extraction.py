@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from dlt.common.destination.client import JobClientBase
+    from dlt.common.schema import Schema
     from dlt.common.schema.typing import TTableSchema
     from dlt.common.typing import TDataItems
     from dlt.extract import DltSource
@@ -202,7 +203,10 @@ def _is_complete(table: TTableSchema | None) -> bool:
 
 
 def drop_missing_tables(
-    client: JobClientBase | None, state: MutableMapping[str, Any], names: Collection[str]
+    client: JobClientBase | None,
+    schema: Schema | None,
+    state: MutableMapping[str, Any],
+    names: Collection[str],
 ) -> frozenset[str]:
     """Let dlt make tables again that somebody dropped in the database.
 
@@ -212,15 +216,16 @@ def drop_missing_tables(
 
     Args:
         client: Client of the destination, None where the source is iterated without one.
+        schema: What the pipeline loaded before; None before its first load.
         state: State of the source; the entries of missing tables are removed.
         names: The tables that are about to be loaded.
 
     Returns:
         The missing tables.
     """
-    schema = dlt.current.source_schema()
-    known = [name for name in names if _is_complete(schema.tables.get(name))]
-    if not known or not isinstance(client, SqlJobClientBase) or not is_in_pipeline():
+    tables = schema.tables if schema else {}
+    known = [name for name in names if _is_complete(tables.get(name))]
+    if not schema or not known or not isinstance(client, SqlJobClientBase) or not is_in_pipeline():
         return frozenset()
     with client:
         if not client.is_storage_initialized():

@@ -101,10 +101,11 @@ class TableFeed:
         pipeline = find_pipeline() if is_loaded else None
         state = dlt.current.source_state() if is_loaded else {}
         schema_name = dlt.current.source_schema().name
-        client = PipelineStore(pipeline, schema_name).client
+        before = PipelineStore(pipeline, schema_name)
+        client = before.client
         extraction = read_extraction(self.tables, client)
         upserted = adapt_resources(extraction.source, pipeline, client, self.tables.values())
-        missing = drop_missing_tables(client, state, extraction.tables)
+        missing = drop_missing_tables(client, before.schema, state, extraction.tables)
         run = CURRENT_RUN.get() or PackageRun(self.limits)
         session = run.session = run.session or self.open_session(extraction)
         store = PipelineStore(pipeline, schema_name, extraction.emptied | missing)
@@ -124,14 +125,15 @@ class TableFeed:
         self, extraction: Extraction, missing: frozenset[str]
     ) -> dict[str, pa.Table]:
         """Return tables without rows, for those that the destination does not have as they are."""
-        known = dlt.current.source_schema().tables if self.makes_tables else None
-        if known is None:
-            return {}
-        return {
-            name: table.arrow_schema.empty_table()
+        known = dlt.current.source_schema().tables
+        new = {
+            name
             for name, table in self.tables.items()
-            if name in extraction.tables
-            and (name in missing or not _has_columns(known.get(name), table.arrow_schema.names))
+            if self.makes_tables and not _has_columns(known.get(name), table.arrow_schema.names)
+        }
+        return {
+            name: self.tables[name].arrow_schema.empty_table()
+            for name in extraction.tables & (new | missing)
         }
 
 

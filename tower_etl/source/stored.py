@@ -177,12 +177,12 @@ class PipelineStore:
         )
 
     @cached_property
-    def _schema(self) -> Schema | None:
+    def schema(self) -> Schema | None:
         """What dlt knows of the tables in the destination; None before the first load."""
         return self._pipeline.schemas.get(self._schema_name) if self._pipeline else None
 
     def _find_columns(self, name: str) -> dict[str, Any]:
-        tables = self._schema.tables if self._schema else {}
+        tables = self.schema.tables if self.schema else {}
         columns: dict[str, Any] = tables.get(name, {}).get("columns", {})
         return columns
 
@@ -191,13 +191,13 @@ class PipelineStore:
         """The client of the destination, if there is one; made once, as that costs 10 ms."""
         if self._pipeline is None or self._pipeline.destination is None:
             return None
-        known = {"schema_name": self._schema_name} if self._schema else {}
+        known = {"schema_name": self._schema_name} if self.schema else {}
         return self._pipeline.destination_client(**known)
 
     def _find_reader(self, name: str) -> TableReader:
-        if self.client is None or self._schema is None:
+        if self.client is None or self.schema is None:
             return NoReader()
-        table_format = self._schema.tables[name].get("table_format")
+        table_format = self.schema.tables[name].get("table_format")
         if isinstance(self.client, SupportsOpenTables) and table_format in _OPEN_FORMATS:
             return OpenTableReader(self.client, table_format)
         return self._sql_reader
