@@ -84,6 +84,7 @@ class History(RuleBasedStateMachine):
         profile = ServerProfile(quirks=SERVERS[name])
         self.platform = Platform.start(self.url, self.board, self.world, profile)
         self.warned: list[str] = []
+        self.exhausted = 0  # syncs in which a call met a random fault at every attempt
         self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
         self.warehouse = self.make_warehouse()
         self.excused: set[str] = set()
@@ -327,6 +328,13 @@ class History(RuleBasedStateMachine):
             self.platform.simulator.faults.rate = 0.0
         outcome = session.outcome
         failing = 500 in self.broken.values()
+        if faults and not failing and outcome.exit_code in {4, 5}:
+            # One call in 100,000 meets a random fault at every attempt: the next sync has the run.
+            self.exhausted += 1
+            assert self.exhausted == 1, outcome
+            self.warned += outcome.warnings
+            self._sync(0.0, seed, reconcile=reconcile)
+            return
         assert outcome.status == "ok" or (failing and outcome.exit_code == 4), outcome
         warnings = [one for one in outcome.warnings if "were not valid JSON" not in one]
         if not self.broken:
