@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -49,18 +48,18 @@ def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
 
 @pytest.mark.slow
 def test_the_demo_shows_what_the_second_sync_cost_and_three_answers(console: Console) -> None:
-    """It ends well within a minute, and leaves a file that opens, and a report on it."""
-    started = time.monotonic()
+    """Its calls fit into a minute, and it leaves a file that opens, and a report on it."""
     ended = console.run("demo", TOWER_ACCESS_TOKEN=None)
-    seconds = time.monotonic() - started
     assert (ended.code, ended.err) == (0, "")
-    assert seconds < 60
     cost = re.search(
         r"second sync took (\d+) calls instead of (\d+)\. .* at most (\d+) calls", ended.out
     )
     assert cost, ended.out
     second, first, _ = map(int, cost.groups())
     assert second < first
+    assert (
+        first + second < 20 * 40
+    )  # at 20 calls a second; a timed test would fail on busy machines
     assert ended.out.count("?  (tower-etl query ") == 3
     assert "The report, for a browser, is tower-demo-report.html" in ended.out
     page = (console.folder / "tower-demo-report.html").read_text(encoding="utf-8")

@@ -210,6 +210,8 @@ class Gestures:
             return
         if pipeline.has_pending_data:
             pipeline.run()  # dlt refuses to drop meanwhile
+        if pipeline.first_run:
+            return  # nothing was loaded yet, and dlt says so
         pipeline_drop(
             pipeline,
             resources=() if how == "drop all" else chosen,
