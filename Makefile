@@ -21,7 +21,7 @@ check: .venv/.ready  ## lint, format, types, import contracts
 test: .venv/.ready  ## the suite, with the first slow test of each file
 	$(BIN)/pytest -n 3 --dist worksteal
 
-test-slow: .venv/.ready  ## all slow tests: kills at every point, every destination, every page; an hour
+test-slow: .venv/.ready  ## all slow tests: kills at every point, every destination, every page
 	$(BIN)/pytest -n 3 --dist worksteal --slow -m slow
 
 gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with the dlt source

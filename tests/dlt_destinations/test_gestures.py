@@ -118,6 +118,17 @@ def test_replace_of_some_tables_and_of_all(depot: Depot, world: World) -> None:
 
 
 @pytest.mark.usefixtures("runs")
+def test_replace_may_name_its_strategy(depot: Depot, world: World) -> None:
+    """As dlt takes it, too."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot))
+    labels = make_source(depot).with_resources("workflow_labels", "labels")
+    strategy: Any = {"disposition": "replace", "strategy": "truncate-and-insert"}
+    pipeline.run(labels, write_disposition=strategy)
+    expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
 def test_append_keeps_each_version_of_a_row(depot: Depot, world: World, lab: int) -> None:
     """The newest version is told by the package that it came with."""
     pipeline = depot.open_pipeline()

@@ -6,7 +6,7 @@ configurations; MariaDB's default before 11.6 is Latin-1, and run ids that diffe
 would be one key.
 
 dlt declares no index, and merges with a subquery for each stored row: without an index on the
-staged rows, 1,000 of them into 20,000 took 45 s in MariaDB and 10 s in SQLite, with one 0.2 s.
+staged rows, the database compares every stored row with every staged one.
 """
 
 from __future__ import annotations

@@ -65,6 +65,11 @@ def is_upsert(disposition: Disposition) -> bool:
     return _split(disposition) == ("merge", _UPSERT)
 
 
+def name_disposition(disposition: Disposition) -> str:
+    """Return `merge`, `append` or `replace`, however the disposition is written."""
+    return _split(disposition)[0]
+
+
 def _split(requested: Disposition) -> tuple[str, str | None]:
     if isinstance(requested, Mapping):
         return str(requested.get("disposition")), requested.get("strategy")

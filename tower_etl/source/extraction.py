@@ -14,6 +14,7 @@ from dlt.extract.items_transform import ItemTransform
 
 from tower_etl.errors import UsageError
 from tower_etl.lossless import json_text
+from tower_etl.source.dispositions import name_disposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, MutableMapping
@@ -125,10 +126,10 @@ class RowsToArrow(ItemTransform[Any, Any]):
             for name in self._json:
                 if row.get(name) is not None and not isinstance(row[name], str):
                     row[name] = json_text(row[name])
-        added = pa.Table.from_pylist(
-            [{name: row[name] for name in row.keys() - set(self._schema.names)} for row in rows]
-        )
-        return pa.Table.from_pylist(rows, schema=pa.schema([*self._schema, *added.schema]))
+        names = dict.fromkeys(name for row in rows for name in row)
+        added = [name for name in names if name not in self._schema.names]
+        columns = pa.table({name: [row.get(name) for row in rows] for name in added})
+        return pa.Table.from_pylist(rows, schema=pa.schema([*self._schema, *columns.schema]))
 
 
 def is_in_pipeline() -> bool:
@@ -170,7 +171,8 @@ def read_extraction(names: Collection[str], client: JobClientBase | None) -> Ext
     """
     source = dlt.current.source()
     selected = {name: table for name, table in source.resources.selected.items() if name in names}
-    dispositions = {name: table.write_disposition for name, table in selected.items()}
+    given: dict[str, Any] = {name: table.write_disposition for name, table in selected.items()}
+    dispositions = {name: name_disposition(value) for name, value in given.items()}
     replaced = {name for name, disposition in dispositions.items() if disposition == "replace"}
     appended = {name for name, disposition in dispositions.items() if disposition == "append"}
     limits = [table.run_limit for table in selected.values() if isinstance(table, TableResource)]

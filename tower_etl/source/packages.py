@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.settings import Packages
+from tower_etl.source.dispositions import DEFAULT, name_disposition
 
 if TYPE_CHECKING:
     import dlt
@@ -85,6 +86,6 @@ def run_in_packages(
 
 def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name != "refresh"}
-    if kept.get("write_disposition") == "replace":
+    if name_disposition(kept.get("write_disposition", DEFAULT)) == "replace":
         kept["write_disposition"] = "merge"
     return kept

@@ -109,6 +109,8 @@ class TableFeed:
         run = CURRENT_RUN.get() or PackageRun(self.limits)
         session = run.session = run.session or self.open_session(extraction)
         store = PipelineStore(pipeline, schema_name, extraction.emptied | missing)
+        for name in extraction.emptied:  # dlt resets the state unless the disposition is a mapping
+            state.get("resources", {}).pop(name, None)
         try:
             yield self._list_new_tables(extraction, missing)
             package = session.iter_package(state, store, run.limits)

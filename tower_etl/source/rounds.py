@@ -46,9 +46,7 @@ _PIPELINES = "pipelines"
 _OF_LAUNCHES = ("launches", "launch_datasets")
 _SERVER = frozenset({"server"})
 _RETRIED_LAUNCHES = 1_000  # at each reconciliation
-_FILLED_LAUNCHES = (
-    20_000  # in each sync, while the table is filled: 17 minutes at 20 calls a second
-)
+_FILLED_LAUNCHES = 20_000  # in each sync until the table is filled
 
 
 @dataclass

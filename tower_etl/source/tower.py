@@ -103,7 +103,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         tables: Names or patterns of the tables to select, like `with_resources`; `!name` leaves one
             out. By default all tables except those on demand.
         yield_rows: Whether resources yield rows, for `add_map` and `add_filter` on rows, instead of
-            Arrow tables; 100,000 tasks then take 10 to 15 seconds more of CPU.
+            Arrow tables, which costs CPU time for each row.
         rate: Calls per second that all users of the token share, 20 by default, or `none`.
         budget_share: Fraction of the rate for all syncs together, 1 by default.
         give_up_days: Age after which open runs are left to the reconciliation, 30 by default.

@@ -103,7 +103,9 @@ def _describe(
     if wanted & DETAIL_TABLES or not is_final(visit.status, visit.complete):
         described = client.describe_run(workspace.id, visit.run_id)
         return {**described, "labels": sound_labels(described.get("labels"))}
-    return {"workflow": {"id": visit.run_id, "status": visit.status}, "labels": []}
+    complete = visit.complete.isoformat() if visit.complete else None
+    run = {"id": visit.run_id, "status": visit.status, "complete": complete}
+    return {"workflow": run, "labels": []}
 
 
 class MissingParts:

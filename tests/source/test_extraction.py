@@ -1,0 +1,22 @@
+"""Rows that a user changed, on their way back into Arrow tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.source import extraction
+from tower_etl.source.extraction import RowsToArrow
+from tower_etl.tables import TABLES
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_a_column_that_only_some_rows_have_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first row lacks it."""
+    monkeypatch.setattr(extraction, "is_in_pipeline", lambda: True)
+    labels = TABLES["labels"]
+    row = dict.fromkeys(labels.arrow_schema.names)
+    found: Any = RowsToArrow(labels)([row, row | {"late": 3}])
+    assert found.schema.names == [*labels.arrow_schema.names, "late"]
+    assert found["late"].to_pylist() == [None, 3]
