@@ -101,14 +101,13 @@ class TableFeed:
         pipeline = find_pipeline() if is_loaded else None
         state = dlt.current.source_state() if is_loaded else {}
         schema_name = dlt.current.source_schema().name
-        before = PipelineStore(pipeline, schema_name)
-        client = before.client
-        extraction = read_extraction(self.tables, client)
-        upserted = adapt_resources(extraction.source, pipeline, client, self.tables.values())
-        missing = drop_missing_tables(client, before.schema, state, extraction.tables)
+        store = PipelineStore(pipeline, schema_name)
+        extraction = read_extraction(self.tables, store.client)
+        upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
+        missing = drop_missing_tables(store.client, store.schema, state, extraction.tables)
         run = CURRENT_RUN.get() or PackageRun(self.limits)
         session = run.session = run.session or self.open_session(extraction)
-        store = PipelineStore(pipeline, schema_name, extraction.emptied | missing)
+        store.empty(extraction.emptied | missing)
         for name in extraction.emptied:  # dlt resets the state unless the disposition is a mapping
             state.get("resources", {}).pop(name, None)
         try:

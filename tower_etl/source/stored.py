@@ -16,7 +16,7 @@ from tower_etl.sync import Stored
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     import dlt
     from dlt.common.schema import Schema
@@ -84,19 +84,20 @@ class PipelineStore:
         self,
         pipeline: dlt.Pipeline | None,
         schema_name: str = _SCHEMA,
-        emptied: Collection[str] = (),
     ) -> None:
         """Read nothing yet.
 
         Args:
             pipeline: The pipeline; without one, and before its first load, the store is empty.
             schema_name: Name of the dlt schema that the tables belong to.
-            emptied: Tables that the load at hand will empty (`refresh`, or `replace`): they count
-                as empty although they hold their rows until then.
         """
         self._pipeline = pipeline
         self._schema_name = schema_name
-        self._emptied = frozenset(emptied)
+        self._emptied: frozenset[str] = frozenset()
+
+    def empty(self, names: Iterable[str]) -> None:
+        """Count tables as empty that the load at hand will empty: they hold rows until then."""
+        self._emptied = frozenset(names)
 
     def read(self, workspace_id: int | None) -> dict[str, Stored]:
         """Return the runs of a workspace, by id."""
