@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -262,3 +263,16 @@ def test_another_failure_asks_no_listing(
         fetch_run(client, lab, Visit(run_id, None, None), ALL)
     assert isinstance(caught.value, ServerFaultError)
     assert not any("search" in call.query for call in simulator.calls)
+
+
+def test_the_end_that_the_listing_says_counts_where_no_description_is_requested(
+    client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
+) -> None:
+    """A run that is UNKNOWN with an end is final, and all of its tasks are requested."""
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    settled = Settled(tasks=3, last_task_id=6)
+    visit = Visit(run_id, None, None, settled, status="UNKNOWN", complete=end)
+    parcel = fetch_run(client, lab, visit, frozenset({"tasks"}))
+    assert parcel is not None
+    assert (parcel.landed.complete, task_ids(parcel)) == (end, [2, 4, 6, 8])
+    assert {call.path.rpartition("/")[2] for call in simulator.calls} == {"tasks"}
