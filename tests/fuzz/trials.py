@@ -34,6 +34,7 @@ from tower_etl.api.pages import end_after
 from tower_etl.errors import ApiError, ServerFaultError, TowerEtlError
 from tower_etl.http import RetryPolicy
 from tower_etl.http.answers import parse_object
+from tower_etl.lossless import json_text, read_json
 from tower_etl.settings import Pacing, Packages, Request, Settings, Token
 from tower_etl.sim import DEMO_TOKEN, SimClock
 from tower_etl.source import open_client, open_session, pick_tables, run_preflight
@@ -233,11 +234,19 @@ class SpoilingTransport:
         answer: Any = copy.deepcopy(self._kept[call])
         rng = Random(f"{self._seed} {call}")
         if rng.random() < self._rate:
-            answer = spoil(answer, rng)
+            answer = _send(spoil(answer, rng))
         if isinstance(answer, dict):
             return answer
         msg = "no JSON object"
         raise ServerFaultError(msg)
+
+
+def _send(answer: Any) -> Any:
+    """Return what the client reads of the answer: two deep values in each other are refused."""
+    try:
+        return read_json(json_text(answer).encode())[0]
+    except ValueError as error:
+        raise ServerFaultError(str(error)) from error
 
 
 class SyncTrial:
