@@ -11,7 +11,7 @@ from benchmarks.story import DAY, pass_day, plan_events
 from benchmarks.truth import write_truth
 from benchmarks.usage import measure
 from benchmarks.verdicts import judge
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

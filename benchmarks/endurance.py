@@ -26,13 +26,13 @@ from benchmarks.contestants import OURS
 from benchmarks.sizes import find_workspace
 from benchmarks.truth import write_truth
 from benchmarks.verdicts import judge
-from tower_etl.sim import DEMO_TOKEN, SimClock, Simulator, build_world, serve, worst_second
-from tower_etl.sim.faults import DEFAULT_MIX, FaultPlan
+from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, build_world, serve, worst_second
+from tower_etl.simulator.faults import DEFAULT_MIX, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 TARGETS = ("one.duckdb", "other.duckdb")
 _STEP = timedelta(hours=6)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tower_etl.sim import RateLimit, SimClock, Simulator, World, serve
-from tower_etl.sim.calls import digest_token
+from tower_etl.simulator import RateLimit, SimClock, Simulator, World, serve
+from tower_etl.simulator.calls import digest_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tower_etl.sim import Call
+    from tower_etl.simulator import Call
 
 CALLERS = Path(__file__).with_name("callers.py")
 LIMIT = RateLimit()  # 20 in any second

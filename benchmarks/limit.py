@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.fleet import Fleet, make_platform, measure_pace, play
-from tower_etl.sim import worst_second
+from tower_etl.simulator import worst_second
 
 LATENCY_S = 0.1
 JITTERS_S = (0.0, 0.05, 0.2)

@@ -20,7 +20,7 @@ from tower_etl.http.rate import (
     find_departure,
     measure_way,
 )
-from tower_etl.sim.calls import find_worst_window
+from tower_etl.simulator.calls import find_worst_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

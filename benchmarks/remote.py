@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tower_etl.sim.calls import find_worst_window
+from tower_etl.simulator.calls import find_worst_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,7 +29,7 @@ from tests.sql.postgres import start_postgres
 from tower_etl.load.publish import Publisher
 from tower_etl.load.target import find_target
 from tower_etl.load.views import apply_views
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

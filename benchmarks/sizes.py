@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.story import DAY, add_long_run
-from tower_etl.sim import SimClock, build_world
+from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 EVERYONE = ("tower-etl", "declarative", "declarative tuned", "plain script")
 _LATENCY_S = 0.1

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.sim.timeline import to_seconds, to_text
+from tower_etl.simulator.timeline import to_seconds, to_text
 
 if TYPE_CHECKING:
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 DAY = timedelta(days=1)
 LONG_RUN = "LongRunOfDays1"

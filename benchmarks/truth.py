@@ -12,7 +12,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
     Rows = dict[str, list[dict[str, Any]]]
 

@@ -14,7 +14,7 @@ from hypothesis import settings
 from tower_etl.clock import Clock
 from tower_etl.http import open_transport
 from tower_etl.settings import Pacing, Settings, Token
-from tower_etl.sim import DEMO_TOKEN, SimClock, Simulator, World, serve
+from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from tests.cli.console import make_console
-from tower_etl.sim import Simulator, load_runs, serve
+from tower_etl.simulator import Simulator, load_runs, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.http import Transport
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import pytest
 
 from tower_etl.api import TowerClient, Walked, format_moment
 from tower_etl.errors import ForbiddenError, TokenRefusedError, UnreachableError
-from tower_etl.sim import Fault, ServerProfile, Simulator, serve
+from tower_etl.simulator import Fault, ServerProfile, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.http import Transport
-    from tower_etl.sim import World
-    from tower_etl.sim.calls import Call
+    from tower_etl.simulator import World
+    from tower_etl.simulator.calls import Call
 
     Connect = Callable[..., Transport]
 

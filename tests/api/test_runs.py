@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 import pytest
 
 from tower_etl.errors import ForbiddenError
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from tower_etl.api import TowerClient
-    from tower_etl.sim import Simulator, World
-    from tower_etl.sim.calls import Call
+    from tower_etl.simulator import Simulator, World
+    from tower_etl.simulator.calls import Call
 
 
 def test_all_tasks_are_fetched_in_pages(

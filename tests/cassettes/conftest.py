@@ -13,14 +13,14 @@ from tests.cassettes.scenes import TOKEN
 from tests.cassettes.scrubber import HOST, Scrubber
 from tests.cassettes.tape import CASSETTES, open_cassette
 from tower_etl.api import TowerClient
-from tower_etl.sim import serve
+from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tower_etl.http import Transport
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
     Scene = Callable[[], Simulator]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.sim import (
+from tower_etl.simulator import (
     DEMO_TOKEN,
     NO_LIMIT,
     FaultPlan,
@@ -15,13 +15,13 @@ from tower_etl.sim import (
     Simulator,
     World,
 )
-from tower_etl.sim.furniture import furnish
+from tower_etl.simulator.furniture import furnish
 
 if TYPE_CHECKING:
-    from tower_etl.sim import (
+    from tower_etl.simulator import (
         Fault,
     )
-    from tower_etl.sim.runs import Row, Run
+    from tower_etl.simulator.runs import Row, Run
 
 TOKEN = DEMO_TOKEN
 USER = 12_002

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import RateLimitError, ServerFaultError
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

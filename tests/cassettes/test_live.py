@@ -14,7 +14,7 @@ from tests.cassettes.scrubber import HOST, Scrubber
 from tower_etl.api import TowerClient
 from tower_etl.errors import TokenRefusedError
 from tower_etl.settings import Pacing, Settings, Token
-from tower_etl.sim import NO_LIMIT, Simulator, serve
+from tower_etl.simulator import NO_LIMIT, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

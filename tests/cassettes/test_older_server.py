@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api import TowerClient
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
     Ask = Callable[..., TowerClient]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import ServerFaultError, TokenRefusedError, UsageError
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 from tower_etl.source import run_preflight
 
 if TYPE_CHECKING:

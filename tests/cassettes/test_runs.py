@@ -9,7 +9,7 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import ApiError, ForbiddenError
-from tower_etl.sim import Fault, Quirks
+from tower_etl.simulator import Fault, Quirks
 from tower_etl.source import Workspace
 from tower_etl.source.parcels import build_parcels
 from tower_etl.source.visits import fetch_run

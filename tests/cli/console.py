@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.console import Console, Ended
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tower_etl.load.reader import open_reader
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 def test_a_lake_is_synced_asked_and_cleaned(

@@ -13,14 +13,14 @@ import pytest
 
 from tests.cli.console import TOWER_ETL, expect_contract
 from tests.cli.here import open_paper
-from tower_etl.sim import DEMO_TOKEN, Simulator, serve
+from tower_etl.simulator import DEMO_TOKEN, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.console import Console
     from tests.cli.here import Run
-    from tower_etl.sim import Call, World
+    from tower_etl.simulator import Call, World
 
 
 @dataclass(frozen=True)

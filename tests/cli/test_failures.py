@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.cli.console import Console, Ended
     from tests.cli.here import Run
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

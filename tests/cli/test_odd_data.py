@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.cli.console import Console
     from tests.cli.here import Run
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 # Greek, a letter of Latin-1, an emoji, and what steers a terminal.
 TEXT = "\u03a9 \xe9 \U0001f600\x1b[31mred\x1b[0m\x07\x9b\u202e"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.sim import Simulator, serve
+from tower_etl.simulator import Simulator, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.console import Console
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 pytestmark = pytest.mark.slow
 

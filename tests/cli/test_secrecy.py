@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import Console, Ended
-from tower_etl.sim import Fault, FaultPlan, Simulator, serve
+from tower_etl.simulator import Fault, FaultPlan, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.sim import ServerProfile, Simulator, serve
+from tower_etl.simulator import ServerProfile, Simulator, serve
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.mark.slow

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import expect_contract
-from tower_etl.sim import DEMO_TOKEN, Simulator, serve
+from tower_etl.simulator import DEMO_TOKEN, Simulator, serve
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 # --- what comes out -----------------------------------------------------------------------------
 

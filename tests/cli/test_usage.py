@@ -11,11 +11,11 @@ import click
 import pytest
 
 from tower_etl.cli import cli
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 COMMANDS = ("sync", "check", "status", "query", "report", "views", "simulate", "demo")
 HEAVY = {"dlt", "duckdb", "pandas", "pyarrow", "requests", "starlette"}

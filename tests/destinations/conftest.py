@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.destinations.store import Store
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture(scope="session")

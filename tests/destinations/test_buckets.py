@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.conftest import FakeClock
     from tests.destinations.depot import Depot
     from tests.destinations.store import Store
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 SECOND = 1.0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.destinations.depot import Depot
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 SUBMITTED = [f"2025-{month:02}-10T00:00:00Z" for month in range(6, 13)]  # seven months
 

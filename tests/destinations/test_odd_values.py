@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.destinations.depot import Depot
     from tests.semantics.truth import Rows
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 # Lakes in a bucket have the columns of those in a folder.
 FORMATS = ["duckdb", "parquet", "delta", "iceberg", "postgres"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
     MakeDepot = Callable[..., Depot]
 

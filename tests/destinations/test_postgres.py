@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.destinations.depot import Depot
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

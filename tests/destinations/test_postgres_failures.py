@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.destinations.depot import Depot
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 TABLES = frozenset(
     {

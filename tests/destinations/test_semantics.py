@@ -22,7 +22,7 @@ from tower_etl.clock import Clock
 from tower_etl.errors import TargetBusyError
 from tower_etl.load.destination import open_destination
 from tower_etl.load.notes import NoteFile
-from tower_etl.sim import DEMO_TOKEN, serve
+from tower_etl.simulator import DEMO_TOKEN, serve
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.semantics.warehouse import Warehouse
     from tower_etl.load.place import Place
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 # DuckDB has tests of its own; a lake in a bucket loads into the same working copy as another.
 OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3", "iceberg-s3"}]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.destinations.depot import Depot
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 NEW_TABLES = frozenset({"organization_quotas", "launch_datasets"})
 NEW_COLUMNS: dict[str, frozenset[str]] = {

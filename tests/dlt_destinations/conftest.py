@@ -14,7 +14,7 @@ from tests.dlt_destinations.depot import Depot
 from tests.dlt_destinations.kinds import KINDS, REFUSED, Place
 from tests.dlt_destinations.mariadb import HOST, start_mariadb
 from tests.sql.postgres import start_postgres
-from tower_etl.sim import SimClock, World
+from tower_etl.simulator import SimClock, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

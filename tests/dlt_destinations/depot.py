@@ -17,7 +17,7 @@ from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
 from tests.semantics.truth import index
 from tower_etl import run_in_packages, tower_source
 from tower_etl.settings import Pacing
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

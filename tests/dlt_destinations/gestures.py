@@ -22,7 +22,7 @@ from tests.dlt_destinations.kinds import KINDS, Place
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tower_etl import run_in_packages, tower_source
 from tower_etl.settings import Pacing
-from tower_etl.sim import DEMO_TOKEN, SimClock, Simulator, World, serve
+from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
 from tower_etl.tables import ON_DEMAND, TABLES
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from tests.dlt_destinations.test_matrix import expect_tables
 from tower_etl import run_in_packages, tower_source
 from tower_etl.errors import UsageError
 from tower_etl.settings import Pacing
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.dlt_destinations.depot import Depot
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 SEQUENCES = int(os.environ.get("TOWER_ETL_GESTURES", "3"))
 KILLED = "before:dlt.pipeline.pipeline:Pipeline.load:4"

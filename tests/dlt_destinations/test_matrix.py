@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.dlt_destinations.depot import Depot
     from tests.semantics.truth import Rows
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:implicitly coercing SELECT"),  # dlt's SQL

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.dlt_destinations.depot import Depot
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:implicitly coercing SELECT")  # dlt's SQL
 FILES = ["filesystem Parquet", "filesystem JSON lines"]

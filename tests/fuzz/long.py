@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, cast
 
 from tests.fuzz import trials
 from tests.semantics.platform import Switchboard
-from tower_etl.sim import serve
+from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 _TURN_SECONDS = {"bytes": 0.5, "walk": 0.5, "tables": 2.0, "plan": 1.0, "sync": 6.0}
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.fuzz import trials
 from tests.fuzz.spoiler import load_bodies
 from tests.semantics.platform import Switchboard
-from tower_etl.sim import serve
+from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 SEEDS = st.integers(0, 2**32)
 few = partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -36,7 +36,7 @@ from tower_etl.http import RetryPolicy
 from tower_etl.http.answers import parse_object
 from tower_etl.lossless import json_text, read_json
 from tower_etl.settings import Pacing, Packages, Request, Settings, Token
-from tower_etl.sim import DEMO_TOKEN, SimClock
+from tower_etl.simulator import DEMO_TOKEN, SimClock
 from tower_etl.source import open_client, open_session, pick_tables, run_preflight
 from tower_etl.source.listing import to_listed
 from tower_etl.sync import (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.load.target import Target
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

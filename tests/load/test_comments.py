@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

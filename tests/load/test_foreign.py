@@ -11,7 +11,7 @@ from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 FOREIGN = {
     "a table of runs": ("TABLE", "tower.tasks", "(foo INTEGER)"),

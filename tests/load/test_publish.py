@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.load.warehouse import Warehouse
     from tower_etl.load.target import Target
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 
 class KilledError(BaseException):

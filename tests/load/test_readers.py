@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import Call, Simulator, World
+    from tower_etl.simulator import Call, Simulator, World
 
 READER = """
 import sys, duckdb

@@ -11,7 +11,7 @@ from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
     from tower_etl.tables import Column
 
 KINDS = {

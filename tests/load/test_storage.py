@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 OLDEST = 64  # the storage version that DuckDB 0.10 to 1.5 make by default, and read
 VERSION_AT = 12

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 
 def test_a_server_that_fails_at_the_listing(

@@ -10,7 +10,7 @@ from tower_etl.privacy import Privacy
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tower_etl.clock import Clock
 from tower_etl.load.duckfile import refresh_views
 from tower_etl.load.target import find_target
 from tower_etl.load.views import View, apply_views, create_views, iter_views
-from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from tower_etl.load.sync import Sync
 from tower_etl.load.target import find_target
 from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
-from tower_etl.sim import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from tower_etl.sim import DEMO_TOKEN, SimClock, build_world
+from tower_etl.simulator import DEMO_TOKEN, SimClock, build_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 ROOT = Path(__file__).parents[2]
 LONGEST_SECONDS = 300

@@ -8,7 +8,7 @@ import dlt
 import duckdb
 
 from tower_etl import run_in_packages, tower_source
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from tests.orchestrators.conftest import ROOT, finish
 from tests.orchestrators.history import load_everything, read_keys
 from tower_etl.load.lock import hold_lock
 from tower_etl.load.target import find_target
-from tower_etl.sim import DEMO_TOKEN, Fault
+from tower_etl.simulator import DEMO_TOKEN, Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.orchestrators.conftest import Programs
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 FOREVER = 10_000
 

@@ -19,12 +19,12 @@ from tests.load.warehouse import Warehouse
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
 from tower_etl.load.target import find_target
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

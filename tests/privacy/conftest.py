@@ -9,7 +9,7 @@ import pytest
 from tests.cli.console import make_console
 from tests.privacy.planted import SECRETS
 from tests.privacy.planter import Planter
-from tower_etl.sim import Simulator, build_world, serve
+from tower_etl.simulator import Simulator, build_world, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from tests.privacy.planted import SECRETS, plant
-from tower_etl.sim.replies import Reply, capture
+from tower_etl.simulator.replies import Reply, capture
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 # Without these a sync cannot tell one thing from another, or what changed.
 KEPT = frozenset(

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from tests.privacy.conftest import TOKEN
-from tower_etl.sim import Simulator, World, serve
-from tower_etl.sim.replies import Reply, capture
+from tower_etl.simulator import Simulator, World, serve
+from tower_etl.simulator.replies import Reply, capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from tower_etl.sim import DEMO_TOKEN
+from tower_etl.simulator import DEMO_TOKEN
 
 # Not a fixed day: a sync gives up open runs that are older than a month.
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -14,7 +14,7 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.http import Meter
 from tower_etl.http.budget import open_budget
 from tower_etl.settings import Pacing, Settings, Token
-from tower_etl.sim import serve, worst_second
+from tower_etl.simulator import serve, worst_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable

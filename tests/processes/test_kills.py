@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.processes.command import Command
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 KILLS = 30
 

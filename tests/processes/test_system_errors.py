@@ -14,7 +14,7 @@ import pytest
 
 from tests.processes.command import NOW, Command
 from tower_etl.load.reader import open_reader
-from tower_etl.sim import SimClock, Simulator, build_world, serve
+from tower_etl.simulator import SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

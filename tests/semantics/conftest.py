@@ -8,13 +8,13 @@ import pytest
 
 from tests.semantics.platform import Platform, Switchboard, make_world
 from tests.semantics.quirky import START
-from tower_etl.sim import Quirks, ServerProfile, SimClock, serve
+from tower_etl.simulator import Quirks, ServerProfile, SimClock, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.semantics.quirky import Serve
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from tower_etl.clock import Clock
 from tower_etl.http import RetryPolicy
 from tower_etl.privacy import Privacy
 from tower_etl.settings import Pacing, Request, Settings, Token
-from tower_etl.sim import DEMO_TOKEN, FaultPlan, Simulator, World
+from tower_etl.simulator import DEMO_TOKEN, FaultPlan, Simulator, World
 from tower_etl.source import open_client, open_session, pick_tables, run_preflight
 
 if TYPE_CHECKING:
-    from tower_etl.sim import ServerProfile, SimClock
+    from tower_etl.simulator import ServerProfile, SimClock
     from tower_etl.source import Session
 
 TEAM = 77

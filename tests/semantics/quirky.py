@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.semantics.truth import expect_run, list_shown
 from tower_etl.settings import Packages
-from tower_etl.sim import Quirks, ServerProfile
+from tower_etl.simulator import Quirks, ServerProfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

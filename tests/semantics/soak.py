@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 from tests.semantics.platform import Switchboard
 from tests.semantics.test_histories import run_histories
 from tests.semantics.warehouse import Warehouse
-from tower_etl.sim import serve
+from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 BATCH = 50
 STEPS = 50

@@ -10,7 +10,7 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import SimClock
+from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard

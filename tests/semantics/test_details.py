@@ -11,8 +11,8 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import Fault, SimClock, build_world
-from tower_etl.sim.computeenvs import describe_compute_env
+from tower_etl.simulator import Fault, SimClock, build_world
+from tower_etl.simulator.computeenvs import describe_compute_env
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard

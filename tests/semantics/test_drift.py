@@ -11,13 +11,13 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import SimClock
+from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.semantics.platform import Switchboard
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = 230

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import Fault, ServerProfile, SimClock, Simulator, build_world
+from tower_etl.simulator import Fault, ServerProfile, SimClock, Simulator, build_world
 from tower_etl.source import audit
 from tower_etl.source.catalog import ENTITIES
 from tower_etl.tables import HISTORIES, TABLES
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
     from tower_etl.source import Outcome
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import DEFAULT_MIX, Fault, SimClock
+from tower_etl.simulator import DEFAULT_MIX, Fault, SimClock
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard

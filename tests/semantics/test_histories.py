@@ -34,7 +34,7 @@ from tests.semantics.truth import (
 from tests.semantics.warehouse import CrashError, Warehouse
 from tower_etl.errors import TowerEtlError
 from tower_etl.settings import Packages
-from tower_etl.sim import DEFAULT_MIX, Fault, Quirks, ServerProfile, SimClock
+from tower_etl.simulator import DEFAULT_MIX, Fault, Quirks, ServerProfile, SimClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from tests.semantics.platform import Switchboard
     from tests.semantics.truth import Rows
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "20"))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

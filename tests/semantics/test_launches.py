@@ -11,13 +11,13 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
 from tower_etl.privacy import Privacy
 from tower_etl.settings import Packages
-from tower_etl.sim import Fault, SimClock, build_world
+from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.source import rounds
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.sim import World
-    from tower_etl.sim.faults import FaultKind
+    from tower_etl.simulator import World
+    from tower_etl.simulator.faults import FaultKind
     from tower_etl.source import Outcome
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

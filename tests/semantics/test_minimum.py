@@ -13,7 +13,7 @@ import pytest
 from tests.semantics.platform import Platform
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import SimClock, build_world
+from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard

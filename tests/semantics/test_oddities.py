@@ -14,7 +14,7 @@ from tests.semantics.warehouse import Warehouse
 from tower_etl.api.calls import Calls
 from tower_etl.errors import UsageError
 from tower_etl.settings import Packages
-from tower_etl.sim import SimClock
+from tower_etl.simulator import SimClock
 from tower_etl.source.parcels import build_parcels
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.test_oddities import add_run, assert_equal, list_space, sync
 from tests.semantics.warehouse import Warehouse
 from tower_etl.errors import UsageError
-from tower_etl.sim import Fault, SimClock
+from tower_etl.simulator import Fault, SimClock
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard

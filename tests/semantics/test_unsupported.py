@@ -22,7 +22,7 @@ from tests.semantics.quirky import (
 )
 from tests.semantics.warehouse import Warehouse
 from tower_etl.settings import Packages
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from tests.semantics.quirky import Serve

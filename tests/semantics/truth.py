@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.tables import TABLES, build_run, label_batch
 
 if TYPE_CHECKING:
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 

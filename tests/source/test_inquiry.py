@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
-from tower_etl.sim import Fault, Simulator, build_world, serve
+from tower_etl.simulator import Fault, Simulator, build_world, serve
 from tower_etl.source import inspect_tables, run_preflight
 from tower_etl.source.catalog import ENTITIES
 from tower_etl.tables import TABLES
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.http import Transport
-    from tower_etl.sim import World
+    from tower_etl.simulator import World
     from tower_etl.source import Access
 
 

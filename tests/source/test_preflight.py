@@ -8,7 +8,7 @@ import pytest
 
 from tower_etl.api import TowerClient
 from tower_etl.errors import ServerFaultError, TokenRefusedError, UsageError
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 from tower_etl.source.preflight import (
     Workspace,
     list_visible,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.http import Transport
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
 
 PERSONAL = Workspace(None, "personal", {})
 LAB, ANNEX = Workspace(1, "acme/lab", {}), Workspace(2, "acme/annex", {})

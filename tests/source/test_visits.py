@@ -11,7 +11,7 @@ import pytest
 from tower_etl.api import TowerClient
 from tower_etl.api.calls import Calls
 from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerFaultError
-from tower_etl.sim import Fault
+from tower_etl.simulator import Fault
 from tower_etl.source.parcels import build_parcels
 from tower_etl.source.preflight import Workspace
 from tower_etl.source.visits import fetch_run
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.http import Transport
-    from tower_etl.sim import Simulator, World
+    from tower_etl.simulator import Simulator, World
     from tower_etl.source.parcels import Parcel
 
 ALL = frozenset(TABLES)

@@ -10,7 +10,7 @@ from tests.load.warehouse import Warehouse
 from tests.sql.small import SmallHistory
 from tower_etl.clock import Clock
 from tower_etl.load.target import find_target
-from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from tests.load.warehouse import Warehouse
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.load.target import find_target
 from tower_etl.load.views import iter_views
-from tower_etl.sim import NO_LIMIT, Simulator, load_runs, serve
+from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ from tower_etl.clock import Clock
 from tower_etl.load.dialect import iter_statements
 from tower_etl.load.place import Place
 from tower_etl.load.reader import open_reader
-from tower_etl.sim import NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tower_etl.cli.output import print_message
 from tower_etl.errors import UsageError
 
 if TYPE_CHECKING:
-    from tower_etl.sim import Simulator
+    from tower_etl.simulator import Simulator
 
 _OPEN_RUNS = 5
 
@@ -69,14 +69,14 @@ def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
         UsageError: They are not there.
     """
     try:
-        import tower_etl.sim  # noqa: PLC0415 needs the extra
+        import tower_etl.simulator  # noqa: PLC0415 needs the extra
     except ModuleNotFoundError as error:
         msg = (
             f"The simulator needs {error.name}: install it with "
             "`pip install 'tower-etl[simulator]'`."
         )
         raise UsageError(msg) from None
-    return tower_etl.sim
+    return tower_etl.simulator
 
 
 def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN401 a World
