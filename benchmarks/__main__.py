@@ -63,7 +63,7 @@ def _measure_size(name: str, now: datetime, folder: Path) -> Figures:
     stage = set_stage(SIZES[name], now, folder / name)
     chosen = [CONTESTANTS[contestant] for contestant in SIZES[name].contestants]
     outcomes = run_contest(stage, chosen, _say)
-    return {"outcomes": {who: asdict(outcome) for who, outcome in outcomes.items()}}
+    return {"outcomes": {who: asdict(sync_result) for who, sync_result in outcomes.items()}}
 
 
 def _say(text: str) -> None:

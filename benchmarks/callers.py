@@ -9,20 +9,20 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from tower_etl.configuration import Sources, read_pacing, read_token
-from tower_etl.http import open_transport
+from tower_etl.configuration import SettingSources, resolve_http, resolve_token
+from tower_etl.http import open_http_client
 from tower_etl.settings import Settings
 
 
 def main(endpoint: str, calls: int, threads: int) -> None:
     """Make so many calls."""
-    sources = Sources()
-    pacing = replace(read_pacing(None, None, sources), workers=threads)
-    settings = Settings(endpoint, read_token(sources), pacing=pacing)
-    transport = open_transport(settings, "tower-etl-tests/1")
+    sources = SettingSources()
+    http_settings = replace(resolve_http(None, None, sources), workers=threads)
+    settings = Settings(endpoint, resolve_token(sources), http=http_settings)
+    http_client = open_http_client(settings, "tower-etl-tests/1")
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: transport.get("/service-info"), range(calls)))
-    transport.close()
+        list(pool.map(lambda _: http_client.get("/service-info"), range(calls)))
+    http_client.close()
 
 
 if __name__ == "__main__":

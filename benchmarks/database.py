@@ -14,7 +14,7 @@ from pyarrow import csv
 from benchmarks.history import COPIED
 from benchmarks.stores import ASK, QUESTIONS, run_sync
 from benchmarks.usage import Usage
-from tower_etl.load.postgres import ask, connect
+from tower_etl.load.postgres import connect, execute
 from tower_etl.load.working import connect as connect_copy
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class PostgresStore:
         with closing(connect(self.address)) as server, connect_copy(file) as rows:
             for table in COPIED:
                 _fill(server, rows, table)
-            ask(server, "VACUUM ANALYZE")
+            execute(server, "VACUUM ANALYZE")
         return None
 
     def sync(self) -> Usage:
@@ -72,13 +72,13 @@ class PostgresStore:
         for question in QUESTIONS:
             began_s, cpu_s = time.monotonic(), self._read_cpu()
             with closing(connect(self.address)) as server:
-                ask(server, ASK.format(f"tower.{question}"))
+                execute(server, ASK.format(f"tower.{question}"))
             yield Usage(0, time.monotonic() - began_s, self._read_cpu() - cpu_s, float("nan"))
 
     def weigh(self) -> int:
         """Of the database, indexes included."""
         with closing(connect(self.address)) as server:
-            return int(ask(server, _SIZE)[0][0])
+            return int(execute(server, _SIZE)[0][0])
 
     def _read_cpu(self) -> float:
         """Seconds that the server has taken so far, whose processes come and go."""
@@ -93,14 +93,14 @@ class PostgresStore:
 
 def _fill(server: Any, rows: duckdb.DuckDBPyConnection, table: str) -> None:  # noqa: ANN401 psycopg2 has no types
     """Put the rows of a file in the place of those of a table, its indexes made afterwards."""
-    indexes = ask(server, _INDEXES, table)
+    indexes = execute(server, _INDEXES, table)
     for name, _ in indexes:
-        ask(server, f'DROP INDEX tower."{name}"')
-    ask(server, f"TRUNCATE tower.{table}")
+        execute(server, f'DROP INDEX tower."{name}"')
+    execute(server, f"TRUNCATE tower.{table}")
     for batch in rows.table(f"tower.{table}").to_arrow_reader(_BATCH_ROWS):
         _copy(server, table, batch)
     for _, definition in indexes:
-        ask(server, definition)
+        execute(server, definition)
 
 
 def _copy(server: Any, table: str, batch: pa.RecordBatch) -> None:  # noqa: ANN401 likewise

@@ -99,12 +99,12 @@ class Endurance:
     def _edit(self) -> None:
         """Edit the labels of one run, and now and then delete another that nobody touched."""
         old = self.world.clock.now() - _SETTLED
-        settled = [
+        bookmark = [
             run["id"]
             for run in self._list_runs()
             if run["status"] in _FINAL and datetime.fromisoformat(run["submit"]) < old
         ]
-        fresh = [run_id for run_id in settled if run_id not in self._touched]
+        fresh = [run_id for run_id in bookmark if run_id not in self._touched]
         if not fresh:
             return
         edited, *others = self._chance.sample(fresh, min(2, len(fresh)))

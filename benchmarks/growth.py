@@ -80,8 +80,8 @@ def measure_growth(
             quiet=True,
             long_run=False,
         )
-        outcome = perform(set_stage(size, now, folder / str(number)), OURS)
-        worlds.append(_count(size, now) | _list_costs(outcome))
+        sync_result = perform(set_stage(size, now, folder / str(number)), OURS)
+        worlds.append(_count(size, now) | _list_costs(sync_result))
     first, again = ("runs", "tasks"), ("stored_runs", "open_runs")
     return {
         "worlds": {str(number): world for number, world in enumerate(worlds)},
@@ -101,17 +101,17 @@ def _count(size: Size, now: datetime) -> dict[str, Any]:
     }
 
 
-def _list_costs(outcome: Outcome) -> dict[str, Any]:
+def _list_costs(sync_result: Outcome) -> dict[str, Any]:
     return {
         "first": {
-            "calls": outcome.first_traffic.calls,
-            "cpu_s": outcome.first.cpu_s,
-            "wall_s": outcome.first.wall_s,
+            "calls": sync_result.first_traffic.calls,
+            "cpu_s": sync_result.first.cpu_s,
+            "wall_s": sync_result.first.wall_s,
         },
         "again": {
-            "calls": outcome.second_traffic.calls,
-            "cpu_s": outcome.second.cpu_s,
-            "wall_s": outcome.second.wall_s,
+            "calls": sync_result.second_traffic.calls,
+            "cpu_s": sync_result.second.cpu_s,
+            "wall_s": sync_result.second.wall_s,
         },
     }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 COPIED = (
     "workflows",
@@ -50,7 +50,7 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
     return int(found[0]) if found else 0
 
 
-def write_copies(table: Table, copies: int, first: int, last: int) -> str:
+def write_copies(table: TableSpec, copies: int, first: int, last: int) -> str:
     """A statement that adds copies to a table; each is some days older than the one before."""
     days = f"to_days(CAST(n * {_DAYS} // {copies} AS INTEGER))"
     changed = ", ".join(

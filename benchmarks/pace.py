@@ -13,12 +13,12 @@ from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
 from tower_etl.http.rate import (
-    Ledger,
-    Limit,
-    arrive,
-    depart,
-    find_departure,
-    measure_way,
+    RateLimit,
+    RequestWindow,
+    network_delay,
+    next_send_time,
+    record_response,
+    record_send,
 )
 from tower_etl.simulator.calls import find_worst_window
 
@@ -46,19 +46,19 @@ def space_evenly(pace: float, jitter_s: float) -> list[float]:
 
 def wait_for_answers(jitter_s: float) -> list[float]:
     """Arrivals of calls that go out as the ledger allows."""
-    ledger, now, limit = Ledger(), 100.0, Limit.of(20)
+    window, now, limit = RequestWindow(), 100.0, RateLimit.of(20)
     answers: list[tuple[float, float]] = []
     latest: deque[float] = deque(maxlen=200)
     arrivals = []
     for way in iter_ways(jitter_s):
-        while (earliest := find_departure(ledger, now, limit)) > now:
+        while (earliest := next_send_time(window, now, limit)) > now:
             if not answers or answers[0][0] > earliest:
                 now = earliest
                 continue
             now, departed = heappop(answers)
             latest.append(now - departed)
-            ledger = arrive(ledger, departed, measure_way(now - departed, latest))
-        ledger = depart(ledger, now)
+            window = record_response(window, departed, network_delay(now - departed, latest))
+        window = record_send(window, now)
         arrivals.append(now + way)
         heappush(answers, (now + way + LATENCY_S / 2, now))
         if len(arrivals) == CALLS:

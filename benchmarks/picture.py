@@ -95,20 +95,22 @@ def _read_cost(cost: str) -> _Reader:
     A sync that failed has no bar.
     """
 
-    def read(size: Size, outcome: Figures) -> float | None:
-        usage = outcome["second" if size.quiet else "first"]
+    def read(size: Size, sync_result: Figures) -> float | None:
+        usage = sync_result["second" if size.quiet else "first"]
         return None if usage["exit_code"] else float(usage[cost])
 
     return read
 
 
-def _read_worst(_: Size, outcome: Figures) -> float:
-    return float(max(outcome[f"{sync}_traffic"]["worst_second"] for sync in ("first", "second")))
+def _read_worst(_: Size, sync_result: Figures) -> float:
+    return float(
+        max(sync_result[f"{sync}_traffic"]["worst_second"] for sync in ("first", "second"))
+    )
 
 
-def _count_faults(_: Size, outcome: Figures) -> float:
+def _count_faults(_: Size, sync_result: Figures) -> float:
     kinds = ("wrong", "missing", "doubled")
-    return float(sum(table[kind] for table in outcome["verdicts"].values() for kind in kinds))
+    return float(sum(table[kind] for table in sync_result["verdicts"].values() for kind in kinds))
 
 
 def _say(value: float) -> str:

@@ -13,9 +13,9 @@ import dlt
 import duckdb
 
 from benchmarks.usage import measure
-from tower_etl.load.pipeline import quiet_dlt
-from tower_etl.load.publish import Publisher
-from tower_etl.load.target import find_target
+from tower_etl.load.pipeline import dlt_defaults
+from tower_etl.load.publish import StagingFile
+from tower_etl.load.target import resolve_duckdb_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def measure_probes(folder: Path, say: Callable[[str], object]) -> dict[str, Any]
     say("probes: copying a file ...")
     copy = time_copy(folder, _GB)
     say("probes: merging by two keys ...")
-    with quiet_dlt():
+    with dlt_defaults():
         merge = time_merges(folder, _MERGED_TABLE_ROWS)
     return {"starts": starts, "copy": copy, "merge": merge}
 
@@ -64,16 +64,16 @@ def time_starts(folder: Path, times: int = _STARTS) -> dict[str, dict[str, float
 
 def time_copy(folder: Path, size_bytes: int) -> dict[str, float]:
     """Seconds that the draft of a file takes to be made, and to be published again."""
-    target = find_target(folder / "large.duckdb")
+    target = resolve_duckdb_paths(folder / "large.duckdb")
     duckdb.connect(str(target.path)).close()  # the mark of a DuckDB file, then ballast
     with target.path.open("ab") as file:
         for _ in range(size_bytes // _CHUNK):
             file.write(os.urandom(_CHUNK))
         os.fsync(file.fileno())
-    target.folder.mkdir()
-    publisher, watch = Publisher(target), _Watch()
+    target.work_dir.mkdir()
+    publisher, watch = StagingFile(target), _Watch()
     with watch.timing("draft_s"):
-        publisher.open_draft()
+        publisher.prepare()
     with watch.timing("publish_s"):
         publisher.publish()
     return {"gigabytes": target.path.stat().st_size / _GB, **watch.seconds}

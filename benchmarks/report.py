@@ -84,8 +84,8 @@ def _make_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _list_costs(outcomes: Figures, sync: str) -> list[list[str]]:
     rows = []
-    for name, outcome in outcomes.items():
-        usage, traffic = outcome[sync], outcome[f"{sync}_traffic"]
+    for name, sync_result in outcomes.items():
+        usage, traffic = sync_result[sync], sync_result[f"{sync}_traffic"]
         ended = "" if usage["exit_code"] == 0 else f" (failed, exit code {usage['exit_code']})"
         figures = (
             f"{traffic['calls']:,}",
@@ -99,7 +99,13 @@ def _list_costs(outcomes: Figures, sync: str) -> list[list[str]]:
 
 def _list_verdicts(outcomes: Figures) -> list[list[str]]:
     return [
-        [table, *(_format_verdict(outcome["verdicts"].get(table)) for outcome in outcomes.values())]
+        [
+            table,
+            *(
+                _format_verdict(sync_result["verdicts"].get(table))
+                for sync_result in outcomes.values()
+            ),
+        ]
         for table in KEYS
     ]
 
@@ -114,9 +120,9 @@ def _compare(outcomes: Figures) -> str:
     """What the others took for each second of ours."""
     ours = outcomes[EVERYONE[0]]
     rows = [
-        [name, *(_divide(outcome, ours, sync, cost) for sync, cost in _RATIOS)]
-        for name, outcome in outcomes.items()
-        if outcome is not ours
+        [name, *(_divide(sync_result, ours, sync, cost) for sync, cost in _RATIOS)]
+        for name, sync_result in outcomes.items()
+        if sync_result is not ours
     ]
     heads = ("For 1 of tower-etl's", *(f"{sync} sync: {name}" for sync, name in _RATIO_NAMES))
     return _make_table(heads, rows)

@@ -26,8 +26,8 @@ from benchmarks.sizes import Size, find_workspace, make_world
 from benchmarks.stores import FileStore
 from benchmarks.story import DAY
 from tests.sql.postgres import start_postgres
-from tower_etl.load.publish import Publisher
-from tower_etl.load.target import find_target
+from tower_etl.load.publish import StagingFile
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.load.views import apply_views
 from tower_etl.simulator import DEMO_TOKEN
 
@@ -60,13 +60,13 @@ def name_platform(platform: Platform, now: datetime) -> dict[str, str]:
 
 def time_parts(path: Path) -> tuple[float, float]:
     """Seconds that the draft and its publication take, and the views."""
-    target = find_target(path)
-    target.folder.mkdir(exist_ok=True)
-    publisher = Publisher(target)
+    target = resolve_duckdb_paths(path)
+    target.work_dir.mkdir(exist_ok=True)
+    publisher = StagingFile(target)
     began_s = time.monotonic()
-    publisher.open_draft()
+    publisher.prepare()
     copied_s = time.monotonic()
-    apply_views(target.draft)
+    apply_views(target.staging)
     viewed_s = time.monotonic()
     publisher.publish()
     return copied_s - began_s + time.monotonic() - viewed_s, viewed_s - copied_s

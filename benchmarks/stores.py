@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from benchmarks.contestants import OURS
 from benchmarks.usage import measure
 from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import Place
-from tower_etl.load.working import WorkingCopy
+from tower_etl.load.place import DestinationConfig
+from tower_etl.load.working import StagingDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,10 +95,10 @@ class FileStore:
 
 def lay_copy(file: Path, store: FileStore) -> None:
     """Copy a file to where the working copy of a lake is that is not there yet."""
-    target = open_mirror(Place(store.kind, str(store.path), file.parent)).target
-    target.folder.mkdir()
-    shutil.copyfile(file, target.draft)
-    WorkingCopy(target).note(None)
+    target = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent)).target
+    target.work_dir.mkdir()
+    shutil.copyfile(file, target.staging)
+    StagingDatabase(target).record_snapshots(None)
 
 
 def run_sync(kind: str, path: str, home: Path, environ: Mapping[str, str]) -> Usage:

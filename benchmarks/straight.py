@@ -22,8 +22,8 @@ from benchmarks.remote import open_platform
 from benchmarks.scale import SEED, name_platform
 from benchmarks.stores import QUESTIONS, FileStore
 from benchmarks.story import DAY
-from tower_etl.load.publish import Note
-from tower_etl.load.target import find_target
+from tower_etl.load.publish import StagingRecord
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.load.views import apply_views
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ _TABLES = ("workflows", "tasks", "workflow_progress", "workflow_labels")
 
 def lay_draft(path: Path) -> None:
     """Let a file be the draft that a sync goes on with."""
-    target = find_target(path)
-    path.rename(target.draft)
-    note = json.dumps(asdict(Note(taken_from=None)))
-    (target.folder / "draft.json").write_text(note, encoding="utf-8")
+    target = resolve_duckdb_paths(path)
+    path.rename(target.staging)
+    note = json.dumps(asdict(StagingRecord(source=None)))
+    (target.work_dir / "draft.json").write_text(note, encoding="utf-8")
 
 
 def main(tasks: int, folder: Path) -> None:

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import settings
 
 from tower_etl.clock import Clock
-from tower_etl.http import open_transport
-from tower_etl.settings import Pacing, Settings, Token
+from tower_etl.http import open_http_client
+from tower_etl.settings import HttpSettings, Settings, Token
 from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
@@ -116,26 +116,26 @@ def shared() -> Path:
 @pytest.fixture
 def connect(
     fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Transport]]:
+) -> Iterator[Callable[..., JsonHttpClient]]:
     """Open transports that wait on the fake clock: `connect(endpoint, token=..., **pacing)`."""
     monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
-    opened: list[Transport] = []
+    opened: list[JsonHttpClient] = []
 
     def open_to(
         endpoint: str,
         token: str = DEMO_TOKEN,
         *,
         insecure_http: bool = False,
-        **pacing: float | None,
-    ) -> Transport:
-        pace = Pacing(**({"calls_per_second": None} | pacing))  # type: ignore[arg-type] # by name
-        settings = Settings(endpoint, Token(token), insecure_http=insecure_http, pacing=pace)
-        opened.append(open_transport(settings, "tower-etl-tests/1", fake_clock.clock))
+        **http_settings: float | None,
+    ) -> JsonHttpClient:
+        pace = HttpSettings(**({"calls_per_second": None} | http_settings))  # type: ignore[arg-type] # by name
+        settings = Settings(endpoint, Token(token), allow_http=insecure_http, http=pace)
+        opened.append(open_http_client(settings, "tower-etl-tests/1", fake_clock.clock))
         return opened[-1]
 
     yield open_to
-    for transport in opened:
-        transport.close()
+    for http_client in opened:
+        http_client.close()
 
 
 @pytest.fixture

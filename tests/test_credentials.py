@@ -13,9 +13,9 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from tower_etl import credentials
-from tower_etl.configuration import Sources, check_token, read_token
-from tower_etl.credentials import find_token
-from tower_etl.errors import UsageError
+from tower_etl.configuration import SettingSources, parse_token, resolve_token
+from tower_etl.credentials import token_from_sources
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,9 @@ def drawer() -> Iterator[Drawer]:
 def find(flag: str | None = None, dlt: str | None = None, **variables: str) -> str:
     """The token found, with these variables and that in dlt's secrets."""
     lookup = {"access_token": dlt, "token_command": PRINTS, "keyring": "tower-etl"}.get
-    return find_token(Sources(environ=variables, lookup=lookup), flag).reveal()
+    return token_from_sources(
+        SettingSources(environ=variables, lookup=lookup), flag
+    ).get_secret_value()
 
 
 def test_a_flag_goes_before_the_environment_and_that_before_dlt(drawer: Drawer) -> None:
@@ -82,13 +84,13 @@ def test_a_flag_goes_before_the_environment_and_that_before_dlt(drawer: Drawer) 
 
 def test_a_folder_names_no_command_and_no_keyring(drawer: Drawer) -> None:
     """The configuration of dlt is of the folder of the moment; anybody may have written it."""
-    with pytest.raises(UsageError, match="No access token"):
+    with pytest.raises(ConfigurationError, match="No access token"):
         find()
 
 
 def test_a_command_is_no_shell(tmp_path: Path) -> None:
     """What it is given is words, and nothing else of it is run."""
-    with pytest.raises(UsageError, match="odd characters"):
+    with pytest.raises(ConfigurationError, match="odd characters"):
         find(f"echo x; touch {tmp_path / 'made'}")
     assert list(tmp_path.iterdir()) == []
 
@@ -111,7 +113,7 @@ def test_a_command_that_gives_no_token_is_explained(
     capfd: pytest.CaptureFixture[str], words: str, says: str
 ) -> None:
     """Nothing that it printed is shown, on whatever channel."""
-    with pytest.raises(UsageError, match=says) as caught:
+    with pytest.raises(ConfigurationError, match=says) as caught:
         find(words)
 
     assert SECRET not in str(caught.value) + "".join(capfd.readouterr())
@@ -121,13 +123,13 @@ def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password prompt that nobody answers must not hold a schedule up for ever."""
     monkeypatch.setattr(credentials, "_PATIENCE_SECONDS", 0.3)
 
-    with pytest.raises(UsageError, match=r"took longer than 0\.3 s"):
+    with pytest.raises(ConfigurationError, match=r"took longer than 0\.3 s"):
         find(command(f"import time; print('{SECRET}', flush=True); time.sleep(60)"))
 
 
 def test_a_keyring_without_the_token_is_explained(drawer: Drawer) -> None:
     """With the command that puts it there."""
-    with pytest.raises(UsageError, match="`keyring set other token`"):
+    with pytest.raises(ConfigurationError, match="`keyring set other token`"):
         find(TOWER_ETL_KEYRING="other")
 
 
@@ -135,7 +137,7 @@ def test_a_locked_keyring_is_explained(drawer: Drawer) -> None:
     """In our words: its own may say more than they should."""
     drawer.held = None
 
-    with pytest.raises(UsageError, match=r"cannot be read \(KeyringLocked\)") as caught:
+    with pytest.raises(ConfigurationError, match=r"cannot be read \(KeyringLocked\)") as caught:
         find(TOWER_ETL_KEYRING="tower-etl")
 
     assert SECRET not in "".join(traceback.format_exception(caught.value))
@@ -145,7 +147,7 @@ def test_a_keyring_without_its_library_is_explained(monkeypatch: pytest.MonkeyPa
     """It is an extra."""
     monkeypatch.setitem(sys.modules, "keyring", None)
 
-    with pytest.raises(UsageError, match=r"pip install 'tower-etl\[keyring\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'tower-etl\[keyring\]'"):
         find(TOWER_ETL_KEYRING="tower-etl")
 
 
@@ -153,13 +155,13 @@ def test_a_keyring_without_its_library_is_explained(monkeypatch: pytest.MonkeyPa
 def test_a_token_that_is_none_shows_in_no_variable_of_a_traceback(way: str) -> None:
     """Some programs print those: what was pasted badly is a secret all the same."""
     bad = f"{SECRET} {SECRET}"
-    sources = Sources(environ={"TOWER_ACCESS_TOKEN": bad})
+    sources = SettingSources(environ={"TOWER_ACCESS_TOKEN": bad})
     ways = {
-        "given": lambda: check_token(_paste()),
-        "environment": lambda: read_token(sources),
-        "command": lambda: find_token(Sources(environ={}), _printing()),
+        "given": lambda: parse_token(_paste()),
+        "environment": lambda: resolve_token(sources),
+        "command": lambda: token_from_sources(SettingSources(environ={}), _printing()),
     }
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         ways[way]()
 
     frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)

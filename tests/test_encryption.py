@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.configuration import Sources
-from tower_etl.encryption import read_ca_bundle, read_insecure_http
-from tower_etl.errors import UsageError
+from tower_etl.configuration import SettingSources
+from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.errors import ConfigurationError
 from tower_etl.settings import Settings, Token
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ TOKEN = Token("let-me-in")
 )
 def test_plain_http_is_refused(endpoint: str) -> None:
     """Unless it is asked for by name."""
-    with pytest.raises(UsageError, match=r"is not encrypted.*--insecure-http"):
+    with pytest.raises(ConfigurationError, match=r"is not encrypted.*--insecure-http"):
         Settings(endpoint, TOKEN)
 
-    assert Settings(endpoint, TOKEN, insecure_http=True).endpoint == endpoint
+    assert Settings(endpoint, TOKEN, allow_http=True).endpoint == endpoint
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_plain_http_is_refused(endpoint: str) -> None:
 )
 def test_tls_and_this_machine_are_not(endpoint: str) -> None:
     """Nobody is on the way there."""
-    assert not Settings(endpoint, TOKEN).insecure_http
+    assert not Settings(endpoint, TOKEN).allow_http
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_tls_and_this_machine_are_not(endpoint: str) -> None:
 )
 def test_the_environment_may_allow_it(value: str, *, allowed: bool) -> None:
     """A folder may not: dlt's configuration is not asked."""
-    sources = Sources(environ={"TOWER_ETL_INSECURE_HTTP": value}, lookup=lambda _: "1")
+    sources = SettingSources(environ={"TOWER_ETL_INSECURE_HTTP": value}, lookup=lambda _: "1")
 
-    assert read_insecure_http(sources) is allowed
-    assert not read_insecure_http(Sources(environ={}, lookup=lambda _: "1"))
+    assert resolve_allow_http(sources) is allowed
+    assert not resolve_allow_http(SettingSources(environ={}, lookup=lambda _: "1"))
 
 
 def test_a_ca_bundle_is_looked_for_where_other_programs_look(tmp_path: Path) -> None:
@@ -65,14 +65,14 @@ def test_a_ca_bundle_is_looked_for_where_other_programs_look(tmp_path: Path) -> 
         file.touch()
     variables = {name: str(files[name]) for name in names}
 
-    assert read_ca_bundle(str(files["flag"]), Sources(environ=variables)) == files["flag"]
+    assert resolve_ca_bundle(str(files["flag"]), SettingSources(environ=variables)) == files["flag"]
     for name in names:
-        assert read_ca_bundle(None, Sources(environ=variables)) == files[name]
+        assert resolve_ca_bundle(None, SettingSources(environ=variables)) == files[name]
         del variables[name]
-    assert read_ca_bundle(None, Sources(environ=variables)) is None
+    assert resolve_ca_bundle(None, SettingSources(environ=variables)) is None
 
 
 def test_a_ca_bundle_that_is_not_there_is_refused() -> None:
     """Or every call would fail, with another reason each time."""
-    with pytest.raises(UsageError, match=r"No CA bundle at /nonexistent\.pem"):
-        read_ca_bundle("/nonexistent.pem", Sources(environ={}))
+    with pytest.raises(ConfigurationError, match=r"No CA bundle at /nonexistent\.pem"):
+        resolve_ca_bundle("/nonexistent.pem", SettingSources(environ={}))

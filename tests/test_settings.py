@@ -10,28 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tower_etl.configuration import (
-    Sources,
-    check_token,
-    parse_moment,
-    read_endpoint,
-    read_pacing,
-    read_packages,
-    read_tables,
-    read_token,
-    read_workspaces,
-    state_home,
+    SettingSources,
+    parse_token,
+    parse_user_timestamp,
+    resolve_endpoint,
+    resolve_http,
+    resolve_package_limits,
+    resolve_tables,
+    resolve_token,
+    resolve_workspaces,
+    state_dir,
 )
-from tower_etl.errors import UsageError
-from tower_etl.settings import DEFAULT_ENDPOINT, Pacing, Packages, Settings, Token
+from tower_etl.errors import ConfigurationError
+from tower_etl.settings import DEFAULT_ENDPOINT, HttpSettings, PackageLimits, Settings, Token
 
 SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
 STATE = {"XDG_STATE_HOME": "/state"}
 
 
-def make_sources(environ: dict[str, str] | None = None, **configured: str) -> Sources:
+def make_sources(environ: dict[str, str] | None = None, **configured: str) -> SettingSources:
     """Make an environment, and dlt's configuration as keyword arguments."""
-    return Sources(environ or {}, configured.get)
+    return SettingSources(environ or {}, configured.get)
 
 
 # --- precedence -------------------------------------------------------------------------------
@@ -42,8 +42,8 @@ def test_the_environment_speaks_before_the_configuration() -> None:
     environ = {"TOWER_ACCESS_TOKEN": " from-env ", "TOWER_API_ENDPOINT": "  "}
     sources = make_sources(environ, access_token="from-dlt", endpoint="https://dlt")
 
-    assert read_token(sources).reveal() == "from-env"
-    assert read_endpoint(None, sources) == "https://dlt"
+    assert resolve_token(sources).get_secret_value() == "from-env"
+    assert resolve_endpoint(None, sources) == "https://dlt"
 
 
 def test_a_flag_speaks_before_the_environment() -> None:
@@ -51,8 +51,8 @@ def test_a_flag_speaks_before_the_environment() -> None:
     environ = {"TOWER_API_ENDPOINT": "https://env", "TOWER_WORKSPACE_ID": "1"}
     sources = make_sources(environ, endpoint="https://dlt", workspace_id="2")
 
-    assert read_endpoint("https://flag/", sources) == "https://flag"
-    assert read_workspaces(("acme/lab", "7"), sources) == ("acme/lab", "7")
+    assert resolve_endpoint("https://flag/", sources) == "https://flag"
+    assert resolve_workspaces(("acme/lab", "7"), sources) == ("acme/lab", "7")
 
 
 @pytest.mark.parametrize(
@@ -69,23 +69,23 @@ def test_without_flags_the_next_source_counts(
     """Environment, dlt's configuration, default."""
     sources = make_sources(environ, **configured)
 
-    assert read_endpoint(None, sources) == endpoint
-    assert read_workspaces((), sources) == ((workspaces,) if workspaces else ())
+    assert resolve_endpoint(None, sources) == endpoint
+    assert resolve_workspaces((), sources) == ((workspaces,) if workspaces else ())
 
 
 def test_the_environment_is_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless another is passed in."""
     monkeypatch.setenv("TOWER_ACCESS_TOKEN", "from-process")
 
-    assert read_token(Sources()).reveal() == "from-process"
+    assert resolve_token(SettingSources()).get_secret_value() == "from-process"
 
 
 def test_the_state_lives_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or in the home folder."""
     monkeypatch.setenv("HOME", "/home/ada")
 
-    assert state_home(make_sources({"XDG_STATE_HOME": "/state"})) == Path("/state")
-    assert state_home(make_sources()) == Path("/home/ada/.local/state")
+    assert state_dir(make_sources({"XDG_STATE_HOME": "/state"})) == Path("/state")
+    assert state_dir(make_sources()) == Path("/home/ada/.local/state")
 
 
 # --- the token ----------------------------------------------------------------------------------
@@ -93,15 +93,15 @@ def test_the_state_lives_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_a_token_the_message_says_how_to_get_one() -> None:
     """And where to put it."""
-    with pytest.raises(UsageError, match=r"set TOWER_ACCESS_TOKEN .*secrets\.toml"):
-        read_token(make_sources({"TOWER_ACCESS_TOKEN": " "}))
+    with pytest.raises(ConfigurationError, match=r"set TOWER_ACCESS_TOKEN .*secrets\.toml"):
+        resolve_token(make_sources({"TOWER_ACCESS_TOKEN": " "}))
 
 
 @pytest.mark.parametrize("value", [f"{SECRET} {SECRET}", f"{SECRET}\nx", f"é{SECRET}", "a\x00b"])
 def test_what_cannot_be_a_token_is_refused_unseen(value: str) -> None:
     """The message does not show it."""
-    with pytest.raises(UsageError) as caught:
-        read_token(make_sources({"TOWER_ACCESS_TOKEN": value}))
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_token(make_sources({"TOWER_ACCESS_TOKEN": value}))
 
     assert SECRET not in str(caught.value)
 
@@ -109,13 +109,13 @@ def test_what_cannot_be_a_token_is_refused_unseen(value: str) -> None:
 @pytest.mark.parametrize("value", ["", " ", "\n"])
 def test_an_empty_token_is_refused(value: str) -> None:
     """It may come from an empty file."""
-    with pytest.raises(UsageError):
-        check_token(value)
+    with pytest.raises(ConfigurationError):
+        parse_token(value)
 
 
 def test_a_line_end_is_no_part_of_a_token() -> None:
     """Files end with one."""
-    assert check_token(f"{SECRET}\r\n").reveal() == SECRET
+    assert parse_token(f"{SECRET}\r\n").get_secret_value() == SECRET
 
 
 def test_a_token_shows_itself_to_nobody() -> None:
@@ -131,9 +131,9 @@ def test_a_token_shows_itself_to_nobody() -> None:
 
 def test_the_digest_names_a_token_without_giving_it_away() -> None:
     """Always the same, different for another, and of sixteen hex digits."""
-    digest = Token(SECRET).digest()
+    digest = Token(SECRET).fingerprint()
 
-    assert digest == Token(SECRET).digest() != Token(SECRET + "x").digest()
+    assert digest == Token(SECRET).fingerprint() != Token(SECRET + "x").fingerprint()
     assert (len(digest), int(digest, 16) > 0) == (16, True)
     assert SECRET not in digest
 
@@ -155,7 +155,7 @@ def test_the_digest_names_a_token_without_giving_it_away() -> None:
 )
 def test_an_endpoint_is_taken_without_its_trailing_slash(given_: str, endpoint: str) -> None:
     """Cloud, legacy and self-hosted ones (API fact 12)."""
-    assert read_endpoint(given_, make_sources()) == endpoint
+    assert resolve_endpoint(given_, make_sources()) == endpoint
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,10 @@ def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
     """Wherever it came from; a password in it is not shown."""
     sources = make_sources({} if from_flag else {"TOWER_API_ENDPOINT": value})
 
-    with pytest.raises(UsageError, match=r"Not an API endpoint: .* https://host/api") as caught:
-        read_endpoint(value if from_flag else None, sources)
+    with pytest.raises(
+        ConfigurationError, match=r"Not an API endpoint: .* https://host/api"
+    ) as caught:
+        resolve_endpoint(value if from_flag else None, sources)
 
     assert "hidden" not in str(caught.value)
 
@@ -201,8 +203,8 @@ def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
 def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
     """And an endpoint can be prolonged by a path."""
     try:
-        endpoint = read_endpoint(value, make_sources())
-    except UsageError:
+        endpoint = resolve_endpoint(value, make_sources())
+    except ConfigurationError:
         return
     assert endpoint.lower().startswith(("http://", "https://"))
     assert not endpoint.endswith("/")
@@ -215,7 +217,7 @@ def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
 @pytest.mark.parametrize(
     ("flag", "environ", "calls"),
     [
-        (None, {}, Pacing().calls_per_second),
+        (None, {}, HttpSettings().calls_per_second),
         ("10", {"TOWER_ETL_RATE": "5"}, 10.0),
         (None, {"TOWER_ETL_RATE": "0.5"}, 0.5),
         ("none", {}, None),
@@ -226,22 +228,22 @@ def test_a_rate_is_a_number_or_none(
     flag: str | None, environ: dict[str, str], calls: float | None
 ) -> None:
     """Servers of one's own may have another limit, or none (API fact 10)."""
-    assert read_pacing(flag, None, make_sources(environ)).calls_per_second == calls
+    assert resolve_http(flag, None, make_sources(environ)).calls_per_second == calls
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast", "1/s"])
 def test_what_is_no_rate_is_refused(value: str) -> None:
     """The message says what to give."""
-    with pytest.raises(UsageError, match="give one like 10, or none"):
-        read_pacing(value, None, make_sources())
+    with pytest.raises(ConfigurationError, match="give one like 10, or none"):
+        resolve_http(value, None, make_sources())
 
 
 def test_the_default_pace_is_the_limit() -> None:
     """20 calls a second (API fact 10), all of them, shared by the syncs of this machine."""
-    pacing = read_pacing(None, None, make_sources(STATE))
+    http_settings = resolve_http(None, None, make_sources(STATE))
 
-    assert (pacing.calls_per_second, pacing.share) == (20.0, 1.0)
-    assert pacing.ledger == Path("/state/tower-etl/budget")
+    assert (http_settings.calls_per_second, http_settings.rate_limit_share) == (20.0, 1.0)
+    assert http_settings.rate_limit_store == Path("/state/tower-etl/budget")
 
 
 @pytest.mark.parametrize(
@@ -256,14 +258,14 @@ def test_a_share_is_a_part_or_a_percentage(
     flag: str | None, environ: dict[str, str], share: float
 ) -> None:
     """The rest is left to the team's other tools."""
-    assert read_pacing(None, flag, make_sources(environ)).share == share
+    assert resolve_http(None, flag, make_sources(environ)).rate_limit_share == share
 
 
 @pytest.mark.parametrize("value", ["0", "-0.5", "1.5", "101%", "%", "half", "nan"])
 def test_what_is_no_share_is_refused(value: str) -> None:
     """The message says what to give."""
-    with pytest.raises(UsageError, match=r"give one like 0\.5, or 50%"):
-        read_pacing(None, value, make_sources())
+    with pytest.raises(ConfigurationError, match=r"give one like 0\.5, or 50%"):
+        resolve_http(None, value, make_sources())
 
 
 @pytest.mark.parametrize(
@@ -275,21 +277,21 @@ def test_what_is_no_share_is_refused(value: str) -> None:
     ],
 )
 def test_the_budget_is_shared_with_whom_the_configuration_says(
-    value: str, ledger: Path | str | None
+    value: str, window: Path | str | None
 ) -> None:
     """By the machine, by nobody, or by all who use one Redis."""
     sources = make_sources(STATE | {"TOWER_ETL_BUDGET": value})
 
-    assert read_pacing(None, None, sources).ledger == ledger
+    assert resolve_http(None, None, sources).rate_limit_store == window
 
 
 def test_the_address_of_the_budget_shows_its_password_nowhere() -> None:
     """Neither in the settings, nor where it is refused."""
     address = "redis://:pass-word@host:6379/0"
-    with pytest.raises(UsageError) as caught:
-        read_pacing(None, None, make_sources({"TOWER_ETL_BUDGET": f"http{address}"}))
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_http(None, None, make_sources({"TOWER_ETL_BUDGET": f"http{address}"}))
 
-    shown = repr(read_pacing(None, None, make_sources({"TOWER_ETL_BUDGET": address})))
+    shown = repr(resolve_http(None, None, make_sources({"TOWER_ETL_BUDGET": address})))
     assert "pass-word" not in f"{shown} {caught.value}"
 
 
@@ -297,18 +299,20 @@ def test_packages_are_as_large_as_configured() -> None:
     """Rows and seconds; the default where there is nothing."""
     environ = {"TOWER_ETL_PACKAGE_ROWS": "7"}
 
-    packages = read_packages(make_sources(environ, package_rows="8", package_seconds="0.5"))
+    packages = resolve_package_limits(
+        make_sources(environ, package_rows="8", package_seconds="0.5")
+    )
 
-    assert packages == Packages(max_rows=7, max_seconds=0.5)
-    assert read_packages(make_sources()) == Packages()
+    assert packages == PackageLimits(max_rows=7, max_seconds=0.5)
+    assert resolve_package_limits(make_sources()) == PackageLimits()
 
 
 @pytest.mark.parametrize("name", ["package_rows", "package_seconds"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "nan"])
 def test_what_is_no_size_of_a_package_is_refused(name: str, value: str) -> None:
     """A package of nothing would never end."""
-    with pytest.raises(UsageError):
-        read_packages(make_sources(None, **{name: value}))
+    with pytest.raises(ConfigurationError):
+        resolve_package_limits(make_sources(None, **{name: value}))
 
 
 # --- moments ------------------------------------------------------------------------------------
@@ -327,7 +331,7 @@ def test_what_is_no_size_of_a_package_is_refused(name: str, value: str) -> None:
 )
 def test_a_moment_is_read_as_utc(text: str, moment: datetime) -> None:
     """Without an offset it is UTC already."""
-    parsed = parse_moment(text, "--since")
+    parsed = parse_user_timestamp(text, "--since")
 
     assert (parsed, parsed.tzinfo) == (moment, UTC)
 
@@ -338,8 +342,8 @@ def test_a_moment_is_read_as_utc(text: str, moment: datetime) -> None:
 )
 def test_what_is_no_moment_is_refused(text: str) -> None:
     """The message names the flag, shows the text and gives an example."""
-    with pytest.raises(UsageError) as caught:
-        parse_moment(text, "--until")
+    with pytest.raises(ConfigurationError) as caught:
+        parse_user_timestamp(text, "--until")
 
     assert str(caught.value).startswith(f"--until {text!r} is no ISO 8601 date or time")
     assert "2026-01-31T08:00:00Z" in str(caught.value)
@@ -348,7 +352,7 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 @given(moment=st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_survives_being_written(moment: datetime) -> None:
     """`tower_source` takes datetimes as well."""
-    assert parse_moment(moment.isoformat(), "since") == moment
+    assert parse_user_timestamp(moment.isoformat(), "since") == moment
 
 
 # --- lists of the configuration ---------------------------------------------------------------
@@ -366,13 +370,13 @@ def test_a_moment_survives_being_written(moment: datetime) -> None:
 )
 def test_a_list_stands_in_a_variable_or_in_a_file(value: str, expected: tuple[str, ...]) -> None:
     """With commas, or as the array that dlt hands over as text; flags go first."""
-    assert read_tables((), make_sources({"TOWER_ETL_TABLES": value})) == expected
-    assert read_tables((), make_sources(tables=value)) == expected
-    assert read_workspaces((), make_sources(workspaces=value)) == expected
-    assert read_tables(("labels",), make_sources(tables=value)) == ("labels",)
+    assert resolve_tables((), make_sources({"TOWER_ETL_TABLES": value})) == expected
+    assert resolve_tables((), make_sources(tables=value)) == expected
+    assert resolve_workspaces((), make_sources(workspaces=value)) == expected
+    assert resolve_tables(("labels",), make_sources(tables=value)) == ("labels",)
 
 
 def test_a_single_workspace_goes_before_a_list() -> None:
     """The name that users of the platform have already."""
     sources = make_sources({"TOWER_WORKSPACE_ID": "7"}, workspaces="acme/*")
-    assert read_workspaces((), sources) == ("7",)
+    assert resolve_workspaces((), sources) == ("7",)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tower_etl.errors import FileAccessError, UsageError
-from tower_etl.settings import DEFAULT_ENDPOINT, Pacing, Packages, Token
+from tower_etl.errors import ConfigurationError, FileAccessError
+from tower_etl.settings import DEFAULT_ENDPOINT, HttpSettings, PackageLimits, Token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 Lookup = Callable[[str], str | None]
 
 
-def _nothing(_name: str) -> str | None:
+def _no_config(_name: str) -> str | None:
     return None
 
 
 @dataclass(frozen=True)
-class Sources:
+class SettingSources:
     """Where a setting may come from when no flag gives it.
 
     Attributes:
@@ -41,9 +41,9 @@ class Sources:
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    lookup: Lookup = _nothing
+    lookup: Lookup = _no_config
 
-    def find(self, env_name: str, dlt_name: str) -> str | None:
+    def get(self, env_name: str, dlt_name: str) -> str | None:
         """The value in the environment, else in dlt's configuration; blank counts as absent."""
         for value in (self.environ.get(env_name), self.lookup(dlt_name)):
             if value and value.strip():
@@ -51,22 +51,22 @@ class Sources:
         return None
 
 
-def read_token(sources: Sources) -> Token:
+def resolve_token(sources: SettingSources) -> Token:
     """The access token.
 
     Raises:
         UsageError: There is none, or it cannot be a token.
     """
-    if token := _as_token(sources.find("TOWER_ACCESS_TOKEN", "access_token")):
-        return ensure_sound(token)
+    if token := _as_token(sources.get("TOWER_ACCESS_TOKEN", "access_token")):
+        return validate_token(token)
     msg = (
         "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
         "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
     )
-    raise UsageError(msg)
+    raise ConfigurationError(msg)
 
 
-def check_token(value: str) -> Token:
+def parse_token(value: str) -> Token:
     """The token in a text, without the line end that a file may have left.
 
     Raises:
@@ -74,18 +74,18 @@ def check_token(value: str) -> Token:
     """
     token = Token(value.strip())
     del value
-    return ensure_sound(token)
+    return validate_token(token)
 
 
-def ensure_sound(token: Token) -> Token:
+def validate_token(token: Token) -> Token:
     """The token, if it can be one.
 
     Raises:
         UsageError: It cannot; the message does not show it.
     """
-    if not re.fullmatch(r"[!-~]+", token.reveal()):
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
         msg = "The access token is empty or has spaces or odd characters: copy it again, whole."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return token
 
 
@@ -93,20 +93,20 @@ def _as_token(value: str | None) -> Token | None:
     return None if value is None else Token(value.strip())
 
 
-def read_endpoint(flag: str | None, sources: Sources) -> str:
+def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
     """The API endpoint, without a trailing slash.
 
     Raises:
         UsageError: It is not an http or https address, or carries a user, query or fragment.
     """
-    found = flag if flag is not None else sources.find("TOWER_API_ENDPOINT", "endpoint")
+    found = flag if flag is not None else sources.get("TOWER_API_ENDPOINT", "endpoint")
     value = (DEFAULT_ENDPOINT if found is None else found).strip()
     if not _is_endpoint(value):
         shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
         msg = (
             f"Not an API endpoint: {shown!r}. Give one like {DEFAULT_ENDPOINT} or https://host/api."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return value.rstrip("/")
 
 
@@ -120,32 +120,32 @@ def _is_endpoint(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
 
 
-def read_workspaces(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
+def resolve_workspaces(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
     """Workspace selectors: the flags, else the configuration, else none (all are meant).
 
     There, `workspaces` is a list; `TOWER_WORKSPACE_ID` and `workspace_id` name a single one.
     """
     if flags:
         return flags
-    if value := sources.find("TOWER_WORKSPACE_ID", "workspace_id"):
+    if value := sources.get("TOWER_WORKSPACE_ID", "workspace_id"):
         return (value,)
-    return _split(sources.find("TOWER_ETL_WORKSPACES", "workspaces"))
+    return _split(sources.get("TOWER_ETL_WORKSPACES", "workspaces"))
 
 
-def read_api_version(sources: Sources) -> str:
+def resolve_api_version(sources: SettingSources) -> str:
     """The version of the API to ask for by `Accept-Version` (API fact 12).
 
     Raises:
         UsageError: It has characters that no version has.
     """
-    value = sources.find("TOWER_ETL_API_VERSION", "api_version") or "1"
+    value = sources.get("TOWER_ETL_API_VERSION", "api_version") or "1"
     if not re.fullmatch(r"[\w.-]{1,40}", value, re.ASCII):
         msg = f"api_version {value!r} is no version of an API: give one like 1."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return value
 
 
-def read_pacing(rate: str | None, share: str | None, sources: Sources) -> Pacing:
+def resolve_http(rate: str | None, share: str | None, sources: SettingSources) -> HttpSettings:
     """How fast to call, and with whom that is shared.
 
     Args:
@@ -156,22 +156,24 @@ def read_pacing(rate: str | None, share: str | None, sources: Sources) -> Pacing
     Raises:
         UsageError: One of them is not usable.
     """
-    return Pacing(
-        calls_per_second=_parse_rate(rate or sources.find("TOWER_ETL_RATE", "rate")),
-        share=_parse_share(share or sources.find("TOWER_ETL_BUDGET_SHARE", "budget_share")),
-        ledger=_parse_ledger(sources.find("TOWER_ETL_BUDGET", "budget"), sources),
+    return HttpSettings(
+        calls_per_second=_parse_rate(rate or sources.get("TOWER_ETL_RATE", "rate")),
+        rate_limit_share=_parse_share(
+            share or sources.get("TOWER_ETL_BUDGET_SHARE", "budget_share")
+        ),
+        rate_limit_store=_parse_ledger(sources.get("TOWER_ETL_BUDGET", "budget"), sources),
     )
 
 
 def _parse_rate(value: str | None) -> float | None:
     if value is None:
-        return Pacing().calls_per_second
+        return HttpSettings().calls_per_second
     if value.lower() == "none":
         return None
     rate = _parse_number(value)
     if not 0 < rate < float("inf"):
         msg = f"The rate {value!r} is no number of calls a second: give one like 10, or none."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return rate
 
 
@@ -181,7 +183,7 @@ def _parse_share(value: str | None) -> float:
     share = _parse_number(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
     if not 0 < share <= 1:
         msg = f"The share of the budget {value!r} is none: give one like 0.5, or 50%."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return share
 
 
@@ -192,42 +194,46 @@ def _parse_number(value: str) -> float:
         return float("nan")
 
 
-def _parse_ledger(value: str | None, sources: Sources) -> Path | str | None:
+def _parse_ledger(value: str | None, sources: SettingSources) -> Path | str | None:
     if value is None or value == "machine":
-        return state_home(sources) / "tower-etl" / "budget"
+        return state_dir(sources) / "tower-etl" / "budget"
     if value == "process":
         return None
     if re.match(r"(redis|rediss|unix)://.", value):
         return value
     msg = "TOWER_ETL_BUDGET must be machine, process, or an address like redis://host:6379/0."
-    raise UsageError(msg)
+    raise ConfigurationError(msg)
 
 
-def read_packages(sources: Sources) -> Packages:
+def resolve_package_limits(sources: SettingSources) -> PackageLimits:
     """When a package is committed: `package_rows` and `package_seconds` of the configuration.
 
     Raises:
         UsageError: One of them is no positive number.
     """
-    rows = sources.find("TOWER_ETL_PACKAGE_ROWS", "package_rows")
-    seconds = sources.find("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
-    default = Packages()
+    rows = sources.get("TOWER_ETL_PACKAGE_ROWS", "package_rows")
+    seconds = sources.get("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
+    default = PackageLimits()
     try:
-        chosen = Packages(
+        chosen = PackageLimits(
             int(rows) if rows else default.max_rows,
             float(seconds) if seconds else default.max_seconds,
         )
     except ValueError:
-        chosen = Packages(0, 0)
+        chosen = PackageLimits(0, 0)
     if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
         given = ", ".join(f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v)
         msg = f"The size of a package ({given}) must be a positive number."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return chosen
 
 
-def read_period(
-    sources: Sources, name: str, unit: timedelta, default: timedelta, given: float | None = None
+def resolve_duration(
+    sources: SettingSources,
+    name: str,
+    unit: timedelta,
+    default: timedelta,
+    given: float | None = None,
 ) -> timedelta:
     """Return a time span such as `give_up_days`, in the unit that its name says.
 
@@ -241,7 +247,7 @@ def read_period(
     Raises:
         UsageError: It is not a positive number.
     """
-    value = sources.find(f"TOWER_ETL_{name.upper()}", name) if given is None else str(given)
+    value = sources.get(f"TOWER_ETL_{name.upper()}", name) if given is None else str(given)
     if value is None:
         return default
     try:
@@ -250,11 +256,11 @@ def read_period(
         period = timedelta()
     if period <= timedelta():
         msg = f"{name} {value!r} is no positive number: give one like {default / unit:g}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return period
 
 
-def parse_moment(text: str, flag: str) -> datetime:
+def parse_user_timestamp(text: str, flag: str) -> datetime:
     """An ISO 8601 date or date-time as aware UTC; without an offset it is UTC.
 
     Raises:
@@ -269,10 +275,10 @@ def parse_moment(text: str, flag: str) -> datetime:
             f"{flag} {text!r} is no ISO 8601 date or time: give one like 2026-01-31 or "
             "2026-01-31T08:00:00Z."
         )
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
 
 
-def state_home(sources: Sources) -> Path:
+def state_dir(sources: SettingSources) -> Path:
     """Return where this machine keeps the state of syncs.
 
     `$XDG_STATE_HOME`, else `~/.local/state`. A user without a writable home, as in a container that
@@ -306,9 +312,9 @@ def _make_private(folder: Path) -> Path:
     return folder
 
 
-def read_tables(flags: tuple[str, ...], sources: Sources) -> tuple[str, ...]:
+def resolve_tables(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
     """Names of the tables wanted, or patterns: the flags, else the configuration, else none."""
-    return flags or _split(sources.find("TOWER_ETL_TABLES", "tables"))
+    return flags or _split(sources.get("TOWER_ETL_TABLES", "tables"))
 
 
 def _split(value: str | None) -> tuple[str, ...]:

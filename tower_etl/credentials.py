@@ -11,18 +11,18 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from tower_etl.configuration import check_token, ensure_sound, read_token
-from tower_etl.errors import UsageError
+from tower_etl.configuration import parse_token, resolve_token, validate_token
+from tower_etl.errors import ConfigurationError
 from tower_etl.settings import Token
 
 if TYPE_CHECKING:
-    from tower_etl.configuration import Sources
+    from tower_etl.configuration import SettingSources
 
 KEYRING_USER = "token"  # as in `keyring set tower-etl token`
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
-def find_token(sources: Sources, command: str | None = None) -> Token:
+def token_from_sources(sources: SettingSources, command: str | None = None) -> Token:
     """The access token.
 
     Args:
@@ -33,29 +33,29 @@ def find_token(sources: Sources, command: str | None = None) -> Token:
         UsageError: There is none where it should be, or it cannot be a token.
     """
     if command is not None:
-        return run_command(command)
+        return token_from_command(command)
     if not _variable(sources, "TOWER_ACCESS_TOKEN"):
         if words := _variable(sources, "TOWER_ETL_TOKEN_COMMAND"):
-            return run_command(words)
+            return token_from_command(words)
         if service := _variable(sources, "TOWER_ETL_KEYRING"):
-            return ask_keyring(service)
-    return read_token(sources)
+            return token_from_keyring(service)
+    return resolve_token(sources)
 
 
-def run_command(command: str) -> Token:
+def token_from_command(command: str) -> Token:
     """The token that a command prints; no shell is started, and nothing it prints is shown.
 
     Raises:
         UsageError: It cannot be run, fails, takes too long, or prints no token.
     """
-    token, reason = _capture(command)
+    token, reason = _run_command(command)
     if reason:
         msg = f"The token command {reason}. Run it by hand to see why; it must print the token."
-        raise UsageError(msg)
-    return ensure_sound(token)
+        raise ConfigurationError(msg)
+    return validate_token(token)
 
 
-def ask_keyring(service: str) -> Token:
+def token_from_keyring(service: str) -> Token:
     """The token that `keyring set SERVICE token` has put into the keyring of the system.
 
     Raises:
@@ -66,35 +66,35 @@ def ask_keyring(service: str) -> Token:
         from keyring.errors import KeyringError  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
         msg = "A token in the keyring needs its library: pip install 'tower-etl[keyring]'."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     try:
         token = keyring.get_password(service, KEYRING_USER)
     except KeyringError as error:
         msg = f"The keyring cannot be read ({type(error).__name__}): unlock it, and run again."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     if token is None:
         msg = f"No token in the keyring: put one there with `keyring set {service} {KEYRING_USER}`."
-        raise UsageError(msg)
-    return check_token(token)
+        raise ConfigurationError(msg)
+    return parse_token(token)
 
 
-def _capture(command: str) -> tuple[Token, str]:
+def _run_command(command: str) -> tuple[Token, str]:
     """What it prints, and why that is nothing; no error is raised where the output is at hand."""
     try:
         done = subprocess.run(  # noqa: S603 the user's own command
             shlex.split(command),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Token(""), f"took longer than {_PATIENCE_SECONDS:g} s"
+        return Token(""), f"took longer than {_TIMEOUT_SECONDS:g} s"
     except (OSError, ValueError, IndexError) as error:
         return Token(""), f"cannot be run: {type(error).__name__}"
     reason = f"ended with {done.returncode}" if done.returncode else ""
     return Token(done.stdout.decode("utf-8", "replace").strip()), reason
 
 
-def _variable(sources: Sources, name: str) -> str:
+def _variable(sources: SettingSources, name: str) -> str:
     return (sources.environ.get(name) or "").strip()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from tower_etl.configuration import Sources
+    from tower_etl.configuration import SettingSources
 
 
-def read_insecure_http(sources: Sources) -> bool:
+def resolve_allow_http(sources: SettingSources) -> bool:
     """Whether the token may go over plain HTTP: `TOWER_ETL_INSECURE_HTTP=1`.
 
     Not from dlt's configuration, which lies in the folder in which a command is run.
@@ -19,7 +19,7 @@ def read_insecure_http(sources: Sources) -> bool:
     return sources.environ.get("TOWER_ETL_INSECURE_HTTP", "").lower() in {"1", "true", "yes"}
 
 
-def read_ca_bundle(flag: str | None, sources: Sources) -> Path | None:
+def resolve_ca_bundle(flag: str | None, sources: SettingSources) -> Path | None:
     """Certificates to trust: `--ca-bundle`, or the variables that other programs know.
 
     Raises:
@@ -30,5 +30,5 @@ def read_ca_bundle(flag: str | None, sources: Sources) -> Path | None:
     found = next((value for value in values if value), None)
     if found is not None and not Path(found).exists():
         msg = f"No CA bundle at {found}: look at --ca-bundle, or at {', '.join(variables)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return None if found is None else Path(found)

@@ -42,17 +42,17 @@ class TowerEtlError(Exception):
         super().__init__(redact_text(message))
 
 
-class UsageError(TowerEtlError):
+class ConfigurationError(TowerEtlError):
     """A flag, an environment variable, a settings file or a path is not usable as given."""
 
     exit_code = 2
 
 
-class FileAccessError(UsageError):
+class FileAccessError(ConfigurationError):
     """The operating system refuses a file or folder, and will as long as nobody changes that."""
 
 
-class TargetBusyError(TowerEtlError):
+class DestinationLockedError(TowerEtlError):
     """Another sync is writing into the same target."""
 
     exit_code = 6
@@ -88,31 +88,31 @@ class ApiError(TowerEtlError):
         self.retry_after = retry_after
 
 
-class UnreachableError(ApiError):
+class ApiConnectionError(ApiError):
     """No answer at all: the name does not resolve, nothing listens, TLS fails, time ran out."""
 
     retryable = True
 
 
-class ServerFaultError(ApiError):
+class ServerError(ApiError):
     """5xx, or a success that carries no API answer (HTML from a gateway, half a JSON)."""
 
     retryable = True
 
 
-class EndpointError(ServerFaultError):
+class EndpointError(ServerError):
     """The endpoint redirects elsewhere, is not the API, or stands behind a proxy that refuses."""
 
     retryable = False
 
 
-class OversizedError(ServerFaultError):
+class ResponseTooLargeError(ServerError):
     """The answer has more bytes than any of the platform's; the next one would have as many."""
 
     retryable = False
 
 
-class AbsentListError(ServerFaultError):
+class AbsentListError(ServerError):
     """The list that the endpoint gives is absent or null: the server does not have it."""
 
 
@@ -122,7 +122,7 @@ class RateLimitError(ApiError):
     retryable = True
 
 
-class TokenRefusedError(ApiError):
+class AuthenticationError(ApiError):
     """The server answers, but not to this token."""
 
     exit_code = 3

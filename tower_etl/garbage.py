@@ -13,7 +13,7 @@ _SELDOM = (100_000, 50, 100)  # Python's own: 700, 10, 10
 
 
 @contextmanager
-def collect_seldom() -> Iterator[None]:
+def reduced_gc() -> Iterator[None]:
     """Let Python look for garbage less often.
 
     A page of tasks is hundreds of objects that live for seconds; looking through all of them again

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _U64 = range(-(2**63), 2**64)  # what orjson reads as an integer
 _EXACT_CHARS = 16  # digits that every float64 gives back
-_DEEPEST = 1000  # levels; orjson reads 1024
+_MAX_DEPTH = 1000  # levels; orjson reads 1024
 _TOO_DEEP = "nested too deeply"
 _LONG = b"0" * (_EXACT_CHARS + 1)
 # Digits and points to zeros, all else to blanks: ten times faster than a regular expression.
@@ -106,7 +106,7 @@ def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
     return value, tuple(dict.fromkeys(found))
 
 
-def json_text(value: object) -> str:
+def to_json(value: object) -> str:
     """Write a JSON value as compact text, keys in the order received.
 
     What readers of UTF-8 and JSON would refuse is made readable: a lone surrogate is written out
@@ -175,7 +175,7 @@ def _is_deep(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     """Whether orjson would refuse the value for its depth; newer Pythons read deeper."""
     level: list[Any] = [[value]]
     depth = 0
-    while level and depth <= _DEEPEST:
+    while level and depth <= _MAX_DEPTH:
         children = (item.values() if isinstance(item, dict) else item for item in level)
         level = [inner for items in children for inner in items if isinstance(inner, dict | list)]
         depth += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _REDACT = {"true": (True, False), "false": (False, False), "emails": (True, True
 
 
 @dataclass(frozen=True)
-class Privacy:
+class PrivacySettings:
     """Wishes about columns; each names one as `table.column`, or as `column` in every table.
 
     Attributes:
@@ -36,13 +36,13 @@ class Privacy:
     salt: str = field(default="", repr=False)
 
 
-def read_privacy(
+def resolve_privacy(
     find: Find,
     *,
     redact: bool | None = None,
     excluded: Iterable[str] = (),
     hashed: Iterable[str] = (),
-) -> Privacy:
+) -> PrivacySettings:
     """Wishes from arguments, else from the environment or the configuration.
 
     Args:
@@ -55,7 +55,7 @@ def read_privacy(
         UsageError: `redact` is none of true, false and emails.
     """
     chosen, emails = _read_redact(find)
-    return Privacy(
+    return PrivacySettings(
         redact=chosen if redact is None else redact,
         emails=emails,
         excluded=tuple(excluded) or _read_names(find, "exclude"),
@@ -69,7 +69,7 @@ def _read_redact(find: Find) -> tuple[bool, bool]:
     value = find("TOWER_ETL_REDACT", "redact") or "true"
     if value.lower() not in _REDACT:
         msg = f"redact {value!r} is none of {', '.join(_REDACT)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return _REDACT[value.lower()]
 
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tower_etl.errors import UsageError
-from tower_etl.privacy import Privacy
+from tower_etl.errors import ConfigurationError
+from tower_etl.privacy import PrivacySettings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,11 +27,11 @@ class Token:
     def __init__(self, value: str) -> None:
         self._value = value
 
-    def reveal(self) -> str:
+    def get_secret_value(self) -> str:
         """The token itself, for the Authorization header alone."""
         return self._value
 
-    def digest(self, *where: object) -> str:
+    def fingerprint(self, *where: object) -> str:
         """Sixteen hex digits that name the token (at a place) without giving it away."""
         text = "\n".join((self._value, *map(str, where)))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -41,7 +41,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Pacing:
+class HttpSettings:
     """How fast and how patiently the API is asked.
 
     Attributes:
@@ -49,7 +49,7 @@ class Pacing:
             for no limit. The platform allows 20 (API fact 10).
         share: How much of that all who share the ledger may come to before this sync adds a call,
             above 0 and at most 1: the rest is left to other tools.
-        ledger: Where calls are counted: a folder for all syncs of a user on a machine, the address
+        window: Where calls are counted: a folder for all syncs of a user on a machine, the address
             of a Redis for several machines, None for this process alone.
         workers: Requests in flight at once.
         connect_seconds: Time-out for a connection.
@@ -59,8 +59,10 @@ class Pacing:
     """
 
     calls_per_second: float | None = 20.0
-    share: float = 1.0
-    ledger: Path | str | None = field(default=None, repr=False)  # an address may hold a password
+    rate_limit_share: float = 1.0
+    rate_limit_store: Path | str | None = field(
+        default=None, repr=False
+    )  # an address may hold a password
     workers: int = 8
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
@@ -69,7 +71,7 @@ class Pacing:
 
 
 @dataclass(frozen=True)
-class Packages:
+class PackageLimits:
     """When a package is closed and committed.
 
     Attributes:
@@ -82,7 +84,7 @@ class Packages:
 
 
 @dataclass(frozen=True)
-class Request:
+class SyncOptions:
     """What one sync is asked to do.
 
     Attributes:
@@ -101,15 +103,15 @@ class Request:
     until: datetime | None = None
     reconcile: bool = False
     reconcile_every: timedelta = timedelta(days=1)
-    give_up_after: timedelta = timedelta(days=30)
+    open_run_max_age: timedelta = timedelta(days=30)
     tables: frozenset[str] = frozenset()
-    moved: bool = False
+    accept_new_host: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a window that no run can be in."""
         if self.since and self.until and self.since > self.until:
             msg = f"--since {self.since} is after --until {self.until}: swap them."
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
 
 
 @dataclass(frozen=True)
@@ -123,29 +125,29 @@ class Settings:
         insecure_http: Whether the token may go over a network where anybody can read it.
         ca_bundle: File or folder of the certificates to trust; None for those of `requests`.
         request: What is wanted.
-        pacing: How fast.
+        http_settings: How fast.
         packages: How much at a time.
     """
 
     endpoint: str
     token: Token
     api_version: str = "1"
-    insecure_http: bool = False
+    allow_http: bool = False
     ca_bundle: Path | None = None
-    request: Request = field(default_factory=Request)
-    pacing: Pacing = field(default_factory=Pacing)
-    packages: Packages = field(default_factory=Packages)
-    privacy: Privacy = field(default_factory=Privacy)
+    options: SyncOptions = field(default_factory=SyncOptions)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    package_limits: PackageLimits = field(default_factory=PackageLimits)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def __post_init__(self) -> None:
         """Refuse to send a token where anybody on the way can read it."""
         parts = urlsplit(self.endpoint)
-        if parts.scheme == "http" and not (self.insecure_http or is_loopback(parts.hostname or "")):
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname or "")):
             msg = (
                 f"{self.endpoint} is not encrypted: anybody on the way could read the token. Give "
                 "its https address, or, on a network that you trust, --insecure-http."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
 
 
 def is_loopback(host: str) -> bool:

@@ -11,12 +11,12 @@ from tower_etl.api import TowerClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import World
 
 
 @pytest.fixture
-def client(endpoint: str, connect: Callable[..., Transport]) -> TowerClient:
+def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
     """A client of the simulated platform."""
     return TowerClient(connect(endpoint))
 

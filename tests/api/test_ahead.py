@@ -10,10 +10,10 @@ import pytest
 
 from tests.api.moving import flatten, key
 from tests.api.test_malformed import make_client
-from tower_etl.api import Page, Tally, walk_growing
-from tower_etl.api.ahead import walk_at_rest
+from tower_etl.api import Page, TotalCheck, paginate_append_only
+from tower_etl.api.ahead import fetch_stable_list
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +31,12 @@ def pool() -> Iterator[Executor]:
         yield pool
 
 
-def walk(fetch: FetchPage, pool: Executor, tally: Tally | None = None) -> list[list[Item]] | None:
+def walk(
+    fetch: FetchPage, pool: Executor, tally: TotalCheck | None = None
+) -> list[list[Item]] | None:
     """The pages of a list at rest."""
     make: Callable[[], list[list[Item]]] = list
-    return walk_at_rest(fetch, key, make, pool, tally)
+    return fetch_stable_list(fetch, key, make, pool, tally)
 
 
 def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
@@ -98,10 +100,10 @@ def test_a_failure_is_raised_and_nothing_more_asked_for(pool: Executor) -> None:
     def fetch(offset: int) -> Page:
         if offset == 300:
             msg = "broken"
-            raise ServerFaultError(msg)
+            raise ServerError(msg)
         return answer(range(5_000), offset, 5_000)
 
-    with pytest.raises(ServerFaultError, match="broken"):
+    with pytest.raises(ServerError, match="broken"):
         walk(fetch, pool)
 
 
@@ -116,8 +118,8 @@ def test_pages_of_any_size_are_fetched_ahead(cap: int, pool: Executor, *, bound:
         end = offset + len(items)
         return Page(items, count=end + (end < 345) if bound else 345)
 
-    tally = Tally()
-    pages = walk(fetch, pool, tally) or walk_growing(fetch, key, list[list["Item"]], tally)
+    tally = TotalCheck()
+    pages = walk(fetch, pool, tally) or paginate_append_only(fetch, key, list[list["Item"]], tally)
     assert flatten(pages) == list(range(345))
     assert tally.is_counted
     assert len(asked) <= (1 + 345 // cap) * (2 if bound else 1)
@@ -135,11 +137,15 @@ def test_tasks_come_whatever_the_server_counts(total: object, pool: Executor) ->
         start = params["offset"]
         return {"tasks": tasks[start : start + params["max"]], "total": total}
 
-    client, transport = make_client(respond)
-    first: list[list[Item]] = client.walk_final_tasks(1, "r", list, pool)
-    transport.asked.clear()
-    second: list[list[Item]] = client.walk_final_tasks(1, "r", list, pool)
+    client, http_client = make_client(respond)
+    first: list[list[Item]] = client.list_final_tasks_into(1, "r", list, pool)
+    http_client.asked.clear()
+    second: list[list[Item]] = client.list_final_tasks_into(1, "r", list, pool)
 
     assert [tasks[:100], tasks[100:]] == first == second
     more = isinstance(total, int) and total > 102
-    assert [params["offset"] for _, params in transport.asked] == [0, 100, *([102] if more else [])]
+    assert [params["offset"] for _, params in http_client.asked] == [
+        0,
+        100,
+        *([102] if more else []),
+    ]

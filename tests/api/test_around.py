@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.moving import Server, key
-from tower_etl.api import Page, Tally
-from tower_etl.api.around import walk_around
+from tower_etl.api import Page, TotalCheck
+from tower_etl.api.around import paginate_around_known
 from tower_etl.sync import TaskRange
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def ranges_of(ids: list[int], *bounds: tuple[int, int]) -> Ranges:
     return [TaskRange(start, end, ids[start], ids[end - 1]) for start, end in bounds]
 
 
-def walk(fetch: FetchPage, known: Ranges, tally: Tally | None = None) -> list[int] | None:
+def walk(fetch: FetchPage, known: Ranges, tally: TotalCheck | None = None) -> list[int] | None:
     """The ids that are in no known range, None where those have moved."""
-    found = walk_around(fetch, key, known, tally or Tally())
+    found = paginate_around_known(fetch, key, known, tally or TotalCheck())
     return None if found is None else [key(item) for _, item in found]
 
 
@@ -53,7 +53,7 @@ def test_only_pages_with_something_unknown_are_fetched(
     ids = list(range(0, 1040, 2))
     server = Server(ids)
 
-    got = walk(server.fetch, ranges_of(ids, *bounds), tally := Tally())
+    got = walk(server.fetch, ranges_of(ids, *bounds), tally := TotalCheck())
 
     inside = {offset for start, end in bounds for offset in range(start, end)}
     assert got == [number for offset, number in enumerate(ids) if offset not in inside]
@@ -113,7 +113,7 @@ def test_an_item_that_is_twice_on_a_page_is_taken_twice_and_reported() -> None:
     """It has not been shifted: one answer shows both."""
     ids = [*range(30), 29, *range(30, 60)]
 
-    got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], tally := Tally())
+    got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], tally := TotalCheck())
 
     assert (got, tally.repeated) == (ids[30:], {29})
 

@@ -9,18 +9,18 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tower_etl.api import TowerClient, Walked, format_moment
-from tower_etl.errors import ForbiddenError, TokenRefusedError, UnreachableError
+from tower_etl.api import PaginationStats, TowerClient, format_timestamp
+from tower_etl.errors import ApiConnectionError, AuthenticationError, ForbiddenError
 from tower_etl.simulator import Fault, ServerProfile, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import World
     from tower_etl.simulator.calls import Call
 
-    Connect = Callable[..., Transport]
+    Connect = Callable[..., JsonHttpClient]
 
 
 def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
@@ -34,7 +34,7 @@ def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
 
 def list_ids(client: TowerClient, workspace_id: int | None, **bounds: datetime) -> list[str]:
     """List the ids of the runs that the client lists, in its order."""
-    pages = client.iter_runs(workspace_id, Walked(), **bounds)
+    pages = client.list_runs(workspace_id, PaginationStats(), **bounds)
     return [element["workflow"]["id"] for page in pages for element in page]
 
 
@@ -58,7 +58,7 @@ def test_every_paged_endpoint_is_asked_for_the_largest_page(
     world.create_label(lab, "urgent")
 
     list_ids(client, lab)
-    client.list_tasks(lab, run_id)
+    client.iter_tasks(lab, run_id)
     client.list_labels(lab)
 
     asked = [read_queries(simulator, path)[0] for path in ("/workflow", "/tasks", "/labels")]
@@ -73,7 +73,7 @@ def test_the_personal_workspace_is_asked_for_without_an_id(
     run_id = world.submit_run(None)
 
     assert list_ids(client, None) == [run_id]
-    assert client.describe_run(None, run_id)["workflow"]["id"] == run_id
+    assert client.get_run(None, run_id)["workflow"]["id"] == run_id
     assert all("workspaceId" not in parse_qs(call.query) for call in simulator.calls)
 
 
@@ -83,12 +83,12 @@ def test_runs_are_listed_with_their_labels_and_count(
     """Neither comes unless it is asked for (API facts 3 and 14)."""
     run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
     world.set_labels(run_id, [label_id])
-    walked = Walked()
+    walked = PaginationStats()
 
-    elements = [element for page in client.iter_runs(lab, walked) for element in page]
+    elements = [element for page in client.list_runs(lab, walked) for element in page]
 
     assert [label["id"] for label in elements[0]["labels"]] == [label_id]
-    assert (walked.totals, walked.is_counted) == ([1], True)
+    assert (walked.reported_totals, walked.count_matches) == ([1], True)
     assert read_queries(simulator, "/workflow")[0]["attributes"] == ["labels"]
 
 
@@ -131,7 +131,7 @@ def test_without_bounds_nothing_is_searched_for(
 )
 def test_moments_are_written_as_the_search_takes_them(moment: datetime, text: str) -> None:
     """UTC with three digits; what is finer is cut, so that `after:` passes over nothing."""
-    assert format_moment(moment) == text
+    assert format_timestamp(moment) == text
 
 
 def test_a_deletion_between_two_pages_loses_no_run(
@@ -147,12 +147,12 @@ def test_a_deletion_between_two_pages_loses_no_run(
                 world.delete_run(run_id)
 
     simulator.before_call = delete
-    walked = Walked()
-    listed = [e["workflow"]["id"] for page in client.iter_runs(lab, walked) for e in page]
+    walked = PaginationStats()
+    listed = [e["workflow"]["id"] for page in client.list_runs(lab, walked) for e in page]
 
     assert set(ids) - set(doomed) <= set(listed)
     assert len(listed) == len(set(listed))
-    assert walked.disturbed
+    assert walked.was_modified
 
 
 def test_runs_that_arrive_between_two_pages_cost_no_run(
@@ -181,7 +181,7 @@ def test_all_labels_are_listed(client: TowerClient, world: World, lab: int) -> N
 
 def test_places_are_listed(client: TowerClient, world: World, lab: int) -> None:
     """Organisations, their workspaces, and what the user sees of both."""
-    user = client.fetch_user()
+    user = client.get_user()
     org_id = client.list_organizations()[0]["orgId"]
 
     roles = client.list_user_workspaces(user["id"])
@@ -197,9 +197,9 @@ def test_a_bad_token_is_told_from_a_server_that_is_none(endpoint: str, connect: 
     """`/service-info` answers to anybody, all else does not (API fact 11)."""
     stranger = TowerClient(connect(endpoint, "wrong"))
 
-    assert stranger.fetch_service_info()["apiVersion"] == ServerProfile().api_version
-    with pytest.raises(TokenRefusedError):
-        stranger.fetch_user()
+    assert stranger.get_service_info()["apiVersion"] == ServerProfile().api_version
+    with pytest.raises(AuthenticationError):
+        stranger.get_user()
 
 
 def test_a_closed_workspace_is_told_from_a_bad_token(
@@ -208,7 +208,7 @@ def test_a_closed_workspace_is_told_from_a_bad_token(
     """403 to a token that is good for `/user-info`, and no second try."""
     world.forbid(lab)
 
-    assert client.fetch_user()["userName"] == world.owner().name
+    assert client.get_user()["userName"] == world.owner().name
     with pytest.raises(ForbiddenError, match="GET /workflow: the server answered 403"):
         list_ids(client, lab)
     assert len(read_queries(simulator, "/workflow")) == 1
@@ -220,10 +220,10 @@ def test_a_dead_address_is_said_soon(connect: Connect) -> None:
         port = listener.getsockname()[1]
     dead = TowerClient(connect(f"http://127.0.0.1:{port}/api", attempts=6))
 
-    with pytest.raises(UnreachableError):
-        dead.fetch_service_info()
+    with pytest.raises(ApiConnectionError):
+        dead.get_service_info()
 
-    assert 2 <= dead.transport.meter.read().calls < 6
+    assert 2 <= dead.http.metrics.snapshot().calls < 6
 
 
 def test_faults_of_any_kind_cost_calls_and_no_data(
@@ -236,17 +236,17 @@ def test_faults_of_any_kind_cost_calls_and_no_data(
     simulator.faults.add("/workflow", Fault("status", status=429, retry_after="0"))
 
     assert list_ids(client, lab) == ids[::-1]
-    assert client.transport.meter.read().retries == 5
+    assert client.http.metrics.snapshot().retries == 5
 
 
 def test_an_older_server_is_listed_whole(world: World, lab: int, connect: Connect) -> None:
     """Neither counts nor flags: short pages alone tell the end (API fact 3)."""
     ids = submit_many(world, lab, 100)
-    walked = Walked()
+    walked = PaginationStats()
 
     with serve(Simulator(world, limit=None, profile=ServerProfile(legacy=True))) as url:
         older = TowerClient(connect(url))
-        pages: list[list[Any]] = list(older.iter_runs(lab, walked))
+        pages: list[list[Any]] = list(older.list_runs(lab, walked))
 
     assert [e["workflow"]["id"] for page in pages for e in page] == ids[::-1]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)
+    assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.test_malformed import make_client
-from tower_etl.api import Walked, Where, endpoints
-from tower_etl.errors import ApiError, BadRequestError, ServerFaultError
+from tower_etl.api import PaginationStats, PathScope, endpoints
+from tower_etl.errors import ApiError, BadRequestError, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,25 +70,25 @@ class Older:
 def test_all_attributes_that_a_server_knows_are_asked_for(says: str, known: set[str]) -> None:
     """Whichever they are, and whatever it says of those that it does not know."""
     kept = tuple(name for name in ALL if name in known)
-    client, transport = make_client(Older(kept, says=SAYS[says]))
+    client, http_client = make_client(Older(kept, says=SAYS[says]))
 
-    described = [client.describe_run(1, run_id)["workflow"] for run_id in "ab"]
+    described = [client.get_run(1, run_id)["workflow"] for run_id in "ab"]
 
     assert described == [{"id": run_id, "attributes": [*kept]} for run_id in "ab"]
-    assert len(transport.asked) <= 2 + 2 + 2 * len(ALL)
-    news = client.compatibility.news
+    assert len(http_client.asked) <= 2 + 2 + 2 * len(ALL)
+    news = client.compatibility.messages
     assert len(news) == (len(kept) < len(ALL))
     assert all(name in news[0] for name in {*ALL} - known)
 
 
 def test_attributes_are_dropped_one_at_a_time_the_youngest_first() -> None:
     """Each refusal costs one call, once."""
-    client, transport = make_client(Older(ALL[:2], says="Unknown attributes"))
+    client, http_client = make_client(Older(ALL[:2], says="Unknown attributes"))
 
     for run_id in "abc":
-        client.describe_run(1, run_id)
+        client.get_run(1, run_id)
 
-    asked = [tuple(params["attributes"].split(",")) for _, params in transport.asked]
+    asked = [tuple(params["attributes"].split(",")) for _, params in http_client.asked]
     assert asked == [ALL, ALL[:3], ALL[:2], (*ALL[:2], ALL[3]), ALL[:2], ALL[:2]]
 
 
@@ -102,9 +102,9 @@ def test_a_server_is_asked_for_as_many_items_as_it_allows(
     older = Older(known, most, SAYS["what"] if says else "")
     client, _ = make_client(older)
 
-    found = client.list_entities(endpoints.PIPELINES, Where(1))
+    found = client.list_entity(endpoints.PIPELINES, PathScope(1))
     refused = older.refused
-    again = client.list_entities(endpoints.PIPELINES, Where(1))
+    again = client.list_entity(endpoints.PIPELINES, PathScope(1))
 
     assert [item["pipelineId"] for item in found.items] == list(range(345))
     assert found == again
@@ -115,19 +115,19 @@ def test_a_server_is_asked_for_as_many_items_as_it_allows(
 
 def test_tasks_come_whole_from_a_server_that_allows_fewer() -> None:
     """Page by page, as large as it allows."""
-    client, transport = make_client(Older(most=50))
+    client, http_client = make_client(Older(most=50))
 
-    assert len(client.list_tasks(1, "r")) == 345
-    assert len(client.list_tasks(1, "s")) == 345
-    sizes = [params.get("max") for _, params in transport.asked]
+    assert len(client.iter_tasks(1, "r")) == 345
+    assert len(client.iter_tasks(1, "s")) == 345
+    sizes = [params.get("max") for _, params in http_client.asked]
     assert sizes == [100, None, 100, 50, *[50] * 13]
 
 
 def test_what_was_learned_is_remembered_until_the_version_changes() -> None:
     """As plain JSON, in the state."""
     client, _ = make_client(Older(("labels",), 25))
-    client.describe_run(1, "r")
-    client.list_tasks(1, "r")
+    client.get_run(1, "r")
+    client.iter_tasks(1, "r")
     client.compatibility.load(None, "1.0")
     stored = json.loads(json.dumps(client.compatibility.dump()))
 
@@ -135,10 +135,10 @@ def test_what_was_learned_is_remembered_until_the_version_changes() -> None:
         older = Older(("labels",), 25)
         client, _ = make_client(older)
         client.compatibility.load(stored, version)
-        client.describe_run(1, "r")
-        client.list_tasks(1, "r")
+        client.get_run(1, "r")
+        client.iter_tasks(1, "r")
         assert (older.refused > 0) == (refused > 0)
-        assert (client.compatibility.news != []) == (refused > 0)
+        assert (client.compatibility.messages != []) == (refused > 0)
 
 
 def test_threads_that_ask_at_once_learn_from_each_other() -> None:
@@ -148,14 +148,14 @@ def test_threads_that_ask_at_once_learn_from_each_other() -> None:
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if path.endswith("/outer") and params["attributes"] != "labels" and not inner:
-            inner.append(client.describe_run(1, "inner")["workflow"])
+            inner.append(client.get_run(1, "inner")["workflow"])
         return older(path, params)
 
-    client, transport = make_client(answer)
+    client, http_client = make_client(answer)
 
-    assert client.describe_run(1, "outer")["workflow"] == {"id": "outer", "attributes": ["labels"]}
+    assert client.get_run(1, "outer")["workflow"] == {"id": "outer", "attributes": ["labels"]}
     assert inner == [{"id": "inner", "attributes": ["labels"]}]
-    assert [path for path, _ in transport.asked].count("/workflow/outer") == 2
+    assert [path for path, _ in http_client.asked].count("/workflow/outer") == 2
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -168,17 +168,17 @@ def test_a_run_that_is_refused_either_way_takes_nothing_from_others(*, first: bo
             raise BadRequestError(msg, status_code=400)
         return Older()(path, params)
 
-    client, transport = make_client(answer)
+    client, http_client = make_client(answer)
     if not first:
-        client.describe_run(1, "even")
-        transport.asked.clear()
+        client.get_run(1, "even")
+        http_client.asked.clear()
 
     with pytest.raises(BadRequestError):
-        client.describe_run(1, "odd")
+        client.get_run(1, "odd")
 
-    assert len(transport.asked) == (2 if first else 1)
-    assert client.describe_run(1, "even")["workflow"]["attributes"] == [*ALL]
-    assert client.compatibility.news == []
+    assert len(http_client.asked) == (2 if first else 1)
+    assert client.get_run(1, "even")["workflow"]["attributes"] == [*ALL]
+    assert client.compatibility.messages == []
 
 
 def test_a_refusal_by_chance_takes_nothing_from_anybody() -> None:
@@ -191,12 +191,12 @@ def test_a_refusal_by_chance_takes_nothing_from_anybody() -> None:
 
     client, _ = make_client(answer)
 
-    assert client.describe_run(1, "r")["workflow"]["attributes"] == [*ALL]
-    assert client.compatibility.news == []
+    assert client.get_run(1, "r")["workflow"]["attributes"] == [*ALL]
+    assert client.compatibility.messages == []
 
 
 @pytest.mark.parametrize(
-    "error", [ServerFaultError("no"), BadRequestError("no such method", status_code=405)]
+    "error", [ServerError("no"), BadRequestError("no such method", status_code=405)]
 )
 def test_other_refusals_are_no_reason_to_ask_for_less(error: ApiError) -> None:
     """403, 405 and 500 say nothing about attributes."""
@@ -204,12 +204,12 @@ def test_other_refusals_are_no_reason_to_ask_for_less(error: ApiError) -> None:
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         raise error
 
-    client, transport = make_client(answer)
+    client, http_client = make_client(answer)
 
     with pytest.raises(ApiError):
-        client.describe_run(1, "r")
+        client.get_run(1, "r")
 
-    assert len(transport.asked) == 1
+    assert len(http_client.asked) == 1
 
 
 @pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.TEAMS, endpoints.STUDIOS])
@@ -220,12 +220,12 @@ def test_an_endpoint_that_refuses_everything_costs_two_calls(endpoint: Endpoint)
         msg = "GET /x: the server answered 400."
         raise BadRequestError(msg, status_code=400)
 
-    client, transport = make_client(answer)
+    client, http_client = make_client(answer)
 
     with pytest.raises(BadRequestError):
-        client.list_entities(endpoint, Where(1, 1, 1))
+        client.list_entity(endpoint, PathScope(1, 1, 1))
 
-    assert len(transport.asked) == 2
+    assert len(http_client.asked) == 2
 
 
 def test_runs_are_listed_without_labels_where_those_are_not_known() -> None:
@@ -239,4 +239,4 @@ def test_runs_are_listed_without_labels_where_those_are_not_known() -> None:
 
     client, _ = make_client(answer)
 
-    assert list(client.iter_runs(1, Walked())) == [[{"workflow": {"id": "r"}}]]
+    assert list(client.list_runs(1, PaginationStats())) == [[{"workflow": {"id": "r"}}]]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.moving import INSERTIONS, SIZES, Server, flatten, key
-from tower_etl.api import Page, Tally, walk_growing
+from tower_etl.api import Page, TotalCheck, paginate_append_only
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from tests.api.moving import Change
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tower_etl.api.pages import FetchPage
 
 
-def walk(fetch: FetchPage, tally: Tally | None = None) -> list[list[Item]]:
+def walk(fetch: FetchPage, tally: TotalCheck | None = None) -> list[list[Item]]:
     """The pages of a list that only grows."""
-    pages: list[list[Item]] = walk_growing(fetch, key, list, tally)
+    pages: list[list[Item]] = paginate_append_only(fetch, key, list, tally)
     return pages
 
 
@@ -57,7 +57,7 @@ def test_a_list_that_grows_during_every_walk_is_an_error_or_whole(
 
     try:
         got = flatten(walk(server.fetch))
-    except ServerFaultError as error:
+    except ServerError as error:
         assert "moved under the walk 5 times" in str(error)  # noqa: PT017 - either outcome is right
     else:
         assert set(range(250)) <= set(got)
@@ -72,7 +72,7 @@ def test_a_page_that_repeats_is_the_whole_list(counted: int | None) -> None:
         calls.append(offset)
         return Page([{"id": number} for number in range(MAX_PAGE)], count=counted)
 
-    assert flatten(walk(fetch, tally := Tally())) == list(range(MAX_PAGE))
+    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(MAX_PAGE))
     assert (calls, tally.is_counted, tally.repeated) == ([0, 100], True, set())
 
 
@@ -84,7 +84,7 @@ def test_a_page_that_repeats_although_more_is_said_to_follow_is_reported() -> No
         calls.append(offset)
         return Page([{"id": number} for number in range(MAX_PAGE)], count=345)
 
-    assert flatten(walk(fetch, tally := Tally())) == list(range(MAX_PAGE))
+    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(MAX_PAGE))
     assert (calls, tally.is_counted) == ([0, 100] * 2, False)
 
 
@@ -106,7 +106,7 @@ def test_a_task_that_is_listed_twice_is_taken_and_reported(
     """Where it is on two pages, as if another one was added, the walk starts again, once."""
     server = Server(items)
 
-    got = flatten(walk(server.fetch, tally := Tally()))
+    got = flatten(walk(server.fetch, tally := TotalCheck()))
 
     assert got == items
     assert tally.repeated == {one for one in items if items.count(one) > 1}
@@ -118,7 +118,7 @@ def test_a_count_below_what_is_there_ends_no_walk(total: int | None) -> None:
     """A short page does, and no count alone (API fact 3)."""
     server = Server(list(range(230)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, count=total), tally := Tally())
+    pages = walk(lambda at: Page(server.fetch(at).items, count=total), tally := TotalCheck())
 
     assert (len(flatten(pages)), server.offsets) == (230, [0, 100, 200])
     assert tally.is_counted is (total in {None, 230})
@@ -147,7 +147,7 @@ def test_tasks_on_pages_of_any_size_are_all_fetched(size: int, cap: int, way: st
             "bound": Page(items, count=(end + (end < size)) or None),
         }[way]
 
-    assert flatten(walk(fetch, tally := Tally())) == list(range(size))
+    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(size))
     assert tally.is_counted
     assert len(offsets) <= 1 + size // min(cap, MAX_PAGE)
 
@@ -160,7 +160,7 @@ def test_a_walk_goes_on_while_the_server_must_have_more(least: int) -> None:
     def fetch(offset: int) -> Page:
         return Page(server.fetch(offset).items[:40])
 
-    got = flatten(walk(fetch, Tally(least=least)))
+    got = flatten(walk(fetch, TotalCheck(least=least)))
 
     assert got == list(range(95 if least > 40 else 40))
 
@@ -169,7 +169,7 @@ def test_a_count_of_more_than_there_is_ends_with_an_empty_page() -> None:
     """Once past the end there is nothing, whatever the count says; it is reported."""
     server = Server(list(range(30)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, count=1_000_000), tally := Tally())
+    pages = walk(lambda at: Page(server.fetch(at).items, count=1_000_000), tally := TotalCheck())
 
     assert (flatten(pages), server.offsets) == (list(range(30)), [0, 30])
     assert not tally.is_counted

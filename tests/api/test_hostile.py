@@ -10,15 +10,24 @@ import pytest
 
 from tests.api.test_malformed import make_client
 from tests.http.conftest import ScriptedServer
-from tower_etl.api import NoKey, Page, TowerClient, Walked, Where, client, endpoints, run_key
-from tower_etl.api.pages import end_after
-from tower_etl.errors import ServerFaultError
+from tower_etl.api import (
+    MissingKey,
+    Page,
+    PaginationStats,
+    PathScope,
+    TowerClient,
+    client,
+    endpoints,
+    run_key,
+)
+from tower_etl.api.pages import limit_items
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
 ODD_IDS = (
     *("../user-info", "a/b", "a%2Fb", "%2e%2e", "...", "a?max=1", "a#b", "a;b", "a b", "a+b"),
@@ -45,15 +54,15 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.mark.parametrize("run_id", ODD_IDS)
 def test_an_odd_id_stays_one_segment_of_the_path(
-    server: ScriptedServer, connect: Callable[..., Transport], run_id: str
+    server: ScriptedServer, connect: Callable[..., JsonHttpClient], run_id: str
 ) -> None:
     """Over real HTTP: neither the path nor the query is another one."""
     server.answer({"workflow": {"id": run_id}})
     server.answer({"tasks": []})
 
     tower = TowerClient(connect(server.endpoint))
-    tower.describe_run(7, run_id)
-    tower.list_tasks(7, run_id)
+    tower.get_run(7, run_id)
+    tower.iter_tasks(7, run_id)
 
     described, listed = (urlsplit(seen.path) for seen in server.seen)
     assert described.path.removeprefix("/api/workflow/").count("/") == 0
@@ -64,13 +73,13 @@ def test_an_odd_id_stays_one_segment_of_the_path(
 
 @pytest.mark.parametrize("run_id", ["", ".", ".."])
 def test_an_id_that_means_another_path_is_not_asked_for(
-    server: ScriptedServer, connect: Callable[..., Transport], run_id: str
+    server: ScriptedServer, connect: Callable[..., JsonHttpClient], run_id: str
 ) -> None:
     """No quoting helps: clients and servers take `%2E%2E` for `..` too."""
     tower = TowerClient(connect(server.endpoint))
 
-    for ask in (tower.describe_run, tower.list_tasks, tower.list_metrics):
-        with pytest.raises(ServerFaultError, match="an id that cannot be asked for"):
+    for ask in (tower.get_run, tower.iter_tasks, tower.list_metrics):
+        with pytest.raises(ServerError, match="an id that cannot be asked for"):
             ask(7, run_id)
 
     assert server.seen == []
@@ -81,21 +90,21 @@ def test_a_description_of_something_else_is_a_fault(found: object) -> None:
     """The rows of the run named in it would be replaced."""
     tower, _ = make_client(lambda *_: {"workflow": found})
 
-    with pytest.raises(ServerFaultError):
-        tower.describe_run(1, "r")
+    with pytest.raises(ServerError):
+        tower.get_run(1, "r")
 
 
 @pytest.mark.parametrize("run_id", [5, True, 2**70, 1.0, None, {}])
 def test_a_run_whose_id_is_no_text_hides_no_other(run_id: object) -> None:
     """The state would not know it again: it has no key, and the others have theirs."""
     runs = [{"workflow": {"id": one}} for one in ("a", run_id, "b")]
-    tower, transport = make_client(lambda *_: {"workflows": runs, "totalSize": 3})
+    tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 3})
 
-    (page,) = tower.iter_runs(1, walked := Walked())
+    (page,) = tower.list_runs(1, walked := PaginationStats())
 
     assert [run_key(element) for element in page][::2] == ["a", "b"]
-    assert isinstance(run_key(page[1]), NoKey)
-    assert (walked.is_counted, len(transport.asked)) == (True, 1)
+    assert isinstance(run_key(page[1]), MissingKey)
+    assert (walked.count_matches, len(http_client.asked)) == (True, 1)
 
 
 def make_endless(size: int) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
@@ -120,19 +129,19 @@ def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.Mon
     """Also one whose pages hold far more, or far less, than was asked for."""
     monkeypatch.setattr(client, "_MAX_LISTED", 5_000)
     monkeypatch.setattr(client, "_MAX_TASKS", 5_000)
-    tower, transport = make_client(make_endless(size))
+    tower, http_client = make_client(make_endless(size))
     asks: dict[str, Callable[[], object]] = {
-        "runs": lambda: list(tower.iter_runs(1, Walked())),
+        "runs": lambda: list(tower.list_runs(1, PaginationStats())),
         "labels": lambda: tower.list_labels(1),
-        "tasks": lambda: tower.list_tasks(1, "r"),
+        "tasks": lambda: tower.iter_tasks(1, "r"),
     }
     if ask == "tasks" and size != 100:  # a page of another size is the last one (API fact 1)
         assert asks[ask]() == [{"task": {"taskId": number}} for number in range(1, size + 1)]
         return
-    with pytest.raises(ServerFaultError, match=r"no end|moved under the walk"):
+    with pytest.raises(ServerError, match=r"no end|moved under the walk"):
         asks[ask]()
 
-    assert len(transport.asked) <= 501
+    assert len(http_client.asked) <= 501
 
 
 def test_a_page_that_repeats_is_the_whole_list() -> None:
@@ -141,30 +150,30 @@ def test_a_page_that_repeats_is_the_whole_list() -> None:
         "workflows": [{"workflow": {"id": f"r{number}"}} for number in range(100)],
         "tasks": [{"task": {"taskId": number}} for number in range(100)],
     }
-    tower, transport = make_client(lambda *_: page)
+    tower, http_client = make_client(lambda *_: page)
 
-    assert list(tower.iter_runs(1, Walked())) == [page["workflows"]]
-    assert tower.list_tasks(1, "r") == page["tasks"]
-    assert len(transport.asked) == 4
+    assert list(tower.list_runs(1, PaginationStats())) == [page["workflows"]]
+    assert tower.iter_tasks(1, "r") == page["tasks"]
+    assert len(http_client.asked) == 4
 
 
 def test_a_page_that_repeats_although_more_is_said_to_follow_is_left() -> None:
     """It is not the whole list; the message names it."""
     runs = [{"workflow": {"id": f"r{number}"}} for number in range(100)]
-    tower, transport = make_client(lambda *_: {"workflows": runs, "totalSize": 345})
+    tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 345})
 
-    with pytest.raises(ServerFaultError, match=r"^GET /workflow: the list moved under the walk"):
-        list(tower.iter_runs(1, Walked()))
+    with pytest.raises(ServerError, match=r"^GET /workflow: the list moved under the walk"):
+        list(tower.list_runs(1, PaginationStats()))
 
-    assert len(transport.asked) <= 6
+    assert len(http_client.asked) <= 6
 
 
 def test_the_last_item_allowed_is_taken() -> None:
     """The bound is on what comes after it."""
-    fetch = end_after(200, lambda _: Page([{"id": 1}] * 100))
+    fetch = limit_items(200, lambda _: Page([{"id": 1}] * 100))
 
     assert len([*fetch(0).items, *fetch(100).items]) == 200
-    with pytest.raises(ServerFaultError, match=r"no end after 300 items on 3 pages"):
+    with pytest.raises(ServerError, match=r"no end after 300 items on 3 pages"):
         fetch(200)
 
 
@@ -174,9 +183,9 @@ def test_an_entity_whose_id_is_none_is_left_out(endpoint: Endpoint, odd: object)
     """Also in a list that comes in one piece; what the list lacks need not be missing then."""
     sound = {endpoint.key[0]: 7}
     items = [{endpoint.key[0]: odd}, sound, "text", None]
-    tower, transport = make_client(lambda *_: {endpoint.items: items})
+    tower, http_client = make_client(lambda *_: {endpoint.records_key: items})
 
-    found = tower.list_entities(endpoint, Where(1))
+    found = tower.list_entity(endpoint, PathScope(1))
 
     assert (found.items, found.complete, found.left_out) == ([sound], False, 3)
-    assert len(transport.asked) == 1
+    assert len(http_client.asked) == 1

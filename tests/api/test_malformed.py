@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pytest
 
-from tower_etl.api import TowerClient, Walked, Where, endpoints
-from tower_etl.errors import ServerFaultError
+from tower_etl.api import PaginationStats, PathScope, TowerClient, endpoints
+from tower_etl.errors import ServerError
 from tower_etl.http import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
     Answer = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
@@ -47,26 +47,26 @@ class FakeTransport:
 
 def make_client(answer: Answer) -> tuple[TowerClient, FakeTransport]:
     """Make a client of answers."""
-    transport = FakeTransport(answer)
-    return TowerClient(cast("Transport", transport)), transport
+    http_client = FakeTransport(answer)
+    return TowerClient(cast("JsonHttpClient", http_client)), http_client
 
 
 _ENV = endpoints.COMPUTE_ENV
 ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
-    "service": ("serviceInfo", lambda client: client.fetch_service_info()),
-    "user": ("user", lambda client: client.fetch_user()),
+    "service": ("serviceInfo", lambda client: client.get_service_info()),
+    "user": ("user", lambda client: client.get_user()),
     "roles": ("orgsAndWorkspaces", lambda client: client.list_user_workspaces(1)),
     "organizations": ("organizations", lambda client: client.list_organizations()),
     "workspaces": ("workspaces", lambda client: client.list_org_workspaces(1)),
     "labels": ("labels", lambda client: client.list_labels(1)),
-    "runs": ("workflows", lambda client: list(client.iter_runs(1, Walked()))),
+    "runs": ("workflows", lambda client: list(client.list_runs(1, PaginationStats()))),
     "listed": ("workflows", lambda client: client.is_listed(1, "r")),
-    "tasks": ("tasks", lambda client: client.list_tasks(1, "r")),
+    "tasks": ("tasks", lambda client: client.iter_tasks(1, "r")),
     "metrics": ("metrics", lambda client: client.list_metrics(1, "r")),
-    "launch": ("launch", lambda client: client.describe_launch(1, "l")),
+    "launch": ("launch", lambda client: client.get_launch(1, "l")),
     "datasets": ("versions", lambda client: client.list_launch_datasets(1, "l")),
-    "quotas": ("quotas", lambda client: client.list_entities(endpoints.QUOTAS, Where(1, 1))),
-    "environment": ("computeEnv", lambda client: client.describe_entity(_ENV, Where(1, None, "e"))),
+    "quotas": ("quotas", lambda client: client.list_entity(endpoints.QUOTAS, PathScope(1, 1))),
+    "environment": ("computeEnv", lambda client: client.get_entity(_ENV, PathScope(1, None, "e"))),
 }
 
 
@@ -77,7 +77,7 @@ def test_an_answer_without_its_items_is_a_fault(ask: str, found: object) -> None
     items, call = ASKS[ask]
     client, _ = make_client(lambda *_: {} if found == "absent" else {items: found})
 
-    with pytest.raises(ServerFaultError, match=f"'{items}'"):
+    with pytest.raises(ServerError, match=f"'{items}'"):
         call(client)
 
 
@@ -96,10 +96,10 @@ SOUND: dict[str, Any] = {
 def test_an_element_that_is_no_object_hides_no_other(ask: str, odd: object) -> None:
     """In one call; tasks are kept whatever they are, the others are left out."""
     items, call = ASKS[ask]
-    client, transport = make_client(lambda *_: {items: [odd, SOUND[ask], odd]})
+    client, http_client = make_client(lambda *_: {items: [odd, SOUND[ask], odd]})
 
     assert call(client) == ([odd, SOUND[ask]] if ask == "tasks" else [SOUND[ask]])
-    assert len(transport.asked) == 1
+    assert len(http_client.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_an_element_that_is_no_object_hides_no_other(ask: str, odd: object) -> N
 def test_an_element_without_its_id_hides_no_other(ask: str, element: object) -> None:
     """A task is kept even so, since its run would be short of it; anything else is left out."""
     items, call = ASKS[ask]
-    client, transport = make_client(lambda *_: {items: [element, SOUND[ask]]})
+    client, http_client = make_client(lambda *_: {items: [element, SOUND[ask]]})
 
     assert call(client) == ([element, SOUND[ask]] if ask == "tasks" else [SOUND[ask]])
-    assert len(transport.asked) == 1
+    assert len(http_client.asked) == 1
 
 
 @pytest.mark.parametrize("element", [{}, {"workflow": None}, {"workflow": {"id": None}}, 7])
@@ -136,7 +136,7 @@ def test_tasks_of_older_servers_need_no_wrapper() -> None:
     """A task is known by its number, wherever that is."""
     client, _ = make_client(lambda *_: {"tasks": [{"taskId": 1}, {"taskId": 1}, {"taskId": 2}]})
 
-    assert client.list_tasks(1, "r") == [{"taskId": 1}, {"taskId": 2}]
+    assert client.iter_tasks(1, "r") == [{"taskId": 1}, {"taskId": 2}]
 
 
 @pytest.mark.parametrize("total", [None, "12", 0, -1, 3.5, [], {}])
@@ -145,10 +145,10 @@ def test_odd_counts_and_flags_are_passed_over(total: object, more: object) -> No
     """What is no count counts nothing."""
     answer = {"workflows": [{"workflow": {"id": "r"}}], "totalSize": total, "hasMore": more}
     client, _ = make_client(lambda *_: answer)
-    walked = Walked()
+    walked = PaginationStats()
 
-    assert len(list(client.iter_runs(1, walked))) == 1
-    assert (walked.totals, walked.is_counted) == ([], True)
+    assert len(list(client.list_runs(1, walked))) == 1
+    assert (walked.reported_totals, walked.count_matches) == ([], True)
 
 
 @pytest.mark.parametrize("total", [None, 0, 1, 2, 102, 1_000_000, "2", True])
@@ -160,11 +160,11 @@ def test_tasks_are_asked_for_while_the_server_counts_more(total: object) -> None
         start = params["offset"]
         return {"tasks": tasks[start : start + params["max"]], "total": total}
 
-    client, transport = make_client(answer)
+    client, http_client = make_client(answer)
 
-    assert client.list_tasks(1, "r") == tasks
+    assert client.iter_tasks(1, "r") == tasks
     last = [102] if total == 1_000_000 else []
-    assert [params["offset"] for _, params in transport.asked] == [0, 100, *last]
+    assert [params["offset"] for _, params in http_client.asked] == [0, 100, *last]
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_tasks_are_asked_for_while_the_server_counts_more(total: object) -> None
 )
 def test_a_run_is_listed_if_its_very_id_is(ids: list[str], *, listed: bool) -> None:
     """A search that is not understood, or finds similar ids, proves nothing."""
-    client, transport = make_client(
+    client, http_client = make_client(
         lambda *_: {"workflows": [{"workflow": {"id": i}} for i in ids]}
     )
 
     assert client.is_listed(None, "r") is listed
-    ((path, params),) = transport.asked
+    ((path, params),) = http_client.asked
     assert (path, params["search"], "workspaceId" in params) == ("/workflow", "workflowId:r", False)
 
 
@@ -192,12 +192,12 @@ def test_the_listing_of_2021_is_read(shared: Path) -> None:
     """Without labels, counts and flags (API fact 3)."""
     answer = orjson.loads((shared / "responses" / "workflow_list.json").read_bytes())
     client, _ = make_client(lambda *_: answer)
-    walked = Walked()
+    walked = PaginationStats()
 
-    pages = list(client.iter_runs(None, walked))
+    pages = list(client.list_runs(None, walked))
 
     assert pages == [answer["workflows"]]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)
+    assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)
 
 
 @pytest.mark.parametrize(
@@ -215,5 +215,5 @@ def test_the_places_of_2021_are_read(shared: Path, name: str, ask: str) -> None:
 def test_an_answer_about_another_thing_is_a_fault() -> None:
     """Its details would be taken for those of the thing that was asked for."""
     client, _ = make_client(lambda *_: {"computeEnv": {"id": "other", "config": {}}})
-    with pytest.raises(ServerFaultError, match="no object with the id mine under 'computeEnv'"):
-        client.describe_entity(_ENV, Where(1, None, "mine"))
+    with pytest.raises(ServerError, match="no object with the id mine under 'computeEnv'"):
+        client.get_entity(_ENV, PathScope(1, None, "mine"))

@@ -18,19 +18,19 @@ from tests.api.moving import (
     key,
     some_changes,
 )
-from tower_etl.api import Page, Walked, walk_newest_first
+from tower_etl.api import Page, PaginationStats, paginate_descending
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from tests.api.moving import Change
     from tower_etl.api import Item
 
 
-def walk(server: Server) -> tuple[list[int], Walked]:
+def walk(server: Server) -> tuple[list[int], PaginationStats]:
     """Walk a list whose items come and go."""
-    walked = Walked()
-    return flatten(walk_newest_first(server.fetch, key, walked)), walked
+    walked = PaginationStats()
+    return flatten(paginate_descending(server.fetch, key, walked)), walked
 
 
 @given(size=SIZES, counts=st.booleans(), tells=st.booleans())
@@ -41,8 +41,12 @@ def test_a_quiet_list_is_walked_whole(size: int, *, counts: bool, tells: bool) -
     got, walked = walk(server)
 
     assert got == list(range(size))
-    assert (walked.is_counted, walked.disturbed, walked.seen) == (True, False, set(range(size)))
-    assert set(walked.totals) == ({size} if counts and size else set())
+    assert (walked.count_matches, walked.was_modified, walked.keys) == (
+        True,
+        False,
+        set(range(size)),
+    )
+    assert set(walked.reported_totals) == ({size} if counts and size else set())
     assert len(server.offsets) <= 2 + size // (MAX_PAGE - 1)
 
 
@@ -72,7 +76,7 @@ def test_new_items_disturb_nobody(size: int, changes: list[list[Change]]) -> Non
     got, walked = walk(server)
 
     assert [number for number in got if number < size] == list(range(size))
-    assert not walked.disturbed
+    assert not walked.was_modified
 
 
 @given(size=st.integers(MAX_PAGE + 1, 450), changes=some_changes(DELETIONS), counts=st.booleans())
@@ -84,7 +88,7 @@ def test_an_undisturbed_walk_saw_everything_that_is_there(
 
     got, walked = walk(server)
 
-    if not walked.disturbed:
+    if not walked.was_modified:
         assert set(server.items) <= set(got)
 
 
@@ -97,17 +101,21 @@ def test_a_list_that_shrinks_below_the_next_page_is_not_over(deleted: int) -> No
     got, walked = walk(server)
 
     assert MAX_PAGE in got
-    assert walked.disturbed
+    assert walked.was_modified
 
 
 def test_a_wrong_count_speaks_against_a_walk() -> None:
     """The server says 7 and shows 5: nothing may be called missing."""
-    server, walked = Server(list(range(5))), Walked()
+    server, walked = Server(list(range(5))), PaginationStats()
 
-    pages = walk_newest_first(lambda at: Page(server.fetch(at).items, 7), key, walked)
+    pages = paginate_descending(lambda at: Page(server.fetch(at).items, 7), key, walked)
 
     assert flatten(pages) == [0, 1, 2, 3, 4]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([7, 7], False, False)
+    assert (walked.reported_totals, walked.count_matches, walked.was_modified) == (
+        [7, 7],
+        False,
+        False,
+    )
     assert server.offsets == [0, 4]  # the second page brings nothing new: there is no more
 
 
@@ -129,10 +137,10 @@ def test_a_wrong_count_speaks_against_a_walk() -> None:
 )
 def test_any_count_on_the_way_will_do(totals: list[int], seen: int, *, counted: bool) -> None:
     """Runs come and go meanwhile: only what lies outside of all counts speaks against the walk."""
-    walked = Walked()
-    walked.totals, walked.seen = totals, set(range(seen))
+    walked = PaginationStats()
+    walked.reported_totals, walked.keys = totals, set(range(seen))
 
-    assert walked.is_counted is counted
+    assert walked.count_matches is counted
 
 
 @given(size=SIZES, changes=some_changes(ARRIVALS))
@@ -142,7 +150,7 @@ def test_arrivals_do_not_speak_against_a_count(size: int, changes: list[list[Cha
 
     _, walked = walk(server)
 
-    assert (walked.is_counted, walked.disturbed) == (True, False)
+    assert (walked.count_matches, walked.was_modified) == (True, False)
 
 
 @pytest.mark.parametrize("end", [MAX_PAGE, 250])
@@ -195,10 +203,10 @@ def test_a_list_that_is_not_paged_is_walked_whole_in_two_calls(
         items: list[Item] = [{"id": number} for number in range(length)]
         return Page(items, length if counts else None)
 
-    got = flatten(walk_newest_first(fetch, key, walked := Walked()))
+    got = flatten(paginate_descending(fetch, key, walked := PaginationStats()))
 
     assert got == list(range(length))
-    assert (walked.is_counted, walked.disturbed) == (True, False)
+    assert (walked.count_matches, walked.was_modified) == (True, False)
     assert len(calls) == (2 if length == MAX_PAGE else 1)
 
 
@@ -211,7 +219,7 @@ def test_items_beyond_a_page_of_more_than_requested_are_fetched(*, has_more: boo
         more = offset + 150 < 345
         return Page(items, has_more=more) if has_more else Page(items, 345)
 
-    assert flatten(walk_newest_first(fetch, key, Walked())) == list(range(345))
+    assert flatten(paginate_descending(fetch, key, PaginationStats())) == list(range(345))
 
 
 @given(
@@ -230,7 +238,7 @@ def test_any_size_of_page_brings_every_item(
         more = offset + len(items) < size
         return Page(items, size or None, more if tells else None, size=asked)
 
-    assert flatten(walk_newest_first(fetch, key, Walked())) == list(range(size))
+    assert flatten(paginate_descending(fetch, key, PaginationStats())) == list(range(size))
 
 
 def test_a_capped_server_hides_no_item_behind_a_deleted_one() -> None:
@@ -245,10 +253,10 @@ def test_a_capped_server_hides_no_item_behind_a_deleted_one() -> None:
         items: list[Item] = [{"id": number} for number in numbers[offset : offset + 40]]
         return Page(items, len(numbers))
 
-    got = flatten(walk_newest_first(fetch, key, walked := Walked()))
+    got = flatten(paginate_descending(fetch, key, walked := PaginationStats()))
 
     assert set(range(1, 95)) <= set(got)
-    assert walked.disturbed
+    assert walked.was_modified
 
 
 @pytest.mark.parametrize("length", [MAX_PAGE, 7])
@@ -260,8 +268,8 @@ def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
         calls.append(offset)
         return Page([{"id": number} for number in range(length)], has_more=True)
 
-    with pytest.raises(ServerFaultError, match="its pages repeat, or change faster"):
-        list(walk_newest_first(fetch, key, Walked()))
+    with pytest.raises(ServerError, match="its pages repeat, or change faster"):
+        list(paginate_descending(fetch, key, PaginationStats()))
 
     assert len(calls) == 5  # one that brought its items, and four that brought nothing
 
@@ -270,7 +278,7 @@ def test_an_item_that_is_twice_on_a_page_comes_once() -> None:
     """As the page has it last."""
     page = Page([{"id": 1, "at": 1}, {"id": 2}, {"id": 1, "at": 2}])
 
-    walked = walk_newest_first(lambda _: page, key, Walked())
+    walked = paginate_descending(lambda _: page, key, PaginationStats())
 
     assert [[*items] for items in walked] == [[{"id": 1, "at": 2}, {"id": 2}]]
 
@@ -283,8 +291,8 @@ def test_a_list_that_is_new_on_every_page_ends_with_an_error() -> None:
         calls.append(offset)
         return Page([{"id": len(calls) * 1000 + number} for number in range(MAX_PAGE)])
 
-    with pytest.raises(ServerFaultError):
-        list(walk_newest_first(fetch, key, Walked()))
+    with pytest.raises(ServerError):
+        list(paginate_descending(fetch, key, PaginationStats()))
 
     assert len(calls) < 200
 
@@ -298,7 +306,7 @@ def test_a_long_list_may_be_disturbed_often() -> None:
 
     assert server.changes == []
     assert set(server.items) <= set(got)
-    assert walked.disturbed
+    assert walked.was_modified
 
 
 def test_a_list_that_empties_itself_ends() -> None:
@@ -309,7 +317,7 @@ def test_a_list_that_empties_itself_ends() -> None:
     got, walked = walk(server)
 
     assert got == list(range(MAX_PAGE))
-    assert walked.disturbed
+    assert walked.was_modified
 
 
 @pytest.mark.parametrize("tells", [False, True])
@@ -324,10 +332,10 @@ def test_a_server_with_shorter_pages_is_walked_whole(*, tells: bool) -> None:
         more = offset + len(numbers) < 95
         return Page(items, has_more=more) if tells else Page(items, 95)
 
-    got = flatten(walk_newest_first(fetch, key, walked := Walked()))
+    got = flatten(paginate_descending(fetch, key, walked := PaginationStats()))
 
     assert got == list(range(95))
-    assert (walked.is_counted, walked.disturbed) == (True, False)
+    assert (walked.count_matches, walked.was_modified) == (True, False)
     assert len(calls) <= 12
 
 
@@ -356,4 +364,4 @@ def test_has_more_alone_does_not_end_a_full_page(total: int | None) -> None:
         calls.append(offset)
         return Page(server.fetch(offset).items, None if total == 100 else total, has_more=False)
 
-    assert flatten(walk_newest_first(fetch, key, Walked())) == list(range(150))
+    assert flatten(paginate_descending(fetch, key, PaginationStats())) == list(range(150))

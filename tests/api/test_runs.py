@@ -25,7 +25,7 @@ def test_all_tasks_are_fetched_in_pages(
     for _ in range(230):
         world.add_task(run_id)
 
-    tasks = client.list_tasks(lab, run_id)
+    tasks = client.iter_tasks(lab, run_id)
 
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 231))
     offsets = [parse_qs(call.query)["offset"] for call in simulator.calls]
@@ -46,7 +46,7 @@ def test_a_task_that_comes_in_between_is_not_lost(
 
     simulator.before_call = come_in_between
 
-    tasks = client.list_tasks(lab, run_id)
+    tasks = client.iter_tasks(lab, run_id)
 
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 152))
 
@@ -56,7 +56,7 @@ def test_a_run_is_described_with_everything(client: TowerClient, world: World, l
     run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
     world.set_labels(run_id, [label_id])
 
-    described = client.describe_run(lab, run_id)
+    described = client.get_run(lab, run_id)
 
     assert described == world.describe(run_id)
     assert [label["id"] for label in described["labels"]] == [label_id]
@@ -79,7 +79,7 @@ def test_a_run_that_is_not_there_is_forbidden(client: TowerClient, world: World,
     run_id = world.submit_run(lab)
     world.delete_run(run_id)
 
-    for ask in (client.describe_run, client.list_tasks, client.list_metrics):
+    for ask in (client.get_run, client.iter_tasks, client.list_metrics):
         with pytest.raises(ForbiddenError):
             ask(lab, run_id)
 
@@ -89,7 +89,7 @@ def test_an_id_cannot_leave_its_place_in_the_path(
 ) -> None:
     """Slashes, dots and question marks in it are quoted."""
     with pytest.raises(ForbiddenError):
-        client.describe_run(lab, "a?b&c=d")
+        client.get_run(lab, "a?b&c=d")
 
     assert (simulator.calls[0].path, "c" in parse_qs(simulator.calls[0].query)) == (
         "/api/workflow/a?b&c=d",
@@ -146,4 +146,4 @@ def test_a_fault_does_not_make_a_run_unlisted(
     simulator.faults.add("/workflow", Fault("status", status=500))
 
     assert client.is_listed(lab, run_id)
-    assert client.transport.meter.read().retries == 1
+    assert client.http.metrics.snapshot().retries == 1

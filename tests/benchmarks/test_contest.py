@@ -17,7 +17,7 @@ from benchmarks.probes import time_copy, time_merges
 from benchmarks.report import write_report
 from benchmarks.sizes import Size
 from benchmarks.verdicts import KEYS, Verdict
-from tower_etl.load.pipeline import quiet_dlt
+from tower_etl.load.pipeline import dlt_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,17 +62,17 @@ def count_faults(verdicts: dict[str, Verdict]) -> dict[str, int]:
 @pytest.mark.slow
 def test_a_sync_of_ours_is_right_in_every_table(stage: Stage, tmp_path: Path) -> None:
     """After a day of new runs, an edited label and a deleted run; and the page can be written."""
-    outcome = perform(stage, OURS)
-    assert [sync.exit_code for sync in (outcome.first, outcome.second)] == [0, 0]
-    assert dict.fromkeys(KEYS, 0) == count_faults(outcome.verdicts)
-    assert all(verdict.right > 0 for verdict in outcome.verdicts.values())
-    assert outcome.first_traffic.calls > outcome.second_traffic.calls > 0
-    assert outcome.first.cpu_s > 0.1
-    assert outcome.first.peak_mb > 50
-    figures = {"outcomes": {OURS.name: json.loads(json.dumps(asdict(outcome)))}}
+    sync_result = perform(stage, OURS)
+    assert [sync.exit_code for sync in (sync_result.first, sync_result.second)] == [0, 0]
+    assert dict.fromkeys(KEYS, 0) == count_faults(sync_result.verdicts)
+    assert all(verdict.right > 0 for verdict in sync_result.verdicts.values())
+    assert sync_result.first_traffic.calls > sync_result.second_traffic.calls > 0
+    assert sync_result.first.cpu_s > 0.1
+    assert sync_result.first.peak_mb > 50
+    figures = {"outcomes": {OURS.name: json.loads(json.dumps(asdict(sync_result)))}}
     place = dict.fromkeys(("machine", "python", "libraries", "load", "measured_on"), "here")
     write_report({"idle": figures | place}, tmp_path / "page.md")
-    assert f"| tasks | {outcome.verdicts['tasks'].right} / 0 / 0 / 0 |" in (
+    assert f"| tasks | {sync_result.verdicts['tasks'].right} / 0 / 0 / 0 |" in (
         tmp_path / "page.md"
     ).read_text(encoding="utf-8")
 
@@ -80,21 +80,23 @@ def test_a_sync_of_ours_is_right_in_every_table(stage: Stage, tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_script_without_a_memory_loses_the_deleted_run(stage: Stage) -> None:
     """All that is shown is right; what is shown no longer is missing."""
-    outcome = perform(stage, CONTESTANTS["plain script"])
-    assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(outcome.verdicts)
-    workflows = outcome.verdicts["workflows"]
+    sync_result = perform(stage, CONTESTANTS["plain script"])
+    assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(
+        sync_result.verdicts
+    )
+    workflows = sync_result.verdicts["workflows"]
     assert Verdict(workflows.right, wrong=0, missing=1, doubled=0) == workflows
-    assert outcome.verdicts["tasks"].missing > 0
+    assert sync_result.verdicts["tasks"].missing > 0
 
 
 @pytest.mark.slow
 def test_a_peer_that_loses_changes_is_found_wrong(stage: Stage) -> None:
     """Runs that were open are as they were, and new ones are missing."""
-    outcome = perform(stage, make_faulty("forgetful", FORGETFUL))
-    assert outcome.second_traffic.calls == 0
-    assert outcome.verdicts["workflows"].wrong > 0
-    assert outcome.verdicts["workflows"].missing > 0
-    assert outcome.verdicts["tasks"].wrong >= 50
+    sync_result = perform(stage, make_faulty("forgetful", FORGETFUL))
+    assert sync_result.second_traffic.calls == 0
+    assert sync_result.verdicts["workflows"].wrong > 0
+    assert sync_result.verdicts["workflows"].missing > 0
+    assert sync_result.verdicts["tasks"].wrong >= 50
 
 
 @pytest.mark.slow
@@ -116,7 +118,7 @@ def test_a_line_through_exact_costs_has_their_coefficients() -> None:
 def test_the_probes_time_what_they_name(tmp_path: Path) -> None:
     """On a small file, and on a table of few rows."""
     copy = time_copy(tmp_path, 10_000_000)
-    with quiet_dlt():
+    with dlt_defaults():
         merge = time_merges(tmp_path, 600)
     assert pytest.approx(0.01, rel=0.1) == copy["gigabytes"]
     assert min(copy["draft_s"], copy["publish_s"]) > 0

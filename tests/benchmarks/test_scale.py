@@ -13,7 +13,7 @@ from tests.load.warehouse import sync_seeded
 from tests.sql.test_dialects import CHECKS
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.reader import open_reader
 from tower_etl.tables import TABLES
 
@@ -50,7 +50,7 @@ def test_a_lake_takes_the_long_history(file: Path, tmp_path: Path) -> None:
     assert min(time_parts(file)) > 0
     store = FileStore("parquet", tmp_path / "history-parquet", {})
     lay_copy(file, store)
-    open_mirror(Place("parquet", str(store.path), tmp_path)).publish(SYSTEM_CLOCK.now())
+    open_mirror(DestinationConfig("parquet", str(store.path), tmp_path)).publish(SYSTEM_CLOCK.now())
     with open_reader(store.path) as connection:
         assert connection.execute("SELECT count(*) FROM tasks").fetchone() == (tasks,)
     assert store.weigh() > 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import Simulator
 
     Scene = Callable[[], Simulator]
@@ -67,11 +67,11 @@ def play(request: pytest.FixtureRequest) -> Iterator[Callable[[Scene], str]]:
 
 @pytest.fixture
 def ask(
-    play: Callable[[Scene], str], connect: Callable[..., Transport]
+    play: Callable[[Scene], str], connect: Callable[..., JsonHttpClient]
 ) -> Callable[..., TowerClient]:
     """A client for a scene: `ask(scene, token=..., **pacing)`; waits pass on the fake clock."""
 
-    def start(scene: Scene, token: str = TOKEN, **pacing: float) -> TowerClient:
-        return TowerClient(connect(play(scene), token, **pacing))
+    def start(scene: Scene, token: str = TOKEN, **http_settings: float) -> TowerClient:
+        return TowerClient(connect(play(scene), token, **http_settings))
 
     return start

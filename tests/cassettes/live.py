@@ -18,10 +18,15 @@ from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.scrubber import Scrubber
 from tests.cassettes.tape import CASSETTES, open_cassette
 from tower_etl.api.endpoints import RUN_TASKS, RUNS
-from tower_etl.configuration import Sources, read_endpoint, read_token, read_workspaces
+from tower_etl.configuration import (
+    SettingSources,
+    resolve_endpoint,
+    resolve_token,
+    resolve_workspaces,
+)
 from tower_etl.errors import ForbiddenError, NotFoundError, TowerEtlError
-from tower_etl.settings import Request, Settings
-from tower_etl.source import open_client, run_preflight
+from tower_etl.settings import Settings, SyncOptions
+from tower_etl.source import discover, open_client
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -56,10 +61,12 @@ class Tour:
     def go(self, selectors: tuple[str, ...]) -> list[str]:
         """Look at the first few workspaces; answers the ids of the runs that were described."""
         with self._open("preflight"):
-            reach = run_preflight(self.client, selectors)
+            discovery = discover(self.client, selectors)
         with self._open("organizations"), suppress(ForbiddenError, NotFoundError):
             self.client.list_organizations()
-        return [run_id for space in reach.workspaces[:_WORKSPACES] for run_id in self._visit(space)]
+        return [
+            run_id for space in discovery.workspaces[:_WORKSPACES] for run_id in self._visit(space)
+        ]
 
     def _visit(self, space: Workspace) -> list[str]:
         """Labels, the newest runs, and one of them whole; a refusal is an answer too."""
@@ -79,15 +86,15 @@ class Tour:
     def _choose_run(self, space: Workspace) -> list[str]:
         """Of the newest runs one that succeeded, as it has most to show; none without runs."""
         params = _place(space) | {"attributes": "labels", "includeTotalSize": "true"}
-        listed = self.client.transport.get(RUNS.path, params | {"max": _RUNS, "offset": 0})
+        listed = self.client.http.get(RUNS.path, params | {"max": _RUNS, "offset": 0})
         runs = [element["workflow"] for element in listed["workflows"]]
         telling = [run for run in runs if run["status"] == "SUCCEEDED"]
         return [run["id"] for run in [*telling, *runs][:1]]
 
     def _describe(self, space: Workspace, run_id: str) -> None:
-        self.client.describe_run(space.id, run_id)
+        self.client.get_run(space.id, run_id)
         path, params = RUN_TASKS.path.format(run_id=run_id), _place(space)
-        self.client.transport.get(path, params | {"max": _TASKS, "offset": 0})
+        self.client.http.get(path, params | {"max": _TASKS, "offset": 0})
         self.client.list_metrics(space.id, run_id)
 
 
@@ -102,10 +109,12 @@ def record_live(settings: Settings, folder: Path) -> str:
         TowerEtlError: The server cannot be reached, or refuses the token.
     """
     address = urlsplit(settings.endpoint)
-    scrubber = Scrubber((settings.token.reveal(),), (address.netloc, address.hostname or ""))
+    scrubber = Scrubber(
+        (settings.token.get_secret_value(),), (address.netloc, address.hostname or "")
+    )
     client = open_client(settings)
-    with closing(client.transport), TemporaryDirectory() as fresh:
-        Tour(client, Path(fresh), scrubber, record=True).go(settings.request.workspaces)
+    with closing(client.http), TemporaryDirectory() as fresh:
+        Tour(client, Path(fresh), scrubber, record=True).go(settings.options.workspaces)
         after = _read_texts(Path(fresh))  # what there was stays until the tour has come to its end
     before = _replace_texts(folder, after)
     return "\n".join([*_list_changes(before, after), *list_drift(folder, CASSETTES)]) + "\n"
@@ -147,9 +156,11 @@ def _list_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
 def main() -> int:
     """Record by the environment; answers the exit code."""
     try:
-        sources = Sources()
-        request = Request(workspaces=read_workspaces((), sources))
-        settings = Settings(read_endpoint(None, sources), read_token(sources), request=request)
+        sources = SettingSources()
+        request = SyncOptions(workspaces=resolve_workspaces((), sources))
+        settings = Settings(
+            resolve_endpoint(None, sources), resolve_token(sources), options=request
+        )
         sys.stdout.write(record_live(settings, LIVE))
     except TowerEtlError as error:
         sys.stderr.write(f"{error}\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.api import Where, endpoints
+from tower_etl.api import PathScope, endpoints
 from tower_etl.source.catalog import ENTITIES
 from tower_etl.tables import TABLES
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.catalog import Entity
+    from tower_etl.source.catalog import ReferenceEntity
 
     Ask = Callable[..., TowerClient]
 
-HERE = Where(scenes.RESEARCH, scenes.ACME)
+HERE = PathScope(scenes.RESEARCH, scenes.ACME)
 
 
-def find_parent(client: TowerClient, entity: Entity) -> Where:
+def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
     """Where an entity is asked for: the first team or pipeline, where it belongs to one."""
     if not entity.parent:
         return HERE
     parent = next(other for other in ENTITIES if other.table == entity.parent)
-    first = client.list_entities(parent.endpoint, HERE).items[0]
-    return Where(HERE.workspace_id, HERE.org_id, first[parent.endpoint.key[0]])
+    first = client.list_entity(parent.endpoint, HERE).items[0]
+    return PathScope(HERE.workspace_id, HERE.org_id, first[parent.endpoint.key[0]])
 
 
 def read_key(item: Mapping[str, Any], key: tuple[str, ...]) -> object:
@@ -42,10 +42,10 @@ def read_key(item: Mapping[str, Any], key: tuple[str, ...]) -> object:
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
-def test_entities_are_listed_whole(ask: Ask, entity: Entity) -> None:
+def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
     """Each item once, with what tells it apart, and as rows without loss."""
     client = ask(scenes.serve_furnished)
-    found = client.list_entities(entity.endpoint, find_parent(client, entity))
+    found = client.list_entity(entity.endpoint, find_parent(client, entity))
     keys = [str(read_key(item, entity.endpoint.key)) for item in found.items]
     assert (found.complete, len(keys)) == (True, len(set(keys)))
     assert ("None" in keys, entity.table in TABLES) == (False, True)
@@ -53,16 +53,16 @@ def test_entities_are_listed_whole(ask: Ask, entity: Entity) -> None:
 
 def test_a_launch_says_what_a_run_came_from(ask: Ask) -> None:
     """By the id that the run names."""
-    launch = ask(scenes.serve_furnished).describe_launch(scenes.RESEARCH, scenes.LAUNCH)
+    launch = ask(scenes.serve_furnished).get_launch(scenes.RESEARCH, scenes.LAUNCH)
     assert launch["id"] == scenes.LAUNCH
 
 
 def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> None:
     """Which one call for the environment describes further than the list does."""
     client = ask(scenes.serve_furnished)
-    launch = client.describe_launch(scenes.RESEARCH, scenes.LAUNCH)
+    launch = client.get_launch(scenes.RESEARCH, scenes.LAUNCH)
     where = replace(HERE, parent_id=launch["computeEnv"]["id"])
-    env = client.describe_entity(endpoints.COMPUTE_ENV, where)
+    env = client.get_entity(endpoints.COMPUTE_ENV, where)
     assert env["config"] == launch["computeEnv"]["config"]
     (dataset,) = client.list_launch_datasets(scenes.RESEARCH, scenes.LAUNCH)
     assert dataset["version"] == 1
@@ -71,8 +71,8 @@ def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> No
 def test_the_audit_log_is_read_by_the_page(ask: Ask) -> None:
     """Newest first, and no token where nothing follows."""
     before = datetime(2026, 3, 2, tzinfo=UTC)
-    entries, token = ask(scenes.serve_furnished).page_audit_logs(None, before, None)
+    entries, token = ask(scenes.serve_furnished).list_audit_log_page(None, before, None)
     times = [entry["timestamp"] for entry in entries]
     assert (times, token) == (sorted(times, reverse=True), None)
     assert times
-    assert endpoints.AUDIT_LOGS.items == "auditLogs"
+    assert endpoints.AUDIT_LOGS.records_key == "auditLogs"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.errors import RateLimitError, ServerFaultError
+from tower_etl.errors import RateLimitError, ServerError
 from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def spoil(*faults: Fault) -> Callable[..., object]:
 def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock) -> None:
     """429 with `Retry-After: 7`, then the answer, seven seconds later."""
     client = ask(spoil(Fault("status", 429, retry_after="7")))
-    assert client.fetch_user()["id"] == scenes.USER
-    spent = client.transport.meter.read()
-    assert (spent.calls, spent.retries, spent.throttled_seconds) == (2, 1, 7.0)
+    assert client.get_user()["id"] == scenes.USER
+    stats = client.http.metrics.snapshot()
+    assert (stats.calls, stats.retries, stats.throttled_seconds) == (2, 1, 7.0)
     assert pytest.approx(sum(fake_clock.slept)) == 7.0
 
 
@@ -38,7 +38,7 @@ def test_a_throttled_call_that_may_come_at_once_waits_a_second(
 ) -> None:
     """`Retry-After: 0` is not taken at its word (API fact 10)."""
     client = ask(spoil(Fault("status", 429, retry_after="0")))
-    assert client.fetch_user()["id"] == scenes.USER
+    assert client.get_user()["id"] == scenes.USER
     assert pytest.approx(sum(fake_clock.slept)) == 1.0
 
 
@@ -46,27 +46,27 @@ def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
     """After the last attempt the error carries what the server asked for."""
     client = ask(spoil(Fault("status", 429, retry_after="3", times=2)), attempts=2)
     with pytest.raises(RateLimitError, match="Simulated fault 429") as caught:
-        client.fetch_user()
+        client.get_user()
     assert (caught.value.status_code, caught.value.retry_after) == (429, 3.0)
 
 
 def test_a_server_fault_is_tried_again(ask: Ask) -> None:
     """500, then 502, then the answer."""
     client = ask(spoil(Fault("status", 500), Fault("html", 502)))
-    assert client.fetch_user()["id"] == scenes.USER
-    spent = client.transport.meter.read()
-    assert (spent.calls, spent.retries, spent.throttled_seconds) == (3, 2, 0.0)
+    assert client.get_user()["id"] == scenes.USER
+    stats = client.http.metrics.snapshot()
+    assert (stats.calls, stats.retries, stats.throttled_seconds) == (3, 2, 0.0)
 
 
 def test_a_page_of_html_is_no_answer(ask: Ask) -> None:
     """200 with HTML from a gateway, until the attempts are spent."""
     client = ask(spoil(Fault("html", times=2)), attempts=2)
-    with pytest.raises(ServerFaultError, match="of text/html that are no JSON object"):
-        client.fetch_user()
+    with pytest.raises(ServerError, match="of text/html that are no JSON object"):
+        client.get_user()
 
 
 def test_half_a_json_is_tried_again(ask: Ask) -> None:
     """200 with a text cut in the middle, then the whole."""
     client = ask(spoil(Fault("half_json")))
-    assert client.fetch_user()["id"] == scenes.USER
-    assert client.transport.meter.read().retries == 1
+    assert client.get_user()["id"] == scenes.USER
+    assert client.http.metrics.snapshot().retries == 1

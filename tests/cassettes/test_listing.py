@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.api import Walked
+from tower_etl.api import PaginationStats
 from tower_etl.errors import BadRequestError, ForbiddenError
 
 if TYPE_CHECKING:
@@ -21,27 +21,31 @@ if TYPE_CHECKING:
 
 def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
     """Each of 103 runs comes once, the newest first; the second page begins with a known run."""
-    walked = Walked()
-    pages = list(ask(scenes.serve_many_runs).iter_runs(scenes.RESEARCH, walked))
+    walked = PaginationStats()
+    pages = list(ask(scenes.serve_many_runs).list_runs(scenes.RESEARCH, walked))
     expected = [f"run{number:03d}" for number in reversed(range(103))]
     assert expected == [run["workflow"]["id"] for page in pages for run in page]
     assert [len(page) for page in pages] == [100, 3]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([103, 103], True, False)
+    assert (walked.reported_totals, walked.count_matches, walked.was_modified) == (
+        [103, 103],
+        True,
+        False,
+    )
 
 
 def test_a_window_of_time_is_listed(ask: Ask) -> None:
     """Both bounds are inclusive."""
-    walked = Walked()
+    walked = PaginationStats()
     after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
     before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
-    (page,) = ask(scenes.serve_many_runs).iter_runs(scenes.RESEARCH, walked, after, before)
+    (page,) = ask(scenes.serve_many_runs).list_runs(scenes.RESEARCH, walked, after, before)
     assert [run["workflow"]["id"] for run in page] == ["run002", "run001", "run000"]
-    assert (walked.totals, walked.is_counted) == ([3], True)
+    assert (walked.reported_totals, walked.count_matches) == ([3], True)
 
 
 def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
     """What the listing says of each run beside its status."""
-    (page,) = ask(scenes.serve_house).iter_runs(scenes.RESEARCH, Walked())
+    (page,) = ask(scenes.serve_house).list_runs(scenes.RESEARCH, PaginationStats())
     expected = [
         (scenes.OPEN, "RUNNING", False, [scenes.TEAM]),
         (scenes.FINAL, "SUCCEEDED", True, [scenes.TEAM, scenes.URGENT]),
@@ -59,7 +63,7 @@ def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
 
 def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
     """No `workspaceId` is sent; the run is one that only waits."""
-    (page,) = ask(scenes.serve_house).iter_runs(None, Walked())
+    (page,) = ask(scenes.serve_house).list_runs(None, PaginationStats())
     assert [
         (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
     ] == [(scenes.PERSONAL, "SUBMITTED", None)]
@@ -77,18 +81,18 @@ def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
     """403 to a token that is good elsewhere."""
     client = ask(scenes.serve_locked_house)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
-        list(client.iter_runs(scenes.LAB, Walked()))
+        list(client.list_runs(scenes.LAB, PaginationStats()))
     assert (caught.value.status_code, caught.value.exit_code) == (403, 4)
-    assert len(list(client.iter_runs(scenes.RESEARCH, Walked()))) == 1
+    assert len(list(client.list_runs(scenes.RESEARCH, PaginationStats()))) == 1
 
 
 def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
     """400 for `max` above 100 (API fact 1), asked once."""
     client = ask(scenes.serve_house)
     with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
-        client.transport.get("/workflow", {"workspaceId": scenes.RESEARCH, "max": 101})
+        client.http.get("/workflow", {"workspaceId": scenes.RESEARCH, "max": 101})
     assert caught.value.status_code == 400
-    assert client.transport.meter.read().calls == 1
+    assert client.http.metrics.snapshot().calls == 1
 
 
 def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
@@ -97,4 +101,4 @@ def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
     places = (scenes.RESEARCH, scenes.LAB, None)
     assert [client.is_listed(place, scenes.OPEN) for place in places] == [True, False, False]
     assert client.is_listed(None, scenes.PERSONAL)
-    assert client.transport.meter.read().calls == 4
+    assert client.http.metrics.snapshot().calls == 4

@@ -12,15 +12,15 @@ from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.live import Tour, main, record_live
 from tests.cassettes.scrubber import HOST, Scrubber
 from tower_etl.api import TowerClient
-from tower_etl.errors import TokenRefusedError
-from tower_etl.settings import Pacing, Settings, Token
+from tower_etl.errors import AuthenticationError
+from tower_etl.settings import HttpSettings, Settings, Token
 from tower_etl.simulator import NO_LIMIT, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
 TOKEN = "eyJ0aWQiOiA3fS5hYmNkZWY"
 
@@ -37,20 +37,20 @@ def simulator() -> Simulator:
 def settings(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """What the environment would say, but for the endpoint."""
     monkeypatch.setenv("NO_PROXY", "*")
-    return Settings("", Token(TOKEN), pacing=Pacing(calls_per_second=None, workers=1))
+    return Settings("", Token(TOKEN), http=HttpSettings(calls_per_second=None, workers=1))
 
 
 def record(simulator: Simulator, settings: Settings, folder: Path) -> str:
     """Record once, from a port of its own; answers the report."""
     with serve(simulator) as endpoint:
-        return record_live(Settings(endpoint, settings.token, pacing=settings.pacing), folder)
+        return record_live(Settings(endpoint, settings.token, http=settings.http), folder)
 
 
 def test_a_recorded_tour_can_be_replayed(
     simulator: Simulator,
     settings: Settings,
     tmp_path: Path,
-    connect: Callable[..., Transport],
+    connect: Callable[..., JsonHttpClient],
 ) -> None:
     """Without a server the same calls find the same runs; a refusal is replayed as one."""
     record(simulator, settings, tmp_path)
@@ -64,7 +64,7 @@ def test_a_recorded_tour_can_be_replayed(
 
 
 def test_a_refusal_is_recorded_as_an_answer(
-    simulator: Simulator, settings: Settings, tmp_path: Path, connect: Callable[..., Transport]
+    simulator: Simulator, settings: Settings, tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
     """The tour goes on where the token may not look."""
     with serve(simulator) as endpoint:
@@ -106,8 +106,8 @@ def test_a_tour_that_fails_leaves_the_last_recording(
     """A wrong token, say, costs no file."""
     record(simulator, settings, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    wrong = Settings("", Token("opens-nothing-at-all"), pacing=settings.pacing)
-    with pytest.raises(TokenRefusedError):
+    wrong = Settings("", Token("opens-nothing-at-all"), http=settings.http)
+    with pytest.raises(AuthenticationError):
         record(simulator, wrong, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.cassettes import scenes
-from tower_etl.api import Walked
-from tower_etl.source import Workspace, run_preflight
+from tower_etl.api import PaginationStats
+from tower_etl.source import Workspace, discover
 from tower_etl.source.visits import fetch_run
-from tower_etl.sync import Visit
-from tower_etl.tables import TABLES, build_runs
+from tower_etl.sync import RunFetch
+from tower_etl.tables import TABLES, build_run_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,28 +27,28 @@ def serve_older() -> Simulator:
 
 def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
     """A short page ends the walk, and nothing speaks against the listing."""
-    walked = Walked()
-    (page,) = ask(serve_older).iter_runs(scenes.RESEARCH, walked)
+    walked = PaginationStats()
+    (page,) = ask(serve_older).list_runs(scenes.RESEARCH, walked)
     assert [run["workflow"]["id"] for run in page] == [scenes.OPEN, scenes.FINAL]
-    assert (walked.totals, walked.is_counted, walked.disturbed) == ([], True, False)
+    assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)
     assert "labels" not in page[0]
 
 
 def test_workspaces_without_newer_fields_are_found(ask: Ask) -> None:
     """Preflight needs neither the organisation's type nor roles."""
-    reach = run_preflight(ask(serve_older), ("beta/lab",))
-    (space,) = reach.workspaces
+    discovery = discover(ask(serve_older), ("beta/lab",))
+    (space,) = discovery.workspaces
     assert space.id == scenes.LAB
-    assert "roles" not in space.role
+    assert "roles" not in space.membership
 
 
 def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
     """The same rows come of it, with nulls for what the server does not know."""
     workspace = Workspace(scenes.RESEARCH, "acme/research", {})
-    visit = Visit(scenes.FINAL, None, starred=None)
-    parcel = fetch_run(ask(serve_older), workspace, visit, frozenset(TABLES))
-    assert parcel is not None
-    tables = build_runs([parcel.answers])
+    run_fetch = RunFetch(scenes.FINAL, None, starred=None)
+    fetched = fetch_run(ask(serve_older), workspace, run_fetch, frozenset(TABLES))
+    assert fetched is not None
+    tables = build_run_tables([fetched.answers])
     tasks = tables["tasks"]
     assert tasks["exit"].to_pylist() == ["0", "1", "0"]
     assert tasks["num_spot_interruptions"].to_pylist() == [None] * 3

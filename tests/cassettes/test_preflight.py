@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.errors import ServerFaultError, TokenRefusedError, UsageError
+from tower_etl.errors import AuthenticationError, ConfigurationError, ServerError
 from tower_etl.simulator import Fault
-from tower_etl.source import run_preflight
+from tower_etl.source import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,26 +24,26 @@ WRONG_TOKEN = "opens-nothing-at-all"
 def test_preflight_finds_every_workspace(ask: Ask) -> None:
     """Version, user, the personal workspace and those of both organisations, in three calls."""
     client = ask(scenes.serve_house)
-    reach = run_preflight(client, ())
+    discovery = discover(client, ())
     names = [(None, "personal"), (scenes.RESEARCH, "acme/research")]
     names += [(scenes.CLINIC, "acme/clinic"), (scenes.LAB, "beta/lab")]
-    assert names == [(space.id, space.name) for space in reach.workspaces]
-    assert (reach.server_version, reach.api_version) == ("26.2.0-sim", "1.187.0")
-    assert reach.user_name == "user-1"
-    assert client.transport.meter.read().calls == 3
+    assert names == [(space.id, space.name) for space in discovery.workspaces]
+    assert (discovery.server_version, discovery.api_version) == ("26.2.0-sim", "1.187.0")
+    assert discovery.user_name == "user-1"
+    assert client.http.metrics.snapshot().calls == 3
 
 
 def test_a_selector_picks_workspaces_by_name(ask: Ask) -> None:
     """A pattern picks those of one organisation."""
-    reach = run_preflight(ask(scenes.serve_house), ("acme/*",))
-    assert [space.name for space in reach.workspaces] == ["acme/research", "acme/clinic"]
+    discovery = discover(ask(scenes.serve_house), ("acme/*",))
+    assert [space.name for space in discovery.workspaces] == ["acme/research", "acme/clinic"]
 
 
 def test_an_unknown_workspace_is_named_with_those_there_are(ask: Ask) -> None:
     """The message says what the token sees instead."""
     client = ask(scenes.serve_house)
-    with pytest.raises(UsageError, match=r"No workspace 'acme/none'.*beta/lab"):
-        run_preflight(client, ("acme/none",))
+    with pytest.raises(ConfigurationError, match=r"No workspace 'acme/none'.*beta/lab"):
+        discover(client, ("acme/none",))
 
 
 def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
@@ -61,8 +61,8 @@ def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
 def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
     """The server says its version, but not to this token who it belongs to."""
     client = ask(scenes.serve_house, token=WRONG_TOKEN)
-    with pytest.raises(TokenRefusedError, match="refuses the token") as caught:
-        run_preflight(client, ())
+    with pytest.raises(AuthenticationError, match="refuses the token") as caught:
+        discover(client, ())
     assert caught.value.status_code == 401
     assert WRONG_TOKEN not in str(caught.value)
 
@@ -70,13 +70,13 @@ def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
 def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
     """Other servers say 403 to a token that they do not know."""
     client = ask(lambda: scenes.serve_house(("/user-info", Fault("status", 403))))
-    with pytest.raises(TokenRefusedError, match="refuses the token") as caught:
-        run_preflight(client, ())
+    with pytest.raises(AuthenticationError, match="refuses the token") as caught:
+        discover(client, ())
     assert caught.value.status_code == 403
 
 
 def test_another_server_is_told_from_the_platform(ask: Ask) -> None:
     """404 for the service's own address means that the endpoint is wrong."""
     client = ask(lambda: scenes.serve_house(("/service-info", Fault("status", 404))))
-    with pytest.raises(ServerFaultError, match="does not answer as the platform's API does"):
-        run_preflight(client, ())
+    with pytest.raises(ServerError, match="does not answer as the platform's API does"):
+        discover(client, ())

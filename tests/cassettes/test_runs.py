@@ -11,70 +11,72 @@ from tests.cassettes import scenes
 from tower_etl.errors import ApiError, ForbiddenError
 from tower_etl.simulator import Fault, Quirks
 from tower_etl.source import Workspace
-from tower_etl.source.parcels import build_parcels
+from tower_etl.source.parcels import build_batch
 from tower_etl.source.visits import fetch_run
-from tower_etl.sync import Settled, Visit
+from tower_etl.sync import RunFetch, TaskBookmark
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.parcels import Parcel
+    from tower_etl.source.parcels import FetchedRun
 
     Ask = Callable[..., TowerClient]
 
 RESEARCH = Workspace(scenes.RESEARCH, "acme/research", {})
 
 
-def fetch(client: TowerClient, run_id: str, settled: Settled | None = None) -> Parcel | None:
+def fetch(
+    client: TowerClient, run_id: str, bookmark: TaskBookmark | None = None
+) -> FetchedRun | None:
     """Fetch a run of the research workspace into all tables."""
-    visit = Visit(run_id, None, starred=True, settled=settled or Settled())
-    return fetch_run(client, RESEARCH, visit, frozenset(TABLES))
+    run_fetch = RunFetch(run_id, None, starred=True, bookmark=bookmark or TaskBookmark())
+    return fetch_run(client, RESEARCH, run_fetch, frozenset(TABLES))
 
 
-def read(parcel: Parcel | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
+def read(fetched: FetchedRun | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
     """Rows of a table of the parcel."""
-    assert parcel is not None
-    tables = build_parcels([parcel], frozenset(TABLES))
+    assert fetched is not None
+    tables = build_batch([fetched], frozenset(TABLES))
     return [tuple(row[name] for name in columns) for row in tables[table].to_pylist()]
 
 
 def test_a_final_run_becomes_rows(ask: Ask) -> None:
     """Times, outcome and places of the run; three calls."""
     client = ask(scenes.serve_house)
-    parcel = fetch(client, scenes.FINAL)
+    fetched = fetch(client, scenes.FINAL)
     columns = ("id", "workspace_id", "run_name", "status", "starred", "user_name", "duration")
     row = (scenes.FINAL, scenes.RESEARCH, "calm_curie", "SUCCEEDED", True, "user-1", 255_000)
-    assert [row] == read(parcel, "workflows", *columns)
+    assert [row] == read(fetched, "workflows", *columns)
     times = ((8, 0, 0), (8, 1, 0), (8, 5, 15))
     moments = [datetime(2026, 3, 1, *time, tzinfo=UTC) for time in times]
-    assert [tuple(moments)] == read(parcel, "workflows", "submit", "start", "complete")
+    assert [tuple(moments)] == read(fetched, "workflows", "submit", "start", "complete")
     counts = [(2, 1)]
-    assert counts == read(parcel, "workflows", "stats__succeed_count", "stats__failed_count")
+    assert counts == read(fetched, "workflows", "stats__succeed_count", "stats__failed_count")
     links = [(scenes.TEAM,), (scenes.URGENT,)]
-    assert links == read(parcel, "workflow_labels", "label_id")
-    assert client.transport.meter.read().calls == 3
+    assert links == read(fetched, "workflow_labels", "label_id")
+    assert client.http.metrics.snapshot().calls == 3
 
 
 def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
     """Attempts, exit codes as text, times in milliseconds, costs in USD."""
-    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
+    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
     columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
     expected = [
         (1, "ALIGN", "COMPLETED", 1, "0", 30_000, 0.00031),
         (2, "CALL", "FAILED", 1, "1", 90_000, 0.00091),
         (3, "CALL", "COMPLETED", 2, "0", 120_000, 0.00121),
     ]
-    assert expected == read(parcel, "tasks", *columns)
+    assert expected == read(fetched, "tasks", *columns)
     used = [(2, 2 * 2**20), (1, None), (1, 4 * 2**20)]
-    assert used == read(parcel, "tasks", "cpus", "peak_rss")
+    assert used == read(fetched, "tasks", "cpus", "peak_rss")
 
 
 def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
     """Processes with one measured task have that task's figures throughout."""
-    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
-    rows = read(parcel, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
+    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
+    rows = read(fetched, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
     (time,) = [row for row in rows if row[:2] == ("ALIGN", "time")]
     assert time == ("ALIGN", "time", 30_000.0, 30_000.0, 30_000.0, "ALIGN (1)")
     (memory,) = [row for row in rows if row[:2] == ("ALIGN", "mem")]
@@ -84,73 +86,73 @@ def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
 
 def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
     """One row for the run, one for each process."""
-    parcel = fetch(ask(scenes.serve_house), scenes.FINAL)
+    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
     columns = ("succeeded", "failed", "running", "retries")
-    assert read(parcel, "workflow_progress", *columns) == [(2, 1, 0, 1)]
+    assert read(fetched, "workflow_progress", *columns) == [(2, 1, 0, 1)]
     processes = [("ALIGN", 1, 0), ("CALL", 1, 1)]
-    assert processes == read(parcel, "process_progress", "process", "succeeded", "failed")
+    assert processes == read(fetched, "process_progress", "process", "succeeded", "failed")
 
 
 def test_an_open_run_has_no_end(ask: Ask) -> None:
     """Its tasks are in all three states, and only the finished one has its measures."""
-    parcel = fetch(ask(scenes.serve_house), scenes.OPEN)
+    fetched = fetch(ask(scenes.serve_house), scenes.OPEN)
     run = [("RUNNING", None, None)]
-    assert run == read(parcel, "workflows", "status", "complete", "duration")
+    assert run == read(fetched, "workflows", "status", "complete", "duration")
     tasks = [("COMPLETED", "0", 20_000), ("RUNNING", None, None), ("SUBMITTED", None, None)]
-    assert tasks == read(parcel, "tasks", "status", "exit", "realtime")
+    assert tasks == read(fetched, "tasks", "status", "exit", "realtime")
     columns = ("succeeded", "running", "submitted")
-    assert read(parcel, "workflow_progress", *columns) == [(1, 1, 1)]
-    assert parcel is not None
-    assert (parcel.landed.status, parcel.landed.settled) == ("RUNNING", Settled(1, 1))
+    assert read(fetched, "workflow_progress", *columns) == [(1, 1, 1)]
+    assert fetched is not None
+    assert (fetched.loaded.status, fetched.loaded.bookmark) == ("RUNNING", TaskBookmark(1, 1))
 
 
 def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
     """That one only shows that nothing came in between; its row is not written again."""
     client = ask(scenes.serve_house)
-    parcel = fetch(client, scenes.OPEN, Settled(1, 1))
-    assert parcel is not None
-    assert read(parcel, "tasks", "task_id") == [(2,), (3,)]
-    assert Settled(1, 1) == parcel.landed.settled
-    assert client.transport.meter.read().calls == 3
+    fetched = fetch(client, scenes.OPEN, TaskBookmark(1, 1))
+    assert fetched is not None
+    assert read(fetched, "tasks", "task_id") == [(2,), (3,)]
+    assert TaskBookmark(1, 1) == fetched.loaded.bookmark
+    assert client.http.metrics.snapshot().calls == 3
 
 
 def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
     """The second task is not the one that was the second: one call more, and all tasks."""
     client = ask(scenes.serve_house)
-    parcel = fetch(client, scenes.OPEN, Settled(2, 9))
-    assert parcel is not None
-    assert read(parcel, "tasks", "task_id") == [(1,), (2,), (3,)]
-    assert Settled(1, 1) == parcel.landed.settled
-    assert client.transport.meter.read().calls == 4
+    fetched = fetch(client, scenes.OPEN, TaskBookmark(2, 9))
+    assert fetched is not None
+    assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
+    assert TaskBookmark(1, 1) == fetched.loaded.bookmark
+    assert client.http.metrics.snapshot().calls == 4
 
 
 def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None:
     """What was settled while it was open may have got its cost since."""
     client = ask(scenes.serve_house)
-    parcel = fetch(client, scenes.FINAL, Settled(2, 2))
-    assert parcel is not None
-    assert read(parcel, "tasks", "task_id") == [(1,), (2,), (3,)]
-    assert (parcel.landed.status, parcel.landed.settled) == ("SUCCEEDED", Settled(3, 3))
-    assert client.transport.meter.read().calls == 3
+    fetched = fetch(client, scenes.FINAL, TaskBookmark(2, 2))
+    assert fetched is not None
+    assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
+    assert (fetched.loaded.status, fetched.loaded.bookmark) == ("SUCCEEDED", TaskBookmark(3, 3))
+    assert client.http.metrics.snapshot().calls == 3
 
 
 def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> None:
     """No start, no statistics, no task; and no workspace."""
-    visit = Visit(scenes.PERSONAL, None, starred=None)
+    run_fetch = RunFetch(scenes.PERSONAL, None, starred=None)
     personal = Workspace(None, "personal", {})
-    parcel = fetch_run(ask(scenes.serve_house), personal, visit, frozenset(TABLES))
+    fetched = fetch_run(ask(scenes.serve_house), personal, run_fetch, frozenset(TABLES))
     columns = ("workspace_id", "status", "start", "stats__succeed_count", "params")
-    assert read(parcel, "workflows", *columns) == [(None, "SUBMITTED", None, None, None)]
-    assert read(parcel, "tasks", "task_id") == []
+    assert read(fetched, "workflows", *columns) == [(None, "SUBMITTED", None, None, None)]
+    assert read(fetched, "tasks", "task_id") == []
 
 
 def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
     """All 102 tasks, in four calls."""
     client = ask(scenes.serve_many_tasks)
-    parcel = fetch(client, scenes.LONG)
-    assert [(number,) for number in range(1, 103)] == read(parcel, "tasks", "task_id")
-    assert {("CACHED", "0")} == set(read(parcel, "tasks", "status", "exit"))
-    assert client.transport.meter.read().calls == 4
+    fetched = fetch(client, scenes.LONG)
+    assert [(number,) for number in range(1, 103)] == read(fetched, "tasks", "task_id")
+    assert {("CACHED", "0")} == set(read(fetched, "tasks", "status", "exit"))
+    assert client.http.metrics.snapshot().calls == 4
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -159,7 +161,7 @@ def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
     fault = ("/workflow/none", Fault("status", status))
     client = ask(lambda: scenes.serve_house(fault))
     assert None is fetch(client, "none")
-    assert client.transport.meter.read().calls == 2
+    assert client.http.metrics.snapshot().calls == 2
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -170,7 +172,7 @@ def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None
     with pytest.raises(ApiError) as caught:
         fetch(client, scenes.FINAL)
     assert caught.value.status_code == status
-    assert client.transport.meter.read().calls == 2
+    assert client.http.metrics.snapshot().calls == 2
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -179,27 +181,27 @@ def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, sta
     """And says which it lacks, as long as the listing shows the run."""
     fault = (f"/workflow/{scenes.FINAL}/{part}", Fault("status", status, times=9))
     client = ask(lambda: scenes.serve_house(fault))
-    parcel = fetch(client, scenes.FINAL)
-    assert parcel is not None
-    assert parcel.landed.missing_parts == (part,)
+    fetched = fetch(client, scenes.FINAL)
+    assert fetched is not None
+    assert fetched.loaded.missing_parts == (part,)
 
 
 def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
     """Where the listing is refused as well, nothing confirms that the run is gone."""
     client = ask(scenes.serve_locked_house)
     locked = Workspace(scenes.LAB, "beta/lab", {})
-    visit = Visit(scenes.FAILED, None, starred=None)
+    run_fetch = RunFetch(scenes.FAILED, None, starred=None)
     with pytest.raises(ForbiddenError):
-        fetch_run(client, locked, visit, frozenset(TABLES))
-    assert client.transport.meter.read().calls == 2
+        fetch_run(client, locked, run_fetch, frozenset(TABLES))
+    assert client.http.metrics.snapshot().calls == 2
 
 
 def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
     """After a 400 all others are asked for, of this run and of the next."""
     older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
     client = ask(lambda: scenes.serve_house(quirks=older))
-    labels = client.describe_run(scenes.RESEARCH, scenes.FINAL)["labels"]
+    labels = client.get_run(scenes.RESEARCH, scenes.FINAL)["labels"]
     assert [label["name"] for label in labels] == ["team", "urgent"]
-    run = client.describe_run(scenes.RESEARCH, scenes.OPEN)["workflow"]
+    run = client.get_run(scenes.RESEARCH, scenes.OPEN)["workflow"]
     assert run["runName"] == "busy_bell"
-    assert client.transport.meter.read().calls == 3
+    assert client.http.metrics.snapshot().calls == 3

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
 TOKEN = "eyJ0aWQiOiA0Mn0uMDEyMzQ1Njc4OWFi+/="
 ENCODED = base64.b64encode(TOKEN.encode()).decode()
@@ -145,7 +145,7 @@ def test_a_body_that_is_no_text_is_not_recorded() -> None:
 
 
 def test_a_compressed_answer_is_recorded_as_it_reads(
-    tmp_path: Path, connect: Callable[..., Transport]
+    tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
     """Compression would hide a secret from the scrubber, and the body from a reviewer."""
     world = World.empty()
@@ -163,12 +163,12 @@ def test_a_compressed_answer_is_recorded_as_it_reads(
     ) == ("gzip", "grace-h")
     assert "grace" not in path.read_text()
     with open_cassette(path, Scrubber(), record=False):
-        user = TowerClient(connect(f"https://{HOST}/api")).fetch_user()
+        user = TowerClient(connect(f"https://{HOST}/api")).get_user()
     assert ("user-1", f"somebody@{HOST}") == (user["userName"], user["email"])
 
 
 def test_two_recordings_are_the_same_bytes(
-    tmp_path: Path, connect: Callable[..., Transport]
+    tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
     """Neither the port nor the time of day reaches a file."""
     written = []
@@ -178,15 +178,15 @@ def test_two_recordings_are_the_same_bytes(
             open_cassette(tmp_path / name, Scrubber((scenes.TOKEN,)), record=True),
         ):
             client = TowerClient(connect(endpoint))
-            client.fetch_user()
-            client.describe_run(scenes.RESEARCH, scenes.FINAL)
+            client.get_user()
+            client.get_run(scenes.RESEARCH, scenes.FINAL)
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
     assert len(json.loads(written[0])["interactions"]) == 2
 
 
 def test_a_call_that_was_not_recorded_fails(
-    tmp_path: Path, connect: Callable[..., Transport]
+    tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
     """Other parameters, or another header, make another call."""
     path = tmp_path / "one.json"
@@ -196,12 +196,12 @@ def test_a_call_that_was_not_recorded_fails(
     ):
         connect(endpoint).get("/labels", {"workspaceId": scenes.RESEARCH})
     with open_cassette(path, Scrubber(), record=False):
-        transport = connect(f"https://{HOST}/api")
+        http_client = connect(f"https://{HOST}/api")
         with pytest.raises(CannotOverwriteExistingCassetteException, match="differ in query"):
-            transport.get("/labels", {"workspaceId": scenes.LAB})
-        transport.session.headers["Accept-Version"] = "2"
+            http_client.get("/labels", {"workspaceId": scenes.LAB})
+        http_client.session.headers["Accept-Version"] = "2"
         with pytest.raises(CannotOverwriteExistingCassetteException, match="differ in headers"):
-            transport.get("/labels", {"workspaceId": scenes.RESEARCH})
+            http_client.get("/labels", {"workspaceId": scenes.RESEARCH})
 
 
 @pytest.mark.parametrize("value", [{}, [], [1, {"a": None}], {"long": ["x" * 60, {"y": "z" * 60}]}])

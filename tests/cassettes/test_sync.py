@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.load.pipeline import quiet_dlt
-from tower_etl.settings import Pacing
+from tower_etl.load.pipeline import dlt_defaults
+from tower_etl.settings import HttpSettings
 from tower_etl.source import tower_source
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def synced(
     play: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[tuple[Any, ...]]]:
     """A file that was synced once from the whole house, and how to ask it."""
-    one_by_one = Pacing(calls_per_second=None, workers=1)  # so that calls have one order
+    one_by_one = HttpSettings(calls_per_second=None, workers=1)  # so that calls have one order
     monkeypatch.delenv("TOWER_WORKSPACE_ID", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
     path = str(tmp_path / "replayed.duckdb")  # not `tower`, as the schema is
-    with quiet_dlt():
+    with dlt_defaults():
         pipeline = dlt.pipeline(
             "replayed",
             pipelines_dir=str(tmp_path / "pipelines"),
@@ -41,7 +41,7 @@ def synced(
             "sync_runs",
         )
         source = tower_source(
-            endpoint=endpoint, access_token=scenes.TOKEN, pacing=one_by_one, tables=tables
+            endpoint=endpoint, access_token=scenes.TOKEN, http_settings=one_by_one, tables=tables
         )
         pipeline.run(source, loader_file_format="parquet")
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tower_etl.configuration import Sources
-from tower_etl.errors import UsageError
+from tower_etl.configuration import SettingSources
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.manifest import Manifest
-from tower_etl.load.notes import NoteFile
-from tower_etl.load.place import read_place
+from tower_etl.load.notes import FileManifestStore
+from tower_etl.load.place import resolve_destination
 from tower_etl.load.reader import open_reader
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
 )
 def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, said: str) -> None:
     """With a sentence that does not show a password."""
-    with pytest.raises(UsageError, match=said) as refusal:
-        read_place(kind, path, Sources(environ={}))
+    with pytest.raises(ConfigurationError, match=said) as refusal:
+        resolve_destination(kind, path, SettingSources(environ={}))
     assert "hush" not in str(refusal.value)
 
 
@@ -126,20 +126,20 @@ def test_a_lake_whose_library_is_not_installed_says_what_to_install(
     kind: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it is read, as where it is written."""
-    notes = NoteFile(tmp_path, kind)
-    notes.begin()
+    notes = FileManifestStore(tmp_path, kind)
+    notes.mark_in_progress()
     notes.write(Manifest(kind, "first"), None)
     monkeypatch.delitem(sys.modules, f"tower_etl.load.{kind}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     said = rf"{library} is missing.*pip install 'tower-etl\[{kind}\]'"
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(ConfigurationError, match=said):
         open_reader(tmp_path)
 
 
 def test_a_password_from_the_environment_shows_nowhere() -> None:
     """Not in the place's own words either."""
     environ = {"TOWER_ETL_POSTGRES": "postgresql://me:hush@host/db", "XDG_STATE_HOME": "/state"}
-    place = read_place("postgres", None, Sources(environ=environ))
+    place = resolve_destination("postgres", None, SettingSources(environ=environ))
     assert "hush" not in repr(place)
     assert (place.path, place.state) == ("", Path("/state/tower-etl/targets"))
 

@@ -14,9 +14,9 @@ import pytest
 from tests.cli.console import expect_contract
 from tests.cli.here import open_paper
 from tower_etl.cli.failures import explain
-from tower_etl.errors import UsageError
-from tower_etl.load.lock import hold_lock
-from tower_etl.load.sync import Sync
+from tower_etl.errors import ConfigurationError
+from tower_etl.load.lock import file_lock
+from tower_etl.load.sync import SyncRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def test_a_target_that_is_busy_prints_an_object(
 ) -> None:
     """The lock is held by another process, here by this one."""
     folder = Path("tower.duckdb.sync").absolute()
-    with hold_lock(folder, "tower.duckdb", datetime.now(UTC)):
+    with file_lock(folder, "tower.duckdb", datetime.now(UTC)):
         expect_object(run("sync", "--json"), 6)
 
 
@@ -136,10 +136,10 @@ def test_an_error_of_the_system_prints_an_object(
 ) -> None:
     """Wherever in a sync it happens: what concerns a path is 2, what may pass is 5."""
 
-    def fail(_: Sync) -> None:
+    def fail(_: SyncRunner) -> None:
         raise error
 
-    monkeypatch.setattr(Sync, "run", fail)
+    monkeypatch.setattr(SyncRunner, "run", fail)
     ended = run("sync", "--json")
     expect_object(ended, code)
     assert str(error.strerror) in ended.err
@@ -151,11 +151,11 @@ def test_an_internal_error_prints_an_object(
 ) -> None:
     """On one line, without a token; the traceback is shown on request."""
 
-    def fail(_: Sync) -> None:
+    def fail(_: SyncRunner) -> None:
         msg = "surprise\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz"
         raise LookupError(msg)
 
-    monkeypatch.setattr(Sync, "run", fail)
+    monkeypatch.setattr(SyncRunner, "run", fail)
     ended = run("sync", "--json")
     expect_object(ended, 1)
     assert ("LookupError: surprise" in ended.err, ended.err.count("\n")) == (True, 1)
@@ -192,7 +192,7 @@ def test_help_is_no_failure(run: Callable[..., Ended]) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (UsageError("no"), 2),
+        (ConfigurationError("no"), 2),
         (click.UsageError("no"), 2),
         (click.Abort(), 130),
         (KeyboardInterrupt(), 130),

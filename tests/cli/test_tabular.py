@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_table
+from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, format_table
 
 NAMES = ("pipeline", "succeeded_runs", "cost_usd")
 ROWS = [("nf-core/a-pipeline-of-a-long-name", 12, 11794.83), ("own/b", 3, 0.5)]
@@ -18,7 +18,7 @@ ROWS = [("nf-core/a-pipeline-of-a-long-name", 12, 11794.83), ("own/b", 3, 0.5)]
 
 def test_a_table_is_as_wide_as_it_needs() -> None:
     """One line a row, where nothing limits it."""
-    lines = as_table(NAMES, ROWS).splitlines()
+    lines = format_table(NAMES, ROWS).splitlines()
     assert len(lines) == 4
     assert lines[0].split() == list(NAMES)
     assert lines[2].split() == ["nf-core/a-pipeline-of-a-long-name", "12", "11,794.83"]
@@ -27,7 +27,7 @@ def test_a_table_is_as_wide_as_it_needs() -> None:
 @pytest.mark.parametrize("width", [46, 50, 60])
 def test_a_narrow_table_folds_text_and_no_number(width: int) -> None:
     """Names of columns are folded at their underscores."""
-    table = as_table(NAMES, ROWS, width=width)
+    table = format_table(NAMES, ROWS, width=width)
     assert "11,794.83" in table
     assert "succeeded_" in table
     assert max(map(len, table.splitlines())) <= width
@@ -35,7 +35,7 @@ def test_a_narrow_table_folds_text_and_no_number(width: int) -> None:
 
 def test_what_is_narrower_still_is_a_record_for_each_row() -> None:
     """With names and values in two columns."""
-    title, first, second = as_table(NAMES, ROWS, "Costs", width=30).split("\n\n")
+    title, first, second = format_table(NAMES, ROWS, "Costs", width=30).split("\n\n")
     assert title == "Costs"
     assert first.splitlines() == [
         "pipeline        nf-core/a-pipeline-of-a-long-name",
@@ -47,19 +47,19 @@ def test_what_is_narrower_still_is_a_record_for_each_row() -> None:
 
 def test_no_rows_have_their_names_above_them() -> None:
     """On a terminal of any width."""
-    assert "cost" in as_table(NAMES, [], width=20)
+    assert "cost" in format_table(NAMES, [], width=20)
 
 
 def test_names_are_no_pictures() -> None:
     """What stands between colons in the name of a process is part of it."""
-    assert "NF:X:HEART:B" in as_table(("process",), [("NF:X:HEART:B [red]",)])
+    assert "NF:X:HEART:B" in format_table(("process",), [("NF:X:HEART:B [red]",)])
 
 
 @pytest.mark.parametrize("steering", ["\x1b[2J", "\x07", "\x9b2J", "\u202e", "\x7f"])
 @pytest.mark.parametrize("width", [None, 3])
 def test_nothing_steers_the_terminal(steering: str, width: int | None) -> None:
     """A name with control characters shows that they are there."""
-    table = as_table(("run_name", "runs"), [(f"a{steering}b", 1)], width=width)
+    table = format_table(("run_name", "runs"), [(f"a{steering}b", 1)], width=width)
     assert steering[0] not in table
     assert f"a\N{REPLACEMENT CHARACTER}{steering[1:]}b" in table
 
@@ -70,7 +70,7 @@ def test_nothing_steers_the_terminal(steering: str, width: int | None) -> None:
 )
 def test_numbers_have_the_decimals_that_say_something(value: float, shown: str) -> None:
     """Four, or six where a cost is that small; nothing is less than nothing."""
-    assert as_table(("n",), [(value,)]).splitlines()[-1].strip() == shown
+    assert format_table(("n",), [(value,)]).splitlines()[-1].strip() == shown
 
 
 def test_json_has_no_numbers_that_json_has_not() -> None:
@@ -124,7 +124,7 @@ def test_csv_has_json_in_the_place_of_lists() -> None:
         "c": "aa",
         "d": "",
     }
-    assert "[1, null]" in as_table(("a", "b", "c", "d"), rows)
+    assert "[1, null]" in format_table(("a", "b", "c", "d"), rows)
 
 
 @pytest.mark.parametrize(

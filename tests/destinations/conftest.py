@@ -11,7 +11,7 @@ from tests.destinations.depot import KINDS, Depot
 from tests.destinations.store import start_store
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,19 +44,21 @@ def bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def make_place(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Place]:
+def make_place(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Callable[[str], DestinationConfig]:
     """An empty place of a kind."""
 
-    def make(kind: str) -> Place:
+    def make(kind: str) -> DestinationConfig:
         state = tmp_path / "tower-etl" / "targets"  # where a process with this home has it
         if kind.endswith("-s3"):
-            return Place(kind[:-3], request.getfixturevalue("bucket"), state)
+            return DestinationConfig(kind[:-3], request.getfixturevalue("bucket"), state)
         if kind != "postgres":
             name = "history.duckdb" if kind == "duckdb" else f"history-{kind}"
-            return Place(kind, str(tmp_path / name), state)
+            return DestinationConfig(kind, str(tmp_path / name), state)
         address = request.getfixturevalue("database")
         empty_database(address)
-        return Place(kind, address, state)
+        return DestinationConfig(kind, address, state)
 
     return make
 
@@ -85,7 +87,7 @@ def lab(world: World) -> int:
 
 @pytest.fixture
 def make_depot(
-    make_place: Callable[[str], Place],
+    make_place: Callable[[str], DestinationConfig],
     endpoint: str,
     world: World,
     lab: int,

@@ -20,10 +20,15 @@ from pyiceberg.table import StaticTable
 from tests.load.warehouse import ask_for
 from tests.semantics.truth import index
 from tower_etl.load.destination import open_destination
-from tower_etl.load.pipeline import declare_tables, drain, load_package, quiet_dlt
-from tower_etl.load.sync import Sync
-from tower_etl.privacy import Privacy
-from tower_etl.source import package_source
+from tower_etl.load.pipeline import (
+    declare_schema,
+    dlt_defaults,
+    load_package,
+    load_pending_packages,
+)
+from tower_etl.load.sync import SyncRunner
+from tower_etl.privacy import PrivacySettings
+from tower_etl.source import build_source
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -31,12 +36,12 @@ if TYPE_CHECKING:
 
     from tests.semantics.truth import Rows
     from tower_etl.clock import Clock
-    from tower_etl.load.place import Place
-    from tower_etl.load.sync import Report
-    from tower_etl.settings import Packages
-    from tower_etl.source import Session
+    from tower_etl.load.place import DestinationConfig
+    from tower_etl.load.sync import SyncReport
+    from tower_etl.settings import PackageLimits
+    from tower_etl.source import SyncSession
 
-_USUAL = Privacy()
+_USUAL = PrivacySettings()
 KINDS = ("duckdb", "parquet", "delta", "delta-s3", "iceberg", "iceberg-s3", "postgres")
 
 
@@ -50,14 +55,14 @@ class Depot:
         clock: Its time.
     """
 
-    place: Place
+    place: DestinationConfig
     endpoint: str
     clock: Clock
 
-    def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
+    def sync(self, privacy: PrivacySettings = _USUAL, **request: Any) -> SyncReport:
         """Sync; `request` is what differs from the defaults."""
         settings = ask_for(self.endpoint, privacy, **request)
-        return Sync(settings, open_destination(self.place), self.clock).run()
+        return SyncRunner(settings, open_destination(self.place), self.clock).run()
 
     def forget(self) -> None:
         """Lose all that is not in the destination itself."""
@@ -85,21 +90,23 @@ class DepotWarehouse:
         self._depot = depot
         self.tables: Mapping[str, Rows] = {name: {} for name in TABLES}
 
-    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+    def load(
+        self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
+    ) -> None:
         """Load every package of a session and publish; crash before the nth batch, if asked to."""
         from tests.semantics.duck import Crashing  # noqa: PLC0415 imports dlt
 
         feed: Any = Crashing(session, crash_at) if crash_at else session
         place = open_destination(self._depot.place)
-        with place.hold(self._depot.clock), quiet_dlt():
+        with place.lock(self._depot.clock), dlt_defaults():
             place.prepare()
             pipeline = place.open_pipeline()
-            with place.keep():
-                assert drain(pipeline) is None
+            with place.package_context():
+                assert load_pending_packages(pipeline) is None
             while not session.is_done:
-                source = package_source(feed, session.specs, limits)
-                is_new = declare_tables(pipeline, source, session.specs)
-                with place.keep():
+                source = build_source(feed, session.table_specs, limits)
+                is_new = declare_schema(pipeline, source, session.table_specs)
+                with place.package_context():
                     load_package(pipeline, source, makes_tables=is_new)
             place.publish(self._depot.clock.now())
         self.tables = {name: self._depot.read(name) for name in TABLES}

@@ -12,12 +12,12 @@ from deltalake import DeltaTable
 
 from tests.cli.console import make_console
 from tests.destinations.test_semantics import add_run, expect_runs, expect_tables, kill_sync
-from tower_etl.errors import TargetBusyError, TowerEtlError, UsageError
+from tower_etl.errors import ConfigurationError, DestinationLockedError, TowerEtlError
 from tower_etl.load.bucket import open_bucket
 from tower_etl.load.destination import open_destination
-from tower_etl.load.lease import LEASE, NAME, SKEW, Lease
+from tower_etl.load.lease import LEASE, NAME, SKEW, ObjectStoreLease
 from tower_etl.load.manifest import Manifest
-from tower_etl.load.notes import NoteObject
+from tower_etl.load.notes import ObjectManifestStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,13 @@ def depot(make_depot: Callable[[str], Depot]) -> Depot:
 
 
 @pytest.fixture
-def make_lease(bucket: str, tmp_path: Path) -> Callable[[str], Lease]:
+def make_lease(bucket: str, tmp_path: Path) -> Callable[[str], ObjectStoreLease]:
     """The lease of that folder, as a machine of a name asks for it."""
 
-    def make(machine: str) -> Lease:
+    def make(machine: str) -> ObjectStoreLease:
         folder = tmp_path / machine
         folder.mkdir(exist_ok=True)
-        return Lease(open_bucket(bucket), folder)
+        return ObjectStoreLease(open_bucket(bucket), folder)
 
     return make
 
@@ -65,36 +65,38 @@ def move(depot: Depot, machine: str) -> Depot:
 
 
 def test_a_lease_keeps_another_machine_out_until_it_runs_out(
-    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+    make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
     """And a minute longer, for clocks that go wrong; then the first one may not commit."""
     one, other = make_lease("one"), make_lease("other")
-    one.take(fake_clock.clock)
+    one.acquire(fake_clock.clock)
     fake_clock.clock.sleep((LEASE + SKEW).total_seconds())
-    with pytest.raises(TargetBusyError, match=f"process {os.getpid()} on .* 3 minutes more"):
-        other.take(fake_clock.clock)
+    with pytest.raises(DestinationLockedError, match=f"process {os.getpid()} on .* 3 minutes more"):
+        other.acquire(fake_clock.clock)
     fake_clock.clock.sleep(SECOND)
-    other.take(fake_clock.clock)
+    other.acquire(fake_clock.clock)
     other.check()
     with pytest.raises(TowerEtlError, match="was lost"):
         one.check()
 
 
 def test_a_lease_that_is_renewed_does_not_run_out(
-    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+    make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
     """However long a sync takes."""
     one, other = make_lease("one"), make_lease("other")
-    one.take(fake_clock.clock)
+    one.acquire(fake_clock.clock)
     for _ in range(4):
         fake_clock.clock.sleep(LEASE.total_seconds())
         assert one.renew()
-    with pytest.raises(TargetBusyError):
-        other.take(fake_clock.clock)
+    with pytest.raises(DestinationLockedError):
+        other.acquire(fake_clock.clock)
 
 
 def test_a_lease_given_back_is_free_and_was_renewed_in_between(
-    make_lease: Callable[[str], Lease], fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    make_lease: Callable[[str], ObjectStoreLease],
+    fake_clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By a thread, at its own pace."""
     monkeypatch.setattr("tower_etl.load.lease.RENEW_SECONDS", 0.01)
@@ -110,28 +112,28 @@ def test_a_lease_given_back_is_free_and_was_renewed_in_between(
 
 
 def test_a_killed_sync_of_this_machine_holds_nobody_up(
-    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+    make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
     """Who holds the folder of the working copy knows that it is dead."""
-    make_lease("one").take(fake_clock.clock)
+    make_lease("one").acquire(fake_clock.clock)
     again = make_lease("one")
-    again.take(fake_clock.clock)
+    again.acquire(fake_clock.clock)
     again.check()
 
 
 def test_a_lock_that_cannot_be_read_is_not_taken(
-    make_lease: Callable[[str], Lease], fake_clock: FakeClock
+    make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
     """Somebody put it there."""
     one = make_lease("one")
-    assert one.bucket.put(NAME, "[]", None)
-    with pytest.raises(TargetBusyError, match="has just started"):
-        one.take(fake_clock.clock)
+    assert one.bucket.put_if_match(NAME, "[]", None)
+    with pytest.raises(DestinationLockedError, match="has just started"):
+        one.acquire(fake_clock.clock)
 
 
 def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
     """The last line of defence, behind the lease."""
-    notes = NoteObject(open_bucket(bucket), "delta")
+    notes = ObjectManifestStore(open_bucket(bucket), "delta")
     second, third = Manifest("delta", "second"), Manifest("delta", "third")
     notes.write(Manifest("delta", "first"), None)
     first = notes.read()
@@ -152,8 +154,8 @@ def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab:
     other = move(depot, "other")
     expected = f"{depot.place.path}: process {os.getpid()} on"
     with (
-        open_destination(depot.place).hold(depot.clock),
-        pytest.raises(TargetBusyError, match=expected),
+        open_destination(depot.place).lock(depot.clock),
+        pytest.raises(DestinationLockedError, match=expected),
     ):
         other.sync()
     world.finish_run(run_id)
@@ -181,7 +183,7 @@ def test_what_a_killed_machine_wrote_is_written_anew_by_another(
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = NoteObject(open_bucket(depot.place.path), kind).read()
+    manifest = ObjectManifestStore(open_bucket(depot.place.path), kind).read()
     assert manifest is not None
     kill_sync(depot, f"{point}:{len(manifest.tables)}")
     assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
@@ -199,7 +201,7 @@ def test_a_sync_that_lost_its_lease_commits_nothing(depot: Depot, world: World, 
     depot.sync()
     add_run(world, lab)
     place = open_destination(depot.place)
-    with place.hold(depot.clock):
+    with place.lock(depot.clock):
         place.prepare()
         open_bucket(depot.place.path).remove(NAME)
         with pytest.raises(TowerEtlError, match="was lost"):
@@ -219,9 +221,9 @@ def test_a_reader_sees_no_run_without_its_tasks(
     depot.sync()
     add_run(world, lab)
     seen: list[tuple[int, int]] = []
-    check = Lease.check
+    check = ObjectStoreLease.check
 
-    def look(lease: Lease) -> None:
+    def look(lease: ObjectStoreLease) -> None:
         check(lease)
         counts = [
             DeltaTable(f"{depot.place.path}/{name}").to_pyarrow_dataset().count_rows()
@@ -229,7 +231,7 @@ def test_a_reader_sees_no_run_without_its_tasks(
         ]
         seen.append((counts[0], counts[1]))
 
-    monkeypatch.setattr(Lease, "check", look)
+    monkeypatch.setattr(ObjectStoreLease, "check", look)
     depot.sync()
     assert {(1, 1), (1, 2), (2, 2)} == set(seen)
 
@@ -275,7 +277,7 @@ def test_a_bucket_that_is_not_there_is_bad_usage(depot: Depot, console: Console)
 def test_a_folder_of_something_else_is_left_alone(depot: Depot) -> None:
     """As it is on a disk."""
     bucket = open_bucket(depot.place.path)
-    bucket.put("thesis.txt", "all of it", None)
-    with pytest.raises(UsageError, match="holds other things"):
+    bucket.put_if_match("thesis.txt", "all of it", None)
+    with pytest.raises(ConfigurationError, match="holds other things"):
         depot.sync()
     assert bucket.list_names() == ["thesis.txt"]

@@ -12,11 +12,11 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.utils.config import Config
 
 from tests.destinations.test_semantics import add_run
-from tower_etl.configuration import Sources
+from tower_etl.configuration import SettingSources
 from tower_etl.errors import TowerEtlError
 from tower_etl.load.bucket import open_bucket
 from tower_etl.load.iceberg import IcebergLake
-from tower_etl.load.icefolder import HINT, BucketFolder, find_access
+from tower_etl.load.icefolder import HINT, ObjectStoreLocation, s3_properties
 from tower_etl.load.mirror import open_mirror
 from tower_etl.load.reader import open_reader
 
@@ -31,9 +31,9 @@ FEW = frozenset({"workflows", "tasks", "workflow_labels"})
 
 
 @pytest.fixture
-def folder(bucket: str) -> BucketFolder:
+def folder(bucket: str) -> ObjectStoreLocation:
     """An empty folder in a bucket."""
-    return BucketFolder(open_bucket(bucket), find_access(Sources().environ))
+    return ObjectStoreLocation(open_bucket(bucket), s3_properties(SettingSources().environ))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_a_hint_leads_to_is_what_duckdb_reads(depot: Depot, world: World, l
 def configure_catalog(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let PyIceberg's configuration name a catalog."""
     with monkeypatch.context() as patch:
-        for name, value in {"type": "sql", "uri": uri, **find_access(os.environ)}.items():
+        for name, value in {"type": "sql", "uri": uri, **s3_properties(os.environ)}.items():
             setting = name.upper().replace(".", "__")
             patch.setenv(f"PYICEBERG_CATALOG__TOWER__{setting}", value)
         patch.setattr("pyiceberg.catalog._ENV_CONFIG", Config())  # as a new process reads it
@@ -108,24 +108,24 @@ def test_a_catalog_of_ones_own_takes_over_what_the_bucket_holds(
 # --- written ------------------------------------------------------------------------------------
 
 
-def test_a_hint_that_another_sync_moved_is_not_moved_back(folder: BucketFolder) -> None:
+def test_a_hint_that_another_sync_moved_is_not_moved_back(folder: ObjectStoreLocation) -> None:
     """Neither where there was none when it was read."""
     first, second = (f"{folder.url}/tasks/metadata/{n}.metadata.json" for n in ("one", "two"))
     assert folder.read_hint("tasks") is None
-    folder.move_hint("tasks", first, None)
+    folder.update_version_hint("tasks", first, None)
     seen = folder.read_hint("tasks")
-    folder.move_hint("tasks", second, seen)
+    folder.update_version_hint("tasks", second, seen)
     for stale in (seen, None):
         with pytest.raises(TowerEtlError, match="Another sync has written tasks"):
-            folder.move_hint("tasks", first, stale)
+            folder.update_version_hint("tasks", first, stale)
     found = folder.read_hint("tasks")
     assert found is not None
     assert found.metadata == second
 
 
-def test_metadata_that_a_catalog_puts_elsewhere_has_no_hint(folder: BucketFolder) -> None:
+def test_metadata_that_a_catalog_puts_elsewhere_has_no_hint(folder: ObjectStoreLocation) -> None:
     """It would lead nowhere."""
-    folder.move_hint("tasks", "s3://other/tasks/metadata/one.metadata.json", None)
+    folder.update_version_hint("tasks", "s3://other/tasks/metadata/one.metadata.json", None)
     assert folder.bucket.read(f"tasks/{HINT}") is None
 
 
@@ -148,7 +148,7 @@ def test_the_store_is_that_of_the_environment(
 ) -> None:
     """Keys are not passed on: the libraries find them, and nothing of ours could write them."""
     monkeypatch.setenv("NO_PROXY", "*")
-    assert expected == find_access(environ | {"AWS_SECRET_ACCESS_KEY": "hush"})
+    assert expected == s3_properties(environ | {"AWS_SECRET_ACCESS_KEY": "hush"})
 
 
 def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +156,9 @@ def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "store.example")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert find_access({})["s3.proxy-uri"] == "http://proxy.example:3128"
+    assert s3_properties({})["s3.proxy-uri"] == "http://proxy.example:3128"
     inside = {"AWS_ENDPOINT_URL": "https://store.example"}
-    assert "s3.proxy-uri" not in find_access(inside)
+    assert "s3.proxy-uri" not in s3_properties(inside)
 
 
 # --- cleaned ------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_what_nobody_has_read_for_a_week_goes(
     assert isinstance(lake, IcebergLake)
     before = len(list(lake.folder.iter_files("workflows")))
     now = datetime.now(UTC)
-    with mirror.hold(depot.clock):
+    with mirror.lock(depot.clock):
         assert "workflows: 0 old files removed" in lake.maintain(now + timedelta(days=6))
         assert before == len(list(lake.folder.iter_files("workflows")))
         lake.maintain(now + timedelta(days=8))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tower_etl.load.mirror import survey
-from tower_etl.load.months import cut_table, read_stretches
+from tower_etl.load.mirror import scan_staging
+from tower_etl.load.months import partition_scheme, scan_partitions
 from tower_etl.load.working import connect
 from tower_etl.tables import TABLES
 
@@ -52,9 +52,9 @@ def make_run(number: int) -> dict[str, Any]:
 
 def find_changed(connection: duckdb.DuckDBPyConnection, statement: str) -> set[str]:
     """The months of tasks that another fingerprint is found for once a statement has run."""
-    before = read_stretches(connection, cut_table("tasks"))
+    before = scan_partitions(connection, partition_scheme("tasks"))
     connection.execute(statement)
-    after = read_stretches(connection, cut_table("tasks"))
+    after = scan_partitions(connection, partition_scheme("tasks"))
     known = {month: stretch.fingerprint for month, stretch in before.items()}
     return {month for month, found in after.items() if found.fingerprint != known.get(month)}
 
@@ -86,8 +86,8 @@ def test_rows_that_lie_apart_are_all_taken(copy: duckdb.DuckDBPyConnection) -> N
     copy.execute("CREATE TEMP TABLE again AS FROM tower.tasks WHERE workflow_id = 'run-3'")
     copy.execute("DELETE FROM tower.tasks WHERE workflow_id = 'run-3'")
     copy.execute("INSERT INTO tower.tasks FROM again")
-    cut = cut_table("tasks")
-    stretches = read_stretches(copy, cut)
+    cut = partition_scheme("tasks")
+    stretches = scan_partitions(copy, cut)
     for wanted in ([MONTHS[0]], MONTHS[1:], MONTHS, []):
         chosen = cut.select({month: stretches[month] for month in wanted})
         runs = f"SELECT workflow_id FROM ({chosen}) ORDER BY ALL"  # noqa: S608 ours
@@ -110,8 +110,8 @@ def test_long_texts_are_written_within_bounds(
         "INSERT INTO tower.tasks BY NAME SELECT 'run-0' AS workflow_id, n AS task_id, "
         "repeat(md5(n::VARCHAR), 400) AS script FROM range(2, 50_002) AS made(n)"
     )
-    export, manifest = survey(copy, "parquet", "first")
+    export, manifest = scan_staging(copy, "parquet", "first")
     export.write_file("tasks", MONTHS[0], tmp_path / "tasks.parquet")
     written = parquet.ParquetFile(tmp_path / "tasks.parquet").metadata
     assert RUNS // len(MONTHS) + 50_000 == written.num_rows
-    assert set(MONTHS) == set(manifest.tables["tasks"].parts)
+    assert set(MONTHS) == set(manifest.tables["tasks"].partitions)

@@ -96,7 +96,7 @@ def check(depot: Depot, world: World, lab: int) -> None:
     tables = frozenset({*RUN_TABLES, "labels", "sync_runs"})
     for reconcile in (False, True):
         add_run(world, lab)
-        assert depot.sync(tables=tables, reconcile=reconcile).outcome.status == "ok"
+        assert depot.sync(tables=tables, reconcile=reconcile).result.status == "ok"
     for name, rows in expect(world, depot.place.kind, lab).items():
         found = as_parsed(name, depot.read(name))
         assert find_differences(rows, found) == [], name

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tower_etl.errors import UsageError
-from tower_etl.load.mirror import Mirror
-from tower_etl.load.parquet import ParquetFolder
+from tower_etl.errors import ConfigurationError
+from tower_etl.load.mirror import LakeDestination
+from tower_etl.load.parquet import ParquetLake
 from tower_etl.load.reader import open_reader
-from tower_etl.load.target import Target
+from tower_etl.load.target import DuckDBPaths
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -48,21 +48,23 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Mirror:
+def mirror(tmp_path: Path) -> LakeDestination:
     """An empty folder and its working copy."""
     folder = tmp_path / "history"
-    return Mirror("parquet", ParquetFolder(folder), Target(folder, tmp_path / "history.sync"))
+    return LakeDestination(
+        "parquet", ParquetLake(folder), DuckDBPaths(folder, tmp_path / "history.sync")
+    )
 
 
 @pytest.fixture
-def publish(mirror: Mirror) -> Callable[..., None]:
+def publish(mirror: LakeDestination) -> Callable[..., None]:
     """Let the folder hold `RUNS` runs, those of some months with a status of their own."""
-    mirror.target.folder.mkdir()
+    mirror.target.work_dir.mkdir()
 
     def run(statuses: dict[str, str], now: datetime = NOW) -> None:
         mirror.prepare()
         runs = [make_run(number, statuses) for number in range(RUNS)]
-        with duckdb.connect(str(mirror.target.draft)) as connection:
+        with duckdb.connect(str(mirror.target.staging)) as connection:
             connection.execute("CREATE SCHEMA IF NOT EXISTS tower")
             for name in TABLES:
                 rows = pa.Table.from_pylist(
@@ -83,7 +85,7 @@ def make_run(number: int, statuses: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_month_that_did_not_change_is_the_same_file(
-    mirror: Mirror, publish: Callable[..., None], tmp_path: Path
+    mirror: LakeDestination, publish: Callable[..., None], tmp_path: Path
 ) -> None:
     """A hard link, so that it costs neither time nor disk."""
     publish(dict.fromkeys(MONTHS, "old"))
@@ -164,7 +166,7 @@ def test_who_resolves_the_link_first_never_misses_a_file(
 
 
 def test_a_snapshot_goes_when_its_time_of_grace_is_over(
-    mirror: Mirror, publish: Callable[..., None], tmp_path: Path
+    mirror: LakeDestination, publish: Callable[..., None], tmp_path: Path
 ) -> None:
     """Counted from when the next one took its place."""
     publish(dict.fromkeys(MONTHS, "old"), NOW)
@@ -177,10 +179,10 @@ def test_a_snapshot_goes_when_its_time_of_grace_is_over(
     assert {"newer"} == set(pd.read_parquet(tmp_path / "history" / "workflows")["status"])
 
 
-def test_a_folder_of_something_else_is_not_touched(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_not_touched(mirror: LakeDestination, tmp_path: Path) -> None:
     """It is refused before anything is made."""
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="holds other things"):
-        mirror.probe()
+    with pytest.raises(ConfigurationError, match="holds other things"):
+        mirror.validate()
     assert [tmp_path / "history"] == list(tmp_path.iterdir())

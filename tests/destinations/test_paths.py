@@ -10,9 +10,9 @@ import pytest
 from tests.destinations.depot import Depot
 from tests.destinations.test_semantics import add_run
 from tower_etl.clock import Clock
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.reader import open_reader
 from tower_etl.load.status import read_status
 
@@ -43,7 +43,9 @@ def make_at(endpoint: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Mak
 
     def make(kind: str, folder: Path, name: str = "") -> Depot:
         path = folder / (name or ("runs.duckdb" if kind == "duckdb" else "runs"))
-        return Depot(Place(kind, str(path), folder), endpoint, Clock(now=world.clock.now))
+        return Depot(
+            DestinationConfig(kind, str(path), folder), endpoint, Clock(now=world.clock.now)
+        )
 
     return make
 
@@ -70,7 +72,7 @@ def test_a_destination_works_in_folders_with_any_name_that_it_takes(
         add_run(world, lab)
         if is_lost:
             shutil.rmtree(f"{depot.place.path}.sync")
-        assert depot.sync(tables=TABLES).outcome.status == "ok"
+        assert depot.sync(tables=TABLES).result.status == "ok"
     assert len(depot.read("workflows")) == len(depot.read("tasks")) == 3
     with open_reader(depot.place.path) as connection:
         assert connection.execute("SELECT count(*) FROM stg_tasks").fetchall() == [(3,)]
@@ -90,7 +92,7 @@ def test_other_characters_are_refused_before_the_first_call(
     name = f"x{character}y"
     (tmp_path / name).mkdir()
     for depot in (make_at(kind, tmp_path, f"{name}z"), make_at(kind, tmp_path / name)):
-        with pytest.raises(UsageError, match="Unsupported") as raised:
+        with pytest.raises(ConfigurationError, match="Unsupported") as raised:
             depot.sync()
         assert (name if character == "=" else repr(character)) in str(raised.value)
     assert simulator.calls == []
@@ -117,7 +119,7 @@ def test_a_path_that_cannot_be_is_refused_before_the_first_call(
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "taken.sync").touch()
     for path, said in IMPOSSIBLE.items():
-        with pytest.raises(UsageError) as raised:
+        with pytest.raises(ConfigurationError) as raised:
             make_at(kind, tmp_path, path).sync()
         assert said.lower() in str(raised.value).lower()
     assert simulator.calls == []

@@ -11,13 +11,13 @@ import pytest
 from tests.destinations.test_semantics import add_run
 from tower_etl.errors import TowerEtlError
 from tower_etl.load import pgviews
-from tower_etl.load.atomic import AtomicClient
+from tower_etl.load.atomic import SingleTransactionPostgresClient
 from tower_etl.load.comments import iter_statements, list_comments
 from tower_etl.load.destination import open_destination
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.postgres import open_postgres
 from tower_etl.load.views import iter_views
-from tower_etl.privacy import Privacy
+from tower_etl.privacy import PrivacySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +41,14 @@ def test_a_reader_sees_no_run_without_its_tasks(
     depot.sync()
     add_run(world, lab)
     seen: list[dict[str, int]] = []
-    merges = AtomicClient._iter_staged
+    merges = SingleTransactionPostgresClient._iter_staged
 
-    def look(client: AtomicClient) -> Any:
+    def look(client: SingleTransactionPostgresClient) -> Any:
         for table in merges(client):
             seen.append({name: len(depot.read(name)) for name in ("workflows", "tasks")})
             yield table
 
-    monkeypatch.setattr(AtomicClient, "_iter_staged", look)
+    monkeypatch.setattr(SingleTransactionPostgresClient, "_iter_staged", look)
     depot.sync()
     assert {"workflows": 1, "tasks": 1} in seen
     assert all(counts == {"workflows": 1, "tasks": 1} for counts in seen)
@@ -79,13 +79,13 @@ def test_the_views_are_there_and_are_left_alone_when_they_are_right(
     with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tower.cost_by_pipeline")
         assert cursor.fetchall() == [(1,)]
-        assert depot.sync().outcome.status == "ok"
+        assert depot.sync().result.status == "ok"
 
 
 def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World) -> None:
     """With their units, in the words of the data dictionary, promoted columns too; said once."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
-    depot.sync(Privacy(promoted=("compute_envs.billedTo",)), reconcile=True)
+    depot.sync(PrivacySettings(promoted=("compute_envs.billedTo",)), reconcile=True)
     with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
         cursor.execute(pgviews._FIND_COMMENTS, {"schema": "tower"})
         said = {(table, column): comment for table, column, comment in cursor.fetchall()}
@@ -132,13 +132,16 @@ def test_the_address_comes_from_the_configuration(
 ) -> None:
     """Of ours, of dlt, of PostgreSQL, in this order; the password shows nowhere."""
     secret = database.replace("tower@", "tower:hush@")
-    for place in (Place("postgres", database, tmp_path), Place("postgres", "", tmp_path, secret)):
+    for place in (
+        DestinationConfig("postgres", database, tmp_path),
+        DestinationConfig("postgres", "", tmp_path, secret),
+    ):
         found = open_postgres(place)
         assert "hush" not in f"{place}{found}{found.title}"
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", secret)
-    assert "hush" in open_postgres(Place("postgres", "", tmp_path)).address
+    assert "hush" in open_postgres(DestinationConfig("postgres", "", tmp_path)).address
     monkeypatch.delenv("DESTINATION__POSTGRES__CREDENTIALS")
     monkeypatch.setenv("PGHOST", database.partition("host=")[2])
     monkeypatch.setenv("PGUSER", "tower")
     monkeypatch.setenv("PGDATABASE", "postgres")
-    assert open_postgres(Place("postgres", "", tmp_path)).title.endswith("/postgres")
+    assert open_postgres(DestinationConfig("postgres", "", tmp_path)).title.endswith("/postgres")

@@ -13,8 +13,8 @@ import psycopg2
 import pytest
 
 from tests.destinations.test_semantics import add_run, expect_tables, kill_sync
-from tower_etl.errors import TowerEtlError, UsageError
-from tower_etl.load.atomic import AtomicClient
+from tower_etl.errors import ConfigurationError, TowerEtlError
+from tower_etl.load.atomic import SingleTransactionPostgresClient
 from tower_etl.load.destination import open_destination
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def expect_failure(depot: Depot, code: int, *said: str) -> None:
 
 def expect_exact(depot: Depot, world: World) -> None:
     """A sync ends with exact tables."""
-    assert depot.sync(tables=TABLES).outcome.status == "ok"
+    assert depot.sync(tables=TABLES).result.status == "ok"
     expect_tables(world, depot)
 
 
@@ -159,16 +159,16 @@ def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
 ) -> None:
     """The server was restarted, for one; the next sync loads what this one did not."""
     add_run(world, lab)
-    complete = AtomicClient.complete_load
+    complete = SingleTransactionPostgresClient.complete_load
 
-    def lose(client: AtomicClient, load_id: str) -> None:
+    def lose(client: SingleTransactionPostgresClient, load_id: str) -> None:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 ours
         change(depot.place.path, end)
         complete(client, load_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AtomicClient, "complete_load", lose)
+        patch.setattr(SingleTransactionPostgresClient, "complete_load", lose)
         expect_failure(depot, 5, "run the same command again")
     expect_exact(depot, world)
 
@@ -219,7 +219,7 @@ def test_a_wrong_password_is_bad_usage(depot: Depot, monkeypatch: pytest.MonkeyP
     try:
         monkeypatch.setenv("PGPASSWORD", "hush")
         guarded = depot.place.path.replace("tower@", "guarded@")
-        with pytest.raises(UsageError, match="password authentication failed") as raised:
+        with pytest.raises(ConfigurationError, match="password authentication failed") as raised:
             open_destination(replace(depot.place, path=guarded))
     finally:
         rules.write_text(trusting, encoding="utf-8")

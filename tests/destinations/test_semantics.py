@@ -19,9 +19,9 @@ from tests.semantics.platform import Switchboard
 from tests.semantics.test_histories import HISTORIES, run_histories
 from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
 from tower_etl.clock import Clock
-from tower_etl.errors import TargetBusyError
+from tower_etl.errors import DestinationLockedError
 from tower_etl.load.destination import open_destination
-from tower_etl.load.notes import NoteFile
+from tower_etl.load.notes import FileManifestStore
 from tower_etl.simulator import DEMO_TOKEN, serve
 from tower_etl.tables import TABLES
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.semantics.warehouse import Warehouse
-    from tower_etl.load.place import Place
+    from tower_etl.load.place import DestinationConfig
     from tower_etl.simulator import Simulator, World
 
 # DuckDB has tests of its own; a lake in a bucket loads into the same working copy as another.
@@ -99,7 +99,7 @@ def kill_sync(depot: Depot, point: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 def test_tables_equal_the_world_after_any_history(
-    kind: str, make_place: Callable[[str], Place]
+    kind: str, make_place: Callable[[str], DestinationConfig]
 ) -> None:
     """With faults, and killed between any two batches."""
     board = Switchboard()
@@ -167,7 +167,7 @@ def test_what_a_killed_machine_wrote_is_written_anew(
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = NoteFile(Path(depot.place.path), kind).read()
+    manifest = FileManifestStore(Path(depot.place.path), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
     kill_sync(depot, f"before:tower_etl.load.iceberg:IcebergLake._write_table:{last}")
@@ -204,8 +204,8 @@ def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> No
     depot.sync()
     simulator.log.clear()
     with (
-        open_destination(depot.place).hold(depot.clock),
-        pytest.raises(TargetBusyError, match=f"{os.getpid()} on "),
+        open_destination(depot.place).lock(depot.clock),
+        pytest.raises(DestinationLockedError, match=f"{os.getpid()} on "),
     ):
         depot.sync()
     assert simulator.calls == []

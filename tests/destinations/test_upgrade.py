@@ -42,7 +42,7 @@ def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             stack.enter_context(older_version(table, *columns))
         for table in NEW_TABLES:
             del tables[table]
-        patch.delitem(months._MOMENTS, "launches")
+        patch.delitem(months._TIMESTAMPS, "launches")
         yield
 
 
@@ -60,7 +60,7 @@ def test_the_next_sync_of_an_older_target_adds_what_it_lacks(
         depot.forget()
     launched = world.submit_run(lab, launchId="launch-1")
     report = depot.sync()
-    assert (report.outcome.status, report.outcome.faults) == ("ok", [])
+    assert (report.result.status, report.result.reference_errors) == ("ok", [])
 
     expect_tables(world, depot)
     found = {name: depot.read(name) for name in (*NEW_TABLES, "launches", "compute_envs")}

@@ -16,7 +16,7 @@ import dlt
 from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
 from tests.semantics.truth import index
 from tower_etl import run_in_packages, tower_source
-from tower_etl.settings import Pacing
+from tower_etl.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Depot:
         wanted = tower_source(
             endpoint=self.endpoint,
             access_token=DEMO_TOKEN,
-            pacing=Pacing(None),
+            http_settings=HttpSettings(None),
             **({"tables": TABLES_WANTED} | source),
         )
         given = {**self.kind.options, **(options or {})}

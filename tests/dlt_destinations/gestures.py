@@ -21,7 +21,7 @@ from tests.dlt_destinations.depot import Depot
 from tests.dlt_destinations.kinds import KINDS, Place
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tower_etl import run_in_packages, tower_source
-from tower_etl.settings import Pacing
+from tower_etl.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
 from tower_etl.tables import ON_DEMAND, TABLES
 
@@ -143,7 +143,7 @@ class Gestures:
         source: DltSource = tower_source(
             endpoint=self.depot.endpoint,
             access_token=DEMO_TOKEN,
-            pacing=Pacing(None),
+            http_settings=HttpSettings(None),
             **arguments,
         )
         return source

@@ -9,7 +9,7 @@ import dlt
 from dlt.common.destination import Destination
 
 from tests.dlt_destinations.kinds import KINDS, REFUSED
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import choose_disposition
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _explain_merge(name: str, table_format: str | None) -> str:
     capabilities = getattr(dlt.destinations, name)().capabilities()
     try:
         chosen = choose_disposition(capabilities, table_format)
-    except UsageError:
+    except ConfigurationError:
         return "refused"
     return str(chosen["strategy"]) if isinstance(chosen, dict) else str(chosen)
 

@@ -15,8 +15,8 @@ from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.gestures import Gestures, try_sequence
 from tests.dlt_destinations.test_matrix import expect_tables
 from tower_etl import run_in_packages, tower_source
-from tower_etl.errors import UsageError
-from tower_etl.settings import Pacing
+from tower_etl.errors import ConfigurationError
+from tower_etl.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def runs(world: World, lab: int) -> list[str]:
 def make_source(depot: Depot, **arguments: Any) -> Any:
     """Return the source of a user."""
     return tower_source(
-        endpoint=depot.endpoint, access_token=DEMO_TOKEN, pacing=Pacing(None), **arguments
+        endpoint=depot.endpoint,
+        access_token=DEMO_TOKEN,
+        http_settings=HttpSettings(None),
+        **arguments,
     )
 
 
@@ -199,7 +202,7 @@ def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(depot: Depot, world: W
 @pytest.mark.usefixtures("runs")
 def test_filters_and_maps_work_on_rows(depot: Depot) -> None:
     """Which the source yields on demand; Arrow tables are refused with that advice."""
-    with pytest.raises(UsageError, match="yield_rows=True"):
+    with pytest.raises(ConfigurationError, match="yield_rows=True"):
         make_source(depot).workflows.add_filter(lambda row: row["status"] == "RUNNING")
     source = make_source(depot, yield_rows=True).with_resources("workflows", "tasks")
     source.workflows.add_filter(lambda row: row["status"] == "RUNNING")

@@ -11,7 +11,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.mariadb import HOST
 from tests.dlt_destinations.test_matrix import expect_tables
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def refuse(simulator: Simulator, run: Callable[[], None]) -> str:
         run()
     assert simulator.calls == []
     cause: BaseException | None = caught.value
-    while cause and not isinstance(cause, UsageError):
+    while cause and not isinstance(cause, ConfigurationError):
         cause = cause.__cause__
     return str(cause)
 

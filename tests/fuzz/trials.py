@@ -20,40 +20,40 @@ from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.api import (
     Page,
-    Tally,
+    PaginationStats,
+    TotalCheck,
     TowerClient,
-    Walked,
+    paginate_append_only,
+    paginate_descending,
     run_key,
     split_keyed,
-    walk_growing,
-    walk_newest_first,
 )
-from tower_etl.api.ahead import walk_at_rest
-from tower_etl.api.around import walk_around
-from tower_etl.api.pages import end_after
-from tower_etl.errors import ApiError, ServerFaultError, TowerEtlError
+from tower_etl.api.ahead import fetch_stable_list
+from tower_etl.api.around import paginate_around_known
+from tower_etl.api.pages import limit_items
+from tower_etl.errors import ApiError, ServerError, TowerEtlError
 from tower_etl.http import RetryPolicy
 from tower_etl.http.answers import parse_object
-from tower_etl.lossless import json_text, read_json
-from tower_etl.settings import Pacing, Packages, Request, Settings, Token
+from tower_etl.lossless import read_json, to_json
+from tower_etl.settings import HttpSettings, PackageLimits, Settings, SyncOptions, Token
 from tower_etl.simulator import DEMO_TOKEN, SimClock
-from tower_etl.source import open_client, open_session, pick_tables, run_preflight
-from tower_etl.source.listing import to_listed
+from tower_etl.source import discover, open_client, open_session, resolve_table_names
+from tower_etl.source.listing import parse_listed_run
 from tower_etl.sync import (
-    Landed,
-    Stored,
+    LoadedRun,
+    StoredRun,
     TaskRange,
     WorkspaceState,
-    dump_holding,
+    complete_workspace,
+    dump_coverage,
     dump_state,
-    finish_workspace,
-    land_run,
-    load_holding,
+    load_coverage,
     load_state,
-    plan_listed,
-    plan_whole,
-    plan_window,
-    record_failure,
+    mark_run_failed,
+    mark_run_loaded,
+    plan_incremental,
+    plan_listing,
+    plan_reconciliation,
 )
 from tower_etl.tables import TABLES, build_run
 
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.semantics.platform import Switchboard
-    from tower_etl.http import Transport
-    from tower_etl.source import Session
+    from tower_etl.http import JsonHttpClient
+    from tower_etl.source import SyncSession
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 _MOST_ITEMS = 3_000
@@ -82,11 +82,11 @@ def try_bytes(seed: int) -> None:
 def try_walk(seed: int) -> None:
     """Whatever pages come, a walk ends, and gives no item twice but those that are listed twice."""
     rng = Random(seed)
-    reach = rng.choice([1, 3, 150, 1_000])
+    discovery = rng.choice([1, 3, 150, 1_000])
 
     def fetch(offset: int) -> Page:
         size = rng.choice([0, 1, 2, 50, 99, 100, 100, 100, 101, 500])
-        first = rng.choice([offset, offset - 1, rng.randrange(reach), 0])
+        first = rng.choice([offset, offset - 1, rng.randrange(discovery), 0])
         ids = range(first, first + size) if rng.random() < 0.8 else [first] * size
         total = rng.choice([None, 1, offset + size, 10**12])
         count = rng.choice([None, None, offset + size + 1, 345])
@@ -97,25 +97,29 @@ def try_walk(seed: int) -> None:
     def key(item: Mapping[str, Any]) -> int:
         return int(item["id"])
 
-    def walk_side_by_side(tally: Tally) -> list[list[Any]]:
-        bounded, make = end_after(_MOST_ITEMS, fetch), list[list[Any]]
+    def walk_side_by_side(tally: TotalCheck) -> list[list[Any]]:
+        bounded, make = limit_items(_MOST_ITEMS, fetch), list[list[Any]]
         with ThreadPoolExecutor(2) as pool:
-            return walk_at_rest(bounded, key, make, pool, tally) or []
+            return fetch_stable_list(bounded, key, make, pool, tally) or []
 
-    def walk_around_some(tally: Tally) -> list[list[Any]]:
+    def walk_around_some(tally: TotalCheck) -> list[list[Any]]:
         known = [TaskRange(start, start + 90, start, start + 89) for start in (1, 150, 400)]
-        found = walk_around(end_after(_MOST_ITEMS, fetch), key, known, tally)
+        found = paginate_around_known(limit_items(_MOST_ITEMS, fetch), key, known, tally)
         return [[item for _, item in found or ()]]
 
-    walks: tuple[Callable[[Tally], list[list[Any]]], ...] = (
+    walks: tuple[Callable[[TotalCheck], list[list[Any]]], ...] = (
         walk_side_by_side,
         walk_around_some,
-        lambda _: list(walk_newest_first(end_after(_MOST_ITEMS, fetch), key, Walked())),
-        lambda tally: walk_growing(end_after(_MOST_ITEMS, fetch), key, list[list[Any]], tally),
+        lambda _: list(
+            paginate_descending(limit_items(_MOST_ITEMS, fetch), key, PaginationStats())
+        ),
+        lambda tally: paginate_append_only(
+            limit_items(_MOST_ITEMS, fetch), key, list[list[Any]], tally
+        ),
     )
     for walk in walks:
-        with contextlib.suppress(ServerFaultError):
-            tally = Tally(least=rng.choice([0, 0, 250]))
+        with contextlib.suppress(ServerError):
+            tally = TotalCheck(least=rng.choice([0, 0, 250]))
             seen = Counter(key(item) for page in walk(tally) for item in page)
             assert {number for number, times in seen.items() if times > 1} <= tally.repeated
 
@@ -128,7 +132,7 @@ def try_tables(seed: int) -> None:
     for name in rng.sample(sorted(parts), rng.randint(1, 3)):
         parts[name] = spoil(parts[name], rng)
     described, tasks, metrics = (x if isinstance(x, dict) else {} for x in parts.values())
-    with contextlib.suppress(ServerFaultError):
+    with contextlib.suppress(ServerError):
         built = build_run(
             described,
             workspace_id=rng.choice([None, 7]),
@@ -148,40 +152,44 @@ def try_plan(seed: int) -> None:
     """Whatever a listing says, it is planned, landed and kept as JSON; no run is left out."""
     rng = Random(seed)
     pages = [spoil(body, rng) for body in rng.choices(load_bodies()["workflow"], k=3)]
-    tower = TowerClient(cast("Transport", CannedTransport(pages)))
-    request = Request(tables=frozenset({"workflows", "tasks"}))
-    state, stored, now = WorkspaceState(), dict[str, Stored](), START
+    tower = TowerClient(cast("JsonHttpClient", CannedTransport(pages)))
+    request = SyncOptions(tables=frozenset({"workflows", "tasks"}))
+    state, stored, now = WorkspaceState(), dict[str, StoredRun](), START
     for _ in pages:
         now += timedelta(hours=rng.choice([0, 1, 30]))
-        window = plan_window(state, request, now)
+        window = plan_listing(state, request, now)
         try:
-            found = [element for page in tower.iter_runs(1, Walked()) for element in page]
-        except ServerFaultError:
+            found = [element for page in tower.list_runs(1, PaginationStats()) for element in page]
+        except ServerError:
             continue
-        listed = [to_listed(element) for element in split_keyed(found, run_key)[0]]
+        listed = [parse_listed_run(element) for element in split_keyed(found, run_key)[0]]
         plan = (
-            plan_whole(state, listed, stored, request, now)
-            if window.whole
-            else plan_listed(state, listed, request, now)
+            plan_reconciliation(state, listed, stored, request, now)
+            if window.is_full
+            else plan_incremental(state, listed, request, now)
         )
-        given_up = state.open.keys() - plan.begins.open.keys()  # the next complete listing has them
-        state = plan.begins
-        for visit in plan.visits:
+        given_up = (
+            state.open.keys() - plan.initial_state.open.keys()
+        )  # the next complete listing has them
+        state = plan.initial_state
+        for run_fetch in plan.fetches:
             if rng.random() < 0.2:
-                state = record_failure(state, visit, "it failed", now)
+                state = mark_run_failed(state, run_fetch, "it failed", now)
                 continue
-            landed = Landed(visit, rng.choice(["SUCCEEDED", "RUNNING", None]), visit.submit)
-            state = land_run(state, landed, request.give_up_after, now)
-            stored[visit.run_id] = Stored(visit.submit, landed.status)
-        state = finish_workspace(state, plan, now)
+            loaded = LoadedRun(
+                run_fetch, rng.choice(["SUCCEEDED", "RUNNING", None]), run_fetch.submit
+            )
+            state = mark_run_loaded(state, loaded, request.open_run_max_age, now)
+            stored[run_fetch.run_id] = StoredRun(run_fetch.submit, loaded.status)
+        state = complete_workspace(state, plan, now)
         followed = stored.keys() | state.open.keys() | state.failed.keys()
         lost = {run.run_id for run in listed} - followed - given_up
         assert not lost
         stored_state = load_state(orjson.loads(orjson.dumps(dump_state(state))))
         assert replace(stored_state, tables=state.tables) == state
-        dumped = {name: dump_holding(held) for name, held in state.tables.items()}
+        dumped = {name: dump_coverage(held) for name, held in state.tables.items()}
         loaded = orjson.loads(orjson.dumps(dumped))
-        assert {name: load_holding(held) for name, held in loaded.items()} == state.tables
+        assert {name: load_coverage(held) for name, held in loaded.items()} == state.tables
 
 
 class CannedTransport:
@@ -202,7 +210,7 @@ class CannedTransport:
         if isinstance(answer, dict):
             return answer
         msg = "no JSON object"
-        raise ServerFaultError(msg)
+        raise ServerError(msg)
 
 
 class SpoilingTransport:
@@ -211,7 +219,7 @@ class SpoilingTransport:
     What was answered well once is not asked for again: the world stands still.
     """
 
-    def __init__(self, inner: Transport, kept: dict[str, Any], seed: int, rate: float) -> None:
+    def __init__(self, inner: JsonHttpClient, kept: dict[str, Any], seed: int, rate: float) -> None:
         self._inner = inner
         self._kept = kept
         self._seed = seed
@@ -238,15 +246,15 @@ class SpoilingTransport:
         if isinstance(answer, dict):
             return answer
         msg = "no JSON object"
-        raise ServerFaultError(msg)
+        raise ServerError(msg)
 
 
 def _send(answer: Any) -> Any:
     """Return what the client reads of the answer: two deep values in each other are refused."""
     try:
-        return read_json(json_text(answer).encode())[0]
+        return read_json(to_json(answer).encode())[0]
     except ValueError as error:
-        raise ServerFaultError(str(error)) from error
+        raise ServerError(str(error)) from error
 
 
 class SyncTrial:
@@ -275,27 +283,28 @@ class SyncTrial:
         assert self._good.tables["workflows"].keys() <= warehouse.tables["workflows"].keys()
         orjson.dumps(warehouse.state)
         session = self._sync(warehouse, 0, 0.0, reconcile=True)
-        assert session.outcome.status in {"ok", "partial"}
+        assert session.sync_result.status in {"ok", "partial"}
         rows = {key[0]: row for key, row in warehouse.tables["workflows"].items()}
         shown = list_shown(self._platform.world)
         assert {run_id for run_id in shown if rows[run_id]["missing_since"] is None} == set(shown)
 
     def _sync(
         self, warehouse: Warehouse, seed: int, rate: float, *, reconcile: bool = False
-    ) -> Session:
-        wanted = Request(tables=pick_tables(()), reconcile=reconcile)
+    ) -> SyncSession:
+        wanted = SyncOptions(tables=resolve_table_names(()), reconcile=reconcile)
         settings = Settings(
-            self._platform.url, Token(DEMO_TOKEN), request=wanted, pacing=Pacing(None, workers=2)
+            self._platform.url,
+            Token(DEMO_TOKEN),
+            options=wanted,
+            http=HttpSettings(None, workers=2),
         )
         client = open_client(settings, self._platform.clock)
-        spoiling = SpoilingTransport(client.transport, self._kept, seed, rate)
-        client = TowerClient(cast("Transport", spoiling))
-        with contextlib.closing(client.transport):
-            session = open_session(
-                settings, client, run_preflight(client, ()), self._platform.clock
-            )
+        spoiling = SpoilingTransport(client.http, self._kept, seed, rate)
+        client = TowerClient(cast("JsonHttpClient", spoiling))
+        with contextlib.closing(client.http):
+            session = open_session(settings, client, discover(client, ()), self._platform.clock)
             try:
-                warehouse.load(session, Packages())
+                warehouse.load(session, PackageLimits())
             finally:
                 session.close()
         return session

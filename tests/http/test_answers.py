@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tower_etl.errors import (
     ApiError,
+    AuthenticationError,
     BadRequestError,
     ForbiddenError,
     NotFoundError,
     RateLimitError,
-    ServerFaultError,
-    TokenRefusedError,
+    ServerError,
 )
 from tower_etl.http.answers import parse_object, parse_retry_after
 
@@ -36,20 +36,20 @@ def test_a_success_carries_its_object(status: int) -> None:
         (300, BadRequestError),
         (304, BadRequestError),
         (400, BadRequestError),
-        (401, TokenRefusedError),
+        (401, AuthenticationError),
         (403, ForbiddenError),
         (404, NotFoundError),
         (405, BadRequestError),
-        (408, ServerFaultError),
+        (408, ServerError),
         (409, BadRequestError),
         (422, BadRequestError),
         (429, RateLimitError),
-        (500, ServerFaultError),
+        (500, ServerError),
         (501, BadRequestError),
-        (502, ServerFaultError),
-        (503, ServerFaultError),
-        (504, ServerFaultError),
-        (599, ServerFaultError),
+        (502, ServerError),
+        (503, ServerError),
+        (504, ServerError),
+        (599, ServerError),
     ],
 )
 def test_every_other_status_is_an_error(status: int, kind: type[ApiError]) -> None:
@@ -82,7 +82,7 @@ def test_a_success_without_an_object_is_a_fault(body: bytes) -> None:
     """A failure never becomes an empty page; the same call may succeed later."""
     headers = {"Content-Type": "text/html; charset=utf-8"}
 
-    with pytest.raises(ServerFaultError, match="no JSON object") as caught:
+    with pytest.raises(ServerError, match="no JSON object") as caught:
         parse_object(200, headers, body, WHERE)
 
     assert (caught.value.retryable, caught.value.status_code) == (True, 200)
@@ -110,7 +110,7 @@ def test_a_refusal_says_what_the_server_said() -> None:
 
 def test_a_long_refusal_is_cut() -> None:
     """A stack trace is no message."""
-    with pytest.raises(ServerFaultError) as caught:
+    with pytest.raises(ServerError) as caught:
         parse_object(500, {}, b'{"message": "' + b"x" * 5000 + b'"}', WHERE)
 
     assert len(str(caught.value)) < 300
@@ -119,7 +119,7 @@ def test_a_long_refusal_is_cut() -> None:
 @pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"[1]", b'{"message": null}'])
 def test_a_refusal_without_a_message_stays_short(body: bytes) -> None:
     """Pages of HTML are not shown."""
-    with pytest.raises(ServerFaultError, match=r"^GET /workflow: the server answered 502\.$"):
+    with pytest.raises(ServerError, match=r"^GET /workflow: the server answered 502\.$"):
         parse_object(502, {}, body, WHERE)
 
 

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.clock import SYSTEM_CLOCK, Clock
-from tower_etl.errors import UnreachableError
-from tower_etl.http import Budget, BudgetClosedError, Meter, Spent
-from tower_etl.http.ledger import MemoryLedger
-from tower_etl.http.rate import Limit
+from tower_etl.errors import ApiConnectionError
+from tower_etl.http import RateLimiter, RateLimiterClosedError, RequestMetrics, RequestStats
+from tower_etl.http.ledger import MemoryStore
+from tower_etl.http.rate import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import FakeClock
     from tower_etl.http.ledger import Result
-    from tower_etl.http.rate import Ledger
+    from tower_etl.http.rate import RequestWindow
 
 THREADS = 8
 PATIENCE_S = 20
@@ -64,20 +64,22 @@ class SteppedClock:
             self._alarms.remove(alarm)
 
 
-class Unreliable(MemoryLedger):
+class Unreliable(MemoryStore):
     """A ledger that works once."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._worked = False
 
-    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def change(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         """Change the ledger, the first time."""
         if self._worked:
             msg = "gone"
-            raise UnreachableError(msg)
+            raise ApiConnectionError(msg)
         self._worked = True
-        return super().change(change)
+        return super().update(change)
 
 
 class Crowd:
@@ -88,10 +90,10 @@ class Crowd:
         refused: How many found the budget closed.
     """
 
-    def __init__(self, budget: Budget, clock: Clock, size: int) -> None:
+    def __init__(self, limiter: RateLimiter, clock: Clock, size: int) -> None:
         self.granted: list[float] = []
         self.refused = 0
-        self._budget, self._clock = budget, clock
+        self._budget, self._clock = limiter, clock
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._want) for _ in range(size)]
         for thread in self._threads:
@@ -110,8 +112,8 @@ class Crowd:
 
     def _want(self) -> None:
         try:
-            self._budget.settle(self._budget.acquire())
-        except BudgetClosedError:
+            self._budget.record_response(self._budget.acquire())
+        except RateLimiterClosedError:
             self.refused += 1
             return
         with self._changed:
@@ -122,11 +124,11 @@ class Crowd:
 def test_eight_threads_keep_the_limit() -> None:
     """On the real clock: the k-th call goes out k distances after the first at the earliest."""
     distance, calls = 0.005, 40
-    budget = Budget(Limit(1, distance), SYSTEM_CLOCK, Meter())
+    limiter = RateLimiter(RateLimit(1, distance), SYSTEM_CLOCK, RequestMetrics())
     begun = time.monotonic()
 
     def call(_: int) -> float:
-        budget.settle(budget.acquire())
+        limiter.record_response(limiter.acquire())
         return time.monotonic()
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -145,9 +147,9 @@ def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
         now += seconds + (0.02 if len(moments) == 3 else 0.0)
 
     clock = Clock(monotonic=lambda: now, sleep=oversleep)
-    budget = Budget(Limit(20, 1.0), clock, Meter())
+    limiter = RateLimiter(RateLimit(20, 1.0), clock, RequestMetrics())
     for _ in range(21):
-        budget.settle(budget.acquire())
+        limiter.record_response(limiter.acquire())
         moments.append(now)
 
     gaps = [round(later - earlier, 6) for earlier, later in pairwise(moments)]
@@ -157,13 +159,13 @@ def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
 
 def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) -> None:
     """The period begins with its answer."""
-    budget = Budget(Limit(1, 1.0), fake_clock.clock, Meter())
-    departure = budget.acquire()
+    limiter = RateLimiter(RateLimit(1, 1.0), fake_clock.clock, RequestMetrics())
+    departure = limiter.acquire()
     fake_clock.clock.sleep(0.4)
-    budget.settle(departure)
+    limiter.record_response(departure)
     fake_clock.slept.clear()
 
-    budget.acquire()
+    limiter.acquire()
 
     assert sum(fake_clock.slept) == pytest.approx(1.0)
 
@@ -171,12 +173,12 @@ def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) ->
 def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
     """Threads that wait within the pause go out after it, one by one, and slower than before."""
     stepped = SteppedClock()
-    budget = Budget(Limit(1, 1.0), stepped.clock, Meter())
-    crowd = Crowd(budget, stepped.clock, THREADS)
+    limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, RequestMetrics())
+    crowd = Crowd(limiter, stepped.clock, THREADS)
     crowd.wait_for_grants(1)
     stepped.step(0.0, 1)  # the first of those who wait; the others stand behind it
 
-    budget.hold_back(10.0)
+    limiter.pause(10.0)
     for quarter in range(40 + 5 * (THREADS - 1)):
         # One in five quarters from the tenth second on: who had it is not asleep any more.
         done = 1 + max(0, (quarter - 40) // 5 + 1)
@@ -190,80 +192,82 @@ def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
 def test_closing_ends_those_who_wait() -> None:
     """Without a further call, however long their slots are away."""
     stepped = SteppedClock()
-    meter = Meter()
-    budget = Budget(Limit(1, 1.0), stepped.clock, meter)
-    budget.hold_back(1000.0)
-    crowd = Crowd(budget, stepped.clock, THREADS)
+    metrics = RequestMetrics()
+    limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, metrics)
+    limiter.pause(1000.0)
+    crowd = Crowd(limiter, stepped.clock, THREADS)
     stepped.step(0.0, 1)
 
-    budget.close()
+    limiter.close()
     stepped.step(0.25, 1)
     crowd.join()
 
-    assert (crowd.refused, meter.read().calls, crowd.granted) == (THREADS, 0, [])
+    assert (crowd.refused, metrics.snapshot().calls, crowd.granted) == (THREADS, 0, [])
 
 
 def test_a_closed_budget_lets_nothing_out(fake_clock: FakeClock) -> None:
     """Nor does it wait."""
-    budget = Budget(None, fake_clock.clock, Meter())
-    budget.close()
+    limiter = RateLimiter(None, fake_clock.clock, RequestMetrics())
+    limiter.close()
 
-    with pytest.raises(BudgetClosedError):
-        budget.acquire()
+    with pytest.raises(RateLimiterClosedError):
+        limiter.acquire()
 
     assert fake_clock.slept == []
 
 
 def test_without_a_limit_nobody_waits(fake_clock: FakeClock) -> None:
     """Self-hosted servers may have none."""
-    meter = Meter()
-    budget = Budget(None, fake_clock.clock, meter)
+    metrics = RequestMetrics()
+    limiter = RateLimiter(None, fake_clock.clock, metrics)
 
     for _ in range(100):
-        budget.acquire()
+        limiter.acquire()
 
-    assert (meter.read().calls, fake_clock.slept) == (100, [])
+    assert (metrics.snapshot().calls, fake_clock.slept) == (100, [])
 
 
 def test_a_pause_counts_even_without_a_limit(fake_clock: FakeClock) -> None:
     """A 429 of a server that was thought to have no limit."""
-    budget = Budget(None, fake_clock.clock, Meter())
+    limiter = RateLimiter(None, fake_clock.clock, RequestMetrics())
 
-    budget.hold_back(3.0)
-    budget.acquire()
+    limiter.pause(3.0)
+    limiter.acquire()
 
     assert sum(fake_clock.slept) == pytest.approx(3.0)
 
 
 def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
     """Eight threads that meet the same limit were not held back eight times as long."""
-    meter = Meter()
-    budget = Budget(Limit.of(20), fake_clock.clock, meter)
+    metrics = RequestMetrics()
+    limiter = RateLimiter(RateLimit.of(20), fake_clock.clock, metrics)
 
     for seconds in (5.0, 3.0, 8.0):
-        budget.hold_back(seconds)
+        limiter.pause(seconds)
 
-    assert Spent(throttled_seconds=8.0) == meter.read()
+    assert RequestStats(throttled_seconds=8.0) == metrics.snapshot()
 
 
 def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
     """The time between two pauses was not throttled."""
-    meter = Meter()
-    budget = Budget(Limit.of(20), fake_clock.clock, meter)
+    metrics = RequestMetrics()
+    limiter = RateLimiter(RateLimit.of(20), fake_clock.clock, metrics)
 
-    budget.hold_back(2.0)
+    limiter.pause(2.0)
     fake_clock.clock.sleep(10.0)
-    budget.hold_back(1.0)
+    limiter.pause(1.0)
 
-    assert meter.read().throttled_seconds == 3.0
+    assert metrics.snapshot().throttled_seconds == 3.0
 
 
 def test_an_answer_is_not_lost_with_the_ledger(fake_clock: FakeClock) -> None:
     """A ledger that fails after the call leaves it under way, which is safe, and says nothing."""
-    budget = Budget(Limit.of(20), fake_clock.clock, Meter(), Unreliable(fake_clock.clock))
-    departure = budget.acquire()
+    limiter = RateLimiter(
+        RateLimit.of(20), fake_clock.clock, RequestMetrics(), Unreliable(fake_clock.clock)
+    )
+    departure = limiter.acquire()
 
-    budget.settle(departure)
+    limiter.record_response(departure)
 
-    with pytest.raises(UnreachableError):
-        budget.acquire()
+    with pytest.raises(ApiConnectionError):
+        limiter.acquire()

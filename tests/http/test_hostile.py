@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import requests
 
-from tower_etl.errors import ApiError, OversizedError, ServerFaultError, UnreachableError
+from tower_etl.errors import ApiConnectionError, ApiError, ResponseTooLargeError, ServerError
 from tower_etl.http.bodies import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
     from tests.http.conftest import ScriptedServer
-    from tower_etl.http import Transport
-    from tower_etl.http.adapter import BudgetedAdapter
+    from tower_etl.http import JsonHttpClient
+    from tower_etl.http.adapter import RateLimitedAdapter
 
-    Connect = Callable[..., Transport]
+    Connect = Callable[..., JsonHttpClient]
 
 MEGABYTE = 2**20
 SOON_SECONDS = 5.0  # on a busy machine; each of these would last for minutes, or for ever
 
 
-def narrow(transport: Transport, max_bytes: int) -> Transport:
+def narrow(http_client: JsonHttpClient, max_bytes: int) -> JsonHttpClient:
     """Let bodies have fewer bytes."""
-    adapter = cast("BudgetedAdapter", transport.session.get_adapter(transport.endpoint))
+    adapter = cast("RateLimitedAdapter", http_client.session.get_adapter(http_client.endpoint))
     adapter.max_body_bytes = max_bytes
-    return transport
+    return http_client
 
 
 def zip_zeros(megabytes: int) -> bytes:
@@ -81,23 +81,23 @@ ENDLESS = {
 def test_a_body_without_end_is_left(server: ScriptedServer, connect: Connect, kind: str) -> None:
     """After as many bytes as an answer may have, once, and with the connection closed."""
     pour(server, *ENDLESS[kind])
-    transport = narrow(connect(server.endpoint), 4 * MEGABYTE)
+    http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
 
-    with pytest.raises(OversizedError, match=r"^GET /workflow: the answer has more bytes"):
-        transport.get("/workflow")
+    with pytest.raises(ResponseTooLargeError, match=r"^GET /workflow: the answer has more bytes"):
+        http_client.get("/workflow")
 
-    assert transport.meter.read().calls == 1
+    assert http_client.metrics.snapshot().calls == 1
     assert server.left.wait(SOON_SECONDS)
 
 
 def test_a_bomb_does_not_unfold(server: ScriptedServer, connect: Connect) -> None:
     """A hundred megabytes in a hundred kilobytes take no more memory than is allowed."""
     server.answer(zip_zeros(100), Content_Encoding="gzip")
-    transport = narrow(connect(server.endpoint), 4 * MEGABYTE)
+    http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
     tracemalloc.start()
     try:
-        with pytest.raises(OversizedError):
-            transport.get("/workflow")
+        with pytest.raises(ResponseTooLargeError):
+            http_client.get("/workflow")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -109,7 +109,7 @@ def test_a_bomb_in_a_bomb_does_not_unfold(server: ScriptedServer, connect: Conne
     """Compressed over and over."""
     server.answer(gzip.compress(zip_zeros(64)), Content_Encoding="gzip, gzip")
 
-    with pytest.raises(OversizedError):
+    with pytest.raises(ResponseTooLargeError):
         narrow(connect(server.endpoint), 4 * MEGABYTE).get("/workflow")
 
 
@@ -119,7 +119,7 @@ def test_more_layers_than_anybody_needs_are_refused(
     """Each of them would cost time."""
     server.answer(b"x", Content_Encoding=", ".join(["gzip"] * 40))
 
-    with pytest.raises(UnreachableError, match="could not be decompressed"):
+    with pytest.raises(ApiConnectionError, match="could not be decompressed"):
         connect(server.endpoint, attempts=1).get("/workflow")
 
 
@@ -128,11 +128,11 @@ def test_the_largest_answer_is_read(server: ScriptedServer, connect: Connect) ->
     body = b'{"ok": 1}'
     server.answer(body + b" " * (1000 - len(body)))
     server.answer(body + b" " * (1001 - len(body)))
-    transport = narrow(connect(server.endpoint), 1000)
+    http_client = narrow(connect(server.endpoint), 1000)
 
-    assert transport.get("/workflow") == {"ok": 1}
-    with pytest.raises(OversizedError):
-        transport.get("/workflow")
+    assert http_client.get("/workflow") == {"ok": 1}
+    with pytest.raises(ResponseTooLargeError):
+        http_client.get("/workflow")
     assert MAX_BODY_BYTES == 32 * MEGABYTE
 
 
@@ -154,11 +154,11 @@ def test_an_answer_that_drips_for_ever_is_cut(
 ) -> None:
     """No gap between two bytes is long, but the whole is."""
     pour(server, *DRIPS[drip], pause=0.02)
-    transport = connect(server.endpoint, attempts=1, read_seconds=30, call_seconds=0.3)
+    http_client = connect(server.endpoint, attempts=1, read_seconds=30, call_seconds=0.3)
     before = time.monotonic()
 
-    with pytest.raises(UnreachableError, match="came too slowly, or had no end"):
-        transport.get("/workflow")
+    with pytest.raises(ApiConnectionError, match="came too slowly, or had no end"):
+        http_client.get("/workflow")
 
     assert time.monotonic() - before < SOON_SECONDS
     assert server.left.wait(SOON_SECONDS)
@@ -168,7 +168,7 @@ def test_headers_without_end_are_refused(server: ScriptedServer, connect: Connec
     """As fast as the line carries them."""
     pour(server, HEAD, b"X: 1\r\n" * 100)
 
-    with pytest.raises(UnreachableError):
+    with pytest.raises(ApiConnectionError):
         connect(server.endpoint, attempts=1).get("/workflow")
 
     assert server.left.wait(SOON_SECONDS)
@@ -176,12 +176,12 @@ def test_headers_without_end_are_refused(server: ScriptedServer, connect: Connec
 
 def test_a_call_in_time_is_not_cut_later(server: ScriptedServer, connect: Connect) -> None:
     """The connection is used again after the time of the first call is over."""
-    transport = connect(server.endpoint, attempts=1, call_seconds=0.2)
+    http_client = connect(server.endpoint, attempts=1, call_seconds=0.2)
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
     time.sleep(0.4)  # nothing to wait for: the point is that nothing happens
 
-    assert transport.get("/workflow") == {"ok": True}
+    assert http_client.get("/workflow") == {"ok": True}
 
 
 @pytest.mark.parametrize("depth", [1_000_000, 2_000])
@@ -192,7 +192,7 @@ def test_nesting_without_end_is_refused(
     """It is no JSON to us, as half a JSON is none."""
     server.answer(b'{"a":' + kind[0] * depth + b"1" + kind[1] * depth + b"}")
 
-    with pytest.raises(ServerFaultError, match="no JSON object"):
+    with pytest.raises(ServerError, match="no JSON object"):
         connect(server.endpoint, attempts=1).get("/workflow")
 
 
@@ -204,12 +204,12 @@ def test_what_is_not_quite_json_costs_one_call_and_is_counted(
 ) -> None:
     """The next answer would have the same character in it."""
     server.answer(body)
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
 
-    assert set(transport.get("/workflow")) == {"a"}
-    spent = transport.meter.read()
-    assert (spent.calls, spent.retries, spent.repaired) == (1, 0, 1)
-    assert spent.repair.startswith("GET /workflow: ")
+    assert set(http_client.get("/workflow")) == {"a"}
+    stats = http_client.metrics.snapshot()
+    assert (stats.calls, stats.retries, stats.repaired) == (1, 0, 1)
+    assert stats.repair.startswith("GET /workflow: ")
 
 
 @pytest.mark.parametrize("body", [b'{"a": "\xff', b'{"a": NaN', b'{"a": "\\ud800"', b'{"a": 1e400'])
@@ -217,7 +217,7 @@ def test_what_is_cut_is_no_answer(server: ScriptedServer, connect: Connect, body
     """Whatever else is wrong with it."""
     server.answer(body)
 
-    with pytest.raises(ServerFaultError, match="no JSON object"):
+    with pytest.raises(ServerError, match="no JSON object"):
         connect(server.endpoint, attempts=1).get("/workflow")
 
 
@@ -253,11 +253,11 @@ def test_nothing_but_reading_goes_out(
     server: ScriptedServer, connect: Connect, method: str
 ) -> None:
     """By construction: the one adapter that there is sends nothing else."""
-    transport = connect(server.endpoint)
-    request = transport.session.prepare_request(requests.Request("GET", server.endpoint))
+    http_client = connect(server.endpoint)
+    request = http_client.session.prepare_request(requests.Request("GET", server.endpoint))
     request.method = method
 
     with pytest.raises(ValueError, match="tower-etl only reads"):
-        transport.session.send(request, timeout=(1, 1))
+        http_client.session.send(request, timeout=(1, 1))
 
-    assert (server.seen, transport.meter.read().calls) == ([], 0)
+    assert (server.seen, http_client.metrics.snapshot().calls) == ([], 0)

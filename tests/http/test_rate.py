@@ -11,24 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tower_etl.http.rate import (
-    LONGEST_WAY_SECONDS,
-    Ledger,
-    Limit,
-    arrive,
-    depart,
-    find_departure,
-    forget_future,
-    measure_slowness,
-    measure_way,
+    MAX_NETWORK_DELAY_SECONDS,
+    RateLimit,
+    RequestWindow,
+    current_slowdown,
+    drop_future_entries,
+    network_delay,
+    next_send_time,
     pause,
-    slow_down,
+    record_response,
+    record_send,
+    record_throttle,
 )
 from tower_etl.simulator.calls import find_worst_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LIMITS = st.builds(Limit, st.integers(1, 20), st.floats(0.1, 10))
+LIMITS = st.builds(RateLimit, st.integers(1, 20), st.floats(0.1, 10))
 # Of each call: the way there, the way back, and how long nobody wants to call after it.
 WAYS = st.lists(
     st.tuples(st.floats(0, 4.9), st.floats(0, 6), st.just(0.0) | st.floats(0, 2)),
@@ -37,21 +37,21 @@ WAYS = st.lists(
 )
 
 
-def play(ways: Iterable[tuple[float, float, float]], limit: Limit) -> list[float]:
+def play(ways: Iterable[tuple[float, float, float]], limit: RateLimit) -> list[float]:
     """Call whenever it may be; the moments of arrival at the server."""
-    ledger, now = Ledger(), 100.0
+    window, now = RequestWindow(), 100.0
     answers: list[tuple[float, float]] = []
     arrivals = []
     for there, back, idle in ways:
         while True:
             while answers and answers[0][0] <= now:
                 answered, departed = heappop(answers)
-                ledger = arrive(ledger, departed, answered - departed)
-            earliest = find_departure(ledger, now, limit)
+                window = record_response(window, departed, answered - departed)
+            earliest = next_send_time(window, now, limit)
             if earliest <= now:
                 break
             now = min(earliest, answers[0][0]) if answers else earliest
-        ledger = depart(ledger, now)
+        window = record_send(window, now)
         arrivals.append(now + there)
         heappush(answers, (now + there + back, now))
         now += idle
@@ -60,7 +60,7 @@ def play(ways: Iterable[tuple[float, float, float]], limit: Limit) -> list[float
 
 @given(ways=WAYS, limit=LIMITS)
 def test_no_period_at_the_server_holds_more_than_the_limit(
-    ways: list[tuple[float, float, float]], limit: Limit
+    ways: list[tuple[float, float, float]], limit: RateLimit
 ) -> None:
     """Whatever the ways are, as long as none is longer than the longest."""
     arrivals = play(ways, limit)
@@ -69,7 +69,7 @@ def test_no_period_at_the_server_holds_more_than_the_limit(
 
 
 @given(count=st.integers(1, 80), limit=LIMITS)
-def test_without_a_way_the_limit_is_used_whole(count: int, limit: Limit) -> None:
+def test_without_a_way_the_limit_is_used_whole(count: int, limit: RateLimit) -> None:
     """So many calls take no longer than the limit makes them take."""
     arrivals = play([(0.0, 0.0, 0.0)] * count, limit)
 
@@ -77,7 +77,7 @@ def test_without_a_way_the_limit_is_used_whole(count: int, limit: Limit) -> None
 
 
 @given(ways=WAYS, limit=LIMITS)
-def test_calls_go_out_evenly(ways: list[tuple[float, float, float]], limit: Limit) -> None:
+def test_calls_go_out_evenly(ways: list[tuple[float, float, float]], limit: RateLimit) -> None:
     """Two departures are never closer than nearly the even distance: there is no burst."""
     departures = play([(0.0, there + back, idle) for there, back, idle in ways], limit)
 
@@ -87,78 +87,83 @@ def test_calls_go_out_evenly(ways: list[tuple[float, float, float]], limit: Limi
 
 def test_an_idle_budget_saves_nothing_up() -> None:
     """After an hour without calls the next two are spaced like any others."""
-    limit = Limit.of(20)
-    ledger = depart(depart(Ledger(), 0.0), 3600.0)
+    limit = RateLimit.of(20)
+    window = record_send(record_send(RequestWindow(), 0.0), 3600.0)
 
-    assert find_departure(ledger, 3600.0, limit) == pytest.approx(3600.0475)
+    assert next_send_time(window, 3600.0, limit) == pytest.approx(3600.0475)
 
 
 def test_a_call_that_is_never_answered_comes_free() -> None:
     """One who died leaves nothing behind for longer than the longest way and a period."""
-    limit = Limit.of(2)
-    ledger = depart(depart(Ledger(), 0.0), 0.5)
+    limit = RateLimit.of(2)
+    window = record_send(record_send(RequestWindow(), 0.0), 0.5)
 
-    assert find_departure(ledger, 0.6, limit) == LONGEST_WAY_SECONDS + limit.seconds
+    assert next_send_time(window, 0.6, limit) == MAX_NETWORK_DELAY_SECONDS + limit.seconds
 
 
 @pytest.mark.parametrize(
     ("rate", "limit"),
-    [(20, Limit(20, 1.0)), (0.5, Limit(1, 2.0)), (6.6, Limit(6, 6 / 6.6)), (1280, Limit(128, 0.1))],
+    [
+        (20, RateLimit(20, 1.0)),
+        (0.5, RateLimit(1, 2.0)),
+        (6.6, RateLimit(6, 6 / 6.6)),
+        (1280, RateLimit(128, 0.1)),
+    ],
 )
-def test_a_rate_is_a_limit_on_about_a_second(rate: float, limit: Limit) -> None:
+def test_a_rate_is_a_limit_on_about_a_second(rate: float, limit: RateLimit) -> None:
     """Whole calls, and the period that they take at that rate."""
-    assert Limit.of(rate) == limit
+    assert RateLimit.of(rate) == limit
 
 
 @given(first=st.floats(0, 100), second=st.floats(0, 100))
 def test_a_pause_is_never_shortened(first: float, second: float) -> None:
     """Two answers of 429: the longer one counts, with a limit and without."""
-    ledger = pause(pause(Ledger(), first), second)
+    window = pause(pause(RequestWindow(), first), second)
 
-    assert find_departure(ledger, 0.0, None) == max(first, second)
-    assert find_departure(ledger, 0.0, Limit.of(20)) == max(first, second)
+    assert next_send_time(window, 0.0, None) == max(first, second)
+    assert next_send_time(window, 0.0, RateLimit.of(20)) == max(first, second)
 
 
 def test_a_refusal_slows_down_and_a_quiet_hour_brings_it_back() -> None:
     """By a quarter; half an hour later by half of that."""
-    ledger = slow_down(Ledger(), 10_000.0)
+    window = record_throttle(RequestWindow(), 10_000.0)
 
-    slowness = [measure_slowness(ledger, 10_000.0 + minutes * 60) for minutes in (0, 30, 60, 90)]
+    slowness = [current_slowdown(window, 10_000.0 + minutes * 60) for minutes in (0, 30, 60, 90)]
 
     assert slowness == [1.25, 1.125, 1.0, 1.0]
 
 
 def test_refusals_of_one_wave_slow_down_once_and_the_next_wave_again() -> None:
     """Calls that were under way together say the same thing; and there is an end to it."""
-    once = slow_down(slow_down(Ledger(), 10_000.0), 10_001.0)
-    twice = slow_down(once, 10_003.0)
+    once = record_throttle(record_throttle(RequestWindow(), 10_000.0), 10_001.0)
+    twice = record_throttle(once, 10_003.0)
     often = twice
     for step in range(20):
-        often = slow_down(often, 10_010.0 + 3 * step)
+        often = record_throttle(often, 10_010.0 + 3 * step)
 
-    assert once.slowness == 1.25
-    assert twice.slowness == pytest.approx(1.25**2, rel=1e-3)
-    assert often.slowness == 4.0
+    assert once.slowdown == 1.25
+    assert twice.slowdown == pytest.approx(1.25**2, rel=1e-3)
+    assert often.slowdown == 4.0
 
 
 def test_a_slower_budget_makes_the_period_longer() -> None:
     """Of the window as of the distance."""
-    limit = Limit(2, 1.0)
-    ledger = slow_down(Ledger(), 100.0)
+    limit = RateLimit(2, 1.0)
+    window = record_throttle(RequestWindow(), 100.0)
     for moment in (100.0, 101.0):
-        ledger = arrive(depart(ledger, moment), moment, 0.0)
+        window = record_response(record_send(window, moment), moment, 0.0)
 
-    assert find_departure(ledger, 101.0, limit) == pytest.approx(101.0 + 0.95 * 1.25 / 2, abs=1e-3)
-    assert find_departure(ledger, 101.0, Limit(1, 1.0)) == pytest.approx(102.25, abs=1e-3)
+    assert next_send_time(window, 101.0, limit) == pytest.approx(101.0 + 0.95 * 1.25 / 2, abs=1e-3)
+    assert next_send_time(window, 101.0, RateLimit(1, 1.0)) == pytest.approx(102.25, abs=1e-3)
 
 
 def test_what_every_answer_takes_is_no_uncertainty() -> None:
     """Once there are enough of them, and as far as they are steady."""
-    assert measure_way(0.3, [0.1] * 49) == 0.3
-    assert measure_way(0.3, [0.1] * 50) == pytest.approx(0.22)
-    assert measure_way(0.3, [0.1, 0.12] * 25) == pytest.approx(0.236)
-    assert measure_way(0.3, [0.1, 0.3] * 25) == 0.3
-    assert measure_way(0.05, [0.1] * 50) == 0.0
+    assert network_delay(0.3, [0.1] * 49) == 0.3
+    assert network_delay(0.3, [0.1] * 50) == pytest.approx(0.22)
+    assert network_delay(0.3, [0.1, 0.12] * 25) == pytest.approx(0.236)
+    assert network_delay(0.3, [0.1, 0.3] * 25) == 0.3
+    assert network_delay(0.05, [0.1] * 50) == 0.0
 
 
 @given(
@@ -169,14 +174,14 @@ def test_the_limit_holds_with_the_common_part_left_out(
     ways: list[tuple[float, float]], common: float
 ) -> None:
     """Whatever part of it lies before the arrival."""
-    limit = Limit.of(20)
+    limit = RateLimit.of(20)
     latest = [common] * 50
     trimmed = [(there, back) for there, back in ways]
-    ledger, now, arrivals = Ledger(), 100.0, []
+    window, now, arrivals = RequestWindow(), 100.0, []
     for there, back in trimmed:
-        now = find_departure(ledger, now, limit)
+        now = next_send_time(window, now, limit)
         answer = common + there + back
-        ledger = arrive(depart(ledger, now), now, measure_way(answer, latest))
+        window = record_response(record_send(window, now), now, network_delay(answer, latest))
         arrivals.append(now + common / 2 + there)
 
     assert find_worst_window(arrivals, limit.seconds - 1e-6) <= limit.calls
@@ -184,7 +189,7 @@ def test_the_limit_holds_with_the_common_part_left_out(
 
 def test_a_clock_that_was_set_back_does_not_stop_all_calls() -> None:
     """What lies an hour ahead is of another time; a pause of a minute is not."""
-    ledger = pause(depart(Ledger(), 5000.0), 5060.0)
+    window = pause(record_send(RequestWindow(), 5000.0), 5060.0)
 
-    assert find_departure(forget_future(ledger, 1400.0), 1400.0, Limit.of(20)) == 1400.0
-    assert find_departure(forget_future(ledger, 5000.0), 5000.0, Limit.of(20)) == 5060.0
+    assert next_send_time(drop_future_entries(window, 1400.0), 1400.0, RateLimit.of(20)) == 1400.0
+    assert next_send_time(drop_future_entries(window, 5000.0), 5000.0, RateLimit.of(20)) == 5060.0

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.errors import ApiError, EndpointError, UnreachableError
+from tower_etl.errors import ApiConnectionError, ApiError, EndpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.http.conftest import ScriptedServer
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
-    Connect = Callable[..., Transport]
+    Connect = Callable[..., JsonHttpClient]
 
 PASSWORD = "pr0xy-pass"
 
 # --- redirects ----------------------------------------------------------------------------------
 
 
-def fail(transport: Transport, path: str = "/workflow") -> ApiError:
+def fail(http_client: JsonHttpClient, path: str = "/workflow") -> ApiError:
     """Make a call, and return the error that it ends with."""
     with pytest.raises(ApiError) as caught:
-        transport.get(path)
+        http_client.get(path)
     return caught.value
 
 
@@ -35,15 +35,15 @@ def test_a_redirect_names_both_origins_and_the_new_endpoint(
 ) -> None:
     """It is asked for once: the next answer would be the same."""
     server.redirect("https://tower.example.org:8443/new/api/workflow?workspaceId=7")
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
 
-    error = fail(transport)
+    error = fail(http_client)
 
     origin = server.endpoint.removesuffix("/api")
     assert isinstance(error, EndpointError)
     assert f"GET /workflow: {origin} redirects to https://tower.example.org:8443." in str(error)
     assert "set the endpoint to https://tower.example.org:8443/new/api." in str(error)
-    assert (error.exit_code, transport.meter.read().calls) == (5, 1)
+    assert (error.exit_code, http_client.metrics.snapshot().calls) == (5, 1)
 
 
 def test_a_redirect_to_https_names_the_https_endpoint(
@@ -191,7 +191,7 @@ def test_credentials_that_a_proxy_refuses_are_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(b"403 Forbidden", EndpointError), (b"502 Bad", UnreachableError)]
+    ("status", "kind"), [(b"403 Forbidden", EndpointError), (b"502 Bad", ApiConnectionError)]
 )
 def test_a_proxy_that_lets_nothing_through_is_named(
     make_proxy: Callable[..., Proxy],
@@ -218,7 +218,7 @@ def test_a_proxy_that_is_not_there_is_named(
 
     error = ask(scheme)
 
-    assert type(error) is UnreachableError
+    assert type(error) is ApiConnectionError
     assert f"no answer from the proxy {proxy.name}" in str(error)
     assert PASSWORD not in str(error)
 

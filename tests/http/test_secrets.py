@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.http.conftest import ScriptedServer
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
-    Connect = Callable[..., Transport]
+    Connect = Callable[..., JsonHttpClient]
 
 TOKEN = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
@@ -92,23 +92,23 @@ def test_a_redirect_on_the_same_origin_carries_the_token(
 
 def test_a_redirected_request_pays_for_a_call(server: ScriptedServer, connect: Connect) -> None:
     """It arrives at the server like any other, and is no retry."""
-    transport = connect(server.endpoint, TOKEN)
+    http_client = connect(server.endpoint, TOKEN)
     server.redirect("/api/v1/workflow")
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
 
-    assert (transport.meter.read().calls, transport.meter.read().retries) == (2, 0)
+    assert (http_client.metrics.snapshot().calls, http_client.metrics.snapshot().retries) == (2, 0)
 
 
 def test_redirects_in_circles_are_explained(server: ScriptedServer, connect: Connect) -> None:
     """They end, each of them paid, and nothing is tried again: it would be the same."""
-    transport = connect(server.endpoint, TOKEN)
+    http_client = connect(server.endpoint, TOKEN)
     lead_in_circles(server)
 
     with pytest.raises(EndpointError, match="it redirects in circles"):
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
-    assert len(server.seen) == transport.meter.read().calls < 10
+    assert len(server.seen) == http_client.metrics.snapshot().calls < 10
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_a_netrc_file_gives_no_password_away(
 
 def test_cookies_are_not_kept(server: ScriptedServer, connect: Connect) -> None:
     """A session of a load balancer or a login page does not stick to later calls."""
-    transport = connect(server.endpoint, TOKEN)
+    http_client = connect(server.endpoint, TOKEN)
     server.answer({}, Set_Cookie="JSESSIONID=abc; Path=/")
 
-    transport.get("/user-info")
-    transport.get("/user-info")
+    http_client.get("/user-info")
+    http_client.get("/user-info")
 
-    assert len(transport.session.cookies) == 0
+    assert len(http_client.session.cookies) == 0
     assert "cookie" not in server.seen[1].headers
 
 
@@ -169,11 +169,11 @@ TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_error_shows_the_token(server: ScriptedServer, connect: Connect, trouble: str) -> None:
     """Neither its text, nor its repr, nor a traceback with all that went before."""
-    transport = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
+    http_client = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
     TROUBLES[trouble](server)
 
     with pytest.raises(ApiError) as caught:
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
     chain = "".join(traceback.format_exception(caught.value))
     shown = [str(caught.value), repr(caught.value), repr(caught.value.__dict__), chain]
@@ -199,11 +199,11 @@ def test_no_variable_in_a_traceback_shows_the_token(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
     """Neither as Python prints them, nor as rich does; also not those of the causes."""
-    transport = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
+    http_client = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
     TROUBLES[trouble](server)
 
     with pytest.raises(ApiError) as caught:
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
     assert caught.value.__context__ is None
     page = io.StringIO()
@@ -246,12 +246,12 @@ def test_no_log_shows_the_token(
     server.answer({}, 503)
     server.redirect("/api/v1/workflow")
     server.answer({})
-    transport = connect(server.endpoint, TOKEN, attempts=2)
+    http_client = connect(server.endpoint, TOKEN, attempts=2)
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
     server.answer({"message": TOKEN}, 401)
     with pytest.raises(ApiError):
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
     assert "/api/workflow" in caplog.text  # something was logged
     logged = caplog.text + repr([record.__dict__ for record in caplog.records])
@@ -279,9 +279,9 @@ def test_data_is_left_as_it_is(server: ScriptedServer, connect: Connect) -> None
 
 def test_no_object_on_the_way_shows_the_token(server: ScriptedServer, connect: Connect) -> None:
     """What a debugger or a log line may print."""
-    transport = connect(server.endpoint, TOKEN)
+    http_client = connect(server.endpoint, TOKEN)
 
-    shown = [repr(transport), repr(transport.session), repr(transport.session.auth)]
+    shown = [repr(http_client), repr(http_client.session), repr(http_client.session.auth)]
 
     assert [text for text in shown if TOKEN in text] == []
     assert repr(BearerAuth(TOKEN, origin_of(server.endpoint))) == "BearerAuth(***)"

@@ -11,17 +11,17 @@ import pytest
 import trustme
 
 from tests.http.conftest import ScriptedServer
-from tower_etl.errors import EndpointError, UnreachableError
-from tower_etl.http import open_transport
-from tower_etl.settings import Pacing, Settings, Token
+from tower_etl.errors import ApiConnectionError, EndpointError
+from tower_etl.http import open_http_client
+from tower_etl.settings import HttpSettings, Settings, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-    from tower_etl.http import Transport
-    from tower_etl.http.adapter import BudgetedAdapter
+    from tower_etl.http import JsonHttpClient
+    from tower_etl.http.adapter import RateLimitedAdapter
 
 TOKEN = "eyJ0aWQiOiA5fS5zZWNyZXQ="
 
@@ -51,12 +51,12 @@ def server(authority: trustme.CA) -> Iterator[ScriptedServer]:
     started.close()
 
 
-def connect(server: ScriptedServer, bundle: Path | None, host: str = "127.0.0.1") -> Transport:
+def connect(server: ScriptedServer, bundle: Path | None, host: str = "127.0.0.1") -> JsonHttpClient:
     """A transport to a server, as the commands open it."""
     endpoint = server.endpoint.replace("http://127.0.0.1", f"https://{host}")
-    pacing = Pacing(None, attempts=1, call_seconds=20)
-    settings = Settings(endpoint, Token(TOKEN), ca_bundle=bundle, pacing=pacing)
-    return open_transport(settings, "tower-etl-tests/1")
+    http_settings = HttpSettings(None, attempts=1, call_seconds=20)
+    settings = Settings(endpoint, Token(TOKEN), ca_bundle=bundle, http=http_settings)
+    return open_http_client(settings, "tower-etl-tests/1")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,9 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_authority_gets_no_token(server: ScriptedServer) -> None:
     """Nothing at all, but a sentence for the user."""
-    with pytest.raises(UnreachableError, match="the TLS certificate or handshake was not accepted"):
+    with pytest.raises(
+        ApiConnectionError, match="the TLS certificate or handshake was not accepted"
+    ):
         connect(server, None).get("/workflow")
 
     assert server.seen == []
@@ -93,7 +95,7 @@ def test_the_flag_goes_before_the_variable(
 
 def test_a_certificate_of_another_name_is_refused(server: ScriptedServer, bundle: Path) -> None:
     """Also by an authority that is trusted."""
-    with pytest.raises(UnreachableError, match="was not accepted"):
+    with pytest.raises(ApiConnectionError, match="was not accepted"):
         connect(server, bundle, host="localhost").get("/workflow")
 
     assert server.seen == []
@@ -108,12 +110,12 @@ def test_an_encrypted_answer_that_drips_is_cut(server: ScriptedServer, bundle: P
             handler.wfile.write(b" ")
 
     server.act(drip)
-    transport = connect(server, bundle)
-    adapter = cast("BudgetedAdapter", transport.session.get_adapter("https://"))
+    http_client = connect(server, bundle)
+    adapter = cast("RateLimitedAdapter", http_client.session.get_adapter("https://"))
     adapter.call_seconds = 0.3
 
-    with pytest.raises(UnreachableError, match="too slowly, or had no end"):
-        transport.get("/workflow")
+    with pytest.raises(ApiConnectionError, match="too slowly, or had no end"):
+        http_client.get("/workflow")
 
 
 class Proxy:
@@ -174,15 +176,15 @@ def test_a_proxy_of_the_environment_is_used_and_sees_no_token(
     proxy = Proxy(refuses=refuses)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "")
-    transport = connect(server, bundle)
+    http_client = connect(server, bundle)
 
     if refuses:
         with pytest.raises(EndpointError, match="refuses the credentials that") as caught:
-            transport.get("/workflow")
+            http_client.get("/workflow")
         assert "pr0xy-pass" not in str(caught.value)
     else:
-        assert transport.get("/workflow") == {"ok": True}
-    transport.close()
+        assert http_client.get("/workflow") == {"ok": True}
+    http_client.close()
     proxy.close()
 
     assert proxy.asked.startswith(b"CONNECT 127.0.0.1:")

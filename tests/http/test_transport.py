@@ -13,22 +13,22 @@ import pytest
 
 from tower_etl.clock import Clock
 from tower_etl.errors import (
+    ApiConnectionError,
     ApiError,
     ForbiddenError,
     RateLimitError,
-    ServerFaultError,
-    UnreachableError,
+    ServerError,
 )
-from tower_etl.http import BudgetClosedError
+from tower_etl.http import RateLimiterClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import FakeClock
     from tests.http.conftest import ScriptedServer
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
-    Connect = Callable[..., Transport]
+    Connect = Callable[..., JsonHttpClient]
 
 OK = {"ok": True}
 TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
@@ -52,14 +52,14 @@ def test_a_passing_trouble_is_overcome(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
     """Two failures, then the answer: three calls, two of them repeated ones."""
-    transport = connect(server.endpoint, read_seconds=0.2)
+    http_client = connect(server.endpoint, read_seconds=0.2)
     for _ in range(2):
         TROUBLES[trouble](server)
 
-    assert transport.get("/workflow") == OK
+    assert http_client.get("/workflow") == OK
 
-    spent = transport.meter.read()
-    assert (spent.calls, spent.retries, len(server.seen)) == (3, 2, 3)
+    stats = http_client.metrics.snapshot()
+    assert (stats.calls, stats.retries, len(server.seen)) == (3, 2, 3)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -67,76 +67,76 @@ def test_a_lasting_trouble_is_given_up(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
     """After `attempts` calls, with a sentence that names the call."""
-    transport = connect(server.endpoint, read_seconds=0.2, attempts=3)
+    http_client = connect(server.endpoint, read_seconds=0.2, attempts=3)
     for _ in range(4):
         TROUBLES[trouble](server)
 
     with pytest.raises(ApiError, match=r"^GET /workflow: .*\.$") as caught:
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
-    spent = transport.meter.read()
+    stats = http_client.metrics.snapshot()
     assert caught.value.retryable
-    assert (spent.calls, spent.retries, len(server.seen)) == (3, 2, 3)
+    assert (stats.calls, stats.retries, len(server.seen)) == (3, 2, 3)
 
 
 def test_a_refusal_is_asked_for_once(server: ScriptedServer, connect: Connect) -> None:
     """403 stays 403."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     server.answer({"message": "Operation not allowed"}, 403)
 
     with pytest.raises(ForbiddenError, match="Operation not allowed"):
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
-    assert (transport.meter.read().calls, transport.meter.read().retries) == (1, 0)
+    assert (http_client.metrics.snapshot().calls, http_client.metrics.snapshot().retries) == (1, 0)
 
 
 def test_back_off_waits_longer_each_time(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
     """Half a second, doubled, with the least jitter."""
-    transport = replace(connect(server.endpoint), chance=lambda: 0.0)
+    http_client = replace(connect(server.endpoint), jitter=lambda: 0.0)
     for _ in range(3):
         server.answer({}, 502)
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
 
     assert sum(fake_clock.slept) == pytest.approx(0.25 + 0.5 + 1.0)
-    assert transport.meter.read().throttled_seconds == 0.0
+    assert http_client.metrics.snapshot().throttled_seconds == 0.0
 
 
 def test_a_rate_limit_holds_every_call_back(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
     """A 429 that asks for 7 seconds: the time passes in the budget, and is counted."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     server.answer({}, 429, Retry_After="7")
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
 
     assert sum(fake_clock.slept) == pytest.approx(7.0)
-    assert transport.meter.read().throttled_seconds == pytest.approx(7.0)
+    assert http_client.metrics.snapshot().throttled_seconds == pytest.approx(7.0)
 
 
 def test_retry_after_zero_is_no_invitation(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
     """The platform sends `Retry-After: 0` before the second is over."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     server.answer({}, 429, Retry_After="0")
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
 
     assert sum(fake_clock.slept) == pytest.approx(1.0)
 
 
 def test_a_lasting_rate_limit_says_so(server: ScriptedServer, connect: Connect) -> None:
     """With the wait that the server asked for last."""
-    transport = connect(server.endpoint, attempts=2)
+    http_client = connect(server.endpoint, attempts=2)
     for _ in range(2):
         server.answer({}, 429, Retry_After="2")
 
     with pytest.raises(RateLimitError) as caught:
-        transport.get("/workflow")
+        http_client.get("/workflow")
 
     assert (caught.value.status_code, caught.value.retry_after) == (429, 2.0)
 
@@ -145,25 +145,25 @@ def test_every_attempt_pays_for_a_call(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
     """Two calls a second, four attempts: the back-off is no way around the spacing."""
-    transport = replace(connect(server.endpoint, calls_per_second=0.1), chance=lambda: 0.0)
+    http_client = replace(connect(server.endpoint, calls_per_second=0.1), jitter=lambda: 0.0)
     for _ in range(3):
         server.answer({}, 500)
 
-    transport.get("/workflow")
+    http_client.get("/workflow")
 
     assert fake_clock.clock.monotonic() == pytest.approx(30.0)
 
 
 def test_a_call_may_have_a_patience_of_its_own(server: ScriptedServer, connect: Connect) -> None:
     """The first call to an address gives up sooner."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     for _ in range(5):
         server.answer({}, 500)
 
-    with pytest.raises(ServerFaultError):
-        transport.get("/service-info", policy=replace(transport.policy, attempts=2))
+    with pytest.raises(ServerError):
+        http_client.get("/service-info", policy=replace(http_client.policy, attempts=2))
 
-    assert transport.meter.read().calls == 2
+    assert http_client.metrics.snapshot().calls == 2
 
 
 def test_parameters_are_sent_quoted(server: ScriptedServer, connect: Connect) -> None:
@@ -196,13 +196,13 @@ def test_compressed_answers_are_read(server: ScriptedServer, connect: Connect) -
 
 def test_a_refused_connection_is_explained(server: ScriptedServer, connect: Connect) -> None:
     """Nothing listens there: as often as the policy says, then a sentence."""
-    transport = connect(server.endpoint, attempts=2)
+    http_client = connect(server.endpoint, attempts=2)
     server.close()
 
-    with pytest.raises(UnreachableError, match=r"no answer from 127\.0\.0\.1:\d+ \(nothing list"):
-        transport.get("/workflow")
+    with pytest.raises(ApiConnectionError, match=r"no answer from 127\.0\.0\.1:\d+ \(nothing list"):
+        http_client.get("/workflow")
 
-    assert transport.meter.read().calls == 2
+    assert http_client.metrics.snapshot().calls == 2
 
 
 def test_an_unknown_name_is_explained(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_an_unknown_name_is_explained(connect: Connect, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
-    with pytest.raises(UnreachableError) as caught:
+    with pytest.raises(ApiConnectionError) as caught:
         connect("https://tower.invalid/api", attempts=1).get("/workflow")
 
     expected = (
@@ -228,7 +228,7 @@ def test_an_untrusted_connection_is_explained(server: ScriptedServer, connect: C
     """TLS spoken to a server that speaks none."""
     endpoint = server.endpoint.replace("http://", "https://")
 
-    with pytest.raises(UnreachableError, match="the TLS certificate or handshake was not accept"):
+    with pytest.raises(ApiConnectionError, match="the TLS certificate or handshake was not accept"):
         connect(endpoint, attempts=1).get("/workflow")
 
 
@@ -236,7 +236,7 @@ def test_a_silent_server_is_explained(server: ScriptedServer, connect: Connect) 
     """It took the call and says nothing."""
     server.stall()
 
-    with pytest.raises(UnreachableError, match="it took too long to answer"):
+    with pytest.raises(ApiConnectionError, match="it took too long to answer"):
         connect(server.endpoint, attempts=1, read_seconds=0.1).get("/workflow")
 
 
@@ -250,7 +250,7 @@ def test_a_broken_connection_is_explained(
     """Before the answer, or within it."""
     TROUBLES[trouble](server)
 
-    with pytest.raises(UnreachableError, match=re.escape(f"({words})")):
+    with pytest.raises(ApiConnectionError, match=re.escape(f"({words})")):
         connect(server.endpoint, attempts=1).get("/workflow")
 
 
@@ -259,39 +259,41 @@ def test_closing_ends_calls_that_wait(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """A call that was told to come back in a minute ends with the transport, not after it."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     server.answer({}, status, Retry_After="60")
-    waits, outcome = threading.Event(), list[BaseException]()
+    waits, sync_result = threading.Event(), list[BaseException]()
 
     def sleep(_: float) -> None:
         waits.set()
         time.sleep(0.001)  # this clock stands still: it would spin otherwise
 
-    monkeypatch.setattr(transport.budget, "_clock", Clock(sleep=sleep, monotonic=lambda: 0.0))
+    monkeypatch.setattr(
+        http_client.rate_limiter, "_clock", Clock(sleep=sleep, monotonic=lambda: 0.0)
+    )
 
     def call() -> None:
         try:
-            transport.get("/workflow")
-        except BudgetClosedError as error:
-            outcome.append(error)
+            http_client.get("/workflow")
+        except RateLimiterClosedError as error:
+            sync_result.append(error)
 
     thread = threading.Thread(target=call)
     thread.start()
     assert waits.wait(10)
-    transport.close()
+    http_client.close()
     thread.join(10)
 
-    assert ([BudgetClosedError], 1) == ([type(e) for e in outcome], len(server.seen))
+    assert ([RateLimiterClosedError], 1) == ([type(e) for e in sync_result], len(server.seen))
 
 
 def test_many_threads_share_one_transport(server: ScriptedServer, connect: Connect) -> None:
     """Every call is answered and counted, failed ones twice."""
-    transport = connect(server.endpoint)
+    http_client = connect(server.endpoint)
     for _ in range(5):
         server.answer({}, 503)
     answers: list[dict[str, Any]] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(transport.get("/workflow")))
+        threading.Thread(target=lambda: answers.append(http_client.get("/workflow")))
         for _ in range(20)
     ]
 
@@ -300,9 +302,9 @@ def test_many_threads_share_one_transport(server: ScriptedServer, connect: Conne
     for thread in threads:
         thread.join(20)
 
-    spent = transport.meter.read()
+    stats = http_client.metrics.snapshot()
     assert answers == [OK] * 20
-    assert (spent.calls, spent.retries, len(server.seen)) == (25, 5, 25)
+    assert (stats.calls, stats.retries, len(server.seen)) == (25, 5, 25)
 
 
 def test_a_proxy_of_the_environment_is_asked(
@@ -314,8 +316,8 @@ def test_a_proxy_of_the_environment_is_asked(
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "elsewhere.example.org")
 
-    transport = connect("http://tower.example.org/api", insecure_http=True)
-    assert transport.get("/workflow") == OK
+    http_client = connect("http://tower.example.org/api", insecure_http=True)
+    assert http_client.get("/workflow") == OK
     assert [seen.path for seen in server.seen] == ["http://tower.example.org/api/workflow"]
 
 

@@ -8,19 +8,19 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
-from tower_etl.load.target import find_target
+from tower_etl.load.target import resolve_duckdb_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
     from tower_etl.simulator import World
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
+def target(tmp_path: Path) -> DuckDBPaths:
     """A target that does not exist yet."""
-    return find_target(tmp_path / "tower.duckdb")
+    return resolve_duckdb_paths(tmp_path / "tower.duckdb")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def lab(world: World) -> int:
 
 @pytest.fixture
 def warehouse(
-    target: Target, endpoint: str, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+    target: DuckDBPaths, endpoint: str, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> Warehouse:
     """A target beside a platform with one workspace and no run."""
     monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested

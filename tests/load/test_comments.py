@@ -9,7 +9,7 @@ import pytest
 
 from tower_etl.load.comments import describe_column, iter_statements, list_comments
 from tower_etl.load.views import apply_views, iter_views
-from tower_etl.privacy import Privacy
+from tower_etl.privacy import PrivacySettings
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_what_is_said_is_not_said_again(path: Path) -> None:
 def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -> None:
     """Also when the line that promoted it is gone."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
-    for wishes in (Privacy(promoted=("compute_envs.billedTo",)), Privacy()):
+    for wishes in (PrivacySettings(promoted=("compute_envs.billedTo",)), PrivacySettings()):
         warehouse.sync(wishes, reconcile=True)
         said = read_comments(warehouse.target.path)
         assert said["compute_envs", "billed_to"] == (

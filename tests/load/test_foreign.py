@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
@@ -42,7 +42,9 @@ def test_an_object_of_a_user_is_refused_and_kept(
     make_object(warehouse, kind, name, rest)
     before = warehouse.target.path.read_bytes()
     plain = name.replace('"', "").lower()
-    with pytest.raises(UsageError, match=f"{kind.lower()} {plain} was not written") as raised:
+    with pytest.raises(
+        ConfigurationError, match=f"{kind.lower()} {plain} was not written"
+    ) as raised:
         warehouse.sync()
     assert "RENAME TO" in str(raised.value)
     assert "disk space" not in str(raised.value)
@@ -55,11 +57,11 @@ def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World
     make_object(warehouse, "TABLE", "tower.tasks", "AS SELECT 42 AS foo")
     run_id = world.submit_run(lab)
     world.add_task(run_id)
-    with pytest.raises(UsageError):
+    with pytest.raises(ConfigurationError):
         warehouse.sync()
     with duckdb.connect(str(warehouse.target.path)) as connection:
         connection.execute('ALTER TABLE tower.tower.tasks RENAME TO "my_tasks"')
-    assert warehouse.sync().outcome.status == "ok"
+    assert warehouse.sync().result.status == "ok"
     assert warehouse.select("SELECT foo FROM my_tasks") == [(42,)]
     assert warehouse.select("SELECT count(*) FROM tasks") == [(1,)]
 
@@ -73,7 +75,7 @@ def test_what_a_user_adds_beside_ours_is_no_obstacle(
     with duckdb.connect(str(warehouse.target.path)) as connection:
         connection.execute("ALTER TABLE tower.tower.tasks ADD COLUMN mine INTEGER")
         connection.execute("CREATE VIEW tower.tower.mine AS SELECT 1 AS a")
-    assert warehouse.sync().outcome.status == "ok"
+    assert warehouse.sync().result.status == "ok"
     with duckdb.connect(str(warehouse.target.path)) as connection:
         connection.execute("DROP TABLE tower.tower._dlt_version")
-    assert warehouse.sync().outcome.status == "ok"
+    assert warehouse.sync().result.status == "ok"

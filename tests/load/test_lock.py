@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.errors import TargetBusyError
-from tower_etl.load.lock import hold_lock
+from tower_etl.errors import DestinationLockedError
+from tower_etl.load.lock import file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,10 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     """Process, host and since when; and that it changed nothing."""
     with hold_elsewhere(tmp_path / "x") as holder:
         expected = f"into it: process {holder.pid} on .*, since 2026-03-01T00:00:00.* nothing"
-        with pytest.raises(TargetBusyError, match=expected), hold_lock(tmp_path / "x", "it", NOW):
+        with (
+            pytest.raises(DestinationLockedError, match=expected),
+            file_lock(tmp_path / "x", "it", NOW),
+        ):
             pytest.fail("there were two holders")
 
 
@@ -57,16 +60,16 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     with hold_elsewhere(tmp_path / "x") as holder:
         holder.kill()
         holder.wait()
-        with hold_lock(tmp_path / "x", "it", NOW):
+        with file_lock(tmp_path / "x", "it", NOW):
             named = (tmp_path / "x" / "holder.json").read_text()
     assert f'"pid": {os.getpid()},' in named
 
 
 def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
     """An error inside lets go of it."""
-    with pytest.raises(ZeroDivisionError), hold_lock(tmp_path, "it", NOW):
+    with pytest.raises(ZeroDivisionError), file_lock(tmp_path, "it", NOW):
         _ = 1 / 0
-    with hold_lock(tmp_path, "it", NOW):
+    with file_lock(tmp_path, "it", NOW):
         pass
 
 
@@ -77,7 +80,7 @@ def test_a_holder_that_cannot_be_read_is_still_one(tmp_path: Path, content: str 
         named = tmp_path / "holder.json"
         named.unlink() if content is None else named.write_text(content)
         with (
-            pytest.raises(TargetBusyError, match="a process that has just started"),
-            hold_lock(tmp_path, "it", NOW),
+            pytest.raises(DestinationLockedError, match="a process that has just started"),
+            file_lock(tmp_path, "it", NOW),
         ):
             pytest.fail("there were two holders")

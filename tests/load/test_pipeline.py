@@ -9,37 +9,37 @@ import duckdb
 import pytest
 
 from tower_etl.errors import TowerEtlError
-from tower_etl.garbage import collect_seldom
-from tower_etl.load.pipeline import keep_open
+from tower_etl.garbage import reduced_gc
+from tower_etl.load.pipeline import shared_connection
 
 if TYPE_CHECKING:
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
 
 
 def test_garbage_is_looked_for_seldom_and_then_as_before() -> None:
     """Also where the sync fails."""
     before = gc.get_threshold()
-    with pytest.raises(ZeroDivisionError), collect_seldom():
+    with pytest.raises(ZeroDivisionError), reduced_gc():
         _ = 1 / 0
-    with collect_seldom():
+    with reduced_gc():
         assert gc.get_threshold()[0] > before[0]
     assert before == gc.get_threshold()
 
 
-def test_what_is_kept_open_is_written_out_once_in_the_end(target: Target) -> None:
+def test_what_is_kept_open_is_written_out_once_in_the_end(target: DuckDBPaths) -> None:
     """A connection that closes meanwhile leaves a log; the end leaves none."""
-    target.folder.mkdir()
-    log = target.draft.with_name(target.draft.name + ".wal")
-    with keep_open(target):
-        with duckdb.connect(str(target.draft)) as connection:
+    target.work_dir.mkdir()
+    log = target.staging.with_name(target.staging.name + ".wal")
+    with shared_connection(target):
+        with duckdb.connect(str(target.staging)) as connection:
             connection.execute("CREATE TABLE t AS SELECT 1")
         assert log.exists()
     assert not log.exists()
 
 
-def test_a_draft_that_cannot_be_opened_is_a_failure_that_is_explained(target: Target) -> None:
+def test_a_draft_that_cannot_be_opened_is_a_failure_that_is_explained(target: DuckDBPaths) -> None:
     """What DuckDB says is in the message."""
-    target.folder.mkdir()
-    target.draft.write_bytes(b"no database" * 1000)
-    with pytest.raises(TowerEtlError, match="could not be loaded"), keep_open(target):
+    target.work_dir.mkdir()
+    target.staging.write_bytes(b"no database" * 1000)
+    with pytest.raises(TowerEtlError, match="could not be loaded"), shared_connection(target):
         pass

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.load.publish import Publisher
-from tower_etl.load.target import find_target
+from tower_etl.load.publish import StagingFile
+from tower_etl.load.target import resolve_duckdb_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
     from tower_etl.simulator import Simulator, World
 
 
@@ -24,10 +24,10 @@ class KilledError(BaseException):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Target:
+def place(tmp_path: Path) -> DuckDBPaths:
     """A target whose folder is there, without a file."""
-    target = find_target(tmp_path / "tower.duckdb")
-    target.folder.mkdir()
+    target = resolve_duckdb_paths(tmp_path / "tower.duckdb")
+    target.work_dir.mkdir()
     return target
 
 
@@ -36,11 +36,11 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
     """Run a sync that dies when everything is committed to the draft, before it is published."""
 
     def run(warehouse: Warehouse) -> None:
-        def die(_publisher: Publisher, _views: str) -> None:
+        def die(_publisher: StagingFile, _views: str) -> None:
             raise KilledError
 
         with monkeypatch.context() as patch:
-            patch.setattr(Publisher, "publish", die)
+            patch.setattr(StagingFile, "publish", die)
             with pytest.raises(KilledError):
                 warehouse.sync()
 
@@ -50,91 +50,91 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
 # --- bytes alone --------------------------------------------------------------------------------
 
 
-def test_a_first_draft_is_made_by_whoever_writes_it(place: Target) -> None:
+def test_a_first_draft_is_made_by_whoever_writes_it(place: DuckDBPaths) -> None:
     """Without a published file there is nothing to copy."""
-    Publisher(place).open_draft()
-    assert not place.draft.exists()
-    place.draft.write_bytes(b"first")
-    Publisher(place).publish()
-    assert (place.path.read_bytes(), place.draft.exists()) == (b"first", False)
+    StagingFile(place).prepare()
+    assert not place.staging.exists()
+    place.staging.write_bytes(b"first")
+    StagingFile(place).publish()
+    assert (place.path.read_bytes(), place.staging.exists()) == (b"first", False)
 
 
-def test_a_draft_starts_as_a_copy_with_its_log(place: Target) -> None:
+def test_a_draft_starts_as_a_copy_with_its_log(place: DuckDBPaths) -> None:
     """What a program wrote to the file and had not yet merged into it is not lost."""
     place.path.write_bytes(b"file")
     place.path.with_name("tower.duckdb.wal").write_bytes(b"log")
-    Publisher(place).open_draft()
-    assert place.draft.read_bytes() == b"file"
-    assert place.draft.with_name("draft.duckdb.wal").read_bytes() == b"log"
+    StagingFile(place).prepare()
+    assert place.staging.read_bytes() == b"file"
+    assert place.staging.with_name("draft.duckdb.wal").read_bytes() == b"log"
 
 
-def test_publishing_removes_the_log_of_the_file_it_replaces(place: Target) -> None:
+def test_publishing_removes_the_log_of_the_file_it_replaces(place: DuckDBPaths) -> None:
     """DuckDB would play it into the new file, which it does not belong to."""
     log = place.path.with_name("tower.duckdb.wal")
     place.path.write_bytes(b"file")
     log.write_bytes(b"log")
-    Publisher(place).open_draft()
-    Publisher(place).publish()
+    StagingFile(place).prepare()
+    StagingFile(place).publish()
     assert not log.exists()
 
 
-def test_a_draft_of_a_killed_sync_is_gone_on_with(place: Target) -> None:
+def test_a_draft_of_a_killed_sync_is_gone_on_with(place: DuckDBPaths) -> None:
     """As long as the file that it was taken from is the one that is there."""
     place.path.write_bytes(b"file")
-    Publisher(place).open_draft()
-    place.draft.write_bytes(b"draft")
-    Publisher(place).open_draft()
-    assert place.draft.read_bytes() == b"draft"
+    StagingFile(place).prepare()
+    place.staging.write_bytes(b"draft")
+    StagingFile(place).prepare()
+    assert place.staging.read_bytes() == b"draft"
 
 
 @pytest.mark.parametrize("note", [None, b"", b"[]", b"null", b'{"other": 1}', b"\xff"])
 def test_a_draft_is_discarded_where_nothing_tells_what_it_is_of(
-    place: Target, note: bytes | None
+    place: DuckDBPaths, note: bytes | None
 ) -> None:
     """A note that is gone or cannot be read vouches for nothing, dlt's folder included."""
     place.path.write_bytes(b"file")
-    Publisher(place).open_draft()
-    place.draft.write_bytes(b"draft")
-    place.draft.with_name("draft.duckdb.wal").write_bytes(b"log")
+    StagingFile(place).prepare()
+    place.staging.write_bytes(b"draft")
+    place.staging.with_name("draft.duckdb.wal").write_bytes(b"log")
     (place.pipelines / "tower").mkdir(parents=True)
-    written = place.folder / "draft.json"
+    written = place.work_dir / "draft.json"
     written.unlink() if note is None else written.write_bytes(note)
-    Publisher(place).open_draft()
-    assert place.draft.read_bytes() == b"file"
-    assert not place.draft.with_name("draft.duckdb.wal").exists()
+    StagingFile(place).prepare()
+    assert place.staging.read_bytes() == b"file"
+    assert not place.staging.with_name("draft.duckdb.wal").exists()
     assert not place.pipelines.exists()
 
 
-def test_a_draft_is_discarded_when_the_file_was_replaced(place: Target) -> None:
+def test_a_draft_is_discarded_when_the_file_was_replaced(place: DuckDBPaths) -> None:
     """By a copy from elsewhere, for one: what stands there now is what counts."""
     place.path.write_bytes(b"file")
-    Publisher(place).open_draft()
-    place.draft.write_bytes(b"draft")
+    StagingFile(place).prepare()
+    place.staging.write_bytes(b"draft")
     other = place.path.with_name("other")
     other.write_bytes(b"other")
     other.replace(place.path)
-    Publisher(place).open_draft()
-    assert place.draft.read_bytes() == b"other"
+    StagingFile(place).prepare()
+    assert place.staging.read_bytes() == b"other"
 
 
-def test_dlts_folder_is_kept_while_it_speaks_of_the_file(place: Target) -> None:
+def test_dlts_folder_is_kept_while_it_speaks_of_the_file(place: DuckDBPaths) -> None:
     """It is wiped when the file is another than the one published last."""
     working = place.pipelines / "tower"
     for content, is_kept in ((b"one", False), (None, True), (b"two", False)):
         if content:
             place.path.write_bytes(content)
         working.mkdir(parents=True, exist_ok=True)
-        Publisher(place).open_draft()
+        StagingFile(place).prepare()
         assert working.exists() is is_kept
-        Publisher(place).publish()
+        StagingFile(place).publish()
 
 
-def test_the_mode_of_the_file_is_kept(place: Target) -> None:
+def test_the_mode_of_the_file_is_kept(place: DuckDBPaths) -> None:
     """A file that its group may not read stays so."""
     place.path.write_bytes(b"file")
     place.path.chmod(0o640)
-    Publisher(place).open_draft()
-    Publisher(place).publish()
+    StagingFile(place).prepare()
+    StagingFile(place).publish()
     assert place.path.stat().st_mode & 0o777 == 0o640
 
 
@@ -198,9 +198,9 @@ def test_the_folder_beside_the_file_may_be_lost(
     """The cursor comes back out of the file: nothing is fetched twice."""
     world.finish_run(world.submit_run(lab))
     warehouse.sync()
-    for path in sorted(warehouse.target.folder.rglob("*"), reverse=True):
+    for path in sorted(warehouse.target.work_dir.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    warehouse.target.folder.rmdir()
+    warehouse.target.work_dir.rmdir()
     simulator.log.clear()
     assert warehouse.sync().rows == {"sync_runs": 1}
     assert [call.path for call in simulator.calls if "/workflow/" in call.path] == []
@@ -228,6 +228,6 @@ def test_the_file_is_whole_without_a_log(warehouse: Warehouse, world: World, lab
     """It may be copied while it stands there; no draft, no log and no package stays behind."""
     world.submit_run(lab)
     warehouse.sync()
-    left = {path.name for path in warehouse.target.folder.rglob("*") if path.is_file()}
+    left = {path.name for path in warehouse.target.work_dir.rglob("*") if path.is_file()}
     assert {name for name in left if name.startswith("draft.duckdb") or "parquet" in name} == set()
     assert [path.name for path in warehouse.target.path.parent.glob("*.wal")] == []

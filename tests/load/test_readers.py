@@ -62,7 +62,7 @@ def test_a_program_keeps_the_file_that_it_opened(
     with open_elsewhere(warehouse, mode) as early:
         assert early.count() == 1
         world.submit_run(lab)
-        assert warehouse.sync().outcome.status == "ok"
+        assert warehouse.sync().result.status == "ok"
         assert early.count() == 1
         with open_elsewhere(warehouse) as late:
             assert late.count() == 2

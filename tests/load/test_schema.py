@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.privacy import Privacy
+from tower_etl.privacy import PrivacySettings
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
     from tower_etl.simulator import World
-    from tower_etl.tables import Column
+    from tower_etl.tables import ColumnSpec
 
 KINDS = {
     "string": "VARCHAR",
@@ -24,7 +24,7 @@ KINDS = {
 TYPES = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{}'"
 
 
-def expect_type(column: Column) -> str:
+def expect_type(column: ColumnSpec) -> str:
     """The type that the contract has for a column."""
     return "JSON" if column.is_json else KINDS[str(column.type)]
 
@@ -54,7 +54,7 @@ def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehous
 def test_a_column_asked_for_later_is_there_without_a_row(warehouse: Warehouse) -> None:
     """A field of a table that nothing was ever written to is promoted."""
     warehouse.sync()
-    warehouse.sync(Privacy(promoted=("compute_envs.brandNew:integer",)))
+    warehouse.sync(PrivacySettings(promoted=("compute_envs.brandNew:integer",)))
     assert warehouse.select("SELECT brand_new FROM compute_envs") == []
 
 
@@ -100,9 +100,9 @@ def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
     for index, value in enumerate(exits):
         strange: dict[str, Any] = {"exit": value, "status": f"NEW_{value}", "priceModel": value}
         world.finish_task(run_id, world.add_task(run_id), **strange)
-        assert index != 1 or warehouse.sync().outcome.status == "ok"
+        assert index != 1 or warehouse.sync().result.status == "ok"
     world.finish_run(run_id, status="PONDERING")
-    assert warehouse.sync().outcome.status == "ok"
+    assert warehouse.sync().result.status == "ok"
     found = warehouse.select("SELECT exit, status FROM tasks ORDER BY task_id")
     assert [code for code, _ in found] == ["0", "0", "-", "", None, "1.5", "true"]
     assert [status for _, status in found] == [f"NEW_{value}" for value in exits]
@@ -113,10 +113,10 @@ def test_the_diary_agrees_with_the_report(warehouse: Warehouse, world: World, la
     """One row per sync: what it cost, what it wrote, how each workspace fared."""
     world.submit_run(lab)
     reports = [warehouse.sync(), warehouse.sync()]
-    diary = warehouse.select(
+    sync_run = warehouse.select(
         "SELECT calls, retries, runs_listed, runs_fetched, status, reconciled, "
         "json_array_length(workspaces), (rows ->> 'workflows')::BIGINT, finished_at >= started_at "
         "FROM sync_runs ORDER BY calls DESC"
     )
     counts = [(report.calls, 0, 1, 1, "ok") for report in reports]
-    assert diary == [(*counts[0], True, 2, 1, True), (*counts[1], False, 2, 1, True)]
+    assert sync_run == [(*counts[0], True, 2, 1, True), (*counts[1], False, 2, 1, True)]

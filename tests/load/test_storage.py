@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.destination import open_destination
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.reader import open_reader
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def test_a_working_copy_has_the_version_too(
     working = tmp_path / "history.sync"
     for _ in range(2):
         world.submit_run(lab)
-        place = open_destination(Place("parquet", str(folder), tmp_path))
-        with place.hold(warehouse.clock):
+        place = open_destination(DestinationConfig("parquet", str(folder), tmp_path))
+        with place.lock(warehouse.clock):
             place.prepare()
-            with place.keep():
+            with place.package_context():
                 assert read_version(working / "draft.duckdb") == OLDEST
 
 
@@ -93,7 +93,7 @@ def test_a_file_of_a_newer_duckdb_is_not_called_damaged(warehouse: Warehouse) ->
     set_version(path, 12345)
     said = r"made by a newer DuckDB \(v\d.*storage version 12345.*pip install --upgrade duckdb"
     for open_file in (warehouse.sync, lambda: open_reader(path)):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(ConfigurationError, match=said):
             open_file()
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
@@ -101,7 +101,9 @@ def test_a_file_of_a_newer_duckdb_is_not_called_damaged(warehouse: Warehouse) ->
 def test_a_file_of_a_very_old_duckdb_is_not_called_damaged(warehouse: Warehouse) -> None:
     """It can be exported by the DuckDB that made it."""
     set_version(make_file(warehouse.target.path), 39)
-    with pytest.raises(UsageError, match=r"storage version 39 of an old DuckDB.*EXPORT DATABASE"):
+    with pytest.raises(
+        ConfigurationError, match=r"storage version 39 of an old DuckDB.*EXPORT DATABASE"
+    ):
         warehouse.sync()
 
 
@@ -112,7 +114,7 @@ def test_damage_in_a_block_is_damage(warehouse: Warehouse) -> None:
     content[4096 + 500 : 4096 + 900] = b"x" * 400
     content[8192 + 500 : 8192 + 900] = b"x" * 400
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="is damaged"):
+    with pytest.raises(ConfigurationError, match="is damaged"):
         warehouse.sync()
 
 
@@ -125,9 +127,9 @@ def test_a_draft_that_cannot_be_opened_is_taken_again(
     warehouse.sync()
     run_id = world.submit_run(lab)
     destination = open_destination(
-        Place("duckdb", str(warehouse.target.path), warehouse.target.path)
+        DestinationConfig("duckdb", str(warehouse.target.path), warehouse.target.path)
     )
     destination.prepare()
-    warehouse.target.draft.write_bytes(damage)
-    assert warehouse.sync().outcome.status == "ok"
+    warehouse.target.staging.write_bytes(damage)
+    assert warehouse.sync().result.status == "ok"
     assert run_id in warehouse.list_runs()

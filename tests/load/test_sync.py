@@ -20,12 +20,12 @@ def test_a_server_that_fails_at_the_listing(
     world.submit_run(lab)
     simulator.faults.add(r"/api/workflow\?", Fault("status", status=503, times=1000))
     report = warehouse.sync()
-    assert (report.outcome.status, report.outcome.exit_code) == ("failed", 5)
+    assert (report.result.status, report.result.exit_code) == ("failed", 5)
     assert {"status": "failed", "retries": 2}.items() <= report.as_json().items()
-    assert all("503" in (space.error or "") for space in report.outcome.workspaces.values())
+    assert all("503" in (space.error or "") for space in report.result.workspaces.values())
     assert warehouse.list_runs() == set()
     simulator.faults.clear()
-    assert warehouse.sync().outcome.exit_code == 0
+    assert warehouse.sync().result.exit_code == 0
     assert len(warehouse.list_runs()) == 1
 
 
@@ -41,7 +41,7 @@ def test_a_run_that_cannot_be_fetched_whole_is_not_in_at_all(
     fault = Fault("status", status=500, times=1000)
     simulator.faults.add(rf"/workflow/{run_id}{page}\?", fault)
     report = warehouse.sync()
-    assert (report.outcome.status, report.outcome.exit_code) == ("partial", 4)
+    assert (report.result.status, report.result.exit_code) == ("partial", 4)
     for table in ("workflows", "tasks", "process_metrics", "process_progress"):
         assert warehouse.select(f"SELECT * FROM {table}") == []  # noqa: S608 names of tables
     simulator.faults.clear()

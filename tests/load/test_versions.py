@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.privacy import Privacy
+from tower_etl.privacy import PrivacySettings
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
@@ -40,7 +40,7 @@ def read_versions(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 def test_what_is_kept_out_opens_no_version(warehouse: Warehouse, world: World, org: int) -> None:
     """Neither a digest, nor an empty column, nor a secret that was taken out; a change does."""
-    wishes = Privacy(hashed=("user_name",), excluded=("email",), salt="pepper")
+    wishes = PrivacySettings(hashed=("user_name",), excluded=("email",), salt="pepper")
     for _ in range(3):
         warehouse.sync(wishes, reconcile=True)
         world.clock.advance(3600)
@@ -60,7 +60,7 @@ def test_a_wish_holds_for_the_version_of_today(
     warehouse.sync(reconcile=True)
     assert [row["email"] for row in read_versions(warehouse)] == ["joe@example.org"]
     world.clock.advance(3600)
-    warehouse.sync(Privacy(excluded=("email",)), reconcile=True)
+    warehouse.sync(PrivacySettings(excluded=("email",)), reconcile=True)
     assert [row["email"] for row in read_versions(warehouse)] == [None]
 
 
@@ -69,7 +69,7 @@ def test_what_does_not_fit_a_hidden_column_is_nowhere(
 ) -> None:
     """Not in `undocumented` of the versions either."""
     world.add_entity("computeEnvs", id="ce", name="cluster", fusion2Enabled="s3cret")
-    warehouse.sync(Privacy(excluded=("compute_envs.fusion2_enabled",)), reconcile=True)
+    warehouse.sync(PrivacySettings(excluded=("compute_envs.fusion2_enabled",)), reconcile=True)
     for table in ("compute_envs", "compute_envs_history"):
         assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608 ours
 
@@ -78,11 +78,11 @@ def test_a_promoted_field_outlives_what_it_was_of(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
     """The row that says so is written again, and so is the end of the version."""
-    wishes = Privacy(promoted=("members.phone:integer", "members_history.phone:integer"))
+    wishes = PrivacySettings(promoted=("members.phone:integer", "members_history.phone:integer"))
     warehouse.sync(wishes, reconcile=True)
     world.clear_entities("members", org)
     world.clock.advance(3600)
-    for wish in (wishes, Privacy()):  # also when the line of the configuration is gone
+    for wish in (wishes, PrivacySettings()):  # also when the line of the configuration is gone
         warehouse.sync(wish, reconcile=True)
         found = warehouse.select("SELECT phone, missing_since IS NOT NULL FROM members")
         assert found == [(7, True)]

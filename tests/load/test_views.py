@@ -13,7 +13,7 @@ import pytest
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
 from tower_etl.load.duckfile import refresh_views
-from tower_etl.load.target import find_target
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.load.views import View, apply_views, create_views, iter_views
 from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
 
@@ -30,10 +30,10 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synced file of a seeded history, only to be read."""
     clock = SimClock()
     world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
-    target = find_target(tmp_path_factory.mktemp("history") / "tower.duckdb")
+    target = resolve_duckdb_paths(tmp_path_factory.mktemp("history") / "tower.duckdb")
     with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
         report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
-    assert report.outcome.status == "ok"
+    assert report.result.status == "ok"
     return target.path
 
 

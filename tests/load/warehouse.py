@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from tower_etl.clock import Clock
-from tower_etl.load.sync import Sync
-from tower_etl.load.target import find_target
-from tower_etl.privacy import Privacy
-from tower_etl.settings import Pacing, Request, Settings, Token
+from tower_etl.load.sync import SyncRunner
+from tower_etl.load.target import resolve_duckdb_paths
+from tower_etl.privacy import PrivacySettings
+from tower_etl.settings import HttpSettings, Settings, SyncOptions, Token
 from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.load.sync import Report
-    from tower_etl.load.target import Target
+    from tower_etl.load.sync import SyncReport
+    from tower_etl.load.target import DuckDBPaths
 
 
-_USUAL = Privacy()
+_USUAL = PrivacySettings()
 
 
-def ask_for(endpoint: str, privacy: Privacy = _USUAL, **request: Any) -> Settings:
+def ask_for(endpoint: str, privacy: PrivacySettings = _USUAL, **request: Any) -> Settings:
     """A sync of all tables without waiting; `request` is what differs from the defaults."""
     return Settings(
         endpoint,
         Token(DEMO_TOKEN),
-        request=Request(**{"tables": frozenset(TABLES), **request}),
-        pacing=Pacing(calls_per_second=None, attempts=2),
+        options=SyncOptions(**{"tables": frozenset(TABLES), **request}),
+        http=HttpSettings(calls_per_second=None, attempts=2),
         privacy=privacy,
     )
 
@@ -46,14 +46,14 @@ class Warehouse:
         clock: Its time.
     """
 
-    target: Target
+    target: DuckDBPaths
     endpoint: str
     clock: Clock
 
-    def sync(self, privacy: Privacy = _USUAL, **request: Any) -> Report:
+    def sync(self, privacy: PrivacySettings = _USUAL, **request: Any) -> SyncReport:
         """Sync; `request` is what differs from the defaults."""
         settings = ask_for(self.endpoint, privacy, **request)
-        return Sync(settings, self.target, self.clock).run()
+        return SyncRunner(settings, self.target, self.clock).run()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the published file, where the tables go by their bare names."""
@@ -69,8 +69,8 @@ class Warehouse:
 def sync_seeded(folder: Path, seed: int, **world: Any) -> Path:
     """A synced file of a seeded history; `world` is as for `build_world`."""
     clock = SimClock()
-    target = find_target(folder / "tower.duckdb")
+    target = resolve_duckdb_paths(folder / "tower.duckdb")
     with serve(Simulator(build_world(seed, clock=clock, **world), limit=NO_LIMIT)) as endpoint:
         report = Warehouse(target, endpoint, Clock(now=clock.now)).sync()
-    assert report.outcome.status == "ok"
+    assert report.result.status == "ok"
     return target.path

@@ -13,8 +13,8 @@ import pytest
 
 from tests.orchestrators.conftest import ROOT, finish
 from tests.orchestrators.history import load_everything, read_keys
-from tower_etl.load.lock import hold_lock
-from tower_etl.load.target import find_target
+from tower_etl.load.lock import file_lock
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.simulator import DEMO_TOKEN, Fault
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def test_failed_workspaces_and_a_second_sync_are_no_failure(
 ) -> None:
     """Exit codes 4 and 6: `check_age` tells whether a workspace is behind."""
     assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
-    target = find_target(tmp_path / "history.duckdb")
-    with hold_lock(target.folder, str(target.path), datetime.now(UTC)):
+    target = resolve_duckdb_paths(tmp_path / "history.duckdb")
+    with file_lock(target.work_dir, str(target.path), datetime.now(UTC)):
         assert run_dag(airflow) == {"sync": "skipped", "check_age": "success"}
     space = min(simulator.world.workspaces)
     broken = Fault("status", status=500, times=FOREVER)

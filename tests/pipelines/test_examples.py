@@ -18,7 +18,7 @@ from pipelines.over_shards import open_shards
 from tests.load.warehouse import Warehouse
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
-from tower_etl.load.target import find_target
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: P
     for name in ("acme", "beta"):
         world.submit_run(world.add_workspace(world.add_organization(name), "lab"))
     for name in ("acme", "beta"):
-        target = find_target(tmp_path / f"{name}.duckdb")
+        target = resolve_duckdb_paths(tmp_path / f"{name}.duckdb")
         report = Warehouse(target, endpoint, Clock(now=world.clock.now)).sync(
             workspaces=(f"{name}/*",)
         )
-        assert report.outcome.status == "ok"
+        assert report.result.status == "ok"
     shards = [str(tmp_path / f"{name}.duckdb") for name in ("acme", "beta")]
     ended = run("over_shards.py", "freshness", *shards)
     assert ended.returncode == 0, ended.stderr

@@ -16,8 +16,8 @@ from tests.cli.console import make_console
 from tests.privacy.conftest import TOKEN
 from tests.privacy.planted import SECRETS, list_leaks
 from tests.privacy.planter import KEPT
-from tower_etl.load.pipeline import open_pipeline, quiet_dlt
-from tower_etl.load.target import find_target
+from tower_etl.load.pipeline import dlt_defaults, open_pipeline
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.source import tower_source
 from tower_etl.tables import TABLES
 
@@ -133,10 +133,10 @@ def test_no_secret_is_in_the_working_folder_between_two_steps(
 ) -> None:
     """What dlt writes down when it extracts and normalises, which a kill would leave there."""
     monkeypatch.setenv("TOWER_ETL_RATE", "none")
-    target = find_target(tmp_path / "t.duckdb")
-    target.folder.mkdir()
+    target = resolve_duckdb_paths(tmp_path / "t.duckdb")
+    target.work_dir.mkdir()
     source = tower_source(endpoint=endpoint, access_token=TOKEN)
-    with quiet_dlt():
+    with dlt_defaults():
         pipeline = open_pipeline(target)
         pipeline.extract(source, loader_file_format="parquet")
         extracted = list_files(tmp_path)
@@ -164,7 +164,7 @@ def test_no_secret_is_logged_at_any_level(
         destination=dlt.destinations.duckdb(str(tmp_path / "t.duckdb")),
         dataset_name="tower",
     )
-    with quiet_dlt():
+    with dlt_defaults():
         try:
             pipeline.run(
                 tower_source(endpoint=endpoint, access_token=TOKEN), loader_file_format="parquet"

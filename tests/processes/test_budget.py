@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.fleet import PATIENCE_S, Fleet, ending, make_platform, measure_pace, play
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.http import Meter
-from tower_etl.http.budget import open_budget
-from tower_etl.settings import Pacing, Settings, Token
+from tower_etl.http import RequestMetrics
+from tower_etl.http.budget import open_rate_limiter
+from tower_etl.settings import HttpSettings, Settings, Token
 from tower_etl.simulator import serve, worst_second
 
 if TYPE_CHECKING:
@@ -85,16 +85,16 @@ def test_who_dies_or_stands_still_takes_nothing_along(tmp_path: Path) -> None:
 def test_a_refusal_holds_back_every_sharer(tmp_path: Path) -> None:
     """The one that is refused tells the others, through the ledger; later all call slower."""
     pause_s = 1.5
-    pacing = Pacing(ledger=tmp_path / "budget")
-    settings = Settings("http://127.0.0.1:9/api", Token("sharers"), pacing=pacing)
-    refused, other = (open_budget(settings, SYSTEM_CLOCK, Meter()) for _ in range(2))
+    http_settings = HttpSettings(rate_limit_store=tmp_path / "budget")
+    settings = Settings("http://127.0.0.1:9/api", Token("sharers"), http=http_settings)
+    refused, other = (open_rate_limiter(settings, SYSTEM_CLOCK, RequestMetrics()) for _ in range(2))
     other.acquire()
 
     begun = time.monotonic()
-    refused.hold_back(pause_s)
+    refused.pause(pause_s)
     moments = []
     for _ in range(5):
-        other.settle(other.acquire())
+        other.record_response(other.acquire())
         moments.append(time.monotonic())
 
     assert moments[0] - begun >= pause_s

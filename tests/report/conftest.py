@@ -11,9 +11,9 @@ from playwright.sync_api import sync_playwright
 
 from tests.load.warehouse import sync_seeded
 from tests.sql.small import SmallHistory
-from tower_etl.report.links import Platform
-from tower_etl.report.page import Cover, render_page
-from tower_etl.report.reading import read_facts
+from tower_etl.report.links import WebLinks
+from tower_etl.report.page import ReportHeader, render_page
+from tower_etl.report.reading import load_report_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from tower_etl.report.facts import Facts
+    from tower_etl.report.facts import ReportData
 
 MADE_AT = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)
-PLATFORM = Platform("https://tower.example.org")
+PLATFORM = WebLinks("https://tower.example.org")
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -42,16 +42,16 @@ def small() -> SmallHistory:
     return SmallHistory()
 
 
-def facts_of(history: SmallHistory) -> Facts:
+def facts_of(history: SmallHistory) -> ReportData:
     """What the marts say of a small history."""
     with history.open() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return read_facts(connection)
+        return load_report_data(connection)
 
 
 def page_of(history: SmallHistory) -> str:
     """The page about a small history."""
-    return render_page(facts_of(history), PLATFORM, Cover(MADE_AT))
+    return render_page(facts_of(history), PLATFORM, ReportHeader(MADE_AT))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.report.conftest import page_of
 from tests.report.test_extremes import TABLES, make_history, render, spoil
-from tower_etl.load.scope import Scope
+from tower_etl.load.scope import RunFilter
 from tower_etl.report.file import write_report
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def report(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on a seeded history, with links."""
     output = tmp_path_factory.mktemp("report") / "report.html"
     written = write_report(
-        seeded, output, datetime.now(UTC), scope=Scope(), web="https://tower.example.org"
+        seeded, output, datetime.now(UTC), scope=RunFilter(), web="https://tower.example.org"
     )
     assert written.size_bytes < 3_000_000
     return output

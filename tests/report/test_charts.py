@@ -18,16 +18,16 @@ from tower_etl.report.charts import (
     stack_columns,
     sum_amounts,
 )
-from tower_etl.report.facts import Slice
+from tower_etl.report.facts import PeriodSummary
 from tower_etl.report.formats import show_count, show_usd
 from tower_etl.report.scales import choose_step, choose_ticks, choose_years, iter_periods
 
 MONDAY = date(2026, 3, 2)
 
 
-def slice_of(pipeline: str, amount: float | None, begins: date = MONDAY) -> Slice:
+def slice_of(pipeline: str, amount: float | None, begins: date = MONDAY) -> PeriodSummary:
     """What one succeeded run of a pipeline took."""
-    return Slice(begins, pipeline, 1, 0, 0, 0, amount)
+    return PeriodSummary(begins, pipeline, 1, 0, 0, 0, amount)
 
 
 @pytest.mark.parametrize(

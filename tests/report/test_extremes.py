@@ -9,8 +9,8 @@ import pytest
 
 from tests.report.conftest import MADE_AT, PLATFORM, page_of
 from tests.sql.small import GIB, SmallHistory
-from tower_etl.report.page import Cover, render_page
-from tower_etl.report.reading import read_facts
+from tower_etl.report.page import ReportHeader, render_page
+from tower_etl.report.reading import load_report_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def connection() -> Iterator[DuckDBPyConnection]:
 
 def render(connection: DuckDBPyConnection) -> str:
     """The page about what a connection holds."""
-    return render_page(read_facts(connection), PLATFORM, Cover(MADE_AT))
+    return render_page(load_report_data(connection), PLATFORM, ReportHeader(MADE_AT))
 
 
 def change(connection: DuckDBPyConnection, *statements: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.report.conftest import PLATFORM
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.report.facts import Run
-from tower_etl.report.links import Platform
+from tower_etl.report.links import WebLinks
 
 
 def run_in(workspace: str, run_id: str = "4a") -> Run:
@@ -30,7 +30,7 @@ def run_in(workspace: str, run_id: str = "4a") -> Run:
 )
 def test_pages_belong_to_an_endpoint(host: str | None, web: str | None) -> None:
     """`api.` is left out; what was on loopback is not known."""
-    assert web == Platform.of_endpoint(host).web
+    assert web == WebLinks.of_endpoint(host).web
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_a_run_has_a_page(workspace: str, path: str) -> None:
 def test_a_workspace_without_a_name_has_no_link() -> None:
     """An id is no address; nor is there one where the pages are not known."""
     assert PLATFORM.link_run(run_in("1234567")) is None
-    assert Platform(None).link_run(run_in("acme/lab")) is None
+    assert WebLinks(None).link_run(run_in("acme/lab")) is None
 
 
 def test_an_address_may_be_given() -> None:
     """With a path, without its last slash."""
-    assert Platform.at("https://tower.example.org/web/").web == "https://tower.example.org/web"
+    assert WebLinks.at("https://tower.example.org/web/").web == "https://tower.example.org/web"
 
 
 @pytest.mark.parametrize("web", ["tower.example.org", "javascript:alert(1)", "https://", ""])
 def test_no_address_is_refused(web: str) -> None:
     """What is no page of a server would be a link to somewhere else."""
-    with pytest.raises(UsageError, match="Not an address of pages"):
-        Platform.at(web)
+    with pytest.raises(ConfigurationError, match="Not an address of pages"):
+        WebLinks.at(web)

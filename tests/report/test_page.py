@@ -13,9 +13,9 @@ from tests.sql.small import GIB, SmallHistory
 from tower_etl.report.findings import list_findings
 from tower_etl.report.formats import NARROW
 from tower_etl.report.measures import USD
-from tower_etl.report.page import Cover, render_page
+from tower_etl.report.page import ReportHeader, render_page
 from tower_etl.report.snippets import write_memory_config
-from tower_etl.report.waste import list_leaks
+from tower_etl.report.waste import waste_items
 
 if TYPE_CHECKING:
     from tower_etl.report.facts import MemoryRequest
@@ -109,7 +109,7 @@ def test_a_fresh_file_has_a_page(small: SmallHistory) -> None:
 
 def test_a_scope_without_runs_says_so(small: SmallHistory) -> None:
     """Another sentence, because something else is to be done."""
-    cover = Cover(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
+    cover = ReportHeader(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
     page = render_page(facts_of(small), PLATFORM, cover)
     assert "no run of what was asked for" in page
     assert "in acme/lab (asked for: from 8 Mar 2026, 09:30)" in " ".join(page.split())
@@ -181,7 +181,7 @@ def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)
-    leaks = list_leaks(facts, USD)
+    leaks = waste_items(facts, USD)
     assert [(leak.title, leak.amount) for leak in leaks[:2]] == [
         ("CPUs that stood idle", "$7.00"),
         ("Memory that no task used", "$5.00"),
@@ -194,7 +194,7 @@ def test_no_waste_is_said(small: SmallHistory) -> None:
     """A run that used all that it asked for; causes of nothing are not listed."""
     small.add_run("a")
     small.add_task("a", cpus=2, pcpu=200.0, memory=2 * GIB)
-    assert list_leaks(facts_of(small), USD) == []
+    assert waste_items(facts_of(small), USD) == []
     assert "Nothing of the kind was found" in read(small)
 
 
@@ -205,7 +205,7 @@ def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
         small.add_run(f"b{number}", projectName="acme/strong")
     small.add_run("c", projectName="acme/rare", status="FAILED")
     facts = facts_of(small)
-    findings = list_findings(facts, list_leaks(facts, USD), USD)
+    findings = list_findings(facts, waste_items(facts, USD), USD)
     assert [finding.lead for finding in findings] == ["acme/weak succeeds least often"]
 
 

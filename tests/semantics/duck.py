@@ -10,16 +10,16 @@ import duckdb
 from tests.semantics.truth import index
 from tests.semantics.warehouse import CrashError
 from tower_etl.load.pipeline import (
-    declare_tables,
-    drain,
+    declare_schema,
+    dlt_defaults,
     load_package,
+    load_pending_packages,
     open_pipeline,
-    quiet_dlt,
 )
-from tower_etl.load.publish import Publisher
-from tower_etl.load.target import find_target
+from tower_etl.load.publish import StagingFile
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.load.views import apply_views
-from tower_etl.source import package_source
+from tower_etl.source import build_source
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tests.semantics.truth import Rows
-    from tower_etl.settings import Packages
-    from tower_etl.source import Session
+    from tower_etl.settings import PackageLimits
+    from tower_etl.source import SyncSession
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Crashing:
         left: Batches until then.
     """
 
-    session: Session
+    session: SyncSession
     left: int
 
     @property
@@ -56,7 +56,7 @@ class Crashing:
 
     def iter_package(self, *args: Any) -> Iterator[dict[str, pa.Table]]:
         """The session's, until the crash."""
-        for batch in self.session.iter_package(*args):
+        for batch in self.session.extract_package(*args):
             self.left -= 1
             if self.left == 0:
                 raise CrashError
@@ -73,24 +73,26 @@ class DuckWarehouse:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.target = find_target(folder / "tower.duckdb")
-        self.target.folder.mkdir()
+        self.target = resolve_duckdb_paths(folder / "tower.duckdb")
+        self.target.work_dir.mkdir()
         self.tables: dict[str, Rows] = {}
         self.state: dict[str, Any] = {}
 
-    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+    def load(
+        self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
+    ) -> None:
         """Load every package of a session and publish; crash before the nth batch, if asked to."""
-        publisher = Publisher(self.target)
-        publisher.open_draft()
+        publisher = StagingFile(self.target)
+        publisher.prepare()
         feed: Any = Crashing(session, crash_at) if crash_at else session
-        with quiet_dlt():
+        with dlt_defaults():
             pipeline = open_pipeline(self.target)
-            assert drain(pipeline) is None
+            assert load_pending_packages(pipeline) is None
             while not session.is_done:
-                source = package_source(feed, TABLES, limits)
-                is_new = declare_tables(pipeline, source, TABLES)
+                source = build_source(feed, TABLES, limits)
+                is_new = declare_schema(pipeline, source, TABLES)
                 load_package(pipeline, source, makes_tables=is_new)
-        apply_views(self.target.draft)
+        apply_views(self.target.staging)
         publisher.publish()
         self.tables = {name: self._read(name) for name in TABLES}
         self.state = pipeline.state["sources"]["tower"]

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.api import TowerClient
 from tower_etl.clock import Clock
 from tower_etl.http import RetryPolicy
-from tower_etl.privacy import Privacy
-from tower_etl.settings import Pacing, Request, Settings, Token
+from tower_etl.privacy import PrivacySettings
+from tower_etl.settings import HttpSettings, Settings, SyncOptions, Token
 from tower_etl.simulator import DEMO_TOKEN, FaultPlan, Simulator, World
-from tower_etl.source import open_client, open_session, pick_tables, run_preflight
+from tower_etl.source import discover, open_client, open_session, resolve_table_names
 
 if TYPE_CHECKING:
     from tower_etl.simulator import ServerProfile, SimClock
-    from tower_etl.source import Session
+    from tower_etl.source import SyncSession
 
 TEAM = 77
-QUICK = RetryPolicy(first_seconds=0.0005, longest_seconds=0.001)
+QUICK = RetryPolicy(base_delay_seconds=0.0005, max_delay_seconds=0.001)
 
 
 class Switchboard:
@@ -66,21 +66,21 @@ class Platform:
         """The wall clock of the world, so that a day there is a day for the sync."""
         return Clock(now=self.world.clock.now, sleep=time.sleep)
 
-    def open_session(self, **request: Any) -> Session:
+    def open_session(self, **request: Any) -> SyncSession:
         """A sync that is ready to be loaded."""
-        tables = pick_tables(request.pop("tables", ()))
-        privacy = request.pop("privacy", Privacy())
+        tables = resolve_table_names(request.pop("tables", ()))
+        privacy = request.pop("privacy", PrivacySettings())
         settings = Settings(
             self.url,
             Token(DEMO_TOKEN),
-            request=Request(tables=tables, **request),
-            pacing=Pacing(None, workers=4, read_seconds=self.read_seconds),
+            options=SyncOptions(tables=tables, **request),
+            http=HttpSettings(None, workers=4, read_seconds=self.read_seconds),
             privacy=privacy,
         )
         client = open_client(settings, self.clock)
-        client = TowerClient(replace(client.transport, policy=QUICK))
-        reach = run_preflight(client, settings.request.workspaces)
-        return open_session(settings, client, reach, self.clock)
+        client = TowerClient(replace(client.http, policy=QUICK))
+        discovery = discover(client, settings.options.workspaces)
+        return open_session(settings, client, discovery, self.clock)
 
     def count_calls(self) -> int:
         """Calls that arrived so far."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.semantics.truth import expect_run, list_shown
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import Quirks, ServerProfile
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.semantics.platform import Platform
     from tests.semantics.warehouse import Warehouse
-    from tower_etl.source import Session
+    from tower_etl.source import SyncSession
 
     Serve = Callable[..., Platform]
 
@@ -49,26 +49,28 @@ def add_run(platform: Platform, tasks: int = 1, *, final: bool = True, going: in
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Session:
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSession:
     """One sync, which is `ok`."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    assert session.outcome.status == "ok", session.outcome
+    assert session.sync_result.status == "ok", session.sync_result
     return session
 
 
-def calls_of(platform: Platform, session: Session, path: str = "") -> int:
+def calls_of(platform: Platform, session: SyncSession, path: str = "") -> int:
     """Calls that a sync made, to paths that end so."""
-    calls = platform.simulator.calls[-session.spent.calls :]
+    calls = platform.simulator.calls[-session.request_stats.calls :]
     return sum(call.path.endswith(path) for call in calls)
 
 
-def refused(platform: Platform, session: Session) -> int:
+def refused(platform: Platform, session: SyncSession) -> int:
     """Calls of a sync that the server refused with 400."""
-    return sum(call.status == 400 for call in platform.simulator.calls[-session.spent.calls :])
+    return sum(
+        call.status == 400 for call in platform.simulator.calls[-session.request_stats.calls :]
+    )
 
 
 def assert_equal(platform: Platform, warehouse: Warehouse) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def count_sync(platform: Platform, warehouse: Warehouse, **request: Any) -> int:
     before = platform.count_calls()
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    assert session.outcome.status == "ok"
+    assert session.sync_result.status == "ok"
     calls = platform.count_calls() - before
-    assert session.spent.calls == calls
+    assert session.request_stats.calls == calls
     return calls
 
 
@@ -174,7 +174,7 @@ def test_unwanted_tables_are_not_paid_for(platform: Platform) -> None:
     before = platform.count_calls()
     session = platform.open_session(tables=["workflows"])
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
     runs = [call for call in platform.simulator.calls[before:] if "/workflow/" in call.path]

@@ -10,13 +10,13 @@ import pytest
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.simulator.computeenvs import describe_compute_env
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import Outcome
+    from tower_etl.source import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOREVER = 10**6
@@ -39,15 +39,15 @@ def add_env(platform: Platform, **fields: Any) -> None:
     platform.world.add_entity("computeEnvs", id="ce", platform="slurm-platform", **fields)
 
 
-def sync(platform: Platform, warehouse: Warehouse) -> Outcome:
+def sync(platform: Platform, warehouse: Warehouse) -> SyncResult:
     """One reconciliation, a minute after the one before."""
     platform.world.clock.advance(60)
     session = platform.open_session(reconcile=True)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    return session.outcome
+    return session.sync_result
 
 
 def list_rows(warehouse: Warehouse, table: str = "compute_envs") -> list[dict[str, Any]]:
@@ -88,7 +88,9 @@ def test_details_that_do_not_come_take_nothing_away(platform: Platform, status: 
     (row,) = list_rows(warehouse)
     assert (row["name"], json.loads(row["config"])["headQueue"]) == ("renamed", "short")
     assert row["date_created"] == datetime(2026, 1, 1, tzinfo=UTC)
-    told = [(len(outcome.warnings), len(outcome.faults)) for outcome in outcomes]
+    told = [
+        (len(sync_result.warnings), len(sync_result.reference_errors)) for sync_result in outcomes
+    ]
     assert told == ([(1, 0), (0, 0)] if status < 500 else [(0, 1), (0, 1)])
     assert len(list_rows(warehouse, "compute_envs_history")) == 2
     assert warehouse.state["entities"]["owed"] == []

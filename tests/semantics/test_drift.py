@@ -10,7 +10,7 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> list[str]
     """Sync everything; the warnings."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    assert session.outcome.status == "ok"
-    return session.outcome.warnings
+    assert session.sync_result.status == "ok"
+    return session.sync_result.warnings
 
 
 def on_listing(platform: Platform, number: int, change: Callable[[World], None]) -> None:

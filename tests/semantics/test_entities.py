@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import Fault, ServerProfile, SimClock, Simulator, build_world
 from tower_etl.source import audit
 from tower_etl.source.catalog import ENTITIES
-from tower_etl.tables import HISTORIES, TABLES
+from tower_etl.tables import HISTORY_TABLES, TABLES
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
     from tower_etl.simulator import World
-    from tower_etl.source import Outcome
+    from tower_etl.source import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDLE = 3 + 3
@@ -32,14 +32,14 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     return Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Outcome:
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult:
     """One sync, whatever comes of it."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    return session.outcome
+    return session.sync_result
 
 
 def serve(switchboard: tuple[str, Switchboard], world: World, **profile: Any) -> Platform:
@@ -72,9 +72,9 @@ def test_a_sync_of_a_furnished_platform_fills_every_table(
     world = build_world(3, clock=SimClock.frozen_at(START), runs=20, mean_tasks=4)
     platform, warehouse = Platform.start(*switchboard, world), Warehouse()
 
-    outcome = sync(platform, warehouse, tables=["*"])
+    sync_result = sync(platform, warehouse, tables=["*"])
 
-    assert (outcome.status, outcome.warnings) == ("ok", [])
+    assert (sync_result.status, sync_result.warnings) == ("ok", [])
     assert [name for name in TABLES if not warehouse.tables[name]] == []
     listed = {
         "pipelines": "pipelines",
@@ -116,8 +116,8 @@ def test_an_older_server_fills_what_it_knows(
 
     outcomes = [sync(platform, warehouse, tables=["*"], reconcile=True) for _ in range(2)]
 
-    assert [outcome.status for outcome in outcomes] == ["ok", "ok"]
-    assert [len(outcome.warnings) for outcome in outcomes] == [1 + len(lacks), 0]
+    assert [sync_result.status for sync_result in outcomes] == ["ok", "ok"]
+    assert [len(sync_result.warnings) for sync_result in outcomes] == [1 + len(lacks), 0]
     told = " ".join(outcomes[0].warnings)
     assert "audit log is for administrators" in told
     assert {name for name in OF_2021 if name in told} == lacks
@@ -215,8 +215,8 @@ def test_a_refusal_is_told_once_and_takes_nothing_away(platform: Platform) -> No
     platform.simulator.faults.add("/credentials", Fault("status", 403, times=10**6))
     outcomes = [sync(platform, warehouse, reconcile=reconcile) for reconcile in (True, False, True)]
 
-    assert [outcome.status for outcome in outcomes] == ["ok"] * 3
-    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0, 0]
+    assert [sync_result.status for sync_result in outcomes] == ["ok"] * 3
+    assert [len(sync_result.warnings) for sync_result in outcomes] == [1, 0, 0]
     assert "credentials of personal, acme/research, acme/clinic" in outcomes[0].warnings[0]
     (kept,) = rows_of(warehouse, "credentials")
     assert (kept["name"], kept["missing_since"]) == ("cloud", None)
@@ -386,9 +386,9 @@ def test_what_another_user_does_not_see_is_not_missing(platform: Platform) -> No
     owner, clinic = platform.world.owner(), find_space(platform.world, "clinic")
     other = platform.world.add_user("guest", [clinic])
     platform.simulator._users = dict.fromkeys(platform.simulator._users, other)
-    outcome = sync(platform, warehouse, reconcile=True)
+    sync_result = sync(platform, warehouse, reconcile=True)
 
-    assert "personal workspace of another user" in outcome.warnings[0]
+    assert "personal workspace of another user" in sync_result.warnings[0]
     assert owner.id != other
     tables = ("workspaces", "organizations")
     assert {r["missing_since"] for name in tables for r in rows_of(warehouse, name)} == {None}
@@ -397,7 +397,7 @@ def test_what_another_user_does_not_see_is_not_missing(platform: Platform) -> No
 
 def test_histories_are_of_entities_that_are_synced() -> None:
     """Each of them has a row in the catalogue."""
-    assert set(HISTORIES) <= {entity.table for entity in ENTITIES}
+    assert set(HISTORY_TABLES) <= {entity.table for entity in ENTITIES}
 
 
 def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
@@ -423,7 +423,7 @@ def test_what_a_server_does_not_implement_is_a_refusal(platform: Platform) -> No
     warehouse = Warehouse()
     platform.simulator.faults.add("/studios", Fault("status", 501, times=10**6))
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
-    assert [(outcome.status, len(outcome.warnings)) for outcome in outcomes] == [
+    assert [(sync_result.status, len(sync_result.warnings)) for sync_result in outcomes] == [
         ("ok", 1),
         ("ok", 0),
     ]

@@ -10,12 +10,12 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import DEFAULT_MIX, Fault, SimClock
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import Session
+    from tower_etl.source import SyncSession
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = 12
@@ -54,11 +54,11 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     return Platform.start(*switchboard, world)
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> Session:
+def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> SyncSession:
     """One sync, whatever becomes of it."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages(max_rows=20))
+        warehouse.load(session, PackageLimits(max_rows=20))
     finally:
         session.close()
     return session
@@ -90,8 +90,8 @@ def test_each_fault_at_each_place_is_got_over(platform: Platform, fault: Fault) 
         platform.simulator.faults.add(place, Fault(**{**vars(fault), "times": 2}))
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert (session.outcome.status, session.outcome.warnings) == ("ok", [])
-    assert session.spent.retries == 2 * len(PLACES)
+    assert (session.sync_result.status, session.sync_result.warnings) == ("ok", [])
+    assert session.request_stats.retries == 2 * len(PLACES)
     assert_equal(platform, warehouse)
 
 
@@ -102,8 +102,8 @@ def test_answers_slower_than_the_timeout_are_got_over(platform: Platform) -> Non
         platform.simulator.faults.add(place, Fault("slow", delay=1.0))
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert session.outcome.status == "ok"
-    assert session.spent.retries >= len(PLACES)
+    assert session.sync_result.status == "ok"
+    assert session.request_stats.retries >= len(PLACES)
     assert_equal(platform, warehouse)
 
 
@@ -115,8 +115,8 @@ def test_a_mix_at_fifteen_percent_is_got_over(platform: Platform, seed: int) -> 
     plan._rng.seed(seed)
     warehouse = Warehouse()
     for session in (sync(platform, warehouse), sync(platform, warehouse, reconcile=True)):
-        assert session.outcome.status == "ok"
-        assert session.spent.retries <= 0.5 * session.spent.calls
+        assert session.sync_result.status == "ok"
+        assert session.request_stats.retries <= 0.5 * session.request_stats.calls
     assert_equal(platform, warehouse)
 
 
@@ -131,11 +131,11 @@ def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert (session.outcome.status, session.outcome.exit_code) == (status, exit_code)
-    assert {space.status for space in session.outcome.workspaces.values()} >= {status}
+    assert (session.sync_result.status, session.sync_result.exit_code) == (status, exit_code)
+    assert {space.status for space in session.sync_result.workspaces.values()} >= {status}
     assert warehouse.tables["workflows"] == {}
     platform.simulator.faults.clear()
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
@@ -150,13 +150,13 @@ def test_a_run_that_keeps_failing_is_pending_and_holds_up_no_other(
     warehouse = Warehouse()
     for _ in range(2):
         session = sync(platform, warehouse)
-        assert (session.outcome.status, session.outcome.exit_code) == ("partial", 4)
-        assert session.outcome.workspaces[str(space)].status == "partial"
+        assert (session.sync_result.status, session.sync_result.exit_code) == ("partial", 4)
+        assert session.sync_result.workspaces[str(space)].status == "partial"
         loaded = {key[0] for key in warehouse.tables["workflows"]}
         assert loaded == set(list_shown(platform.world)) - {runs[2]}
         assert list(warehouse.state["workspaces"][str(space)]["failed"]) == [runs[2]]
     platform.simulator.faults.clear()
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
@@ -168,7 +168,7 @@ def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: Platform
     warehouse = Warehouse()
     sync(platform, warehouse)
     platform.world.delete_run(run_id)
-    assert sync(platform, warehouse, reconcile=True).outcome.status == "ok"
+    assert sync(platform, warehouse, reconcile=True).sync_result.status == "ok"
     assert warehouse.state["workspaces"][str(space)]["failed"] == {}
 
 
@@ -182,8 +182,8 @@ def test_a_refusal_is_not_taken_for_a_deletion(
     run_id = platform.world.runs(space)[3]["id"]
     platform.simulator.faults.add(f"/workflow/{run_id}{part}", Fault("status", status=status))
     warehouse = Warehouse()
-    assert sync(platform, warehouse).outcome.exit_code == exit_code
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.exit_code == exit_code
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
@@ -193,13 +193,13 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
     platform.world.forbid(spaces[0])
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    failed = session.outcome.workspaces[str(spaces[0])]
-    assert session.outcome.exit_code == 4
+    failed = session.sync_result.workspaces[str(spaces[0])]
+    assert session.sync_result.exit_code == 4
     assert "may not read" in str(failed.error)
     assert failed.status == "failed"
     assert str(spaces[0]) not in warehouse.state["workspaces"]
     platform.world.allow(spaces[0])
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
@@ -211,15 +211,15 @@ def test_slow_entities_that_fail_are_owed_and_hold_up_no_run(
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert (session.outcome.status, session.outcome.exit_code) == ("partial", 4)
-    assert session.outcome.faults
+    assert (session.sync_result.status, session.sync_result.exit_code) == ("partial", 4)
+    assert session.sync_result.reference_errors
     assert_equal(platform, warehouse)
     platform.simulator.faults.clear()
     before = platform.count_calls()
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert warehouse.tables["labels"] == expect_labels(platform.world)
     assert len(warehouse.tables["organizations"]) == 1
     owed = platform.count_calls() - before
     before = platform.count_calls()
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert owed == platform.count_calls() - before + calls

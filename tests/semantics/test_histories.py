@@ -33,7 +33,7 @@ from tests.semantics.truth import (
 )
 from tests.semantics.warehouse import CrashError, Warehouse
 from tower_etl.errors import TowerEtlError
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import DEFAULT_MIX, Fault, Quirks, ServerProfile, SimClock
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "20"))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SMALL = Packages(max_rows=8, max_seconds=60)
+SMALL = PackageLimits(max_rows=8, max_seconds=60)
 PAGE = 100
 
 # A platform where every table is asked for costs each sync forty calls more.
@@ -282,8 +282,8 @@ class History(RuleBasedStateMachine):
         finally:
             session.close()
             self.world.workspaces[key] = hidden
-        assert (str(key) in session.outcome.workspaces) == known
-        self.warned += session.outcome.warnings
+        assert (str(key) in session.sync_result.workspaces) == known
+        self.warned += session.sync_result.warnings
         self._sync(0.0, 0, reconcile=reconcile)
 
     # --- what the sync does ---------------------------------------------------------------
@@ -326,17 +326,17 @@ class History(RuleBasedStateMachine):
         finally:
             session.close()
             self.platform.simulator.faults.rate = 0.0
-        outcome = session.outcome
+        sync_result = session.sync_result
         failing = 500 in self.broken.values()
-        if faults and not failing and outcome.exit_code in {4, 5}:
+        if faults and not failing and sync_result.exit_code in {4, 5}:
             # One call in 100,000 meets a random fault at every attempt: the next sync has the run.
             self.exhausted += 1
-            assert self.exhausted == 1, outcome
-            self.warned += outcome.warnings
+            assert self.exhausted == 1, sync_result
+            self.warned += sync_result.warnings
             self._sync(0.0, seed, reconcile=reconcile)
             return
-        assert outcome.status == "ok" or (failing and outcome.exit_code == 4), outcome
-        warnings = [one for one in outcome.warnings if "were not valid JSON" not in one]
+        assert sync_result.status == "ok" or (failing and sync_result.exit_code == 4), sync_result
+        warnings = [one for one in sync_result.warnings if "were not valid JSON" not in one]
         if not self.broken:
             assert all(any(hint in one for hint in EXPECTED) for one in warnings), warnings
             assert not {*self.warned} & {*warnings}  # each is said once for a version of the server

@@ -9,8 +9,8 @@ import pytest
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.privacy import Privacy
-from tower_etl.settings import Packages
+from tower_etl.privacy import PrivacySettings
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.source import rounds
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
     from tower_etl.simulator import World
     from tower_etl.simulator.faults import FaultKind
-    from tower_etl.source import Outcome
+    from tower_etl.source import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOREVER = 10**6
@@ -50,14 +50,14 @@ def add_run(platform: Platform, launch_id: str | None, *, final: bool = True) ->
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Outcome:
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult:
     """One sync, whatever comes of it."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
-    return session.outcome
+    return session.sync_result
 
 
 def fail_launches(platform: Platform, status: int, path: str = "/launch/") -> None:
@@ -85,9 +85,9 @@ def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
     world = build_world(3, clock=SimClock.frozen_at(START), runs=30, days=9, mean_tasks=2)
     platform, warehouse = Platform.start(*switchboard, world), Warehouse()
 
-    outcome = sync(platform, warehouse)
+    sync_result = sync(platform, warehouse)
 
-    assert (outcome.status, outcome.warnings) == ("ok", [])
+    assert (sync_result.status, sync_result.warnings) == ("ok", [])
     runs = list(warehouse.tables["workflows"].values())
     of_spaces = [run for run in runs if run["launch_id"] and run["workspace_id"]]
     assert 0 < len(of_spaces) < len(runs)
@@ -111,10 +111,10 @@ def test_a_launch_that_cannot_be_had_keeps_no_run_out(platform: Platform, status
 
     assert [len(warehouse.rows_of("tasks", run_id)) for run_id in runs] == [1, 1]
     assert list_stored(warehouse) == set()
-    assert [outcome.failed for outcome in outcomes] == [[], [], []]
+    assert [sync_result.failed for sync_result in outcomes] == [[], [], []]
     expected = (["ok", "ok", "ok"], 1, 0) if status < 500 else (["partial", "ok", "ok"], 0, 1)
-    told, faults = outcomes[0].warnings, outcomes[0].faults
-    assert ([outcome.status for outcome in outcomes], len(told), len(faults)) == expected
+    told, faults = outcomes[0].warnings, outcomes[0].reference_errors
+    assert ([sync_result.status for sync_result in outcomes], len(told), len(faults)) == expected
     assert set(list_asked(platform)) == {"closed", "open"}
     asked = len(list_asked(platform))
 
@@ -133,7 +133,7 @@ def test_a_refused_launch_is_told_of_once(platform: Platform) -> None:
     fail_launches(platform, 403)
     add_run(platform, "gone")
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(3)]
-    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0, 0]
+    assert [len(sync_result.warnings) for sync_result in outcomes] == [1, 0, 0]
     assert "refuses some launches (" in outcomes[0].warnings[0]
 
 
@@ -144,10 +144,10 @@ def test_launches_that_all_fail_are_left_after_a_few(platform: Platform) -> None
     fail_launches(platform, 500)
     for number in range(40):
         add_run(platform, f"launch-{number}")
-    outcome = sync(platform, warehouse)
+    sync_result = sync(platform, warehouse)
 
     assert len(warehouse.tables["workflows"]) == 40
-    (fault,) = outcome.faults
+    (fault,) = sync_result.reference_errors
     assert fault.startswith("40 launches could not be fetched (")
     workers = 4
     assert len(set(list_asked(platform))) <= 3 + workers
@@ -159,9 +159,9 @@ def test_an_answer_that_is_no_launch_keeps_no_run_out(platform: Platform, kind: 
     warehouse = Warehouse()
     platform.simulator.faults.add("/launch/", Fault(kind, times=FOREVER))
     run_id = add_run(platform, "odd")
-    outcome = sync(platform, warehouse)
+    sync_result = sync(platform, warehouse)
     assert len(warehouse.rows_of("tasks", run_id)) == 1
-    (told,) = [*outcome.warnings, *outcome.faults]
+    (told,) = [*sync_result.warnings, *sync_result.reference_errors]
     assert "launches" in told
 
 
@@ -234,7 +234,7 @@ def test_a_launch_without_datasets_is_not_asked_again(platform: Platform) -> Non
     fail_launches(platform, 403, "/datasets")
     add_run(platform, "shut")
     outcomes = [sync(platform, warehouse, tables=wanted, reconcile=True) for _ in range(2)]
-    assert [len(outcome.warnings) for outcome in outcomes] == [1, 0]
+    assert [len(sync_result.warnings) for sync_result in outcomes] == [1, 0]
     assert list_stored(warehouse) == {"none", "shut"}
     platform.simulator.faults.clear()
     sync(platform, warehouse, tables=wanted, reconcile=True)
@@ -255,12 +255,12 @@ def test_an_id_that_is_none_is_not_asked_for(platform: Platform) -> None:
 def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
     """What is stored of it is no id any more."""
     warehouse = Warehouse()
-    platform_privacy = Privacy(hashed=("workflows.launch_id",))
+    platform_privacy = PrivacySettings(hashed=("workflows.launch_id",))
     add_run(platform, "named")
     sync(platform, warehouse, privacy=platform_privacy)
     warehouse.tables["launches"].clear()
-    outcome = sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
-    assert (list_asked(platform), outcome.warnings) == (["named"], [])
+    sync_result = sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
+    assert (list_asked(platform), sync_result.warnings) == (["named"], [])
 
 
 def test_an_id_that_is_none_is_not_remembered(platform: Platform) -> None:

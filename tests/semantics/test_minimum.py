@@ -12,7 +12,7 @@ import pytest
 
 from tests.semantics.platform import Platform
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_a_backfill_takes_one_percent_more_than_it_must(
     platform, warehouse = Platform.start(*switchboard, world), Warehouse()
     session = platform.open_session()
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
 

@@ -12,14 +12,14 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.api.calls import Calls
-from tower_etl.errors import UsageError
-from tower_etl.settings import Packages
+from tower_etl.errors import ConfigurationError
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import SimClock
-from tower_etl.source.parcels import build_parcels
+from tower_etl.source.parcels import build_batch
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import Session
+    from tower_etl.source import SyncSession
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -52,11 +52,11 @@ def add_run(platform: Platform, *, tasks: int = 3, final: bool = True) -> str:
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> Session:
+def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSession:
     """One sync."""
     session = platform.open_session(**request)
     try:
-        warehouse.load(session, Packages())
+        warehouse.load(session, PackageLimits())
     finally:
         session.close()
     return session
@@ -193,7 +193,7 @@ def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
     platform.simulator.before_call = submit
     session = sync(platform, warehouse, reconcile=True)
     platform.simulator.before_call = None
-    assert session.outcome.warnings == []
+    assert session.sync_result.warnings == []
     assert list_missing(warehouse) == {run_id}
 
 
@@ -206,7 +206,7 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(
     with monkeypatch.context() as patch:
         patch.setattr(platform.world, "iter_runs", lambda *_args, **_more: iter(()))
         session = sync(platform, warehouse, reconcile=True)
-    assert any("lacks runs" in warning for warning in session.outcome.warnings)
+    assert any("lacks runs" in warning for warning in session.sync_result.warnings)
     assert list_missing(warehouse) == set()
 
 
@@ -216,9 +216,9 @@ def test_another_server_does_not_get_into_the_same_tables(platform: Platform) ->
     sync(platform, warehouse)
     warehouse.state["origin"]["host"] = "tower.example.org"
     session = platform.open_session(reconcile=True)
-    session._here = dataclasses.replace(session._here, host="other.example.org")
-    with pytest.raises(UsageError, match=r"tower\.example\.org"):
-        warehouse.load(session, Packages())
+    session._current = dataclasses.replace(session._current, host="other.example.org")
+    with pytest.raises(ConfigurationError, match=r"tower\.example\.org"):
+        warehouse.load(session, PackageLimits())
     session.close()
     assert list_missing(warehouse) == set()
 
@@ -231,8 +231,8 @@ def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> N
     warehouse.state["origin"]["user_id"] += 1
     platform.world.delete_run(mine)
     session = sync(platform, warehouse, reconcile=True)
-    assert "personal" not in session.outcome.workspaces
-    assert any("another user" in warning for warning in session.outcome.warnings)
+    assert "personal" not in session.sync_result.workspaces
+    assert any("another user" in warning for warning in session.sync_result.warnings)
     assert list_missing(warehouse) == set()
 
 
@@ -248,9 +248,9 @@ def test_a_personal_workspace_that_is_left_out_is_reported(
     warehouse.state["origin"]["user_id"] += 1
     space = next(p for p in platform.world.workspaces.values() if p.name == "research")
     run_id = platform.world.submit_run(space.key, status="SUCCEEDED")
-    outcome = sync(platform, warehouse, workspaces=selectors).outcome
-    assert (outcome.exit_code, outcome.status) == (code, "partial" if code else "ok")
-    said = [*outcome.warnings, *(str(space.error) for space in outcome.failed)]
+    sync_result = sync(platform, warehouse, workspaces=selectors).sync_result
+    assert (sync_result.exit_code, sync_result.status) == (code, "partial" if code else "ok")
+    said = [*sync_result.warnings, *(str(space.error) for space in sync_result.failed)]
     assert [text for text in said if "personal workspace of another user" in text] == said
     assert len(said) == 1
     assert run_id in {key[0] for key in warehouse.tables["workflows"]}
@@ -265,8 +265,8 @@ def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
     session = platform.open_session(workspaces=selectors)
-    with pytest.raises(UsageError, match="no other workspace is selected"):
-        warehouse.load(session, Packages())
+    with pytest.raises(ConfigurationError, match="no other workspace is selected"):
+        warehouse.load(session, PackageLimits())
     session.close()
 
 
@@ -287,7 +287,7 @@ def test_a_server_that_gives_shorter_pages_is_listed_whole(
 
     monkeypatch.setattr(Calls, "get_page", cut)
     session = platform.open_session()
-    warehouse.load(session, Packages())
+    warehouse.load(session, PackageLimits())
     session.close()
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))
 
@@ -306,7 +306,7 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
     run.workspace_id = new
     world._places.setdefault(new, []).append(moved)
     session = sync(platform, warehouse, reconcile=True)
-    assert session.outcome.status == "ok"
+    assert session.sync_result.status == "ok"
     assert list_missing(warehouse) == set()
     assert warehouse.tables["workflows"][(run_id,)]["workspace_id"] == new
 
@@ -320,7 +320,7 @@ def test_odd_labels_in_a_listing_stop_no_run(
     monkeypatch.setattr(world, "element", lambda run: element(run) | {"labels": labels})
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert session.outcome.status == "ok"
+    assert session.sync_result.status == "ok"
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
 
 
@@ -330,15 +330,15 @@ def test_a_run_that_cannot_be_made_rows_fails_alone(
     """Those that were to be made rows together with it land; it is owed, and comes later."""
     warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
 
-    def break_one(parcels: Any, wanted: Any) -> Any:
-        if any(parcel.landed.visit.run_id == runs[3] for parcel in parcels):
+    def break_one(fetched_runs: Any, wanted: Any) -> Any:
+        if any(fetched.loaded.run_fetch.run_id == runs[3] for fetched in fetched_runs):
             raise ZeroDivisionError
-        return build_parcels(parcels, wanted)
+        return build_batch(fetched_runs, wanted)
 
     monkeypatch.setattr("tower_etl.source.session.build_parcels", break_one)
     session = sync(platform, warehouse)
-    assert (session.outcome.fetched, session.outcome.status) == (9, "partial")
-    assert "could not be understood" in str(session.outcome.failed[0].error)
+    assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
+    assert "could not be understood" in str(session.sync_result.failed[0].error)
     assert {(run_id,) for run_id in runs if run_id != runs[3]} == set(warehouse.tables["workflows"])
     monkeypatch.undo()
     sync(platform, warehouse)

@@ -37,7 +37,7 @@ def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
     assert len(warehouse.tables["datasets"]) == count
     assert calls_of(platform, session, "/datasets") <= WORKSPACES + 1
     assert_equal(platform, warehouse)
-    assert session.outcome.warnings == []
+    assert session.sync_result.warnings == []
     platform.world.clear_entities("datasets", find_space(platform))
     sync(platform, warehouse, reconcile=True)
     rows = warehouse.tables["datasets"].values()
@@ -62,8 +62,8 @@ def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve
         assert len(warehouse.tables[table]) == 4
         assert all(row["missing_since"] is None for row in warehouse.tables[table].values())
         message = f"acme/clinic: 1 element(s) of {table} without a usable id were left out"
-        assert any(message in warning for warning in session.outcome.warnings)
-    assert sync(platform, warehouse).outcome.warnings == []
+        assert any(message in warning for warning in session.sync_result.warnings)
+    assert sync(platform, warehouse).sync_result.warnings == []
 
 
 @pytest.mark.parametrize("odd", [None, "text", {}, {"workflow": {"id": 7}}, {"workflow": None}])
@@ -84,7 +84,7 @@ def test_an_element_that_names_no_run_hides_no_other(
     monkeypatch.setattr(RunRoutes, "_element", show_oddly)
     for _ in range(2):
         session = sync(platform, warehouse, reconcile=True)
-        (warning,) = session.outcome.warnings
+        (warning,) = session.sync_result.warnings
         assert "acme/clinic: 1 element(s) of the run listing without a usable run id" in warning
         assert calls_of(platform, session, "/workflow") == calls_of(platform, usual, "/workflow")
     rows = warehouse.tables["workflows"]

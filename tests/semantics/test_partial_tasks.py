@@ -31,9 +31,9 @@ def test_all_tasks_come_from_a_server_that_gives_fewer_than_requested(
     platform, warehouse = serve_quirky(**way, task_total=total), Warehouse()
     for tasks in (0, 1, 50, 133):
         add_run(platform, tasks, final=final)
-    assert sync(platform, warehouse).outcome.warnings == []
+    assert sync(platform, warehouse).sync_result.warnings == []
     assert_equal(platform, warehouse)
-    assert sync(platform, warehouse).outcome.warnings == []
+    assert sync(platform, warehouse).sync_result.warnings == []
     assert_equal(platform, warehouse)
 
 
@@ -45,11 +45,11 @@ def test_a_count_of_more_tasks_than_there_are_is_reported_once_a_workspace(
     runs = [add_run(platform, tasks) for tasks in (3, 120, 5)]
     session = sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    (warning,) = session.outcome.warnings
+    (warning,) = session.sync_result.warnings
     assert warning.startswith("acme/clinic: 3 run(s) with another number of tasks than the total")
     counts = zip(runs, (3, 120, 5), strict=True)
     assert any(f"{run}: {tasks} tasks, total {tasks + 7}" in warning for run, tasks in counts)
-    assert sync(platform, warehouse).outcome.warnings == []
+    assert sync(platform, warehouse).sync_result.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_tasks_are_compared_with_what_else_the_server_counts(
     else:
         load = {"workflowProgress": none | counts, "processesProgress": []}
         run.progress = lambda _: load
-    warnings = sync(platform, warehouse).outcome.warnings
+    warnings = sync(platform, warehouse).sync_result.warnings
     assert len(warehouse.rows_of("tasks", run.id)) == 5
     assert [run.id in warning for warning in warnings] == [True] * odd
 
@@ -94,7 +94,7 @@ def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> N
     platform, warehouse = serve_quirky(), Warehouse()
     run: Any = platform.world.find_run(add_run(platform, 5, final=False))
     run.progress = lambda _: {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
-    assert sync(platform, warehouse).outcome.warnings == []
+    assert sync(platform, warehouse).sync_result.warnings == []
 
 
 @pytest.mark.parametrize("final", [True, False])
@@ -111,7 +111,7 @@ def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
     assert calls_of(platform, session, "/tasks") == 3
     rows = warehouse.rows_of("tasks", run.id)
     assert (len(rows), rows[run.id, 7]["name"]) == (250, "second")
-    (warning, *_) = session.outcome.warnings
+    (warning, *_) = session.sync_result.warnings
     assert f"1 run(s) that list a task twice, for example {run.id}, 7" in warning
     assert calls_of(platform, sync(platform, warehouse), "/tasks") == (0 if final else 3)
 
@@ -122,7 +122,7 @@ def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None
     run: Any = platform.world.find_run(add_run(platform, 1_150))
     whole = run.tasks(0)
     run.tasks = lambda _: [*whole[:100], *whole[99:], {**whole[6], "name": "later"}]
-    assert len(sync(platform, warehouse).outcome.warnings) == 2
+    assert len(sync(platform, warehouse).sync_result.warnings) == 2
     rows = warehouse.rows_of("tasks", run.id)
     assert (len(rows), rows[run.id, 7]["name"]) == (1_150, "later")
 
@@ -138,7 +138,7 @@ def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: obje
     rows = warehouse.rows_of("tasks", run.id)
     assert len(rows) == 3
     assert min(task_id for _, task_id in rows) < 0
-    assert [run.id in one for one in session.outcome.warnings] == [True] * (odd != "seven")
+    assert [run.id in one for one in session.sync_result.warnings] == [True] * (odd != "seven")
 
 
 @pytest.mark.parametrize(("going", "pages"), [({0}, 2), ({300}, 2), ({0, 300}, 3), ({0, 1, 50}, 2)])
@@ -153,7 +153,7 @@ def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
         world.finish_task(run_id, number + 1)
     sync(platform, warehouse)
     session = sync(platform, warehouse)
-    assert session.spent.calls == PREFLIGHT + WORKSPACES + 2 + pages
+    assert session.request_stats.calls == PREFLIGHT + WORKSPACES + 2 + pages
     assert session.rows["tasks"] <= len(going) + 10 * (len(going) + 1)
     assert_equal(platform, warehouse)
     for number in going:
@@ -161,6 +161,6 @@ def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
     world.add_task(run_id)
     sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    assert sync(platform, warehouse).spent.calls == PREFLIGHT + WORKSPACES + 2 + 1
+    assert sync(platform, warehouse).request_stats.calls == PREFLIGHT + WORKSPACES + 2 + 1
     state = warehouse.state["workspaces"][str(find_space(platform))]["open"][run_id]
     assert (state["settled_tasks"], state["last_settled_task_id"]) == (520, 520)

@@ -10,7 +10,7 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.test_oddities import add_run, assert_equal, list_space, sync
 from tests.semantics.warehouse import Warehouse
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.simulator import Fault, SimClock
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_runs_that_always_fail_keep_no_new_run_out(platform: Platform) -> None:
         advance(platform, 1)
         fresh.add(add_run(platform))
         session = sync(platform, warehouse)
-        assert session.outcome.exit_code == 4
+        assert session.sync_result.exit_code == 4
         assert loaded(warehouse) == {*runs, *fresh} - bad
 
 
@@ -80,7 +80,7 @@ def test_a_reconciliation_is_completed_although_runs_fail(platform: Platform) ->
     first = sync(platform, warehouse)
     advance(platform, 1)
     second = sync(platform, warehouse)
-    assert (first.outcome.reconciled, second.outcome.reconciled) == (True, False)
+    assert (first.sync_result.reconciled, second.sync_result.reconciled) == (True, False)
 
 
 def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: Platform) -> None:
@@ -89,7 +89,7 @@ def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: Platform) 
     warehouse = Warehouse()
     session = sync(platform, warehouse)
     assert loaded(warehouse) == set(runs[10:])
-    (space,) = [s for s in session.outcome.workspaces.values() if s.pending]
+    (space,) = [s for s in session.sync_result.workspaces.values() if s.pending]
     assert set(space.pending) == set(runs[:10])
     assert space.status == "partial"
 
@@ -101,10 +101,10 @@ def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: Platform
     advance(platform, 24 * 60)
     sync(platform, warehouse)
     advance(platform, 1)
-    assert sync(platform, warehouse).outcome.exit_code == 4
+    assert sync(platform, warehouse).sync_result.exit_code == 4
     platform.simulator.faults.clear()
     advance(platform, 1)
-    assert sync(platform, warehouse).outcome.exit_code == 0
+    assert sync(platform, warehouse).sync_result.exit_code == 0
     assert_equal(platform, warehouse)
 
 
@@ -117,7 +117,7 @@ def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(platform: Platfo
         advance(platform, 0.25)
     platform.simulator.faults.clear()
     session = sync(platform, warehouse)
-    assert session.outcome.status == "ok"
+    assert session.sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
@@ -142,7 +142,7 @@ def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: Platform) -> 
     sync(platform, warehouse)
     platform.world.delete_run(runs[3])
     session = sync(platform, warehouse)
-    assert session.outcome.status == "ok"
+    assert session.sync_result.status == "ok"
     assert runs[3] not in loaded(warehouse)
 
 
@@ -151,7 +151,7 @@ def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: Platfor
     platform.simulator.faults.add(rf"/workflow/\w+\?.*workspaceId={list_space(platform)}", BROKEN)
     platform.simulator.faults.add(r"/workflow\?.*max=1&?$|/workflow\?max=1&", BROKEN)
     session = sync(platform, warehouse)
-    space = session.outcome.workspaces[str(list_space(platform))]
+    space = session.sync_result.workspaces[str(list_space(platform))]
     assert (space.status, len(space.pending)) == ("failed", 3)
     platform.simulator.faults.clear()
     sync(platform, warehouse)
@@ -169,10 +169,10 @@ def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: Platform) 
     platform.simulator.faults.add(r"/workflow\?.*offset=99", BROKEN)
     session = sync(platform, warehouse)
     assert fresh in loaded(warehouse)
-    assert session.outcome.exit_code == 4
-    assert session.outcome.workspaces[str(list_space(platform))].status == "partial"
+    assert session.sync_result.exit_code == 4
+    assert session.sync_result.workspaces[str(list_space(platform))].status == "partial"
     platform.simulator.faults.clear()
-    assert sync(platform, warehouse).outcome.reconciled
+    assert sync(platform, warehouse).sync_result.reconciled
 
 
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
@@ -186,9 +186,9 @@ def test_a_run_without_a_part_is_loaded_and_marked(
     )
     warehouse = Warehouse()
     session = sync(platform, warehouse)
-    assert session.outcome.exit_code == 0
+    assert session.sync_result.exit_code == 0
     assert warehouse.tables["workflows"][(run_id,)]["missing_parts"] == f'["{part}"]'
-    (space,) = [s for s in session.outcome.workspaces.values() if s.incomplete]
+    (space,) = [s for s in session.sync_result.workspaces.values() if s.incomplete]
     assert space.incomplete == {part: 1}
     platform.simulator.faults.clear()
     advance(platform, 25)
@@ -215,15 +215,15 @@ def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: Platform)
 def test_a_selector_that_names_nothing_stops_no_other(platform: Platform) -> None:
     warehouse = Warehouse()
     session = sync(platform, warehouse, workspaces=("acme/clinic", "acme/renamed"))
-    assert session.outcome.exit_code == 4
+    assert session.sync_result.exit_code == 4
     assert loaded(warehouse) == set(list_runs(platform))
-    (lost,) = [s for s in session.outcome.workspaces.values() if s.name == "acme/renamed"]
+    (lost,) = [s for s in session.sync_result.workspaces.values() if s.name == "acme/renamed"]
     assert lost.status == "failed"
     assert "acme/renamed" in str(lost.error)
 
 
 def test_selectors_that_all_name_nothing_are_a_usage_error(platform: Platform) -> None:
-    with pytest.raises(UsageError, match="acme/renamed"):
+    with pytest.raises(ConfigurationError, match="acme/renamed"):
         sync(platform, Warehouse(), workspaces=("acme/renamed", "7"))
 
 
@@ -233,11 +233,11 @@ def test_a_workspace_that_is_no_longer_visible_is_reported(platform: Platform) -
     world, key = platform.world, list_space(platform)
     hidden = world.workspaces.pop(key)
     session = sync(platform, warehouse)
-    space = session.outcome.workspaces[str(key)]
-    assert (session.outcome.exit_code, space.status, space.name) == (4, "failed", "acme/clinic")
+    space = session.sync_result.workspaces[str(key)]
+    assert (session.sync_result.exit_code, space.status, space.name) == (4, "failed", "acme/clinic")
     assert warehouse.state["workspaces"][str(key)]["invisible_since"]
     world.workspaces[key] = hidden
-    assert sync(platform, warehouse).outcome.status == "ok"
+    assert sync(platform, warehouse).sync_result.status == "ok"
     assert warehouse.state["workspaces"][str(key)]["invisible_since"] is None
 
 

@@ -21,7 +21,7 @@ from tests.semantics.quirky import (
     sync,
 )
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
         add_run(platform, tasks)
     session = sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    assert any("/workflow: the server allows" in one for one in session.outcome.warnings)
+    assert any("/workflow: the server allows" in one for one in session.sync_result.warnings)
     assert refused(platform, session) > 0
     add_run(platform, 30)
     session = sync(platform, warehouse, reconcile=True)
-    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert (refused(platform, session), session.sync_result.warnings) == (0, [])
     assert_equal(platform, warehouse)
     change(platform, version="26.3.0")
     add_run(platform, 130)
     session = sync(platform, warehouse, reconcile=True)
-    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert (refused(platform, session), session.sync_result.warnings) == (0, [])
     assert calls_of(platform, session, "/tasks") == 2
     assert warehouse.state["unsupported"]["page_sizes"] == {}
 
@@ -68,17 +68,17 @@ def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
     describe = platform.world.describe
     platform.world.describe = lambda run_id: describe(run_id) | {"messages": messages}  # type: ignore[method-assign] # as of a run with messages
     session = sync(platform, warehouse)
-    assert sum("does not know the attributes" in one for one in session.outcome.warnings) == 2
+    assert sum("does not know the attributes" in one for one in session.sync_result.warnings) == 2
     assert warehouse.tables["workflows"][run.id,]["messages"] == '[{"message":"hello"}]'
     (pipeline,) = warehouse.tables["pipelines"].values()
     assert pipeline["labels"] is not None
     assert pipeline["optimization_status"] == "OPTIMIZED"
     add_run(platform)
     session = sync(platform, warehouse, reconcile=True)
-    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert (refused(platform, session), session.sync_result.warnings) == (0, [])
     change(platform, version="27.1.0")
     session = sync(platform, warehouse, reconcile=True)
-    assert (refused(platform, session), session.outcome.warnings) == (0, [])
+    assert (refused(platform, session), session.sync_result.warnings) == (0, [])
     assert warehouse.state["unsupported"]["attributes"] == {}
 
 
@@ -97,13 +97,13 @@ def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
         platform.world.clock.advance(3600)
         add_run(platform)
         session = sync(platform, warehouse)
-        warned += session.outcome.warnings
+        warned += session.sync_result.warnings
         assert_equal(platform, warehouse)
-        assert session.outcome.fetched == 1
+        assert session.sync_result.fetched == 1
     (warning,) = warned
     assert "does not filter runs by `search=after:...`" in warning
     session = sync(platform, warehouse)
-    assert session.spent.calls == PREFLIGHT + WORKSPACES
+    assert session.request_stats.calls == PREFLIGHT + WORKSPACES
     queries = [parse_qs(call.query) for call in platform.simulator.calls[-WORKSPACES:]]
     assert not any("search" in query for query in queries)
 
@@ -139,8 +139,8 @@ def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky:
     sync(platform, warehouse)
     platform.world.delete_run(deleted)
     session = sync(platform, warehouse)
-    assert session.spent.calls <= PREFLIGHT + 2 * WORKSPACES
-    assert session.outcome.warnings == []
+    assert session.request_stats.calls <= PREFLIGHT + 2 * WORKSPACES
+    assert session.sync_result.warnings == []
     assert warehouse.state["unsupported"]["searches"] is not False
 
 
@@ -155,9 +155,9 @@ def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
     run_id = add_run(platform)
     platform.simulator.faults.add(f"/workflow/{run_id}", Fault("status", status=403))
     session = platform.open_session()
-    warehouse.load(session, Packages())
+    warehouse.load(session, PackageLimits())
     session.close()
-    assert session.outcome.exit_code == 4
+    assert session.sync_result.exit_code == 4
     sync(platform, warehouse)
     assert_equal(platform, warehouse)
 
@@ -169,7 +169,7 @@ def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: 
         add_run(platform, 2)
     sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    assert sync(platform, warehouse, reconcile=True).outcome.fetched == 0
+    assert sync(platform, warehouse, reconcile=True).sync_result.fetched == 0
 
 
 def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky: Serve) -> None:
@@ -180,9 +180,9 @@ def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky
     platform.simulator.faults.add("/api/", Fault("garbled", times=10**6))
     session = sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    (warning,) = session.outcome.warnings
-    assert f"{session.spent.calls} answer(s) were not valid JSON" in warning
-    assert session.spent.retries == 0
+    (warning,) = session.sync_result.warnings
+    assert f"{session.request_stats.calls} answer(s) were not valid JSON" in warning
+    assert session.request_stats.retries == 0
 
 
 def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables import TABLES, build_run, label_batch
+from tower_etl.tables import TABLES, build_run, label_rows
 
 if TYPE_CHECKING:
     from tower_etl.simulator import World
@@ -44,21 +44,21 @@ def expect_labels(world: World) -> Rows:
     rows: Rows = {}
     for key, labels in world.labels.items():
         space = world.workspaces[key].id
-        rows |= index("labels", label_batch(labels.values(), workspace_id=space).to_pylist())
+        rows |= index("labels", label_rows(labels.values(), workspace_id=space).to_pylist())
     return rows
 
 
 def expect_pipelines(world: World) -> Rows:
     """The rows of `pipelines` that are there."""
     rows = [row for of_space in world.entities.get("pipelines", {}).values() for row in of_space]
-    return index("pipelines", TABLES["pipelines"].batch(rows).to_pylist())
+    return index("pipelines", TABLES["pipelines"].build(rows).to_pylist())
 
 
 def expect_team_members(world: World, team: int) -> Rows:
     """The rows of `team_members` that are there, of the one team."""
     (org,) = world.organizations
     rows = world.entities.get("teamMembers", {}).get(team, [])
-    batch = TABLES["team_members"].batch(rows, team_id=team, org_id=org)
+    batch = TABLES["team_members"].build(rows, team_id=team, org_id=org)
     return index("team_members", batch.to_pylist())
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tower_etl.sync import Stored
+from tower_etl.sync import StoredRun
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tower_etl.settings import Packages
-    from tower_etl.source import Session
+    from tower_etl.settings import PackageLimits
+    from tower_etl.source import SyncSession
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
@@ -39,7 +39,9 @@ class Warehouse:
     state: dict[str, Any] = field(default_factory=dict)
     packages: int = 0
 
-    def load(self, session: Session, limits: Packages, crash_at: int | None = None) -> None:
+    def load(
+        self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
+    ) -> None:
         """Load every package of a session; crash before the nth step, if asked to.
 
         Each batch handed out and each commit is a step.
@@ -47,7 +49,7 @@ class Warehouse:
         steps = 0
         while not session.is_done:
             state, staged = copy.deepcopy(self.state), []
-            for batch in session.iter_package(state, self, limits):
+            for batch in session.extract_package(state, self, limits):
                 staged.append(batch)
                 steps += 1
                 if steps == crash_at:
@@ -58,12 +60,12 @@ class Warehouse:
             self._commit(staged)
             self.state = state
 
-    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
         """The runs of a workspace, by id."""
         rows = [r for r in self.tables["workflows"].values() if r["workspace_id"] == workspace_id]
         return {row["id"]: self._brief(row) for row in rows}
 
-    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Whole rows of `workflows`."""
         rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
         return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
@@ -79,7 +81,7 @@ class Warehouse:
         names = columns or TABLES[name].arrow_schema.names
         return [{column: row[column] for column in names} for row in self.tables[name].values()]
 
-    def schema_of(self, name: str) -> pa.Schema:
+    def table_schema(self, name: str) -> pa.Schema:
         """The columns of a table."""
         return TABLES[name].arrow_schema
 
@@ -88,21 +90,21 @@ class Warehouse:
         column = "id" if table == "workflows" else "workflow_id"
         return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
 
-    def _brief(self, row: Row) -> Stored:
+    def _brief(self, row: Row) -> StoredRun:
         links = self.rows_of("workflow_labels", row["id"]).values()
         names = ("submit", "status", "last_updated", "complete", "starred", "missing_since")
         brief = {name: row[name] for name in names}
-        return Stored(
+        return StoredRun(
             **brief,
             label_ids=frozenset(link["label_id"] for link in links),
-            lacks_parts=row["missing_parts"] is not None,
+            has_missing_parts=row["missing_parts"] is not None,
         )
 
     def _commit(self, staged: list[dict[str, pa.Table]]) -> None:
         self.packages += 1
         for name, table in TABLES.items():
             rows = [row for batch in staged if name in batch for row in batch[name].to_pylist()]
-            self._merge(name, table.replaced_by or table.key, rows)
+            self._merge(name, table.merge_key or table.key, rows)
 
     def _merge(self, name: str, deleted_by: tuple[str, ...], rows: list[Row]) -> None:
         groups = {tuple(row[column] for column in deleted_by) for row in rows}

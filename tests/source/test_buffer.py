@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tower_etl.source.buffer import FLUSH_ROWS, Buffer
-from tower_etl.tables import TABLES, keep_last, link_batch, unlink_batch
+from tower_etl.source.buffer import FLUSH_ROWS, BatchBuffer
+from tower_etl.tables import TABLES, deduplicate, label_link_tombstones, label_links
 
 
 def make_labels(*labels: tuple[int, str]) -> pa.Table:
     """Rows of `labels`."""
-    return TABLES["labels"].batch([{"id": key, "name": name} for key, name in labels])
+    return TABLES["labels"].build([{"id": key, "name": name} for key, name in labels])
 
 
 def test_of_a_key_that_comes_again_the_last_stays() -> None:
     """Two runs name the same label; it was renamed in between."""
-    buffer = Buffer()
+    buffer = BatchBuffer()
     buffer.add({"labels": make_labels((1, "old"), (2, "two"))})
     buffer.add({"labels": make_labels((1, "new"))})
     rows = buffer.flush()["labels"]
@@ -29,23 +29,23 @@ def test_of_a_key_that_comes_again_the_last_stays() -> None:
 def test_keys_of_several_columns_are_compared_whole() -> None:
     """The same label on two runs is two links."""
     rows = pa.table({"a": [1, 1, 2], "b": [1, 2, 1], "c": ["x", "y", "z"]})
-    assert keep_last(rows, ("a", "b")).equals(rows)
-    assert keep_last(rows, ("a",))["c"].to_pylist() == ["y", "z"]
+    assert deduplicate(rows, ("a", "b")).equals(rows)
+    assert deduplicate(rows, ("a",))["c"].to_pylist() == ["y", "z"]
 
 
 def test_a_flush_empties_it() -> None:
     """What was handed on does not come again, and stays counted."""
-    buffer = Buffer()
+    buffer = BatchBuffer()
     buffer.add({"labels": make_labels((1, "one"))})
     assert [rows.num_rows for rows in buffer.flush().values()] == [1]
     assert (buffer.flush(), buffer.rows) == ({}, 0)
     buffer.add({"labels": make_labels((2, "two"))})
-    assert buffer.count_all() == {"labels": 2}
+    assert buffer.row_counts() == {"labels": 2}
 
 
 def test_it_is_full_by_rows_of_all_tables() -> None:
     """Empty tables count for nothing."""
-    buffer = Buffer()
+    buffer = BatchBuffer()
     buffer.add({"labels": make_labels(*((key, "x") for key in range(FLUSH_ROWS - 1)))})
     buffer.add({"labels": make_labels()})
     assert not buffer.is_full
@@ -55,10 +55,10 @@ def test_it_is_full_by_rows_of_all_tables() -> None:
 
 def test_tombstones_are_not_counted_as_rows() -> None:
     """A run without labels takes links away; it writes none."""
-    buffer = Buffer()
+    buffer = BatchBuffer()
     label = {"id": 7, "name": "x"}
-    buffer.add({"workflow_labels": link_batch([label], workflow_id="a", workspace_id=1)})
-    buffer.add({"workflow_labels": unlink_batch(["b"], workspace_id=1)})
-    assert buffer.count_all() == {"workflow_labels": 1}
+    buffer.add({"workflow_labels": label_links([label], workflow_id="a", workspace_id=1)})
+    buffer.add({"workflow_labels": label_link_tombstones(["b"], workspace_id=1)})
+    assert buffer.row_counts() == {"workflow_labels": 1}
     assert buffer.flush()["workflow_labels"].num_rows == 2
-    assert buffer.count_all() == {"workflow_labels": 1}
+    assert buffer.row_counts() == {"workflow_labels": 1}

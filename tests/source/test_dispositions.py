@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pytest
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import choose_disposition, is_upsert
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_athena_merges_where_its_tables_are_iceberg() -> None:
     """By format of the table, or of the destination."""
     athena = know("athena")
     assert choose_disposition(athena, "iceberg") == DELETE_INSERT
-    with pytest.raises(UsageError, match="table_format='iceberg', "):
+    with pytest.raises(ConfigurationError, match="table_format='iceberg', "):
         choose_disposition(athena, "hive")
 
 
@@ -71,33 +71,37 @@ def test_append_and_replace_are_possible_everywhere(name: str, requested: Any) -
 
 def test_plain_files_are_refused() -> None:
     """Where dlt would append without a word."""
-    with pytest.raises(UsageError, match="'delta' or 'iceberg', `tower-etl sync --destination p"):
+    with pytest.raises(
+        ConfigurationError, match="'delta' or 'iceberg', `tower-etl sync --destination p"
+    ):
         choose_disposition(know("filesystem"), None)
 
 
 @pytest.mark.parametrize("name", ["lancedb", "qdrant", "weaviate"])
 def test_vector_stores_are_refused(name: str) -> None:
     """They upsert by keys of their own, and have no formats to choose from."""
-    with pytest.raises(UsageError, match="Expected `tower-etl sync --destination parquet`, or"):
+    with pytest.raises(
+        ConfigurationError, match="Expected `tower-etl sync --destination parquet`, or"
+    ):
         choose_disposition(know(name), None)
 
 
 @pytest.mark.parametrize("strategy", ["scd2", "insert-only", "cdc"])
 def test_strategies_that_lose_rows_are_refused(strategy: str) -> None:
     """With those that there are instead."""
-    with pytest.raises(UsageError, match=f"{strategy}.*expected 'merge'"):
+    with pytest.raises(ConfigurationError, match=f"{strategy}.*expected 'merge'"):
         choose_disposition(know("duckdb"), None, {"disposition": "merge", "strategy": strategy})
 
 
 def test_what_is_not_loaded_is_refused() -> None:
     """The state would say that it was."""
-    with pytest.raises(UsageError, match="'skip'"):
+    with pytest.raises(ConfigurationError, match="'skip'"):
         choose_disposition(know("duckdb"), None, "skip")
 
 
 def test_an_upsert_is_refused_where_rows_can_be_deleted_and_inserted() -> None:
     """It doubles rows when it is interrupted between staging and merge."""
-    with pytest.raises(UsageError, match="'upsert' may double rows"):
+    with pytest.raises(ConfigurationError, match="'upsert' may double rows"):
         choose_disposition(know("duckdb"), None, UPSERT)
-    with pytest.raises(UsageError, match="'delete-insert' is not available"):
+    with pytest.raises(ConfigurationError, match="'delete-insert' is not available"):
         choose_disposition(know("filesystem"), "delta", DELETE_INSERT)

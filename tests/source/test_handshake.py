@@ -10,17 +10,17 @@ from tests.http.conftest import ScriptedServer
 from tower_etl.api import TowerClient
 from tower_etl.errors import (
     ApiError,
+    AuthenticationError,
     EndpointError,
     RateLimitError,
-    ServerFaultError,
-    TokenRefusedError,
+    ServerError,
 )
-from tower_etl.source.preflight import run_preflight
+from tower_etl.source.preflight import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
 
     Fail = Callable[[int, int, bytes], ApiError]
 
@@ -40,7 +40,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def fail(server: ScriptedServer, connect: Callable[..., Transport]) -> Fail:
+def fail(server: ScriptedServer, connect: Callable[..., JsonHttpClient]) -> Fail:
     """Fail in the first, second or third call, and return the error: `fail(0, 404, b"")`."""
 
     def run(call: int, status: int, body: bytes) -> ApiError:
@@ -50,7 +50,7 @@ def fail(server: ScriptedServer, connect: Callable[..., Transport]) -> Fail:
         for _ in range(10):
             server.answer(body, status, Content_Type=kind)
         with pytest.raises(ApiError) as caught:
-            run_preflight(TowerClient(connect(server.endpoint)), ())
+            discover(TowerClient(connect(server.endpoint)), ())
         return caught.value
 
     return run
@@ -78,7 +78,7 @@ def test_a_server_without_the_first_call_is_no_platform(fail: Fail, status: int)
 def test_a_refusal_after_that_is_of_the_token(fail: Fail, call: int, status: int) -> None:
     """API fact 11; the token may also lack the right to list workspaces."""
     error = fail(call, status, b"{}")
-    assert (type(error), error.exit_code) == (TokenRefusedError, 3)
+    assert (type(error), error.exit_code) == (AuthenticationError, 3)
     assert f"(status {status}" in str(error)
     assert PATHS[call] in str(error)
     assert "set TOWER_ACCESS_TOKEN" in str(error)
@@ -99,7 +99,7 @@ def test_a_server_that_lacks_a_later_call_is_explained(fail: Fail, call: int, st
 def test_a_page_in_the_place_of_an_answer_is_explained(fail: Fail, call: int, body: bytes) -> None:
     """With 200, as portals and single sign-on do it."""
     error = fail(call, 200, body)
-    assert (type(error), error.exit_code) == (ServerFaultError, 5)
+    assert (type(error), error.exit_code) == (ServerError, 5)
     assert "A proxy or login page may stand in between" in str(error)
     assert "must be the address of the API" in str(error)
 
@@ -118,7 +118,7 @@ def test_a_page_in_the_place_of_an_answer_is_explained(fail: Fail, call: int, bo
 def test_a_server_that_fails_is_explained(fail: Fail, call: int, status: int, says: str) -> None:
     """After the last try."""
     error = fail(call, status, b"<html>Bad gateway</html>")
-    assert (type(error), error.exit_code, error.status_code) == (ServerFaultError, 5, status)
+    assert (type(error), error.exit_code, error.status_code) == (ServerError, 5, status)
     assert f"the server answered {status}" in str(error)
     assert says in str(error)
 
@@ -133,7 +133,7 @@ def test_a_lasting_rate_limit_is_explained(fail: Fail, call: int) -> None:
 
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_redirect_elsewhere_is_no_refused_token(
-    server: ScriptedServer, connect: Callable[..., Transport], call: int
+    server: ScriptedServer, connect: Callable[..., JsonHttpClient], call: int
 ) -> None:
     """Nor is it followed: the other server would not know the token."""
     for answer in GOOD[:call]:
@@ -141,5 +141,5 @@ def test_a_redirect_elsewhere_is_no_refused_token(
     path = ("/service-info", "/user-info", "/user/1/workspaces")[call]
     server.redirect(f"https://new.example.org/api{path}")
     with pytest.raises(EndpointError, match=r"set the endpoint to https://new\.example\.org/api"):
-        run_preflight(TowerClient(connect(server.endpoint)), ())
+        discover(TowerClient(connect(server.endpoint)), ())
     assert len(server.seen) == call + 1

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
 from tower_etl.simulator import Fault, Simulator, build_world, serve
-from tower_etl.source import inspect_tables, run_preflight
+from tower_etl.source import check_table_access, discover
 from tower_etl.source.catalog import ENTITIES
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import World
-    from tower_etl.source import Access
+    from tower_etl.source import TableAccess
 
 
-def inspect(connect: Callable[..., Transport], simulator: Simulator) -> dict[str, Access]:
+def inspect(connect: Callable[..., JsonHttpClient], simulator: Simulator) -> dict[str, TableAccess]:
     """Ask for everything; what came, by table."""
     with serve(simulator) as url:
         client = TowerClient(connect(url))
-        reach = run_preflight(client, ())
-        found = inspect_tables(client, reach, frozenset(TABLES), 2)
+        discovery = discover(client, ())
+        found = check_table_access(client, discovery, frozenset(TABLES), 2)
     return {access.table: access for access in found}
 
 
@@ -32,7 +32,7 @@ def make_world() -> World:
     return build_world(2, runs=8, open_runs=0, days=2, mean_tasks=2)
 
 
-def test_every_list_is_asked_for_in_every_place(connect: Callable[..., Transport]) -> None:
+def test_every_list_is_asked_for_in_every_place(connect: Callable[..., JsonHttpClient]) -> None:
     """Runs, what hangs on one, and each entity; a call asks for one item where it can."""
     simulator = Simulator(make_world(), limit=None)
     found = inspect(connect, simulator)
@@ -40,7 +40,7 @@ def test_every_list_is_asked_for_in_every_place(connect: Callable[..., Transport
     others = {"workflows", "tasks", "process_metrics", "audit_logs"}
     others |= {"launches", "launch_datasets"}
     assert set(found) == {entity.table for entity in ENTITIES} | others
-    assert {name: access.refused for name, access in found.items() if access.refused} == {}
+    assert {name: access.denied for name, access in found.items() if access.denied} == {}
     assert len(found["pipelines"].readable) == 5
     assert len(found["members"].readable) == 2
     sizes = [call.query for call in simulator.calls if "max=" in call.query]
@@ -50,7 +50,7 @@ def test_every_list_is_asked_for_in_every_place(connect: Callable[..., Transport
     }
 
 
-def test_who_refuses_is_named_with_the_reason(connect: Callable[..., Transport]) -> None:
+def test_who_refuses_is_named_with_the_reason(connect: Callable[..., JsonHttpClient]) -> None:
     """And the other places are said to be readable."""
     simulator = Simulator(make_world(), limit=None)
     world = simulator.world
@@ -60,9 +60,9 @@ def test_who_refuses_is_named_with_the_reason(connect: Callable[..., Transport])
     simulator.faults.add("/collaborators", refused)
     found = inspect(connect, simulator)
 
-    ((name, why),) = found["credentials"].refused.items()
+    ((name, why),) = found["credentials"].denied.items()
     assert name.endswith(f"/{place.name}")
     assert "the server answered 403" in why
     assert len(found["credentials"].readable) == 4
     assert found["collaborators"].readable == ()
-    assert len(found["collaborators"].refused) == 2
+    assert len(found["collaborators"].denied) == 2

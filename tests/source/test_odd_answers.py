@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.api.test_malformed import make_client
-from tower_etl.errors import ServerFaultError
-from tower_etl.source.listing import to_listed
-from tower_etl.source.preflight import list_visible, run_preflight
+from tower_etl.errors import ServerError
+from tower_etl.source.listing import parse_listed_run
+from tower_etl.source.preflight import discover, visible_workspaces
 
 ODD: list[Any] = [7, 2.5, True, [], {"a": 1}, ["SUCCEEDED"], {"id": [1]}]
 
@@ -17,13 +17,13 @@ ODD: list[Any] = [7, 2.5, True, [], {"a": 1}, ["SUCCEEDED"], {"id": [1]}]
 @pytest.mark.parametrize("odd", ODD)
 def test_a_status_that_is_no_text_is_none(odd: object) -> None:
     """It is compared with texts, and a list cannot be."""
-    assert to_listed({"workflow": {"id": "r", "status": odd}}).status is None
+    assert parse_listed_run({"workflow": {"id": "r", "status": odd}}).status is None
 
 
 @pytest.mark.parametrize("odd", ["yes", 1, 0, [], {"deep": [[]]}])
 def test_a_star_that_is_no_flag_is_none(odd: object) -> None:
     """It is kept in the state."""
-    assert to_listed({"workflow": {"id": "r"}, "starred": odd}).starred is None
+    assert parse_listed_run({"workflow": {"id": "r"}, "starred": odd}).starred is None
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -36,9 +36,13 @@ def test_a_version_that_is_no_text_is_none(odd: object) -> None:
     }
     client, _ = make_client(lambda path, _: answers[path])
 
-    reach = run_preflight(client, ())
+    discovery = discover(client, ())
 
-    assert (reach.server_version, reach.api_version, reach.user_name) == (None, None, None)
+    assert (discovery.server_version, discovery.api_version, discovery.user_name) == (
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("odd", [True, 2**63, 2**64 - 1, "1", 1.0, None, []])
@@ -50,9 +54,9 @@ def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
     }
     client, _ = make_client(lambda path, _: answers[path])
 
-    with pytest.raises(ServerFaultError, match="names no user id"):
-        run_preflight(client, ())
-    assert list_visible([{"workspaceId": odd}], personal=False) == ()
+    with pytest.raises(ServerError, match="names no user id"):
+        discover(client, ())
+    assert visible_workspaces([{"workspaceId": odd}], personal=False) == ()
 
 
 @pytest.mark.parametrize("odd", [True, 2**63, "1", 1.0, [], {"a": 1}])
@@ -70,4 +74,4 @@ def test_a_role_whose_ids_are_none_is_left_out(name: str, odd: object) -> None:
     }
     client, _ = make_client(lambda path, _: answers[path])
 
-    assert run_preflight(client, ()).roles == tuple(roles)
+    assert discover(client, ()).roles == tuple(roles)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.source.parcels import Held, Parcel, TaskRows, build_parcels
-from tower_etl.sync import Landed, Visit
-from tower_etl.tables import TABLES, RunAnswers
+from tower_etl.source.parcels import FetchedRun, RunBatch, TaskPageBuffer, build_batch
+from tower_etl.sync import LoadedRun, RunFetch
+from tower_etl.tables import TABLES, RunResponses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,7 +15,7 @@ ALL = frozenset(TABLES)
 LABEL = {"id": 7, "name": "urgent"}
 
 
-def make_parcel(run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1) -> Parcel:
+def make_parcel(run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1) -> FetchedRun:
     """A run with tasks, metrics and progress; every other task has a field more."""
     described = {
         "workflow": {"id": run_id, "status": "SUCCEEDED", "stats": {"odd": run_id}},
@@ -30,8 +30,8 @@ def make_parcel(run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1
         for n in range(1, tasks + 1)
     ]
     metrics = [{"process": "P", "cpu": {"mean": 1.5}, "time": None}]
-    answers = RunAnswers(described, space, None, pages, metrics)
-    return Parcel(answers, Landed(Visit(run_id, None, None), "SUCCEEDED", None))
+    answers = RunResponses(described, space, None, pages, metrics)
+    return FetchedRun(answers, LoadedRun(RunFetch(run_id, None, None), "SUCCEEDED", None))
 
 
 def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
@@ -41,14 +41,14 @@ def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
 
 def test_together_they_make_the_rows_that_each_makes_alone() -> None:
     """Of several workspaces, with fields that have no column."""
-    parcels = [
+    fetched_runs = [
         make_parcel("a", LABEL),
         make_parcel("b", LABEL, space=None),
         make_parcel("c", LABEL),
     ]
-    alone = [list_rows(build_parcels([parcel], ALL)) for parcel in parcels]
+    alone = [list_rows(build_batch([fetched], ALL)) for fetched in fetched_runs]
 
-    together = list_rows(build_parcels(parcels, ALL))
+    together = list_rows(build_batch(fetched_runs, ALL))
 
     labels = together.pop("labels")
     expected = {name: [row for rows in alone for row in rows[name]] for name in together}
@@ -58,7 +58,7 @@ def test_together_they_make_the_rows_that_each_makes_alone() -> None:
 
 def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
     """The others keep theirs."""
-    rows = build_parcels([make_parcel("a"), make_parcel("b", LABEL)], ALL)["workflow_labels"]
+    rows = build_batch([make_parcel("a"), make_parcel("b", LABEL)], ALL)["workflow_labels"]
 
     links = {(row["workflow_id"], row["label_id"], row["_removed"]) for row in rows.to_pylist()}
     assert {("a", 0, True), ("b", 7, False)} == links
@@ -67,36 +67,36 @@ def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
 def test_tables_that_are_not_wanted_are_left_out() -> None:
     """Whatever was fetched."""
     wanted = frozenset({"workflows", "labels"})
-    assert wanted == build_parcels([make_parcel("a")], wanted).keys()
+    assert wanted == build_batch([make_parcel("a")], wanted).keys()
 
 
 def test_many_tasks_become_rows_on_the_way() -> None:
     """The same rows, in the same order, as if all had waited."""
     waiting = make_parcel("a", tasks=2_345)
-    taken = TaskRows(waiting.answers.owner)
+    taken = TaskPageBuffer(waiting.answers.owner)
     for page in waiting.answers.tasks:
         taken.append(page)
 
-    described = waiting.answers.described
-    answers = RunAnswers(described, 1, None, taken.pages, waiting.answers.metrics)
-    early = Parcel(answers, waiting.landed, tuple(taken.built))
+    described = waiting.answers.detail
+    answers = RunResponses(described, 1, None, taken.pages, waiting.answers.metrics)
+    early = FetchedRun(answers, waiting.loaded, tuple(taken.tables))
 
-    assert [rows.num_rows for rows in taken.built] == [1_000, 1_000]
-    assert len(taken.briefs) == 2_345
+    assert [rows.num_rows for rows in taken.tables] == [1_000, 1_000]
+    assert len(taken.keys) == 2_345
     assert waiting.rows == early.rows
-    expected = list_rows(build_parcels([waiting], ALL))
-    assert expected == list_rows(build_parcels([early], ALL))
+    expected = list_rows(build_batch([waiting], ALL))
+    assert expected == list_rows(build_batch([early], ALL))
 
 
 def test_runs_wait_until_they_are_many() -> None:
     """By their number, or by their rows."""
     work: Any = object()
-    held, full = Held(), []
+    held, full = RunBatch(), []
     for number in range(32):
         held.add(work, make_parcel(str(number)))
         full.append(held.is_full)
     assert full == [False] * 31 + [True]
-    assert [str(n) for n in range(32)] == [p.landed.visit.run_id for _, p in held.take()]
-    assert (held.rows, held.take()) == (0, [])
+    assert [str(n) for n in range(32)] == [p.loaded.fetch.run_id for _, p in held.drain()]
+    assert (held.rows, held.drain()) == (0, [])
     held.add(work, make_parcel("a", tasks=5_000))
     assert held.is_full

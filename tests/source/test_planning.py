@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.settings import Request
-from tower_etl.source.listing import Listing
+from tower_etl.settings import SyncOptions
+from tower_etl.source.listing import RunListing
 from tower_etl.source.planning import Planner
 from tower_etl.source.preflight import Workspace
-from tower_etl.sync import OpenRun, Stored, Window, WorkspaceState
+from tower_etl.sync import ListingWindow, OpenRun, StoredRun, WorkspaceState
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 STATE = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW - DAY)
-WHOLE = Window(None, None, whole=True)
+WHOLE = ListingWindow(None, None, is_full=True)
 
 
 class OneRun:
     """Tables that have one final run."""
 
-    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
         """The run, in whichever workspace."""
-        return {f"final-{workspace_id}": Stored(NOW - DAY, "SUCCEEDED")}
+        return {f"final-{workspace_id}": StoredRun(NOW - DAY, "SUCCEEDED")}
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """No other table has rows."""
         del name, columns
         return []
 
-    def schema_of(self, name: str) -> pa.Schema:
+    def table_schema(self, name: str) -> pa.Schema:
         """The columns of a table."""
         return TABLES[name].arrow_schema
 
@@ -46,7 +46,7 @@ class OneRun:
         assert not list(run_ids)
         return set()
 
-    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """No row."""
         assert not list(run_ids)
         return TABLES["workflows"].arrow_schema.empty_table()
@@ -72,11 +72,11 @@ def test_only_a_listing_that_is_complete_for_sure_tells_what_is_missing(  # noqa
 ) -> None:
     """Of runs that are watched as of those that are stored."""
     said: list[str] = []
-    planner = Planner(Request(), OneRun(), NOW, said.append)
-    listing = Listing(WHOLE, (), steady=steady, counted=counted)
+    planner = Planner(SyncOptions(), OneRun(), NOW, said.append)
+    listing = RunListing(WHOLE, (), is_unmodified=steady, count_matches=counted)
 
     plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing).plan
 
-    assert (plan.missing, plan.gone, plan.whole) == (missing, gone, whole)
+    assert (plan.deleted, plan.vanished, plan.is_full) == (missing, gone, whole)
     assert [word in line for line in said if word] == [True] * bool(word)
     assert len(said) == bool(word)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tower_etl.api import TowerClient
-from tower_etl.errors import ServerFaultError, TokenRefusedError, UsageError
+from tower_etl.errors import AuthenticationError, ConfigurationError, ServerError
 from tower_etl.simulator import Fault
 from tower_etl.source.preflight import (
     Workspace,
-    list_visible,
-    run_preflight,
+    discover,
     select_workspaces,
+    visible_workspaces,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import Simulator, World
 
 PERSONAL = Workspace(None, "personal", {})
@@ -52,7 +52,9 @@ def test_selectors(selectors: tuple[str, ...], expected: tuple[Workspace, ...]) 
 @pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
 def test_selectors_that_name_nothing_are_an_error(selector: str) -> None:
     """The message lists what there is."""
-    with pytest.raises(UsageError, match=r"It sees personal, acme/lab \(1\), acme/annex \(2\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"It sees personal, acme/lab \(1\), acme/annex \(2\)"
+    ):
         select_workspaces(VISIBLE, (selector, "none"))
 
 
@@ -68,7 +70,7 @@ def test_a_selector_that_names_nothing_is_reported_beside_those_that_do(selector
 def test_a_long_list_is_cut_in_the_message() -> None:
     """Hundreds of names help nobody."""
     many = tuple(Workspace(number, f"acme/w{number}", {}) for number in range(1, 21))
-    with pytest.raises(UsageError, match="and 12 more"):
+    with pytest.raises(ConfigurationError, match="and 12 more"):
         select_workspaces(many, ("none",))
 
 
@@ -78,7 +80,7 @@ def test_a_long_list_is_cut_in_the_message() -> None:
 )
 def test_a_workspace_that_was_meant_is_named(selector: str, meant: str) -> None:
     """Before those that there are, which may be many."""
-    with pytest.raises(UsageError, match=f"Did you mean {meant}.*It sees"):
+    with pytest.raises(ConfigurationError, match=f"Did you mean {meant}.*It sees"):
         select_workspaces(VISIBLE, (selector,))
 
 
@@ -88,12 +90,15 @@ def test_entries_without_a_workspace_are_organisations() -> None:
         {"orgId": 7, "orgName": "acme", "workspaceId": None, "workspaceName": None},
         {"orgId": 7, "orgName": "acme", "workspaceId": 1, "workspaceName": "lab"},
     ]
-    assert [space.name for space in list_visible(roles, personal=True)] == ["personal", "acme/lab"]
-    assert [space.id for space in list_visible(roles, personal=False)] == [1]
+    assert [space.name for space in visible_workspaces(roles, personal=True)] == [
+        "personal",
+        "acme/lab",
+    ]
+    assert [space.id for space in visible_workspaces(roles, personal=False)] == [1]
 
 
 @pytest.fixture
-def client(endpoint: str, connect: Callable[..., Transport]) -> TowerClient:
+def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
     """A client of the simulated platform."""
     return TowerClient(connect(endpoint))
 
@@ -103,8 +108,11 @@ def test_preflight_takes_three_calls(
 ) -> None:
     """Who the server is, who we are, what we see."""
     lab = world.add_workspace(world.add_organization("acme"), "lab")
-    reach = run_preflight(client, ("acme/*",))
-    assert (reach.api_version, [space.id for space in reach.workspaces]) == ("1.187.0", [lab])
+    discovery = discover(client, ("acme/*",))
+    assert (discovery.api_version, [space.id for space in discovery.workspaces]) == (
+        "1.187.0",
+        [lab],
+    )
     assert len(simulator.calls) == 3
 
 
@@ -114,8 +122,8 @@ def test_a_refusal_after_the_server_said_its_version_is_the_tokens_fault(
 ) -> None:
     """API fact 11."""
     simulator.faults.add("/user-info", Fault("status", status=status))
-    with pytest.raises(TokenRefusedError, match="set TOWER_ACCESS_TOKEN"):
-        run_preflight(client, ())
+    with pytest.raises(AuthenticationError, match="set TOWER_ACCESS_TOKEN"):
+        discover(client, ())
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
@@ -124,5 +132,5 @@ def test_a_server_that_does_not_say_its_version_is_no_platform(
 ) -> None:
     """`/service-info` needs no token: whoever refuses it is something else."""
     simulator.faults.add("/service-info", Fault("status", status=status))
-    with pytest.raises(ServerFaultError, match="ends in /api"):
-        run_preflight(client, ())
+    with pytest.raises(ServerError, match="ends in /api"):
+        discover(client, ())

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from tower_etl.source.readers import convert
-from tower_etl.source.stored import PipelineStore
-from tower_etl.tables import TABLES, link_batch
+from tower_etl.source.stored import DltDestinationState
+from tower_etl.tables import TABLES, label_links
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,79 +47,79 @@ def load(pipeline: dlt.Pipeline, **tables: pa.Table) -> None:
 def make_runs(workspace_id: int | None, *run_ids: str) -> pa.Table:
     """Rows of `workflows`."""
     runs = [{"id": run_id, "submit": "2026-03-01T12:00:00Z"} for run_id in run_ids]
-    return TABLES["workflows"].batch(runs, workspace_id=workspace_id, starred=True)
+    return TABLES["workflows"].build(runs, workspace_id=workspace_id, starred=True)
 
 
 def test_without_a_pipeline_nothing_is_stored() -> None:
     """As where a resource is iterated for a look."""
-    store = PipelineStore(None)
-    assert store.read(1) == {}
+    store = DltDestinationState(None)
+    assert store.runs(1) == {}
     assert store.read_table("workflows") == []
-    assert store.read_rows(["a"]).schema == TABLES["workflows"].arrow_schema
+    assert store.run_rows(["a"]).schema == TABLES["workflows"].arrow_schema
 
 
 def test_before_the_first_load_nothing_is_stored(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
     """And nothing is asked: not even the file is made."""
-    store = PipelineStore(pipeline)
-    assert store.read(None) == {}
+    store = DltDestinationState(pipeline)
+    assert store.runs(None) == {}
     assert store.read_table("users", ("id",)) == []
     assert not (tmp_path / "history.duckdb").exists()
 
 
 def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:
     """The personal one has no id; links belong to their runs."""
-    links = link_batch([{"id": 7}], workflow_id="a", workspace_id=1)
+    links = label_links([{"id": 7}], workflow_id="a", workspace_id=1)
     runs = pa.concat_tables([make_runs(1, "a", "b"), make_runs(None, "c")])
     load(pipeline, workflows=runs, workflow_labels=links)
-    store = PipelineStore(pipeline)
-    found = store.read(1)
+    store = DltDestinationState(pipeline)
+    found = store.runs(1)
     assert set(found) == {"a", "b"}
     assert (found["a"].label_ids, found["b"].label_ids) == (frozenset({7}), frozenset())
     assert (found["a"].submit, found["a"].starred) == (MOMENT, True)
-    assert set(store.read(None)) == {"c"}
-    assert store.read_rows(["b", "c"])["id"].to_pylist() == ["b", "c"]
+    assert set(store.runs(None)) == {"c"}
+    assert store.run_rows(["b", "c"])["id"].to_pylist() == ["b", "c"]
 
 
 def test_many_runs_are_read_in_several_queries(pipeline: dlt.Pipeline) -> None:
     """More than databases take as parameters."""
     ids = [f"run{number}" for number in range(1_234)]
     load(pipeline, workflows=make_runs(1, *ids))
-    assert set(PipelineStore(pipeline).read_rows(ids)["id"].to_pylist()) == set(ids)
+    assert set(DltDestinationState(pipeline).run_rows(ids)["id"].to_pylist()) == set(ids)
 
 
 def test_launches_that_have_a_row_are_found(pipeline: dlt.Pipeline) -> None:
     """By the runs that name them."""
     named = [{"id": "a", "launchId": "one"}, {"id": "b", "launchId": "two"}, {"id": "c"}]
-    runs = TABLES["workflows"].batch(named, workspace_id=1)
-    launches = TABLES["launches"].batch([{"id": "one"}], workspace_id=1)
+    runs = TABLES["workflows"].build(named, workspace_id=1)
+    launches = TABLES["launches"].build([{"id": "one"}], workspace_id=1)
     load(pipeline, workflows=runs, launches=launches)
-    assert PipelineStore(pipeline).find_launches(["a", "b", "c"]) == {"one"}
+    assert DltDestinationState(pipeline).find_launches(["a", "b", "c"]) == {"one"}
 
 
 def test_a_table_that_was_dropped_is_empty(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
     """By hand, where dlt does not know of it."""
-    load(pipeline, workflows=make_runs(1, "a"), users=TABLES["users"].batch([{"id": 5}]))
+    load(pipeline, workflows=make_runs(1, "a"), users=TABLES["users"].build([{"id": 5}]))
     with duckdb.connect(str(tmp_path / "history.duckdb")) as connection:
         connection.execute("DROP TABLE tower.users")
-    store = PipelineStore(pipeline)
+    store = DltDestinationState(pipeline)
     assert store.read_table("users") == []
-    assert set(store.read(1)) == {"a"}
+    assert set(store.runs(1)) == {"a"}
 
 
 def test_a_table_that_the_load_empties_is_empty(pipeline: dlt.Pipeline) -> None:
     """Although it holds its rows until then."""
     load(pipeline, workflows=make_runs(1, "a"))
-    store = PipelineStore(pipeline)
+    store = DltDestinationState(pipeline)
     store.empty({"workflows"})
-    assert store.read(1) == {}
+    assert store.runs(1) == {}
 
 
 def test_a_column_that_came_later_is_null(pipeline: dlt.Pipeline) -> None:
     """An older version did not write it."""
     load(pipeline, workflows=make_runs(1, "a").drop_columns(["starred", "params"]))
-    store = PipelineStore(pipeline)
-    assert store.read(1)["a"].starred is None
-    (row,) = store.read_rows(["a"]).to_pylist()
+    store = DltDestinationState(pipeline)
+    assert store.runs(1)["a"].starred is None
+    (row,) = store.run_rows(["a"]).to_pylist()
     assert (row["id"], row["params"]) == ("a", None)
 
 
@@ -127,14 +127,14 @@ def test_a_promoted_column_is_read_and_kept(pipeline: dlt.Pipeline) -> None:
     """A row is replaced whole."""
     runs = make_runs(1, "a").append_column("params__genome", pa.array(["GRCh38"]))
     load(pipeline, workflows=runs)
-    assert PipelineStore(pipeline).read_rows(["a"])["params__genome"].to_pylist() == ["GRCh38"]
+    assert DltDestinationState(pipeline).run_rows(["a"])["params__genome"].to_pylist() == ["GRCh38"]
 
 
 def test_tables_of_another_schema_are_read_by_its_name(pipeline: dlt.Pipeline) -> None:
     """A resource that is run alone has the schema of the pipeline."""
     pipeline.run(dlt.resource([make_runs(1, "a")], name="workflows"), loader_file_format="parquet")
-    assert PipelineStore(pipeline).read(1) == {}
-    assert set(PipelineStore(pipeline, "history").read(1)) == {"a"}
+    assert DltDestinationState(pipeline).runs(1) == {}
+    assert set(DltDestinationState(pipeline, "history").runs(1)) == {"a"}
 
 
 @pytest.mark.parametrize(

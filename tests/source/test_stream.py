@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.source.stream import iter_in_order
+from tower_etl.source.stream import map_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def test_results_come_in_the_order_asked_for() -> None:
         return number
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(iter_in_order(pool, work, range(6), ahead=2)) == [0, 1, 2, 3, 4, 5]
+        assert list(map_ordered(pool, work, range(6), ahead=2)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_no_more_are_taken_than_allowed_ahead() -> None:
@@ -39,7 +39,7 @@ def test_no_more_are_taken_than_allowed_ahead() -> None:
             yield number
 
     with ThreadPoolExecutor(2) as pool:
-        results = iter_in_order(pool, str, ask(), ahead=3)
+        results = map_ordered(pool, str, ask(), ahead=3)
         assert (next(results), len(taken)) == ("0", 3)
         assert (next(results), len(taken)) == ("1", 4)
         results.close()  # type: ignore[attr-defined] # a generator
@@ -48,7 +48,7 @@ def test_no_more_are_taken_than_allowed_ahead() -> None:
 def test_an_error_is_raised_in_its_place() -> None:
     """What came before it is handed out."""
     with ThreadPoolExecutor(2) as pool:
-        results = iter_in_order(pool, lambda number: 1 // (2 - number), range(5), ahead=4)
+        results = map_ordered(pool, lambda number: 1 // (2 - number), range(5), ahead=4)
         assert [next(results), next(results)] == [0, 1]
         with pytest.raises(ZeroDivisionError):
             next(results)
@@ -57,4 +57,4 @@ def test_an_error_is_raised_in_its_place() -> None:
 def test_nothing_asked_for_is_nothing() -> None:
     """An empty plan ends at once."""
     with ThreadPoolExecutor(1) as pool:
-        assert list(iter_in_order(pool, str, (), ahead=4)) == []
+        assert list(map_ordered(pool, str, (), ahead=4)) == []

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.source.upserts import prepare_upserts
-from tower_etl.tables import TABLES, link_batch, unlink_batch
+from tower_etl.tables import TABLES, label_link_tombstones, label_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ NOTHING = Held(LINKS.arrow_schema.empty_table())
 
 def link(run_id: str, *labels: int) -> pa.Table:
     """The links of a run."""
-    return link_batch(({"id": label} for label in labels), workflow_id=run_id, workspace_id=1)
+    return label_links(({"id": label} for label in labels), workflow_id=run_id, workspace_id=1)
 
 
 def prepare(*batches: dict[str, pa.Table], held: Held = NOTHING) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def list_links(rows: list[dict[str, Any]]) -> set[tuple[str, int, bool]]:
 def test_the_last_row_of_a_key_is_handed_out_once() -> None:
     """Whichever batch it came in."""
     batches = [
-        {"labels": LABELS.batch([{"id": 1, "name": name}], workspace_id=1)}
+        {"labels": LABELS.build([{"id": 1, "name": name}], workspace_id=1)}
         for name in ("old", "new")
     ]
     (found,) = prepare(*batches)
@@ -59,7 +59,7 @@ def test_the_last_row_of_a_key_is_handed_out_once() -> None:
 
 def test_other_tables_pass_at_once() -> None:
     """They are merged by deleting and inserting."""
-    rows = TABLES["users"].batch([{"id": 1, "userName": "kim"}])
+    rows = TABLES["users"].build([{"id": 1, "userName": "kim"}])
     found = prepare({"users": rows, "workflow_labels": link("a", 1)}, {"users": rows})
     assert [list(batch) for batch in found] == [["users"], ["users"], ["workflow_labels"]]
 
@@ -67,7 +67,7 @@ def test_other_tables_pass_at_once() -> None:
 def test_a_link_that_is_no_more_becomes_a_tombstone() -> None:
     """Of the runs that the package has, no other."""
     held = Held(pa.concat_tables([link("a", 1, 2), link("b", 1), link("c", 1)]))
-    bare = unlink_batch(["b"], workspace_id=1)
+    bare = label_link_tombstones(["b"], workspace_id=1)
     (found,) = prepare({"workflow_labels": link("a", 2, 3)}, {"workflow_labels": bare}, held=held)
     assert list_links(found["workflow_labels"]) == {
         ("a", 2, False),
@@ -79,7 +79,7 @@ def test_a_link_that_is_no_more_becomes_a_tombstone() -> None:
 
 def test_nothing_is_removed_where_nothing_is_held() -> None:
     """A first load would store a tombstone as a row."""
-    (found,) = prepare({"workflow_labels": unlink_batch(["a"], workspace_id=1)})
+    (found,) = prepare({"workflow_labels": label_link_tombstones(["a"], workspace_id=1)})
     assert found["workflow_labels"] == []
 
 

@@ -10,28 +10,28 @@ import pytest
 
 from tower_etl.api import TowerClient
 from tower_etl.api.calls import Calls
-from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerFaultError
+from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerError
 from tower_etl.simulator import Fault
-from tower_etl.source.parcels import build_parcels
+from tower_etl.source.parcels import build_batch
 from tower_etl.source.preflight import Workspace
 from tower_etl.source.visits import fetch_run
-from tower_etl.sync import Settled, Visit
+from tower_etl.sync import RunFetch, TaskBookmark
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.http import Transport
+    from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import Simulator, World
-    from tower_etl.source.parcels import Parcel
+    from tower_etl.source.parcels import FetchedRun
 
 ALL = frozenset(TABLES)
 PARTS = [r"/workflow/\w+\?", "/tasks", "/metrics"]
 
 
 @pytest.fixture
-def client(endpoint: str, connect: Callable[..., Transport]) -> TowerClient:
+def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
     """A client of the simulated platform."""
     return TowerClient(connect(endpoint))
 
@@ -56,17 +56,21 @@ def run_id(world: World, lab: Workspace) -> str:
 
 
 def fetch(
-    client: TowerClient, lab: Workspace, run_id: str, settled: Settled, wanted: frozenset[str] = ALL
-) -> Parcel:
+    client: TowerClient,
+    lab: Workspace,
+    run_id: str,
+    bookmark: TaskBookmark,
+    wanted: frozenset[str] = ALL,
+) -> FetchedRun:
     """Fetch a run of which so much is settled."""
-    parcel = fetch_run(client, lab, Visit(run_id, None, None, settled), wanted)
-    assert parcel is not None
-    return parcel
+    fetched = fetch_run(client, lab, RunFetch(run_id, None, None, bookmark), wanted)
+    assert fetched is not None
+    return fetched
 
 
-def task_ids(parcel: Parcel) -> list[int]:
+def task_ids(fetched: FetchedRun) -> list[int]:
     """The tasks that it brings."""
-    return sorted(build_parcels([parcel], ALL)["tasks"]["task_id"].to_pylist())
+    return sorted(build_batch([fetched], ALL)["tasks"]["task_id"].to_pylist())
 
 
 def offsets(simulator: Simulator) -> list[str]:
@@ -79,9 +83,9 @@ def test_the_first_visit_fetches_all_tasks(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
     """And settles those that are final, up to the first that is not."""
-    parcel = fetch(client, lab, run_id, Settled())
+    fetched = fetch(client, lab, run_id, TaskBookmark())
 
-    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 6, 8], Settled(3, 6))
+    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
     assert offsets(simulator) == ["0"]
 
 
@@ -91,9 +95,9 @@ def test_a_later_visit_starts_with_the_last_settled_task(
     """Which is only looked at; what was final since is settled too."""
     world.finish_task(run_id, 8)
     world.add_task(run_id, 9)
-    parcel = fetch(client, lab, run_id, Settled(3, 6))
+    fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(parcel), parcel.landed.settled) == ([8, 9], Settled(4, 8))
+    assert (task_ids(fetched), fetched.loaded.bookmark) == ([8, 9], TaskBookmark(4, 8))
     assert offsets(simulator) == ["2"]
 
 
@@ -102,9 +106,9 @@ def test_a_task_that_came_in_before_the_settled_ones_fetches_all(
 ) -> None:
     """Settled is what is final up to there, from the beginning."""
     world.add_task(run_id, 5)
-    parcel = fetch(client, lab, run_id, Settled(3, 6))
+    fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 5, 6, 8], Settled(2, 4))
+    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 5, 6, 8], TaskBookmark(2, 4))
     assert offsets(simulator) == ["2", "0"]
 
 
@@ -112,9 +116,9 @@ def test_fewer_tasks_than_were_settled_fetch_all(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
     """The server lost some; nothing is passed over."""
-    parcel = fetch(client, lab, run_id, Settled(9, 18))
+    fetched = fetch(client, lab, run_id, TaskBookmark(9, 18))
 
-    assert (task_ids(parcel), parcel.landed.settled) == ([2, 4, 6, 8], Settled(3, 6))
+    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
     assert offsets(simulator) == ["8", "0"]
 
 
@@ -130,9 +134,9 @@ def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(  # noqa: PLR0913
 ) -> None:
     """Settled ones may have got their cost since."""
     world.finish_run(run_id, status)
-    parcel = fetch(client, lab, run_id, Settled(3, 6))
+    fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(parcel), parcel.landed.status) == ([2, 4, 6, 8], status)
+    assert (task_ids(fetched), fetched.loaded.status) == ([2, 4, 6, 8], status)
     assert offsets(simulator) == ["0"]
 
 
@@ -141,11 +145,11 @@ def test_tables_that_are_not_wanted_cost_no_call(
 ) -> None:
     """What is settled stays so."""
     wanted = frozenset({"workflows", "workflow_labels"})
-    parcel = fetch(client, lab, run_id, Settled(3, 6), wanted)
+    fetched = fetch(client, lab, run_id, TaskBookmark(3, 6), wanted)
 
-    assert (frozenset(build_parcels([parcel], wanted)), parcel.landed.settled) == (
+    assert (frozenset(build_batch([fetched], wanted)), fetched.loaded.bookmark) == (
         wanted,
-        Settled(3, 6),
+        TaskBookmark(3, 6),
     )
     assert len(simulator.calls) == 1
 
@@ -158,7 +162,7 @@ def test_a_run_that_is_listed_is_not_gone(
     simulator.faults.add(PARTS[0], Fault("status", status=status))
 
     with pytest.raises((ForbiddenError, NotFoundError)):
-        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+        fetch_run(client, lab, RunFetch(run_id, None, None), ALL)
     assert parse_qs(simulator.calls[-1].query)["search"] == [f"workflowId:{run_id}"]
 
 
@@ -175,9 +179,9 @@ def test_a_refused_part_is_missing(  # noqa: PLR0913 - fixtures and a row of the
 ) -> None:
     """The run is fetched without it."""
     simulator.faults.add(part, Fault("status", status=status, times=9))
-    parcel = fetch(client, lab, run_id, Settled())
-    assert parcel.landed.missing_parts == (part[1:],)
-    rows = build_parcels([parcel], ALL)
+    fetched = fetch(client, lab, run_id, TaskBookmark())
+    assert fetched.loaded.missing_parts == (part[1:],)
+    rows = build_batch([fetched], ALL)
     assert rows["workflows"]["missing_parts"].to_pylist() == [f'["{part[1:]}"]']
 
 
@@ -199,7 +203,7 @@ def test_a_part_without_a_list_is_missing(  # noqa: PLR0913 - fixtures and a row
         return answer if endpoint.path.endswith(part) else get(calls, endpoint, *args, **names)
 
     monkeypatch.setattr(Calls, "get", get_without)
-    assert fetch(client, lab, run_id, Settled()).landed.missing_parts == (part[1:],)
+    assert fetch(client, lab, run_id, TaskBookmark()).loaded.missing_parts == (part[1:],)
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
@@ -218,7 +222,7 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
     """It went between two calls: no part of it is taken."""
     world.submit_run(lab.id)  # what else the listing shows does not count
     simulator.faults.add(part, Fault("status", status=status, times=2))
-    describe_run = client.describe_run
+    describe_run = client.get_run
     described: list[str] = []
 
     def delete_after_description(workspace_id: int | None, run_id: str) -> Any:
@@ -229,7 +233,7 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
 
     monkeypatch.setattr(client, "describe_run", delete_after_description)
 
-    assert fetch_run(client, lab, Visit(run_id, None, None), ALL) is None
+    assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
 
 
 def test_a_run_that_went_before_is_gone(
@@ -238,7 +242,7 @@ def test_a_run_that_went_before_is_gone(
     """After two calls: its description and the listing."""
     world.delete_run(run_id)
 
-    assert fetch_run(client, lab, Visit(run_id, None, None), ALL) is None
+    assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
     assert len(simulator.calls) == 2
 
 
@@ -250,7 +254,7 @@ def test_a_run_is_not_gone_by_a_listing_that_fails(
     simulator.faults.add(r"/workflow\?", Fault("status", status=403))
 
     with pytest.raises(ForbiddenError):
-        fetch_run(client, lab, Visit(run_id, None, None), ALL)
+        fetch_run(client, lab, RunFetch(run_id, None, None), ALL)
 
 
 def test_another_failure_asks_no_listing(
@@ -260,8 +264,8 @@ def test_another_failure_asks_no_listing(
     simulator.faults.add("/tasks", Fault("html", times=50))
 
     with pytest.raises(ApiError) as caught:
-        fetch_run(client, lab, Visit(run_id, None, None), ALL)
-    assert isinstance(caught.value, ServerFaultError)
+        fetch_run(client, lab, RunFetch(run_id, None, None), ALL)
+    assert isinstance(caught.value, ServerError)
     assert not any("search" in call.query for call in simulator.calls)
 
 
@@ -270,9 +274,9 @@ def test_the_end_that_the_listing_says_counts_where_no_description_is_requested(
 ) -> None:
     """A run that is UNKNOWN with an end is final, and all of its tasks are requested."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
-    settled = Settled(tasks=3, last_task_id=6)
-    visit = Visit(run_id, None, None, settled, status="UNKNOWN", complete=end)
-    parcel = fetch_run(client, lab, visit, frozenset({"tasks"}))
-    assert parcel is not None
-    assert (parcel.landed.complete, task_ids(parcel)) == (end, [2, 4, 6, 8])
+    bookmark = TaskBookmark(tasks=3, last_task_id=6)
+    run_fetch = RunFetch(run_id, None, None, bookmark, status="UNKNOWN", complete=end)
+    fetched = fetch_run(client, lab, run_fetch, frozenset({"tasks"}))
+    assert fetched is not None
+    assert (fetched.loaded.complete, task_ids(fetched)) == (end, [2, 4, 6, 8])
     assert {call.path.rpartition("/")[2] for call in simulator.calls} == {"tasks"}

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tower_etl.load.views import create_views, iter_views
 from tower_etl.tables import TABLES
-from tower_etl.tables.sync_runs import sync_run_batch
+from tower_etl.tables.sync_runs import sync_run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,10 +103,10 @@ class SmallHistory:
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
         plain = {"id": "sync", "started_at": begun, "finished_at": begun, "seconds": 2.5}
         plain |= {"status": "ok", "endpoint": "api.example.org", "calls": 3, "runs_fetched": 1}
-        self._batches["sync_runs"].append(sync_run_batch(**plain | values))
+        self._batches["sync_runs"].append(sync_run_rows(**plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
-        self._batches[table].append(TABLES[table].batch(records, **constants))
+        self._batches[table].append(TABLES[table].build(records, **constants))
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:

@@ -16,7 +16,7 @@ import sqlglot
 
 from tests.sql.postgres import start_postgres
 from tests.sql.small import GIB, SmallHistory
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.dialect import DIALECTS, iter_statements, translate
 from tower_etl.load.views import iter_views
 from tower_etl.tables import TABLES
@@ -188,5 +188,5 @@ def test_statements_say_what_the_views_are() -> None:
 
 def test_an_unknown_dialect_is_bad_usage() -> None:
     """The message names those there are."""
-    with pytest.raises(UsageError, match=", ".join(DIALECTS)):
+    with pytest.raises(ConfigurationError, match=", ".join(DIALECTS)):
         translate("SELECT 1", "oracle")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.load.target import find_target
+from tower_etl.load.target import resolve_duckdb_paths
 from tower_etl.load.views import iter_views
 from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
 
@@ -59,9 +59,9 @@ class RealRuns:
 @pytest.fixture(scope="module")
 def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> RealRuns:
     """The runs, synced once."""
-    target = find_target(tmp_path_factory.mktemp("real") / "tower.duckdb")
+    target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
     with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
-        assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().outcome.status == "ok"
+        assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
     tasks = {
         run_id: json.loads((shared / "runs" / f"{run_id}.json").read_text("utf-8"))["tasks"]
         for run_id in (RNASEQ, SAREK, METHYLSEQ)

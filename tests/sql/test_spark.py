@@ -26,7 +26,7 @@ from tests.sql.test_dialects import (
 )
 from tower_etl.clock import Clock
 from tower_etl.load.dialect import iter_statements
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.reader import open_reader
 from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
 from tower_etl.tables import TABLES
@@ -90,9 +90,9 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
     with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
         for kind in ("parquet", "delta"):
-            place = Place(kind, str(root / kind), root / "state")
+            place = DestinationConfig(kind, str(root / kind), root / "state")
             report = Depot(place, endpoint, Clock(now=clock.now)).sync()
-            assert report.outcome.status == "ok"
+            assert report.result.status == "ok"
     return root
 
 

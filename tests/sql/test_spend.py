@@ -21,7 +21,7 @@ def pick(rows: Sequence[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]
 
 
 @pytest.fixture
-def spent(small: SmallHistory) -> SmallHistory:
+def stats(small: SmallHistory) -> SmallHistory:
     """Two users, two workspaces, two pipelines, two months, and a run that spent nothing.
 
     a: 1.00 and 2.00 (failed), 4 CPU hours; b: 0.50, 1 CPU hour, and 8.00 saved; c: no task.
@@ -60,17 +60,17 @@ COUNTS = ("runs", "succeeded_runs", "failed_runs", "cpu_hours", "cost_usd", "fai
     ],
 )
 def test_spend_is_divided_without_what_was_cached(
-    spent: SmallHistory, by: str, expected: list[tuple[Any, ...]]
+    stats: SmallHistory, by: str, expected: list[tuple[Any, ...]]
 ) -> None:
     """A cached task costs nothing again, a run without tasks is a run, months end in UTC."""
     column = "user_name" if by == "user" else by
-    assert expected == pick(spent.ask(f"cost_by_{by}"), column, *COUNTS)
+    assert expected == pick(stats.ask(f"cost_by_{by}"), column, *COUNTS)
 
 
-def test_each_run_has_its_cost(spent: SmallHistory) -> None:
+def test_each_run_has_its_cost(stats: SmallHistory) -> None:
     """The latest first, what was saved beside what was spent."""
     columns = ("run_id", "hours", "tasks", "cached_tasks", "failed_tasks", "cost_usd", "saved_usd")
-    assert pick(spent.ask("run_costs"), *columns) == [
+    assert pick(stats.ask("run_costs"), *columns) == [
         ("b", 2.0, 2, 1, 0, 0.5, 8.0),
         ("c", 2.0, 0, 0, 0, None, None),
         ("a", 2.0, 2, 0, 1, 3.0, None),
@@ -101,15 +101,15 @@ def test_a_personal_run_has_a_workspace_of_that_name(small: SmallHistory) -> Non
     assert pick(small.ask("cost_by_workspace"), "workspace", "runs") == [("personal", 1)]
 
 
-def test_labels_share_a_run_and_never_count_it_twice(spent: SmallHistory) -> None:
+def test_labels_share_a_run_and_never_count_it_twice(stats: SmallHistory) -> None:
     """Run a has two labels, one of them from two workspaces; b has one of them; c has none."""
-    spent.name_label(1, "team", "blue")
-    spent.name_label(2, "urgent")
-    spent.name_label(3, "urgent")
+    stats.name_label(1, "team", "blue")
+    stats.name_label(2, "urgent")
+    stats.name_label(3, "urgent")
     for run_id, label_id in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
-        spent.add_label(run_id, label_id)
+        stats.add_label(run_id, label_id)
     assert pick(
-        spent.ask("cost_by_label"), "label", "runs", "cpu_hours", "cost_usd", "share_usd"
+        stats.ask("cost_by_label"), "label", "runs", "cpu_hours", "cost_usd", "share_usd"
     ) == [
         ("team=blue", 2, 5.0, 3.5, 2.0),
         ("urgent", 1, 4.0, 3.0, 1.5),

@@ -8,24 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.settings import Request
+from tower_etl.settings import SyncOptions
 from tower_etl.sync import (
     FailedRun,
-    Holding,
-    Landed,
-    Listed,
+    ListedRun,
+    LoadedRun,
     OpenRun,
-    Plan,
-    Settled,
-    Visit,
+    RunFetch,
+    TableCoverage,
+    TaskBookmark,
+    WorkspacePlan,
     WorkspaceState,
-    finish_workspace,
-    forget_failure,
-    land_run,
-    plan_listed,
-    record_failure,
+    clear_failure,
+    complete_workspace,
+    mark_run_failed,
+    mark_run_loaded,
+    plan_incremental,
 )
-from tower_etl.sync.state import OVERLAP, OVERLAP_RUNS
+from tower_etl.sync.state import LOOKBACK_RUNS, LOOKBACK_WINDOW
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -43,14 +43,16 @@ def land(
     is_new: bool = True,
 ) -> WorkspaceState:
     """Land a run that was submitted then."""
-    visit = Visit(run_id, submit, starred=True, is_new=is_new)
-    return land_run(state, Landed(visit, status, submit, Settled(100, 120)), GIVE_UP, NOW)
+    run_fetch = RunFetch(run_id, submit, starred=True, advances_cursor=is_new)
+    return mark_run_loaded(
+        state, LoadedRun(run_fetch, status, submit, TaskBookmark(100, 120)), GIVE_UP, NOW
+    )
 
 
 @pytest.mark.parametrize("status", OPEN)
 def test_an_open_run_is_watched(status: str | None) -> None:
     """With its star and what is settled of it; an unknown word is no final one."""
-    assert land(WorkspaceState(), status).open == {"r": OpenRun(NOW, True, Settled(100, 120))}  # noqa: FBT003 - starred
+    assert land(WorkspaceState(), status).open == {"r": OpenRun(NOW, True, TaskBookmark(100, 120))}  # noqa: FBT003 - starred
 
 
 @pytest.mark.parametrize("status", FINAL)
@@ -76,28 +78,28 @@ def test_a_new_run_moves_the_cursor_on() -> None:
     state = land(state, submit=NOW - 2 * MINUTE, run_id="c")
 
     assert state.cursor == NOW
-    assert state.seen == {"a": NOW - MINUTE, "b": NOW, "c": NOW - 2 * MINUTE}
+    assert state.lookback == {"a": NOW - MINUTE, "b": NOW, "c": NOW - 2 * MINUTE}
 
 
 def test_an_old_run_moves_no_cursor() -> None:
     """It was listed for another reason."""
-    state = WorkspaceState(cursor=NOW - DAY, seen={"a": NOW - DAY})
+    state = WorkspaceState(cursor=NOW - DAY, lookback={"a": NOW - DAY})
 
     assert land(state, is_new=False) == state
 
 
 def test_the_description_knows_better_when_a_run_was_submitted() -> None:
     """The listing may not have said."""
-    landed = Landed(Visit("r", None, None, is_new=True), "SUCCEEDED", NOW)
+    loaded = LoadedRun(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
 
-    assert land_run(WorkspaceState(), landed, GIVE_UP, NOW).cursor == NOW
+    assert mark_run_loaded(WorkspaceState(), loaded, GIVE_UP, NOW).cursor == NOW
 
 
 def test_a_run_without_a_time_moves_no_cursor() -> None:
     """It is watched all the same while it is open."""
     state = land(WorkspaceState(), "RUNNING", None)
 
-    assert (state.cursor, state.seen, set(state.open)) == (None, {}, {"r"})
+    assert (state.cursor, state.lookback, set(state.open)) == (None, {}, {"r"})
 
 
 @given(minutes=st.lists(st.integers(0, 300), min_size=1, max_size=150))
@@ -107,28 +109,28 @@ def test_what_is_seen_is_what_the_next_listing_shows(minutes: list[int]) -> None
     submits = {f"r{number}": NOW + at * MINUTE for number, at in enumerate(minutes)}
     later = max(submits.values())
     for run_id, submit in sorted(submits.items(), key=lambda item: item[1]):
-        visit = Visit(run_id, submit, starred=None, is_new=True)
-        state = land_run(state, Landed(visit, "SUCCEEDED", submit), GIVE_UP, later)
+        run_fetch = RunFetch(run_id, submit, starred=None, advances_cursor=True)
+        state = mark_run_loaded(state, LoadedRun(run_fetch, "SUCCEEDED", submit), GIVE_UP, later)
 
-    start = state.list_from(later)
+    start = state.listing_start(later)
     assert start is not None
-    assert start >= max(submits.values()) - OVERLAP
-    assert state.seen == {run_id: at for run_id, at in submits.items() if at >= start}
-    assert sum(at > start for at in state.seen.values()) < OVERLAP_RUNS
+    assert start >= max(submits.values()) - LOOKBACK_WINDOW
+    assert state.lookback == {run_id: at for run_id, at in submits.items() if at >= start}
+    assert sum(at > start for at in state.lookback.values()) < LOOKBACK_RUNS
 
 
 def test_a_partial_sync_ends_as_it_is() -> None:
     """Only a complete listing is noted."""
     state = WorkspaceState(cursor=NOW, open={"r": OpenRun(NOW)})
 
-    assert finish_workspace(state, Plan(state, missing=("r",)), NOW) == state
+    assert complete_workspace(state, WorkspacePlan(state, deleted=("r",)), NOW) == state
 
 
 def test_a_complete_sync_is_noted() -> None:
     """And missing runs are watched no longer."""
     state = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW), "there": OpenRun(NOW)})
 
-    done = finish_workspace(state, Plan(state, missing=("gone",), whole=True), NOW)
+    done = complete_workspace(state, WorkspacePlan(state, deleted=("gone",), is_full=True), NOW)
 
     assert (set(done.open), done.reconciled_at, done.cursor) == ({"there"}, NOW, NOW)
 
@@ -137,102 +139,111 @@ def test_what_is_gone_is_forgotten() -> None:
     """Open or landed, stored or not: if it comes back it is new."""
     state = WorkspaceState(
         cursor=NOW,
-        seen={"missing": NOW, "there": NOW, "gone": NOW},
+        lookback={"missing": NOW, "there": NOW, "gone": NOW},
         open={"gone": OpenRun(NOW), "there": OpenRun(NOW), "missing": OpenRun(NOW)},
     )
-    plan = Plan(state, missing=("missing",), gone=("gone",), whole=True)
+    plan = WorkspacePlan(state, deleted=("missing",), vanished=("gone",), is_full=True)
 
-    done = finish_workspace(state, plan, NOW)
+    done = complete_workspace(state, plan, NOW)
 
-    assert (set(done.open), set(done.missing)) == ({"there"}, {"missing", "gone"})
-    again = plan_listed(done, [Listed(name, NOW) for name in state.seen], Request(), NOW)
-    assert {visit.run_id for visit in again.visits if visit.is_new} == {"missing", "gone"}
+    assert (set(done.open), set(done.deleted)) == ({"there"}, {"missing", "gone"})
+    again = plan_incremental(
+        done, [ListedRun(name, NOW) for name in state.lookback], SyncOptions(), NOW
+    )
+    assert {run_fetch.run_id for run_fetch in again.fetches if run_fetch.advances_cursor} == {
+        "missing",
+        "gone",
+    }
 
 
 def test_tables_are_complete_although_a_run_failed() -> None:
     """A failed run is fetched whole, in all wanted tables, when it is retried."""
-    tables = {"workflows": Holding(), "tasks": Holding(complete=False)}
+    tables = {"workflows": TableCoverage(), "tasks": TableCoverage(complete=False)}
     state = WorkspaceState(cursor=NOW, tables=tables)
-    plan = Plan(state, whole=True, wanted=frozenset(tables))
+    plan = WorkspacePlan(state, is_full=True, tables=frozenset(tables))
 
-    assert finish_workspace(state, plan, NOW).tables == dict.fromkeys(tables, Holding())
+    assert complete_workspace(state, plan, NOW).tables == dict.fromkeys(tables, TableCoverage())
 
 
 def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:
     """Younger runs were not compared; what it lacks is gone all the same."""
     before = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW)}, reconciled_at=NOW - DAY)
 
-    done = finish_workspace(before, Plan(before, gone=("gone",), whole=True, bounded=True), NOW)
+    done = complete_workspace(
+        before, WorkspacePlan(before, vanished=("gone",), is_full=True, has_upper_bound=True), NOW
+    )
 
     assert done == WorkspaceState(cursor=NOW, reconciled_at=NOW - DAY)
 
 
 def test_an_empty_workspace_is_noted_too() -> None:
     """There is nothing for a cursor."""
-    done = finish_workspace(WorkspaceState(), Plan(WorkspaceState(), whole=True), NOW)
+    done = complete_workspace(WorkspaceState(), WorkspacePlan(WorkspaceState(), is_full=True), NOW)
 
     assert done == WorkspaceState(reconciled_at=NOW)
 
 
 def test_adopted_runs_move_the_cursor_and_are_seen() -> None:
     """As far as the next listing shows them, together with those that landed now."""
-    state = WorkspaceState(cursor=NOW - MINUTE, seen={"new": NOW - MINUTE})
+    state = WorkspaceState(cursor=NOW - MINUTE, lookback={"new": NOW - MINUTE})
     adopts = {"newest": NOW, "recent": NOW - HOUR, "old": NOW - DAY}
 
-    done = finish_workspace(state, Plan(state, whole=True, adopts=adopts), NOW)
+    done = complete_workspace(state, WorkspacePlan(state, is_full=True, recovered=adopts), NOW)
 
     assert done.cursor == NOW
-    assert done.seen == {"new": NOW - MINUTE, "newest": NOW, "recent": NOW - HOUR}
+    assert done.lookback == {"new": NOW - MINUTE, "newest": NOW, "recent": NOW - HOUR}
 
 
 # --- runs that failed -------------------------------------------------------------------------
 
 
-def fail(state: WorkspaceState, visit: Visit, times: int = 1) -> WorkspaceState:
+def fail(state: WorkspaceState, run_fetch: RunFetch, times: int = 1) -> WorkspaceState:
     """Return the state after consecutive failures an hour apart, the last of them now."""
     for number in range(times):
-        state = record_failure(state, visit, "it failed", NOW - HOUR * (times - 1 - number))
+        state = mark_run_failed(state, run_fetch, "it failed", NOW - HOUR * (times - 1 - number))
     return state
 
 
 def test_a_run_that_fails_is_pending() -> None:
     """The cursor passes it."""
-    state = fail(WorkspaceState(cursor=NOW - HOUR), Visit("r", NOW, starred=True, is_new=True))
-    failed = FailedRun(NOW, True, Settled(), 1, NOW, NOW, 1, "it failed")  # noqa: FBT003 starred
-    assert state == WorkspaceState(cursor=NOW, seen={"r": NOW}, failed={"r": failed})
+    state = fail(
+        WorkspaceState(cursor=NOW - HOUR), RunFetch("r", NOW, starred=True, advances_cursor=True)
+    )
+    failed = FailedRun(NOW, True, TaskBookmark(), 1, NOW, NOW, 1, "it failed")  # noqa: FBT003 starred
+    assert state == WorkspaceState(cursor=NOW, lookback={"r": NOW}, failed={"r": failed})
 
 
 def test_an_open_run_that_fails_keeps_what_is_settled() -> None:
     """Other open runs are not touched."""
-    watched = {"r": OpenRun(NOW, None, Settled(100, 120)), "other": OpenRun(NOW)}
+    watched = {"r": OpenRun(NOW, None, TaskBookmark(100, 120)), "other": OpenRun(NOW)}
     state = WorkspaceState(cursor=NOW - DAY, open=watched)
-    failed = fail(state, Visit("r", NOW, None, Settled(100, 120)))
+    failed = fail(state, RunFetch("r", NOW, None, TaskBookmark(100, 120)))
     assert failed.open == {"other": OpenRun(NOW)}
-    assert failed.failed["r"].settled == Settled(100, 120)
+    assert failed.failed["r"].bookmark == TaskBookmark(100, 120)
 
 
 def test_a_changed_run_that_fails_moves_no_cursor() -> None:
     """It was listed for another reason."""
     state = WorkspaceState(cursor=NOW - 2 * DAY)
-    assert fail(state, Visit("r", NOW - DAY, None)).cursor == NOW - 2 * DAY
+    assert fail(state, RunFetch("r", NOW - DAY, None)).cursor == NOW - 2 * DAY
 
 
 def test_a_run_without_a_time_that_fails_is_pending_too() -> None:
     """There is nothing for the cursor."""
-    state = fail(WorkspaceState(), Visit("r", None, None, is_new=True))
+    state = fail(WorkspaceState(), RunFetch("r", None, None, advances_cursor=True))
     assert (state.cursor, list(state.failed)) == (None, ["r"])
 
 
 def test_a_pending_run_that_is_loaded_is_pending_no_more() -> None:
     """Final, it is followed no longer, and not seen twice."""
-    state = fail(WorkspaceState(), Visit("r", NOW, None, is_new=True))
-    assert land(state, is_new=False) == WorkspaceState(cursor=NOW, seen={"r": NOW})
+    state = fail(WorkspaceState(), RunFetch("r", NOW, None, advances_cursor=True))
+    assert land(state, is_new=False) == WorkspaceState(cursor=NOW, lookback={"r": NOW})
 
 
 def test_a_pending_run_that_is_deleted_is_forgotten() -> None:
     """What else is known stays."""
-    state = fail(WorkspaceState(), Visit("r", NOW, None, is_new=True))
-    assert forget_failure(state, "r") == WorkspaceState(cursor=NOW, seen={"r": NOW})
+    state = fail(WorkspaceState(), RunFetch("r", NOW, None, advances_cursor=True))
+    assert clear_failure(state, "r") == WorkspaceState(cursor=NOW, lookback={"r": NOW})
 
 
 @pytest.mark.parametrize(
@@ -240,7 +251,7 @@ def test_a_pending_run_that_is_deleted_is_forgotten() -> None:
 )
 def test_the_wait_between_retries_grows(attempts: int, wait: int) -> None:
     """Three prompt retries come first; the wait is bounded."""
-    failed = fail(WorkspaceState(), Visit("r", NOW, None), attempts).failed["r"]
+    failed = fail(WorkspaceState(), RunFetch("r", NOW, None), attempts).failed["r"]
     assert (failed.attempts, failed.retry_in) == (attempts, wait)
     assert failed.first_failed_at == NOW - HOUR * (attempts - 1)
     assert failed.last_failed_at == NOW
@@ -252,4 +263,4 @@ def test_a_run_of_the_future_does_not_make_those_of_now_forgotten() -> None:
     state = land(state, submit=NOW + DAY, run_id="ahead")
 
     assert state.cursor == NOW + DAY
-    assert state.seen == {"now": NOW, "ahead": NOW + DAY}
+    assert state.lookback == {"now": NOW, "ahead": NOW + DAY}

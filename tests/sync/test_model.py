@@ -15,30 +15,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sync.rounds import ROUNDS
-from tower_etl.settings import Request
+from tower_etl.settings import SyncOptions
 from tower_etl.sync import (
     FINAL_STATUSES,
-    Landed,
-    Listed,
-    Stored,
+    ListedRun,
+    LoadedRun,
+    StoredRun,
     WorkspaceState,
+    clear_failure,
+    complete_workspace,
     dump_state,
-    finish_workspace,
-    forget_failure,
-    land_run,
     load_state,
-    plan_listed,
-    plan_whole,
-    plan_window,
-    record_failure,
+    mark_run_failed,
+    mark_run_loaded,
+    plan_incremental,
+    plan_listing,
+    plan_reconciliation,
 )
-from tower_etl.sync.state import OVERLAP_RUNS
+from tower_etl.sync.state import LOOKBACK_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.sync.rounds import Round
-    from tower_etl.sync import Plan, RetryCause, Visit, Window
+    from tower_etl.sync import ListingWindow, RetryCause, RunFetch, WorkspacePlan
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GIVE_UP = timedelta(days=5)
@@ -58,7 +58,7 @@ class Run:
         deleted: Whether the platform no longer shows it.
     """
 
-    row: Stored
+    row: StoredRun
     deleted: bool = False
 
 
@@ -68,7 +68,7 @@ class SyncedWorld:
     def __init__(self) -> None:
         self.now = START
         self.runs: dict[str, Run] = {}
-        self.tables: dict[str, Stored] = {}
+        self.tables: dict[str, StoredRun] = {}
         self.state = WorkspaceState()
         self.lost_state = False
         self.behind: set[str] = set()  # changed where only a complete listing can see it
@@ -80,7 +80,7 @@ class SyncedWorld:
         """Runs are submitted, some at the same second."""
         for _ in range(count):
             self.now += timedelta(seconds=gap_s)
-            row = Stored(self.now, "SUBMITTED", self.now, starred=False)
+            row = StoredRun(self.now, "SUBMITTED", self.now, starred=False)
             self.runs[f"r{len(self.runs)}"] = Run(row)
 
     def pass_time(self, hours: float) -> None:
@@ -137,7 +137,7 @@ class SyncedWorld:
         before = self.state
         plan = self._carry_out(request, None)
         self._check_open_and_new(plan)
-        if plan.whole:
+        if plan.is_full:
             self._check_everything()
             self.behind.clear()
         self._check_floor(before)
@@ -145,58 +145,58 @@ class SyncedWorld:
         self._check_next_sync_is_cheap()
 
     def get_into_trouble(
-        self, landed: int | None, failing: frozenset[int], *, reconcile: bool, days_back: int | None
+        self, loaded: int | None, failing: frozenset[int], *, reconcile: bool, days_back: int | None
     ) -> None:
         """A sync that is killed, or in which runs fail: the tables have what landed before."""
-        self._carry_out(self._request(days_back, reconcile=reconcile), landed, failing)
+        self._carry_out(self._request(days_back, reconcile=reconcile), loaded, failing)
 
     def lose_state(self) -> None:
         """The state is gone, the tables are not."""
         self.lost_state = True
         self.state = WorkspaceState()
 
-    def _request(self, days_back: int | None, *, reconcile: bool) -> Request:
+    def _request(self, days_back: int | None, *, reconcile: bool) -> SyncOptions:
         self.now += timedelta(seconds=30)
         since = None if days_back is None else self.now - timedelta(days=days_back)
-        return Request(since=since, reconcile=reconcile, give_up_after=GIVE_UP)
+        return SyncOptions(since=since, reconcile=reconcile, open_run_max_age=GIVE_UP)
 
     def _carry_out(
-        self, request: Request, crash_after: int | None, failing: frozenset[int] = frozenset()
-    ) -> Plan:
+        self, request: SyncOptions, crash_after: int | None, failing: frozenset[int] = frozenset()
+    ) -> WorkspacePlan:
         plan = self._plan(request)
-        self.state = plan.begins
+        self.state = plan.initial_state
         recovered: set[RetryCause | None] = set()
-        for number, visit in enumerate(plan.visits):
+        for number, run_fetch in enumerate(plan.fetches):
             if number == crash_after:
                 return plan
             if number % 10 in failing:
-                self.pending.add(visit.run_id)
-                self.state = record_failure(self.state, visit, "it failed", self.now)
+                self.pending.add(run_fetch.run_id)
+                self.state = mark_run_failed(self.state, run_fetch, "it failed", self.now)
             else:
-                self._visit(visit)
-                recovered.add(visit.retry)
-        for visit in plan.follow_up({cause for cause in recovered if cause}).visits:
-            self._visit(visit)
+                self._visit(run_fetch)
+                recovered.add(run_fetch.retry)
+        for run_fetch in plan.follow_up({cause for cause in recovered if cause}).fetches:
+            self._visit(run_fetch)
         if crash_after is None:
             self._finish(plan)
         return plan
 
-    def _plan(self, request: Request) -> Plan:
+    def _plan(self, request: SyncOptions) -> WorkspacePlan:
         # As JSON and back, as between two processes.
         state = load_state(json.loads(json.dumps(dump_state(self.state))))
-        window = plan_window(state, request, self.now)
+        window = plan_listing(state, request, self.now)
         listed = list(self._list(window))
-        if not window.whole:
-            return plan_listed(state, listed, request, self.now)
-        return plan_whole(state, listed, dict(self.tables), request, self.now)
+        if not window.is_full:
+            return plan_incremental(state, listed, request, self.now)
+        return plan_reconciliation(state, listed, dict(self.tables), request, self.now)
 
-    def _list(self, window: Window) -> Iterable[Listed]:
+    def _list(self, window: ListingWindow) -> Iterable[ListedRun]:
         for run_id, run in reversed(self.runs.items()):
             row = run.row
             assert row.submit is not None
             if not run.deleted and (window.after is None or row.submit >= window.after):
                 labels = tuple({"id": label_id} for label_id in row.label_ids)
-                yield Listed(
+                yield ListedRun(
                     run_id,
                     row.submit,
                     row.status,
@@ -206,37 +206,37 @@ class SyncedWorld:
                     labels,
                 )
 
-    def _visit(self, visit: Visit) -> None:
-        run = self.runs[visit.run_id]
+    def _visit(self, run_fetch: RunFetch) -> None:
+        run = self.runs[run_fetch.run_id]
         if run.deleted:
-            self.state = forget_failure(self.state, visit.run_id)
+            self.state = clear_failure(self.state, run_fetch.run_id)
             return
-        self.pending.discard(visit.run_id)
-        self.tables[visit.run_id] = replace(run.row, starred=visit.starred)
-        landed = Landed(visit, run.row.status, run.row.submit)
-        self.state = land_run(self.state, landed, GIVE_UP, self.now)
+        self.pending.discard(run_fetch.run_id)
+        self.tables[run_fetch.run_id] = replace(run.row, starred=run_fetch.starred)
+        loaded = LoadedRun(run_fetch, run.row.status, run.row.submit)
+        self.state = mark_run_loaded(self.state, loaded, GIVE_UP, self.now)
 
-    def _finish(self, plan: Plan) -> None:
-        for run_id, labels in plan.relabel.items():
+    def _finish(self, plan: WorkspacePlan) -> None:
+        for run_id, labels in plan.label_updates.items():
             ids = frozenset(label["id"] for label in labels)
             self.tables[run_id] = replace(self.tables[run_id], label_ids=ids)
-        for run_id, starred in plan.restar.items():
+        for run_id, starred in plan.star_updates.items():
             self.tables[run_id] = replace(self.tables[run_id], starred=starred)
-        for run_id in plan.missing:
+        for run_id in plan.deleted:
             self.tables[run_id] = replace(self.tables[run_id], missing_since=self.now)
-        self.state = finish_workspace(self.state, plan, self.now)
+        self.state = complete_workspace(self.state, plan, self.now)
 
     # --- what must be true after a sync ---------------------------------------------------------
 
     def _in_scope(self) -> dict[str, Run]:
-        floor = self.state.floor
+        floor = self.state.history_start
         return {
             run_id: run
             for run_id, run in self.runs.items()
             if floor is None or (run.row.submit is not None and run.row.submit >= floor)
         }
 
-    def _check_open_and_new(self, plan: Plan) -> None:
+    def _check_open_and_new(self, plan: WorkspacePlan) -> None:
         """Every run is there; those that are watched, or were, are as the platform has them."""
         for run_id, run in self._in_scope().items():
             if run.deleted or run_id in self.behind:
@@ -244,17 +244,17 @@ class SyncedWorld:
             assert run_id in self.tables, f"{run_id} is not in the tables"
             if not self._is_given_up(run):
                 assert self.tables[run_id] == run.row
-        for visit in plan.visits:
-            if not self.runs[visit.run_id].deleted:
-                stored = replace(self.tables[visit.run_id], starred=None)
-                assert stored == replace(self.runs[visit.run_id].row, starred=None)
+        for run_fetch in plan.fetches:
+            if not self.runs[run_fetch.run_id].deleted:
+                stored = replace(self.tables[run_fetch.run_id], starred=None)
+                assert stored == replace(self.runs[run_fetch.run_id].row, starred=None)
 
     def _check_floor(self, before: WorkspaceState) -> None:
         """Once something was loaded, `since` reaches further back, or changes nothing."""
         if before.cursor is None and before.reconciled_at is None:
             return
-        after = self.state.floor
-        assert after is None or (before.floor is not None and after <= before.floor)
+        after = self.state.history_start
+        assert after is None or (before.history_start is not None and after <= before.history_start)
 
     def _is_given_up(self, run: Run) -> bool:
         return run.row.submit is not None and self.now - run.row.submit > GIVE_UP
@@ -268,14 +268,14 @@ class SyncedWorld:
                 assert self.tables[run_id].missing_since is not None
             if run.deleted:
                 assert run_id not in self.state.open
-                assert run_id not in self.state.seen or run_id in self.state.missing
+                assert run_id not in self.state.lookback or run_id in self.state.deleted
 
     def _check_state_is_small(self) -> None:
         """It grows with the runs that are open, never with those ever seen."""
-        start = self.state.list_from(self.now)
-        newer = [at for at in self.state.seen.values() if start is not None and at > start]
-        assert len(newer) < OVERLAP_RUNS
-        assert all(start is None or at >= start for at in self.state.seen.values())
+        start = self.state.listing_start(self.now)
+        newer = [at for at in self.state.lookback.values() if start is not None and at > start]
+        assert len(newer) < LOOKBACK_RUNS
+        assert all(start is None or at >= start for at in self.state.lookback.values())
         there = [run_id for run_id in self.state.open if not self.runs[run_id].deleted]
         assert all(self.tables[run_id].status not in FINAL_STATUSES for run_id in there)
 
@@ -283,10 +283,10 @@ class SyncedWorld:
         """A sync right after it visits the runs that are open, and no other."""
         if self.lost_state:
             return  # what was stored before may be visited once more
-        request = Request(since=self.state.floor, give_up_after=GIVE_UP)
+        request = SyncOptions(since=self.state.history_start, open_run_max_age=GIVE_UP)
         plan = self._plan(request)
         young = {run_id for run_id in self.state.open if not self._is_given_up(self.runs[run_id])}
-        assert {visit.run_id for visit in plan.visits} == young
+        assert {run_fetch.run_id for run_fetch in plan.fetches} == young
 
 
 @settings(max_examples=300, deadline=None)

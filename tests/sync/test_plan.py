@@ -7,41 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.settings import Request
+from tower_etl.settings import SyncOptions
 from tower_etl.sync import (
-    Listed,
+    ListedRun,
     OpenRun,
-    Settled,
-    Stored,
-    Visit,
+    RunFetch,
+    StoredRun,
+    TaskBookmark,
     WorkspaceState,
-    plan_listed,
-    plan_whole,
+    plan_incremental,
+    plan_reconciliation,
 )
 
 if TYPE_CHECKING:
-    from tower_etl.sync import Plan
+    from tower_etl.sync import WorkspacePlan
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SYNCED = WorkspaceState(
-    cursor=NOW - HOUR, seen={"last": NOW - HOUR}, reconciled_at=NOW - timedelta(hours=2)
+    cursor=NOW - HOUR, lookback={"last": NOW - HOUR}, reconciled_at=NOW - timedelta(hours=2)
 )
 
 
-def listed(run_id: str, ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> Listed:
+def listed(run_id: str, ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> ListedRun:
     """Make a run that was submitted so long ago."""
-    return Listed(run_id, NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
+    return ListedRun(run_id, NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
 
 
-def stored(ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> Stored:
+def stored(ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> StoredRun:
     """Make a run of the tables that was submitted so long ago."""
-    return Stored(NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
+    return StoredRun(NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
 
 
-def visited(plan: Plan) -> list[str]:
+def visited(plan: WorkspacePlan) -> list[str]:
     """List the ids of the runs to fetch, in order."""
-    return [visit.run_id for visit in plan.visits]
+    return [run_fetch.run_id for run_fetch in plan.fetches]
 
 
 # --- after a listing since the cursor -------------------------------------------------------
@@ -51,44 +51,46 @@ def test_new_runs_are_visited_oldest_first() -> None:
     """So that the cursor may follow; they move it."""
     runs = [listed("c", MINUTE), listed("b", 2 * MINUTE), listed("a", 3 * MINUTE)]
 
-    plan = plan_listed(SYNCED, runs, Request(), NOW)
+    plan = plan_incremental(SYNCED, runs, SyncOptions(), NOW)
 
     assert visited(plan) == ["a", "b", "c"]
-    assert all(visit.is_new for visit in plan.visits)
+    assert all(run_fetch.advances_cursor for run_fetch in plan.fetches)
 
 
 def test_new_runs_without_a_time_come_last() -> None:
     """They cannot move the cursor; ties are told by id."""
-    runs = [Listed("x"), listed("b", MINUTE), Listed("w"), listed("a", MINUTE)]
+    runs = [ListedRun("x"), listed("b", MINUTE), ListedRun("w"), listed("a", MINUTE)]
 
-    assert visited(plan_listed(SYNCED, runs, Request(), NOW)) == ["a", "b", "w", "x"]
+    assert visited(plan_incremental(SYNCED, runs, SyncOptions(), NOW)) == ["a", "b", "w", "x"]
 
 
 def test_runs_that_landed_before_are_not_visited() -> None:
     """The overlap shows them again."""
-    plan = plan_listed(SYNCED, [listed("last", HOUR)], Request(), NOW)
+    plan = plan_incremental(SYNCED, [listed("last", HOUR)], SyncOptions(), NOW)
 
-    assert (plan.visits, plan.begins) == ((), SYNCED)
+    assert (plan.fetches, plan.initial_state) == ((), SYNCED)
 
 
 def test_a_run_that_enters_the_overlap_late_is_new() -> None:
     """It was submitted before the cursor, and was not there the last time."""
-    assert visited(plan_listed(SYNCED, [listed("late", 90 * MINUTE)], Request(), NOW)) == ["late"]
+    assert visited(plan_incremental(SYNCED, [listed("late", 90 * MINUTE)], SyncOptions(), NOW)) == [
+        "late"
+    ]
 
 
 def test_open_runs_are_visited_first_listed_or_not() -> None:
     """Whatever their age: with what is settled of them, and without moving the cursor."""
     watched = {
-        "old": OpenRun(NOW - 9 * DAY, True, Settled(100, 107)),  # noqa: FBT003 - starred
-        "young": OpenRun(NOW - MINUTE, False, Settled()),  # noqa: FBT003 - not starred
+        "old": OpenRun(NOW - 9 * DAY, True, TaskBookmark(100, 107)),  # noqa: FBT003 - starred
+        "young": OpenRun(NOW - MINUTE, False, TaskBookmark()),  # noqa: FBT003 - not starred
     }
     state = WorkspaceState(cursor=NOW - MINUTE, open=watched, reconciled_at=NOW)
     runs = [listed("new", MINUTE), listed("young", MINUTE, starred=True)]
 
-    assert plan_listed(state, runs, Request(), NOW).visits == (
-        Visit("old", NOW - 9 * DAY, True, Settled(100, 107)),  # noqa: FBT003 - starred
-        Visit("young", NOW - MINUTE, True),  # noqa: FBT003 - starred since
-        Visit("new", NOW - MINUTE, None, is_new=True, status=runs[0].status),
+    assert plan_incremental(state, runs, SyncOptions(), NOW).fetches == (
+        RunFetch("old", NOW - 9 * DAY, True, TaskBookmark(100, 107)),  # noqa: FBT003 - starred
+        RunFetch("young", NOW - MINUTE, True),  # noqa: FBT003 - starred since
+        RunFetch("new", NOW - MINUTE, None, advances_cursor=True, status=runs[0].status),
     )
 
 
@@ -101,17 +103,17 @@ def test_open_runs_past_the_give_up_age_are_dropped() -> None:
     }
     state = WorkspaceState(cursor=NOW, open=watched, reconciled_at=NOW)
 
-    plan = plan_listed(state, [], Request(), NOW)
+    plan = plan_incremental(state, [], SyncOptions(), NOW)
 
     assert visited(plan) == ["edge", "timeless"]
-    assert set(plan.begins.open) == {"edge", "timeless"}
+    assert set(plan.initial_state.open) == {"edge", "timeless"}
 
 
 def test_a_listing_since_the_cursor_finds_nothing_missing() -> None:
     """It is not complete."""
-    plan = plan_listed(SYNCED, [], Request(), NOW)
+    plan = plan_incremental(SYNCED, [], SyncOptions(), NOW)
 
-    assert (plan.missing, plan.whole, plan.adopts) == ((), False, {})
+    assert (plan.deleted, plan.is_full, plan.recovered) == ((), False, {})
 
 
 # --- after a complete listing ---------------------------------------------------------------
@@ -120,11 +122,11 @@ def test_a_listing_since_the_cursor_finds_nothing_missing() -> None:
 def test_a_run_that_is_as_stored_is_not_visited() -> None:
     """Final, and nothing differs."""
     fields: dict[str, Any] = {"last_updated": NOW - HOUR, "complete": NOW - 2 * HOUR}
-    plan = plan_whole(
-        SYNCED, [listed("r", DAY, **fields)], {"r": stored(DAY, **fields)}, Request(), NOW
+    plan = plan_reconciliation(
+        SYNCED, [listed("r", DAY, **fields)], {"r": stored(DAY, **fields)}, SyncOptions(), NOW
     )
 
-    assert (plan.visits, plan.relabel, plan.restar, plan.missing) == ((), {}, {}, ())
+    assert (plan.fetches, plan.label_updates, plan.star_updates, plan.deleted) == ((), {}, {}, ())
 
 
 @pytest.mark.parametrize(
@@ -138,13 +140,15 @@ def test_a_run_that_is_as_stored_is_not_visited() -> None:
         stored(DAY, last_updated=NOW - HOUR, complete=NOW - HOUR, missing_since=NOW - HOUR),
     ],
 )
-def test_a_run_that_changed_or_came_back_is_visited(known: Stored) -> None:
+def test_a_run_that_changed_or_came_back_is_visited(known: StoredRun) -> None:
     """It moves no cursor, being old."""
     shown = listed("r", DAY, last_updated=NOW - HOUR, complete=NOW - HOUR)
 
-    plan = plan_whole(SYNCED, [shown], {"r": known}, Request(), NOW)
+    plan = plan_reconciliation(SYNCED, [shown], {"r": known}, SyncOptions(), NOW)
 
-    assert [(visit.run_id, visit.is_new) for visit in plan.visits] == [("r", False)]
+    assert [(run_fetch.run_id, run_fetch.advances_cursor) for run_fetch in plan.fetches] == [
+        ("r", False)
+    ]
 
 
 @pytest.mark.parametrize("left_out", ["status", "last_updated", "complete"])
@@ -155,18 +159,18 @@ def test_what_a_listing_leaves_out_says_nothing(left_out: str) -> None:
         "last_updated": NOW - HOUR,
         "complete": NOW - HOUR,
     }
-    brief = Listed("r", NOW - DAY, **fields | {left_out: None})
+    brief = ListedRun("r", NOW - DAY, **fields | {left_out: None})
 
-    assert not brief.differs_from(Stored(NOW - DAY, **fields))
-    assert brief.differs_from(Stored(NOW - DAY, **fields | {"status": "RUNNING"}))
-    assert brief.differs_from(Stored(NOW - DAY, **fields, missing_since=NOW))
+    assert not brief.needs_refetch(StoredRun(NOW - DAY, **fields))
+    assert brief.needs_refetch(StoredRun(NOW - DAY, **fields | {"status": "RUNNING"}))
+    assert brief.needs_refetch(StoredRun(NOW - DAY, **fields, missing_since=NOW))
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "RUNNING", "UNKNOWN", "PAUSED", None])
 def test_a_run_that_is_not_final_is_visited(status: str | None) -> None:
     """By reconciliation, even when nothing of it seems to differ: new words are open ones."""
-    plan = plan_whole(
-        SYNCED, [Listed("r", NOW, status)], {"r": Stored(NOW, status)}, Request(), NOW
+    plan = plan_reconciliation(
+        SYNCED, [ListedRun("r", NOW, status)], {"r": StoredRun(NOW, status)}, SyncOptions(), NOW
     )
 
     assert visited(plan) == ["r"]
@@ -183,7 +187,7 @@ def test_visits_come_in_order_of_urgency() -> None:
     ]
     known = {"changed": stored(HOUR, "FAILED"), "open": stored(DAY, "RUNNING")}
 
-    plan = plan_whole(state, runs, known, Request(), NOW)
+    plan = plan_reconciliation(state, runs, known, SyncOptions(), NOW)
 
     assert visited(plan) == ["open", "new1", "new2", "changed"]
 
@@ -200,10 +204,12 @@ def test_changed_labels_are_found_without_a_visit() -> None:
     ]
     known = dict.fromkeys(("more", "other", "none", "silent"), stored(DAY, label_ids={1}))
 
-    plan = plan_whole(SYNCED, runs, known | {"same": stored(DAY, label_ids={1, 2})}, Request(), NOW)
+    plan = plan_reconciliation(
+        SYNCED, runs, known | {"same": stored(DAY, label_ids={1, 2})}, SyncOptions(), NOW
+    )
 
-    assert plan.relabel == {"more": (one, two), "other": (two,), "none": ()}
-    assert plan.visits == ()
+    assert plan.label_updates == {"more": (one, two), "other": (two,), "none": ()}
+    assert plan.fetches == ()
 
 
 def test_changed_stars_are_found_without_a_visit() -> None:
@@ -221,49 +227,49 @@ def test_changed_stars_are_found_without_a_visit() -> None:
         "silent": stored(DAY, starred=True),
     }
 
-    plan = plan_whole(SYNCED, runs, known, Request(), NOW)
+    plan = plan_reconciliation(SYNCED, runs, known, SyncOptions(), NOW)
 
-    assert (plan.restar, plan.visits) == ({"set": True, "unset": False}, ())
+    assert (plan.star_updates, plan.fetches) == ({"set": True, "unset": False}, ())
 
 
 def test_a_visited_run_needs_no_other_touch() -> None:
     """Its visit brings labels and star."""
     run = listed("r", DAY, starred=True, labels=({"id": 1},))
 
-    plan = plan_whole(SYNCED, [run], {"r": stored(DAY, "FAILED")}, Request(), NOW)
+    plan = plan_reconciliation(SYNCED, [run], {"r": stored(DAY, "FAILED")}, SyncOptions(), NOW)
 
-    assert (visited(plan), plan.relabel, plan.restar) == (["r"], {}, {})
+    assert (visited(plan), plan.label_updates, plan.star_updates) == (["r"], {}, {})
 
 
 def test_runs_that_are_not_listed_are_missing_once() -> None:
     """What was missing before keeps its first date."""
     known = {"gone": stored(DAY), "long gone": stored(DAY, missing_since=NOW - HOUR)}
 
-    assert plan_whole(SYNCED, [], known, Request(), NOW).missing == ("gone",)
+    assert plan_reconciliation(SYNCED, [], known, SyncOptions(), NOW).deleted == ("gone",)
 
 
 def test_only_runs_within_the_listing_are_missing() -> None:
     """Before the floor, after `until`, or without a time: nothing was said of them."""
-    state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW)
+    state = WorkspaceState(cursor=NOW, history_start=NOW - 9 * DAY, reconciled_at=NOW)
     known = {
         "before": stored(10 * DAY),
         "at floor": stored(9 * DAY),
         "within": stored(DAY),
         "at until": stored(HOUR),
         "after": stored(MINUTE),
-        "timeless": Stored(None, "SUCCEEDED"),
+        "timeless": StoredRun(None, "SUCCEEDED"),
     }
 
-    plan = plan_whole(state, [], known, Request(until=NOW - HOUR), NOW)
+    plan = plan_reconciliation(state, [], known, SyncOptions(until=NOW - HOUR), NOW)
 
-    assert plan.missing == ("at floor", "within", "at until")
+    assert plan.deleted == ("at floor", "within", "at until")
 
 
 def test_a_run_without_a_time_is_missing_from_an_unbounded_listing() -> None:
     """There it must be shown."""
-    plan = plan_whole(SYNCED, [], {"r": Stored(None, "SUCCEEDED")}, Request(), NOW)
+    plan = plan_reconciliation(SYNCED, [], {"r": StoredRun(None, "SUCCEEDED")}, SyncOptions(), NOW)
 
-    assert plan.missing == ("r",)
+    assert plan.deleted == ("r",)
 
 
 def test_an_open_run_that_is_gone_is_not_visited() -> None:
@@ -271,26 +277,26 @@ def test_an_open_run_that_is_gone_is_not_visited() -> None:
     watched = {"gone": OpenRun(NOW - DAY), "beyond": OpenRun(NOW - MINUTE)}
     state = WorkspaceState(cursor=NOW, open=watched, reconciled_at=NOW)
 
-    plan = plan_whole(state, [], {}, Request(until=NOW - HOUR), NOW)
+    plan = plan_reconciliation(state, [], {}, SyncOptions(until=NOW - HOUR), NOW)
 
-    assert (visited(plan), plan.gone) == (["beyond"], ("gone",))
+    assert (visited(plan), plan.vanished) == (["beyond"], ("gone",))
 
 
 def test_a_listing_with_an_end_is_bounded() -> None:
     """It is complete up to there; younger runs were not compared."""
-    plan = plan_whole(SYNCED, [], {}, Request(until=NOW - HOUR), NOW)
+    plan = plan_reconciliation(SYNCED, [], {}, SyncOptions(until=NOW - HOUR), NOW)
 
-    assert (plan.whole, plan.bounded) == (True, True)
-    assert not plan_whole(SYNCED, [], {}, Request(), NOW).bounded
+    assert (plan.is_full, plan.has_upper_bound) == (True, True)
+    assert not plan_reconciliation(SYNCED, [], {}, SyncOptions(), NOW).has_upper_bound
 
 
 def test_reconciliation_visits_runs_that_were_given_up() -> None:
     """They are open in the tables, and no longer watched."""
-    plan = plan_whole(
+    plan = plan_reconciliation(
         SYNCED,
         [listed("r", 60 * DAY, "RUNNING")],
         {"r": stored(60 * DAY, "RUNNING")},
-        Request(),
+        SyncOptions(),
         NOW,
     )
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.settings import Request
+from tower_etl.settings import SyncOptions
 from tower_etl.sync import (
     FailedRun,
-    Listed,
-    Settled,
-    Stored,
+    ListedRun,
+    StoredRun,
+    TaskBookmark,
     WorkspaceState,
     dump_state,
     load_state,
-    plan_listed,
-    plan_whole,
+    plan_incremental,
+    plan_reconciliation,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ def failed_run(retry_in: int, *, hours_ago: int = 1, age_days: int = 2) -> Faile
     """Return a run that failed so many hours ago."""
     at = NOW - hours_ago * HOUR
     submit = NOW - timedelta(days=age_days)
-    return FailedRun(submit, None, Settled(), 4, at, at, retry_in, "it failed")
+    return FailedRun(submit, None, TaskBookmark(), 4, at, at, retry_in, "it failed")
 
 
 def make_state(**runs: FailedRun) -> WorkspaceState:
@@ -40,53 +40,55 @@ def make_state(**runs: FailedRun) -> WorkspaceState:
 
 def test_a_run_is_retried_when_its_wait_is_over_after_new_runs() -> None:
     state = make_state(due=failed_run(1), later=failed_run(3))
-    plan = plan_listed(state, [Listed("new", NOW)], Request(), NOW)
-    assert [visit.run_id for visit in plan.visits] == ["new", "due"]
-    assert [visit.run_id for visit in plan.deferred] == ["later"]
-    assert plan.begins.failed["later"].retry_in == 2
+    plan = plan_incremental(state, [ListedRun("new", NOW)], SyncOptions(), NOW)
+    assert [run_fetch.run_id for run_fetch in plan.fetches] == ["new", "due"]
+    assert [run_fetch.run_id for run_fetch in plan.deferred] == ["later"]
+    assert plan.initial_state.failed["later"].retry_in == 2
 
 
 def test_at_least_one_run_is_retried_by_every_sync() -> None:
     state = make_state(a=failed_run(9), b=failed_run(5, hours_ago=3), c=failed_run(5, hours_ago=7))
-    plan = plan_listed(state, [], Request(), NOW)
-    assert [visit.run_id for visit in plan.visits] == ["c"]
-    assert [visit.run_id for visit in plan.deferred] == ["b", "a"]
+    plan = plan_incremental(state, [], SyncOptions(), NOW)
+    assert [run_fetch.run_id for run_fetch in plan.fetches] == ["c"]
+    assert [run_fetch.run_id for run_fetch in plan.deferred] == ["b", "a"]
 
 
 def test_a_failed_run_has_no_age() -> None:
     state = make_state(old=failed_run(1, age_days=400))
-    plan = plan_listed(state, [], Request(), NOW)
-    assert [visit.run_id for visit in plan.visits] == ["old"]
+    plan = plan_incremental(state, [], SyncOptions(), NOW)
+    assert [run_fetch.run_id for run_fetch in plan.fetches] == ["old"]
 
 
 def test_deferred_runs_follow_when_a_retry_of_the_same_cause_succeeded() -> None:
-    plan = plan_listed(make_state(a=failed_run(1), b=failed_run(5)), [], Request(), NOW)
-    assert [visit.run_id for visit in plan.follow_up({"failed"}).visits] == ["b"]
-    assert plan.follow_up({"parts"}).visits == ()
+    plan = plan_incremental(make_state(a=failed_run(1), b=failed_run(5)), [], SyncOptions(), NOW)
+    assert [run_fetch.run_id for run_fetch in plan.follow_up({"failed"}).fetches] == ["b"]
+    assert plan.follow_up({"parts"}).fetches == ()
     assert plan.follow_up({"failed"}).deferred == ()
 
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_a_reconciliation_on_request_retries_everything(*, asked: bool) -> None:
     state = make_state(a=failed_run(9), b=failed_run(9))
-    known = [Listed("a", NOW - 48 * HOUR), Listed("b", NOW - 48 * HOUR)]
-    plan = plan_whole(state, known, {}, Request(reconcile=asked), NOW)
-    assert (len(plan.visits), len(plan.deferred)) == ((2, 0) if asked else (1, 1))
+    known = [ListedRun("a", NOW - 48 * HOUR), ListedRun("b", NOW - 48 * HOUR)]
+    plan = plan_reconciliation(state, known, {}, SyncOptions(reconcile=asked), NOW)
+    assert (len(plan.fetches), len(plan.deferred)) == ((2, 0) if asked else (1, 1))
 
 
 def test_a_failed_run_that_a_complete_listing_lacks_is_gone() -> None:
-    plan = plan_whole(make_state(a=failed_run(1)), [], {}, Request(), NOW)
-    assert (plan.visits, plan.gone) == ((), ("a",))
+    plan = plan_reconciliation(make_state(a=failed_run(1)), [], {}, SyncOptions(), NOW)
+    assert (plan.fetches, plan.vanished) == ((), ("a",))
 
 
 def test_runs_that_lack_a_part_take_turns() -> None:
-    listed = [Listed(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=()) for n in range(50)]
-    stored = {run.run_id: Stored(NOW, "SUCCEEDED", NOW, NOW, lacks_parts=True) for run in listed}
+    listed = [ListedRun(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=()) for n in range(50)]
+    stored = {
+        run.run_id: StoredRun(NOW, "SUCCEEDED", NOW, NOW, has_missing_parts=True) for run in listed
+    }
     days = [
-        plan_whole(make_state(), listed, stored, Request(), NOW + timedelta(days=day))
+        plan_reconciliation(make_state(), listed, stored, SyncOptions(), NOW + timedelta(days=day))
         for day in range(3)
     ]
-    tried = [{visit.run_id for visit in plan.visits} for plan in days]
+    tried = [{run_fetch.run_id for run_fetch in plan.fetches} for plan in days]
     assert [len(runs) for runs in tried] == [20, 20, 20]
     assert set().union(*tried) == {run.run_id for run in listed}
     assert all(len(plan.deferred) == 30 for plan in days)
@@ -94,12 +96,14 @@ def test_runs_that_lack_a_part_take_turns() -> None:
 
 def test_a_change_of_a_run_that_lacks_a_part_is_made_whether_it_is_fetched_or_not() -> None:
     labels = ({"id": 1},)
-    listed = [Listed(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=labels) for n in range(30)]
-    stored = {run.run_id: Stored(NOW, "SUCCEEDED", NOW, NOW, lacks_parts=True) for run in listed}
-    plan = plan_whole(make_state(), listed, stored, Request(), NOW)
-    fetched = {visit.run_id for visit in plan.visits}
-    assert fetched | plan.relabel.keys() == stored.keys()
-    assert plan.follow_up({"parts"}).relabel == {}
+    listed = [ListedRun(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=labels) for n in range(30)]
+    stored = {
+        run.run_id: StoredRun(NOW, "SUCCEEDED", NOW, NOW, has_missing_parts=True) for run in listed
+    }
+    plan = plan_reconciliation(make_state(), listed, stored, SyncOptions(), NOW)
+    fetched = {run_fetch.run_id for run_fetch in plan.fetches}
+    assert fetched | plan.label_updates.keys() == stored.keys()
+    assert plan.follow_up({"parts"}).label_updates == {}
 
 
 @given(
@@ -107,10 +111,10 @@ def test_a_change_of_a_run_that_lacks_a_part_is_made_whether_it_is_fetched_or_no
 )
 def test_every_failed_run_is_retried_or_deferred(waits: dict[str, int]) -> None:
     state = make_state(**{run_id: failed_run(wait) for run_id, wait in waits.items()})
-    plan = plan_listed(state, [], Request(), NOW)
-    visits = [visit.run_id for visit in (*plan.visits, *plan.deferred)]
-    assert sorted(visits) == sorted(waits)
-    assert bool(plan.visits) == bool(waits)
-    again = load_state(dump_state(plan.begins))
-    assert again == plan.begins
+    plan = plan_incremental(state, [], SyncOptions(), NOW)
+    fetches = [run_fetch.run_id for run_fetch in (*plan.fetches, *plan.deferred)]
+    assert sorted(fetches) == sorted(waits)
+    assert bool(plan.fetches) == bool(waits)
+    again = load_state(dump_state(plan.initial_state))
+    assert again == plan.initial_state
     assert replace(again, failed={}) == replace(state, failed={}, tables=again.tables)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.sync import Settled, TaskRange, measure_settled
-from tower_etl.sync.settled import dump_settled, load_settled
+from tower_etl.sync import TaskBookmark, TaskRange, advance_task_bookmark
+from tower_etl.sync.settled import dump_bookmark, load_bookmark
 
 if TYPE_CHECKING:
     from tower_etl.sync import TaskBrief
@@ -28,7 +28,9 @@ def tasks(
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "ABORTED", "CACHED"])
 def test_final_tasks_are_settled(status: str) -> None:
     """To the last of them, whatever the size of a page, with gaps between the ids."""
-    assert measure_settled(tasks(1, 2, 3, 4, 6, 7, 8, status=status), Settled()) == Settled(7, 8)
+    assert advance_task_bookmark(
+        tasks(1, 2, 3, 4, 6, 7, 8, status=status), TaskBookmark()
+    ) == TaskBookmark(7, 8)
 
 
 @pytest.mark.parametrize("status", ["NEW", "SUBMITTED", "RUNNING", "ODD", None])
@@ -42,39 +44,41 @@ def test_an_open_task_is_not_settled_and_those_around_it_are(status: str | None)
         *tasks(26, 27, start=25),
     ]
 
-    assert measure_settled(listed, Settled()) == Settled(3, 3, (TaskRange(4, 24, 5, 24),))
+    assert advance_task_bookmark(listed, TaskBookmark()) == TaskBookmark(
+        3, 3, (TaskRange(4, 24, 5, 24),)
+    )
 
 
 @pytest.mark.parametrize(
     ("ids", "settled"),
     [
-        ((2, 1), Settled(1, 2)),
-        ((1, 3, 2, *range(4, 40)), Settled(2, 3)),
-        ((5, 5, *range(6, 40)), Settled(1, 5)),
+        ((2, 1), TaskBookmark(1, 2)),
+        ((1, 3, 2, *range(4, 40)), TaskBookmark(2, 3)),
+        ((5, 5, *range(6, 40)), TaskBookmark(1, 5)),
     ],
 )
 def test_nothing_is_settled_from_a_task_on_that_does_not_ascend(
-    ids: tuple[int, ...], settled: Settled
+    ids: tuple[int, ...], bookmark: TaskBookmark
 ) -> None:
     """How a task that came in between is noticed rests on their order."""
-    assert measure_settled(tasks(*ids), Settled()) == settled
+    assert advance_task_bookmark(tasks(*ids), TaskBookmark()) == bookmark
 
 
 @pytest.mark.parametrize("odd", [None, "2", 2.0, {}, True, 2**63])
 def test_nothing_is_settled_from_an_odd_id_on(odd: object) -> None:
     """Nor does it end in an error; the state could not hold an id beyond 64 bits."""
-    assert measure_settled(tasks(1, odd, *range(3, 40)), Settled()) == Settled(1, 1)
+    assert advance_task_bookmark(tasks(1, odd, *range(3, 40)), TaskBookmark()) == TaskBookmark(1, 1)
 
 
 def test_settling_goes_on_from_what_was_settled() -> None:
     """Tasks are fetched around it."""
-    before = Settled(4, 4, (TaskRange(5, 30, 6, 30),))
-    assert measure_settled(tasks(5, status=OPEN, start=4), before) == before
-    assert measure_settled([], before) == before
-    assert measure_settled([], Settled()) == Settled()
-    assert measure_settled(tasks(5, start=4), before) == Settled(30, 30)
-    later = measure_settled(tasks(*range(31, 50), start=30), before)
-    assert later == Settled(4, 4, (TaskRange(5, 49, 6, 49),))
+    before = TaskBookmark(4, 4, (TaskRange(5, 30, 6, 30),))
+    assert advance_task_bookmark(tasks(5, status=OPEN, start=4), before) == before
+    assert advance_task_bookmark([], before) == before
+    assert advance_task_bookmark([], TaskBookmark()) == TaskBookmark()
+    assert advance_task_bookmark(tasks(5, start=4), before) == TaskBookmark(30, 30)
+    later = advance_task_bookmark(tasks(*range(31, 50), start=30), before)
+    assert later == TaskBookmark(4, 4, (TaskRange(5, 49, 6, 49),))
 
 
 def test_the_state_stays_small() -> None:
@@ -83,10 +87,10 @@ def test_the_state_stays_small() -> None:
         (offset, (offset, OPEN if offset % (12 if offset < 30_000 else 60) == 0 else "COMPLETED"))
         for offset in range(60_000)
     ]
-    settled = measure_settled(ids, Settled())
-    assert len(settled.later) == 100
-    assert {one.end - one.start for one in settled.later} == {59}
-    assert len(json.dumps(dump_settled(settled))) < 5_000
+    bookmark = advance_task_bookmark(ids, TaskBookmark())
+    assert len(bookmark.later) == 100
+    assert {one.end - one.start for one in bookmark.later} == {59}
+    assert len(json.dumps(dump_bookmark(bookmark))) < 5_000
 
 
 @given(
@@ -101,21 +105,23 @@ def test_what_is_settled_is_final_and_comes_back_from_the_state(
     ids = [7 + step * offset for offset in range(count)]
     found = [(n, (ids[n], OPEN if n in open_at else "FAILED")) for n in range(count)]
 
-    settled = measure_settled(found, Settled())
+    bookmark = advance_task_bookmark(found, TaskBookmark())
 
-    assert load_settled(json.loads(json.dumps(dump_settled(settled)))) == settled
-    for one in settled.ranges:
+    assert load_bookmark(json.loads(json.dumps(dump_bookmark(bookmark)))) == bookmark
+    for one in bookmark.ranges:
         assert not open_at & set(range(one.start, one.end))
         assert one.first_id in {ids[one.start], None}
         assert one.last_id == ids[one.end - 1]
-    kept = {n for one in settled.ranges for n in range(one.start, one.end)}
-    assert measure_settled([pair for pair in found if pair[0] not in kept], settled) == settled
+    kept = {n for one in bookmark.ranges for n in range(one.start, one.end)}
+    assert (
+        advance_task_bookmark([pair for pair in found if pair[0] not in kept], bookmark) == bookmark
+    )
 
 
 def test_the_state_of_an_older_version_is_read() -> None:
     """It knew the first tasks alone; and it reads what is written now."""
     stored = {"settled_tasks": 7, "last_settled_task_id": 9}
-    assert load_settled(stored) == Settled(7, 9)
-    assert dump_settled(Settled(7, 9)) == stored
-    later = dump_settled(Settled(7, 9, (TaskRange(20, 40, 22, 41),)))
+    assert load_bookmark(stored) == TaskBookmark(7, 9)
+    assert dump_bookmark(TaskBookmark(7, 9)) == stored
+    later = dump_bookmark(TaskBookmark(7, 9, (TaskRange(20, 40, 22, 41),)))
     assert later == stored | {"settled_ranges": [[20, 40, 22, 41]]}

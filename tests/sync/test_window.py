@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tower_etl.settings import Request
-from tower_etl.sync import Holding, Window, WorkspaceState, plan_window
+from tower_etl.settings import SyncOptions
+from tower_etl.sync import ListingWindow, TableCoverage, WorkspaceState, plan_listing
 from tower_etl.sync.state import RUN_TABLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -18,57 +18,61 @@ SYNCED = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - timedelta(hours=2
 
 def test_the_first_time_everything_is_listed() -> None:
     """From the beginning of all."""
-    assert plan_window(WorkspaceState(), Request(), NOW) == Window(None, None, whole=True)
+    assert plan_listing(WorkspaceState(), SyncOptions(), NOW) == ListingWindow(
+        None, None, is_full=True
+    )
 
 
 def test_the_first_time_since_is_where_it_starts() -> None:
     """And `until` where it ends."""
-    request = Request(since=NOW - DAY, until=NOW - HOUR)
+    request = SyncOptions(since=NOW - DAY, until=NOW - HOUR)
 
-    expected = Window(NOW - DAY, NOW - HOUR, whole=True)
-    assert plan_window(WorkspaceState(), request, NOW) == expected
+    expected = ListingWindow(NOW - DAY, NOW - HOUR, is_full=True)
+    assert plan_listing(WorkspaceState(), request, NOW) == expected
 
 
 def test_later_the_listing_starts_before_the_cursor() -> None:
     """An hour of overlap."""
-    assert plan_window(SYNCED, Request(), NOW) == Window(NOW - 2 * HOUR, None, whole=False)
+    assert plan_listing(SYNCED, SyncOptions(), NOW) == ListingWindow(
+        NOW - 2 * HOUR, None, is_full=False
+    )
 
 
 def test_a_cursor_at_the_beginning_of_time_is_one() -> None:
     """A server may say that its last run was submitted in the year 1."""
     state = replace(SYNCED, cursor=datetime.min.replace(tzinfo=UTC))
 
-    assert plan_window(state, Request(), NOW).after == datetime(1969, 12, 31, 23, tzinfo=UTC)
+    assert plan_listing(state, SyncOptions(), NOW).after == datetime(1969, 12, 31, 23, tzinfo=UTC)
 
 
 def test_until_ends_a_later_listing_too() -> None:
     """Runs after it stay out, for now."""
-    window = plan_window(SYNCED, Request(until=NOW - MINUTE), NOW)
+    window = plan_listing(SYNCED, SyncOptions(until=NOW - MINUTE), NOW)
 
-    assert (window.before, window.whole) == (NOW - MINUTE, False)
+    assert (window.before, window.is_full) == (NOW - MINUTE, False)
 
 
 @pytest.mark.parametrize(
     ("request_", "reconciled", "whole"),
     [
-        (Request(), NOW - DAY + MINUTE, False),
-        (Request(), NOW - DAY, True),
-        (Request(), NOW, False),
-        (Request(), NOW + MINUTE, True),
-        (Request(reconcile_every=timedelta(days=30)), NOW + 365 * DAY, True),
-        (Request(), None, True),
-        (Request(reconcile=True), NOW - MINUTE, True),
-        (Request(reconcile_every=timedelta(hours=1)), NOW - HOUR, True),
-        (Request(reconcile_every=timedelta(days=30)), NOW - 29 * DAY, False),
+        (SyncOptions(), NOW - DAY + MINUTE, False),
+        (SyncOptions(), NOW - DAY, True),
+        (SyncOptions(), NOW, False),
+        (SyncOptions(), NOW + MINUTE, True),
+        (SyncOptions(reconcile_every=timedelta(days=30)), NOW + 365 * DAY, True),
+        (SyncOptions(), None, True),
+        (SyncOptions(reconcile=True), NOW - MINUTE, True),
+        (SyncOptions(reconcile_every=timedelta(hours=1)), NOW - HOUR, True),
+        (SyncOptions(reconcile_every=timedelta(days=30)), NOW - 29 * DAY, False),
     ],
 )
 def test_a_complete_listing_is_made_when_it_is_due(
-    request_: Request, reconciled: datetime | None, *, whole: bool
+    request_: SyncOptions, reconciled: datetime | None, *, whole: bool
 ) -> None:
     """By itself once a day, when told to, or after a clock that was ahead."""
     state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=reconciled)
 
-    assert plan_window(state, request_, NOW).whole == whole
+    assert plan_listing(state, request_, NOW).is_full == whole
 
 
 @pytest.mark.parametrize(
@@ -85,18 +89,18 @@ def test_since_reaches_further_back_but_never_leaves_a_gap(
     floor: datetime | None, since: datetime | None, after: datetime, *, whole: bool
 ) -> None:
     """An earlier `since` lists everything from there; a later one changes nothing."""
-    state = WorkspaceState(cursor=NOW - HOUR, floor=floor, reconciled_at=NOW - HOUR)
+    state = WorkspaceState(cursor=NOW - HOUR, history_start=floor, reconciled_at=NOW - HOUR)
 
-    window = plan_window(state, Request(since=since), NOW)
+    window = plan_listing(state, SyncOptions(since=since), NOW)
 
-    assert (window.after, window.whole) == (after, whole)
+    assert (window.after, window.is_full) == (after, whole)
 
 
 def test_a_reconciliation_keeps_to_the_floor() -> None:
     """Runs that `since` left out once stay out until it reaches further back."""
-    state = WorkspaceState(cursor=NOW, floor=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
+    state = WorkspaceState(cursor=NOW, history_start=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
 
-    assert plan_window(state, Request(), NOW).after == NOW - 9 * DAY
+    assert plan_listing(state, SyncOptions(), NOW).after == NOW - 9 * DAY
 
 
 @pytest.mark.parametrize(
@@ -114,13 +118,13 @@ def test_more_tables_of_a_run_need_a_complete_listing(
     loaded: set[str], wanted: set[str], *, whole: bool
 ) -> None:
     """Tables lack the runs loaded before; other tables are not filled by runs."""
-    state = replace(SYNCED, tables=dict.fromkeys(loaded, Holding()))
+    state = replace(SYNCED, tables=dict.fromkeys(loaded, TableCoverage()))
 
-    assert plan_window(state, Request(tables=frozenset(wanted)), NOW).whole == whole
+    assert plan_listing(state, SyncOptions(tables=frozenset(wanted)), NOW).is_full == whole
 
 
 def test_a_cursor_in_the_future_is_listed_before_now() -> None:
     """What is submitted now must not hide behind it."""
     state = replace(SYNCED, cursor=NOW + 365 * DAY)
 
-    assert plan_window(state, Request(), NOW) == Window(NOW - HOUR, None, whole=False)
+    assert plan_listing(state, SyncOptions(), NOW) == ListingWindow(NOW - HOUR, None, is_full=False)

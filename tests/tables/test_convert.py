@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.lossless import ExactNumber, json_text
-from tower_etl.source.listing import to_listed
-from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, own
+from tower_etl.lossless import ExactNumber, to_json
+from tower_etl.source.listing import parse_listed_run
+from tower_etl.tables.column import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP, local_column
 from tower_etl.tables.convert import to_array
 
-KINDS = {"integer": INTEGER, "number": NUMBER, "flag": FLAG, "text": TEXT, "moment": MOMENT}
+KINDS = {"integer": INTEGER, "number": NUMBER, "flag": BOOLEAN, "text": TEXT, "moment": TIMESTAMP}
 MISFIT = object()
 
 JSON = st.recursive(
@@ -41,7 +41,7 @@ NEARLY = st.sampled_from(
 
 def convert(kind: str, *values: object) -> list[object]:
     """Convert values, `MISFIT` where one does not fit."""
-    array, misfits = to_array(values, own("field", KINDS[kind], "A field."))
+    array, misfits = to_array(values, local_column("field", KINDS[kind], "A field."))
     assert KINDS[kind] == array.type
     assert [None] * len(misfits) == [array[row].as_py() for row in misfits]
     assert misfits == {row: values[row] for row in misfits}
@@ -147,7 +147,7 @@ def test_a_time_is_read_as_utc_or_is_a_misfit(text: object, expected: object) ->
     usual = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert [expected] == convert("moment", text)
     assert [usual, expected, None] == convert("moment", "2025-01-02T03:04:05Z", text, None)
-    listed = to_listed({"workflow": {"id": "r", "submit": text}}).submit
+    listed = parse_listed_run({"workflow": {"id": "r", "submit": text}}).submit
     assert listed == (None if expected is MISFIT else expected)
 
 
@@ -168,7 +168,7 @@ def test_every_time_that_python_writes_is_read_back(moments: list[datetime]) -> 
 @given(JSON.filter(lambda value: "inf" not in repr(value)))
 def test_json_text_says_the_same_as_the_value(value: object) -> None:
     """Whatever its size; infinities are no JSON."""
-    assert value == json.loads(json_text(value))
+    assert value == json.loads(to_json(value))
 
 
 @pytest.mark.parametrize("depth", [250, 260, 1020])
@@ -177,19 +177,19 @@ def test_json_text_says_it_however_deep(depth: int, start: str, end: str) -> Non
     """The deepest value that an answer can carry is kept too."""
     levels = depth // len(end)
     text = start * levels + '[1,null,"é",2.5]' + end * levels
-    assert json_text(orjson.loads(text)) == text
+    assert to_json(orjson.loads(text)) == text
 
 
 def test_json_text_keeps_the_order_of_keys() -> None:
     """Keys stay as received; a lone surrogate becomes text that every reader takes."""
-    assert json_text({"b": 1, "a": 2}) == '{"b":1,"a":2}'
-    assert json_text({"k\udfff": "\ud800"}) == '{"k\\\\udfff":"\\\\ud800"}'
-    assert str(2**70) == json_text(2**70)
+    assert to_json({"b": 1, "a": 2}) == '{"b":1,"a":2}'
+    assert to_json({"k\udfff": "\ud800"}) == '{"k\\\\udfff":"\\\\ud800"}'
+    assert str(2**70) == to_json(2**70)
 
 
 def test_json_columns_keep_null_as_null() -> None:
     """SQL null, not the JSON text `null`; everything else is JSON text."""
-    column = own("field", TEXT, "A field.", is_json=True)
+    column = local_column("field", TEXT, "A field.", is_json=True)
     array, misfits = to_array([None, [], "x", {"a": None}], column)
     assert (array.to_pylist(), misfits) == ([None, "[]", '"x"', '{"a":null}'], {})
 
@@ -199,4 +199,6 @@ def test_a_column_of_nulls_has_its_type(kind: str) -> None:
     """And so has one of no rows."""
     assert convert(kind, None, None) == [None, None]
     assert convert(kind) == []
-    assert pa.nulls(2, KINDS[kind]) == to_array([None, None], own("f", KINDS[kind], "A."))[0]
+    assert (
+        pa.nulls(2, KINDS[kind]) == to_array([None, None], local_column("f", KINDS[kind], "A."))[0]
+    )

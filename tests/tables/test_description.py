@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from tower_etl.tables import HISTORIES, METRIC_UNITS, TABLES, service_batch
+from tower_etl.tables import HISTORY_TABLES, METRIC_UNITS, TABLES, service_rows
 
 if TYPE_CHECKING:
-    from tower_etl.tables import Column, Table
+    from tower_etl.tables import ColumnSpec, TableSpec
 
 pytestmark = pytest.mark.shared
 
@@ -141,7 +141,7 @@ def list_expected(schemas: dict[str, Any], table: str) -> Fields:
     return {RENAMED.get(table, {}).get(name, name): kind for name, kind in found.items()}
 
 
-def list_columns() -> list[tuple[Table, Column]]:
+def list_columns() -> list[tuple[TableSpec, ColumnSpec]]:
     """List every column with its table."""
     return [(table, column) for table in TABLES.values() for column in table.columns]
 
@@ -159,18 +159,18 @@ def test_every_documented_field_has_a_column_of_its_type(
 
 def test_every_table_is_compared_with_the_description() -> None:
     """But for those that no single object of it fills, and the versions of others."""
-    versions = {table.name for table in HISTORIES.values()}
+    versions = {table.name for table in HISTORY_TABLES.values()}
     assert set(TABLES) == set(SCHEMAS) | BY_OURSELVES | versions
 
 
-@pytest.mark.parametrize("entity", HISTORIES)
+@pytest.mark.parametrize("entity", HISTORY_TABLES)
 def test_a_version_has_the_columns_of_its_entity(entity: str) -> None:
     """And the time in which it held, which is part of its key."""
     own = {column.name: column.type for column in TABLES[entity].columns}
-    versions = {column.name: column.type for column in HISTORIES[entity].columns}
+    versions = {column.name: column.type for column in HISTORY_TABLES[entity].columns}
     del versions["valid_from"], versions["valid_to"]
     assert own == versions | {"missing_since": MOMENT}
-    assert (*TABLES[entity].key, "valid_from") == HISTORIES[entity].key
+    assert (*TABLES[entity].key, "valid_from") == HISTORY_TABLES[entity].key
 
 
 @pytest.mark.parametrize("table", WITHHELD)
@@ -184,14 +184,14 @@ def test_what_is_secret_never_gets_in(all_schemas: list[dict[str, Any]], table: 
 @pytest.mark.parametrize("table", ["credentials", "pipeline_secrets"])
 def test_secrets_of_another_name_are_dropped(table: str) -> None:
     """A field that nobody documents might be the secret itself."""
-    (row,) = TABLES[table].batch([{"id": "1", "keys": {"a": "s3cret"}, "v": "s3cret"}]).to_pylist()
+    (row,) = TABLES[table].build([{"id": "1", "keys": {"a": "s3cret"}, "v": "s3cret"}]).to_pylist()
     assert "s3cret" not in str(row)
 
 
 def test_keys_of_the_analytics_are_dropped() -> None:
     """They are of the platform's own pages."""
     info = {"version": "1", "analytics": {"posthogApiKey": "s3cret"}}
-    (row,) = service_batch(info, "s", datetime(2026, 1, 2, tzinfo=UTC)).to_pylist()
+    (row,) = service_rows(info, "s", datetime(2026, 1, 2, tzinfo=UTC)).to_pylist()
     assert "s3cret" not in str(row)
     assert row["version"] == "1"
 
@@ -268,7 +268,7 @@ def test_every_moment_is_utc() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_names_are_unique_and_survive_the_loader(table: Table) -> None:
+def test_names_are_unique_and_survive_the_loader(table: TableSpec) -> None:
     """The loader's own naming leaves every name as it is."""
     names = [column.name for column in table.columns]
     naming = NamingConvention()
@@ -277,7 +277,7 @@ def test_names_are_unique_and_survive_the_loader(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_key_columns_alone_are_never_null(table: Table) -> None:
+def test_key_columns_alone_are_never_null(table: TableSpec) -> None:
     """The schema says so, too."""
     required = {column.name for column in table.columns if not column.nullable}
     assert set(table.key) == required
@@ -285,7 +285,7 @@ def test_key_columns_alone_are_never_null(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_every_table_carries_its_workspace(table: Table) -> None:
+def test_every_table_carries_its_workspace(table: TableSpec) -> None:
     """Every row says which workspace it belongs to, as an integer."""
     assert pa.int64() == table.arrow_schema.field("workspace_id").type
-    assert set(table.replaced_by) <= set(table.key)
+    assert set(table.merge_key) <= set(table.key)

@@ -7,8 +7,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from tower_etl.privacy import Privacy
-from tower_etl.tables import TABLES, Treatment
+from tower_etl.privacy import PrivacySettings
+from tower_etl.tables import TABLES, ColumnPolicy
 
 DOCUMENTS = {
     '{"a":"\\u0000"}': {"a": "\ufffd"},
@@ -30,7 +30,7 @@ def treat(dialect: str, **columns: list[str | None]) -> pa.Table:
     table = pa.table(
         {name: [None] * count for name in rows} | columns, TABLES["workflows"].arrow_schema
     )
-    plan = Treatment.plan(Privacy(redact=False), TABLES, dialect)
+    plan = ColumnPolicy.from_settings(PrivacySettings(redact=False), TABLES, dialect)
     return plan.apply({"workflows": table})["workflows"]
 
 

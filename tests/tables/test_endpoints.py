@@ -11,7 +11,7 @@ from tower_etl.api import endpoints
 from tower_etl.api.endpoints import Endpoint
 from tower_etl.source.catalog import ENTITIES
 from tower_etl.tables import METRIC_UNITS, TABLES
-from tower_etl.tables.column import snake
+from tower_etl.tables.column import to_snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +97,8 @@ class Answers:
         fields = self._properties(
             self._answers[_blank(endpoint.path)]["application/json"]["schema"]
         )
-        if endpoint.items and list_tables(name):
-            record = fields.pop(endpoint.items)
+        if endpoint.records_key and list_tables(name):
+            record = fields.pop(endpoint.records_key)
             fields |= self._properties(record.get("items", record))
         yield from self._iter(fields, (), WRAPPERS.get(name, ()))
 
@@ -145,7 +145,7 @@ def has_column(name: str, field: Field) -> bool:
         if column.path
     }
     return any(field[:length] in taken for length in range(1, len(field) + 1)) or (
-        name == "RUN_METRICS" and snake(field[0]) in METRIC_UNITS
+        name == "RUN_METRICS" and to_snake_case(field[0]) in METRIC_UNITS
     )
 
 

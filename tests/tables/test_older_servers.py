@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.tables import build_run, organization_batch, workspace_batch
+from tower_etl.tables import build_run, organization_rows, workspace_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_organisations_listed_among_workspaces_are_no_workspaces(
     response: Callable[[str], Any],
 ) -> None:
     """An entry with a null workspace is an organisation."""
-    table = workspace_batch(response("workspaces_list")["orgsAndWorkspaces"])
+    table = workspace_rows(response("workspaces_list")["orgsAndWorkspaces"])
     ids = [75887156211589, 75887156211590]
     assert ids == table["id"].to_pylist()
     assert ids == table["workspace_id"].to_pylist()
@@ -70,7 +70,7 @@ def test_organisations_listed_among_workspaces_are_no_workspaces(
 
 def test_organisations_are_read_as_they_are(response: Callable[[str], Any]) -> None:
     """Fields that the server does not send are null."""
-    rows = organization_batch(response("organizations_list")["organizations"]).to_pylist()
+    rows = organization_rows(response("organizations_list")["organizations"]).to_pylist()
     assert [row["org_id"] for row in rows] == [81702924135038, 27736513644467]
     assert {("owner", None, None)} == {(r["member_role"], r["type"], r["paying"]) for r in rows}
     assert [row["undocumented"] for row in rows] == [None, None]

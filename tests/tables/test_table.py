@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import ServerError
 from tower_etl.tables import TABLES, build_run, workflow_record
 
 if TYPE_CHECKING:
-    from tower_etl.tables import Column
+    from tower_etl.tables import ColumnSpec
 
 # Infinities are no JSON.
 JSON = st.recursive(
@@ -43,7 +43,7 @@ def fill_keys(table: str) -> dict[str, Any]:
 
 def build(table: str, *records: object, **constants: object) -> list[dict[str, Any]]:
     """Build rows of a table."""
-    batch = TABLES[table].batch(records, **(fill_keys(table) | constants))
+    batch = TABLES[table].build(records, **(fill_keys(table) | constants))
     batch.validate(full=True)
     assert TABLES[table].arrow_schema == batch.schema
     rows: list[dict[str, Any]] = batch.to_pylist()
@@ -61,7 +61,7 @@ def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
     return record
 
 
-def holds(column: Column, cell: object, value: Any) -> bool:
+def holds(column: ColumnSpec, cell: object, value: Any) -> bool:
     """Whether a cell says the same as an API value."""
     if column.is_json or (column.type == pa.string() and not isinstance(value, str)):
         return bool(json.loads(str(cell)) == value)
@@ -205,19 +205,19 @@ def test_constants_fill_our_own_columns() -> None:
 def test_a_constant_of_no_column_is_refused() -> None:
     """A mistake in the code shows at once."""
     with pytest.raises(TypeError, match="no_such_column"):
-        TABLES["labels"].batch([], no_such_column=1)
+        TABLES["labels"].build([], no_such_column=1)
 
 
 def test_a_key_of_ours_must_be_given() -> None:
     """No row without its run."""
     with pytest.raises(TypeError, match="workflow_id"):
-        TABLES["tasks"].batch([])
+        TABLES["tasks"].build([])
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_no_records_give_no_rows(name: str) -> None:
     """With the full schema all the same."""
-    batch = TABLES[name].batch([], **fill_keys(name))
+    batch = TABLES[name].build([], **fill_keys(name))
     assert (0, TABLES[name].arrow_schema) == (batch.num_rows, batch.schema)
 
 
@@ -251,5 +251,5 @@ def test_what_stands_beside_a_task_is_kept() -> None:
 @pytest.mark.parametrize("described", [{}, {"workflow": None}, {"workflow": {"runName": "x"}}])
 def test_a_description_without_a_run_is_a_fault_of_the_server(described: dict[str, Any]) -> None:
     """Never an empty run."""
-    with pytest.raises(ServerFaultError, match="holds no run"):
+    with pytest.raises(ServerError, match="holds no run"):
         workflow_record(described, starred=None)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.privacy.planted import list_leaks, plant
 from tests.tables.test_table import API_TABLES, flipped_records, nest
-from tower_etl.errors import UsageError
-from tower_etl.privacy import Privacy
+from tower_etl.errors import ConfigurationError
+from tower_etl.privacy import PrivacySettings
 from tower_etl.source.stored import _BRIEF
-from tower_etl.tables import TABLES, Treatment, build_run, sync_run_batch
-from tower_etl.tables.selection import READ_BACK, find_column, is_needed
+from tower_etl.tables import TABLES, ColumnPolicy, build_run, sync_run_rows
+from tower_etl.tables.selection import STATE_COLUMNS, find_column, is_required
 
 
 def make_keys(name: str) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def make_keys(name: str) -> dict[str, Any]:
 
 def treat(name: str, *records: object, **wishes: Any) -> list[dict[str, Any]]:
     """The rows of a table, treated twice, which must be the same as once."""
-    treatment = Treatment.plan(Privacy(**wishes), TABLES)
+    column_policy = ColumnPolicy.from_settings(PrivacySettings(**wishes), TABLES)
     keys = make_keys(name)
-    once = treatment.apply({name: TABLES[name].batch(records, **keys)})
-    twice = treatment.apply(once)[name].to_pylist()
+    once = column_policy.apply({name: TABLES[name].build(records, **keys)})
+    twice = column_policy.apply(once)[name].to_pylist()
     rows: list[dict[str, Any]] = once[name].to_pylist()
     assert rows == twice
-    assert treatment.specs[name].arrow_schema == once[name].schema
+    assert column_policy.specs[name].arrow_schema == once[name].schema
     return rows
 
 
@@ -102,7 +102,7 @@ def test_whatever_comes_keeps_its_key_its_type_and_its_json(data: st.DataObject,
     dirty = {path: _spoil(value) for path, value in values.items()}
     (row,) = treat(name, nest(dirty), excluded=["undocumented"] if len(dirty) % 2 else [])
     keys = make_keys(name)
-    (raw,) = TABLES[name].batch([nest(dirty)], **keys).to_pylist()
+    (raw,) = TABLES[name].build([nest(dirty)], **keys).to_pylist()
     assert [row[key] for key in TABLES[name].key] == [raw[key] for key in TABLES[name].key]
     for column in TABLES[name].columns:
         if column.is_json and row[column.name] is not None:
@@ -115,8 +115,8 @@ def _spoil(value: Any) -> Any:
 
 def test_a_diary_with_the_word_of_a_server_is_redacted() -> None:
     """The errors of workspaces are in it."""
-    batch = sync_run_batch(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
-    (row,) = Treatment(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()
+    batch = sync_run_rows(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
+    (row,) = ColumnPolicy(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()
     assert list_leaks(row["workspaces"]) == []
 
 
@@ -180,14 +180,14 @@ def test_a_digest_of_json_is_json() -> None:
 )
 def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -> None:
     """With what to do instead."""
-    with pytest.raises(UsageError, match=said):
-        Treatment.plan(Privacy(**wish), TABLES)
+    with pytest.raises(ConfigurationError, match=said):
+        ColumnPolicy.from_settings(PrivacySettings(**wish), TABLES)
 
 
 def test_what_a_sync_reads_back_cannot_be_kept_out() -> None:
     """It would take every run for changed."""
-    assert {*_BRIEF} - {"missing_since", "missing_parts"} == READ_BACK
-    assert is_needed(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
+    assert {*_BRIEF} - {"missing_since", "missing_parts"} == STATE_COLUMNS
+    assert is_required(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
 
 
 def test_a_promoted_field_has_a_column_of_its_type() -> None:
@@ -210,7 +210,9 @@ def test_a_promoted_field_has_a_column_of_its_type() -> None:
 )
 def test_a_promoted_field_that_became_documented_keeps_its_column(name: str) -> None:
     """The line of configuration is from before an upgrade: it must not end the sync."""
-    assert Treatment.plan(Privacy(promoted=(name,)), TABLES).specs == dict(TABLES)
+    assert ColumnPolicy.from_settings(PrivacySettings(promoted=(name,)), TABLES).specs == dict(
+        TABLES
+    )
 
 
 def test_promoted_text_is_redacted_and_can_be_excluded() -> None:
@@ -227,7 +229,7 @@ def test_nothing_is_changed_where_nothing_is_wished_or_secret() -> None:
     tables = build_run(
         described, workspace_id=1, starred=None, tasks=[[{"task": {"taskId": 1}}]], metrics=[]
     )
-    assert tables == Treatment(TABLES).apply(tables)
+    assert tables == ColumnPolicy(TABLES).apply(tables)
 
 
 VARIABLES: list[dict[str, Any]] = [

@@ -1,27 +1,27 @@
 """The platform's endpoints as methods, and the page walk."""
 
-from tower_etl.api.client import Found, TowerClient, Where, format_moment
+from tower_etl.api.client import EntityList, PathScope, TowerClient, format_timestamp
 from tower_etl.api.findings import Finding, Findings
-from tower_etl.api.growing import Tally, walk_growing
-from tower_etl.api.items import NoKey, malformed_runs, run_key, split_keyed, task_key
-from tower_etl.api.pages import Item, Page, Walked, walk_newest_first
+from tower_etl.api.growing import TotalCheck, paginate_append_only
+from tower_etl.api.items import MissingKey, malformed_runs_response, run_key, split_keyed, task_key
+from tower_etl.api.pages import Item, Page, PaginationStats, paginate_descending
 
 __all__ = [
+    "EntityList",
     "Finding",
     "Findings",
-    "Found",
     "Item",
-    "NoKey",
+    "MissingKey",
     "Page",
-    "Tally",
+    "PaginationStats",
+    "PathScope",
+    "TotalCheck",
     "TowerClient",
-    "Walked",
-    "Where",
-    "format_moment",
-    "malformed_runs",
+    "format_timestamp",
+    "malformed_runs_response",
+    "paginate_append_only",
+    "paginate_descending",
     "run_key",
     "split_keyed",
     "task_key",
-    "walk_growing",
-    "walk_newest_first",
 ]

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.api.growing import Tally, walk_once
+from tower_etl.api.growing import TotalCheck, _paginate_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
-    from tower_etl.api.growing import Taker
+    from tower_etl.api.growing import SinkT
     from tower_etl.api.pages import FetchPage, Key, Page
 
-_AHEAD = 8  # pages
+_PREFETCHED_PAGES = 8  # pages
 
 
-def walk_at_rest(
+def fetch_stable_list(
     fetch: FetchPage,
     key: Key,
-    make: Callable[[], Taker],
+    make: Callable[[], SinkT],
     pool: Executor,
-    tally: Tally | None = None,
-) -> Taker | None:
+    tally: TotalCheck | None = None,
+) -> SinkT | None:
     """Walk a list that no longer changes, with the help of idle threads.
 
     Args:
@@ -41,17 +41,17 @@ def walk_at_rest(
     Returns:
         All pages, None where the list moved or the server's counts are others.
     """
-    tally = tally or Tally()
-    taker, pages = make(), PagesAhead(fetch, pool)
+    tally = tally or TotalCheck()
+    taker, pages = make(), PagePrefetcher(fetch, pool)
     try:
-        whole = walk_once(pages.fetch, key, taker, tally)
+        whole = _paginate_once(pages.fetch, key, taker, tally)
     finally:
         pages.close()
-    tally.is_exact = pages.agree
-    return taker if whole and pages.agree else None
+    tally.is_exact = pages.is_consistent
+    return taker if whole and pages.is_consistent else None
 
 
-class PagesAhead:
+class PagePrefetcher:
     """Gives one page after the other, and has those that follow fetched meanwhile.
 
     Whoever asks for a page that no thread has begun with fetches it itself. So it never waits for
@@ -81,7 +81,7 @@ class PagesAhead:
         return page
 
     @property
-    def agree(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether the order of the answers can have hidden nothing."""
         return not self._was_helped or self._counts == {self._items}
 
@@ -92,6 +92,6 @@ class PagesAhead:
 
     def _ask(self, start: int, end: int) -> None:
         """Have the next pages fetched, as long as pages are as long as the first one."""
-        for offset in range(start, min(end, start + _AHEAD * self._step), self._step):
+        for offset in range(start, min(end, start + _PREFETCHED_PAGES * self._step), self._step):
             if offset not in self._asked:
                 self._asked[offset] = self._pool.submit(self._fetch, offset)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from tower_etl.api.growing import Tally
+    from tower_etl.api.growing import TotalCheck
     from tower_etl.api.pages import FetchPage, Item, Key, Page
 
 
@@ -40,12 +40,12 @@ class KnownRange(Protocol):
         ...
 
 
-Found = list[tuple[int, "Item"]]
+RangePages = list[tuple[int, "Item"]]
 
 
-def walk_around(
-    fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: Tally
-) -> Found | None:
+def paginate_around_known(
+    fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: TotalCheck
+) -> RangePages | None:
     """Return the items that are in no known range, each with its offset.
 
     Args:
@@ -67,7 +67,7 @@ def walk_around(
             offset = max(offset, waiting.popleft().end)
         start = offset - 1 if offset > last and offset - 1 not in found else offset
         page = fetch(start)
-        tally.note(page, start + len(page.items))
+        tally.record(page, start + len(page.items))
         if not page.items and (start < offset or waiting):
             return None  # the list is shorter than it was
         if not (_fits(page, start, key, known) and _note_places(page, start, key, places, tally)):
@@ -79,7 +79,7 @@ def walk_around(
 
 
 def _note_places(
-    page: Page, start: int, key: Key, places: dict[Hashable, int], tally: Tally
+    page: Page, start: int, key: Key, places: dict[Hashable, int], tally: TotalCheck
 ) -> bool:
     """Note where the items of a page are; whether none of them was elsewhere on another page.
 
@@ -107,6 +107,6 @@ def _fits(page: Page, start: int, key: Key, known: Sequence[KnownRange]) -> bool
     return all(key(page.items[offset - start]) == edge for offset, edge in edges.items())
 
 
-def _list_unknown(found: dict[int, Item], known: Sequence[KnownRange]) -> Found:
+def _list_unknown(found: dict[int, Item], known: Sequence[KnownRange]) -> RangePages:
     inside = {offset for one in known for offset in range(one.start, one.end)}
     return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tower_etl.api.compatibility import Compatibility, Form
+from tower_etl.api.compatibility import Compatibility, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.items import malformed, take_count, take_items
+from tower_etl.api.items import extract_count, extract_records, malformed_response
 from tower_etl.api.negotiation import Negotiation
-from tower_etl.api.pages import Page, end_after
-from tower_etl.errors import ServerFaultError
+from tower_etl.api.pages import Page, limit_items
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.api.pages import FetchPage, Item
-    from tower_etl.http import RetryPolicy, Transport
+    from tower_etl.http import JsonHttpClient, RetryPolicy
 
 Params = dict[str, str | int]
 
@@ -28,11 +28,11 @@ class Calls:
     """Calls endpoints of one platform. Every method may raise `ApiError`.
 
     Attributes:
-        transport: Carries the calls.
+        http_client: Carries the calls.
         negotiation: Leaves out of calls what the server does not support.
     """
 
-    transport: Transport
+    http_client: JsonHttpClient
     negotiation: Negotiation = field(default_factory=lambda: Negotiation(Compatibility()))
 
     def get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
@@ -43,16 +43,16 @@ class Calls:
         """
         if _NO_SEGMENTS.intersection(map(str, names.values())):
             msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."
-            raise ServerFaultError(msg)
+            raise ServerError(msg)
         segments = {name: quote(str(value), safe="") for name, value in names.items()}
-        return self.transport.get(endpoint.path.format(**segments), params)
+        return self.http_client.get(endpoint.path.format(**segments), params)
 
     def get_object(self, endpoint: Endpoint, policy: RetryPolicy | None = None) -> Item:
         """The object that the answer holds."""
-        found = self.transport.get(endpoint.path, policy=policy).get(endpoint.items)
+        found = self.http_client.get(endpoint.path, policy=policy).get(endpoint.records_key)
         if isinstance(found, dict):
             return found
-        raise malformed(endpoint, "object")
+        raise malformed_response(endpoint, "object")
 
     def describe(self, endpoint: Endpoint, params: Params, **names: object) -> Item:
         """Return the answer to a call with those attributes of its endpoint that the server knows.
@@ -60,43 +60,43 @@ class Calls:
         Raises:
             BadRequestError: The server refuses the call without any attribute, too.
         """
-        answer, _ = self.ask(endpoint, Form(endpoint.attributes), params, **names)
+        answer, _ = self.ask(endpoint, RequestForm(endpoint.attributes), params, **names)
         return answer
 
     def get_list(
         self, endpoint: Endpoint, params: Params | None = None, **names: object
     ) -> list[Item]:
         """Return the objects in the list that the answer holds."""
-        return _only_objects(take_items(endpoint, self.get(endpoint, params, **names)))
+        return _only_objects(extract_records(endpoint, self.get(endpoint, params, **names)))
 
     def get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
         """Return a page of a list, as large as the server allows."""
-        wanted = Form(endpoint.attributes, MAX_PAGE)
+        wanted = RequestForm(endpoint.attributes, MAX_PAGE)
         answer, form = self.ask(endpoint, wanted, params | {"offset": offset}, **names)
         has_more = answer.get("hasMore")
         return Page(
-            take_items(endpoint, answer),
-            take_count(answer.get(endpoint.total)),
+            extract_records(endpoint, answer),
+            extract_count(answer.get(endpoint.total_key)),
             has_more if isinstance(has_more, bool) else None,
-            take_count(answer.get(endpoint.count)),
+            extract_count(answer.get(endpoint.approximate_total_key)),
             form.size,
         )
 
     def paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
         """Return what gives the page at an offset; a list without end is left after `most`."""
         name = f"GET {endpoint.path}"
-        return end_after(most, lambda at: self.get_page(endpoint, at, params, **names), name)
+        return limit_items(most, lambda at: self.get_page(endpoint, at, params, **names), name)
 
     def ask(
-        self, endpoint: Endpoint, wanted: Form, params: Params, **names: object
-    ) -> tuple[Item, Form]:
+        self, endpoint: Endpoint, wanted: RequestForm, params: Params, **names: object
+    ) -> tuple[Item, RequestForm]:
         """Return the answer to a call in the fullest form that the server accepts, and that form.
 
         Raises:
             BadRequestError: The server refuses the call in every form.
         """
 
-        def send(form: Form) -> Item:
+        def send(form: RequestForm) -> Item:
             return self.get(endpoint, params | form.params, **names)
 
         return self.negotiation.send(endpoint, wanted, send)
@@ -106,6 +106,6 @@ def _only_objects(items: list[Item]) -> list[Item]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def params_of(workspace_id: int | None) -> Params:
+def _workspace_params(workspace_id: int | None) -> Params:
     """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
     return {} if workspace_id is None else {"workspaceId": workspace_id}

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from tower_etl.api.endpoints import Endpoint
 
-_SERVERS_OWN = 0  # the page size of a server that refuses every `max`
+_SERVER_DEFAULT = 0  # the page size of a server that refuses every `max`
 
 
 @dataclass(frozen=True)
-class Form:
+class RequestForm:
     """What a call asks for that a server may refuse.
 
     Attributes:
@@ -51,8 +51,8 @@ class Compatibility:
 
     def __init__(self) -> None:
         self.searches: bool | None = None
-        self.counts_tasks = True
-        self.news: list[str] = []
+        self.task_count_reliable = True
+        self.messages: list[str] = []
         self._version: str | None = None
         self._unknown: dict[str, tuple[str, ...]] = {}
         self._sizes: dict[str, int] = {}
@@ -65,7 +65,7 @@ class Compatibility:
             return
         self._unknown = {path: tuple(names) for path, names in stored["attributes"].items()}
         self._sizes = dict(stored["page_sizes"])
-        self.searches, self.counts_tasks = stored["searches"], stored["counts_tasks"]
+        self.searches, self.task_count_reliable = stored["searches"], stored["counts_tasks"]
 
     def dump(self) -> dict[str, Any]:
         """Return what is known, as plain JSON."""
@@ -74,30 +74,30 @@ class Compatibility:
             "attributes": {path: list(names) for path, names in sorted(self._unknown.items())},
             "page_sizes": dict(sorted(self._sizes.items())),
             "searches": self.searches,
-            "counts_tasks": self.counts_tasks,
+            "counts_tasks": self.task_count_reliable,
         }
 
-    def reduce(self, endpoint: Endpoint, wanted: Form) -> Form:
+    def reduce(self, endpoint: Endpoint, wanted: RequestForm) -> RequestForm:
         """Return as much of a form as the server is not known to refuse."""
         unknown = self._unknown.get(endpoint.path, ())
         size = None if wanted.size is None else self._sizes.get(endpoint.path, wanted.size)
         attributes = tuple(name for name in wanted.attributes if name not in unknown)
-        return Form(attributes, None if size == _SERVERS_OWN else size)
+        return RequestForm(attributes, None if size == _SERVER_DEFAULT else size)
 
-    def learn(self, endpoint: Endpoint, wanted: Form, accepted: Form) -> None:
+    def learn(self, endpoint: Endpoint, wanted: RequestForm, accepted: RequestForm) -> None:
         """Remember that the server accepts only part of a form."""
         unknown = tuple(name for name in wanted.attributes if name not in accepted.attributes)
         with self._lock:
             if unknown and self._unknown.get(endpoint.path) != unknown:
                 self._unknown[endpoint.path] = unknown
-                self.news.append(
+                self.messages.append(
                     f"GET {endpoint.path}: this version of the server does not know the attributes "
                     f"{', '.join(unknown)}. The columns that they fill stay null."
                 )
             if wanted.size != accepted.size:
-                self._sizes[endpoint.path] = accepted.size or _SERVERS_OWN
+                self._sizes[endpoint.path] = accepted.size or _SERVER_DEFAULT
                 allowed = f"at most {accepted.size}" if accepted.size else "only its own number of"
-                self.news.append(
+                self.messages.append(
                     f"GET {endpoint.path}: the server allows {allowed} items a page instead of "
                     f"{MAX_PAGE}. Listings take more calls."
                 )
@@ -111,7 +111,7 @@ class Compatibility:
             if works and self.searches is False:
                 return
             if not works and self.searches is not False:
-                self.news.append(
+                self.messages.append(
                     "GET /workflow: the server does not filter runs by `search=after:...`. "
                     "Listings read the newest runs instead, back to the start of their window."
                 )

@@ -32,9 +32,9 @@ class Endpoint:
     """
 
     path: str
-    items: str = ""
-    total: str = ""
-    count: str = ""
+    records_key: str = ""
+    total_key: str = ""
+    approximate_total_key: str = ""
     paged: bool = False
     key: tuple[str, ...] = ()
     single: bool = False
@@ -56,7 +56,9 @@ RUN = Endpoint(
     scoped=True,
     attributes=("labels", "optimized", "messages", "pipelineInfo"),
 )
-RUN_TASKS = Endpoint("/workflow/{run_id}/tasks", "tasks", count="total", paged=True, scoped=True)
+RUN_TASKS = Endpoint(
+    "/workflow/{run_id}/tasks", "tasks", approximate_total_key="total", paged=True, scoped=True
+)
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics", scoped=True)
 LAUNCH = Endpoint("/launch/{launch_id}", "launch", single=True, scoped=True)
 LAUNCH_DATASETS = Endpoint("/launch/{launch_id}/datasets", "versions", scoped=True)
@@ -79,7 +81,7 @@ def _paged(
     )
 
 
-def _whole(path: str, items: str, key: str, *attributes: str) -> Endpoint:
+def _unpaged(path: str, items: str, key: str, *attributes: str) -> Endpoint:
     """A list of a workspace that comes in one piece (API fact 1)."""
     return Endpoint(path, items, key=(key,), scoped=True, attributes=attributes)
 
@@ -89,11 +91,11 @@ PIPELINES = _paged(
     "/pipelines", "pipelines", "pipelineId", attributes=("labels", "computeEnv", "optimized")
 )
 PIPELINE_VERSIONS = _paged("/pipelines/{parent_id}/versions", "versions", "version", "id")
-COMPUTE_ENVS = _whole("/compute-envs", "computeEnvs", "id", "labels", "resources")
+COMPUTE_ENVS = _unpaged("/compute-envs", "computeEnvs", "id", "labels", "resources")
 COMPUTE_ENV = Endpoint("/compute-envs/{parent_id}", "computeEnv", single=True, scoped=True)
-ACTIONS = _whole("/actions", "actions", "id", "labels")
-CREDENTIALS = _whole("/credentials", "credentials", "id")
-PIPELINE_SECRETS = _whole("/pipeline-secrets", "pipelineSecrets", "id")
+ACTIONS = _unpaged("/actions", "actions", "id", "labels")
+CREDENTIALS = _unpaged("/credentials", "credentials", "id")
+PIPELINE_SECRETS = _unpaged("/pipeline-secrets", "pipelineSecrets", "id")
 DATASETS = _paged("/datasets", "datasets", "id", attributes=("labels",), visibility="all")
 DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
 STUDIOS = _paged("/studios", "studios", "sessionId", attributes=("labels",))

@@ -16,7 +16,7 @@ class Finding:
         advice: What was done about it, or is to be done.
     """
 
-    place: str
+    location: str
     problem: str
     advice: str
 
@@ -39,7 +39,7 @@ class Findings:
         """Return one message for each kind and place, in the order in which they were found."""
         with self._lock:
             return [
-                f"{finding.place}: {finding.problem.format(count)}"
+                f"{finding.location}: {finding.problem.format(count)}"
                 f"{f', for example {example}' if (example := self._examples[finding]) else ''}. "
                 f"{finding.advice}"
                 for finding, count in self._counts.items()

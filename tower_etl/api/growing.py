@@ -12,28 +12,28 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tower_etl.api.pages import ANY_LIST, moving_list
+from tower_etl.api.pages import ANY_LIST, unstable_list_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from tower_etl.api.pages import FetchPage, Item, Key, Page
 
-_MAX_WALKS = 5
+_MAX_PASSES = 5
 
 
-class TakesPages(Protocol):
+class PageSink(Protocol):
     """What takes the pages of a walk, such as a list."""
 
     def append(self, page: list[Item], /) -> None:
         """Take one page."""
 
 
-Taker = TypeVar("Taker", bound=TakesPages)
+SinkT = TypeVar("SinkT", bound=PageSink)
 
 
 @dataclass
-class Tally:
+class TotalCheck:
     """What a walk of a growing list found out beside its items.
 
     Attributes:
@@ -52,14 +52,14 @@ class Tally:
     is_bound: bool = False
     is_exact: bool = True
     repeated: set[Hashable] = field(default_factory=set)
-    doubted: set[Hashable] = field(default_factory=set)
+    contradicted: set[Hashable] = field(default_factory=set)
 
     @property
     def is_counted(self) -> bool:
         """Whether the server's count does not speak against the number of items."""
         return self.total is None or self.total in {self.end, self.end + self.is_bound}
 
-    def note(self, page: Page, end: int) -> None:
+    def record(self, page: Page, end: int) -> None:
         """Take the next page, which ends there."""
         self.end = end
         if page.count is not None:
@@ -67,13 +67,13 @@ class Tally:
             self.is_bound = page.size is None or len(page.items) >= page.size
 
 
-def walk_growing(
+def paginate_append_only(
     fetch: FetchPage,
     key: Key,
-    make: Callable[[], Taker],
-    tally: Tally | None = None,
+    make: Callable[[], SinkT],
+    tally: TotalCheck | None = None,
     name: str = ANY_LIST,
-) -> Taker:
+) -> SinkT:
     """Return all pages of a list that only grows.
 
     Args:
@@ -86,27 +86,27 @@ def walk_growing(
     Raises:
         ServerFaultError: The list grew within itself during every one of a few walks.
     """
-    tally = tally or Tally()
-    for _ in range(_MAX_WALKS):
+    tally = tally or TotalCheck()
+    for _ in range(_MAX_PASSES):
         taker = make()
-        if walk_once(fetch, key, taker, tally):
+        if _paginate_once(fetch, key, taker, tally):
             return taker
-    raise moving_list(name, _MAX_WALKS)
+    raise unstable_list_error(name, _MAX_PASSES)
 
 
-def walk_once(fetch: FetchPage, key: Key, taker: TakesPages, tally: Tally) -> bool:
+def _paginate_once(fetch: FetchPage, key: Key, taker: PageSink, tally: TotalCheck) -> bool:
     """Whether all pages were taken; not so when an item may have been added behind the walk."""
-    walk = _Walk(key, taker, tally)
+    walk = _AppendOnlyPass(key, taker, tally)
     while True:
         is_whole = walk.take(fetch(tally.end))
         if is_whole is not None:
             return is_whole
 
 
-class _Walk:
+class _AppendOnlyPass:
     """One walk from the first page on."""
 
-    def __init__(self, key: Key, taker: TakesPages, tally: Tally) -> None:
+    def __init__(self, key: Key, taker: PageSink, tally: TotalCheck) -> None:
         self._key = key
         self._taker = taker
         self._tally = tally
@@ -121,8 +121,8 @@ class _Walk:
         if keys and keys == self._order and not self._goes_on(page):
             return True  # `offset` is ignored: the first page was the whole list
         again = self._seen.intersection(keys)
-        if not again <= tally.doubted:
-            tally.doubted |= again
+        if not again <= tally.contradicted:
+            tally.contradicted |= again
             return False
         if keys and self._seen.issuperset(keys):
             return True  # the same pages as in the walk before, and nothing on them is new
@@ -131,7 +131,7 @@ class _Walk:
             page = replace(page, size=self._length)
         self._order += keys
         self._seen.update(keys)
-        tally.note(page, tally.end + len(keys))
+        tally.record(page, tally.end + len(keys))
         if page.items:
             self._taker.append(page.items)
             self._length = self._length or len(page.items)

@@ -7,8 +7,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import endpoints
-from tower_etl.errors import AbsentListError, ServerFaultError
-from tower_etl.lossless import json_text
+from tower_etl.errors import AbsentListError, ServerError
+from tower_etl.lossless import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NoKey:
+class MissingKey:
     """Stands for the key of an element that has none: such elements are told apart by content.
 
     Attributes:
@@ -28,7 +28,7 @@ class NoKey:
     digest: bytes
 
 
-def take_items(endpoint: Endpoint, answer: Item) -> list[Item]:
+def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
     """Return the list that an answer of an endpoint holds; some elements may be no objects.
 
     An endpoint that answers with one object gives a list of that one.
@@ -38,33 +38,33 @@ def take_items(endpoint: Endpoint, answer: Item) -> list[Item]:
         ServerFaultError: There is something else, or there are no objects in the list.
     """
     if endpoint.single:
-        return [take_object(endpoint, answer)]
-    found = answer.get(endpoint.items)
+        return [extract_object(endpoint, answer)]
+    found = answer.get(endpoint.records_key)
     if found is None:
-        raise malformed(endpoint, "list of objects", AbsentListError)
+        raise malformed_response(endpoint, "list of objects", AbsentListError)
     if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
         return found
-    raise malformed(endpoint, "list of objects")
+    raise malformed_response(endpoint, "list of objects")
 
 
-def take_object(endpoint: Endpoint, answer: Item) -> Item:
+def extract_object(endpoint: Endpoint, answer: Item) -> Item:
     """Return the one object that an answer holds.
 
     Raises:
         ServerFaultError: It holds none.
     """
-    found = answer.get(endpoint.items)
+    found = answer.get(endpoint.records_key)
     if isinstance(found, dict):
         return found
-    raise malformed(endpoint, "object")
+    raise malformed_response(endpoint, "object")
 
 
-def take_count(value: object) -> int | None:
+def extract_count(value: object) -> int | None:
     """Return a number of items, None where the server does not know it."""
     return value if type(value) is int and value > 0 else None
 
 
-def key_of(*path: str) -> Key:
+def primary_key(*path: str) -> Key:
     """Return what tells two items apart: the value at `path`, `NoKey` where there is none."""
 
     def key(item: Item) -> Hashable:
@@ -73,15 +73,15 @@ def key_of(*path: str) -> Key:
             found = found.get(name) if isinstance(found, dict) else None
         if isinstance(found, str | int) and not isinstance(found, bool):
             return found
-        return NoKey(_digest(item))
+        return MissingKey(_digest(item))
 
     return key
 
 
-def run_key(element: Item) -> str | NoKey:
+def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run, in a listing or as it is described; a number is none."""
     key = _RUN_KEY(element)
-    return key if isinstance(key, str) else NoKey(_digest(element))
+    return key if isinstance(key, str) else MissingKey(_digest(element))
 
 
 def task_key(element: Item) -> Hashable:
@@ -92,24 +92,24 @@ def task_key(element: Item) -> Hashable:
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
     """Return the items that have a key, and how many have none."""
     everything = list(items)
-    keyed = [item for item in everything if not isinstance(key(item), NoKey)]
+    keyed = [item for item in everything if not isinstance(key(item), MissingKey)]
     return keyed, len(everything) - len(keyed)
 
 
-def malformed(
-    endpoint: Endpoint, wanted: str, kind: type[ServerFaultError] = ServerFaultError
-) -> ServerFaultError:
+def malformed_response(
+    endpoint: Endpoint, wanted: str, kind: type[ServerError] = ServerError
+) -> ServerError:
     """The error for an answer that lacks what it should have."""
     msg = (
-        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.items!r}. The endpoint "
+        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.records_key!r}. The endpoint "
         "may not be a Seqera Platform API: check it with `tower-etl check`."
     )
     return kind(msg)
 
 
-def malformed_runs() -> ServerFaultError:
+def malformed_runs_response() -> ServerError:
     """The error for a listing of runs none of which has an id."""
-    return malformed(endpoints.RUNS, "text as workflow.id in any element")
+    return malformed_response(endpoints.RUNS, "text as workflow.id in any element")
 
 
 def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -117,8 +117,8 @@ def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _digest(item: object) -> bytes:
-    return blake2b(json_text(item).encode(), digest_size=8).digest()
+    return blake2b(to_json(item).encode(), digest_size=8).digest()
 
 
-_RUN_KEY = key_of("workflow", "id")
-_TASK_KEY = key_of("taskId")
+_RUN_KEY = primary_key("workflow", "id")
+_TASK_KEY = primary_key("taskId")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tower_etl.api.compatibility import Form
+from tower_etl.api.compatibility import RequestForm
 from tower_etl.errors import BadRequestError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.api.pages import Item
 
-    Send = Callable[[Form], Item]
-    Accepted = tuple[Item, Form]
+    Send = Callable[[RequestForm], Item]
+    Accepted = tuple[Item, RequestForm]
 
 _SMALLER_PAGES = (50, 25, 10, None)
 _SIZE = re.compile(r"\bmax\b|page size|per page", re.IGNORECASE)
@@ -41,10 +41,10 @@ class Negotiation:
 
     def __init__(self, compatibility: Compatibility) -> None:
         self.compatibility = compatibility
-        self._accepted: set[tuple[str, Form]] = set()
+        self._accepted: set[tuple[str, RequestForm]] = set()
         self._lock = threading.RLock()
 
-    def send(self, endpoint: Endpoint, wanted: Form, send: Send) -> Accepted:
+    def send(self, endpoint: Endpoint, wanted: RequestForm, send: Send) -> Accepted:
         """Return the answer to a call, and the form in which it was accepted.
 
         Args:
@@ -60,16 +60,21 @@ class Negotiation:
         try:
             found = send(form), form
         except BadRequestError as error:
-            is_on_form = error.status_code in _REFUSALS and form != Form()
+            is_on_form = error.status_code in _REFUSALS and form != RequestForm()
             if (endpoint.path, form) in self._accepted or not is_on_form:
                 raise
             with self._lock:
-                found = self._ask_for_less(endpoint, wanted, send, error, form)
+                found = self._retry_reduced(endpoint, wanted, send, error, form)
         self._accepted.add((endpoint.path, found[1]))
         return found
 
-    def _ask_for_less(
-        self, endpoint: Endpoint, wanted: Form, send: Send, error: BadRequestError, refused: Form
+    def _retry_reduced(
+        self,
+        endpoint: Endpoint,
+        wanted: RequestForm,
+        send: Send,
+        error: BadRequestError,
+        refused: RequestForm,
     ) -> Accepted:
         form = self.compatibility.reduce(endpoint, wanted)
         if form != refused:  # another thread learned it meanwhile
@@ -78,7 +83,7 @@ class Negotiation:
         if form.attributes and _ATTRIBUTES.search(str(error)):
             found = _find_attributes(form, send, error)
         elif form.size is None or not _SIZE.search(str(error)):
-            send(Form())  # raises where the form is not at fault
+            send(RequestForm())  # raises where the form is not at fault
         found = found or _find_form(form, send)
         if found is None:
             raise error
@@ -87,7 +92,7 @@ class Negotiation:
         return found
 
 
-def _find_form(form: Form, send: Send) -> Accepted | None:
+def _find_form(form: RequestForm, send: Send) -> Accepted | None:
     """Find the largest page that the server accepts without attributes, and then those.
 
     It begins with the form that was refused, since a gateway may refuse by chance.
@@ -97,16 +102,16 @@ def _find_form(form: Form, send: Send) -> Accepted | None:
     smaller = [size for size in _SMALLER_PAGES if (size or 0) < form.size]
     for size in (form.size, *smaller):
         try:
-            plain = send(Form(size=size)), Form(size=size)
+            plain = send(RequestForm(size=size)), RequestForm(size=size)
         except BadRequestError:
             continue
-        fuller = Form(form.attributes, size)
+        fuller = RequestForm(form.attributes, size)
         return _find_attributes(fuller, send) or plain if form.attributes else plain
     return None
 
 
 def _find_attributes(
-    form: Form, send: Send, refusal: BadRequestError | None = None
+    form: RequestForm, send: Send, refusal: BadRequestError | None = None
 ) -> Accepted | None:
     """Find as many attributes as the server accepts at one page size, None where it takes none.
 
@@ -120,7 +125,7 @@ def _find_attributes(
         try:
             if refusal is not None:
                 raise refusal
-            smaller = Form(tuple(attributes), form.size)
+            smaller = RequestForm(tuple(attributes), form.size)
             found = send(smaller), smaller
             break
         except BadRequestError as error:
@@ -131,11 +136,11 @@ def _find_attributes(
     return _add_again(found, form, dropped[:-1], send)
 
 
-def _add_again(found: Accepted, form: Form, names: list[str], send: Send) -> Accepted:
+def _add_again(found: Accepted, form: RequestForm, names: list[str], send: Send) -> Accepted:
     """Ask again for attributes that were dropped before the one that was at fault."""
     for name in names:
         kept = {*found[1].attributes, name}
-        fuller = Form(tuple(one for one in form.attributes if one in kept), form.size)
+        fuller = RequestForm(tuple(one for one in form.attributes if one in kept), form.size)
         with suppress(BadRequestError):
             found = send(fuller), fuller
     return found

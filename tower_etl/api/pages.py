@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.errors import ServerFaultError
+from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,9 @@ Key = Callable[[Item], Hashable]
 
 ANY_LIST = "The list"
 
-_MAX_STRIKES = 50  # pages that bring nothing, less those that do
-_MAX_REPEATS = 3  # times that the first page comes again although more is said to follow
-_LEAST_PAGE = 10  # items a page, on the average of a long walk
+_MAX_STALLED_PAGES = 50  # pages that bring nothing, less those that do
+_MAX_REPEATED_PAGES = 3  # times that the first page comes again although more is said to follow
+_MIN_PAGE_ITEMS = 10  # items a page, on the average of a long walk
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Page:
 FetchPage = Callable[[int], Page]
 
 
-def end_after(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
+def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
     """Return `fetch` for a list of at most so many items and of pages that are not all but empty.
 
     Args:
@@ -96,15 +96,15 @@ def end_after(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
         nonlocal items, pages
         page = fetch(offset)
         items, pages = items + len(page.items), pages + 1
-        if items > most or pages > most // _LEAST_PAGE:
+        if items > most or pages > most // _MIN_PAGE_ITEMS:
             msg = f"{name}: no end after {items:,} items on {pages:,} pages. It is left out."
-            raise ServerFaultError(msg)
+            raise ServerError(msg)
         return page
 
     return fetch_bounded
 
 
-class Walked:
+class PaginationStats:
     """What a walk has seen: enough to tell whether it was disturbed.
 
     Attributes:
@@ -114,31 +114,33 @@ class Walked:
     """
 
     def __init__(self) -> None:
-        self.seen: set[Hashable] = set()
-        self.totals: list[int] = []
-        self.disturbed = False
+        self.keys: set[Hashable] = set()
+        self.reported_totals: list[int] = []
+        self.was_modified = False
 
     @property
-    def is_counted(self) -> bool:
+    def count_matches(self) -> bool:
         """Whether no count of the server speaks against what was seen.
 
         Items that come or go during the walk move the count, so that any on the way will do.
         """
-        return not self.totals or min(self.totals) <= len(self.seen) <= max(self.totals)
+        return not self.reported_totals or min(self.reported_totals) <= len(self.keys) <= max(
+            self.reported_totals
+        )
 
     def take(self, page: Page, key: Key) -> list[Item]:
         """The items of the page that are new, noted as seen."""
         if page.total is not None:
-            self.totals.append(page.total)
+            self.reported_totals.append(page.total)
         fresh = {key(item): item for item in page.items}  # a page may name one twice
-        for known in fresh.keys() & self.seen:
+        for known in fresh.keys() & self.keys:
             del fresh[known]
-        self.seen.update(fresh)
+        self.keys.update(fresh)
         return list(fresh.values())
 
 
-def walk_newest_first(
-    fetch: FetchPage, key: Key, walked: Walked, name: str = ANY_LIST
+def paginate_descending(
+    fetch: FetchPage, key: Key, walked: PaginationStats, name: str = ANY_LIST
 ) -> Iterator[list[Item]]:
     """Yield the pages of a list whose items come and go, each item once.
 
@@ -151,23 +153,23 @@ def walk_newest_first(
     Raises:
         ServerFaultError: The list moves faster than it can be walked, or repeats for ever.
     """
-    offset, overlaps, strikes, repeats = 0, False, 0, _Repeats()
+    offset, overlaps, strikes, repeats = 0, False, 0, _RepeatedPages()
     while True:
         page = fetch(offset)
-        passed_over = overlaps and not (page.items and key(page.items[0]) in walked.seen)
+        passed_over = overlaps and not (page.items and key(page.items[0]) in walked.keys)
         fresh = [] if passed_over else walked.take(page, key)
         strikes = max(0, strikes - 1) if fresh else strikes + 1
-        if strikes > _MAX_STRIKES or repeats.count(page, key) > _MAX_REPEATS:
-            raise moving_list(name, strikes)
+        if strikes > _MAX_STALLED_PAGES or repeats.count(page, key) > _MAX_REPEATED_PAGES:
+            raise unstable_list_error(name, strikes)
         if passed_over:
-            walked.disturbed = True
+            walked.was_modified = True
             offset = max(0, offset - max(1, (page.size or MAX_PAGE) // 2))
             overlaps = offset > 0
             continue
         if fresh:
             yield fresh
         end = offset + len(page.items)
-        is_whole = repeats.times and not page.says_more(len(walked.seen))
+        is_whole = repeats.times and not page.says_more(len(walked.keys))
         is_over = overlaps and not fresh and len(page.items) == 1 and not page.has_more
         if page.is_last(end) or is_whole or is_over:
             return
@@ -175,7 +177,7 @@ def walk_newest_first(
         offset = end - 1 if overlaps else end
 
 
-class _Repeats:
+class _RepeatedPages:
     """Counts how often the first page of a walk came again, as it does where `offset` is ignored.
 
     Attributes:
@@ -198,10 +200,10 @@ class _Repeats:
         return self.times
 
 
-def moving_list(name: str, count: int) -> ServerFaultError:
+def unstable_list_error(name: str, count: int) -> ServerError:
     """Make the error for a list that cannot be read page by page."""
     msg = (
         f"{name}: the list moved under the walk {count} times: its pages repeat, or change faster "
         "than they can be read. Nothing of it was taken; the next sync tries again."
     )
-    return ServerFaultError(msg)
+    return ServerError(msg)

@@ -11,7 +11,7 @@ import click
 
 from tower_etl.cli.failures import report_failure
 from tower_etl.cli.output import finish_streams, prepare_streams
-from tower_etl.garbage import collect_seldom
+from tower_etl.garbage import reduced_gc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def main() -> None:
     """Run the command line and exit by the contract (0 to 6, 128 and the signal's number)."""
     prepare_streams()
     try:
-        with collect_seldom():
+        with reduced_gc():
             code = cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code

@@ -12,8 +12,8 @@ from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
 
 if TYPE_CHECKING:
-    from tower_etl.settings import Pacing, Settings
-    from tower_etl.source import Access, Reach
+    from tower_etl.settings import HttpSettings, Settings
+    from tower_etl.source import Discovery, TableAccess
 
 _NAMED = 3
 _SHOWN_CHARS = 90
@@ -24,84 +24,90 @@ _SHOWN_CHARS = 90
 @options.workspace_option
 @options.tables_option
 @options.rate_option
-@options.share_option
+@options.rate_limit_share_option
 @options.json_option
 def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands them over
     """Ask the server who it is, and what the token may read, table by table. Writes nothing."""
     from tower_etl.source import (  # noqa: PLC0415 imports dlt
-        inspect_tables,
+        check_table_access,
+        discover,
         open_client,
-        pick_tables,
-        run_preflight,
+        resolve_table_names,
     )
 
-    tables = pick_tables(options.read_table_names(flags.pop("tables")))
+    tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
     client = open_client(settings)
     try:
-        reach = run_preflight(client, settings.request.workspaces)
-        found = inspect_tables(client, reach, tables, settings.pacing.workers)
+        discovery = discover(client, settings.options.workspaces)
+        found = check_table_access(client, discovery, tables, settings.http.workers)
     except Exception as error:
-        raise CostlyError(client.transport.meter) from error
+        raise CostlyError(client.http.metrics) from error
     finally:
-        client.transport.close()
+        client.http.close()
     if as_json:
-        print_data(_as_json(settings, reach, found) + "\n")
+        print_data(_as_json(settings, discovery, found) + "\n")
     else:
-        print_message(_describe(settings, reach, found))
+        print_message(_describe(settings, discovery, found))
 
 
-def _as_json(settings: Settings, reach: Reach, found: list[Access]) -> str:
-    return json.dumps(_list_facts(settings, reach) | {"tables": [_list_access(a) for a in found]})
+def _as_json(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
+    return json.dumps(
+        _list_facts(settings, discovery) | {"tables": [_list_access(a) for a in found]}
+    )
 
 
-def _list_access(access: Access) -> dict[str, Any]:
-    return {"table": access.table, "readable": list(access.readable), "refused": access.refused}
+def _list_access(access: TableAccess) -> dict[str, Any]:
+    return {"table": access.table, "readable": list(access.readable), "refused": access.denied}
 
 
-def _list_facts(settings: Settings, reach: Reach) -> dict[str, Any]:
+def _list_facts(settings: Settings, discovery: Discovery) -> dict[str, Any]:
     return {
         "endpoint": settings.endpoint,
-        "server_version": reach.server_version,
-        "api_version": reach.api_version,
-        "user": reach.user_name,
-        "calls_per_second": settings.pacing.calls_per_second,
-        "budget_share": settings.pacing.share,
-        "workspaces": [{"id": space.id, "name": space.name} for space in reach.workspaces],
+        "server_version": discovery.server_version,
+        "api_version": discovery.api_version,
+        "user": discovery.user_name,
+        "calls_per_second": settings.http.calls_per_second,
+        "budget_share": settings.http.rate_limit_share,
+        "workspaces": [{"id": space.id, "name": space.name} for space in discovery.workspaces],
     }
 
 
-def _describe(settings: Settings, reach: Reach, found: list[Access]) -> str:
+def _describe(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
     lines = [
         f"Endpoint    {settings.endpoint}",
-        f"Platform    {reach.server_version or 'unknown'}, API {reach.api_version or 'unknown'}",
-        f"Token       accepted, user {reach.user_name or 'unknown'}",
-        f"Budget      {_describe_budget(settings.pacing)}",
-        f"Workspaces  {len(reach.workspaces)}",
+        f"Platform    {discovery.server_version or 'unknown'}, API {discovery.api_version or 'unknown'}",
+        f"Token       accepted, user {discovery.user_name or 'unknown'}",
+        f"Budget      {_describe_budget(settings.http)}",
+        f"Workspaces  {len(discovery.workspaces)}",
     ]
-    lines += [f"  {space.key:<18}{space.name}" for space in reach.workspaces]
+    lines += [f"  {space.key:<18}{space.name}" for space in discovery.workspaces]
     lines += ["Tables      as far as this token may read them"]
     lines += [f"  {access.table:<20}{_describe_access(access)}" for access in found]
     return "\n".join(lines)
 
 
-def _describe_budget(pacing: Pacing) -> str:
-    if pacing.calls_per_second is None:
+def _describe_budget(http_settings: HttpSettings) -> str:
+    if http_settings.calls_per_second is None:
         return "no limit"
     places = {str: "the machines that use one Redis", type(None): "this process alone"}
-    sharers = places.get(type(pacing.ledger), "the syncs of this machine")
-    part = f", of which {pacing.share:.0%} here" if pacing.share < 1 else ""
-    return f"{pacing.calls_per_second:g} calls a second by {sharers}{part}"
+    sharers = places.get(type(http_settings.rate_limit_store), "the syncs of this machine")
+    part = (
+        f", of which {http_settings.rate_limit_share:.0%} here"
+        if http_settings.rate_limit_share < 1
+        else ""
+    )
+    return f"{http_settings.calls_per_second:g} calls a second by {sharers}{part}"
 
 
-def _describe_access(access: Access) -> str:
+def _describe_access(access: TableAccess) -> str:
     """`ok`, or who refuses and, of the first that does, why."""
-    if not access.refused:
+    if not access.denied:
         return "ok"
-    names = list(access.refused)
+    names = list(access.denied)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     count = f"{len(access.readable)} of {len(access.readable) + len(names)}; " * bool(
         access.readable
     )
-    why = next(iter(access.refused.values()))[:_SHOWN_CHARS]
+    why = next(iter(access.denied.values()))[:_SHOWN_CHARS]
     return f"{count}not {', '.join(names[:_NAMED])}{more}: {why}"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from tower_etl.cli.output import print_message
-from tower_etl.cli.progress import run_watched
+from tower_etl.cli.progress import run_with_progress
 from tower_etl.cli.simulate import import_simulator
-from tower_etl.cli.tabular import as_table
+from tower_etl.cli.tabular import format_table
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UsageError
-from tower_etl.settings import Request, Settings, Token
+from tower_etl.errors import ConfigurationError
+from tower_etl.settings import Settings, SyncOptions, Token
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import Report
-    from tower_etl.load.target import Target
+    from tower_etl.load.sync import SyncReport
+    from tower_etl.load.target import DuckDBPaths
 
 _DEMO_PATH = "tower-demo.duckdb"
 _RUNS = 110
@@ -39,16 +39,16 @@ _SHOWN_ROWS = 6
 @click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform twice, a day apart there; show three answers, write a report."""
-    from tower_etl.load.target import find_target  # noqa: PLC0415 imports duckdb
-    from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
+    from tower_etl.load.target import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
+    from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     sim = import_simulator()
-    target = find_target(path)
-    _make_room(target.path, replace=path == _DEMO_PATH)
+    target = resolve_duckdb_paths(path)
+    _remove_previous_demo(target.path, replace=path == _DEMO_PATH)
     simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
     with sim.serve(simulator) as endpoint:
-        request = Request(tables=pick_tables(()))
-        settings = Settings(endpoint, Token(sim.DEMO_TOKEN), request=request)
+        request = SyncOptions(tables=resolve_table_names(()))
+        settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=request)
         first, code = _sync(settings, target, "First sync: all of the history")
         if code:
             return code
@@ -58,32 +58,32 @@ def command(path: str, seed: int) -> int:
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server saw at "
         f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
     )
-    _answer(path)
+    _print_answers(path)
     _write_report(path)
     return code
 
 
-def _sync(settings: Settings, target: Target, title: str) -> tuple[Report, int]:
-    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt and duckdb
+def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncReport, int]:
+    from tower_etl.load.sync import SyncRunner  # noqa: PLC0415 imports dlt and duckdb
 
-    report, code = run_watched(Sync(settings, target))
-    outcome = report.outcome
+    report, code = run_with_progress(SyncRunner(settings, target))
+    sync_result = report.result
     print_message(
-        f"\n{title}: {outcome.fetched} runs and {outcome.tasks:,} tasks with {report.calls} calls "
+        f"\n{title}: {sync_result.fetched} runs and {sync_result.tasks:,} tasks with {report.calls} calls "
         f"in {report.seconds:.0f} s"
     )
-    print_message(as_table(("table", "rows written"), sorted(report.rows.items())))
+    print_message(format_table(("table", "rows written"), sorted(report.rows.items())))
     return report, code
 
 
-def _answer(path: str) -> None:
+def _print_answers(path: str) -> None:
     from tower_etl.load.reader import open_reader, run_query  # noqa: PLC0415 imports duckdb
 
     with open_reader(path) as connection:
         for name, question in _QUESTIONS.items():
             names, rows = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
             print_message(f"\n{question}  (tower-etl query {name} --path {path})")
-            print_message(as_table(names, rows))
+            print_message(format_table(names, rows))
     print_message(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
     select = "SELECT status, count(*) FROM workflows GROUP BY 1"
     print_message(f"  tower-etl query '{select}' --path {path}")
@@ -94,15 +94,15 @@ def _name_report(path: Path) -> Path:
 
 
 def _write_report(path: str) -> None:
-    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
+    from tower_etl.load.scope import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.report.file import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
     output = _name_report(Path(path))
-    write_report(path, output, SYSTEM_CLOCK.now(), scope=Scope())
+    write_report(path, output, SYSTEM_CLOCK.now(), scope=RunFilter())
     print_message(f"\nThe report, for a browser, is {output}. Yours: tower-etl report")
 
 
-def _make_room(path: Path, *, replace: bool) -> None:
+def _remove_previous_demo(path: Path, *, replace: bool) -> None:
     """Remove the file of an earlier demo, and no other; its report is replaced later.
 
     Raises:
@@ -113,7 +113,7 @@ def _make_room(path: Path, *, replace: bool) -> None:
     taken = [there for there in (path, _name_report(path)) if there.exists()]
     if taken and not replace:
         msg = f"{taken[0]} exists, and a demo makes its files anew: give another --path."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if not path.exists():
         return
     with open_reader(path) as connection:
@@ -123,5 +123,5 @@ def _make_room(path: Path, *, replace: bool) -> None:
         ).fetchone()
     if strange != (0,):
         msg = f"{path} holds more than a demo: give another --path."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     path.unlink()

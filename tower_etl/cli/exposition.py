@@ -41,7 +41,7 @@ _OF_SYNCS: Mapping[str, tuple[str, Callable[[LastSync], float]]] = {
 }
 
 
-def collect(
+def build_registry(
     spaces: Iterable[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> CollectorRegistry:
     """The metrics of a target.
@@ -65,7 +65,7 @@ def collect(
     return registry
 
 
-def show(registry: CollectorRegistry, path: str) -> None:
+def write(registry: CollectorRegistry, path: str) -> None:
     """Replace a file atomically, write to a pipe or device, or print where the path is `-`.
 
     Raises:

@@ -18,7 +18,7 @@ from tower_etl.oserrors import explain_os_error
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
-    from tower_etl.http import Meter
+    from tower_etl.http import RequestMetrics
 
 _INTERRUPTED = 130
 _SHOWN_CHARS = 300
@@ -28,12 +28,12 @@ class CostlyError(Exception):
     """A command failed, for the reason that is its cause, after calls were made.
 
     Attributes:
-        meter: Counted them.
+        metrics: Counted them.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, metrics: RequestMetrics) -> None:
         super().__init__()
-        self.meter = meter
+        self.metrics = metrics
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
     if os.environ.get("TOWER_ETL_DEBUG") and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
-        meter = error.meter if isinstance(error, CostlyError) else None
+        metrics = error.metrics if isinstance(error, CostlyError) else None
         with suppress(OSError):  # there is no other place for it
-            print_data(json.dumps(describe_failure(failure.message, meter)) + "\n")
+            print_data(json.dumps(describe_failure(failure.message, metrics)) + "\n")
     return failure.code
 
 
@@ -99,17 +99,17 @@ def _explain_system_error(error: OSError) -> Failure:
     return Failure(msg, 5)
 
 
-def describe_failure(message: str, meter: Meter | None = None) -> dict[str, Any]:
+def describe_failure(message: str, metrics: RequestMetrics | None = None) -> dict[str, Any]:
     """The object of `--json` for a command that failed; without a meter, it made no call."""
-    spent = meter and meter.read()
+    stats = metrics and metrics.snapshot()
     return {
         "status": "failed",
-        "calls": spent.calls if spent else 0,
-        "retries": spent.retries if spent else 0,
-        "throttled_seconds": round(spent.throttled_seconds, 3) if spent else 0.0,
+        "calls": stats.calls if stats else 0,
+        "retries": stats.retries if stats else 0,
+        "throttled_seconds": round(stats.throttled_seconds, 3) if stats else 0.0,
         "rows": {},
         "workspaces": [],
-        "seconds": round(meter.seconds, 3) if meter else 0.0,
+        "seconds": round(metrics.seconds, 3) if metrics else 0.0,
         "warnings": [],
         "undocumented": {},
         "error": message,

@@ -7,25 +7,25 @@ import click
 from tower_etl.cli import options
 from tower_etl.cli.output import print_message
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 
 @click.command("maintain")
 @options.destination_option
-@options.place_option
+@options.destination_path_option
 def command(destination: str | None, path: str | None) -> None:
     """Remove what no reader of a lake needs any more; once a day, beside the syncs."""
     from tower_etl.load.mirror import open_mirror  # noqa: PLC0415 formats import much
     from tower_etl.load.place import LAKES  # noqa: PLC0415 as above
 
-    place = options.read_place(destination, path)
+    place = options.destination_config(destination, path)
     if place.kind not in LAKES:
         msg = f"{place.kind} needs no maintenance: this is for {', '.join(LAKES)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     mirror = open_mirror(place)
     if mirror.lake.read_manifest() is None:
         msg = f"{place.path} has no tables of a sync: give another --path."
-        raise UsageError(msg)
-    with mirror.hold(SYSTEM_CLOCK):
+        raise ConfigurationError(msg)
+    with mirror.lock(SYSTEM_CLOCK):
         for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):
             print_message(line)

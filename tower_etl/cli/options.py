@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.configuration import (
-    Sources,
-    parse_moment,
-    read_api_version,
-    read_endpoint,
-    read_pacing,
-    read_packages,
-    read_period,
-    read_tables,
-    read_workspaces,
+    SettingSources,
+    parse_user_timestamp,
+    resolve_api_version,
+    resolve_duration,
+    resolve_endpoint,
+    resolve_http,
+    resolve_package_limits,
+    resolve_tables,
+    resolve_workspaces,
 )
-from tower_etl.credentials import find_token
-from tower_etl.encryption import read_ca_bundle, read_insecure_http
-from tower_etl.errors import UsageError
-from tower_etl.privacy import read_privacy
-from tower_etl.settings import Request, Settings
+from tower_etl.credentials import token_from_sources
+from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.errors import ConfigurationError
+from tower_etl.privacy import resolve_privacy
+from tower_etl.settings import Settings, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.load.place import Place
-    from tower_etl.load.scope import Scope
+    from tower_etl.load.place import DestinationConfig
+    from tower_etl.load.scope import RunFilter
 
 _HOUR = timedelta(hours=1)
 
@@ -69,7 +69,7 @@ destination_option = click.option(
     type=click.Choice(["duckdb", "parquet", "delta", "iceberg", "postgres"]),
     help="Kind of place of the tables [TOWER_ETL_DESTINATION; duckdb].",
 )
-place_option = click.option(
+destination_path_option = click.option(
     "--path",
     metavar="PATH",
     help="DuckDB file, folder, or address of the tables, without a password [tower.duckdb].",
@@ -87,7 +87,7 @@ rate_option = click.option(
     metavar="N|none",
     help="Calls a second, for servers of your own with another limit [20].",
 )
-share_option = click.option(
+rate_limit_share_option = click.option(
     "--budget-share",
     "share",
     metavar="F",
@@ -144,19 +144,19 @@ def read_scope(
     until: str | None,
     workspaces: tuple[str, ...],
     pipelines: tuple[str, ...] = (),
-) -> Scope:
+) -> RunFilter:
     """Return the runs that a question or a report is about.
 
     Raises:
         UsageError: A time cannot be read, or a name is not valid text.
     """
-    from tower_etl.load.scope import Scope  # noqa: PLC0415 imports duckdb
+    from tower_etl.load.scope import RunFilter  # noqa: PLC0415 imports duckdb
 
     for name in (*workspaces, *pipelines):
         _check_text(name)
-    return Scope(
-        since=parse_moment(since, "--since") if since else None,
-        until=parse_moment(until, "--until") if until else None,
+    return RunFilter(
+        since=parse_user_timestamp(since, "--since") if since else None,
+        until=parse_user_timestamp(until, "--until") if until else None,
         workspaces=workspaces,
         pipelines=pipelines,
     )
@@ -168,24 +168,24 @@ def _check_text(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         msg = f"The name {name!r} is not valid in the encoding of this terminal: type it again."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
 
 
-def read_sources() -> Sources:
+def read_sources() -> SettingSources:
     """Where settings come from when no flag gives them; dlt is imported only if asked."""
 
     def lookup(name: str) -> str | None:
-        from tower_etl.source.config import find_dlt_value  # noqa: PLC0415 imports dlt
+        from tower_etl.source.config import dlt_config_value  # noqa: PLC0415 imports dlt
 
-        return find_dlt_value(name)
+        return dlt_config_value(name)
 
-    return Sources(lookup=lookup)
+    return SettingSources(lookup=lookup)
 
 
 def read_table_names(flag: str | None) -> tuple[str, ...]:
     """Names of tables, or patterns, out of `--tables` or the configuration."""
     names = tuple(name.strip() for name in flag.split(",")) if flag is not None else ()
-    return read_tables(names, read_sources())
+    return resolve_tables(names, read_sources())
 
 
 def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them over by name
@@ -197,25 +197,25 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
     sources = read_sources()
     since, until = flags.get("since"), flags.get("until")
     return Settings(
-        endpoint=read_endpoint(flags.get("endpoint"), sources),
-        token=find_token(sources, flags.get("token_command")),
-        api_version=read_api_version(sources),
-        insecure_http=bool(flags.get("insecure_http")) or read_insecure_http(sources),
-        ca_bundle=read_ca_bundle(flags.get("ca_bundle"), sources),
-        request=Request(
-            workspaces=read_workspaces(tuple(flags.get("workspaces") or ()), sources),
-            since=parse_moment(since, "--since") if since else None,
-            until=parse_moment(until, "--until") if until else None,
+        endpoint=resolve_endpoint(flags.get("endpoint"), sources),
+        token=token_from_sources(sources, flags.get("token_command")),
+        api_version=resolve_api_version(sources),
+        allow_http=bool(flags.get("insecure_http")) or resolve_allow_http(sources),
+        ca_bundle=resolve_ca_bundle(flags.get("ca_bundle"), sources),
+        options=SyncOptions(
+            workspaces=resolve_workspaces(tuple(flags.get("workspaces") or ()), sources),
+            since=parse_user_timestamp(since, "--since") if since else None,
+            until=parse_user_timestamp(until, "--until") if until else None,
             reconcile=bool(flags.get("reconcile")),
             tables=flags.get("tables") or frozenset(),
-            moved=sources.find("TOWER_ETL_SERVER_MOVED", "server_moved") is not None,
-            reconcile_every=read_period(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
-            give_up_after=read_period(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
+            accept_new_host=sources.get("TOWER_ETL_SERVER_MOVED", "server_moved") is not None,
+            reconcile_every=resolve_duration(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
+            open_run_max_age=resolve_duration(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),
-        pacing=read_pacing(flags.get("rate"), flags.get("share"), sources),
-        packages=read_packages(sources),
-        privacy=read_privacy(
-            sources.find,
+        http=resolve_http(flags.get("rate"), flags.get("share"), sources),
+        package_limits=resolve_package_limits(sources),
+        privacy=resolve_privacy(
+            sources.get,
             redact=flags.get("redact"),
             excluded=flags.get("excluded") or (),
             hashed=flags.get("hashed") or (),
@@ -223,7 +223,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
     )
 
 
-def read_place(destination: str | None, path: str | None) -> Place:
+def destination_config(destination: str | None, path: str | None) -> DestinationConfig:
     """The destination by flags, environment and dlt's configuration.
 
     Raises:
@@ -231,4 +231,4 @@ def read_place(destination: str | None, path: str | None) -> Place:
     """
     from tower_etl.load import place  # noqa: PLC0415 imports pyarrow
 
-    return place.read_place(destination, path, read_sources())
+    return place.resolve_destination(destination, path, read_sources())

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from tower_etl.load.sync import Report, Sync
-    from tower_etl.source import Session
+    from tower_etl.load.sync import SyncReport, SyncRunner
+    from tower_etl.source import SyncSession
 
 _REFRESH_SECONDS = 0.25
 
 
-class Watch:
+class SyncThread:
     """Runs a sync and keeps what came of it.
 
     Attributes:
@@ -32,9 +32,9 @@ class Watch:
         signal: The first signal that asked it to stop, 0 for none.
     """
 
-    def __init__(self, sync: Sync) -> None:
-        self.session: Session | None = None
-        self.report: Report | None = None
+    def __init__(self, sync: SyncRunner) -> None:
+        self.session: SyncSession | None = None
+        self.report: SyncReport | None = None
         self.error: BaseException | None = None
         self.signal = 0
         self._sync = replace(sync, on_start=self._started)
@@ -55,19 +55,19 @@ class Watch:
         if self.session:
             self.session.stop()
 
-    def _started(self, session: Session) -> None:
+    def _started(self, session: SyncSession) -> None:
         self.session = session
         if self.signal:
             session.stop()
 
 
-def run_watched(sync: Sync) -> tuple[Report, int]:
+def run_with_progress(sync: SyncRunner) -> tuple[SyncReport, int]:
     """The report of a sync, and the exit code by the contract.
 
     Raises:
         TowerEtlError: What the sync failed with.
     """
-    watch = Watch(sync)
+    watch = SyncThread(sync)
     thread = threading.Thread(target=watch.run, name="sync", daemon=True)
     with _handle_signals(watch), _show_progress(watch):
         thread.start()
@@ -76,12 +76,12 @@ def run_watched(sync: Sync) -> tuple[Report, int]:
     if watch.error:
         raise watch.error
     assert watch.report is not None  # noqa: S101 there is a report where there is no error
-    code = watch.report.outcome.exit_code
+    code = watch.report.result.exit_code
     return watch.report, 128 + watch.signal if watch.signal else code
 
 
 @contextmanager
-def _handle_signals(watch: Watch) -> Iterator[None]:
+def _handle_signals(watch: SyncThread) -> Iterator[None]:
     kinds = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(kind, watch.ask_to_stop) for kind in kinds]
     try:
@@ -92,13 +92,13 @@ def _handle_signals(watch: Watch) -> Iterator[None]:
 
 
 @contextmanager
-def _show_progress(watch: Watch) -> Iterator[None]:
+def _show_progress(watch: SyncThread) -> Iterator[None]:
     """A line that is renewed, on a terminal alone."""
     if not sys.stderr.isatty():
         yield
         return
     done = threading.Event()
-    painter = threading.Thread(target=_paint, args=(watch, done), daemon=True)
+    painter = threading.Thread(target=_render, args=(watch, done), daemon=True)
     painter.start()
     try:
         yield
@@ -108,26 +108,26 @@ def _show_progress(watch: Watch) -> Iterator[None]:
         write_error("\r\033[K")
 
 
-def _paint(watch: Watch, done: threading.Event) -> None:
+def _render(watch: SyncThread, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
         line = describe_progress(watch.session) if watch.session else "Asking the server ..."
         width = shutil.get_terminal_size().columns - 1
         write_error(f"\r\033[K{line[:width]}")
 
 
-def describe_progress(session: Session) -> str:
+def describe_progress(session: SyncSession) -> str:
     """Calls used, runs and tasks done, and the time left, on one line."""
-    outcome, spent = session.outcome, session.spent
-    if outcome.stopped:
+    sync_result, stats = session.sync_result, session.request_stats
+    if sync_result.stopped:
         return "Stopping when the runs under way are in; once more ends at once."
-    if not outcome.planned:
-        return f"Listing: {spent.calls:,} calls"
-    left = outcome.planned - outcome.fetched
-    eta = session.seconds / outcome.fetched * left if outcome.fetched else None
-    waited = f", throttled {spent.throttled_seconds:.0f} s" if spent.throttled_seconds else ""
+    if not sync_result.planned:
+        return f"Listing: {stats.calls:,} calls"
+    left = sync_result.planned - sync_result.fetched
+    eta = session.seconds / sync_result.fetched * left if sync_result.fetched else None
+    waited = f", throttled {stats.throttled_seconds:.0f} s" if stats.throttled_seconds else ""
     return (
-        f"{outcome.fetched:,} of {outcome.planned:,} runs, {outcome.tasks:,} tasks, "
-        f"{spent.calls:,} calls{waited}" + (f", {_span(eta)} left" if eta is not None else "")
+        f"{sync_result.fetched:,} of {sync_result.planned:,} runs, {sync_result.tasks:,} tasks, "
+        f"{stats.calls:,} calls{waited}" + (f", {_span(eta)} left" if eta is not None else "")
     )
 
 

@@ -15,8 +15,8 @@ from tower_etl.cli.output import (
     print_message,
     print_notice,
 )
-from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_markdown, as_table
-from tower_etl.errors import UsageError
+from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_markdown, format_table
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-    from tower_etl.load.scope import Scope
+    from tower_etl.load.scope import RunFilter
 
-_TEXTS = {"table": as_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+_TEXTS = {"table": format_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
 _FOR_PEOPLE = frozenset({"table", "markdown"})
 _EXCEL = "excel-csv"
 _PARQUET = "parquet"
@@ -66,7 +66,7 @@ def command(question: str | None, path: str, form: str, *, listing: bool, **chos
 
     if form == _PARQUET and sys.stdout is not None and sys.stdout.isatty():
         msg = "Parquet is not for a terminal: send it to a file, as in `> rows.parquet`."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if listing or question is None:
         _list_questions(form)
         return
@@ -82,11 +82,11 @@ def _list_questions(form: str) -> None:
     listed = sorted((view.name, view.description) for view in iter_views("marts"))
     if form == _PARQUET:
         msg = "The names are no Parquet: give another --format, or a question."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     _print_rows(("name", "answers"), listed, form)
 
 
-def _check_question(question: str, scope: Scope) -> None:
+def _check_question(question: str, scope: RunFilter) -> None:
     """Refuse what is neither a name nor a SELECT, and a scope where nothing would heed it."""
     from tower_etl.load.reader import find_view  # noqa: PLC0415 imports duckdb
     from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
@@ -98,20 +98,20 @@ def _check_question(question: str, scope: Scope) -> None:
     if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words at least
         known = ", ".join(sorted(view.name for view in iter_views("marts")))
         msg = f"No question {question!r}. There are: {known}. Or give a SELECT of your own."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if scope:
         msg = (
             "--since, --until, --workspace and --pipeline go with the name of a question, as in "
             "`tower-etl query cost_by_pipeline`: say it in the WHERE of your SELECT."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
-def _make_select(connection: DuckDBPyConnection, question: str, scope: Scope) -> str:
-    from tower_etl.load.reader import find_view, open_view  # noqa: PLC0415 imports duckdb
+def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter) -> str:
+    from tower_etl.load.reader import find_view, view_query  # noqa: PLC0415 imports duckdb
 
     if view := find_view(question.strip()):
-        return open_view(connection, view, scope)
+        return view_query(connection, view, scope)
     return question if len(question.split()) > 1 else f'FROM "{question.strip()}"'
 
 
@@ -135,7 +135,7 @@ def _print_parquet(rows: pa.Table) -> None:
             f"These rows cannot be written as Parquet ({error}). Cast the columns to other types "
             "in your SELECT, or give another --format."
         )
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
 
 
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> None:

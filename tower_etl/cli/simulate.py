@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli.output import print_message
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tower_etl.simulator import Simulator
@@ -58,7 +58,7 @@ def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:
         sim.run_forever(simulator, port, _announce)
     except OSError as error:
         msg = f"Port {port} on loopback cannot be had ({error.strerror}): give another --port."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     report_traffic(simulator)
 
 
@@ -75,7 +75,7 @@ def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
             f"The simulator needs {error.name}: install it with "
             "`pip install 'tower-etl[simulator]'`."
         )
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     return tower_etl.simulator
 
 
@@ -92,7 +92,7 @@ def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN40
         return sim.load_runs(folder)
     except (ValueError, OSError) as error:
         msg = f"--runs: {error}"
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
 
 
 def _announce(endpoint: str) -> None:

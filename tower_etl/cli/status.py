@@ -11,15 +11,15 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message, print_notice
-from tower_etl.cli.tabular import as_table
+from tower_etl.cli.tabular import format_table
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.load.place import Place
-    from tower_etl.load.status import Ask, LastSync, WorkspaceStatus
+    from tower_etl.load.place import DestinationConfig
+    from tower_etl.load.status import LastSync, Query, WorkspaceStatus
     from tower_etl.sync import FailedRun
 
 _SHOWN = 20  # pending runs of a workspace; --json has all
@@ -33,7 +33,7 @@ _UNITS = {
 
 @click.command("status")
 @options.destination_option
-@options.place_option
+@options.destination_path_option
 @click.option(
     "--max-age",
     metavar="AGE",
@@ -54,12 +54,12 @@ def command(
     as_json: bool,
 ) -> int:
     """Show what a target holds, workspace by workspace: cursor, open runs, last sync, rows."""
-    from tower_etl.load.status import list_stale  # noqa: PLC0415 imports duckdb
+    from tower_etl.load.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
     age = parse_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
-    spaces, last = _read(options.read_place(destination, path))
-    stale = list_stale(spaces, age, now) if age is not None else []
+    spaces, last = _read(options.destination_config(destination, path))
+    stale = stale_workspaces(spaces, age, now) if age is not None else []
     code = 4 if stale or (age is not None and not spaces) else 0
     if prometheus is not None:
         _write_metrics(prometheus, spaces, last, now, code)
@@ -79,11 +79,11 @@ def _write_metrics(
     path: str, spaces: list[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> None:
     try:
-        from tower_etl.cli.exposition import collect, show  # noqa: PLC0415 an extra
+        from tower_etl.cli.exposition import build_registry, write  # noqa: PLC0415 an extra
     except ImportError as error:
         msg = f"--prometheus needs more ({error.name} is missing): pip install 'tower-etl[metrics]'"
-        raise UsageError(msg) from None
-    show(collect(spaces, last, now, code), path)
+        raise ConfigurationError(msg) from None
+    write(build_registry(spaces, last, now, code), path)
 
 
 def parse_age(text: str) -> timedelta:
@@ -95,21 +95,21 @@ def parse_age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", text.strip())
     if found is None:
         msg = f"--max-age {text!r} is no time span: give one like 90m, 2h or 1d."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _read(place: Place) -> tuple[list[WorkspaceStatus], LastSync | None]:
-    from tower_etl.load.status import ask_last_sync, ask_status, read_with  # noqa: PLC0415 duckdb
+def _read(place: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
+    from tower_etl.load.status import query_last_sync, query_status, with_reader  # noqa: PLC0415 duckdb
 
-    def ask_both(ask: Ask) -> tuple[list[WorkspaceStatus], LastSync | None]:
-        return ask_status(ask), ask_last_sync(ask)
+    def ask_both(ask: Query) -> tuple[list[WorkspaceStatus], LastSync | None]:
+        return query_status(ask), query_last_sync(ask)
 
     if place.kind == "postgres":
         from tower_etl.load.postgres import open_postgres  # noqa: PLC0415 an extra
 
         return open_postgres(place).read_with(ask_both)
-    return read_with(place.path, ask_both)
+    return with_reader(place.path, ask_both)
 
 
 def _print(spaces: list[WorkspaceStatus]) -> None:
@@ -127,7 +127,7 @@ def _print(spaces: list[WorkspaceStatus]) -> None:
         for space in spaces
     ]
     names = ("workspace", "id", "cursor", "open runs", "pending", "last sync", "last reconciled")
-    print_message(as_table((*names, "runs", "tasks"), rows))
+    print_message(format_table((*names, "runs", "tasks"), rows))
     for space in spaces:
         for line in _describe_problems(space):
             print_message(line)

@@ -10,18 +10,18 @@ import click
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
-from tower_etl.cli.progress import run_watched
+from tower_etl.cli.progress import run_with_progress
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import Report
-    from tower_etl.source import WorkspaceOutcome
+    from tower_etl.load.sync import SyncReport
+    from tower_etl.source import WorkspaceResult
 
 
 @click.command("sync")
 @options.server_options
 @options.workspace_option
 @options.destination_option
-@options.place_option
+@options.destination_path_option
 @click.option("--since", metavar="ISO", help="Leave out runs submitted before.")
 @click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
 @click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 @options.hash_option
 @options.redact_option
 @options.rate_option
-@options.share_option
+@options.rate_limit_share_option
 @options.json_option
 def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 click hands them over
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
     from tower_etl.load.destination import open_destination  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.sync import Sync  # noqa: PLC0415 imports dlt
-    from tower_etl.source import pick_tables  # noqa: PLC0415 imports dlt
+    from tower_etl.load.sync import SyncRunner  # noqa: PLC0415 imports dlt
+    from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
-    tables = pick_tables(options.read_table_names(flags.pop("tables")))
+    tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
-    place = options.read_place(destination, path)
-    sync = Sync(settings, open_destination(place))
+    place = options.destination_config(destination, path)
+    sync = SyncRunner(settings, open_destination(place))
     try:
-        report, code = run_watched(sync)
+        report, code = run_with_progress(sync)
     except Exception as error:
-        raise CostlyError(sync.meter) from error
+        raise CostlyError(sync.metrics) from error
     if as_json:
         print_data(json.dumps(_as_json(report)) + "\n")
     else:
@@ -53,15 +53,15 @@ def command(path: str | None, destination: str | None, *, as_json: bool, **flags
     return code
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def _as_json(report: SyncReport) -> dict[str, Any]:
     """Return the object of `--json`, with an error where every workspace failed."""
     found = report.as_json()
-    if report.outcome.status == "failed":
-        found["error"] = "; ".join(str(space.error) for space in report.outcome.failed)
+    if report.result.status == "failed":
+        found["error"] = "; ".join(str(space.error) for space in report.result.failed)
     return found
 
 
-def describe_incomplete(space: WorkspaceOutcome) -> list[str]:
+def describe_incomplete(space: WorkspaceResult) -> list[str]:
     """Return a line each for the runs of a workspace that are pending or lack a part."""
     lines = []
     if space.pending:
@@ -83,11 +83,11 @@ def count_runs(count: int) -> str:
     return f"{count:,} run" + "s" * (count != 1)
 
 
-def describe_report(report: Report, path: str) -> str:
+def describe_report(report: SyncReport, path: str) -> str:
     """What a sync did, for people."""
-    outcome = report.outcome
+    sync_result = report.result
     lines = [
-        f"{path}: {outcome.status}; {outcome.fetched:,} runs, {outcome.tasks:,} tasks; "
+        f"{path}: {sync_result.status}; {sync_result.fetched:,} runs, {sync_result.tasks:,} tasks; "
         f"{report.calls:,} calls in {report.seconds:.1f} s"
         + (f" ({report.retries} retried)" if report.retries else "")
     ]
@@ -96,13 +96,13 @@ def describe_report(report: Report, path: str) -> str:
     ]
     lines += [
         f"New in {table}, without a column: {', '.join(names)} (see `promote` in docs/privacy.md)"
-        for table, names in outcome.undocumented.items()
+        for table, names in sync_result.undocumented.items()
     ]
-    lines += [f"Warning: {warning}" for warning in outcome.warnings]
-    lines += [f"Failed: {fault}" for fault in outcome.faults]
-    lines += [f"Failed: {space.error}" for space in outcome.failed if space.error]
-    for space in outcome.workspaces.values():
+    lines += [f"Warning: {warning}" for warning in sync_result.warnings]
+    lines += [f"Failed: {fault}" for fault in sync_result.reference_errors]
+    lines += [f"Failed: {space.error}" for space in sync_result.failed if space.error]
+    for space in sync_result.workspaces.values():
         lines += describe_incomplete(space)
-    if outcome.stopped:
+    if sync_result.stopped:
         lines.append("Stopped. What is committed stays; run the same command to go on.")
     return "\n".join(lines)

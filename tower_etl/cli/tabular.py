@@ -21,7 +21,7 @@ from tower_etl.cli.output import replace_controls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ENDLESS = 10_000  # no terminal
+_UNBOUNDED = 10_000  # no terminal
 _SHORTEST = 16  # a column of text is not folded below that
 _TIGHT = 2  # what a column takes beside its cells where space is short
 _RULED = box.SIMPLE_HEAD
@@ -34,7 +34,7 @@ _FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def as_table(
+def format_table(
     names: Sequence[str],
     rows: Sequence[Sequence[object]],
     title: str = "",
@@ -49,7 +49,7 @@ def as_table(
         width: Characters of a line; None is that of the terminal, endless where there is none.
     """
     terminal = Console()
-    width = width or (terminal.width if terminal.is_terminal else _ENDLESS)
+    width = width or (terminal.width if terminal.is_terminal else _UNBOUNDED)
     paper = io.StringIO()
     console = Console(file=paper, width=width, highlight=False, markup=False, emoji=False)
     shown = [
@@ -60,7 +60,7 @@ def as_table(
     numbers = [_has_numbers(rows, index) for index in range(len(names))]
     table = _draw(names, columns, numbers, title)
     if _measure_table(console, table) > console.width:
-        floors = [_find_floor(*column) for column in zip(names, columns, numbers, strict=True)]
+        floors = [_min_width(*column) for column in zip(names, columns, numbers, strict=True)]
         if rows and sum(floors) + _TIGHT * len(floors) > console.width:
             return _write_records(names, shown, title)
         heads = [_fold_name(name, floor) for name, floor in zip(names, floors, strict=True)]
@@ -90,7 +90,7 @@ def _draw(
 
 
 def _measure_table(console: Console, table: Table) -> int:
-    endless = console.options.update(max_width=_ENDLESS)
+    endless = console.options.update(max_width=_UNBOUNDED)
     return Measurement.get(console, endless, table).maximum
 
 
@@ -110,7 +110,7 @@ def _has_numbers(rows: Sequence[Sequence[object]], index: int) -> bool:
     return any(isinstance(row[index], int | float) for row in rows)
 
 
-def _find_floor(name: str, cells: Sequence[str], number: bool) -> int:  # noqa: FBT001 zipped
+def _min_width(name: str, cells: Sequence[str], number: bool) -> int:  # noqa: FBT001 zipped
     """What a column needs at least: its numbers whole, its name in parts, of text a few words."""
     widest = max((cell_len(line) for cell in cells for line in cell.splitlines()), default=0)
     return max(*map(len, _split_name(name)), widest if number else min(widest, _SHORTEST))

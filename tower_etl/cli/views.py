@@ -22,9 +22,9 @@ def command(path: str, dialect: str | None) -> None:
         _print_statements(dialect)
         return
     from tower_etl.load.duckfile import refresh_views  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.target import find_target  # noqa: PLC0415 imports dlt
+    from tower_etl.load.target import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
 
-    print_message(f"{path}: {refresh_views(find_target(path))} views")
+    print_message(f"{path}: {refresh_views(resolve_duckdb_paths(path))} views")
 
 
 def _print_statements(dialect: str) -> None:

@@ -3,17 +3,17 @@
 A call travels one road, `Retry( Budget( HTTP ) )`: every attempt pays for a call.
 """
 
-from tower_etl.http.budget import Budget, BudgetClosedError
-from tower_etl.http.meter import Meter, Spent
+from tower_etl.http.budget import RateLimiter, RateLimiterClosedError
+from tower_etl.http.meter import RequestMetrics, RequestStats
 from tower_etl.http.retry import RetryPolicy
-from tower_etl.http.transport import Transport, open_transport
+from tower_etl.http.transport import JsonHttpClient, open_http_client
 
 __all__ = [
-    "Budget",
-    "BudgetClosedError",
-    "Meter",
+    "JsonHttpClient",
+    "RateLimiter",
+    "RateLimiterClosedError",
+    "RequestMetrics",
+    "RequestStats",
     "RetryPolicy",
-    "Spent",
-    "Transport",
-    "open_transport",
+    "open_http_client",
 ]

@@ -10,12 +10,12 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 
-from tower_etl.http.bodies import MAX_BODY_BYTES, cut_after, hold_socket, read_body
+from tower_etl.http.bodies import MAX_BODY_BYTES, deadline, duplicate_socket, read_body
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.http.budget import Budget
+    from tower_etl.http.budget import RateLimiter
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -27,7 +27,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-class _Hidden(str):
+class _MaskedStr(str):
     """A text that does not show itself where a debugger prints the variables of a frame."""
 
     __slots__ = ()
@@ -46,27 +46,27 @@ class BearerAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the header where the request goes to the configured origin."""
         if origin_of(request.url or "") == self._origin:
-            request.headers["Authorization"] = _Hidden(f"Bearer {self._token}")
+            request.headers["Authorization"] = _MaskedStr(f"Bearer {self._token}")
         return request
 
     def __repr__(self) -> str:
         return "BearerAuth(***)"
 
 
-class _CutHeads(HTTPConnectionPool):
+class _DeadlineHTTPPool(HTTPConnectionPool):
     """Cuts a connection on which the head of an answer takes longer than the whole call may."""
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's
         total = kwargs["timeout"].total
-        with cut_after(total, lambda: conn.sock):
+        with deadline(total, lambda: conn.sock):
             return super()._make_request(conn, *args, **kwargs)
 
 
-class _CutHeadsOverTls(_CutHeads, HTTPSConnectionPool):
+class _DeadlineHTTPSPool(_DeadlineHTTPPool, HTTPSConnectionPool):
     """The same over TLS."""
 
 
-class BudgetedAdapter(HTTPAdapter):
+class RateLimitedAdapter(HTTPAdapter):
     """Lets a request out when the budget allows it, and in with it what an answer may be.
 
     A redirected request pays again. Nothing but reading goes out: what the platform holds cannot
@@ -80,13 +80,13 @@ class BudgetedAdapter(HTTPAdapter):
 
     def __init__(
         self,
-        budget: Budget,
+        limiter: RateLimiter,
         connections: int,
         call_seconds: float = 120.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         ca_bundle: Path | None = None,
     ) -> None:
-        self._budget = budget
+        self._budget = limiter
         self.call_seconds = call_seconds
         self.max_body_bytes = max_body_bytes
         self.ca_bundle = ca_bundle
@@ -95,11 +95,11 @@ class BudgetedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
         """Use pools that end what does not end."""
         super().init_poolmanager(*args, **kwargs)
-        self._guard(self.poolmanager)
+        self._install_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's signature
         """The same on the way through a proxy."""
-        return self._guard(super().proxy_manager_for(*args, **kwargs))
+        return self._install_pools(super().proxy_manager_for(*args, **kwargs))
 
     def send(
         self,
@@ -123,19 +123,22 @@ class BudgetedAdapter(HTTPAdapter):
         try:
             response = super().send(request, *args, **kwargs)
         finally:
-            self._budget.settle(departure)
+            self._budget.record_response(departure)
         self._read(response)
         return response
 
     def _read(self, response: requests.Response) -> None:
         """Read the body here, also that of a redirect, which requests would read without end."""
-        with hold_socket(response) as held, cut_after(self.call_seconds, lambda: held):
+        with duplicate_socket(response) as held, deadline(self.call_seconds, lambda: held):
             response._content = read_body(response, self.max_body_bytes)  # noqa: SLF001 as requests does
 
     @staticmethod
-    def _guard(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
+    def _install_pools(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
         if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:  # SOCKS has its own
-            manager.pool_classes_by_scheme = {"http": _CutHeads, "https": _CutHeadsOverTls}
+            manager.pool_classes_by_scheme = {
+                "http": _DeadlineHTTPPool,
+                "https": _DeadlineHTTPSPool,
+            }
         return manager
 
 
@@ -151,7 +154,7 @@ class ForeignRedirectError(requests.RequestException):
         self.target = target
 
 
-class BoundSession(requests.Session):
+class OriginBoundSession(requests.Session):
     """A session that follows redirects on the same scheme, host and port, and no others.
 
     Elsewhere the call would arrive without the token, and its refusal be taken for the server's.

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import (
+    AuthenticationError,
     BadRequestError,
     ForbiddenError,
     NotFoundError,
     RateLimitError,
-    ServerFaultError,
-    TokenRefusedError,
+    ServerError,
 )
 from tower_etl.lossless import read_json
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     )
 
 _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
-    HTTPStatus.UNAUTHORIZED: TokenRefusedError,
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
-    HTTPStatus.REQUEST_TIMEOUT: ServerFaultError,
+    HTTPStatus.REQUEST_TIMEOUT: ServerError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
     HTTPStatus.NOT_IMPLEMENTED: BadRequestError,  # and never will be, however often it is asked for
 }
@@ -56,7 +56,7 @@ def parse_object(
         ApiError: The status is no success, or the body is no JSON object.
     """
     if not HTTPStatus(200) <= status < HTTPStatus(300):
-        raise _refusal(status, headers, body, where)
+        raise _error_for_status(status, headers, body, where)
     parsed, faults = _read(body)
     if not isinstance(parsed, dict):
         kind = headers.get("Content-Type", "no content type").split(";")[0]
@@ -64,7 +64,7 @@ def parse_object(
             f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are no "
             "JSON object. A proxy or login page may stand in between: check the endpoint."
         )
-        raise ServerFaultError(msg, status_code=status)
+        raise ServerError(msg, status_code=status)
     if faults:
         note_repair(f"{where}: {', '.join(faults)}")
     return parsed
@@ -92,16 +92,16 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return None
 
 
-def _refusal(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ApiError:
+def _error_for_status(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ApiError:
     fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = _ERROR_BY_STATUS.get(status, ServerFaultError if fault else BadRequestError)
-    said = _said(body)
+    kind = _ERROR_BY_STATUS.get(status, ServerError if fault else BadRequestError)
+    said = _error_message(body)
     msg = f"{where}: the server answered {status}" + (f" ({said})." if said else ".")
     retry_after = parse_retry_after(headers.get("Retry-After"))
     return kind(msg, status_code=status, retry_after=retry_after)
 
 
-def _said(body: bytes) -> str:
+def _error_message(body: bytes) -> str:
     """What a JSON error says of itself; pages of HTML say nothing."""
     parsed, _ = _read(body)
     message = parsed.get("message") if isinstance(parsed, dict) else None

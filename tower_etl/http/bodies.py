@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tower_etl.http.watch import Watch
+from tower_etl.http.watch import DeadlineScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 32 * 2**20  # decompressed; a page of 100 tasks has some 0.3 MB
 _PIECE_BYTES = 2**20  # most answers in one go: each piece has a wait of its own
 
-_WATCH = Watch()
+_SCHEDULER = DeadlineScheduler()
 
 
-class OversizedBodyError(requests.RequestException):
+class BodyTooLargeError(requests.RequestException):
     """The body has more bytes than any answer of the platform."""
 
 
-class LongCallError(Exception):
+class DeadlineExceededError(Exception):
     """The answer was under way, and took too long as a whole. No OSError: urllib3 keeps those."""
 
 
@@ -45,12 +45,12 @@ def read_body(response: requests.Response, max_bytes: int) -> bytes:
         body += piece
         if len(body) > max_bytes:
             response.close()
-            raise OversizedBodyError
+            raise BodyTooLargeError
     return bytes(body)
 
 
 @contextmanager
-def cut_after(seconds: float, find: Callable[[], socket.socket | None]) -> Iterator[None]:
+def deadline(seconds: float, find: Callable[[], socket.socket | None]) -> Iterator[None]:
     """Shut the connection that `find` gives when the block is not done by then.
 
     Raises:
@@ -64,20 +64,20 @@ def cut_after(seconds: float, find: Callable[[], socket.socket | None]) -> Itera
             with suppress(OSError):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    deadline = _WATCH.add(seconds, cut)
+    deadline = _SCHEDULER.schedule(seconds, cut)
     try:
         yield
     except Exception:
         if not over.is_set():
             raise
     finally:
-        _WATCH.remove(deadline)
+        _SCHEDULER.cancel(deadline)
     if over.is_set():
-        raise LongCallError
+        raise DeadlineExceededError
 
 
 @contextmanager
-def hold_socket(response: requests.Response) -> Iterator[socket.socket | None]:
+def duplicate_socket(response: requests.Response) -> Iterator[socket.socket | None]:
     """A second handle of the connection of an answer, None where nothing is left to be read.
 
     The first one may be closed, and its number given to another file, while it is looked at.

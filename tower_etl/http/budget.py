@@ -8,36 +8,36 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UnreachableError
+from tower_etl.errors import ApiConnectionError
 from tower_etl.http.adapter import origin_of
-from tower_etl.http.ledger import MemoryLedger, open_ledger
+from tower_etl.http.ledger import MemoryStore, open_store
 from tower_etl.http.rate import (
-    Limit,
-    arrive,
-    depart,
-    find_departure,
-    measure_way,
+    RateLimit,
+    network_delay,
+    next_send_time,
     pause,
-    slow_down,
+    record_response,
+    record_send,
+    record_throttle,
 )
 
 if TYPE_CHECKING:
     from tower_etl.clock import Clock
-    from tower_etl.http.ledger import LedgerStore
-    from tower_etl.http.meter import Meter
-    from tower_etl.http.rate import Ledger
+    from tower_etl.http.ledger import RateLimitStore
+    from tower_etl.http.meter import RequestMetrics
+    from tower_etl.http.rate import RequestWindow
     from tower_etl.settings import Settings
 
-_NAP_SECONDS = 0.25  # the longest sleep that does not look whether the budget was closed
-_REMEMBERED_ANSWERS = 200
+_SLEEP_SECONDS = 0.25  # the longest sleep that does not look whether the budget was closed
+_RECENT_RESPONSES = 200
 
 
-class BudgetClosedError(Exception):
+class RateLimiterClosedError(Exception):
     """The sync is stopping: no further call goes out."""
 
 
 @dataclass(frozen=True)
-class Departure:
+class Permit:
     """A call that went out.
 
     Attributes:
@@ -49,7 +49,7 @@ class Departure:
     monotonic: float
 
 
-class Budget:
+class RateLimiter:
     """Lets calls out, one at a time, as the limit and those who share the ledger allow.
 
     Threads wait one behind the other. Nothing is promised ahead: who waits looks again when the
@@ -57,36 +57,40 @@ class Budget:
     """
 
     def __init__(
-        self, limit: Limit | None, clock: Clock, meter: Meter, store: LedgerStore | None = None
+        self,
+        limit: RateLimit | None,
+        clock: Clock,
+        metrics: RequestMetrics,
+        store: RateLimitStore | None = None,
     ) -> None:
         """Set up a budget of that limit (None: no limit), by default of this process alone."""
         self._limit = limit
         self._clock = clock
-        self._meter = meter
-        self._store = store or MemoryLedger(clock)
-        self._turn = threading.Lock()
-        self._answers_lock = threading.Lock()
-        self._answers: deque[float] = deque(maxlen=_REMEMBERED_ANSWERS)
+        self._meter = metrics
+        self._store = store or MemoryStore(clock)
+        self._queue_lock = threading.Lock()
+        self._responses_lock = threading.Lock()
+        self._responses: deque[float] = deque(maxlen=_RECENT_RESPONSES)
         self._closed = threading.Event()
 
-    def acquire(self) -> Departure:
+    def acquire(self) -> Permit:
         """Wait until a call may go out.
 
         Raises:
             BudgetClosedError: The budget was closed before that.
         """
-        with self._turn:
+        with self._queue_lock:
             while True:
                 self._ensure_open()
                 before = self._clock.monotonic()  # not after: its way must not seem shorter
-                earliest, now = self._store.change(self._depart)
+                earliest, now = self._store.update(self._try_send)
                 if earliest <= now:
                     break
-                self.nap(earliest - now)
-        self._meter.count_call()
-        return Departure(now, before)
+                self.sleep(earliest - now)
+        self._meter.record_call()
+        return Permit(now, before)
 
-    def settle(self, departure: Departure) -> None:
+    def record_response(self, departure: Permit) -> None:
         """The call has its answer, or failed: it was at the server by now, if it ever was.
 
         Where the ledger cannot be reached the call counts as under way for its longest: that is
@@ -95,22 +99,25 @@ class Budget:
         if self._limit is None:
             return
         answer_seconds = self._clock.monotonic() - departure.monotonic
-        way_seconds = self._measure_way(answer_seconds)
-        with suppress(UnreachableError):
-            self._store.change(
-                lambda ledger, _now: (arrive(ledger, departure.recorded, way_seconds), None)
+        way_seconds = self._network_delay(answer_seconds)
+        with suppress(ApiConnectionError):
+            self._store.update(
+                lambda window, _now: (
+                    record_response(window, departure.recorded, way_seconds),
+                    None,
+                )
             )
 
-    def hold_back(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Let nobody's call out for so many seconds, and fewer after that (a 429 asked for it)."""
 
-        def refuse(ledger: Ledger, now: float) -> tuple[Ledger, float]:
-            held = pause(slow_down(ledger, now), now + seconds)
-            return held, held.paused_until - max(ledger.paused_until, now)
+        def refuse(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
+            held = pause(record_throttle(window, now), now + seconds)
+            return held, held.paused_until - max(window.paused_until, now)
 
-        self._meter.count_throttled(max(0.0, self._store.change(refuse)))
+        self._meter.record_throttled(max(0.0, self._store.update(refuse)))
 
-    def nap(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Wait for so many seconds, with no claim to a call.
 
         Raises:
@@ -119,39 +126,43 @@ class Budget:
         ends = self._clock.monotonic() + seconds
         while (left := ends - self._clock.monotonic()) > 0:
             self._ensure_open()
-            self._clock.sleep(min(left, _NAP_SECONDS))
+            self._clock.sleep(min(left, _SLEEP_SECONDS))
         self._ensure_open()
 
     def close(self) -> None:
         """Let no further call out at all."""
         self._closed.set()
 
-    def _depart(self, ledger: Ledger, now: float) -> tuple[Ledger, tuple[float, float]]:
+    def _try_send(
+        self, window: RequestWindow, now: float
+    ) -> tuple[RequestWindow, tuple[float, float]]:
         """Let a call out if it may go out now; the earliest moment, and now."""
-        earliest = find_departure(ledger, now, self._limit)
+        earliest = next_send_time(window, now, self._limit)
         may_go = earliest <= now and self._limit is not None
-        return (depart(ledger, now) if may_go else ledger), (earliest, now)
+        return (record_send(window, now) if may_go else window), (earliest, now)
 
-    def _measure_way(self, answer_seconds: float) -> float:
-        if not self._store.one_way:
+    def _network_delay(self, answer_seconds: float) -> float:
+        if not self._store.shared_network_path:
             return answer_seconds
-        with self._answers_lock:
-            self._answers.append(answer_seconds)
-            return measure_way(answer_seconds, self._answers)
+        with self._responses_lock:
+            self._responses.append(answer_seconds)
+            return network_delay(answer_seconds, self._responses)
 
     def _ensure_open(self) -> None:
         if self._closed.is_set():
-            raise BudgetClosedError
+            raise RateLimiterClosedError
 
 
-def open_budget(settings: Settings, clock: Clock, meter: Meter) -> Budget:
+def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:
     """The budget that the settings ask for, shared by all who use their token on their server.
 
     Raises:
         UsageError: The ledger that they name cannot be used.
     """
-    pacing = settings.pacing
-    name = settings.token.digest(*origin_of(settings.endpoint))
-    rate = pacing.calls_per_second
-    limit = None if rate is None else Limit.of(rate * pacing.share)
-    return Budget(limit, clock, meter, open_ledger(pacing.ledger, name, clock))
+    http_settings = settings.http
+    name = settings.token.fingerprint(*origin_of(settings.endpoint))
+    rate = http_settings.calls_per_second
+    limit = None if rate is None else RateLimit.of(rate * http_settings.rate_limit_share)
+    return RateLimiter(
+        limit, clock, metrics, open_store(http_settings.rate_limit_store, name, clock)
+    )

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from tower_etl.errors import UnreachableError, UsageError
-from tower_etl.http.ledger import decode_ledger, encode_ledger
+from tower_etl.errors import ApiConnectionError, ConfigurationError
+from tower_etl.http.ledger import decode_window, encode_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import redis
 
-    from tower_etl.http.rate import Ledger
+    from tower_etl.http.rate import RequestWindow
 
 Result = TypeVar("Result")
 
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _KEPT_SECONDS = 7200  # a refusal is remembered for an hour; the rest much shorter
 _MICROSECONDS = 1e-6
 
 
-class RedisLedger:
+class RedisStore:
     """Shared by all machines that reach one Redis; tells the time of that Redis.
 
     A change is tried again when another machine was faster (WATCH, MULTI, EXEC), so that nobody
@@ -30,7 +30,7 @@ class RedisLedger:
     platform, so that no part of an answer time is common to all.
     """
 
-    one_way = False
+    shared_network_path = False
 
     def __init__(self, url: str, name: str) -> None:
         """Keep the ledger of that name in the Redis at `redis://`, `rediss://` or `unix://`.
@@ -39,10 +39,12 @@ class RedisLedger:
             UsageError: The address is none, or the client for Redis is not installed.
         """
         self._key = f"tower-etl:budget:{name}"
-        self._place = urlsplit(url).hostname or "this machine"  # the rest may hold a password
+        self._address = urlsplit(url).hostname or "this machine"  # the rest may hold a password
         self._client = _open_client(url)
 
-    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         """Change the ledger; see `LedgerStore`.
 
         Raises:
@@ -52,25 +54,27 @@ class RedisLedger:
 
         while True:
             try:
-                return self._change_once(change)
+                return self._update_once(change)
             except WatchError:  # another machine was faster
                 continue
             except RedisError as error:
                 msg = (
-                    f"The Redis of the shared budget on {self._place} cannot be used "
+                    f"The Redis of the shared budget on {self._address} cannot be used "
                     f"({type(error).__name__}). Start it, or look at TOWER_ETL_BUDGET."
                 )
-                raise UnreachableError(msg) from None
+                raise ApiConnectionError(msg) from None
 
-    def _change_once(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def _update_once(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         with self._client.pipeline() as pipe:
             pipe.watch(self._key)  # type: ignore[no-untyped-call] # no types there
             seconds, microseconds = pipe.time()
-            before = decode_ledger(pipe.get(self._key))
+            before = decode_window(pipe.get(self._key))
             after, result = change(before, seconds + microseconds * _MICROSECONDS)
             if after is not before:
                 pipe.multi()
-                pipe.set(self._key, encode_ledger(after), ex=_KEPT_SECONDS)
+                pipe.set(self._key, encode_window(after), ex=_KEPT_SECONDS)
                 pipe.execute()
         return result
 
@@ -80,11 +84,11 @@ def _open_client(url: str) -> redis.Redis:
         import redis  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
         msg = "A budget in Redis needs its client: pip install 'tower-etl[redis]'."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     try:
         return redis.Redis.from_url(
-            url, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS
+            url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
         )
     except ValueError:
         msg = "TOWER_ETL_BUDGET is no address of a Redis: give one like redis://host:6379/0."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import orjson
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UnreachableError
-from tower_etl.http.rate import Ledger, forget_future
+from tower_etl.errors import ApiConnectionError
+from tower_etl.http.rate import RequestWindow, drop_future_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,47 +29,51 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_UNSHARED = (
+_MEMORY = (
     "The budget of calls is not shared with other syncs of this machine: %s cannot be used (%s). "
     "Make it writable, or set TOWER_ETL_BUDGET=process if that is meant."
 )
-_DRAFT = "draft-"
-_DRAFT_SECONDS = 60.0  # after which the process that wrote it is gone
-_KEPT_CHANGES = 64  # so that one who was away for a moment finds the next number taken
+_TEMPORARY = "draft-"
+_TEMPORARY_SECONDS = 60.0  # after which the process that wrote it is gone
+_KEPT_VERSIONS = 64  # so that one who was away for a moment finds the next number taken
 
 
-class LedgerStore(Protocol):
+class RateLimitStore(Protocol):
     """Keeps a ledger for all who share it, and changes it for one of them at a time.
 
     Attributes:
-        one_way: Whether all who share it take the same way to the server.
+        shared_network_path: Whether all who share it take the same way to the server.
     """
 
-    one_way: bool
+    shared_network_path: bool
 
-    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         """Change the ledger, given it and the present moment in seconds of its clock."""
         ...
 
 
-class MemoryLedger:
+class MemoryStore:
     """Shared by the threads of one process; tells monotonic time."""
 
-    one_way = True
+    shared_network_path = True
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._ledger = Ledger()
+        self._window = RequestWindow()
 
-    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         """Change the ledger; see `LedgerStore`."""
         with self._lock:
-            self._ledger, result = change(self._ledger, self._clock.monotonic())
+            self._window, result = change(self._window, self._clock.monotonic())
             return result
 
 
-class FileLedger:
+class FileStore:
     """Shared by the processes of one user on one machine; tells wall-clock time.
 
     Each change is a file of its own, named by a number, and whoever is the first to make the file
@@ -77,7 +81,7 @@ class FileLedger:
     or starved of the processor with, while all others wait.
     """
 
-    one_way = True
+    shared_network_path = True
 
     def __init__(self, folder: Path, clock: Clock = SYSTEM_CLOCK) -> None:
         """Keep the ledger in that folder, which is made for its owner alone.
@@ -88,31 +92,33 @@ class FileLedger:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._clock = clock
-        self._turn = threading.Lock()
-        self._draft = folder / f"{_DRAFT}{os.getpid()}-{id(self)}"
-        self._sweep()
-        self._try_change(lambda ledger, _now: (replace(ledger), None))
+        self._thread_lock = threading.Lock()
+        self._temporary = folder / f"{_TEMPORARY}{os.getpid()}-{id(self)}"
+        self._remove_stale_files()
+        self._try_update(lambda window, _now: (replace(window), None))
 
-    def change(self, change: Callable[[Ledger, float], tuple[Ledger, Result]]) -> Result:
+    def update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
         """Change the ledger; see `LedgerStore`.
 
         Raises:
             UnreachableError: The folder cannot be read or written.
         """
         try:
-            with self._turn:
-                while (done := self._try_change(change)) is None:
+            with self._thread_lock:
+                while (done := self._try_update(change)) is None:
                     pass  # another was faster
         except OSError as error:
             msg = (
                 f"The ledger of calls {self._folder} cannot be used ({error.strerror}). "
                 "Free its disk, or set TOWER_ETL_BUDGET=process."
             )
-            raise UnreachableError(msg) from error
+            raise ApiConnectionError(msg) from error
         return done[0]
 
-    def _try_change(
-        self, change: Callable[[Ledger, float], tuple[Ledger, Result]]
+    def _try_update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> tuple[Result] | None:
         """What the change gives, or None where another one came between."""
         numbers = self._list_numbers()
@@ -122,42 +128,42 @@ class FileLedger:
             written = (self._folder / str(latest)).read_bytes() if latest else b""
         except FileNotFoundError:
             return None
-        before = forget_future(decode_ledger(written), now)
+        before = drop_future_entries(decode_window(written), now)
         after, result = change(before, now)
-        if after is not before and not self._write(latest + 1, encode_ledger(after)):
+        if after is not before and not self._write(latest + 1, encode_window(after)):
             return None
         for number in numbers:
-            if number <= latest - _KEPT_CHANGES:
+            if number <= latest - _KEPT_VERSIONS:
                 (self._folder / str(number)).unlink(missing_ok=True)
         return (result,)
 
     def _write(self, number: int, text: bytes) -> bool:
         """Make the file of that number; whether nobody else had made it, or has long deleted it."""
-        handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with FileIO(handle, "w") as draft:
             draft.write(text)
         try:
-            os.link(self._draft, self._folder / str(number))
+            os.link(self._temporary, self._folder / str(number))
         except FileExistsError:
             return False
         finally:
-            self._draft.unlink()
-        return max(self._list_numbers(), default=0) < number + _KEPT_CHANGES
+            self._temporary.unlink()
+        return max(self._list_numbers(), default=0) < number + _KEPT_VERSIONS
 
     def _list_numbers(self) -> list[int]:
         names = os.listdir(self._folder)  # noqa: PTH208 a path each takes thrice as long
         return [int(name) for name in names if name.isdecimal()]
 
-    def _sweep(self) -> None:
+    def _remove_stale_files(self) -> None:
         """Delete the drafts of those who were killed."""
         now = self._clock.now().timestamp()
-        for draft in self._folder.glob(f"{_DRAFT}*"):
+        for draft in self._folder.glob(f"{_TEMPORARY}*"):
             with suppress(FileNotFoundError):
-                if now - draft.stat().st_mtime > _DRAFT_SECONDS:
+                if now - draft.stat().st_mtime > _TEMPORARY_SECONDS:
                     draft.unlink()
 
 
-def open_ledger(place: Path | str | None, name: str, clock: Clock) -> LedgerStore:
+def open_store(place: Path | str | None, name: str, clock: Clock) -> RateLimitStore:
     """The ledger of that name, kept in a folder, at the address of a Redis, or (None) in memory.
 
     Where the folder cannot be used, the sync goes on with a ledger of its own, and says so.
@@ -166,30 +172,30 @@ def open_ledger(place: Path | str | None, name: str, clock: Clock) -> LedgerStor
         UsageError: The address cannot be used.
     """
     if place is None:
-        return MemoryLedger(clock)
+        return MemoryStore(clock)
     if isinstance(place, str):
-        from tower_etl.http.fleet import RedisLedger  # noqa: PLC0415 an extra
+        from tower_etl.http.fleet import RedisStore  # noqa: PLC0415 an extra
 
-        return RedisLedger(place, name)
+        return RedisStore(place, name)
     try:
-        return FileLedger(place / name, clock)
+        return FileStore(place / name, clock)
     except OSError as error:
-        logging.getLogger("tower_etl").warning(_UNSHARED, place, error)
-        return MemoryLedger(clock)
+        logging.getLogger("tower_etl").warning(_MEMORY, place, error)
+        return MemoryStore(clock)
 
 
-def encode_ledger(ledger: Ledger) -> bytes:
+def encode_window(window: RequestWindow) -> bytes:
     """The ledger as JSON."""
-    return orjson.dumps(ledger)
+    return orjson.dumps(window)
 
 
-def decode_ledger(written: bytes | str | None) -> Ledger:
+def decode_window(written: bytes | str | None) -> RequestWindow:
     """The ledger in a JSON text; an empty one where there is none, or not a sound one."""
     try:
         found = orjson.loads(written or b"")
         calls = zip(found["departures"], found["arrivals"], strict=True)
         departures, arrivals = zip(*calls, strict=True) if found["departures"] else ((), ())
         moments = (float(found[name]) for name in ("paused_until", "refused_at", "slowness"))
-        return Ledger(tuple(map(float, departures)), tuple(map(float, arrivals)), *moments)
+        return RequestWindow(tuple(map(float, departures)), tuple(map(float, arrivals)), *moments)
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
-        return Ledger()
+        return RequestWindow()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Spent:
+class RequestStats:
     """A reading of the meter.
 
     Attributes:
@@ -31,7 +31,7 @@ class Spent:
     repair: str = ""
 
 
-class Meter:
+class RequestMetrics:
     """Counts, safely from several threads, from the moment when it is made."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -49,28 +49,30 @@ class Meter:
         """Time since it was made."""
         return self._clock.monotonic() - self._started
 
-    def count_call(self) -> None:
+    def record_call(self) -> None:
         """One request goes out."""
         with self._lock:
             self._calls += 1
 
-    def count_retry(self) -> None:
+    def record_retry(self) -> None:
         """One failed request is about to be repeated."""
         with self._lock:
             self._retries += 1
 
-    def count_throttled(self, seconds: float) -> None:
+    def record_throttled(self, seconds: float) -> None:
         """The server asked everybody to wait for so many seconds more."""
         with self._lock:
             self._throttled += seconds
 
-    def count_repair(self, what: str) -> None:
+    def record_repair(self, what: str) -> None:
         """Count an answer that had to be repaired."""
         with self._lock:
             self._repaired += 1
             self._repair = self._repair or what
 
-    def read(self) -> Spent:
+    def snapshot(self) -> RequestStats:
         """The reading now."""
         with self._lock:
-            return Spent(self._calls, self._retries, self._throttled, self._repaired, self._repair)
+            return RequestStats(
+                self._calls, self._retries, self._throttled, self._repaired, self._repair
+            )

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from requests import exceptions
 from requests.utils import select_proxy
 
-from tower_etl.errors import EndpointError, OversizedError, UnreachableError
+from tower_etl.errors import ApiConnectionError, EndpointError, ResponseTooLargeError
 from tower_etl.http.adapter import ForeignRedirectError
-from tower_etl.http.bodies import LongCallError, OversizedBodyError
+from tower_etl.http.bodies import BodyTooLargeError, DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
         "Check the endpoint; for a certificate of a private authority, give --ca-bundle FILE.",
     ),
     (exceptions.ConnectTimeout, "connecting took too long", _CHECK),
-    (LongCallError, "its answer came too slowly, or had no end", _CHECK),
+    (DeadlineExceededError, "its answer came too slowly, or had no end", _CHECK),
     (exceptions.ReadTimeout, "it took too long to answer", _CHECK),
     (exceptions.ChunkedEncodingError, "the answer broke off", _CHECK),
     (exceptions.ContentDecodingError, "the answer could not be decompressed", _CHECK),
@@ -48,7 +48,7 @@ _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Way:
+class Connection:
     """A call, and how it goes to the server.
 
     Attributes:
@@ -82,7 +82,7 @@ class Way:
         return f"{urlsplit(self.endpoint).scheme.upper()}_PROXY"
 
 
-def explain_failure(way: Way, error: Exception) -> ApiError:
+def explain_failure(way: Connection, error: Exception) -> ApiError:
     """Return the error for an exception that a call ended with."""
     if isinstance(error, ForeignRedirectError):
         return _explain_redirect(way, error.target)
@@ -92,16 +92,16 @@ def explain_failure(way: Way, error: Exception) -> ApiError:
             "circles. Check the endpoint, and the proxy or login page before it."
         )
         return EndpointError(msg)
-    if isinstance(error, OversizedBodyError):
+    if isinstance(error, BodyTooLargeError):
         msg = (
             f"{way.call}: the answer has more bytes than any of the platform's. Something else may "
             "stand in between: check the endpoint."
         )
-        return OversizedError(msg)
+        return ResponseTooLargeError(msg)
     if isinstance(error, exceptions.ProxyError):
         return _explain_proxy(way, error)
     cause, remedy = _find_cause(error)
-    return UnreachableError(f"{way.call}: no answer from {way.host} ({cause}). {remedy}")
+    return ApiConnectionError(f"{way.call}: no answer from {way.host} ({cause}). {remedy}")
 
 
 def _find_cause(error: Exception) -> tuple[str, str]:
@@ -125,7 +125,7 @@ def _find_connection_cause(error: Exception) -> str:
     return "the connection broke off"
 
 
-def _explain_redirect(way: Way, target: str) -> EndpointError:
+def _explain_redirect(way: Connection, target: str) -> EndpointError:
     """Name both origins, and the endpoint to use where the redirect says it."""
     here, there = _name_origin(way.endpoint), _name_origin(target)
     return EndpointError(
@@ -134,7 +134,7 @@ def _explain_redirect(way: Way, target: str) -> EndpointError:
     )
 
 
-def _advise(way: Way, target: str) -> str:
+def _advise(way: Connection, target: str) -> str:
     parts = urlsplit(target)
     is_safe = parts.scheme in {"https", urlsplit(way.endpoint).scheme}
     base, found, rest = parts.path.rpartition(way.path)
@@ -154,18 +154,18 @@ def _name_origin(url: str) -> str:
     return re.sub(r"[^!-~]", "?", origin)[:_SHOWN_CHARS]
 
 
-def _explain_proxy(way: Way, error: exceptions.ProxyError) -> ApiError:
+def _explain_proxy(way: Connection, error: exceptions.ProxyError) -> ApiError:
     found = re.search(r"Tunnel connection failed: ([0-9]{3})", repr(error))
     status = int(found[1]) if found else None
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return explain_proxy_login(way)
     name = _name_proxy(way)
     if status is None:
-        return UnreachableError(
+        return ApiConnectionError(
             f"{way.call}: no answer from the proxy {name}, which leads to {way.host}. Check "
             f"{way.variable}, or exempt the host with NO_PROXY."
         )
-    kind = EndpointError if status < HTTPStatus.INTERNAL_SERVER_ERROR else UnreachableError
+    kind = EndpointError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ApiConnectionError
     return kind(
         f"{way.call}: the proxy {name} did not let it through to {way.host} (status {status}). "
         "Ask its administrator to allow that host, or exempt the host with NO_PROXY.",
@@ -173,7 +173,7 @@ def _explain_proxy(way: Way, error: exceptions.ProxyError) -> ApiError:
     )
 
 
-def explain_proxy_login(way: Way) -> EndpointError:
+def explain_proxy_login(way: Connection) -> EndpointError:
     """Return the error for a proxy that wants to know who calls (status 407)."""
     name, status = _name_proxy(way), int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
     exempt = f"or exempt {way.host} with NO_PROXY"
@@ -189,5 +189,5 @@ def explain_proxy_login(way: Way) -> EndpointError:
     return EndpointError(f"{way.call}: {problem} (status {status}). {remedy}", status_code=status)
 
 
-def _name_proxy(way: Way) -> str:
+def _name_proxy(way: Connection) -> str:
     return urlsplit(way.proxy or "").netloc.rpartition("@")[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import RateLimitError, ServerFaultError, UnreachableError
+from tower_etl.errors import ApiConnectionError, RateLimitError, ServerError
 
 if TYPE_CHECKING:
     from tower_etl.errors import ApiError
@@ -24,12 +24,12 @@ class RetryPolicy:
     """
 
     attempts: int = 6
-    unreachable_attempts: int = 6
-    fault_attempts: int | None = None
-    first_seconds: float = 0.5
-    longest_seconds: float = 60.0
+    connection_attempts: int = 6
+    server_error_attempts: int | None = None
+    base_delay_seconds: float = 0.5
+    max_delay_seconds: float = 60.0
 
-    def wait_seconds(self, failures: int, error: ApiError, chance: float) -> float | None:
+    def next_delay_seconds(self, failures: int, error: ApiError, chance: float) -> float | None:
         """How long to wait before the next try, None when it is not worth one.
 
         Args:
@@ -39,18 +39,18 @@ class RetryPolicy:
         """
         if not error.retryable or failures >= self._allowed_attempts(error):
             return None
-        backoff = self.first_seconds * 2.0 ** (failures - 1) * (0.5 + chance / 2)
-        return min(max(backoff, self._asked_seconds(error)), self.longest_seconds)
+        backoff = self.base_delay_seconds * 2.0 ** (failures - 1) * (0.5 + chance / 2)
+        return min(max(backoff, self._retry_after_seconds(error)), self.max_delay_seconds)
 
     def _allowed_attempts(self, error: ApiError) -> int:
-        if isinstance(error, UnreachableError):
-            return self.unreachable_attempts
-        if isinstance(error, ServerFaultError) and self.fault_attempts is not None:
-            return self.fault_attempts
+        if isinstance(error, ApiConnectionError):
+            return self.connection_attempts
+        if isinstance(error, ServerError) and self.server_error_attempts is not None:
+            return self.server_error_attempts
         return self.attempts
 
     @staticmethod
-    def _asked_seconds(error: ApiError) -> float:
+    def _retry_after_seconds(error: ApiError) -> float:
         """`Retry-After` of a 429 can be 0 (API fact 10): then a second passes all the same."""
         asked = error.retry_after or 0.0
         return max(asked, 1.0) if isinstance(error, RateLimitError) else asked

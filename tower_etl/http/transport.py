@@ -12,33 +12,33 @@ import requests
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ApiError, RateLimitError
-from tower_etl.http.adapter import BearerAuth, BoundSession, BudgetedAdapter, origin_of
+from tower_etl.http.adapter import BearerAuth, OriginBoundSession, RateLimitedAdapter, origin_of
 from tower_etl.http.answers import parse_object
-from tower_etl.http.bodies import LongCallError
-from tower_etl.http.budget import open_budget
-from tower_etl.http.meter import Meter
-from tower_etl.http.reasons import Way, explain_failure, explain_proxy_login
+from tower_etl.http.bodies import DeadlineExceededError
+from tower_etl.http.budget import open_rate_limiter
+from tower_etl.http.meter import RequestMetrics
+from tower_etl.http.reasons import Connection, explain_failure, explain_proxy_login
 from tower_etl.http.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tower_etl.clock import Clock
-    from tower_etl.http.budget import Budget
+    from tower_etl.http.budget import RateLimiter
     from tower_etl.settings import Settings
 
 _MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True)
-class Transport:
+class JsonHttpClient:
     """Asks one endpoint for JSON objects, from any number of threads.
 
     Attributes:
         endpoint: Base address, without a trailing slash.
         session: Sends, on an adapter that waits for the budget.
-        budget: Held back by a 429, closed when the sync stops.
-        meter: What was spent so far.
+        limiter: Held back by a 429, closed when the sync stops.
+        metrics: What was spent so far.
         policy: Which failures are worth another try, and when.
         timeouts: Seconds to connect, and between two bytes of an answer.
         secret: Blotted out where a server sends it back.
@@ -47,12 +47,12 @@ class Transport:
 
     endpoint: str
     session: requests.Session
-    budget: Budget
-    meter: Meter
+    rate_limiter: RateLimiter
+    metrics: RequestMetrics
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     timeouts: tuple[float, float] = (10.0, 60.0)
     secret: bytes = field(default=b"", repr=False)
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
     def get(
         self,
@@ -76,18 +76,18 @@ class Transport:
                 return self._get_once(path, params or {})
             except ApiError as error:
                 failures += 1
-                wait = (policy or self.policy).wait_seconds(failures, error, self.chance())
+                wait = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
                 if wait is None:
                     raise
                 self._wait(wait, error)
 
-    def with_policy(self, policy: RetryPolicy) -> Transport:
+    def with_policy(self, policy: RetryPolicy) -> JsonHttpClient:
         """Return a transport that shares everything with this one but the retry policy."""
         return replace(self, policy=policy)
 
     def close(self) -> None:
         """Stop: waiting calls end with `BudgetClosedError`, connections are closed."""
-        self.budget.close()
+        self.rate_limiter.close()
         self.session.close()
 
     def _get_once(self, path: str, params: Mapping[str, str | int]) -> dict[str, Any]:
@@ -96,8 +96,10 @@ class Transport:
             answer = self.session.get(
                 self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
-        except (requests.RequestException, LongCallError, ValueError) as error:
-            way = Way(path, self.endpoint, self.session.proxies)  # ValueError: a senseless URL
+        except (requests.RequestException, DeadlineExceededError, ValueError) as error:
+            way = Connection(
+                path, self.endpoint, self.session.proxies
+            )  # ValueError: a senseless URL
             failure = explain_failure(way, error)
         else:
             return self._parse(answer, path)
@@ -105,27 +107,27 @@ class Transport:
 
     def _parse(self, answer: requests.Response, path: str) -> dict[str, Any]:
         if answer.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise explain_proxy_login(Way(path, self.endpoint, self.session.proxies))
+            raise explain_proxy_login(Connection(path, self.endpoint, self.session.proxies))
         body = answer.content
         if not answer.ok and self.secret:  # what a refusal says goes into a message
             body = body.replace(self.secret, b"***")
         return parse_object(
-            answer.status_code, answer.headers, body, f"GET {path}", self.meter.count_repair
+            answer.status_code, answer.headers, body, f"GET {path}", self.metrics.record_repair
         )
 
     def _wait(self, seconds: float, error: ApiError) -> None:
         """A 429 is a matter for every thread; any other failure for this one alone."""
-        self.meter.count_retry()
+        self.metrics.record_retry()
         if isinstance(error, RateLimitError):
-            self.budget.hold_back(seconds)
+            self.rate_limiter.pause(seconds)
         else:
-            self.budget.nap(seconds)
+            self.rate_limiter.sleep(seconds)
 
 
-def open_session(settings: Settings, budget: Budget, user_agent: str) -> requests.Session:
+def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
     """A session bound to the endpoint of the settings, on which every call pays to the budget."""
-    session = BoundSession()
-    session.auth = BearerAuth(settings.token.reveal(), origin_of(settings.endpoint))
+    session = OriginBoundSession()
+    session.auth = BearerAuth(settings.token.get_secret_value(), origin_of(settings.endpoint))
     session.max_redirects = _MAX_REDIRECTS
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(
@@ -135,17 +137,17 @@ def open_session(settings: Settings, budget: Budget, user_agent: str) -> request
             "User-Agent": user_agent,
         }
     )
-    pacing = settings.pacing
-    adapter = BudgetedAdapter(
-        budget, pacing.workers, pacing.call_seconds, ca_bundle=settings.ca_bundle
+    http_settings = settings.http
+    adapter = RateLimitedAdapter(
+        limiter, http_settings.workers, http_settings.call_seconds, ca_bundle=settings.ca_bundle
     )
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    _settle_environment(session, settings.endpoint)
+    _freeze_environment(session, settings.endpoint)
     return session
 
 
-def _settle_environment(session: requests.Session, endpoint: str) -> None:
+def _freeze_environment(session: requests.Session, endpoint: str) -> None:
     """Look for proxies and certificates in the environment once, not at every call."""
     found = session.merge_environment_settings(endpoint, {}, None, None, None)
     session.proxies.update(found["proxies"])
@@ -153,22 +155,24 @@ def _settle_environment(session: requests.Session, endpoint: str) -> None:
     session.trust_env = False
 
 
-def open_transport(
+def open_http_client(
     settings: Settings,
     user_agent: str,
     clock: Clock = SYSTEM_CLOCK,
-    meter: Meter | None = None,
-) -> Transport:
+    metrics: RequestMetrics | None = None,
+) -> JsonHttpClient:
     """A transport by the settings, that counts on the meter given."""
-    pacing = settings.pacing
-    meter = meter or Meter()
-    budget = open_budget(settings, clock, meter)
-    return Transport(
+    http_settings = settings.http
+    metrics = metrics or RequestMetrics()
+    limiter = open_rate_limiter(settings, clock, metrics)
+    return JsonHttpClient(
         endpoint=settings.endpoint,
-        session=open_session(settings, budget, user_agent),
-        budget=budget,
-        meter=meter,
-        policy=RetryPolicy(attempts=pacing.attempts, unreachable_attempts=pacing.attempts),
-        timeouts=(pacing.connect_seconds, pacing.read_seconds),
-        secret=settings.token.reveal().encode(),
+        session=open_session(settings, limiter, user_agent),
+        rate_limiter=limiter,
+        metrics=metrics,
+        policy=RetryPolicy(
+            attempts=http_settings.attempts, connection_attempts=http_settings.attempts
+        ),
+        timeouts=(http_settings.connect_seconds, http_settings.read_seconds),
+        secret=settings.token.get_secret_value().encode(),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Act = Callable[[], None]
 
 
-class Watch:
+class DeadlineScheduler:
     """Does what is to be done at a deadline, unless it is taken back before.
 
     Deadlines are of this machine's own clock: what they end is a real connection.
@@ -25,7 +25,7 @@ class Watch:
         self._wakes = math.inf  # when the thread looks next
         self._thread: threading.Thread | None = None
 
-    def add(self, seconds: float, act: Act) -> object:
+    def schedule(self, seconds: float, act: Act) -> object:
         """Have something done that many seconds from now.
 
         Args:
@@ -39,18 +39,18 @@ class Watch:
         with self._turn:
             self._due[key] = at, act
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, daemon=True)
+                self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
             elif at < self._wakes:
                 self._turn.notify()
         return key
 
-    def remove(self, key: object) -> None:
+    def cancel(self, key: object) -> None:
         """Take it back; once this returns, it is done or never will be."""
         with self._turn:
             self._due.pop(key, None)
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         with self._turn:
             while True:
                 now = time.monotonic()

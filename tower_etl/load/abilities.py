@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Ask = Callable[..., DestinationCapabilitiesContext]
 
 
-def remembered(ask: Ask) -> Ask:
+def cache_capabilities(ask: Ask) -> Ask:
     """The method `capabilities` of a destination whose configuration stays what it is.
 
     Who asks gets a copy, since dlt adapts some of what it gets.

@@ -8,7 +8,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.oserrors import refuse_path
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def check_characters(kind: str, path: Path | str) -> None:
                 f"destination cannot be in it. Choose a --path without control characters and "
                 f"without any of {' '.join(refused)}."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
     if kind in _PARTITIONED and (found := re.search(r"[^/=]+=[^/]*", str(path))):
         msg = (
             f"Unsupported folder name {found[0]!r} in the path {str(path)!r}: programs that read a "
             "folder of tables take it for a column. Choose a --path without `=`."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
 def _is_printable(character: str) -> bool:
@@ -70,7 +70,7 @@ def check_parent(parent: Path) -> None:
         mode = parent.stat().st_mode
     except FileNotFoundError:
         msg = f"The folder {parent} does not exist: create it, or give another --path."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     if not stat.S_ISDIR(mode):
         raise refuse_path(errno.ENOTDIR, parent)
 

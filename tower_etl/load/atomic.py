@@ -13,7 +13,7 @@ import dlt
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
-from tower_etl.load.abilities import remembered
+from tower_etl.load.abilities import cache_capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlt.common.destination.client import FollowupJobRequest
 
 
-class AtomicClient(PostgresClient):
+class SingleTransactionPostgresClient(PostgresClient):
     """Merges when a package is completed, and not before."""
 
     def _create_merge_followup_jobs(
@@ -58,12 +58,12 @@ class AtomicClient(PostgresClient):
         return bool(found[0][0])
 
 
-class AtomicPostgres(dlt.destinations.postgres):
+class SingleTransactionPostgres(dlt.destinations.postgres):
     """The destination with that client."""
 
-    capabilities = remembered(dlt.destinations.postgres.capabilities)
+    capabilities = cache_capabilities(dlt.destinations.postgres.capabilities)
 
     @property
-    def client_class(self) -> type[AtomicClient]:
+    def client_class(self) -> type[SingleTransactionPostgresClient]:
         """The client."""
-        return AtomicClient
+        return SingleTransactionPostgresClient

@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ _PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredObject:
     """An object as it was read.
 
     Attributes:
@@ -34,11 +34,11 @@ class Stored:
     """
 
     text: str
-    tag: str
+    etag: str
 
 
 @dataclass(frozen=True)
-class Bucket:
+class ObjectStore:
     """Objects below an address.
 
     Attributes:
@@ -49,7 +49,7 @@ class Bucket:
     url: str
     store: S3Store = field(repr=False)
 
-    def read(self, name: str) -> Stored | None:
+    def read(self, name: str) -> StoredObject | None:
         """An object, None where there is none.
 
         Raises:
@@ -60,9 +60,9 @@ class Bucket:
                 found = obstore.get(self.store, name)
             except FileNotFoundError:
                 return None
-            return Stored(bytes(found.bytes()).decode(), found.meta["e_tag"] or "")
+            return StoredObject(bytes(found.bytes()).decode(), found.meta["e_tag"] or "")
 
-    def put(self, name: str, text: str, seen: str | None) -> str | None:
+    def put_if_match(self, name: str, text: str, seen: str | None) -> str | None:
         """Write an object that is still as it was seen.
 
         Args:
@@ -112,10 +112,10 @@ class Bucket:
                 "bucket exist, and are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, "
                 "for another store than Amazon's, AWS_ENDPOINT_URL right?"
             )
-            raise UsageError(msg) from None
+            raise ConfigurationError(msg) from None
 
 
-def open_bucket(url: str) -> Bucket:
+def open_bucket(url: str) -> ObjectStore:
     """The objects below an address; nothing is asked of the store yet."""
     store = S3Store.from_url(url, retry_config={"max_retries": 3, "retry_timeout": _PATIENCE})
-    return Bucket(url, store)
+    return ObjectStore(url, store)

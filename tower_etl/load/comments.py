@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tower_etl.tables import Column, Table
+    from tower_etl.tables import ColumnSpec, TableSpec
 
 Comments = dict[tuple[str, str], str]  # by table and column; the column of a table itself is empty
 
@@ -25,7 +25,7 @@ WHERE database_name = $1 AND schema_name = $2
 
 
 def apply_comments(
-    connection: duckdb.DuckDBPyConnection, catalog: str, specs: Mapping[str, Table] = TABLES
+    connection: duckdb.DuckDBPyConnection, catalog: str, specs: Mapping[str, TableSpec] = TABLES
 ) -> None:
     """Say what tables and columns mean; what is said already costs one query.
 
@@ -42,7 +42,7 @@ def apply_comments(
         connection.execute(statement)
 
 
-def list_comments(specs: Mapping[str, Table] = TABLES) -> Comments:
+def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
     """The meaning of every table and column, units included."""
     comments: Comments = {}
     for table in specs.values():
@@ -51,7 +51,7 @@ def list_comments(specs: Mapping[str, Table] = TABLES) -> Comments:
     return comments
 
 
-def describe_column(column: Column) -> str:
+def describe_column(column: ColumnSpec) -> str:
     """The meaning of a column, and its unit."""
     return f"{column.description} Unit: {column.unit}." if column.unit else column.description
 

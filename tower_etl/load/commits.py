@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tower_etl.errors import TowerEtlError
-    from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Change, Step
-    from tower_etl.load.notes import Notes
+    from tower_etl.load.lease import WriterLock
+    from tower_etl.load.manifest import ManifestDiff, TableDiff
+    from tower_etl.load.notes import ManifestStore
 
 
 @dataclass(frozen=True)
-class Task:
+class TableCommit:
     """What is to be done to one table.
 
     Attributes:
@@ -32,10 +32,10 @@ class Task:
         torn: Whether the table may be ahead of the note.
     """
 
-    change: Change
+    change: TableDiff
     months: Iterable[str]
-    noted: str
-    torn: bool
+    committed_version: str
+    was_interrupted: bool
 
     @property
     def is_due(self) -> bool:
@@ -45,30 +45,32 @@ class Task:
     @property
     def is_done(self) -> bool:
         """Whether the table holds for certain what it should."""
-        return not (self.torn or self.is_due)
+        return not (self.was_interrupted or self.is_due)
 
 
 class WriteTable(Protocol):
     """Makes the commit."""
 
-    def __call__(self, task: Task) -> str:
+    def __call__(self, task: TableCommit) -> str:
         """The version of the table that holds what it should; the task may be done already."""
         ...
 
 
-def write_tables(step: Step, notes: Notes, guard: Guard, write: WriteTable) -> None:
+def commit_tables(
+    step: ManifestDiff, notes: ManifestStore, guard: WriterLock, write: WriteTable
+) -> None:
     """Commit what changed, in the order of its changes, and note the versions.
 
     Raises:
         TowerEtlError: The guard let another sync in.
     """
     guard.check()
-    torn = notes.begin()
+    torn = notes.mark_in_progress()
     tables = {}
     for change in step.changes:
         contents = step.new.tables[change.table]
         noted = step.known[change.table].state if change.table in step.known else ""
-        task = Task(change, contents.parts, noted, torn)
+        task = TableCommit(change, contents.partitions, noted, torn)
         tables[change.table] = replace(contents, state=write(task))
     guard.check()
     notes.write(replace(step.new, tables=tables), step.old)

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from tower_etl.load.commits import explain_commit, write_tables
-from tower_etl.load.lease import Unshared
-from tower_etl.load.months import MONTH, match_months
+from tower_etl.load.commits import commit_tables, explain_commit
+from tower_etl.load.lease import NoLock
+from tower_etl.load.months import MONTH, month_predicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
-    from tower_etl.load.commits import Task
-    from tower_etl.load.export import Export
-    from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Change, Manifest, Step
-    from tower_etl.load.notes import Notes
+    from tower_etl.load.commits import TableCommit
+    from tower_etl.load.export import PartitionReader
+    from tower_etl.load.lease import WriterLock
+    from tower_etl.load.manifest import Manifest, ManifestDiff, TableDiff
+    from tower_etl.load.notes import ManifestStore
 
 KEEP_HOURS = 7 * 24
 _MONTHS_AT_ONCE = 3
@@ -42,26 +42,26 @@ class DeltaLake:
     """
 
     root: str
-    notes: Notes
-    guard: Guard = field(default_factory=Unshared)
+    manifests: ManifestStore
+    guard: WriterLock = field(default_factory=NoLock)
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """The folder."""
         return self.root
 
     def read_manifest(self) -> Manifest | None:
         """That of the last sync."""
-        return self.notes.read()
+        return self.manifests.read()
 
-    def write(self, rows: Export, step: Step, now: datetime) -> None:
+    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
         """One commit for each table that changed, runs last; more where it is written first."""
         del now
 
-        def write_table(task: Task) -> str:
+        def write_table(task: TableCommit) -> str:
             return self._write_table(rows, task)
 
-        write_tables(step, self.notes, self.guard, write_table)
+        commit_tables(step, self.manifests, self.guard, write_table)
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
         """All tables in the versions that a manifest names."""
@@ -86,9 +86,9 @@ class DeltaLake:
         """Put small files together, and remove those that no version of the last week reads."""
         del now
         manifest = self.read_manifest()
-        if manifest is None or self.notes.is_begun:
+        if manifest is None or self.manifests.is_in_progress:
             return ["nothing done: a sync was interrupted, and the next one comes first"]
-        self.notes.begin()
+        self.manifests.mark_in_progress()
         done, tables = [], {}
         for name, contents in manifest.tables.items():
             self.guard.check()
@@ -99,7 +99,7 @@ class DeltaLake:
                 removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
             tables[name] = replace(contents, state=str(DeltaTable(self._locate(name)).version()))
             done.append(f"{name}: {len(removed)} old files removed")
-        self.notes.write(replace(manifest, tables=tables), manifest)
+        self.manifests.write(replace(manifest, tables=tables), manifest)
         return done
 
     def _iter_tables(self, manifest: Manifest) -> Iterator[tuple[str, DeltaTable]]:
@@ -116,20 +116,24 @@ class DeltaLake:
         except TableNotFoundError:
             return None
 
-    def _write_table(self, rows: Export, task: Task) -> str:
+    def _write_table(self, rows: PartitionReader, task: TableCommit) -> str:
         """Commit what changed; the version of the table that holds it.
 
         The table is opened before the lease is checked: should another sync commit after that, the
         log of the table refuses this commit.
         """
         if task.is_done:
-            return task.noted
+            return task.committed_version
         change = task.change
         table = self._find_table(change.table)
-        is_ahead = task.torn and table is not None and str(table.version()) != task.noted
+        is_ahead = (
+            task.was_interrupted
+            and table is not None
+            and str(table.version()) != task.committed_version
+        )
         self.guard.check()
         with self._explain(change.table):
-            if change.is_new and not task.noted:
+            if change.is_new and not task.committed_version:
                 self._begin(rows, change, sorted(task.months), table)
             elif change.is_new or is_ahead:
                 self._replace_all(rows, change.table, task.months, table)
@@ -138,7 +142,11 @@ class DeltaLake:
         return str((table or DeltaTable(self._locate(change.table))).version())
 
     def _begin(
-        self, rows: Export, change: Change, months: Sequence[str], table: DeltaTable | None
+        self,
+        rows: PartitionReader,
+        change: TableDiff,
+        months: Sequence[str],
+        table: DeltaTable | None,
     ) -> None:
         """Write a table that no sync has noted yet, some months a commit.
 
@@ -152,7 +160,7 @@ class DeltaLake:
             self._replace_months(rows, replace(change, written=written, removed=()), begun)
 
     def _replace_all(
-        self, rows: Export, name: str, months: Iterable[str], table: DeltaTable | None
+        self, rows: PartitionReader, name: str, months: Iterable[str], table: DeltaTable | None
     ) -> None:
         write_deltalake(
             table or self._locate(name),
@@ -162,13 +170,15 @@ class DeltaLake:
             partition_by=[MONTH] if rows.has_months(name) else None,
         )
 
-    def _replace_months(self, rows: Export, change: Change, table: DeltaTable | None) -> None:
+    def _replace_months(
+        self, rows: PartitionReader, change: TableDiff, table: DeltaTable | None
+    ) -> None:
         months = [*change.written, *change.removed]
         write_deltalake(
             table or self._locate(change.table),
             rows.read(change.table, change.written),
             mode="overwrite",
-            predicate=match_months(months) if rows.has_months(change.table) else None,
+            predicate=month_predicate(months) if rows.has_months(change.table) else None,
         )
 
     @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tower_etl.errors import UsageError
-from tower_etl.load.duckfile import DuckFile
+from tower_etl.errors import ConfigurationError
+from tower_etl.load.duckfile import DuckDBDestination
 from tower_etl.load.failures import explained
-from tower_etl.load.target import Target, find_target
+from tower_etl.load.target import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import dlt
 
     from tower_etl.clock import Clock
-    from tower_etl.load.place import Place
-    from tower_etl.tables import Table
+    from tower_etl.load.place import DestinationConfig
+    from tower_etl.tables import TableSpec
 
 
 class Destination(Protocol):
@@ -36,19 +36,19 @@ class Destination(Protocol):
         ...
 
     @property
-    def is_begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether a sync was here before: then it is locked before the server is asked."""
         ...
 
-    def probe(self) -> None:
+    def validate(self) -> None:
         """Refuse what no sync could load into, before anything is made."""
         ...
 
-    def hold(self, clock: Clock) -> AbstractContextManager[None]:
+    def lock(self, clock: Clock) -> AbstractContextManager[None]:
         """Keep every other sync out."""
         ...
 
-    def keep(self) -> AbstractContextManager[None]:
+    def package_context(self) -> AbstractContextManager[None]:
         """Hold it for one package, and whatever loading one wants to be open."""
         ...
 
@@ -56,7 +56,7 @@ class Destination(Protocol):
         """Make ready what dlt writes to; what an interrupted sync committed there is kept."""
         ...
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Throw away what was not published, with all that dlt knows of it."""
         ...
 
@@ -64,7 +64,7 @@ class Destination(Protocol):
         """The pipeline that loads packages."""
         ...
 
-    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Let readers see what was loaded; create or replace the views, and say what all means.
 
         Args:
@@ -74,7 +74,7 @@ class Destination(Protocol):
         ...
 
 
-def open_destination(place: Place) -> Destination:
+def open_destination(place: DestinationConfig) -> Destination:
     """The destination that the settings name.
 
     Raises:
@@ -85,31 +85,31 @@ def open_destination(place: Place) -> Destination:
         return _OPENERS[place.kind](place)
 
 
-def as_destination(target: Target | Destination) -> Destination:
+def open_configured(target: DuckDBPaths | Destination) -> Destination:
     """A DuckDB file may be given as the target that it is."""
-    return DuckFile(target) if isinstance(target, Target) else target
+    return DuckDBDestination(target) if isinstance(target, DuckDBPaths) else target
 
 
-def _open_duckdb(place: Place) -> Destination:
-    return DuckFile(find_target(place.path))
+def _open_duckdb(place: DestinationConfig) -> Destination:
+    return DuckDBDestination(resolve_duckdb_paths(place.path))
 
 
-def _open_lake(place: Place) -> Destination:
+def _open_lake(place: DestinationConfig) -> Destination:
     from tower_etl.load.mirror import open_mirror  # noqa: PLC0415 formats import much
 
     return open_mirror(place)
 
 
-def _open_postgres(place: Place) -> Destination:
+def _open_postgres(place: DestinationConfig) -> Destination:
     try:
         from tower_etl.load.postgres import open_postgres  # noqa: PLC0415 an extra
     except ImportError as error:
         msg = f"PostgreSQL needs more ({error}): pip install 'tower-etl[postgres]'"
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     return open_postgres(place)
 
 
-_OPENERS: Mapping[str, Callable[[Place], Destination]] = {
+_OPENERS: Mapping[str, Callable[[DestinationConfig], Destination]] = {
     "duckdb": _open_duckdb,
     "parquet": _open_lake,
     "delta": _open_lake,

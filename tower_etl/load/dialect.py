@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import exp
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ def translate(sql: str, dialect: str) -> str:
     """
     if dialect not in DIALECTS:
         msg = f"No dialect {dialect!r}: give one of {', '.join(DIALECTS)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     tree = sqlglot.parse_one(sql, read=_READ)
     for rewrite in _REWRITES.get(dialect, ()):
         tree = tree.transform(rewrite)

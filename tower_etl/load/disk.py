@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def sync_file(path: Path) -> None:
+def fsync_file(path: Path) -> None:
     """Have the disk hold a file, or the names in a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -15,9 +15,9 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
-def sync_tree(folder: Path) -> None:
+def fsync_tree(folder: Path) -> None:
     """Have it hold all below a folder, deepest first."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
-            sync_file(Path(root) / name)
-        sync_file(Path(root))
+            fsync_file(Path(root) / name)
+        fsync_file(Path(root))

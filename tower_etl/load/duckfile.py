@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.duckstorage import explain_unreadable, find_error, is_usable
 from tower_etl.load.foreign import refuse_foreign
-from tower_etl.load.lock import hold_lock
-from tower_etl.load.pipeline import keep_open, open_pipeline
-from tower_etl.load.publish import Publisher
+from tower_etl.load.lock import file_lock
+from tower_etl.load.pipeline import open_pipeline, shared_connection
+from tower_etl.load.publish import StagingFile
 from tower_etl.load.reader import open_reader
 from tower_etl.load.views import apply_views, iter_views
 from tower_etl.tables import TABLES
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     import dlt
 
     from tower_etl.clock import Clock
-    from tower_etl.load.target import Target
-    from tower_etl.tables import Table
+    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.tables import TableSpec
 
 
 @dataclass(frozen=True)
-class DuckFile:
+class DuckDBDestination:
     """A DuckDB file, with the folder beside it in which it is written.
 
     Attributes:
         target: Both.
     """
 
-    target: Target
+    target: DuckDBPaths
     dialect: str = "duckdb"
 
     @property
@@ -49,47 +49,47 @@ class DuckFile:
         return str(self.target.path)
 
     @property
-    def is_begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether the folder is there."""
-        return self.target.folder.is_dir()
+        return self.target.work_dir.is_dir()
 
-    def probe(self) -> None:
+    def validate(self) -> None:
         """Refuse a file that DuckDB cannot open, or with a table of a user in the place of ours."""
         probe(self.target)
         _refuse_foreign(self.target.path)
 
-    def hold(self, clock: Clock) -> AbstractContextManager[None]:
+    def lock(self, clock: Clock) -> AbstractContextManager[None]:
         """Lock the folder."""
-        return hold_lock(self.target.folder, str(self.target.path), clock.now())
+        return file_lock(self.target.work_dir, str(self.target.path), clock.now())
 
-    def keep(self) -> AbstractContextManager[None]:
+    def package_context(self) -> AbstractContextManager[None]:
         """Keep the draft open; the lock is held until its process ends."""
-        return keep_open(self.target)
+        return shared_connection(self.target)
 
     def prepare(self) -> None:
         """Take a draft of the published file; a draft that cannot be opened is taken again."""
-        publisher = Publisher(self.target)
-        publisher.open_draft()
-        if not is_usable(self.target.draft):
-            publisher.start_over()
-        _refuse_foreign(self.target.draft)  # the file may have been open in another program
+        publisher = StagingFile(self.target)
+        publisher.prepare()
+        if not is_usable(self.target.staging):
+            publisher.reset()
+        _refuse_foreign(self.target.staging)  # the file may have been open in another program
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Take a new draft."""
-        Publisher(self.target).start_over()
+        StagingFile(self.target).reset()
 
     def open_pipeline(self) -> dlt.Pipeline:
         """It writes to the draft."""
         return open_pipeline(self.target)
 
-    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Apply views and comments, and rename the draft over the file."""
         del now
-        publisher = Publisher(self.target)
-        publisher.publish(apply_views(self.target.draft, specs, publisher.views))
+        publisher = StagingFile(self.target)
+        publisher.publish(apply_views(self.target.staging, specs, publisher.views))
 
 
-def probe(target: Target) -> None:
+def probe(target: DuckDBPaths) -> None:
     """Refuse a file that DuckDB cannot open, before anything is made beside it.
 
     A file that another program has open to write cannot be looked into, and is none the worse. A
@@ -127,7 +127,7 @@ def _refuse_foreign(path: Path) -> None:
         refuse_foreign(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
 
 
-def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:
+def refresh_views(target: DuckDBPaths, clock: Clock = SYSTEM_CLOCK) -> int:
     """Create or replace the views of a target, published like a sync; how many there are.
 
     Raises:
@@ -135,11 +135,11 @@ def refresh_views(target: Target, clock: Clock = SYSTEM_CLOCK) -> int:
         TargetBusyError: A sync holds it.
     """
     open_reader(target.path).close()
-    publisher = Publisher(target)
-    with hold_lock(target.folder, str(target.path), clock.now()):
-        if target.draft.exists():
+    publisher = StagingFile(target)
+    with file_lock(target.work_dir, str(target.path), clock.now()):
+        if target.staging.exists():
             msg = f"A sync into {target.path} was interrupted: run `tower-etl sync`, which goes on."
-            raise UsageError(msg)
-        publisher.open_draft()
-        publisher.publish(apply_views(target.draft))
+            raise ConfigurationError(msg)
+        publisher.prepare()
+        publisher.publish(apply_views(target.staging))
     return len(list(iter_views()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.errors import FileAccessError, UsageError
+from tower_etl.errors import ConfigurationError, FileAccessError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,22 +66,22 @@ def is_busy(error: duckdb.Error) -> bool:
     return isinstance(error, duckdb.ConnectionException) or "lock on file" in str(error)
 
 
-def explain_unreadable(path: Path, error: duckdb.Error) -> UsageError:
+def explain_unreadable(path: Path, error: duckdb.Error) -> ConfigurationError:
     """Return why a file of DuckDB cannot be opened: its version, a key, permissions, or damage."""
     reason = " ".join(str(error).split())[:300]
     if found := _VERSIONS.search(str(error)):
-        return UsageError(_explain_version(path, *map(int, found.groups())))
+        return ConfigurationError(_explain_version(path, *map(int, found.groups())))
     if "encrypted" in reason:
         msg = f"{path} is encrypted, which tower-etl does not support: choose another --path."
-        return UsageError(msg)
+        return ConfigurationError(msg)
     if _REFUSED in reason:
         msg = f"Permission denied: {path}. Change its owner or mode, or choose another --path."
         return FileAccessError(msg)
     if is_busy(error):
         msg = f"{path} is open in another program ({reason}). Close it, or choose another --path."
-        return UsageError(msg)
+        return ConfigurationError(msg)
     msg = f"{path} is damaged ({reason}). Restore it from a backup, or choose another --path."
-    return UsageError(msg)
+    return ConfigurationError(msg)
 
 
 def _explain_version(path: Path, version: int, oldest: int, newest: int) -> str:

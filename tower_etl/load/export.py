@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from tower_etl.load.months import Cut, Stretch
+    from tower_etl.load.months import PartitionScheme, PartitionStats
 
 _BATCH_ROWS = 20_000
 _OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '50MB'"
 
 
 @dataclass(frozen=True)
-class Export:
+class PartitionReader:
     """The tables of the working copy.
 
     Attributes:
@@ -31,8 +31,8 @@ class Export:
     """
 
     connection: duckdb.DuckDBPyConnection
-    cuts: Mapping[str, Cut]
-    stretches: Mapping[str, Mapping[str, Stretch]]
+    cuts: Mapping[str, PartitionScheme]
+    partitions: Mapping[str, Mapping[str, PartitionStats]]
 
     def write_file(self, table: str, month: str, path: Path) -> None:
         """One month of a table as a Parquet file; the folder it is in names the month."""
@@ -57,5 +57,5 @@ class Export:
         return self.cuts[table].has_months
 
     def _select(self, table: str, months: Iterable[str]) -> str:
-        known = self.stretches[table]
+        known = self.partitions[table]
         return self.cuts[table].select({month: known[month] for month in months})

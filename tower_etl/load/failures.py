@@ -17,7 +17,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.load.exceptions import LoadClientJobException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tower_etl.errors import DestinationError, StorageError, TowerEtlError, UsageError
+from tower_etl.errors import ConfigurationError, DestinationError, StorageError, TowerEtlError
 from tower_etl.load.pgfailures import explain_postgres
 from tower_etl.oserrors import explain_os_error, find_number
 
@@ -49,7 +49,7 @@ def explained(place: str) -> Iterator[None]:
     except TowerEtlError:
         raise
     except (PipelineStepFailed, DestinationException) as failure:
-        raise unwrap(failure, place) from failure
+        raise unwrap_cause(failure, place) from failure
     except Exception as failure:
         error = explain(failure, place)
         if error is None:
@@ -76,7 +76,7 @@ def explain(failure: BaseException, place: str = "") -> TowerEtlError | None:
     return next((error for error in chain(own, databases, files, system) if error), None)
 
 
-def unwrap(failure: BaseException, place: str = "") -> TowerEtlError:
+def unwrap_cause(failure: BaseException, place: str = "") -> TowerEtlError:
     """Return the error of the tree for a failure of dlt; an internal error where nothing fits."""
     if error := explain(failure, place):
         return error
@@ -141,5 +141,5 @@ def _explain_duckdb(cause: BaseException, place: str, table: str | None) -> Towe
             f"{place}{f', table {table}' if table else ''}: {reason}. A table or view is not as "
             "tower-etl made it. Undo what was changed, then run the same command again."
         )
-        return UsageError(msg)
+        return ConfigurationError(msg)
     return None

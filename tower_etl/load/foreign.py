@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.target import DATASET
 from tower_etl.load.views import iter_views
 from tower_etl.tables import TABLES
@@ -96,7 +96,7 @@ def refuse_foreign(ask: Ask, dialect: str, place: str) -> None:
                 f'{found.kind.upper()} {name} RENAME TO "my_{found.name}") or choose another '
                 "--path, then run the same command again."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
 
 
 def _find_reason(ask: Ask, dialect: str, found: Object, stored: frozenset[str]) -> str | None:

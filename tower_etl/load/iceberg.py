@@ -18,23 +18,23 @@ from pyarrow import dataset
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
 
-from tower_etl.load.commits import explain_commit, write_tables
-from tower_etl.load.icefolder import strip
+from tower_etl.load.commits import commit_tables, explain_commit
+from tower_etl.load.icefolder import strip_scheme
 from tower_etl.load.icetables import (
-    adopt_table,
+    create_table_transaction,
+    expired_snapshots,
     find_catalog,
     find_table,
     has_snapshot,
-    iter_referred,
     list_data,
-    list_outlived,
-    name_snapshot,
+    load_or_register_table,
     open_catalog,
+    referenced_files,
     scan_snapshot,
-    start_table,
+    snapshot_id,
 )
-from tower_etl.load.lease import Unshared
-from tower_etl.load.months import MONTH, match_months
+from tower_etl.load.lease import NoLock
+from tower_etl.load.months import MONTH, month_predicate
 from tower_etl.load.target import DATASET
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table, Transaction
 
-    from tower_etl.load.commits import Task
-    from tower_etl.load.export import Export
-    from tower_etl.load.icefolder import Hint, IceFolder
-    from tower_etl.load.lease import Guard
-    from tower_etl.load.manifest import Manifest, Step
-    from tower_etl.load.notes import Notes
+    from tower_etl.load.commits import TableCommit
+    from tower_etl.load.export import PartitionReader
+    from tower_etl.load.icefolder import IcebergLocation, VersionHint
+    from tower_etl.load.lease import WriterLock
+    from tower_etl.load.manifest import Manifest, ManifestDiff
+    from tower_etl.load.notes import ManifestStore
 
 T = TypeVar("T")
 
@@ -70,20 +70,20 @@ class IcebergLake:
         guard: Is asked before each commit.
     """
 
-    folder: IceFolder
-    notes: Notes
-    guard: Guard = field(default_factory=Unshared)
+    folder: IcebergLocation
+    manifests: ManifestStore
+    guard: WriterLock = field(default_factory=NoLock)
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """The folder."""
         return self.folder.title
 
     def read_manifest(self) -> Manifest | None:
         """That of the last sync."""
-        return self.notes.read()
+        return self.manifests.read()
 
-    def write(self, rows: Export, step: Step, now: datetime) -> None:
+    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
         """One commit for each table that changed, runs last."""
         del now
 
@@ -92,10 +92,10 @@ class IcebergLake:
             """Not before the folder is marked as ours."""
             return open_catalog(self.folder)
 
-        def write_table(task: Task) -> str:
+        def write_table(task: TableCommit) -> str:
             return self._write_table(open_once, rows, task)
 
-        write_tables(step, self.notes, self.guard, write_table)
+        commit_tables(step, self.manifests, self.guard, write_table)
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
         """All tables in the snapshots that a manifest names."""
@@ -107,12 +107,14 @@ class IcebergLake:
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """Their files, which stay until they are expired."""
-        return self._read_all(manifest, lambda *read: [strip(file) for file in list_data(*read)])
+        return self._read_all(
+            manifest, lambda *read: [strip_scheme(file) for file in list_data(*read)]
+        )
 
     def maintain(self, now: datetime) -> list[str]:
         """Forget snapshots of more than a week ago, and remove files that no other one reads."""
         manifest = self.read_manifest()
-        if manifest is None or self.notes.is_begun:
+        if manifest is None or self.manifests.is_in_progress:
             return ["nothing done: a sync was interrupted, and the next one comes first"]
         catalog = open_catalog(self.folder)
         done = []
@@ -138,32 +140,34 @@ class IcebergLake:
             return self.folder.open_dataset(files)
         return dataset.dataset(table.schema().as_arrow().empty_table())
 
-    def _write_table(self, open_once: Callable[[], Catalog], rows: Export, task: Task) -> str:
+    def _write_table(
+        self, open_once: Callable[[], Catalog], rows: PartitionReader, task: TableCommit
+    ) -> str:
         """Commit what changed; the snapshot of the table that holds it."""
         if task.is_done:
-            return task.noted
+            return task.committed_version
         catalog, name = open_once(), task.change.table
         seen = self.folder.read_hint(name)
         with self._explain(name):
-            table = adopt_table(catalog, name, seen)
+            table = load_or_register_table(catalog, name, seen)
             self.guard.check()
             if table is None:
                 table = self._create_table(catalog, rows, task)
             else:
                 _change_table(table, rows, task)
-            self._move_hint(name, table, seen)
-        return name_snapshot(table)
+            self._update_version_hint(name, table, seen)
+        return snapshot_id(table)
 
-    def _create_table(self, catalog: Catalog, rows: Export, task: Task) -> Table:
+    def _create_table(self, catalog: Catalog, rows: PartitionReader, task: TableCommit) -> Table:
         name = task.change.table
         schema, split = rows.read_schema(name), rows.has_months(name)
-        with start_table(catalog, self.folder, name, schema, split=split) as commit:
+        with create_table_transaction(catalog, self.folder, name, schema, split=split) as commit:
             _append(commit, rows, name, task.months)
         return catalog.load_table((DATASET, name))
 
-    def _move_hint(self, name: str, table: Table, seen: Hint | None) -> None:
+    def _update_version_hint(self, name: str, table: Table, seen: VersionHint | None) -> None:
         if seen is None or seen.metadata != table.metadata_location:
-            self.folder.move_hint(name, table.metadata_location, seen)
+            self.folder.update_version_hint(name, table.metadata_location, seen)
 
     def _maintain_table(self, catalog: Catalog, name: str, state: str, before: datetime) -> int:
         """Expire, and then remove; how many files.
@@ -172,12 +176,12 @@ class IcebergLake:
         """
         self.guard.check()
         seen = self.folder.read_hint(name)
-        table = adopt_table(catalog, name, seen)
+        table = load_or_register_table(catalog, name, seen)
         if table is None or not self._is_here(table, name) or not has_snapshot(table, state):
             return 0
-        if outlived := list_outlived(table, state, before):
+        if outlived := expired_snapshots(table, state, before):
             table.maintenance.expire_snapshots().by_ids(outlived).commit()
-            self._move_hint(name, table, seen)
+            self._update_version_hint(name, table, seen)
         orphans = list(self._iter_orphans(name, table, before))
         for file in orphans:
             self.folder.remove(file)
@@ -188,7 +192,7 @@ class IcebergLake:
 
     def _iter_orphans(self, name: str, table: Table, before: datetime) -> Iterator[str]:
         """What no snapshot refers to, and is not of a commit under way."""
-        kept = set(iter_referred(table))
+        kept = set(referenced_files(table))
         for file, written_at in self.folder.iter_files(name):
             if file.endswith(_WRITTEN) and written_at < before and file not in kept:
                 yield file
@@ -198,17 +202,17 @@ class IcebergLake:
         try:
             yield
         except (CommitFailedException, OSError) as error:
-            raise explain_commit(error, name, self.title) from error
+            raise explain_commit(error, name, self.display_name) from error
 
 
-def _change_table(table: Table, rows: Export, task: Task) -> None:
+def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> None:
     """Put the rows of some months, or all rows, in the place of those that are there.
 
     A table that does not know the noted snapshot is another one than that of the last sync.
     """
     change = task.change
-    is_ahead = task.torn and name_snapshot(table) != task.noted
-    whole = change.is_new or is_ahead or not has_snapshot(table, task.noted)
+    is_ahead = task.was_interrupted and snapshot_id(table) != task.committed_version
+    whole = change.is_new or is_ahead or not has_snapshot(table, task.committed_version)
     if not (whole or task.is_due):
         return
     with table.transaction() as commit:
@@ -226,10 +230,10 @@ def _delete(commit: Transaction, months: Sequence[str] | None) -> None:
     with warnings.catch_warnings():
         # A month may be there without our note of it: a killed sync wrote it.
         warnings.filterwarnings("ignore", message="Delete operation did not match")
-        commit.delete(AlwaysTrue() if months is None else match_months(months))
+        commit.delete(AlwaysTrue() if months is None else month_predicate(months))
 
 
-def _append(commit: Transaction, rows: Export, name: str, months: Iterable[str]) -> None:
+def _append(commit: Transaction, rows: PartitionReader, name: str, months: Iterable[str]) -> None:
     for month in months:
         arrived = rows.read(name, [month]).read_all()
         if arrived.num_rows:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pyarrow.dataset import Dataset
 
-    from tower_etl.load.bucket import Bucket
+    from tower_etl.load.bucket import ObjectStore
 
 HINT = "metadata/version-hint.text"
 _METADATA = ".metadata.json"
@@ -31,7 +31,7 @@ _REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
-class Hint:
+class VersionHint:
     """What names the newest metadata of a table.
 
     Attributes:
@@ -43,7 +43,7 @@ class Hint:
     tag: str = ""
 
 
-class IceFolder(Protocol):
+class IcebergLocation(Protocol):
     """A place for Iceberg tables, each in a folder of its name."""
 
     @property
@@ -66,11 +66,11 @@ class IceFolder(Protocol):
         """What PyIceberg is to be told to reach the files; no keys."""
         ...
 
-    def read_hint(self, table: str) -> Hint | None:
+    def read_hint(self, table: str) -> VersionHint | None:
         """The newest metadata; None where nobody has named any."""
         ...
 
-    def move_hint(self, table: str, metadata: str, seen: Hint | None) -> None:
+    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
         """Let the hint name other metadata, if it lies here.
 
         Args:
@@ -97,7 +97,7 @@ class IceFolder(Protocol):
 
 
 @dataclass(frozen=True)
-class LocalFolder:
+class LocalLocation:
     """A folder of this machine.
 
     Attributes:
@@ -126,15 +126,15 @@ class LocalFolder:
         """Nothing."""
         return {}
 
-    def read_hint(self, table: str) -> Hint | None:
+    def read_hint(self, table: str) -> VersionHint | None:
         """A file."""
         path = self.root / table / HINT
         return _parse(self.url, table, path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    def move_hint(self, table: str, metadata: str, seen: Hint | None) -> None:
+    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
         """By a rename; the lock of the operating system keeps others out."""
         del table, seen
-        newest = Path(strip(metadata))
+        newest = Path(strip_scheme(metadata))
         if not newest.is_file():
             return
         path = newest.with_name(Path(HINT).name)
@@ -144,7 +144,7 @@ class LocalFolder:
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
         """Plain files."""
-        return dataset.dataset([strip(file) for file in files], format="parquet")
+        return dataset.dataset([strip_scheme(file) for file in files], format="parquet")
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
         """All below the folder of the table."""
@@ -154,11 +154,11 @@ class LocalFolder:
 
     def remove(self, file: str) -> None:
         """Unlink it."""
-        Path(strip(file)).unlink(missing_ok=True)
+        Path(strip_scheme(file)).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class BucketFolder:
+class ObjectStoreLocation:
     """A folder in a bucket.
 
     Attributes:
@@ -166,7 +166,7 @@ class BucketFolder:
         access: What PyIceberg is to be told about the store; no keys.
     """
 
-    bucket: Bucket
+    bucket: ObjectStore
     access: Mapping[str, str]
 
     @property
@@ -184,18 +184,18 @@ class BucketFolder:
         """None: a SQLite file cannot be changed in a bucket."""
         return None
 
-    def read_hint(self, table: str) -> Hint | None:
+    def read_hint(self, table: str) -> VersionHint | None:
         """An object."""
         found = self.bucket.read(f"{table}/{HINT}")
-        return _parse(self.url, table, found.text, found.tag) if found else None
+        return _parse(self.url, table, found.text, found.etag) if found else None
 
-    def move_hint(self, table: str, metadata: str, seen: Hint | None) -> None:
+    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
         """By a conditional PUT: who lost its lease cannot take back what another sync wrote."""
         folder, _, newest = metadata.rpartition("/")
         if folder != f"{self.url}/{table}/metadata":
             return
         name = newest.removesuffix(_METADATA)
-        if self.bucket.put(f"{table}/{HINT}", name, seen.tag if seen else None) is None:
+        if self.bucket.put_if_match(f"{table}/{HINT}", name, seen.tag if seen else None) is None:
             msg = f"Another sync has written {table} into {self.url} meanwhile: run again."
             raise DestinationError(msg)
 
@@ -206,7 +206,9 @@ class BucketFolder:
             endpoint_override=self.access.get("s3.endpoint"),
             proxy_options=self.access.get("s3.proxy-uri"),
         )
-        return dataset.dataset([strip(file) for file in files], format="parquet", filesystem=store)
+        return dataset.dataset(
+            [strip_scheme(file) for file in files], format="parquet", filesystem=store
+        )
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
         """All whose names begin with that of the table."""
@@ -218,7 +220,7 @@ class BucketFolder:
         self.bucket.remove(file.removeprefix(f"{self.url}/"))
 
 
-def find_access(environ: Mapping[str, str]) -> Mapping[str, str]:
+def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
     """What PyIceberg does not read by itself, by its own names: endpoint, region and proxy.
 
     Keys are not among them: pyarrow finds those where obstore does.
@@ -235,11 +237,11 @@ def _find_proxy(endpoint: str | None) -> str | None:
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
-def strip(address: str) -> str:
+def strip_scheme(address: str) -> str:
     """The path in an address, as pyarrow has it: that of a bucket begins with its name."""
     _, _, path = address.rpartition("://")
     return path
 
 
-def _parse(url: str, table: str, text: str, tag: str = "") -> Hint:
-    return Hint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", tag)
+def _parse(url: str, table: str, text: str, tag: str = "") -> VersionHint:
+    return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", tag)

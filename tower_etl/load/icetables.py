@@ -17,7 +17,7 @@ from pyiceberg.expressions import AlwaysFalse
 from pyiceberg.table import StaticTable
 from pyiceberg.utils.config import Config
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.months import MONTH
 from tower_etl.load.target import DATASET
 
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import DataScan, Table, Transaction
 
-    from tower_etl.load.icefolder import Hint, IceFolder
+    from tower_etl.load.icefolder import IcebergLocation, VersionHint
 
 CATALOG = "tower"
 NO_SNAPSHOT = "none"
 _IN_MEMORY = "sqlite:///:memory:"
 
 
-def find_catalog(folder: IceFolder) -> Catalog | None:
+def find_catalog(folder: IcebergLocation) -> Catalog | None:
     """The catalog `tower` of PyIceberg's configuration, or that of the folder, if it has one."""
     if Config().get_catalog_config(CATALOG):
         return load_catalog(CATALOG)
     return _open_sql(folder, folder.catalog) if folder.catalog else None
 
 
-def open_catalog(folder: IceFolder) -> Catalog:
+def open_catalog(folder: IcebergLocation) -> Catalog:
     """The same, with room for our tables; where there is none, one that lasts as long as a sync."""
     catalog = find_catalog(folder) or _open_sql(folder, _IN_MEMORY)
     with suppress(NamespaceAlreadyExistsError):
@@ -52,11 +52,11 @@ def open_catalog(folder: IceFolder) -> Catalog:
     return catalog
 
 
-def _open_sql(folder: IceFolder, uri: str) -> SqlCatalog:
+def _open_sql(folder: IcebergLocation, uri: str) -> SqlCatalog:
     return SqlCatalog(CATALOG, uri=uri, warehouse=folder.url, **folder.access)
 
 
-def find_table(catalog: Catalog | None, folder: IceFolder, name: str, state: str) -> Table:
+def find_table(catalog: Catalog | None, folder: IcebergLocation, name: str, state: str) -> Table:
     """A table that knows a state of it, to be read; nothing is written, into a catalog neither.
 
     Raises:
@@ -72,19 +72,19 @@ def find_table(catalog: Catalog | None, folder: IceFolder, name: str, state: str
             f"{folder.title} has lost its table {name}: neither a catalog nor a hint names it. "
             "Restore the folder from a backup, or choose another --path."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return StaticTable.from_metadata(hint.metadata, dict(folder.access))
 
 
-def adopt_table(catalog: Catalog, name: str, hint: Hint | None) -> Table | None:
+def load_or_register_table(catalog: Catalog, name: str, hint: VersionHint | None) -> Table | None:
     """A table to be written; one that a hint names becomes known to the catalog."""
     with suppress(NoSuchTableError):
         return catalog.load_table((DATASET, name))
     return catalog.register_table((DATASET, name), hint.metadata) if hint else None
 
 
-def start_table(
-    catalog: Catalog, folder: IceFolder, name: str, schema: pa.Schema, *, split: bool
+def create_table_transaction(
+    catalog: Catalog, folder: IcebergLocation, name: str, schema: pa.Schema, *, split: bool
 ) -> Transaction:
     """A new table, by months or not, which is there when it is committed with its rows."""
     where = f"{folder.url}/{name}"
@@ -95,7 +95,7 @@ def start_table(
     return commit
 
 
-def name_snapshot(table: Table) -> str:
+def snapshot_id(table: Table) -> str:
     """What tells this state of a table from others."""
     snapshot = table.current_snapshot()
     return str(snapshot.snapshot_id) if snapshot else NO_SNAPSHOT
@@ -118,7 +118,7 @@ def list_data(table: Table, state: str) -> list[str]:
     return [task.file.file_path for task in scan_snapshot(table, state).plan_files()]
 
 
-def list_outlived(table: Table, state: str, before: datetime) -> list[int]:
+def expired_snapshots(table: Table, state: str, before: datetime) -> list[int]:
     """Snapshots in whose place another one was already at some time, but for that of a state."""
     spared = {state, *(str(ref.snapshot_id) for ref in table.refs().values())}
     limit = before.timestamp() * 1000
@@ -126,7 +126,7 @@ def list_outlived(table: Table, state: str, before: datetime) -> list[int]:
     return [old.snapshot_id for old in outlived if str(old.snapshot_id) not in spared]
 
 
-def iter_referred(table: Table) -> Iterator[str]:
+def referenced_files(table: Table) -> Iterator[str]:
     """The addresses of all files that any snapshot consists of, metadata included."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)

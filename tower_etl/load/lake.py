@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
-    from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Manifest, Step
+    from tower_etl.load.export import PartitionReader
+    from tower_etl.load.manifest import Manifest, ManifestDiff
 
 
-class Lake(Protocol):
+class LakeFormat(Protocol):
     """Tables in files, in a folder or an object store."""
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """What messages call it."""
         ...
 
@@ -31,7 +31,7 @@ class Lake(Protocol):
         """
         ...
 
-    def write(self, rows: Export, step: Step, now: datetime) -> None:
+    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
         """Make it hold what the new manifest says, and then the manifest itself.
 
         Args:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.mirror import open_lake
-from tower_etl.load.notes import find_kind
+from tower_etl.load.notes import detect_format
 from tower_etl.load.parquet import SNAPSHOTS
-from tower_etl.load.place import Place
+from tower_etl.load.place import DestinationConfig
 from tower_etl.load.target import DATASET
 from tower_etl.load.views import create_views, iter_views
 from tower_etl.tables import TABLES
@@ -20,7 +20,7 @@ from tower_etl.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tower_etl.load.lake import Lake
+    from tower_etl.load.lake import LakeFormat
     from tower_etl.load.manifest import Manifest
 
 
@@ -51,21 +51,21 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _find_lake(path: Path | str) -> tuple[Lake, Manifest]:
+def _find_lake(path: Path | str) -> tuple[LakeFormat, Manifest]:
     kind = _find_kind(path)
     if kind is not None:
-        lake = open_lake(Place(kind, str(path), Path()))
+        lake = open_lake(DestinationConfig(kind, str(path), Path()))
         manifest = lake.read_manifest()
         if manifest is not None:
             return lake, manifest
     msg = f"{path} has no tables of a sync: run `tower-etl sync` first, or give another --path."
-    raise UsageError(msg)
+    raise ConfigurationError(msg)
 
 
 def _find_kind(path: Path | str) -> str | None:
     """What its note says that a lake is; a folder of Parquet files has its note elsewhere."""
     if isinstance(path, Path):
-        return "parquet" if (path / SNAPSHOTS).is_dir() else find_kind(path)
+        return "parquet" if (path / SNAPSHOTS).is_dir() else detect_format(path)
     try:
         from tower_etl.load.bucket import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
@@ -73,8 +73,8 @@ def _find_kind(path: Path | str) -> str | None:
             "Reading a bucket needs more: pip install 'tower-etl[delta,s3]', or "
             "'tower-etl[iceberg,s3]' for Iceberg."
         )
-        raise UsageError(msg) from None
-    return find_kind(open_bucket(path))
+        raise ConfigurationError(msg) from None
+    return detect_format(open_bucket(path))
 
 
 def _define(name: str, source: str, ddl: str) -> str:

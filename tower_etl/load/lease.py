@@ -18,7 +18,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.errors import DestinationError, TargetBusyError, TowerEtlError, UsageError
+from tower_etl.errors import (
+    ConfigurationError,
+    DestinationError,
+    DestinationLockedError,
+    TowerEtlError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.clock import Clock
-    from tower_etl.load.bucket import Bucket
+    from tower_etl.load.bucket import ObjectStore
 
 NAME = "_tower_etl.lock"
 LEASE = timedelta(minutes=2)
@@ -35,7 +40,7 @@ RENEW_SECONDS = 30.0
 _ATTEMPTS = 3
 
 
-class Guard(Protocol):
+class WriterLock(Protocol):
     """What keeps other machines out of a lake."""
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
@@ -51,7 +56,7 @@ class Guard(Protocol):
         ...
 
 
-class Unshared:
+class NoLock:
     """A folder of this machine, which the lock of its working copy guards alone."""
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
@@ -64,7 +69,7 @@ class Unshared:
 
 
 @dataclass
-class Lease:
+class ObjectStoreLease:
     """The right to write to a lake in a bucket, for a time.
 
     Attributes:
@@ -73,7 +78,7 @@ class Lease:
             one of them held is theirs again at once, because one at a time holds the folder.
     """
 
-    bucket: Bucket
+    bucket: ObjectStore
     folder: Path
     _id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _tag: str | None = None
@@ -89,7 +94,7 @@ class Lease:
             TargetBusyError: Another sync has it; the message names that one.
             UsageError: The store cannot be reached, or knows no conditions.
         """
-        self.take(clock)
+        self.acquire(clock)
         ended = threading.Event()
         renewal = threading.Thread(target=self._keep_renewing, args=(ended,), daemon=True)
         renewal.start()
@@ -100,19 +105,19 @@ class Lease:
             renewal.join()
             self.release()
 
-    def take(self, clock: Clock) -> None:
+    def acquire(self, clock: Clock) -> None:
         """Take it if nobody has it, or has let it run out."""
         self._clock = clock
         self._since = clock.now()
         for _ in range(_ATTEMPTS):
             found = self.bucket.read(NAME)
             holder = _parse(found.text) if found else {}
-            if found and not self._may_take(holder):
+            if found and not self._can_acquire(holder):
                 break
-            if self._write(found.tag if found else None):
-                self._try_conditions()
+            if self._write(found.etag if found else None):
+                self._verify_conditional_put()
                 return
-        raise TargetBusyError(_describe(self.bucket.url, holder))
+        raise DestinationLockedError(_describe(self.bucket.url, holder))
 
     def renew(self) -> bool:
         """Have it for some more time; whether it was still ours."""
@@ -140,25 +145,25 @@ class Lease:
         self._tag = None
 
     def _write(self, seen: str | None) -> bool:
-        self._tag = self.bucket.put(NAME, self._say(), seen)
+        self._tag = self.bucket.put_if_match(NAME, self._payload(), seen)
         if self._tag is None:  # an answer that was lost looks like another sync's success
             found = self.bucket.read(NAME)
             if found and _parse(found.text).get("id") == self._id:
-                self._tag = found.tag
+                self._tag = found.etag
         return self._tag is not None
 
-    def _try_conditions(self) -> None:
+    def _verify_conditional_put(self) -> None:
         """Refuse a store that overwrites what it was told to make only if it is not there."""
-        if self.bucket.put(NAME, self._say(), None) is not None:
+        if self.bucket.put_if_match(NAME, self._payload(), None) is not None:
             self.bucket.remove(NAME)
             msg = f"{self.bucket.url}: this store heeds no If-None-Match, which keeps syncs apart."
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
 
-    def _say(self) -> str:
+    def _payload(self) -> str:
         """Who has it and until when, different each time."""
         holder = {
             "id": self._id,
-            "owner": self._owner,
+            "owner": self._machine_id,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": f"{self._since:%Y-%m-%dT%H:%M:%SZ}",
@@ -166,15 +171,15 @@ class Lease:
         }
         return json.dumps(holder)
 
-    def _may_take(self, holder: dict[str, Any]) -> bool:
-        if (holder.get("owner"), holder.get("host")) == (self._owner, socket.gethostname()):
+    def _can_acquire(self, holder: dict[str, Any]) -> bool:
+        if (holder.get("owner"), holder.get("host")) == (self._machine_id, socket.gethostname()):
             return True
         with suppress(KeyError, TypeError, ValueError):
             return self._clock.now() > datetime.fromisoformat(holder["until"]) + SKEW
         return False
 
     @property
-    def _owner(self) -> str:
+    def _machine_id(self) -> str:
         """The name of this machine's syncs into this lake, made by the first of them."""
         path = self.folder / "owner"
         if not path.exists():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from tower_etl.errors import TargetBusyError
+from tower_etl.errors import DestinationLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def hold_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
+def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     """Hold the lock of a target's folder, which is made if need be.
 
     The holder's name stands in a file of its own: the lock file is emptied by whoever tries it.
@@ -36,7 +36,7 @@ def hold_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
             f"Another sync is writing into {target}: {_read_holder(folder)}. "
             "This one changed nothing; run it again when the other is done."
         )
-        raise TargetBusyError(msg) from None
+        raise DestinationLockedError(msg) from None
     try:
         _write_holder(folder, now)
         yield

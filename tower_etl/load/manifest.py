@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Part:
+class PartitionEntry:
     """One month of a table.
 
     Attributes:
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Contents:
+class TableEntry:
     """One table.
 
     Attributes:
@@ -38,7 +38,7 @@ class Contents:
     """
 
     ddl: str
-    parts: Mapping[str, Part]
+    partitions: Mapping[str, PartitionEntry]
     state: str = ""
 
 
@@ -54,8 +54,8 @@ class Manifest:
     """
 
     kind: str
-    generation: str
-    tables: Mapping[str, Contents] = field(default_factory=dict)
+    snapshot: str
+    tables: Mapping[str, TableEntry] = field(default_factory=dict)
     tag: str | None = field(default=None, compare=False)
 
     def dump(self) -> str:
@@ -75,9 +75,9 @@ def load_manifest(text: str) -> Manifest:
         stored = json.loads(text)
         version = int(stored["version"])
         tables = {
-            name: Contents(
+            name: TableEntry(
                 table["ddl"],
-                {month: Part(**part) for month, part in table["parts"].items()},
+                {month: PartitionEntry(**part) for month, part in table["parts"].items()},
                 table.get("state", ""),
             )
             for name, table in stored["tables"].items()
@@ -85,15 +85,15 @@ def load_manifest(text: str) -> Manifest:
         manifest = Manifest(stored["kind"], stored["generation"], tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"The folder's manifest cannot be read ({error}): give another --path."
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     if version > VERSION:
         msg = "A newer tower-etl wrote this folder: `pip install --upgrade tower-etl`."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return manifest
 
 
 @dataclass(frozen=True)
-class Change:
+class TableDiff:
     """What has become different in one table.
 
     Attributes:
@@ -110,7 +110,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Step:
+class ManifestDiff:
     """From one state of a lake to the next.
 
     Attributes:
@@ -122,26 +122,26 @@ class Step:
     new: Manifest
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[TableDiff]:
         """What is different, table by table, in the order in which they are written."""
         known = self.known
         return [compare(name, known.get(name), table) for name, table in self.new.tables.items()]
 
     @property
-    def known(self) -> Mapping[str, Contents]:
+    def known(self) -> Mapping[str, TableEntry]:
         """The tables that the lake holds."""
         return self.old.tables if self.old else {}
 
 
-def compare(table: str, old: Contents | None, new: Contents) -> Change:
+def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
     """Which months must be written; all of them where columns changed."""
     if old is None or old.ddl != new.ddl:
-        gone = set(old.parts) - set(new.parts) if old else set()
-        return Change(table, tuple(sorted(new.parts)), tuple(sorted(gone)), is_new=True)
+        gone = set(old.partitions) - set(new.partitions) if old else set()
+        return TableDiff(table, tuple(sorted(new.partitions)), tuple(sorted(gone)), is_new=True)
     written = [
         month
-        for month, part in sorted(new.parts.items())
-        if month not in old.parts or old.parts[month].fingerprint != part.fingerprint
+        for month, part in sorted(new.partitions.items())
+        if month not in old.partitions or old.partitions[month].fingerprint != part.fingerprint
     ]
-    gone = set(old.parts) - set(new.parts)
-    return Change(table, tuple(written), tuple(sorted(gone)), is_new=False)
+    gone = set(old.partitions) - set(new.partitions)
+    return TableDiff(table, tuple(written), tuple(sorted(gone)), is_new=False)

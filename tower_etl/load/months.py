@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     import duckdb
 
 MONTH = "month"  # the column, a date: the first day of the month
-UNKNOWN = "1970-01-01"  # not null: pyarrow cannot tell the type of a column of nulls from folders
+UNKNOWN_MONTH = (
+    "1970-01-01"  # not null: pyarrow cannot tell the type of a column of nulls from folders
+)
 _ROW = '"the row"'  # a name with a blank, which no column has
 
 
 @dataclass(frozen=True)
-class Stretch:
+class PartitionStats:
     """The rows of one month of a table.
 
     Attributes:
@@ -38,11 +40,11 @@ class Stretch:
     last: int
 
 
-_EMPTY = Stretch("empty", 0, -1)
+_EMPTY = PartitionStats("empty", 0, -1)
 
 
 @dataclass(frozen=True)
-class Cut:
+class PartitionScheme:
     """How one table is cut.
 
     Attributes:
@@ -66,7 +68,7 @@ class Cut:
         month = f", {self.month} AS {MONTH}" if self.has_months else ""
         return f"SELECT {self.columns}{month} FROM {self.source}"  # noqa: S608 ours
 
-    def select(self, stretches: Mapping[str, Stretch]) -> str:
+    def select(self, stretches: Mapping[str, PartitionStats]) -> str:
         """The rows of some months; DuckDB skips what is stored before and after them."""
         if not self.has_months:
             return self.sql
@@ -77,31 +79,31 @@ class Cut:
         return f"{self.sql} WHERE {near} AND {self.month} IN ({named})"
 
 
-def cut_table(table: str) -> Cut:
+def partition_scheme(table: str) -> PartitionScheme:
     """How a table of the dataset, of ours or of dlt's, is cut; JSON becomes text."""
     spec = TABLES.get(table)
     source = f'{DATASET}."{table}" AS {_ROW}'
     if spec is None:
-        return Cut(f"{_ROW}.*", source)
+        return PartitionScheme(f"{_ROW}.*", source)
     texts = [f'{_ROW}."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
     columns = f"{_ROW}.* REPLACE ({', '.join(texts)})" if texts else f"{_ROW}.*"
-    moment, join = _find_moment(table, {column.name for column in spec.columns})
+    moment, join = _find_timestamp(table, {column.name for column in spec.columns})
     if moment is None:
-        return Cut(columns, source)
-    month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN}')"
-    return Cut(columns, f"{source} {join}", month)
+        return PartitionScheme(columns, source)
+    month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN_MONTH}')"
+    return PartitionScheme(columns, f"{source} {join}", month)
 
 
-_MOMENTS = {
+_TIMESTAMPS = {
     "workflows": f"coalesce({_ROW}.submit, {_ROW}.date_created)",
     "sync_runs": f"{_ROW}.started_at",
     "launches": f"{_ROW}.date_created",
 }
 
 
-def _find_moment(table: str, columns: set[str]) -> tuple[str | None, str]:
-    if table in _MOMENTS:
-        return _MOMENTS[table], ""
+def _find_timestamp(table: str, columns: set[str]) -> tuple[str | None, str]:
+    if table in _TIMESTAMPS:
+        return _TIMESTAMPS[table], ""
     if "workflow_id" in columns:
         join = f"LEFT JOIN {DATASET}.workflows AS w ON w.id = {_ROW}.workflow_id"
         return "coalesce(w.submit, w.date_created)", join
@@ -111,7 +113,7 @@ def _find_moment(table: str, columns: set[str]) -> tuple[str | None, str]:
     return None, ""
 
 
-def match_months(months: Iterable[str]) -> str:
+def month_predicate(months: Iterable[str]) -> str:
     """A condition on the column, as Delta and Iceberg read it."""
     return " OR ".join(f"{MONTH} = '{month}'" for month in months)
 
@@ -128,12 +130,14 @@ def list_tables(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
     return dict(sorted(found, key=lambda row: (row[0] == "workflows", row[0])))
 
 
-def read_stretches(connection: duckdb.DuckDBPyConnection, cut: Cut) -> dict[str, Stretch]:
+def scan_partitions(
+    connection: duckdb.DuckDBPyConnection, cut: PartitionScheme
+) -> dict[str, PartitionStats]:
     """What there is of each month (empty for none), whatever its order; one part at least."""
     month = f"({cut.month})::VARCHAR" if cut.has_months else "''"
     rows = connection.execute(
         f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 ours
         f"max({_ROW}.rowid) FROM {cut.source} GROUP BY 1"
     ).fetchall()
-    found = {name: Stretch(*rest) for name, *rest in rows}
-    return found or {UNKNOWN if cut.has_months else "": _EMPTY}
+    found = {name: PartitionStats(*rest) for name, *rest in rows}
+    return found or {UNKNOWN_MONTH if cut.has_months else "": _EMPTY}

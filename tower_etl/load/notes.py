@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tower_etl.errors import DestinationError, UsageError
+from tower_etl.errors import ConfigurationError, DestinationError
 from tower_etl.load.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from tower_etl.load.bucket import Bucket
+    from tower_etl.load.bucket import ObjectStore
     from tower_etl.load.manifest import Manifest
 
 _NAME = "_tower_etl.json"
@@ -18,11 +18,11 @@ _BEGUN = "_tower_etl.begun"
 _OURS = "_tower_etl."
 
 
-class Notes(Protocol):
+class ManifestStore(Protocol):
     """Where the manifest of a lake is kept."""
 
     @property
-    def is_begun(self) -> bool:
+    def is_in_progress(self) -> bool:
         """Whether a program was killed while it wrote to the lake: tables may be ahead of it."""
         ...
 
@@ -34,7 +34,7 @@ class Notes(Protocol):
         """
         ...
 
-    def begin(self) -> bool:
+    def mark_in_progress(self) -> bool:
         """Mark the place as ours and under way, before anything else is written there.
 
         Returns:
@@ -53,7 +53,7 @@ class Notes(Protocol):
 
 
 @dataclass(frozen=True)
-class NoteFile:
+class FileManifestStore:
     """A file in the root of a local lake.
 
     Attributes:
@@ -65,7 +65,7 @@ class NoteFile:
     kind: str
 
     @property
-    def is_begun(self) -> bool:
+    def is_in_progress(self) -> bool:
         """Whether the mark is there."""
         return (self.root / _BEGUN).exists()
 
@@ -74,15 +74,15 @@ class NoteFile:
         try:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            if self.root.is_dir() and any(self.root.iterdir()) and not self.is_begun:
+            if self.root.is_dir() and any(self.root.iterdir()) and not self.is_in_progress:
                 raise _refuse(str(self.root)) from None
             return None
         return _load(text, self.kind, str(self.root))
 
-    def begin(self) -> bool:
+    def mark_in_progress(self) -> bool:
         """Make the folder if need be."""
         self.root.mkdir(exist_ok=True)
-        was_begun = self.is_begun
+        was_begun = self.is_in_progress
         (self.root / _BEGUN).touch()
         return was_begun
 
@@ -100,7 +100,7 @@ class NoteFile:
 
 
 @dataclass(frozen=True)
-class NoteObject:
+class ObjectManifestStore:
     """An object in the root of a lake in a bucket.
 
     Attributes:
@@ -108,11 +108,11 @@ class NoteObject:
         kind: Of the lake.
     """
 
-    bucket: Bucket
+    bucket: ObjectStore
     kind: str
 
     @property
-    def is_begun(self) -> bool:
+    def is_in_progress(self) -> bool:
         """Whether the mark is there."""
         return self.bucket.read(_BEGUN) is not None
 
@@ -120,15 +120,15 @@ class NoteObject:
         """The manifest of a folder in a bucket."""
         found = self.bucket.read(_NAME)
         if found is not None:
-            return replace(_load(found.text, self.kind, self.bucket.url), tag=found.tag)
+            return replace(_load(found.text, self.kind, self.bucket.url), tag=found.etag)
         others = [name for name in self.bucket.list_names() if not name.startswith(_OURS)]
-        if others and not self.is_begun:
+        if others and not self.is_in_progress:
             raise _refuse(self.bucket.url)
         return None
 
-    def begin(self) -> bool:
+    def mark_in_progress(self) -> bool:
         """The store refuses to make what is there."""
-        return self.bucket.put(_BEGUN, "", None) is None
+        return self.bucket.put_if_match(_BEGUN, "", None) is None
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
         """Put the new one in the place of the one that was read, and of no other.
@@ -136,13 +136,13 @@ class NoteObject:
         Raises:
             DestinationError: Another sync wrote one in between.
         """
-        if self.bucket.put(_NAME, manifest.dump(), old.tag if old else None) is None:
+        if self.bucket.put_if_match(_NAME, manifest.dump(), old.tag if old else None) is None:
             msg = f"Another sync has written into {self.bucket.url} meanwhile: run again."
             raise DestinationError(msg)
         self.bucket.remove(_BEGUN)
 
 
-def find_kind(root: Path | Bucket) -> str | None:
+def detect_format(root: Path | ObjectStore) -> str | None:
     """Of which kind a lake in a folder is, here or in a bucket; None where it has no note."""
     text = _read_file(root / _NAME) if isinstance(root, Path) else _read_object(root)
     return load_manifest(text).kind if text else None
@@ -152,7 +152,7 @@ def _read_file(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _read_object(bucket: Bucket) -> str | None:
+def _read_object(bucket: ObjectStore) -> str | None:
     found = bucket.read(_NAME)
     return found.text if found else None
 
@@ -161,9 +161,11 @@ def _load(text: str, kind: str, root: str) -> Manifest:
     manifest = load_manifest(text)
     if manifest.kind != kind:
         msg = f"{root} holds {manifest.kind}, not {kind}: give another --path."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return manifest
 
 
-def _refuse(root: str) -> UsageError:
-    return UsageError(f"{root} holds other things: give another --path. It was not touched.")
+def _refuse(root: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{root} holds other things: give another --path. It was not touched."
+    )

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from pyarrow import dataset
 
-from tower_etl.errors import UsageError
-from tower_etl.load.disk import sync_file, sync_tree
-from tower_etl.load.manifest import Part, load_manifest
+from tower_etl.errors import ConfigurationError
+from tower_etl.load.disk import fsync_file, fsync_tree
+from tower_etl.load.manifest import PartitionEntry, load_manifest
 from tower_etl.load.months import MONTH
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tower_etl.load.export import Export
-    from tower_etl.load.manifest import Change, Contents, Manifest, Step
+    from tower_etl.load.export import PartitionReader
+    from tower_etl.load.manifest import Manifest, ManifestDiff, TableDiff, TableEntry
 
-GRACE = timedelta(hours=2)
+RETENTION = timedelta(hours=2)
 SNAPSHOTS = ".snapshots"
 
 
@@ -42,7 +42,7 @@ def name_folder(month: str, *, has_months: bool) -> str:
 
 
 @dataclass(frozen=True)
-class ParquetFolder:
+class ParquetLake:
     """A local folder.
 
     Attributes:
@@ -51,10 +51,10 @@ class ParquetFolder:
     """
 
     folder: Path
-    grace: timedelta = GRACE
+    retention: timedelta = RETENTION
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """The folder."""
         return str(self.folder)
 
@@ -73,24 +73,24 @@ class ParquetFolder:
             return load_manifest((self.current / "manifest.json").read_text(encoding="utf-8"))
         if self.folder.is_dir() and any(p.name != SNAPSHOTS for p in self.folder.iterdir()):
             msg = f"{self.folder} holds other things: give another --path. It was not touched."
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
         return None
 
-    def write(self, rows: Export, step: Step, now: datetime) -> None:
+    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
         """Make a snapshot, and let the link name it."""
         draft = self.folder / SNAPSHOTS / "draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         tables = {}
         for change in step.changes:
-            contents = self._place(rows, step, change)
+            contents = self._assign_files(rows, step, change)
             tables[change.table] = contents
-            self._fill(draft / change.table, change, rows, contents)
+            self._write_table(draft / change.table, change, rows, contents)
         whole = replace(step.new, tables=tables)
         (draft / "manifest.json").write_text(whole.dump(), encoding="utf-8")
-        sync_tree(draft)
-        draft.rename(draft.with_name(whole.generation))
-        self._switch(whole.generation)
+        fsync_tree(draft)
+        draft.rename(draft.with_name(whole.snapshot))
+        self._activate(whole.snapshot)
         self._link_tables(whole)
         self._prune(now)
 
@@ -108,7 +108,7 @@ class ParquetFolder:
         """The files of that snapshot, which stay while it is kept."""
         snapshot = self._find_snapshot(manifest)
         return {
-            name: [str(snapshot / name / part.file) for part in table.parts.values()]
+            name: [str(snapshot / name / part.file) for part in table.partitions.values()]
             for name, table in manifest.tables.items()
         }
 
@@ -117,26 +117,30 @@ class ParquetFolder:
         return [f"removed snapshot {name}" for name in self._prune(now)]
 
     def _find_snapshot(self, manifest: Manifest) -> Path:
-        return (self.folder / SNAPSHOTS / manifest.generation).resolve()
+        return (self.folder / SNAPSHOTS / manifest.snapshot).resolve()
 
-    def _place(self, rows: Export, step: Step, change: Change) -> Contents:
+    def _assign_files(
+        self, rows: PartitionReader, step: ManifestDiff, change: TableDiff
+    ) -> TableEntry:
         """Say of each month of a table in which file it is."""
         new = step.new.tables[change.table]
-        known = step.known[change.table].parts if change.table in step.known else {}
+        known = step.known[change.table].partitions if change.table in step.known else {}
         split = rows.has_months(change.table)
         parts = {
-            month: Part(
+            month: PartitionEntry(
                 part.fingerprint,
-                f"{name_folder(month, has_months=split)}{step.new.generation}.parquet"
+                f"{name_folder(month, has_months=split)}{step.new.snapshot}.parquet"
                 if month in change.written
                 else known[month].file,
             )
-            for month, part in new.parts.items()
+            for month, part in new.partitions.items()
         }
-        return replace(new, parts=parts)
+        return replace(new, partitions=parts)
 
-    def _fill(self, table: Path, change: Change, rows: Export, contents: Contents) -> None:
-        for month, part in contents.parts.items():
+    def _write_table(
+        self, table: Path, change: TableDiff, rows: PartitionReader, contents: TableEntry
+    ) -> None:
+        for month, part in contents.partitions.items():
             path = table / part.file
             path.parent.mkdir(parents=True, exist_ok=True)
             if month in change.written:
@@ -144,9 +148,9 @@ class ParquetFolder:
             else:
                 _link(self.current / change.table / part.file, path)
 
-    def _switch(self, generation: str) -> None:
+    def _activate(self, generation: str) -> None:
         _replace_link(self.current, generation)
-        sync_file(self.current.parent)
+        fsync_file(self.current.parent)
 
     def _link_tables(self, manifest: Manifest) -> None:
         for table in manifest.tables:
@@ -162,13 +166,13 @@ class ParquetFolder:
         aged = sorted((p for p in self.current.parent.iterdir() if _is_snapshot(p)), key=_made_at)
         removed = []
         for snapshot, successor in pairwise(aged):
-            if snapshot != kept and now - _made_at(successor) > self.grace:
+            if snapshot != kept and now - _made_at(successor) > self.retention:
                 shutil.rmtree(snapshot, ignore_errors=True)
                 removed.append(snapshot.name)
         return removed
 
 
-def name_generation(now: datetime, tag: str) -> str:
+def new_snapshot_name(now: datetime, tag: str) -> str:
     """A name for a state of the lake, that tells when it was made."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{tag}"
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import DestinationError, StorageError, UsageError
+from tower_etl.errors import ConfigurationError, DestinationError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tower_etl.errors import TowerEtlError
 
-Kind = type[UsageError] | type[DestinationError]
+Kind = type[ConfigurationError] | type[DestinationError]
 
 _CLIENTS = frozenset({"psycopg2", "adbc_driver_manager"})
 _AGAIN = "then run the same command again; committed data is safe"
@@ -38,24 +38,27 @@ _ALTERED = (
 # By code, or by the two characters that name its class: the more exact one counts.
 _CODES: Mapping[str, tuple[Kind, str]] = {
     "08": (DestinationError, f"Check the server and the network, {_AGAIN}"),
-    "22": (UsageError, _ALTERED),
-    "22021": (UsageError, _ENCODING),
-    "22P05": (UsageError, _ENCODING),
-    "23": (UsageError, f"Drop the constraint or index that was added, {_AGAIN}"),
-    "25006": (UsageError, "Give the address of the primary server, or allow the user to write"),
-    "28": (UsageError, _LOGIN),
-    "3D": (UsageError, "Create the database, or give the address of another one"),
-    "3F": (UsageError, f"Restore the schema from a backup, or drop both schemas, {_AGAIN}"),
+    "22": (ConfigurationError, _ALTERED),
+    "22021": (ConfigurationError, _ENCODING),
+    "22P05": (ConfigurationError, _ENCODING),
+    "23": (ConfigurationError, f"Drop the constraint or index that was added, {_AGAIN}"),
+    "25006": (
+        ConfigurationError,
+        "Give the address of the primary server, or allow the user to write",
+    ),
+    "28": (ConfigurationError, _LOGIN),
+    "3D": (ConfigurationError, "Create the database, or give the address of another one"),
+    "3F": (ConfigurationError, f"Restore the schema from a backup, or drop both schemas, {_AGAIN}"),
     "40": (DestinationError, f"Wait for the other session, {_AGAIN}"),
-    "42": (UsageError, _ALTERED),
-    "42501": (UsageError, _RIGHTS),
-    "42P01": (UsageError, _LOST),
+    "42": (ConfigurationError, _ALTERED),
+    "42501": (ConfigurationError, _RIGHTS),
+    "42P01": (ConfigurationError, _LOST),
     "53": (StorageError, f"Raise the limit of the server, or wait until it is less busy, {_AGAIN}"),
     "53100": (StorageError, f"Free disk space on the database server, {_AGAIN}"),
     "55": (DestinationError, f"Wait for the other session, {_AGAIN}"),
     "57": (DestinationError, f"Wait until the server is up, {_AGAIN}"),
     "57014": (DestinationError, f"Raise statement_timeout for the user of the sync, {_AGAIN}"),
-    "P0": (UsageError, f"Drop the trigger that was added, {_AGAIN}"),
+    "P0": (ConfigurationError, f"Drop the trigger that was added, {_AGAIN}"),
 }
 _ANSWERS = frozenset({"28", "3D", "53", "57"})  # of a server that is there
 _OTHER: tuple[Kind, str] = (DestinationError, f"See the log of the database server, {_AGAIN}")
@@ -97,7 +100,7 @@ def explain_postgres(
 def explain_connection(error: BaseException) -> TowerEtlError:
     """Return the error of the tree for a connection that could not be made."""
     code = find_code(error) or ""
-    kind, remedy = _CODES[code[:2]] if code[:2] in _ANSWERS else (UsageError, _ADDRESS)
+    kind, remedy = _CODES[code[:2]] if code[:2] in _ANSWERS else (ConfigurationError, _ADDRESS)
     return kind(f"PostgreSQL cannot be reached: {_shorten(error)}. {remedy}.")
 
 

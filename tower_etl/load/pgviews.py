@@ -20,10 +20,10 @@ from tower_etl.load.views import iter_views
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 _PATIENCE = "5s"
-_NOTES = "_tower_etl_views"
+_VIEW_DIGEST_TABLE = "_tower_etl_views"
 _FIND_COMMENTS = """
 SELECT relname, '', obj_description(oid, 'pg_class') FROM pg_class
 WHERE relnamespace = %(schema)s::regnamespace AND relkind = 'r'
@@ -47,12 +47,12 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
         with connection, connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {_NOTES} (digest text)")
-            cursor.execute(f"SELECT digest FROM {_NOTES}")  # noqa: S608 a name of ours
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
+            cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a name of ours
             if cursor.fetchall() != [(digest,)]:
                 _replace(cursor, statements)
-                cursor.execute(f"DELETE FROM {_NOTES}")  # noqa: S608 likewise
-                cursor.execute(f"INSERT INTO {_NOTES} VALUES (%s)", (digest,))  # noqa: S608 likewise
+                cursor.execute(f"DELETE FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 likewise
+                cursor.execute(f"INSERT INTO {_VIEW_DIGEST_TABLE} VALUES (%s)", (digest,))  # noqa: S608 likewise
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist):
         return False
     finally:
@@ -60,7 +60,7 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
     return True
 
 
-def refresh_comments(connection: Any, specs: Mapping[str, Table]) -> bool:  # noqa: ANN401 psycopg2 has no types
+def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  # noqa: ANN401 psycopg2 has no types
     """Say what tables and columns mean, in one transaction; whether all is said.
 
     What a reader's lock stands in the way of is left to the next sync.

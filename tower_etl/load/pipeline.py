@@ -14,11 +14,11 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tower_etl.errors import DestinationError, FileAccessError
-from tower_etl.load.abilities import remembered
+from tower_etl.load.abilities import cache_capabilities
 from tower_etl.load.duckstorage import create_file
-from tower_etl.load.failures import describe_failure, explain, unwrap
+from tower_etl.load.failures import describe_failure, explain, unwrap_cause
 from tower_etl.load.target import DATASET
-from tower_etl.source import describe_table
+from tower_etl.source import table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dlt.common.destination.client import LoadJob
     from dlt.extract import DltSource
 
-    from tower_etl.load.target import Target
-    from tower_etl.tables import Table
+    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.tables import TableSpec
 
 PIPELINE = "tower"
 
@@ -43,7 +43,7 @@ _DEFAULTS: Mapping[str, Any] = {
 
 
 @contextmanager
-def quiet_dlt() -> Iterator[None]:
+def dlt_defaults() -> Iterator[None]:
     """Dlt with our defaults, each of them only where the user's configuration says nothing.
 
     dlt reads its runtime settings when it is imported, so that they are read again here.
@@ -56,7 +56,7 @@ def quiet_dlt() -> Iterator[None]:
 
 
 @contextmanager
-def keep_open(target: Target) -> Iterator[None]:
+def shared_connection(target: DuckDBPaths) -> Iterator[None]:
     """Keep the draft open in this process, so that it is not written out after each of dlt's jobs.
 
     dlt opens it anew for them; within one process DuckDB hands out the database that is open. For
@@ -66,11 +66,11 @@ def keep_open(target: Target) -> Iterator[None]:
         TowerEtlError: The draft cannot be opened.
     """
     try:
-        if not target.draft.exists():
-            create_file(target.draft)
-        connection = duckdb.connect(str(target.draft))
+        if not target.staging.exists():
+            create_file(target.staging)
+        connection = duckdb.connect(str(target.staging))
     except duckdb.Error as error:
-        raise unwrap(error, str(target.draft)) from error
+        raise unwrap_cause(error, str(target.staging)) from error
     with connection:
         yield
         # Writing it out, DuckDB puts small pieces together, and would read them all into memory.
@@ -109,10 +109,10 @@ class Client(DuckDbClient):
         return CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
 
 
-class DuckDb(dlt.destinations.duckdb):
+class CachedCapabilitiesDuckDB(dlt.destinations.duckdb):
     """A DuckDB file."""
 
-    capabilities = remembered(dlt.destinations.duckdb.capabilities)
+    capabilities = cache_capabilities(dlt.destinations.duckdb.capabilities)
 
     @property
     def client_class(self) -> type[Client]:
@@ -120,17 +120,17 @@ class DuckDb(dlt.destinations.duckdb):
         return Client
 
 
-def open_pipeline(target: Target) -> dlt.Pipeline:
+def open_pipeline(target: DuckDBPaths) -> dlt.Pipeline:
     """The pipeline that writes to the draft of a target."""
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(target.pipelines),
-        destination=DuckDb(str(target.draft), destination_name="duckdb"),
+        destination=CachedCapabilitiesDuckDB(str(target.staging), destination_name="duckdb"),
         dataset_name=DATASET,
     )
 
 
-def drain(pipeline: dlt.Pipeline) -> str | None:
+def load_pending_packages(pipeline: dlt.Pipeline) -> str | None:
     """Load the packages that a killed sync left behind; why it cannot be done, None if it was.
 
     A package that cannot be loaded may have changed some tables and not others. Whoever calls
@@ -154,7 +154,9 @@ def drain(pipeline: dlt.Pipeline) -> str | None:
     return None
 
 
-def declare_tables(pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, Table]) -> bool:
+def declare_schema(
+    pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, TableSpec]
+) -> bool:
     """Have the next package make all tables and columns, also those that it has no rows for.
 
     Args:
@@ -175,7 +177,7 @@ def declare_tables(pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str
     ]
     caps = pipeline.destination.capabilities()
     for table in missing:
-        source.schema.update_table(describe_table(source.resources[table.name], table, caps))
+        source.schema.update_table(table_schema(source.resources[table.name], table, caps))
     return bool(missing)
 
 
@@ -199,7 +201,7 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: boo
     pipeline.load()
 
 
-def forget_loaded(pipeline: dlt.Pipeline) -> None:
+def delete_completed_packages(pipeline: dlt.Pipeline) -> None:
     """Drop dlt's records of loaded packages, which nothing reads again."""
     if not pipeline.has_pending_data:
         shutil.rmtree(f"{pipeline.working_dir}/load/loaded", ignore_errors=True)

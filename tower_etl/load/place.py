@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from tower_etl.configuration import state_home
-from tower_etl.errors import UsageError
+from tower_etl.configuration import state_dir
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.access import (
     check_characters,
     check_parent,
@@ -22,7 +22,7 @@ from tower_etl.load.target import DEFAULT_PATH
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.configuration import Sources
+    from tower_etl.configuration import SettingSources
 
 LAKES = ("parquet", "delta", "iceberg")
 LAKES_IN_BUCKETS = ("delta", "iceberg")
@@ -37,7 +37,7 @@ DEFAULT_PATHS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class DestinationConfig:
     """A kind of destination and where it is.
 
     Attributes:
@@ -70,28 +70,30 @@ class Place:
         return folder
 
 
-def read_place(kind: str | None, path: str | None, sources: Sources) -> Place:
+def resolve_destination(
+    kind: str | None, path: str | None, sources: SettingSources
+) -> DestinationConfig:
     """The destination by flags, else by `TOWER_ETL_DESTINATION` or `destination`.
 
     Raises:
         UsageError: No such destination, or the path is not usable, or holds a password.
     """
-    found = kind or sources.find("TOWER_ETL_DESTINATION", "destination") or "duckdb"
+    found = kind or sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
     if found not in DEFAULT_PATHS:
         msg = f"No destination {found!r}: there are {', '.join(DEFAULT_PATHS)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     given = DEFAULT_PATHS[found] if path is None else path
     if found != "postgres" and not given.strip():
         msg = f"An empty --path: give one like {DEFAULT_PATHS[found]}."
-        raise UsageError(msg)
-    check_secrecy(given)
-    check_reach(found, given)
-    state = state_home(sources) / "tower-etl" / "targets"
-    secret = sources.find("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
-    return Place(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
+        raise ConfigurationError(msg)
+    reject_embedded_password(given)
+    validate_location(found, given)
+    state = state_dir(sources) / "tower-etl" / "targets"
+    secret = sources.get("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
+    return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
 
 
-def check_secrecy(path: str) -> None:
+def reject_embedded_password(path: str) -> None:
     """Refuse an address that holds a password: every process of the machine can read it.
 
     Raises:
@@ -110,10 +112,10 @@ def check_secrecy(path: str) -> None:
             "and give it by TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml; for a bucket, by "
             "AWS_SECRET_ACCESS_KEY."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
-def check_reach(kind: str, path: str) -> None:
+def validate_location(kind: str, path: str) -> None:
     """Refuse an address that a kind of destination cannot be at.
 
     Raises:
@@ -123,17 +125,17 @@ def check_reach(kind: str, path: str) -> None:
         return
     if path.startswith(("postgresql://", "postgres://")):
         msg = f"{path}: for PostgreSQL, add --destination postgres; its tables are asked by psql."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if kind not in LAKES_IN_BUCKETS:
         msg = (
             f"{path}: {kind} is written to a folder of this machine. For a bucket, use "
             "--destination delta or iceberg: their tables change at one stroke there, without "
             "links and renames, which a bucket has not (docs/destinations.md)."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if not is_bucket(path):
         msg = f"{path}: give a folder of this machine, or one like s3://bucket/folder."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
 def is_bucket(path: object) -> bool:
@@ -141,7 +143,7 @@ def is_bucket(path: object) -> bool:
     return re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", str(path)) is not None
 
 
-def resolve_folder(path: str) -> Path:
+def resolve_local_folder(path: str) -> Path:
     """The folder of a local lake, which may not exist yet.
 
     Raises:
@@ -151,7 +153,7 @@ def resolve_folder(path: str) -> Path:
     check_parent(resolved.parent)
     if resolved.exists() and not resolved.is_dir():
         msg = f"{resolved} is no folder: give another --path. It was not touched."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return resolved
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 import dlt
 import psycopg2
 
-from tower_etl.errors import DestinationError, TargetBusyError, UsageError
+from tower_etl.errors import ConfigurationError, DestinationError, DestinationLockedError
 from tower_etl.load.foreign import refuse_foreign
 from tower_etl.load.pgfailures import explain_connection
 from tower_etl.load.pgviews import refresh_comments, refresh_views
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.clock import Clock
-    from tower_etl.load.place import Place
-    from tower_etl.load.status import Ask
-    from tower_etl.tables import Table
+    from tower_etl.load.place import DestinationConfig
+    from tower_etl.load.status import Query
+    from tower_etl.tables import TableSpec
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _LOCK = "hashtext('tower-etl'), hashtext(%s)"
 
 
 @dataclass
-class PostgresServer:
+class PostgresDestination:
     """A database.
 
     Attributes:
@@ -55,16 +55,16 @@ class PostgresServer:
     title: str
     folder: Path
     dialect: str = "postgres"
-    is_begun: bool = True  # a lock in a database leaves no trace
+    exists: bool = True  # a lock in a database leaves no trace
     _holding: Any = field(default=None, repr=False)
 
-    def probe(self) -> None:
+    def validate(self) -> None:
         """Refuse a database that cannot be reached, or with a table of a user in ours' place."""
         with closing(connect(self.address)) as connection:
-            refuse_foreign(lambda sql: ask(connection, sql), self.dialect, self.title)
+            refuse_foreign(lambda sql: execute(connection, sql), self.dialect, self.title)
 
     @contextmanager
-    def hold(self, clock: Clock) -> Iterator[None]:
+    def lock(self, clock: Clock) -> Iterator[None]:
         """Hold a lock of the database, which is gone with the connection."""
         since = f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"
         name = f"tower-etl {os.getpid()} on {socket.gethostname()[:20]} {since}"
@@ -76,14 +76,14 @@ class PostgresServer:
             self._holding.close()
 
     @contextmanager
-    def keep(self) -> Iterator[None]:
+    def package_context(self) -> Iterator[None]:
         """Stop where the connection that holds the lock is gone.
 
         Raises:
             DestinationError: It is.
         """
         try:
-            ask(self._holding, "SELECT 1")
+            execute(self._holding, "SELECT 1")
         except psycopg2.Error as error:
             msg = f"{self.title} closed the connection that kept other syncs out: run again."
             raise DestinationError(msg) from error
@@ -95,30 +95,30 @@ class PostgresServer:
         self.folder.mkdir(parents=True)
         for table in TABLES.values():
             if any(_is_long(name) for name in table.key):
-                ask(self._holding, f'DROP INDEX IF EXISTS {DATASET}."{table.name}_key"')
+                execute(self._holding, f'DROP INDEX IF EXISTS {DATASET}."{table.name}_key"')
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """As every sync does."""
         self.prepare()
 
     def open_pipeline(self) -> dlt.Pipeline:
         """It loads packages whole."""
-        from tower_etl.load.atomic import AtomicPostgres  # noqa: PLC0415 dlt's own modules
+        from tower_etl.load.atomic import SingleTransactionPostgres  # noqa: PLC0415 dlt's own modules
 
         return dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(self.folder),
-            destination=AtomicPostgres(self.address, destination_name="postgres"),
+            destination=SingleTransactionPostgres(self.address, destination_name="postgres"),
             dataset_name=DATASET,
         )
 
-    def publish(self, now: datetime, specs: Mapping[str, Table] = TABLES) -> None:
+    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Let the database itself hold every key to one row, and see to views and comments."""
         del now
         shutil.rmtree(self.folder, ignore_errors=True)
         for table in TABLES.values():
             key = ", ".join(_index_column(name) for name in table.key)
-            ask(
+            execute(
                 self._holding,
                 f'CREATE UNIQUE INDEX IF NOT EXISTS "{_name_index(table)}" '
                 f'ON {DATASET}."{table.name}" ({key})',
@@ -126,7 +126,7 @@ class PostgresServer:
         refresh_views(self._holding)
         refresh_comments(self._holding, specs)
 
-    def read_with(self, reading: Callable[[Ask], T]) -> T:
+    def read_with(self, reading: Callable[[Query], T]) -> T:
         """What is found by asking it; tables go by their bare names.
 
         Raises:
@@ -134,19 +134,19 @@ class PostgresServer:
         """
         connection = connect(self.address)
         try:
-            ask(connection, f"SET search_path = {DATASET}")
-            ask(connection, "SET TimeZone = 'UTC'")
-            return reading(lambda sql: ask(connection, sql))
+            execute(connection, f"SET search_path = {DATASET}")
+            execute(connection, "SET TimeZone = 'UTC'")
+            return reading(lambda sql: execute(connection, sql))
         except psycopg2.errors.UndefinedTable:
             msg = f"{self.title} has no tables of a sync: run `tower-etl sync` first."
-            raise UsageError(msg) from None
+            raise ConfigurationError(msg) from None
         finally:
             connection.close()
 
     def _take_lock(self) -> None:
-        if ask(self._holding, f"SELECT pg_try_advisory_lock({_LOCK})", DATASET) == [(True,)]:
+        if execute(self._holding, f"SELECT pg_try_advisory_lock({_LOCK})", DATASET) == [(True,)]:
             return
-        holders = ask(
+        holders = execute(
             self._holding,
             "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted "
             "AND locktype = 'advisory' AND (classid, objid) = "
@@ -158,7 +158,7 @@ class PostgresServer:
             f"Another sync is writing into {self.title}: {holder}. This one changed nothing; run "
             "it again when the other is done."
         )
-        raise TargetBusyError(msg)
+        raise DestinationLockedError(msg)
 
 
 def _is_long(column: str) -> bool:
@@ -170,7 +170,7 @@ def _index_column(column: str) -> str:
     return f'md5("{column}")' if _is_long(column) else f'"{column}"'
 
 
-def _name_index(table: Table) -> str:
+def _name_index(table: TableSpec) -> str:
     """Return the name of the index; those over digests have another one than earlier versions."""
     return f"{table.name}_digest" if any(map(_is_long, table.key)) else f"{table.name}_key"
 
@@ -190,14 +190,14 @@ def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no t
     return connection
 
 
-def ask(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401 likewise
+def execute(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401 likewise
     """The rows of a statement; none where it gives none."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def open_postgres(place: Place) -> PostgresServer:
+def open_postgres(place: DestinationConfig) -> PostgresDestination:
     """The database that a path, the environment, dlt's or PostgreSQL's configuration names.
 
     Raises:
@@ -207,8 +207,8 @@ def open_postgres(place: Place) -> PostgresServer:
     with connect(given) as connection:
         parts = connection.info
         title = f"postgresql://{parts.host}:{parts.port}/{parts.dbname}"
-        address = _complete(parts)
-    return PostgresServer(address, title, place.find_state(title))
+        address = _connection_url(parts)
+    return PostgresDestination(address, title, place.find_state(title))
 
 
 def _find_credentials() -> str | None:
@@ -223,7 +223,7 @@ def _find_credentials() -> str | None:
     return None
 
 
-def _complete(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
+def _connection_url(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
     """The address with all that libpq found elsewhere, as dlt wants it: a URL.
 
     The encoding is set because a database in SQL_ASCII hands out text that psycopg2 takes for

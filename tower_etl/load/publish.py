@@ -17,20 +17,20 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.load.disk import sync_file
+from tower_etl.load.disk import fsync_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
 
-Identity = list[int] | None  # None: there is no file
+FileIdentity = list[int] | None  # None: there is no file
 
 _FICLONE = 0x40049409  # Linux: make one file share the blocks of another
 
 
 @dataclass(frozen=True)
-class Note:
+class StagingRecord:
     """What the draft and dlt's working folder speak of; kept beside them.
 
     Attributes:
@@ -40,47 +40,47 @@ class Note:
         views: What `apply_views` gave for those in the published file; empty where it is not known.
     """
 
-    taken_from: Identity = field(default_factory=list)
-    published: Identity = field(default_factory=list)
+    source: FileIdentity = field(default_factory=list)
+    published: FileIdentity = field(default_factory=list)
     views: str = ""
 
 
 @dataclass(frozen=True)
-class Publisher:
+class StagingFile:
     """Takes a draft of the published file, and puts it in its place.
 
     Attributes:
         target: The file and the folder beside it.
     """
 
-    target: Target
+    target: DuckDBPaths
 
-    def open_draft(self) -> None:
+    def prepare(self) -> None:
         """Make the draft ready to be written to."""
         published = _identify(self.target.path)
-        note = self._read_note()
-        if self.target.draft.exists() and note.taken_from == published:
+        note = self._read_record()
+        if self.target.staging.exists() and note.source == published:
             return
-        self._discard_draft()
+        self._discard()
         if note.published != published:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
-        is_ours = note.published == published and not _log_of(self.target.path).exists()
-        self._write_note(Note(published, views=note.views if is_ours else ""))
+        is_ours = note.published == published and not _wal_path(self.target.path).exists()
+        self._write_record(StagingRecord(published, views=note.views if is_ours else ""))
         if published:
             # The log comes first: a draft that is there is whole.
-            _copy_log(self.target.path, self.target.draft)
-            _copy(self.target.path, self.target.draft)
+            _copy_wal(self.target.path, self.target.staging)
+            _copy(self.target.path, self.target.staging)
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Throw the draft away, with all that dlt knows of it, and take a new one."""
-        self._discard_draft()
-        self._write_note(Note())
-        self.open_draft()
+        self._discard()
+        self._write_record(StagingRecord())
+        self.prepare()
 
     @property
     def views(self) -> str:
         """What is known of the views in the draft."""
-        return self._read_note().views
+        return self._read_record().views
 
     def publish(self, views: str = "") -> None:
         """Let the draft, closed and without a log, take the place of the file.
@@ -88,35 +88,35 @@ class Publisher:
         Args:
             views: What `apply_views` gave for those in the draft.
         """
-        taken_from = self._read_note().taken_from
-        sync_file(self.target.draft)
-        self._write_note(Note(taken_from, _identify(self.target.draft), views))
-        self.target.draft.replace(self.target.path)
-        _log_of(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
-        sync_file(self.target.path.parent)
+        taken_from = self._read_record().source
+        fsync_file(self.target.staging)
+        self._write_record(StagingRecord(taken_from, _identify(self.target.staging), views))
+        self.target.staging.replace(self.target.path)
+        _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
+        fsync_file(self.target.path.parent)
 
-    def _discard_draft(self) -> None:
-        for path in (self.target.draft, _log_of(self.target.draft)):
+    def _discard(self) -> None:
+        for path in (self.target.staging, _wal_path(self.target.staging)):
             path.unlink(missing_ok=True)
 
     @property
-    def _note_path(self) -> Path:
-        return self.target.folder / "draft.json"
+    def _record_path(self) -> Path:
+        return self.target.work_dir / "draft.json"
 
-    def _read_note(self) -> Note:
+    def _read_record(self) -> StagingRecord:
         try:
-            return Note(**json.loads(self._note_path.read_text(encoding="utf-8")))
+            return StagingRecord(**json.loads(self._record_path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            return Note()
+            return StagingRecord()
 
-    def _write_note(self, note: Note) -> None:
-        part = self._note_path.with_suffix(".part")
+    def _write_record(self, note: StagingRecord) -> None:
+        part = self._record_path.with_suffix(".part")
         part.write_text(json.dumps(asdict(note)), encoding="utf-8")
-        sync_file(part)
-        part.replace(self._note_path)
+        fsync_file(part)
+        part.replace(self._record_path)
 
 
-def _identify(path: Path) -> Identity:
+def _identify(path: Path) -> FileIdentity:
     """What tells a file from any other that may stand at its path; renaming does not change it."""
     try:
         found = path.stat()
@@ -125,14 +125,14 @@ def _identify(path: Path) -> Identity:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-def _log_of(path: Path) -> Path:
+def _wal_path(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
-def _copy_log(source: Path, copy: Path) -> None:
+def _copy_wal(source: Path, copy: Path) -> None:
     """A program that wrote to the published file may have left part of it in a log."""
-    if _log_of(source).exists():
-        shutil.copyfile(_log_of(source), _log_of(copy))
+    if _wal_path(source).exists():
+        shutil.copyfile(_wal_path(source), _wal_path(copy))
 
 
 def _copy(source: Path, copy: Path) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.duckstorage import explain_unreadable
 from tower_etl.load.place import is_bucket
-from tower_etl.load.scope import narrow
+from tower_etl.load.scope import apply_filter
 from tower_etl.load.target import DATASET, is_duckdb_file
 from tower_etl.load.views import iter_views
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tower_etl.load.scope import Scope
+    from tower_etl.load.scope import RunFilter
     from tower_etl.load.views import View
 
 T = TypeVar("T")
@@ -41,16 +41,16 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         return _open_lake(str(path).rstrip("/"))
     if str(path).startswith(("postgresql://", "postgres://")):
         msg = "PostgreSQL has the views itself: ask it with psql or any SQL client."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
         msg = f"{resolved} does not exist yet: run `tower-etl sync --path {path}` first."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if resolved.is_dir():
         return _open_lake(resolved)
     if not is_duckdb_file(resolved):
         msg = f"{resolved} is no DuckDB file: give another --path."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     connection = _connect(resolved)
     try:
         _enter_schema(connection)
@@ -60,7 +60,7 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
             f"{resolved} has no tables of a sync: run `tower-etl sync --path {path}` first, or "
             "give another --path."
         )
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     return connection
 
 
@@ -94,7 +94,7 @@ def find_view(name: str) -> View | None:
     return next((view for view in iter_views() if view.name == name), None)
 
 
-def open_view(connection: duckdb.DuckDBPyConnection, view: View, scope: Scope) -> str:
+def view_query(connection: duckdb.DuckDBPyConnection, view: View, scope: RunFilter) -> str:
     """Make a view ready to be asked about some of the runs; the SELECT that asks it.
 
     The file's own view answers where it can: a file that an older version wrote may lack it.
@@ -103,7 +103,7 @@ def open_view(connection: duckdb.DuckDBPyConnection, view: View, scope: Scope) -
         UsageError: No run is of a workspace or pipeline that the scope names.
     """
     if scope or not _has_view(connection, view.name):
-        narrow(connection, scope)
+        apply_filter(connection, scope)
     return f'FROM "{view.name}"'
 
 
@@ -123,7 +123,7 @@ def run_query(
     Raises:
         UsageError: DuckDB does not understand it, fails on the way, or it is no query.
     """
-    return _ask(connection, sql, lambda relation: (relation.columns, relation.fetchall()))
+    return _execute(connection, sql, lambda relation: (relation.columns, relation.fetchall()))
 
 
 def query_arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -132,10 +132,10 @@ def query_arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     Raises:
         UsageError: As for `run_query`.
     """
-    return _ask(connection, sql, lambda relation: relation.to_arrow_table())
+    return _execute(connection, sql, lambda relation: relation.to_arrow_table())
 
 
-def _ask(
+def _execute(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
     fetch: Callable[[duckdb.DuckDBPyRelation], T],
@@ -143,15 +143,15 @@ def _ask(
     try:
         relation: duckdb.DuckDBPyRelation | None = connection.sql(sql)
         if relation is not None:
-            return fetch(_tell_apart(relation))
+            return fetch(_disambiguate_columns(relation))
     except duckdb.Error as error:
         msg = f"The query failed: {' '.join(str(error).split())}"
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
     msg = "That statement returns no rows; `query` takes a SELECT."
-    raise UsageError(msg)
+    raise ConfigurationError(msg)
 
 
-def _tell_apart(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+def _disambiguate_columns(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """Columns of one name, as a join has them, numbered by DuckDB: in JSON they would be one."""
     twice = len(set(relation.columns)) < len(relation.columns)
     return relation.select("*") if twice else relation

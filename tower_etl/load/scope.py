@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.views import create_views, iter_views
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Scope:
+class RunFilter:
     """Which runs a question is about; what is left empty restricts nothing.
 
     Attributes:
@@ -38,7 +38,7 @@ class Scope:
     pipelines: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != Scope()
+        return self != RunFilter()
 
     @property
     def condition(self) -> str:
@@ -52,7 +52,7 @@ class Scope:
         return " AND ".join(part for part in parts if part) or "TRUE"
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> None:
     """Lay temporary views over those of the file that know the runs of a scope alone.
 
     Raises:
@@ -67,7 +67,7 @@ def narrow(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     create_views(connection, _iter_narrowed(scope), temporary=True)
 
 
-def _iter_narrowed(scope: Scope) -> Iterator[View]:
+def _iter_narrowed(scope: RunFilter) -> Iterator[View]:
     for view in iter_views():
         if view.kind != "staging" or view.name == _SYNCS or not scope:
             yield view
@@ -89,7 +89,7 @@ def _check(connection: duckdb.DuckDBPyConnection, kind: str, name: str, conditio
         known = ", ".join(str(there) for there, _ in found[:_SHOWN]) or "none"
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         msg = f"No run is of a {kind} {name!r}. There are: {known}{more}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
 def _is_workspace(name: str) -> str:

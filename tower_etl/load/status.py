@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Ask = Callable[[str], list[tuple[Any, ...]]]
+Query = Callable[[str], list[tuple[Any, ...]]]
 """The rows of a SELECT."""
 
 _COUNTED = ("workflows", "tasks")
@@ -104,10 +104,10 @@ def read_status(path: str | Path) -> list[WorkspaceStatus]:
     Raises:
         UsageError: It does not exist, or no sync has written to it.
     """
-    return read_with(path, ask_status)
+    return with_reader(path, query_status)
 
 
-def read_with(path: str | Path, reading: Callable[[Ask], T]) -> T:
+def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
     """What is found by asking a target that is a file or a folder.
 
     Raises:
@@ -117,7 +117,7 @@ def read_with(path: str | Path, reading: Callable[[Ask], T]) -> T:
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 
-def ask_last_sync(ask: Ask) -> LastSync | None:
+def query_last_sync(ask: Query) -> LastSync | None:
     """The sync that committed last, None where there is none."""
     found = ask(
         "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
@@ -126,7 +126,7 @@ def ask_last_sync(ask: Ask) -> LastSync | None:
     return LastSync(*found[0]) if found else None
 
 
-def ask_status(ask: Ask) -> list[WorkspaceStatus]:
+def query_status(ask: Query) -> list[WorkspaceStatus]:
     """The workspaces of a target that answers SQL, by name; tables go by their bare names."""
     states = _read_states(ask)
     last = _read_last_syncs(ask)
@@ -136,7 +136,7 @@ def ask_status(ask: Ask) -> list[WorkspaceStatus]:
     return sorted(found, key=lambda space: space.name)
 
 
-def list_stale(
+def stale_workspaces(
     spaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
 ) -> list[WorkspaceStatus]:
     """The workspaces that no sync has brought up to date within that time."""
@@ -164,7 +164,7 @@ def _status(
     )
 
 
-def _read_states(ask: Ask) -> dict[str, WorkspaceState]:
+def _read_states(ask: Query) -> dict[str, WorkspaceState]:
     from dlt.common.versioned_state import (  # noqa: PLC0415 half a second to import
         decompress_state,
     )
@@ -178,7 +178,7 @@ def _read_states(ask: Ask) -> dict[str, WorkspaceState]:
     return {key: load_state(stored) for key, stored in spaces.items()}
 
 
-def _read_last_syncs(ask: Ask) -> dict[str, tuple[str, datetime | None]]:
+def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
     """By workspace, its newest name, and when a sync last brought it up to date."""
     found: dict[str, tuple[str, datetime | None]] = {}
     rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
@@ -193,7 +193,7 @@ def _read_last_syncs(ask: Ask) -> dict[str, tuple[str, datetime | None]]:
     return found
 
 
-def _count_incomplete(ask: Ask) -> dict[str, int]:
+def _count_incomplete(ask: Query) -> dict[str, int]:
     """Count runs without a part; targets of older versions do not have the column yet."""
     found = ask(
         "SELECT count(*) FROM information_schema.columns "
@@ -202,7 +202,7 @@ def _count_incomplete(ask: Ask) -> dict[str, int]:
     return _count(ask, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
 
 
-def _count(ask: Ask, table: str, where: str = "true") -> dict[str, int]:
+def _count(ask: Query, table: str, where: str = "true") -> dict[str, int]:
     rows = ask(
         f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 ours
     )

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.garbage import collect_seldom
-from tower_etl.http import Meter
-from tower_etl.load.destination import as_destination
+from tower_etl.garbage import reduced_gc
+from tower_etl.http import RequestMetrics
+from tower_etl.load.destination import open_configured
 from tower_etl.load.failures import explained
 from tower_etl.load.pipeline import (
-    declare_tables,
-    drain,
-    forget_loaded,
+    declare_schema,
+    delete_completed_packages,
+    dlt_defaults,
     load_package,
-    quiet_dlt,
+    load_pending_packages,
 )
-from tower_etl.source import open_client, open_session, package_source, run_preflight
-from tower_etl.tables import TABLES, Treatment
+from tower_etl.source import build_source, discover, open_client, open_session
+from tower_etl.tables import TABLES, ColumnPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from tower_etl.api import TowerClient
     from tower_etl.clock import Clock
     from tower_etl.load.destination import Destination
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
     from tower_etl.settings import Settings
-    from tower_etl.source import Outcome, Reach, Session
+    from tower_etl.source import Discovery, SyncResult, SyncSession
 
 
 @dataclass(frozen=True)
-class Report:
+class SyncReport:
     """How a sync ended.
 
     Attributes:
-        outcome: What was done, workspace by workspace.
+        sync_result: What was done, workspace by workspace.
         calls: Requests that went out, retried ones included.
         retries: Those that repeated a failed one.
         throttled_seconds: Time for which the server's 429 answers held calls back.
@@ -47,7 +47,7 @@ class Report:
         seconds: From the first call to the published file.
     """
 
-    outcome: Outcome
+    result: SyncResult
     calls: int
     retries: int
     throttled_seconds: float
@@ -57,27 +57,27 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
         return {
-            "status": self.outcome.status,
+            "status": self.result.status,
             "calls": self.calls,
             "retries": self.retries,
             "throttled_seconds": round(self.throttled_seconds, 3),
             "rows": self.rows,
             "workspaces": [
                 space.as_json() | {"pending": space.pending_as_json()}
-                for space in self.outcome.workspaces.values()
+                for space in self.result.workspaces.values()
             ],
             "seconds": round(self.seconds, 3),
-            "warnings": [*self.outcome.warnings, *self.outcome.faults],
-            "undocumented": self.outcome.undocumented,
+            "warnings": [*self.result.warnings, *self.result.reference_errors],
+            "undocumented": self.result.undocumented,
         }
 
 
-def _ignore(_session: Session) -> None:
+def _ignore(_session: SyncSession) -> None:
     """Nobody watches."""
 
 
 @dataclass(frozen=True)
-class Sync:
+class SyncRunner:
     """One sync, ready to be run.
 
     Attributes:
@@ -85,16 +85,16 @@ class Sync:
         target: Where it goes.
         clock: Tells the time.
         on_start: Given the session when it starts, to show its progress and to stop it.
-        meter: Counts what is spent, also where the sync fails.
+        metrics: Counts what is spent, also where the sync fails.
     """
 
     settings: Settings
-    target: Target | Destination
+    target: DuckDBPaths | Destination
     clock: Clock = SYSTEM_CLOCK
-    on_start: Callable[[Session], None] = field(default=_ignore)
-    meter: Meter = field(default_factory=Meter)
+    on_start: Callable[[SyncSession], None] = field(default=_ignore)
+    metrics: RequestMetrics = field(default_factory=RequestMetrics)
 
-    def run(self) -> Report:
+    def run(self) -> SyncReport:
         """Sync, and publish what came.
 
         A target that does not exist yet is touched only when the server has accepted the token.
@@ -108,77 +108,79 @@ class Sync:
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
-        Treatment.plan(self.settings.privacy, TABLES)  # wrong names show before the first call
-        place = as_destination(self.target)
+        ColumnPolicy.from_settings(
+            self.settings.privacy, TABLES
+        )  # wrong names show before the first call
+        place = open_configured(self.target)
         with explained(place.title):
             session = self._run(place)
         return self._report(session, self.clock.monotonic() - started)
 
-    def _run(self, place: Destination) -> Session:
-        place.probe()
-        client = open_client(self.settings, self.clock, self.meter)
+    def _run(self, place: Destination) -> SyncSession:
+        place.validate()
+        client = open_client(self.settings, self.clock, self.metrics)
         try:
-            if place.is_begun:
-                with place.hold(self.clock):
-                    return self._load(place, client, self._reach(client))
-            reach = self._reach(client)
-            with place.hold(self.clock):
-                return self._load(place, client, reach)
+            if place.exists:
+                with place.lock(self.clock):
+                    return self._load(place, client, self._discover(client))
+            discovery = self._discover(client)
+            with place.lock(self.clock):
+                return self._load(place, client, discovery)
         finally:
-            client.transport.close()
+            client.http.close()
 
-    def _reach(self, client: TowerClient) -> Reach:
-        return run_preflight(client, self.settings.request.workspaces)
+    def _discover(self, client: TowerClient) -> Discovery:
+        return discover(client, self.settings.options.workspaces)
 
-    def _load(self, place: Destination, client: TowerClient, reach: Reach) -> Session:
+    def _load(self, place: Destination, client: TowerClient, discovery: Discovery) -> SyncSession:
         place.prepare()
-        session = open_session(self.settings, client, reach, self.clock, dialect=place.dialect)
+        session = open_session(self.settings, client, discovery, self.clock, dialect=place.dialect)
         try:
             self.on_start(session)
             self._load_packages(place, session)
         finally:
             session.close()
-        place.publish(self.clock.now(), session.specs)
+        place.publish(self.clock.now(), session.table_specs)
         return session
 
-    def _load_packages(self, place: Destination, session: Session) -> None:
-        limits = self.settings.packages
-        with quiet_dlt(), collect_seldom():
-            pipeline = self._go_on(place, session)
+    def _load_packages(self, place: Destination, session: SyncSession) -> None:
+        limits = self.settings.package_limits
+        with dlt_defaults(), reduced_gc():
+            pipeline = self._resume(place, session)
             is_first = True
             while not session.is_done:
-                source = package_source(session, session.specs, limits)
-                is_new = is_first and declare_tables(pipeline, source, session.specs)
-                with place.keep():
+                source = build_source(session, session.table_specs, limits)
+                is_new = is_first and declare_schema(pipeline, source, session.table_specs)
+                with place.package_context():
                     load_package(pipeline, source, makes_tables=is_new)
                 is_first = False
                 if not session.is_done:
                     gc.collect()
-            forget_loaded(pipeline)
+            delete_completed_packages(pipeline)
 
-    def _go_on(self, place: Destination, session: Session) -> Pipeline:
+    def _resume(self, place: Destination, session: SyncSession) -> Pipeline:
         """The pipeline, with nothing left to do of what a killed sync left behind."""
         pipeline = place.open_pipeline()
-        with place.keep():
-            reason = drain(pipeline)
+        with place.package_context():
+            reason = load_pending_packages(pipeline)
         if reason:
-            place.start_over()
+            place.reset()
             pipeline = place.open_pipeline()
-            with place.keep():
+            with place.package_context():
                 pipeline.sync_destination()
-            session.outcome.warnings.append(
+            session.sync_result.warnings.append(
                 "A package that an interrupted sync left behind could not be loaded and was "
                 f"given up; its runs are fetched again ({reason})."
             )
         return pipeline
 
-    def _report(self, session: Session, seconds: float) -> Report:
-        spent = self.meter.read()
-        return Report(
-            session.outcome,
-            spent.calls,
-            spent.retries,
-            spent.throttled_seconds,
+    def _report(self, session: SyncSession, seconds: float) -> SyncReport:
+        stats = self.metrics.snapshot()
+        return SyncReport(
+            session.sync_result,
+            stats.calls,
+            stats.retries,
+            stats.throttled_seconds,
             session.rows,
             seconds,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.load.access import (
     check_characters,
     check_parent,
@@ -23,7 +23,7 @@ _MAGIC_AT, _MAGIC = 8, b"DUCK"
 
 
 @dataclass(frozen=True)
-class Target:
+class DuckDBPaths:
     """A DuckDB file that readers open, and the folder beside it that only the sync uses.
 
     Attributes:
@@ -32,24 +32,24 @@ class Target:
     """
 
     path: Path
-    folder: Path
+    work_dir: Path
 
     @property
-    def draft(self) -> Path:
+    def staging(self) -> Path:
         """The copy that a sync writes to; it takes the place of `path` at the end.
 
         Its name is not that of the schema, because DuckDB calls a file's catalog by its name, and
         dlt's statements would be ambiguous.
         """
-        return self.folder / "draft.duckdb"
+        return self.work_dir / "draft.duckdb"
 
     @property
     def pipelines(self) -> Path:
         """Dlt's working folder."""
-        return self.folder / "dlt"
+        return self.work_dir / "dlt"
 
 
-def find_target(path: str | Path) -> Target:
+def resolve_duckdb_paths(path: str | Path) -> DuckDBPaths:
     """The target at a path, after a look at it that changes nothing.
 
     Raises:
@@ -64,8 +64,8 @@ def find_target(path: str | Path) -> Target:
     check_parent(parent)
     check_writable(parent)
     _check_file(resolved)
-    target = Target(resolved, parent / f"{resolved.name}.sync")
-    check_working(target.folder)
+    target = DuckDBPaths(resolved, parent / f"{resolved.name}.sync")
+    check_working(target.work_dir)
     return target
 
 
@@ -75,7 +75,7 @@ def _check_file(path: Path) -> None:
     check_readable(path)
     if not path.is_file() or not is_duckdb_file(path):
         msg = f"{path} is no DuckDB file: move it away, or give another --path. It was not touched."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     check_replaceable(path)
 
 

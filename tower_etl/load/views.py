@@ -19,7 +19,7 @@ from tower_etl.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = ("staging", "marts")
@@ -79,7 +79,7 @@ def iter_views(*kinds: str) -> Iterator[View]:
     return (views[name] for name in TopologicalSorter(read).static_order())
 
 
-def apply_views(path: Path, specs: Mapping[str, Table] = TABLES, known: str = "") -> str:
+def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str = "") -> str:
     """Create or replace all views and comments; leave the file closed, whole and without a log.
 
     The views name tables without a schema, so that they find them beside themselves whatever the

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tower_etl.load.lake import Lake
+    from tower_etl.load.lake import LakeFormat
     from tower_etl.load.manifest import Manifest
-    from tower_etl.load.target import Target
+    from tower_etl.load.target import DuckDBPaths
 
 # DuckDB would keep what it read, up to 80 % of the machine; and a group of rows of a Parquet file
 # whole, if it had to keep them in order.
@@ -32,39 +32,39 @@ _SETTINGS = (
 
 
 @dataclass(frozen=True)
-class WorkingCopy:
+class StagingDatabase:
     """The draft of a target that is never published as a file.
 
     Attributes:
         target: Its draft and dlt's folder are used.
     """
 
-    target: Target
+    target: DuckDBPaths
 
-    def open(self, lake: Lake) -> None:
+    def open(self, lake: LakeFormat) -> None:
         """Go on with the copy if it is of what the lake holds; else make it anew out of that."""
         manifest = lake.read_manifest()
-        generation = manifest.generation if manifest else None
-        is_known = self.target.draft.exists() and generation in self._read_note()
-        if is_known and is_usable(self.target.draft):
+        generation = manifest.snapshot if manifest else None
+        is_known = self.target.staging.exists() and generation in self._read_note()
+        if is_known and is_usable(self.target.staging):
             return
-        self.discard()
+        self.delete()
         if manifest is not None:
-            part = self.target.draft.with_name("restored.duckdb")
+            part = self.target.staging.with_name("restored.duckdb")
             part.unlink(missing_ok=True)
-            restore(part, lake, manifest)
-            self.note(generation)
-            part.replace(self.target.draft)
-        self.note(generation)
+            rebuild_from_lake(part, lake, manifest)
+            self.record_snapshots(generation)
+            part.replace(self.target.staging)
+        self.record_snapshots(generation)
 
-    def discard(self) -> None:
+    def delete(self) -> None:
         """Throw it away, with all that dlt knows of it."""
         for name in ("draft.duckdb", "draft.duckdb.wal"):
-            (self.target.folder / name).unlink(missing_ok=True)
-        for folder in (self.target.draft.with_name("draft.duckdb.tmp"), self.target.pipelines):
+            (self.target.work_dir / name).unlink(missing_ok=True)
+        for folder in (self.target.staging.with_name("draft.duckdb.tmp"), self.target.pipelines):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def note(self, *generations: str | None) -> None:
+    def record_snapshots(self, *generations: str | None) -> None:
         """Write down which states of the lake the copy is of, or ahead of."""
         part = self._note_path.with_suffix(".part")
         part.write_text(json.dumps(generations), encoding="utf-8")
@@ -79,7 +79,7 @@ class WorkingCopy:
 
     @property
     def _note_path(self) -> Path:
-        return self.target.folder / "copy.json"
+        return self.target.work_dir / "copy.json"
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -90,7 +90,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def restore(path: Path, lake: Lake, manifest: Manifest) -> None:
+def rebuild_from_lake(path: Path, lake: LakeFormat, manifest: Manifest) -> None:
     """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
     tables = lake.open_tables(manifest)
     create_file(path)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
-    from tower_etl.report.facts import Slice
+    from tower_etl.report.facts import PeriodSummary
 
 HEIGHT = 220  # px between the axes
 _LABELS = 8  # below a chart; a narrow one has every third of them
@@ -37,7 +37,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Block:
+class Segment:
     """A part of a column.
 
     Attributes:
@@ -52,7 +52,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Column:
+class Bar:
     """One period.
 
     Attributes:
@@ -72,7 +72,7 @@ class Column:
     label: str
     values: tuple[str, ...]
     total: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Segment, ...]
 
     def tip(self, names: Sequence[str]) -> str:
         """What is shown to who points at it: the total, and the parts that are there."""
@@ -84,11 +84,11 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Columns:
+class StackedBars:
     """Stacked columns over time."""
 
     names: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     labels: tuple[Tick, ...]
     height: int = HEIGHT
@@ -100,7 +100,7 @@ def stack_columns(
     step: str,
     show: Callable[[float], str],
     least: float = 0,
-) -> Columns:
+) -> StackedBars:
     """Columns of the periods from the first to the last, those without values too.
 
     Args:
@@ -119,7 +119,7 @@ def stack_columns(
         _stack(name_period(begins, step), stack, index * place, place, ticks[-1], show)
         for index, (begins, stack) in enumerate(zip(periods, stacks, strict=True))
     )
-    return Columns(
+    return StackedBars(
         names=tuple(names),
         columns=tuple(columns),
         ticks=tuple(
@@ -136,14 +136,14 @@ def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
     place: float,
     top: float,
     show: Callable[[float], str],
-) -> Column:
+) -> Bar:
     blocks, below = [], 0.0
     for series, value in enumerate(stack):
         if value > 0:
             height = HEIGHT * (value / top)
             below += height
-            blocks.append(Block(series, HEIGHT - below, height))
-    return Column(
+            blocks.append(Segment(series, HEIGHT - below, height))
+    return Bar(
         x=x,
         width=place,
         bar_x=x + place * _GAP / 2,
@@ -165,7 +165,7 @@ def _label(periods: Sequence[date], step: str, place: float) -> list[Tick]:
     ]
 
 
-def rank_pipelines(slices: Sequence[Slice], shown: int) -> list[str]:
+def rank_pipelines(slices: Sequence[PeriodSummary], shown: int) -> list[str]:
     """The pipelines with the largest amounts, and one name for the rest where there is any."""
     amounts: dict[str, float] = {}
     for part in slices:
@@ -174,7 +174,7 @@ def rank_pipelines(slices: Sequence[Slice], shown: int) -> list[str]:
     return ranked if len(ranked) <= shown + 1 else [*ranked[:shown], OTHERS]
 
 
-def sum_amounts(slices: Sequence[Slice], names: Sequence[str]) -> dict[date, list[float]]:
+def sum_amounts(slices: Sequence[PeriodSummary], names: Sequence[str]) -> dict[date, list[float]]:
     """Amounts by period, one of each name; what has no name of its own goes to the last."""
     sums: dict[date, list[float]] = {}
     for part in slices:
@@ -183,7 +183,7 @@ def sum_amounts(slices: Sequence[Slice], names: Sequence[str]) -> dict[date, lis
     return sums
 
 
-def count_outcomes(slices: Sequence[Slice]) -> dict[date, list[float]]:
+def count_outcomes(slices: Sequence[PeriodSummary]) -> dict[date, list[float]]:
     """Runs by period: succeeded, failed, cancelled, open."""
     sums: dict[date, list[float]] = {}
     for part in slices:

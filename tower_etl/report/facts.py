@@ -58,7 +58,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Slice:
+class PeriodSummary:
     """The runs of one pipeline that were submitted in one day, week, month or year."""
 
     begins: date
@@ -71,7 +71,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Spender:
+class CostGroup:
     """A pipeline, user or workspace, and what its runs took."""
 
     name: str
@@ -135,7 +135,7 @@ class IdleCpus:
 
 
 @dataclass(frozen=True)
-class Waste:
+class WasteTotals:
     """What was paid for and brought nothing, by cause."""
 
     retried_tasks: int
@@ -252,7 +252,7 @@ class SyncRun:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportData:
     """All that the page says.
 
     Attributes:
@@ -262,14 +262,14 @@ class Facts:
 
     totals: Totals
     span: Span
-    slices: tuple[Slice, ...]
+    slices: tuple[PeriodSummary, ...]
     recent: tuple[float, float] | None
-    pipelines: tuple[Spender, ...]
-    users: tuple[Spender, ...]
-    workspaces: tuple[Spender, ...]
+    pipelines: tuple[CostGroup, ...]
+    users: tuple[CostGroup, ...]
+    workspaces: tuple[CostGroup, ...]
     labels: tuple[LabelCost, ...]
     processes: tuple[ProcessCost, ...]
-    waste: Waste
+    waste: WasteTotals
     memory: tuple[MemoryRequest, ...]
     idle: tuple[IdleCpus, ...]
     reasons: tuple[FailureReason, ...]

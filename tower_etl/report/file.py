@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.load.reader import open_reader
-from tower_etl.load.scope import narrow
-from tower_etl.report.links import Platform
-from tower_etl.report.page import Cover, render_page
-from tower_etl.report.reading import read_facts
+from tower_etl.load.scope import apply_filter
+from tower_etl.report.links import WebLinks
+from tower_etl.report.page import ReportHeader, render_page
+from tower_etl.report.reading import load_report_data
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.load.scope import Scope
+    from tower_etl.load.scope import RunFilter
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """A page that was written.
 
     Attributes:
@@ -36,8 +36,13 @@ class Written:
 
 
 def write_report(
-    path: str | Path, output: str | Path, made_at: datetime, *, scope: Scope, web: str | None = None
-) -> Written:
+    path: str | Path,
+    output: str | Path,
+    made_at: datetime,
+    *,
+    scope: RunFilter,
+    web: str | None = None,
+) -> WrittenReport:
     """Write the report on a synced DuckDB file.
 
     Args:
@@ -51,15 +56,15 @@ def write_report(
         UsageError: There is no such file, it holds no tables, or no run is of the scope.
         OSError: The output cannot be written; it is the file that the error names.
     """
-    given = Platform.at(web) if web else None
+    given = WebLinks.at(web) if web else None
     with open_reader(path) as connection:
-        narrow(connection, scope)
-        facts = read_facts(connection)
+        apply_filter(connection, scope)
+        facts = load_report_data(connection)
     endpoint = facts.syncs[0].endpoint if facts.syncs else None
-    cover = Cover(made_at, scope.since, scope.until, scope.workspaces)
-    page = render_page(facts, given or Platform.of_endpoint(endpoint), cover)
+    cover = ReportHeader(made_at, scope.since, scope.until, scope.workspaces)
+    page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
     chosen = Path(os.path.expanduser(output))  # noqa: PTH111 leaves `~nobody` as it is
-    return Written(_write(chosen, page), facts.totals.runs, len(page.encode()))
+    return WrittenReport(_write(chosen, page), facts.totals.runs, len(page.encode()))
 
 
 def _write(output: Path, page: str) -> Path:

@@ -10,8 +10,8 @@ from tower_etl.report.formats import name_number, show_share
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tower_etl.report.facts import Facts
-    from tower_etl.report.measures import Measure
+    from tower_etl.report.facts import ReportData
+    from tower_etl.report.measures import CostMetric
     from tower_etl.report.waste import Leak
 
 _ENOUGH_RUNS = 5  # below, a success rate says little
@@ -35,7 +35,7 @@ class Finding:
     anchor: str
 
 
-def list_findings(facts: Facts, leaks: Sequence[Leak], measure: Measure) -> list[Finding]:
+def list_findings(facts: ReportData, leaks: Sequence[Leak], measure: CostMetric) -> list[Finding]:
     """Findings, the most important first; none where there are no runs."""
     found = (
         *_find_dearest(facts, measure),
@@ -45,7 +45,7 @@ def list_findings(facts: Facts, leaks: Sequence[Leak], measure: Measure) -> list
     return list(found)
 
 
-def _find_dearest(facts: Facts, measure: Measure) -> Iterator[Finding]:
+def _find_dearest(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
     total = measure.of(facts.totals)
     if not (facts.pipelines and total):
         return
@@ -59,7 +59,7 @@ def _find_dearest(facts: Facts, measure: Measure) -> Iterator[Finding]:
     )
 
 
-def _find_leaks(facts: Facts, leaks: Sequence[Leak]) -> Iterator[Finding]:
+def _find_leaks(facts: ReportData, leaks: Sequence[Leak]) -> Iterator[Finding]:
     """The dearest causes of waste, where there are prices to say so."""
     total = facts.totals.cost_usd or 0
     for leak in leaks[:_LEAKS]:
@@ -68,7 +68,7 @@ def _find_leaks(facts: Facts, leaks: Sequence[Leak]) -> Iterator[Finding]:
             yield Finding(lead, f", {show_share(leak.size / total)} of the whole.", "waste")
 
 
-def _find_failing(facts: Facts) -> Iterator[Finding]:
+def _find_failing(facts: ReportData) -> Iterator[Finding]:
     rated = [
         (rate.success_rate, rate)
         for rate in facts.success

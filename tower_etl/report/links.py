@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tower_etl.report.facts import Regression, Run
@@ -18,7 +18,7 @@ _WEB = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
 @dataclass(frozen=True)
-class Platform:
+class WebLinks:
     """The pages of a platform.
 
     Attributes:
@@ -28,7 +28,7 @@ class Platform:
     web: str | None
 
     @classmethod
-    def of_endpoint(cls, host: str | None) -> Platform:
+    def of_endpoint(cls, host: str | None) -> WebLinks:
         """The pages that belong to the host of an API (API fact 12).
 
         On loopback there is none: a tunnel or a simulator may have been there.
@@ -38,7 +38,7 @@ class Platform:
         return cls(f"https://{_LEGACY.get(host, host.removeprefix('api.'))}")
 
     @classmethod
-    def at(cls, web: str) -> Platform:
+    def at(cls, web: str) -> WebLinks:
         """The pages at an address that somebody gave.
 
         Raises:
@@ -46,7 +46,7 @@ class Platform:
         """
         if not _WEB.fullmatch(web.strip()):
             msg = f"Not an address of pages: {web!r}. Give one like https://cloud.seqera.io."
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
         return cls(web.strip().rstrip("/"))
 
     def link_run(self, run: Run | Regression) -> str | None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from tower_etl.report.formats import NARROW, UNKNOWN, show_count, show_usd
 
 if TYPE_CHECKING:
-    from tower_etl.report.facts import LabelCost, ProcessCost, Run, Spender, Totals
+    from tower_etl.report.facts import CostGroup, LabelCost, ProcessCost, Run, Totals
 
 
 @dataclass(frozen=True)
-class Measure:
+class CostMetric:
     """USD or CPU hours.
 
     Attributes:
@@ -25,7 +25,7 @@ class Measure:
     unit: str
     priced: bool
 
-    def of(self, thing: Totals | Spender | LabelCost | ProcessCost | Run) -> float | None:
+    def of(self, thing: Totals | CostGroup | LabelCost | ProcessCost | Run) -> float | None:
         """How much of it something took."""
         return thing.cost_usd if self.priced else thing.cpu_hours
 
@@ -45,5 +45,5 @@ class Measure:
         return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}{unit}"
 
 
-USD = Measure("Cost", "USD", priced=True)
-CPU_HOURS = Measure("CPU hours", "hours", priced=False)
+USD = CostMetric("Cost", "USD", priced=True)
+CPU_HOURS = CostMetric("CPU hours", "hours", priced=False)

@@ -14,14 +14,14 @@ from tower_etl.report import charts, formats
 from tower_etl.report.findings import list_findings
 from tower_etl.report.measures import CPU_HOURS, USD
 from tower_etl.report.snippets import write_memory_config
-from tower_etl.report.waste import list_leaks
+from tower_etl.report.waste import waste_items
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.report.facts import Facts, Span
-    from tower_etl.report.links import Platform
-    from tower_etl.report.measures import Measure
+    from tower_etl.report.facts import ReportData, Span
+    from tower_etl.report.links import WebLinks
+    from tower_etl.report.measures import CostMetric
 
 _SERIES = 5  # pipelines with a colour of their own
 _OUTCOMES = ("succeeded", "failed", "cancelled", "open")
@@ -29,7 +29,7 @@ _ROWS = 15  # of tables that may be long
 
 
 @dataclass(frozen=True)
-class Cover:
+class ReportHeader:
     """What a page says of itself.
 
     Attributes:
@@ -45,10 +45,10 @@ class Cover:
     workspaces: tuple[str, ...] = ()
 
 
-def render_page(facts: Facts, platform: Platform, cover: Cover) -> str:
+def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> str:
     """The HTML of the page."""
     measure = USD if facts.priced else CPU_HOURS
-    leaks = list_leaks(facts, measure)
+    leaks = waste_items(facts, measure)
     style, script = _read("style.css"), _read("script.js")
     return _ENVIRONMENT.get_template("page.html").render(
         facts=facts,
@@ -84,13 +84,13 @@ def _list_notes(span: Span) -> list[str]:
     return notes
 
 
-def _chart_spend(facts: Facts, measure: Measure) -> charts.Columns:
+def _chart_spend(facts: ReportData, measure: CostMetric) -> charts.StackedBars:
     names = charts.rank_pipelines(facts.slices, _SERIES)
     sums = charts.sum_amounts(facts.slices, names)
     return charts.stack_columns(sums, names, facts.span.step, measure.show)
 
 
-def _chart_outcomes(facts: Facts) -> charts.Columns:
+def _chart_outcomes(facts: ReportData) -> charts.StackedBars:
     counts = charts.count_outcomes(facts.slices)
     return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.show_count, least=1)
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.load.reader import run_query
 from tower_etl.report.facts import (
-    Facts,
+    CostGroup,
     FailureMessage,
     FailureReason,
     Freshness,
     IdleCpus,
     LabelCost,
     MemoryRequest,
+    PeriodSummary,
     ProcessCost,
     Regression,
+    ReportData,
     Run,
-    Slice,
     Span,
-    Spender,
     SuccessRate,
     SyncRun,
     Totals,
-    Waste,
+    WasteTotals,
 )
 from tower_etl.report.formats import EMPTY
 from tower_etl.report.scales import choose_step, choose_years
@@ -99,21 +99,23 @@ FROM failure_reasons GROUP BY exit_code ORDER BY failed DESC, exit_code
 """
 
 
-def read_facts(connection: Connection) -> Facts:
+def load_report_data(connection: Connection) -> ReportData:
     """All that the page says, of the runs that the views of a connection know.
 
     Args:
         connection: One in which the marts go by their bare names.
     """
-    (totals,) = _ask(connection, Totals, _TOTALS)
+    (totals,) = _query(connection, Totals, _TOTALS)
     amount = "cost_usd" if totals.cost_usd else "cpu_hours"
     years = _choose_years(connection)
     span = _read_span(connection, years)
     by_amount = _order(amount)
-    return Facts(
+    return ReportData(
         totals=totals,
         span=span,
-        slices=_ask(connection, Slice, _SLICES.format(step=span.step, amount=amount, **years)),
+        slices=_query(
+            connection, PeriodSummary, _SLICES.format(step=span.step, amount=amount, **years)
+        ),
         recent=_read_recent(connection, span, amount, years),
         pipelines=_read_spenders(connection, "pipeline", by_amount),
         users=_read_spenders(connection, "user", by_amount),
@@ -122,8 +124,8 @@ def read_facts(connection: Connection) -> Facts:
         processes=_select(connection, ProcessCost, f"cost_by_process {by_amount} LIMIT {FEW}"),
         memory=_read_memory(connection, totals),
         idle=_read_idle(connection, totals),
-        waste=_ask(connection, Waste, _WASTE)[0],
-        reasons=_ask(connection, FailureReason, _REASONS),
+        waste=_query(connection, WasteTotals, _WASTE)[0],
+        reasons=_query(connection, FailureReason, _REASONS),
         messages=_read_messages(connection),
         success=_select(connection, SuccessRate, "success_rates"),
         dearest=_select(connection, Run, f"{_RUNS} {by_amount}, run_id LIMIT {FEW}"),
@@ -159,10 +161,10 @@ def _select(
     """The columns that a fact has, of a mart; `renamed` says where one has another name."""
     names = (field.name for field in fields(kind))  # type: ignore[arg-type] # a dataclass
     columns = ", ".join(renamed.get(name, name) for name in names)
-    return _ask(connection, kind, f"SELECT {columns} FROM {source}")  # noqa: S608 our own names
+    return _query(connection, kind, f"SELECT {columns} FROM {source}")  # noqa: S608 our own names
 
 
-def _ask(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
+def _query(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
     """The rows of a SELECT as facts, but for those that lack what every fact of the kind has."""
     _, rows = run_query(connection, sql)
     types = [str(field.type) for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
@@ -194,9 +196,9 @@ def _shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
 
 
-def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[Spender, ...]:
+def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[CostGroup, ...]:
     name = "user_name" if grain == "user" else grain
-    return _select(connection, Spender, f"cost_by_{grain} {order}, {name}", name=name)
+    return _select(connection, CostGroup, f"cost_by_{grain} {order}, {name}", name=name)
 
 
 def _read_recent(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tower_etl.report.formats import name_number
 
 if TYPE_CHECKING:
-    from tower_etl.report.facts import Facts
-    from tower_etl.report.measures import Measure
+    from tower_etl.report.facts import ReportData
+    from tower_etl.report.measures import CostMetric
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Leak:
     advice: str
 
 
-def list_leaks(facts: Facts, measure: Measure) -> list[Leak]:
+def waste_items(facts: ReportData, measure: CostMetric) -> list[Leak]:
     """The causes of any, the dearest first; without prices in the order below. They overlap."""
     leaks = (
         _idle(facts, measure),
@@ -44,13 +44,13 @@ def list_leaks(facts: Facts, measure: Measure) -> list[Leak]:
 
 
 def _size(
-    measure: Measure, usd: float | None, hours: float | None, unit: str = "CPU h"
+    measure: CostMetric, usd: float | None, hours: float | None, unit: str = "CPU h"
 ) -> tuple[float, str]:
     """How much that is, and how it is worded."""
     return measure.pick(usd, hours), measure.choose(usd, hours, unit)
 
 
-def _idle(facts: Facts, measure: Measure) -> Leak:
+def _idle(facts: ReportData, measure: CostMetric) -> Leak:
     waste = facts.waste
     return Leak(
         "CPUs that stood idle",
@@ -60,7 +60,7 @@ def _idle(facts: Facts, measure: Measure) -> Leak:
     )
 
 
-def _memory(facts: Facts, measure: Measure) -> Leak:
+def _memory(facts: ReportData, measure: CostMetric) -> Leak:
     waste = facts.waste
     processes = name_number(waste.memory_processes, "process asks", "processes ask")
     return Leak(
@@ -71,7 +71,7 @@ def _memory(facts: Facts, measure: Measure) -> Leak:
     )
 
 
-def _failed(facts: Facts, measure: Measure) -> Leak:
+def _failed(facts: ReportData, measure: CostMetric) -> Leak:
     totals = facts.totals
     return Leak(
         "Runs that failed",
@@ -81,7 +81,7 @@ def _failed(facts: Facts, measure: Measure) -> Leak:
     )
 
 
-def _retries(facts: Facts, measure: Measure) -> Leak:
+def _retries(facts: ReportData, measure: CostMetric) -> Leak:
     waste = facts.waste
     return Leak(
         "Attempts made again",
@@ -91,7 +91,7 @@ def _retries(facts: Facts, measure: Measure) -> Leak:
     )
 
 
-def _spot(facts: Facts, measure: Measure) -> Leak:
+def _spot(facts: ReportData, measure: CostMetric) -> Leak:
     waste = facts.waste
     tasks = name_number(waste.interrupted_tasks, "task")
     return Leak(

@@ -180,11 +180,11 @@ def sum_progress(
     }
 
 
-def _describe_hours(spent: Row, whole_ms: int) -> str:
+def _describe_hours(stats: Row, whole_ms: int) -> str:
     shares = [
-        f"{100 * spent[kind] / whole_ms:.1f}% {kind}"
+        f"{100 * stats[kind] / whole_ms:.1f}% {kind}"
         for kind in ("cached", "failed")
-        if whole_ms and spent[kind]
+        if whole_ms and stats[kind]
     ]
     return f"{whole_ms / _HOUR_MS:.1f}" + (f" ({', '.join(shares)})" if shares else "")
 
@@ -195,12 +195,12 @@ def sum_stats(tasks: Sequence[Row]) -> Row:
     chosen = {kind: [t for t in tasks if t.get("status") == s] for kind, s in kinds.items()}
     counts = {kind: len(its) for kind, its in chosen.items()}
     counts["ignored"] = sum(task.get("errorAction") == "IGNORE" for task in tasks)
-    spent = {kind: sum(map(_cpu_time_ms, its)) for kind, its in chosen.items()}
+    stats = {kind: sum(map(_cpu_time_ms, its)) for kind, its in chosen.items()}
     whole = sum(counts.values())
     return {
-        "computeTimeFmt": _describe_hours(spent, sum(spent.values())),
+        "computeTimeFmt": _describe_hours(stats, sum(stats.values())),
         **{f"{kind}Count": count for kind, count in counts.items()},
         **{f"{kind}CountFmt": f"{count:,}" for kind, count in counts.items()},
         **{f"{kind}Pct": round(_percent(count, whole), 2) for kind, count in counts.items()},
-        **{f"{kind}Duration": duration for kind, duration in spent.items()},
+        **{f"{kind}Duration": duration for kind, duration in stats.items()},
     }

@@ -117,10 +117,10 @@ def _garble(body: bytes) -> bytes:
 
 
 async def _reset(scope: Scope) -> None:
-    transport: Any = scope["extensions"]["sim.transport"]["transport"]
-    connection: socket.socket = transport.get_extra_info("socket")
+    http_client: Any = scope["extensions"]["sim.transport"]["transport"]
+    connection: socket.socket = http_client.get_extra_info("socket")
     # With a linger of zero seconds the kernel closes by RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    http_client.abort()
     # The server learns of it one turn of the loop later; then it asks for no answer.
     await asyncio.sleep(0.01)

@@ -97,7 +97,7 @@ class SeededRun:
         cost = sum_cost(self.tasks(now_s))
         job = {"id": spec.number, "operationId": _digest(spec, "job")[:32], "message": None}
         status = "COMPLETED" if self._is_final(now_s) else self.status(now_s)
-        exit_code = None if not self._is_final(now_s) else int(spec.outcome != "SUCCEEDED")
+        exit_code = None if not self._is_final(now_s) else int(spec.sync_result != "SUCCEEDED")
         return {
             "platform": {"id": spec.platform.id, "name": spec.platform.name},
             "jobInfo": job | {"status": status, "exitCode": exit_code},
@@ -239,14 +239,14 @@ def _list_start_fields(spec: RunSpec) -> Row:
 
 
 def _list_end_fields(spec: RunSpec) -> Row:
-    good = spec.outcome == "SUCCEEDED"
+    good = spec.sync_result == "SUCCEEDED"
     row: Row = {
         "complete": to_text(spec.complete_s),
         "duration": 1000 * (spec.complete_s - spec.start_s) + spec.number % 1000,
         "exitStatus": 0 if good else 1,
         "success": good,
     }
-    if spec.outcome == "FAILED":
+    if spec.sync_result == "FAILED":
         failure, slot = choose_failure(spec), plan_slots(spec)[-1]
         row |= {"errorMessage": failure.describe(slot), "errorReport": failure.report(slot)}
     return row

@@ -127,7 +127,7 @@ class _Seeder:
         age_s = rng.randrange(_HOUR_S, 12 * _HOUR_S)
         if place == 1 and self.plan.days * _DAY_S > _LONG_OPEN_S:
             age_s = _LONG_OPEN_S
-        spec = self._originate(now_s - age_s, outcome="SUCCEEDED" if place else None)
+        spec = self._originate(now_s - age_s, sync_result="SUCCEEDED" if place else None)
         complete_s = now_s + rng.randrange(600, 8 * _HOUR_S)
         if place == 0:
             latest_s = max(complete_s, now_s + 900)
@@ -137,7 +137,7 @@ class _Seeder:
         silence = (now_s - 300, now_s + 1800) if place == 2 else None  # noqa: PLR2004 - the third one
         return replace(spec, start_s=start_s, complete_s=complete_s, silence=silence)
 
-    def _originate(self, submit_s: int, outcome: str | None = None) -> RunSpec:
+    def _originate(self, submit_s: int, sync_result: str | None = None) -> RunSpec:
         """A run of its own."""
         rng = self.rng
         self.number += 1
@@ -166,7 +166,7 @@ class _Seeder:
             submit_s=submit_s,
             start_s=submit_s + 30 + int(draw_log_normal(rng, 90, 0.8)),
             complete_s=0,
-            outcome=outcome or rng.choices(_OUTCOMES, _OUTCOME_WEIGHTS)[0],
+            sync_result=sync_result or rng.choices(_OUTCOMES, _OUTCOME_WEIGHTS)[0],
         )
         return self._run_down(_cut_short(rng, spec))
 
@@ -182,7 +182,7 @@ class _Seeder:
             slots=count_slots(broken.pipeline, broken.samples),
             submit_s=submit_s,
             start_s=submit_s + 30 + int(draw_log_normal(self.rng, 90, 0.8)),
-            outcome="SUCCEEDED",
+            sync_result="SUCCEEDED",
             parent=broken,
             silence=None,
         )
@@ -219,7 +219,7 @@ class _Seeder:
         labels = list(self.world.labels[spec.workspace_id])
         chosen = self.rng.sample(labels, self.rng.choice((0, 1, 1, 2, 3)))
         self.world.add_run(SeededRun(spec, self.shelf, tuple(sorted(chosen))))
-        wrong = spec.outcome != "SUCCEEDED" and spec.parent is None
+        wrong = spec.sync_result != "SUCCEEDED" and spec.parent is None
         if wrong and self.rng.random() < _RESUMED_SHARE:
             self.broken.setdefault(spec.workspace_id, []).append(spec)
 
@@ -259,7 +259,7 @@ def _estimate_wall_s(pipeline: Pipeline) -> float:
 
 
 def _cut_short(rng: random.Random, spec: RunSpec) -> RunSpec:
-    if spec.outcome == "SUCCEEDED":
+    if spec.sync_result == "SUCCEEDED":
         return spec
     return replace(spec, slots=max(1, int(spec.slots * rng.uniform(0.1, 0.95))))
 

@@ -24,12 +24,12 @@ _STOP_TIMEOUT_S = 30.0
 class _Protocol(H11Protocol):
     """HTTP as uvicorn speaks it, with the connection in reach of the faults."""
 
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().connection_made(transport)
+    def connection_made(self, http_client: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        super().connection_made(http_client)
         inner = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-            scope.setdefault("extensions", {})["sim.transport"] = {"transport": transport}
+            scope.setdefault("extensions", {})["sim.transport"] = {"transport": http_client}
             await inner(scope, receive, send)
 
         self.app = app

@@ -38,7 +38,7 @@ class RunSpec:
         submit_s: Submission, epoch seconds.
         start_s: Start, epoch seconds.
         complete_s: End, epoch seconds.
-        outcome: Final status.
+        sync_result: Final status.
         parent: The run that it resumes, None for a run of its own.
         silence: When the heartbeat is lost and found, epoch seconds; None for never.
     """
@@ -61,7 +61,7 @@ class RunSpec:
     submit_s: int
     start_s: int
     complete_s: int
-    outcome: str
+    sync_result: str
     parent: RunSpec | None = None
     silence: tuple[int, int] | None = None
 
@@ -84,7 +84,7 @@ class RunSpec:
         if now_s < self.start_s:
             return "SUBMITTED"
         if now_s >= self.final_s:
-            return self.outcome
+            return self.sync_result
         return "UNKNOWN" if self.is_silent(now_s) else "RUNNING"
 
     def last_heard_s(self, now_s: int) -> int:

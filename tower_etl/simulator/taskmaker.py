@@ -74,10 +74,10 @@ class _Maker:
 
     def choose_end(self, place: int, whole: int) -> str:
         """How the task at that place of the plan ends: well, in failure, or aborted."""
-        if self.spec.outcome == "SUCCEEDED" or place < whole - 1 - _ABORTED_AT_MOST:
+        if self.spec.sync_result == "SUCCEEDED" or place < whole - 1 - _ABORTED_AT_MOST:
             return "COMPLETED"
         if place == whole - 1:
-            return "FAILED" if self.spec.outcome == "FAILED" else "ABORTED"
+            return "FAILED" if self.spec.sync_result == "FAILED" else "ABORTED"
         return self._rng.choice(("COMPLETED", "ABORTED"))
 
     def reuse(self, cached: Row) -> None:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource, DltSource
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 
 def adapt_resources(
     source: DltSource,
     pipeline: dlt.Pipeline | None,
     client: JobClientBase | None,
-    tables: Iterable[Table],
-) -> tuple[Table, ...]:
+    tables: Iterable[TableSpec],
+) -> tuple[TableSpec, ...]:
     """Fit the resources that are about to be extracted to the destination of the pipeline.
 
     Args:
@@ -78,7 +78,7 @@ def _set_disposition(
     return is_upsert(chosen)
 
 
-def _adapt_to_sqlalchemy(client: Any, resources: Iterable[tuple[DltResource, Table]]) -> None:  # noqa: ANN401 dlt's
+def _adapt_to_sqlalchemy(client: Any, resources: Iterable[tuple[DltResource, TableSpec]]) -> None:  # noqa: ANN401 dlt's
     """JSON goes into text columns: SQLAlchemy would encode the text once more."""
     for resource, table in resources:
         columns: Any = {c.name: {"data_type": "text"} for c in table.columns if c.is_json}

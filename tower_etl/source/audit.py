@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.sync import AuditCursor
+from tower_etl.sync import AuditLogCursor
 from tower_etl.tables import TABLES, parse_timestamp
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ _OVERLAP = timedelta(minutes=5)  # an entry may be written a little after its ti
 
 
 def read_audit_logs(
-    client: TowerClient, cursor: AuditCursor, now: datetime
-) -> tuple[pa.Table, AuditCursor]:
+    client: TowerClient, cursor: AuditLogCursor, now: datetime
+) -> tuple[pa.Table, AuditLogCursor]:
     """The next entries, and how far the log is read with them.
 
     Raises:
@@ -32,13 +32,13 @@ def read_audit_logs(
     entries: list[Item] = []
     token: str | None = None
     for _ in range(_PAGES):
-        page, token = client.page_audit_logs(after, before, token)
+        page, token = client.list_audit_log_page(after, before, token)
         entries += page
         if not page or token is None:
-            return _build(entries), AuditCursor(since=until)
+            return _build(entries), AuditLogCursor(since=until)
     times = [moment for entry in entries if (moment := parse_timestamp(entry.get("timestamp")))]
-    return _build(entries), AuditCursor(cursor.since, until, min(times, default=before))
+    return _build(entries), AuditLogCursor(cursor.since, until, min(times, default=before))
 
 
 def _build(entries: list[Item]) -> pa.Table:
-    return TABLES["audit_logs"].batch(entries)
+    return TABLES["audit_logs"].build(entries)

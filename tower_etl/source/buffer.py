@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.tables import TABLES, Treatment, keep_last
+from tower_etl.tables import TABLES, ColumnPolicy, deduplicate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FLUSH_ROWS = 25_000
-_USUAL = Treatment(TABLES)
+_USUAL = ColumnPolicy(TABLES)
 
 
-class Buffer:
+class BatchBuffer:
     """Collects rows by table until there are enough to hand on.
 
     Attributes:
@@ -24,9 +24,9 @@ class Buffer:
         written: Rows handed on, by table.
     """
 
-    def __init__(self, treatment: Treatment = _USUAL) -> None:
+    def __init__(self, column_policy: ColumnPolicy = _USUAL) -> None:
         self.rows = 0
-        self._treatment = treatment
+        self._column_policy = column_policy
         self.written: dict[str, int] = {}
         self._parts: dict[str, list[pa.Table]] = {}
 
@@ -42,7 +42,7 @@ class Buffer:
         """Whether it is time to flush."""
         return self.rows >= FLUSH_ROWS
 
-    def count_all(self) -> dict[str, int]:
+    def row_counts(self) -> dict[str, int]:
         """Rows by table, those that wait for the next flush included."""
         waiting = {name: sum(map(_count, parts)) for name, parts in self._parts.items()}
         names = self.written.keys() | waiting.keys()
@@ -52,7 +52,7 @@ class Buffer:
     def flush(self) -> dict[str, pa.Table]:
         """Hand on everything, one Arrow table each, a key once, and nothing that is secret."""
         joined = {name: _join(name, parts) for name, parts in self._parts.items()}
-        ready = self._treatment.apply(joined)
+        ready = self._column_policy.apply(joined)
         for name, rows in ready.items():
             self.written[name] = self.written.get(name, 0) + _count(rows)
         self._parts, self.rows = {}, 0
@@ -61,7 +61,7 @@ class Buffer:
 
 def _join(name: str, parts: list[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(parts, promote_options="default")
-    return keep_last(rows, TABLES[name].key) if len(parts) > 1 else rows
+    return deduplicate(rows, TABLES[name].key) if len(parts) > 1 else rows
 
 
 def _count(rows: pa.Table) -> int:

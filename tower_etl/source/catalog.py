@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tower_etl.api import Where, endpoints
+from tower_etl.api import PathScope, endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.source.preflight import Workspace
 
 
-class Scope(Enum):
+class EntityScope(Enum):
     """What an endpoint is asked for."""
 
     SERVER = "the server"
@@ -28,7 +28,7 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True)
-class Entity:
+class ReferenceEntity:
     """One slow entity.
 
     Attributes:
@@ -43,15 +43,15 @@ class Entity:
 
     table: str
     endpoint: Endpoint
-    scope: Scope
+    scope: EntityScope
     parent: str = ""
     parent_column: str = ""
-    whole: bool = True
+    detect_deletes: bool = True
     detail: Endpoint | None = None
 
 
 @dataclass(frozen=True)
-class Place:
+class Partition:
     """Something that an endpoint is asked for.
 
     Attributes:
@@ -63,69 +63,81 @@ class Place:
 
     key: str
     name: str
-    where: Where
+    scope: PathScope
     workspace: str = ""
 
-    def of_parent(self, parent_id: int | str) -> Place:
+    def child(self, parent_id: int | str) -> Partition:
         """One team, pipeline or compute environment of the place."""
-        return replace(self, where=replace(self.where, parent_id=parent_id))
+        return replace(self, scope=replace(self.scope, parent_id=parent_id))
 
 
 ENTITIES = (
-    Entity("organizations", endpoints.ORGANIZATIONS, Scope.SERVER),
-    Entity("organization_quotas", endpoints.QUOTAS, Scope.ORGANIZATION, whole=False),
-    Entity("workspaces", endpoints.ORG_WORKSPACES, Scope.ORGANIZATION),
-    Entity("members", endpoints.MEMBERS, Scope.ORGANIZATION),
-    Entity("collaborators", endpoints.COLLABORATORS, Scope.ORGANIZATION),
-    Entity("teams", endpoints.TEAMS, Scope.ORGANIZATION),
-    Entity("team_members", endpoints.TEAM_MEMBERS, Scope.ORGANIZATION, "teams", "team_id"),
-    Entity("participants", endpoints.PARTICIPANTS, Scope.SHARED),
-    Entity("labels", endpoints.LABELS, Scope.WORKSPACE),
-    Entity("pipelines", endpoints.PIPELINES, Scope.WORKSPACE),
-    Entity(
+    ReferenceEntity("organizations", endpoints.ORGANIZATIONS, EntityScope.SERVER),
+    ReferenceEntity(
+        "organization_quotas", endpoints.QUOTAS, EntityScope.ORGANIZATION, detect_deletes=False
+    ),
+    ReferenceEntity("workspaces", endpoints.ORG_WORKSPACES, EntityScope.ORGANIZATION),
+    ReferenceEntity("members", endpoints.MEMBERS, EntityScope.ORGANIZATION),
+    ReferenceEntity("collaborators", endpoints.COLLABORATORS, EntityScope.ORGANIZATION),
+    ReferenceEntity("teams", endpoints.TEAMS, EntityScope.ORGANIZATION),
+    ReferenceEntity(
+        "team_members", endpoints.TEAM_MEMBERS, EntityScope.ORGANIZATION, "teams", "team_id"
+    ),
+    ReferenceEntity("participants", endpoints.PARTICIPANTS, EntityScope.SHARED),
+    ReferenceEntity("labels", endpoints.LABELS, EntityScope.WORKSPACE),
+    ReferenceEntity("pipelines", endpoints.PIPELINES, EntityScope.WORKSPACE),
+    ReferenceEntity(
         "pipeline_versions",
         endpoints.PIPELINE_VERSIONS,
-        Scope.WORKSPACE,
+        EntityScope.WORKSPACE,
         "pipelines",
         "pipeline_id",
     ),
-    Entity("compute_envs", endpoints.COMPUTE_ENVS, Scope.WORKSPACE, detail=endpoints.COMPUTE_ENV),
-    Entity("actions", endpoints.ACTIONS, Scope.WORKSPACE),
-    Entity("datasets", endpoints.DATASETS, Scope.WORKSPACE),
-    Entity("dataset_versions", endpoints.DATASET_VERSIONS, Scope.WORKSPACE, whole=False),
+    ReferenceEntity(
+        "compute_envs", endpoints.COMPUTE_ENVS, EntityScope.WORKSPACE, detail=endpoints.COMPUTE_ENV
+    ),
+    ReferenceEntity("actions", endpoints.ACTIONS, EntityScope.WORKSPACE),
+    ReferenceEntity("datasets", endpoints.DATASETS, EntityScope.WORKSPACE),
+    ReferenceEntity(
+        "dataset_versions", endpoints.DATASET_VERSIONS, EntityScope.WORKSPACE, detect_deletes=False
+    ),
     # While the platform looks for data it answers 202, with what it has found so far.
-    Entity("data_links", endpoints.DATA_LINKS, Scope.WORKSPACE, whole=False),
-    Entity("studios", endpoints.STUDIOS, Scope.WORKSPACE),
-    Entity("credentials", endpoints.CREDENTIALS, Scope.WORKSPACE),
-    Entity("pipeline_secrets", endpoints.PIPELINE_SECRETS, Scope.WORKSPACE),
+    ReferenceEntity(
+        "data_links", endpoints.DATA_LINKS, EntityScope.WORKSPACE, detect_deletes=False
+    ),
+    ReferenceEntity("studios", endpoints.STUDIOS, EntityScope.WORKSPACE),
+    ReferenceEntity("credentials", endpoints.CREDENTIALS, EntityScope.WORKSPACE),
+    ReferenceEntity("pipeline_secrets", endpoints.PIPELINE_SECRETS, EntityScope.WORKSPACE),
 )
 
 
-def choose_entities(wanted: frozenset[str]) -> list[Entity]:
+def select_entities(wanted: frozenset[str]) -> list[ReferenceEntity]:
     """The entities to ask for: those wanted, or whose versions are, and the parents of such."""
-    own = {entity.table for entity in ENTITIES if _is_wanted(entity.table, wanted)}
+    own = {entity.table for entity in ENTITIES if _is_selected(entity.table, wanted)}
     parents = {entity.parent for entity in ENTITIES if entity.table in own}
     return [entity for entity in ENTITIES if entity.table in own | parents]
 
 
-def _is_wanted(table: str, wanted: frozenset[str]) -> bool:
+def _is_selected(table: str, wanted: frozenset[str]) -> bool:
     return bool({table, f"{table}_history"} & wanted)
 
 
-def list_places(scope: Scope, workspaces: Iterable[Workspace]) -> list[Place]:
+def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list[Partition]:
     """What to ask an endpoint of that scope for, in an order that stays."""
-    if scope is Scope.SERVER:
-        return [Place("server", "the server", Where())]
-    if scope is Scope.ORGANIZATION:
+    if scope is EntityScope.SERVER:
+        return [Partition("server", "the server", PathScope())]
+    if scope is EntityScope.ORGANIZATION:
         names = {space.org_id: space.org_name for space in workspaces if space.org_id}
         return [_of_organization(org_id, names[org_id]) for org_id in sorted(names)]
-    return [_of_workspace(space) for space in workspaces if scope is Scope.WORKSPACE or space.id]
+    return [
+        _of_workspace(space) for space in workspaces if scope is EntityScope.WORKSPACE or space.id
+    ]
 
 
-def _of_organization(org_id: int, name: str) -> Place:
-    return Place(f"org:{org_id}", name, Where(org_id=org_id))
+def _of_organization(org_id: int, name: str) -> Partition:
+    return Partition(f"org:{org_id}", name, PathScope(org_id=org_id))
 
 
-def _of_workspace(space: Workspace) -> Place:
+def _of_workspace(space: Workspace) -> Partition:
     name = space.name.rpartition("/")[2] if space.id else ""
-    return Place(space.key, space.name, Where(space.id, space.org_id), name)
+    return Partition(space.key, space.name, PathScope(space.id, space.org_id), name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dlt
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 _SECTIONS = ("sources.tower_etl.tower", "sources.tower")
 
 
-def find_dlt_value(name: str) -> str | None:
+def dlt_config_value(name: str) -> str | None:
     """A value of `.dlt/config.toml`, `.dlt/secrets.toml` or dlt's environment names.
 
     Raises:
@@ -20,7 +20,7 @@ def find_dlt_value(name: str) -> str | None:
         return _find(name)
     except TomlProviderReadException as error:
         msg = f"dlt's configuration cannot be read: {' '.join(str(error).split())[:300]}"
-        raise UsageError(msg) from None
+        raise ConfigurationError(msg) from None
 
 
 def _find(name: str) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import Finding, NoKey
+from tower_etl.api import Finding, MissingKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tower_etl.api import Findings, Tally
+    from tower_etl.api import Findings, TotalCheck
     from tower_etl.sync import TaskBrief
 
 # Nextflow counts a retried and an ignored task as failed, too. Every task that ended was reported;
@@ -59,7 +59,7 @@ def check_tasks(
     place: str,
     run_id: str,
     briefs: Iterable[TaskBrief],
-    tally: Tally,
+    tally: TotalCheck,
 ) -> None:
     """Report what is odd in the task list of a run by itself.
 
@@ -78,7 +78,7 @@ def check_tasks(
         problem = "{} run(s) that list a task twice"
         task_id = next(iter(tally.repeated))
         findings.add(Finding(place, problem, "The later one is stored."), f"{run_id}, {task_id}")
-    if any(isinstance(task_id, NoKey) for task_id, _ in briefs):
+    if any(isinstance(task_id, MissingKey) for task_id, _ in briefs):
         problem = "{} run(s) with tasks without a usable taskId"
         advice = "They are stored with a negative task_id, which is made from their content."
         findings.add(Finding(place, problem, advice), run_id)

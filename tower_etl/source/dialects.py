@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ def refuse_narrow_text(client: Any) -> None:  # noqa: ANN401 dlt's SQL client fo
                 "loaded into it. Use another dataset_name, or change the text columns of this one "
                 "to LONGTEXT with CHARACTER SET utf8mb4 COLLATE utf8mb4_bin."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tower_etl.tables import sync_run_batch
+from tower_etl.tables import sync_run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tower_etl.clock import Clock
-    from tower_etl.http import Transport
-    from tower_etl.source.outcome import Outcome
-    from tower_etl.source.preflight import Reach
+    from tower_etl.http import JsonHttpClient
+    from tower_etl.source.outcome import SyncResult
+    from tower_etl.source.preflight import Discovery
 
 
 @dataclass(frozen=True)
-class Diary:
+class SyncRunRecord:
     """When and with what a sync started.
 
     Attributes:
@@ -36,40 +36,44 @@ class Diary:
     clock: Clock
     version: str
     started_at: datetime
-    started: float
+    started_monotonic: float
     sync_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
-    def begin(cls, clock: Clock, version: str) -> Diary:
+    def start(cls, clock: Clock, version: str) -> SyncRunRecord:
         """Start the clock."""
         return cls(clock, version, clock.now(), clock.monotonic())
 
     @property
     def seconds(self) -> float:
         """Time since the start."""
-        return self.clock.monotonic() - self.started
+        return self.clock.monotonic() - self.started_monotonic
 
-    def write(
-        self, outcome: Outcome, reach: Reach, transport: Transport, rows: Mapping[str, int]
+    def to_table(
+        self,
+        sync_result: SyncResult,
+        discovery: Discovery,
+        http_client: JsonHttpClient,
+        rows: Mapping[str, int],
     ) -> pa.Table:
         """The row of `sync_runs`. It lands with the last package, so it ends before that does."""
-        spent = transport.meter.read()
-        return sync_run_batch(
+        stats = http_client.metrics.snapshot()
+        return sync_run_rows(
             id=self.sync_id,
             started_at=self.started_at,
             finished_at=self.clock.now(),
             seconds=self.seconds,
-            status=outcome.status,
-            endpoint=urlsplit(transport.endpoint).netloc,
-            server_version=reach.server_version,
-            api_version=reach.api_version,
+            status=sync_result.status,
+            endpoint=urlsplit(http_client.endpoint).netloc,
+            server_version=discovery.server_version,
+            api_version=discovery.api_version,
             connector_version=self.version,
-            calls=spent.calls,
-            retries=spent.retries,
-            throttled_seconds=spent.throttled_seconds,
-            runs_listed=outcome.listed,
-            runs_fetched=outcome.fetched,
-            reconciled=outcome.reconciled,
+            calls=stats.calls,
+            retries=stats.retries,
+            throttled_seconds=stats.throttled_seconds,
+            runs_listed=sync_result.listed,
+            runs_fetched=sync_result.fetched,
+            reconciled=sync_result.reconciled,
             rows=dict(rows),
-            workspaces=[space.as_json() for space in outcome.workspaces.values()],
+            workspaces=[space.as_json() for space in sync_result.workspaces.values()],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +49,14 @@ def choose_disposition(
             f"Write disposition {strategy or disposition!r} would lose rows or keep outdated ones: "
             "expected 'merge' (the default), 'replace' or 'append'."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     supported = _list_strategies(capabilities, table_format)
     chosen = _find_strategy(supported, table_format)
     if chosen is None:
-        raise UsageError(_explain_no_merge(capabilities))
+        raise ConfigurationError(_explain_no_merge(capabilities))
     if strategy not in {None, chosen}:
         msg = f"Merge strategy {strategy!r} {_explain_other(chosen)}"
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return {"disposition": "merge", "strategy": chosen}
 
 

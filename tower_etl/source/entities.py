@@ -7,34 +7,34 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tower_etl.api import Finding, Found
+from tower_etl.api import EntityList, Finding
 from tower_etl.errors import (
     ApiError,
+    AuthenticationError,
     BadRequestError,
     ForbiddenError,
     NotFoundError,
-    ServerFaultError,
-    TokenRefusedError,
+    ServerError,
 )
-from tower_etl.source.catalog import choose_entities, list_places
+from tower_etl.source.catalog import list_partitions, select_entities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tower_etl.api import Item, TowerClient
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.source.catalog import Entity, Place
-    from tower_etl.source.fetcher import Failure, Fetcher
+    from tower_etl.source.catalog import Partition, ReferenceEntity
+    from tower_etl.source.fetcher import Failure, FetchExecutor
     from tower_etl.source.preflight import Workspace
 
-_REFUSALS = (ForbiddenError, NotFoundError, BadRequestError, TokenRefusedError)
+_ACCESS_DENIED = (ForbiddenError, NotFoundError, BadRequestError, AuthenticationError)
 _NAMED = 3
 
-Asked = tuple["Entity", "Place"]
+PartitionRequest = tuple["ReferenceEntity", "Partition"]
 
 
 @dataclass(frozen=True)
-class Haul:
+class PartitionResult:
     """What came of asking for an entity at a place.
 
     Attributes:
@@ -44,15 +44,15 @@ class Haul:
         details: What one call for each item says, or why it says nothing, by the item's key.
     """
 
-    entity: Entity
-    place: Place
-    result: Found | Failure
+    entity: ReferenceEntity
+    partition: Partition
+    result: EntityList | Failure
     details: Mapping[object, Item | Failure] = field(default_factory=dict)
 
     @property
     def items(self) -> list[Item]:
         """What the list holds, with details where there are some; nothing without a list."""
-        listed = self.result.items if isinstance(self.result, Found) else []
+        listed = self.result.items if isinstance(self.result, EntityList) else []
         return [self._detail(item) for item in listed] if self.details else listed
 
     def _detail(self, item: Item) -> Item:
@@ -65,26 +65,26 @@ class Haul:
     @property
     def complete(self) -> bool:
         """Whether what the list lacks is not there for sure."""
-        return isinstance(self.result, Found) and self.result.complete
+        return isinstance(self.result, EntityList) and self.result.complete
 
 
-def is_refusal(result: object) -> bool:
+def is_access_denied(result: object) -> bool:
     """Whether the server lacks an endpoint, or keeps it from the token (API fact 11).
 
     A page that is no answer of the API, with a status that says success, is one way to lack it.
     """
-    if isinstance(result, ServerFaultError):
+    if isinstance(result, ServerError):
         return result.status_code == HTTPStatus.OK
-    return isinstance(result, _REFUSALS)
+    return isinstance(result, _ACCESS_DENIED)
 
 
 def fetch_entities(
     client: TowerClient,
-    fetcher: Fetcher,
+    fetcher: FetchExecutor,
     wanted: frozenset[str],
     workspaces: Sequence[Workspace],
     is_due: Callable[[str, Item], bool],
-) -> list[Haul]:
+) -> list[PartitionResult]:
     """Everything that is wanted of some workspaces and of the organisations that they are in.
 
     Args:
@@ -94,101 +94,113 @@ def fetch_entities(
         workspaces: Where to ask.
         is_due: Whether the children of a row are to be asked for, by the table of the children.
     """
-    entities = choose_entities(wanted)
+    entities = select_entities(wanted)
     firsts = [
         (entity, place)
         for entity in entities
         if not entity.parent
-        for place in list_places(entity.scope, workspaces)
+        for place in list_partitions(entity.scope, workspaces)
     ]
-    hauls = _add_details(client, fetcher, entities, _fetch(client, fetcher, firsts))
+    responses = _add_details(client, fetcher, entities, _fetch(client, fetcher, firsts))
     children = [entity for entity in entities if entity.parent]
-    return [*hauls, *_fetch(client, fetcher, _iter_children(children, hauls, is_due))]
+    return [*responses, *_fetch(client, fetcher, _iter_children(children, responses, is_due))]
 
 
-def _fetch(client: TowerClient, fetcher: Fetcher, asked: Iterable[Asked]) -> list[Haul]:
-    def work(pair: Asked) -> Haul:
+def _fetch(
+    client: TowerClient, fetcher: FetchExecutor, asked: Iterable[PartitionRequest]
+) -> list[PartitionResult]:
+    def work(pair: PartitionRequest) -> PartitionResult:
         entity, place = pair
-        found = fetcher.guard(lambda: client.list_entities(entity.endpoint, place.where))
-        if isinstance(found, Found) and found.left_out:
+        found = fetcher.capture_error(lambda: client.list_entity(entity.endpoint, place.scope))
+        if isinstance(found, EntityList) and found.left_out:
             problem = f"{{}} element(s) of {entity.table} without a usable id were left out"
             finding = Finding(place.name, problem, "No row was marked as missing.")
             client.findings.add(finding, count=found.left_out)
-        return Haul(entity, place, found)
+        return PartitionResult(entity, place, found)
 
-    return fetcher.run_all(work, asked)
+    return fetcher.map(work, asked)
 
 
 def _add_details(
-    client: TowerClient, fetcher: Fetcher, entities: Iterable[Entity], hauls: list[Haul]
-) -> list[Haul]:
+    client: TowerClient,
+    fetcher: FetchExecutor,
+    entities: Iterable[ReferenceEntity],
+    responses: list[PartitionResult],
+) -> list[PartitionResult]:
     """The hauls, with the details of the items of each entity that has details."""
     for entity in entities:
         if entity.detail is not None:
-            own = [haul for haul in hauls if haul.entity is entity]
+            own = [response for response in responses if response.entity is entity]
             details = _fetch_details(client, fetcher, entity.detail, own)
-            hauls = [replace(h, details=details) if h.entity is entity else h for h in hauls]
-    return hauls
+            responses = [
+                replace(h, details=details) if h.entity is entity else h for h in responses
+            ]
+    return responses
 
 
 def _fetch_details(
-    client: TowerClient, fetcher: Fetcher, endpoint: Endpoint, hauls: Iterable[Haul]
+    client: TowerClient,
+    fetcher: FetchExecutor,
+    endpoint: Endpoint,
+    responses: Iterable[PartitionResult],
 ) -> dict[object, Item | Failure]:
     """Ask for each item once: in its own workspace, where that is among those asked."""
-    places: dict[str, Place] = {}
-    for haul in hauls:
-        for item in haul.items:
-            key = item.get(haul.entity.endpoint.key[0])
-            is_own = item.get("workspaceName") == haul.place.workspace
+    places: dict[str, Partition] = {}
+    for response in responses:
+        for item in response.items:
+            key = item.get(response.entity.endpoint.key[0])
+            is_own = item.get("workspaceName") == response.partition.workspace
             if isinstance(key, str) and (is_own or key not in places):
-                places[key] = haul.place.of_parent(key)
+                places[key] = response.partition.child(key)
 
-    def work(place: Place) -> Item | Failure:
-        return fetcher.guard(lambda: client.describe_entity(endpoint, place.where))
+    def work(place: Partition) -> Item | Failure:
+        return fetcher.capture_error(lambda: client.get_entity(endpoint, place.scope))
 
-    return dict(zip(places, fetcher.run_all(work, places.values()), strict=True))
+    return dict(zip(places, fetcher.map(work, places.values()), strict=True))
 
 
 def _iter_children(
-    children: list[Entity], hauls: list[Haul], is_due: Callable[[str, Item], bool]
-) -> Iterator[Asked]:
+    children: list[ReferenceEntity],
+    responses: list[PartitionResult],
+    is_due: Callable[[str, Item], bool],
+) -> Iterator[PartitionRequest]:
     for entity in children:
-        for haul in hauls:
-            if haul.entity.table == entity.parent:
-                for item in haul.items:
-                    parent_id = item.get(haul.entity.endpoint.key[0])
+        for response in responses:
+            if response.entity.table == entity.parent:
+                for item in response.items:
+                    parent_id = item.get(response.entity.endpoint.key[0])
                     if isinstance(parent_id, int) and is_due(entity.table, item):
-                        yield entity, haul.place.of_parent(parent_id)
+                        yield entity, response.partition.child(parent_id)
 
 
-def group_refusals(hauls: Iterable[Haul]) -> dict[str, list[Haul]]:
+def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[PartitionResult]]:
     """The hauls that were refused, by table."""
-    refused: dict[str, list[Haul]] = {}
-    for haul in hauls:
-        if is_refusal(haul.result):
-            refused.setdefault(haul.entity.table, []).append(haul)
+    refused: dict[str, list[PartitionResult]] = {}
+    for response in responses:
+        if is_access_denied(response.result):
+            refused.setdefault(response.entity.table, []).append(response)
     return refused
 
 
-def list_faults(hauls: Iterable[Haul]) -> list[ApiError]:
+def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
     """What failed without being a refusal, each once."""
     faults = [
-        haul.result
-        for haul in hauls
-        if isinstance(haul.result, ApiError) and not is_refusal(haul.result)
+        response.result
+        for response in responses
+        if isinstance(response.result, ApiError) and not is_access_denied(response.result)
     ]
     return list({str(fault): fault for fault in faults}.values())
 
 
-def list_absent(hauls: Iterable[Haul]) -> dict[object, Failure]:
+def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
     """Why the details of some items are not there, by the item's key."""
-    details = [pair for haul in hauls for pair in haul.details.items()]
+    details = [pair for response in responses for pair in response.details.items()]
     return {key: found for key, found in details if not isinstance(found, Mapping)}
 
 
-def describe_refusal(table: str, refused: list[Haul]) -> str:
+def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
     """One sentence for all places that refused a table."""
-    names = list(dict.fromkeys(haul.place.name for haul in refused))
+    names = list(dict.fromkeys(response.partition.name for response in refused))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
         f"The token may not read {table} of {', '.join(names[:_NAMED])}{more}, or the server has "

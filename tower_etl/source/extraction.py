@@ -12,8 +12,8 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltResource
 from dlt.extract.items_transform import ItemTransform
 
-from tower_etl.errors import UsageError
-from tower_etl.lossless import json_text
+from tower_etl.errors import ConfigurationError
+from tower_etl.lossless import to_json
 from tower_etl.source.dispositions import name_disposition
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dlt.common.typing import TDataItems
     from dlt.extract import DltSource
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class TableResource(DltResource):
                 f"{self.name}.add_limit(count_rows=True) is not supported, because a run is never "
                 "loaded in parts: expected max_items as a number of runs."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
         self.run_limit = RunLimit(max_items, max_time)
         return self
 
@@ -93,7 +93,7 @@ class TableResource(DltResource):
                 "whole tables: create the source with tower_source(yield_rows=True), or filter "
                 "each table with add_map(lambda table: table.filter(...))."
             )
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
         return super().add_filter(item_filter, insert_at)
 
     def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 those of dlt
@@ -110,7 +110,7 @@ class RowsToArrow(ItemTransform[Any, Any]):
 
     placement_affinity: ClassVar[float] = 0.8  # behind whatever the user adds
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TableSpec) -> None:
         """Convert rows of a table."""
         super().__init__(lambda rows: rows)
         self._schema = table.arrow_schema
@@ -125,7 +125,7 @@ class RowsToArrow(ItemTransform[Any, Any]):
         for row in rows:
             for name in self._json:
                 if row.get(name) is not None and not isinstance(row[name], str):
-                    row[name] = json_text(row[name])
+                    row[name] = to_json(row[name])
         names = dict.fromkeys(name for row in rows for name in row)
         added = [name for name in names if name not in self._schema.names]
         columns = pa.table({name: [row.get(name) for row in rows] for name in added})
@@ -157,7 +157,7 @@ class Extraction:
     source: DltSource
     tables: frozenset[str]
     emptied: frozenset[str]
-    unmerged: frozenset[str]
+    replaced: frozenset[str]
     limit: RunLimit
     dialect: str
 

@@ -8,55 +8,55 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.errors import (
+    ApiConnectionError,
     ApiError,
     ForbiddenError,
     NotFoundError,
-    ServerFaultError,
-    UnreachableError,
+    ServerError,
 )
-from tower_etl.http import BudgetClosedError
-from tower_etl.source.listing import list_window
-from tower_etl.source.stream import iter_in_order
+from tower_etl.http import RateLimiterClosedError
+from tower_etl.source.listing import list_runs
+from tower_etl.source.stream import map_ordered
 from tower_etl.source.visits import fetch_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.launches import Launches
-    from tower_etl.source.listing import Listing
-    from tower_etl.source.parcels import Parcel
-    from tower_etl.source.planning import Work
+    from tower_etl.source.launches import LaunchLoader
+    from tower_etl.source.listing import RunListing
+    from tower_etl.source.parcels import FetchedRun
+    from tower_etl.source.planning import WorkspaceSync
     from tower_etl.source.preflight import Workspace
-    from tower_etl.sync import Visit, Window
+    from tower_etl.sync import ListingWindow, RunFetch
 
-Asked = TypeVar("Asked")
+RequestT = TypeVar("RequestT")
 Done = TypeVar("Done")
-Failure = ApiError | BudgetClosedError
+Failure = ApiError | RateLimiterClosedError
 
-_DOUBTED_ATTEMPTS = 2  # tries of a call where the last fetches failed: one answer may be bad luck
-_LOOK_AHEAD = 2  # runs under way per worker
-_GRACE_SECONDS = 10.0
+_PROBE_ATTEMPTS = 2  # tries of a call where the last fetches failed: one answer may be bad luck
+_PREFETCH_PER_WORKER = 2  # runs under way per worker
+_SHUTDOWN_SECONDS = 10.0
 _SHOWN_CHARS = 300
 
 
 @dataclass(frozen=True)
-class Errand:
+class QueuedFetch:
     """A run to fetch for a workspace or, without one, the end of that workspace."""
 
-    work: Work
-    visit: Visit | None = None
+    work: WorkspaceSync
+    run_fetch: RunFetch | None = None
 
 
 @dataclass(frozen=True)
-class Arrival:
+class RunResult:
     """What came of an errand: a run, None if it is gone (or for the end), or why it failed."""
 
-    errand: Errand
-    result: Parcel | Failure | None
+    errand: QueuedFetch
+    result: FetchedRun | Failure | None
 
 
-class Fetcher:
+class FetchExecutor:
     """Fetches in threads. What fails comes back as a value: one failure does not stop the others.
 
     Once the server has gone silent altogether, everything after it fails at once, instead of each
@@ -68,53 +68,57 @@ class Fetcher:
 
     def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
         self._client = client
-        self._doubted_client = client.with_attempts(_DOUBTED_ATTEMPTS)
-        self._doubted: set[str] = set()
-        self._wanted = wanted
-        self._ahead = workers * _LOOK_AHEAD
+        self._probe_client = client.with_attempts(_PROBE_ATTEMPTS)
+        self._fail_fast: set[str] = set()
+        self._tables = wanted
+        self._ahead = workers * _PREFETCH_PER_WORKER
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
-        self._dead: ApiError | None = None
+        self._circuit_open: ApiError | None = None
         self._failed: set[str] = set()
-        self.launches: Launches | None = None
+        self.launches: LaunchLoader | None = None
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
-    def list_all(
-        self, asked: Iterable[tuple[Workspace, Window]]
-    ) -> Iterator[tuple[Workspace, Listing | Failure]]:
+    def list_runs(
+        self, asked: Iterable[tuple[Workspace, ListingWindow]]
+    ) -> Iterator[tuple[Workspace, RunListing | Failure]]:
         """The listing of each workspace, in order."""
 
-        def work(item: tuple[Workspace, Window]) -> tuple[Workspace, Listing | Failure]:
+        def work(item: tuple[Workspace, ListingWindow]) -> tuple[Workspace, RunListing | Failure]:
             workspace, window = item
-            return workspace, self.guard(lambda: list_window(self._client, workspace, window))
+            return workspace, self.capture_error(lambda: list_runs(self._client, workspace, window))
 
         return self._pool.map(work, list(asked))
 
-    def run_all(self, work: Callable[[Asked], Done], asked: Iterable[Asked]) -> list[Done]:
+    def map(self, work: Callable[[RequestT], Done], asked: Iterable[RequestT]) -> list[Done]:
         """What `work` gives for each of what is asked, in order, several at a time."""
         return list(self._pool.map(work, list(asked)))
 
-    def iter_arrivals(self, works: Iterable[Work]) -> Iterator[Arrival]:
+    def iter_results(self, works: Iterable[WorkspaceSync]) -> Iterator[RunResult]:
         """The runs of all plans, each workspace followed by its end, in order."""
-        errands = (Errand(work, visit) for work in works for visit in (*work.plan.visits, None))
-        return iter_in_order(self._pool, self._run, errands, self._ahead)
+        errands = (
+            QueuedFetch(work, run_fetch)
+            for work in works
+            for run_fetch in (*work.plan.fetches, None)
+        )
+        return map_ordered(self._pool, self._run, errands, self._ahead)
 
-    def skip(self, workspace: Workspace) -> None:
+    def cancel_workspace(self, workspace: Workspace) -> None:
         """Fetch no more for a workspace that failed."""
         self._failed.add(workspace.key)
 
-    def set_doubt(self, workspace: Workspace, *, doubted: bool) -> None:
+    def set_fail_fast(self, workspace: Workspace, *, doubted: bool) -> None:
         """Retry the calls of a workspace less, where most of them fail, or as usual again."""
-        (self._doubted.add if doubted else self._doubted.discard)(workspace.key)
+        (self._fail_fast.add if doubted else self._fail_fast.discard)(workspace.key)
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
         """Return None if a workspace answers, otherwise why it does not."""
-        return self.guard(lambda: self._client.check_listing(workspace.id))
+        return self.capture_error(lambda: self._client.check_listing(workspace.id))
 
     def stop(self) -> None:
         """Start nothing more; runs under way are finished, if that takes no longer than a while."""
         self._stopping = True
-        self._deadline = threading.Timer(_GRACE_SECONDS, self._client.transport.budget.close)
+        self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self._client.http.rate_limiter.close)
         self._deadline.daemon = True
         self._deadline.start()
 
@@ -122,57 +126,57 @@ class Fetcher:
         """Let go: what is waiting is dropped, what is under way ends with its call."""
         if self._deadline:
             self._deadline.cancel()
-        self._client.transport.close()
+        self._client.http.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, errand: Errand) -> Arrival:
-        workspace, visit = errand.work.workspace, errand.visit
-        if visit is None or workspace.key in self._failed:
-            return Arrival(errand, None)
-        return Arrival(
+    def _run(self, errand: QueuedFetch) -> RunResult:
+        workspace, run_fetch = errand.work.workspace, errand.run_fetch
+        if run_fetch is None or workspace.key in self._failed:
+            return RunResult(errand, None)
+        return RunResult(
             errand,
-            self.guard(lambda: self._fetch_run(workspace, visit)),
+            self.capture_error(lambda: self._fetch_run(workspace, run_fetch)),
         )
 
-    def _fetch_run(self, workspace: Workspace, visit: Visit) -> Parcel | None:
-        doubted = visit.retry or workspace.key in self._doubted
-        client = self._doubted_client if doubted else self._client
-        parcel = fetch_run(client, workspace, visit, self._wanted, self._pool)
-        if parcel and self.launches:
-            return self.launches.complete(parcel, workspace.id)
-        return parcel
+    def _fetch_run(self, workspace: Workspace, run_fetch: RunFetch) -> FetchedRun | None:
+        doubted = run_fetch.retry or workspace.key in self._fail_fast
+        client = self._probe_client if doubted else self._client
+        fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
+        if fetched and self.launches:
+            return self.launches.attach(fetched, workspace.id)
+        return fetched
 
-    def finds(self, workspace: Workspace, run_id: str) -> bool:
+    def run_exists(self, workspace: Workspace, run_id: str) -> bool:
         """Whether a run that the listing lacks answers when it is asked for."""
-        found = self.guard(lambda: self._client.describe_run(workspace.id, run_id))
+        found = self.capture_error(lambda: self._client.get_run(workspace.id, run_id))
         return not isinstance(found, ForbiddenError | NotFoundError)
 
-    def guard(self, work: Callable[[], Done]) -> Done | Failure:
+    def capture_error(self, work: Callable[[], Done]) -> Done | Failure:
         """What `work` gives, or why it failed, as a value."""
         if self._stopping:
-            return BudgetClosedError()
-        if self._dead:
-            return self._dead
-        found = take_value(work)
-        if isinstance(found, UnreachableError):
-            self._dead = self._dead or self._probe(found)
+            return RateLimiterClosedError()
+        if self._circuit_open:
+            return self._circuit_open
+        found = unwrap_result(work)
+        if isinstance(found, ApiConnectionError):
+            self._circuit_open = self._circuit_open or self._probe(found)
         return found
 
     def _probe(self, error: ApiError) -> ApiError | None:
         """The error, if the server does not even say its version any more (API fact 11)."""
         try:
-            self._client.fetch_service_info()
-        except (ApiError, BudgetClosedError):
+            self._client.get_service_info()
+        except (ApiError, RateLimiterClosedError):
             return error
         return None
 
 
-def take_value(work: Callable[[], Done]) -> Done | Failure:
+def unwrap_result(work: Callable[[], Done]) -> Done | Failure:
     """What `work` gives, or why it failed, as a value."""
     try:
         return work()
-    except (ApiError, BudgetClosedError) as error:
+    except (ApiError, RateLimiterClosedError) as error:
         return error
     except Exception as error:  # noqa: BLE001 an answer that nobody foresaw fails its run alone
         msg = f"an answer could not be understood ({type(error).__name__}: {error})"
-        return ServerFaultError(msg[:_SHOWN_CHARS])
+        return ServerError(msg[:_SHOWN_CHARS])

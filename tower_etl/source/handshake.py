@@ -11,13 +11,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from tower_etl.errors import (
+    AuthenticationError,
     BadRequestError,
     EndpointError,
     ForbiddenError,
     NotFoundError,
     RateLimitError,
-    ServerFaultError,
-    TokenRefusedError,
+    ServerError,
 )
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ _LATER = "Run the command again later; if the error persists, tell the server's 
 _WHERE = "The endpoint of a server of your own ends in /api, as in https://tower.example.org/api."
 
 
-def ask_service(client: TowerClient) -> Item:
+def request_service_info(client: TowerClient) -> Item:
     """Return what the server says of itself.
 
     Raises:
         EndpointError: What answers is not the platform's API.
         ApiError: Nothing answers, or the server fails.
     """
-    return _ask(client, client.fetch_service_info, _refuse_service, _miss_service)
+    return _request(client, client.get_service_info, _refuse_service, _miss_service)
 
 
-def ask_user(client: TowerClient) -> Item:
+def request_user(client: TowerClient) -> Item:
     """Return the user that the token belongs to; its `id` is an id.
 
     Raises:
@@ -54,17 +54,17 @@ def ask_user(client: TowerClient) -> Item:
         EndpointError: The server does not know the call.
         ApiError: Nothing answers, or the server fails.
     """
-    user = _ask(client, client.fetch_user, _refuse_token, _miss_user)
+    user = _request(client, client.get_user, _refuse_token, _miss_user)
     if not is_id(user.get("id")):
         msg = (
             "GET /user-info: the answer names no user id, so its workspaces cannot be listed. The "
             "endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
         )
-        raise ServerFaultError(msg)
+        raise ServerError(msg)
     return user
 
 
-def ask_roles(client: TowerClient, user: Item) -> list[Item]:
+def request_memberships(client: TowerClient, user: Item) -> list[Item]:
     """Return the organisations and workspaces of the user.
 
     Raises:
@@ -72,19 +72,21 @@ def ask_roles(client: TowerClient, user: Item) -> list[Item]:
         EndpointError: The server does not know the call.
         ApiError: Nothing answers, or the server fails.
     """
-    return _ask(client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles)
+    return _request(
+        client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
+    )
 
 
-def _ask(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
+def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
     """Make a call; `refuse` explains 401 and 403, `miss` the other refusals."""
-    endpoint = client.transport.endpoint
+    endpoint = client.http.endpoint
     try:
         return call()
-    except (TokenRefusedError, ForbiddenError) as error:
+    except (AuthenticationError, ForbiddenError) as error:
         raise refuse(endpoint, error.status_code) from None
     except (NotFoundError, BadRequestError) as error:
         raise miss(endpoint, error.status_code) from None
-    except (ServerFaultError, RateLimitError) as error:
+    except (ServerError, RateLimitError) as error:
         raise _explain_fault(endpoint, error) from None
 
 
@@ -111,7 +113,7 @@ def _refuse_token(endpoint: str, status: int | None) -> ApiError:
         "belong to another server: create one under 'Your tokens' there and set "
         "TOWER_ACCESS_TOKEN."
     )
-    return TokenRefusedError(msg, status_code=status)
+    return AuthenticationError(msg, status_code=status)
 
 
 def _miss_user(endpoint: str, status: int | None) -> ApiError:
@@ -124,7 +126,7 @@ def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
         "the workspaces of its user cannot be listed. Create a token of a user that has access, "
         "and set TOWER_ACCESS_TOKEN."
     )
-    return TokenRefusedError(msg, status_code=status)
+    return AuthenticationError(msg, status_code=status)
 
 
 def _miss_roles(endpoint: str, status: int | None) -> ApiError:

@@ -7,32 +7,36 @@ from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.source.catalog import Entity, Scope, choose_entities, list_places
-from tower_etl.source.fetcher import Fetcher
+from tower_etl.source.catalog import EntityScope, ReferenceEntity, list_partitions, select_entities
+from tower_etl.source.fetcher import FetchExecutor
 from tower_etl.source.launches import is_launch_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api import Item, TowerClient
-    from tower_etl.source.catalog import Place
+    from tower_etl.source.catalog import Partition
     from tower_etl.source.fetcher import Failure
-    from tower_etl.source.preflight import Reach
+    from tower_etl.source.preflight import Discovery
 
 # Tables that are not lists of their own, by the one whose call fills them.
-_RUNS = Entity("workflows", endpoints.RUNS, Scope.WORKSPACE)
+_RUNS = ReferenceEntity("workflows", endpoints.RUNS, EntityScope.WORKSPACE)
 _PARTS = (
-    Entity("tasks", endpoints.RUN_TASKS, Scope.WORKSPACE, parent="workflows"),
-    Entity("process_metrics", endpoints.RUN_METRICS, Scope.WORKSPACE, parent="workflows"),
+    ReferenceEntity("tasks", endpoints.RUN_TASKS, EntityScope.WORKSPACE, parent="workflows"),
+    ReferenceEntity(
+        "process_metrics", endpoints.RUN_METRICS, EntityScope.WORKSPACE, parent="workflows"
+    ),
 )
 _OF_LAUNCHES = (
-    Entity("launches", endpoints.LAUNCH, Scope.WORKSPACE, parent="workflows"),
-    Entity("launch_datasets", endpoints.LAUNCH_DATASETS, Scope.WORKSPACE, parent="workflows"),
+    ReferenceEntity("launches", endpoints.LAUNCH, EntityScope.WORKSPACE, parent="workflows"),
+    ReferenceEntity(
+        "launch_datasets", endpoints.LAUNCH_DATASETS, EntityScope.WORKSPACE, parent="workflows"
+    ),
 )
 
 
 @dataclass(frozen=True)
-class Access:
+class TableAccess:
     """What came of asking for a table.
 
     Attributes:
@@ -43,70 +47,74 @@ class Access:
 
     table: str
     readable: tuple[str, ...]
-    refused: dict[str, str]
+    denied: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProbeResult:
     """One call: the first item, None where the list is empty, or why there is no list."""
 
-    entity: Entity
-    place: Place
+    entity: ReferenceEntity
+    partition: Partition
     result: Item | Failure | None
 
 
-def inspect_tables(
-    client: TowerClient, reach: Reach, wanted: frozenset[str], workers: int
-) -> list[Access]:
+def check_table_access(
+    client: TowerClient, discovery: Discovery, wanted: frozenset[str], workers: int
+) -> list[TableAccess]:
     """Ask for one item of everything that fills a wanted table, wherever it is wanted from.
 
     What hangs on a run, a team or a pipeline is asked for with the first one that came; where none
     did, nothing is said of it.
     """
-    inquiry = _Inquiry(client, Fetcher(client, wanted, workers))
+    inquiry = _AccessProbe(client, FetchExecutor(client, wanted, workers))
     try:
-        answers = inquiry.ask_all([_RUNS, *choose_entities(wanted)], reach)
+        answers = inquiry.probe_all([_RUNS, *select_entities(wanted)], discovery)
         parts = [part for part in _PARTS if part.table in wanted]
-        answers += inquiry.ask_children([*parts, *choose_entities(wanted)], answers)
+        answers += inquiry.probe_children([*parts, *select_entities(wanted)], answers)
         if "launches" in wanted:
-            answers += inquiry.ask_launches(answers, wanted)
+            answers += inquiry.probe_launches(answers, wanted)
         if "audit_logs" in wanted:
-            answers.append(inquiry.ask_audit_logs())
+            answers.append(inquiry.probe_audit_logs())
     finally:
-        inquiry.fetcher.close()
+        inquiry.executor.close()
     tables = dict.fromkeys(answer.entity.table for answer in answers)
     return [_sum_up(table, answers) for table in tables if table in wanted]
 
 
 @dataclass(frozen=True)
-class _Inquiry:
+class _AccessProbe:
     client: TowerClient
-    fetcher: Fetcher
+    executor: FetchExecutor
 
-    def ask_all(self, entities: list[Entity], reach: Reach) -> list[Answer]:
+    def probe_all(self, entities: list[ReferenceEntity], discovery: Discovery) -> list[ProbeResult]:
         """What every place answers to every entity that hangs on nothing else."""
         asked = [
             (entity, place)
             for entity in entities
             if not entity.parent
-            for place in list_places(entity.scope, reach.workspaces)
+            for place in list_partitions(entity.scope, discovery.workspaces)
         ]
-        return self.fetcher.run_all(lambda pair: self._ask(*pair), asked)
+        return self.executor.map(lambda pair: self._probe(*pair), asked)
 
-    def ask_children(self, entities: list[Entity], answers: list[Answer]) -> list[Answer]:
+    def probe_children(
+        self, entities: list[ReferenceEntity], answers: list[ProbeResult]
+    ) -> list[ProbeResult]:
         """What is answered to the children of the first row of each place."""
         asked = [
-            self._prepare(entity, answer.place, answer.result)
+            self._prepare(entity, answer.partition, answer.result)
             for entity in entities
             for answer in answers
             if answer.entity.table == entity.parent and isinstance(answer.result, dict)
         ]
-        return self.fetcher.run_all(lambda ask: ask(), asked)
+        return self.executor.map(lambda ask: ask(), asked)
 
-    def ask_launches(self, answers: list[Answer], wanted: frozenset[str]) -> list[Answer]:
+    def probe_launches(
+        self, answers: list[ProbeResult], wanted: frozenset[str]
+    ) -> list[ProbeResult]:
         """What is answered to the launch of the first run of each place, if it had one."""
         firsts = [
-            (answer.place, _run_of(answer.result).get("launchId"))
+            (answer.partition, _run_of(answer.result).get("launchId"))
             for answer in answers
             if answer.entity is _RUNS and isinstance(answer.result, dict)
         ]
@@ -116,27 +124,31 @@ class _Inquiry:
             for place, launch_id in firsts
             if entity.table in wanted and is_launch_id(launch_id)
         ]
-        return self.fetcher.run_all(lambda ask: self._ask(ask[0], ask[1], launch_id=ask[2]), asked)
+        return self.executor.map(lambda ask: self._probe(ask[0], ask[1], launch_id=ask[2]), asked)
 
-    def ask_audit_logs(self) -> Answer:
+    def probe_audit_logs(self) -> ProbeResult:
         """The newest entry of the audit log."""
-        entity = Entity("audit_logs", endpoints.AUDIT_LOGS, Scope.SERVER)
-        (place,) = list_places(Scope.SERVER, ())
+        entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
+        (place,) = list_partitions(EntityScope.SERVER, ())
         now = SYSTEM_CLOCK.now()
-        found = self.fetcher.guard(lambda: self.client.page_audit_logs(now, now, None))
-        return Answer(entity, place, None if isinstance(found, tuple) else found)
+        found = self.executor.capture_error(lambda: self.client.list_audit_log_page(now, now, None))
+        return ProbeResult(entity, place, None if isinstance(found, tuple) else found)
 
-    def _prepare(self, entity: Entity, place: Place, parent: Item) -> Callable[[], Answer]:
+    def _prepare(
+        self, entity: ReferenceEntity, place: Partition, parent: Item
+    ) -> Callable[[], ProbeResult]:
         if entity.parent == _RUNS.table:
             run_id = _run_of(parent).get("id")
-            return lambda: self._ask(entity, place, run_id=run_id)
-        key = next(e for e in choose_entities(frozenset({entity.parent}))).endpoint.key[0]
-        where = replace(place.where, parent_id=parent.get(key))
-        return lambda: self._ask(entity, replace(place, where=where))
+            return lambda: self._probe(entity, place, run_id=run_id)
+        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.key[0]
+        where = replace(place.scope, parent_id=parent.get(key))
+        return lambda: self._probe(entity, replace(place, scope=where))
 
-    def _ask(self, entity: Entity, place: Place, **names: object) -> Answer:
-        found = self.fetcher.guard(lambda: self.client.probe(entity.endpoint, place.where, **names))
-        return Answer(entity, place, found)
+    def _probe(self, entity: ReferenceEntity, place: Partition, **names: object) -> ProbeResult:
+        found = self.executor.capture_error(
+            lambda: self.client.probe(entity.endpoint, place.scope, **names)
+        )
+        return ProbeResult(entity, place, found)
 
 
 def _run_of(element: Item) -> Item:
@@ -145,8 +157,8 @@ def _run_of(element: Item) -> Item:
     return run if isinstance(run, dict) else {}
 
 
-def _sum_up(table: str, answers: list[Answer]) -> Access:
+def _sum_up(table: str, answers: list[ProbeResult]) -> TableAccess:
     own = [answer for answer in answers if answer.entity.table == table]
-    refused = {a.place.name: str(a.result) for a in own if isinstance(a.result, Exception)}
-    readable = [a.place.name for a in own if not isinstance(a.result, Exception)]
-    return Access(table, tuple(dict.fromkeys(readable)), refused)
+    refused = {a.partition.name: str(a.result) for a in own if isinstance(a.result, Exception)}
+    readable = [a.partition.name for a in own if not isinstance(a.result, Exception)]
+    return TableAccess(table, tuple(dict.fromkeys(readable)), refused)

@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import NotFoundError
-from tower_etl.http import BudgetClosedError
-from tower_etl.source.entities import is_refusal
-from tower_etl.source.fetcher import take_value
+from tower_etl.http import RateLimiterClosedError
+from tower_etl.source.entities import is_access_denied
+from tower_etl.source.fetcher import unwrap_result
 from tower_etl.sync import FINAL_STATUSES
 from tower_etl.tables import TABLES
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from tower_etl.api import TowerClient
     from tower_etl.errors import ApiError
-    from tower_etl.source.parcels import Parcel
-    from tower_etl.source.stored import StoredRuns
+    from tower_etl.source.parcels import FetchedRun
+    from tower_etl.source.stored import DestinationState
 
 _LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
 _FAILURES_IN_A_ROW = 3  # of different launches; each costs all attempts of a call
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # what is stored may be a digest, or have a secret out
 
-Asked = tuple[int | None, str]
+RequestT = tuple[int | None, str]
 
 
 def is_launch_id(value: object) -> bool:
@@ -42,7 +42,7 @@ def is_launch_id(value: object) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-class Launches:
+class LaunchLoader:
     """Fetches the launches of runs, each at most once a sync. Safe to be shared by threads.
 
     Attributes:
@@ -68,7 +68,7 @@ class Launches:
             stored: Launches that the destination has.
             unavailable: Launches that are not to be requested in this sync.
         """
-        self.refusals: dict[str, ApiError] = {}
+        self.denied: dict[str, ApiError] = {}
         self.failure: ApiError | None = None
         self.failures = 0
         self.unavailable: set[str] = set()
@@ -79,20 +79,20 @@ class Launches:
         self._in_a_row = 0
         self._lock = threading.Lock()
 
-    def complete(self, parcel: Parcel, workspace_id: int | None) -> Parcel:
+    def attach(self, fetched: FetchedRun, workspace_id: int | None) -> FetchedRun:
         """Return a run with the rows of its launch, if that is new; runs by hand have none.
 
         Raises:
             BudgetClosedError: The sync was stopped.
         """
-        launch_id = parcel.answers.record.get("launchId")
+        launch_id = fetched.answers.record.get("launchId")
         if not isinstance(launch_id, str) or not launch_id:
-            return parcel
+            return fetched
         rows = self.fetch(workspace_id, launch_id)
-        is_open = parcel.landed.status not in FINAL_STATUSES
+        is_open = fetched.loaded.status not in FINAL_STATUSES
         if is_open and launch_id in self._absent and is_launch_id(launch_id):
             self.unavailable.add(launch_id)
-        return replace(parcel, launch=rows)
+        return replace(fetched, launch=rows)
 
     def fetch(self, workspace_id: int | None, launch_id: str) -> dict[str, pa.Table]:
         """Return the rows of a launch by table; none where it was requested before or is refused.
@@ -102,7 +102,7 @@ class Launches:
         """
         if not self._claim(launch_id):
             return {}
-        found = take_value(lambda: self._describe(workspace_id, launch_id))
+        found = unwrap_result(lambda: self._describe(workspace_id, launch_id))
         if not isinstance(found, Mapping):
             self._note(_LAUNCHES.name, launch_id, found)
             return {}
@@ -111,7 +111,7 @@ class Launches:
 
     def _describe(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
         if is_launch_id(launch_id):
-            return self._client.describe_launch(workspace_id, launch_id)
+            return self._client.get_launch(workspace_id, launch_id)
         msg = "GET /launch/{launch_id}: the server gave out an id that cannot be asked for."
         raise NotFoundError(msg)
 
@@ -121,13 +121,15 @@ class Launches:
         home = found.get("workspaceId") or workspace_id
         record, tables, count = {**found, "id": launch_id, "workspaceId": home}, {}, None
         if _DATASETS.name in self._wanted:
-            listed = take_value(lambda: self._client.list_launch_datasets(workspace_id, launch_id))
+            listed = unwrap_result(
+                lambda: self._client.list_launch_datasets(workspace_id, launch_id)
+            )
             if isinstance(listed, list):
-                tables[_DATASETS.name] = rows = _DATASETS.batch(listed, launch_id=launch_id)
+                tables[_DATASETS.name] = rows = _DATASETS.build(listed, launch_id=launch_id)
                 count = rows.num_rows
             else:
                 self._note(_DATASETS.name, launch_id, listed)
-        return {_LAUNCHES.name: _LAUNCHES.batch([record], dataset_count=count), **tables}
+        return {_LAUNCHES.name: _LAUNCHES.build([record], dataset_count=count), **tables}
 
     def _claim(self, launch_id: str) -> bool:
         """Whether to request a launch now, which is true once."""
@@ -140,13 +142,13 @@ class Launches:
                 return False
             return is_new
 
-    def _note(self, table: str, launch_id: str, error: ApiError | BudgetClosedError) -> None:
-        if isinstance(error, BudgetClosedError):
+    def _note(self, table: str, launch_id: str, error: ApiError | RateLimiterClosedError) -> None:
+        if isinstance(error, RateLimiterClosedError):
             raise error
         with self._lock:
             self._absent.add(launch_id)
-            if is_refusal(error):
-                self.refusals.setdefault(table, error)
+            if is_access_denied(error):
+                self.denied.setdefault(table, error)
                 self._in_a_row = 0
                 return
             self.failure = self.failure or error
@@ -155,13 +157,13 @@ class Launches:
 
 
 def plan_backlog(
-    store: StoredRuns,
+    store: DestinationState,
     wanted: frozenset[str],
     workspace_ids: set[int | None],
     after: str | None,
     *,
     at_once: int,
-) -> tuple[list[Asked], str | None]:
+) -> tuple[list[RequestT], str | None]:
     """Choose the launches that runs name and no row describes.
 
     Args:
@@ -190,7 +192,7 @@ def plan_backlog(
     return [(named[launch_id], launch_id) for launch_id in chosen], last
 
 
-def _list_complete(store: StoredRuns, wanted: frozenset[str]) -> set[str]:
+def _list_complete(store: DestinationState, wanted: frozenset[str]) -> set[str]:
     """Return the launches that are described, with their datasets where these are wanted."""
     rows = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
     if _DATASETS.name not in wanted:

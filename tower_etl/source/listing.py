@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import Finding, Walked, malformed_runs, run_key, split_keyed
+from tower_etl.api import Finding, PaginationStats, malformed_runs_response, run_key, split_keyed
 from tower_etl.errors import BadRequestError
-from tower_etl.sync import Listed, Window, spans
+from tower_etl.sync import ListedRun, ListingWindow, contains
 from tower_etl.tables import parse_timestamp
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SLACK = timedelta(minutes=1)  # by which a bound may be missed, as times are ro
 
 
 @dataclass(frozen=True)
-class Listing:
+class RunListing:
     """The runs of one window.
 
     Attributes:
@@ -35,30 +35,32 @@ class Listing:
         left_out: Elements that name no run.
     """
 
-    window: Window
-    runs: tuple[Listed, ...]
-    steady: bool
-    counted: bool
-    left_out: int = 0
+    window: ListingWindow
+    runs: tuple[ListedRun, ...]
+    is_unmodified: bool
+    count_matches: bool
+    skipped: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether a run that it lacks is missing for sure."""
-        return self.window.whole and self.steady and self.counted and not self.left_out
+        return (
+            self.window.is_full and self.is_unmodified and self.count_matches and not self.skipped
+        )
 
 
-def list_window(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
+def list_runs(client: TowerClient, workspace: Workspace, window: ListingWindow) -> RunListing:
     """List the runs of a window; a complete listing that was disturbed is walked once more.
 
     Raises:
         ApiError: A page could not be had; nothing of the listing is used then.
     """
     listing = _list(client, workspace, window)
-    if window.whole and not (listing.steady and listing.counted):
+    if window.is_full and not (listing.is_unmodified and listing.count_matches):
         listing = _list(client, workspace, window)
-    if listing.left_out:
+    if listing.skipped:
         finding = Finding(workspace.name, _LEFT_OUT, "No run was marked as missing.")
-        client.findings.add(finding, count=listing.left_out)
+        client.findings.add(finding, count=listing.skipped)
     return listing
 
 
@@ -75,11 +77,11 @@ def is_listed(
     """
     if client.compatibility.searches is not False:
         return client.is_listed(workspace.id, run_id)
-    window = Window(submit, None, whole=False)  # a search would find no run at all
+    window = ListingWindow(submit, None, is_full=False)  # a search would find no run at all
     return any(run.run_id == run_id for run in _walk(client, workspace, window).runs)
 
 
-def _list(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
+def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> RunListing:
     """List the runs of a window by search or, if the server does not understand that, without.
 
     A server that takes the bounds for words to look for finds nothing (API fact 4): that it does
@@ -99,7 +101,9 @@ def _list(client: TowerClient, workspace: Workspace, window: Window) -> Listing:
     return listing
 
 
-def _list_again(client: TowerClient, workspace: Workspace, window: Window) -> Listing | None:
+def _list_again(
+    client: TowerClient, workspace: Workspace, window: ListingWindow
+) -> RunListing | None:
     """List without search, after a search that should have found something; None if none does."""
     plain = _walk(client, workspace, window)
     found = {run.run_id for run in plain.runs if run.submit}
@@ -111,66 +115,66 @@ def _list_again(client: TowerClient, workspace: Workspace, window: Window) -> Li
 
 
 def _walk(
-    client: TowerClient, workspace: Workspace, window: Window, *, searched: bool = False
-) -> Listing:
+    client: TowerClient, workspace: Workspace, window: ListingWindow, *, searched: bool = False
+) -> RunListing:
     """Walk the listing from its newest run down to the start of the window.
 
     Raises:
         ServerFaultError: No element names a run.
     """
-    walked, runs, left_out = Walked(), list[Listed](), 0
+    walked, runs, left_out = PaginationStats(), list[ListedRun](), 0
     bounds = (window.after, window.before) if searched else (None, None)
-    pages = client.iter_runs(workspace.id, walked, *bounds)
+    pages = client.list_runs(workspace.id, walked, *bounds)
     is_past = False
     for page in pages:
         named, unnamed = split_keyed(page, run_key)
-        listed = [to_listed(element) for element in named]
+        listed = [parse_listed_run(element) for element in named]
         runs += listed
         left_out += unnamed
         is_past = bool(listed) and _is_before(listed[-1], window)
         if is_past:
             break
     if left_out and not runs:
-        raise malformed_runs()
-    inside = [run for run in runs if run.submit is None or spans(window, run.submit)]
+        raise malformed_runs_response()
+    inside = [run for run in runs if run.submit is None or contains(window, run.submit)]
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
-    counted = is_past or walked.is_counted
-    return Listing(window, tuple(inside), not walked.disturbed, counted, left_out)
+    counted = is_past or walked.count_matches
+    return RunListing(window, tuple(inside), not walked.was_modified, counted, left_out)
 
 
-def _is_before(run: Listed, window: Window) -> bool:
+def _is_before(run: ListedRun, window: ListingWindow) -> bool:
     """Whether a run, and all that follow it in a listing, is older than the window."""
     return bool(window.after and run.submit and run.submit < window.after - _SLACK)
 
 
-def _is_outside(run: Listed, window: Window) -> bool:
+def _is_outside(run: ListedRun, window: ListingWindow) -> bool:
     is_after = bool(window.before and run.submit and run.submit > window.before + _SLACK)
     return is_after or _is_before(run, window)
 
 
-def to_listed(element: Item) -> Listed:
+def parse_listed_run(element: Item) -> ListedRun:
     """What planning wants to know of an element of `GET /workflow`."""
     run = element["workflow"]
     labels, starred = element.get("labels"), element.get("starred")
-    return Listed(
+    return ListedRun(
         run_id=run["id"],
         submit=parse_timestamp(run.get("submit")) or parse_timestamp(run.get("dateCreated")),
-        status=sound_status(run),
+        status=valid_status(run),
         last_updated=parse_timestamp(run.get("lastUpdated")),
         complete=parse_timestamp(run.get("complete")),
         starred=starred if isinstance(starred, bool) else None,
-        labels=None if labels is None else tuple(sound_labels(labels)),
+        labels=None if labels is None else tuple(valid_labels(labels)),
     )
 
 
-def sound_status(run: Mapping[str, Any]) -> str | None:
+def valid_status(run: Mapping[str, Any]) -> str | None:
     """The status of a run, None where it is no text."""
     status = run.get("status")
     return status if isinstance(status, str) else None
 
 
-def sound_labels(labels: object) -> list[Mapping[str, Any]]:
+def valid_labels(labels: object) -> list[Mapping[str, Any]]:
     """The labels of an answer that are labels: objects with an id."""
     if not isinstance(labels, list):
         return []

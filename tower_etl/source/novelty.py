@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 200  # names of a table, should a server make up names without end
 
 
-class Novelty:
+class SchemaDrift:
     """Remembers the undocumented fields of each table.
 
     Attributes:
@@ -24,7 +24,7 @@ class Novelty:
     """
 
     def __init__(self) -> None:
-        self.fresh: dict[str, list[str]] = {}
+        self.new_fields: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}
 
     def load(self, state: Mapping[str, list[str]]) -> None:
@@ -35,22 +35,22 @@ class Novelty:
         """What was seen until now, for the next sync."""
         return {table: sorted(names) for table, names in sorted(self._known.items())}
 
-    def note(self, batch: Mapping[str, pa.Table]) -> None:
+    def observe(self, batch: Mapping[str, pa.Table]) -> None:
         """Look through `undocumented` of rows that are handed on."""
         for table, rows in batch.items():
             if "undocumented" in rows.schema.names:
-                self._note_names(table, _list_names(rows["undocumented"]))
+                self._observe_names(table, _list_names(rows["undocumented"]))
 
-    def _note_names(self, table: str, names: set[str]) -> None:
+    def _observe_names(self, table: str, names: set[str]) -> None:
         known = self._known.setdefault(table, set()) if names else set()
         fresh = sorted(names - known)[: max(0, _REMEMBERED - len(known))]
         if fresh:
             known.update(fresh)
-            self.fresh[table] = sorted({*self.fresh.get(table, ()), *fresh})
+            self.new_fields[table] = sorted({*self.new_fields.get(table, ()), *fresh})
 
 
 def _list_names(column: pa.ChunkedArray) -> set[str]:
     if column.null_count == len(column):
         return set()
-    strays: list[dict[str, Any]] = list(map(load_json, pc.drop_null(column).to_pylist()))
-    return {name for stray in strays for name in stray}
+    extras: list[dict[str, Any]] = list(map(load_json, pc.drop_null(column).to_pylist()))
+    return {name for stray in extras for name in stray}

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ForbiddenError, UsageError
-from tower_etl.source.listing import Listing
-from tower_etl.source.outcome import WorkspaceOutcome
+from tower_etl.errors import ConfigurationError, ForbiddenError
+from tower_etl.source.listing import RunListing
+from tower_etl.source.outcome import WorkspaceResult
 from tower_etl.source.preflight import Workspace
 from tower_etl.sync import (
     PERSONAL,
     RUN_TABLES,
-    dump_holding,
+    dump_coverage,
     dump_state,
-    load_holding,
+    load_coverage,
     load_state,
-    plan_window,
+    plan_listing,
 )
 
 if TYPE_CHECKING:
@@ -31,20 +31,22 @@ if TYPE_CHECKING:
     )
     from datetime import datetime
 
-    from tower_etl.source.fetcher import Failure, Fetcher
-    from tower_etl.source.outcome import Outcome
-    from tower_etl.source.planning import Planner, Work
-    from tower_etl.source.preflight import Reach
-    from tower_etl.sync import Window, WorkspaceState
+    from tower_etl.source.fetcher import Failure, FetchExecutor
+    from tower_etl.source.outcome import SyncResult
+    from tower_etl.source.planning import Planner, WorkspaceSync
+    from tower_etl.source.preflight import Discovery
+    from tower_etl.sync import ListingWindow, WorkspaceState
 
-_STRANGER = (
+_OTHER_USER = (
     "The target holds the personal workspace of another user, so that of this token does not go "
     "there,"
 )
 _APART = "Sync it into a target of its own: --workspace personal with another --path."
 
 
-def leave_out_strangers(reach: Reach, selectors: Collection[str], outcome: Outcome) -> Reach:
+def exclude_other_users_workspace(
+    discovery: Discovery, selectors: Collection[str], sync_result: SyncResult
+) -> Discovery:
     """Return the reach without the personal workspace: the target holds that of another user.
 
     Where a selector names it, it is reported as failed; else it is a warning.
@@ -52,40 +54,42 @@ def leave_out_strangers(reach: Reach, selectors: Collection[str], outcome: Outco
     Raises:
         UsageError: Nothing else is selected.
     """
-    if PERSONAL not in outcome.workspaces:
-        return reach
-    others = tuple(space for space in reach.workspaces if space.id is not None)
+    if PERSONAL not in sync_result.workspaces:
+        return discovery
+    others = tuple(space for space in discovery.workspaces if space.id is not None)
     if not others:
-        msg = f"{_STRANGER} and no other workspace is selected. {_APART}"
-        raise UsageError(msg)
-    del outcome.workspaces[PERSONAL]
+        msg = f"{_OTHER_USER} and no other workspace is selected. {_APART}"
+        raise ConfigurationError(msg)
+    del sync_result.workspaces[PERSONAL]
     if selectors:
-        outcome.workspaces[PERSONAL] = WorkspaceOutcome(
+        sync_result.workspaces[PERSONAL] = WorkspaceResult(
             None,
             PERSONAL,
-            error=f"{PERSONAL}: {_STRANGER} and was left out. {_APART}",
+            error=f"{PERSONAL}: {_OTHER_USER} and was left out. {_APART}",
             error_exit_code=ForbiddenError.exit_code,
-            given_up=True,
+            aborted=True,
         )
     else:
-        outcome.warnings.append(f"{_STRANGER} and was left out. {_APART}")
-    return replace(reach, workspaces=others)
+        sync_result.warnings.append(f"{_OTHER_USER} and was left out. {_APART}")
+    return replace(discovery, workspaces=others)
 
 
-def load_states(state: Mapping[str, Any], reach: Reach, now: datetime) -> dict[str, WorkspaceState]:
+def load_states(
+    state: Mapping[str, Any], discovery: Discovery, now: datetime
+) -> dict[str, WorkspaceState]:
     """Return the state of each selected workspace, and of each that is no longer visible.
 
     Args:
         state: State of the source, as `save_states` wrote it.
-        reach: What the token sees, and what is selected of it.
+        discovery: What the token sees, and what is selected of it.
         now: Start of the sync (UTC).
     """
     stored = state.get("workspaces", {})
     visible = {
         space.key: replace(_load_state(state, space.key), invisible_since=None)
-        for space in reach.workspaces
+        for space in discovery.workspaces
     }
-    lost = {key: _load_state(state, key) for key in stored if key not in reach.visible}
+    lost = {key: _load_state(state, key) for key in stored if key not in discovery.visible}
     return visible | {
         key: replace(known, invisible_since=known.invisible_since or now)
         for key, known in lost.items()
@@ -96,7 +100,7 @@ def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
     known = load_state(state.get("workspaces", {}).get(key))
     resources = state.get("resources", {})
     tables = {
-        table: load_holding(held)
+        table: load_coverage(held)
         for table in RUN_TABLES
         if (held := resources.get(table, {}).get("workspaces", {}).get(key))
     }
@@ -115,25 +119,25 @@ def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceSt
         spaces[key] = dump_state(workspace)
         for table, holding in workspace.tables.items():
             held = resources.setdefault(table, {}).setdefault("workspaces", {})
-            held[key] = dump_holding(holding)
+            held[key] = dump_coverage(holding)
 
 
-def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceOutcome]:
+def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]:
     """Return a failed outcome for each selector that names no workspace, given the messages."""
     return {
-        f"selector {selector}": WorkspaceOutcome(
+        f"selector {selector}": WorkspaceResult(
             int(selector) if selector.isdecimal() else None,
             selector,
             error=message,
             error_exit_code=ForbiddenError.exit_code,
-            given_up=True,
+            aborted=True,
         )
         for selector, message in unmatched.items()
     }
 
 
 def report_invisible(
-    states: Mapping[str, WorkspaceState], selectors: Collection[str], outcome: Outcome
+    states: Mapping[str, WorkspaceState], selectors: Collection[str], sync_result: SyncResult
 ) -> None:
     """Report as failed each workspace in scope that was synced before and is no longer visible."""
     for key, state in states.items():
@@ -149,12 +153,12 @@ def report_invisible(
             "Its rows are kept. Ask its owner for access, or select the other workspaces with "
             "--workspace."
         )
-        outcome.workspaces[key] = WorkspaceOutcome(
+        sync_result.workspaces[key] = WorkspaceResult(
             space_id,
             space.name,
             error=message,
             error_exit_code=ForbiddenError.exit_code,
-            given_up=True,
+            aborted=True,
         )
 
 
@@ -165,72 +169,72 @@ class Opening:
     Attributes:
         fetcher: Lists workspaces side by side.
         planner: Turns a listing into a plan.
-        outcome: Is told what was listed.
+        sync_result: Is told what was listed.
         note_failure: Is told of a complete listing that failed.
         give_up: Is told of a workspace that could not be listed at all.
     """
 
-    fetcher: Fetcher
+    executor: FetchExecutor
     planner: Planner
-    outcome: Outcome
+    result: SyncResult
     note_failure: Callable[[Workspace, Failure], object]
     give_up: Callable[[Workspace, Failure], None]
 
     def plan_all(
         self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
-    ) -> list[Work]:
+    ) -> list[WorkspaceSync]:
         """What is to be done in each workspace that could be listed."""
         listed: set[str] = set()
         works = list(self._iter_works(spaces, states, listed))
         for work in works:
-            self._doubt_missing(work, listed)
+            self._verify_deleted(work, listed)
         return works
 
     def _iter_works(
         self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState], listed: set[str]
-    ) -> Iterator[Work]:
-        request, now = self.planner.request, self.planner.now
-        asked = [(space, plan_window(states[space.key], request, now)) for space in spaces]
+    ) -> Iterator[WorkspaceSync]:
+        request, now = self.planner.options, self.planner.now
+        asked = [(space, plan_listing(states[space.key], request, now)) for space in spaces]
         for space, listing in self._list_all(asked, states):
             state = replace(states[space.key], name=space.name)
             work = self.planner.plan(space, state, listing)
             listed.update(run.run_id for run in listing.runs)
-            outcome = self.outcome.workspaces[space.key]
-            outcome.listed, outcome.planned = len(listing.runs), len(work.plan.visits)
-            self.outcome.reconciled |= listing.window.whole
+            sync_result = self.result.workspaces[space.key]
+            sync_result.listed, sync_result.planned = len(listing.runs), len(work.plan.fetches)
+            self.result.reconciled |= listing.window.is_full
             yield work
 
     def _list_all(
-        self, asked: Sequence[tuple[Workspace, Window]], states: Mapping[str, WorkspaceState]
-    ) -> Iterator[tuple[Workspace, Listing]]:
+        self, asked: Sequence[tuple[Workspace, ListingWindow]], states: Mapping[str, WorkspaceState]
+    ) -> Iterator[tuple[Workspace, RunListing]]:
         """Yield a listing per workspace; where a complete one fails, that since the cursor."""
         windows = {space.key: window for space, window in asked}
-        again: list[tuple[Workspace, Window]] = []
-        for space, listing in self.fetcher.list_all(asked):
+        again: list[tuple[Workspace, ListingWindow]] = []
+        for space, listing in self.executor.list_runs(asked):
             state = states[space.key]
-            if isinstance(listing, Listing):
+            if isinstance(listing, RunListing):
                 yield space, listing
-            elif windows[space.key].whole and state.cursor is not None:
+            elif windows[space.key].is_full and state.cursor is not None:
                 self.note_failure(space, listing)
-                start = state.list_from(self.planner.now)
-                again.append((space, replace(windows[space.key], after=start, whole=False)))
+                start = state.listing_start(self.planner.now)
+                again.append((space, replace(windows[space.key], after=start, is_full=False)))
             else:
                 self.give_up(space, listing)
-        for space, listing in self.fetcher.list_all(again):
-            if isinstance(listing, Listing):
+        for space, listing in self.executor.list_runs(again):
+            if isinstance(listing, RunListing):
                 yield space, listing
             else:
                 self.give_up(space, listing)
 
-    def _doubt_missing(self, work: Work, listed: set[str]) -> None:
+    def _verify_deleted(self, work: WorkspaceSync, listed: set[str]) -> None:
         """Runs that moved to another workspace are not missing, nor are those that answer."""
-        missing = [run_id for run_id in work.plan.missing if run_id not in listed]
-        here = self.outcome.workspaces[work.workspace.key].listed
-        if len(missing) > here and self.fetcher.finds(work.workspace, missing[-1]):
+        missing = [run_id for run_id in work.plan.deleted if run_id not in listed]
+        here = self.result.workspaces[work.workspace.key].listed
+        if len(missing) > here and self.executor.run_exists(work.workspace, missing[-1]):
             missing = []
-            self.outcome.warnings.append(
+            self.result.warnings.append(
                 f"{work.workspace.name}: the listing lacks runs that are there; none was "
                 "marked as missing."
             )
-            work.plan = replace(work.plan, gone=())
-        work.plan = replace(work.plan, missing=tuple(missing))
+            work.plan = replace(work.plan, vanished=())
+        work.plan = replace(work.plan, deleted=tuple(missing))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import TokenRefusedError
+from tower_etl.errors import AuthenticationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class WorkspaceOutcome:
+class WorkspaceResult:
     """One workspace of a sync.
 
     Attributes:
@@ -41,20 +41,20 @@ class WorkspaceOutcome:
     planned: int | None = None
     listed: int = 0
     fetched: int = 0
-    missing: int = 0
+    deleted: int = 0
     done: bool = False
     error: str | None = None
     error_exit_code: int = 0
     failures: int = 0
-    allowed_failures: int = 3
-    given_up: bool = False
+    max_consecutive_failures: int = 3
+    aborted: bool = False
     pending: Mapping[str, FailedRun] = field(default_factory=dict)
     incomplete: Counter[str] = field(default_factory=Counter)
 
     @property
     def status(self) -> str:
         """`ok`, `partial` (some runs failed), `failed`, or `interrupted` before it was finished."""
-        if self.given_up:
+        if self.aborted:
             return "failed"
         if self.error is not None or self.pending:
             return "partial"
@@ -69,7 +69,7 @@ class WorkspaceOutcome:
             "error": self.error,
             "runs_listed": self.listed,
             "runs_fetched": self.fetched,
-            "runs_missing": self.missing,
+            "runs_missing": self.deleted,
             "runs_pending": len(self.pending),
             "runs_incomplete": dict(self.incomplete),
         }
@@ -81,7 +81,7 @@ class WorkspaceOutcome:
 
 
 @dataclass
-class Outcome:
+class SyncResult:
     """One sync.
 
     Attributes:
@@ -94,11 +94,11 @@ class Outcome:
         undocumented: Fields without a column that no sync saw before, by table.
     """
 
-    workspaces: dict[str, WorkspaceOutcome] = field(default_factory=dict)
+    workspaces: dict[str, WorkspaceResult] = field(default_factory=dict)
     tasks: int = 0
     reconciled: bool = False
     warnings: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    reference_errors: list[str] = field(default_factory=list)
     stopped: bool = False
     undocumented: dict[str, list[str]] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class Outcome:
         return sum(space.planned or 0 for space in self.workspaces.values())
 
     @property
-    def failed(self) -> list[WorkspaceOutcome]:
+    def failed(self) -> list[WorkspaceResult]:
         """The workspaces in which something failed."""
         return [
             space for space in self.workspaces.values() if space.error is not None or space.pending
@@ -127,20 +127,20 @@ class Outcome:
     @property
     def status(self) -> str:
         """`ok`, `partial` (something failed, or it was stopped), `failed` (all was given up)."""
-        if self.workspaces and all(space.given_up for space in self.workspaces.values()):
+        if self.workspaces and all(space.aborted for space in self.workspaces.values()):
             return "failed"
-        return "partial" if self.failed or self.faults or self.stopped else "ok"
+        return "partial" if self.failed or self.reference_errors or self.stopped else "ok"
 
     @property
     def exit_code(self) -> int:
         """By the contract: 0, 4 when something failed, and what the cause says when all did."""
         if self.status != "failed":
-            return 4 if self.failed or self.faults else 0
+            return 4 if self.failed or self.reference_errors else 0
         codes = {space.error_exit_code for space in self.failed}
-        refused = TokenRefusedError.exit_code
+        refused = AuthenticationError.exit_code
         return refused if codes == {refused} else max(codes - {refused}, default=4)
 
-    def fail(self, key: str, message: str, error: ApiError) -> WorkspaceOutcome:
+    def record_failure(self, key: str, message: str, error: ApiError) -> WorkspaceResult:
         """Note that something of a workspace failed, with the first reason that it had."""
         space = self.workspaces[key]
         if space.error is None:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.source.dispositions import DEFAULT, name_disposition
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
-    from tower_etl.source.session import Session
+    from tower_etl.source.session import SyncSession
 
 
 @dataclass
@@ -26,8 +26,8 @@ class PackageRun:
         session: The sync, None before its first package.
     """
 
-    limits: Packages
-    session: Session | None = None
+    limits: PackageLimits
+    session: SyncSession | None = None
 
     @property
     def is_done(self) -> bool:
@@ -42,8 +42,8 @@ def run_in_packages(
     pipeline: dlt.Pipeline,
     source: DltSource,
     *,
-    max_rows: int = Packages.max_rows,
-    max_seconds: float = Packages.max_seconds,
+    max_rows: int = PackageLimits.max_rows,
+    max_seconds: float = PackageLimits.max_seconds,
     **options: Any,  # noqa: ANN401 they are those of `pipeline.run`
 ) -> list[LoadInfo]:
     """Load a source in bounded packages, so that a sync that is killed goes on where it was.
@@ -70,7 +70,7 @@ def run_in_packages(
     if pipeline.has_pending_data:
         pipeline.normalize()
         loads.append(pipeline.load())
-    run = PackageRun(Packages(max_rows, max_seconds))
+    run = PackageRun(PackageLimits(max_rows, max_seconds))
     token = CURRENT_RUN.set(run)
     try:
         while not run.is_done:

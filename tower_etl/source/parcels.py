@@ -13,15 +13,15 @@ import pyarrow as pa
 
 from tower_etl.api import task_key
 from tower_etl.sync import RUN_TABLES
-from tower_etl.tables import TABLES, build_runs, keep_last, task_batch, unlink_batch
+from tower_etl.tables import TABLES, build_run_tables, deduplicate, label_link_tombstones, task_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tower_etl.api import Item
-    from tower_etl.source.planning import Work
-    from tower_etl.sync import Landed, TaskBrief
-    from tower_etl.tables import RunAnswers
+    from tower_etl.source.planning import WorkspaceSync
+    from tower_etl.sync import LoadedRun, TaskBrief
+    from tower_etl.tables import RunResponses
 
 _ROWS_AT_ONCE = 5_000
 _RUNS_AT_ONCE = 32
@@ -29,7 +29,7 @@ _TASKS_AT_ONCE = 1_000  # as answered they take ten times the memory of their ro
 
 
 @dataclass(frozen=True)
-class Parcel:
+class FetchedRun:
     """All that was fetched of one run, and what its landing means for the state.
 
     Attributes:
@@ -39,8 +39,8 @@ class Parcel:
         launch: The rows of its launch by table, where that was requested.
     """
 
-    answers: RunAnswers
-    landed: Landed
+    answers: RunResponses
+    loaded: LoadedRun
     tasks: tuple[pa.Table, ...] = ()
     launch: Mapping[str, pa.Table] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Parcel:
         return 3 + waiting + figures + sum(int(rows.num_rows) for rows in self.tasks)
 
 
-class TaskRows:
+class TaskPageBuffer:
     """Takes the tasks of a run page by page, and makes rows of them when they are many.
 
     Attributes:
@@ -63,15 +63,15 @@ class TaskRows:
 
     def __init__(self, owner: Mapping[str, object]) -> None:
         """Set up for the run of which `owner` has the constants."""
-        self.briefs: list[TaskBrief] = []
+        self.keys: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
-        self.built: list[pa.Table] = []
+        self.tables: list[pa.Table] = []
         self._owner = owner
         self._waiting = 0
 
     def append(self, page: list[Item]) -> None:
         """Take one page."""
-        self.briefs += brief_tasks(page)
+        self.keys += task_keys(page)
         self.pages.append(page)
         self._waiting += len(page)
         if self._waiting >= _TASKS_AT_ONCE:
@@ -80,14 +80,14 @@ class TaskRows:
     def keep_last(self) -> None:
         """Of tasks that came twice, keep the later one."""
         self._build()
-        self.built = [keep_last(pa.concat_tables(self.built), TABLES["tasks"].key)]
+        self.tables = [deduplicate(pa.concat_tables(self.tables), TABLES["tasks"].key)]
 
     def _build(self) -> None:
-        self.built.append(task_batch(self.pages, self._owner))
+        self.tables.append(task_rows(self.pages, self._owner))
         self.pages, self._waiting = [], 0
 
 
-class Held:
+class RunBatch:
     """Runs that wait for others, to be made rows together.
 
     Attributes:
@@ -96,28 +96,28 @@ class Held:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._runs: list[tuple[Work, Parcel]] = []
+        self._runs: list[tuple[WorkspaceSync, FetchedRun]] = []
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    def add(self, work: Work, parcel: Parcel) -> None:
+    def add(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
         """Take one run, and whom it is for."""
-        self._runs.append((work, parcel))
-        self.rows += parcel.rows
+        self._runs.append((work, fetched))
+        self.rows += fetched.rows
 
     @property
     def is_full(self) -> bool:
         """Whether more would make it no cheaper, or progress too seldom seen."""
         return len(self._runs) >= _RUNS_AT_ONCE or self.rows >= _ROWS_AT_ONCE
 
-    def take(self) -> list[tuple[Work, Parcel]]:
+    def drain(self) -> list[tuple[WorkspaceSync, FetchedRun]]:
         """Hand on all of them, in the order in which they came."""
         taken, self._runs, self.rows = self._runs, [], 0
         return taken
 
 
-def brief_tasks(tasks: Iterable[Item]) -> list[TaskBrief]:
+def task_keys(tasks: Iterable[Item]) -> list[TaskBrief]:
     """What tells whether tasks are settled: `taskId` and status of each."""
     return [(task_key(item), _status_of(item)) for item in tasks]
 
@@ -127,19 +127,19 @@ def _status_of(item: Item) -> str | None:
     return task.get("status") if isinstance(task, dict) else None
 
 
-def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str, pa.Table]:
+def build_batch(fetched_runs: Sequence[FetchedRun], wanted: frozenset[str]) -> dict[str, pa.Table]:
     """Build the rows of some runs, by table.
 
     Args:
-        parcels: The runs; those of a kind were fetched for the same tables.
+        fetched_runs: The runs; those of a kind were fetched for the same tables.
         wanted: The tables of the sync, among them those that are not of runs alone, as `labels`.
 
     Raises:
         ServerFaultError: One of the answers holds no run.
     """
-    kinds: dict[frozenset[str], list[Parcel]] = {}
-    for parcel in parcels:
-        kinds.setdefault(parcel.landed.tables, []).append(parcel)
+    kinds: dict[frozenset[str], list[FetchedRun]] = {}
+    for fetched in fetched_runs:
+        kinds.setdefault(fetched.loaded.tables, []).append(fetched)
     built: dict[str, list[pa.Table]] = {}
     for tables, alike in kinds.items():
         for name, rows in _build_alike(alike).items():
@@ -148,24 +148,26 @@ def build_parcels(parcels: Sequence[Parcel], wanted: frozenset[str]) -> dict[str
     return {name: pa.concat_tables(parts) for name, parts in built.items()}
 
 
-def _build_alike(parcels: Sequence[Parcel]) -> dict[str, pa.Table]:
+def _build_alike(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
     """Build the rows of runs; those without a label take their links out of the table."""
-    tables = build_runs([parcel.answers for parcel in parcels])
-    before = [rows for parcel in parcels for rows in parcel.tasks]
+    tables = build_run_tables([fetched.answers for fetched in fetched_runs])
+    before = [rows for fetched in fetched_runs for rows in fetched.tasks]
     bare = [
-        unlink_batch([parcel.landed.visit.run_id], workspace_id=parcel.answers.workspace_id)
-        for parcel in parcels
-        if not parcel.answers.labels
+        label_link_tombstones(
+            [fetched.loaded.fetch.run_id], workspace_id=fetched.answers.workspace_id
+        )
+        for fetched in fetched_runs
+        if not fetched.answers.labels
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
-    return tables | _join_launches(parcels)
+    return tables | _join_launches(fetched_runs)
 
 
-def _join_launches(parcels: Sequence[Parcel]) -> dict[str, pa.Table]:
+def _join_launches(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
     """The rows of the launches of some runs, by table."""
     parts: dict[str, list[pa.Table]] = {}
-    for parcel in parcels:
-        for name, rows in parcel.launch.items():
+    for fetched in fetched_runs:
+        for name, rows in fetched.launch.items():
             parts.setdefault(name, []).append(rows)
     return {name: pa.concat_tables(rows) for name, rows in parts.items()}

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tower_etl.sync import plan_listed, plan_whole
-from tower_etl.tables import label_batch, link_batch, unlink_batch
+from tower_etl.sync import plan_incremental, plan_reconciliation
+from tower_etl.tables import label_link_tombstones, label_links, label_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tower_etl.settings import Request
-    from tower_etl.source.listing import Listing
+    from tower_etl.settings import SyncOptions
+    from tower_etl.source.listing import RunListing
     from tower_etl.source.preflight import Workspace
-    from tower_etl.source.stored import StoredRuns
-    from tower_etl.sync import Plan, RetryCause, WorkspaceState
+    from tower_etl.source.stored import DestinationState
+    from tower_etl.sync import RetryCause, WorkspacePlan, WorkspaceState
 
 
 @dataclass
-class Work:
+class WorkspaceSync:
     """What is to be done in one workspace, and how far it is.
 
     Attributes:
@@ -33,7 +33,7 @@ class Work:
     """
 
     workspace: Workspace
-    plan: Plan
+    plan: WorkspacePlan
     state: WorkspaceState
     recovered: set[RetryCause] = field(default_factory=set)
 
@@ -49,61 +49,71 @@ class Planner:
         warn: Told what the user should know.
     """
 
-    request: Request
-    store: StoredRuns
+    options: SyncOptions
+    destination_state: DestinationState
     now: datetime
     warn: Callable[[str], None]
 
-    def plan(self, workspace: Workspace, state: WorkspaceState, listing: Listing) -> Work:
+    def plan(
+        self, workspace: Workspace, state: WorkspaceState, listing: RunListing
+    ) -> WorkspaceSync:
         """What to do in a workspace after its listing."""
-        if not listing.window.whole:
-            plan = plan_listed(state, listing.runs, self.request, self.now)
+        if not listing.window.is_full:
+            plan = plan_incremental(state, listing.runs, self.options, self.now)
         else:
-            stored = self.store.read(workspace.id)
-            plan = plan_whole(state, listing.runs, stored, self.request, self.now)
-            plan = self._doubt(plan, workspace, listing)
-        return Work(workspace, plan, plan.begins)
+            stored = self.destination_state.runs(workspace.id)
+            plan = plan_reconciliation(state, listing.runs, stored, self.options, self.now)
+            plan = self._distrust_deletions(plan, workspace, listing)
+        return WorkspaceSync(workspace, plan, plan.initial_state)
 
-    def _doubt(self, plan: Plan, workspace: Workspace, listing: Listing) -> Plan:
+    def _distrust_deletions(
+        self, plan: WorkspacePlan, workspace: Workspace, listing: RunListing
+    ) -> WorkspacePlan:
         """An incomplete listing marks nothing as missing; a disturbed one is done again soon."""
         if listing.complete:
             return plan
-        if not listing.steady:
+        if not listing.is_unmodified:
             self.warn(
                 f"{workspace.name}: runs came and went while they were listed; "
                 "the next sync reconciles again."
             )
-            return replace(plan, missing=(), gone=(), whole=False)
-        if not listing.counted:
+            return replace(plan, deleted=(), vanished=(), is_full=False)
+        if not listing.count_matches:
             self.warn(
                 f"{workspace.name}: the server counts other runs than it lists; "
                 "none was marked as missing."
             )
-        return replace(plan, missing=(), gone=())
+        return replace(plan, deleted=(), vanished=())
 
-    def touch_up(self, work: Work) -> dict[str, pa.Table]:
+    def build_in_place_updates(self, work: WorkspaceSync) -> dict[str, pa.Table]:
         """Rows that change without a visit: stars, missing runs and links to labels."""
         plan = work.plan
-        stars = _set_column(self.store.read_rows(plan.restar), "starred", [*plan.restar.items()])
+        stars = _set_column(
+            self.destination_state.run_rows(plan.star_updates),
+            "starred",
+            [*plan.star_updates.items()],
+        )
         gone = _set_column(
-            self.store.read_rows(plan.missing),
+            self.destination_state.run_rows(plan.deleted),
             "missing_since",
-            [(run_id, self.now) for run_id in plan.missing],
+            [(run_id, self.now) for run_id in plan.deleted],
         )
         return {"workflows": pa.concat_tables([stars, gone]), **self._relabel(work)}
 
     @staticmethod
-    def _relabel(work: Work) -> dict[str, pa.Table]:
+    def _relabel(work: WorkspaceSync) -> dict[str, pa.Table]:
         place = work.workspace.id
         links = [
-            link_batch(labels, workflow_id=run_id, workspace_id=place)
-            for run_id, labels in work.plan.relabel.items()
+            label_links(labels, workflow_id=run_id, workspace_id=place)
+            for run_id, labels in work.plan.label_updates.items()
         ]
-        bare = [run_id for run_id, labels in work.plan.relabel.items() if not labels]
-        named = [label for labels in work.plan.relabel.values() for label in labels]
+        bare = [run_id for run_id, labels in work.plan.label_updates.items() if not labels]
+        named = [label for labels in work.plan.label_updates.values() for label in labels]
         return {
-            "workflow_labels": pa.concat_tables([*links, unlink_batch(bare, workspace_id=place)]),
-            "labels": label_batch(named, workspace_id=place),
+            "workflow_labels": pa.concat_tables(
+                [*links, label_link_tombstones(bare, workspace_id=place)]
+            ),
+            "labels": label_rows(named, workspace_id=place),
         }
 
 

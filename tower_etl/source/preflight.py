@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ForbiddenError, NotFoundError, UsageError
+from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError
 from tower_etl.redaction import redact_text
-from tower_etl.source.handshake import ask_roles, ask_service, ask_user, is_id
+from tower_etl.source.handshake import (
+    is_id,
+    request_memberships,
+    request_service_info,
+    request_user,
+)
 from tower_etl.sync import PERSONAL
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ class Workspace:
 
     id: int | None
     name: str
-    role: Mapping[str, Any]
+    membership: Mapping[str, Any]
 
     @property
     def key(self) -> str:
@@ -50,17 +55,17 @@ class Workspace:
     @property
     def org_id(self) -> int | None:
         """Its organisation, None for the personal workspace."""
-        found = self.role.get("orgId")
+        found = self.membership.get("orgId")
         return found if isinstance(found, int) else None
 
     @property
     def org_name(self) -> str:
         """Name of its organisation."""
-        return str(self.role.get("orgName"))
+        return str(self.membership.get("orgName"))
 
 
 @dataclass(frozen=True)
-class Reach:
+class Discovery:
     """What preflight found.
 
     Attributes:
@@ -86,7 +91,7 @@ class Reach:
     unmatched: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
+def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
     """Ask the server who it is, who we are, and what we may see: three calls.
 
     Raises:
@@ -95,12 +100,12 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
         TokenRefusedError: It does not accept the token.
         UsageError: No selector names a workspace that the token sees.
     """
-    info = ask_service(client)
-    user = ask_user(client)
-    roles = tuple(role for role in ask_roles(client, user) if _is_sound(role))
-    visible = list_visible(roles, personal=info.get("userWorkspaceEnabled") is not False)
+    info = request_service_info(client)
+    user = request_user(client)
+    roles = tuple(role for role in request_memberships(client, user) if _is_valid(role))
+    visible = visible_workspaces(roles, personal=info.get("userWorkspaceEnabled") is not False)
     selected, unmatched = select_workspaces(visible, tuple(selectors))
-    return Reach(
+    return Discovery(
         server_version=_text(info.get("version")),
         api_version=_text(info.get("apiVersion")),
         user_id=user["id"],
@@ -113,7 +118,7 @@ def run_preflight(client: TowerClient, selectors: Iterable[str]) -> Reach:
     )
 
 
-def list_visible(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
+def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
     """The workspaces among the user's roles; entries with a null id are organisations."""
     found = {
         role["workspaceId"]: Workspace(
@@ -149,7 +154,7 @@ def select_workspaces(
         if not named:
             unmatched[selector.strip()] = _unknown_message(selector.strip(), visible)
     if not chosen:
-        raise UsageError(" ".join(unmatched.values()))
+        raise ConfigurationError(" ".join(unmatched.values()))
     return tuple(chosen.values()), unmatched
 
 
@@ -158,12 +163,12 @@ def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     there = ", ".join(names[:_SHOWN]) + more if names else "none"
     return (
-        f"No workspace {selector!r} for this token.{_hint(selector, visible)} It sees {there}. "
+        f"No workspace {selector!r} for this token.{_suggestion(selector, visible)} It sees {there}. "
         "Name one as ORG/NAME or by its id, or ask its owner to add you."
     )
 
 
-def _hint(selector: str, visible: tuple[Workspace, ...]) -> str:
+def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
     """What was meant, perhaps: the workspaces of an organisation, or names that are like it."""
     known = {name.lower(): name for space in visible for name in (space.name, space.key)}
     close = [known[name] for name in get_close_matches(selector.lower(), known, n=3)]
@@ -172,7 +177,7 @@ def _hint(selector: str, visible: tuple[Workspace, ...]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def _is_sound(role: Item) -> bool:
+def _is_valid(role: Item) -> bool:
     """Whether its organisation and workspace have ids, or none."""
     ids = (role.get("orgId"), role.get("workspaceId"))
     return all(value is None or is_id(value) for value in ids)
@@ -182,7 +187,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def explain_refusal(workspace: Workspace, error: ApiError) -> str:
+def access_error_message(workspace: Workspace, error: ApiError) -> str:
     """Why a workspace failed, in one sentence that a report can carry."""
     if isinstance(error, ForbiddenError | NotFoundError):
         return f"{workspace.name}: the token may not read it ({error})"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from tower_etl.lossless import json_text
+from tower_etl.lossless import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -170,5 +170,5 @@ def _as_moment(value: Any) -> datetime:  # noqa: ANN401 what a database gives fo
 
 def _as_text(value: object) -> str:
     if isinstance(value, Mapping | list):
-        return json_text(value)
+        return to_json(value)
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -12,7 +12,7 @@ from dlt.common.destination.capabilities import adjust_schema_to_capabilities
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import merge_columns
 
-from tower_etl.settings import Packages
+from tower_etl.settings import PackageLimits
 from tower_etl.source.adaptation import adapt_resources
 from tower_etl.source.dispositions import DEFAULT
 from tower_etl.source.extraction import (
@@ -23,7 +23,7 @@ from tower_etl.source.extraction import (
     read_extraction,
 )
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
-from tower_etl.source.stored import PipelineStore, find_pipeline
+from tower_etl.source.stored import DltDestinationState, find_pipeline
 from tower_etl.source.upserts import REMOVED, prepare_upserts
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource, DltSource
 
     from tower_etl.source.extraction import Extraction
-    from tower_etl.source.session import Session
-    from tower_etl.tables import Table
+    from tower_etl.source.session import SyncSession
+    from tower_etl.tables import TableSpec
 
 
-class ExpectedHints(logging.Filter):
+class HideExpectedHintWarning(logging.Filter):
     """Drops dlt's warning that our JSON columns are text in Arrow, which is as it should be."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -47,11 +47,11 @@ class ExpectedHints(logging.Filter):
         return "when merging arrow schema with dlt schema" not in str(record.msg)
 
 
-EXPECTED_HINTS = ExpectedHints()
-_EVERYTHING = Packages(max_rows=2**63, max_seconds=float("inf"))
+EXPECTED_HINTS = HideExpectedHintWarning()
+_UNLIMITED = PackageLimits(max_rows=2**63, max_seconds=float("inf"))
 
 
-def _ignore(_session: Session) -> None:
+def _ignore(_session: SyncSession) -> None:
     """Whoever runs the session looks at its outcome."""
 
 
@@ -67,11 +67,11 @@ class TableFeed:
         limits: When a package is full, if `run_in_packages` does not say.
     """
 
-    open_session: Callable[[Extraction], Session]
-    tables: Mapping[str, Table]
-    on_end: Callable[[Session], None] = _ignore
+    open_session: Callable[[Extraction], SyncSession]
+    tables: Mapping[str, TableSpec]
+    on_complete: Callable[[SyncSession], None] = _ignore
     makes_tables: bool = True
-    limits: Packages = _EVERYTHING
+    limits: PackageLimits = _UNLIMITED
 
     def make_resources(
         self, selected: Collection[str], *, yield_rows: bool = False
@@ -101,7 +101,7 @@ class TableFeed:
         pipeline = find_pipeline() if is_loaded else None
         state = dlt.current.source_state() if is_loaded else {}
         schema_name = dlt.current.source_schema().name
-        store = PipelineStore(pipeline, schema_name)
+        store = DltDestinationState(pipeline, schema_name)
         extraction = read_extraction(self.tables, store.client)
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
         missing = drop_missing_tables(store.client, store.schema, state, extraction.tables)
@@ -112,12 +112,12 @@ class TableFeed:
             state.get("resources", {}).pop(name, None)
         try:
             yield self._list_new_tables(extraction, missing)
-            package = session.iter_package(state, store, run.limits)
+            package = session.extract_package(state, store, run.limits)
             prepared = prepare_upserts(package, upserted, store)
-            yield from (_drop_tombstones(batch, extraction.unmerged) for batch in prepared)
+            yield from (_drop_tombstones(batch, extraction.replaced) for batch in prepared)
             if session.is_done:
                 session.close()
-                self.on_end(session)
+                self.on_complete(session)
         except BaseException:
             session.close()
             raise
@@ -138,7 +138,9 @@ class TableFeed:
         }
 
 
-def package_source(session: Session, tables: Mapping[str, Table], limits: Packages) -> DltSource:
+def build_source(
+    session: SyncSession, tables: Mapping[str, TableSpec], limits: PackageLimits
+) -> DltSource:
     """Return a source that yields the next package of a session.
 
     Args:
@@ -169,7 +171,7 @@ def _has_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
 
 
 def table_resource(
-    table: Table, history: DltResource, *, selected: bool = True, yield_rows: bool = False
+    table: TableSpec, history: DltResource, *, selected: bool = True, yield_rows: bool = False
 ) -> DltResource:
     """Return the resource of one table: its rows out of each batch, with keys and descriptions."""
 
@@ -184,7 +186,7 @@ def table_resource(
         name=table.name,
         selected=selected,
         _impl_cls=TableResource,
-        **make_hints(table),
+        **table_hints(table),
     )
     resource: TableResource = hints(pick)
     if yield_rows:
@@ -193,13 +195,13 @@ def table_resource(
     return resource
 
 
-def make_hints(table: Table) -> dict[str, Any]:
+def table_hints(table: TableSpec) -> dict[str, Any]:
     """Return what dlt needs to know of a table: keys, JSON columns, descriptions.
 
     How rows are merged is decided when the destination is known (`adapt_resources`). Where the
     rows of a run are replaced as a whole, those of the run go as well.
     """
-    replaced = {"merge_key": table.replaced_by} if table.replaced_by else {}
+    replaced = {"merge_key": table.merge_key} if table.merge_key else {}
     columns = {
         column.name: {"description": column.description}
         | ({"data_type": "json"} if column.is_json else {})
@@ -214,8 +216,8 @@ def make_hints(table: Table) -> dict[str, Any]:
     }
 
 
-def describe_table(
-    resource: DltResource, table: Table, caps: DestinationCapabilitiesContext
+def table_schema(
+    resource: DltResource, table: TableSpec, caps: DestinationCapabilitiesContext
 ) -> TTableSchema:
     """A table as dlt describes it once it has seen rows of it.
 

@@ -9,36 +9,36 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.http import BudgetClosedError
-from tower_etl.source.buffer import Buffer
+from tower_etl.http import RateLimiterClosedError
+from tower_etl.source.buffer import BatchBuffer
 from tower_etl.source.extraction import NO_LIMIT
-from tower_etl.source.fetcher import take_value
-from tower_etl.source.novelty import Novelty
+from tower_etl.source.fetcher import unwrap_result
+from tower_etl.source.novelty import SchemaDrift
 from tower_etl.source.opening import (
     Opening,
-    leave_out_strangers,
+    exclude_other_users_workspace,
     load_states,
     report_invisible,
     report_unmatched,
     save_states,
 )
-from tower_etl.source.origin import Origin, check_origin
-from tower_etl.source.outcome import Outcome, WorkspaceOutcome
-from tower_etl.source.parcels import Held, Parcel, build_parcels
+from tower_etl.source.origin import SourceIdentity, verify_source_identity
+from tower_etl.source.outcome import SyncResult, WorkspaceResult
+from tower_etl.source.parcels import FetchedRun, RunBatch, build_batch
 from tower_etl.source.planning import Planner
-from tower_etl.source.preflight import explain_refusal
-from tower_etl.source.rounds import Rounds
+from tower_etl.source.preflight import access_error_message
+from tower_etl.source.rounds import ReferenceSync
 from tower_etl.sync import (
     RUN_TABLES,
     STATE_VERSION,
     WorkspaceState,
     check_version,
-    finish_workspace,
-    forget_failure,
-    land_run,
-    read_entities,
-    record_failure,
-    write_entities,
+    clear_failure,
+    complete_workspace,
+    mark_run_failed,
+    mark_run_loaded,
+    read_reference_state,
+    write_reference_state,
 )
 from tower_etl.tables import TABLES
 
@@ -49,79 +49,81 @@ if TYPE_CHECKING:
 
     from tower_etl.api import TowerClient
     from tower_etl.errors import ApiError
-    from tower_etl.http import Spent
-    from tower_etl.settings import Packages, Request
-    from tower_etl.source.diary import Diary
+    from tower_etl.http import RequestStats
+    from tower_etl.settings import PackageLimits, SyncOptions
+    from tower_etl.source.diary import SyncRunRecord
     from tower_etl.source.extraction import RunLimit
-    from tower_etl.source.fetcher import Arrival, Errand, Failure, Fetcher
-    from tower_etl.source.planning import Work
-    from tower_etl.source.preflight import Reach, Workspace
-    from tower_etl.source.stored import StoredRuns
-    from tower_etl.sync import Visit
-    from tower_etl.tables import Table, Treatment
+    from tower_etl.source.fetcher import Failure, FetchExecutor, QueuedFetch, RunResult
+    from tower_etl.source.planning import WorkspaceSync
+    from tower_etl.source.preflight import Discovery, Workspace
+    from tower_etl.source.stored import DestinationState
+    from tower_etl.sync import RunFetch
+    from tower_etl.tables import ColumnPolicy, TableSpec
 
 
-class Session:
+class SyncSession:
     """Carries one sync through; `tower_source` and the command line share it.
 
     Attributes:
-        outcome: What was done so far; read by whoever shows progress.
+        sync_result: What was done so far; read by whoever shows progress.
         is_done: Whether the last package was handed out.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 the parts that it brings together
         self,
         client: TowerClient,
-        fetcher: Fetcher,
-        reach: Reach,
-        request: Request,
-        diary: Diary,
-        treatment: Treatment,
+        fetcher: FetchExecutor,
+        discovery: Discovery,
+        request: SyncOptions,
+        sync_run: SyncRunRecord,
+        column_policy: ColumnPolicy,
         limit: RunLimit = NO_LIMIT,
     ) -> None:
-        spaces = {space.key: WorkspaceOutcome(space.id, space.name) for space in reach.workspaces}
-        self.outcome = Outcome(spaces | report_unmatched(reach.unmatched))
+        spaces = {
+            space.key: WorkspaceResult(space.id, space.name) for space in discovery.workspaces
+        }
+        self.sync_result = SyncResult(spaces | report_unmatched(discovery.unmatched))
         self.is_done = False
         self._client = client
-        self._fetcher = fetcher
-        self._reach = reach
-        self._request = request
-        self._diary = diary
-        self._treatment = treatment
+        self._executor = fetcher
+        self._discovery = discovery
+        self._options = request
+        self._sync_run = sync_run
+        self._column_policy = column_policy
         self._limit = limit
-        self._buffer = Buffer(treatment)
-        self._held = Held()
-        self._works: list[Work] = []
+        self._buffer = BatchBuffer(column_policy)
+        self._batch = RunBatch()
+        self._workspaces: list[WorkspaceSync] = []
         self._states: dict[str, WorkspaceState] = {}
-        self._arrivals: Iterator[Arrival] | None = None
-        self._here = Origin.of(client.transport.endpoint, reach.user_id)
-        self._novelty = Novelty()
-        self._origin: dict[str, Any] = {}
+        self._results: Iterator[RunResult] | None = None
+        self._current = SourceIdentity.of(client.http.endpoint, discovery.user_id)
+        self._schema_drift = SchemaDrift()
+        self._source_identity: dict[str, Any] = {}
         self._planner: Planner
-        self._rounds: Rounds
+        self._reference_sync: ReferenceSync
 
     @property
     def rows(self) -> dict[str, int]:
         """Rows handed out so far, by table."""
-        return self._buffer.count_all()
+        return self._buffer.row_counts()
 
     @property
-    def specs(self) -> Mapping[str, Table]:
+    def table_specs(self) -> Mapping[str, TableSpec]:
         """What the tables handed out are."""
-        return self._treatment.specs
+        return self._column_policy.specs
 
     @property
-    def spent(self) -> Spent:
+    def request_stats(self) -> RequestStats:
         """Calls, retries and throttled time so far."""
-        return self._client.transport.meter.read()
+        return self._client.http.metrics.snapshot()
 
     @property
     def seconds(self) -> float:
         """Time since the start."""
-        return self._diary.seconds
+        return self._sync_run.seconds
 
-    def iter_package(
-        self, state: MutableMapping[str, Any], store: StoredRuns, limits: Packages
+    def extract_package(
+        self, state: MutableMapping[str, Any], store: DestinationState, limits: PackageLimits
     ) -> Iterator[dict[str, pa.Table]]:
         """The rows of the next package, a few large tables at a time.
 
@@ -134,20 +136,20 @@ class Session:
         Raises:
             UsageError: The state was written by a newer version.
         """
-        if self._arrivals is None:
+        if self._results is None:
             self._open(state, store)
-        rows, ends = 0, self._diary.seconds + limits.max_seconds
-        while rows + self._buffer.rows + self._held.rows < limits.max_rows and (
-            self._diary.seconds < ends
+        rows, ends = 0, self._sync_run.seconds + limits.max_seconds
+        while rows + self._buffer.rows + self._batch.rows < limits.max_rows and (
+            self._sync_run.seconds < ends
         ):
-            if not self._take_next():
-                self._land(self._held.take())
+            if not self._process_next():
+                self._build_batch(self._batch.drain())
                 self._close()
                 break
             if self._buffer.is_full:
                 rows += self._buffer.rows
                 yield self._flush()
-        self._land(self._held.take())
+        self._build_batch(self._batch.drain())
         yield self._flush()
         self._save(state)
 
@@ -156,146 +158,152 @@ class Session:
 
         Safe to be called from a signal handler.
         """
-        self.outcome.stopped = True
-        self._fetcher.stop()
+        self.sync_result.stopped = True
+        self._executor.stop()
 
     def close(self) -> None:
         """Let go of connections and threads."""
-        self._fetcher.close()
+        self._executor.close()
 
-    def _open(self, state: MutableMapping[str, Any], store: StoredRuns) -> None:
+    def _open(self, state: MutableMapping[str, Any], store: DestinationState) -> None:
         check_version(state.get("version"))
-        reach = self._reach
-        version = f"{reach.server_version}, API {reach.api_version}"
+        discovery = self._discovery
+        version = f"{discovery.server_version}, API {discovery.api_version}"
         self._client.compatibility.load(state.get("unsupported"), version)
-        self._origin = check_origin(state.get("origin"), self._here, moved=self._request.moved)
-        foreign = self._origin["user_id"] != self._here.user_id
-        if foreign:
-            self._reach = leave_out_strangers(self._reach, self._request.workspaces, self.outcome)
-        self._novelty.load(state.get("undocumented", {}))
-        now, warn = self._diary.started_at, self.outcome.warnings.append
-        self._states = load_states(state, self._reach, now)
-        report_invisible(self._states, self._request.workspaces, self.outcome)
-        self._planner = Planner(self._request, store, now, warn)
-        opening = Opening(
-            self._fetcher, self._planner, self.outcome, self._note_failure, self._give_up
+        self._source_identity = verify_source_identity(
+            state.get("origin"), self._current, moved=self._options.accept_new_host
         )
-        spaces = self._reach.workspaces if self._request.tables & RUN_TABLES else ()
-        self._works = opening.plan_all(spaces, self._states)
+        foreign = self._source_identity["user_id"] != self._current.user_id
+        if foreign:
+            self._discovery = exclude_other_users_workspace(
+                self._discovery, self._options.workspaces, self.sync_result
+            )
+        self._schema_drift.load(state.get("undocumented", {}))
+        now, warn = self._sync_run.started_at, self.sync_result.warnings.append
+        self._states = load_states(state, self._discovery, now)
+        report_invisible(self._states, self._options.workspaces, self.sync_result)
+        self._planner = Planner(self._options, store, now, warn)
+        opening = Opening(
+            self._executor, self._planner, self.sync_result, self._note_failure, self._give_up
+        )
+        spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
+        self._workspaces = opening.plan_all(spaces, self._states)
         if self._limit != NO_LIMIT:
-            for work in self._works:
+            for work in self._workspaces:
                 work.plan = work.plan.advance_first()
         self._open_rounds(state, store, foreign=foreign)
-        self._add_entities()
-        self._arrivals = self._fetcher.iter_arrivals(self._works)
+        self._extract_reference_data()
+        self._results = self._executor.iter_results(self._workspaces)
 
     def _open_rounds(
-        self, state: MutableMapping[str, Any], store: StoredRuns, *, foreign: bool
+        self, state: MutableMapping[str, Any], store: DestinationState, *, foreign: bool
     ) -> None:
-        self._rounds = Rounds(
+        self._reference_sync = ReferenceSync(
             self._client,
-            self._fetcher,
-            self._reach,
-            self._request,
-            self._diary,
-            self.outcome,
+            self._executor,
+            self._discovery,
+            self._options,
+            self._sync_run,
+            self.sync_result,
             store,
-            read_entities(state),
-            self._treatment,
-            foreign=foreign,
+            read_reference_state(state),
+            self._column_policy,
+            is_other_user=foreign,
         )
 
-    def _add_entities(self) -> None:
+    def _extract_reference_data(self) -> None:
         """The slow entities that are due."""
-        listed = [(work.workspace, work.plan.whole) for work in self._works]
-        if not self._request.tables & RUN_TABLES:  # without runs, nothing else says when it is time
-            listed = [(space, True) for space in self._reach.workspaces]
-        self._fetcher.launches = launches = self._rounds.open_launches(self._works)
-        for tables in self._rounds.iter_due(listed, launches):
+        listed = [(work.workspace, work.plan.is_full) for work in self._workspaces]
+        if not self._options.tables & RUN_TABLES:  # without runs, nothing else says when it is time
+            listed = [(space, True) for space in self._discovery.workspaces]
+        self._executor.launches = launches = self._reference_sync.open_launches(self._workspaces)
+        for tables in self._reference_sync.extract_due(listed, launches):
             self._buffer.add(tables)
 
     def _is_at_limit(self) -> bool:
         """Return whether no further run may be fetched; what was fetched so far is loaded."""
         runs, seconds = self._limit.max_runs, self._limit.max_seconds
-        taken = self.outcome.fetched + len(self._held)
+        taken = self.sync_result.fetched + len(self._batch)
         return (runs is not None and taken >= runs) or (
-            seconds is not None and self._diary.seconds >= seconds
+            seconds is not None and self._sync_run.seconds >= seconds
         )
 
-    def _take_next(self) -> bool:
+    def _process_next(self) -> bool:
         """Take what arrives next; whether there was anything, and no stop before it."""
         if self._is_at_limit():
             return False
-        arrival = next(self._arrivals or iter(()), None)
-        if arrival and isinstance(arrival.result, Parcel):
-            self._held.add(arrival.errand.work, arrival.result)
-        if arrival is None or self._held.is_full or not isinstance(arrival.result, Parcel):
-            self._land(self._held.take())  # what is no run comes after those before it
-        if arrival is None or isinstance(arrival.result, BudgetClosedError):
+        arrival = next(self._results or iter(()), None)
+        if arrival and isinstance(arrival.result, FetchedRun):
+            self._batch.add(arrival.errand.work, arrival.result)
+        if arrival is None or self._batch.is_full or not isinstance(arrival.result, FetchedRun):
+            self._build_batch(self._batch.drain())  # what is no run comes after those before it
+        if arrival is None or isinstance(arrival.result, RateLimiterClosedError):
             return False
-        if not isinstance(arrival.result, Parcel):
-            self._settle(arrival.errand, arrival.result)
+        if not isinstance(arrival.result, FetchedRun):
+            self._handle_result(arrival.errand, arrival.result)
         return True
 
-    def _settle(self, errand: Errand, failure: ApiError | None) -> None:
+    def _handle_result(self, errand: QueuedFetch, failure: ApiError | None) -> None:
         """The end of a workspace, a run that is gone, or one that failed."""
-        work, visit = errand.work, errand.visit
+        work, run_fetch = errand.work, errand.run_fetch
         if self._is_given_up(work):
             return  # the cursor stays where it is
-        if visit is None:
+        if run_fetch is None:
             self._end_workspace(work)
         elif failure is None:
-            work.state = forget_failure(work.state, visit.run_id)
-            work.recovered |= {visit.retry} if visit.retry else set()
+            work.state = clear_failure(work.state, run_fetch.run_id)
+            work.recovered |= {run_fetch.retry} if run_fetch.retry else set()
         else:
-            self._record_failure(work, visit, failure)
+            self._mark_failed(work, run_fetch, failure)
 
-    def _end_workspace(self, work: Work) -> None:
+    def _end_workspace(self, work: WorkspaceSync) -> None:
         """Finish a workspace, after the deferred retries whose cause is gone."""
         follow_up = work.plan.follow_up(work.recovered)
-        if not follow_up.visits:
+        if not follow_up.fetches:
             self._finish(work)
             return
         work.plan = follow_up
-        outcome = self.outcome.workspaces[work.workspace.key]
-        outcome.planned = (outcome.planned or 0) + len(follow_up.visits)
-        self._arrivals = chain(self._fetcher.iter_arrivals([work]), self._arrivals or ())
+        sync_result = self.sync_result.workspaces[work.workspace.key]
+        sync_result.planned = (sync_result.planned or 0) + len(follow_up.fetches)
+        self._results = chain(self._executor.iter_results([work]), self._results or ())
 
-    def _land(self, held: list[tuple[Work, Parcel]]) -> None:
+    def _build_batch(self, held: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
         """Make rows of some runs, all at once or, where that fails, each by itself."""
         held = [pair for pair in held if not self._is_given_up(pair[0])]
         if not held:
             return
-        parcels = [parcel for _, parcel in held]
-        tables = take_value(lambda: build_parcels(parcels, self._request.tables))
+        fetched_runs = [fetched for _, fetched in held]
+        tables = unwrap_result(lambda: build_batch(fetched_runs, self._options.tables))
         if isinstance(tables, dict):
             self._buffer.add(tables)
-            self.outcome.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
-            self._rounds.note_named(tables, {work.workspace.id: work.workspace for work, _ in held})
-            for work, parcel in held:
-                self._note_landed(work, parcel)
-            self._rounds.forget_launches([work.workspace for work, _ in held])
+            self.sync_result.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
+            self._reference_sync.record_pipeline_ids(
+                tables, {work.workspace.id: work.workspace for work, _ in held}
+            )
+            for work, fetched in held:
+                self._mark_loaded(work, fetched)
+            self._reference_sync.forget_launches([work.workspace for work, _ in held])
         elif len(held) == 1:
-            ((work, parcel),) = held
-            self._record_failure(work, parcel.landed.visit, tables)
+            ((work, fetched),) = held
+            self._mark_failed(work, fetched.loaded.fetch, tables)
         else:
             for pair in held:
-                self._land([pair])
+                self._build_batch([pair])
 
-    def _is_given_up(self, work: Work) -> bool:
-        return self.outcome.workspaces[work.workspace.key].given_up
+    def _is_given_up(self, work: WorkspaceSync) -> bool:
+        return self.sync_result.workspaces[work.workspace.key].aborted
 
-    def _note_landed(self, work: Work, parcel: Parcel) -> None:
-        outcome, landed = self.outcome.workspaces[work.workspace.key], parcel.landed
-        give_up, now = self._request.give_up_after, self._diary.started_at
-        work.state = land_run(work.state, landed, give_up, now)
-        outcome.fetched, outcome.failures = outcome.fetched + 1, 0
-        outcome.incomplete.update(landed.missing_parts)
-        if landed.visit.retry and not (landed.visit.retry == "parts" and landed.missing_parts):
-            work.recovered.add(landed.visit.retry)
-        self._fetcher.set_doubt(work.workspace, doubted=False)
+    def _mark_loaded(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
+        sync_result, loaded = self.sync_result.workspaces[work.workspace.key], fetched.loaded
+        give_up, now = self._options.open_run_max_age, self._sync_run.started_at
+        work.state = mark_run_loaded(work.state, loaded, give_up, now)
+        sync_result.fetched, sync_result.failures = sync_result.fetched + 1, 0
+        sync_result.incomplete.update(loaded.missing_parts)
+        if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
+            work.recovered.add(loaded.fetch.retry)
+        self._executor.set_fail_fast(work.workspace, doubted=False)
 
-    def _record_failure(self, work: Work, visit: Visit, failure: Failure) -> None:
+    def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
         """Keep a run that failed for a retry; many new ones in a row raise a doubt about the rest.
 
         A run that is known to fail says nothing about the workspace.
@@ -303,78 +311,81 @@ class Session:
         message = self._note_failure(work.workspace, failure)
         if message is None:
             return
-        work.state = record_failure(work.state, visit, message, self._diary.started_at)
-        if visit.retry is None:
+        work.state = mark_run_failed(work.state, run_fetch, message, self._sync_run.started_at)
+        if run_fetch.retry is None:
             self._doubt_workspace(work.workspace)
 
     def _doubt_workspace(self, workspace: Workspace) -> None:
         """Give a workspace up when runs fail one after the other and its listing fails as well."""
-        outcome = self.outcome.workspaces[workspace.key]
-        outcome.failures += 1
-        if outcome.failures < outcome.allowed_failures:
+        sync_result = self.sync_result.workspaces[workspace.key]
+        sync_result.failures += 1
+        if sync_result.failures < sync_result.max_consecutive_failures:
             return
-        failure = self._fetcher.check_workspace(workspace)
+        failure = self._executor.check_workspace(workspace)
         if failure is not None:
             self._give_up(workspace, failure)
             return
-        outcome.failures, outcome.allowed_failures = 0, 2 * outcome.allowed_failures
-        self._fetcher.set_doubt(workspace, doubted=True)
+        sync_result.failures, sync_result.max_consecutive_failures = (
+            0,
+            2 * sync_result.max_consecutive_failures,
+        )
+        self._executor.set_fail_fast(workspace, doubted=True)
 
-    def _finish(self, work: Work) -> None:
-        outcome = self.outcome.workspaces[work.workspace.key]
-        self._buffer.add(self._planner.touch_up(work))
-        work.state = finish_workspace(work.state, work.plan, self._diary.started_at)
-        outcome.missing, outcome.done = len(work.plan.missing), True
+    def _finish(self, work: WorkspaceSync) -> None:
+        sync_result = self.sync_result.workspaces[work.workspace.key]
+        self._buffer.add(self._planner.build_in_place_updates(work))
+        work.state = complete_workspace(work.state, work.plan, self._sync_run.started_at)
+        sync_result.deleted, sync_result.done = len(work.plan.deleted), True
 
     def _give_up(self, workspace: Workspace, failure: Failure) -> None:
         """Fetch no more of a workspace that cannot be listed."""
         if self._note_failure(workspace, failure) is not None:
-            self.outcome.workspaces[workspace.key].given_up = True
-            self._fetcher.skip(workspace)
+            self.sync_result.workspaces[workspace.key].aborted = True
+            self._executor.cancel_workspace(workspace)
 
     def _note_failure(self, workspace: Workspace, failure: Failure) -> str | None:
         """Report a failure and return its message, None where the sync was stopped."""
-        if isinstance(failure, BudgetClosedError):
-            self.outcome.stopped = True
+        if isinstance(failure, RateLimiterClosedError):
+            self.sync_result.stopped = True
             return None
-        message = explain_refusal(workspace, failure)
-        self.outcome.fail(workspace.key, message, failure)
+        message = access_error_message(workspace, failure)
+        self.sync_result.record_failure(workspace.key, message, failure)
         return message
 
     def _flush(self) -> dict[str, pa.Table]:
         ready = self._buffer.flush()
-        self._novelty.note(ready)
-        self.outcome.undocumented = self._novelty.fresh
+        self._schema_drift.observe(ready)
+        self.sync_result.undocumented = self._schema_drift.new_fields
         return ready
 
     def _close(self) -> None:
         """Everything arrived, or the sync was stopped: the last package carries the diary."""
         self.is_done = True
-        self._rounds.note_launches(self._fetcher.launches)
-        if not self.outcome.stopped:
-            for tables in self._rounds.iter_named():
+        self._reference_sync.report_denied_launches(self._executor.launches)
+        if not self.sync_result.stopped:
+            for tables in self._reference_sync.extract_referenced_pipelines():
                 self._buffer.add(tables)
         for key, state in self._iter_states():
-            if key in self.outcome.workspaces:
-                self.outcome.workspaces[key].pending = state.failed
-        self.outcome.warnings += self._client.list_reports()
-        diary = self._diary.write(
-            self.outcome, self._reach, self._client.transport, self._buffer.count_all()
+            if key in self.sync_result.workspaces:
+                self.sync_result.workspaces[key].pending = state.failed
+        self.sync_result.warnings += self._client.list_reports()
+        sync_run = self._sync_run.to_table(
+            self.sync_result, self._discovery, self._client.http, self._buffer.row_counts()
         )
-        self._buffer.add({"sync_runs": diary})
+        self._buffer.add({"sync_runs": sync_run})
 
     def _save(self, state: MutableMapping[str, Any]) -> None:
         state["version"] = STATE_VERSION
         state["tables"] = sorted(TABLES)
-        state["origin"] = self._origin
-        state["undocumented"] = self._novelty.dump()
+        state["origin"] = self._source_identity
+        state["undocumented"] = self._schema_drift.dump()
         state["unsupported"] = self._client.compatibility.dump()
-        write_entities(state, self._rounds.state)
+        write_reference_state(state, self._reference_sync.state)
         state.pop("entities_owed", None)  # as older versions wrote it
         save_states(state, dict(self._iter_states()))
 
     def _iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
         """Yield the state of each workspace of which anything is known."""
-        planned = {work.workspace.key: work.state for work in self._works}
+        planned = {work.workspace.key: work.state for work in self._workspaces}
         known = self._states | planned
         yield from ((key, state) for key, state in known.items() if state != WorkspaceState())

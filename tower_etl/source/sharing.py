@@ -19,7 +19,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.sql_client import WithSqlClient
 
-from tower_etl.errors import UsageError
+from tower_etl.errors import ConfigurationError
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase) -> None
             f"{writers[0]!r}, and two pipelines would double or lose rows there: pass "
             f"pipeline_name={writers[0]!r}, or another dataset_name."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
 def _list_pipelines(client: Any) -> set[str]:  # noqa: ANN401 any of dlt's clients

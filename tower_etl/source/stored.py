@@ -12,7 +12,7 @@ from dlt.common.pipeline import PipelineContext
 from dlt.destinations.sql_client import WithSqlClient
 
 from tower_etl.source.readers import Condition, NoReader, OpenTableReader, SqlReader
-from tower_etl.sync import Stored
+from tower_etl.sync import StoredRun
 from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def find_pipeline() -> dlt.Pipeline | None:
     return found
 
 
-class StoredRuns(Protocol):
+class DestinationState(Protocol):
     """What reconciliation asks of the destination."""
 
-    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
         """The runs of a workspace, by id."""
         ...
 
-    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Whole rows of `workflows`."""
         ...
 
@@ -72,12 +72,12 @@ class StoredRuns(Protocol):
         """All rows of a table, with some columns or with all of `schema_of`."""
         ...
 
-    def schema_of(self, name: str) -> pa.Schema:
+    def table_schema(self, name: str) -> pa.Schema:
         """The columns of a table: those of its spec, and those promoted at some time."""
         ...
 
 
-class PipelineStore:
+class DltDestinationState:
     """Reads the tables of a dlt pipeline, whatever its destination."""
 
     def __init__(
@@ -99,7 +99,7 @@ class PipelineStore:
         """Count tables as empty that the load at hand will empty: they hold rows until then."""
         self._emptied = frozenset(names)
 
-    def read(self, workspace_id: int | None) -> dict[str, Stored]:
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
         """Return the runs of a workspace, by id."""
         where = Condition("workspace_id", None if workspace_id is None else (workspace_id,))
         links: dict[str, set[int]] = {}
@@ -108,7 +108,7 @@ class PipelineStore:
                 links.setdefault(link["workflow_id"], set()).add(link["label_id"])
         briefs = self._read("workflows", self._pick("workflows", _BRIEF), where).to_pylist()
         return {
-            brief["id"]: Stored(
+            brief["id"]: StoredRun(
                 submit=brief["submit"] or brief["date_created"],  # as in a listing
                 status=brief["status"],
                 last_updated=brief["last_updated"],
@@ -116,12 +116,12 @@ class PipelineStore:
                 starred=brief["starred"],
                 label_ids=frozenset(links.get(brief["id"], ())),
                 missing_since=brief["missing_since"],
-                lacks_parts=brief["missing_parts"] is not None,
+                has_missing_parts=brief["missing_parts"] is not None,
             )
             for brief in briefs
         }
 
-    def read_rows(self, run_ids: Iterable[str]) -> pa.Table:
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
         """Return whole rows of `workflows`."""
         return self.read_groups("workflows", "id", run_ids)
 
@@ -146,7 +146,7 @@ class PipelineStore:
         found: list[dict[str, Any]] = self._read(name, self._pick(name, columns), None).to_pylist()
         return found
 
-    def schema_of(self, name: str) -> pa.Schema:
+    def table_schema(self, name: str) -> pa.Schema:
         """Return the columns of a table, also those promoted earlier: a row is replaced whole."""
         schema = TABLES[name].arrow_schema
         for column, hints in self._find_columns(name).items():
@@ -157,7 +157,7 @@ class PipelineStore:
         return schema
 
     def _pick(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
-        schema = self.schema_of(name)
+        schema = self.table_schema(name)
         return pa.schema([schema.field(column) for column in columns or schema.names])
 
     def _read(self, name: str, columns: pa.Schema, where: Condition | None) -> pa.Table:

@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
-Asked = TypeVar("Asked")
-Got = TypeVar("Got")
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
 
 
-def iter_in_order(
-    pool: Executor, work: Callable[[Asked], Got], asked: Iterable[Asked], ahead: int
-) -> Iterator[Got]:
+def map_ordered(
+    pool: Executor, work: Callable[[RequestT], ResultT], asked: Iterable[RequestT], ahead: int
+) -> Iterator[ResultT]:
     """Results in the order of `asked`, at most `ahead` of them fetched before they are taken.
 
     Work goes on between two results, so that fetching goes on while the rows of earlier ones are
     loaded. What `work` raises is raised at its place in the order.
     """
-    under_way: deque[Future[Got]] = deque()
+    under_way: deque[Future[ResultT]] = deque()
     source = iter(asked)
     try:
         while True:

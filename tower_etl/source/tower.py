@@ -19,44 +19,44 @@ from dlt.extract import DltResource  # noqa: TC002 as above
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.configuration import (
-    Sources,
-    check_token,
-    parse_moment,
-    read_api_version,
-    read_endpoint,
-    read_pacing,
-    read_period,
-    read_tables,
-    read_workspaces,
+    SettingSources,
+    parse_token,
+    parse_user_timestamp,
+    resolve_api_version,
+    resolve_duration,
+    resolve_endpoint,
+    resolve_http,
+    resolve_tables,
+    resolve_workspaces,
 )
-from tower_etl.credentials import find_token
-from tower_etl.encryption import read_ca_bundle, read_insecure_http
-from tower_etl.errors import ServerFaultError, UsageError
-from tower_etl.http import open_transport
-from tower_etl.privacy import read_privacy
-from tower_etl.settings import Request, Settings
-from tower_etl.source.config import find_dlt_value
+from tower_etl.credentials import token_from_sources
+from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.errors import ConfigurationError, ServerError
+from tower_etl.http import open_http_client
+from tower_etl.privacy import resolve_privacy
+from tower_etl.settings import Settings, SyncOptions
+from tower_etl.source.config import dlt_config_value
 from tower_etl.source.dialects import adapt_dialects
-from tower_etl.source.diary import Diary
+from tower_etl.source.diary import SyncRunRecord
 from tower_etl.source.extraction import NO_LIMIT
-from tower_etl.source.fetcher import Fetcher
-from tower_etl.source.preflight import run_preflight
+from tower_etl.source.fetcher import FetchExecutor
+from tower_etl.source.preflight import discover
 from tower_etl.source.resources import TableFeed
-from tower_etl.source.session import Session
-from tower_etl.tables import ON_DEMAND, TABLES, Treatment
+from tower_etl.source.session import SyncSession
+from tower_etl.tables import ON_DEMAND, TABLES, ColumnPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from tower_etl.clock import Clock
-    from tower_etl.http import Meter
+    from tower_etl.http import RequestMetrics
     from tower_etl.source.extraction import Extraction, RunLimit
-    from tower_etl.source.preflight import Reach
+    from tower_etl.source.preflight import Discovery
 
 VERSION = version("tower-etl")
 USER_AGENT = f"tower-etl/{VERSION} (+https://pypi.org/project/tower-etl)"
-_ALWAYS = frozenset({"workflows", "workflow_labels", "labels", "sync_runs"})
+_REQUIRED_TABLES = frozenset({"workflows", "workflow_labels", "labels", "sync_runs"})
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -78,7 +78,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     exclude: Sequence[str] | None = dlt.config.value,
     hash: Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the flag as well
     redact: bool | None = dlt.config.value,
-    pacing: Any = None,  # noqa: ANN401 a Pacing, which dlt cannot read from a configuration
+    http_settings: Any = None,  # noqa: ANN401 a Pacing, which dlt cannot read from a configuration
 ) -> Iterator[DltResource]:
     """Provide the run history of a Seqera Platform as dlt resources, one per table.
 
@@ -111,7 +111,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
         redact: Whether secrets are removed from text, true by default.
-        pacing: All settings of the calls, instead of `rate` and `budget_share`.
+        http_settings: All settings of the calls, instead of `rate` and `budget_share`.
 
     Yields:
         The resources. They yield Arrow tables, in which JSON columns are text.
@@ -126,57 +126,61 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         >>> pipeline = dlt.pipeline("tower", destination=history, dataset_name="tower")
         >>> run_in_packages(pipeline, tower_source(workspaces=["acme/research"]))
     """
-    sources = Sources(lookup=find_dlt_value)
-    token = check_token(access_token) if access_token else find_token(sources)
+    sources = SettingSources(lookup=dlt_config_value)
+    token = parse_token(access_token) if access_token else token_from_sources(sources)
     del access_token  # a traceback with the variables of its frames must not show it
     settings = Settings(
-        endpoint=read_endpoint(endpoint, sources),
+        endpoint=resolve_endpoint(endpoint, sources),
         token=token,
-        api_version=read_api_version(sources),
-        insecure_http=read_insecure_http(sources),
-        ca_bundle=read_ca_bundle(None, sources),
-        request=Request(
-            workspaces=read_workspaces(tuple(str(name) for name in workspaces or ()), sources),
+        api_version=resolve_api_version(sources),
+        allow_http=resolve_allow_http(sources),
+        ca_bundle=resolve_ca_bundle(None, sources),
+        options=SyncOptions(
+            workspaces=resolve_workspaces(tuple(str(name) for name in workspaces or ()), sources),
             since=_moment(since, "since"),
             until=_moment(until, "until"),
             reconcile=reconcile,
-            give_up_after=read_period(sources, "give_up_days", _DAY, 30 * _DAY, give_up_days),
-            reconcile_every=read_period(
+            open_run_max_age=resolve_duration(
+                sources, "give_up_days", _DAY, 30 * _DAY, give_up_days
+            ),
+            reconcile_every=resolve_duration(
                 sources, "reconcile_hours", _HOUR, 24 * _HOUR, reconcile_hours
             ),
-            tables=select_tables(read_tables(tuple(tables or ()), sources)),
+            tables=select_tables(resolve_tables(tuple(tables or ()), sources)),
         ),
-        pacing=pacing or read_pacing(_as_text(rate), _as_text(budget_share), sources),
-        privacy=read_privacy(
-            sources.find, redact=redact, excluded=exclude or (), hashed=hash or ()
+        http=http_settings or resolve_http(_as_text(rate), _as_text(budget_share), sources),
+        privacy=resolve_privacy(
+            sources.get, redact=redact, excluded=exclude or (), hashed=hash or ()
         ),
     )
     adapt_dialects()
-    specs = Treatment.plan(settings.privacy, TABLES).specs
-    feed = TableFeed(partial(_open_session, settings), specs, _complain)
-    yield from feed.make_resources(settings.request.tables, yield_rows=yield_rows)
+    specs = ColumnPolicy.from_settings(settings.privacy, TABLES).specs
+    feed = TableFeed(partial(_open_session, settings), specs, _report_failures)
+    yield from feed.make_resources(settings.options.tables, yield_rows=yield_rows)
 
 
-def _open_session(settings: Settings, extraction: Extraction) -> Session:
+def _open_session(settings: Settings, extraction: Extraction) -> SyncSession:
     """Open a session for the tables that are selected."""
-    request = replace(settings.request, tables=extraction.tables)
-    chosen = replace(settings, request=request)
+    request = replace(settings.options, tables=extraction.tables)
+    chosen = replace(settings, options=request)
     client = open_client(chosen)
-    reach = run_preflight(client, request.workspaces)
-    return open_session(chosen, client, reach, limit=extraction.limit, dialect=extraction.dialect)
+    discovery = discover(client, request.workspaces)
+    return open_session(
+        chosen, client, discovery, limit=extraction.limit, dialect=extraction.dialect
+    )
 
 
-def _complain(session: Session) -> None:
+def _report_failures(session: SyncSession) -> None:
     """Say which workspaces failed; with none that succeeded there is nothing to load.
 
     Raises:
         ApiError: All of them failed.
     """
-    reasons = [str(space.error) for space in session.outcome.failed]
-    for reason in (*reasons, *session.outcome.warnings):
+    reasons = [str(space.error) for space in session.sync_result.failed]
+    for reason in (*reasons, *session.sync_result.warnings):
         logging.getLogger("dlt").warning(reason)
-    if session.outcome.status == "failed":
-        raise ServerFaultError("; ".join(reasons))
+    if session.sync_result.status == "failed":
+        raise ServerError("; ".join(reasons))
 
 
 def select_tables(names: Iterable[str]) -> frozenset[str]:
@@ -196,7 +200,7 @@ def select_tables(names: Iterable[str]) -> frozenset[str]:
     return chosen | {"launches"} if "launch_datasets" in chosen else chosen
 
 
-def pick_tables(names: Iterable[str]) -> frozenset[str]:
+def resolve_table_names(names: Iterable[str]) -> frozenset[str]:
     """Return the tables that names select, and those that the commands show and count with.
 
     Raises:
@@ -204,10 +208,10 @@ def pick_tables(names: Iterable[str]) -> frozenset[str]:
     """
     chosen = tuple(names)
     _, dropped = _match_tables(chosen)
-    if needed := sorted(dropped & _ALWAYS):
+    if needed := sorted(dropped & _REQUIRED_TABLES):
         msg = f"Cannot leave out {', '.join(needed)}: a sync needs these tables."
-        raise UsageError(msg)
-    return select_tables(chosen) | _ALWAYS
+        raise ConfigurationError(msg)
+    return select_tables(chosen) | _REQUIRED_TABLES
 
 
 def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -223,34 +227,34 @@ def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]
         hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
         names = ", ".join(name or "without a name" for name in unknown)
         msg = f"No table {names}.{hint} There are: {', '.join(TABLES)}."
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     wanted = {table for name in asked if not name.startswith("!") for table in found[name]}
     dropped = {table for name in asked if name.startswith("!") for table in found[name]}
     return frozenset(wanted), frozenset(dropped)
 
 
 def open_client(
-    settings: Settings, clock: Clock = SYSTEM_CLOCK, meter: Meter | None = None
+    settings: Settings, clock: Clock = SYSTEM_CLOCK, metrics: RequestMetrics | None = None
 ) -> TowerClient:
     """A client by the settings, that counts on the meter given."""
-    return TowerClient(open_transport(settings, USER_AGENT, clock, meter))
+    return TowerClient(open_http_client(settings, USER_AGENT, clock, metrics))
 
 
 def open_session(  # noqa: PLR0913 the parts that it brings together
     settings: Settings,
     client: TowerClient,
-    reach: Reach,
+    discovery: Discovery,
     clock: Clock = SYSTEM_CLOCK,
     *,
     limit: RunLimit = NO_LIMIT,
     dialect: str = "",
-) -> Session:
+) -> SyncSession:
     """A sync of what preflight found.
 
     Args:
         settings: What is asked of which server.
         client: Asks it.
-        reach: What preflight found.
+        discovery: What preflight found.
         clock: Tells the time.
         limit: How many runs are fetched at most.
         dialect: SQL dialect of the destination, which may refuse some characters.
@@ -258,16 +262,16 @@ def open_session(  # noqa: PLR0913 the parts that it brings together
     Raises:
         UsageError: A column that is to be kept out is unknown, or needed.
     """
-    fetcher = Fetcher(client, settings.request.tables, settings.pacing.workers)
-    treatment = Treatment.plan(settings.privacy, TABLES, dialect)
-    diary = Diary.begin(clock, VERSION)
-    return Session(client, fetcher, reach, settings.request, diary, treatment, limit)
+    fetcher = FetchExecutor(client, settings.options.tables, settings.http.workers)
+    column_policy = ColumnPolicy.from_settings(settings.privacy, TABLES, dialect)
+    sync_run = SyncRunRecord.start(clock, VERSION)
+    return SyncSession(client, fetcher, discovery, settings.options, sync_run, column_policy, limit)
 
 
 def _moment(value: Any, name: str) -> datetime | None:  # noqa: ANN401 what a configuration may hold
     if value is None:
         return None
-    return parse_moment(value if isinstance(value, str) else value.isoformat(), name)
+    return parse_user_timestamp(value if isinstance(value, str) else value.isoformat(), name)
 
 
 def _as_text(value: object) -> str | None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.tables import keep_last
+from tower_etl.tables import deduplicate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from tower_etl.tables import Table
+    from tower_etl.tables import TableSpec
 
 REMOVED = "_removed"
 
@@ -32,7 +32,7 @@ class StoredGroups(Protocol):
 
 def prepare_upserts(
     batches: Iterable[Mapping[str, pa.Table]],
-    upserted: Collection[Table],
+    upserted: Collection[TableSpec],
     store: StoredGroups,
 ) -> Iterator[dict[str, pa.Table]]:
     """Hand out the rows of one package, those of upserted tables at its end.
@@ -61,17 +61,19 @@ def prepare_upserts(
         yield ready
 
 
-def _prepare(table: Table, rows: pa.Table, store: StoredGroups) -> pa.Table:
-    if not table.replaced_by or not rows.num_rows:
-        return keep_last(rows, table.key)
-    live = keep_last(rows.filter(pc.invert(rows[REMOVED])), table.key)
+def _prepare(table: TableSpec, rows: pa.Table, store: StoredGroups) -> pa.Table:
+    if not table.merge_key or not rows.num_rows:
+        return deduplicate(rows, table.key)
+    live = deduplicate(rows.filter(pc.invert(rows[REMOVED])), table.key)
     gone = _find_removed(table, rows, live, store)
     return pa.concat_tables([live, gone.select(live.schema.names)])
 
 
-def _find_removed(table: Table, rows: pa.Table, live: pa.Table, store: StoredGroups) -> pa.Table:
+def _find_removed(
+    table: TableSpec, rows: pa.Table, live: pa.Table, store: StoredGroups
+) -> pa.Table:
     """Return the stored rows of replaced groups that are no longer live, as tombstones."""
-    (group,) = table.replaced_by
+    (group,) = table.merge_key
     stored = store.read_groups(table.name, group, rows[group].unique().to_pylist())
     keys = set(_list_keys(table, live))
     gone = [
@@ -84,5 +86,5 @@ def _find_removed(table: Table, rows: pa.Table, live: pa.Table, store: StoredGro
     return found.set_column(index, found.schema.field(index), tombs)
 
 
-def _list_keys(table: Table, rows: pa.Table) -> Iterator[tuple[object, ...]]:
+def _list_keys(table: TableSpec, rows: pa.Table) -> Iterator[tuple[object, ...]]:
     return zip(*(rows[name].to_pylist() for name in table.key), strict=True)

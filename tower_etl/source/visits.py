@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tower_etl.api import Tally
+from tower_etl.api import TotalCheck
 from tower_etl.errors import AbsentListError, BadRequestError, ForbiddenError, NotFoundError
 from tower_etl.source.counts import check_counts, check_tasks, count_expected
-from tower_etl.source.listing import is_listed, sound_labels, sound_status
-from tower_etl.source.parcels import Parcel, TaskRows
-from tower_etl.sync import RUN_TABLES, Landed, Settled, is_final, measure_settled
-from tower_etl.tables import RunAnswers, parse_timestamp
+from tower_etl.source.listing import is_listed, valid_labels, valid_status
+from tower_etl.source.parcels import FetchedRun, TaskPageBuffer
+from tower_etl.sync import RUN_TABLES, LoadedRun, TaskBookmark, advance_task_bookmark, is_final
+from tower_etl.tables import RunResponses, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tower_etl.api import Item, TowerClient
     from tower_etl.source.counts import TaskCounts
     from tower_etl.source.preflight import Workspace
-    from tower_etl.sync import Visit
+    from tower_etl.sync import RunFetch
 
 T = TypeVar("T")
 
@@ -33,28 +33,28 @@ DETAIL_TABLES = frozenset(
 def fetch_run(
     client: TowerClient,
     workspace: Workspace,
-    visit: Visit,
+    run_fetch: RunFetch,
     wanted: frozenset[str],
     pool: Executor | None = None,
-) -> Parcel | None:
+) -> FetchedRun | None:
     """Fetch a run whole, or None if it is not there any more.
 
     Args:
         client: Asks the platform.
         workspace: Where the run is.
-        visit: What is known of it.
+        run_fetch: What is known of it.
         wanted: Tables to pay calls for.
         pool: Threads that help with a run of many tasks, as far as they are idle.
 
     Raises:
         ApiError: A call failed for good; nothing of the run is used then.
     """
-    tables = (wanted - RUN_TABLES) | visit.tables if visit.tables else wanted
+    tables = (wanted - RUN_TABLES) | run_fetch.tables if run_fetch.tables else wanted
     try:
-        return _fetch_parts(client, workspace, visit, tables, pool)
+        return _fetch_parts(client, workspace, run_fetch, tables, pool)
     except (ForbiddenError, NotFoundError):
         # They say "no such thing" as well as "not for you" (API fact 11); the listing tells.
-        if is_listed(client, workspace, visit.run_id, visit.submit):
+        if is_listed(client, workspace, run_fetch.run_id, run_fetch.submit):
             raise
         return None
 
@@ -62,53 +62,55 @@ def fetch_run(
 def _fetch_parts(
     client: TowerClient,
     workspace: Workspace,
-    visit: Visit,
+    run_fetch: RunFetch,
     wanted: frozenset[str],
     pool: Executor | None,
-) -> Parcel:
+) -> FetchedRun:
     """The description comes first: when it says that the run is final, all tasks that follow are.
 
     It is left out where no wanted table needs it and the listing says that the run is final.
     A run that is final now is fetched with all of its tasks: what was settled may have got its
     cost since. A run whose part the server does not have is fetched without that part.
     """
-    described = _describe(client, workspace, visit, wanted)
+    described = _describe(client, workspace, run_fetch, wanted)
     run = described.get("workflow") or {}
-    answers = RunAnswers(described, workspace.id, visit.starred)
-    status = sound_status(run)
+    answers = RunResponses(described, workspace.id, run_fetch.starred)
+    status = valid_status(run)
     complete = parse_timestamp(run.get("complete"))
     final = is_final(status, complete)
-    known = Settled() if final else visit.settled
-    tasks, settled = TaskRows(answers.owner), known
-    missing = MissingParts(client, workspace, visit.run_id)
+    known = TaskBookmark() if final else run_fetch.bookmark
+    tasks, bookmark = TaskPageBuffer(answers.owner), known
+    missing = PartReader(client, workspace, run_fetch.run_id)
     if "tasks" in wanted:
-        lister = TaskLister(client, workspace, visit.run_id, answers)
+        lister = TaskLister(client, workspace, run_fetch.run_id, answers)
         found = missing.read(
             "tasks", lambda: lister.fetch_final(pool) if final else lister.fetch_open(known)
         )
-        tasks, settled = found or (tasks, settled)
+        tasks, bookmark = found or (tasks, bookmark)
     if "process_metrics" in wanted:
-        metrics = missing.read("metrics", lambda: client.list_metrics(workspace.id, visit.run_id))
+        metrics = missing.read(
+            "metrics", lambda: client.list_metrics(workspace.id, run_fetch.run_id)
+        )
         answers = replace(answers, metrics=metrics or [])
     parts = tuple(missing.names)
     answers = replace(answers, tasks=tasks.pages, missing_parts=parts)
-    submit = parse_timestamp(run.get("submit")) or visit.submit
-    landed = Landed(visit, status, submit, settled, complete, parts, wanted & RUN_TABLES)
-    return Parcel(answers, landed, tuple(tasks.built))
+    submit = parse_timestamp(run.get("submit")) or run_fetch.submit
+    loaded = LoadedRun(run_fetch, status, submit, bookmark, complete, parts, wanted & RUN_TABLES)
+    return FetchedRun(answers, loaded, tuple(tasks.tables))
 
 
 def _describe(
-    client: TowerClient, workspace: Workspace, visit: Visit, wanted: frozenset[str]
+    client: TowerClient, workspace: Workspace, run_fetch: RunFetch, wanted: frozenset[str]
 ) -> Item:
-    if wanted & DETAIL_TABLES or not is_final(visit.status, visit.complete):
-        described = client.describe_run(workspace.id, visit.run_id)
-        return {**described, "labels": sound_labels(described.get("labels"))}
-    complete = visit.complete.isoformat() if visit.complete else None
-    run = {"id": visit.run_id, "status": visit.status, "complete": complete}
+    if wanted & DETAIL_TABLES or not is_final(run_fetch.status, run_fetch.complete):
+        described = client.get_run(workspace.id, run_fetch.run_id)
+        return {**described, "labels": valid_labels(described.get("labels"))}
+    complete = run_fetch.complete.isoformat() if run_fetch.complete else None
+    run = {"id": run_fetch.run_id, "status": run_fetch.status, "complete": complete}
     return {"workflow": run, "labels": []}
 
 
-class MissingParts:
+class PartReader:
     """Reads the parts of one run, and notes those that the server does not have.
 
     Attributes:
@@ -143,7 +145,7 @@ class MissingParts:
 
     def _check_run(self) -> None:
         """Raise if the run was deleted since it was described."""
-        self._client.describe_run(self._workspace.id, self._run_id)
+        self._client.get_run(self._workspace.id, self._run_id)
 
 
 @dataclass(frozen=True)
@@ -160,49 +162,55 @@ class TaskLister:
     client: TowerClient
     workspace: Workspace
     run_id: str
-    answers: RunAnswers
+    answers: RunResponses
 
-    def fetch_final(self, pool: Executor | None) -> tuple[TaskRows, Settled]:
+    def fetch_final(self, pool: Executor | None) -> tuple[TaskPageBuffer, TaskBookmark]:
         """Fetch all tasks of a run that is final, with the help of idle threads."""
-        tally, make = Tally(least=self._expected.least), partial(TaskRows, self.answers.owner)
+        tally, make = (
+            TotalCheck(least=self._expected.least),
+            partial(TaskPageBuffer, self.answers.owner),
+        )
         place = self.workspace.id
         if pool:
-            rows = self.client.walk_final_tasks(place, self.run_id, make, pool, tally)
+            rows = self.client.list_final_tasks_into(place, self.run_id, make, pool, tally)
         else:
-            rows = self.client.walk_tasks(place, self.run_id, make, tally)
+            rows = self.client.list_tasks_into(place, self.run_id, make, tally)
         self._check(rows, tally)
-        ids = {task_id for task_id, _ in rows.briefs}
+        ids = {task_id for task_id, _ in rows.keys}
         expected = self._expected
         check_counts(self.client.findings, self.workspace.name, self.run_id, len(ids), expected)
-        return rows, measure_settled(enumerate(rows.briefs), Settled())
+        return rows, advance_task_bookmark(enumerate(rows.keys), TaskBookmark())
 
-    def fetch_open(self, known: Settled) -> tuple[TaskRows, Settled]:
+    def fetch_open(self, known: TaskBookmark) -> tuple[TaskPageBuffer, TaskBookmark]:
         """Fetch the tasks of an open run that are not known to be settled, and what is settled now.
 
         Where settled tasks are not where they were, others came or went before them, and all tasks
         are fetched.
         """
-        tally = Tally(least=self._expected.least)
-        make, place = partial(TaskRows, self.answers.owner), self.workspace.id
+        tally = TotalCheck(least=self._expected.least)
+        make, place = partial(TaskPageBuffer, self.answers.owner), self.workspace.id
         found = None
         if known.ranges:
-            found = self.client.walk_tasks_around(place, self.run_id, known.ranges, tally)
+            found = self.client.list_tasks_around_into(place, self.run_id, known.ranges, tally)
         if found is not None:
             rows = make()
             rows.append([task for _, task in found])
             offsets = [offset for offset, _ in found]
         else:
-            known, rows = Settled(), self.client.walk_tasks(place, self.run_id, make, tally)
-            offsets = [*range(len(rows.briefs))]
+            known, rows = (
+                TaskBookmark(),
+                self.client.list_tasks_into(place, self.run_id, make, tally),
+            )
+            offsets = [*range(len(rows.keys))]
         self._check(rows, tally)
-        return rows, measure_settled(zip(offsets, rows.briefs, strict=True), known)
+        return rows, advance_task_bookmark(zip(offsets, rows.keys, strict=True), known)
 
     @cached_property
     def _expected(self) -> TaskCounts:
-        return count_expected(self.answers.described)
+        return count_expected(self.answers.detail)
 
-    def _check(self, rows: TaskRows, tally: Tally) -> None:
+    def _check(self, rows: TaskPageBuffer, tally: TotalCheck) -> None:
         findings, place = self.client.findings, self.workspace.name
-        check_tasks(findings, place, self.run_id, rows.briefs, tally)
+        check_tasks(findings, place, self.run_id, rows.keys, tally)
         if tally.repeated:
             rows.keep_last()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Window:
+class ListingWindow:
     """Which runs to list.
 
     Attributes:
@@ -27,12 +27,12 @@ class Window:
 
     after: datetime | None
     before: datetime | None
-    whole: bool
+    is_full: bool
     known: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedRun:
     """A run as the listing shows it."""
 
     run_id: str
@@ -48,7 +48,7 @@ class Listed:
         """Ids of its labels, None if the listing does not show labels."""
         return None if self.labels is None else frozenset(label["id"] for label in self.labels)
 
-    def differs_from(self, stored: Stored) -> bool:
+    def needs_refetch(self, stored: StoredRun) -> bool:
         """Whether it must be fetched again: it changed, came back, or is not final.
 
         What a listing leaves out (status and completion, in those of 2021) says nothing.
@@ -64,7 +64,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRun:
     """A run as the tables have it."""
 
     submit: datetime | None = None
@@ -74,11 +74,11 @@ class Stored:
     starred: bool | None = None
     label_ids: frozenset[int] = frozenset()
     missing_since: datetime | None = None
-    lacks_parts: bool = False
+    has_missing_parts: bool = False
 
 
-def find_relabelled(
-    same: Iterable[Listed], stored: Mapping[str, Stored]
+def find_label_changes(
+    same: Iterable[ListedRun], stored: Mapping[str, StoredRun]
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
     """Runs whose labels changed, with those that they have now."""
     return {
@@ -88,7 +88,9 @@ def find_relabelled(
     }
 
 
-def find_restarred(same: Iterable[Listed], stored: Mapping[str, Stored]) -> dict[str, bool | None]:
+def find_star_changes(
+    same: Iterable[ListedRun], stored: Mapping[str, StoredRun]
+) -> dict[str, bool | None]:
     """Runs whose star changed, with what it is now."""
     return {
         run.run_id: run.starred
@@ -97,41 +99,41 @@ def find_restarred(same: Iterable[Listed], stored: Mapping[str, Stored]) -> dict
     }
 
 
-def find_missing(
-    known: Mapping[str, Listed], stored: Mapping[str, Stored], window: Window
+def find_deleted(
+    known: Mapping[str, ListedRun], stored: Mapping[str, StoredRun], window: ListingWindow
 ) -> tuple[str, ...]:
     """Runs of the tables that should have been listed, and were not."""
     return tuple(
         run_id
         for run_id, run in stored.items()
-        if run_id not in known and run.missing_since is None and spans(window, run.submit)
+        if run_id not in known and run.missing_since is None and contains(window, run.submit)
     )
 
 
-def find_gone(
+def find_vanished(
     state: WorkspaceState,
-    known: Mapping[str, Listed],
-    stored: Mapping[str, Stored],
-    window: Window,
+    known: Mapping[str, ListedRun],
+    stored: Mapping[str, StoredRun],
+    window: ListingWindow,
 ) -> tuple[str, ...]:
     """Return runs without a place in the listing that were open, failed or missing before."""
     submits = {
         run_id: run.submit for runs in (state.open, state.failed) for run_id, run in runs.items()
     }
-    opened = (run_id for run_id, submit in submits.items() if spans(window, submit))
+    opened = (run_id for run_id, submit in submits.items() if contains(window, submit))
     missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
     return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
 
 
-def find_expected(state: WorkspaceState, window: Window) -> frozenset[str]:
+def find_expected(state: WorkspaceState, window: ListingWindow) -> frozenset[str]:
     """Return the loaded runs that a listing of the window should show."""
-    loaded = state.seen.items()
+    loaded = state.lookback.items()
     return frozenset(
-        run_id for run_id, at in loaded if run_id not in state.missing and spans(window, at)
+        run_id for run_id, at in loaded if run_id not in state.deleted and contains(window, at)
     )
 
 
-def spans(window: Window, submit: datetime | None) -> bool:
+def contains(window: ListingWindow, submit: datetime | None) -> bool:
     """Whether a run submitted then must be listed."""
     if submit is None:
         return window.after is None and window.before is None

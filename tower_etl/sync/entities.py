@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
-_UNKNOWN_KEPT = 1000
+_MAX_UNRESOLVED = 1000
 
 
 @dataclass(frozen=True)
-class AuditCursor:
+class AuditLogCursor:
     """How far the audit log was read; it is walked from its newest entry down.
 
     Attributes:
@@ -28,7 +28,7 @@ class AuditCursor:
 
 
 @dataclass(frozen=True)
-class EntityState:
+class ReferenceState:
     """What is known of slow entities.
 
     Attributes:
@@ -42,50 +42,54 @@ class EntityState:
         launches_after: The launch at which the last reconciliation stopped, None for none.
     """
 
-    owed: frozenset[str] = frozenset()
-    loaded: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    refused: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    unknown: frozenset[int] = frozenset()
+    pending: frozenset[str] = frozenset()
+    initialised: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    denied: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unresolved: frozenset[int] = frozenset()
     service: str | None = None
-    audit: AuditCursor = field(default_factory=AuditCursor)
+    audit: AuditLogCursor = field(default_factory=AuditLogCursor)
     launches: frozenset[str] = frozenset()
     launches_after: str | None = None
 
-    def refuse(self, table: str, places: Iterable[str], answered: Iterable[str]) -> EntityState:
+    def record_access(
+        self, table: str, places: Iterable[str], answered: Iterable[str]
+    ) -> ReferenceState:
         """After places refused a table, or answered (again)."""
-        left = self.refused.get(table, frozenset()) - frozenset(answered) | frozenset(places)
-        rest = {name: kept for name, kept in self.refused.items() if name != table}
-        return replace(self, refused=rest | ({table: left} if left else {}))
+        left = self.denied.get(table, frozenset()) - frozenset(answered) | frozenset(places)
+        rest = {name: kept for name, kept in self.denied.items() if name != table}
+        return replace(self, denied=rest | ({table: left} if left else {}))
 
     def list_unloaded(self, tables: Iterable[str], keys: Iterable[str]) -> frozenset[str]:
         """Return the tables that were not requested for one of some workspaces."""
         spaces = frozenset(keys)
-        return frozenset(t for t in tables if spaces - self.loaded.get(t, frozenset()))
+        return frozenset(t for t in tables if spaces - self.initialised.get(t, frozenset()))
 
-    def load(self, tables: Iterable[str], keys: Iterable[str]) -> EntityState:
+    def load(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
         """Return the state after tables were requested for some workspaces."""
-        added = {table: self.loaded.get(table, frozenset()).union(keys) for table in tables}
-        return replace(self, loaded={**self.loaded, **added})
+        added = {table: self.initialised.get(table, frozenset()).union(keys) for table in tables}
+        return replace(self, initialised={**self.initialised, **added})
 
-    def unload(self, tables: Iterable[str], keys: Iterable[str]) -> EntityState:
+    def unload(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
         """Return the state after tables missed something of some workspaces."""
-        left = {table: self.loaded.get(table, frozenset()).difference(keys) for table in tables}
-        return replace(self, loaded={**self.loaded, **left})
+        left = {
+            table: self.initialised.get(table, frozenset()).difference(keys) for table in tables
+        }
+        return replace(self, initialised={**self.initialised, **left})
 
-    def miss(self, pipelines: Iterable[int]) -> EntityState:
+    def record_unresolved(self, pipelines: Iterable[int]) -> ReferenceState:
         """After pipelines were asked for in vain; of many, some are kept."""
-        kept = sorted(self.unknown | frozenset(pipelines))[-_UNKNOWN_KEPT:]
-        return replace(self, unknown=frozenset(kept))
+        kept = sorted(self.unresolved | frozenset(pipelines))[-_MAX_UNRESOLVED:]
+        return replace(self, unresolved=frozenset(kept))
 
 
-def read_entities(state: Mapping[str, Any]) -> EntityState:
+def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
     """Return what is known of reference data, from the state of the source.
 
     What a table holds is in the state of its resource, which dlt resets with the table. Version 1
     had it among the rest, and loaded the versions of a table with the table.
     """
     resources, stored = state.get("resources", {}), state.get("entities") or {}
-    known = load_entities(stored)
+    known = load_reference_state(stored)
     older = () if stored.get("owed") is True else stored.get("loaded", ())
     keys = frozenset(state.get("workspaces", {}))
     loaded = {name: keys for table in older for name in (table, f"{table}_history")}
@@ -95,32 +99,32 @@ def read_entities(state: Mapping[str, Any]) -> EntityState:
     audit = resources.get("audit_logs", {}).get("cursor")
     return replace(
         known,
-        loaded=loaded,
+        initialised=loaded,
         service=resources.get("service_info", {}).get("digest") or known.service,
         audit=_load_audit(audit) if audit else known.audit,
     )
 
 
-def write_entities(state: MutableMapping[str, Any], known: EntityState) -> None:
+def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState) -> None:
     """Write what is known of reference data into the state of the source."""
     resources = state.setdefault("resources", {})
-    dumped = dump_entities(known)
-    for table, keys in known.loaded.items():
+    dumped = dump_reference_state(known)
+    for table, keys in known.initialised.items():
         resources.setdefault(table, {})["loaded"] = sorted(keys)
     if known.service:
         resources.setdefault("service_info", {})["digest"] = dumped.pop("service")
-    if known.audit != AuditCursor():
+    if known.audit != AuditLogCursor():
         resources.setdefault("audit_logs", {})["cursor"] = dumped.pop("audit")
     state["entities"] = dumped
 
 
-def dump_entities(state: EntityState) -> dict[str, Any]:
+def dump_reference_state(state: ReferenceState) -> dict[str, Any]:
     """The state as plain JSON."""
     audit = {name: _dump(getattr(state.audit, name)) for name in ("since", "until", "reached")}
     return {
-        "owed": sorted(state.owed),
-        "refused": {table: sorted(places) for table, places in sorted(state.refused.items())},
-        "unknown": sorted(state.unknown),
+        "owed": sorted(state.pending),
+        "refused": {table: sorted(places) for table, places in sorted(state.denied.items())},
+        "unknown": sorted(state.unresolved),
         "service": state.service,
         "audit": audit,
         "launches": sorted(state.launches),
@@ -128,16 +132,16 @@ def dump_entities(state: EntityState) -> dict[str, Any]:
     }
 
 
-def load_entities(stored: Mapping[str, Any] | None) -> EntityState:
+def load_reference_state(stored: Mapping[str, Any] | None) -> ReferenceState:
     """The state that `dump_entities` wrote; an empty one for None."""
     if not stored:
-        return EntityState()
+        return ReferenceState()
     refused = {table: frozenset(places) for table, places in stored.get("refused", {}).items()}
     owed = stored.get("owed")  # an older version said no more than whether anything is
-    return EntityState(
-        owed=frozenset(owed if isinstance(owed, list) else ()),
-        refused=refused,
-        unknown=frozenset(stored.get("unknown", ())),
+    return ReferenceState(
+        pending=frozenset(owed if isinstance(owed, list) else ()),
+        denied=refused,
+        unresolved=frozenset(stored.get("unknown", ())),
         service=stored.get("service"),
         audit=_load_audit(stored.get("audit", {})),
         launches=frozenset(stored.get("launches", ())),
@@ -145,8 +149,8 @@ def load_entities(stored: Mapping[str, Any] | None) -> EntityState:
     )
 
 
-def _load_audit(stored: Mapping[str, str | None]) -> AuditCursor:
-    return AuditCursor(**{name: _load(text) for name, text in stored.items()})
+def _load_audit(stored: Mapping[str, str | None]) -> AuditLogCursor:
+    return AuditLogCursor(**{name: _load(text) for name, text in stored.items()})
 
 
 def _dump(moment: datetime | None) -> str | None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tower_etl.sync.settled import Settled
+from tower_etl.sync.settled import TaskBookmark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from tower_etl.sync.compare import Listed
+    from tower_etl.sync.compare import ListedRun
     from tower_etl.sync.state import FailedRun, WorkspaceState
 
 RetryCause = Literal["failed", "parts"]
@@ -26,14 +26,14 @@ _PARTS_AT_ONCE = 20  # runs that a reconciliation asks for their missing parts
 
 
 @dataclass(frozen=True)
-class Visit:
+class RunFetch:
     """A run to fetch.
 
     Attributes:
         run_id: Its id.
         submit: When it was submitted (UTC), None if unknown.
         starred: What the listing says, or what it last said.
-        settled: Tasks that need no fetching.
+        bookmark: Tasks that need no fetching.
         is_new: Whether it moves the cursor when it lands.
         retry: Why it is retried, None if this is no retry.
         tables: Tables to fetch the run for; empty for all that are wanted.
@@ -45,8 +45,8 @@ class Visit:
     run_id: str
     submit: datetime | None
     starred: bool | None
-    settled: Settled = field(default_factory=Settled)
-    is_new: bool = False
+    bookmark: TaskBookmark = field(default_factory=TaskBookmark)
+    advances_cursor: bool = False
     retry: RetryCause | None = None
     tables: frozenset[str] = frozenset()
     in_order: bool = False
@@ -63,8 +63,8 @@ class Retries:
         deferred: Runs to fetch if one of `due` that was retried for the same cause succeeds.
     """
 
-    due: tuple[Visit, ...] = ()
-    deferred: tuple[Visit, ...] = ()
+    due: tuple[RunFetch, ...] = ()
+    deferred: tuple[RunFetch, ...] = ()
 
 
 def count_down(state: WorkspaceState) -> WorkspaceState:
@@ -79,7 +79,7 @@ def count_down(state: WorkspaceState) -> WorkspaceState:
 
 
 def retry_failed(
-    failed: Mapping[str, FailedRun], known: Mapping[str, Listed], *, everything: bool
+    failed: Mapping[str, FailedRun], known: Mapping[str, ListedRun], *, everything: bool
 ) -> Retries:
     """Divide failed runs into those to retry now and those to defer.
 
@@ -89,13 +89,13 @@ def retry_failed(
         everything: Whether to retry all of them, whatever their wait.
     """
     ordered = sorted(failed.items(), key=lambda item: (item[1].retry_in, item[1].last_failed_at))
-    visits = [_visit_failed(run_id, run, known.get(run_id)) for run_id, run in ordered]
+    fetches = [_fetch_failed(run_id, run, known.get(run_id)) for run_id, run in ordered]
     due = sum(1 for run in failed.values() if run.retry_in == 0)
-    count = len(visits) if everything else max(1, due)
-    return Retries(tuple(visits[:count]), tuple(visits[count:]))
+    count = len(fetches) if everything else max(1, due)
+    return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
 
 
-def retry_parts(lacking: Iterable[Listed], now: datetime, *, everything: bool) -> Retries:
+def retry_parts(lacking: Iterable[ListedRun], now: datetime, *, everything: bool) -> Retries:
     """Divide runs that lack a part into those to retry now and those to defer.
 
     A server that lacks a part lacks it for most runs. Each day therefore takes its turn of a few.
@@ -107,14 +107,14 @@ def retry_parts(lacking: Iterable[Listed], now: datetime, *, everything: bool) -
     """
     ordered = sorted(lacking, key=lambda run: run.run_id)
     start = now.toordinal() * _PARTS_AT_ONCE % len(ordered) if ordered else 0
-    visits = [
-        Visit(run.run_id, run.submit, run.starred, retry="parts")
+    fetches = [
+        RunFetch(run.run_id, run.submit, run.starred, retry="parts")
         for run in (*ordered[start:], *ordered[:start])
     ]
-    count = len(visits) if everything else _PARTS_AT_ONCE
-    return Retries(tuple(visits[:count]), tuple(visits[count:]))
+    count = len(fetches) if everything else _PARTS_AT_ONCE
+    return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
 
 
-def _visit_failed(run_id: str, run: FailedRun, listed: Listed | None) -> Visit:
+def _fetch_failed(run_id: str, run: FailedRun, listed: ListedRun | None) -> RunFetch:
     starred = listed.starred if listed and listed.starred is not None else run.starred
-    return Visit(run_id, run.submit, starred, run.settled, retry="failed")
+    return RunFetch(run_id, run.submit, starred, run.bookmark, retry="failed")

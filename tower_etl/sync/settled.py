@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FINAL_TASK_STATUSES = frozenset({"COMPLETED", "FAILED", "ABORTED", "CACHED"})
 
 _IDS = range(-(2**63), 2**63)  # what the state and the tables can hold
-_LEAST_TASKS = 10  # of a range but the first: fewer save neither calls nor rows worth the state
-_MOST_RANGES = 100  # of a run; those with most tasks are kept
+_MIN_TASKS = 10  # of a range but the first: fewer save neither calls nor rows worth the state
+_MAX_RANGES = 100  # of a run; those with most tasks are kept
 
 TaskBrief = tuple[object, str | None]  # taskId, which should be an integer, and status
 
@@ -40,7 +40,7 @@ class TaskRange:
 
 
 @dataclass(frozen=True)
-class Settled:
+class TaskBookmark:
     """The final tasks of an open run, which stay unfetched.
 
     Attributes:
@@ -60,7 +60,9 @@ class Settled:
         return (*first, *self.later)
 
 
-def measure_settled(found: Iterable[tuple[int, TaskBrief]], before: Settled) -> Settled:
+def advance_task_bookmark(
+    found: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
+) -> TaskBookmark:
     """Return which tasks of a run are final now.
 
     Args:
@@ -75,13 +77,13 @@ def measure_settled(found: Iterable[tuple[int, TaskBrief]], before: Settled) -> 
         elif is_final:
             ranges.append(piece)
     first = next((one for one in ranges if one.start == 0), TaskRange(0, 0, None, None))
-    later = [one for one in ranges if one.start and one.end - one.start >= _LEAST_TASKS]
-    longest = sorted(later, key=lambda one: one.start - one.end)[:_MOST_RANGES]
-    return Settled(first.end, first.last_id, tuple(sorted(longest, key=lambda one: one.start)))
+    later = [one for one in ranges if one.start and one.end - one.start >= _MIN_TASKS]
+    longest = sorted(later, key=lambda one: one.start - one.end)[:_MAX_RANGES]
+    return TaskBookmark(first.end, first.last_id, tuple(sorted(longest, key=lambda one: one.start)))
 
 
 def _iter_ascending(
-    found: Iterable[tuple[int, TaskBrief]], before: Settled
+    found: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
 ) -> Iterator[tuple[TaskRange, bool]]:
     """Yield what was settled and each task found, by offset, and whether it is final.
 
@@ -105,14 +107,14 @@ def _iter_ascending(
         yield part, is_final
 
 
-def dump_settled(settled: Settled) -> dict[str, Any]:
+def dump_bookmark(bookmark: TaskBookmark) -> dict[str, Any]:
     """Return the fields of an open run's state; the first two are those of older versions."""
-    later = [[one.start, one.end, one.first_id, one.last_id] for one in settled.later]
-    fields = {"settled_tasks": settled.tasks, "last_settled_task_id": settled.last_task_id}
+    later = [[one.start, one.end, one.first_id, one.last_id] for one in bookmark.later]
+    fields = {"settled_tasks": bookmark.tasks, "last_settled_task_id": bookmark.last_task_id}
     return fields | ({"settled_ranges": later} if later else {})
 
 
-def load_settled(stored: Mapping[str, Any]) -> Settled:
+def load_bookmark(stored: Mapping[str, Any]) -> TaskBookmark:
     """Return what `dump_settled`, or an older version, wrote."""
     later = tuple(TaskRange(*one) for one in stored.get("settled_ranges", ()))
-    return Settled(stored["settled_tasks"], stored["last_settled_task_id"], later)
+    return TaskBookmark(stored["settled_tasks"], stored["last_settled_task_id"], later)

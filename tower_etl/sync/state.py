@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import UsageError
-from tower_etl.sync.settled import Settled, dump_settled, load_settled
+from tower_etl.errors import ConfigurationError
+from tower_etl.sync.settled import TaskBookmark, dump_bookmark, load_bookmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,14 +33,14 @@ RUN_TABLES = frozenset(
         *("workflow_labels", "users"),
     }
 )
-_MAX_LACKS = 1000  # runs that a table lacks; beyond that, all runs are compared
+_MAX_MISSING_RUNS = 1000  # runs that a table lacks; beyond that, all runs are compared
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A run may enter the listing a little after one that was submitted later. Each listing therefore
 # starts this long before the cursor, but never so far back that a second page would be needed.
-OVERLAP = timedelta(hours=1)
-OVERLAP_RUNS = 50
+LOOKBACK_WINDOW = timedelta(hours=1)
+LOOKBACK_RUNS = 50
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ class OpenRun:
     Attributes:
         submit: When it was submitted (UTC), None if the server does not say.
         starred: Whether the user starred it, as last listed.
-        settled: The part of its tasks that needs no further visit.
+        bookmark: The part of its tasks that needs no further visit.
     """
 
     submit: datetime | None = None
     starred: bool | None = None
-    settled: Settled = field(default_factory=Settled)
+    bookmark: TaskBookmark = field(default_factory=TaskBookmark)
 
 
 @dataclass(frozen=True)
-class Holding:
+class TableCoverage:
     """What one table holds of the runs that were loaded from a workspace.
 
     Attributes:
@@ -72,17 +72,17 @@ class Holding:
 
     complete: bool = True
     filled_to: datetime | None = None
-    lacks: frozenset[str] = frozenset()
+    missing_runs: frozenset[str] = frozenset()
     is_behind: bool = False
 
     def holds(self, run_id: str, submit: datetime | None) -> bool:
         """Return whether the table holds a run that was loaded before."""
         if self.complete:
-            return run_id not in self.lacks
+            return run_id not in self.missing_runs
         filled = self.filled_to is not None and submit is not None and submit < self.filled_to
-        return filled and run_id not in self.lacks
+        return filled and run_id not in self.missing_runs
 
-    def add(self, run_id: str, filled_to: datetime | None) -> Holding:
+    def record_loaded(self, run_id: str, filled_to: datetime | None) -> TableCoverage:
         """Return the holding after a run was loaded into the table.
 
         Args:
@@ -92,12 +92,16 @@ class Holding:
         reached = self.filled_to
         if not self.complete and filled_to is not None:
             reached = max(reached, filled_to) if reached else filled_to
-        return replace(self, filled_to=reached, lacks=self.lacks - {run_id})
+        return replace(self, filled_to=reached, missing_runs=self.missing_runs - {run_id})
 
-    def miss(self, run_id: str) -> Holding:
+    def record_missing(self, run_id: str) -> TableCoverage:
         """Return the holding after a run was loaded, but not into the table."""
-        lacks = self.lacks | {run_id}
-        return Holding(complete=False) if len(lacks) > _MAX_LACKS else replace(self, lacks=lacks)
+        lacks = self.missing_runs | {run_id}
+        return (
+            TableCoverage(complete=False)
+            if len(lacks) > _MAX_MISSING_RUNS
+            else replace(self, missing_runs=lacks)
+        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class FailedRun:
     Attributes:
         submit: Submission (UTC), None if the server does not say.
         starred: Whether the user starred the run, as last listed.
-        settled: Tasks that were loaded and final before the fetches failed.
+        bookmark: Tasks that were loaded and final before the fetches failed.
         attempts: Consecutive failed fetches, at least 1.
         first_failed_at: Start of the sync of the first of them (UTC).
         last_failed_at: Start of the sync of the last of them (UTC).
@@ -117,7 +121,7 @@ class FailedRun:
 
     submit: datetime | None
     starred: bool | None
-    settled: Settled
+    bookmark: TaskBookmark
     attempts: int
     first_failed_at: datetime
     last_failed_at: datetime
@@ -160,13 +164,13 @@ class WorkspaceState:
     """
 
     cursor: datetime | None = None
-    floor: datetime | None = None
-    seen: Mapping[str, datetime] = field(default_factory=dict)
+    history_start: datetime | None = None
+    lookback: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, OpenRun] = field(default_factory=dict)
     failed: Mapping[str, FailedRun] = field(default_factory=dict)
     reconciled_at: datetime | None = None
-    missing: frozenset[str] = frozenset()
-    tables: Mapping[str, Holding] = field(default_factory=dict)
+    deleted: frozenset[str] = frozenset()
+    tables: Mapping[str, TableCoverage] = field(default_factory=dict)
     name: str | None = None
     invisible_since: datetime | None = None
 
@@ -180,31 +184,31 @@ class WorkspaceState:
         holding = self.tables.get(table)
         return holding is not None and holding.holds(run_id, submit)
 
-    def list_from(self, now: datetime) -> datetime | None:
+    def listing_start(self, now: datetime) -> datetime | None:
         """Where the next listing starts: the cursor less the overlap; None is the beginning.
 
         A cursor in the future, of a server whose clock was wrong, must not hide what is new; and
         nothing lies before one in the year 1.
         """
         if self.cursor is None:
-            return self.floor
-        recent = sorted(self.seen.values(), reverse=True)[:OVERLAP_RUNS]
-        start = min(max(self.cursor, _EPOCH), now) - OVERLAP
-        if len(recent) == OVERLAP_RUNS and recent[-1] <= now:
+            return self.history_start
+        recent = sorted(self.lookback.values(), reverse=True)[:LOOKBACK_RUNS]
+        start = min(max(self.cursor, _EPOCH), now) - LOOKBACK_WINDOW
+        if len(recent) == LOOKBACK_RUNS and recent[-1] <= now:
             start = max(start, recent[-1])
-        return max(start, self.floor) if self.floor else start
+        return max(start, self.history_start) if self.history_start else start
 
 
 def dump_state(state: WorkspaceState) -> dict[str, Any]:
     """The state as plain JSON, readable in `tower-etl status` and in the destination."""
     return {
         "cursor": _dump_moment(state.cursor),
-        "floor": _dump_moment(state.floor),
-        "seen": {run_id: _dump_moment(submit) for run_id, submit in state.seen.items()},
+        "floor": _dump_moment(state.history_start),
+        "seen": {run_id: _dump_moment(submit) for run_id, submit in state.lookback.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
         "failed": {run_id: _dump_failed(run) for run_id, run in state.failed.items()},
         "reconciled_at": _dump_moment(state.reconciled_at),
-        "missing": sorted(state.missing),
+        "missing": sorted(state.deleted),
         "name": state.name,
         "invisible_since": _dump_moment(state.invisible_since),
     }
@@ -217,33 +221,33 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
     seen = {run_id: _load_moment(submit) for run_id, submit in stored["seen"].items()}
     return WorkspaceState(
         cursor=_load_moment(stored["cursor"]),
-        floor=_load_moment(stored["floor"]),
-        seen={run_id: submit for run_id, submit in seen.items() if submit},
+        history_start=_load_moment(stored["floor"]),
+        lookback={run_id: submit for run_id, submit in seen.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
         reconciled_at=_load_moment(stored["reconciled_at"]),
-        missing=frozenset(stored.get("missing", ())),
+        deleted=frozenset(stored.get("missing", ())),
         tables=_load_tables(stored),
         name=stored.get("name"),
         invisible_since=_load_moment(stored.get("invisible_since")),
     )
 
 
-def dump_holding(holding: Holding) -> dict[str, Any]:
+def dump_coverage(holding: TableCoverage) -> dict[str, Any]:
     """Return what a table holds as plain JSON, for the state of the table's resource."""
     return {
         "complete": holding.complete,
         "filled_to": _dump_moment(holding.filled_to),
-        "lacks": sorted(holding.lacks),
+        "lacks": sorted(holding.missing_runs),
         "is_behind": holding.is_behind,
     }
 
 
-def load_holding(stored: Mapping[str, Any]) -> Holding:
+def load_coverage(stored: Mapping[str, Any]) -> TableCoverage:
     """Return the value that `dump_holding` wrote."""
     lacks = frozenset(stored["lacks"])
     filled_to = _load_moment(stored["filled_to"])
-    return Holding(stored["complete"], filled_to, lacks, stored["is_behind"])
+    return TableCoverage(stored["complete"], filled_to, lacks, stored["is_behind"])
 
 
 def is_final(status: str | None, complete: datetime | None) -> bool:
@@ -266,24 +270,24 @@ def check_version(version: object) -> None:
             f"The target was written by a newer tower-etl (state version {version}, this one knows "
             f"{STATE_VERSION}). Upgrade with `pip install --upgrade tower-etl`."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
 
 
-def _load_tables(stored: Mapping[str, Any]) -> dict[str, Holding]:
+def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
     """Return what version 1 recorded: the tables that hold all runs, none meaning every table.
 
     Users were loaded with every run.
     """
     if "tables" not in stored:
         return {}
-    return dict.fromkeys({*(stored["tables"] or RUN_TABLES), "users"}, Holding())
+    return dict.fromkeys({*(stored["tables"] or RUN_TABLES), "users"}, TableCoverage())
 
 
 def _dump_open(run: OpenRun) -> dict[str, Any]:
     return {
         "submit": _dump_moment(run.submit),
         "starred": run.starred,
-        **dump_settled(run.settled),
+        **dump_bookmark(run.bookmark),
     }
 
 
@@ -291,13 +295,13 @@ def _load_open(stored: Mapping[str, Any]) -> OpenRun:
     return OpenRun(
         submit=_load_moment(stored["submit"]),
         starred=stored["starred"],
-        settled=load_settled(stored),
+        bookmark=load_bookmark(stored),
     )
 
 
 def _dump_failed(run: FailedRun) -> dict[str, Any]:
     return {
-        **_dump_open(OpenRun(run.submit, run.starred, run.settled)),
+        **_dump_open(OpenRun(run.submit, run.starred, run.bookmark)),
         "attempts": run.attempts,
         "first_failed_at": _dump_moment(run.first_failed_at),
         "last_failed_at": _dump_moment(run.last_failed_at),
@@ -311,7 +315,7 @@ def _load_failed(stored: Mapping[str, Any]) -> FailedRun:
     return FailedRun(
         submit=known.submit,
         starred=known.starred,
-        settled=known.settled,
+        bookmark=known.bookmark,
         attempts=stored["attempts"],
         first_failed_at=datetime.fromisoformat(stored["first_failed_at"]),
         last_failed_at=datetime.fromisoformat(stored["last_failed_at"]),

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tower_etl.tables.audit import AUDIT_LOGS
-from tower_etl.tables.column import Column
+from tower_etl.tables.column import ColumnSpec
 from tower_etl.tables.compute import (
     COMPUTE_ENV_DETAILS,
     COMPUTE_ENVS,
@@ -14,13 +14,13 @@ from tower_etl.tables.compute import (
     PIPELINE_SECRETS,
 )
 from tower_etl.tables.data import DATA_LINKS, DATASET_VERSIONS, DATASETS
-from tower_etl.tables.history import history_of, list_tracked
+from tower_etl.tables.history import history_table, tracked_columns
 from tower_etl.tables.labels import (
     LABELS,
     WORKFLOW_LABELS,
-    label_batch,
-    link_batch,
-    unlink_batch,
+    label_link_tombstones,
+    label_links,
+    label_rows,
 )
 from tower_etl.tables.launches import LAUNCH_DATASETS, LAUNCHES
 from tower_etl.tables.metrics import METRIC_UNITS, PROCESS_METRICS
@@ -31,25 +31,25 @@ from tower_etl.tables.people import (
     TEAM_MEMBERS,
     TEAMS,
     USERS,
-    user_batch,
+    user_rows,
 )
 from tower_etl.tables.pipelines import ACTIONS, PIPELINE_VERSIONS, PIPELINES
 from tower_etl.tables.places import (
     ORGANIZATION_QUOTAS,
     ORGANIZATIONS,
     WORKSPACES,
-    organization_batch,
-    workspace_batch,
+    organization_rows,
+    workspace_rows,
 )
 from tower_etl.tables.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS
-from tower_etl.tables.run import RunAnswers, build_run, build_runs
-from tower_etl.tables.service import SERVICE_INFO, service_batch
+from tower_etl.tables.run import RunResponses, build_run, build_run_tables
+from tower_etl.tables.service import SERVICE_INFO, service_rows
 from tower_etl.tables.studios import STUDIOS
-from tower_etl.tables.sync_runs import SYNC_RUNS, sync_run_batch
-from tower_etl.tables.table import Table, keep_last
-from tower_etl.tables.tasks import TASKS, task_batch
+from tower_etl.tables.sync_runs import SYNC_RUNS, sync_run_rows
+from tower_etl.tables.table import TableSpec, deduplicate
+from tower_etl.tables.tasks import TASKS, task_rows
 from tower_etl.tables.timestamps import parse_timestamp
-from tower_etl.tables.treatment import Treatment
+from tower_etl.tables.treatment import ColumnPolicy
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _VERSIONED = (
     PARTICIPANTS,
 )
 
-TABLES: Mapping[str, Table] = MappingProxyType(
+TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {
         table.name: table
         for table in (
@@ -100,14 +100,14 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             USERS,
             SERVICE_INFO,
             AUDIT_LOGS,
-            *map(history_of, _VERSIONED),
+            *map(history_table, _VERSIONED),
             SYNC_RUNS,
         )
     }
 )
 """Every table, by name."""
 
-HISTORIES: Mapping[str, Table] = MappingProxyType(
+HISTORY_TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {table.name: TABLES[f"{table.name}_history"] for table in _VERSIONED}
 )
 """The table of versions of each entity that has one, by the name of the entity's table."""
@@ -117,27 +117,27 @@ ON_DEMAND = frozenset({LAUNCH_DATASETS.name, AUDIT_LOGS.name})
 
 __all__ = [
     "COMPUTE_ENV_DETAILS",
-    "HISTORIES",
+    "HISTORY_TABLES",
     "METRIC_UNITS",
     "ON_DEMAND",
     "TABLES",
-    "Column",
-    "RunAnswers",
-    "Table",
-    "Treatment",
+    "ColumnPolicy",
+    "ColumnSpec",
+    "RunResponses",
+    "TableSpec",
     "build_run",
-    "build_runs",
-    "keep_last",
-    "label_batch",
-    "link_batch",
-    "list_tracked",
-    "organization_batch",
+    "build_run_tables",
+    "deduplicate",
+    "label_link_tombstones",
+    "label_links",
+    "label_rows",
+    "organization_rows",
     "parse_timestamp",
-    "service_batch",
-    "sync_run_batch",
-    "task_batch",
-    "unlink_batch",
-    "user_batch",
+    "service_rows",
+    "sync_run_rows",
+    "task_rows",
+    "tracked_columns",
+    "user_rows",
     "workflow_record",
-    "workspace_batch",
+    "workspace_rows",
 ]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from tower_etl.tables.column import INTEGER, Column, Schema, undocumented
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import INTEGER, ApiObject, ColumnSpec, undocumented
+from tower_etl.tables.table import TableSpec
 
-LOG = Schema("AuditLogV2ResponseDto")
-ACTOR = Schema("AuditLogV2ResponseDto.Actor", ("actor",))
-CLIENT = Schema("AuditLogV2ResponseDto.Client", ("client",))
-TARGET = Schema("AuditLogV2ResponseDto.Target", ("target",))
-ORGANIZATION = Schema("AuditLogV2ResponseDto.ResourceOrganization", ("target", "organization"))
-WORKSPACE = Schema("AuditLogV2ResponseDto.ResourceWorkspace", ("target", "workspace"))
-USER = Schema("AuditLogV2ResponseDto.ResourceUser", ("target", "user"))
+LOG = ApiObject("AuditLogV2ResponseDto")
+ACTOR = ApiObject("AuditLogV2ResponseDto.Actor", ("actor",))
+CLIENT = ApiObject("AuditLogV2ResponseDto.Client", ("client",))
+TARGET = ApiObject("AuditLogV2ResponseDto.Target", ("target",))
+ORGANIZATION = ApiObject("AuditLogV2ResponseDto.ResourceOrganization", ("target", "organization"))
+WORKSPACE = ApiObject("AuditLogV2ResponseDto.ResourceWorkspace", ("target", "workspace"))
+USER = ApiObject("AuditLogV2ResponseDto.ResourceUser", ("target", "user"))
 
-AUDIT_LOGS = Table(
+AUDIT_LOGS = TableSpec(
     name="audit_logs",
     key=("id",),
     columns=(
         LOG.text("id", "Identifier of the entry.", key=True),
-        Column(
+        ColumnSpec(
             "workspace_id",
             INTEGER,
             ("target", "workspace", "id"),
@@ -26,7 +26,7 @@ AUDIT_LOGS = Table(
             unit=None,
             source="AuditLogV2ResponseDto.ResourceWorkspace.id",
         ),
-        LOG.moment("timestamp", "When it happened."),
+        LOG.timestamp("timestamp", "When it happened."),
         LOG.text("event", "What happened, such as `workflow_launched`."),
         LOG.text("correlationId", "Shared by entries of the same request."),
         ACTOR.text("type", "Who did it: user or system."),
@@ -35,7 +35,7 @@ AUDIT_LOGS = Table(
         ACTOR.text("email", "Address of that user."),
         ACTOR.text("firstName", "First name of that user."),
         ACTOR.text("lastName", "Last name of that user."),
-        ACTOR.flag("isRoot", "Whether that user is an administrator."),
+        ACTOR.boolean("isRoot", "Whether that user is an administrator."),
         CLIENT.text("ip", "Network address that it was done from."),
         CLIENT.text("userAgent", "Program that it was done with."),
         CLIENT.integer("accessTokenId", "Identifier of the access token used, never the token."),

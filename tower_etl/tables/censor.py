@@ -13,21 +13,28 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.lossless import json_text, load_json
-from tower_etl.redaction import BLOT, EMAIL, NUMBERS_TOO, PATTERNS, SECRET_KEY, join_signs
+from tower_etl.lossless import load_json, to_json
+from tower_etl.redaction import (
+    EMAIL,
+    MASK,
+    PATTERNS,
+    SECRET_KEY,
+    SECRET_NUMBER_KEY,
+    build_prefilter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tower_etl.redaction import Pattern
-    from tower_etl.tables.column import Column
-    from tower_etl.tables.table import Table
+    from tower_etl.tables.column import ColumnSpec
+    from tower_etl.tables.table import TableSpec
 
-_DEEPEST = 100  # levels of JSON, far from where Python gives up
+_MAX_DEPTH = 100  # levels of JSON, far from where Python gives up
 
 
 @dataclass(frozen=True)
-class Censor:
+class Redactor:
     """Takes secrets out of the columns that can hold them.
 
     Attributes:
@@ -37,16 +44,16 @@ class Censor:
     patterns: tuple[Pattern, ...] = PATTERNS
 
     @classmethod
-    def of(cls, *, emails: bool) -> Censor:
+    def of(cls, *, emails: bool) -> Redactor:
         """Of secrets, and of e-mail addresses where they are to go, too."""
         return cls((*PATTERNS, EMAIL)) if emails else cls()
 
     @cached_property
     def _sign(self) -> str:
-        return join_signs(self.patterns)
+        return build_prefilter(self.patterns)
 
-    def clean(
-        self, batch: Mapping[str, pa.Table], specs: Mapping[str, Table]
+    def redact(
+        self, batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
     ) -> dict[str, pa.Table]:
         """The tables without secrets; keys stay as they are.
 
@@ -55,7 +62,7 @@ class Censor:
             specs: What their columns are.
         """
         tables = dict(batch)
-        for name, column in self._list_suspects(tables, specs):
+        for name, column in self._find_candidates(tables, specs):
             rows = tables[name]
             index = rows.schema.get_field_index(column.name)
             arrays = [self._clean_array(part, column) for part in _join(rows.column(index))]
@@ -63,16 +70,16 @@ class Censor:
             tables[name] = rows.set_column(index, rows.schema.field(index), cleaned)
         return tables
 
-    def _list_suspects(
-        self, tables: Mapping[str, pa.Table], specs: Mapping[str, Table]
-    ) -> list[tuple[str, Column]]:
+    def _find_candidates(
+        self, tables: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
+    ) -> list[tuple[str, ColumnSpec]]:
         """The columns in whose text a secret may be, by one look at all of it."""
         looked = [
             (name, column, whole)
             for name, rows in tables.items()
             for column in specs[name].columns
             if column.can_hold_secrets
-            for whole in _iter_wholes(rows.column(column.name))
+            for whole in _iter_buffers(rows.column(column.name))
         ]
         if not looked:
             return []
@@ -80,7 +87,7 @@ class Censor:
         marked = zip(looked, found.to_pylist(), strict=True)
         return list(dict.fromkeys((name, column) for (name, column, _), hit in marked if hit))
 
-    def _clean_array(self, array: pa.Array, column: Column) -> pa.Array:
+    def _clean_array(self, array: pa.Array, column: ColumnSpec) -> pa.Array:
         hits = pc.fill_null(pc.match_substring_regex(array, self._sign), fill_value=False)
         found = array.filter(hits)
         if not len(found):
@@ -90,7 +97,7 @@ class Censor:
 
     def _clean_texts(self, texts: pa.Array) -> pa.Array:
         for pattern in self.patterns:
-            texts = pc.replace_substring_regex(texts, pattern.whole, pattern.replacement)
+            texts = pc.replace_substring_regex(texts, pattern.regex, pattern.replacement)
         return texts
 
     def _clean_json(self, texts: pa.Array) -> pa.Array:
@@ -98,11 +105,11 @@ class Censor:
         values = [load_json(text) for text in texts.to_pylist()]
         found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
         cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
-        rewriter = _Rewriter(dict(zip(found, cleaned, strict=True)).__getitem__)
-        return pa.array([json_text(rewriter.rewrite(value)) for value in values], pa.string())
+        rewriter = _JsonRedactor(dict(zip(found, cleaned, strict=True)).__getitem__)
+        return pa.array([to_json(rewriter.rewrite(value)) for value in values], pa.string())
 
 
-def _iter_wholes(column: pa.ChunkedArray) -> Iterator[pa.Array]:
+def _iter_buffers(column: pa.ChunkedArray) -> Iterator[pa.Array]:
     """All the text of a column as one text, or as a few where it is beyond 2 GB."""
     for chunk in _join(column):
         text = chunk.buffers()[2]
@@ -116,7 +123,7 @@ def _join(column: pa.ChunkedArray) -> list[pa.Array]:
     return list(whole.chunks) if isinstance(whole, pa.ChunkedArray) else [whole]
 
 
-def _iter_texts(value: Any, left: int = _DEEPEST) -> Iterator[str]:  # noqa: ANN401 - JSON
+def _iter_texts(value: Any, left: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: ANN401 - JSON
     """The texts in a JSON value, names of fields among them."""
     if left == 0:
         return
@@ -132,15 +139,15 @@ def _iter_texts(value: Any, left: int = _DEEPEST) -> Iterator[str]:  # noqa: ANN
 
 
 @dataclass(frozen=True)
-class _Rewriter:
+class _JsonRedactor:
     """Puts clean texts into a JSON value."""
 
     clean: Callable[[str], str]
 
-    def rewrite(self, value: Any, name: str = "", left: int = _DEEPEST) -> Any:  # noqa: ANN401 any JSON
+    def rewrite(self, value: Any, name: str = "", left: int = _MAX_DEPTH) -> Any:  # noqa: ANN401 any JSON
         """The value; what its name says is secret goes whatever it is, and what is too deep."""
         if left == 0 and isinstance(value, dict | list | str):
-            return BLOT
+            return MASK
         if isinstance(value, dict):
             names = {k: k for k in value} | _name_values(value)
             return {self.clean(k): self.rewrite(v, names[k], left - 1) for k, v in value.items()}
@@ -150,9 +157,9 @@ class _Rewriter:
 
     def _rewrite_leaf(self, value: Any, name: str) -> Any:  # noqa: ANN401 any JSON
         if isinstance(value, str):
-            return BLOT if value and SECRET_KEY.search(name) else self.clean(value)
+            return MASK if value and SECRET_KEY.search(name) else self.clean(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return BLOT if NUMBERS_TOO.search(name) else value
+            return MASK if SECRET_NUMBER_KEY.search(name) else value
         return value
 
 

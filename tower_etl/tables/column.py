@@ -10,16 +10,16 @@ import pyarrow as pa
 TEXT = pa.string()
 INTEGER = pa.int64()
 NUMBER = pa.float64()
-FLAG = pa.bool_()
-MOMENT = pa.timestamp("us", "UTC")
+BOOLEAN = pa.bool_()
+TIMESTAMP = pa.timestamp("us", "UTC")
 
-OURS = "tower-etl"
+LOCAL = "tower-etl"
 
 _REFERENCE = re.compile(r"\(`(\w+\.\w+)`\)")
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnSpec:
     """One column of a table.
 
     Attributes:
@@ -55,7 +55,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Schema:
+class ApiObject:
     """An object of the API description; each method writes down the column of one of its fields.
 
     Attributes:
@@ -70,29 +70,29 @@ class Schema:
 
     def text(
         self, field: str, description: str, unit: str | None = None, *, key: bool = False
-    ) -> Column:
+    ) -> ColumnSpec:
         """Text; `key` marks a key column, which is never null."""
         return self._column(field, TEXT, description, unit, key=key)
 
     def integer(
         self, field: str, description: str, unit: str | None = None, *, key: bool = False
-    ) -> Column:
+    ) -> ColumnSpec:
         """A 64-bit integer, without a unit only if it is an identifier or a code."""
         return self._column(field, INTEGER, description, unit, key=key)
 
-    def number(self, field: str, description: str, unit: str) -> Column:
+    def number(self, field: str, description: str, unit: str) -> ColumnSpec:
         """A 64-bit float."""
         return self._column(field, NUMBER, description, unit)
 
-    def flag(self, field: str, description: str) -> Column:
+    def boolean(self, field: str, description: str) -> ColumnSpec:
         """True or false."""
-        return self._column(field, FLAG, description, None)
+        return self._column(field, BOOLEAN, description, None)
 
-    def moment(self, field: str, description: str) -> Column:
+    def timestamp(self, field: str, description: str) -> ColumnSpec:
         """A point in time, UTC, to the microsecond."""
-        return self._column(field, MOMENT, description, "UTC")
+        return self._column(field, TIMESTAMP, description, "UTC")
 
-    def json(self, field: str, description: str) -> Column:
+    def json(self, field: str, description: str) -> ColumnSpec:
         """A list or an object, as JSON text."""
         return self._column(field, TEXT, description, None, is_json=True)
 
@@ -105,10 +105,10 @@ class Schema:
         *,
         is_json: bool = False,
         key: bool = False,
-    ) -> Column:
+    ) -> ColumnSpec:
         path = (*self.path, field)
-        return Column(
-            name="__".join(snake(part) for part in (path if self.prefix else path[-1:])),
+        return ColumnSpec(
+            name="__".join(to_snake_case(part) for part in (path if self.prefix else path[-1:])),
             type=kind,
             path=path,
             description=description,
@@ -119,7 +119,7 @@ class Schema:
         )
 
 
-def own(  # noqa: PLR0913 - one argument for each thing that differs between columns
+def local_column(  # noqa: PLR0913 - one argument for each thing that differs between columns
     name: str,
     kind: pa.DataType,
     description: str,
@@ -127,36 +127,38 @@ def own(  # noqa: PLR0913 - one argument for each thing that differs between col
     *,
     is_json: bool = False,
     key: bool = False,
-) -> Column:
+) -> ColumnSpec:
     """A column of ours, which no field of the API fills."""
-    return Column(name, kind, (), description, unit, OURS, is_json=is_json, nullable=not key)
+    return ColumnSpec(name, kind, (), description, unit, LOCAL, is_json=is_json, nullable=not key)
 
 
-def workflow_id() -> Column:
+def workflow_id() -> ColumnSpec:
     """The run that a row belongs to, given by the call that fetched it."""
-    return own("workflow_id", TEXT, "Run that the row belongs to (`workflows.id`).", key=True)
+    return local_column(
+        "workflow_id", TEXT, "Run that the row belongs to (`workflows.id`).", key=True
+    )
 
 
 def workspace_id(
     description: str = "Workspace of the row (`workspaces.id`); null is the personal workspace.",
-) -> Column:
+) -> ColumnSpec:
     """The workspace that a row belongs to, given by the call that fetched it."""
-    return own("workspace_id", INTEGER, description)
+    return local_column("workspace_id", INTEGER, description)
 
 
-def missing_since() -> Column:
+def missing_since() -> ColumnSpec:
     """When a complete list first lacked what a row speaks of; only such a list sets it."""
-    return own(
+    return local_column(
         "missing_since",
-        MOMENT,
+        TIMESTAMP,
         "Since when the platform no longer lists it; null while it does.",
         "UTC",
     )
 
 
-def undocumented() -> Column:
+def undocumented() -> ColumnSpec:
     """Where everything goes that arrives and has no column."""
-    return own(
+    return local_column(
         "undocumented",
         TEXT,
         "Fields of the API record that no column takes, and values that do not fit the type of"
@@ -165,6 +167,6 @@ def undocumented() -> Column:
     )
 
 
-def snake(name: str) -> str:
+def to_snake_case(name: str) -> str:
     """The API's camelCase name in snake_case: `peakRss` becomes `peak_rss`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

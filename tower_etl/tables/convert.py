@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.lossless import encodable, json_text
-from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
+from tower_etl.lossless import encodable, to_json
+from tower_etl.tables.column import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 from tower_etl.tables.timestamps import parse_timestamp, to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tower_etl.tables.column import Column
+    from tower_etl.tables.column import ColumnSpec
 
 Values = Sequence[Any]
-Misfits = dict[int, Any]
-Converted = tuple[pa.Array, Misfits]
+InvalidValues = dict[int, Any]
+Converted = tuple[pa.Array, InvalidValues]
 
 _INT64 = range(-(2**63), 2**63)
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
@@ -38,7 +38,7 @@ _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6}
 _YEAR_ONE_US = -62_135_596_800_000_000
 
 
-def to_array(values: Sequence[Any], column: Column) -> Converted:
+def to_array(values: Sequence[Any], column: ColumnSpec) -> Converted:
     """Convert the values of one column.
 
     Args:
@@ -62,7 +62,7 @@ def _integers(values: Values, kinds: set[type]) -> Converted:
             return pa.array(values, INTEGER), {}
         except (OverflowError, pa.ArrowInvalid):
             pass
-    return _one_by_one(values, _parse_integer, INTEGER)
+    return _convert_each(values, _parse_integer, INTEGER)
 
 
 def _numbers(values: Values, kinds: set[type]) -> Converted:
@@ -70,16 +70,16 @@ def _numbers(values: Values, kinds: set[type]) -> Converted:
         try:
             array = pa.array(values, NUMBER)
         except (OverflowError, pa.ArrowInvalid):  # integers that no float64 holds exactly
-            return _one_by_one(values, _parse_number, NUMBER)
+            return _convert_each(values, _parse_number, NUMBER)
         if pc.all(pc.is_finite(array)).as_py():
             return array, {}
-    return _one_by_one(values, _parse_number, NUMBER)
+    return _convert_each(values, _parse_number, NUMBER)
 
 
 def _flags(values: Values, kinds: set[type]) -> Converted:
     if kinds == {bool}:
-        return pa.array(values, FLAG), {}
-    return _one_by_one(values, _parse_flag, FLAG)
+        return pa.array(values, BOOLEAN), {}
+    return _convert_each(values, _parse_flag, BOOLEAN)
 
 
 def _texts(values: Values, kinds: set[type]) -> Converted:
@@ -88,7 +88,7 @@ def _texts(values: Values, kinds: set[type]) -> Converted:
             return pa.array(values, TEXT), {}
         except UnicodeEncodeError:
             pass
-    return _one_by_one(values, as_text, TEXT)
+    return _convert_each(values, to_text, TEXT)
 
 
 def _moments(values: Values, kinds: set[type]) -> Converted:
@@ -97,7 +97,7 @@ def _moments(values: Values, kinds: set[type]) -> Converted:
             return _cast_moments(values), {}
         except (UnicodeEncodeError, pa.ArrowInvalid):
             pass
-    return _one_by_one(values, _parse_moment, MOMENT)
+    return _convert_each(values, _parse_moment, TIMESTAMP)
 
 
 def _cast_moments(values: Values) -> pa.Array:
@@ -105,7 +105,7 @@ def _cast_moments(values: Values) -> pa.Array:
     if not pc.all(pc.match_substring_regex(texts, _ISO_UTC)).as_py():
         msg = "not all of the usual form"
         raise pa.ArrowInvalid(msg)
-    moments = texts.cast(MOMENT)
+    moments = texts.cast(TIMESTAMP)
     if pc.min(moments.cast(INTEGER)).as_py() < _YEAR_ONE_US:
         msg = "Arrow knows a year 0, Python and DuckDB do not agree on it"
         raise pa.ArrowInvalid(msg)
@@ -113,19 +113,19 @@ def _cast_moments(values: Values) -> pa.Array:
 
 
 def _json_texts(values: Values, _kinds: set[type]) -> Converted:
-    return pa.array([None if v is None else json_text(v) for v in values], TEXT), {}
+    return pa.array([None if v is None else to_json(v) for v in values], TEXT), {}
 
 
 _CONVERTERS: Mapping[pa.DataType, Callable[[Values, set[type]], Converted]] = {
     INTEGER: _integers,
     NUMBER: _numbers,
-    FLAG: _flags,
+    BOOLEAN: _flags,
     TEXT: _texts,
-    MOMENT: _moments,
+    TIMESTAMP: _moments,
 }
 
 
-def _one_by_one(
+def _convert_each(
     values: Values, parse: Callable[[Any], object | None], kind: pa.DataType
 ) -> Converted:
     parsed = [None if value is None else parse(value) for value in values]
@@ -160,9 +160,9 @@ def _parse_flag(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
 
 
-def as_text(value: object) -> str:
+def to_text(value: object) -> str:
     """A JSON value in a text column: text as it is, anything else as JSON."""
-    return encodable(value) if isinstance(value, str) else json_text(value)
+    return encodable(value) if isinstance(value, str) else to_json(value)
 
 
 def _parse_moment(value: Any) -> int | None:  # noqa: ANN401 - any JSON value

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from tower_etl.tables.column import TEXT, Schema, missing_since, own, undocumented, workspace_id
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import (
+    TEXT,
+    ApiObject,
+    local_column,
+    missing_since,
+    undocumented,
+    workspace_id,
+)
+from tower_etl.tables.table import TableSpec
 
-DATASET = Schema("DatasetDto")
-OWNER = Schema("UserInfo", ("user",))
-CHANGED_BY = Schema("UserInfo", ("lastUpdatedBy",))
-RUNS = Schema("DatasetRunsInfo", ("runsInfo",))
-VERSION = Schema("DatasetVersionDto")
-CREATOR = Schema("UserInfo", ("createdBy",))
-SOURCE = Schema("LinkedSourceDto", ("linkedSource",))
-LINK = Schema("DataLinkDto")
+DATASET = ApiObject("DatasetDto")
+OWNER = ApiObject("UserInfo", ("user",))
+CHANGED_BY = ApiObject("UserInfo", ("lastUpdatedBy",))
+RUNS = ApiObject("DatasetRunsInfo", ("runsInfo",))
+VERSION = ApiObject("DatasetVersionDto")
+CREATOR = ApiObject("UserInfo", ("createdBy",))
+SOURCE = ApiObject("LinkedSourceDto", ("linkedSource",))
+LINK = ApiObject("DataLinkDto")
 
-DATASETS = Table(
+DATASETS = TableSpec(
     name="datasets",
     key=("id",),
     columns=(
@@ -30,10 +37,10 @@ DATASETS = Table(
         DATASET.text("mediaType", "Media type of its newest version."),
         DATASET.integer("version", "Number of its newest version.", "version"),
         DATASET.text("sourceType", "Where its content is: UPLOADED to the platform, or LINKED."),
-        DATASET.flag("deleted", "Whether the dataset is deleted."),
-        DATASET.flag("hidden", "Whether the dataset is hidden."),
-        DATASET.moment("dateCreated", "When the dataset was made."),
-        DATASET.moment("lastUpdated", "When the dataset was last changed."),
+        DATASET.boolean("deleted", "Whether the dataset is deleted."),
+        DATASET.boolean("hidden", "Whether the dataset is hidden."),
+        DATASET.timestamp("dateCreated", "When the dataset was made."),
+        DATASET.timestamp("lastUpdated", "When the dataset was last changed."),
         OWNER.integer("id", "Identifier of the user who made it."),
         OWNER.text("userName", "Name of that user."),
         OWNER.text("email", "Address of that user."),
@@ -43,7 +50,7 @@ DATASETS = Table(
         CHANGED_BY.text("email", "Address of that user."),
         CHANGED_BY.text("avatar", "Address of the picture of that user."),
         RUNS.integer("runsCount", "Runs that read it.", "runs"),
-        RUNS.moment("lastUsed", "When a run last read it."),
+        RUNS.timestamp("lastUsed", "When a run last read it."),
         DATASET.json("labels", "Labels of the dataset, a JSON list of objects."),
         missing_since(),
         undocumented(),
@@ -53,7 +60,7 @@ DATASETS = Table(
     source="GET /datasets?attributes=labels&visibility=all",
 )
 
-DATASET_VERSIONS = Table(
+DATASET_VERSIONS = TableSpec(
     name="dataset_versions",
     key=("dataset_id", "version"),
     columns=(
@@ -67,11 +74,11 @@ DATASET_VERSIONS = Table(
         VERSION.text("fileName", "Name of the file."),
         VERSION.integer("fileSize", "Size of the file.", "bytes"),
         VERSION.text("mediaType", "Media type of the file."),
-        VERSION.flag("hasHeader", "Whether the first line of the file names its columns."),
+        VERSION.boolean("hasHeader", "Whether the first line of the file names its columns."),
         VERSION.text("url", "Address of the file."),
-        VERSION.flag("disabled", "Whether the version is disabled."),
-        VERSION.moment("dateCreated", "When the version was made."),
-        VERSION.moment("lastUpdated", "When the version was last changed."),
+        VERSION.boolean("disabled", "Whether the version is disabled."),
+        VERSION.timestamp("dateCreated", "When the version was made."),
+        VERSION.timestamp("lastUpdated", "When the version was last changed."),
         CREATOR.integer("id", "Identifier of the user who made it."),
         CREATOR.text("userName", "Name of that user."),
         CREATOR.text("email", "Address of that user."),
@@ -81,8 +88,8 @@ DATASET_VERSIONS = Table(
             "changeStatus",
             "Whether it changed: UNCHANGED, CHANGED, UNKNOWN or UNAVAILABLE.",
         ),
-        SOURCE.flag("hasChangeIndicators", "Whether a change of that content can be told."),
-        SOURCE.moment("checkedAt", "When that was last looked at."),
+        SOURCE.boolean("hasChangeIndicators", "Whether a change of that content can be told."),
+        SOURCE.timestamp("checkedAt", "When that was last looked at."),
         undocumented(),
     ),
     description="Versions of datasets that were the newest at some reconciliation.",
@@ -90,11 +97,11 @@ DATASET_VERSIONS = Table(
     source="GET /datasets/versions",
 )
 
-DATA_LINKS = Table(
+DATA_LINKS = TableSpec(
     name="data_links",
     key=("listed_in", "id"),
     columns=(
-        own(
+        local_column(
             "listed_in",
             TEXT,
             "Where the platform lists it: the id of the workspace, or `personal`.",
@@ -109,8 +116,8 @@ DATA_LINKS = Table(
         LINK.text("provider", "Who stores them: aws, azure, google and so on."),
         LINK.text("region", "Region where they are stored."),
         LINK.json("credentials", "Credentials that open them: a JSON list of id, name, provider."),
-        LINK.flag("publicAccessible", "Whether anybody may read them."),
-        LINK.flag("hidden", "Whether the link is hidden."),
+        LINK.boolean("publicAccessible", "Whether anybody may read them."),
+        LINK.boolean("hidden", "Whether the link is hidden."),
         LINK.text("status", "Whether the link works: VALID or INVALID."),
         LINK.text("message", "What is wrong with it."),
         undocumented(),

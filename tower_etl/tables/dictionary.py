@@ -6,21 +6,21 @@ import sys
 from typing import TYPE_CHECKING
 
 from tower_etl.tables import TABLES
-from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT
+from tower_etl.tables.column import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
-    from tower_etl.tables import Column, Table
+    from tower_etl.tables import ColumnSpec, TableSpec
 
 _TYPES: Mapping[pa.DataType, str] = {
     TEXT: "text",
     INTEGER: "integer",
     NUMBER: "number",
-    FLAG: "boolean",
-    MOMENT: "timestamp",
+    BOOLEAN: "boolean",
+    TIMESTAMP: "timestamp",
 }
 
 _HEAD = """\
@@ -61,13 +61,15 @@ and the tables `..._history`, each of which has the lines of its table.
 """
 
 
-def render_dictionary(tables: Mapping[str, Table]) -> str:
+def render_dictionary(tables: Mapping[str, TableSpec]) -> str:
     """The dictionary in Markdown."""
     parts = [_HEAD, _HOW, _render_diagram(tables)]
     return "\n".join([*parts, *(_render_table(table) for table in tables.values())])
 
 
-def iter_references(tables: Mapping[str, Table]) -> Iterator[tuple[Table, Column, Table]]:
+def iter_references(
+    tables: Mapping[str, TableSpec],
+) -> Iterator[tuple[TableSpec, ColumnSpec, TableSpec]]:
     """Each column that names the key of another table, with both tables."""
     for table in tables.values():
         for column in table.columns:
@@ -76,7 +78,7 @@ def iter_references(tables: Mapping[str, Table]) -> Iterator[tuple[Table, Column
                 yield table, column, tables[place]
 
 
-def _render_diagram(tables: Mapping[str, Table]) -> str:
+def _render_diagram(tables: Mapping[str, TableSpec]) -> str:
     """Keys and references, as Mermaid draws them; what leads to a run leads to its workspace."""
     tables = {name: table for name, table in tables.items() if "valid_from" not in table.key}
     lines = ["```mermaid", "erDiagram"]
@@ -91,7 +93,7 @@ def _render_diagram(tables: Mapping[str, Table]) -> str:
     return "\n".join([*lines, "```", ""])
 
 
-def _list_marks(table: Table, tables: Mapping[str, Table]) -> list[str]:
+def _list_marks(table: TableSpec, tables: Mapping[str, TableSpec]) -> list[str]:
     """The columns of a table that are in the diagram."""
     foreign = {column.name for of, column, _ in iter_references(tables) if of is table}
     marks = []
@@ -106,7 +108,7 @@ def _list_marks(table: Table, tables: Mapping[str, Table]) -> list[str]:
     return marks
 
 
-def _render_table(table: Table) -> str:
+def _render_table(table: TableSpec) -> str:
     head = [
         f"## `{table.name}`\n",
         f"{table.description} {table.grain}\n",
@@ -117,7 +119,7 @@ def _render_table(table: Table) -> str:
     return "\n".join([*head, *(_render_column(column) for column in table.columns), ""])
 
 
-def _render_column(column: Column) -> str:
+def _render_column(column: ColumnSpec) -> str:
     cells = (
         f"`{column.name}`",
         _type_of(column),
@@ -129,7 +131,7 @@ def _render_column(column: Column) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _type_of(column: Column) -> str:
+def _type_of(column: ColumnSpec) -> str:
     return "json" if column.is_json else _TYPES[column.type]
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.tables.table import Table
+    from tower_etl.tables.table import TableSpec
 
 STRICT_DIALECTS = frozenset({"postgres", "redshift"})
 """SQL dialects, as dlt and sqlglot name them, of databases that refuse such text."""
@@ -31,7 +31,7 @@ _ESCAPE = re.compile(
 
 
 def replace_unstorable(
-    batch: Mapping[str, pa.Table], specs: Mapping[str, Table]
+    batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
 ) -> dict[str, pa.Table]:
     """Return the tables with U+FFFD in the place of each character that the database refuses.
 
@@ -42,7 +42,7 @@ def replace_unstorable(
     return {name: _clean_table(rows, specs[name]) for name, rows in batch.items()}
 
 
-def _clean_table(rows: pa.Table, spec: Table) -> pa.Table:
+def _clean_table(rows: pa.Table, spec: TableSpec) -> pa.Table:
     json_columns = {column.name for column in spec.columns if column.is_json}
     for index, field in enumerate(rows.schema):
         if field.type == pa.string():

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tower_etl.tables.column import (
-    FLAG,
+    BOOLEAN,
     INTEGER,
-    Column,
-    Schema,
+    ApiObject,
+    ColumnSpec,
+    local_column,
     missing_since,
-    own,
     undocumented,
     workflow_id,
     workspace_id,
 )
-from tower_etl.tables.table import Table
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LABEL = Schema("LabelDbDto")
+LABEL = ApiObject("LabelDbDto")
 
-LABELS = Table(
+LABELS = TableSpec(
     name="labels",
     key=("id",),
     columns=(
@@ -32,11 +32,13 @@ LABELS = Table(
         workspace_id("Workspace of the label (`workspaces.id`); null is the personal workspace."),
         LABEL.text("name", "Name of the label."),
         LABEL.text("value", "Value of a resource label; null for a plain one."),
-        LABEL.flag("resource", "Whether it is a resource label, which goes onto cloud resources."),
-        LABEL.flag("isDefault", "Whether new pipelines and runs get it by default."),
-        LABEL.flag("isDynamic", "Whether its value holds variables of the run."),
-        LABEL.flag("isInterpolated", "Whether the variables in its value have been filled in."),
-        LABEL.moment("dateCreated", "When the label was created."),
+        LABEL.boolean(
+            "resource", "Whether it is a resource label, which goes onto cloud resources."
+        ),
+        LABEL.boolean("isDefault", "Whether new pipelines and runs get it by default."),
+        LABEL.boolean("isDynamic", "Whether its value holds variables of the run."),
+        LABEL.boolean("isInterpolated", "Whether the variables in its value have been filled in."),
+        LABEL.timestamp("dateCreated", "When the label was created."),
         missing_since(),
         undocumented(),
     ),
@@ -45,12 +47,12 @@ LABELS = Table(
     source="GET /labels, and GET /workflow/{workflowId}?attributes=labels",
 )
 
-WORKFLOW_LABELS = Table(
+WORKFLOW_LABELS = TableSpec(
     name="workflow_labels",
     key=("workflow_id", "label_id"),
     columns=(
         workflow_id(),
-        Column(
+        ColumnSpec(
             "label_id",
             INTEGER,
             ("id",),
@@ -60,9 +62,9 @@ WORKFLOW_LABELS = Table(
             nullable=False,
         ),
         workspace_id(),
-        own(
+        local_column(
             "_removed",
-            FLAG,
+            BOOLEAN,
             "Tombstone by which a load drops links; true in no row, but in Iceberg tables of a dlt "
             "pipeline, which keep removed links.",
         ),
@@ -70,23 +72,25 @@ WORKFLOW_LABELS = Table(
     description="Which run carries which label.",
     grain="One row per run and label.",
     source="GET /workflow/{workflowId}?attributes=labels",
-    replaced_by=("workflow_id",),
+    merge_key=("workflow_id",),
 )
 
 
-def label_batch(labels: Iterable[object], *, workspace_id: int | None) -> pa.Table:
+def label_rows(labels: Iterable[object], *, workspace_id: int | None) -> pa.Table:
     """Build `labels` from LabelDbDto objects of one workspace."""
-    return LABELS.batch(labels, workspace_id=workspace_id)
+    return LABELS.build(labels, workspace_id=workspace_id)
 
 
-def link_batch(labels: Iterable[object], *, workflow_id: str, workspace_id: int | None) -> pa.Table:
+def label_links(
+    labels: Iterable[object], *, workflow_id: str, workspace_id: int | None
+) -> pa.Table:
     """Build `workflow_labels` from the LabelDbDto objects of one run; no label gives no row."""
-    return WORKFLOW_LABELS.batch(
+    return WORKFLOW_LABELS.build(
         labels, workflow_id=workflow_id, workspace_id=workspace_id, _removed=False
     )
 
 
-def unlink_batch(workflow_ids: Iterable[str], *, workspace_id: int | None) -> pa.Table:
+def label_link_tombstones(workflow_ids: Iterable[str], *, workspace_id: int | None) -> pa.Table:
     """Build the tombstones of runs that carry no label any more: one row a run, `label_id` 0."""
     ids = list(workflow_ids)
     columns = {

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tower_etl.tables.column import INTEGER, TEXT, Column, Schema, own, undocumented
+from tower_etl.tables.column import INTEGER, TEXT, ApiObject, ColumnSpec, local_column, undocumented
 from tower_etl.tables.data import DATASET_VERSIONS
-from tower_etl.tables.table import Table
+from tower_etl.tables.table import TableSpec
 
-LAUNCH = Schema("LaunchDbDto")
-COMPUTE_ENV = Schema("ComputeEnv_ComputeConfig_", ("computeEnv",))
+LAUNCH = ApiObject("LaunchDbDto")
+COMPUTE_ENV = ApiObject("ComputeEnv_ComputeConfig_", ("computeEnv",))
 
-LAUNCHES = Table(
+LAUNCHES = TableSpec(
     name="launches",
     key=("id",),
     columns=(
         LAUNCH.text("id", "Identifier of the launch, `launch_id` of its runs.", key=True),
-        Column(
+        ColumnSpec(
             "workspace_id",
             INTEGER,
             ("workspaceId",),
@@ -44,18 +44,18 @@ LAUNCHES = Table(
             "nextflowVersion", "Nextflow version, as asked for; null for the platform's choice."
         ),
         LAUNCH.text("sessionId", "Nextflow session; resumed runs share it."),
-        LAUNCH.flag("resume", "Whether the launch resumes an earlier run."),
+        LAUNCH.boolean("resume", "Whether the launch resumes an earlier run."),
         LAUNCH.text("resumeLaunchId", "Launch of the run that it resumes."),
-        LAUNCH.flag("pullLatest", "Whether the newest commit is pulled first."),
-        LAUNCH.flag("stubRun", "Whether stubs are run instead of commands."),
+        LAUNCH.boolean("pullLatest", "Whether the newest commit is pulled first."),
+        LAUNCH.boolean("stubRun", "Whether stubs are run instead of commands."),
         LAUNCH.json("userSecrets", "Names of the user's secrets that the run may use, a list."),
         LAUNCH.json("workspaceSecrets", "Names of the workspace's secrets likewise, a list."),
         LAUNCH.integer("headJobCpus", "CPUs asked for the Nextflow process.", "CPUs"),
         LAUNCH.integer("headJobMemoryMb", "Memory asked for the Nextflow process.", "MB"),
         LAUNCH.text("optimizationId", "Identifier of the optimisation of resources."),
         LAUNCH.text("optimizationTargets", "Resources that are optimised."),
-        LAUNCH.moment("dateCreated", "When the launch was made."),
-        LAUNCH.moment("lastUpdated", "When the launch was last changed."),
+        LAUNCH.timestamp("dateCreated", "When the launch was made."),
+        LAUNCH.timestamp("lastUpdated", "When the launch was last changed."),
         COMPUTE_ENV.text(
             "id",
             "Compute environment of the launch (`compute_envs.id`). This and the columns after it"
@@ -66,19 +66,19 @@ LAUNCHES = Table(
         COMPUTE_ENV.text("platform", "Platform, such as `aws-batch`."),
         COMPUTE_ENV.text("status", "Its status: CREATING, AVAILABLE, ERRORED and the like."),
         COMPUTE_ENV.text("message", "What the platform says of that status."),
-        COMPUTE_ENV.flag("primary", "Whether it is the default of its workspace."),
-        COMPUTE_ENV.flag("deleted", "Whether the compute environment is deleted."),
+        COMPUTE_ENV.boolean("primary", "Whether it is the default of its workspace."),
+        COMPUTE_ENV.boolean("deleted", "Whether the compute environment is deleted."),
         COMPUTE_ENV.text("credentialsId", "Credentials that it uses (`credentials.id`)."),
         COMPUTE_ENV.integer("orgId", "Organisation of the compute environment."),
         COMPUTE_ENV.integer("workspaceId", "Workspace of the compute environment."),
-        COMPUTE_ENV.flag(
+        COMPUTE_ENV.boolean(
             "fusionMetricsCollectionEnabled", "Whether metrics of Fusion are collected."
         ),
-        COMPUTE_ENV.moment("dateCreated", "When the compute environment was made."),
-        COMPUTE_ENV.moment("lastUpdated", "When it was last changed."),
-        COMPUTE_ENV.moment("lastUsed", "When it was last used."),
+        COMPUTE_ENV.timestamp("dateCreated", "When the compute environment was made."),
+        COMPUTE_ENV.timestamp("lastUpdated", "When it was last changed."),
+        COMPUTE_ENV.timestamp("lastUsed", "When it was last used."),
         COMPUTE_ENV.json("config", "Its settings, as in `compute_envs.config`."),
-        own(
+        local_column(
             "dataset_count",
             INTEGER,
             "Datasets that the launch reads; null where `launch_datasets` is not synced.",
@@ -91,11 +91,11 @@ LAUNCHES = Table(
     source="GET /launch/{launchId}",
 )
 
-LAUNCH_DATASETS = Table(
+LAUNCH_DATASETS = TableSpec(
     name="launch_datasets",
     key=("launch_id", "dataset_id", "version"),
     columns=(
-        own("launch_id", TEXT, "Launch that reads the dataset (`launches.id`).", key=True),
+        local_column("launch_id", TEXT, "Launch that reads the dataset (`launches.id`).", key=True),
         *DATASET_VERSIONS.columns,
     ),
     description="Datasets that launches read; only where the table is requested by name.",

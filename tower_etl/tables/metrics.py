@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.tables.column import (
     INTEGER,
     TEXT,
-    Column,
-    Schema,
-    snake,
+    ApiObject,
+    ColumnSpec,
+    to_snake_case,
     undocumented,
     workflow_id,
     workspace_id,
 )
-from tower_etl.tables.shape import list_objects
-from tower_etl.tables.table import Table
+from tower_etl.tables.shape import as_objects
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,20 +36,20 @@ METRIC_UNITS: Mapping[str, str] = {
 }
 """Unit of the figures of each metric, by its name in `process_metrics.metric`."""
 
-_ENTRY = Schema("WorkflowMetrics")
-_FIGURES = Schema("ResourceData", ("figures",), prefix=False)
+_ENTRY = ApiObject("WorkflowMetrics")
+_FIGURES = ApiObject("ResourceData", ("figures",), prefix=False)
 _NAMES = frozenset({"id", "process"})  # the other fields are quantities
 _UNIT = "unit of the metric"
 _UNITS = "; ".join(f"{metric}: {unit}" for metric, unit in METRIC_UNITS.items())
 
-PROCESS_METRICS = Table(
+PROCESS_METRICS = TableSpec(
     name="process_metrics",
     key=("workflow_id", "process", "metric"),
     columns=(
         workflow_id(),
         workspace_id(),
         _ENTRY.text("process", "Process, without its scopes, as the API gives it.", key=True),
-        Column(
+        ColumnSpec(
             "metric",
             TEXT,
             ("metric",),
@@ -58,7 +58,7 @@ PROCESS_METRICS = Table(
             source="WorkflowMetrics, the name of the field",
             nullable=False,
         ),
-        Column(
+        ColumnSpec(
             "metric_id",
             INTEGER,
             ("id",),
@@ -96,8 +96,8 @@ def iter_metric_records(metrics: object) -> Iterator[dict[str, Any]]:
         Records for `process_metrics`; a field that no version of the description names is a
         quantity too, so that nothing is lost.
     """
-    for entry in list_objects(metrics):
+    for entry in as_objects(metrics):
         named = {key: value for key, value in entry.items() if key in _NAMES}
         for field, figures in entry.items():
             if figures is not None and field not in named:
-                yield {**named, "metric": snake(field), "figures": figures}
+                yield {**named, "metric": to_snake_case(field), "figures": figures}

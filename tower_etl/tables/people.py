@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING
 
 from tower_etl.tables.column import (
     INTEGER,
-    Column,
-    Schema,
+    ApiObject,
+    ColumnSpec,
+    local_column,
     missing_since,
-    own,
     undocumented,
     workspace_id,
 )
-from tower_etl.tables.table import Table
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
-MEMBER = Schema("MemberDbDto")
-TEAM = Schema("TeamDbDto")
-PARTICIPANT = Schema("ParticipantResponseDto")
-RUN = Schema("WorkflowDbDto")
+MEMBER = ApiObject("MemberDbDto")
+TEAM = ApiObject("TeamDbDto")
+PARTICIPANT = ApiObject("ParticipantResponseDto")
+RUN = ApiObject("WorkflowDbDto")
 
 _ABOVE = "Always null: {} stands above workspaces."
 
 
-def _org_id() -> Column:
-    return own("org_id", INTEGER, "Organisation (`organizations.org_id`).")
+def _org_id() -> ColumnSpec:
+    return local_column("org_id", INTEGER, "Organisation (`organizations.org_id`).")
 
 
-def _member_columns() -> tuple[Column, ...]:
+def _member_columns() -> tuple[ColumnSpec, ...]:
     return (
         MEMBER.integer("memberId", "Identifier of the membership.", key=True),
         MEMBER.integer("userId", "Identifier of the user."),
@@ -47,7 +47,7 @@ def _member_columns() -> tuple[Column, ...]:
     )
 
 
-MEMBERS = Table(
+MEMBERS = TableSpec(
     name="members",
     key=("member_id",),
     columns=(_org_id(), workspace_id(_ABOVE.format("a membership")), *_member_columns()),
@@ -56,7 +56,7 @@ MEMBERS = Table(
     source="GET /orgs/{orgId}/members",
 )
 
-COLLABORATORS = Table(
+COLLABORATORS = TableSpec(
     name="collaborators",
     key=("member_id",),
     columns=(_org_id(), workspace_id(_ABOVE.format("a membership")), *_member_columns()),
@@ -65,7 +65,7 @@ COLLABORATORS = Table(
     source="GET /orgs/{orgId}/collaborators",
 )
 
-TEAMS = Table(
+TEAMS = TableSpec(
     name="teams",
     key=("team_id",),
     columns=(
@@ -86,11 +86,11 @@ TEAMS = Table(
     source="GET /orgs/{orgId}/teams",
 )
 
-TEAM_MEMBERS = Table(
+TEAM_MEMBERS = TableSpec(
     name="team_members",
     key=("team_id", "member_id"),
     columns=(
-        own("team_id", INTEGER, "Team (`teams.team_id`).", key=True),
+        local_column("team_id", INTEGER, "Team (`teams.team_id`).", key=True),
         _org_id(),
         workspace_id(_ABOVE.format("a team")),
         *_member_columns(),
@@ -100,7 +100,7 @@ TEAM_MEMBERS = Table(
     source="GET /orgs/{orgId}/teams/{teamId}/members",
 )
 
-PARTICIPANTS = Table(
+PARTICIPANTS = TableSpec(
     name="participants",
     key=("participant_id",),
     columns=(
@@ -129,11 +129,11 @@ PARTICIPANTS = Table(
     source="GET /orgs/{orgId}/workspaces/{workspaceId}/participants",
 )
 
-USERS = Table(
+USERS = TableSpec(
     name="users",
     key=("id",),
     columns=(
-        Column(
+        ColumnSpec(
             "id",
             INTEGER,
             ("ownerId",),
@@ -151,7 +151,7 @@ USERS = Table(
 )
 
 
-def user_batch(runs: Iterable[Mapping[str, object]]) -> pa.Table:
+def user_rows(runs: Iterable[Mapping[str, object]]) -> pa.Table:
     """Build `users` from rows of `workflows`; a run that names no user gives no row."""
     users = ({"ownerId": run["owner_id"], "userName": run["user_name"]} for run in runs)
-    return USERS.batch(user for user in users if user["ownerId"] is not None)
+    return USERS.build(user for user in users if user["ownerId"] is not None)

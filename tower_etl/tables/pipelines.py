@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.tables.column import Schema, missing_since, undocumented, workspace_id
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import ApiObject, missing_since, undocumented, workspace_id
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
-    from tower_etl.tables.column import Column
+    from tower_etl.tables.column import ColumnSpec
 
-PIPELINE = Schema("PipelineDbDto")
-COMPUTE_ENV = Schema("ComputeEnvDbDto", ("computeEnv",))
-VERSION = Schema("PipelineVersionFullInfoDto", ("version",))
-ACTION = Schema("ListActionsResponse.ActionInfo")
+PIPELINE = ApiObject("PipelineDbDto")
+COMPUTE_ENV = ApiObject("ComputeEnvDbDto", ("computeEnv",))
+VERSION = ApiObject("PipelineVersionFullInfoDto", ("version",))
+ACTION = ApiObject("ListActionsResponse.ActionInfo")
 
 
-def _pipeline_columns(*, of_version: bool) -> tuple[Column, ...]:
+def _pipeline_columns(*, of_version: bool) -> tuple[ColumnSpec, ...]:
     return (
         PIPELINE.integer(
             "pipelineId", "Identifier of the pipeline (`pipelines.pipeline_id`).", key=True
@@ -32,9 +32,9 @@ def _pipeline_columns(*, of_version: bool) -> tuple[Column, ...]:
         PIPELINE.text("description", "What the pipeline does."),
         PIPELINE.text("repository", "Address of the pipeline's repository."),
         PIPELINE.text("visibility", "Who sees it: PRIVATE or SHARED."),
-        PIPELINE.flag("deleted", "Whether the pipeline is deleted."),
+        PIPELINE.boolean("deleted", "Whether the pipeline is deleted."),
         PIPELINE.text("icon", "Address of the icon."),
-        PIPELINE.moment("lastUpdated", "When the pipeline was last changed."),
+        PIPELINE.timestamp("lastUpdated", "When the pipeline was last changed."),
         PIPELINE.integer("userId", "Identifier of the user who added the pipeline."),
         PIPELINE.text("userName", "Name of that user."),
         PIPELINE.text("userFirstName", "First name of that user."),
@@ -50,20 +50,20 @@ def _pipeline_columns(*, of_version: bool) -> tuple[Column, ...]:
         VERSION.text("id", "Identifier of the version.", key=of_version),
         VERSION.text("name", "Name of the version; null for a draft."),
         VERSION.text("hash", "Hash of what the version launches."),
-        VERSION.flag("isDefault", "Whether the version is the pipeline's default."),
+        VERSION.boolean("isDefault", "Whether the version is the pipeline's default."),
         VERSION.integer("creatorUserId", "Identifier of the user who made the version."),
         VERSION.text("creatorUserName", "Name of that user."),
         VERSION.text("creatorFirstName", "First name of that user."),
         VERSION.text("creatorLastName", "Last name of that user."),
         VERSION.text("creatorAvatarUrl", "Address of the picture of that user."),
-        VERSION.moment("dateCreated", "When the version was made."),
-        VERSION.moment("lastUpdated", "When the version was last changed."),
+        VERSION.timestamp("dateCreated", "When the version was made."),
+        VERSION.timestamp("lastUpdated", "When the version was last changed."),
         missing_since(),
         undocumented(),
     )
 
 
-PIPELINES = Table(
+PIPELINES = TableSpec(
     name="pipelines",
     key=("pipeline_id",),
     columns=_pipeline_columns(of_version=False),
@@ -72,7 +72,7 @@ PIPELINES = Table(
     source="GET /pipelines?attributes=labels,computeEnv,optimized",
 )
 
-PIPELINE_VERSIONS = Table(
+PIPELINE_VERSIONS = TableSpec(
     name="pipeline_versions",
     key=("pipeline_id", "version__id"),
     columns=_pipeline_columns(of_version=True),
@@ -81,7 +81,7 @@ PIPELINE_VERSIONS = Table(
     source="GET /pipelines/{pipelineId}/versions",
 )
 
-ACTIONS = Table(
+ACTIONS = TableSpec(
     name="actions",
     key=("id",),
     columns=(
@@ -98,9 +98,9 @@ ACTIONS = Table(
         ACTION.json("config", "What it waits for, a JSON object that differs by source."),
         ACTION.json("event", "What last set it off, a JSON object that differs by source."),
         ACTION.json("labels", "Labels of the runs that it launches, a JSON list of objects."),
-        ACTION.moment("dateCreated", "When the action was made."),
-        ACTION.moment("lastSeen", "When it was last set off."),
-        ACTION.moment("nextExecution", "When a timed action is set off next."),
+        ACTION.timestamp("dateCreated", "When the action was made."),
+        ACTION.timestamp("lastSeen", "When it was last set off."),
+        ACTION.timestamp("nextExecution", "When a timed action is set off next."),
         missing_since(),
         undocumented(),
     ),

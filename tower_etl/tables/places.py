@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.lossless import json_text
+from tower_etl.lossless import to_json
 from tower_etl.tables.column import (
     INTEGER,
-    Column,
-    Schema,
+    ApiObject,
+    ColumnSpec,
+    local_column,
     missing_since,
-    own,
     undocumented,
     workspace_id,
 )
-from tower_etl.tables.shape import list_objects
-from tower_etl.tables.table import Table
+from tower_etl.tables.shape import as_objects
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
-ORGANIZATION = Schema("OrganizationDbDto")
-WORKSPACE = Schema("WorkspaceDbDto")
-MEMBERSHIP = Schema("OrgAndWorkspaceDto")
-QUOTAS = Schema("OrganizationQuotas")
+ORGANIZATION = ApiObject("OrganizationDbDto")
+WORKSPACE = ApiObject("WorkspaceDbDto")
+MEMBERSHIP = ApiObject("OrgAndWorkspaceDto")
+QUOTAS = ApiObject("OrganizationQuotas")
 
-ORGANIZATIONS = Table(
+ORGANIZATIONS = TableSpec(
     name="organizations",
     key=("org_id",),
     columns=(
@@ -41,7 +41,7 @@ ORGANIZATIONS = Table(
         ORGANIZATION.text("logoId", "Identifier of the logo."),
         ORGANIZATION.text("logoUrl", "Address of the logo."),
         ORGANIZATION.text("type", "Plan: academic, evaluating, pro, basic or internal."),
-        ORGANIZATION.flag("paying", "Whether the organisation pays; deprecated by the API."),
+        ORGANIZATION.boolean("paying", "Whether the organisation pays; deprecated by the API."),
         ORGANIZATION.integer("memberId", "Membership of the owner of the token."),
         ORGANIZATION.text(
             "memberRole", "Role of the owner of the token: owner, member or collaborator."
@@ -54,11 +54,11 @@ ORGANIZATIONS = Table(
     source="GET /orgs",
 )
 
-ORGANIZATION_QUOTAS = Table(
+ORGANIZATION_QUOTAS = TableSpec(
     name="organization_quotas",
     key=("org_id",),
     columns=(
-        own("org_id", INTEGER, "Organisation (`organizations.org_id`).", key=True),
+        local_column("org_id", INTEGER, "Organisation (`organizations.org_id`).", key=True),
         workspace_id("Always null: quotas belong to an organisation, not to a workspace."),
         QUOTAS.integer(
             "maxRunHistory", "Most runs that the platform keeps; older ones are deleted.", "runs"
@@ -89,12 +89,12 @@ ORGANIZATION_QUOTAS = Table(
     source="GET /orgs/{orgId}/quotas",
 )
 
-WORKSPACES = Table(
+WORKSPACES = TableSpec(
     name="workspaces",
     key=("id",),
     columns=(
         WORKSPACE.integer("id", "Identifier of the workspace.", key=True),
-        Column(
+        ColumnSpec(
             "workspace_id",
             INTEGER,
             ("workspaceId",),
@@ -125,12 +125,12 @@ _RENAMED = {"workspaceName": "name", "workspaceFullName": "fullName"}
 """Fields of OrgAndWorkspaceDto that WorkspaceDbDto knows by another name."""
 
 
-def organization_batch(organizations: Iterable[object]) -> pa.Table:
+def organization_rows(organizations: Iterable[object]) -> pa.Table:
     """Build `organizations` from OrganizationDbDto objects."""
-    return ORGANIZATIONS.batch(organizations, workspace_id=None)
+    return ORGANIZATIONS.build(organizations, workspace_id=None)
 
 
-def workspace_batch(seen: Iterable[object], described: Iterable[object] = ()) -> pa.Table:
+def workspace_rows(seen: Iterable[object], described: Iterable[object] = ()) -> pa.Table:
     """Build `workspaces`.
 
     Args:
@@ -140,13 +140,13 @@ def workspace_batch(seen: Iterable[object], described: Iterable[object] = ()) ->
             where they were asked for; they know the description.
     """
     records: dict[str, dict[str, Any]] = {}
-    for entry in list_objects(seen):
+    for entry in as_objects(seen):
         if entry.get("workspaceId") is not None:
-            records[json_text(entry["workspaceId"])] = _rename(entry)
-    for workspace in list_objects(described):
+            records[to_json(entry["workspaceId"])] = _rename(entry)
+    for workspace in as_objects(described):
         key = workspace.get("id")
-        records[json_text(key)] = records.get(json_text(key), {"workspaceId": key}) | workspace
-    return WORKSPACES.batch(records.values())
+        records[to_json(key)] = records.get(to_json(key), {"workspaceId": key}) | workspace
+    return WORKSPACES.build(records.values())
 
 
 def _rename(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables.column import Schema, undocumented, workflow_id, workspace_id
-from tower_etl.tables.shape import list_objects
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import ApiObject, undocumented, workflow_id, workspace_id
+from tower_etl.tables.shape import as_objects
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
-    from tower_etl.tables.column import Column
+    from tower_etl.tables.column import ColumnSpec
 
-_DATA = Schema("ProgressData")
-_RUN = Schema("WorkflowLoad", ("workflowProgress",), prefix=False)
-_PROCESS = Schema("ProcessLoad")
+_DATA = ApiObject("ProgressData")
+_RUN = ApiObject("WorkflowLoad", ("workflowProgress",), prefix=False)
+_PROCESS = ApiObject("ProcessLoad")
 
 
-def _load_columns(load: Schema) -> tuple[Column, ...]:
+def _load_columns(load: ApiObject) -> tuple[ColumnSpec, ...]:
     """Columns that a run and a process have both."""
     return (
         load.integer("pending", "Tasks not yet submitted.", "tasks"),
@@ -49,8 +49,8 @@ def _load_columns(load: Schema) -> tuple[Column, ...]:
         load.integer("invCtxSwitch", "Involuntary context switches.", "switches"),
         load.integer("cpuShares", "CPU shares granted, summed over tasks.", "shares"),
         load.integer("cpuShareMillis", "CPU shares times run time.", "share ms"),
-        load.moment("dateCreated", "When the platform created this record."),
-        load.moment("lastUpdated", "When the platform last changed this record."),
+        load.timestamp("dateCreated", "When the platform created this record."),
+        load.timestamp("lastUpdated", "When the platform last changed this record."),
         load.integer("version", "Times that the platform changed this record.", "changes"),
     )
 
@@ -80,7 +80,7 @@ _RUN_COLUMNS = (
     _RUN.integer("netInvCtxSwitch", "`inv_ctx_switch` without cached tasks.", "switches"),
 )
 
-WORKFLOW_PROGRESS = Table(
+WORKFLOW_PROGRESS = TableSpec(
     name="workflow_progress",
     key=("workflow_id",),
     columns=(
@@ -96,7 +96,7 @@ WORKFLOW_PROGRESS = Table(
     source="GET /workflow/{workflowId}, field `progress`",
 )
 
-PROCESS_PROGRESS = Table(
+PROCESS_PROGRESS = TableSpec(
     name="process_progress",
     key=("workflow_id", "process"),
     columns=(
@@ -126,6 +126,6 @@ def split_progress(progress: object) -> tuple[Records, Records]:
         Records for `workflow_progress` (one, or none where there is no progress) and for
         `process_progress`.
     """
-    load = {key: value for whole in list_objects(progress) for key, value in whole.items()}
-    processes = list_objects(load.pop("processesProgress", None))
+    load = {key: value for whole in as_objects(progress) for key, value in whole.items()}
+    processes = as_objects(load.pop("processesProgress", None))
     return [load] if any(value is not None for value in load.values()) else [], processes

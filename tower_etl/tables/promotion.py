@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.errors import UsageError
-from tower_etl.lossless import json_text, load_json
-from tower_etl.tables.column import FLAG, INTEGER, MOMENT, NUMBER, TEXT, Column, snake
+from tower_etl.errors import ConfigurationError
+from tower_etl.lossless import load_json, to_json
+from tower_etl.tables.column import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIMESTAMP,
+    ColumnSpec,
+    to_snake_case,
+)
 from tower_etl.tables.convert import to_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tower_etl.tables.table import Table
+    from tower_etl.tables.table import TableSpec
 
 PROMOTED = "undocumented, by `promote`"
 
@@ -25,15 +33,15 @@ _TYPES: Mapping[str, pa.DataType] = {
     "text": TEXT,
     "integer": INTEGER,
     "number": NUMBER,
-    "boolean": FLAG,
-    "timestamp": MOMENT,
+    "boolean": BOOLEAN,
+    "timestamp": TIMESTAMP,
     "json": TEXT,
 }
 _NEEDED = frozenset({"month", "rowid"})  # by lakes, and by DuckDB for itself
 _FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
 
 
-def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[str, Table]:
+def promote_fields(names: Iterable[str], tables: Mapping[str, TableSpec]) -> dict[str, TableSpec]:
     """The tables with a column more for each field named.
 
     Args:
@@ -52,15 +60,15 @@ def promote_fields(names: Iterable[str], tables: Mapping[str, Table]) -> dict[st
                 f"promote {name!r} is no field of a table: give one like workflows.newField, or "
                 "workflows.newField:integer."
             )
-            raise UsageError(msg)
-        grown[match["table"]] = _grow(grown[match["table"]], match["field"], match["type"])
+            raise ConfigurationError(msg)
+        grown[match["table"]] = _add_column(grown[match["table"]], match["field"], match["type"])
     return grown
 
 
-def _grow(table: Table, field: str, kind: str | None) -> Table:
+def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
     if _is_documented(table, field, kind):
         return table  # it was not when the line of configuration was written
-    name = snake(field).replace(".", "__")
+    name = to_snake_case(field).replace(".", "__")
     takers = {column.name for column in table.columns}
     usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
     if name in takers | _NEEDED or not usable or "undocumented" not in takers:
@@ -68,11 +76,11 @@ def _grow(table: Table, field: str, kind: str | None) -> Table:
             f"{table.name} can have no column {name!r} for {field!r}: another is called so, or the "
             "name cannot be used."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     if kind not in {None, *_TYPES}:
         msg = f"promote {table.name}.{field}:{kind}: the type is none of {', '.join(_TYPES)}."
-        raise UsageError(msg)
-    column = Column(
+        raise ConfigurationError(msg)
+    column = ColumnSpec(
         name,
         _TYPES[kind or "text"],
         (field,),
@@ -84,18 +92,18 @@ def _grow(table: Table, field: str, kind: str | None) -> Table:
     return replace(table, columns=(*table.columns, column))
 
 
-def _is_documented(table: Table, field: str, kind: str | None) -> bool:
+def _is_documented(table: TableSpec, field: str, kind: str | None) -> bool:
     """Whether the field has a column of that type, or of any where none is asked for."""
     column = next((c for c in table.columns if c.path == tuple(field.split("."))), None)
     return column is not None and (kind is None or _TYPES.get(kind) == column.type)
 
 
-def list_promoted(table: Table) -> list[Column]:
+def list_promoted(table: TableSpec) -> list[ColumnSpec]:
     """The columns of promoted fields."""
     return [column for column in table.columns if column.source == PROMOTED]
 
 
-def fill_promoted(rows: pa.Table, table: Table) -> pa.Table:
+def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:
     """The rows with the columns of promoted fields, filled out of `undocumented`.
 
     A value that does not fit the type of its column stays in `undocumented`. Rows that were read
@@ -104,22 +112,22 @@ def fill_promoted(rows: pa.Table, table: Table) -> pa.Table:
     promoted = list_promoted(table)
     if not promoted:
         return rows
-    strays = read_strays(rows)
+    extras = read_extras(rows)
     for column in promoted:
-        rows = _put(rows, column, _take(strays, column))
-    return write_strays(rows, strays)
+        rows = _set_column(rows, column, _pop_values(extras, column))
+    return write_extras(rows, extras)
 
 
-def _take(strays: list[dict[str, Any]], column: Column) -> pa.Array:
+def _pop_values(extras: list[dict[str, Any]], column: ColumnSpec) -> pa.Array:
     """The values of one field, which leave `strays` where they fit the column."""
     field = column.path[0]
-    array, misfits = to_array([stray.pop(field, None) for stray in strays], column)
+    array, misfits = to_array([stray.pop(field, None) for stray in extras], column)
     for row, value in misfits.items():
-        strays[row][field] = value
+        extras[row][field] = value
     return array
 
 
-def _put(rows: pa.Table, column: Column, array: pa.Array) -> pa.Table:
+def _set_column(rows: pa.Table, column: ColumnSpec, array: pa.Array) -> pa.Table:
     field = pa.field(column.name, column.type)
     index = rows.schema.get_field_index(column.name)
     if index < 0:
@@ -129,13 +137,13 @@ def _put(rows: pa.Table, column: Column, array: pa.Array) -> pa.Table:
     return rows.set_column(index, field, both)
 
 
-def read_strays(rows: pa.Table) -> list[dict[str, Any]]:
+def read_extras(rows: pa.Table) -> list[dict[str, Any]]:
     """The content of `undocumented`, an empty object where there is none."""
     return [load_json(text) if text else {} for text in rows["undocumented"].to_pylist()]
 
 
-def write_strays(rows: pa.Table, strays: list[dict[str, Any]]) -> pa.Table:
+def write_extras(rows: pa.Table, extras: list[dict[str, Any]]) -> pa.Table:
     """The rows with that content in `undocumented`."""
     index = rows.schema.get_field_index("undocumented")
-    texts = [json_text(stray) if stray else None for stray in strays]
+    texts = [to_json(stray) if stray else None for stray in extras]
     return rows.set_column(index, rows.schema.field(index), pa.array(texts, TEXT))

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables.convert import as_text
+from tower_etl.tables.convert import to_text
 from tower_etl.tables.labels import LABELS, WORKFLOW_LABELS
 from tower_etl.tables.metrics import PROCESS_METRICS, iter_metric_records
-from tower_etl.tables.people import USERS, user_batch
+from tower_etl.tables.people import USERS, user_rows
 from tower_etl.tables.progress import (
     PROCESS_PROGRESS,
     WORKFLOW_PROGRESS,
     split_progress,
 )
-from tower_etl.tables.shape import list_objects
+from tower_etl.tables.shape import as_objects
 from tower_etl.tables.tasks import TASKS, iter_task_records
 from tower_etl.tables.workflows import WORKFLOWS, workflow_record
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tower_etl.tables.table import Group, Table
+    from tower_etl.tables.table import Group, TableSpec
 
 
 @dataclass(frozen=True)
-class RunAnswers:
+class RunResponses:
     """What the API says of one run.
 
     Attributes:
@@ -41,7 +41,7 @@ class RunAnswers:
         missing_parts: Parts that the server does not have for the run.
     """
 
-    described: Mapping[str, Any]
+    detail: Mapping[str, Any]
     workspace_id: int | None
     starred: bool | None
     tasks: Sequence[Any] = ()
@@ -49,14 +49,14 @@ class RunAnswers:
     missing_parts: Sequence[str] = ()
 
     @property
-    def place(self) -> dict[str, object]:
+    def workspace_columns(self) -> dict[str, object]:
         """Constants of every row of the workspace."""
         return {"workspace_id": self.workspace_id}
 
     @property
     def run_columns(self) -> dict[str, object]:
         """Columns of `workflows` that the description of the run does not have."""
-        return {**self.place, "missing_parts": [*self.missing_parts] or None}
+        return {**self.workspace_columns, "missing_parts": [*self.missing_parts] or None}
 
     @cached_property
     def owner(self) -> dict[str, object]:
@@ -65,7 +65,7 @@ class RunAnswers:
         Raises:
             ServerFaultError: The answer holds no run.
         """
-        return {"workflow_id": as_text(self.record["id"]), **self.place}
+        return {"workflow_id": to_text(self.record["id"]), **self.workspace_columns}
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -74,20 +74,20 @@ class RunAnswers:
         Raises:
             ServerFaultError: The answer holds no run.
         """
-        return workflow_record(self.described, starred=self.starred)
+        return workflow_record(self.detail, starred=self.starred)
 
     @cached_property
     def progress(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The records for `workflow_progress` and for `process_progress`."""
-        return split_progress(self.described.get("progress"))
+        return split_progress(self.detail.get("progress"))
 
     @cached_property
     def labels(self) -> list[dict[str, Any]]:
         """The records for `labels`."""
-        return list_objects(self.described.get("labels"))
+        return as_objects(self.detail.get("labels"))
 
 
-def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
+def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
     """Build all tables of some runs, which costs far less than to build them one by one.
 
     Returns:
@@ -97,18 +97,18 @@ def build_runs(runs: Sequence[RunAnswers]) -> dict[str, pa.Table]:
     Raises:
         ServerFaultError: One of the answers holds no run.
     """
-    groups: tuple[tuple[Table, list[Group]], ...] = (
+    groups: tuple[tuple[TableSpec, list[Group]], ...] = (
         (WORKFLOWS, [([run.record], run.run_columns) for run in runs]),
         (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
         (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
         (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),
         (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
         (WORKFLOW_LABELS, [(run.labels, run.owner | {"_removed": False}) for run in runs]),
-        (LABELS, [(run.labels, run.place) for run in runs]),
+        (LABELS, [(run.labels, run.workspace_columns) for run in runs]),
     )
-    tables = {table.name: table.join(parts) for table, parts in groups}
+    tables = {table.name: table.build_grouped(parts) for table, parts in groups}
     owners = tables[WORKFLOWS.name].select(["owner_id", "user_name"])
-    return {**tables, USERS.name: user_batch(owners.to_pylist())}
+    return {**tables, USERS.name: user_rows(owners.to_pylist())}
 
 
 def build_run(
@@ -120,4 +120,4 @@ def build_run(
     metrics: object,
 ) -> dict[str, pa.Table]:
     """Build all tables of one run; the arguments are those of `RunAnswers`."""
-    return build_runs([RunAnswers(described, workspace_id, starred, tasks, metrics)])
+    return build_run_tables([RunResponses(described, workspace_id, starred, tasks, metrics)])

@@ -5,18 +5,18 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import UsageError
-from tower_etl.tables.column import OURS, TEXT
+from tower_etl.errors import ConfigurationError
+from tower_etl.tables.column import LOCAL, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tower_etl.tables.column import Column
-    from tower_etl.tables.table import Table
+    from tower_etl.tables.column import ColumnSpec
+    from tower_etl.tables.table import TableSpec
 
     Chosen = frozenset[tuple[str, str]]
 
-READ_BACK = frozenset(
+STATE_COLUMNS = frozenset(
     {"id", "submit", "date_created", "status", "last_updated", "complete", "starred"}
 )
 """Columns of `workflows` by which a sync tells what changed."""
@@ -24,7 +24,7 @@ READ_BACK = frozenset(
 _HISTORY = "_history"
 
 
-def select_columns(names: Iterable[str], tables: Mapping[str, Table]) -> Chosen:
+def select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> Chosen:
     """The columns that names stand for: `table.column`, or `column` in every table that has it.
 
     What holds for a table holds for its history.
@@ -36,7 +36,7 @@ def select_columns(names: Iterable[str], tables: Mapping[str, Table]) -> Chosen:
     return frozenset(chosen)
 
 
-def check_text(chosen: Chosen, tables: Mapping[str, Table]) -> None:
+def check_hashable(chosen: Chosen, tables: Mapping[str, TableSpec]) -> None:
     """Only text has a digest that fits its column; `undocumented` is looked through again.
 
     Raises:
@@ -47,46 +47,46 @@ def check_text(chosen: Chosen, tables: Mapping[str, Table]) -> None:
         if kind != TEXT or name == "undocumented":
             why = "" if kind == TEXT else f" is no text ({kind}) and"
             msg = f"{table}.{name}{why} cannot be hashed: exclude it instead."
-            raise UsageError(msg)
+            raise ConfigurationError(msg)
 
 
-def find_column(table: Table, name: str) -> Column:
+def find_column(table: TableSpec, name: str) -> ColumnSpec:
     """The column of that name."""
     return next(column for column in table.columns if column.name == name)
 
 
-def is_needed(table: Table, column: Column) -> bool:
+def is_required(table: TableSpec, column: ColumnSpec) -> bool:
     """Whether a sync needs the column as it is: keys, what is ours, what it reads back."""
-    ours = column.source == OURS and column.name != "undocumented"
-    read_back = table.name == "workflows" and column.name in READ_BACK
+    ours = column.source == LOCAL and column.name != "undocumented"
+    read_back = table.name == "workflows" and column.name in STATE_COLUMNS
     return ours or read_back or column.name in {*table.key, "workspace_id"}
 
 
-def _find(name: str, tables: Mapping[str, Table]) -> list[tuple[str, str]]:
+def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
     within, _, column = name.strip().rpartition(".")
     places = {within, within + _HISTORY} if within else tables.keys()
     found = [(place, column) for place in places & tables.keys() if _has(tables[place], column)]
     if not found:
-        raise UsageError(_unknown_message(name, tables))
+        raise ConfigurationError(_unknown_message(name, tables))
     return found
 
 
-def _has(table: Table, name: str) -> bool:
+def _has(table: TableSpec, name: str) -> bool:
     return name in table.arrow_schema.names
 
 
-def _check(pair: tuple[str, str], tables: Mapping[str, Table]) -> tuple[str, str]:
+def _check(pair: tuple[str, str], tables: Mapping[str, TableSpec]) -> tuple[str, str]:
     table = tables[pair[0]]
-    if is_needed(table, find_column(table, pair[1])):
+    if is_required(table, find_column(table, pair[1])):
         msg = (
             f"{'.'.join(pair)} can be neither excluded nor hashed: it is a key, or the sync needs "
             "it to tell what changed. Name the columns of single tables as table.column."
         )
-        raise UsageError(msg)
+        raise ConfigurationError(msg)
     return pair
 
 
-def _unknown_message(name: str, tables: Mapping[str, Table]) -> str:
+def _unknown_message(name: str, tables: Mapping[str, TableSpec]) -> str:
     full = [f"{table.name}.{column.name}" for table in tables.values() for column in table.columns]
     known = full if "." in name else sorted({name.partition(".")[2] for name in full})
     close = get_close_matches(name, known, n=4, cutoff=0.5)

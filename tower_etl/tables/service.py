@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.tables.column import MOMENT, TEXT, Schema, own, undocumented, workspace_id
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import (
+    TEXT,
+    TIMESTAMP,
+    ApiObject,
+    local_column,
+    undocumented,
+    workspace_id,
+)
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,17 +20,19 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-INFO = Schema("ServiceInfo")
-NAVBAR = Schema("NavbarConfig", ("navbar",))
-WITHHELD = frozenset({"analytics"})
+INFO = ApiObject("ServiceInfo")
+NAVBAR = ApiObject("NavbarConfig", ("navbar",))
+EXCLUDED_FIELDS = frozenset({"analytics"})
 """Fields that never get in: keys of the services that watch the platform's own pages."""
 
-SERVICE_INFO = Table(
+SERVICE_INFO = TableSpec(
     name="service_info",
     key=("sync_id",),
     columns=(
-        own("sync_id", TEXT, "Sync that found it first (`sync_runs.id`).", key=True),
-        own("seen_at", MOMENT, "When that sync started; it holds until the next row.", "UTC"),
+        local_column("sync_id", TEXT, "Sync that found it first (`sync_runs.id`).", key=True),
+        local_column(
+            "seen_at", TIMESTAMP, "When that sync started; it holds until the next row.", "UTC"
+        ),
         workspace_id("Always null: a server stands above workspaces."),
         INFO.text("version", "Version of the platform."),
         INFO.text("apiVersion", "Version of its API."),
@@ -40,17 +49,19 @@ SERVICE_INFO = Table(
         INFO.integer("contentMaxFileSize", "Largest file that is shown.", "bytes"),
         INFO.integer("launchParamsTextMaxSize", "Longest text of parameters.", "characters"),
         INFO.integer("launchConfigTextMaxSize", "Longest text of configuration.", "characters"),
-        INFO.flag("userWorkspaceEnabled", "Whether users have a personal workspace."),
-        INFO.flag("allowInstanceCredentials", "Whether the server's own credentials may be used."),
-        INFO.flag("allowLocalRepos", "Whether local repositories may be run; deprecated."),
-        INFO.flag("allowNextflowCliLogs", "Whether logs of runs by hand are kept."),
-        INFO.flag("waveEnabled", "Whether the server has Wave."),
-        INFO.flag("seqeraCloud", "Whether it is Seqera's own cloud."),
-        INFO.flag("seqeraComputeEnabled", "Whether the server has Seqera Compute."),
-        INFO.flag("groundswellEnabled", "Whether the server optimises resources."),
+        INFO.boolean("userWorkspaceEnabled", "Whether users have a personal workspace."),
+        INFO.boolean(
+            "allowInstanceCredentials", "Whether the server's own credentials may be used."
+        ),
+        INFO.boolean("allowLocalRepos", "Whether local repositories may be run; deprecated."),
+        INFO.boolean("allowNextflowCliLogs", "Whether logs of runs by hand are kept."),
+        INFO.boolean("waveEnabled", "Whether the server has Wave."),
+        INFO.boolean("seqeraCloud", "Whether it is Seqera's own cloud."),
+        INFO.boolean("seqeraComputeEnabled", "Whether the server has Seqera Compute."),
+        INFO.boolean("groundswellEnabled", "Whether the server optimises resources."),
         INFO.json("groundswellAllowedWorkspaces", "Workspaces where it does, a JSON list of ids."),
         INFO.json("evalWorkspaceIds", "Workspaces under evaluation, a JSON list of ids."),
-        INFO.flag("llmEnabled", "Whether the server has a language model."),
+        INFO.boolean("llmEnabled", "Whether the server has a language model."),
         INFO.text("seqeraAiBaseUrl", "Address of Seqera AI."),
         INFO.text("seqeraAgentBackendUrl", "Address of Seqera's agents."),
         NAVBAR.json("menus", "Menus added to the platform's pages, a JSON list of objects."),
@@ -62,7 +73,7 @@ SERVICE_INFO = Table(
 )
 
 
-def service_batch(info: Mapping[str, object], sync_id: str, seen_at: datetime) -> pa.Table:
+def service_rows(info: Mapping[str, object], sync_id: str, seen_at: datetime) -> pa.Table:
     """Build the row of `service_info` that a sync found."""
-    shown = {field: value for field, value in info.items() if field not in WITHHELD}
-    return SERVICE_INFO.batch([shown], sync_id=sync_id, seen_at=seen_at)
+    shown = {field: value for field, value in info.items() if field not in EXCLUDED_FIELDS}
+    return SERVICE_INFO.build([shown], sync_id=sync_id, seen_at=seen_at)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tower_etl.tables.column import Column
+    from tower_etl.tables.column import ColumnSpec
 
-Strays = dict[int, dict[str, Any]]
+ExtraFields = dict[int, dict[str, Any]]
 """What found no place in a column: row -> dotted API name -> value."""
 
-Orders = dict[tuple[str, ...], tuple[str, ...]]
+KeyOrders = dict[tuple[str, ...], tuple[str, ...]]
 """Keys of objects, in the order in which they came -> those of them that are not known."""
 
-Turned = dict[str, tuple[Any, ...]]
+Columnar = dict[str, tuple[Any, ...]]
 """Values of many objects, by key."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class RecordMapping:
     """An object of the API.
 
     Attributes:
@@ -31,46 +31,46 @@ class Shape:
         prefix: Dotted path of the object, with its dot; empty for the record itself.
     """
 
-    leaves: Mapping[str, Column]
-    branches: Mapping[str, Shape]
+    columns: Mapping[str, ColumnSpec]
+    nested: Mapping[str, RecordMapping]
     prefix: str = ""
 
     @classmethod
-    def of(cls, columns: Sequence[Column], prefix: tuple[str, ...] = ()) -> Shape:
+    def of(cls, columns: Sequence[ColumnSpec], prefix: tuple[str, ...] = ()) -> RecordMapping:
         """Read the shape off the paths of columns."""
         depth = len(prefix)
         inside = [c for c in columns if len(c.path) > depth and c.path[:depth] == prefix]
         deeper = {c.path[depth]: (*prefix, c.path[depth]) for c in inside if c.path[depth + 1 :]}
         return cls(
-            leaves={c.path[depth]: c for c in inside if len(c.path) == depth + 1},
-            branches={key: cls.of(inside, path) for key, path in deeper.items()},
+            columns={c.path[depth]: c for c in inside if len(c.path) == depth + 1},
+            nested={key: cls.of(inside, path) for key, path in deeper.items()},
             prefix="".join(f"{part}." for part in prefix),
         )
 
-    def pick(
-        self, objects: Sequence[Mapping[str, Any]], strays: Strays
-    ) -> Iterator[tuple[Column, Sequence[Any]]]:
+    def extract(
+        self, objects: Sequence[Mapping[str, Any]], extras: ExtraFields
+    ) -> Iterator[tuple[ColumnSpec, Sequence[Any]]]:
         """Yield the values of every column, and note what no column takes.
 
         Args:
             objects: One object a row, an empty one where the API has null.
-            strays: Gets the fields that no column takes, and what stands where an object is due.
+            extras: Gets the fields that no column takes, and what stands where an object is due.
         """
-        orders = self._note_unknown(objects, strays)
-        turned = _turn(objects, orders) if len(orders) == 1 else None
-        for key, column in self.leaves.items():
+        orders = self._note_unknown(objects, extras)
+        turned = _to_columns(objects, orders) if len(orders) == 1 else None
+        for key, column in self.columns.items():
             yield column, _take(key, objects, turned)
-        for key, branch in self.branches.items():
+        for key, branch in self.nested.items():
             values = _take(key, objects, turned)
-            yield from branch.pick(self._objects(key, values, strays), strays)
+            yield from branch.extract(self._objects(key, values, extras), extras)
 
-    def _note_unknown(self, objects: Sequence[Mapping[str, Any]], strays: Strays) -> Orders:
+    def _note_unknown(self, objects: Sequence[Mapping[str, Any]], extras: ExtraFields) -> KeyOrders:
         """Note the fields without a column; the orders of keys that were met.
 
         Records of one kind come in few orders: each is compared with what is known once.
         """
-        known = self.leaves.keys() | self.branches.keys()
-        unknown_of: Orders = {}
+        known = self.columns.keys() | self.nested.keys()
+        unknown_of: KeyOrders = {}
         for row, item in enumerate(objects):
             keys = tuple(item)
             unknown = unknown_of.get(keys)
@@ -78,32 +78,34 @@ class Shape:
                 unknown = unknown_of[keys] = tuple(key for key in keys if key not in known)
             for key in unknown:
                 if item[key] is not None:
-                    strays.setdefault(row, {})[self.prefix + key] = item[key]
+                    extras.setdefault(row, {})[self.prefix + key] = item[key]
         return unknown_of
 
-    def _objects(self, key: str, values: Sequence[Any], strays: Strays) -> list[dict[str, Any]]:
+    def _objects(
+        self, key: str, values: Sequence[Any], extras: ExtraFields
+    ) -> list[dict[str, Any]]:
         nothing: dict[str, Any] = {}
         for row, value in enumerate(values):
             if value is not None and not isinstance(value, dict):
-                strays.setdefault(row, {})[self.prefix + key] = value
+                extras.setdefault(row, {})[self.prefix + key] = value
         return [value if isinstance(value, dict) else nothing for value in values]
 
 
-def _turn(objects: Sequence[Mapping[str, Any]], orders: Orders) -> Turned:
+def _to_columns(objects: Sequence[Mapping[str, Any]], orders: KeyOrders) -> Columnar:
     """The values by key, of objects that all have the same keys in the same order."""
     (keys,) = orders
     columns = zip(*(item.values() for item in objects), strict=True)
     return dict(zip(keys, columns, strict=True))
 
 
-def _take(key: str, objects: Sequence[Mapping[str, Any]], turned: Turned | None) -> Sequence[Any]:
+def _take(key: str, objects: Sequence[Mapping[str, Any]], turned: Columnar | None) -> Sequence[Any]:
     """The values of one key, None where an object has none."""
     if turned is None:
         return [item.get(key) for item in objects]
     return turned.get(key) or [None] * len(objects)
 
 
-def list_objects(value: object) -> list[dict[str, Any]]:
+def as_objects(value: object) -> list[dict[str, Any]]:
     """List the objects of a JSON list, or of an iterable of JSON values.
 
     A single object counts as a list of one, null as nothing. Anything else that stands where an

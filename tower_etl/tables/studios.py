@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from tower_etl.tables.column import Schema, missing_since, undocumented
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import ApiObject, missing_since, undocumented
+from tower_etl.tables.table import TableSpec
 
-STUDIO = Schema("DataStudioDto")
-OWNER = Schema("UserInfo", ("user",))
-BASE_ENV = Schema("ComputeEnvDbDto", ("computeEnv",))
-ENV = Schema("DataStudioComputeEnvDto", ("computeEnv",))
-CONFIGURATION = Schema("DataStudioConfiguration", ("configuration",))
-CHECKPOINT = Schema("DataStudioDto.ParentCheckpoint", ("parentCheckpoint",))
-REMOTE = Schema("StudioRemoteConfiguration", ("remoteConfig",))
-SSH = Schema("StudioSshDetailsDto", ("sshDetails",))
-STATUS = Schema("DataStudioStatusInfo", ("statusInfo",))
-TEMPLATE = Schema("DataStudioTemplate", ("template",))
+STUDIO = ApiObject("DataStudioDto")
+OWNER = ApiObject("UserInfo", ("user",))
+BASE_ENV = ApiObject("ComputeEnvDbDto", ("computeEnv",))
+ENV = ApiObject("DataStudioComputeEnvDto", ("computeEnv",))
+CONFIGURATION = ApiObject("DataStudioConfiguration", ("configuration",))
+CHECKPOINT = ApiObject("DataStudioDto.ParentCheckpoint", ("parentCheckpoint",))
+REMOTE = ApiObject("StudioRemoteConfiguration", ("remoteConfig",))
+SSH = ApiObject("StudioSshDetailsDto", ("sshDetails",))
+STATUS = ApiObject("DataStudioStatusInfo", ("statusInfo",))
+TEMPLATE = ApiObject("DataStudioTemplate", ("template",))
 
-STUDIOS = Table(
+STUDIOS = TableSpec(
     name="studios",
     key=("session_id",),
     columns=(
@@ -27,18 +27,18 @@ STUDIOS = Table(
         STUDIO.text("name", "Name of the studio."),
         STUDIO.text("description", "What the studio is for."),
         STUDIO.text("studioUrl", "Address of the studio."),
-        STUDIO.flag("isPrivate", "Whether only its owner may open it."),
+        STUDIO.boolean("isPrivate", "Whether only its owner may open it."),
         STUDIO.json(
             "allowedUsers",
             "Users other than its owner who may open a private studio, a JSON list of objects.",
         ),
-        STUDIO.flag("customImage", "Whether it runs an image of its own."),
+        STUDIO.boolean("customImage", "Whether it runs an image of its own."),
         STUDIO.text("baseImage", "Image that it is built on."),
         STUDIO.text("waveBuildUrl", "Address of the build of its image."),
         STUDIO.integer("effectiveLifespanHours", "How long a session may last.", "h"),
-        STUDIO.moment("dateCreated", "When the studio was made."),
-        STUDIO.moment("lastUpdated", "When the studio was last changed."),
-        STUDIO.moment("lastStarted", "When it was last started."),
+        STUDIO.timestamp("dateCreated", "When the studio was made."),
+        STUDIO.timestamp("lastUpdated", "When the studio was last changed."),
+        STUDIO.timestamp("lastStarted", "When it was last started."),
         OWNER.integer("id", "Identifier of its owner."),
         OWNER.text("userName", "Name of its owner."),
         OWNER.text("email", "Address of its owner."),
@@ -46,7 +46,7 @@ STUDIOS = Table(
         STATUS.text("status", "State of the studio: running, stopped, errored and so on."),
         STATUS.text("message", "What the platform says of that status."),
         STATUS.text("stopReason", "Why it stopped, such as LIFESPAN_EXPIRED."),
-        STATUS.moment("lastUpdate", "When that status was set."),
+        STATUS.timestamp("lastUpdate", "When that status was set."),
         BASE_ENV.text("id", "Compute environment that it runs in (`compute_envs.id`)."),
         BASE_ENV.text("name", "Name of that compute environment."),
         BASE_ENV.text("platform", "Platform of that compute environment."),
@@ -61,7 +61,7 @@ STUDIOS = Table(
         CONFIGURATION.json("environment", "Environment variables, a JSON object."),
         CONFIGURATION.json("mountData", "Data links mounted, a JSON list; deprecated by the API."),
         CONFIGURATION.json("mountDataV2", "Data links mounted and where, a JSON list of objects."),
-        CONFIGURATION.flag("sshEnabled", "Whether it can be reached by SSH."),
+        CONFIGURATION.boolean("sshEnabled", "Whether it can be reached by SSH."),
         TEMPLATE.text("repository", "Image of its template."),
         TEMPLATE.text("tool", "Tool of its template, such as `jupyter`."),
         TEMPLATE.text("status", "Whether the template is recommended, deprecated and so on."),

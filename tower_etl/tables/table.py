@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tower_etl.lossless import json_text
+from tower_etl.lossless import to_json
 from tower_etl.tables.column import INTEGER
 from tower_etl.tables.convert import to_array
-from tower_etl.tables.shape import Shape, list_objects
+from tower_etl.tables.shape import RecordMapping, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tower_etl.tables.column import Column
-    from tower_etl.tables.shape import Strays
+    from tower_etl.tables.column import ColumnSpec
+    from tower_etl.tables.shape import ExtraFields
 
     Group = tuple[Iterable[object], Mapping[str, object]]
     Given = Mapping[str, list[object]]
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSpec:
     """One table: its columns and where they come from.
 
     Attributes:
@@ -42,11 +42,11 @@ class Table:
 
     name: str
     key: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnSpec, ...]
     description: str
     grain: str
     source: str
-    replaced_by: tuple[str, ...] = ()
+    merge_key: tuple[str, ...] = ()
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
@@ -54,10 +54,10 @@ class Table:
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
 
     @cached_property
-    def _shape(self) -> Shape:
-        return Shape.of(self.columns)
+    def _shape(self) -> RecordMapping:
+        return RecordMapping.of(self.columns)
 
-    def batch(self, records: Iterable[object], **constants: object) -> pa.Table:
+    def build(self, records: Iterable[object], **constants: object) -> pa.Table:
         """Build rows from API records, one a key: of several records the last wins.
 
         Args:
@@ -71,9 +71,9 @@ class Table:
         Raises:
             TypeError: A constant is of no column, or a key column of ours is not given.
         """
-        return self.join([(records, constants)])
+        return self.build_grouped([(records, constants)])
 
-    def join(self, groups: Iterable[Group]) -> pa.Table:
+    def build_grouped(self, groups: Iterable[Group]) -> pa.Table:
         """Build the rows of several groups of records at once: far cheaper than one by one.
 
         Args:
@@ -86,7 +86,7 @@ class Table:
         given: dict[str, list[object]] = {}
         for records, constants in groups:
             self._check(constants)
-            found = list_objects(records)
+            found = as_objects(records)
             rows += found
             for name, value in constants.items():
                 given.setdefault(name, []).extend(repeat(value, len(found)))
@@ -95,15 +95,15 @@ class Table:
     def _build(self, rows: list[dict[str, Any]], given: Given) -> pa.Table:
         if not rows:  # most lists of a platform are empty
             return self.arrow_schema.empty_table()
-        arrays, strays = self._convert(rows, given)
+        arrays, extras = self._convert(rows, given)
         for column in self.columns:
             if column.name not in arrays:
                 arrays[column.name] = _fill(given.get(column.name), len(rows), column)
-        if strays and "undocumented" in arrays:
-            texts = [json_text(strays[row]) if row in strays else None for row in range(len(rows))]
+        if extras and "undocumented" in arrays:
+            texts = [to_json(extras[row]) if row in extras else None for row in range(len(rows))]
             arrays["undocumented"] = pa.array(texts, pa.string())
         ordered = [arrays[column.name] for column in self.columns]
-        return keep_last(pa.table(ordered, schema=self.arrow_schema), self.key)
+        return deduplicate(pa.table(ordered, schema=self.arrow_schema), self.key)
 
     def _check(self, constants: Mapping[str, object]) -> None:
         strange = constants.keys() - {column.name for column in self.columns}
@@ -112,24 +112,26 @@ class Table:
             msg = f"{self.name}: no such column {sorted(strange)}, no value for {sorted(absent)}"
             raise TypeError(msg)
 
-    def _convert(self, rows: list[dict[str, Any]], given: Given) -> tuple[dict[str, Any], Strays]:
+    def _convert(
+        self, rows: list[dict[str, Any]], given: Given
+    ) -> tuple[dict[str, Any], ExtraFields]:
         arrays: dict[str, Any] = {}
-        strays: Strays = {}
-        for column, values in self._shape.pick(rows, strays):
+        extras: ExtraFields = {}
+        for column, values in self._shape.extract(rows, extras):
             if column.name in given:
                 pairs = enumerate(zip(values, given[column.name], strict=True))
                 misfits = {row: v for row, (v, ours) in pairs if v is not None and v != ours}
             else:
                 array, misfits = to_array(values, column)
                 if not column.nullable and array.null_count:
-                    array = _fill_key(array, values, rows)
+                    array = _fill_missing_keys(array, values, rows)
                 arrays[column.name] = array
             for row, value in misfits.items():
-                strays.setdefault(row, {})[".".join(column.path)] = value
-        return arrays, strays
+                extras.setdefault(row, {})[".".join(column.path)] = value
+        return arrays, extras
 
 
-def keep_last(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+def deduplicate(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows without those whose key comes again later (a label is named by many runs)."""
     if rows.num_rows <= 1 or _count_keys(rows, key) == rows.num_rows:
         return rows
@@ -142,15 +144,17 @@ def _count_keys(rows: pa.Table, key: Sequence[str]) -> int:
     return int(rows.group_by(list(key), use_threads=False).aggregate([]).num_rows)
 
 
-def _fill(values: list[object] | None, count: int, column: Column) -> pa.Array:
+def _fill(values: list[object] | None, count: int, column: ColumnSpec) -> pa.Array:
     if values is None:
         return pa.nulls(count, column.type)
     if column.is_json:
-        values = [None if value is None else json_text(value) for value in values]
+        values = [None if value is None else to_json(value) for value in values]
     return pa.array(values, column.type)
 
 
-def _fill_key(array: pa.Array, values: Sequence[Any], rows: list[dict[str, Any]]) -> pa.Array:
+def _fill_missing_keys(
+    array: pa.Array, values: Sequence[Any], rows: list[dict[str, Any]]
+) -> pa.Array:
     """Give the records whose key the API left out, or changed in type, a key of their own.
 
     It is made from the value (or else from the record): negative for integers, which API
@@ -159,12 +163,12 @@ def _fill_key(array: pa.Array, values: Sequence[Any], rows: list[dict[str, Any]]
     if array.type != INTEGER:
         return array.fill_null("")
     filled = [
-        _stand_in(rows[row] if values[row] is None else values[row]) if key is None else key
+        _surrogate_key(rows[row] if values[row] is None else values[row]) if key is None else key
         for row, key in enumerate(array.to_pylist())
     ]
     return pa.array(filled, INTEGER)
 
 
-def _stand_in(value: object) -> int:
-    digest = blake2b(json_text(value).encode(), digest_size=7).digest()
+def _surrogate_key(value: object) -> int:
+    digest = blake2b(to_json(value).encode(), digest_size=7).digest()
     return -1 - int.from_bytes(digest)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables.column import Schema, undocumented, workflow_id, workspace_id
-from tower_etl.tables.shape import list_objects
-from tower_etl.tables.table import Table
+from tower_etl.tables.column import ApiObject, undocumented, workflow_id, workspace_id
+from tower_etl.tables.shape import as_objects
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
-TASK = Schema("Task")
-GRANTED = Schema("ResourceAllocation", ("resourceAllocation",))
-GPU = Schema("GpuMetrics", ("gpuMetrics",))
+TASK = ApiObject("Task")
+GRANTED = ApiObject("ResourceAllocation", ("resourceAllocation",))
+GPU = ApiObject("GpuMetrics", ("gpuMetrics",))
 
 _TASK_COLUMNS = (
     TASK.integer("taskId", "Number of the task in its run.", key=True),
@@ -34,11 +34,11 @@ _TASK_COLUMNS = (
     TASK.integer("exitStatus", "Exit code as a number."),
     TASK.text("errorAction", "What Nextflow did on failure, such as RETRY, IGNORE or TERMINATE."),
     TASK.text("errorMessage", "Why the task failed."),
-    TASK.moment("submit", "When the task was submitted."),
-    TASK.moment("start", "When the task started."),
-    TASK.moment("complete", "When the task ended."),
-    TASK.moment("dateCreated", "When the platform created its record of the task."),
-    TASK.moment("lastUpdated", "When the platform last changed its record of the task."),
+    TASK.timestamp("submit", "When the task was submitted."),
+    TASK.timestamp("start", "When the task started."),
+    TASK.timestamp("complete", "When the task ended."),
+    TASK.timestamp("dateCreated", "When the platform created its record of the task."),
+    TASK.timestamp("lastUpdated", "When the platform last changed its record of the task."),
     TASK.integer("duration", "Time from submission to the end.", "ms"),
     TASK.integer("realtime", "Time that the task's command ran.", "ms"),
     TASK.number("cost", "Estimated cost of the task.", "USD"),
@@ -97,7 +97,7 @@ _NESTED_COLUMNS = (
     GPU.number("peak_mem_bw_util", "Use of GPU memory bandwidth, at most.", "percent"),
 )
 
-TASKS = Table(
+TASKS = TableSpec(
     name="tasks",
     key=("workflow_id", "task_id"),
     columns=(workflow_id(), workspace_id(), *_TASK_COLUMNS, *_NESTED_COLUMNS, undocumented()),
@@ -107,9 +107,9 @@ TASKS = Table(
 )
 
 
-def task_batch(pages: Iterable[object], owner: Mapping[str, object]) -> pa.Table:
+def task_rows(pages: Iterable[object], owner: Mapping[str, object]) -> pa.Table:
     """Build `tasks` from pages of one run, of which `owner` has the constants."""
-    return TASKS.batch(iter_task_records(pages), **owner)
+    return TASKS.build(iter_task_records(pages), **owner)
 
 
 def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
@@ -122,7 +122,7 @@ def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
         One record a task; what a server puts beside `task` goes with it.
     """
     for page in pages:
-        for element in list_objects(page):
+        for element in as_objects(page):
             task = element.get("task")
             if not isinstance(task, dict):
                 yield element

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.tables.censor import Censor
+from tower_etl.tables.censor import Redactor
 from tower_etl.tables.encoding import STRICT_DIALECTS, replace_unstorable
-from tower_etl.tables.promotion import fill_promoted, promote_fields, read_strays, write_strays
-from tower_etl.tables.selection import check_text, find_column, select_columns
+from tower_etl.tables.promotion import fill_promoted, promote_fields, read_extras, write_extras
+from tower_etl.tables.selection import check_hashable, find_column, select_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.privacy import Privacy
-    from tower_etl.tables.column import Column
+    from tower_etl.privacy import PrivacySettings
+    from tower_etl.tables.column import ColumnSpec
     from tower_etl.tables.selection import Chosen
-    from tower_etl.tables.table import Table
+    from tower_etl.tables.table import TableSpec
 
 _DIGEST = re.compile(r'"?hash:[0-9a-f]{32}"?')
 
 
 @dataclass(frozen=True)
-class Treatment:
+class ColumnPolicy:
     """The wishes of a user, held against the tables that there are.
 
     Attributes:
@@ -44,15 +44,17 @@ class Treatment:
         is_strict: Whether the destination refuses characters that others store (`encoding.py`).
     """
 
-    specs: Mapping[str, Table]
+    specs: Mapping[str, TableSpec]
     excluded: Chosen = frozenset()
     hashed: Chosen = frozenset()
-    censor: Censor | None = field(default_factory=Censor)
+    redactor: Redactor | None = field(default_factory=Redactor)
     salt: bytes = field(default=b"", repr=False)
     is_strict: bool = False
 
     @classmethod
-    def plan(cls, privacy: Privacy, tables: Mapping[str, Table], dialect: str = "") -> Treatment:
+    def from_settings(
+        cls, privacy: PrivacySettings, tables: Mapping[str, TableSpec], dialect: str = ""
+    ) -> ColumnPolicy:
         """Hold wishes against tables.
 
         Args:
@@ -65,40 +67,42 @@ class Treatment:
         """
         specs = promote_fields(privacy.promoted, tables)
         hashed = select_columns(privacy.hashed, specs)
-        check_text(hashed, specs)
+        check_hashable(hashed, specs)
         return cls(
             specs,
             select_columns(privacy.excluded, specs),
             hashed,
-            Censor.of(emails=privacy.emails) if privacy.redact else None,
+            Redactor.of(emails=privacy.emails) if privacy.redact else None,
             privacy.salt.encode(),
             dialect in STRICT_DIALECTS,
         )
 
     def apply(self, batch: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
         """The rows, by table, as they may be seen."""
-        tables = {name: self._treat(rows, self.specs[name]) for name, rows in batch.items()}
-        if self.censor:
-            tables = self.censor.clean(tables, self.specs)
+        tables = {
+            name: self._apply_to_table(rows, self.specs[name]) for name, rows in batch.items()
+        }
+        if self.redactor:
+            tables = self.redactor.redact(tables, self.specs)
         return replace_unstorable(tables, self.specs) if self.is_strict else tables
 
     @cached_property
-    def _hidden(self) -> dict[str, list[Column]]:
+    def _hidden(self) -> dict[str, list[ColumnSpec]]:
         """The columns excluded or hashed, by table."""
-        hidden: dict[str, list[Column]] = {}
+        hidden: dict[str, list[ColumnSpec]] = {}
         for table, name in sorted(self.excluded | self.hashed):
             hidden.setdefault(table, []).append(find_column(self.specs[table], name))
         return hidden
 
-    def _treat(self, rows: pa.Table, table: Table) -> pa.Table:
+    def _apply_to_table(self, rows: pa.Table, table: TableSpec) -> pa.Table:
         rows = fill_promoted(rows, table)
         hidden = self._hidden.get(table.name, [])
         for column in hidden:
             index = rows.schema.get_field_index(column.name)
-            rows = rows.set_column(index, rows.schema.field(index), self._hide(rows, table, column))
-        return _drop_misfits(rows, hidden)
+            rows = rows.set_column(index, rows.schema.field(index), self._mask(rows, table, column))
+        return _drop_masked_extras(rows, hidden)
 
-    def _hide(self, rows: pa.Table, table: Table, column: Column) -> pa.Array:
+    def _mask(self, rows: pa.Table, table: TableSpec, column: ColumnSpec) -> pa.Array:
         if (table.name, column.name) in self.excluded:
             return pa.nulls(rows.num_rows, column.type)
         encoded = pc.dictionary_encode(rows[column.name].combine_chunks())
@@ -107,19 +111,19 @@ class Treatment:
         digests = [self._digest(text, column) for text in encoded.dictionary.to_pylist()]
         return pa.array(digests, column.type).take(encoded.indices)
 
-    def _digest(self, text: str, column: Column) -> str:
+    def _digest(self, text: str, column: ColumnSpec) -> str:
         if _DIGEST.fullmatch(text):
             return text
         digest = f"hash:{hmac.digest(self.salt, text.encode(), 'sha256').hex()[:32]}"
         return f'"{digest}"' if column.is_json else digest
 
 
-def _drop_misfits(rows: pa.Table, hidden: list[Column]) -> pa.Table:
+def _drop_masked_extras(rows: pa.Table, hidden: list[ColumnSpec]) -> pa.Table:
     """Values that did not fit a hidden column are in `undocumented`: they go from there, too."""
     if not hidden or "undocumented" not in rows.schema.names:
         return rows
     if rows["undocumented"].null_count == rows.num_rows:
         return rows
     names = {".".join(column.path) for column in hidden}
-    strays = [{k: v for k, v in s.items() if k not in names} for s in read_strays(rows)]
-    return write_strays(rows, strays)
+    extras = [{k: v for k, v in s.items() if k not in names} for s in read_extras(rows)]
+    return write_extras(rows, extras)

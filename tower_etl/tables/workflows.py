@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ServerFaultError
-from tower_etl.tables.column import MOMENT, TEXT, Schema, own, undocumented
-from tower_etl.tables.table import Table
+from tower_etl.errors import ServerError
+from tower_etl.tables.column import TEXT, TIMESTAMP, ApiObject, local_column, undocumented
+from tower_etl.tables.table import TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUN = Schema("WorkflowDbDto")
-DETAIL = Schema("WorkflowMaxDbDto")
-UNNAMED = Schema("undocumented")  # sent by servers, named by no version of the description
-ANSWER = Schema("DescribeWorkflowResponse")
-ELEMENT = Schema("ListWorkflowsResponse.ListWorkflowsElement")
-MANIFEST = Schema("WfManifest", ("manifest",))
-NEXTFLOW = Schema("WfNextflow", ("nextflow",))
-STATS = Schema("WfStats", ("stats",))
-FUSION = Schema("WfFusionMeta", ("fusion",))
-WAVE = Schema("WfWaveMeta", ("wave",))
-PIPELINE = Schema("PipelineMinInfoResponse", ("pipelineInfo",))
-VERSION = Schema(
+RUN = ApiObject("WorkflowDbDto")
+DETAIL = ApiObject("WorkflowMaxDbDto")
+UNNAMED = ApiObject("undocumented")  # sent by servers, named by no version of the description
+ANSWER = ApiObject("DescribeWorkflowResponse")
+ELEMENT = ApiObject("ListWorkflowsResponse.ListWorkflowsElement")
+MANIFEST = ApiObject("WfManifest", ("manifest",))
+NEXTFLOW = ApiObject("WfNextflow", ("nextflow",))
+STATS = ApiObject("WfStats", ("stats",))
+FUSION = ApiObject("WfFusionMeta", ("fusion",))
+WAVE = ApiObject("WfWaveMeta", ("wave",))
+PIPELINE = ApiObject("PipelineMinInfoResponse", ("pipelineInfo",))
+VERSION = ApiObject(
     "PipelineMinInfoResponse.PipelineVersionMinInfoResponse", ("pipelineInfo", "version")
 )
-JOB = Schema("JobInfoDto", ("jobInfo",))
-PLATFORM = Schema("ComputePlatformDto", ("platform",))
-SCHED = Schema("SchedConfig", ("schedConfig",))
-POOL = Schema("SchedConfig.Pool", ("schedConfig", "pool"))
+JOB = ApiObject("JobInfoDto", ("jobInfo",))
+PLATFORM = ApiObject("ComputePlatformDto", ("platform",))
+SCHED = ApiObject("SchedConfig", ("schedConfig",))
+POOL = ApiObject("SchedConfig.Pool", ("schedConfig", "pool"))
 
 _RUN_COLUMNS = (
     RUN.text("id", "Identifier of the run.", key=True),
@@ -46,15 +46,15 @@ _RUN_COLUMNS = (
     ),
     RUN.text("userName", "Name of the user who launched the run."),
     RUN.integer("ownerId", "Identifier of the user who launched the run (`users.id`)."),
-    RUN.moment("submit", "When the run was submitted."),
-    RUN.moment("start", "When the run started; null until then."),
-    RUN.moment("complete", "When the run ended; null until then."),
-    RUN.moment("dateCreated", "When the platform created its record of the run."),
-    RUN.moment("lastUpdated", "When the platform last changed its record of the run."),
+    RUN.timestamp("submit", "When the run was submitted."),
+    RUN.timestamp("start", "When the run started; null until then."),
+    RUN.timestamp("complete", "When the run ended; null until then."),
+    RUN.timestamp("dateCreated", "When the platform created its record of the run."),
+    RUN.timestamp("lastUpdated", "When the platform last changed its record of the run."),
     RUN.integer("duration", "Time from submission to the end of the run.", "ms"),
     RUN.integer("exitStatus", "Exit code of the Nextflow process."),
-    RUN.flag("success", "Whether the run ended well; null while it is open."),
-    RUN.flag("resume", "Whether the run resumed an earlier one of the same session."),
+    RUN.boolean("success", "Whether the run ended well; null while it is open."),
+    RUN.boolean("resume", "Whether the run resumed an earlier one of the same session."),
     RUN.text("sessionId", "Nextflow session; resumed runs share it."),
     RUN.text("projectName", "Pipeline project, such as `nf-core/rnaseq`."),
     RUN.text("repository", "Address of the pipeline's repository."),
@@ -77,8 +77,8 @@ _RUN_COLUMNS = (
     RUN.json("params", "Pipeline parameters, a JSON object."),
     RUN.text("errorMessage", "Why the run failed, in short."),
     RUN.text("errorReport", "Why the run failed, in full."),
-    RUN.flag("requiresAttention", "Whether the platform asks for someone to look at the run."),
-    RUN.flag("deleted", "Whether the run is marked as deleted."),
+    RUN.boolean("requiresAttention", "Whether the platform asks for someone to look at the run."),
+    RUN.boolean("deleted", "Whether the run is marked as deleted."),
     DETAIL.json("configProfiles", "Configuration profiles, a JSON list."),
     DETAIL.text("nextflowConfig", "Nextflow configuration given at launch."),
     DETAIL.text("towerConfig", "`tower.yml` of the run, which names its reports."),
@@ -111,7 +111,7 @@ _NESTED_COLUMNS = (
     MANIFEST.text("icon", "Address of the pipeline's icon, from the manifest."),
     NEXTFLOW.text("version", "Version of Nextflow that ran."),
     NEXTFLOW.text("build", "Build number of Nextflow."),
-    NEXTFLOW.moment("timestamp", "When that Nextflow was built."),
+    NEXTFLOW.timestamp("timestamp", "When that Nextflow was built."),
     STATS.text("computeTimeFmt", "CPU hours as Nextflow writes them, with the wasted shares."),
     STATS.integer("succeedCount", "Tasks that succeeded.", "tasks"),
     STATS.integer("cachedCount", "Tasks taken from an earlier run.", "tasks"),
@@ -128,28 +128,28 @@ _NESTED_COLUMNS = (
     STATS.integer("succeedDuration", "CPU time of tasks that succeeded.", "CPU ms"),
     STATS.integer("cachedDuration", "CPU time saved by tasks of an earlier run.", "CPU ms"),
     STATS.integer("failedDuration", "CPU time of tasks that failed.", "CPU ms"),
-    FUSION.flag("enabled", "Whether the run used the Fusion file system."),
+    FUSION.boolean("enabled", "Whether the run used the Fusion file system."),
     FUSION.text("version", "Version of Fusion."),
-    WAVE.flag("enabled", "Whether the run used Wave containers."),
+    WAVE.boolean("enabled", "Whether the run used Wave containers."),
 )
 
 _ANSWER_COLUMNS = (
     ANSWER.number("cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"),
     ANSWER.text("costCurrency", "Currency of `cost`."),
-    ANSWER.flag("costIsEstimate", "Whether `cost` is an estimate."),
+    ANSWER.boolean("costIsEstimate", "Whether `cost` is an estimate."),
     ANSWER.integer("instancesProvisioned", "Machines started for the run.", "machines"),
-    ANSWER.flag("optimized", "Whether resource requests came from the platform's optimisation."),
-    ELEMENT.flag("starred", "Whether the owner of the token starred the run."),
+    ANSWER.boolean("optimized", "Whether resource requests came from the platform's optimisation."),
+    ELEMENT.boolean("starred", "Whether the owner of the token starred the run."),
     ANSWER.json("messages", "Messages of the platform about the run, a JSON list."),
     PIPELINE.integer("id", "Launchpad pipeline of the run (`pipelines.pipeline_id`)."),
     PIPELINE.integer("workspaceId", "Workspace of that pipeline."),
     VERSION.text("id", "Version of that pipeline."),
     VERSION.text("name", "Name of that version."),
     VERSION.text("hash", "Hash of that version."),
-    VERSION.flag("isDefault", "Whether that version is the pipeline's default."),
-    VERSION.flag("isDraftVersion", "Whether that version is a draft."),
-    VERSION.moment("dateCreated", "When that version was created."),
-    VERSION.moment("lastUpdated", "When that version was last changed."),
+    VERSION.boolean("isDefault", "Whether that version is the pipeline's default."),
+    VERSION.boolean("isDraftVersion", "Whether that version is a draft."),
+    VERSION.timestamp("dateCreated", "When that version was created."),
+    VERSION.timestamp("lastUpdated", "When that version was last changed."),
     JOB.integer("id", "Job that ran Nextflow itself."),
     JOB.text("operationId", "Identifier of that job on its compute platform."),
     JOB.text("status", "State of that job."),
@@ -157,15 +157,15 @@ _ANSWER_COLUMNS = (
     JOB.text("message", "What the compute platform said of that job."),
     PLATFORM.text("id", "Compute platform, such as `aws-batch`."),
     PLATFORM.text("name", "Name of the compute platform."),
-    ANSWER.flag("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
+    ANSWER.boolean("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
     ANSWER.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
     SCHED.text("backendStrategy", "What runs the scheduler's tasks: ECS, EC2 or VM."),
     SCHED.text("provisioningModel", "Kind of machines: spot, spotFirst or ondemand."),
     SCHED.json("machineTypes", "Machine types allowed, a JSON list; empty means any."),
     SCHED.text("predictionModel", "Model that sizes tasks: none, qr/v1, qr/v2 or another."),
     SCHED.text("diskAllocation", "How disk is given to tasks, such as `nvme`."),
-    SCHED.flag("nvmeEnabled", "Whether only machines with local NVMe disks are used."),
-    SCHED.flag("fusionSnapshots", "Whether interrupted tasks go on from a snapshot."),
+    SCHED.boolean("nvmeEnabled", "Whether only machines with local NVMe disks are used."),
+    SCHED.boolean("fusionSnapshots", "Whether interrupted tasks go on from a snapshot."),
     SCHED.integer(
         "maxSpotAttempts",
         "Most attempts of a task on spot machines, the first included; since an API after 1.187.",
@@ -176,25 +176,25 @@ _ANSWER_COLUMNS = (
         "Most CPUs that one user may use at once; null for no limit; since an API after 1.187.",
         "CPUs",
     ),
-    POOL.flag("enabled", "Whether idle machines are kept warm."),
+    POOL.boolean("enabled", "Whether idle machines are kept warm."),
     POOL.integer("desiredWarm", "Idle machines to keep warm.", "machines"),
     POOL.integer("scaleToZeroSecs", "Idle time after which none is kept warm; 0 is never.", "s"),
 )
 
-WORKFLOWS = Table(
+WORKFLOWS = TableSpec(
     name="workflows",
     key=("id",),
     columns=(
         *_RUN_COLUMNS,
         *_NESTED_COLUMNS,
         *_ANSWER_COLUMNS,
-        own(
+        local_column(
             "missing_since",
-            MOMENT,
+            TIMESTAMP,
             "When a complete listing first lacked the run; null while the API lists it.",
             "UTC",
         ),
-        own(
+        local_column(
             "missing_parts",
             TEXT,
             "Parts that the server did not have when the run was fetched, a JSON list of `tasks`"
@@ -231,7 +231,7 @@ def workflow_record(described: Mapping[str, Any], *, starred: bool | None) -> di
     run = described.get("workflow")
     if not isinstance(run, dict) or run.get("id") is None:
         msg = "The server's description of a run holds no run; ask for it again, or see its log."
-        raise ServerFaultError(msg)
+        raise ServerError(msg)
     around = {"starred": starred}
     around |= {key: value for key, value in described.items() if key not in _ELSEWHERE}
     record = {**run, **around}
