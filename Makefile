@@ -28,8 +28,8 @@ gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with th
 	$(BIN)/python -m tests.dlt_destinations.gestures $(or $(COUNT),500)
 
 docs: .venv/.ready  ## write the data dictionary, the page on the command line, the table of dlt's destinations
-	$(BIN)/python -m tower_etl.tables.dictionary > docs/data-dictionary.md
-	$(BIN)/python -m tower_etl.cli.pages > docs/command-line.md
+	$(BIN)/python -m tower_etl.schema.docs > docs/data-dictionary.md
+	$(BIN)/python -m tower_etl.cli.docs > docs/command-line.md
 	$(BIN)/python -m tests.dlt_destinations.page
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite

@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from tower_etl.configuration import SettingSources, resolve_http, resolve_token
+from tower_etl.config.resolver import SettingSources, resolve_http, resolve_token
+from tower_etl.config.settings import Settings
 from tower_etl.http import open_http_client
-from tower_etl.settings import Settings
 
 
 def main(endpoint: str, calls: int, threads: int) -> None:

@@ -14,8 +14,8 @@ from pyarrow import csv
 from benchmarks.history import COPIED
 from benchmarks.stores import ASK, QUESTIONS, run_sync
 from benchmarks.usage import Usage
-from tower_etl.load.postgres import connect, execute
-from tower_etl.load.working import connect as connect_copy
+from tower_etl.destinations.lake.mirror import connect as connect_copy
+from tower_etl.destinations.postgres import connect, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

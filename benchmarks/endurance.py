@@ -26,7 +26,14 @@ from benchmarks.contestants import OURS
 from benchmarks.sizes import find_workspace
 from benchmarks.truth import write_truth
 from benchmarks.verdicts import judge
-from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, build_world, serve, worst_second
+from tower_etl.simulator import (
+    DEMO_TOKEN,
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+    worst_second,
+)
 from tower_etl.simulator.faults import DEFAULT_MIX, FaultPlan
 
 if TYPE_CHECKING:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator import RateLimit, SimClock, Simulator, World, serve
+from tower_etl.simulator import (
+    RateLimit,
+    SimClock,
+    Simulator,
+    World,
+    serve,
+)
 from tower_etl.simulator.calls import digest_token
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tower_etl.tables import TableSpec
+    from tower_etl.schema import TableSpec
 
 COPIED = (
     "workflows",

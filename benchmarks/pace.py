@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
-from tower_etl.http.rate import (
+from tower_etl.http.rate_limit.policy import (
     RateLimit,
     RequestWindow,
     network_delay,

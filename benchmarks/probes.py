@@ -13,9 +13,9 @@ import dlt
 import duckdb
 
 from benchmarks.usage import measure
-from tower_etl.load.pipeline import dlt_defaults
-from tower_etl.load.publish import StagingFile
-from tower_etl.load.target import resolve_duckdb_paths
+from tower_etl.destinations.dlt_pipeline import dlt_defaults
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.staging_file import StagingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

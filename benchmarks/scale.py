@@ -26,10 +26,10 @@ from benchmarks.sizes import Size, find_workspace, make_world
 from benchmarks.stores import FileStore
 from benchmarks.story import DAY
 from tests.sql.postgres import start_postgres
-from tower_etl.load.publish import StagingFile
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.load.views import apply_views
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.staging_file import StagingFile
 from tower_etl.simulator import DEMO_TOKEN
+from tower_etl.views.definitions import apply_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

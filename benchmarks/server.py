@@ -7,7 +7,12 @@ import sys
 from datetime import datetime
 
 from benchmarks.sizes import Size, make_world
-from tower_etl.simulator import NO_LIMIT, RateLimit, Simulator, run_forever
+from tower_etl.simulator import (
+    NO_LIMIT,
+    RateLimit,
+    Simulator,
+    run_forever,
+)
 
 
 def main() -> None:

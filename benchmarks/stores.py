@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.contestants import OURS
 from benchmarks.usage import measure
-from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.working import StagingDatabase
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.lake.mirror import StagingDatabase, open_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,9 +22,9 @@ from benchmarks.remote import open_platform
 from benchmarks.scale import SEED, name_platform
 from benchmarks.stores import QUESTIONS, FileStore
 from benchmarks.story import DAY
-from tower_etl.load.publish import StagingRecord
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.load.views import apply_views
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.staging_file import StagingRecord
+from tower_etl.views.definitions import apply_views
 
 if TYPE_CHECKING:
     from benchmarks.usage import Usage

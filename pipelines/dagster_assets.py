@@ -11,7 +11,7 @@ import dagster as dg
 import dlt
 
 from tower_etl import run_in_packages, tower_source
-from tower_etl.tables import ON_DEMAND, TABLES
+from tower_etl.schema import ON_DEMAND, TABLES
 
 tables = [TABLES[name] for name in TABLES if name not in ON_DEMAND]
 specs = [dg.AssetSpec(["tower", table.name], description=table.description) for table in tables]

@@ -9,8 +9,8 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from tower_etl.load.dialect import translate
-from tower_etl.load.views import iter_views
+from tower_etl.views.definitions import iter_views
+from tower_etl.views.dialects import translate
 
 
 def read_table(spark: SparkSession, folder: Path) -> DataFrame:

@@ -9,8 +9,8 @@ import sys
 
 import duckdb
 
-from tower_etl.load.views import create_views, iter_views
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
+from tower_etl.views.definitions import create_views, iter_views
 
 
 def open_shards(paths: list[str]) -> duckdb.DuckDBPyConnection:

@@ -12,9 +12,15 @@ import pytest
 from hypothesis import settings
 
 from tower_etl.clock import Clock
+from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.http import open_http_client
-from tower_etl.settings import HttpSettings, Settings, Token
-from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
+from tower_etl.simulator import (
+    DEMO_TOKEN,
+    SimClock,
+    Simulator,
+    World,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,9 +12,9 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-from tower_etl import credentials
-from tower_etl.configuration import SettingSources, parse_token, resolve_token
-from tower_etl.credentials import token_from_sources
+from tower_etl.config import credentials
+from tower_etl.config.credentials import token_from_sources
+from tower_etl.config.resolver import SettingSources, parse_token, resolve_token
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_command_that_gives_no_token_is_explained(
 
 def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password prompt that nobody answers must not hold a schedule up for ever."""
-    monkeypatch.setattr(credentials, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(credentials, "_TIMEOUT_SECONDS", 0.3)
 
     with pytest.raises(ConfigurationError, match=r"took longer than 0\.3 s"):
         find(command(f"import time; print('{SECRET}', flush=True); time.sleep(60)"))

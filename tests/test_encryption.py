@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.configuration import SettingSources
-from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle
+from tower_etl.config.resolver import SettingSources
+from tower_etl.config.settings import Settings, Token
 from tower_etl.errors import ConfigurationError
-from tower_etl.settings import Settings, Token
 
 if TYPE_CHECKING:
     from pathlib import Path

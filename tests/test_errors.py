@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 CONTRACT = {
     "TowerEtlError": 1,
-    "UsageError": 2,
+    "ConfigurationError": 2,
     "FileAccessError": 2,
-    "TokenRefusedError": 3,
-    "TargetBusyError": 6,
+    "AuthenticationError": 3,
+    "DestinationLockedError": 6,
 }
 API_CONTRACT = dict.fromkeys(("ForbiddenError", "NotFoundError", "BadRequestError"), 4)
-RETRYABLE = {"UnreachableError", "ServerFaultError", "AbsentListError", "RateLimitError"}
+RETRYABLE = {"ApiConnectionError", "ServerError", "AbsentListError", "RateLimitError"}
 
 
 def iter_kinds(root: type[TowerEtlError] = TowerEtlError) -> Iterator[type[TowerEtlError]]:

@@ -12,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.lossless import ExactNumber, load_json, read_json, to_json
+from tower_etl.lossless import (
+    ExactNumber,
+    load_json,
+    read_json,
+    to_json,
+)
 
 LONG = [
     *("18446744073709551616", "-9223372036854775809", "9" * 400, "-" + "8" * 5000),

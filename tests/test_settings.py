@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.configuration import (
+from tower_etl.config.resolver import (
     SettingSources,
     parse_token,
     parse_user_timestamp,
@@ -21,8 +21,14 @@ from tower_etl.configuration import (
     resolve_workspaces,
     state_dir,
 )
+from tower_etl.config.settings import (
+    DEFAULT_ENDPOINT,
+    HttpSettings,
+    PackageLimits,
+    Settings,
+    Token,
+)
 from tower_etl.errors import ConfigurationError
-from tower_etl.settings import DEFAULT_ENDPOINT, HttpSettings, PackageLimits, Settings, Token
 
 SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
@@ -269,7 +275,7 @@ def test_what_is_no_share_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "ledger"),
+    ("value", "window"),
     [
         ("machine", Path("/state/tower-etl/budget")),
         ("process", None),

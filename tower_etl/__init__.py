@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tower_etl.errors import TowerEtlError
 
 if TYPE_CHECKING:
-    from tower_etl.load.reader import open_reader
     from tower_etl.source import run_in_packages, tower_source
+    from tower_etl.warehouse.reader import open_reader
 
 __all__ = ["TowerEtlError", "open_reader", "run_in_packages", "tower_source"]
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(source, name)
     if name == "open_reader":
-        from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
+        from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
         return open_reader
     msg = f"module 'tower_etl' has no attribute {name!r}"

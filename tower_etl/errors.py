@@ -1,19 +1,19 @@
 """One tree of errors; each knows the exit code of the command line.
 
     TowerEtlError                1  an internal error
-    ├── UsageError               2  bad usage or settings
+    ├── ConfigurationError               2  bad usage or settings
     │   └── FileAccessError      2  a file or folder cannot be used: permission, mode, name
-    ├── TargetBusyError          6  another sync holds the target
+    ├── DestinationLockedError          6  another sync holds the target
     ├── DestinationError         5  the destination failed or stopped answering
     │   └── StorageError         5  no room: disk, quota, memory, open files; or the device fails
     └── ApiError                 5  the server, or the way to it, failed
-        ├── UnreachableError     5  no answer: name, route, TLS, time-out
-        ├── ServerFaultError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
+        ├── ApiConnectionError     5  no answer: name, route, TLS, time-out
+        ├── ServerError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
         │   ├── EndpointError    5  a wrong endpoint, or a proxy or gateway that refuses
-        │   ├── OversizedError   5  more bytes than any answer of the platform
+        │   ├── ResponseTooLargeError   5  more bytes than any answer of the platform
         │   └── AbsentListError  5  an answer without the list that its endpoint gives
         ├── RateLimitError       5  429, still after the last attempt
-        ├── TokenRefusedError    3  the server refuses the token
+        ├── AuthenticationError    3  the server refuses the token
         ├── ForbiddenError       4  the token is good, but this thing is not for it
         ├── NotFoundError        4  no such thing
         └── BadRequestError      4  the server does not understand the call

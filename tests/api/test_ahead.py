@@ -11,8 +11,8 @@ import pytest
 from tests.api.moving import flatten, key
 from tests.api.test_malformed import make_client
 from tower_etl.api import Page, TotalCheck, paginate_append_only
-from tower_etl.api.ahead import fetch_stable_list
 from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.task_pages import fetch_stable_list
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tower_etl.api import Item
-    from tower_etl.api.pages import FetchPage
+    from tower_etl.api.pagination import FetchPage
 
 
 @pytest.fixture

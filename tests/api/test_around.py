@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests.api.moving import Server, key
 from tower_etl.api import Page, TotalCheck
-from tower_etl.api.around import paginate_around_known
+from tower_etl.api.task_pages import paginate_around_known
 from tower_etl.sync import TaskRange
 
 if TYPE_CHECKING:
     from tower_etl.api import Item
-    from tower_etl.api.pages import FetchPage
+    from tower_etl.api.pagination import FetchPage
 
 Ranges = list[TaskRange]
 

@@ -11,7 +11,12 @@ import pytest
 
 from tower_etl.api import PaginationStats, TowerClient, format_timestamp
 from tower_etl.errors import ApiConnectionError, AuthenticationError, ForbiddenError
-from tower_etl.simulator import Fault, ServerProfile, Simulator, serve
+from tower_etl.simulator import (
+    Fault,
+    ServerProfile,
+    Simulator,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from tower_etl.errors import ServerError
 if TYPE_CHECKING:
     from tests.api.moving import Change
     from tower_etl.api import Item
-    from tower_etl.api.pages import FetchPage
+    from tower_etl.api.pagination import FetchPage
 
 
 def walk(fetch: FetchPage, tally: TotalCheck | None = None) -> list[list[Item]]:

@@ -20,7 +20,7 @@ from tower_etl.api import (
     endpoints,
     run_key,
 )
-from tower_etl.api.pages import limit_items
+from tower_etl.api.pagination import limit_items
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:

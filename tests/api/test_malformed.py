@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pytest
 
-from tower_etl.api import PaginationStats, PathScope, TowerClient, endpoints
+from tower_etl.api import (
+    PaginationStats,
+    PathScope,
+    TowerClient,
+    endpoints,
+)
 from tower_etl.errors import ServerError
 from tower_etl.http import RetryPolicy
 

@@ -17,7 +17,7 @@ from benchmarks.probes import time_copy, time_merges
 from benchmarks.report import write_report
 from benchmarks.sizes import Size
 from benchmarks.verdicts import KEYS, Verdict
-from tower_etl.load.pipeline import dlt_defaults
+from tower_etl.destinations.dlt_pipeline import dlt_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path

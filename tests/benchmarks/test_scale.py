@@ -12,10 +12,10 @@ from benchmarks.stores import FileStore, lay_copy
 from tests.load.warehouse import sync_seeded
 from tests.sql.test_dialects import CHECKS
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.reader import open_reader
-from tower_etl.tables import TABLES
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.lake.mirror import open_mirror
+from tower_etl.schema import TABLES
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,21 +18,22 @@ from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.scrubber import Scrubber
 from tests.cassettes.tape import CASSETTES, open_cassette
 from tower_etl.api.endpoints import RUN_TASKS, RUNS
-from tower_etl.configuration import (
+from tower_etl.config.resolver import (
     SettingSources,
     resolve_endpoint,
     resolve_token,
     resolve_workspaces,
 )
+from tower_etl.config.settings import Settings, SyncOptions
 from tower_etl.errors import ForbiddenError, NotFoundError, TowerEtlError
-from tower_etl.settings import Settings, SyncOptions
-from tower_etl.source import discover, open_client
+from tower_etl.extract.discovery import discover
+from tower_etl.source import open_client
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tower_etl.api import TowerClient
-    from tower_etl.source import Workspace
+    from tower_etl.extract.discovery import Workspace
 
 LIVE = CASSETTES / "live"
 

@@ -18,9 +18,7 @@ from tower_etl.simulator import (
 from tower_etl.simulator.furniture import furnish
 
 if TYPE_CHECKING:
-    from tower_etl.simulator import (
-        Fault,
-    )
+    from tower_etl.simulator import Fault
     from tower_etl.simulator.runs import Row, Run
 
 TOKEN = DEMO_TOKEN

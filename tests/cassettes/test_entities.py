@@ -10,14 +10,14 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.api import PathScope, endpoints
-from tower_etl.source.catalog import ENTITIES
-from tower_etl.tables import TABLES
+from tower_etl.extract.reference import ENTITIES
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.catalog import ReferenceEntity
+    from tower_etl.extract.reference import ReferenceEntity
 
     Ask = Callable[..., TowerClient]
 

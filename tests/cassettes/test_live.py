@@ -12,8 +12,8 @@ from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.live import Tour, main, record_live
 from tests.cassettes.scrubber import HOST, Scrubber
 from tower_etl.api import TowerClient
+from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.errors import AuthenticationError
-from tower_etl.settings import HttpSettings, Settings, Token
 from tower_etl.simulator import NO_LIMIT, Simulator, serve
 
 if TYPE_CHECKING:

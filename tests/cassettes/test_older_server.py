@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from tests.cassettes import scenes
 from tower_etl.api import PaginationStats
-from tower_etl.source import Workspace, discover
-from tower_etl.source.visits import fetch_run
+from tower_etl.extract.discovery import Workspace, discover
+from tower_etl.extract.runs import fetch_run
+from tower_etl.schema import TABLES
 from tower_etl.sync import RunFetch
-from tower_etl.tables import TABLES, build_run_tables
+from tower_etl.transform import build_run_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import AuthenticationError, ConfigurationError, ServerError
+from tower_etl.extract.discovery import discover
 from tower_etl.simulator import Fault
-from tower_etl.source import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable

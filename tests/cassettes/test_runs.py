@@ -9,18 +9,18 @@ import pytest
 
 from tests.cassettes import scenes
 from tower_etl.errors import ApiError, ForbiddenError
+from tower_etl.extract.batch import build_batch
+from tower_etl.extract.discovery import Workspace
+from tower_etl.extract.runs import fetch_run
+from tower_etl.schema import TABLES
 from tower_etl.simulator import Fault, Quirks
-from tower_etl.source import Workspace
-from tower_etl.source.parcels import build_batch
-from tower_etl.source.visits import fetch_run
 from tower_etl.sync import RunFetch, TaskBookmark
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api import TowerClient
-    from tower_etl.source.parcels import FetchedRun
+    from tower_etl.extract.batch import FetchedRun
 
     Ask = Callable[..., TowerClient]
 

@@ -16,7 +16,12 @@ from tests.cassettes.scrubber import HOST, Scrubber
 from tests.cassettes.tape import Format, lay_out, open_cassette
 from tests.privacy import planted
 from tower_etl.api import TowerClient
-from tower_etl.simulator import NO_LIMIT, Simulator, World, serve
+from tower_etl.simulator import (
+    NO_LIMIT,
+    Simulator,
+    World,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from tests.cassettes import scenes
-from tower_etl.load.pipeline import dlt_defaults
-from tower_etl.settings import HttpSettings
+from tower_etl.config.settings import HttpSettings
+from tower_etl.destinations.dlt_pipeline import dlt_defaults
 from tower_etl.source import tower_source
 
 if TYPE_CHECKING:

@@ -8,7 +8,13 @@ import pytest
 
 from tests.cli.console import make_console
 from tests.cli.here import settle
-from tower_etl.simulator import SimClock, Simulator, World, build_world, serve
+from tower_etl.simulator import (
+    SimClock,
+    Simulator,
+    World,
+    build_world,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tower_etl.configuration import SettingSources
+from tower_etl.config.resolver import SettingSources
+from tower_etl.destinations.config import resolve_destination
+from tower_etl.destinations.lake.manifest import FileManifestStore, Manifest
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.manifest import Manifest
-from tower_etl.load.notes import FileManifestStore
-from tower_etl.load.place import resolve_destination
-from tower_etl.load.reader import open_reader
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from tests.cli.console import Console

@@ -14,9 +14,9 @@ import pytest
 from tests.cli.console import expect_contract
 from tests.cli.here import open_paper
 from tower_etl.cli.failures import explain
+from tower_etl.destinations.locks import file_lock
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.lock import file_lock
-from tower_etl.load.sync import SyncRunner
+from tower_etl.pipeline import SyncRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

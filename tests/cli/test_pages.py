@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tower_etl.cli.pages import render_pages
+from tower_etl.cli.docs import render_pages
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "command-line.md"
 

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.cli.console import TOWER_ETL, make_console
-from tower_etl.load.views import iter_views
+from tower_etl.views.definitions import iter_views
 
 if TYPE_CHECKING:
     from pathlib import Path

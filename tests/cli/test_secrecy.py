@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import Console, Ended
-from tower_etl.simulator import Fault, FaultPlan, Simulator, serve
+from tower_etl.simulator import (
+    Fault,
+    FaultPlan,
+    Simulator,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,12 @@ from decimal import Decimal
 
 import pytest
 
-from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, format_table
+from tower_etl.cli.tables import (
+    as_csv,
+    as_excel_csv,
+    as_json,
+    format_table,
+)
 
 NAMES = ("pipeline", "succeeded_runs", "cost_usd")
 ROWS = [("nf-core/a-pipeline-of-a-long-name", 12, 11794.83), ("own/b", 3, 0.5)]

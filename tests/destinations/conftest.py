@@ -11,7 +11,7 @@ from tests.destinations.depot import KINDS, Depot
 from tests.destinations.store import start_store
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
-from tower_etl.load.place import DestinationConfig
+from tower_etl.destinations.config import DestinationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,27 +19,27 @@ from pyiceberg.table import StaticTable
 
 from tests.load.warehouse import ask_for
 from tests.semantics.truth import index
-from tower_etl.load.destination import open_destination
-from tower_etl.load.pipeline import (
+from tower_etl.config.settings import PrivacySettings
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.dlt_pipeline import (
     declare_schema,
     dlt_defaults,
     load_package,
     load_pending_packages,
 )
-from tower_etl.load.sync import SyncRunner
-from tower_etl.privacy import PrivacySettings
-from tower_etl.source import build_source
-from tower_etl.tables import TABLES
+from tower_etl.pipeline import SyncRunner
+from tower_etl.schema import TABLES
+from tower_etl.source.resources import build_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.semantics.truth import Rows
     from tower_etl.clock import Clock
-    from tower_etl.load.place import DestinationConfig
-    from tower_etl.load.sync import SyncReport
-    from tower_etl.settings import PackageLimits
-    from tower_etl.source import SyncSession
+    from tower_etl.config.settings import PackageLimits
+    from tower_etl.destinations.config import DestinationConfig
+    from tower_etl.extract.session import SyncSession
+    from tower_etl.pipeline import SyncReport
 
 _USUAL = PrivacySettings()
 KINDS = ("duckdb", "parquet", "delta", "delta-s3", "iceberg", "iceberg-s3", "postgres")

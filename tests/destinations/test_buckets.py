@@ -12,12 +12,16 @@ from deltalake import DeltaTable
 
 from tests.cli.console import make_console
 from tests.destinations.test_semantics import add_run, expect_runs, expect_tables, kill_sync
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.lake.manifest import Manifest, ObjectManifestStore
+from tower_etl.destinations.locks import (
+    LEASE,
+    NAME,
+    SKEW,
+    ObjectStoreLease,
+)
+from tower_etl.destinations.object_store import open_bucket
 from tower_etl.errors import ConfigurationError, DestinationLockedError, TowerEtlError
-from tower_etl.load.bucket import open_bucket
-from tower_etl.load.destination import open_destination
-from tower_etl.load.lease import LEASE, NAME, SKEW, ObjectStoreLease
-from tower_etl.load.manifest import Manifest
-from tower_etl.load.notes import ObjectManifestStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +103,7 @@ def test_a_lease_given_back_is_free_and_was_renewed_in_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By a thread, at its own pace."""
-    monkeypatch.setattr("tower_etl.load.lease.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("tower_etl.destinations.locks.RENEW_SECONDS", 0.01)
     one = make_lease("one")
     with one.hold(fake_clock.clock):
         first = one.bucket.read(NAME)
@@ -169,8 +173,8 @@ def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab:
 @pytest.mark.parametrize(
     ("kind", "point"),
     [
-        ("delta", "before:tower_etl.load.delta:DeltaLake._write_table"),
-        ("iceberg", "before:tower_etl.load.iceberg:IcebergLake._write_table"),
+        ("delta", "before:tower_etl.destinations.lake.delta:DeltaLake._write_table"),
+        ("iceberg", "before:tower_etl.destinations.lake.iceberg:IcebergLake._write_table"),
     ],
 )
 def test_what_a_killed_machine_wrote_is_written_anew_by_another(

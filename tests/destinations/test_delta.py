@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.destinations.test_semantics import add_run, expect_tables, kill_sync
-from tower_etl.load.reader import open_reader
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def test_a_long_history_is_written_in_parts(depot: Depot, world: World, lab: int
     """Three months a commit; the next sync makes whole what one leaves that is killed between."""
     for submit in SUBMITTED:
         world.finish_run(add_run(world, lab, submit))
-    kill_sync(depot, "after:tower_etl.load.delta:DeltaLake._replace_months:1")
+    kill_sync(depot, "after:tower_etl.destinations.lake.delta:DeltaLake._replace_months:1")
     begun = [DeltaTable(str(log.parent)) for log in Path(depot.place.path).glob("*/_delta_log")]
     assert max(len(table.partitions()) for table in begun) == 6
     depot.sync()

@@ -12,13 +12,13 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.utils.config import Config
 
 from tests.destinations.test_semantics import add_run
-from tower_etl.configuration import SettingSources
+from tower_etl.config.resolver import SettingSources
+from tower_etl.destinations.lake.iceberg import IcebergLake
+from tower_etl.destinations.lake.iceberg_location import HINT, ObjectStoreLocation, s3_properties
+from tower_etl.destinations.lake.mirror import open_mirror
+from tower_etl.destinations.object_store import open_bucket
 from tower_etl.errors import TowerEtlError
-from tower_etl.load.bucket import open_bucket
-from tower_etl.load.iceberg import IcebergLake
-from tower_etl.load.icefolder import HINT, ObjectStoreLocation, s3_properties
-from tower_etl.load.mirror import open_mirror
-from tower_etl.load.reader import open_reader
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tower_etl.load.mirror import scan_staging
-from tower_etl.load.months import partition_scheme, scan_partitions
-from tower_etl.load.working import connect
-from tower_etl.tables import TABLES
+from tower_etl.destinations.lake.mirror import connect, scan_staging
+from tower_etl.destinations.lake.partitions import partition_scheme, scan_partitions
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

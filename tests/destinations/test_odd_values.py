@@ -10,7 +10,7 @@ import pytest
 
 from tests.destinations.test_semantics import add_run
 from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tower_etl.destinations.duckdb_paths import DuckDBPaths
+from tower_etl.destinations.lake.mirror import LakeDestination
+from tower_etl.destinations.lake.parquet import ParquetLake
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.mirror import LakeDestination
-from tower_etl.load.parquet import ParquetLake
-from tower_etl.load.reader import open_reader
-from tower_etl.load.target import DuckDBPaths
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

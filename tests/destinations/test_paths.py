@@ -10,11 +10,11 @@ import pytest
 from tests.destinations.depot import Depot
 from tests.destinations.test_semantics import add_run
 from tower_etl.clock import Clock
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.lake.mirror import open_mirror
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.mirror import open_mirror
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.reader import open_reader
-from tower_etl.load.status import read_status
+from tower_etl.warehouse.reader import open_reader
+from tower_etl.warehouse.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,13 @@ import psycopg2
 import pytest
 
 from tests.destinations.test_semantics import add_run
+from tower_etl.config.settings import PrivacySettings
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.postgres import SingleTransactionPostgresClient, open_postgres
 from tower_etl.errors import TowerEtlError
-from tower_etl.load import pgviews
-from tower_etl.load.atomic import SingleTransactionPostgresClient
-from tower_etl.load.comments import iter_statements, list_comments
-from tower_etl.load.destination import open_destination
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.postgres import open_postgres
-from tower_etl.load.views import iter_views
-from tower_etl.privacy import PrivacySettings
+from tower_etl.views import postgres
+from tower_etl.views.definitions import iter_statements, iter_views, list_comments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +85,7 @@ def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World)
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
     depot.sync(PrivacySettings(promoted=("compute_envs.billedTo",)), reconcile=True)
     with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
-        cursor.execute(pgviews._FIND_COMMENTS, {"schema": "tower"})
+        cursor.execute(postgres._FIND_COMMENTS, {"schema": "tower"})
         said = {(table, column): comment for table, column, comment in cursor.fetchall()}
         cursor.execute("SELECT obj_description('tower.cost_by_pipeline'::regclass, 'pg_class')")
         said["cost_by_pipeline", ""] = cursor.fetchall()[0][0]

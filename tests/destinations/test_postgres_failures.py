@@ -13,9 +13,9 @@ import psycopg2
 import pytest
 
 from tests.destinations.test_semantics import add_run, expect_tables, kill_sync
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.postgres import SingleTransactionPostgresClient
 from tower_etl.errors import ConfigurationError, TowerEtlError
-from tower_etl.load.atomic import SingleTransactionPostgresClient
-from tower_etl.load.destination import open_destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,17 +19,17 @@ from tests.semantics.platform import Switchboard
 from tests.semantics.test_histories import HISTORIES, run_histories
 from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
 from tower_etl.clock import Clock
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.lake.manifest import FileManifestStore
 from tower_etl.errors import DestinationLockedError
-from tower_etl.load.destination import open_destination
-from tower_etl.load.notes import FileManifestStore
+from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN, serve
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.semantics.warehouse import Warehouse
-    from tower_etl.load.place import DestinationConfig
+    from tower_etl.destinations.config import DestinationConfig
     from tower_etl.simulator import Simulator, World
 
 # DuckDB has tests of its own; a lake in a bucket loads into the same working copy as another.
@@ -38,12 +38,15 @@ OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3", "iceberg-
 DISTINCT = [kind for kind in KINDS if kind != "iceberg-s3"]
 POINTS = [
     *((kind, "before:dlt.load.load:Load.complete_package:1") for kind in OTHERS),
-    ("parquet", "after:tower_etl.load.parquet:sync_tree:1"),
-    ("parquet", "after:tower_etl.load.parquet:ParquetFolder._switch:1"),
-    ("delta", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
-    ("delta-s3", "after:tower_etl.load.delta:DeltaLake._replace_all:9"),
-    ("iceberg", "after:tower_etl.load.iceberg:IcebergLake._write_table:9"),
-    ("iceberg-s3", "before:tower_etl.load.icefolder:BucketFolder.move_hint:9"),
+    ("parquet", "after:tower_etl.destinations.lake.parquet:sync_tree:1"),
+    ("parquet", "after:tower_etl.destinations.lake.parquet:ParquetLake._switch:1"),
+    ("delta", "after:tower_etl.destinations.lake.delta:DeltaLake._replace_all:9"),
+    ("delta-s3", "after:tower_etl.destinations.lake.delta:DeltaLake._replace_all:9"),
+    ("iceberg", "after:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:9"),
+    (
+        "iceberg-s3",
+        "before:tower_etl.destinations.lake.iceberg_location:ObjectStoreLocation.move_hint:9",
+    ),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]
 
@@ -170,7 +173,7 @@ def test_what_a_killed_machine_wrote_is_written_anew(
     manifest = FileManifestStore(Path(depot.place.path), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
-    kill_sync(depot, f"before:tower_etl.load.iceberg:IcebergLake._write_table:{last}")
+    kill_sync(depot, f"before:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:{last}")
     assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
     assert len(depot.read("workflows")) == 1
     depot.forget()

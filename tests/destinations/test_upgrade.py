@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.destinations.test_semantics import DISTINCT, add_run, expect_tables, older_version
-from tower_etl.load import months
-from tower_etl.tables import COMPUTE_ENV_DETAILS, TABLES
+from tower_etl.destinations.lake import partitions
+from tower_etl.schema import COMPUTE_ENV_DETAILS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             stack.enter_context(older_version(table, *columns))
         for table in NEW_TABLES:
             del tables[table]
-        patch.delitem(months._TIMESTAMPS, "launches")
+        patch.delitem(partitions._TIMESTAMPS, "launches")
         yield
 
 

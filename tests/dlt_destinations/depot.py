@@ -16,7 +16,7 @@ import dlt
 from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
 from tests.semantics.truth import index
 from tower_etl import run_in_packages, tower_source
-from tower_etl.settings import HttpSettings
+from tower_etl.config.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:

@@ -21,9 +21,15 @@ from tests.dlt_destinations.depot import Depot
 from tests.dlt_destinations.kinds import KINDS, Place
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tower_etl import run_in_packages, tower_source
-from tower_etl.settings import HttpSettings
-from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, serve
-from tower_etl.tables import ON_DEMAND, TABLES
+from tower_etl.config.settings import HttpSettings
+from tower_etl.schema import ON_DEMAND, TABLES
+from tower_etl.simulator import (
+    DEMO_TOKEN,
+    SimClock,
+    Simulator,
+    World,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,7 +19,7 @@ from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
 from pyiceberg.table import StaticTable
 
 from tests.dlt_destinations.mariadb import HOST
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,8 +15,8 @@ from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.gestures import Gestures, try_sequence
 from tests.dlt_destinations.test_matrix import expect_tables
 from tower_etl import run_in_packages, tower_source
+from tower_etl.config.settings import HttpSettings
 from tower_etl.errors import ConfigurationError
-from tower_etl.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:

@@ -28,17 +28,24 @@ from tower_etl.api import (
     run_key,
     split_keyed,
 )
-from tower_etl.api.ahead import fetch_stable_list
-from tower_etl.api.around import paginate_around_known
-from tower_etl.api.pages import limit_items
+from tower_etl.api.pagination import limit_items
+from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
+from tower_etl.config.settings import (
+    HttpSettings,
+    PackageLimits,
+    Settings,
+    SyncOptions,
+    Token,
+)
 from tower_etl.errors import ApiError, ServerError, TowerEtlError
+from tower_etl.extract.discovery import discover
+from tower_etl.extract.listing import parse_listed_run
 from tower_etl.http import RetryPolicy
-from tower_etl.http.answers import parse_object
+from tower_etl.http.responses import parse_object
 from tower_etl.lossless import read_json, to_json
-from tower_etl.settings import HttpSettings, PackageLimits, Settings, SyncOptions, Token
+from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN, SimClock
-from tower_etl.source import discover, open_client, open_session, resolve_table_names
-from tower_etl.source.listing import parse_listed_run
+from tower_etl.source import open_client, open_session, resolve_table_names
 from tower_etl.sync import (
     LoadedRun,
     StoredRun,
@@ -55,14 +62,14 @@ from tower_etl.sync import (
     plan_listing,
     plan_reconciliation,
 )
-from tower_etl.tables import TABLES, build_run
+from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.semantics.platform import Switchboard
+    from tower_etl.extract.session import SyncSession
     from tower_etl.http import JsonHttpClient
-    from tower_etl.source import SyncSession
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 _MOST_ITEMS = 3_000

@@ -17,7 +17,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
-from tower_etl.http.answers import parse_object, parse_retry_after
+from tower_etl.http.responses import parse_object, parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 WHERE = "GET /workflow"

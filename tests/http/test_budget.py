@@ -13,16 +13,21 @@ import pytest
 
 from tower_etl.clock import SYSTEM_CLOCK, Clock
 from tower_etl.errors import ApiConnectionError
-from tower_etl.http import RateLimiter, RateLimiterClosedError, RequestMetrics, RequestStats
-from tower_etl.http.ledger import MemoryStore
-from tower_etl.http.rate import RateLimit
+from tower_etl.http import (
+    RateLimiter,
+    RateLimiterClosedError,
+    RequestMetrics,
+    RequestStats,
+)
+from tower_etl.http.rate_limit.policy import RateLimit
+from tower_etl.http.rate_limit.stores import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import FakeClock
-    from tower_etl.http.ledger import Result
-    from tower_etl.http.rate import RequestWindow
+    from tower_etl.http.rate_limit.policy import RequestWindow
+    from tower_etl.http.rate_limit.stores import Result
 
 THREADS = 8
 PATIENCE_S = 20
@@ -71,7 +76,7 @@ class Unreliable(MemoryStore):
         super().__init__(clock)
         self._worked = False
 
-    def change(
+    def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
         """Change the ledger, the first time."""

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import requests
 
-from tower_etl.errors import ApiConnectionError, ApiError, ResponseTooLargeError, ServerError
-from tower_etl.http.bodies import MAX_BODY_BYTES
+from tower_etl.errors import (
+    ApiConnectionError,
+    ApiError,
+    ResponseTooLargeError,
+    ServerError,
+)
+from tower_etl.http.deadline import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.http.conftest import ScriptedServer
     from tower_etl.http import JsonHttpClient
-    from tower_etl.http.adapter import RateLimitedAdapter
+    from tower_etl.http.session import RateLimitedAdapter
 
     Connect = Callable[..., JsonHttpClient]
 

@@ -16,25 +16,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.errors import ApiConnectionError, ConfigurationError
 from tower_etl.http import RequestMetrics
-from tower_etl.http.budget import open_rate_limiter
-from tower_etl.http.ledger import (
+from tower_etl.http.rate_limit.limiter import open_rate_limiter
+from tower_etl.http.rate_limit.policy import RequestWindow, pause, record_send
+from tower_etl.http.rate_limit.stores import (
     FileStore,
     MemoryStore,
     decode_window,
     encode_window,
     open_store,
 )
-from tower_etl.http.rate import RequestWindow, pause, record_send
-from tower_etl.settings import HttpSettings, Settings, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.conftest import FakeClock
-    from tower_etl.http.ledger import RateLimitStore
+    from tower_etl.http.rate_limit.stores import RateLimitStore
 
 PATIENCE_S = 20
 SECONDS = st.floats(0, 4e9)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.http.rate import (
+from tower_etl.http.rate_limit.policy import (
     MAX_NETWORK_DELAY_SECONDS,
     RateLimit,
     RequestWindow,

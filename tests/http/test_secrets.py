@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from tower_etl.errors import ApiError, EndpointError
-from tower_etl.http.adapter import BearerAuth, origin_of
+from tower_etl.http.origin import origin_of
+from tower_etl.http.session import BearerAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from tests.http.conftest import ScriptedServer
+from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.errors import ApiConnectionError, EndpointError
 from tower_etl.http import open_http_client
-from tower_etl.settings import HttpSettings, Settings, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.http import JsonHttpClient
-    from tower_etl.http.adapter import RateLimitedAdapter
+    from tower_etl.http.session import RateLimitedAdapter
 
 TOKEN = "eyJ0aWQiOiA5fS5zZWNyZXQ="
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from tower_etl.http.watch import DeadlineScheduler
+from tower_etl.http.deadline import DeadlineScheduler
 
 LONG = 3600.0
 

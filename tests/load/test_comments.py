@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.load.comments import describe_column, iter_statements, list_comments
-from tower_etl.load.views import apply_views, iter_views
-from tower_etl.privacy import PrivacySettings
-from tower_etl.tables import TABLES
+from tower_etl.config.settings import PrivacySettings
+from tower_etl.schema import TABLES
+from tower_etl.views.definitions import (
+    apply_views,
+    describe_column,
+    iter_statements,
+    iter_views,
+    list_comments,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

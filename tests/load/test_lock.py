@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tower_etl.destinations.locks import file_lock
 from tower_etl.errors import DestinationLockedError
-from tower_etl.load.lock import file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOLDER = """
 import pathlib, sys
 from datetime import UTC, datetime
-from tower_etl.load.lock import hold_lock
+from tower_etl.destinations.locks import hold_lock
 with hold_lock(pathlib.Path(sys.argv[1]), "it", datetime(2026, 3, 1, tzinfo=UTC)):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tower_etl.destinations.dlt_pipeline import shared_connection
 from tower_etl.errors import TowerEtlError
-from tower_etl.garbage import reduced_gc
-from tower_etl.load.pipeline import shared_connection
+from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
-    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.destinations.duckdb_paths import DuckDBPaths
 
 
 def test_garbage_is_looked_for_seldom_and_then_as_before() -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.load.publish import StagingFile
-from tower_etl.load.target import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.staging_file import StagingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.destinations.duckdb_paths import DuckDBPaths
     from tower_etl.simulator import Simulator, World
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.privacy import PrivacySettings
-from tower_etl.tables import TABLES
+from tower_etl.config.settings import PrivacySettings
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
+    from tower_etl.schema import ColumnSpec
     from tower_etl.simulator import World
-    from tower_etl.tables import ColumnSpec
 
 KINDS = {
     "string": "VARCHAR",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.config import DestinationConfig
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.destination import open_destination
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.reader import open_reader
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.privacy import PrivacySettings
+from tower_etl.config.settings import PrivacySettings
 
 if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse

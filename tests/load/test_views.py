@@ -12,10 +12,21 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
-from tower_etl.load.duckfile import refresh_views
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.load.views import View, apply_views, create_views, iter_views
-from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.pipeline import refresh_views
+from tower_etl.simulator import (
+    NO_LIMIT,
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
+from tower_etl.views.definitions import (
+    View,
+    apply_views,
+    create_views,
+    iter_views,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +100,7 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
         View("cost_by_pipeline", "marts", "SELECT 1 AS other"),
         View("broken", "marts", "SELECT nothing FROM nowhere"),
     ]
-    monkeypatch.setattr("tower_etl.load.views.iter_views", lambda: iter(views))
+    monkeypatch.setattr("tower_etl.views.definitions.iter_views", lambda: iter(views))
     with pytest.raises(duckdb.CatalogException):
         apply_views(copy)
     with duckdb.connect(str(copy), read_only=True) as connection:
@@ -129,12 +140,12 @@ def test_views_are_made_anew_only_when_they_would_be_others(
         made.append(len(args[1]))
         create(*args)
 
-    monkeypatch.setattr("tower_etl.load.views.create_views", note)
+    monkeypatch.setattr("tower_etl.views.definitions.create_views", note)
     warehouse.sync()
     warehouse.sync()
     assert made == [len(VIEWS)]
     newer = [*views, View("newer", "marts", "SELECT count(*) AS runs FROM workflows")]
-    monkeypatch.setattr("tower_etl.load.views.iter_views", lambda: iter(newer))
+    monkeypatch.setattr("tower_etl.views.definitions.iter_views", lambda: iter(newer))
     warehouse.sync()
     assert made == [len(VIEWS), len(VIEWS) + 1]
     assert warehouse.select("SELECT runs FROM newer") == [(0,)]

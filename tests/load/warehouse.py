@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from tower_etl.clock import Clock
-from tower_etl.load.sync import SyncRunner
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.privacy import PrivacySettings
-from tower_etl.settings import HttpSettings, Settings, SyncOptions, Token
-from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, SimClock, Simulator, build_world, serve
-from tower_etl.tables import TABLES
+from tower_etl.config.settings import (
+    HttpSettings,
+    PrivacySettings,
+    Settings,
+    SyncOptions,
+    Token,
+)
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.pipeline import SyncRunner
+from tower_etl.schema import TABLES
+from tower_etl.simulator import (
+    DEMO_TOKEN,
+    NO_LIMIT,
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.load.sync import SyncReport
-    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.pipeline import SyncReport
 
 
 _USUAL = PrivacySettings()

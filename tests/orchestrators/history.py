@@ -8,8 +8,8 @@ import dlt
 import duckdb
 
 from tower_etl import run_in_packages, tower_source
+from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path

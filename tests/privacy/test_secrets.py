@@ -16,10 +16,10 @@ from tests.cli.console import make_console
 from tests.privacy.conftest import TOKEN
 from tests.privacy.planted import SECRETS, list_leaks
 from tests.privacy.planter import KEPT
-from tower_etl.load.pipeline import dlt_defaults, open_pipeline
-from tower_etl.load.target import resolve_duckdb_paths
+from tower_etl.destinations.dlt_pipeline import dlt_defaults, open_pipeline
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.schema import TABLES
 from tower_etl.source import tower_source
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path

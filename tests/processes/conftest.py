@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes.command import NOW, Command
-from tower_etl.simulator import SimClock, Simulator, build_world, serve
+from tower_etl.simulator import (
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

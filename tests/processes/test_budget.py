@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.fleet import PATIENCE_S, Fleet, ending, make_platform, measure_pace, play
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.http import RequestMetrics
-from tower_etl.http.budget import open_rate_limiter
-from tower_etl.settings import HttpSettings, Settings, Token
+from tower_etl.http.rate_limit.limiter import open_rate_limiter
 from tower_etl.simulator import serve, worst_second
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 KILLS = 30
 
 POINTS = [
-    "before:tower_etl.source.session:Session.iter_package:1",
-    "after:tower_etl.source.fetcher:fetch_run:20",
+    "before:tower_etl.extract.session:Session.iter_package:1",
+    "after:tower_etl.extract.executor:fetch_run:20",
     "before:dlt.extract.extract:Extract.commit_packages:2",
     "after:dlt.extract.extract:Extract.commit_packages:2",
     "after:dlt.pipeline.pipeline:Pipeline.sync_schema:1",
@@ -37,12 +37,12 @@ POINTS = [
     "after:dlt.destinations.sql_jobs:SqlMergeFollowupJob.generate_sql:3",
     "before:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:2",
     "after:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:2",
-    "before:tower_etl.load.duckfile:apply_views:1",
-    "after:tower_etl.load.duckfile:apply_views:1",
-    "before:tower_etl.load.publish:Publisher._write_note:2",
-    "after:tower_etl.load.publish:Publisher._write_note:2",
-    "after:tower_etl.load.publish:Publisher.publish:1",
-    "after:tower_etl.load.publish:_copy:1",
+    "before:tower_etl.destinations.duckdb:apply_views:1",
+    "after:tower_etl.destinations.duckdb:apply_views:1",
+    "before:tower_etl.destinations.staging_file:Publisher._write_note:2",
+    "after:tower_etl.destinations.staging_file:Publisher._write_note:2",
+    "after:tower_etl.destinations.staging_file:Publisher.publish:1",
+    "after:tower_etl.destinations.staging_file:_copy:1",
 ]
 
 

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes.command import NOW, Command
-from tower_etl.load.reader import open_reader
-from tower_etl.simulator import SimClock, Simulator, build_world, serve
+from tower_etl.simulator import (
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.load.warehouse import sync_seeded
 from tests.sql.small import SmallHistory
-from tower_etl.report.links import WebLinks
-from tower_etl.report.page import ReportHeader, render_page
-from tower_etl.report.reading import load_report_data
+from tower_etl.report.queries import load_report_data
+from tower_etl.report.render import ReportHeader, WebLinks, render_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from tower_etl.report.facts import ReportData
+    from tower_etl.report.data import ReportData
 
 MADE_AT = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)
 PLATFORM = WebLinks("https://tower.example.org")

@@ -10,8 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.report.conftest import page_of
 from tests.report.test_extremes import TABLES, make_history, render, spoil
-from tower_etl.load.scope import RunFilter
-from tower_etl.report.file import write_report
+from tower_etl.report.render import write_report
+from tower_etl.warehouse.filters import RunFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,16 +11,19 @@ import pytest
 from tower_etl.report.charts import (
     HEIGHT,
     OTHERS,
+    choose_step,
+    choose_ticks,
+    choose_years,
     count_outcomes,
+    iter_periods,
     measure_share,
     rank_pipelines,
     share_bars,
     stack_columns,
     sum_amounts,
 )
-from tower_etl.report.facts import PeriodSummary
+from tower_etl.report.data import PeriodSummary
 from tower_etl.report.formats import show_count, show_usd
-from tower_etl.report.scales import choose_step, choose_ticks, choose_years, iter_periods
 
 MONDAY = date(2026, 3, 2)
 

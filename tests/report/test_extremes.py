@@ -9,8 +9,8 @@ import pytest
 
 from tests.report.conftest import MADE_AT, PLATFORM, page_of
 from tests.sql.small import GIB, SmallHistory
-from tower_etl.report.page import ReportHeader, render_page
-from tower_etl.report.reading import load_report_data
+from tower_etl.report.queries import load_report_data
+from tower_etl.report.render import ReportHeader, render_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import pytest
 
 from tests.report.conftest import PLATFORM
 from tower_etl.errors import ConfigurationError
-from tower_etl.report.facts import Run
-from tower_etl.report.links import WebLinks
+from tower_etl.report.data import Run
+from tower_etl.report.render import WebLinks
 
 
 def run_in(workspace: str, run_id: str = "4a") -> Run:

@@ -10,15 +10,12 @@ import pytest
 
 from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
 from tests.sql.small import GIB, SmallHistory
-from tower_etl.report.findings import list_findings
 from tower_etl.report.formats import NARROW
-from tower_etl.report.measures import USD
-from tower_etl.report.page import ReportHeader, render_page
-from tower_etl.report.snippets import write_memory_config
-from tower_etl.report.waste import waste_items
+from tower_etl.report.insights import USD, list_findings, waste_items, write_memory_config
+from tower_etl.report.render import ReportHeader, render_page
 
 if TYPE_CHECKING:
-    from tower_etl.report.facts import MemoryRequest
+    from tower_etl.report.data import MemoryRequest
 
 HOSTILE = (
     "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}"

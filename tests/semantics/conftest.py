@@ -8,7 +8,12 @@ import pytest
 
 from tests.semantics.platform import Platform, Switchboard, make_world
 from tests.semantics.quirky import START
-from tower_etl.simulator import Quirks, ServerProfile, SimClock, serve
+from tower_etl.simulator import (
+    Quirks,
+    ServerProfile,
+    SimClock,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

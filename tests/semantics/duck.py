@@ -9,18 +9,18 @@ import duckdb
 
 from tests.semantics.truth import index
 from tests.semantics.warehouse import CrashError
-from tower_etl.load.pipeline import (
+from tower_etl.destinations.dlt_pipeline import (
     declare_schema,
     dlt_defaults,
     load_package,
     load_pending_packages,
     open_pipeline,
 )
-from tower_etl.load.publish import StagingFile
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.load.views import apply_views
-from tower_etl.source import build_source
-from tower_etl.tables import TABLES
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.staging_file import StagingFile
+from tower_etl.schema import TABLES
+from tower_etl.source.resources import build_source
+from tower_etl.views.definitions import apply_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tests.semantics.truth import Rows
-    from tower_etl.settings import PackageLimits
-    from tower_etl.source import SyncSession
+    from tower_etl.config.settings import PackageLimits
+    from tower_etl.extract.session import SyncSession
 
 
 @dataclass

@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import Clock
+from tower_etl.config.settings import (
+    HttpSettings,
+    PrivacySettings,
+    Settings,
+    SyncOptions,
+    Token,
+)
+from tower_etl.extract.discovery import discover
 from tower_etl.http import RetryPolicy
-from tower_etl.privacy import PrivacySettings
-from tower_etl.settings import HttpSettings, Settings, SyncOptions, Token
-from tower_etl.simulator import DEMO_TOKEN, FaultPlan, Simulator, World
-from tower_etl.source import discover, open_client, open_session, resolve_table_names
+from tower_etl.simulator import (
+    DEMO_TOKEN,
+    FaultPlan,
+    Simulator,
+    World,
+)
+from tower_etl.source import open_client, open_session, resolve_table_names
 
 if TYPE_CHECKING:
+    from tower_etl.extract.session import SyncSession
     from tower_etl.simulator import ServerProfile, SimClock
-    from tower_etl.source import SyncSession
 
 TEAM = 77
 QUICK = RetryPolicy(base_delay_seconds=0.0005, max_delay_seconds=0.001)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.semantics.truth import expect_run, list_shown
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Quirks, ServerProfile
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.semantics.platform import Platform
     from tests.semantics.warehouse import Warehouse
-    from tower_etl.source import SyncSession
+    from tower_etl.extract.session import SyncSession
 
     Serve = Callable[..., Platform]
 

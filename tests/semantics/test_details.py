@@ -10,13 +10,13 @@ import pytest
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.simulator.computeenvs import describe_compute_env
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import SyncResult
+    from tower_etl.extract.result import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOREVER = 10**6

@@ -10,7 +10,7 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import list_shown
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:

@@ -11,16 +11,22 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
-from tower_etl.simulator import Fault, ServerProfile, SimClock, Simulator, build_world
-from tower_etl.source import audit
-from tower_etl.source.catalog import ENTITIES
-from tower_etl.tables import HISTORY_TABLES, TABLES
+from tower_etl.config.settings import PackageLimits
+from tower_etl.extract import on_demand
+from tower_etl.extract.reference import ENTITIES
+from tower_etl.schema import HISTORY_TABLES, TABLES
+from tower_etl.simulator import (
+    Fault,
+    ServerProfile,
+    SimClock,
+    Simulator,
+    build_world,
+)
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
+    from tower_etl.extract.result import SyncResult
     from tower_etl.simulator import World
-    from tower_etl.source import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDLE = 3 + 3
@@ -295,7 +301,7 @@ def test_the_audit_log_is_read_once_and_in_pieces(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long log comes in over several syncs; then only what is new."""
-    monkeypatch.setattr(audit, "_PAGES", 1)
+    monkeypatch.setattr(on_demand, "_PAGES", 1)
     world, warehouse = platform.world, Warehouse()
 
     def log(number: int) -> None:

@@ -10,12 +10,12 @@ import pytest
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_labels, expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import DEFAULT_MIX, Fault, SimClock
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import SyncSession
+    from tower_etl.extract.session import SyncSession
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = 12

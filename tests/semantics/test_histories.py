@@ -32,9 +32,15 @@ from tests.semantics.truth import (
     list_shown,
 )
 from tests.semantics.warehouse import CrashError, Warehouse
+from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import TowerEtlError
-from tower_etl.settings import PackageLimits
-from tower_etl.simulator import DEFAULT_MIX, Fault, Quirks, ServerProfile, SimClock
+from tower_etl.simulator import (
+    DEFAULT_MIX,
+    Fault,
+    Quirks,
+    ServerProfile,
+    SimClock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

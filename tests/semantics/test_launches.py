@@ -9,16 +9,15 @@ import pytest
 
 from tests.semantics.platform import Platform, make_world
 from tests.semantics.warehouse import Warehouse
-from tower_etl.privacy import PrivacySettings
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits, PrivacySettings
+from tower_etl.extract import reference_sync
 from tower_etl.simulator import Fault, SimClock, build_world
-from tower_etl.source import rounds
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
+    from tower_etl.extract.result import SyncResult
     from tower_etl.simulator import World
     from tower_etl.simulator.faults import FaultKind
-    from tower_etl.source import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOREVER = 10**6
@@ -182,7 +181,7 @@ def test_refused_launches_do_not_keep_others_from_their_turn(
 ) -> None:
     """A sync requests so many at most, and the next goes on behind them."""
     for limit in ("_FILLED_LAUNCHES", "_RETRIED_LAUNCHES"):
-        monkeypatch.setattr(rounds, limit, 4)
+        monkeypatch.setattr(reference_sync, limit, 4)
     warehouse = Warehouse()
     refused, good = [f"a{n}" for n in range(9)], [f"b{n}" for n in range(3)]
     for launch_id in (*refused, *good):

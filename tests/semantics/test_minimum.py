@@ -12,7 +12,7 @@ import pytest
 
 from tests.semantics.platform import Platform
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from tests.semantics.platform import Platform, make_world
 from tests.semantics.truth import expect_run, list_shown
 from tests.semantics.warehouse import Warehouse
 from tower_etl.api.calls import Calls
+from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
-from tower_etl.settings import PackageLimits
+from tower_etl.extract.batch import build_batch
 from tower_etl.simulator import SimClock
-from tower_etl.source.parcels import build_batch
 
 if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
-    from tower_etl.source import SyncSession
+    from tower_etl.extract.session import SyncSession
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -335,7 +335,7 @@ def test_a_run_that_cannot_be_made_rows_fails_alone(
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 
-    monkeypatch.setattr("tower_etl.source.session.build_parcels", break_one)
+    monkeypatch.setattr("tower_etl.extract.session.build_parcels", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
     assert "could not be understood" in str(session.sync_result.failed[0].error)

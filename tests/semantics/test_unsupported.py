@@ -21,7 +21,7 @@ from tests.semantics.quirky import (
     sync,
 )
 from tests.semantics.warehouse import Warehouse
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:

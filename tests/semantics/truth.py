@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.tables import TABLES, build_run, label_rows
+from tower_etl.schema import TABLES, label_rows
+from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from tower_etl.simulator import World

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tower_etl.schema import TABLES
 from tower_etl.sync import StoredRun
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tower_etl.settings import PackageLimits
-    from tower_etl.source import SyncSession
+    from tower_etl.config.settings import PackageLimits
+    from tower_etl.extract.session import SyncSession
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.simulator import Call, RateLimit, Simulator, worst_second
+from tower_etl.simulator import (
+    Call,
+    RateLimit,
+    Simulator,
+    worst_second,
+)
 from tower_etl.simulator.calls import CallLog, digest_token
 from tower_etl.simulator.limits import RateGate
 

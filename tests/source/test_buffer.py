@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tower_etl.source.buffer import FLUSH_ROWS, BatchBuffer
-from tower_etl.tables import TABLES, deduplicate, label_link_tombstones, label_links
+from tower_etl.extract.batch import FLUSH_ROWS, BatchBuffer
+from tower_etl.schema import (
+    TABLES,
+    deduplicate,
+    label_link_tombstones,
+    label_links,
+)
 
 
 def make_labels(*labels: tuple[int, str]) -> pa.Table:

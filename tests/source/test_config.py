@@ -5,9 +5,10 @@ from __future__ import annotations
 import dlt
 import pytest
 
+from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.errors import ConfigurationError
-from tower_etl.source import dlt_config_value, resolve_table_names
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
+from tower_etl.source import resolve_table_names
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tower_etl.source.counts import TaskCounts, count_expected
+from tower_etl.extract.runs import TaskCounts, count_expected
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.schema import TABLES
 from tower_etl.source import extraction
 from tower_etl.source.extraction import RowsToArrow
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     import pytest

@@ -15,7 +15,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
-from tower_etl.source.preflight import discover
+from tower_etl.extract.discovery import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

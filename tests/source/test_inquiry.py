@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tower_etl.api import TowerClient
-from tower_etl.simulator import Fault, Simulator, build_world, serve
-from tower_etl.source import check_table_access, discover
-from tower_etl.source.catalog import ENTITIES
-from tower_etl.tables import TABLES
+from tower_etl.extract.access import check_table_access
+from tower_etl.extract.discovery import discover
+from tower_etl.extract.reference import ENTITIES
+from tower_etl.schema import TABLES
+from tower_etl.simulator import (
+    Fault,
+    Simulator,
+    build_world,
+    serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tower_etl.extract.access import TableAccess
     from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import World
-    from tower_etl.source import TableAccess
 
 
 def inspect(connect: Callable[..., JsonHttpClient], simulator: Simulator) -> dict[str, TableAccess]:

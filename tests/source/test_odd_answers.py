@@ -8,8 +8,8 @@ import pytest
 
 from tests.api.test_malformed import make_client
 from tower_etl.errors import ServerError
-from tower_etl.source.listing import parse_listed_run
-from tower_etl.source.preflight import discover, visible_workspaces
+from tower_etl.extract.discovery import discover, visible_workspaces
+from tower_etl.extract.listing import parse_listed_run
 
 ODD: list[Any] = [7, 2.5, True, [], {"a": 1}, ["SUCCEEDED"], {"id": [1]}]
 

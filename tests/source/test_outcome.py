@@ -13,7 +13,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
-from tower_etl.source import SyncResult, WorkspaceResult
+from tower_etl.extract.result import SyncResult, WorkspaceResult
 
 if TYPE_CHECKING:
     from tower_etl.errors import ApiError

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.source.parcels import FetchedRun, RunBatch, TaskPageBuffer, build_batch
+from tower_etl.extract.batch import (
+    FetchedRun,
+    RunBatch,
+    TaskPageBuffer,
+    build_batch,
+)
+from tower_etl.schema import TABLES
 from tower_etl.sync import LoadedRun, RunFetch
-from tower_etl.tables import TABLES, RunResponses
+from tower_etl.transform import RunResponses
 
 if TYPE_CHECKING:
     import pyarrow as pa

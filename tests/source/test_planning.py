@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.settings import SyncOptions
-from tower_etl.source.listing import RunListing
-from tower_etl.source.planning import Planner
-from tower_etl.source.preflight import Workspace
-from tower_etl.sync import ListingWindow, OpenRun, StoredRun, WorkspaceState
-from tower_etl.tables import TABLES
+from tower_etl.config.settings import SyncOptions
+from tower_etl.extract.discovery import Workspace
+from tower_etl.extract.listing import RunListing
+from tower_etl.extract.planning import Planner
+from tower_etl.schema import TABLES
+from tower_etl.sync import (
+    ListingWindow,
+    OpenRun,
+    StoredRun,
+    WorkspaceState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,13 +8,13 @@ import pytest
 
 from tower_etl.api import TowerClient
 from tower_etl.errors import AuthenticationError, ConfigurationError, ServerError
-from tower_etl.simulator import Fault
-from tower_etl.source.preflight import (
+from tower_etl.extract.discovery import (
     Workspace,
     discover,
     select_workspaces,
     visible_workspaces,
 )
+from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tower_etl.source.readers import convert
-from tower_etl.source.stored import DltDestinationState
-from tower_etl.tables import TABLES, label_links
+from tower_etl.extract.destination_readers import convert
+from tower_etl.extract.destination_state import DltDestinationState
+from tower_etl.schema import TABLES, label_links
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tower_etl.source.stream import map_ordered
+from tower_etl.extract.executor import map_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.source.upserts import prepare_upserts
-from tower_etl.tables import TABLES, label_link_tombstones, label_links
+from tower_etl.schema import TABLES, label_link_tombstones, label_links
+from tower_etl.source.dispositions import prepare_upserts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,21 +10,26 @@ import pytest
 
 from tower_etl.api import TowerClient
 from tower_etl.api.calls import Calls
-from tower_etl.errors import ApiError, ForbiddenError, NotFoundError, ServerError
+from tower_etl.errors import (
+    ApiError,
+    ForbiddenError,
+    NotFoundError,
+    ServerError,
+)
+from tower_etl.extract.batch import build_batch
+from tower_etl.extract.discovery import Workspace
+from tower_etl.extract.runs import fetch_run
+from tower_etl.schema import TABLES
 from tower_etl.simulator import Fault
-from tower_etl.source.parcels import build_batch
-from tower_etl.source.preflight import Workspace
-from tower_etl.source.visits import fetch_run
 from tower_etl.sync import RunFetch, TaskBookmark
-from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tower_etl.api.endpoints import Endpoint
+    from tower_etl.extract.batch import FetchedRun
     from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import Simulator, World
-    from tower_etl.source.parcels import FetchedRun
 
 ALL = frozenset(TABLES)
 PARTS = [r"/workflow/\w+\?", "/tasks", "/metrics"]
@@ -231,7 +236,7 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
         described.append(run_id)
         return describe_run(workspace_id, run_id)
 
-    monkeypatch.setattr(client, "describe_run", delete_after_description)
+    monkeypatch.setattr(client, "get_run", delete_after_description)
 
     assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
 

@@ -9,8 +9,14 @@ import pytest
 from tests.load.warehouse import Warehouse
 from tests.sql.small import SmallHistory
 from tower_etl.clock import Clock
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.simulator import (
+    NO_LIMIT,
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

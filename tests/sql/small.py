@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from tower_etl.load.views import create_views, iter_views
-from tower_etl.tables import TABLES
-from tower_etl.tables.sync_runs import sync_run_rows
+from tower_etl.schema import TABLES
+from tower_etl.schema.operations import sync_run_rows
+from tower_etl.views.definitions import create_views, iter_views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ import sqlglot
 from tests.sql.postgres import start_postgres
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.load.dialect import DIALECTS, iter_statements, translate
-from tower_etl.load.views import iter_views
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
+from tower_etl.views.definitions import iter_views
+from tower_etl.views.dialects import DIALECTS, iter_statements, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tests.sql.postgres import Postgres
-    from tower_etl.load.views import View
+    from tower_etl.views.definitions import View
 
 VIEWS = list(iter_views())
 CHECKS = list(iter_views("checks"))

@@ -9,12 +9,12 @@ import duckdb
 import pytest
 
 from tests.sql.small import SmallHistory
-from tower_etl.cli.tabular import as_markdown
-from tower_etl.load.views import apply_views, iter_views
-from tower_etl.tables import TABLES
+from tower_etl.cli.tables import as_markdown
+from tower_etl.schema import TABLES
+from tower_etl.views.definitions import apply_views, iter_views
 
 if TYPE_CHECKING:
-    from tower_etl.load.views import View
+    from tower_etl.views.definitions import View
 
 ROOT = Path(__file__).parents[2]
 VIEWS = list(iter_views())

@@ -14,9 +14,14 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.load.target import resolve_duckdb_paths
-from tower_etl.load.views import iter_views
-from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.simulator import (
+    NO_LIMIT,
+    Simulator,
+    load_runs,
+    serve,
+)
+from tower_etl.views.definitions import iter_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,11 +25,17 @@ from tests.sql.test_dialects import (
     name_of,
 )
 from tower_etl.clock import Clock
-from tower_etl.load.dialect import iter_statements
-from tower_etl.load.place import DestinationConfig
-from tower_etl.load.reader import open_reader
-from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serve
-from tower_etl.tables import TABLES
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.schema import TABLES
+from tower_etl.simulator import (
+    NO_LIMIT,
+    SimClock,
+    Simulator,
+    build_world,
+    serve,
+)
+from tower_etl.views.dialects import iter_statements
+from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tests.sql.test_dialects import Rows
-    from tower_etl.load.views import View
+    from tower_etl.views.definitions import View
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sql.small import SmallHistory
-from tower_etl.load.views import iter_views
+from tower_etl.views.definitions import iter_views
 
 CHECK = next(view for view in iter_views("checks") if view.name == "task_counts")
 NONE = dict.fromkeys(

@@ -26,7 +26,7 @@ REQUEST = {
 }
 # Visits that fail, by their number modulo ten; then a kill, or the end of a sync that limped.
 TROUBLE = {
-    "landed": st.none() | st.integers(0, 12),
+    "loaded": st.none() | st.integers(0, 12),
     "failing": st.frozensets(st.integers(0, 9), max_size=10),
 }
 ROUNDS = st.tuples(

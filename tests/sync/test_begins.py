@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.settings import SyncOptions
+from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     ListedRun,
     ListingWindow,
@@ -25,9 +25,7 @@ from tower_etl.sync import (
 )
 
 if TYPE_CHECKING:
-    from tower_etl.sync import (
-        WorkspacePlan,
-    )
+    from tower_etl.sync import WorkspacePlan
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -167,6 +165,21 @@ def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_list
     assert (
         mark_run_loaded(state, loaded, timedelta(days=30), NOW).tables["tasks"] == TableCoverage()
     )
+
+
+def test_a_run_filled_in_later_keeps_the_star_of_the_listing() -> None:
+    state = replace(SYNCED, tables=holding(*RUNS, *TASKS), lookback={"new": NOW})
+    state = replace(state, tables=state.tables | {"workflows": TableCoverage(missing_runs={"new"})})
+    listed = [ListedRun("new", NOW, "SUCCEEDED", starred=True)]
+    (fill,) = plan_incremental(state, listed, SyncOptions(tables=RUNS), NOW).fetches
+    assert (fill.tables, fill.starred) == ({"workflows"}, True)
+
+
+def test_a_run_to_fill_in_that_the_lookback_does_not_show_takes_a_complete_listing() -> None:
+    tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs={"old"})}
+    state = replace(SYNCED, tables=tables)
+    assert plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
+    assert not plan_listing(state, SyncOptions(tables=RUNS - {"workflows"}), NOW).is_full
 
 
 def test_a_table_that_lacks_too_many_runs_is_compared_with_all() -> None:

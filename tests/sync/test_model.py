@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sync.rounds import ROUNDS
-from tower_etl.settings import SyncOptions
+from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     FINAL_STATUSES,
     ListedRun,
@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.sync.rounds import Round
-    from tower_etl.sync import ListingWindow, RetryCause, RunFetch, WorkspacePlan
+    from tower_etl.sync import (
+        ListingWindow,
+        RetryCause,
+        RunFetch,
+        WorkspacePlan,
+    )
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GIVE_UP = timedelta(days=5)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.settings import SyncOptions
+from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     ListedRun,
     OpenRun,

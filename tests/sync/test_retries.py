@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.settings import SyncOptions
+from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     FailedRun,
     ListedRun,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tower_etl.sync import TaskBookmark, TaskRange, advance_task_bookmark
-from tower_etl.sync.settled import dump_bookmark, load_bookmark
+from tower_etl.sync.bookmarks import dump_bookmark, load_bookmark
 
 if TYPE_CHECKING:
     from tower_etl.sync import TaskBrief
@@ -50,7 +50,7 @@ def test_an_open_task_is_not_settled_and_those_around_it_are(status: str | None)
 
 
 @pytest.mark.parametrize(
-    ("ids", "settled"),
+    ("ids", "bookmark"),
     [
         ((2, 1), TaskBookmark(1, 2)),
         ((1, 3, 2, *range(4, 40)), TaskBookmark(2, 3)),

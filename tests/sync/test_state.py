@@ -34,8 +34,8 @@ OPEN_RUNS = st.builds(OpenRun, st.none() | MOMENTS, st.none() | st.booleans(), S
 STATES = st.builds(
     WorkspaceState,
     cursor=st.none() | MOMENTS,
-    floor=st.none() | MOMENTS,
-    seen=st.dictionaries(IDS, MOMENTS, max_size=5),
+    history_start=st.none() | MOMENTS,
+    lookback=st.dictionaries(IDS, MOMENTS, max_size=5),
     open=st.dictionaries(IDS, OPEN_RUNS, max_size=5),
     reconciled_at=st.none() | MOMENTS,
 )

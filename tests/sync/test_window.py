@@ -7,8 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tower_etl.settings import SyncOptions
-from tower_etl.sync import ListingWindow, TableCoverage, WorkspaceState, plan_listing
+from tower_etl.config.settings import SyncOptions
+from tower_etl.sync import (
+    ListingWindow,
+    TableCoverage,
+    WorkspaceState,
+    plan_listing,
+)
 from tower_etl.sync.state import RUN_TABLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tower_etl.tables import (
+from tower_etl.schema import (
     TABLES,
-    build_run,
     label_link_tombstones,
     label_links,
     label_rows,
     sync_run_rows,
     workspace_rows,
 )
+from tower_etl.transform import build_run
 
 
 def test_a_tombstone_names_the_run_and_no_label() -> None:

@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tower_etl.extract.listing import parse_listed_run
 from tower_etl.lossless import ExactNumber, to_json
-from tower_etl.source.listing import parse_listed_run
-from tower_etl.tables.column import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP, local_column
-from tower_etl.tables.convert import to_array
+from tower_etl.schema.convert import to_array
+from tower_etl.schema.types import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIMESTAMP,
+    local_column,
+)
 
 KINDS = {"integer": INTEGER, "number": NUMBER, "flag": BOOLEAN, "text": TEXT, "moment": TIMESTAMP}
 MISFIT = object()

@@ -10,10 +10,15 @@ import pyarrow as pa
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from tower_etl.tables import HISTORY_TABLES, METRIC_UNITS, TABLES, service_rows
+from tower_etl.schema import (
+    HISTORY_TABLES,
+    METRIC_UNITS,
+    TABLES,
+    service_rows,
+)
 
 if TYPE_CHECKING:
-    from tower_etl.tables import ColumnSpec, TableSpec
+    from tower_etl.schema import ColumnSpec, TableSpec
 
 pytestmark = pytest.mark.shared
 
@@ -207,7 +212,7 @@ def test_no_column_claims_a_field_that_nobody_documents(
 
 
 def test_every_source_names_a_field_of_the_description(all_schemas: list[dict[str, Any]]) -> None:
-    """`Schema.field` can be looked up in a published version."""
+    """`ApiObject.field` can be looked up in a published version."""
     known = {
         f"{name}.{field}"
         for schemas in all_schemas

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tower_etl.tables import TABLES
-from tower_etl.tables.dictionary import iter_references, render_dictionary
+from tower_etl.schema import TABLES
+from tower_etl.schema.docs import iter_references, render_dictionary
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 

@@ -7,8 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from tower_etl.privacy import PrivacySettings
-from tower_etl.tables import TABLES, ColumnPolicy
+from tower_etl.config.settings import PrivacySettings
+from tower_etl.schema import TABLES
+from tower_etl.transform import ColumnPolicy
 
 DOCUMENTS = {
     '{"a":"\\u0000"}': {"a": "\ufffd"},

@@ -9,9 +9,9 @@ import pytest
 from tests.tables.conftest import VERSIONS, load_description
 from tower_etl.api import endpoints
 from tower_etl.api.endpoints import Endpoint
-from tower_etl.source.catalog import ENTITIES
-from tower_etl.tables import METRIC_UNITS, TABLES
-from tower_etl.tables.column import to_snake_case
+from tower_etl.extract.reference import ENTITIES
+from tower_etl.schema import METRIC_UNITS, TABLES
+from tower_etl.schema.types import to_snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.tables import build_run, organization_rows, workspace_rows
+from tower_etl.schema import organization_rows, workspace_rows
+from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

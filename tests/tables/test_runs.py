@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tower_etl.tables import TABLES, build_run
+from tower_etl.schema import TABLES
+from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

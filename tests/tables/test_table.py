@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tower_etl.errors import ServerError
-from tower_etl.tables import TABLES, build_run, workflow_record
+from tower_etl.schema import TABLES, workflow_record
+from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
-    from tower_etl.tables import ColumnSpec
+    from tower_etl.schema import ColumnSpec
 
 # Infinities are no JSON.
 JSON = st.recursive(

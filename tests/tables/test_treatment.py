@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from tests.privacy.planted import list_leaks, plant
 from tests.tables.test_table import API_TABLES, flipped_records, nest
+from tower_etl.config.settings import PrivacySettings
 from tower_etl.errors import ConfigurationError
-from tower_etl.privacy import PrivacySettings
-from tower_etl.source.stored import _BRIEF
-from tower_etl.tables import TABLES, ColumnPolicy, build_run, sync_run_rows
-from tower_etl.tables.selection import STATE_COLUMNS, find_column, is_required
+from tower_etl.extract.destination_state import _BRIEF
+from tower_etl.schema import TABLES, sync_run_rows
+from tower_etl.transform import ColumnPolicy, build_run
+from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_required
 
 
 def make_keys(name: str) -> dict[str, Any]:

@@ -1,10 +1,28 @@
 """The platform's endpoints as methods, and the page walk."""
 
-from tower_etl.api.client import EntityList, PathScope, TowerClient, format_timestamp
-from tower_etl.api.findings import Finding, Findings
-from tower_etl.api.growing import TotalCheck, paginate_append_only
-from tower_etl.api.items import MissingKey, malformed_runs_response, run_key, split_keyed, task_key
-from tower_etl.api.pages import Item, Page, PaginationStats, paginate_descending
+from tower_etl.api.client import (
+    EntityList,
+    PathScope,
+    TowerClient,
+    format_timestamp,
+)
+from tower_etl.api.pagination import (
+    Item,
+    Page,
+    PaginationStats,
+    TotalCheck,
+    paginate_append_only,
+    paginate_descending,
+)
+from tower_etl.api.records import (
+    Finding,
+    Findings,
+    MissingKey,
+    malformed_runs_response,
+    run_key,
+    split_keyed,
+    task_key,
+)
 
 __all__ = [
     "EntityList",

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tower_etl.api.compatibility import Compatibility, RequestForm
+from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.items import extract_count, extract_records, malformed_response
-from tower_etl.api.negotiation import Negotiation
-from tower_etl.api.pages import Page, limit_items
+from tower_etl.api.pagination import Page, limit_items
+from tower_etl.api.records import extract_count, extract_records, malformed_response
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pages import FetchPage, Item
+    from tower_etl.api.pagination import FetchPage, Item
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
 Params = dict[str, str | int]
@@ -39,7 +38,7 @@ class Calls:
         """The answer to a call, as it is.
 
         Raises:
-            ServerFaultError: A name would make the path that of another endpoint.
+            ServerError: A name would make the path that of another endpoint.
         """
         if _NO_SEGMENTS.intersection(map(str, names.values())):
             msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."

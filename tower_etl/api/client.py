@@ -8,14 +8,17 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
-from tower_etl.api.ahead import fetch_stable_list
-from tower_etl.api.around import paginate_around_known
 from tower_etl.api.calls import Calls, _workspace_params
-from tower_etl.api.compatibility import Compatibility, RequestForm
+from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.findings import Findings
-from tower_etl.api.growing import TotalCheck, paginate_append_only
-from tower_etl.api.items import (
+from tower_etl.api.pagination import (
+    PaginationStats,
+    TotalCheck,
+    paginate_append_only,
+    paginate_descending,
+)
+from tower_etl.api.records import (
+    Findings,
     extract_object,
     extract_records,
     malformed_response,
@@ -24,19 +27,17 @@ from tower_etl.api.items import (
     split_keyed,
     task_key,
 )
-from tower_etl.api.negotiation import Negotiation
-from tower_etl.api.pages import PaginationStats, paginate_descending
+from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
-    from tower_etl.api.around import KnownRange
     from tower_etl.api.calls import Params
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.growing import SinkT
-    from tower_etl.api.pages import FetchPage, Item
+    from tower_etl.api.pagination import FetchPage, Item, SinkT
+    from tower_etl.api.task_pages import KnownRange
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
 _MAX_LISTED = 2_000_000  # a list without end is left there
@@ -273,7 +274,7 @@ class TowerClient:
         """Return one item, with more than the list of such items says of it.
 
         Raises:
-            ServerFaultError: The answer is about another item.
+            ServerError: The answer is about another item.
         """
         (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
         if item.get("id") == where.parent_id:

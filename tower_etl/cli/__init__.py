@@ -11,7 +11,7 @@ import click
 
 from tower_etl.cli.failures import report_failure
 from tower_etl.cli.output import finish_streams, prepare_streams
-from tower_etl.garbage import reduced_gc
+from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

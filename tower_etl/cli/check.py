@@ -12,8 +12,9 @@ from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
 
 if TYPE_CHECKING:
-    from tower_etl.settings import HttpSettings, Settings
-    from tower_etl.source import Discovery, TableAccess
+    from tower_etl.config.settings import HttpSettings, Settings
+    from tower_etl.extract.access import TableAccess
+    from tower_etl.extract.discovery import Discovery
 
 _NAMED = 3
 _SHOWN_CHARS = 90
@@ -28,12 +29,9 @@ _SHOWN_CHARS = 90
 @options.json_option
 def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands them over
     """Ask the server who it is, and what the token may read, table by table. Writes nothing."""
-    from tower_etl.source import (  # noqa: PLC0415 imports dlt
-        check_table_access,
-        discover,
-        open_client,
-        resolve_table_names,
-    )
+    from tower_etl.extract.access import check_table_access  # noqa: PLC0415 imports dlt
+    from tower_etl.extract.discovery import discover  # noqa: PLC0415 imports dlt
+    from tower_etl.source import open_client, resolve_table_names  # noqa: PLC0415 imports dlt
 
     tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
@@ -76,7 +74,10 @@ def _list_facts(settings: Settings, discovery: Discovery) -> dict[str, Any]:
 def _describe(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
     lines = [
         f"Endpoint    {settings.endpoint}",
-        f"Platform    {discovery.server_version or 'unknown'}, API {discovery.api_version or 'unknown'}",
+        (
+            f"Platform    {discovery.server_version or 'unknown'}, "
+            f"API {discovery.api_version or 'unknown'}"
+        ),
         f"Token       accepted, user {discovery.user_name or 'unknown'}",
         f"Budget      {_describe_budget(settings.http)}",
         f"Workspaces  {len(discovery.workspaces)}",

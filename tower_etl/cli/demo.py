@@ -10,14 +10,14 @@ import click
 from tower_etl.cli.output import print_message
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.cli.simulate import import_simulator
-from tower_etl.cli.tabular import format_table
+from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.settings import Settings, SyncOptions, Token
 from tower_etl.errors import ConfigurationError
-from tower_etl.settings import Settings, SyncOptions, Token
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import SyncReport
-    from tower_etl.load.target import DuckDBPaths
+    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.pipeline import SyncReport
 
 _DEMO_PATH = "tower-demo.duckdb"
 _RUNS = 110
@@ -39,7 +39,7 @@ _SHOWN_ROWS = 6
 @click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform twice, a day apart there; show three answers, write a report."""
-    from tower_etl.load.target import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
+    from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     sim = import_simulator()
@@ -64,20 +64,20 @@ def command(path: str, seed: int) -> int:
 
 
 def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncReport, int]:
-    from tower_etl.load.sync import SyncRunner  # noqa: PLC0415 imports dlt and duckdb
+    from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt and duckdb
 
     report, code = run_with_progress(SyncRunner(settings, target))
     sync_result = report.result
     print_message(
-        f"\n{title}: {sync_result.fetched} runs and {sync_result.tasks:,} tasks with {report.calls} calls "
-        f"in {report.seconds:.0f} s"
+        f"\n{title}: {sync_result.fetched} runs and {sync_result.tasks:,} tasks "
+        f"with {report.calls} calls in {report.seconds:.0f} s"
     )
     print_message(format_table(("table", "rows written"), sorted(report.rows.items())))
     return report, code
 
 
 def _print_answers(path: str) -> None:
-    from tower_etl.load.reader import open_reader, run_query  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import open_reader, run_query  # noqa: PLC0415 imports duckdb
 
     with open_reader(path) as connection:
         for name, question in _QUESTIONS.items():
@@ -94,8 +94,8 @@ def _name_report(path: Path) -> Path:
 
 
 def _write_report(path: str) -> None:
-    from tower_etl.load.scope import RunFilter  # noqa: PLC0415 imports duckdb
-    from tower_etl.report.file import write_report  # noqa: PLC0415 imports duckdb and jinja2
+    from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
+    from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
     output = _name_report(Path(path))
     write_report(path, output, SYSTEM_CLOCK.now(), scope=RunFilter())
@@ -106,9 +106,9 @@ def _remove_previous_demo(path: Path, *, replace: bool) -> None:
     """Remove the file of an earlier demo, and no other; its report is replaced later.
 
     Raises:
-        UsageError: The file was synced from somewhere else, or is of a name of the user's.
+        ConfigurationError: The file was synced from somewhere else, or is of a name of the user's.
     """
-    from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     taken = [there for there in (path, _name_report(path)) if there.exists()]
     if taken and not replace:

@@ -14,7 +14,7 @@ import click
 
 from tower_etl.cli.output import STANDARD_OUTPUT, print_data, print_notice
 from tower_etl.errors import TowerEtlError
-from tower_etl.oserrors import explain_os_error
+from tower_etl.os_errors import explain_os_error
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:

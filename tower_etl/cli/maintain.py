@@ -15,8 +15,8 @@ from tower_etl.errors import ConfigurationError
 @options.destination_path_option
 def command(destination: str | None, path: str | None) -> None:
     """Remove what no reader of a lake needs any more; once a day, beside the syncs."""
-    from tower_etl.load.mirror import open_mirror  # noqa: PLC0415 formats import much
-    from tower_etl.load.place import LAKES  # noqa: PLC0415 as above
+    from tower_etl.destinations.config import LAKES  # noqa: PLC0415 as above
+    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 formats import much
 
     place = options.destination_config(destination, path)
     if place.kind not in LAKES:

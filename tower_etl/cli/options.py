@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tower_etl.configuration import (
+from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
+from tower_etl.config.resolver import (
     SettingSources,
     parse_user_timestamp,
     resolve_api_version,
@@ -18,17 +19,14 @@ from tower_etl.configuration import (
     resolve_tables,
     resolve_workspaces,
 )
-from tower_etl.credentials import token_from_sources
-from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.config.settings import Settings, SyncOptions, resolve_privacy
 from tower_etl.errors import ConfigurationError
-from tower_etl.privacy import resolve_privacy
-from tower_etl.settings import Settings, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tower_etl.load.place import DestinationConfig
-    from tower_etl.load.scope import RunFilter
+    from tower_etl.destinations.config import DestinationConfig
+    from tower_etl.warehouse.filters import RunFilter
 
 _HOUR = timedelta(hours=1)
 
@@ -148,9 +146,9 @@ def read_scope(
     """Return the runs that a question or a report is about.
 
     Raises:
-        UsageError: A time cannot be read, or a name is not valid text.
+        ConfigurationError: A time cannot be read, or a name is not valid text.
     """
-    from tower_etl.load.scope import RunFilter  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
     for name in (*workspaces, *pipelines):
         _check_text(name)
@@ -175,7 +173,7 @@ def read_sources() -> SettingSources:
     """Where settings come from when no flag gives them; dlt is imported only if asked."""
 
     def lookup(name: str) -> str | None:
-        from tower_etl.source.config import dlt_config_value  # noqa: PLC0415 imports dlt
+        from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
 
         return dlt_config_value(name)
 
@@ -192,7 +190,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
     """Settings from flags, environment and dlt's configuration.
 
     Raises:
-        UsageError: One of them is not usable.
+        ConfigurationError: One of them is not usable.
     """
     sources = read_sources()
     since, until = flags.get("since"), flags.get("until")
@@ -227,8 +225,8 @@ def destination_config(destination: str | None, path: str | None) -> Destination
     """The destination by flags, environment and dlt's configuration.
 
     Raises:
-        UsageError: There is none such, or its path is not usable.
+        ConfigurationError: There is none such, or its path is not usable.
     """
-    from tower_etl.load import place  # noqa: PLC0415 imports pyarrow
+    from tower_etl.destinations import config  # noqa: PLC0415 imports pyarrow
 
-    return place.resolve_destination(destination, path, read_sources())
+    return config.resolve_destination(destination, path, read_sources())

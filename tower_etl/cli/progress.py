@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from tower_etl.load.sync import SyncReport, SyncRunner
-    from tower_etl.source import SyncSession
+    from tower_etl.extract.session import SyncSession
+    from tower_etl.pipeline import SyncReport, SyncRunner
 
 _REFRESH_SECONDS = 0.25
 

@@ -15,7 +15,13 @@ from tower_etl.cli.output import (
     print_message,
     print_notice,
 )
-from tower_etl.cli.tabular import as_csv, as_excel_csv, as_json, as_markdown, format_table
+from tower_etl.cli.tables import (
+    as_csv,
+    as_excel_csv,
+    as_json,
+    as_markdown,
+    format_table,
+)
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-    from tower_etl.load.scope import RunFilter
+    from tower_etl.warehouse.filters import RunFilter
 
 _TEXTS = {"table": format_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
 _FOR_PEOPLE = frozenset({"table", "markdown"})
@@ -62,7 +68,7 @@ def command(question: str | None, path: str, form: str, *, listing: bool, **chos
 
     A named question can be asked of some of the runs: of a time, a workspace, a pipeline.
     """
-    from tower_etl.load.reader import open_reader  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     if form == _PARQUET and sys.stdout is not None and sys.stdout.isatty():
         msg = "Parquet is not for a terminal: send it to a file, as in `> rows.parquet`."
@@ -77,7 +83,7 @@ def command(question: str | None, path: str, form: str, *, listing: bool, **chos
 
 
 def _list_questions(form: str) -> None:
-    from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
 
     listed = sorted((view.name, view.description) for view in iter_views("marts"))
     if form == _PARQUET:
@@ -88,9 +94,9 @@ def _list_questions(form: str) -> None:
 
 def _check_question(question: str, scope: RunFilter) -> None:
     """Refuse what is neither a name nor a SELECT, and a scope where nothing would heed it."""
-    from tower_etl.load.reader import find_view  # noqa: PLC0415 imports duckdb
-    from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
-    from tower_etl.tables import TABLES  # noqa: PLC0415 imports pyarrow
+    from tower_etl.schema import TABLES  # noqa: PLC0415 imports pyarrow
+    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import find_view  # noqa: PLC0415 imports duckdb
 
     name = question.strip()
     if find_view(name):
@@ -108,7 +114,7 @@ def _check_question(question: str, scope: RunFilter) -> None:
 
 
 def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter) -> str:
-    from tower_etl.load.reader import find_view, view_query  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import find_view, view_query  # noqa: PLC0415 imports duckdb
 
     if view := find_view(question.strip()):
         return view_query(connection, view, scope)
@@ -116,7 +122,7 @@ def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter
 
 
 def _print(connection: DuckDBPyConnection, sql: str, form: str) -> None:
-    from tower_etl.load.reader import query_arrow, run_query  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import query_arrow, run_query  # noqa: PLC0415 imports duckdb
 
     if form == _PARQUET:
         _print_parquet(query_arrow(connection, sql))

@@ -27,7 +27,7 @@ def command(
 
     It needs no network and can be mailed and printed.
     """
-    from tower_etl.report.file import write_report  # noqa: PLC0415 imports duckdb and jinja2
+    from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
     scope = options.read_scope(**chosen)  # type: ignore[arg-type] # click hands them over by name
     written = write_report(path, output, SYSTEM_CLOCK.now(), scope=scope, web=web)

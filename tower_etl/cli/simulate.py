@@ -66,7 +66,7 @@ def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
     """The simulator, which needs packages that a plain installation does not bring.
 
     Raises:
-        UsageError: They are not there.
+        ConfigurationError: They are not there.
     """
     try:
         import tower_etl.simulator  # noqa: PLC0415 needs the extra
@@ -83,7 +83,7 @@ def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN40
     """A seeded world, or dumped runs.
 
     Raises:
-        UsageError: The folder holds no dumped runs.
+        ConfigurationError: The folder holds no dumped runs.
     """
     sim = import_simulator()
     if folder is None:

@@ -11,16 +11,16 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message, print_notice
-from tower_etl.cli.tabular import format_table
+from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tower_etl.load.place import DestinationConfig
-    from tower_etl.load.status import LastSync, Query, WorkspaceStatus
+    from tower_etl.destinations.config import DestinationConfig
     from tower_etl.sync import FailedRun
+    from tower_etl.warehouse.status import LastSync, Query, WorkspaceStatus
 
 _SHOWN = 20  # pending runs of a workspace; --json has all
 _UNITS = {
@@ -54,7 +54,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Show what a target holds, workspace by workspace: cursor, open runs, last sync, rows."""
-    from tower_etl.load.status import stale_workspaces  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
     age = parse_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
@@ -79,7 +79,7 @@ def _write_metrics(
     path: str, spaces: list[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> None:
     try:
-        from tower_etl.cli.exposition import build_registry, write  # noqa: PLC0415 an extra
+        from tower_etl.cli.prometheus import build_registry, write  # noqa: PLC0415 an extra
     except ImportError as error:
         msg = f"--prometheus needs more ({error.name} is missing): pip install 'tower-etl[metrics]'"
         raise ConfigurationError(msg) from None
@@ -90,7 +90,7 @@ def parse_age(text: str) -> timedelta:
     """A time span such as `90m`.
 
     Raises:
-        UsageError: It is none.
+        ConfigurationError: It is none.
     """
     found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", text.strip())
     if found is None:
@@ -100,13 +100,13 @@ def parse_age(text: str) -> timedelta:
 
 
 def _read(place: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
-    from tower_etl.load.status import query_last_sync, query_status, with_reader  # noqa: PLC0415 duckdb
+    from tower_etl.warehouse.status import query_last_sync, query_status, with_reader  # noqa: PLC0415 duckdb
 
     def ask_both(ask: Query) -> tuple[list[WorkspaceStatus], LastSync | None]:
         return query_status(ask), query_last_sync(ask)
 
     if place.kind == "postgres":
-        from tower_etl.load.postgres import open_postgres  # noqa: PLC0415 an extra
+        from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
 
         return open_postgres(place).read_with(ask_both)
     return with_reader(place.path, ask_both)

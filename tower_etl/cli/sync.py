@@ -13,8 +13,8 @@ from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_with_progress
 
 if TYPE_CHECKING:
-    from tower_etl.load.sync import SyncReport
-    from tower_etl.source import WorkspaceResult
+    from tower_etl.extract.result import WorkspaceResult
+    from tower_etl.pipeline import SyncReport
 
 
 @click.command("sync")
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 @options.json_option
 def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 click hands them over
     """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
-    from tower_etl.load.destination import open_destination  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.sync import SyncRunner  # noqa: PLC0415 imports dlt
+    from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
+    from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     tables = resolve_table_names(options.read_table_names(flags.pop("tables")))

@@ -21,15 +21,15 @@ def command(path: str, dialect: str | None) -> None:
     if dialect:
         _print_statements(dialect)
         return
-    from tower_etl.load.duckfile import refresh_views  # noqa: PLC0415 imports dlt and duckdb
-    from tower_etl.load.target import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
+    from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
+    from tower_etl.pipeline import refresh_views  # noqa: PLC0415 imports dlt and duckdb
 
     print_message(f"{path}: {refresh_views(resolve_duckdb_paths(path))} views")
 
 
 def _print_statements(dialect: str) -> None:
-    from tower_etl.load.dialect import iter_statements  # noqa: PLC0415 imports sqlglot
-    from tower_etl.load.views import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.views.dialects import iter_statements  # noqa: PLC0415 imports sqlglot
 
     for statement in iter_statements(iter_views(), dialect):
         print_data(f"{statement};\n\n")

@@ -3,10 +3,10 @@
 A call travels one road, `Retry( Budget( HTTP ) )`: every attempt pays for a call.
 """
 
-from tower_etl.http.budget import RateLimiter, RateLimiterClosedError
-from tower_etl.http.meter import RequestMetrics, RequestStats
+from tower_etl.http.client import JsonHttpClient, open_http_client
+from tower_etl.http.metrics import RequestMetrics, RequestStats
+from tower_etl.http.rate_limit.limiter import RateLimiter, RateLimiterClosedError
 from tower_etl.http.retry import RetryPolicy
-from tower_etl.http.transport import JsonHttpClient, open_http_client
 
 __all__ = [
     "JsonHttpClient",

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tower_etl.simulator.access import endpoint, find_org, find_place, find_run
+from tower_etl.simulator.access import (
+    endpoint,
+    find_org,
+    find_place,
+    find_run,
+)
 from tower_etl.simulator.computeenvs import describe_compute_env, embed_compute_env
 from tower_etl.simulator.launches import describe_launch, make_launch
 from tower_etl.simulator.parameters import read_attributes, refuse

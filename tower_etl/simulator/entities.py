@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tower_etl.simulator.access import admit, endpoint, find_org, find_place, find_user
+from tower_etl.simulator.access import (
+    admit,
+    endpoint,
+    find_org,
+    find_place,
+    find_user,
+)
 from tower_etl.simulator.computeenvs import list_compute_env
-from tower_etl.simulator.parameters import read_attributes, read_int, read_page, refuse
+from tower_etl.simulator.parameters import (
+    read_attributes,
+    read_int,
+    read_page,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

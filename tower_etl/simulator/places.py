@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tower_etl.simulator.access import admit, endpoint, find_place, find_user
+from tower_etl.simulator.access import (
+    admit,
+    endpoint,
+    find_place,
+    find_user,
+)
 from tower_etl.simulator.parameters import read_page, refuse
 
 if TYPE_CHECKING:

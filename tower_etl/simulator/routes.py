@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from tower_etl.simulator.access import endpoint, find_place, find_run
-from tower_etl.simulator.parameters import read_attributes, read_flag, read_page, refuse
+from tower_etl.simulator.parameters import (
+    read_attributes,
+    read_flag,
+    read_page,
+    refuse,
+)
 from tower_etl.simulator.search import Search, matches, parse_search
 
 if TYPE_CHECKING:

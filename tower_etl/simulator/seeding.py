@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from tower_etl.simulator import catalog
 from tower_etl.simulator.furniture import furnish
 from tower_etl.simulator.seeded import SeededRun, TaskShelf
-from tower_etl.simulator.specs import RunSpec, count_samples, count_slots, draw_log_normal
+from tower_etl.simulator.specs import (
+    RunSpec,
+    count_samples,
+    count_slots,
+    draw_log_normal,
+)
 from tower_etl.simulator.timeline import SimClock, to_seconds
 from tower_etl.simulator.world import World
 

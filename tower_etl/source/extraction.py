@@ -12,6 +12,7 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltResource
 from dlt.extract.items_transform import ItemTransform
 
+from tower_etl.config.settings import NO_LIMIT, RunLimit
 from tower_etl.errors import ConfigurationError
 from tower_etl.lossless import to_json
 from tower_etl.source.dispositions import name_disposition
@@ -26,23 +27,7 @@ if TYPE_CHECKING:
     from dlt.common.typing import TDataItems
     from dlt.extract import DltSource
 
-    from tower_etl.tables import TableSpec
-
-
-@dataclass(frozen=True)
-class RunLimit:
-    """How much of the history one extraction may fetch.
-
-    Attributes:
-        max_runs: Runs, None for no limit.
-        max_seconds: Seconds after which no further run is fetched, None for no limit.
-    """
-
-    max_runs: int | None = None
-    max_seconds: float | None = None
-
-
-NO_LIMIT = RunLimit()
+    from tower_etl.schema import TableSpec
 
 
 class TableResource(DltResource):
@@ -70,7 +55,7 @@ class TableResource(DltResource):
             count_rows: Not supported: a run is never loaded in parts.
 
         Raises:
-            UsageError: `count_rows` is set.
+            ConfigurationError: `count_rows` is set.
         """
         if count_rows:
             msg = (
@@ -85,7 +70,7 @@ class TableResource(DltResource):
         """Keep the rows for which a function returns true.
 
         Raises:
-            UsageError: The resource yields Arrow tables: the function would get a whole table.
+            ConfigurationError: The resource yields Arrow tables, not rows.
         """
         if not self.yields_rows:
             msg = (

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.settings import PackageLimits
+from tower_etl.config.settings import PackageLimits
 from tower_etl.source.dispositions import DEFAULT, name_disposition
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
-    from tower_etl.source.session import SyncSession
+    from tower_etl.extract.session import SyncSession
 
 
 @dataclass

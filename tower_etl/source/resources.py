@@ -12,9 +12,10 @@ from dlt.common.destination.capabilities import adjust_schema_to_capabilities
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import merge_columns
 
-from tower_etl.settings import PackageLimits
-from tower_etl.source.adaptation import adapt_resources
-from tower_etl.source.dispositions import DEFAULT
+from tower_etl.config.settings import PackageLimits
+from tower_etl.extract.destination_state import DltDestinationState, find_pipeline
+from tower_etl.source.dialects import adapt_resources
+from tower_etl.source.dispositions import DEFAULT, REMOVED, prepare_upserts
 from tower_etl.source.extraction import (
     RowsToArrow,
     TableResource,
@@ -23,8 +24,6 @@ from tower_etl.source.extraction import (
     read_extraction,
 )
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
-from tower_etl.source.stored import DltDestinationState, find_pipeline
-from tower_etl.source.upserts import REMOVED, prepare_upserts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource, DltSource
 
+    from tower_etl.extract.session import SyncSession
+    from tower_etl.schema import TableSpec
     from tower_etl.source.extraction import Extraction
-    from tower_etl.source.session import SyncSession
-    from tower_etl.tables import TableSpec
 
 
 class HideExpectedHintWarning(logging.Filter):

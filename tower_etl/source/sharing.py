@@ -20,7 +20,7 @@ from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.sql_client import WithSqlClient
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.tables import TABLES
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase) -> None
         client: Of its destination.
 
     Raises:
-        UsageError: Another pipeline has.
+        ConfigurationError: Another pipeline has.
     """
     if not isinstance(client, WithStateSync):
         return

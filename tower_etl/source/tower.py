@@ -18,7 +18,9 @@ from dlt.extract import DltResource  # noqa: TC002 as above
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.configuration import (
+from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
+from tower_etl.config.dlt_config import dlt_config_value
+from tower_etl.config.resolver import (
     SettingSources,
     parse_token,
     parse_user_timestamp,
@@ -29,30 +31,27 @@ from tower_etl.configuration import (
     resolve_tables,
     resolve_workspaces,
 )
-from tower_etl.credentials import token_from_sources
-from tower_etl.encryption import resolve_allow_http, resolve_ca_bundle
+from tower_etl.config.settings import NO_LIMIT, Settings, SyncOptions, resolve_privacy
 from tower_etl.errors import ConfigurationError, ServerError
+from tower_etl.extract.discovery import discover
+from tower_etl.extract.executor import FetchExecutor
+from tower_etl.extract.result import SyncRunRecord
+from tower_etl.extract.session import SyncSession
 from tower_etl.http import open_http_client
-from tower_etl.privacy import resolve_privacy
-from tower_etl.settings import Settings, SyncOptions
-from tower_etl.source.config import dlt_config_value
+from tower_etl.schema import ON_DEMAND, TABLES
 from tower_etl.source.dialects import adapt_dialects
-from tower_etl.source.diary import SyncRunRecord
-from tower_etl.source.extraction import NO_LIMIT
-from tower_etl.source.fetcher import FetchExecutor
-from tower_etl.source.preflight import discover
 from tower_etl.source.resources import TableFeed
-from tower_etl.source.session import SyncSession
-from tower_etl.tables import ON_DEMAND, TABLES, ColumnPolicy
+from tower_etl.transform import ColumnPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from tower_etl.clock import Clock
+    from tower_etl.config.settings import RunLimit
+    from tower_etl.extract.discovery import Discovery
     from tower_etl.http import RequestMetrics
-    from tower_etl.source.extraction import Extraction, RunLimit
-    from tower_etl.source.preflight import Discovery
+    from tower_etl.source.extraction import Extraction
 
 VERSION = version("tower-etl")
 USER_AGENT = f"tower-etl/{VERSION} (+https://pypi.org/project/tower-etl)"
@@ -117,7 +116,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         The resources. They yield Arrow tables, in which JSON columns are text.
 
     Raises:
-        UsageError: An argument is invalid, or the destination cannot hold the tables exactly.
+        ConfigurationError: An argument is invalid, or the destination cannot hold the tables.
         ApiError: While the pipeline runs: the platform cannot be reached, refuses the token, or
             fails for every workspace. Those that fail beside others are logged as warnings.
 
@@ -191,7 +190,7 @@ def select_tables(names: Iterable[str]) -> frozenset[str]:
             tables out. Without any other name, all tables but those on demand are meant.
 
     Raises:
-        UsageError: There is no such table.
+        ConfigurationError: There is no such table.
     """
     wanted, dropped = _match_tables(names)
     if "launches" in dropped:
@@ -204,7 +203,7 @@ def resolve_table_names(names: Iterable[str]) -> frozenset[str]:
     """Return the tables that names select, and those that the commands show and count with.
 
     Raises:
-        UsageError: There is no such table, or the commands need one that is to be left out.
+        ConfigurationError: There is no such table, or the commands need one that is to be left out.
     """
     chosen = tuple(names)
     _, dropped = _match_tables(chosen)
@@ -218,7 +217,7 @@ def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]
     """Return the tables that names ask for, and those that they leave out.
 
     Raises:
-        UsageError: There is no such table.
+        ConfigurationError: There is no such table.
     """
     asked = [name.strip() for name in names]
     found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in asked}
@@ -260,7 +259,7 @@ def open_session(  # noqa: PLR0913 the parts that it brings together
         dialect: SQL dialect of the destination, which may refuse some characters.
 
     Raises:
-        UsageError: A column that is to be kept out is unknown, or needed.
+        ConfigurationError: A column that is to be kept out is unknown, or needed.
     """
     fetcher = FetchExecutor(client, settings.options.tables, settings.http.workers)
     column_policy = ColumnPolicy.from_settings(settings.privacy, TABLES, dialect)

@@ -1,20 +1,16 @@
 """What to fetch, mark and keep: pure functions of stored state, listing and time."""
 
-from tower_etl.sync.advance import (
-    LoadedRun,
-    clear_failure,
-    complete_workspace,
-    mark_run_failed,
-    mark_run_loaded,
+from tower_etl.sync.bookmarks import (
+    TaskBookmark,
+    TaskBrief,
+    TaskRange,
+    advance_task_bookmark,
 )
-from tower_etl.sync.compare import ListedRun, ListingWindow, StoredRun, contains
-from tower_etl.sync.entities import (
-    AuditLogCursor,
-    ReferenceState,
-    dump_reference_state,
-    load_reference_state,
-    read_reference_state,
-    write_reference_state,
+from tower_etl.sync.changes import (
+    ListedRun,
+    ListingWindow,
+    StoredRun,
+    contains,
 )
 from tower_etl.sync.plan import (
     WorkspacePlan,
@@ -22,8 +18,15 @@ from tower_etl.sync.plan import (
     plan_listing,
     plan_reconciliation,
 )
+from tower_etl.sync.reference_state import (
+    AuditLogCursor,
+    ReferenceState,
+    dump_reference_state,
+    load_reference_state,
+    read_reference_state,
+    write_reference_state,
+)
 from tower_etl.sync.retries import RetryCause, RunFetch
-from tower_etl.sync.settled import TaskBookmark, TaskBrief, TaskRange, advance_task_bookmark
 from tower_etl.sync.state import (
     FINAL_STATUSES,
     PERSONAL,
@@ -39,6 +42,13 @@ from tower_etl.sync.state import (
     is_final,
     load_coverage,
     load_state,
+)
+from tower_etl.sync.transitions import (
+    LoadedRun,
+    clear_failure,
+    complete_workspace,
+    mark_run_failed,
+    mark_run_loaded,
 )
 
 __all__ = [

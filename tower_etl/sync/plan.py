@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.sync.compare import (
+from tower_etl.sync.bookmarks import TaskBookmark
+from tower_etl.sync.changes import (
     ListingWindow,
     contains,
     find_deleted,
@@ -15,16 +16,20 @@ from tower_etl.sync.compare import (
     find_star_changes,
     find_vanished,
 )
-from tower_etl.sync.retries import RunFetch, count_down, retry_failed, retry_parts
-from tower_etl.sync.settled import TaskBookmark
+from tower_etl.sync.retries import (
+    RunFetch,
+    count_down,
+    retry_failed,
+    retry_parts,
+)
 from tower_etl.sync.state import RUN_TABLES, TableCoverage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from tower_etl.settings import SyncOptions
-    from tower_etl.sync.compare import ListedRun, StoredRun
+    from tower_etl.config.settings import SyncOptions
+    from tower_etl.sync.changes import ListedRun, StoredRun
     from tower_etl.sync.retries import RetryCause
     from tower_etl.sync.state import FailedRun, OpenRun, WorkspaceState
 
@@ -117,7 +122,7 @@ def plan_incremental(
     fetches = (
         *opened,
         *_oldest_first(_fetch_new(fresh)),
-        *_backfill_missing_tables(begins, wanted),
+        *_backfill_missing_tables(begins, wanted, known),
         *retries.due,
     )
     return WorkspacePlan(begins, fetches, retries.deferred, tables=wanted)
@@ -203,8 +208,13 @@ def _oldest_first(fetches: Iterable[RunFetch]) -> list[RunFetch]:
     return sorted(fetches, key=lambda v: (v.submit is None, v.submit, v.run_id))
 
 
-def _backfill_missing_tables(state: WorkspaceState, wanted: frozenset[str]) -> list[RunFetch]:
-    """Return visits for runs that were loaded while some of the tables were not selected."""
+def _backfill_missing_tables(
+    state: WorkspaceState, wanted: frozenset[str], known: Mapping[str, ListedRun]
+) -> list[RunFetch]:
+    """Return fetches of runs that were loaded while some of the tables were not selected.
+
+    The listing says whether a run is starred; its description does not.
+    """
     lacks = {
         run_id: frozenset(t for t in wanted if run_id in state.tables[t].missing_runs)
         for table in wanted
@@ -212,7 +222,12 @@ def _backfill_missing_tables(state: WorkspaceState, wanted: frozenset[str]) -> l
     }
     followed = state.open.keys() | state.failed.keys()
     return [
-        RunFetch(run_id, state.lookback.get(run_id), None, tables=tables)
+        RunFetch(
+            run_id,
+            state.lookback.get(run_id),
+            known[run_id].starred if run_id in known else None,
+            tables=tables,
+        )
         for run_id, tables in sorted(lacks.items())
         if run_id not in followed
     ]
@@ -239,12 +254,19 @@ def _is_reconciliation_due(state: WorkspaceState, request: SyncOptions, now: dat
         or state.reconciled_at is None
         or not timedelta() <= now - state.reconciled_at < request.reconcile_every
         or needs_refetch_all(state, request)
+        or _misses_unlisted_runs(state, request)
         or (
             request.since is not None
             and state.history_start is not None
             and request.since < state.history_start
         )
     )
+
+
+def _misses_unlisted_runs(state: WorkspaceState, request: SyncOptions) -> bool:
+    """Return whether `workflows` lacks runs that only a complete listing shows, and their stars."""
+    table = state.tables.get("workflows") if "workflows" in request.tables else None
+    return table is not None and not table.missing_runs <= state.lookback.keys()
 
 
 def _lower_bound(state: WorkspaceState, request: SyncOptions) -> datetime | None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tower_etl.sync.settled import TaskBookmark
+from tower_etl.sync.bookmarks import TaskBookmark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from tower_etl.sync.compare import ListedRun
+    from tower_etl.sync.changes import ListedRun
     from tower_etl.sync.state import FailedRun, WorkspaceState
 
 RetryCause = Literal["failed", "parts"]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.sync.settled import TaskBookmark, dump_bookmark, load_bookmark
+from tower_etl.sync.bookmarks import TaskBookmark, dump_bookmark, load_bookmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,7 +244,7 @@ def dump_coverage(holding: TableCoverage) -> dict[str, Any]:
 
 
 def load_coverage(stored: Mapping[str, Any]) -> TableCoverage:
-    """Return the value that `dump_holding` wrote."""
+    """Return the value that `dump_coverage` wrote."""
     lacks = frozenset(stored["lacks"])
     filled_to = _load_moment(stored["filled_to"])
     return TableCoverage(stored["complete"], filled_to, lacks, stored["is_behind"])
@@ -263,7 +263,7 @@ def check_version(version: object) -> None:
     """Refuse a state that a newer version wrote.
 
     Raises:
-        UsageError: It is newer than this program.
+        ConfigurationError: It is newer than this program.
     """
     if isinstance(version, int) and version > STATE_VERSION:
         msg = (

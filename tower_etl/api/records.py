@@ -1,0 +1,165 @@
+"""What an answer holds: the items of a list, and what tells two of them apart."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.api import endpoints
+from tower_etl.errors import AbsentListError, ServerError
+from tower_etl.lossless import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.api.pagination import Item, Key
+
+
+@dataclass(frozen=True)
+class MissingKey:
+    """Stands for the key of an element that has none: such elements are told apart by content.
+
+    Attributes:
+        digest: Of the element.
+    """
+
+    digest: bytes
+
+
+def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
+    """Return the list that an answer of an endpoint holds; some elements may be no objects.
+
+    An endpoint that answers with one object gives a list of that one.
+
+    Raises:
+        AbsentListError: The list is absent or null.
+        ServerError: There is something else, or there are no objects in the list.
+    """
+    if endpoint.single:
+        return [extract_object(endpoint, answer)]
+    found = answer.get(endpoint.records_key)
+    if found is None:
+        raise malformed_response(endpoint, "list of objects", AbsentListError)
+    if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
+        return found
+    raise malformed_response(endpoint, "list of objects")
+
+
+def extract_object(endpoint: Endpoint, answer: Item) -> Item:
+    """Return the one object that an answer holds.
+
+    Raises:
+        ServerError: It holds none.
+    """
+    found = answer.get(endpoint.records_key)
+    if isinstance(found, dict):
+        return found
+    raise malformed_response(endpoint, "object")
+
+
+def extract_count(value: object) -> int | None:
+    """Return a number of items, None where the server does not know it."""
+    return value if type(value) is int and value > 0 else None
+
+
+def primary_key(*path: str) -> Key:
+    """Return what tells two items apart: the value at `path`, `MissingKey` where there is none."""
+
+    def key(item: Item) -> Hashable:
+        found: object = item
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, str | int) and not isinstance(found, bool):
+            return found
+        return MissingKey(_digest(item))
+
+    return key
+
+
+def run_key(element: Item) -> str | MissingKey:
+    """Return the id of a run, in a listing or as it is described; a number is none."""
+    key = _RUN_KEY(element)
+    return key if isinstance(key, str) else MissingKey(_digest(element))
+
+
+def task_key(element: Item) -> Hashable:
+    """Return the number of a task in its run; older servers may not wrap tasks."""
+    return _TASK_KEY(element["task"] if isinstance(_of(element, "task"), dict) else element)
+
+
+def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
+    """Return the items that have a key, and how many have none."""
+    everything = list(items)
+    keyed = [item for item in everything if not isinstance(key(item), MissingKey)]
+    return keyed, len(everything) - len(keyed)
+
+
+def malformed_response(
+    endpoint: Endpoint, wanted: str, kind: type[ServerError] = ServerError
+) -> ServerError:
+    """The error for an answer that lacks what it should have."""
+    msg = (
+        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.records_key!r}. "
+        "The endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
+    )
+    return kind(msg)
+
+
+def malformed_runs_response() -> ServerError:
+    """The error for a listing of runs none of which has an id."""
+    return malformed_response(endpoints.RUNS, "text as workflow.id in any element")
+
+
+def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def _digest(item: object) -> bytes:
+    return blake2b(to_json(item).encode(), digest_size=8).digest()
+
+
+_RUN_KEY = primary_key("workflow", "id")
+_TASK_KEY = primary_key("taskId")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of contradiction or oddity in one place.
+
+    Attributes:
+        place: Where, such as a workspace or a table of it.
+        problem: What is odd, with `{}` for the number of things it was found in.
+        advice: What was done about it, or is to be done.
+    """
+
+    location: str
+    problem: str
+    advice: str
+
+
+class Findings:
+    """Counts findings, safely from several threads."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Finding, int] = {}
+        self._examples: dict[Finding, str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, finding: Finding, example: str = "", count: int = 1) -> None:
+        """Count a finding, in so many things; the first example is kept."""
+        with self._lock:
+            self._counts[finding] = self._counts.get(finding, 0) + count
+            self._examples.setdefault(finding, example)
+
+    def list_messages(self) -> list[str]:
+        """Return one message for each kind and place, in the order in which they were found."""
+        with self._lock:
+            return [
+                f"{finding.location}: {finding.problem.format(count)}"
+                f"{f', for example {example}' if (example := self._examples[finding]) else ''}. "
+                f"{finding.advice}"
+                for finding, count in self._counts.items()
+            ]

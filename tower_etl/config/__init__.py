@@ -1,0 +1,1 @@
+"""Settings: their values, and where each comes from."""

@@ -1,0 +1,1 @@
+"""Destinations of the tables: DuckDB files, PostgreSQL and lakes."""

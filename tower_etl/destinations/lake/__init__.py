@@ -1,0 +1,1 @@
+"""Lakes: folders or buckets of Parquet, Delta or Iceberg tables."""

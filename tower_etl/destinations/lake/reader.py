@@ -1,0 +1,92 @@
+"""Reading a lake with DuckDB: its tables by their bare names, and the views over them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from tower_etl.config.settings import DATASET
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.lake.manifest import detect_format
+from tower_etl.destinations.lake.mirror import open_lake
+from tower_etl.destinations.lake.parquet import SNAPSHOTS
+from tower_etl.errors import ConfigurationError
+from tower_etl.schema import TABLES
+from tower_etl.views.definitions import create_views, iter_views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tower_etl.destinations.lake.base import LakeFormat
+    from tower_etl.destinations.lake.manifest import Manifest
+
+
+def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
+    """A connection to the tables of a folder, as they are now; what comes later stays out.
+
+    Args:
+        path: A folder of this machine, or the address of one in a bucket.
+
+    Raises:
+        ConfigurationError: No sync has written to the folder.
+    """
+    lake, manifest = _find_lake(path)
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"CREATE SCHEMA {DATASET}")
+    connection.execute(f"USE memory.{DATASET}")
+    if isinstance(path, str):  # the library of the format reads: DuckDB would need an extension
+        for name, rows in lake.open_datasets(manifest).items():
+            connection.register(f"{name}_in_bucket", rows)
+            ddl = manifest.tables[name].ddl
+            connection.execute(_define(name, f'"{name}_in_bucket"', ddl))
+    else:
+        for name, files in lake.list_files(manifest).items():
+            source, ddl = _name_files(files), manifest.tables[name].ddl
+            connection.execute(_define(name, source, ddl) if files else ddl)
+    create_views(connection, iter_views())
+    return connection
+
+
+def _find_lake(path: Path | str) -> tuple[LakeFormat, Manifest]:
+    kind = _find_kind(path)
+    if kind is not None:
+        lake = open_lake(DestinationConfig(kind, str(path), Path()))
+        manifest = lake.read_manifest()
+        if manifest is not None:
+            return lake, manifest
+    msg = f"{path} has no tables of a sync: run `tower-etl sync` first, or give another --path."
+    raise ConfigurationError(msg)
+
+
+def _find_kind(path: Path | str) -> str | None:
+    """What its note says that a lake is; a folder of Parquet files has its note elsewhere."""
+    if isinstance(path, Path):
+        return "parquet" if (path / SNAPSHOTS).is_dir() else detect_format(path)
+    try:
+        from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
+    except ImportError:
+        msg = (
+            "Reading a bucket needs more: pip install 'tower-etl[delta,s3]', or "
+            "'tower-etl[iceberg,s3]' for Iceberg."
+        )
+        raise ConfigurationError(msg) from None
+    return detect_format(open_bucket(path))
+
+
+def _define(name: str, source: str, ddl: str) -> str:
+    """A view of what DuckDB reads a table from; a lake of an older version lacks some columns."""
+    spec = TABLES.get(name)
+    there = set(re.findall(r"\w+", ddl))
+    asked = [c.name for c in spec.columns if c.is_json and c.name in there] if spec else []
+    texts = [f'"{column}"::JSON AS "{column}"' for column in asked]
+    columns = f"* REPLACE ({', '.join(texts)})" if texts else "*"
+    return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 names are ours
+
+
+def _name_files(files: Sequence[str]) -> str:
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    return f"read_parquet([{listed}], hive_partitioning = true)"

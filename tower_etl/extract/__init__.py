@@ -1,0 +1,1 @@
+"""From the API to batches of rows: listings, runs, reference data."""

@@ -1,0 +1,216 @@
+"""What the destination holds already, read through the pipeline that writes it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+from dlt.common.configuration.container import Container
+from dlt.common.destination.client import SupportsOpenTables
+from dlt.common.pipeline import PipelineContext
+from dlt.destinations.sql_client import WithSqlClient
+
+from tower_etl.extract.destination_readers import (
+    Condition,
+    NoReader,
+    OpenTableReader,
+    SqlReader,
+)
+from tower_etl.schema import TABLES
+from tower_etl.sync import StoredRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import dlt
+    from dlt.common.schema import Schema
+
+    from tower_etl.extract.destination_readers import TableReader
+
+_SCHEMA = "tower"  # dlt calls a schema by the name of its source
+_TEXT = pa.string()
+_TYPES = {
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+_OPEN_FORMATS = frozenset({"delta", "iceberg"})
+_BRIEF = (
+    "id",
+    "submit",
+    "date_created",
+    "status",
+    "last_updated",
+    "complete",
+    "starred",
+    "missing_since",
+    "missing_parts",
+)
+
+
+def find_pipeline() -> dlt.Pipeline | None:
+    """Return the active pipeline; `dlt.current.pipeline()` would make one where there is none."""
+    context = Container()[PipelineContext]
+    active: Any = context.pipeline() if context.is_active() else None
+    found: dlt.Pipeline | None = active
+    return found
+
+
+class DestinationState(Protocol):
+    """What reconciliation asks of the destination."""
+
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
+        """The runs of a workspace, by id."""
+        ...
+
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """Whole rows of `workflows`."""
+        ...
+
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """The launches of some runs that have a row."""
+        ...
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """All rows of a table, with some columns or with all of `schema_of`."""
+        ...
+
+    def table_schema(self, name: str) -> pa.Schema:
+        """The columns of a table: those of its spec, and those promoted at some time."""
+        ...
+
+
+class DltDestinationState:
+    """Reads the tables of a dlt pipeline, whatever its destination."""
+
+    def __init__(
+        self,
+        pipeline: dlt.Pipeline | None,
+        schema_name: str = _SCHEMA,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            pipeline: The pipeline; without one, and before its first load, the store is empty.
+            schema_name: Name of the dlt schema that the tables belong to.
+        """
+        self._pipeline = pipeline
+        self._schema_name = schema_name
+        self._emptied: frozenset[str] = frozenset()
+
+    def empty(self, names: Iterable[str]) -> None:
+        """Count tables as empty that the load at hand will empty: they hold rows until then."""
+        self._emptied = frozenset(names)
+
+    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
+        """Return the runs of a workspace, by id."""
+        where = Condition("workspace_id", None if workspace_id is None else (workspace_id,))
+        links: dict[str, set[int]] = {}
+        for link in self._read("workflow_labels", self._pick("workflow_labels"), where).to_pylist():
+            if not link["_removed"]:
+                links.setdefault(link["workflow_id"], set()).add(link["label_id"])
+        briefs = self._read("workflows", self._pick("workflows", _BRIEF), where).to_pylist()
+        return {
+            brief["id"]: StoredRun(
+                submit=brief["submit"] or brief["date_created"],  # as in a listing
+                status=brief["status"],
+                last_updated=brief["last_updated"],
+                complete=brief["complete"],
+                starred=brief["starred"],
+                label_ids=frozenset(links.get(brief["id"], ())),
+                missing_since=brief["missing_since"],
+                has_missing_parts=brief["missing_parts"] is not None,
+            )
+            for brief in briefs
+        }
+
+    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
+        """Return whole rows of `workflows`."""
+        return self.read_groups("workflows", "id", run_ids)
+
+    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
+        """Return the launches of some runs that have a row."""
+        named = self.read_groups("workflows", "id", run_ids, ("launch_id",))
+        launch_ids = named["launch_id"].drop_null().unique().to_pylist()
+        return set(self.read_groups("launches", "id", launch_ids, ("id",))["id"].to_pylist())
+
+    def read_groups(
+        self, name: str, column: str, values: Iterable[object], columns: Sequence[str] = ()
+    ) -> pa.Table:
+        """Return the rows whose column has one of some values, whole or with some columns."""
+        wanted = tuple(values)
+        picked = self._pick(name, columns)
+        if not wanted:
+            return picked.empty_table()
+        return self._read(name, picked, Condition(column, wanted))
+
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return all rows of a table; a column that the destination does not have yet is null."""
+        found: list[dict[str, Any]] = self._read(name, self._pick(name, columns), None).to_pylist()
+        return found
+
+    def table_schema(self, name: str) -> pa.Schema:
+        """Return the columns of a table, also those promoted earlier: a row is replaced whole."""
+        schema = TABLES[name].arrow_schema
+        for column, hints in self._find_columns(name).items():
+            if column not in schema.names and not column.startswith("_dlt_"):
+                schema = schema.append(
+                    pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
+                )
+        return schema
+
+    def _pick(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
+        schema = self.table_schema(name)
+        return pa.schema([schema.field(column) for column in columns or schema.names])
+
+    def _read(self, name: str, columns: pa.Schema, where: Condition | None) -> pa.Table:
+        """Return rows with all of these columns, null where the destination does not have one."""
+        known = self._find_columns(name)
+        there = pa.schema([field for field in columns if field.name in known])
+        if not there or name in self._emptied:
+            return columns.empty_table()
+        found = self._find_reader(name).read(name, there, where)
+        return pa.table(
+            [
+                found[field.name]
+                if field.name in there.names
+                else pa.nulls(found.num_rows, field.type)
+                for field in columns
+            ],
+            schema=columns,
+        )
+
+    @cached_property
+    def schema(self) -> Schema | None:
+        """What dlt knows of the tables in the destination; None before the first load."""
+        return self._pipeline.schemas.get(self._schema_name) if self._pipeline else None
+
+    def _find_columns(self, name: str) -> dict[str, Any]:
+        tables = self.schema.tables if self.schema else {}
+        columns: dict[str, Any] = tables.get(name, {}).get("columns", {})
+        return columns
+
+    @cached_property
+    def client(self) -> Any:  # noqa: ANN401 any of dlt's clients, or None
+        """The client of the destination, if there is one; made once, as that costs 10 ms."""
+        if self._pipeline is None or self._pipeline.destination is None:
+            return None
+        known = {"schema_name": self._schema_name} if self.schema else {}
+        return self._pipeline.destination_client(**known)
+
+    def _find_reader(self, name: str) -> TableReader:
+        if self.client is None or self.schema is None:
+            return NoReader()
+        table_format = self.schema.tables[name].get("table_format")
+        if isinstance(self.client, SupportsOpenTables) and table_format in _OPEN_FORMATS:
+            return OpenTableReader(self.client, table_format)
+        return self._sql_reader
+
+    @cached_property
+    def _sql_reader(self) -> TableReader:
+        """Connects when it reads; reads nothing from a destination without SQL."""
+        if not isinstance(self.client, WithSqlClient):
+            return NoReader()
+        return SqlReader(self.client.sql_client)

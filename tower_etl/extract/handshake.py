@@ -1,0 +1,172 @@
+"""The first three calls of a sync, and what their failures mean.
+
+Whoever refuses `/service-info`, which needs no token, is not the platform, or stands before it; a
+refusal after that is one of the token (API fact 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+from tower_etl.errors import (
+    AuthenticationError,
+    BadRequestError,
+    EndpointError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+)
+
+if TYPE_CHECKING:
+    from tower_etl.api import Item, TowerClient
+    from tower_etl.errors import ApiError
+
+T = TypeVar("T")
+Explain = Callable[[str, int | None], "ApiError"]
+"""From an endpoint and a status to the error that they stand for."""
+
+_ROLES = "/user/{id}/workspaces"
+_GATEWAY = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+_LATER = "Run the command again later; if the error persists, tell the server's administrator."
+_WHERE = "The endpoint of a server of your own ends in /api, as in https://tower.example.org/api."
+
+
+def request_service_info(client: TowerClient) -> Item:
+    """Return what the server says of itself.
+
+    Raises:
+        EndpointError: What answers is not the platform's API.
+        ApiError: Nothing answers, or the server fails.
+    """
+    return _request(client, client.get_service_info, _refuse_service, _miss_service)
+
+
+def request_user(client: TowerClient) -> Item:
+    """Return the user that the token belongs to; its `id` is an id.
+
+    Raises:
+        AuthenticationError: The server does not accept the token.
+        EndpointError: The server does not know the call.
+        ApiError: Nothing answers, or the server fails.
+    """
+    user = _request(client, client.get_user, _refuse_token, _miss_user)
+    if not is_id(user.get("id")):
+        msg = (
+            "GET /user-info: the answer names no user id, so its workspaces cannot be listed. The "
+            "endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
+        )
+        raise ServerError(msg)
+    return user
+
+
+def request_memberships(client: TowerClient, user: Item) -> list[Item]:
+    """Return the organisations and workspaces of the user.
+
+    Raises:
+        AuthenticationError: The server does not let the token list them.
+        EndpointError: The server does not know the call.
+        ApiError: Nothing answers, or the server fails.
+    """
+    return _request(
+        client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
+    )
+
+
+def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
+    """Make a call; `refuse` explains 401 and 403, `miss` the other refusals."""
+    endpoint = client.http.endpoint
+    try:
+        return call()
+    except (AuthenticationError, ForbiddenError) as error:
+        raise refuse(endpoint, error.status_code) from None
+    except (NotFoundError, BadRequestError) as error:
+        raise miss(endpoint, error.status_code) from None
+    except (ServerError, RateLimitError) as error:
+        raise _explain_fault(endpoint, error) from None
+
+
+def _refuse_service(endpoint: str, status: int | None) -> ApiError:
+    msg = (
+        f"{endpoint} does not answer as the platform's API does: /service-info needs no token, and "
+        f"is refused (status {status}). A gateway or login page may stand before it: exempt the "
+        f"API from it, or call from inside its network. {_WHERE}"
+    )
+    return EndpointError(msg, status_code=status)
+
+
+def _miss_service(endpoint: str, status: int | None) -> ApiError:
+    msg = (
+        f"{endpoint} does not answer as the platform's API does (status {status} for "
+        f"/service-info). Check the endpoint. {_WHERE}"
+    )
+    return EndpointError(msg, status_code=status)
+
+
+def _refuse_token(endpoint: str, status: int | None) -> ApiError:
+    msg = (
+        f"{endpoint} refuses the token (status {status} for /user-info). It may have expired, or "
+        "belong to another server: create one under 'Your tokens' there and set "
+        "TOWER_ACCESS_TOKEN."
+    )
+    return AuthenticationError(msg, status_code=status)
+
+
+def _miss_user(endpoint: str, status: int | None) -> ApiError:
+    return _explain_lack(endpoint, "/user-info", "the user of the token", status)
+
+
+def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
+    msg = (
+        f"{endpoint} accepts the token for /user-info, but not for {_ROLES} (status {status}), so "
+        "the workspaces of its user cannot be listed. Create a token of a user that has access, "
+        "and set TOWER_ACCESS_TOKEN."
+    )
+    return AuthenticationError(msg, status_code=status)
+
+
+def _miss_roles(endpoint: str, status: int | None) -> ApiError:
+    return _explain_lack(endpoint, _ROLES, "the workspaces of the user", status)
+
+
+def is_id(value: object) -> bool:
+    """Whether it is an id that a column can hold; true and false count as numbers in Python."""
+    return type(value) is int and abs(value) < 2**63
+
+
+def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> EndpointError:
+    """Return the error for a server that describes itself, but lacks a call."""
+    msg = (
+        f"{endpoint} answers to /service-info, but not to {path} (status {status}), which tells "
+        f"{what}. Open-source Tower lacks this call, and a gateway may hide it. Give the endpoint "
+        "of a Seqera Platform (cloud or enterprise), or let the gateway pass all calls of its API."
+    )
+    return EndpointError(msg, status_code=status)
+
+
+def _explain_fault(endpoint: str, error: ApiError) -> ApiError:
+    """Return the error with what to do next, where it does not say so itself."""
+    remedy = _find_remedy(endpoint, error)
+    if isinstance(error, EndpointError) or not remedy:
+        return error
+    return type(error)(
+        f"{error} {remedy}", status_code=error.status_code, retry_after=error.retry_after
+    )
+
+
+def _find_remedy(endpoint: str, error: ApiError) -> str:
+    status = error.status_code
+    if isinstance(error, RateLimitError):
+        return "Other programs use this token: wait, or give --budget-share 0.5 or --rate 5."
+    if status is None:
+        return ""
+    if status < HTTPStatus.BAD_REQUEST:
+        return f"{endpoint} must be the address of the API, not of web pages. {_WHERE}"
+    if status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
+        return "This network wants a login first: open a web page in a browser, then run again."
+    gateway = "A gateway answers for the platform, which is down, restarting or overloaded. "
+    return gateway * (status in _GATEWAY) + _LATER

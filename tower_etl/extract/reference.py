@@ -1,0 +1,321 @@
+"""The slow entities as a table: which endpoint fills which table, and for what it is asked.
+
+One more entity is a row of `tower_etl.api.endpoints`, a spec in `tower_etl.tables`, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tower_etl.api import EntityList, Finding, PathScope, endpoints
+from tower_etl.errors import (
+    ApiError,
+)
+from tower_etl.extract.failures import is_access_denied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tower_etl.api import Item, TowerClient
+    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.extract.discovery import Workspace
+    from tower_etl.extract.executor import FetchExecutor
+    from tower_etl.extract.failures import Failure
+
+
+class EntityScope(Enum):
+    """What an endpoint is asked for."""
+
+    SERVER = "the server"
+    ORGANIZATION = "each organisation"
+    WORKSPACE = "each workspace, the personal one included"
+    SHARED = "each workspace of an organisation"
+
+
+@dataclass(frozen=True)
+class ReferenceEntity:
+    """One slow entity.
+
+    Attributes:
+        table: Its table.
+        endpoint: What lists it.
+        scope: What that is asked for.
+        parent: Table of the entity for each row of which it is asked, in the same scope.
+        parent_column: The column, of both tables, that names that row.
+        whole: Whether a list is of all there is, so that what it lacks is missing.
+        detail: Describes one item further than the list does, with one call for each item.
+    """
+
+    table: str
+    endpoint: Endpoint
+    scope: EntityScope
+    parent: str = ""
+    parent_column: str = ""
+    detect_deletes: bool = True
+    detail: Endpoint | None = None
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Something that an endpoint is asked for.
+
+    Attributes:
+        key: Its key in the state.
+        name: For people.
+        where: Its ids.
+        workspace: Name of the workspace alone, empty where it is none.
+    """
+
+    key: str
+    name: str
+    scope: PathScope
+    workspace: str = ""
+
+    def child(self, parent_id: int | str) -> Partition:
+        """One team, pipeline or compute environment of the place."""
+        return replace(self, scope=replace(self.scope, parent_id=parent_id))
+
+
+ENTITIES = (
+    ReferenceEntity("organizations", endpoints.ORGANIZATIONS, EntityScope.SERVER),
+    ReferenceEntity(
+        "organization_quotas", endpoints.QUOTAS, EntityScope.ORGANIZATION, detect_deletes=False
+    ),
+    ReferenceEntity("workspaces", endpoints.ORG_WORKSPACES, EntityScope.ORGANIZATION),
+    ReferenceEntity("members", endpoints.MEMBERS, EntityScope.ORGANIZATION),
+    ReferenceEntity("collaborators", endpoints.COLLABORATORS, EntityScope.ORGANIZATION),
+    ReferenceEntity("teams", endpoints.TEAMS, EntityScope.ORGANIZATION),
+    ReferenceEntity(
+        "team_members", endpoints.TEAM_MEMBERS, EntityScope.ORGANIZATION, "teams", "team_id"
+    ),
+    ReferenceEntity("participants", endpoints.PARTICIPANTS, EntityScope.SHARED),
+    ReferenceEntity("labels", endpoints.LABELS, EntityScope.WORKSPACE),
+    ReferenceEntity("pipelines", endpoints.PIPELINES, EntityScope.WORKSPACE),
+    ReferenceEntity(
+        "pipeline_versions",
+        endpoints.PIPELINE_VERSIONS,
+        EntityScope.WORKSPACE,
+        "pipelines",
+        "pipeline_id",
+    ),
+    ReferenceEntity(
+        "compute_envs", endpoints.COMPUTE_ENVS, EntityScope.WORKSPACE, detail=endpoints.COMPUTE_ENV
+    ),
+    ReferenceEntity("actions", endpoints.ACTIONS, EntityScope.WORKSPACE),
+    ReferenceEntity("datasets", endpoints.DATASETS, EntityScope.WORKSPACE),
+    ReferenceEntity(
+        "dataset_versions", endpoints.DATASET_VERSIONS, EntityScope.WORKSPACE, detect_deletes=False
+    ),
+    # While the platform looks for data it answers 202, with what it has found so far.
+    ReferenceEntity(
+        "data_links", endpoints.DATA_LINKS, EntityScope.WORKSPACE, detect_deletes=False
+    ),
+    ReferenceEntity("studios", endpoints.STUDIOS, EntityScope.WORKSPACE),
+    ReferenceEntity("credentials", endpoints.CREDENTIALS, EntityScope.WORKSPACE),
+    ReferenceEntity("pipeline_secrets", endpoints.PIPELINE_SECRETS, EntityScope.WORKSPACE),
+)
+
+
+def select_entities(wanted: frozenset[str]) -> list[ReferenceEntity]:
+    """The entities to ask for: those wanted, or whose versions are, and the parents of such."""
+    own = {entity.table for entity in ENTITIES if _is_selected(entity.table, wanted)}
+    parents = {entity.parent for entity in ENTITIES if entity.table in own}
+    return [entity for entity in ENTITIES if entity.table in own | parents]
+
+
+def _is_selected(table: str, wanted: frozenset[str]) -> bool:
+    return bool({table, f"{table}_history"} & wanted)
+
+
+def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list[Partition]:
+    """What to ask an endpoint of that scope for, in an order that stays."""
+    if scope is EntityScope.SERVER:
+        return [Partition("server", "the server", PathScope())]
+    if scope is EntityScope.ORGANIZATION:
+        names = {space.org_id: space.org_name for space in workspaces if space.org_id}
+        return [_of_organization(org_id, names[org_id]) for org_id in sorted(names)]
+    return [
+        _of_workspace(space) for space in workspaces if scope is EntityScope.WORKSPACE or space.id
+    ]
+
+
+def _of_organization(org_id: int, name: str) -> Partition:
+    return Partition(f"org:{org_id}", name, PathScope(org_id=org_id))
+
+
+def _of_workspace(space: Workspace) -> Partition:
+    name = space.name.rpartition("/")[2] if space.id else ""
+    return Partition(space.key, space.name, PathScope(space.id, space.org_id), name)
+
+
+_NAMED = 3
+
+PartitionRequest = tuple["ReferenceEntity", "Partition"]
+
+
+@dataclass(frozen=True)
+class PartitionResult:
+    """What came of asking for an entity at a place.
+
+    Attributes:
+        entity: What was asked for.
+        place: Where.
+        result: The list, or why there is none.
+        details: What one call for each item says, or why it says nothing, by the item's key.
+    """
+
+    entity: ReferenceEntity
+    partition: Partition
+    result: EntityList | Failure
+    details: Mapping[object, Item | Failure] = field(default_factory=dict)
+
+    @property
+    def items(self) -> list[Item]:
+        """What the list holds, with details where there are some; nothing without a list."""
+        listed = self.result.items if isinstance(self.result, EntityList) else []
+        return [self._detail(item) for item in listed] if self.details else listed
+
+    def _detail(self, item: Item) -> Item:
+        """An item with what its details add; where both say something, the list does."""
+        found = self.details.get(item.get(self.entity.endpoint.key[0]))
+        if not isinstance(found, Mapping):
+            return item
+        return {**found, **{name: value for name, value in item.items() if value is not None}}
+
+    @property
+    def complete(self) -> bool:
+        """Whether what the list lacks is not there for sure."""
+        return isinstance(self.result, EntityList) and self.result.complete
+
+
+def fetch_entities(
+    client: TowerClient,
+    fetcher: FetchExecutor,
+    wanted: frozenset[str],
+    workspaces: Sequence[Workspace],
+    is_due: Callable[[str, Item], bool],
+) -> list[PartitionResult]:
+    """Everything that is wanted of some workspaces and of the organisations that they are in.
+
+    Args:
+        client: Asks the platform.
+        fetcher: Asks for several things at once.
+        wanted: Names of tables.
+        workspaces: Where to ask.
+        is_due: Whether the children of a row are to be asked for, by the table of the children.
+    """
+    entities = select_entities(wanted)
+    firsts = [
+        (entity, place)
+        for entity in entities
+        if not entity.parent
+        for place in list_partitions(entity.scope, workspaces)
+    ]
+    responses = _add_details(client, fetcher, entities, _fetch(client, fetcher, firsts))
+    children = [entity for entity in entities if entity.parent]
+    return [*responses, *_fetch(client, fetcher, _iter_children(children, responses, is_due))]
+
+
+def _fetch(
+    client: TowerClient, fetcher: FetchExecutor, asked: Iterable[PartitionRequest]
+) -> list[PartitionResult]:
+    def work(pair: PartitionRequest) -> PartitionResult:
+        entity, place = pair
+        found = fetcher.capture_error(lambda: client.list_entity(entity.endpoint, place.scope))
+        if isinstance(found, EntityList) and found.left_out:
+            problem = f"{{}} element(s) of {entity.table} without a usable id were left out"
+            finding = Finding(place.name, problem, "No row was marked as missing.")
+            client.findings.add(finding, count=found.left_out)
+        return PartitionResult(entity, place, found)
+
+    return fetcher.map(work, asked)
+
+
+def _add_details(
+    client: TowerClient,
+    fetcher: FetchExecutor,
+    entities: Iterable[ReferenceEntity],
+    responses: list[PartitionResult],
+) -> list[PartitionResult]:
+    """The hauls, with the details of the items of each entity that has details."""
+    for entity in entities:
+        if entity.detail is not None:
+            own = [response for response in responses if response.entity is entity]
+            details = _fetch_details(client, fetcher, entity.detail, own)
+            responses = [
+                replace(h, details=details) if h.entity is entity else h for h in responses
+            ]
+    return responses
+
+
+def _fetch_details(
+    client: TowerClient,
+    fetcher: FetchExecutor,
+    endpoint: Endpoint,
+    responses: Iterable[PartitionResult],
+) -> dict[object, Item | Failure]:
+    """Ask for each item once: in its own workspace, where that is among those asked."""
+    places: dict[str, Partition] = {}
+    for response in responses:
+        for item in response.items:
+            key = item.get(response.entity.endpoint.key[0])
+            is_own = item.get("workspaceName") == response.partition.workspace
+            if isinstance(key, str) and (is_own or key not in places):
+                places[key] = response.partition.child(key)
+
+    def work(place: Partition) -> Item | Failure:
+        return fetcher.capture_error(lambda: client.get_entity(endpoint, place.scope))
+
+    return dict(zip(places, fetcher.map(work, places.values()), strict=True))
+
+
+def _iter_children(
+    children: list[ReferenceEntity],
+    responses: list[PartitionResult],
+    is_due: Callable[[str, Item], bool],
+) -> Iterator[PartitionRequest]:
+    for entity in children:
+        for response in responses:
+            if response.entity.table == entity.parent:
+                for item in response.items:
+                    parent_id = item.get(response.entity.endpoint.key[0])
+                    if isinstance(parent_id, int) and is_due(entity.table, item):
+                        yield entity, response.partition.child(parent_id)
+
+
+def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[PartitionResult]]:
+    """The hauls that were refused, by table."""
+    refused: dict[str, list[PartitionResult]] = {}
+    for response in responses:
+        if is_access_denied(response.result):
+            refused.setdefault(response.entity.table, []).append(response)
+    return refused
+
+
+def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
+    """What failed without being a refusal, each once."""
+    faults = [
+        response.result
+        for response in responses
+        if isinstance(response.result, ApiError) and not is_access_denied(response.result)
+    ]
+    return list({str(fault): fault for fault in faults}.values())
+
+
+def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
+    """Why the details of some items are not there, by the item's key."""
+    details = [pair for response in responses for pair in response.details.items()]
+    return {key: found for key, found in details if not isinstance(found, Mapping)}
+
+
+def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
+    """One sentence for all places that refused a table."""
+    names = list(dict.fromkeys(response.partition.name for response in refused))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"The token may not read {table} of {', '.join(names[:_NAMED])}{more}, or the server has "
+        f"none; rows loaded before stay as they are ({refused[0].result})"
+    )

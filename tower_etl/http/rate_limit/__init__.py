@@ -1,0 +1,1 @@
+"""The rate limit of calls per access token, shared by threads, processes and machines."""

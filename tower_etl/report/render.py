@@ -1,0 +1,285 @@
+"""The page: facts and charts put into templates, as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tower_etl.errors import ConfigurationError
+from tower_etl.report import charts, formats
+from tower_etl.report.insights import (
+    CPU_HOURS,
+    USD,
+    list_findings,
+    waste_items,
+    write_memory_config,
+)
+from tower_etl.report.queries import load_report_data
+from tower_etl.warehouse.filters import apply_filter
+from tower_etl.warehouse.reader import open_reader
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tower_etl.report.data import Regression, ReportData, Run, Span
+    from tower_etl.report.insights import CostMetric
+    from tower_etl.warehouse.filters import RunFilter
+
+_SERIES = 5  # pipelines with a colour of their own
+_OUTCOMES = ("succeeded", "failed", "cancelled", "open")
+_ROWS = 15  # of tables that may be long
+
+
+@dataclass(frozen=True)
+class ReportHeader:
+    """What a page says of itself.
+
+    Attributes:
+        made_at: When it was made (UTC).
+        since: First moment of submission that was asked for.
+        until: Moment of submission from which on runs are left out.
+        workspaces: Those that were asked for; all if empty.
+    """
+
+    made_at: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    workspaces: tuple[str, ...] = ()
+
+
+def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> str:
+    """The HTML of the page."""
+    measure = USD if facts.priced else CPU_HOURS
+    leaks = waste_items(facts, measure)
+    style, script = _read("style.css"), _read("script.js")
+    return _ENVIRONMENT.get_template("page.html").render(
+        facts=facts,
+        totals=facts.totals,
+        cover=cover,
+        platform=platform,
+        measure=measure,
+        findings=list_findings(facts, leaks, measure),
+        leaks=leaks,
+        config=write_memory_config(facts.memory),
+        spend=_chart_spend(facts, measure),
+        outcomes=_chart_outcomes(facts),
+        notes=_list_notes(facts.span),
+        outcome_notes=_list_notes(replace(facts.span, odd_runs=0)),
+        rows=_ROWS,
+        style=Markup(style),  # noqa: S704 our own file
+        script=Markup(script),  # noqa: S704 our own file
+        policy=_write_policy(style, script),
+    )
+
+
+def _list_notes(span: Span) -> list[str]:
+    """What the charts and the sums leave out: times first, then figures."""
+    notes = []
+    if span.outside_runs:
+        runs = formats.name_number(span.outside_runs, "run was", "runs were")
+        notes.append(f"{runs} submitted decades before or after these, and left out of the charts.")
+    if span.odd_runs:
+        runs = formats.name_number(span.odd_runs, "run has", "runs have")
+        notes.append(
+            f"{runs} a cost or CPU hours that are infinite, or not a number: no sum has them."
+        )
+    return notes
+
+
+def _chart_spend(facts: ReportData, measure: CostMetric) -> charts.StackedBars:
+    names = charts.rank_pipelines(facts.slices, _SERIES)
+    sums = charts.sum_amounts(facts.slices, names)
+    return charts.stack_columns(sums, names, facts.span.step, measure.show)
+
+
+def _chart_outcomes(facts: ReportData) -> charts.StackedBars:
+    counts = charts.count_outcomes(facts.slices)
+    return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.show_count, least=1)
+
+
+def _read(name: str) -> str:
+    source, _, _ = _LOADER.get_source(_ENVIRONMENT, name)
+    return source
+
+
+def _write_policy(style: str, script: str) -> str:
+    """A content security policy: our own style and script, by their hashes, and nothing else."""
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=_LOADER,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_list_filters())
+    environment.globals.update(
+        share_bars=charts.share_bars,
+        width_of=charts.measure_share,
+        number=formats.name_number,
+        name_processes=formats.name_processes,
+    )
+    return environment
+
+
+def _list_filters() -> dict[str, Any]:
+    return {
+        "amount": lambda thing, measure: measure.of(thing),
+        "usd": formats.show_usd,
+        "count": formats.show_count,
+        "share": formats.show_share,
+        "gib": formats.show_gib,
+        "hours": formats.show_hours,
+        "day": formats.show_day,
+        "moment": formats.show_moment,
+        "clock": formats.show_clock,
+        "breakable": formats.mark_breaks,
+        "times": formats.show_times,
+        "key": formats.make_key,
+    }
+
+
+_LOADER = PackageLoader("tower_etl.report", "templates")
+_ENVIRONMENT = _make_environment()
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A page that was written.
+
+    Attributes:
+        path: Its file.
+        runs: How many runs it is about.
+        size_bytes: Of the file.
+    """
+
+    path: Path
+    runs: int
+    size_bytes: int
+
+
+def write_report(
+    path: str | Path,
+    output: str | Path,
+    made_at: datetime,
+    *,
+    scope: RunFilter,
+    web: str | None = None,
+) -> WrittenReport:
+    """Write the report on a synced DuckDB file.
+
+    Args:
+        path: The DuckDB file.
+        output: The HTML file; one that exists is replaced, at once and whole.
+        made_at: Now (UTC).
+        scope: Which runs it is about.
+        web: Address of the platform's pages; None derives it from the endpoint of the last sync.
+
+    Raises:
+        ConfigurationError: There is no such file, it holds no tables, or no run is of the scope.
+        OSError: The output cannot be written; it is the file that the error names.
+    """
+    given = WebLinks.at(web) if web else None
+    with open_reader(path) as connection:
+        apply_filter(connection, scope)
+        facts = load_report_data(connection)
+    endpoint = facts.syncs[0].endpoint if facts.syncs else None
+    cover = ReportHeader(made_at, scope.since, scope.until, scope.workspaces)
+    page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
+    chosen = Path(os.path.expanduser(output))  # noqa: PTH111 leaves `~nobody` as it is
+    return WrittenReport(_write(chosen, page), facts.totals.runs, len(page.encode()))
+
+
+def _write(output: Path, page: str) -> Path:
+    try:
+        if output.exists() and not output.is_file():  # a pipe or a device is not replaced
+            output.write_text(page, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(output)), page)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from None
+    return output
+
+
+def _replace(target: Path, page: str) -> None:
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(target)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+_LEGACY = {"api.tower.nf": "tower.nf"}
+_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+@dataclass(frozen=True)
+class WebLinks:
+    """The pages of a platform.
+
+    Attributes:
+        web: Their address without a slash at the end; None where it is not known.
+    """
+
+    web: str | None
+
+    @classmethod
+    def of_endpoint(cls, host: str | None) -> WebLinks:
+        """The pages that belong to the host of an API (API fact 12).
+
+        On loopback there is none: a tunnel or a simulator may have been there.
+        """
+        if not host or _LOOPBACK.fullmatch(host):
+            return cls(None)
+        return cls(f"https://{_LEGACY.get(host, host.removeprefix('api.'))}")
+
+    @classmethod
+    def at(cls, web: str) -> WebLinks:
+        """The pages at an address that somebody gave.
+
+        Raises:
+            ConfigurationError: It is no http or https address.
+        """
+        if not _WEB.fullmatch(web.strip()):
+            msg = f"Not an address of pages: {web!r}. Give one like https://cloud.seqera.io."
+            raise ConfigurationError(msg)
+        return cls(web.strip().rstrip("/"))
+
+    def link_run(self, run: Run | Regression) -> str | None:
+        """The address of a run's page; None where its workspace has no name."""
+        if self.web is None:
+            return None
+        if run.workspace == "personal":
+            return f"{self.web}/user/{_part(run.user_name)}/watch/{_part(run.run_id)}"
+        org, slash, name = run.workspace.partition("/")
+        if not slash:
+            return None
+        return f"{self.web}/orgs/{_part(org)}/workspaces/{_part(name)}/watch/{_part(run.run_id)}"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,176 @@
+"""JSON values to Arrow arrays, without loss and without error.
+
+A whole column is converted at once where all its values have the type that it wants. Only where one
+has not, each value is looked at: it is brought into the type where that keeps its meaning, and
+otherwise left out and handed back as a misfit. Arrow alone cannot be trusted with the second case:
+it makes 2 of 2.5 and 1 of true.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tower_etl.lossless import encodable, to_json
+from tower_etl.schema.types import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIMESTAMP,
+)
+from tower_etl.timestamps import parse_timestamp, to_microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tower_etl.schema.types import ColumnSpec
+
+Values = Sequence[Any]
+InvalidValues = dict[int, Any]
+Converted = tuple[pa.Array, InvalidValues]
+
+_INT64 = range(-(2**63), 2**63)
+_DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# What Arrow reads as `parse_timestamp` does; it would also take a space, or no seconds.
+_ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+_YEAR_ONE_US = -62_135_596_800_000_000
+
+
+def to_array(values: Sequence[Any], column: ColumnSpec) -> Converted:
+    """Convert the values of one column.
+
+    Args:
+        values: One JSON value a row, None for null.
+        column: The column that they are for.
+
+    Returns:
+        An array of the type of the column, null where a value does not fit, and the misfits by row.
+    """
+    kinds = set(map(type, values))
+    kinds.discard(NoneType)
+    if not kinds:
+        return pa.nulls(len(values), column.type), {}
+    convert = _json_texts if column.is_json else _CONVERTERS[column.type]
+    return convert(values, kinds)
+
+
+def _integers(values: Values, kinds: set[type]) -> Converted:
+    if kinds == {int}:
+        try:
+            return pa.array(values, INTEGER), {}
+        except (OverflowError, pa.ArrowInvalid):
+            pass
+    return _convert_each(values, _parse_integer, INTEGER)
+
+
+def _numbers(values: Values, kinds: set[type]) -> Converted:
+    if kinds <= {float, int}:
+        try:
+            array = pa.array(values, NUMBER)
+        except (OverflowError, pa.ArrowInvalid):  # integers that no float64 holds exactly
+            return _convert_each(values, _parse_number, NUMBER)
+        if pc.all(pc.is_finite(array)).as_py():
+            return array, {}
+    return _convert_each(values, _parse_number, NUMBER)
+
+
+def _flags(values: Values, kinds: set[type]) -> Converted:
+    if kinds == {bool}:
+        return pa.array(values, BOOLEAN), {}
+    return _convert_each(values, _parse_flag, BOOLEAN)
+
+
+def _texts(values: Values, kinds: set[type]) -> Converted:
+    if kinds == {str}:
+        try:
+            return pa.array(values, TEXT), {}
+        except UnicodeEncodeError:
+            pass
+    return _convert_each(values, to_text, TEXT)
+
+
+def _moments(values: Values, kinds: set[type]) -> Converted:
+    if kinds == {str}:
+        try:
+            return _cast_moments(values), {}
+        except (UnicodeEncodeError, pa.ArrowInvalid):
+            pass
+    return _convert_each(values, _parse_moment, TIMESTAMP)
+
+
+def _cast_moments(values: Values) -> pa.Array:
+    texts = pa.array(values, TEXT)
+    if not pc.all(pc.match_substring_regex(texts, _ISO_UTC)).as_py():
+        msg = "not all of the usual form"
+        raise pa.ArrowInvalid(msg)
+    moments = texts.cast(TIMESTAMP)
+    if pc.min(moments.cast(INTEGER)).as_py() < _YEAR_ONE_US:
+        msg = "Arrow knows a year 0, Python and DuckDB do not agree on it"
+        raise pa.ArrowInvalid(msg)
+    return moments
+
+
+def _json_texts(values: Values, _kinds: set[type]) -> Converted:
+    return pa.array([None if v is None else to_json(v) for v in values], TEXT), {}
+
+
+_CONVERTERS: Mapping[pa.DataType, Callable[[Values, set[type]], Converted]] = {
+    INTEGER: _integers,
+    NUMBER: _numbers,
+    BOOLEAN: _flags,
+    TEXT: _texts,
+    TIMESTAMP: _moments,
+}
+
+
+def _convert_each(
+    values: Values, parse: Callable[[Any], object | None], kind: pa.DataType
+) -> Converted:
+    parsed = [None if value is None else parse(value) for value in values]
+    misfits = {
+        row: value for row, value in enumerate(values) if value is not None and parsed[row] is None
+    }
+    return pa.array(parsed, kind), misfits
+
+
+def _parse_integer(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
+    digits = isinstance(value, str) and _DIGITS.fullmatch(value)
+    if digits or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    return value if type(value) is int and value in _INT64 else None
+
+
+def _parse_number(value: Any) -> float | None:  # noqa: ANN401 - any JSON value
+    if isinstance(value, bool | list | dict):
+        return None
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _parse_flag(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
+
+
+def to_text(value: object) -> str:
+    """A JSON value in a text column: text as it is, anything else as JSON."""
+    return encodable(value) if isinstance(value, str) else to_json(value)
+
+
+def _parse_moment(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
+    moment = parse_timestamp(value)
+    return None if moment is None else to_microseconds(moment)

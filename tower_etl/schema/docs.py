@@ -1,0 +1,145 @@
+"""The data dictionary, written from the specs: `python -m tower_etl.schema.docs`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tower_etl.schema import TABLES
+from tower_etl.schema.types import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TIMESTAMP,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+
+    from tower_etl.schema import ColumnSpec, TableSpec
+
+_TYPES: Mapping[pa.DataType, str] = {
+    TEXT: "text",
+    INTEGER: "integer",
+    NUMBER: "number",
+    BOOLEAN: "boolean",
+    TIMESTAMP: "timestamp",
+}
+
+_HEAD = """\
+# Data dictionary
+
+Written from the specs in `tower_etl/tables/` by `make docs`. The same words are in the database, as
+comments on its tables and columns.
+
+| type | in DuckDB | meaning |
+|---|---|---|
+| text | `VARCHAR` | UTF-8 |
+| json | `JSON` | a list or an object |
+| integer | `BIGINT` | 64 bits |
+| number | `DOUBLE` | 64 bits |
+| boolean | `BOOLEAN` | |
+| timestamp | `TIMESTAMP WITH TIME ZONE` | UTC, to the microsecond |
+
+The source is `ApiObject.field` of the API's published description; `tower-etl` is said of columns
+that no field of the API fills, `undocumented` of fields that servers send and no version of the
+description names.
+
+The specs are checked against the descriptions 1.140.0, 1.181.0 and 1.187.0, the newest that is
+published: every field of every answer that a sync reads has a column, or a reason in
+`tests/tables/test_endpoints.py`. Of later versions, up to 1.200, the names of two fields are known
+(`workflows.sched_config__max_spot_attempts` and `sched_config__max_cpus_per_user`). They also add
+records of agents and of data lineage; how those are read, and by whom, is not published, so that no
+table holds them. `GET /platform/versions` is the catalogue of Nextflow versions that the launch
+form offers, and says nothing of runs. Whatever a newer server adds to an answer is in
+`undocumented`.
+"""
+
+_HOW = """\
+## How the tables hang together
+
+Keys (PK) and columns that name the key of another table (FK), which may lack a row that the token
+does not see. Left out: the `workspace_id` of rows with a `workflow_id`, which is that of the run,
+and the tables `..._history`, each of which has the lines of its table.
+"""
+
+
+def render_dictionary(tables: Mapping[str, TableSpec]) -> str:
+    """The dictionary in Markdown."""
+    parts = [_HEAD, _HOW, _render_diagram(tables)]
+    return "\n".join([*parts, *(_render_table(table) for table in tables.values())])
+
+
+def iter_references(
+    tables: Mapping[str, TableSpec],
+) -> Iterator[tuple[TableSpec, ColumnSpec, TableSpec]]:
+    """Each column that names the key of another table, with both tables."""
+    for table in tables.values():
+        for column in table.columns:
+            place, _, key = (column.references or "").partition(".")
+            if place in tables and place != table.name and tables[place].key == (key,):
+                yield table, column, tables[place]
+
+
+def _render_diagram(tables: Mapping[str, TableSpec]) -> str:
+    """Keys and references, as Mermaid draws them; what leads to a run leads to its workspace."""
+    tables = {name: table for name, table in tables.items() if "valid_from" not in table.key}
+    lines = ["```mermaid", "erDiagram"]
+    for table, column, other in iter_references(tables):
+        if other.name == "workspaces" and "workflow_id" in table.arrow_schema.names:
+            continue
+        many = "o|" if table.key == (column.name,) else "o{"
+        one = "|o" if column.nullable else "||"
+        lines.append(f"    {other.name} {one}--{many} {table.name} : {column.name}")
+    for table in tables.values():
+        lines += [f"    {table.name} {{", *_list_marks(table, tables), "    }"]
+    return "\n".join([*lines, "```", ""])
+
+
+def _list_marks(table: TableSpec, tables: Mapping[str, TableSpec]) -> list[str]:
+    """The columns of a table that are in the diagram."""
+    foreign = {column.name for of, column, _ in iter_references(tables) if of is table}
+    marks = []
+    for column in table.columns:
+        kinds = [
+            mark
+            for mark, holds in (("PK", column.name in table.key), ("FK", column.name in foreign))
+            if holds
+        ]
+        if kinds:
+            marks.append(f"        {_type_of(column)} {column.name} {', '.join(kinds)}")
+    return marks
+
+
+def _render_table(table: TableSpec) -> str:
+    head = [
+        f"## `{table.name}`\n",
+        f"{table.description} {table.grain}\n",
+        f"Key: {', '.join(f'`{name}`' for name in table.key)}. From: {table.source}.\n",
+        "| column | type | unit | null | meaning | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *(_render_column(column) for column in table.columns), ""])
+
+
+def _render_column(column: ColumnSpec) -> str:
+    cells = (
+        f"`{column.name}`",
+        _type_of(column),
+        column.unit or "",
+        "yes" if column.nullable else "no",
+        column.description,
+        column.source,
+    )
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type_of(column: ColumnSpec) -> str:
+    return "json" if column.is_json else _TYPES[column.type]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_dictionary(TABLES))

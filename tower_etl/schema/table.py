@@ -1,0 +1,174 @@
+"""What a table is, and how it is built from API records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tower_etl.lossless import to_json
+from tower_etl.schema.convert import to_array
+from tower_etl.schema.records import RecordMapping, as_objects
+from tower_etl.schema.types import INTEGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tower_etl.schema.records import ExtraFields
+    from tower_etl.schema.types import ColumnSpec
+
+    Group = tuple[Iterable[object], Mapping[str, object]]
+    Given = Mapping[str, list[object]]
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table: its columns and where they come from.
+
+    Attributes:
+        name: Name in the warehouse.
+        key: Names of the key columns, unique together and never null.
+        columns: In their order.
+        description: What the table holds.
+        grain: What one row is.
+        source: The API call that gives it.
+        replaced_by: Columns that name the group of rows that a load replaces whole; empty where
+            rows are replaced one by one, by key.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    description: str
+    grain: str
+    source: str
+    merge_key: tuple[str, ...] = ()
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema of every batch."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @cached_property
+    def _shape(self) -> RecordMapping:
+        return RecordMapping.of(self.columns)
+
+    def build(self, records: Iterable[object], **constants: object) -> pa.Table:
+        """Build rows from API records, one a key: of several records the last wins.
+
+        Args:
+            records: JSON objects as the API gives them, or as a shaper of this package made them;
+                null gives no row, any other value a row that holds it in `undocumented`.
+            constants: Values for whole columns, by column name; they go before the API's.
+
+        Returns:
+            A table with exactly `arrow_schema`.
+
+        Raises:
+            TypeError: A constant is of no column, or a key column of ours is not given.
+        """
+        return self.build_grouped([(records, constants)])
+
+    def build_grouped(self, groups: Iterable[Group]) -> pa.Table:
+        """Build the rows of several groups of records at once: far cheaper than one by one.
+
+        Args:
+            groups: Records with their constants, as for `batch`; all name the same constants.
+
+        Raises:
+            TypeError: As for `batch`.
+        """
+        rows: list[dict[str, Any]] = []
+        given: dict[str, list[object]] = {}
+        for records, constants in groups:
+            self._check(constants)
+            found = as_objects(records)
+            rows += found
+            for name, value in constants.items():
+                given.setdefault(name, []).extend(repeat(value, len(found)))
+        return self._build(rows, given)
+
+    def _build(self, rows: list[dict[str, Any]], given: Given) -> pa.Table:
+        if not rows:  # most lists of a platform are empty
+            return self.arrow_schema.empty_table()
+        arrays, extras = self._convert(rows, given)
+        for column in self.columns:
+            if column.name not in arrays:
+                arrays[column.name] = _fill(given.get(column.name), len(rows), column)
+        if extras and "undocumented" in arrays:
+            texts = [to_json(extras[row]) if row in extras else None for row in range(len(rows))]
+            arrays["undocumented"] = pa.array(texts, pa.string())
+        ordered = [arrays[column.name] for column in self.columns]
+        return deduplicate(pa.table(ordered, schema=self.arrow_schema), self.key)
+
+    def _check(self, constants: Mapping[str, object]) -> None:
+        strange = constants.keys() - {column.name for column in self.columns}
+        absent = {c.name for c in self.columns if not (c.nullable or c.path)} - constants.keys()
+        if strange or absent:
+            msg = f"{self.name}: no such column {sorted(strange)}, no value for {sorted(absent)}"
+            raise TypeError(msg)
+
+    def _convert(
+        self, rows: list[dict[str, Any]], given: Given
+    ) -> tuple[dict[str, Any], ExtraFields]:
+        arrays: dict[str, Any] = {}
+        extras: ExtraFields = {}
+        for column, values in self._shape.extract(rows, extras):
+            if column.name in given:
+                pairs = enumerate(zip(values, given[column.name], strict=True))
+                misfits = {row: v for row, (v, ours) in pairs if v is not None and v != ours}
+            else:
+                array, misfits = to_array(values, column)
+                if not column.nullable and array.null_count:
+                    array = _fill_missing_keys(array, values, rows)
+                arrays[column.name] = array
+            for row, value in misfits.items():
+                extras.setdefault(row, {})[".".join(column.path)] = value
+        return arrays, extras
+
+
+def deduplicate(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows without those whose key comes again later (a label is named by many runs)."""
+    if rows.num_rows <= 1 or _count_keys(rows, key) == rows.num_rows:
+        return rows
+    keys = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    last = {value: index for index, value in enumerate(keys)}
+    return rows.take(pa.array(sorted(last.values()), INTEGER))
+
+
+def _count_keys(rows: pa.Table, key: Sequence[str]) -> int:
+    return int(rows.group_by(list(key), use_threads=False).aggregate([]).num_rows)
+
+
+def _fill(values: list[object] | None, count: int, column: ColumnSpec) -> pa.Array:
+    if values is None:
+        return pa.nulls(count, column.type)
+    if column.is_json:
+        values = [None if value is None else to_json(value) for value in values]
+    return pa.array(values, column.type)
+
+
+def _fill_missing_keys(
+    array: pa.Array, values: Sequence[Any], rows: list[dict[str, Any]]
+) -> pa.Array:
+    """Give the records whose key the API left out, or changed in type, a key of their own.
+
+    It is made from the value (or else from the record): negative for integers, which API
+    identifiers never are, and empty for text.
+    """
+    if array.type != INTEGER:
+        return array.fill_null("")
+    filled = [
+        _surrogate_key(rows[row] if values[row] is None else values[row]) if key is None else key
+        for row, key in enumerate(array.to_pylist())
+    ]
+    return pa.array(filled, INTEGER)
+
+
+def _surrogate_key(value: object) -> int:
+    digest = blake2b(to_json(value).encode(), digest_size=7).digest()
+    return -1 - int.from_bytes(digest)

@@ -1,0 +1,117 @@
+"""Everything that the API says of runs, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.schema.convert import to_text
+from tower_etl.schema.directory import USERS, user_rows
+from tower_etl.schema.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS, split_progress
+from tower_etl.schema.records import as_objects
+from tower_etl.schema.runs import LABELS, WORKFLOW_LABELS, WORKFLOWS, workflow_record
+from tower_etl.schema.tasks import PROCESS_METRICS, TASKS, iter_metric_records, iter_task_records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from tower_etl.schema.table import Group, TableSpec
+
+
+@dataclass(frozen=True)
+class RunResponses:
+    """What the API says of one run.
+
+    Attributes:
+        described: Answer of GET /workflow/{workflowId} with `attributes=labels`.
+        workspace_id: Workspace of the run, None for the personal one.
+        starred: What the listing said of the run, None where it was not asked.
+        tasks: The `tasks` of each page of GET /workflow/{workflowId}/tasks; a task on two pages
+            counts once, as the later page has it.
+        metrics: The `metrics` of GET /workflow/{workflowId}/metrics.
+        missing_parts: Parts that the server does not have for the run.
+    """
+
+    detail: Mapping[str, Any]
+    workspace_id: int | None
+    starred: bool | None
+    tasks: Sequence[Any] = ()
+    metrics: Any = ()
+    missing_parts: Sequence[str] = ()
+
+    @property
+    def workspace_columns(self) -> dict[str, object]:
+        """Constants of every row of the workspace."""
+        return {"workspace_id": self.workspace_id}
+
+    @property
+    def run_columns(self) -> dict[str, object]:
+        """Columns of `workflows` that the description of the run does not have."""
+        return {**self.workspace_columns, "missing_parts": [*self.missing_parts] or None}
+
+    @cached_property
+    def owner(self) -> dict[str, object]:
+        """Constants of every row of the run.
+
+        Raises:
+            ServerError: The answer holds no run.
+        """
+        return {"workflow_id": to_text(self.record["id"]), **self.workspace_columns}
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record for `workflows`.
+
+        Raises:
+            ServerError: The answer holds no run.
+        """
+        return workflow_record(self.detail, starred=self.starred)
+
+    @cached_property
+    def progress(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The records for `workflow_progress` and for `process_progress`."""
+        return split_progress(self.detail.get("progress"))
+
+    @cached_property
+    def labels(self) -> list[dict[str, Any]]:
+        """The records for `labels`."""
+        return as_objects(self.detail.get("labels"))
+
+
+def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
+    """Build all tables of some runs, which costs far less than to build them one by one.
+
+    Returns:
+        By table name, rows unique by key: `workflows`, `tasks`, `process_metrics`,
+        `workflow_progress`, `process_progress`, `workflow_labels`, `labels`, `users`.
+
+    Raises:
+        ServerError: One of the answers holds no run.
+    """
+    groups: tuple[tuple[TableSpec, list[Group]], ...] = (
+        (WORKFLOWS, [([run.record], run.run_columns) for run in runs]),
+        (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
+        (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
+        (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),
+        (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
+        (WORKFLOW_LABELS, [(run.labels, run.owner | {"_removed": False}) for run in runs]),
+        (LABELS, [(run.labels, run.workspace_columns) for run in runs]),
+    )
+    tables = {table.name: table.build_grouped(parts) for table, parts in groups}
+    owners = tables[WORKFLOWS.name].select(["owner_id", "user_name"])
+    return {**tables, USERS.name: user_rows(owners.to_pylist())}
+
+
+def build_run(
+    described: Mapping[str, Any],
+    *,
+    workspace_id: int | None,
+    starred: bool | None,
+    tasks: Sequence[object],
+    metrics: object,
+) -> dict[str, pa.Table]:
+    """Build all tables of one run; the arguments are those of `RunResponses`."""
+    return build_run_tables([RunResponses(described, workspace_id, starred, tasks, metrics)])

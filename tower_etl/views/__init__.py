@@ -1,0 +1,1 @@
+"""The SQL views of `sql/`: definitions, comments, dialects."""

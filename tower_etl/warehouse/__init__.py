@@ -1,0 +1,1 @@
+"""Reading what was loaded: tables, views and the status of the syncs."""

@@ -1,0 +1,209 @@
+"""What a target holds, workspace by workspace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tower_etl.destinations.dlt_pipeline import PIPELINE
+from tower_etl.sync import PERSONAL, load_state
+from tower_etl.warehouse.reader import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from tower_etl.sync import FailedRun, WorkspaceState
+
+T = TypeVar("T")
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+"""The rows of a SELECT."""
+
+_COUNTED = ("workflows", "tasks")
+
+
+@dataclass(frozen=True)
+class WorkspaceStatus:
+    """One workspace of a target.
+
+    Attributes:
+        id: None for the personal workspace.
+        name: `ORG/NAME`, or `personal`.
+        cursor: Submission of the newest run that landed (UTC).
+        open_runs: Runs that are visited until they are final.
+        reconciled_at: When everything was last compared (UTC).
+        last_sync_at: When a sync last brought it up to date (UTC).
+        rows: Runs and tasks, by table.
+        pending: Runs whose last fetch failed, by id; later syncs retry them.
+        incomplete_runs: Runs loaded without a part that the server does not have.
+        invisible_since: First sync to which the workspace was not visible any more (UTC), None
+            while it is visible.
+    """
+
+    id: int | None
+    name: str
+    cursor: datetime | None
+    open_runs: int
+    reconciled_at: datetime | None
+    last_sync_at: datetime | None
+    rows: Mapping[str, int]
+    pending: Mapping[str, FailedRun] = field(default_factory=dict)
+    incomplete_runs: int = 0
+    invisible_since: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The element of `status --json`."""
+        times = {
+            name: moment.isoformat().replace("+00:00", "Z") if moment else None
+            for name, moment in (
+                ("cursor", self.cursor),
+                ("reconciled_at", self.reconciled_at),
+                ("last_sync_at", self.last_sync_at),
+                ("invisible_since", self.invisible_since),
+            )
+        }
+        return {
+            "id": self.id,
+            "name": self.name,
+            **times,
+            "open_runs": self.open_runs,
+            "rows": dict(self.rows),
+            "pending": [run.as_json(run_id) for run_id, run in self.pending.items()],
+            "incomplete_runs": self.incomplete_runs,
+        }
+
+
+@dataclass(frozen=True)
+class LastSync:
+    """The sync that committed last.
+
+    Attributes:
+        finished_at: When it ended (UTC).
+        seconds: How long it took.
+        status: ok, partial or failed.
+        calls: Requests that went out, retried ones included.
+        retries: Those that repeated a failed one.
+        throttled_seconds: Time for which the server's limit held it back.
+    """
+
+    finished_at: datetime
+    seconds: float
+    status: str
+    calls: int
+    retries: int
+    throttled_seconds: float
+
+
+def read_status(path: str | Path) -> list[WorkspaceStatus]:
+    """The workspaces of a target that is a file or a folder, by name.
+
+    Raises:
+        ConfigurationError: It does not exist, or no sync has written to it.
+    """
+    return with_reader(path, query_status)
+
+
+def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
+    """What is found by asking a target that is a file or a folder.
+
+    Raises:
+        ConfigurationError: It does not exist, or no sync has written to it.
+    """
+    with open_reader(path) as connection:
+        return reading(lambda sql: connection.execute(sql).fetchall())
+
+
+def query_last_sync(ask: Query) -> LastSync | None:
+    """The sync that committed last, None where there is none."""
+    found = ask(
+        "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
+        "ORDER BY finished_at DESC LIMIT 1"
+    )
+    return LastSync(*found[0]) if found else None
+
+
+def query_status(ask: Query) -> list[WorkspaceStatus]:
+    """The workspaces of a target that answers SQL, by name; tables go by their bare names."""
+    states = _read_states(ask)
+    last = _read_last_syncs(ask)
+    counts = {table: _count(ask, table) for table in _COUNTED}
+    counts["incomplete"] = _count_incomplete(ask)
+    found = [_status(key, state, last, counts) for key, state in states.items()]
+    return sorted(found, key=lambda space: space.name)
+
+
+def stale_workspaces(
+    spaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
+) -> list[WorkspaceStatus]:
+    """The workspaces that no sync has brought up to date within that time."""
+    return [s for s in spaces if s.last_sync_at is None or now - s.last_sync_at > max_age]
+
+
+def _status(
+    key: str,
+    state: WorkspaceState,
+    last: Mapping[str, tuple[str, datetime | None]],
+    counts: Mapping[str, Mapping[str, int]],
+) -> WorkspaceStatus:
+    name, last_sync_at = last.get(key, (state.name or key, None))
+    return WorkspaceStatus(
+        id=None if key == PERSONAL else int(key),
+        name=name,
+        cursor=state.cursor,
+        open_runs=len(state.open),
+        reconciled_at=state.reconciled_at,
+        last_sync_at=last_sync_at,
+        rows={table: counts[table].get(key, 0) for table in _COUNTED},
+        pending=state.failed,
+        incomplete_runs=counts["incomplete"].get(key, 0),
+        invisible_since=state.invisible_since,
+    )
+
+
+def _read_states(ask: Query) -> dict[str, WorkspaceState]:
+    from dlt.common.versioned_state import (  # noqa: PLC0415 half a second to import
+        decompress_state,
+    )
+
+    newest = ask(
+        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608 ours
+        "ORDER BY version DESC, created_at DESC LIMIT 1"
+    )
+    state = decompress_state(newest[0][0]) if newest else {}
+    spaces = state.get("sources", {}).get("tower", {}).get("workspaces", {})
+    return {key: load_state(stored) for key, stored in spaces.items()}
+
+
+def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
+    """By workspace, its newest name, and when a sync last brought it up to date."""
+    found: dict[str, tuple[str, datetime | None]] = {}
+    rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
+    for text, finished_at in rows:
+        for space in json.loads(text):
+            if space["id"] is None and space["name"] != PERSONAL:
+                continue  # a selector that named no workspace
+            key = PERSONAL if space["id"] is None else str(space["id"])
+            name, moment = found.get(key, (space["name"], None))
+            fresh = finished_at if space["status"] == "ok" else None
+            found[key] = (name, moment or fresh)
+    return found
+
+
+def _count_incomplete(ask: Query) -> dict[str, int]:
+    """Count runs without a part; targets of older versions do not have the column yet."""
+    found = ask(
+        "SELECT count(*) FROM information_schema.columns "
+        "WHERE table_name = 'workflows' AND column_name = 'missing_parts'"
+    )
+    return _count(ask, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
+
+
+def _count(ask: Query, table: str, where: str = "true") -> dict[str, int]:
+    rows = ask(
+        f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 ours
+    )
+    return {PERSONAL if space is None else str(space): count for space, count in rows}
