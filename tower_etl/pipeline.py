@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.result import SyncResult
     from tower_etl.extract.session import SyncSession
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,13 +160,21 @@ class SyncRunner:
         limits = self.settings.package_limits
         with dlt_defaults(), reduced_gc():
             pipeline = self._resume(place, session)
-            is_first = True
+            is_first, packages = True, 0
             while not session.is_done:
                 source = build_source(session, session.table_specs, limits)
                 is_new = is_first and declare_schema(pipeline, source, session.table_specs)
                 with place.package_context():
                     load_package(pipeline, source, makes_tables=is_new)
                 is_first = False
+                packages += 1
+                _logger.info(
+                    "Load package %d committed: %d of %d runs fetched so far, %s",
+                    packages,
+                    session.sync_result.fetched,
+                    session.sync_result.planned,
+                    ", ".join(f"{rows} {table}" for table, rows in sorted(session.rows.items())),
+                )
                 if not session.is_done:
                     gc.collect()
             delete_completed_packages(pipeline)

@@ -169,14 +169,16 @@ def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_list
 
 def test_a_run_filled_in_later_keeps_the_star_of_the_listing() -> None:
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS), lookback={"new": NOW})
-    state = replace(state, tables=state.tables | {"workflows": TableCoverage(missing_runs={"new"})})
+    state = replace(
+        state, tables=state.tables | {"workflows": TableCoverage(missing_runs=frozenset({"new"}))}
+    )
     listed = [ListedRun("new", NOW, "SUCCEEDED", starred=True)]
     (fill,) = plan_incremental(state, listed, SyncOptions(tables=RUNS), NOW).fetches
-    assert (fill.tables, fill.starred) == ({"workflows"}, True)
+    assert (fill.tables, fill.starred) == (frozenset({"workflows"}), True)
 
 
 def test_a_run_to_fill_in_that_the_lookback_does_not_show_takes_a_complete_listing() -> None:
-    tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs={"old"})}
+    tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs=frozenset({"old"}))}
     state = replace(SYNCED, tables=tables)
     assert plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
     assert not plan_listing(state, SyncOptions(tables=RUNS - {"workflows"}), NOW).is_full

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli.failures import report_failure
+from tower_etl.cli.logs import LEVELS, configure_logging
 from tower_etl.cli.output import finish_streams, prepare_streams
 from tower_etl.gc_tuning import reduced_gc
 
@@ -74,12 +75,22 @@ def _leave_quietly() -> Iterator[None]:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tower-etl", prog_name="tower-etl")
-def cli() -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="warning",
+    envvar="TOWER_ETL_LOG_LEVEL",
+    show_default=True,
+    show_envvar=True,
+    help="Least level of the log lines on standard error.",
+)
+def cli(log_level: str) -> None:
     """The run history of Seqera Platform, in tables.
 
     The token is read from TOWER_ACCESS_TOKEN, a command, the keyring or .dlt/secrets.toml, never
     from a flag.
     """
+    configure_logging(log_level)
 
 
 def main() -> None:

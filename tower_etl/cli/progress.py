@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tower_etl.pipeline import SyncReport, SyncRunner
 
 _REFRESH_SECONDS = 0.25
+_LINE_SECONDS = 30.0  # where nobody watches: a line in the log of a scheduler
 
 
 class SyncThread:
@@ -93,26 +94,34 @@ def _handle_signals(watch: SyncThread) -> Iterator[None]:
 
 @contextmanager
 def _show_progress(watch: SyncThread) -> Iterator[None]:
-    """A line that is renewed, on a terminal alone."""
-    if not sys.stderr.isatty():
-        yield
-        return
+    """Show one line that is rewritten on a terminal; elsewhere write a line every 30 seconds."""
+    is_terminal = sys.stderr.isatty()
     done = threading.Event()
-    painter = threading.Thread(target=_render, args=(watch, done), daemon=True)
+    show = _render if is_terminal else _write_lines
+    painter = threading.Thread(target=show, args=(watch, done), daemon=True)
     painter.start()
     try:
         yield
     finally:
         done.set()
         painter.join()
-        write_error("\r\033[K")
+        if is_terminal:
+            write_error("\r\033[K")
 
 
 def _render(watch: SyncThread, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
-        line = describe_progress(watch.session) if watch.session else "Asking the server ..."
         width = shutil.get_terminal_size().columns - 1
-        write_error(f"\r\033[K{line[:width]}")
+        write_error(f"\r\033[K{_describe(watch)[:width]}")
+
+
+def _write_lines(watch: SyncThread, done: threading.Event) -> None:
+    while not done.wait(_LINE_SECONDS):
+        write_error(f"{_describe(watch)}\n")
+
+
+def _describe(watch: SyncThread) -> str:
+    return describe_progress(watch.session) if watch.session else "Connecting to the platform ..."
 
 
 def describe_progress(session: SyncSession) -> str:

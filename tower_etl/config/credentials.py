@@ -7,6 +7,7 @@ is read.
 
 from __future__ import annotations
 
+import logging
 import shlex
 import subprocess
 from pathlib import Path
@@ -18,6 +19,8 @@ from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tower_etl.config.resolver import SettingSources
+
+_logger = logging.getLogger(__name__)
 
 KEYRING_USER = "token"  # as in `keyring set tower-etl token`
 _TIMEOUT_SECONDS = 60.0
@@ -37,8 +40,10 @@ def token_from_sources(sources: SettingSources, command: str | None = None) -> T
         return token_from_command(command)
     if not _variable(sources, "TOWER_ACCESS_TOKEN"):
         if words := _variable(sources, "TOWER_ETL_TOKEN_COMMAND"):
+            _logger.debug("Token: from the command of TOWER_ETL_TOKEN_COMMAND")
             return token_from_command(words)
         if service := _variable(sources, "TOWER_ETL_KEYRING"):
+            _logger.debug("Token: from the keyring")
             return token_from_keyring(service)
     return resolve_token(sources)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.destinations.object_store import ObjectStore
 
+_logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
@@ -52,6 +55,7 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
         raise DestinationLockedError(msg) from None
     try:
         _write_holder(folder, now)
+        _logger.debug("Locked %s", folder)
         yield
     finally:
         lock.release()
@@ -138,6 +142,7 @@ class ObjectStoreLease:
             ConfigurationError: The store cannot be reached, or knows no conditions.
         """
         self.acquire(clock)
+        _logger.debug("Acquired the lease on %s", self.folder)
         ended = threading.Event()
         renewal = threading.Thread(target=self._keep_renewing, args=(ended,), daemon=True)
         renewal.start()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
+
+_logger = logging.getLogger(__name__)
 
 FileIdentity = list[int] | None  # None: there is no file
 
@@ -92,6 +95,7 @@ class StagingFile:
         fsync_file(self.target.staging)
         self._write_record(StagingRecord(taken_from, _identify(self.target.staging), views))
         self.target.staging.replace(self.target.path)
+        _logger.info("Published %s", self.target.path)
         _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
         fsync_file(self.target.path.parent)
 

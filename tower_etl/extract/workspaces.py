@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.planning import Planner, WorkspaceSync
     from tower_etl.extract.result import SyncResult
     from tower_etl.sync import ListingWindow, WorkspaceState
+
+_logger = logging.getLogger(__name__)
 
 _OTHER_USER = (
     "The target holds the personal workspace of another user, so that of this token does not go "
@@ -203,6 +206,13 @@ class Opening:
             sync_result = self.result.workspaces[space.key]
             sync_result.listed, sync_result.planned = len(listing.runs), len(work.plan.fetches)
             self.result.reconciled |= listing.window.is_full
+            _logger.info(
+                "%s: %d runs listed since %s, %d to fetch",
+                space.name,
+                sync_result.listed,
+                listing.window.after or "the first",
+                sync_result.planned,
+            )
             yield work
 
     def _list_all(

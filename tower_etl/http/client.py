@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import re
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from tower_etl.config.settings import Settings
     from tower_etl.http.rate_limit.limiter import RateLimiter
 
+_logger = logging.getLogger(__name__)
+_PERSON = re.compile(r"(?<=^/user/)[^/]+")
 _MAX_REDIRECTS = 5
 
 
@@ -78,12 +82,13 @@ class JsonHttpClient:
         failures = 0
         while True:
             try:
-                return self._get_once(path, params or {})
+                return self._get_once(path, params or {}, failures + 1)
             except ApiError as error:
                 failures += 1
                 wait = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
                 if wait is None:
                     raise
+                _logger.info("Retry %d of GET %s in %.1f s: %s", failures, path, wait, error)
                 self._wait(wait, error)
 
     def with_policy(self, policy: RetryPolicy) -> JsonHttpClient:
@@ -95,7 +100,7 @@ class JsonHttpClient:
         self.rate_limiter.close()
         self.session.close()
 
-    def _get_once(self, path: str, params: Mapping[str, str | int]) -> dict[str, Any]:
+    def _get_once(self, path: str, params: Mapping[str, str | int], attempt: int) -> dict[str, Any]:
         failure: ApiError
         try:
             answer = self.session.get(
@@ -106,9 +111,22 @@ class JsonHttpClient:
                 path, self.endpoint, self.session.proxies
             )  # ValueError: a senseless URL
             failure = explain_failure(way, error)
+            self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
+            milliseconds = 1000 * answer.elapsed.total_seconds()
+            self._log(path, attempt, f"{answer.status_code} in {milliseconds:.0f} ms")
             return self._parse(answer, path)
         raise failure  # not from within: what hangs on the cause has the token in its frames
+
+    def _log(self, path: str, attempt: int, outcome: str) -> None:
+        """Write one line per request; a path names people only below `/user/`."""
+        _logger.debug(
+            "GET %s: %s (attempt %d, %.3f s of it waiting for the rate limiter)",
+            _PERSON.sub("{id}", path),
+            outcome,
+            attempt,
+            self.rate_limiter.last_wait_seconds,
+        )
 
     def _parse(self, answer: requests.Response, path: str) -> dict[str, Any]:
         if answer.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:

@@ -6,6 +6,7 @@ mark of its beginning, and some tables ahead of the note: the next one writes th
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.manifest import ManifestDiff, ManifestStore, TableDiff
     from tower_etl.destinations.locks import WriterLock
     from tower_etl.errors import TowerEtlError
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ def commit_tables(
         noted = step.known[change.table].state if change.table in step.known else ""
         task = TableCommit(change, contents.partitions, noted, torn)
         tables[change.table] = replace(contents, state=write(task))
+        _logger.info(
+            "Table %s: %d months written, %d removed",
+            change.table,
+            len(change.written),
+            len(change.removed),
+        )
     guard.check()
     notes.write(replace(step.new, tables=tables), step.old)
 

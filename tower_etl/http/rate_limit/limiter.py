@@ -72,6 +72,7 @@ class RateLimiter:
         self._responses_lock = threading.Lock()
         self._responses: deque[float] = deque(maxlen=_RECENT_RESPONSES)
         self._closed = threading.Event()
+        self._waited = threading.local()
 
     def acquire(self) -> Permit:
         """Wait until a call may go out.
@@ -79,6 +80,7 @@ class RateLimiter:
         Raises:
             RateLimiterClosedError: The budget was closed before that.
         """
+        asked = self._clock.monotonic()
         with self._queue_lock:
             while True:
                 self._ensure_open()
@@ -87,8 +89,14 @@ class RateLimiter:
                 if earliest <= now:
                     break
                 self.sleep(earliest - now)
+        self._waited.seconds = self._clock.monotonic() - asked
         self._meter.record_call()
         return Permit(now, before)
+
+    @property
+    def last_wait_seconds(self) -> float:
+        """Seconds that the calling thread waited for its last permit."""
+        return getattr(self._waited, "seconds", 0.0)
 
     def record_response(self, departure: Permit) -> None:
         """The call has its answer, or failed: it was at the server by now, if it ever was.
