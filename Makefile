@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo check test test-slow gestures docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.PHONY: demo check test test-slow gestures metrics docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -12,11 +12,12 @@ BIN := .venv/bin
 demo: .venv/.ready  ## sync a simulated platform into tower.duckdb, twice, and show the answers
 	$(BIN)/tower-etl demo
 
-check: .venv/.ready  ## lint, format, types, import contracts
+check: .venv/.ready  ## lint, format, types, import contracts, retired words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.prose.words
 
 test: .venv/.ready  ## the suite, with the first slow test of each file
 	$(BIN)/pytest -n 3 --dist worksteal
@@ -26,6 +27,9 @@ test-slow: .venv/.ready  ## all slow tests: kills at every point, every destinat
 
 gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with the dlt source
 	$(BIN)/python -m tests.dlt_destinations.gestures $(or $(COUNT),500)
+
+metrics: .venv/.ready  ## figures on the code: lines, modules, functions, comments, docstrings, retired words
+	$(BIN)/python -m tests.prose.metrics
 
 docs: .venv/.ready  ## write the data dictionary, the page on the command line, the table of dlt's destinations
 	$(BIN)/python -m tower_etl.schema.docs > docs/data-dictionary.md

@@ -179,13 +179,13 @@ def endure(minutes: float, folder: Path) -> list[str]:
 def _describe(endurance: Endurance, simulator: Simulator) -> list[str]:
     calls, ended = simulator.calls, endurance.ended
     refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
-    spoilt = sum(call.fault is not None for call in calls)
+    corrupted = sum(call.fault is not None for call in calls)
     codes = Counter(sync.code for sync in ended)
     whole = [sync for sync in ended if sync.code != -signal.SIGKILL][len(TARGETS) :]
     third = max(1, len(whole) // 3)
     return [
         f"rounds: {endurance.rounds}, syncs by exit code: {dict(sorted(codes.items()))}",
-        f"calls: {len(calls)}, spoilt {spoilt}, refused {refused}",
+        f"calls: {len(calls)}, corrupted {corrupted}, refused {refused}",
         f"calls in the worst second: {worst_second(calls)}",
         f"first third of the syncs: {_mean(whole[:third])}",
         f"last third of the syncs: {_mean(whole[-third:])}",

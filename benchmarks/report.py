@@ -117,7 +117,7 @@ def _format_verdict(verdict: dict[str, int] | None) -> str:
 
 
 def _compare(outcomes: Figures) -> str:
-    """What the others took for each second of ours."""
+    """Return the seconds of each peer per second of tower-etl."""
     ours = outcomes[EVERYONE[0]]
     rows = [
         [name, *(_divide(sync_result, ours, sync, cost) for sync, cost in _RATIOS)]

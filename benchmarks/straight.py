@@ -33,7 +33,7 @@ _TABLES = ("workflows", "tasks", "workflow_progress", "workflow_labels")
 
 
 def lay_draft(path: Path) -> None:
-    """Let a file be the draft that a sync goes on with."""
+    """Make a file the staging copy that a sync resumes."""
     target = resolve_duckdb_paths(path)
     path.rename(target.staging)
     note = json.dumps(asdict(StagingRecord(source=None)))

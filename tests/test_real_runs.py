@@ -254,16 +254,16 @@ def test_nothing_is_undocumented(synced: Synced) -> None:
             assert (table, []) == (table, synced.ask(sql))
 
 
-def test_a_sync_with_nothing_new_writes_its_diary_alone(synced: Synced) -> None:
+def test_a_sync_with_nothing_new_writes_its_sync_run_alone(synced: Synced) -> None:
     """The second sync adds one row to `sync_runs`, and says so."""
     assert {name: count for name, count in synced.grown.items() if count} == {"sync_runs": 1}
     assert synced.second.json["rows"] == {"sync_runs": 1}
 
 
 def test_a_sync_with_nothing_new_costs_two_calls_a_workspace(synced: Synced) -> None:
-    """Beside the three calls of preflight, counted where they arrive."""
-    preflight = Counter({"/api/service-info": 1, "/api/user-info": 1, "/api/user/N/workspaces": 1})
-    assert preflight == synced.calls & preflight
-    beyond = synced.calls - preflight
+    """Beside the three calls of discovery, counted where they arrive."""
+    discovery = Counter({"/api/service-info": 1, "/api/user-info": 1, "/api/user/N/workspaces": 1})
+    assert discovery == synced.calls & discovery
+    beyond = synced.calls - discovery
     assert beyond.total() <= 2 * WORKSPACES, beyond
     assert synced.calls.total() == synced.second.json["calls"]

@@ -1,4 +1,4 @@
-"""The run history by a script as most teams have one: a loop, no state, all tables made anew.
+"""The run history by a script as most teams have one: a loop, no state, all tables made again.
 
 Usage: plain.py FILE. Asks for what `TOWER_API_ENDPOINT`, `TOWER_ACCESS_TOKEN` and
 `TOWER_WORKSPACE_ID` say.
@@ -51,7 +51,7 @@ class Tower:
 
 
 def main() -> None:
-    """Fetch everything, and make every table anew."""
+    """Fetch everything, and make every table again."""
     tower = Tower()
     workflows, tasks, metrics, progress = [], [], [], []
     for listed in tower.walk("/workflow", "workflows"):

@@ -212,7 +212,7 @@ def test_a_list_that_is_not_paged_is_walked_whole_in_two_calls(
 
 @pytest.mark.parametrize("has_more", [True, None])
 def test_items_beyond_a_page_of_more_than_requested_are_fetched(*, has_more: bool | None) -> None:
-    """A server that ignores `max` and heeds `offset`: it says that there is more."""
+    """A server that ignores `max` and honours `offset`: it says that there is more."""
 
     def fetch(offset: int) -> Page:
         items: list[Item] = [{"id": number} for number in range(345)[offset : offset + 150]]

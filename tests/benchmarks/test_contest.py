@@ -48,7 +48,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 
 def make_faulty(name: str, program: str) -> Contestant:
-    """The plain script, spoilt."""
+    """The plain script, corrupted."""
     plain = CONTESTANTS["plain script"]
     code = program.replace("SCRIPT", repr(plain.command[1]))
     return Contestant(name, (sys.executable, "-c", code), plain.views)

@@ -1,4 +1,4 @@
-"""Replays one cassette a test; `--record` writes them anew against the simulator."""
+"""Replays one cassette a test; `--record` writes them again against the simulator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Known where this folder is named on the command line, as `make record` does."""
     parser.addoption(
-        "--record", action="store_true", help="write the cassettes anew against the simulator"
+        "--record", action="store_true", help="write the cassettes again against the simulator"
     )
 
 

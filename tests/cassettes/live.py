@@ -61,15 +61,15 @@ class Tour:
 
     def go(self, selectors: tuple[str, ...]) -> list[str]:
         """Look at the first few workspaces; answers the ids of the runs that were described."""
-        with self._open("preflight"):
+        with self._open("discovery"):
             discovery = discover(self.client, selectors)
         with self._open("organizations"), suppress(ForbiddenError, NotFoundError):
             self.client.list_organizations()
         return [
-            run_id for space in discovery.workspaces[:_WORKSPACES] for run_id in self._visit(space)
+            run_id for space in discovery.workspaces[:_WORKSPACES] for run_id in self._fetch(space)
         ]
 
-    def _visit(self, space: Workspace) -> list[str]:
+    def _fetch(self, space: Workspace) -> list[str]:
         """Labels, the newest runs, and one of them whole; a refusal is an answer too."""
         with self._open(f"labels-{space.key}"), suppress(ForbiddenError, NotFoundError):
             self.client.list_labels(space.id)
@@ -104,7 +104,7 @@ def _place(space: Workspace) -> dict[str, str | int]:
 
 
 def record_live(settings: Settings, folder: Path) -> str:
-    """Record the tour anew; answers what changed since the last time, and what differs.
+    """Record the tour again; answers what changed since the last time, and what differs.
 
     Raises:
         TowerEtlError: The server cannot be reached, or refuses the token.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 HOST = "tower.test"
-BLOT = "***"
+MASK = "***"
 KEPT_REQUEST_HEADERS = ("Accept", "Accept-Version", "Authorization")
 KEPT_RESPONSE_HEADERS = ("Content-Type", "Retry-After")
 
@@ -29,11 +29,11 @@ _SECRET_KEY = re.compile(r"token|secret|passw|credential|(api|access|private)_?k
 _SHORTEST_NAME = 3  # shorter ones would be found in the middle of everything
 
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bBearer\s+[^\s\"'<>]+", re.IGNORECASE), f"Bearer {BLOT}"),
-    (re.compile(r"\beyJ[\w+/=.-]{8,}"), BLOT),  # the platform's tokens: JSON in Base64
-    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"), BLOT),
-    (re.compile(r"\b(gh[opsur]|github_pat)_\w{16,}"), BLOT),
-    (re.compile(r"(?<=[?&])(X-Amz-[\w-]+|sig|signature)=[^&\s\"]+", re.IGNORECASE), rf"\1={BLOT}"),
+    (re.compile(r"\bBearer\s+[^\s\"'<>]+", re.IGNORECASE), f"Bearer {MASK}"),
+    (re.compile(r"\beyJ[\w+/=.-]{8,}"), MASK),  # the platform's tokens: JSON in Base64
+    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"), MASK),
+    (re.compile(r"\b(gh[opsur]|github_pat)_\w{16,}"), MASK),
+    (re.compile(r"(?<=[?&])(X-Amz-[\w-]+|sig|signature)=[^&\s\"]+", re.IGNORECASE), rf"\1={MASK}"),
     (re.compile(r"(?<=://)[^/@\s\"]+@"), ""),
     (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+"), _MAIL),
     (re.compile(r"\bip(-\d{1,3}){4}\b"), "ip-192-0-2-1"),
@@ -62,7 +62,7 @@ class Scrubber:
         """The address on `tower.test` over https, its query without secrets."""
         parts = urlsplit(uri)
         query = [(name, self.scrub_text(value)) for name, value in parse_qsl(parts.query, True)]  # noqa: FBT003 - keep blanks
-        path = quote(self._blot(unquote(parts.path)), safe="/*")
+        path = quote(self._mask(unquote(parts.path)), safe="/*")
         return urlunsplit(("https", HOST, path, urlencode(query), ""))
 
     def scrub_headers(self, headers: Mapping[str, str], kept: Iterable[str]) -> dict[str, str]:
@@ -73,7 +73,7 @@ class Scrubber:
 
     def scrub_text(self, text: str) -> str:
         """Any text."""
-        text = redact_text(self._blot(text))
+        text = redact_text(self._mask(text))
         for host in sorted(self.hosts, key=len, reverse=True):
             text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", HOST, text)
         for pattern, rewritten in _REWRITES:
@@ -99,17 +99,17 @@ class Scrubber:
 
     def _scrub_leaf(self, key: str, text: str, aliases: Mapping[str, str]) -> str:
         if text and _SECRET_KEY.search(key):
-            return BLOT
+            return MASK
         if text and key.lower() in _PICTURES:
             return _PICTURE
         if text in aliases:
             return aliases[text]
         return _replace_names(self.scrub_text(text), aliases)
 
-    def _blot(self, text: str) -> str:
+    def _mask(self, text: str) -> str:
         for secret in filter(None, self.secrets):
             for shape in _list_shapes(secret):
-                text = text.replace(shape, BLOT)
+                text = text.replace(shape, MASK)
         return text
 
 

@@ -116,7 +116,7 @@ def _restore(response: dict[str, Any]) -> dict[str, Any]:
 def open_cassette(
     path: Path, scrubber: Scrubber, *, record: bool
 ) -> AbstractContextManager[vcr.cassette.Cassette]:
-    """Replay a file, or write it anew.
+    """Replay a file, or write it again.
 
     Calls are matched by method, path, query and headers, not by host. While replaying, a call
     that was not recorded fails.

@@ -1,4 +1,4 @@
-"""Slow entities, launches and the audit log, from recorded traffic."""
+"""Reference data, launches and the audit log, from recorded traffic."""
 
 from __future__ import annotations
 

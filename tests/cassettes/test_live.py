@@ -55,7 +55,7 @@ def test_a_recorded_tour_can_be_replayed(
     """Without a server the same calls find the same runs; a refusal is replayed as one."""
     record(simulator, settings, tmp_path)
     names = ["labels-10313185905331", "labels-10417581207108", "labels-personal"]
-    names += ["organizations", "preflight", "run-10313185905331", "run-personal"]
+    names += ["organizations", "discovery", "run-10313185905331", "run-personal"]
     names += ["runs-10313185905331", "runs-10417581207108", "runs-personal"]
     assert names == sorted(path.stem for path in tmp_path.iterdir())
     client = TowerClient(connect(f"https://{HOST}/api"))
@@ -90,14 +90,14 @@ def test_recording_again_shows_what_changed(
 ) -> None:
     """First the names of the files; then nothing; then the lines of what became otherwise."""
     first = record(simulator, settings, tmp_path)
-    assert "New: preflight.json" in first
+    assert "New: discovery.json" in first
     again = record(simulator, settings, tmp_path)
     assert [sign for sign in ("New:", "Gone:", "+++", "only the server") if sign in again] == []
     label_id = simulator.world.create_label(scenes.CLINIC, "fresh")
     changed = record(simulator, settings, tmp_path)
     assert "+++ now/labels-10417581207108.json" in changed
     assert f'"id": {label_id}' in changed
-    assert "--- before/preflight.json" not in changed
+    assert "--- before/discovery.json" not in changed
 
 
 def test_a_tour_that_fails_leaves_the_last_recording(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WRONG_TOKEN = "opens-nothing-at-all"
 
 
-def test_preflight_finds_every_workspace(ask: Ask) -> None:
+def test_discovery_finds_every_workspace(ask: Ask) -> None:
     """Version, user, the personal workspace and those of both organisations, in three calls."""
     client = ask(scenes.serve_house)
     discovery = discover(client, ())

@@ -36,7 +36,7 @@ def fetch(
 
 
 def read(fetched: FetchedRun | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
-    """Rows of a table of the parcel."""
+    """Rows of a table of the fetched run."""
     assert fetched is not None
     tables = build_batch([fetched], frozenset(TABLES))
     return [tuple(row[name] for name in columns) for row in tables[table].to_pylist()]

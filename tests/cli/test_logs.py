@@ -9,13 +9,14 @@ import pytest
 
 from tests.cli.here import open_paper
 from tower_etl.cli import progress
-from tower_etl.simulator import DEMO_TOKEN, Fault, Simulator, World, serve
+from tower_etl.simulator import DEMO_TOKEN, Fault, Simulator, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.console import Console
     from tests.cli.here import Run
+    from tower_etl.simulator import World
 
 REQUEST = re.compile(
     r"DEBUG tower_etl\.http\.client: GET (\S+): (\d+ in \d+ ms|failed \(\w+\)) "

@@ -118,7 +118,7 @@ class DepotWarehouse:
 
 
 def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The columns of ours, JSON as its text with the least blanks."""
+    """The columns of the table, JSON as its text with the least blanks."""
     names = {column.name: column.is_json for column in TABLES[table].columns}
     return {name: _compact(row[name]) if is_json else row[name] for name, is_json in names.items()}
 

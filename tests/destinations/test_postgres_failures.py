@@ -70,7 +70,11 @@ BROKEN = {
 }
 FOREIGN = {
     "a table of runs": ("TABLE", "tower.tasks", "(foo INTEGER)"),
-    "a table with a key of ours": ("TABLE", "tower.tasks", "(workflow_id TEXT, task_id BIGINT)"),
+    "a table with the key of a synced one": (
+        "TABLE",
+        "tower.tasks",
+        "(workflow_id TEXT, task_id BIGINT)",
+    ),
     "a table with the name of a view": ("TABLE", "tower.cost_by_pipeline", "(foo INTEGER)"),
     "a table of dlt": ("TABLE", "tower._dlt_version", "(foo INTEGER)"),
     "a table in dlt's staging": ("TABLE", "tower_staging.tasks", "(foo INTEGER)"),

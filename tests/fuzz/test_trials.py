@@ -63,7 +63,7 @@ def test_any_run_is_rows_or_a_fault(seed: int) -> None:
 @given(seed=SEEDS)
 @few(max_examples=60)
 def test_any_listing_is_planned(seed: int) -> None:
-    """Recorded listings, spoilt likewise; nothing listed is left out."""
+    """Recorded listings, corrupted likewise; nothing listed is left out."""
     trials.try_plan(seed)
 
 

@@ -1,4 +1,4 @@
-"""One trial each: something is spoilt by a seed, and what must hold is asserted."""
+"""One trial each: something is corrupted by a seed, and what must hold is asserted."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class CannedTransport:
 
 
 class SpoilingTransport:
-    """Answers as the real one does, but for a share of the answers, which is spoilt by a seed.
+    """Answers as the real one does, but for a share of the answers, which is corrupted by a seed.
 
     What was answered well once is not asked for again: the world stands still.
     """
@@ -241,7 +241,7 @@ class SpoilingTransport:
         return self
 
     def get(self, path: str, params: Any = None, policy: Any = None) -> dict[str, Any]:
-        """The answer, spoilt or not."""
+        """The answer, corrupted or not."""
         call = f"{path}?{sorted((params or {}).items())}"
         with self._lock:
             if call not in self._kept:

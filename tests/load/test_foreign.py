@@ -1,4 +1,4 @@
-"""Tables and views of a user with the names of ours: refused before the first call, and kept."""
+"""Tables and views of a user with the names of synced ones: refused before the first call, and kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 FOREIGN = {
     "a table of runs": ("TABLE", "tower.tasks", "(foo INTEGER)"),
-    "a table with a key of ours": ("TABLE", "tower.tasks", "(workflow_id TEXT, task_id BIGINT)"),
+    "a table with the key of a synced one": (
+        "TABLE",
+        "tower.tasks",
+        "(workflow_id TEXT, task_id BIGINT)",
+    ),
     "a table in capitals": ("TABLE", 'tower."Workflows"', "(id TEXT)"),
     "a table with the name of a view": ("TABLE", "tower.cost_by_pipeline", "(foo INTEGER)"),
     "a table of dlt": ("TABLE", "tower._dlt_loads", "(foo INTEGER)"),

@@ -1,4 +1,4 @@
-"""The draft and the published file: what is gone on with, what is thrown away, what is kept."""
+"""The staging copy and the published file: what is resumed, discarded and kept."""
 
 from __future__ import annotations
 

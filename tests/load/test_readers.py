@@ -56,7 +56,7 @@ def open_elsewhere(warehouse: Warehouse, mode: str = "read") -> Iterator[Reader]
 def test_a_program_keeps_the_file_that_it_opened(
     warehouse: Warehouse, world: World, lab: int, mode: str
 ) -> None:
-    """It sees the old state to its end; who opens the file anew sees the new one."""
+    """It sees the old state to its end; who opens the file again sees the new one."""
     world.submit_run(lab)
     warehouse.sync()
     with open_elsewhere(warehouse, mode) as early:

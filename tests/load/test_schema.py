@@ -109,7 +109,7 @@ def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
     assert warehouse.select("SELECT status FROM workflows") == [("PONDERING",)]
 
 
-def test_the_diary_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
+def test_the_sync_run_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
     """One row per sync: what it cost, what it wrote, how each workspace fared."""
     world.submit_run(lab)
     reports = [warehouse.sync(), warehouse.sync()]

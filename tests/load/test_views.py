@@ -109,7 +109,7 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
 
 
 def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
-    """Whoever has the file open is not disturbed, and the next sync fetches nothing anew."""
+    """Whoever has the file open is not disturbed, and the next sync fetches nothing again."""
     warehouse.sync()
     with duckdb.connect(str(warehouse.target.path), read_only=True) as early:
         assert refresh_views(warehouse.target) == len(VIEWS)

@@ -1,4 +1,4 @@
-"""The notebooks: run anew on a fresh history, and kept with output that can be read."""
+"""The notebooks: run again on a fresh history, and kept with output that can be read."""
 
 from __future__ import annotations
 

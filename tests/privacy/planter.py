@@ -53,8 +53,8 @@ class Planter:
 
     def _spoil(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
-            spoilt = {key: self._spoil(key, item) for key, item in value.items()}
-            return spoilt | {"brandNew": self._next("brandNew"), "config": self._nest()}
+            corrupted = {key: self._spoil(key, item) for key, item in value.items()}
+            return corrupted | {"brandNew": self._next("brandNew"), "config": self._nest()}
         if isinstance(value, list):
             return [self._spoil(name, item) for item in value]
         return self._next(name) if name not in KEPT and _has_room(value) else value

@@ -112,9 +112,9 @@ def test_every_text_that_was_spoilt_is_there_without_its_secret(
             and KEPT.isdisjoint(column.path)
             and any(row[column.name] is not None for row in rows)  # a text took an object's place
         ]
-        spoilt = [c for c in columns if any("some text" in str(row[c]) for row in rows)]
-        assert all("***" in str(row[c]) for c in spoilt for row in rows if "text" in str(row[c]))
-        assert len(spoilt) >= len(columns) / 2, (name, set(columns) - set(spoilt))
+        corrupted = [c for c in columns if any("some text" in str(row[c]) for row in rows)]
+        assert all("***" in str(row[c]) for c in corrupted for row in rows if "text" in str(row[c]))
+        assert len(corrupted) >= len(columns) / 2, (name, set(columns) - set(corrupted))
 
 
 def test_raw_text_is_to_be_had(console: Console, endpoint: str) -> None:

@@ -102,5 +102,5 @@ def test_an_interrupted_backfill_wastes_no_calls(
     assert command.run("halves.duckdb")[0] == 0
     assert command.differences("halves.duckdb", "whole.duckdb") == {}
     halves = len(simulator.calls) - whole
-    overhead = 3 + 2 * 5  # preflight and one listing a workspace, which every sync takes
+    overhead = 3 + 2 * 5  # discovery and one listing a workspace, which every sync takes
     assert halves <= 1.02 * whole + overhead

@@ -88,7 +88,7 @@ def test_without_the_folder_the_next_sync_is_as_cheap_as_ever(
 def test_a_package_given_up_leaves_no_half_of_itself(
     command: Command, platform: tuple[str, Simulator], tmp_path: Path
 ) -> None:
-    """Some tables of it were changed already: all begins anew with what was published."""
+    """Some tables of it were changed already: all begins again with what was published."""
     _, simulator = platform
     assert command.run("broken.duckdb")[0] == 0
     simulator.world.clock.advance(6 * 3600)

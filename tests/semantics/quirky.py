@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Platform]
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PREFLIGHT = 3
+DISCOVERY_CALLS = 3
 WORKSPACES = 3  # the personal one and two of an organisation
 
 

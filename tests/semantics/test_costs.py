@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.semantics.platform import Switchboard
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PREFLIGHT = 3
+DISCOVERY_CALLS = 3
 WORKSPACES = 3  # the personal one and two of an organisation
 
 
@@ -54,12 +54,12 @@ def add_run(platform: Platform, tasks: int, *, final: bool = True, **fields: Any
 
 
 def test_an_idle_sync_costs_one_call_a_workspace(platform: Platform) -> None:
-    """At most two are allowed, beyond preflight."""
+    """At most two are allowed, beyond discovery."""
     warehouse = Warehouse()
     for _ in range(70):
         add_run(platform, 0)
     count_sync(platform, warehouse)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
 @pytest.mark.parametrize(("tasks", "pages"), [(0, 1), (1, 1), (99, 1), (101, 2), (250, 3)])
@@ -70,7 +70,7 @@ def test_a_new_final_run_costs_two_calls_and_one_per_hundred_tasks(
     warehouse = Warehouse()
     count_sync(platform, warehouse)
     add_run(platform, tasks)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + pages
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 2 + pages
 
 
 def test_the_launch_of_a_new_run_costs_one_call_more_and_only_once(platform: Platform) -> None:
@@ -78,11 +78,11 @@ def test_the_launch_of_a_new_run_costs_one_call_more_and_only_once(platform: Pla
     warehouse = Warehouse()
     count_sync(platform, warehouse)
     run_id = add_run(platform, 0, final=False, launchId="launch-1")
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3 + 1
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 3 + 1
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 3
     platform.world.finish_run(run_id)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 3
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 3
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_a_backfill_requests_each_launch_once(platform: Platform) -> None:
@@ -91,7 +91,7 @@ def test_a_backfill_requests_each_launch_once(platform: Platform) -> None:
         add_run(platform, 3, launchId=launch_id)
     first, without = Warehouse(), Warehouse()
     assert count_sync(platform, first) - count_sync(platform, without, tables=["!launches"]) == 3
-    assert count_sync(platform, first) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, first) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_compute_environments_cost_a_call_each_at_a_reconciliation_alone(
@@ -106,7 +106,7 @@ def test_compute_environments_cost_a_call_each_at_a_reconciliation_alone(
             world.add_entity("computeEnvs", key, id="shared", workspaceName="research")
     world.add_entity("computeEnvs", id="own", name="own")
     assert count_sync(platform, warehouse, reconcile=True) == bare + 2
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> None:
@@ -114,15 +114,15 @@ def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> Non
     warehouse = Warehouse()
     run_id = add_run(platform, 520, final=False)
     count_sync(platform, warehouse)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + 1
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 2 + 1
     for _ in range(100):
         platform.world.add_task(run_id)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 2 + 2
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 2 + 2
     assert len(warehouse.rows_of("tasks", run_id)) == 620
 
 
 def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> None:
-    """And the slow entities: a call for each list of the server, a place, or a team."""
+    """And the reference data: a call for each list of the server, a place, or a team."""
     warehouse = Warehouse()
     for _ in range(250):
         add_run(platform, 0)
@@ -131,7 +131,7 @@ def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> N
     of_organization = 5 + 1
     entities = 1 + of_organization + 10 * WORKSPACES + 2  # ten lists each, and participants
     pages = 3 + (WORKSPACES - 1)
-    assert count_sync(platform, warehouse, reconcile=True) == PREFLIGHT + entities + pages
+    assert count_sync(platform, warehouse, reconcile=True) == DISCOVERY_CALLS + entities + pages
 
 
 def test_a_sync_reconciles_by_itself_once_a_day(platform: Platform) -> None:
@@ -140,10 +140,10 @@ def test_a_sync_reconciles_by_itself_once_a_day(platform: Platform) -> None:
     add_run(platform, 0)
     count_sync(platform, warehouse)
     platform.world.clock.advance(timedelta(hours=23))
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
     platform.world.clock.advance(timedelta(hours=2))
-    assert count_sync(platform, warehouse) > PREFLIGHT + WORKSPACES
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) > DISCOVERY_CALLS + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_open_runs_alone_make_an_idle_sync_dearer(platform: Platform) -> None:
@@ -152,10 +152,10 @@ def test_open_runs_alone_make_an_idle_sync_dearer(platform: Platform) -> None:
     for _ in range(4):
         add_run(platform, 3, final=False)
     count_sync(platform, warehouse)
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES + 4 * 3
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 4 * 3
     platform.world.clock.advance(timedelta(days=31))
     count_sync(platform, warehouse)  # reconciles, and gives them up
-    assert count_sync(platform, warehouse) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_a_lost_folder_costs_nothing_more(platform: Platform) -> None:
@@ -164,7 +164,7 @@ def test_a_lost_folder_costs_nothing_more(platform: Platform) -> None:
     add_run(platform, 5)
     count_sync(platform, warehouse)
     restored = Warehouse(tables=warehouse.tables, state=warehouse.state)
-    assert count_sync(platform, restored) == PREFLIGHT + WORKSPACES
+    assert count_sync(platform, restored) == DISCOVERY_CALLS + WORKSPACES
 
 
 def test_unwanted_tables_are_not_paid_for(platform: Platform) -> None:

@@ -72,7 +72,7 @@ def newest(world: World, first: int, count: int) -> list[str]:
 def test_runs_deleted_between_pages_cost_no_other_its_place(
     platform: Platform, page: int, count: int
 ) -> None:
-    """Deletions shift the list to the front: what follows would be passed over."""
+    """Deletions shift the list to the front: what follows would be skipped."""
 
     def delete(world: World) -> None:
         for run_id in newest(world, 0, count):

@@ -1,4 +1,4 @@
-"""Slow entities: every table, what is missing, versions, refusals, and what they cost."""
+"""Reference data: every table, what is missing, versions, refusals, and what they cost."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ def test_the_server_is_described_when_it_changes(switchboard: tuple[str, Switchb
 
 
 def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> None:
-    """What it owed is not forgotten, and no reconciliation is waited for."""
+    """What it pending is not forgotten, and no reconciliation is waited for."""
     warehouse = Warehouse()
     sync(platform, warehouse)
     del warehouse.state["entities"]
@@ -373,7 +373,7 @@ def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> N
     assert "entities_owed" not in warehouse.state
 
 
-def test_users_of_runs_that_landed_before_are_not_left_out(platform: Platform) -> None:
+def test_users_of_runs_that_were_loaded_before_are_not_left_out(platform: Platform) -> None:
     """A target of an older version has runs, and no table of users."""
     warehouse = Warehouse()
     platform.world.finish_run(platform.world.submit_run())
@@ -425,7 +425,7 @@ def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
 
 
 def test_what_a_server_does_not_implement_is_a_refusal(platform: Platform) -> None:
-    """Told once, and it makes no sync partial."""
+    """Reported once, and it makes no sync partial."""
     warehouse = Warehouse()
     platform.simulator.faults.add("/studios", Fault("status", 501, times=10**6))
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]

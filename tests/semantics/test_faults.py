@@ -204,7 +204,7 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
 
 
 @pytest.mark.parametrize(("place", "calls"), [("/labels", 3), ("/orgs", 9)])
-def test_slow_entities_that_fail_are_owed_and_hold_up_no_run(
+def test_reference_data_that_fails_is_pending_and_holds_up_no_run(
     platform: Platform, place: str, calls: int
 ) -> None:
     """All runs are in, the exit code is 4, and the next sync asks for them again, and no more."""
@@ -219,7 +219,7 @@ def test_slow_entities_that_fail_are_owed_and_hold_up_no_run(
     assert sync(platform, warehouse).sync_result.status == "ok"
     assert warehouse.tables["labels"] == expect_labels(platform.world)
     assert len(warehouse.tables["organizations"]) == 1
-    owed = platform.count_calls() - before
+    pending = platform.count_calls() - before
     before = platform.count_calls()
     assert sync(platform, warehouse).sync_result.status == "ok"
-    assert owed == platform.count_calls() - before + calls
+    assert pending == platform.count_calls() - before + calls

@@ -315,7 +315,7 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
 def test_odd_labels_in_a_listing_stop_no_run(
     platform: Platform, labels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no label is passed over."""
+    """What is no label is skipped."""
     world, element = platform.world, platform.world.element
     monkeypatch.setattr(world, "element", lambda run: element(run) | {"labels": labels})
     warehouse = Warehouse()
@@ -327,7 +327,7 @@ def test_odd_labels_in_a_listing_stop_no_run(
 def test_a_run_that_cannot_be_made_rows_fails_alone(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that were to be made rows together with it land; it is owed, and comes later."""
+    """Those that were to be made rows together with it land; it is pending, and comes later."""
     warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.semantics.quirky import (
-    PREFLIGHT,
+    DISCOVERY_CALLS,
     WORKSPACES,
     add_run,
     assert_equal,
@@ -153,7 +153,7 @@ def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
         world.finish_task(run_id, number + 1)
     sync(platform, warehouse)
     session = sync(platform, warehouse)
-    assert session.request_stats.calls == PREFLIGHT + WORKSPACES + 2 + pages
+    assert session.request_stats.calls == DISCOVERY_CALLS + WORKSPACES + 2 + pages
     assert session.rows["tasks"] <= len(going) + 10 * (len(going) + 1)
     assert_equal(platform, warehouse)
     for number in going:
@@ -161,6 +161,6 @@ def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
     world.add_task(run_id)
     sync(platform, warehouse)
     assert_equal(platform, warehouse)
-    assert sync(platform, warehouse).request_stats.calls == PREFLIGHT + WORKSPACES + 2 + 1
+    assert sync(platform, warehouse).request_stats.calls == DISCOVERY_CALLS + WORKSPACES + 2 + 1
     state = warehouse.state["workspaces"][str(find_space(platform))]["open"][run_id]
     assert (state["settled_tasks"], state["last_settled_task_id"]) == (520, 520)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.semantics.quirky import (
-    PREFLIGHT,
+    DISCOVERY_CALLS,
     START,
     WORKSPACES,
     add_run,
@@ -103,7 +103,7 @@ def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
     (warning,) = warned
     assert "does not filter runs by `search=after:...`" in warning
     session = sync(platform, warehouse)
-    assert session.request_stats.calls == PREFLIGHT + WORKSPACES
+    assert session.request_stats.calls == DISCOVERY_CALLS + WORKSPACES
     queries = [parse_qs(call.query) for call in platform.simulator.calls[-WORKSPACES:]]
     assert not any("search" in query for query in queries)
 
@@ -139,7 +139,7 @@ def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky:
     sync(platform, warehouse)
     platform.world.delete_run(deleted)
     session = sync(platform, warehouse)
-    assert session.request_stats.calls <= PREFLIGHT + 2 * WORKSPACES
+    assert session.request_stats.calls <= DISCOVERY_CALLS + 2 * WORKSPACES
     assert session.sync_result.warnings == []
     assert warehouse.state["unsupported"]["searches"] is not False
 

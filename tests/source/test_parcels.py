@@ -21,7 +21,9 @@ ALL = frozenset(TABLES)
 LABEL = {"id": 7, "name": "urgent"}
 
 
-def make_parcel(run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1) -> FetchedRun:
+def make_fetched_run(
+    run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1
+) -> FetchedRun:
     """A run with tasks, metrics and progress; every other task has a field more."""
     described = {
         "workflow": {"id": run_id, "status": "SUCCEEDED", "stats": {"odd": run_id}},
@@ -48,9 +50,9 @@ def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
 def test_together_they_make_the_rows_that_each_makes_alone() -> None:
     """Of several workspaces, with fields that have no column."""
     fetched_runs = [
-        make_parcel("a", LABEL),
-        make_parcel("b", LABEL, space=None),
-        make_parcel("c", LABEL),
+        make_fetched_run("a", LABEL),
+        make_fetched_run("b", LABEL, space=None),
+        make_fetched_run("c", LABEL),
     ]
     alone = [list_rows(build_batch([fetched], ALL)) for fetched in fetched_runs]
 
@@ -64,7 +66,9 @@ def test_together_they_make_the_rows_that_each_makes_alone() -> None:
 
 def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
     """The others keep theirs."""
-    rows = build_batch([make_parcel("a"), make_parcel("b", LABEL)], ALL)["workflow_labels"]
+    rows = build_batch([make_fetched_run("a"), make_fetched_run("b", LABEL)], ALL)[
+        "workflow_labels"
+    ]
 
     links = {(row["workflow_id"], row["label_id"], row["_removed"]) for row in rows.to_pylist()}
     assert {("a", 0, True), ("b", 7, False)} == links
@@ -73,12 +77,12 @@ def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
 def test_tables_that_are_not_wanted_are_left_out() -> None:
     """Whatever was fetched."""
     wanted = frozenset({"workflows", "labels"})
-    assert wanted == build_batch([make_parcel("a")], wanted).keys()
+    assert wanted == build_batch([make_fetched_run("a")], wanted).keys()
 
 
 def test_many_tasks_become_rows_on_the_way() -> None:
     """The same rows, in the same order, as if all had waited."""
-    waiting = make_parcel("a", tasks=2_345)
+    waiting = make_fetched_run("a", tasks=2_345)
     taken = TaskPageBuffer(waiting.answers.owner)
     for page in waiting.answers.tasks:
         taken.append(page)
@@ -99,10 +103,10 @@ def test_runs_wait_until_they_are_many() -> None:
     work: Any = object()
     held, full = RunBatch(), []
     for number in range(32):
-        held.add(work, make_parcel(str(number)))
+        held.add(work, make_fetched_run(str(number)))
         full.append(held.is_full)
     assert full == [False] * 31 + [True]
     assert [str(n) for n in range(32)] == [p.loaded.fetch.run_id for _, p in held.drain()]
     assert (held.rows, held.drain()) == (0, [])
-    held.add(work, make_parcel("a", tasks=5_000))
+    held.add(work, make_fetched_run("a", tasks=5_000))
     assert held.is_full

@@ -103,7 +103,7 @@ def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient
     return TowerClient(connect(endpoint))
 
 
-def test_preflight_takes_three_calls(
+def test_discovery_takes_three_calls(
     client: TowerClient, simulator: Simulator, world: World
 ) -> None:
     """Who the server is, who we are, what we see."""

@@ -84,7 +84,7 @@ def offsets(simulator: Simulator) -> list[str]:
     return [parse_qs(call.query)["offset"][0] for call in calls]
 
 
-def test_the_first_visit_fetches_all_tasks(
+def test_the_first_fetch_brings_all_tasks(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
     """And settles those that are final, up to the first that is not."""
@@ -94,7 +94,7 @@ def test_the_first_visit_fetches_all_tasks(
     assert offsets(simulator) == ["0"]
 
 
-def test_a_later_visit_starts_with_the_last_settled_task(
+def test_a_later_fetch_starts_with_the_last_settled_task(
     client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
 ) -> None:
     """Which is only looked at; what was final since is settled too."""
@@ -120,7 +120,7 @@ def test_a_task_that_came_in_before_the_settled_ones_fetches_all(
 def test_fewer_tasks_than_were_settled_fetch_all(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """The server lost some; nothing is passed over."""
+    """The server lost some; nothing is skipped."""
     fetched = fetch(client, lab, run_id, TaskBookmark(9, 18))
 
     assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))

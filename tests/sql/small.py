@@ -119,7 +119,7 @@ class SmallHistory:
     def open(self) -> duckdb.DuckDBPyConnection:
         """A database in memory with these tables and the views."""
         connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may heed it
+        connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may honour it
         for name, rows in self.tables.items():
             connection.register("rows", rows)
             connection.execute(f'CREATE TABLE "{name}" AS FROM rows')

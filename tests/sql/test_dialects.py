@@ -64,7 +64,7 @@ def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
     tables = {}
     for name, table in TABLES.items():
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of ours
+        relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
         tables[name] = relation.to_arrow_table().cast(table.arrow_schema)
     return tables
 

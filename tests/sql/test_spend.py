@@ -118,7 +118,7 @@ def test_labels_share_a_run_and_never_count_it_twice(stats: SmallHistory) -> Non
 
 
 def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> None:
-    """Per run, within a revision: 2 hours, then 3 on average; the other revision starts anew."""
+    """Per run, within a revision: 2 hours, then 3 on average; the other revision starts again."""
     for run_id, month, revision, hours in (
         ("a", 1, "1.0", 1),
         ("b", 3, "1.0", 1),

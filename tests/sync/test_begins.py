@@ -169,9 +169,8 @@ def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_list
 
 def test_a_run_filled_in_later_keeps_the_star_of_the_listing() -> None:
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS), lookback={"new": NOW})
-    state = replace(
-        state, tables=state.tables | {"workflows": TableCoverage(missing_runs=frozenset({"new"}))}
-    )
+    lacking = {"workflows": TableCoverage(missing_runs=frozenset({"new"}))}
+    state = replace(state, tables={**state.tables, **lacking})
     listed = [ListedRun("new", NOW, "SUCCEEDED", starred=True)]
     (fill,) = plan_incremental(state, listed, SyncOptions(tables=RUNS), NOW).fetches
     assert (fill.tables, fill.starred) == (frozenset({"workflows"}), True)

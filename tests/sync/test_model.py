@@ -178,10 +178,10 @@ class SyncedWorld:
                 self.pending.add(run_fetch.run_id)
                 self.state = mark_run_failed(self.state, run_fetch, "it failed", self.now)
             else:
-                self._visit(run_fetch)
+                self._fetch(run_fetch)
                 recovered.add(run_fetch.retry)
         for run_fetch in plan.follow_up({cause for cause in recovered if cause}).fetches:
-            self._visit(run_fetch)
+            self._fetch(run_fetch)
         if crash_after is None:
             self._finish(plan)
         return plan
@@ -211,7 +211,7 @@ class SyncedWorld:
                     labels,
                 )
 
-    def _visit(self, run_fetch: RunFetch) -> None:
+    def _fetch(self, run_fetch: RunFetch) -> None:
         run = self.runs[run_fetch.run_id]
         if run.deleted:
             self.state = clear_failure(self.state, run_fetch.run_id)

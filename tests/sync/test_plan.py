@@ -64,7 +64,7 @@ def test_new_runs_without_a_time_come_last() -> None:
     assert visited(plan_incremental(SYNCED, runs, SyncOptions(), NOW)) == ["a", "b", "w", "x"]
 
 
-def test_runs_that_landed_before_are_not_visited() -> None:
+def test_runs_that_were_loaded_before_are_not_visited() -> None:
     """The overlap shows them again."""
     plan = plan_incremental(SYNCED, [listed("last", HOUR)], SyncOptions(), NOW)
 
@@ -176,7 +176,7 @@ def test_a_run_that_is_not_final_is_visited(status: str | None) -> None:
     assert visited(plan) == ["r"]
 
 
-def test_visits_come_in_order_of_urgency() -> None:
+def test_fetches_come_in_order_of_urgency() -> None:
     """Open ones, then new ones oldest first, then changed ones."""
     state = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW)
     runs = [
@@ -192,7 +192,7 @@ def test_visits_come_in_order_of_urgency() -> None:
     assert visited(plan) == ["open", "new1", "new2", "changed"]
 
 
-def test_changed_labels_are_found_without_a_visit() -> None:
+def test_changed_labels_are_found_without_a_fetch() -> None:
     """Added, exchanged, taken away; a listing that shows no labels says nothing."""
     one, two = {"id": 1, "name": "a"}, {"id": 2, "name": "b"}
     runs = [
@@ -212,7 +212,7 @@ def test_changed_labels_are_found_without_a_visit() -> None:
     assert plan.fetches == ()
 
 
-def test_changed_stars_are_found_without_a_visit() -> None:
+def test_changed_stars_are_found_without_a_fetch() -> None:
     """A listing that does not speak of stars takes none away."""
     runs = [
         listed("set", DAY, starred=True),
@@ -290,7 +290,7 @@ def test_a_listing_with_an_end_is_bounded() -> None:
     assert not plan_reconciliation(SYNCED, [], {}, SyncOptions(), NOW).has_upper_bound
 
 
-def test_reconciliation_visits_runs_that_were_given_up() -> None:
+def test_reconciliation_fetches_runs_that_were_given_up() -> None:
     """They are open in the tables, and no longer watched."""
     plan = plan_reconciliation(
         SYNCED,

@@ -133,7 +133,7 @@ def test_a_cursor_in_the_future_hides_nothing() -> None:
 
 
 def test_many_runs_of_the_future_do_not_shorten_the_listing() -> None:
-    """Those of now would be passed over."""
+    """Those of now would be skipped."""
     seen = {f"r{age}": NOON + timedelta(seconds=age) for age in range(1, LOOKBACK_RUNS + 20)}
     state = WorkspaceState(cursor=max(seen.values()), lookback=seen)
 

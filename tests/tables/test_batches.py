@@ -1,4 +1,4 @@
-"""Tables that are not fetched run by run: labels, places, metrics of new kinds, the diary."""
+"""Tables that are not fetched run by run: labels, workspaces, metrics of new kinds, sync runs."""
 
 from __future__ import annotations
 

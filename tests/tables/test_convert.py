@@ -48,11 +48,11 @@ NEARLY = st.sampled_from(
 
 def convert(kind: str, *values: object) -> list[object]:
     """Convert values, `MISFIT` where one does not fit."""
-    array, misfits = to_array(values, local_column("field", KINDS[kind], "A field."))
+    array, invalid = to_array(values, local_column("field", KINDS[kind], "A field."))
     assert KINDS[kind] == array.type
-    assert [None] * len(misfits) == [array[row].as_py() for row in misfits]
-    assert misfits == {row: values[row] for row in misfits}
-    return [MISFIT if row in misfits else v for row, v in enumerate(array.to_pylist())]
+    assert [None] * len(invalid) == [array[row].as_py() for row in invalid]
+    assert invalid == {row: values[row] for row in invalid}
+    return [MISFIT if row in invalid else v for row, v in enumerate(array.to_pylist())]
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_json_text_keeps_the_order_of_keys() -> None:
 def test_json_columns_keep_null_as_null() -> None:
     """SQL null, not the JSON text `null`; everything else is JSON text."""
     column = local_column("field", TEXT, "A field.", is_json=True)
-    array, misfits = to_array([None, [], "x", {"a": None}], column)
-    assert (array.to_pylist(), misfits) == ([None, "[]", '"x"', '{"a":null}'], {})
+    array, invalid = to_array([None, [], "x", {"a": None}], column)
+    assert (array.to_pylist(), invalid) == ([None, "[]", '"x"', '{"a":null}'], {})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -37,7 +37,7 @@ NARROW_TABLES = ["credentials", "pipeline_secrets", "users"]
 
 
 def fill_keys(table: str) -> dict[str, Any]:
-    """Give the key columns of ours a value."""
+    """Give the key columns of the table a value."""
     own = [c for c in TABLES[table].columns if not c.nullable and not c.path]
     return {c.name: "r" if c.type == pa.string() else 1 for c in own}
 

@@ -114,7 +114,7 @@ def _spoil(value: Any) -> Any:
     return f"{value} {plant('password')}" if isinstance(value, str) else value
 
 
-def test_a_diary_with_the_word_of_a_server_is_redacted() -> None:
+def test_a_sync_run_with_the_word_of_a_server_is_redacted() -> None:
     """The errors of workspaces are in it."""
     batch = sync_run_rows(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
     (row,) = ColumnPolicy(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()

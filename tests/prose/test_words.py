@@ -1,0 +1,20 @@
+"""The check of words finds what it is for."""
+
+from __future__ import annotations
+
+from tests.prose.words import check_names, check_prose, find_retired
+
+
+def test_a_retired_word_is_found_in_a_name_of_any_spelling() -> None:
+    text = "def fetch(next_visit): ...\nclass ParcelQueue: ...\n_HAULS = visitor = 1\n"
+    found = [(retired.line, retired.word) for retired in check_names("x.py", text)]
+    assert found == [(1, "next_visit"), (2, "ParcelQueue"), (3, "_HAULS")]
+
+
+def test_a_retired_phrase_is_found_in_prose_with_what_to_write() -> None:
+    (found,) = check_prose("x.md", "Fine.\nThe file is Made Anew.\n")
+    assert str(found) == "x.md:2: 'Anew' is retired: write 'again'"
+
+
+def test_no_file_of_the_project_has_a_retired_word() -> None:
+    assert list(map(str, find_retired())) == []

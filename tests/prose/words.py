@@ -1,0 +1,145 @@
+"""Words that the project does not use: `python -m tests.prose.words` fails on each (`make check`).
+
+docs/glossary.md has the terms that took their place. Names are split at underscores and capitals,
+and so are file names; prose is docstrings, comments, messages, SQL comments and pages.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+# Retired word of a name -> the term of docs/glossary.md.
+NAMES = {
+    "visit": "fetch",
+    "visits": "fetches",
+    "parcel": "fetched run",
+    "parcels": "fetched runs",
+    "errand": "fetch",
+    "errands": "fetches",
+    "haul": "partition result",
+    "hauls": "partition results",
+    "harvest": "entity snapshot",
+    "diary": "sync run record",
+    "furniture": "reference data",
+    "strays": "extra fields",
+    "misfits": "invalid values",
+    "censor": "redactor",
+    "landed": "loaded",
+    "owed": "pending",
+    "blot": "mask",
+    "preflight": "discovery",
+    "inquiry": "access check",
+    "novelty": "schema drift",
+    "upkeep": "scd2",
+}
+# Retired words and phrases of prose -> what to write.
+PROSE = {
+    "anew": "again",
+    "heed": "honour",
+    "heeds": "honours",
+    "dearest": "most expensive",
+    "gone on with": "resumed",
+    "goes on with": "resumes",
+    "at one stroke": "atomically",
+    "told once": "reported once",
+    "of ours": "(name it)",
+    "in vain": "without result",
+    "passed over": "skipped",
+    "spoilt": "corrupted",
+    "slow entity": "reference entity",
+    "slow entities": "reference data",
+    "parcel": "fetched run",
+    "parcels": "fetched runs",
+    "errand": "fetch",
+    "errands": "fetches",
+    "diary": "sync run record",
+    "haul": "partition result",
+    "hauls": "partition results",
+    "harvest": "entity snapshot",
+    "furniture": "reference data",
+}
+# Files that name the words on purpose, and recorded data.
+_EXEMPT = ("tests/prose/", "docs/glossary.md", "docs/decisions/0012", "cassettes/", "CHANGELOG.md")
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PHRASES = re.compile(r"\b(" + "|".join(map(re.escape, PROSE)) + r")\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A retired word in a place.
+
+    Attributes:
+        path: The file, relative to the project.
+        line: The line, from 1 on.
+        word: The word.
+        better: What to write.
+    """
+
+    path: str
+    line: int
+    word: str
+    better: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.word!r} is retired: write {self.better!r}"
+
+
+def find_retired() -> list[Retired]:
+    """Return every retired word in the files that git tracks."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.md", "*.sql", "*.yml", "*.html"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [path for path in listed.stdout.splitlines() if not path.startswith(_EXEMPT)]
+    return [found for path in paths if (ROOT / path).exists() for found in check_file(path)]
+
+
+def check_file(path: str) -> Iterator[Retired]:
+    """Find the retired words of one file: those of names in Python alone."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    yield from check_prose(path, text)
+    if path.endswith(".py"):
+        yield from check_names(path, text)
+
+
+def check_prose(path: str, text: str) -> Iterator[Retired]:
+    """Find retired phrases, in any kind of text."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for match in _PHRASES.finditer(line):
+            yield Retired(path, number, match[0], PROSE[match[0].lower()])
+
+
+def check_names(path: str, text: str) -> Iterator[Retired]:
+    """Find retired words in the names of Python code."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME:
+            for part in _PARTS.findall(token.string):
+                if part.lower() in NAMES:
+                    yield Retired(path, token.start[0], token.string, NAMES[part.lower()])
+
+
+def main() -> int:
+    """Print each retired word; 1 if there is one."""
+    found = find_retired()
+    for retired in found:
+        print(retired)  # noqa: T201
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
