@@ -146,7 +146,7 @@ def test_metadata_that_a_catalog_puts_elsewhere_has_no_hint(folder: ObjectStoreL
 def test_the_store_is_that_of_the_environment(
     environ: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys are not passed on: the libraries find them, and nothing in the project could write them."""
+    """Keys are not passed on: the libraries find them, and the project never writes them."""
     monkeypatch.setenv("NO_PROXY", "*")
     assert expected == s3_properties(environ | {"AWS_SECRET_ACCESS_KEY": "hush"})
 

@@ -128,7 +128,7 @@ def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
 def test_the_address_comes_from_the_configuration(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rules of tower-etl, of dlt and of PostgreSQL, in this order; the password shows nowhere."""
+    """The rules of tower-etl, dlt and PostgreSQL, in this order; the password shows nowhere."""
     secret = database.replace("tower@", "tower:hush@")
     for place in (
         DestinationConfig("postgres", database, tmp_path),

@@ -1,4 +1,4 @@
-"""Tables and views of a user with the names of synced ones: refused before the first call, and kept."""
+"""Foreign tables and views with names of synced ones: refused before the first call, and kept."""
 
 from __future__ import annotations
 
