@@ -128,7 +128,7 @@ def test_a_lake_whose_library_is_not_installed_says_what_to_install(
     notes = FileManifestStore(tmp_path, kind)
     notes.mark_in_progress()
     notes.write(Manifest(kind, "first"), None)
-    monkeypatch.delitem(sys.modules, f"tower_etl.load.{kind}", raising=False)
+    monkeypatch.delitem(sys.modules, f"tower_etl.destinations.lake.{kind}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     said = rf"{library} is missing.*pip install 'tower-etl\[{kind}\]'"
     with pytest.raises(ConfigurationError, match=said):

@@ -335,7 +335,7 @@ def test_a_run_that_cannot_be_made_rows_fails_alone(
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 
-    monkeypatch.setattr("tower_etl.extract.session.build_parcels", break_one)
+    monkeypatch.setattr("tower_etl.extract.session.build_batch", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
     assert "could not be understood" in str(session.sync_result.failed[0].error)
