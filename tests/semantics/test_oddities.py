@@ -331,14 +331,14 @@ def test_a_run_that_cannot_be_made_rows_fails_alone(
     warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:
-        if any(fetched.loaded.run_fetch.run_id == runs[3] for fetched in fetched_runs):
+        if any(fetched.loaded.fetch.run_id == runs[3] for fetched in fetched_runs):
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 
     monkeypatch.setattr("tower_etl.extract.session.build_batch", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
-    assert "could not be understood" in str(session.sync_result.failed[0].error)
+    assert "unexpected response (ZeroDivisionError" in str(session.sync_result.failed[0].error)
     assert {(run_id,) for run_id in runs if run_id != runs[3]} == set(warehouse.tables["workflows"])
     monkeypatch.undo()
     sync(platform, warehouse)
