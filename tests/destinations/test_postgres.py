@@ -119,9 +119,9 @@ def test_a_database_put_back_from_a_backup_is_gone_on_from(
 def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
     """Another one may have begun by then."""
     place: Any = open_destination(depot.place)
-    with place.hold(depot.clock):
+    with place.lock(depot.clock):
         place._holding.close()
-        with pytest.raises(TowerEtlError, match="kept other syncs out"), place.keep():
+        with pytest.raises(TowerEtlError, match="kept other syncs out"), place.package_context():
             pytest.fail("there may have been two")
 
 
