@@ -93,7 +93,7 @@ def test_scopes_hold_together(synced: Console) -> None:
         (("SELECT 1 AS a", "--since", "2026-01-01"), "WHERE"),
         (("workflows", "--pipeline", "x"), "WHERE"),
         (("cost_by_moon",), "cost_by_month"),
-        (("--list", "--format", "parquet"), "no Parquet"),
+        (("--list", "--format", "parquet"), "not available as Parquet"),
     ],
 )
 def test_what_cannot_be_asked_is_bad_usage(

@@ -107,8 +107,8 @@ def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_f
     ended = console.run(
         *asked, TOWER_ACCESS_TOKEN=TOKEN, TOWER_ETL_PROMOTE="tasks.brandNew:integer"
     )
-    assert "New in workflows, without a column: brandNew" in ended.out
-    assert "New in tasks" not in ended.out
+    assert "New fields in workflows without a column: brandNew" in ended.out
+    assert "New fields in tasks" not in ended.out
     found = console.select("SELECT brand_new, undocumented FROM tasks", "other.duckdb")
     assert found == [(8, None)] * 2
 
