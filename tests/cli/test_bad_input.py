@@ -176,7 +176,7 @@ def test_window_that_no_run_can_be_in(refuse: Callable[..., Ended], endpoint: st
 def test_folder_that_does_not_exist(refuse: Callable[..., Ended], endpoint: str) -> None:
     """No folder is made."""
     ended = refuse(2, "sync", "--endpoint", endpoint, "--path", "no/such/tower.duckdb")
-    assert "create it, or give another --path" in ended.err
+    assert "Create it, or choose another --path" in ended.err
 
 
 FOREIGN_COMMANDS = (["sync"], ["query", "SELECT 1"], ["status"], ["views"])
@@ -189,13 +189,13 @@ def test_file_that_is_no_database(
     """What stands there is somebody's: it is not touched."""
     (console.folder / "tower.duckdb").write_bytes(b"id,name\n1,precious\n")
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
-    assert "give another --path" in ended.err
+    assert "choose another --path" in ended.err
 
 
 def test_empty_file(refuse: Callable[..., Ended], console: Console, endpoint: str) -> None:
     """It may be the rest of something: it is not filled."""
     (console.folder / "tower.duckdb").touch()
-    assert "give another --path" in refuse(2, "sync", "--endpoint", endpoint).err
+    assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
 @pytest.mark.parametrize("command", FOREIGN_COMMANDS, ids=" ".join)
@@ -217,7 +217,7 @@ def test_folder_in_the_place_of_the_file(
 ) -> None:
     """A folder cannot be written to as a file."""
     (console.folder / "tower.duckdb").mkdir()
-    assert "give another --path" in refuse(2, "sync", "--endpoint", endpoint).err
+    assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
 # --- asking a target ----------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_asking_a_database_of_something_else(
 ) -> None:
     """Told from one without runs, though DuckDB calls the file's catalog `tower`."""
     make_database(console.folder / "tower.duckdb")
-    assert "has no tables of a sync" in refuse(2, *command).err
+    assert "contains no tables of tower-etl" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)

@@ -120,8 +120,8 @@ def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
     """Another one may have begun by then."""
     place: Any = open_destination(depot.place)
     with place.lock(depot.clock):
-        place._holding.close()
-        with pytest.raises(TowerEtlError, match="kept other syncs out"), place.package_context():
+        place._lock_connection.close()
+        with pytest.raises(TowerEtlError, match="holds the sync lock"), place.package_context():
             pytest.fail("there may have been two")
 
 

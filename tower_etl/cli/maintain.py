@@ -24,7 +24,7 @@ def command(destination: str | None, path: str | None) -> None:
         raise ConfigurationError(msg)
     mirror = open_mirror(config)
     if mirror.lake.read_manifest() is None:
-        msg = f"{config.path} contains no tables written by tower-etl. Check --path."
+        msg = f"{config.path} contains no tables of tower-etl. Check --path."
         raise ConfigurationError(msg)
     with mirror.lock(SYSTEM_CLOCK):
         for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):
