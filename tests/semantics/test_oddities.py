@@ -206,7 +206,7 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(
     with monkeypatch.context() as patch:
         patch.setattr(platform.world, "iter_runs", lambda *_args, **_more: iter(()))
         session = sync(platform, warehouse, reconcile=True)
-    assert any("lacks runs" in warning for warning in session.sync_result.warnings)
+    assert any("omits runs" in warning for warning in session.sync_result.warnings)
     assert list_missing(warehouse) == set()
 
 

@@ -16,7 +16,7 @@ from tests.privacy.planted import list_leaks, plant
 from tests.tables.test_table import API_TABLES, flipped_records, nest
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.errors import ConfigurationError
-from tower_etl.extract.destination_state import _BRIEF
+from tower_etl.extract.destination_state import _RUN_COLUMNS
 from tower_etl.schema import TABLES, sync_run_rows
 from tower_etl.transform import ColumnPolicy, build_run
 from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_required
@@ -187,7 +187,7 @@ def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -
 
 def test_what_a_sync_reads_back_cannot_be_kept_out() -> None:
     """It would take every run for changed."""
-    assert {*_BRIEF} - {"missing_since", "missing_parts"} == STATE_COLUMNS
+    assert {*_RUN_COLUMNS} - {"missing_since", "missing_parts"} == STATE_COLUMNS
     assert is_required(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
 
 

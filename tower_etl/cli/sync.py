@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.destination_option
 @options.destination_path_option
 @click.option("--since", metavar="ISO", help="Sync only runs submitted at or after this time.")
-@click.option("--until", metavar="ISO", help="Sync only runs submitted before this time.")
+@click.option("--until", metavar="ISO", help="Sync only runs submitted at or before this time.")
 @click.option(
     "--reconcile",
     is_flag=True,
