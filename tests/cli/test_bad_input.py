@@ -151,7 +151,7 @@ def test_unknown_workspace(
     [
         ("--since", "yesterday", "give one like 2026-01-31"),
         ("--until", "2026-13-01", "give one like 2026-01-31"),
-        ("--tables", "tasks,nope", "No table nope. There are: workflows, tasks"),
+        ("--tables", "tasks,nope", "Unknown table nope. Expected one of workflows, tasks"),
         ("--rate", "fast", "give one like 10, or none"),
         ("--rate", "0", "give one like 10, or none"),
     ],
@@ -228,7 +228,7 @@ ASKING = (["query", "SELECT 1"], ["query", "cost_by_pipeline"], ["status"], ["vi
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
 def test_asking_before_the_first_sync(refuse: Callable[..., Ended], command: list[str]) -> None:
     """There is no file yet: the message names the command that makes one."""
-    assert "run `tower-etl sync --path" in refuse(2, *command).err
+    assert "Run `tower-etl sync --path" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
@@ -253,13 +253,13 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("no_such_question", "There are: cost_by_label"),
+        ("no_such_question", "expected one of cost_by_label"),
         ("SELEKT 1 FROM tasks", "Parser Error"),
         ("SELECT nothing FROM tasks", "Binder Error"),
         ("SELECT * FROM no_such_table", "no_such_table"),
         ("SELECT CAST(status AS INTEGER) FROM workflows", "Conversion Error"),
         ("DROP TABLE tasks", "read-only"),
-        ("/* nothing */ -- at all", "takes a SELECT"),
+        ("/* nothing */ -- at all", "expected a SELECT"),
     ],
 )
 def test_question_that_has_no_answer(synced: Console, question: str, says: str) -> None:
@@ -322,5 +322,5 @@ def test_an_address_of_postgres_is_not_read(
 ) -> None:
     """Nor is its password shown."""
     ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
-    assert "ask it with psql" in ended.err
+    assert "Query it with psql" in ended.err
     assert "hush" not in ended.err

@@ -87,8 +87,8 @@ def test_scopes_hold_together(synced: Console) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run is of a pipeline"),
-        (("cost_by_user", "--workspace", "acme/it's"), "No run is of a workspace"),
+        (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run has the pipeline"),
+        (("cost_by_user", "--workspace", "acme/it's"), "No run has the workspace"),
         (("cost_by_user", "--since", "yesterday"), "--since 'yesterday' is no ISO 8601"),
         (("SELECT 1 AS a", "--since", "2026-01-01"), "WHERE"),
         (("workflows", "--pipeline", "x"), "WHERE"),

@@ -114,7 +114,7 @@ class LaunchLoader:
     def _describe(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
         if is_launch_id(launch_id):
             return self._client.get_launch(workspace_id, launch_id)
-        msg = "GET /launch/{launch_id}: the server returned an id that cannot be requested."
+        msg = "GET /launch/{launch_id}: the server returned an id that cannot be part of a path."
         raise NotFoundError(msg)
 
     def _build(

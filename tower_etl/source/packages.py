@@ -1,4 +1,4 @@
-"""A sync in several load packages: each is committed with the state that it leads to."""
+"""Loading of a sync in several load packages, each committed with its state."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class PackageRun:
-    """One sync that several extractions carry through.
+    """One sync in several extractions.
 
     Attributes:
-        limits: When a package is full.
-        session: The sync, None before its first package.
+        limits: Limits of a package.
+        session: Session of the sync, None before its first package.
     """
 
     limits: PackageLimits
@@ -44,27 +44,27 @@ def run_in_packages(
     *,
     max_rows: int = PackageLimits.max_rows,
     max_seconds: float = PackageLimits.max_seconds,
-    **options: Any,  # noqa: ANN401 they are those of `pipeline.run`
+    **options: Any,  # noqa: ANN401 arguments of `pipeline.run`
 ) -> list[LoadInfo]:
-    """Load a source in bounded packages, so that a sync that is killed goes on where it was.
+    """Load a source in bounded packages, so that an interrupted sync is resumed.
 
-    `pipeline.run(source)` loads everything in one package: killed, it starts from zero. Here each
-    package ends with a whole run, and is committed with the state that it leads to. A package that
-    an earlier run left behind is loaded first.
+    `pipeline.run(source)` loads everything in one package, and starts over if interrupted. Here,
+    each package ends with a complete run, and is committed with its state. A pending load
+    package of an earlier run is loaded first.
 
     Args:
-        pipeline: The pipeline to run.
-        source: What `tower_source` returned, with or without a selection.
-        max_rows: Rows after which a package is full.
-        max_seconds: Seconds after which a package is full.
+        pipeline: Pipeline to run.
+        source: Result of `tower_source`, with or without a selection of tables.
+        max_rows: Number of rows after which a package ends.
+        max_seconds: Seconds after which a package ends.
         options: Arguments of `pipeline.run`. A `refresh` or a `write_disposition` of `replace`
             empties the tables before the first package; the others are merged.
 
     Returns:
-        What dlt reports of each package, in order.
+        dlt's load information of each package, in order.
 
     Raises:
-        PipelineStepFailed: A package failed; those before it stay.
+        PipelineStepFailed: A package failed; earlier packages are committed.
     """
     loads = []
     if pipeline.has_pending_data:
@@ -76,7 +76,7 @@ def run_in_packages(
         while not run.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
-            options = _merge_from_now_on(options)
+            options = _merge_options(options)
     finally:
         CURRENT_RUN.reset(token)
         if run.session is not None:
@@ -84,7 +84,7 @@ def run_in_packages(
     return loads
 
 
-def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
+def _merge_options(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name != "refresh"}
     if name_disposition(kept.get("write_disposition", DEFAULT)) == "replace":
         kept["write_disposition"] = "merge"
