@@ -93,7 +93,7 @@ def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
     small.add_task("b", cost=None)
     small.add_run("open", status="RUNNING", complete=None)
     small.add_task("open", cost=None, status="RUNNING")
-    assert "For 1 run the platform knows no price" in read(small)
+    assert "The platform reports no cost for 1 run" in read(small)
 
 
 def test_a_fresh_file_has_a_page(small: SmallHistory) -> None:
@@ -109,7 +109,7 @@ def test_a_scope_without_runs_says_so(small: SmallHistory) -> None:
     cover = ReportHeader(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
     page = render_page(facts_of(small), PLATFORM, cover)
     assert "No stored run matches the filter" in page
-    assert "in acme/lab (asked for: from 8 Mar 2026, 09:30)" in " ".join(page.split())
+    assert "in acme/lab (filter: from 8 Mar 2026, 09:30)" in " ".join(page.split())
 
 
 def test_runs_without_anything_have_a_page(small: SmallHistory) -> None:
