@@ -132,6 +132,7 @@ class SyncRunner:
         destination.validate()
         client = open_client(self.settings, self.clock, self.metrics)
         try:
+            # An existing destination is locked first, so that an overlapping sync makes no request.
             if destination.exists:
                 with destination.lock(self.clock):
                     return self._load(destination, client, self._discover(client))

@@ -53,6 +53,7 @@ class SyncThread:
     def handle_signal(self, number: int, _frame: FrameType | None) -> None:
         """Stop the sync cleanly on the first signal, and the process immediately on the second."""
         if self.signal:
+            # The default action ends the process with the exit status of the signal.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.signal = number

@@ -100,6 +100,7 @@ def probe(target: DuckDBPaths) -> None:
     error = find_error(target.path)
     log = target.path.with_name(target.path.name + ".wal")
     if error and log.exists():
+        # Renamed rather than deleted: the log may contain committed rows of the other program.
         aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
         log.rename(aside)
         error = find_error(target.path)

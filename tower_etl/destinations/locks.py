@@ -86,10 +86,10 @@ def _read_holder(folder: Path) -> str:
 
 
 NAME = "_tower_etl.lock"
-LEASE = timedelta(minutes=2)
-SKEW = timedelta(minutes=1)
+LEASE = timedelta(minutes=2)  # four renewals
+SKEW = timedelta(minutes=1)  # tolerated difference between the clocks of two machines
 RENEW_SECONDS = 30.0
-_ATTEMPTS = 3
+_ATTEMPTS = 3  # another sync may release or acquire the lease between read and write
 
 
 class WriterLock(Protocol):
@@ -174,6 +174,7 @@ class ObjectStoreLease:
             if found and not self._can_acquire(holder):
                 break
             if self._write(found.etag if found else None):
+                # Some S3-compatible stores accept conditional headers and ignore them.
                 self._verify_conditional_put()
                 return
         raise DestinationLockedError(_describe(self.bucket.url, holder))
@@ -238,6 +239,7 @@ class ObjectStoreLease:
         return json.dumps(holder)
 
     def _can_acquire(self, holder: dict[str, Any]) -> bool:
+        # The host is compared too, because machines may share or copy a state folder.
         if (holder.get("owner"), holder.get("host")) == (self._machine_id, socket.gethostname()):
             return True
         with suppress(KeyError, TypeError, ValueError):

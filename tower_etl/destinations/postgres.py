@@ -97,6 +97,7 @@ class PostgresDestination:
 
     def prepare(self) -> None:
         """Delete the files of an interrupted sync, and drop indexes of earlier versions."""
+        # Pending packages are not loaded: the state in the database is that of the last package.
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         for table in TABLES.values():
@@ -154,6 +155,7 @@ class PostgresDestination:
         acquire = f"SELECT pg_try_advisory_lock({_LOCK})"
         if execute(self._lock_connection, acquire, DATASET) == [(True,)]:
             return
+        # pg_locks shows the two integer keys of an advisory lock as unsigned oids.
         holders = execute(
             self._lock_connection,
             "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted "
@@ -194,7 +196,7 @@ def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no t
         connection = psycopg2.connect(address, **more)
     except psycopg2.Error as error:
         raise explain_connection(error) from None
-    connection.autocommit = True
+    connection.autocommit = True  # psycopg2 would otherwise hold a transaction open during the sync
     return connection
 
 

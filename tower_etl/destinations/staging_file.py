@@ -96,6 +96,7 @@ class StagingFile:
         source = self._read_record().source
         fsync_file(self.target.staging)
         self._write_record(StagingRecord(source, _identify(self.target.staging), views))
+        # The record is written first: after an interruption here, the staging copy is resumed.
         self.target.staging.replace(self.target.path)
         _logger.info("Published %s", self.target.path)
         _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the replaced file

@@ -119,13 +119,14 @@ class FetchExecutor:
         """Start no more requests; runs in progress have ten seconds to finish."""
         self._stopping = True
         self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self._client.http.rate_limiter.close)
-        self._deadline.daemon = True
+        self._deadline.daemon = True  # it must not delay the exit of the process
         self._deadline.start()
 
     def close(self) -> None:
         """Cancel queued requests, and wait for the calls in progress."""
         if self._deadline:
             self._deadline.cancel()
+        # Closed first, so that threads that wait for the rate limiter end.
         self._client.http.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 

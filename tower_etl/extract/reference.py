@@ -242,7 +242,7 @@ def _add_details(
     entities: Iterable[ReferenceEntity],
     responses: list[PartitionResult],
 ) -> list[PartitionResult]:
-    """The hauls, with the details of the items of each entity that has details."""
+    """Return the results with the details of their items, for entities that have details."""
     for entity in entities:
         if entity.detail is not None:
             own = [response for response in responses if response.entity is entity]

@@ -241,6 +241,7 @@ class Opening:
         """Do not mark runs as missing that moved to another workspace, or still exist."""
         missing = [run_id for run_id in work.plan.deleted if run_id not in listed]
         here = self.result.workspaces[work.workspace.key].listed
+        # More missing than listed runs suggest a faulty listing: probe the last one.
         if len(missing) > here and self.executor.run_exists(work.workspace, missing[-1]):
             missing = []
             self.result.warnings.append(

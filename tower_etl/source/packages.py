@@ -76,6 +76,7 @@ def run_in_packages(
         while not run.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
+            # A refresh or replace of the second package would drop the rows of the first.
             options = _merge_options(options)
     finally:
         CURRENT_RUN.reset(token)

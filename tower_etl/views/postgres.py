@@ -45,6 +45,7 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            # LOCAL settings end with the transaction, since the connection is used afterwards.
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
             cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
@@ -81,6 +82,7 @@ def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  
 
 
 def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401 psycopg2 has no types
+    # Dropped and not replaced: CREATE OR REPLACE VIEW cannot rename or remove columns.
     for view in reversed(list(iter_views())):
         cursor.execute(f'DROP VIEW IF EXISTS "{view.name}"')
     for statement in statements:

@@ -86,7 +86,7 @@ def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:
     (catalog,) = connection.execute("SELECT current_catalog()").fetchone() or ("",)
     quoted = catalog.replace('"', '""')
     connection.execute(f'USE "{quoted}"."{DATASET}"')
-    connection.execute("DESCRIBE sync_runs")
+    connection.execute("DESCRIBE sync_runs")  # fails unless a sync has written the schema
     connection.execute("SET TimeZone = 'UTC'")
 
 

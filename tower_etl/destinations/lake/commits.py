@@ -67,6 +67,7 @@ def commit_tables(
         TowerEtlError: The lock was lost, or a commit failed.
     """
     writer_lock.check()
+    # The marker precedes the first commit, so that an interruption is always detected.
     was_interrupted = manifests.mark_in_progress()
     tables = {}
     for change in diff.changes:
@@ -80,6 +81,7 @@ def commit_tables(
             len(change.written),
             len(change.removed),
         )
+    # Verified again, because the process may have been suspended during the commits.
     writer_lock.check()
     manifests.write(replace(diff.new, tables=tables), diff.old)
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.partitions import PartitionReader
     from tower_etl.destinations.locks import WriterLock
 
-KEEP_HOURS = 7 * 24
-_MONTHS_PER_COMMIT = 3
+KEEP_HOURS = 7 * 24  # the minimum that deltalake allows by default
+_MONTHS_PER_COMMIT = 3  # the writer buffers a file per month
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class DeltaLake:
             table = DeltaTable(self._table_path(name))
             with self._explain(name):
                 table.optimize.compact()
-                table.create_checkpoint()
+                table.create_checkpoint()  # readers otherwise replay the whole transaction log
                 removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
             tables[name] = replace(
                 contents, state=str(DeltaTable(self._table_path(name)).version())

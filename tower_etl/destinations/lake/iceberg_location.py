@@ -135,7 +135,7 @@ class LocalLocation:
         """Rename a new file over the hint; the file lock excludes other syncs."""
         del table, hint
         newest = Path(strip_scheme(metadata))
-        if not newest.is_file():
+        if not newest.is_file():  # a catalog of the user may place tables elsewhere
             return
         path = newest.with_name(Path(HINT).name)
         new = path.with_name(f"{path.name}.new")
@@ -211,7 +211,7 @@ class ObjectStoreLocation:
         )
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """All whose names begin with that of the table."""
+        """Iterate over the objects of a table: those whose names start with the table's name."""
         for name, modified in self.bucket.iter_objects(table):
             yield f"{self.url}/{name}", modified
 
@@ -234,6 +234,7 @@ def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
 def _find_proxy(endpoint: str | None) -> str | None:
     """Return the proxy of the environment, which obstore uses by default and pyarrow does not."""
     parts = urlsplit(endpoint or _AMAZON)
+    # proxy_bypass evaluates NO_PROXY.
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 

@@ -39,6 +39,7 @@ _IN_MEMORY = "sqlite:///:memory:"
 
 def find_catalog(folder: IcebergLocation) -> Catalog | None:
     """Return the catalog `tower` of PyIceberg's configuration, else that of the folder, if any."""
+    # `.pyiceberg.yaml` or variables such as PYICEBERG_CATALOG__TOWER__URI.
     if Config().get_catalog_config(CATALOG):
         return load_catalog(CATALOG)
     return _open_sql(folder, folder.catalog) if folder.catalog else None

@@ -100,7 +100,7 @@ def load_manifest(text: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"The manifest of the lake cannot be read ({error}). Choose another --path."
         raise ConfigurationError(msg) from None
-    if version > VERSION:
+    if version > VERSION:  # this version would drop entries that it does not know
         msg = "A newer tower-etl wrote this folder. Run: pip install --upgrade tower-etl"
         raise ConfigurationError(msg)
     return manifest

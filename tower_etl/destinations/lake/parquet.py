@@ -93,7 +93,7 @@ class ParquetLake:
             self._write_table(staging / change.table, change, rows, contents)
         manifest = replace(diff.new, tables=tables)
         (staging / "manifest.json").write_text(manifest.dump(), encoding="utf-8")
-        fsync_tree(staging)
+        fsync_tree(staging)  # before the rename, so that a published snapshot survives a power loss
         staging.rename(staging.with_name(manifest.snapshot))
         self._activate(manifest.snapshot)
         self._link_tables(manifest)
@@ -161,6 +161,7 @@ class ParquetLake:
         for table in manifest.tables:
             link = self.folder / table
             target = f"{SNAPSHOTS}/current/{table}"
+            # dlt's internal tables are not for readers.
             if table.startswith("_") or (link.is_symlink() and str(link.readlink()) == target):
                 continue
             _replace_link(link, target)
@@ -203,7 +204,7 @@ def _link(source: Path, path: Path) -> None:
     """Create a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(source, path)
-    except OSError:
+    except OSError:  # for example exFAT, and some network and container file systems
         shutil.copyfile(source, path)
 
 
