@@ -43,7 +43,7 @@ class TableReader(Protocol):
     """Reader of the tables of one destination."""
 
     def read(self, table: str, columns: pa.Schema, condition: Condition | None) -> pa.Table:
-        """Return some columns of the selected rows; no row condition there is no such table."""
+        """Return some columns of the selected rows; no rows if the table does not exist."""
         ...
 
 
@@ -62,7 +62,7 @@ class SqlReader:
         self._client = client
 
     def read(self, table: str, columns: pa.Schema, condition: Condition | None) -> pa.Table:
-        """Return some columns of the selected rows; no row condition there is no such table."""
+        """Return some columns of the selected rows; no rows if the table does not exist."""
         try:
             with self._client as client:
                 rows = [
@@ -109,7 +109,7 @@ class OpenTableReader:
         self._format = table_format
 
     def read(self, table: str, columns: pa.Schema, condition: Condition | None) -> pa.Table:
-        """Return some columns of the selected rows; no row condition there is no such table."""
+        """Return some columns of the selected rows; no rows if the table does not exist."""
         try:
             opened = self._client.load_open_table(self._format, table)
         except _ABSENT:
