@@ -282,7 +282,7 @@ def test_simulating_no_runs(refuse: Callable[..., Ended], folder: str) -> None:
 def test_simulating_on_a_taken_port(refuse: Callable[..., Ended], endpoint: str) -> None:
     """The message names the port."""
     port = endpoint.removesuffix("/api").rpartition(":")[2]
-    assert f"Port {port}" in refuse(2, "simulate", "--port", port).err
+    assert f"port {port}" in refuse(2, "simulate", "--port", port).err
 
 
 @pytest.mark.parametrize(

@@ -91,5 +91,5 @@ def expect_refusal(console: Console) -> None:
     before = console.list_files()
     ended = console.run("demo")
     assert (ended.code, ended.out) == (2, "")
-    assert "Choose another --path" in ended.err
+    assert "hoose another --path" in ended.err
     assert before == console.list_files()

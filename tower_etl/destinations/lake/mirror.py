@@ -182,7 +182,8 @@ def _explain_missing(config: DestinationConfig) -> Iterator[None]:
         yield
     except ImportError as error:
         msg = (
-            f"{config.kind} needs the package {error.name}. Run: pip install 'tower-etl[{extras}]'"
+            f"{config.kind} needs the module {error.name}, which is missing. "
+            f"Run: pip install 'tower-etl[{extras}]'"
         )
         raise ConfigurationError(msg) from None
 
