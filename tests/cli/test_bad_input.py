@@ -126,12 +126,12 @@ def test_endpoint_without_its_path(refuse: Callable[..., Ended], endpoint: str) 
 @pytest.mark.parametrize("url", ["cloud.seqera.io", "https://"])
 def test_endpoint_that_is_no_address(refuse: Callable[..., Ended], url: str) -> None:
     """An endpoint must be an http or https address."""
-    assert "Give one like https://" in refuse(2, "sync", "--endpoint", url).err
+    assert "for example https://" in refuse(2, "sync", "--endpoint", url).err
 
 
 def test_endpoint_of_the_environment_is_checked_too(refuse: Callable[..., Ended]) -> None:
     """Where a setting comes from makes no difference."""
-    assert "Not an API endpoint" in refuse(2, "sync", TOWER_API_ENDPOINT="nonsense").err
+    assert "Invalid API endpoint" in refuse(2, "sync", TOWER_API_ENDPOINT="nonsense").err
 
 
 # --- what is asked for --------------------------------------------------------------------------
@@ -149,11 +149,11 @@ def test_unknown_workspace(
 @pytest.mark.parametrize(
     ("flag", "value", "says"),
     [
-        ("--since", "yesterday", "give one like 2026-01-31"),
-        ("--until", "2026-13-01", "give one like 2026-01-31"),
+        ("--since", "yesterday", "for example 2026-01-31"),
+        ("--until", "2026-13-01", "for example 2026-01-31"),
         ("--tables", "tasks,nope", "Unknown table nope. Expected one of workflows, tasks"),
-        ("--rate", "fast", "give one like 10, or none"),
-        ("--rate", "0", "give one like 10, or none"),
+        ("--rate", "fast", "for example 10), or `none`"),
+        ("--rate", "0", "for example 10), or `none`"),
     ],
 )
 def test_flag_that_cannot_be_read(

@@ -89,7 +89,7 @@ def test_scopes_hold_together(synced: Console) -> None:
     [
         (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run has the pipeline"),
         (("cost_by_user", "--workspace", "acme/it's"), "No run has the workspace"),
-        (("cost_by_user", "--since", "yesterday"), "--since 'yesterday' is no ISO 8601"),
+        (("cost_by_user", "--since", "yesterday"), "--since 'yesterday': expected an ISO 8601"),
         (("SELECT 1 AS a", "--since", "2026-01-01"), "WHERE"),
         (("workflows", "--pipeline", "x"), "WHERE"),
         (("cost_by_moon",), "cost_by_month"),
