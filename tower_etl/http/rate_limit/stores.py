@@ -295,9 +295,7 @@ def _open_client(url: str) -> redis.Redis:
     try:
         import redis  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
-        msg = (
-            "A rate limit store in Redis requires its client. Run: pip install 'tower-etl[redis]'."
-        )
+        msg = "A rate limit store in Redis requires redis-py. Run: pip install 'tower-etl[redis]'."
         raise ConfigurationError(msg) from None
     try:
         return redis.Redis.from_url(
