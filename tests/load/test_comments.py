@@ -81,7 +81,7 @@ def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -
         warehouse.sync(wishes, reconcile=True)
         said = read_comments(warehouse.target.path)
         assert said["compute_envs", "billed_to"] == (
-            "Field `billedTo` of the API, which its description does not name."
+            "Field `billedTo` of the API, which the API description does not document."
         )
 
 

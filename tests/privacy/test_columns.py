@@ -117,7 +117,7 @@ def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_f
     ("flags", "said"),
     [
         (("--exclude", "tasks.task_id"), "can be neither excluded nor hashed"),
-        (("--hash", "workflows.owner_id"), "is no text"),
+        (("--hash", "workflows.owner_id"), "expected a text column"),
         (("--exclude", "user_nam"), "Did you mean user_name"),
     ],
 )
