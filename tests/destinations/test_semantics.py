@@ -225,7 +225,7 @@ def older_version(table: str, *unknown: str) -> Iterator[None]:
 
     def set_columns(columns: object) -> None:
         object.__setattr__(spec, "columns", columns)
-        for name in ("arrow_schema", "_shape"):
+        for name in ("arrow_schema", "_mapping"):
             spec.__dict__.pop(name, None)
 
     set_columns(tuple(c for c in whole if c.name not in unknown))
