@@ -42,9 +42,9 @@ def parse_timestamp(value: object) -> datetime | None:
     return None
 
 
-def to_microseconds(moment: datetime) -> int:
+def to_microseconds(timestamp: datetime) -> int:
     """Return the microseconds from 1970-01-01 UTC to an aware datetime."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (timestamp - _EPOCH) // _MICROSECOND
 
 
 def _parse_text(text: str) -> datetime | None:
@@ -53,8 +53,8 @@ def _parse_text(text: str) -> datetime | None:
         return None
     seconds, fraction = match["seconds"] or ":00", (match["fraction"] or "").ljust(6, "0")
     zone = (match["zone"] or "Z").upper()
-    moment = datetime.fromisoformat(f"{match['date']}T{match['time']}{seconds}.{fraction}{zone}")
-    return moment.astimezone(UTC)
+    timestamp = datetime.fromisoformat(f"{match['date']}T{match['time']}{seconds}.{fraction}{zone}")
+    return timestamp.astimezone(UTC)
 
 
 def _parse_number(value: float) -> datetime | None:

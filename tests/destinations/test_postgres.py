@@ -89,7 +89,7 @@ def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World)
         said = {(table, column): comment for table, column, comment in cursor.fetchall()}
         cursor.execute("SELECT obj_description('tower.cost_by_pipeline'::regclass, 'pg_class')")
         said["cost_by_pipeline", ""] = cursor.fetchall()[0][0]
-    assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
+    assert said["tasks", "peak_rss"] == "Peak resident memory. Unit: bytes."
     assert said["compute_envs", "billed_to"].startswith("Field `billedTo` of the API")
     assert {place: said.get(place) for place in list_comments()} == list_comments()
     assert list(iter_statements(list_comments(), said)) == []

@@ -168,6 +168,7 @@ class TowerClient:
             after: Earliest submission time, inclusive.
             before: Latest submission time, inclusive.
         """
+        # The total is compared with the number of listed runs, to detect an incomplete listing.
         params = _workspace_params(workspace_id) | {"includeTotalSize": "true"}
         bounds = [("after", after), ("before", before)]
         search = " ".join(f"{name}:{format_timestamp(when)}" for name, when in bounds if when)
@@ -191,6 +192,7 @@ class TowerClient:
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
         """Return whether the listing of a workspace contains a run."""
         params = _workspace_params(workspace_id)
+        # API fact 4: very old servers treat the search as free text, so the ids are compared below.
         params["search"] = f"workflowId:{run_id}"
         params |= {"offset": 0}
         answer, _ = self._calls.ask(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
@@ -242,6 +244,8 @@ class TowerClient:
             tally: Filled in with the server's counts and repeated tasks.
         """
         tally = tally or TotalCheck()
+        # API fact 3: without an exact count, an item hidden by out-of-order responses would go
+        # unnoticed.
         if self.compatibility.task_count_reliable:
             fetch = self._task_pages(workspace_id, run_id)
             taker = fetch_stable_list(fetch, task_key, make, pool, tally)

@@ -41,6 +41,7 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
     if endpoint.single:
         return [extract_object(endpoint, answer)]
     found = answer.get(endpoint.records_key)
+    # API fact 7: a list may be null, as `metrics` of runs without metrics.
     if found is None:
         raise malformed_response(endpoint, "list of objects", AbsentListError)
     if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):

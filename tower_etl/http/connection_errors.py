@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _CHECK = "Check the endpoint and the network."
 _EXAMPLE = "http://$USER:$PASSWORD@"
 _SHOWN_CHARS = 200
+# The order matters: InvalidProxyURL of requests is a ValueError, too.
 _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (
         exceptions.SSLError,

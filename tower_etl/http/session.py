@@ -56,6 +56,7 @@ class _DeadlineHTTPPool(HTTPConnectionPool):
     """Connection pool that shuts a connection down if the response headers exceed the deadline."""
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's
+        # urllib3 applies `total` to connecting and to each read, not to all the response headers.
         total = kwargs["timeout"].total
         with deadline(total, lambda: conn.sock):
             return super()._make_request(conn, *args, **kwargs)
@@ -68,8 +69,8 @@ class _DeadlineHTTPSPool(_DeadlineHTTPPool, HTTPSConnectionPool):
 class RateLimitedAdapter(HTTPAdapter):
     """Adapter that enforces the rate limit, the deadline and the size limit of each request.
 
-    Each redirect counts as a request of its own. Methods other than GET and HEAD are rejected, so
-    that no fault in the layers above can change data on the platform.
+    Each redirect counts as a request. Methods other than GET and HEAD are rejected, so that no
+    fault in the layers above can change data on the platform.
 
     Attributes:
         call_seconds: Deadline for the headers of a response, and again for its body.
@@ -89,6 +90,8 @@ class RateLimitedAdapter(HTTPAdapter):
         self.call_seconds = call_seconds
         self.max_body_bytes = max_body_bytes
         self.ca_bundle = ca_bundle
+        # urllib3 closes connections beyond `pool_maxsize` after use, and each new one costs a TLS
+        # handshake.
         super().__init__(pool_connections=2, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
@@ -115,6 +118,7 @@ class RateLimitedAdapter(HTTPAdapter):
             msg = f"tower-etl only reads: {request.method} is not sent."
             raise ValueError(msg)
         connect, read = kwargs.get("timeout") or (None, None)
+        # Streamed, because requests would otherwise read the body without deadline and size limit.
         kwargs |= {"stream": True, "timeout": Timeout(self.call_seconds, connect, read)}
         if self.ca_bundle:  # in a session, REQUESTS_CA_BUNDLE would override its `verify`
             kwargs["verify"] = str(self.ca_bundle)

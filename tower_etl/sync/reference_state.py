@@ -155,8 +155,8 @@ def _load_audit(stored: Mapping[str, str | None]) -> AuditLogCursor:
     return AuditLogCursor(**{name: _load(text) for name, text in stored.items()})
 
 
-def _dump(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat() if moment else None
+def _dump(timestamp: datetime | None) -> str | None:
+    return timestamp.astimezone(UTC).isoformat() if timestamp else None
 
 
 def _load(text: str | None) -> datetime | None:

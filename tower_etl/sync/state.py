@@ -134,8 +134,8 @@ class FailedRun:
         return {
             "run_id": run_id,
             "attempts": self.attempts,
-            "first_failed_at": _dump_moment(self.first_failed_at),
-            "last_failed_at": _dump_moment(self.last_failed_at),
+            "first_failed_at": _dump_timestamp(self.first_failed_at),
+            "last_failed_at": _dump_timestamp(self.last_failed_at),
             "retry_in_syncs": self.retry_in,
             "error": self.error,
         }
@@ -203,15 +203,15 @@ class WorkspaceState:
 def dump_state(state: WorkspaceState) -> dict[str, Any]:
     """Return the state as JSON values, readable in the destination."""
     return {
-        "cursor": _dump_moment(state.cursor),
-        "floor": _dump_moment(state.history_start),
-        "seen": {run_id: _dump_moment(submit) for run_id, submit in state.lookback.items()},
+        "cursor": _dump_timestamp(state.cursor),
+        "floor": _dump_timestamp(state.history_start),
+        "seen": {run_id: _dump_timestamp(submit) for run_id, submit in state.lookback.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
         "failed": {run_id: _dump_failed(run) for run_id, run in state.failed.items()},
-        "reconciled_at": _dump_moment(state.reconciled_at),
+        "reconciled_at": _dump_timestamp(state.reconciled_at),
         "missing": sorted(state.deleted),
         "name": state.name,
-        "invisible_since": _dump_moment(state.invisible_since),
+        "invisible_since": _dump_timestamp(state.invisible_since),
     }
 
 
@@ -219,18 +219,18 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
     """Return the state that `dump_state` wrote; an empty state for None."""
     if not stored:
         return WorkspaceState()
-    lookback = {run_id: _load_moment(submit) for run_id, submit in stored["seen"].items()}
+    lookback = {run_id: _load_timestamp(submit) for run_id, submit in stored["seen"].items()}
     return WorkspaceState(
-        cursor=_load_moment(stored["cursor"]),
-        history_start=_load_moment(stored["floor"]),
+        cursor=_load_timestamp(stored["cursor"]),
+        history_start=_load_timestamp(stored["floor"]),
         lookback={run_id: submit for run_id, submit in lookback.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
-        reconciled_at=_load_moment(stored["reconciled_at"]),
+        reconciled_at=_load_timestamp(stored["reconciled_at"]),
         deleted=frozenset(stored.get("missing", ())),
         tables=_load_tables(stored),
         name=stored.get("name"),
-        invisible_since=_load_moment(stored.get("invisible_since")),
+        invisible_since=_load_timestamp(stored.get("invisible_since")),
     )
 
 
@@ -238,7 +238,7 @@ def dump_coverage(coverage: TableCoverage) -> dict[str, Any]:
     """Return the coverage of a table as JSON values, for the state of the table's resource."""
     return {
         "complete": coverage.complete,
-        "filled_to": _dump_moment(coverage.filled_to),
+        "filled_to": _dump_timestamp(coverage.filled_to),
         "lacks": sorted(coverage.missing_runs),
         "is_behind": coverage.is_behind,
     }
@@ -247,7 +247,7 @@ def dump_coverage(coverage: TableCoverage) -> dict[str, Any]:
 def load_coverage(stored: Mapping[str, Any]) -> TableCoverage:
     """Return the coverage that `dump_coverage` wrote."""
     missing_runs = frozenset(stored["lacks"])
-    filled_to = _load_moment(stored["filled_to"])
+    filled_to = _load_timestamp(stored["filled_to"])
     return TableCoverage(stored["complete"], filled_to, missing_runs, stored["is_behind"])
 
 
@@ -286,7 +286,7 @@ def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
 
 def _dump_open(run: OpenRun) -> dict[str, Any]:
     return {
-        "submit": _dump_moment(run.submit),
+        "submit": _dump_timestamp(run.submit),
         "starred": run.starred,
         **dump_bookmark(run.bookmark),
     }
@@ -294,7 +294,7 @@ def _dump_open(run: OpenRun) -> dict[str, Any]:
 
 def _load_open(stored: Mapping[str, Any]) -> OpenRun:
     return OpenRun(
-        submit=_load_moment(stored["submit"]),
+        submit=_load_timestamp(stored["submit"]),
         starred=stored["starred"],
         bookmark=load_bookmark(stored),
     )
@@ -304,8 +304,8 @@ def _dump_failed(run: FailedRun) -> dict[str, Any]:
     return {
         **_dump_open(OpenRun(run.submit, run.starred, run.bookmark)),
         "attempts": run.attempts,
-        "first_failed_at": _dump_moment(run.first_failed_at),
-        "last_failed_at": _dump_moment(run.last_failed_at),
+        "first_failed_at": _dump_timestamp(run.first_failed_at),
+        "last_failed_at": _dump_timestamp(run.last_failed_at),
         "retry_in": run.retry_in,
         "error": run.error,
     }
@@ -325,9 +325,9 @@ def _load_failed(stored: Mapping[str, Any]) -> FailedRun:
     )
 
 
-def _dump_moment(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+def _dump_timestamp(timestamp: datetime | None) -> str | None:
+    return timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z") if timestamp else None
 
 
-def _load_moment(text: str | None) -> datetime | None:
+def _load_timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

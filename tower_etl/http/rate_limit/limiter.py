@@ -79,7 +79,7 @@ class RateLimiter:
         self._responses_lock = threading.Lock()
         self._responses: deque[float] = deque(maxlen=_RECENT_RESPONSES)
         self._closed = threading.Event()
-        self._waited = threading.local()
+        self._waited = threading.local()  # per thread: the client logs the wait of its own request
 
     def acquire(self) -> Permit:
         """Wait until a call may be sent, and record it in the store.

@@ -24,7 +24,7 @@ _SLOWDOWN_FACTOR = 1.25
 _MAX_SLOWDOWN = 4.0
 _THROTTLE_GROUPING_SECONDS = 2.0  # one overrun rejects all calls that are in flight together
 _RECOVERY_SECONDS = 3600.0  # API fact 10: the longer of the two limits is counted per hour
-_MAX_PAUSE_SECONDS = 600.0
+_MAX_PAUSE_SECONDS = 600.0  # a later `paused_until` was written before the clock was set back
 
 _MIN_SAMPLES = 50
 _P90 = 0.9

@@ -250,7 +250,7 @@ class RedisStore:
             ConfigurationError: The URL is invalid, or the Redis client is not installed.
         """
         self._key = f"tower-etl:budget:{name}"
-        # Messages show the host alone, because the URL may contain a password.
+        # Messages show only the host, because the URL may contain a password.
         self._host = urlsplit(url).hostname or "this machine"
         self._client = _open_client(url)
 
@@ -281,6 +281,7 @@ class RedisStore:
     ) -> Result:
         with self._client.pipeline() as pipe:
             pipe.watch(self._key)  # type: ignore[no-untyped-call] # redis-py does not annotate it
+            # The clock of the server: those of the clients may differ by more than a period.
             seconds, microseconds = pipe.time()
             before = decode_window(pipe.get(self._key))
             after, result = change(before, seconds + microseconds * _MICROSECONDS)
