@@ -134,9 +134,13 @@ class TowerClient:
         """The user that the token belongs to."""
         return self._calls.get_object(endpoints.USER_INFO)
 
-    def list_user_workspaces(self, user_id: int) -> list[Item]:
+    def list_user_workspaces(self, user_id: int) -> EntityList:
         """Organisations and workspaces of the user; a null `workspaceId` is an organisation."""
-        return self._calls.get_list(endpoints.USER_WORKSPACES, user_id=user_id)
+        answer = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
+        elements = extract_records(endpoints.USER_WORKSPACES, answer)
+        items = [element for element in elements if isinstance(element, dict)]
+        left_out = len(elements) - len(items)
+        return EntityList(items, complete=not left_out, left_out=left_out)
 
     def list_organizations(self) -> list[Item]:
         """Organisations that the token sees."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.api.pagination import Item, Key
+
+_INT64 = range(-(2**63), 2**63)
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ def extract_object(endpoint: Endpoint, answer: Item) -> Item:
     if isinstance(found, dict):
         return found
     raise malformed_response(endpoint, "object")
+
+
+def parse_id(value: object) -> int | None:
+    """Return a number as an id that a column can hold, None where it is none.
+
+    Decimal text counts: some gateways and clients write long integers as text.
+    """
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
+    return value if type(value) is int and value in _INT64 else None
 
 
 def extract_count(value: object) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
+from tower_etl.api import EntityList, Finding, endpoints, parse_id
 from tower_etl.errors import (
     AuthenticationError,
     BadRequestError,
@@ -28,6 +29,8 @@ T = TypeVar("T")
 Explain = Callable[[str, int | None], "ApiError"]
 """From an endpoint and a status to the error that they stand for."""
 
+_MEMBERSHIPS = f"GET {endpoints.USER_WORKSPACES.path}"
+LEFT_OUT = "{} element(s) without a usable id were left out"
 _ROLES = "/user/{id}/workspaces"
 _GATEWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -55,26 +58,43 @@ def request_user(client: TowerClient) -> Item:
         ApiError: Nothing answers, or the server fails.
     """
     user = _request(client, client.get_user, _refuse_token, _miss_user)
-    if not is_id(user.get("id")):
+    user_id = parse_id(user.get("id"))
+    if user_id is None:
         msg = (
             "GET /user-info: the answer names no user id, so its workspaces cannot be listed. The "
             "endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
         )
         raise ServerError(msg)
-    return user
+    return {**user, "id": user_id}
 
 
-def request_memberships(client: TowerClient, user: Item) -> list[Item]:
-    """Return the organisations and workspaces of the user.
+def request_memberships(client: TowerClient, user: Item) -> EntityList:
+    """Return the organisations and workspaces of the user, with their ids as numbers.
 
     Raises:
         AuthenticationError: The server does not let the token list them.
         EndpointError: The server does not know the call.
         ApiError: Nothing answers, or the server fails.
     """
-    return _request(
+    listed = _request(
         client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
     )
+    items = [item for item in map(_parse_membership, listed.items) if item is not None]
+    left_out = listed.left_out + len(listed.items) - len(items)
+    if left_out:
+        advice = (
+            "A workspace or organisation that one of them stands for is not synced. Report it to "
+            "the administrator of the server."
+        )
+        client.findings.add(Finding(_MEMBERSHIPS, LEFT_OUT, advice), count=left_out)
+    return EntityList(items, complete=not left_out, left_out=left_out)
+
+
+def _parse_membership(item: Item) -> Item | None:
+    """Return an element with its ids as numbers, None where one of them is no id."""
+    ids = {name: item.get(name) for name in ("orgId", "workspaceId")}
+    parsed = {name: parse_id(value) for name, value in ids.items() if value is not None}
+    return None if None in parsed.values() else {**item, **parsed}
 
 
 def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
@@ -131,11 +151,6 @@ def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
 
 def _miss_roles(endpoint: str, status: int | None) -> ApiError:
     return _explain_lack(endpoint, _ROLES, "the workspaces of the user", status)
-
-
-def is_id(value: object) -> bool:
-    """Whether it is an id that a column can hold; true and false count as numbers in Python."""
-    return type(value) is int and abs(value) < 2**63
 
 
 def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> EndpointError:

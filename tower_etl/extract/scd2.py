@@ -99,7 +99,9 @@ class EntitySnapshot:
         if self.is_other_user and self.entity.table in {"workspaces", "organizations"}:
             return False
         if self.entity.table == "workspaces":
-            return row["id"] not in {role.get("workspaceId") for role in self.discovery.roles}
+            return not self.discovery.left_out and row["id"] not in {
+                role.get("workspaceId") for role in self.discovery.roles
+            }
         if not self.entity.detect_deletes or _key_of(self.table, row) in self._keys:
             return False
         if not self.entity.parent:
