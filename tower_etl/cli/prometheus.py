@@ -19,7 +19,7 @@ _STATUSES = ("ok", "partial", "failed")
 
 _OF_WORKSPACES: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None]]] = {
     "last_success_timestamp_seconds": (
-        "When a sync last brought the workspace up to date.",
+        "When a sync last brought the workspace up to date, apart from pending runs.",
         lambda space: space.last_sync_at.timestamp() if space.last_sync_at else None,
     ),
     "open_runs": ("Runs that are visited until they are final.", lambda space: space.open_runs),

@@ -36,7 +36,8 @@ class WorkspaceStatus:
         cursor: Submission of the newest run that landed (UTC).
         open_runs: Runs that are visited until they are final.
         reconciled_at: When everything was last compared (UTC).
-        last_sync_at: When a sync last brought it up to date (UTC).
+        last_sync_at: End of the last sync that read its listing and tried to fetch each of its new
+            runs (UTC); those that failed are pending.
         rows: Runs and tasks, by table.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
         incomplete_runs: Runs loaded without a part that the server does not have.
@@ -179,7 +180,11 @@ def _read_states(ask: Query) -> dict[str, WorkspaceState]:
 
 
 def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
-    """By workspace, its newest name, and when a sync last brought it up to date."""
+    """By workspace, its newest name, and when a sync last brought it up to date.
+
+    A sync did so if it read the listing and tried to fetch each run; runs that failed are pending.
+    Rows of earlier versions have only the status.
+    """
     found: dict[str, tuple[str, datetime | None]] = {}
     rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
@@ -188,8 +193,8 @@ def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
                 continue  # a selector that named no workspace
             key = PERSONAL if space["id"] is None else str(space["id"])
             name, moment = found.get(key, (space["name"], None))
-            fresh = finished_at if space["status"] == "ok" else None
-            found[key] = (name, moment or fresh)
+            is_fresh = space.get("completed", space["status"] == "ok")
+            found[key] = (name, moment or (finished_at if is_fresh else None))
     return found
 
 
