@@ -12,6 +12,7 @@ from tower_etl.api.calls import Calls, _workspace_params
 from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pagination import (
+    Page,
     PaginationStats,
     TotalCheck,
     paginate_append_only,
@@ -19,6 +20,7 @@ from tower_etl.api.pagination import (
 )
 from tower_etl.api.records import (
     Findings,
+    extract_count,
     extract_object,
     extract_records,
     malformed_response,
@@ -30,13 +32,13 @@ from tower_etl.api.records import (
 from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
     from tower_etl.api.calls import Params
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pagination import FetchPage, Item, SinkT
+    from tower_etl.api.pagination import FetchPage, Item, Key, SinkT
     from tower_etl.api.task_pages import KnownRange
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
@@ -62,11 +64,15 @@ class EntityList:
         complete: Whether what it lacks is not there for sure: no page moved, the server's own
             count, if it gave one, agrees, and no element was left out.
         left_out: Elements without a key.
+        repeated: Items that the server lists more than once.
+        total: How many items there are by the server's count, None where that agrees with the list.
     """
 
     items: list[Item]
     complete: bool
     left_out: int = 0
+    repeated: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -260,19 +266,17 @@ class TowerClient:
         Elements without a key are left out: nothing could tell them apart the next time.
         """
         params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
-        key = primary_key(*endpoint.key)
+        key, walked = primary_key(*endpoint.key), PaginationStats()
         if not endpoint.paged:
             answer = self._calls.describe(endpoint, params, **names)
             if not endpoint.key:  # one object that belongs to its place
                 return EntityList(extract_records(endpoint, answer), complete=True)
-            items, left_out = split_keyed(extract_records(endpoint, answer), key)
-            return EntityList(items, complete=not left_out, left_out=left_out)
-        walked, name = PaginationStats(), f"GET {endpoint.path}"
+            total = extract_count(answer.get(endpoint.total_key))
+            page = Page(extract_records(endpoint, answer), total)
+            return _entity_list(walked.take(page, key), key, walked)
         fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
-        pages = paginate_descending(fetch, key, walked, name)
-        items, left_out = split_keyed((item for page in pages for item in page), key)
-        is_whole = walked.count_matches and not walked.was_modified and not left_out
-        return EntityList(items, complete=is_whole, left_out=left_out)
+        pages = paginate_descending(fetch, key, walked, f"GET {endpoint.path}")
+        return _entity_list((item for page in pages for item in page), key, walked)
 
     def get_entity(self, endpoint: Endpoint, where: PathScope) -> Item:
         """Return one item, with more than the list of such items says of it.
@@ -325,6 +329,18 @@ class TowerClient:
     def _fail_fast_policy(self) -> RetryPolicy:
         """For the first call: a wrong address should be said soon."""
         return replace(self.http.policy, attempts=4, connection_attempts=4)
+
+
+def _entity_list(found: Iterable[Item], key: Key, walked: PaginationStats) -> EntityList:
+    """Return the items found by a walk, once that is over, with what is odd about them."""
+    items, left_out = split_keyed(found, key)
+    return EntityList(
+        items,
+        complete=walked.count_matches and not walked.was_modified and not left_out,
+        left_out=left_out,
+        repeated=len(walked.repeated),
+        total=None if walked.count_matches or walked.was_modified else walked.reported_totals[-1],
+    )
 
 
 def _of(endpoint: Endpoint, where: PathScope) -> Params:

@@ -46,7 +46,7 @@ class Endpoint:
 SERVICE_INFO = Endpoint("/service-info", "serviceInfo")
 USER_INFO = Endpoint("/user-info", "user")
 USER_WORKSPACES = Endpoint("/user/{user_id}/workspaces", "orgsAndWorkspaces")
-ORGANIZATIONS = Endpoint("/orgs", "organizations", key=("orgId",))
+ORGANIZATIONS = Endpoint("/orgs", "organizations", "totalSize", key=("orgId",))
 ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces", key=("id",))
 RUNS = Endpoint(
     "/workflow", "workflows", "totalSize", paged=True, scoped=True, attributes=("labels",)
@@ -95,7 +95,9 @@ COMPUTE_ENVS = _unpaged("/compute-envs", "computeEnvs", "id", "labels", "resourc
 COMPUTE_ENV = Endpoint("/compute-envs/{parent_id}", "computeEnv", single=True, scoped=True)
 ACTIONS = _unpaged("/actions", "actions", "id", "labels")
 CREDENTIALS = _unpaged("/credentials", "credentials", "id")
-PIPELINE_SECRETS = _unpaged("/pipeline-secrets", "pipelineSecrets", "id")
+PIPELINE_SECRETS = Endpoint(
+    "/pipeline-secrets", "pipelineSecrets", "totalSize", key=("id",), scoped=True
+)
 DATASETS = _paged("/datasets", "datasets", "id", attributes=("labels",), visibility="all")
 DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
 STUDIOS = _paged("/studios", "studios", "sessionId", attributes=("labels",))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.records import MissingKey
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -112,12 +113,14 @@ class PaginationStats:
         seen: Keys of the items, each once.
         totals: The counts that the server gave on the way.
         disturbed: Whether items were passed over, so that the walk had to step back.
+        repeated: Keys of items that the server lists more than once, although nothing moved.
     """
 
     def __init__(self) -> None:
         self.keys: set[Hashable] = set()
         self.reported_totals: list[int] = []
         self.was_modified = False
+        self.repeated: set[Hashable] = set()
 
     @property
     def count_matches(self) -> bool:
@@ -133,11 +136,24 @@ class PaginationStats:
         """The items of the page that are new, noted as seen."""
         if page.total is not None:
             self.reported_totals.append(page.total)
-        fresh = {key(item): item for item in page.items}  # a page may name one twice
+        keys = [key(item) for item in page.items]
+        self._note_repeated(keys)
+        fresh = dict(zip(keys, page.items, strict=True))  # a page may name one twice
         for known in fresh.keys() & self.keys:
             del fresh[known]
         self.keys.update(fresh)
         return list(fresh.values())
+
+    def _note_repeated(self, keys: list[Hashable]) -> None:
+        """Note the keys that a page names twice, and known ones after one that is new.
+
+        Known items at the start of a page are the overlap, or were shifted there by an insertion.
+        """
+        repeated = {one for one, times in Counter(keys).items() if times > 1}
+        if not self.was_modified:
+            fresh = next((at for at, one in enumerate(keys) if one not in self.keys), len(keys))
+            repeated |= self.keys.intersection(keys[fresh:])
+        self.repeated |= {one for one in repeated if not isinstance(one, MissingKey)}
 
 
 def paginate_descending(

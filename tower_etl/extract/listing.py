@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _LEFT_OUT = "{} element(s) of the run listing without a usable run id were left out"
+_REPEATED = "{} run(s) that are listed more than once"
 _SLACK = timedelta(minutes=1)  # by which a bound may be missed, as times are rounded here and there
 
 
@@ -39,6 +40,7 @@ class RunListing:
         steady: Whether no page moved under the walk.
         counted: Whether the server's own count, if it gave one, agrees.
         left_out: Elements that name no run.
+        repeated: Runs that are listed more than once.
     """
 
     window: ListingWindow
@@ -46,6 +48,7 @@ class RunListing:
     is_unmodified: bool
     count_matches: bool
     skipped: int = 0
+    repeated: int = 0
 
     @property
     def complete(self) -> bool:
@@ -67,6 +70,9 @@ def list_runs(client: TowerClient, workspace: Workspace, window: ListingWindow) 
     if listing.skipped:
         finding = Finding(workspace.name, _LEFT_OUT, "No run was marked as missing.")
         client.findings.add(finding, count=listing.skipped)
+    if listing.repeated:
+        finding = Finding(workspace.name, _REPEATED, "Each is stored once.")
+        client.findings.add(finding, count=listing.repeated)
     return listing
 
 
@@ -146,7 +152,8 @@ def _walk(
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
     counted = is_past or walked.count_matches
-    return RunListing(window, tuple(inside), not walked.was_modified, counted, left_out)
+    repeated = len(walked.repeated)
+    return RunListing(window, tuple(inside), not walked.was_modified, counted, left_out, repeated)
 
 
 def _is_before(run: ListedRun, window: ListingWindow) -> bool:

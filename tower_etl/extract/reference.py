@@ -19,7 +19,7 @@ from tower_etl.extract.failures import is_access_denied
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tower_etl.api import Item, TowerClient
+    from tower_etl.api import Findings, Item, TowerClient
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.extract.discovery import Workspace
     from tower_etl.extract.executor import FetchExecutor
@@ -225,13 +225,26 @@ def _fetch(
     def work(pair: PartitionRequest) -> PartitionResult:
         entity, place = pair
         found = fetcher.capture_error(lambda: client.list_entity(entity.endpoint, place.scope))
-        if isinstance(found, EntityList) and found.left_out:
-            problem = f"{{}} element(s) of {entity.table} without a usable id were left out"
-            finding = Finding(place.name, problem, "No row was marked as missing.")
-            client.findings.add(finding, count=found.left_out)
+        if isinstance(found, EntityList):
+            _report_oddities(client.findings, entity.table, place.name, found)
         return PartitionResult(entity, place, found)
 
     return fetcher.map(work, asked)
+
+
+def _report_oddities(findings: Findings, table: str, place: str, found: EntityList) -> None:
+    """Report elements that were left out or come twice, and a count that the list contradicts."""
+    if found.left_out:
+        problem = f"{{}} element(s) of {table} without a usable id were left out"
+        finding = Finding(place, problem, "No row was marked as missing.")
+        findings.add(finding, count=found.left_out)
+    if found.repeated:
+        problem = f"{{}} element(s) of {table} that are listed more than once"
+        findings.add(Finding(place, problem, "One row each is stored."), count=found.repeated)
+    if found.total is not None:
+        problem = f"the server counts other {table} than it lists"
+        example = f"{found.total:,} by its count, {len(found.items):,} listed"
+        findings.add(Finding(place, problem, "None was marked as missing."), example)
 
 
 def _add_details(
