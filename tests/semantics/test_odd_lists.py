@@ -85,3 +85,100 @@ def test_a_run_that_is_listed_twice_is_reported(switchboard: tuple[str, Switchbo
     warnings = sync(platform, warehouse, reconcile=True).sync_result.warnings
     assert warnings
     assert all("run(s) that are listed more than once" in warning for warning in warnings)
+
+
+def each(name: str, **fields: Any) -> Callable[[Answer], Answer]:
+    """Return a change of fields in each element of a list."""
+    return lambda answer: answer | {name: [item | fields for item in answer[name]]}
+
+
+VERSIONS = "/datasets/versions"
+
+
+@pytest.mark.parametrize("odd", [None, "x", 1.5, 2**63])
+def test_a_version_without_a_number_makes_no_row(
+    switchboard: tuple[str, Switchboard], odd: object
+) -> None:
+    """Its key would be invented, and its row would stay when the server has healed."""
+    platform, changes = serve_altered(switchboard)
+    healthy, warehouse = Warehouse(), Warehouse()
+    sync(platform, healthy)
+    changes[VERSIONS] = each("versions", version=odd)
+    warnings = sync(platform, warehouse).sync_result.warnings
+    assert warnings
+    assert all("element(s) of dataset_versions without a usable id" in one for one in warnings)
+    assert warehouse.tables["dataset_versions"] == {}
+    changes.clear()
+    sync(platform, warehouse, reconcile=True)
+    assert set(warehouse.tables["dataset_versions"]) == set(healthy.tables["dataset_versions"])
+
+
+def test_all_versions_of_a_dataset_are_stored(switchboard: tuple[str, Switchboard]) -> None:
+    platform, changes = serve_altered(switchboard)
+    warehouse = Warehouse()
+    changes[VERSIONS] = lambda answer: {
+        "versions": [one | {"version": n} for one in answer["versions"] for n in (1, "2", 3)]
+    }
+    assert sync(platform, warehouse).sync_result.warnings == []
+    datasets = {dataset_id for dataset_id, _ in warehouse.tables["dataset_versions"]}
+    expected = {(dataset_id, number) for dataset_id in datasets for number in (1, 2, 3)}
+    assert datasets
+    assert set(warehouse.tables["dataset_versions"]) == expected
+
+
+@pytest.mark.parametrize("odd", ["", " "])
+@pytest.mark.parametrize(
+    ("path", "name", "field", "table"),
+    [
+        ("/studios", "studios", "sessionId", "studios"),
+        ("/datasets", "datasets", "id", "datasets"),
+        ("/pipelines", "pipelines", "pipelineId", "pipelines"),
+    ],
+)
+def test_an_empty_text_is_no_id(  # noqa: PLR0913, PLR0917 a row of the table of cases
+    switchboard: tuple[str, Switchboard], odd: str, path: str, name: str, field: str, table: str
+) -> None:
+    platform, changes = serve_altered(switchboard)
+    warehouse = Warehouse()
+    changes[path] = each(name, **{field: odd})
+    warnings = sync(platform, warehouse).sync_result.warnings
+    assert warnings
+    assert all(f"element(s) of {table} without a usable id" in warning for warning in warnings)
+    assert warehouse.tables[table] == {}
+
+
+def test_an_empty_text_is_no_id_of_a_run(switchboard: tuple[str, Switchboard]) -> None:
+    platform, changes = serve_altered(switchboard)
+    warehouse = Warehouse()
+
+    def spoil_second(answer: Answer) -> Answer:
+        runs = [dict(item) for item in answer["workflows"]]
+        for item in runs[1:2]:
+            item["workflow"] = item["workflow"] | {"id": ""}
+        return answer | {"workflows": runs}
+
+    changes["/workflow"] = spoil_second
+    warnings = sync(platform, warehouse).sync_result.warnings
+    assert warnings
+    assert all("without a usable run id were left out" in warning for warning in warnings)
+
+
+def test_ids_of_another_type_are_those_of_the_column(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """Also where other calls and tables depend on them."""
+    platform, changes = serve_altered(switchboard)
+    expected, warehouse = Warehouse(), Warehouse()
+    sync(platform, expected)
+    ids = {"pipelines": "pipelineId", "teams": "teamId", "labels": "id", "organizations": "orgId"}
+    for path, name in (
+        *(("/pipelines", "pipelines"), ("/labels", "labels"), ("/orgs", "organizations")),
+        (r"/orgs/\d+/teams", "teams"),
+    ):
+        field = ids[name]
+        changes[path] = lambda answer, name=name, field=field: (
+            answer | {name: [item | {field: str(item[field])} for item in answer[name]]}
+        )
+    assert sync(platform, warehouse).sync_result.warnings == []
+    for table in ("pipelines", "pipeline_versions", "teams", "team_members", "labels"):
+        assert (table, set(warehouse.tables[table])) == (table, set(expected.tables[table]))

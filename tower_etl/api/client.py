@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
@@ -24,10 +25,12 @@ from tower_etl.api.records import (
     extract_object,
     extract_records,
     malformed_response,
-    primary_key,
+    parse_text_id,
+    record_key,
     run_key,
     split_keyed,
     task_key,
+    with_typed_key,
 )
 from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
     from tower_etl.api.calls import Params
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pagination import FetchPage, Item, Key, SinkT
+    from tower_etl.api.pagination import FetchPage, Item, SinkT
     from tower_etl.api.task_pages import KnownRange
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
@@ -266,17 +269,17 @@ class TowerClient:
         Elements without a key are left out: nothing could tell them apart the next time.
         """
         params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
-        key, walked = primary_key(*endpoint.key), PaginationStats()
+        key, walked = record_key(endpoint.key), PaginationStats()
         if not endpoint.paged:
             answer = self._calls.describe(endpoint, params, **names)
             if not endpoint.key:  # one object that belongs to its place
                 return EntityList(extract_records(endpoint, answer), complete=True)
             total = extract_count(answer.get(endpoint.total_key))
             page = Page(extract_records(endpoint, answer), total)
-            return _entity_list(walked.take(page, key), key, walked)
+            return _entity_list(endpoint, walked.take(page, key), walked)
         fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
         pages = paginate_descending(fetch, key, walked, f"GET {endpoint.path}")
-        return _entity_list((item for page in pages for item in page), key, walked)
+        return _entity_list(endpoint, chain.from_iterable(pages), walked)
 
     def get_entity(self, endpoint: Endpoint, where: PathScope) -> Item:
         """Return one item, with more than the list of such items says of it.
@@ -285,7 +288,7 @@ class TowerClient:
             ServerError: The answer is about another item.
         """
         (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
-        if item.get("id") == where.parent_id:
+        if parse_text_id(item.get("id")) == str(where.parent_id):
             return item
         raise malformed_response(endpoint, f"object with the id {where.parent_id}")
 
@@ -331,11 +334,11 @@ class TowerClient:
         return replace(self.http.policy, attempts=4, connection_attempts=4)
 
 
-def _entity_list(found: Iterable[Item], key: Key, walked: PaginationStats) -> EntityList:
+def _entity_list(endpoint: Endpoint, found: Iterable[Item], walked: PaginationStats) -> EntityList:
     """Return the items found by a walk, once that is over, with what is odd about them."""
-    items, left_out = split_keyed(found, key)
+    items, left_out = split_keyed(found, record_key(endpoint.key))
     return EntityList(
-        items,
+        [with_typed_key(item, endpoint.key) for item in items],
         complete=walked.count_matches and not walked.was_modified and not left_out,
         left_out=left_out,
         repeated=len(walked.repeated),

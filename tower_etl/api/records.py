@@ -13,9 +13,9 @@ from tower_etl.errors import AbsentListError, ServerError
 from tower_etl.lossless import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
-    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.api.endpoints import Endpoint, FieldTypes
     from tower_etl.api.pagination import Item, Key
 
 _INT64 = range(-(2**63), 2**63)
@@ -79,29 +79,50 @@ def extract_count(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
-def primary_key(*path: str) -> Key:
-    """Return what tells two items apart: the value at `path`, `MissingKey` where there is none."""
+def parse_text_id(value: object) -> str | None:
+    """Return a text as an id, None where it is empty or no text; a whole number counts as text."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if type(value) is int else None
+
+
+def record_key(fields: FieldTypes) -> Key:
+    """Return what tells two items apart: the values of fields, in the types of their columns.
+
+    An item in which one of the fields is no id has a `MissingKey`.
+    """
+    readers = [(path.split("."), _READERS[kind]) for path, kind in fields.items()]
 
     def key(item: Item) -> Hashable:
-        found: object = item
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str | int) and not isinstance(found, bool):
-            return found
-        return MissingKey(_digest(item))
+        values = tuple(read(_at(item, path)) for path, read in readers)
+        if None in values:
+            return MissingKey(_digest(item))
+        return values[0] if len(values) == 1 else values
 
     return key
 
 
+def with_typed_key(item: Item, fields: FieldTypes) -> Item:
+    """Return an item that has a key, with the fields of its key in the types of their columns."""
+    odd = {
+        name: _READERS[kind](item[name])
+        for name, kind in fields.items()
+        if name in item and type(item[name]) is not kind
+    }
+    return {**item, **odd} if odd else item
+
+
 def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run, in a listing or as it is described; a number is none."""
-    key = _RUN_KEY(element)
-    return key if isinstance(key, str) else MissingKey(_digest(element))
+    found = _at(element, ("workflow", "id"))
+    return found if isinstance(found, str) and found.strip() else MissingKey(_digest(element))
 
 
 def task_key(element: Item) -> Hashable:
     """Return the number of a task in its run; older servers may not wrap tasks."""
-    return _TASK_KEY(element["task"] if isinstance(_of(element, "task"), dict) else element)
+    task = element["task"] if isinstance(_of(element, "task"), dict) else element
+    task_id = parse_id(_of(task, "taskId"))
+    return MissingKey(_digest(task)) if task_id is None else task_id
 
 
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
@@ -131,12 +152,17 @@ def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
     return item.get(name) if isinstance(item, dict) else None
 
 
+def _at(item: object, path: Iterable[str]) -> object:
+    for name in path:
+        item = _of(item, name)
+    return item
+
+
 def _digest(item: object) -> bytes:
     return blake2b(to_json(item).encode(), digest_size=8).digest()
 
 
-_RUN_KEY = primary_key("workflow", "id")
-_TASK_KEY = primary_key("taskId")
+_READERS: Mapping[type, Callable[[object], int | str | None]] = {int: parse_id, str: parse_text_id}
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class _AccessProbe:
         if entity.parent == _RUNS.table:
             run_id = _run_of(parent).get("id")
             return lambda: self._probe(entity, place, run_id=run_id)
-        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.key[0]
+        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.id_field
         where = replace(place.scope, parent_id=parent.get(key))
         return lambda: self._probe(entity, replace(place, scope=where))
 

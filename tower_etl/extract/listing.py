@@ -10,6 +10,7 @@ from tower_etl.api import (
     Finding,
     PaginationStats,
     malformed_runs_response,
+    parse_id,
     run_key,
     split_keyed,
 )
@@ -191,4 +192,6 @@ def valid_labels(labels: object) -> list[Mapping[str, Any]]:
     """The labels of an answer that are labels: objects with an id."""
     if not isinstance(labels, list):
         return []
-    return [x for x in labels if isinstance(x, dict) and isinstance(x.get("id"), int)]
+    objects = [label for label in labels if isinstance(label, dict)]
+    ids = [parse_id(label.get("id")) for label in objects]
+    return [{**label, "id": n} for label, n in zip(objects, ids, strict=True) if n is not None]

@@ -180,7 +180,7 @@ class PartitionResult:
 
     def _detail(self, item: Item) -> Item:
         """An item with what its details add; where both say something, the list does."""
-        found = self.details.get(item.get(self.entity.endpoint.key[0]))
+        found = self.details.get(item.get(self.entity.endpoint.id_field))
         if not isinstance(found, Mapping):
             return item
         return {**found, **{name: value for name, value in item.items() if value is not None}}
@@ -274,7 +274,7 @@ def _fetch_details(
     places: dict[str, Partition] = {}
     for response in responses:
         for item in response.items:
-            key = item.get(response.entity.endpoint.key[0])
+            key = item.get(response.entity.endpoint.id_field)
             is_own = item.get("workspaceName") == response.partition.workspace
             if isinstance(key, str) and (is_own or key not in places):
                 places[key] = response.partition.child(key)
@@ -294,7 +294,7 @@ def _iter_children(
         for response in responses:
             if response.entity.table == entity.parent:
                 for item in response.items:
-                    parent_id = item.get(response.entity.endpoint.key[0])
+                    parent_id = item.get(response.entity.endpoint.id_field)
                     if isinstance(parent_id, int) and is_due(entity.table, item):
                         yield entity, response.partition.child(parent_id)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tower_etl.api import parse_id
 from tower_etl.extract.reference import EntityScope, list_absent
 from tower_etl.lossless import load_json
 from tower_etl.schema import (
@@ -139,7 +140,7 @@ class EntitySnapshot:
     @cached_property
     def _parents(self) -> set[object]:
         return {
-            item.get(response.entity.endpoint.key[0])
+            item.get(response.entity.endpoint.id_field)
             for response in self.parents
             for item in response.items
         }
@@ -252,8 +253,9 @@ def _partition_key(scope: EntityScope, row: Row) -> str:
 def _owning_workspace(item: Item, place: Partition, discovery: Discovery) -> int | None:
     """The workspace that a thing is of: lists of a workspace show what others share, too."""
     asked = place.scope.workspace_id
-    if isinstance(item.get("workspaceId"), int):
-        return int(item["workspaceId"])
+    named = parse_id(item.get("workspaceId"))
+    if named is not None:
+        return named
     name = item.get("workspaceName")
     if not place.workspace or not isinstance(name, str) or name == place.workspace:
         return asked
