@@ -9,6 +9,7 @@ import pytest
 from tests.semantics.altered import serve_altered
 from tests.semantics.quirky import sync
 from tests.semantics.warehouse import Warehouse
+from tower_etl.config.settings import PackageLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,3 +183,38 @@ def test_ids_of_another_type_are_those_of_the_column(
     assert sync(platform, warehouse).sync_result.warnings == []
     for table in ("pipelines", "pipeline_versions", "teams", "team_members", "labels"):
         assert (table, set(warehouse.tables[table])) == (table, set(expected.tables[table]))
+
+
+@pytest.mark.parametrize("odd", [5, "same"])
+def test_an_id_that_several_workspaces_give_to_different_things_is_reported(
+    switchboard: tuple[str, Switchboard], odd: object
+) -> None:
+    """The table has room for one of them."""
+    platform, changes = serve_altered(switchboard)
+    warehouse = Warehouse()
+
+    def rename_first(answer: Answer) -> Answer:
+        envs = answer["computeEnvs"]
+        first = [one | {"id": odd, "name": f"{one['id']} in its workspace"} for one in envs[:1]]
+        return {"computeEnvs": [*first, *envs[1:]]}
+
+    changes["/compute-envs"] = rename_first
+    session = platform.open_session(tables=["compute_envs"])
+    warehouse.load(session, PackageLimits())
+    session.close()
+    warnings = session.sync_result.warnings
+    message = "1 id(s) stand for different elements in several workspaces or organizations"
+    assert any(one.startswith(f"compute_envs: {message}") for one in warnings), warnings
+
+
+def test_a_thing_that_several_workspaces_show_is_no_contradiction(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    """One that another workspace shares is in the lists of both, as the same."""
+    platform, changes = serve_altered(switchboard)
+    shared = {"id": "shared", "name": "cluster", "workspaceName": "production"}
+    changes["/compute-envs"] = lambda answer: {"computeEnvs": [*answer["computeEnvs"], shared]}
+    session = platform.open_session(tables=["compute_envs"])
+    Warehouse().load(session, PackageLimits())
+    session.close()
+    assert not any("different elements" in one for one in session.sync_result.warnings)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import EntityList
+from tower_etl.api import EntityList, Finding
 from tower_etl.errors import ApiError
 from tower_etl.extract.failures import is_access_denied
 from tower_etl.extract.on_demand import LaunchLoader, plan_backlog, read_audit_logs
@@ -224,8 +224,17 @@ class ReferenceSync:
             parents = [response for response in responses if response.entity.table == entity.parent]
             if own or parents:
                 harvest = EntitySnapshot(entity, own, parents, self.discovery, self.is_other_user)
+                self._report_conflicts(harvest)
                 now = self.sync_run.started_at
                 yield build_entity_rows(harvest, self.store, self._tables, now, self.column_policy)
+
+    def _report_conflicts(self, snapshot: EntitySnapshot) -> None:
+        """Report ids that stand for different things: the table has room for one of them."""
+        count = snapshot.count_conflicts()
+        if count:
+            problem = "{} id(s) stand for different elements in several workspaces or organizations"
+            finding = Finding(snapshot.entity.table, problem, "One of them is stored.")
+            self.client.findings.add(finding, count=count)
 
     def _record(self, responses: Sequence[PartitionResult], asked: frozenset[str]) -> None:
         """Remember refusals, told once, and report faults, whose tables are owed."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
+_OWNERS = ("workspace_id", "org_id", "listed_in")
 _TICK = timedelta(microseconds=1)
 
 
@@ -68,10 +69,31 @@ class EntitySnapshot:
         """The rows, one a key: of two places that list a thing, its own says how it is."""
         if self.entity.table == "workspaces":
             return self._describe_workspaces()
+        return deduplicate(self._joined, self.table.key)
+
+    @cached_property
+    def _joined(self) -> pa.Table:
+        """The rows of all places."""
         parts = [part for response in self.results for part in self._iter_parts(response)]
         ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
         empty = self.table.arrow_schema.empty_table()
-        return deduplicate(pa.concat_tables([empty, *ordered]), self.table.key)
+        return pa.concat_tables([empty, *ordered])
+
+    def count_conflicts(self) -> int:
+        """Return the number of keys that stand for different things in several owners.
+
+        A thing that one workspace shares with others is in the lists of all, with the same owner;
+        where an older server does not name the owner, it is the same in all lists.
+        """
+        if self.entity.table == "workspaces" or self._joined.num_rows == self.rows.num_rows:
+            return 0
+        owners: dict[Key, set[Key]] = {}
+        contents: dict[Key, set[str]] = {}
+        for row in self._joined.to_pylist():
+            key, rest = _key_of(self.table, row), dict(row)
+            owners.setdefault(key, set()).add(tuple(rest.pop(name, None) for name in _OWNERS))
+            contents.setdefault(key, set()).add(repr(rest))
+        return sum(len(owners[key]) > 1 and len(contents[key]) > 1 for key in owners)
 
     def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
         """Rows by the workspace that they are of, and whether that is the place itself."""
