@@ -11,6 +11,7 @@
         ├── ServerError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
         │   ├── EndpointError    5  a wrong endpoint, or a proxy or gateway that refuses
         │   ├── ResponseTooLargeError   5  more bytes than any answer of the platform
+        │   ├── MalformedResponseError 5  JSON of another shape than the endpoint gives
         │   └── AbsentListError  5  an answer without the list that its endpoint gives
         ├── RateLimitError       5  429, still after the last attempt
         ├── AuthenticationError    3  the server refuses the token
@@ -110,6 +111,10 @@ class ResponseTooLargeError(ServerError):
     """The answer has more bytes than any of the platform's; the next one would have as many."""
 
     retryable = False
+
+
+class MalformedResponseError(ServerError):
+    """The answer is JSON of another shape than the endpoint gives: a list for an object, say."""
 
 
 class AbsentListError(ServerError):

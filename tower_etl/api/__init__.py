@@ -15,6 +15,7 @@ from tower_etl.api.pagination import (
     paginate_descending,
 )
 from tower_etl.api.records import (
+    NULL_KEY,
     Finding,
     Findings,
     MissingKey,
@@ -26,6 +27,7 @@ from tower_etl.api.records import (
 )
 
 __all__ = [
+    "NULL_KEY",
     "EntityList",
     "Finding",
     "Findings",

@@ -106,7 +106,7 @@ class TowerClient:
         self.http = http_client
         self.compatibility = Compatibility()
         self.findings = Findings()
-        self._calls = Calls(http_client, Negotiation(self.compatibility))
+        self._calls = Calls(http_client, Negotiation(self.compatibility), self.findings)
 
     def list_reports(self) -> list[str]:
         """Return what the user should know of the server's answers, one message a matter."""
@@ -128,7 +128,7 @@ class TowerClient:
         twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
         twin.http = self.http.with_policy(policy)
-        twin._calls = Calls(twin.http)  # noqa: SLF001 an object of this class
+        twin._calls = replace(self._calls, http_client=twin.http)  # noqa: SLF001 an object of this class
         return twin
 
     def check_listing(self, workspace_id: int | None) -> None:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import endpoints
-from tower_etl.errors import AbsentListError, ServerError
+from tower_etl.errors import AbsentListError, MalformedResponseError
 from tower_etl.lossless import to_json
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tower_etl.api.endpoints import Endpoint, FieldTypes
     from tower_etl.api.pagination import Item, Key
+    from tower_etl.errors import ServerError
 
 _INT64 = range(-(2**63), 2**63)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})")
@@ -40,7 +41,7 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
 
     Raises:
         AbsentListError: The list is absent or null.
-        ServerError: There is something else, or there are no objects in the list.
+        MalformedResponseError: There is something else, or there are no objects in the list.
     """
     if endpoint.single:
         return [extract_object(endpoint, answer)]
@@ -56,7 +57,7 @@ def extract_object(endpoint: Endpoint, answer: Item) -> Item:
     """Return the one object that an answer holds.
 
     Raises:
-        ServerError: It holds none.
+        MalformedResponseError: It holds none.
     """
     found = answer.get(endpoint.records_key)
     if isinstance(found, dict):
@@ -133,7 +134,7 @@ def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple
 
 
 def malformed_response(
-    endpoint: Endpoint, wanted: str, kind: type[ServerError] = ServerError
+    endpoint: Endpoint, wanted: str, kind: type[ServerError] = MalformedResponseError
 ) -> ServerError:
     """The error for an answer that lacks what it should have."""
     msg = (
@@ -163,6 +164,9 @@ def _digest(item: object) -> bytes:
 
 
 _READERS: Mapping[type, Callable[[object], int | str | None]] = {int: parse_id, str: parse_text_id}
+
+
+NULL_KEY = MissingKey(_digest(None))
 
 
 @dataclass(frozen=True)

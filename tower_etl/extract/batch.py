@@ -66,6 +66,7 @@ class TaskPageBuffer:
         briefs: `taskId` and status of each.
         pages: Pages of which no rows were made.
         built: The rows of those before.
+        nulls: Elements that are null, of which no rows are made.
     """
 
     def __init__(self, owner: Mapping[str, object]) -> None:
@@ -73,6 +74,7 @@ class TaskPageBuffer:
         self.keys: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
         self.tables: list[pa.Table] = []
+        self.nulls = 0
         self._owner = owner
         self._waiting = 0
 
@@ -80,6 +82,7 @@ class TaskPageBuffer:
         """Take one page."""
         self.keys += task_keys(page)
         self.pages.append(page)
+        self.nulls += sum(item is None for item in page)
         self._waiting += len(page)
         if self._waiting >= _TASKS_AT_ONCE:
             self._build()
