@@ -33,6 +33,7 @@ from tower_etl.api.records import (
     with_typed_key,
 )
 from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
+from tower_etl.errors import MalformedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -195,7 +196,11 @@ class TowerClient:
             endpoints.RUN, _workspace_params(workspace_id), run_id=run_id
         )
         if run_key(described) != run_id:
-            raise malformed_response(endpoints.RUN, f"run {run_id}")
+            msg = (
+                f"GET /workflow/{run_id}: the answer does not describe this run. If it persists, "
+                "report it to the administrator of the server."
+            )
+            raise MalformedResponseError(msg)
         return described
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:

@@ -12,6 +12,7 @@ from tower_etl.errors import (
     ApiConnectionError,
     ApiError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
 )
 from tower_etl.extract.failures import capture_failure
@@ -166,6 +167,8 @@ class FetchExecutor:
         """The error, if the server does not even say its version any more (API fact 11)."""
         try:
             self._client.get_service_info()
+        except MalformedResponseError:
+            return None
         except (ApiError, RateLimiterClosedError):
             return error
         return None

@@ -16,6 +16,7 @@ from tower_etl.errors import (
     BadRequestError,
     EndpointError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
     RateLimitError,
     ServerError,
@@ -40,13 +41,24 @@ _WHERE = "The endpoint of a server of your own ends in /api, as in https://tower
 
 
 def request_service_info(client: TowerClient) -> Item:
-    """Return what the server says of itself.
+    """Return what the server says of itself; nothing where it answers JSON of another shape.
+
+    Only its version is lost then: whether this is the platform, the call for the user shows.
 
     Raises:
         EndpointError: What answers is not the platform's API.
         ApiError: Nothing answers, or the server fails.
     """
-    return _request(client, client.get_service_info, _refuse_service, _miss_service)
+    try:
+        return _request(client, client.get_service_info, _refuse_service, _miss_service)
+    except MalformedResponseError:
+        problem = f"the answer has no object under {endpoints.SERVICE_INFO.records_key!r}"
+        advice = (
+            "The version of the server is unknown, and the personal workspace counts as enabled. "
+            "Report it to the administrator of the server."
+        )
+        client.findings.add(Finding(f"GET {endpoints.SERVICE_INFO.path}", problem, advice))
+        return {}
 
 
 def request_user(client: TowerClient) -> Item:

@@ -11,9 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
-from tower_etl.errors import (
-    ApiError,
-)
+from tower_etl.errors import ApiError, ServerError
 from tower_etl.extract.failures import is_access_denied
 
 if TYPE_CHECKING:
@@ -325,10 +323,11 @@ def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
 
 
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
-    """One sentence for all places that refused a table."""
+    """One sentence for all places that refused a table, or gave what is no answer of the API."""
     names = list(dict.fromkeys(response.partition.name for response in refused))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (
-        f"The token may not read {table} of {', '.join(names[:_NAMED])}{more}, or the server has "
-        f"none; rows loaded before stay as they are ({refused[0].result})"
-    )
+    places = f"{', '.join(names[:_NAMED])}{more}"
+    cause = f"The token may not read {table} of {places}, or the server has none"
+    if isinstance(refused[0].result, ServerError):
+        cause = f"The server's answer for {table} of {places} cannot be used"
+    return f"{cause}; rows loaded before stay as they are ({refused[0].result})"

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import EntityList, Finding
-from tower_etl.errors import ApiError
+from tower_etl.errors import ApiError, ServerError
 from tower_etl.extract.failures import is_access_denied
 from tower_etl.extract.on_demand import LaunchLoader, plan_backlog, read_audit_logs
 from tower_etl.extract.reference import (
@@ -326,9 +326,10 @@ class ReferenceSync:
             return {"audit_logs": rows}
         if is_access_denied(found):
             if not self.state.denied.get("audit_logs"):
-                self.result.warnings.append(
-                    f"The audit log is for administrators of servers that keep one ({found})"
-                )
+                cause = "The audit log is for administrators of servers that keep one"
+                if isinstance(found, ServerError):
+                    cause = "The server's answer for the audit log cannot be used"
+                self.result.warnings.append(f"{cause} ({found})")
             self.state = self.state.record_access("audit_logs", {"server"}, ())
         elif isinstance(found, ApiError):
             self.result.reference_errors.append(f"{found} The next sync asks again.")
