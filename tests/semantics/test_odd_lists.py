@@ -93,6 +93,13 @@ def each(name: str, **fields: Any) -> Callable[[Answer], Answer]:
     return lambda answer: answer | {name: [item | fields for item in answer[name]]}
 
 
+def as_text(name: str, field: str) -> Callable[[Answer], Answer]:
+    """Return a change of a field of each element of a list into text."""
+    return lambda answer: (
+        answer | {name: [item | {field: str(item[field])} for item in answer[name]]}
+    )
+
+
 VERSIONS = "/datasets/versions"
 
 
@@ -171,15 +178,13 @@ def test_ids_of_another_type_are_those_of_the_column(
     platform, changes = serve_altered(switchboard)
     expected, warehouse = Warehouse(), Warehouse()
     sync(platform, expected)
-    ids = {"pipelines": "pipelineId", "teams": "teamId", "labels": "id", "organizations": "orgId"}
-    for path, name in (
-        *(("/pipelines", "pipelines"), ("/labels", "labels"), ("/orgs", "organizations")),
-        (r"/orgs/\d+/teams", "teams"),
+    for path, name, field in (
+        ("/pipelines", "pipelines", "pipelineId"),
+        ("/labels", "labels", "id"),
+        ("/orgs", "organizations", "orgId"),
+        (r"/orgs/\d+/teams", "teams", "teamId"),
     ):
-        field = ids[name]
-        changes[path] = lambda answer, name=name, field=field: (
-            answer | {name: [item | {field: str(item[field])} for item in answer[name]]}
-        )
+        changes[path] = as_text(name, field)
     assert sync(platform, warehouse).sync_result.warnings == []
     for table in ("pipelines", "pipeline_versions", "teams", "team_members", "labels"):
         assert (table, set(warehouse.tables[table])) == (table, set(expected.tables[table]))

@@ -76,7 +76,7 @@ class Calls:
     ) -> list[Item]:
         """Return the objects in the list that the answer holds; report what else is in it."""
         elements = extract_records(endpoint, self.get(endpoint, params, **names))
-        objects = [element for element in elements if isinstance(element, dict)]
+        objects: list[Item] = [element for element in elements if isinstance(element, dict)]
         if len(objects) < len(elements):
             advice = "Report it to the administrator of the server."
             finding = Finding(f"GET {endpoint.path}", _NO_OBJECTS, advice)

@@ -21,6 +21,7 @@ from tower_etl.api.pagination import (
 )
 from tower_etl.api.records import (
     Findings,
+    count_keyed,
     extract_count,
     extract_object,
     extract_records,
@@ -148,7 +149,7 @@ class TowerClient:
         """Organisations and workspaces of the user; a null `workspaceId` is an organisation."""
         answer = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
         elements = extract_records(endpoints.USER_WORKSPACES, answer)
-        items = [element for element in elements if isinstance(element, dict)]
+        items: list[Item] = [element for element in elements if isinstance(element, dict)]
         left_out = len(elements) - len(items)
         return EntityList(items, complete=not left_out, left_out=left_out)
 
@@ -346,7 +347,7 @@ def _entity_list(endpoint: Endpoint, found: Iterable[Item], walked: PaginationSt
         [with_typed_key(item, endpoint.key) for item in items],
         complete=walked.count_matches and not walked.was_modified and not left_out,
         left_out=left_out,
-        repeated=len(walked.repeated),
+        repeated=count_keyed(walked.repeated),
         total=None if walked.count_matches or walked.was_modified else walked.reported_totals[-1],
     )
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.records import MissingKey
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class PaginationStats:
         if not self.was_modified:
             fresh = next((at for at, one in enumerate(keys) if one not in self.keys), len(keys))
             repeated |= self.keys.intersection(keys[fresh:])
-        self.repeated |= {one for one in repeated if not isinstance(one, MissingKey)}
+        self.repeated |= repeated
 
 
 def paginate_descending(

@@ -133,6 +133,11 @@ def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple
     return keyed, len(everything) - len(keyed)
 
 
+def count_keyed(keys: Iterable[Hashable]) -> int:
+    """Return how many keys are those of items that have one."""
+    return sum(not isinstance(key, MissingKey) for key in keys)
+
+
 def malformed_response(
     endpoint: Endpoint, wanted: str, kind: type[ServerError] = MalformedResponseError
 ) -> ServerError:

@@ -31,7 +31,7 @@ Explain = Callable[[str, int | None], "ApiError"]
 """From an endpoint and a status to the error that they stand for."""
 
 _MEMBERSHIPS = f"GET {endpoints.USER_WORKSPACES.path}"
-LEFT_OUT = "{} element(s) without a usable id were left out"
+_LEFT_OUT = "{} element(s) without a usable id were left out"
 _ROLES = "/user/{id}/workspaces"
 _GATEWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -98,7 +98,7 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
             "A workspace or organisation that one of them stands for is not synced. Report it to "
             "the administrator of the server."
         )
-        client.findings.add(Finding(_MEMBERSHIPS, LEFT_OUT, advice), count=left_out)
+        client.findings.add(Finding(_MEMBERSHIPS, _LEFT_OUT, advice), count=left_out)
     return EntityList(items, complete=not left_out, left_out=left_out)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.api import (
     Finding,
     PaginationStats,
+    count_keyed,
     malformed_runs_response,
     parse_id,
     run_key,
@@ -153,7 +154,7 @@ def _walk(
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
     counted = is_past or walked.count_matches
-    repeated = len(walked.repeated)
+    repeated = count_keyed(walked.repeated)
     return RunListing(window, tuple(inside), not walked.was_modified, counted, left_out, repeated)
 
 
