@@ -67,11 +67,14 @@ def parse_object(
         raise _error_for_status(status, headers, body, where)
     kind = headers.get("Content-Type", "no content type").split(";")[0]
     answered = f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are"
+    unreadable = ""
     try:
         parsed, faults = read_json(body)
     except ValueError as error:
-        msg = f"{answered} no JSON object{_explain_unreadable(body, error)}"
-        raise ServerError(msg, status_code=status) from None
+        unreadable = _explain_unreadable(body, error)
+    if unreadable:  # raised outside of `except`: the error has no context, whose frames have values
+        msg = f"{answered} no JSON object{unreadable}"
+        raise ServerError(msg, status_code=status)
     if not isinstance(parsed, dict):
         msg = (
             f"{answered} no JSON object but {_JSON_KINDS[type(parsed)]}. Report it to the "
