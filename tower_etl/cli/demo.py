@@ -56,7 +56,7 @@ def command(path: str, seed: int) -> int:
         second, code = _sync(settings, target, "A day later: what is new, and what was still open")
     print_message(
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server saw at "
-        f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
+        f"most {sim.peak_calls_per_second(simulator.calls)} calls in any second; it allows 20."
     )
     _print_answers(path)
     _write_report(path)

@@ -1,0 +1,120 @@
+"""Pipelines, platforms and names of generated worlds, read from the data files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.data import load_toml
+
+if TYPE_CHECKING:
+    from tower_etl.simulator.aggregates import Row
+
+_ACCOUNTS = load_toml("accounts.toml")
+_CATALOG = load_toml("pipelines.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a pipeline.
+
+    Attributes:
+        name: Name, workflows included.
+        stage: Position in the run, from 0.
+        per_sample: Whether it runs once per sample, or once per run.
+        cpus: Requested CPUs.
+        memory_gib: Requested memory, GiB.
+        time_h: Requested wall time, hours.
+        minutes: Median run time, minutes.
+        cpu_utilization: Median share of the requested CPUs that is used.
+        memory_utilization: Median share of the requested memory that is used at the peak.
+        container: Container image.
+    """
+
+    name: str
+    stage: int
+    per_sample: bool
+    cpus: int
+    memory_gib: int
+    time_h: int
+    minutes: float
+    cpu_utilization: float
+    memory_utilization: float
+    container: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline.
+
+    Attributes:
+        name: Organisation and repository.
+        revisions: Releases, oldest first.
+        description: Description in its manifest.
+        author: Author in its manifest.
+        profile: Usual profile.
+        weight: Frequency of its runs relative to the other pipelines.
+        processes: Processes, by stage.
+    """
+
+    name: str
+    revisions: tuple[str, ...]
+    description: str
+    author: str
+    profile: str
+    weight: int
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A computing platform.
+
+    Attributes:
+        id: Id as the API names it.
+        name: Display name.
+        executor: Nextflow's executor.
+        queue: Queue of the tasks.
+        region: Region, empty for a cluster on premises.
+        machines: Machine types, empty if the platform does not report them.
+    """
+
+    id: str
+    name: str
+    executor: str
+    queue: str
+    region: str
+    machines: tuple[str, ...]
+
+
+def _process(row: Row, prefix: str) -> Process:
+    image = row.pop("image")
+    return Process(
+        name=f"{prefix}:{row.pop('name')}",
+        per_sample=row.pop("each") == "sample",
+        container=f"quay.io/biocontainers/{image}",
+        **row,
+    )
+
+
+def _pipeline(row: Row) -> Pipeline:
+    prefix = row.pop("prefix")
+    rows = [dict(zip(_CATALOG["columns"], values, strict=True)) for values in row["processes"]]
+    row["processes"] = tuple(_process(process, prefix) for process in rows)
+    return Pipeline(**row | {"revisions": tuple(row["revisions"])})
+
+
+def _label(name: str, value: str | None = None) -> tuple[str, str | None]:
+    return name, value
+
+
+PIPELINES: tuple[Pipeline, ...] = tuple(_pipeline(row) for row in _CATALOG["pipelines"])
+PLATFORMS: tuple[Platform, ...] = tuple(
+    Platform(**row | {"machines": tuple(row["machines"])}) for row in _ACCOUNTS["platforms"]
+)
+ORGANIZATIONS: list[str] = _ACCOUNTS["organizations"]
+WORKSPACES: list[str] = _ACCOUNTS["workspaces"]
+USERS: list[str] = _ACCOUNTS["users"]
+LABELS: list[tuple[str, str | None]] = [_label(*label) for label in _ACCOUNTS["labels"]]
+ADJECTIVES: list[str] = _ACCOUNTS["adjectives"]
+SURNAMES: list[str] = _ACCOUNTS["surnames"]
