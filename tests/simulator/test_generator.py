@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import product
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ import pytest
 
 from tower_etl.simulator import SimClock, build_world
 from tower_etl.simulator.clock import parse_timestamp
+from tower_etl.simulator.generator.catalog import PIPELINES, PLATFORMS
 from tower_etl.simulator.generator.runs import GeneratedRun, TaskCache
 
 if TYPE_CHECKING:
@@ -168,7 +171,7 @@ def _watch(world: World, clock: SimClock, run_id: str) -> Iterator[dict[str, Any
 def test_an_open_run_unfolds_task_by_task() -> None:
     """Tasks appear, start and end; none goes back; counts and cost follow them."""
     clock = SimClock.frozen_at(NOON)
-    world = build_world(1, clock=clock, runs=20, mean_tasks=80)
+    world = build_world(2, clock=clock, runs=20, mean_tasks=80)
     waiting = next(r.id for r in _iter_runs(world) if r.at(world.now_s()).status == "SUBMITTED")
     rank = {"NEW": 0, "SUBMITTED": 1, "RUNNING": 2, "COMPLETED": 3, "FAILED": 3, "ABORTED": 3}
     seen: dict[int, int] = {}
@@ -236,6 +239,14 @@ def test_a_resumed_run_takes_tasks_from_the_cache(big: World) -> None:
         assert task["complete"] < child["start"] <= task["dateCreated"]
 
 
+def _elapsed_ms(task: dict[str, Any]) -> float:
+    return 1000 * (parse_timestamp(task["complete"]) - parse_timestamp(task["start"]))
+
+
+def _never_ran(task: dict[str, Any]) -> bool:
+    return task["status"] == "FAILED" and not task["realtime"]
+
+
 def test_every_task_lies_within_its_run(big: World) -> None:
     """Submission, start and end come in this order, between start and end of the run."""
     for run in _iter_runs(big):
@@ -243,10 +254,41 @@ def test_every_task_lies_within_its_run(big: World) -> None:
         for task in big.tasks(run.id):
             if task["status"] == "CACHED" or task["complete"] is None:
                 continue
-            assert workflow["start"] <= task["submit"] <= task["start"] < task["complete"]
+            assert workflow["start"] <= task["submit"] <= task["start"] <= task["complete"]
             assert workflow["complete"] is None or task["complete"] <= workflow["complete"]
-            lasted_ms = 1000 * (parse_timestamp(task["complete"]) - parse_timestamp(task["start"]))
-            assert 0 < task["realtime"] <= lasted_ms
+            assert _never_ran(task) or 0 < task["realtime"] <= _elapsed_ms(task)
+
+
+def test_progress_adds_up_to_the_tasks(big: World) -> None:
+    """CPU time is CPUs times the time on the machine, cached tasks included; so are costs."""
+    for run in _iter_runs(big):
+        tasks = [task for task in big.tasks(run.id) if task["start"] and task["complete"]]
+        load = big.progress(run.id)["workflowProgress"]
+        expected = {
+            "cpuTime": sum(task["cpus"] * _elapsed_ms(task) for task in tasks),
+            "cost": sum(task["cost"] or 0 for task in tasks),
+            "succeeded": sum(task["status"] == "COMPLETED" for task in tasks),
+            "failed": sum(task["status"] == "FAILED" for task in tasks),
+            "cached": sum(task["status"] == "CACHED" for task in tasks),
+        }
+        assert {name: load[name] or 0 for name in expected} == pytest.approx(expected, rel=1e-3)
+
+
+def test_staging_takes_a_share_of_the_run_time_and_less_with_fusion(big: World) -> None:
+    """It is skewed, rarely twice the run time, and short where inputs are streamed."""
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for run in _iter_runs(big):
+        fusion = (run.at(big.now_s()).fields["fusion"] or {}).get("enabled", False)
+        shares[fusion] += [
+            _elapsed_ms(task) / task["realtime"] - 1
+            for task in big.tasks(run.id)
+            if task["status"] == "COMPLETED" and task["realtime"] > 60_000
+        ]
+
+    assert 0 < median(shares[True]) < 0.08
+    assert 0.2 < median(shares[False]) < 0.3
+    assert mean(shares[False]) > 1.2 * median(shares[False])
+    assert 1.5 < max(shares[False]) < 2.1
 
 
 def test_durations_are_heavy_tailed(tasks: list[dict[str, Any]]) -> None:
@@ -257,12 +299,13 @@ def test_durations_are_heavy_tailed(tasks: list[dict[str, Any]]) -> None:
     assert max(realtimes) > 20 * median(realtimes)
 
 
-def test_whatever_ran_took_some_time() -> None:
-    """And cost something, also an attempt that was taken away at once, as in the demo's world."""
+def test_whatever_ran_took_some_time_and_cost_something() -> None:
+    """Also an attempt that was taken away at once, as in the demo's world."""
     world = build_world(1, clock=SimClock.frozen_at(NOON), runs=110, open_runs=6, days=12)
     tasks = [task for run in _iter_runs(world) for task in world.tasks(run.id)]
-    assert min(task["realtime"] for task in tasks if task["realtime"] is not None) > 0
-    assert min(task["cost"] for task in tasks if task["cost"] is not None) > 0
+    ran = [task for task in tasks if task["realtime"] is not None and not _never_ran(task)]
+    assert min(task["realtime"] for task in ran) > 0
+    assert min(task["cost"] for task in ran if task["cost"] is not None) > 0
 
 
 def test_memory_is_asked_for_in_excess(tasks: list[dict[str, Any]]) -> None:
@@ -291,27 +334,112 @@ def test_some_runs_fail_and_say_why(big: World) -> None:
 
 
 def test_tasks_are_retried_and_interrupted(tasks: list[dict[str, Any]]) -> None:
-    """Second attempts follow failures with exit 137 or 143, some by a spot interruption."""
+    """Second attempts follow failures, on spot machines mostly interruptions."""
     retried = [task for task in tasks if task["errorAction"] == "RETRY"]
 
-    assert 0.01 < len(retried) / len(tasks) < 0.08
-    assert {137, 143} == {task["exit"] for task in retried}
+    assert 0.02 < len(retried) / len(tasks) < 0.1
+    assert {104, 137, 143, None} == {task["exit"] for task in retried}
     assert {"FAILED"} == {task["status"] for task in retried}
     assert len(retried) <= sum(task["attempt"] == 2 for task in tasks)
-    assert any(task["numSpotInterruptions"] for task in retried)
     assert any(task["numSpotInterruptions"] and task["status"] == "COMPLETED" for task in tasks)
 
 
-def test_costs_follow_time_and_request(tasks: list[dict[str, Any]]) -> None:
-    """A cluster of one's own has no cost; elsewhere spot is cheaper for the same hours."""
-    hourly: dict[str, list[float]] = {"spot": [], "standard": []}
-    for task in tasks:
-        if task["executor"] == "slurm":
-            assert (task["cost"], task["priceModel"], task["machineType"]) == (None, None, None)
-        elif task["status"] == "COMPLETED":
-            hourly[task["priceModel"]].append(task["cost"] / task["realtime"] / task["cpus"])
+def test_some_spot_machines_are_lost_before_their_task_runs(tasks: list[dict[str, Any]]) -> None:
+    """Such a task has no exit status, no run time and no cost, and is retried."""
+    lost = [task for task in tasks if _never_ran(task)]
 
-    assert median(hourly["spot"]) < median(hourly["standard"])
+    assert len(lost) > 10
+    for task in lost:
+        assert (task["start"], task["exit"], task["cost"]) == (task["complete"], None, 0.0)
+        assert (task["errorAction"], task["numSpotInterruptions"]) == ("RETRY", 1)
+
+
+def test_a_retry_doubles_the_request_and_uses_no_more(tasks: list[dict[str, Any]]) -> None:
+    """Also after a spot loss; only after running out of memory a task needs more than it had."""
+    first = {task["process"]: task for task in tasks if task["attempt"] == 1}
+    retried = [task for task in tasks if task["attempt"] == 2]
+    requested = [(first[task["process"]], task) for task in retried if task["process"] in first]
+
+    for before, after in requested:
+        assert after["memory"] == 2 * before["memory"]
+        assert after["cpus"] == max(before["cpus"], min(2 * before["cpus"], 32))
+    grown = [task["peakRss"] > before["memory"] for before, task in requested if task["peakRss"]]
+    assert 0.05 < mean(grown) < 0.5
+
+
+def test_costs_follow_the_formula_of_the_platform(tasks: list[dict[str, Any]]) -> None:
+    """The larger share of the machine, memory as whole vCPUs, for the time on the machine."""
+    machines = {entry.name: entry for platform in PLATFORMS for entry in platform.machines}
+    priced = [task for task in tasks if task["complete"] and task["executor"] != "slurm"]
+
+    assert priced
+    for task in priced:
+        machine = machines[task["machineType"]]
+        gib = task["memory"] / 2**30
+        vcpus = max(task["cpus"], math.ceil(gib * machine.vcpus / machine.memory_gib))
+        usd = machine.spot_usd if task["priceModel"] == "spot" else machine.standard_usd
+        hours = _elapsed_ms(task) / 3_600_000
+        assert vcpus <= machine.vcpus
+        assert task["cost"] == pytest.approx(usd * vcpus / machine.vcpus * hours, abs=1e-9)
+
+
+def test_a_cluster_on_premises_has_no_costs(tasks: list[dict[str, Any]]) -> None:
+    """It reports no machine types and prices either."""
+    own = [task for task in tasks if task["executor"] == "slurm"]
+
+    assert own
+    assert {(t["cost"], t["priceModel"], t["machineType"]) for t in own} == {(None, None, None)}
+
+
+def test_some_tasks_use_a_gpu(tasks: list[dict[str, Any]]) -> None:
+    """They run on machines that have one, and report its metrics in the cloud."""
+    granted = [task for task in tasks if task["resourceAllocation"]]
+    measured = [task for task in granted if task["status"] == "COMPLETED"]
+
+    assert {task["process"].rpartition(":")[2] for task in measured} == {
+        "CELLBENDER_REMOVEBACKGROUND",
+        "SCVITOOLS_SCVI",
+    }
+    for task in measured:
+        assert task["machineType"].startswith(("g5.", "g2-"))
+        assert 0 < task["gpuMetrics"]["pct"] <= task["gpuMetrics"]["peak"] <= 100
+        assert task["gpuMetrics"]["active_time"] < task["realtime"]
+        assert task["gpuMetrics"]["peak_mem_used"] < task["gpuMetrics"]["mem"]
+    assert not any(task["gpuMetrics"] for task in tasks if not task["resourceAllocation"])
+
+
+def test_releases_replace_each_other(big: World) -> None:
+    """Each pipeline has several, later runs use later ones, and several are in use at a time."""
+    used: dict[str, list[str]] = {}
+    for key in sorted(big.workspaces):
+        for workflow in reversed(big.runs(key if key > 0 else None)):
+            used.setdefault(workflow["projectName"], []).append(workflow["revision"])
+
+    assert len(used) == len(PIPELINES)
+    for pipeline in PIPELINES:
+        assert set(used[pipeline.name]) == set(pipeline.revisions)
+        assert len(pipeline.revisions) > 1
+
+
+def test_failed_and_cancelled_runs_are_resumed(big: World) -> None:
+    """Some of either are, and others never, whose tasks are lost."""
+    final = [run.at(big.now_s()).fields for run in _iter_runs(big)]
+    resumed = {workflow["sessionId"] for workflow in final if workflow["resume"]}
+    ended = [workflow for workflow in final if workflow["status"] in {"FAILED", "CANCELLED"}]
+
+    taken = Counter((workflow["status"], workflow["sessionId"] in resumed) for workflow in ended)
+    assert set(taken) == set(product(("FAILED", "CANCELLED"), (True, False)))
+
+
+def test_a_run_has_at_most_one_resource_label_of_a_key(big: World) -> None:
+    """Most have a project and a cost centre; a few have none."""
+    keys = [
+        [label["name"] for label in big.labels_of(run) if label["resource"]]
+        for run in _iter_runs(big)
+    ]
+
+    assert all(len(names) == len(set(names)) for names in keys)
+    assert 0.6 < mean("project" in names for names in keys) < 0.9
 
 
 def test_a_large_world_is_made_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class Process:
         cpu_utilization: Median share of the requested CPUs that is used.
         memory_utilization: Median share of the requested memory that is used at the peak.
         container: Container image.
+        gpus: Requested accelerators.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Process:
     cpu_utilization: float
     memory_utilization: float
     container: str
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Pipeline:
 
     Attributes:
         name: Organisation and repository.
-        revisions: Releases, oldest first.
+        releases: Revisions, oldest first, each with the factor of its run times.
         description: Description in its manifest.
         author: Author in its manifest.
         profile: Usual profile.
@@ -58,12 +61,40 @@ class Pipeline:
     """
 
     name: str
-    revisions: tuple[str, ...]
+    releases: dict[str, float]
     description: str
     author: str
     profile: str
     weight: int
     processes: tuple[Process, ...]
+
+    @property
+    def revisions(self) -> list[str]:
+        """Return the revisions, oldest first."""
+        return list(self.releases)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine type with its prices, USD per hour."""
+
+    name: str
+    vcpus: int
+    memory_gib: int
+    gpus: int
+    standard_usd: float
+    spot_usd: float
+
+    def fits(self, cpus: int, memory_gib: float, gpus: int) -> bool:
+        """Return whether a task with that request runs on the machine."""
+        enough = cpus <= self.vcpus and memory_gib <= self.memory_gib
+        return enough and (gpus > 0) == (self.gpus > 0) and gpus <= self.gpus
+
+    def cost_usd(self, cpus: int, memory_gib: float, seconds: float, *, spot: bool) -> float:
+        """Return the platform's estimate for a task: the larger share, memory as whole vCPUs."""
+        memory_vcpus = math.ceil(memory_gib / (self.memory_gib / self.vcpus))
+        hourly_usd = self.spot_usd if spot else self.standard_usd
+        return hourly_usd * max(cpus, memory_vcpus) / self.vcpus * seconds / 3600
 
 
 @dataclass(frozen=True)
@@ -84,7 +115,7 @@ class Platform:
     executor: str
     queue: str
     region: str
-    machines: tuple[str, ...]
+    machines: tuple[Machine, ...]
 
 
 def _process(row: Row, prefix: str) -> Process:
@@ -99,9 +130,13 @@ def _process(row: Row, prefix: str) -> Process:
 
 def _pipeline(row: Row) -> Pipeline:
     prefix = row.pop("prefix")
-    rows = [dict(zip(_CATALOG["columns"], values, strict=True)) for values in row["processes"]]
-    row["processes"] = tuple(_process(process, prefix) for process in rows)
-    return Pipeline(**row | {"revisions": tuple(row["revisions"])})
+    # The last column may be left out.
+    rows = [dict(zip(_CATALOG["columns"], values, strict=False)) for values in row["processes"]]
+    return Pipeline(**row | {"processes": tuple(_process(process, prefix) for process in rows)})
+
+
+def _platform(row: Row) -> Platform:
+    return Platform(**row | {"machines": tuple(Machine(*values) for values in row["machines"])})
 
 
 def _label(name: str, value: str | None = None) -> tuple[str, str | None]:
@@ -109,9 +144,7 @@ def _label(name: str, value: str | None = None) -> tuple[str, str | None]:
 
 
 PIPELINES: tuple[Pipeline, ...] = tuple(_pipeline(row) for row in _CATALOG["pipelines"])
-PLATFORMS: tuple[Platform, ...] = tuple(
-    Platform(**row | {"machines": tuple(row["machines"])}) for row in _ACCOUNTS["platforms"]
-)
+PLATFORMS: tuple[Platform, ...] = tuple(_platform(row) for row in _ACCOUNTS["platforms"])
 ORGANIZATIONS: list[str] = _ACCOUNTS["organizations"]
 WORKSPACES: list[str] = _ACCOUNTS["workspaces"]
 USERS: list[str] = _ACCOUNTS["users"]

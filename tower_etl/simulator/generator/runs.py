@@ -174,8 +174,8 @@ def _describe_start(spec: RunSpec) -> Row:
             "icon": None,
         },
         "nextflow": _NEXTFLOW,
-        "fusion": {"enabled": spec.spot, "version": "2.4.14" if spec.spot else None},
-        "wave": {"enabled": spec.spot},
+        "fusion": {"enabled": spec.fusion, "version": "2.4.14" if spec.fusion else None},
+        "wave": {"enabled": spec.fusion},
     }
 
 

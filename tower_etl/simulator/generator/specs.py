@@ -31,6 +31,7 @@ class RunSpec:
         revision: Release of the pipeline.
         platform: Computing platform.
         spot: Whether it runs on interruptible machines.
+        fusion: Whether it reads its inputs through Fusion, which makes staging short.
         launch_id: Id of the launch, None for a run from the command line.
         session_id: Session, shared by a run and the runs that resume it.
         samples: Number of samples.
@@ -54,6 +55,7 @@ class RunSpec:
     revision: str
     platform: Platform
     spot: bool
+    fusion: bool
     launch_id: str | None
     session_id: str
     samples: int
@@ -64,6 +66,11 @@ class RunSpec:
     outcome: str
     parent: RunSpec | None = None
     heartbeat_gap: tuple[int, int] | None = None
+
+    @property
+    def pace(self) -> float:
+        """Return the factor of the run times of its release."""
+        return self.pipeline.releases[self.revision]
 
     @property
     def final_s(self) -> int:

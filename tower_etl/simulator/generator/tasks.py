@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from tower_etl.simulator.clock import format_timestamp
+from tower_etl.simulator.generator.attempts import (
+    GIB,
+    Attempt,
+    TaskTimes,
+    draw_machine,
+    draw_measures,
+)
 from tower_etl.simulator.generator.specs import choose_failure, draw_log_normal, plan_tasks
 from tower_etl.simulator.runs import (
     EMPTY_TASK,
@@ -22,29 +30,21 @@ if TYPE_CHECKING:
     from tower_etl.simulator.generator.catalog import Process
     from tower_etl.simulator.generator.specs import PlannedTask, RunSpec
 
-_GIB = 2**30
 _HOUR_MS = 3_600_000
 _FIRST_ID = 1_000_000_000
 _IDS_PER_RUN = 100_000
 _SHORTEST_S = 20
-_SPOT_RATE, _STANDARD_RATE, _MEMORY_RATE = 0.017, 0.048, 0.0042  # USD an hour, by CPU and by GiB
 _MAX_ABORTED = 3
-_OUT_OF_MEMORY, _INTERRUPTED = 137, 143
-_RETRIED_SPOT_SHARE, _RETRIED_SHARE = 0.05, 0.02
+_RETRIED_SPOT_SHARE, _RETRIED_SHARE = 0.07, 0.03
 _INTERRUPTED_SHARE = 0.6  # share of the retries on spot machines
-_SPOT_HIT_SHARE = 0.03
+_NEVER_RAN_SHARE = 0.3  # share of the interruptions: the machine was lost before the task ran
 _LATE_SHARE = 0.05
+_REGRESSED_SHARE, _REGRESSION = 0.15, 5  # share of runs with a process that takes so much longer
+# Staging takes a log-normal share of the run time, at most twice that time. Fusion streams inputs.
+_STAGING_SHARE, _FUSION_STAGING_SHARE, _STAGING_SIGMA, _MAX_STAGING = 0.25, 0.05, 0.9, 2.0
+_OUT_OF_MEMORY, _INTERRUPTED, _OTHER_ERROR = 137, 143, 104
+_LARGE_PEAK = 0.3  # median memory utilization above which a process may run out of memory
 _ENV = "PYTHONNOUSERSITE=1\nR_PROFILE_USER=/.Rprofile\nR_ENVIRON_USER=/.Renviron\n"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskTimes:
-    """Times of a task, epoch seconds."""
-
-    created_s: int
-    submit_s: int
-    start_s: int
-    complete_s: int
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ class TaskGenerator:
         self._planned = len(planned)
         self._stages = 1 + max((task.process.stage for task in planned), default=0)
         self._rng = random.Random(f"{spec.seed}:tasks")
+        regressed = self._rng.random() < _REGRESSED_SHARE
+        self._regressed = self._rng.choice(planned).process if regressed else None
         self._drawn: list[tuple[float, Row, TaskTimes]] = []
         self._defaults: dict[str, Row] = {}
 
@@ -142,59 +144,73 @@ class TaskGenerator:
 
     def add(self, planned: PlannedTask, end: str) -> None:
         """Draw a task, now and then after a failed attempt."""
-        spec, rng = self.spec, self._rng
+        spec, rng, process = self.spec, self._rng, planned.process
         wall_s = max(1, spec.complete_s - spec.start_s - 12)
         stage_s = wall_s / self._stages
-        submit_s = spec.start_s + 5 + int(stage_s * (planned.process.stage + 0.3 * rng.random()))
-        attempt, memory = 1, planned.process.memory_gib * _GIB
-        if end != "ABORTED" and rng.random() < (
-            _RETRIED_SPOT_SHARE if spec.spot else _RETRIED_SHARE
-        ):
-            retry_s = self._failed_attempt(planned, submit_s)
-            if retry_s is not None:
-                submit_s, attempt, memory = retry_s, 2, memory * 2
-        times = self._time(planned.process, submit_s, to_end=end != "COMPLETED")
-        task = self._describe(planned, times, attempt, memory)
+        submit_s = spec.start_s + 5 + int(stage_s * (process.stage + 0.3 * rng.random()))
+        attempt = Attempt(1, process.cpus, process.memory_gib)
+        share = _RETRIED_SPOT_SHARE if spec.spot else _RETRIED_SHARE
+        if end != "ABORTED" and rng.random() < share:
+            submit_s, attempt = self._failed_attempt(planned, submit_s, attempt)
+        times = self._time(process, submit_s, to_end=end != "COMPLETED")
+        task = self._describe(planned, times, attempt)
         if end == "COMPLETED":
-            task |= self._measure(planned.process, times, memory)
+            task |= draw_measures(rng, spec, process, attempt, times)
         else:
-            task |= self._fail(planned, end, attempt)
-        self._price(task)
+            task |= self._fail(planned, end)
         self._keep(task, times)
 
-    def _failed_attempt(self, planned: PlannedTask, submit_s: int) -> int | None:
-        times = self._time(planned.process, submit_s, to_end=False)
-        ran_s = max(1, int((times.complete_s - times.start_s) * self._rng.uniform(0.1, 0.9)))
-        times = TaskTimes(submit_s - 1, submit_s, times.start_s, times.start_s + ran_s)
+    def _failed_attempt(
+        self, planned: PlannedTask, submit_s: int, attempt: Attempt
+    ) -> tuple[int, Attempt]:
+        """Draw an attempt that is retried; return submission and request of the next attempt."""
+        rng, spot = self._rng, self.spec.spot
+        interrupted = spot and rng.random() < _INTERRUPTED_SHARE
+        never_ran = interrupted and rng.random() < _NEVER_RAN_SHARE
+        times = self._cut(self._time(planned.process, submit_s), never_ran=never_ran)
         if self.spec.complete_s - times.complete_s < _SHORTEST_S:
-            return None
-        task = self._describe(planned, times, 1, planned.process.memory_gib * _GIB)
-        hit = self.spec.spot and self._rng.random() < _INTERRUPTED_SHARE
-        exit_status = _INTERRUPTED if hit else _OUT_OF_MEMORY
-        spot = {"numSpotInterruptions": int(hit)} if self.spec.spot else {}
-        task |= {"status": "FAILED", "errorAction": "RETRY", **spot}
-        task |= {"exit": exit_status, "exitStatus": exit_status}
-        self._price(task)
+            return submit_s, attempt
+        task = self._describe(planned, times, attempt)
+        out_of_memory = not interrupted and planned.process.memory_utilization >= _LARGE_PEAK
+        code = _OUT_OF_MEMORY if out_of_memory else _OTHER_ERROR
+        task |= {"status": "FAILED", "errorAction": "RETRY"}
+        task |= {"numSpotInterruptions": int(interrupted)} if spot else {}
+        if never_ran:
+            task |= {"realtime": 0, "errorMessage": "Task failed to start - Host terminated"}
+        else:
+            code = _INTERRUPTED if interrupted else code
+            task |= {"exit": code, "exitStatus": code}
         self._keep(task, times)
-        return times.complete_s + 2
+        return times.complete_s + 2, attempt.next(out_of_memory=out_of_memory)
 
-    def _time(self, process: Process, submit_s: int, *, to_end: bool) -> TaskTimes:
+    def _cut(self, times: TaskTimes, *, never_ran: bool) -> TaskTimes:
+        """Cut a task short; the platform reports a lost task that never ran with no duration."""
+        if never_ran:
+            return replace(times, complete_s=times.start_s, staged_s=0)
+        ran_s = max(1, int(times.lasted_s * self._rng.uniform(0.1, 0.9)))
+        staged_s = min(times.staged_s, ran_s - 1)
+        return replace(times, complete_s=times.start_s + ran_s, staged_s=staged_s)
+
+    def _time(self, process: Process, submit_s: int, *, to_end: bool = False) -> TaskTimes:
+        rng = self._rng
         left_s = max(2, self.spec.complete_s - 2 - submit_s)
-        wait_s = min(draw_log_normal(self._rng, 80, 0.9), 0.3 * left_s)
+        wait_s = min(draw_log_normal(rng, 80, 0.9), 0.3 * left_s)
         most_s = left_s - wait_s
-        run_s = draw_log_normal(self._rng, 60 * process.minutes, 0.6)
+        share = _FUSION_STAGING_SHARE if self.spec.fusion else _STAGING_SHARE
+        staging = min(draw_log_normal(rng, share, _STAGING_SIGMA), _MAX_STAGING)
+        pace = self.spec.pace * (_REGRESSION if process is self._regressed else 1)
+        ran_s = draw_log_normal(rng, 60 * process.minutes * pace, 0.6) * (1 + staging)
         if to_end:
-            run_s = most_s
-        elif run_s > most_s:
-            run_s = most_s * self._rng.uniform(0.4, 1.0)
-        start_s = submit_s + int(wait_s)
-        return TaskTimes(submit_s - 1, submit_s, start_s, start_s + max(1, int(run_s)))
+            ran_s = most_s
+        elif ran_s > most_s:
+            ran_s = most_s * rng.uniform(0.4, 1.0)
+        start_s, lasted_s = submit_s + int(wait_s), max(1, int(ran_s))
+        staged_s = int(lasted_s * staging / (1 + staging))
+        return TaskTimes(submit_s - 1, submit_s, start_s, start_s + lasted_s, staged_s)
 
-    def _describe(self, planned: PlannedTask, times: TaskTimes, attempt: int, memory: int) -> Row:
+    def _describe(self, planned: PlannedTask, times: TaskTimes, attempt: Attempt) -> Row:
         rng, complete = self._rng, format_timestamp(times.complete_s)
         digest = f"{rng.getrandbits(128):032x}"
-        machines = self.spec.platform.machines
-        region = self.spec.platform.region
         return self._default_fields(planned.process) | {
             "status": "COMPLETED",
             "dateCreated": format_timestamp(times.created_s),
@@ -203,50 +219,19 @@ class TaskGenerator:
             "complete": complete,
             "lastUpdated": complete,
             "duration": 1000 * (times.complete_s - times.submit_s) + int(1000 * rng.random()),
-            "realtime": 1000 * (times.complete_s - times.start_s) - int(900 * rng.random()),
-            "attempt": attempt,
-            "memory": memory,
+            "realtime": 1000 * times.run_s - int(900 * rng.random()),
+            "attempt": attempt.number,
+            "cpus": attempt.cpus,
+            "memory": attempt.memory_gib * GIB,
             "tag": planned.tag,
             "name": planned.name,
             "hash": f"{digest[:2]}/{digest[2:8]}",
             "workdir": f"{self.spec.work_dir}/{digest[:2]}/{digest[2:]}",
-            "nativeId": "-".join(
-                (digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:])
-            ),
-            "machineType": machines[int(len(machines) * rng.random())] if machines else None,
-            "cloudZone": f"{region}{'abc'[int(3 * rng.random())]}" if region else None,
+            "nativeId": str(UUID(digest)),
+            **draw_machine(rng, self.spec, planned.process, attempt, times),
         }
 
-    def _measure(self, process: Process, times: TaskTimes, memory: int) -> Row:
-        rng, ran_s = self._rng, times.complete_s - times.start_s
-        used = min(draw_log_normal(rng, process.cpu_utilization, 0.2), 1.5)
-        peak_rss = int(
-            max(3e6, memory * min(draw_log_normal(rng, process.memory_utilization, 0.35), 0.97))
-        )
-        read = int(draw_log_normal(rng, 3e7, 1.3) * (1 + ran_s))
-        written = int(draw_log_normal(rng, 8e6, 1.5) * (1 + ran_s))
-        spot_hit = self.spec.spot and rng.random() < _SPOT_HIT_SHARE
-        return {
-            "exit": 0,
-            "exitStatus": 0,
-            "pcpu": round(100 * used * process.cpus, 1),
-            "pmem": round(peak_rss / (2.56 * _GIB), 1),
-            "rss": int(peak_rss * rng.uniform(0.9, 1.0)),
-            "peakRss": peak_rss,
-            "vmem": int(peak_rss * 1.1),
-            "peakVmem": int(peak_rss * rng.uniform(1.1, 2.5)),
-            "rchar": read,
-            "wchar": written,
-            "readBytes": read // 50,
-            "writeBytes": written // 80,
-            "syscr": read // 8000,
-            "syscw": written // 8000,
-            "volCtxt": ran_s * 90,
-            "invCtxt": ran_s * 11,
-            "numSpotInterruptions": int(spot_hit) if self.spec.spot else None,
-        }
-
-    def _fail(self, planned: PlannedTask, end: str, attempt: int) -> Row:
+    def _fail(self, planned: PlannedTask, end: str) -> Row:
         if end == "ABORTED":
             return {"status": end}
         failure = choose_failure(self.spec)
@@ -256,16 +241,7 @@ class TaskGenerator:
             "errorMessage": failure.describe(planned),
             "exit": failure.exit,
             "exitStatus": failure.exit,
-            "attempt": attempt,
         }
-
-    def _price(self, task: Row) -> None:
-        if not self.spec.platform.machines:
-            return
-        rate = _SPOT_RATE if self.spec.spot else _STANDARD_RATE
-        hours = task["realtime"] / _HOUR_MS
-        hourly = task["cpus"] * rate + task["memory"] / _GIB * _MEMORY_RATE
-        task["cost"] = round(hours * hourly, 10)
 
     def _default_fields(self, process: Process) -> Row:
         if process.name not in self._defaults:
@@ -274,7 +250,6 @@ class TaskGenerator:
             self._defaults[process.name] = EMPTY_TASK | {
                 "process": process.name,
                 "container": process.container,
-                "cpus": process.cpus,
                 "time": process.time_h * _HOUR_MS,
                 "executor": platform.executor,
                 "queue": platform.queue,

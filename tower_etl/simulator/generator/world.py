@@ -40,6 +40,10 @@ _TASK_SIGMA = 0.8
 _LONG_OPEN_S = 9 * _DAY_S
 _WITHOUT_HEARTBEAT = 2  # number of the open run whose heartbeat is lost
 _SPOT_SHARE = 0.7
+_FUSION_SHARE = 0.5
+_STAGING_FACTOR = 1.3  # of the time of a run without Fusion
+_ADOPTION_SPREAD = 0.4  # share of a release's time in which runs use it or its neighbours
+_KEYED_LABEL_SHARE = 0.75  # share of runs with a label of a key
 _PLATFORM_OF = (0, 0, 1, 2)  # platform of a workspace, by its number
 _MIN_WALL_S = 240
 
@@ -164,9 +168,10 @@ class WorldGenerator:
             user_name=user.name,
             name=_draw_name(rng, self.number),
             pipeline=pipeline,
-            revision=rng.choice(pipeline.revisions),
+            revision=self._draw_revision(pipeline, submit_s),
             platform=platform,
             spot=bool(platform.machines) and rng.random() < _SPOT_SHARE,
+            fusion=bool(platform.machines) and rng.random() < _FUSION_SHARE,
             launch_id=None if rng.random() < _COMMAND_LINE_SHARE else _draw_id(rng, 22),
             session_id=_draw_session(rng),
             samples=samples,
@@ -200,7 +205,8 @@ class WorldGenerator:
         """Set the end of a run, and now and then a gap of its heartbeat."""
         rng = self.rng
         share = spec.planned_tasks / count_planned(spec.pipeline, spec.samples)
-        wall_s = int(_MIN_WALL_S + share * _estimate_wall_s(spec.pipeline) * _draw_pace(rng))
+        slowness = _draw_pace(rng) * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)
+        wall_s = int(_MIN_WALL_S + share * _estimate_wall_s(spec.pipeline) * slowness)
         gap = None
         if rng.random() < _HEARTBEAT_GAP_SHARE:
             lost_s = spec.start_s + wall_s // 2
@@ -213,6 +219,23 @@ class WorldGenerator:
                 return waiting.pop(0)
         return None
 
+    def _draw_revision(self, pipeline: Pipeline, submit_s: int) -> str:
+        """Draw the release of a run: releases replace each other in the time before now."""
+        age = 1 - (self.now_s - submit_s) / (self.config.days * _DAY_S)
+        spread = self.rng.uniform(-_ADOPTION_SPREAD, _ADOPTION_SPREAD)
+        number = int(age * len(pipeline.revisions) + spread)
+        return pipeline.revisions[max(0, min(number, len(pipeline.revisions) - 1))]
+
+    def _draw_labels(self, key: int) -> tuple[int, ...]:
+        """Draw labels of a workspace: some without value, at most one for each key."""
+        rng = self.rng
+        by_name: dict[str, list[int]] = {}
+        for label_id, label in self.world.labels[key].items():
+            by_name.setdefault(label["name"] if label["resource"] else "", []).append(label_id)
+        chosen = rng.sample(by_name.pop("", []), rng.choice((0, 0, 1, 1, 2)))
+        chosen += [rng.choice(ids) for ids in by_name.values() if rng.random() < _KEYED_LABEL_SHARE]
+        return tuple(sorted(chosen))
+
     def _draw_workspace(self) -> tuple[int, Platform]:
         if self.rng.random() < _PERSONAL_SHARE:
             return self.keys[-1], catalog.PLATFORMS[-1]
@@ -224,9 +247,8 @@ class WorldGenerator:
         return users[0] if key < 0 else users[int(self.rng.random() ** 2 * len(users))]
 
     def _add(self, spec: RunSpec) -> None:
-        labels = list(self.world.labels[spec.workspace_id])
-        chosen = self.rng.sample(labels, self.rng.choice((0, 1, 1, 2, 3)))
-        self.world.add_run(make_run(spec, self.cache, tuple(sorted(chosen))))
+        labels = self._draw_labels(spec.workspace_id)
+        self.world.add_run(make_run(spec, self.cache, labels))
         is_unfinished = spec.outcome != "SUCCEEDED" and spec.parent is None
         if is_unfinished and self.rng.random() < _RESUMED_SHARE:
             self.unfinished.setdefault(spec.workspace_id, []).append(spec)
