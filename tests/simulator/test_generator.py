@@ -278,7 +278,7 @@ def test_staging_takes_a_share_of_the_run_time_and_less_with_fusion(big: World) 
     """It is skewed, rarely twice the run time, and short where inputs are streamed."""
     shares: dict[bool, list[float]] = {True: [], False: []}
     for run in _iter_runs(big):
-        fusion = (run.at(big.now_s()).fields["fusion"] or {}).get("enabled", False)
+        fusion = (run.at(big.now_s()).workflow["fusion"] or {}).get("enabled", False)
         shares[fusion] += [
             _elapsed_ms(task) / task["realtime"] - 1
             for task in big.tasks(run.id)

@@ -75,11 +75,13 @@ class Snapshot:
         fields: Workflow in the API's shape. Null statistics are computed from the tasks.
         load_tasks: Returns the tasks; called only when a response needs them.
         load_extras: Returns what the description has beside the workflow (`platform`, `jobInfo`).
+        load_details: Returns workflow fields that the listing lacks; most calls list.
     """
 
     fields: Row
     load_tasks: Callable[[], RunTasks | RecordedTasks]
     load_extras: Callable[[], Row] = dict
+    load_details: Callable[[], Row] = dict
 
     @property
     def status(self) -> str:
@@ -89,7 +91,7 @@ class Snapshot:
     @property
     def workflow(self) -> Row:
         """Return the workflow as the description of a run has it."""
-        fields = self.fields
+        fields = self.fields | self.load_details()
         if "stats" in fields and fields["stats"] is None and fields["start"] is not None:
             return fields | {"stats": self.tasks.stats}
         return fields

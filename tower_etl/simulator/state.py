@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator.clock import SimClock, format_timestamp, to_seconds
+from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.runs import Run
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
 
 _FIRST_USER_ID = 12_001
+_TEMPLATES = load_json("accounts.json")
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,8 @@ class Accounts:
         """Add an organisation and return its id; `fields` override its row."""
         with self.lock:
             org_id = _spread_id(self._next_number())
-            self.organizations[org_id] = {
-                **dict.fromkeys(("description", "location", "website", "logoId", "logoUrl")),
-                "orgId": org_id,
-                "name": name,
-                "fullName": name,
-                "memberId": org_id % 1_000_000_007,
-                "memberRole": "owner",
-                "type": "pro",
-                **fields,
-            }
+            values = {"org_id": org_id, "name": name, "member_id": org_id % 1_000_000_007}
+            self.organizations[org_id] = fill(_TEMPLATES["organization"], values) | fields
         return org_id
 
     def add_workspace(self, org_id: int, name: str, visibility: str = "PRIVATE") -> int:
@@ -169,17 +163,10 @@ class Accounts:
         """Add a label, a resource label if it has a value, and return its id."""
         with self.lock:
             label_id = 100_000 + self._next_number()
-            self.labels.setdefault(self.find_key(workspace_id), {})[label_id] = {
-                "id": label_id,
-                "name": name,
-                "value": value,
-                "resource": value is not None,
-                "isDefault": False,
-                "isDynamic": False,
-                "isInterpolated": False,
-                "dateCreated": format_timestamp(self.now_s()),
-                **fields,
-            }
+            values: Row = {"label_id": label_id, "name": name, "value": value}
+            values |= {"resource": value is not None, "created": format_timestamp(self.now_s())}
+            labels = self.labels.setdefault(self.find_key(workspace_id), {})
+            labels[label_id] = fill(_TEMPLATES["label"], values) | fields
         return label_id
 
     def rename_label(self, label_id: int, name: str, value: str | None = None) -> None:

@@ -69,6 +69,11 @@ class Pipeline:
     processes: tuple[Process, ...]
 
     @property
+    def repository(self) -> str:
+        """Return the URL of the repository."""
+        return f"https://github.com/{self.name}"
+
+    @property
     def revisions(self) -> list[str]:
         """Return the revisions, oldest first."""
         return list(self.releases)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tower_etl.simulator.data import load_json
+from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.generator import catalog
 
 if TYPE_CHECKING:
@@ -17,27 +16,13 @@ if TYPE_CHECKING:
     from tower_etl.simulator.state import Accounts, User, Workspace
 
 _TEMPLATES = load_json("reference.json")
-_PLACEHOLDER = re.compile(r"\$([a-z_]+)")
 _ID_LENGTH = 22
 _TEAMS = ("bioinformatics", "platform")
 _OF_WORKSPACES = ("datasets", "datasetVersions", "pipelineSecrets", "actions", "studios")
 
 
-def _fill(template: Any, values: Row) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a template with each `$name` replaced; a text that is a placeholder keeps the type."""
-    if isinstance(template, dict):
-        return {name: _fill(value, values) for name, value in template.items()}
-    if isinstance(template, list):
-        return [_fill(value, values) for value in template]
-    if not isinstance(template, str):
-        return template
-    if whole := _PLACEHOLDER.fullmatch(template):
-        return values[whole[1]]
-    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), template)
-
-
 def _make(kind: str, values: Row) -> Row:
-    row: Row = _fill(_TEMPLATES[kind], values)
+    row: Row = fill(_TEMPLATES[kind], values)
     return row
 
 

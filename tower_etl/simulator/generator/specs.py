@@ -15,7 +15,7 @@ _HEARTBEAT_S = 60
 _CELLS = ("GM12878", "H1", "K562", "MCF7", "HELA", "HCT116", "A549", "JURKAT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunSpec:
     """A run without its tasks. Times are epoch seconds.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator.auth import current_user
+from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.parameters import http_error, read_page
 from tower_etl.simulator.routes.base import RouteGroup, get
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.state import Workspace
 
 _DEFAULT_LABELS = 50
+_TEMPLATES = load_json("accounts.json")
 
 
 class AccountRoutes(RouteGroup):
@@ -23,44 +25,13 @@ class AccountRoutes(RouteGroup):
     @get("/service-info")
     def describe_service(self, request: Request) -> Row:  # noqa: ARG002 - handler's signature
         """Return the description of the server, which needs no token."""
-        return {
-            "serviceInfo": {
-                "version": self.profile.version,
-                "apiVersion": self.profile.api_version,
-                "commitId": "51a1ed0",
-                "authTypes": ["oidc"],
-                "loginPath": "/login",
-                "userWorkspaceEnabled": self.profile.user_workspace,
-                "heartbeatInterval": 60,
-                "waveEnabled": True,
-                "seqeraCloud": False,
-                "groundswellEnabled": False,
-                "contentMaxFileSize": 5_242_880,
-                "evalWorkspaceIds": [],
-            }
-        }
+        return {"serviceInfo": fill(_TEMPLATES["service"], vars(self.profile))}
 
     @get("/user-info")
     def describe_user(self, request: Request) -> Row:
         """Return the user whose token the request carries."""
-        user = current_user(request)
-        return {
-            "user": {
-                **dict.fromkeys(("firstName", "lastName", "organization", "description", "avatar")),
-                "id": user.id,
-                "userName": user.name,
-                "email": f"{user.name}@example.org",
-                "notification": None,
-                "termsOfUseConsent": True,
-                "marketingConsent": None,
-                "dateCreated": user.created,
-                "lastUpdated": user.created,
-                "lastAccess": user.created,
-                "deleted": False,
-            },
-            "needConsent": False,
-            "defaultWorkspaceId": None,
-        }
+        user = fill(_TEMPLATES["user"], vars(current_user(request)))
+        return {"user": user, "needConsent": False, "defaultWorkspaceId": None}
 
     @get("/user/{user_id:int}/workspaces")
     def list_memberships(self, request: Request) -> Row:

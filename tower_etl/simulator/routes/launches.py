@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.parameters import http_error
 from tower_etl.simulator.routes.base import RouteGroup, get
 from tower_etl.simulator.routes.compute_envs import embed_compute_env
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.runs import Run
 
+_TEMPLATE = load_json("accounts.json")["launch"]
+
 
 class LaunchRoutes(RouteGroup):
     """Handlers for launches."""
@@ -22,7 +25,7 @@ class LaunchRoutes(RouteGroup):
     def describe_run_launch(self, request: Request) -> Row:
         """Return the launch of a run; runs started from the command line have none."""
         run = self.requested_run(request)
-        workflow = run.at(self.world.now_s()).fields
+        workflow = run.at(self.world.now_s()).workflow
         if workflow.get("launchId") is None:
             raise http_error(404, f"No launch for workflow {workflow['id']}")
         return {"launch": self._show(run, _make_launch(workflow))}
@@ -66,19 +69,7 @@ class LaunchRoutes(RouteGroup):
 
 
 def _make_launch(workflow: Row) -> Row:
-    return {
-        **dict.fromkeys(("configProfiles", "configText", "paramsText", "preRunScript")),
-        **dict.fromkeys(("postRunScript", "mainScript", "entryName", "schemaName")),
-        "id": workflow["launchId"],
-        "nextflowVersion": workflow.get("nextflowVersion"),
-        "pipeline": workflow["repository"],
-        "workDir": workflow["workDir"],
-        "revision": workflow["revision"],
-        "sessionId": workflow["sessionId"],
-        "resume": bool(workflow["resume"]),
-        "pullLatest": False,
-        "stubRun": False,
-        "userSecrets": [],
-        "workspaceSecrets": [],
-        "dateCreated": workflow["submit"],
-    }
+    # The listing lacks the version; old dumps have a null instead of false.
+    values = {"nextflowVersion": None} | workflow | {"resume": bool(workflow["resume"])}
+    launch: Row = fill(_TEMPLATE, values)
+    return launch
