@@ -65,13 +65,7 @@ DEFAULT_MIX: tuple[Fault, ...] = (
 
 @dataclass
 class TargetedFault:
-    """A fault for the next calls that match a pattern.
-
-    Attributes:
-        pattern: Searched in `path?query`.
-        fault: The fault.
-        left: Number of calls that are still to fail.
-    """
+    """A fault for the next `left` calls whose `path?query` matches the pattern."""
 
     pattern: re.Pattern[str]
     fault: Fault

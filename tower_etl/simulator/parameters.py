@@ -18,12 +18,7 @@ _RUN_ATTRIBUTES = frozenset({"optimized", "labels", "messages", "minimal", "pipe
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a list.
-
-    Attributes:
-        offset: Rows to skip.
-        size: Maximum number of rows.
-    """
+    """A page of a list: rows to skip, and the maximum number of rows."""
 
     offset: int
     size: int

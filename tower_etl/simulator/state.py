@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
 
 _FIRST_USER_ID = 12_001
-_TEMPLATES = load_json("accounts.json")
+_TEMPLATES = load_json("account_templates.json")
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,7 @@ _CATALOG = load_toml("pipelines.toml")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of a pipeline.
-
-    Attributes:
-        name: Name, workflows included.
-        stage: Position in the run, from 0.
-        per_sample: Whether it runs once per sample, or once per run.
-        cpus: Requested CPUs.
-        memory_gib: Requested memory, GiB.
-        time_h: Requested wall time, hours.
-        minutes: Median run time, minutes.
-        cpu_utilization: Median share of the requested CPUs that is used.
-        memory_utilization: Median share of the requested memory that is used at the peak.
-        container: Container image.
-        gpus: Requested accelerators.
-    """
+    """A process of a pipeline; `data/pipelines.toml` describes the columns."""
 
     name: str
     stage: int
@@ -48,17 +34,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline.
-
-    Attributes:
-        name: Organisation and repository.
-        releases: Revisions, oldest first, each with the factor of its run times.
-        description: Description in its manifest.
-        author: Author in its manifest.
-        profile: Usual profile.
-        weight: Frequency of its runs relative to the other pipelines.
-        processes: Processes, by stage.
-    """
+    """A pipeline; `releases` are its revisions, oldest first, with the factor of run times."""
 
     name: str
     releases: dict[str, float]
@@ -104,16 +80,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Platform:
-    """A computing platform.
-
-    Attributes:
-        id: Id as the API names it.
-        name: Display name.
-        executor: Nextflow's executor.
-        queue: Queue of the tasks.
-        region: Region, empty for a cluster on premises.
-        machines: Machine types, empty if the platform does not report them.
-    """
+    """A computing platform; `data/accounts.toml` describes the fields."""
 
     id: str
     name: str

@@ -29,11 +29,7 @@ _TEMPLATES = load_json("generated_run.json")
 
 @dataclass
 class TaskCache:
-    """Tasks of the runs that were read last; those of other runs are drawn again when needed.
-
-    Attributes:
-        max_tasks: Maximum number of tasks; the latest run is always kept.
-    """
+    """Tasks of the latest runs, `max_tasks` at most; those of other runs are drawn again."""
 
     max_tasks: int = _MAX_TASKS
     _entries: OrderedDict[str, GeneratedTasks] = field(default_factory=OrderedDict, repr=False)

@@ -21,25 +21,9 @@ class RunSpec:
 
     Attributes:
         number: Number of the run in the world; numeric ids are derived from it.
-        id: Id of the run.
         seed: Seed of its tasks.
-        workspace_id: Key of its workspace.
-        user_id: Id of its user.
-        user_name: Name of its user.
-        name: Run name.
-        pipeline: Pipeline.
-        revision: Release of the pipeline.
-        platform: Computing platform.
-        spot: Whether it runs on interruptible machines.
         fusion: Whether it reads its inputs through Fusion, which makes staging short.
-        launch_id: Id of the launch, None for a run from the command line.
-        session_id: Session, shared by a run and the runs that resume it.
-        samples: Number of samples.
         planned_tasks: Number of tasks that it plans before its end, retries left out.
-        submit_s: Submission.
-        start_s: Start.
-        complete_s: End.
-        outcome: Final status.
         parent: Run that it resumes, None for a new session.
         heartbeat_gap: Loss and return of the heartbeat, None for a run without a gap.
     """
@@ -115,12 +99,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """A task that a run plans.
-
-    Attributes:
-        process: Process.
-        tag: Sample, or `all`.
-    """
+    """A task that a run plans, for a sample or for `all`."""
 
     process: Process
     tag: str
@@ -155,12 +134,7 @@ def plan_tasks(spec: RunSpec) -> list[PlannedTask]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Cause of a failed run.
-
-    Attributes:
-        exit: Exit status of the task, None if there is none.
-        cause: Nextflow's message.
-    """
+    """Cause of a failed run: exit status of the task, and Nextflow's message."""
 
     exit: int | None
     cause: str

@@ -50,7 +50,16 @@ _MIN_WALL_S = 240
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """Size of a generated world (see `build_world`)."""
+    """Size of a generated world.
+
+    Attributes:
+        organizations: Number of organisations.
+        workspaces: Number of workspaces in all of them; the owner's personal one is extra.
+        runs: Number of runs submitted before now, open ones included.
+        days: Number of days over which they are spread; as many runs follow in as many days.
+        open_runs: Number of runs that are not final now.
+        mean_tasks: Mean number of tasks of a run.
+    """
 
     organizations: int = 2
     workspaces: int = 4
@@ -59,17 +68,26 @@ class WorldConfig:
     open_runs: int = 5
     mean_tasks: int = 60
 
+    def __post_init__(self) -> None:
+        """Validate the size.
+
+        Raises:
+            ValueError: There are more open runs than runs, or a number is below 1.
+        """
+        smallest = min(self.organizations, self.workspaces, self.days, self.mean_tasks)
+        if not 0 <= self.open_runs <= self.runs or smallest < 1:
+            msg = (
+                f"A world needs at least one of everything, and as many runs as open runs: {self}."
+            )
+            raise ValueError(msg)
+
 
 @dataclass
 class WorldGenerator:
     """Draws a world from a seed.
 
     Attributes:
-        world: World that is filled.
-        config: Its size.
-        seed: Seed.
         now_s: Time between past and future runs, epoch seconds.
-        cache: Tasks of the runs that were read last.
         keys: Keys of the workspaces, the personal one last.
         unfinished: Failed and cancelled runs that wait for a resume, by workspace key.
         number: Number of the latest run.
@@ -294,17 +312,8 @@ def _cut_short(rng: random.Random, spec: RunSpec) -> RunSpec:
     return replace(spec, planned_tasks=max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95))))
 
 
-def build_world(  # noqa: PLR0913 - keywords, each with a default
-    seed: int = 1,
-    *,
-    now: datetime | None = None,
-    clock: SimClock | None = None,
-    organizations: int = 2,
-    workspaces: int = 4,
-    runs: int = 200,
-    days: int = 30,
-    open_runs: int = 5,
-    mean_tasks: int = 60,
+def build_world(
+    seed: int = 1, *, now: datetime | None = None, clock: SimClock | None = None, **size: int
 ) -> World:
     """Return a world drawn from a seed: the same seed, size and time give the same bytes.
 
@@ -312,26 +321,16 @@ def build_world(  # noqa: PLR0913 - keywords, each with a default
         seed: Seed of everything that is drawn.
         now: Time between past and future runs (aware); the clock's time by default.
         clock: Clock of the world; by default a running clock, set to `now` if given.
-        organizations: Number of organisations.
-        workspaces: Number of workspaces in all of them; the owner's personal one is extra.
-        runs: Number of runs submitted before now, open ones included.
-        days: Number of days over which they are spread; as many runs follow in as many days.
-        open_runs: Number of runs that are not final now.
-        mean_tasks: Mean number of tasks of a run.
+        **size: Fields of `WorldConfig`.
 
     Raises:
-        ValueError: There are more open runs than runs, or a number is below 1.
+        ValueError: The size is not valid.
     """
-    config = WorldConfig(organizations, workspaces, runs, days, open_runs, mean_tasks)
-    if not 0 <= open_runs <= runs or min(organizations, workspaces, days, mean_tasks) < 1:
-        msg = (
-            f"A world needs at least one of everything, and no more open runs than runs: {config}."
-        )
-        raise ValueError(msg)
+    config = WorldConfig(**size)
     clock = clock or SimClock(now)
     now = now or clock.now()
     # Accounts are older than the first run, whatever the clock of the world says.
-    founded = SimClock.frozen_at(now - timedelta(days=days + 90))
+    founded = SimClock.frozen_at(now - timedelta(days=config.days + 90))
     generator = WorldGenerator(World.empty(founded), config, seed, to_seconds(now))
     generator.add_accounts()
     generator.add_runs()

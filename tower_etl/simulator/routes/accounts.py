@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.state import Workspace
 
 _DEFAULT_LABELS = 50
-_TEMPLATES = load_json("accounts.json")
+_TEMPLATES = load_json("account_templates.json")
 
 
 class AccountRoutes(RouteGroup):

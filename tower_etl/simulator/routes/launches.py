@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.runs import Run
 
-_TEMPLATE = load_json("accounts.json")["launch"]
+_TEMPLATE = load_json("account_templates.json")["launch"]
 
 
 class LaunchRoutes(RouteGroup):
