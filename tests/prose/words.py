@@ -32,6 +32,7 @@ NAMES = {
     "preflight": "discovery",
     "novelty": "schema drift",
     "upkeep": "scd2",
+    "furniture": "reference data",
 }
 # Retired words and phrases of prose -> what to write.
 PROSE = {
@@ -42,7 +43,6 @@ IN_USE_NAMES = {
     "diary": "sync run record",
     "errand": "fetch",
     "errands": "fetches",
-    "furniture": "reference data",
     "harvest": "entity snapshot",
     "hauls": "partition results",
     "inquiry": "access check",
