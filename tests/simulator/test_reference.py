@@ -1,4 +1,4 @@
-"""Slow entities: people, pipelines and places beside the runs."""
+"""Reference data: people, pipelines, compute environments and the like beside the runs."""
 
 from __future__ import annotations
 
