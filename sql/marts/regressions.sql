@@ -1,8 +1,9 @@
--- Which processes became slower or dearer in a run than in the runs before it.
--- Grain: run and process, of runs that ended. Units: minutes and USD a task, and ratios. The history
--- is the last 20 ended runs of the pipeline before it with that process, 8 at least; usual is their
--- median. Listed is what took or cost half as much again, by a minute or a cent at least, and stands
--- far out: above the upper quartile by more than three times the ratio of the quartiles.
+-- Grain: run and process, of runs that ended. Units: minutes and USD a task, and ratios. The history is
+-- up to 20 ended runs of the pipeline before it with that process, of any revision; usual is their
+-- median. Listed is what took or cost half as much again, by a minute or a cent at least, and more than
+-- any earlier run or, from 8 on, more than the upper quartile by three times the ratio of the quartiles.
+-- `confidence` is high from 8 earlier runs on, medium from 3, low below. The ratios to the most and
+-- least expensive earlier run bound `cost_ratio`, and likewise for time.
 WITH per_run AS (
   SELECT
     r.pipeline, t.process, r.run_id, r.run_name, r.revision, r.submitted_at,
@@ -21,13 +22,12 @@ WITH per_run AS (
 
 history AS (
   SELECT
-    p.run_id,
-    p.process,
-    count(*) AS earlier_runs,
-    count(e.usd) AS priced_runs,
+    p.run_id, p.process, count(*) AS earlier_runs, count(e.usd) AS priced_runs,
+    min(e.minutes) AS least_minutes, max(e.minutes) AS most_minutes,
     percentile_cont(0.25) WITHIN GROUP (ORDER BY e.minutes) AS low_minutes,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY e.minutes) AS usual_minutes,
     percentile_cont(0.75) WITHIN GROUP (ORDER BY e.minutes) AS high_minutes,
+    min(e.usd) AS least_usd, max(e.usd) AS most_usd,
     percentile_cont(0.25) WITHIN GROUP (ORDER BY e.usd) AS low_usd,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY e.usd) AS usual_usd,
     percentile_cont(0.75) WITHIN GROUP (ORDER BY e.usd) AS high_usd
@@ -39,35 +39,37 @@ history AS (
 
 rated AS (
   SELECT
-    p.pipeline, p.process, p.run_id, p.run_name, p.revision, p.submitted_at, p.tasks,
-    p.minutes, p.usd, h.earlier_runs, h.priced_runs, h.usual_minutes, h.usual_usd,
-    h.high_minutes * power(h.high_minutes / nullif(h.low_minutes, 0), 3) AS far_minutes,
-    h.high_usd * power(h.high_usd / nullif(h.low_usd, 0), 3) AS far_usd
+    p.pipeline, p.process, p.run_id, p.run_name, p.revision, p.submitted_at, p.tasks, p.minutes,
+    p.usd, h.earlier_runs, h.usual_minutes, h.usual_usd, h.least_minutes, h.most_minutes,
+    h.least_usd, h.most_usd,
+    p.minutes >= 1.5 * h.usual_minutes AND p.minutes >= h.usual_minutes + 1 AND CASE
+      WHEN h.earlier_runs < 8 THEN p.minutes > h.most_minutes
+      ELSE p.minutes > h.high_minutes * power(h.high_minutes / nullif(h.low_minutes, 0), 3)
+    END AS slower,
+    p.usd >= 1.5 * h.usual_usd AND p.usd >= h.usual_usd + 0.01 AND CASE
+      WHEN h.priced_runs < 8 THEN p.usd > h.most_usd
+      ELSE p.usd > h.high_usd * power(h.high_usd / nullif(h.low_usd, 0), 3)
+    END AS more_expensive
   FROM per_run AS p
   INNER JOIN history AS h ON h.run_id = p.run_id AND h.process = p.process
 )
 
 SELECT
-  pipeline,
-  process,
-  run_id,
-  run_name,
-  revision,
-  submitted_at,
-  tasks,
-  earlier_runs,
+  pipeline, process, run_id, run_name, revision, submitted_at, tasks, earlier_runs,
+  CASE WHEN earlier_runs >= 8 THEN 'high' WHEN earlier_runs >= 3 THEN 'medium' ELSE 'low' END
+    AS confidence,
   round(minutes, 2) AS minutes_per_task,
   round(usual_minutes, 2) AS usual_minutes,
-  round(minutes / nullif(usual_minutes, 0), 2) AS times_slower,
+  round(minutes / nullif(usual_minutes, 0), 2) AS duration_ratio,
+  round(minutes / nullif(most_minutes, 0), 2) AS duration_ratio_low,
+  round(minutes / nullif(least_minutes, 0), 2) AS duration_ratio_high,
+  'USD' AS currency,
+  'platform' AS cost_source,
   round(usd, 6) AS usd_per_task,
   round(usual_usd, 6) AS usual_usd,
-  round(usd / nullif(usual_usd, 0), 2) AS times_dearer
+  round(usd / nullif(usual_usd, 0), 2) AS cost_ratio,
+  round(usd / nullif(most_usd, 0), 2) AS cost_ratio_low,
+  round(usd / nullif(least_usd, 0), 2) AS cost_ratio_high
 FROM rated
-WHERE
-  (
-    earlier_runs >= 8 AND minutes > far_minutes
-    AND minutes >= 1.5 * usual_minutes AND minutes >= usual_minutes + 1
-  ) OR (
-    priced_runs >= 8 AND usd > far_usd AND usd >= 1.5 * usual_usd AND usd >= usual_usd + 0.01
-  )
+WHERE slower OR more_expensive
 ORDER BY submitted_at DESC NULLS LAST, run_id, process

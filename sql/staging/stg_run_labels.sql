@@ -1,4 +1,3 @@
--- Which run carries which label, as `name` or `name=value`.
 -- Grain: run and text of a label. Labels of one text are one label, whatever their workspace.
 WITH renamed AS (
   SELECT

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.errors import UsageError
 from tower_etl.load.views import create_views, iter_views
+from tower_etl.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tower_etl.load.views import View
 
-_RUNS = "stg_runs"  # all other staging views but one name a run in `run_id`
+_RUNS = "stg_runs"
 _SYNCS = "stg_syncs"  # of no run: a sync visits all
 _SHOWN = 10
 
@@ -69,8 +70,8 @@ def narrow(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 
 def _iter_narrowed(scope: Scope) -> Iterator[View]:
     for view in iter_views():
-        if view.kind != "staging" or view.name == _SYNCS or not scope:
-            yield view
+        if view.name == _SYNCS or not scope or not view.sources & TABLES.keys():
+            yield view  # it reads views that are narrowed themselves
         elif view.name == _RUNS:
             yield _restrict(view, scope.condition)
         else:

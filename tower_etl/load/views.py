@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.load.comments import apply_comments
+from tower_etl.load.modeldocs import ModelDocs, read_docs
+from tower_etl.load.seeds import read_seed
 from tower_etl.load.target import DATASET
 from tower_etl.tables import TABLES
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from tower_etl.tables import Table
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("staging", "marts")
+_FOLDERS = ("seeds", "staging", "marts")
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -32,7 +34,7 @@ class View:
 
     Attributes:
         name: The file's stem, and the view's name.
-        kind: Its folder: staging, marts or checks.
+        kind: Its folder: seeds, staging, marts or checks.
         sql: One SELECT below a header.
     """
 
@@ -42,13 +44,13 @@ class View:
 
     @property
     def description(self) -> str:
-        """The first line of the header: what the view answers."""
-        return self._header[0] if self._header else ""
+        """What the view answers, in one sentence."""
+        return self.docs.description
 
     @property
     def comment(self) -> str:
-        """The whole header, with grain and units, on one line."""
-        return " ".join(self._header)
+        """The description, details and grain of the view, on one line."""
+        return self.docs.comment
 
     @property
     def sources(self) -> frozenset[str]:
@@ -56,10 +58,9 @@ class View:
         return frozenset(_SOURCE.findall(self.sql))
 
     @cached_property
-    def _header(self) -> list[str]:
-        lines = self.sql.splitlines()
-        body = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
-        return [line.removeprefix("--").strip() for line in lines[:body]]
+    def docs(self) -> ModelDocs:
+        """The YAML file beside the view; empty where there is none."""
+        return read_docs(sql_root() / self.kind / f"{self.name}.yml")
 
 
 def sql_root() -> Path:
@@ -69,14 +70,22 @@ def sql_root() -> Path:
 
 
 def iter_views(*kinds: str) -> Iterator[View]:
-    """The views of some folders (staging and marts), each after those that it reads."""
-    views = {
-        path.stem: View(path.stem, kind, path.read_text(encoding="utf-8"))
-        for kind in kinds or _FOLDERS
-        for path in sorted((sql_root() / kind).glob("*.sql"))
-    }
+    """Return the views of some folders (seeds, staging and marts), each after those that it reads.
+
+    Raises:
+        UsageError: A seed file of the user is invalid.
+    """
+    views = {view.name: view for kind in kinds or _FOLDERS for view in _iter_folder(kind)}
     read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
     return (views[name] for name in TopologicalSorter(read).static_order())
+
+
+def _iter_folder(kind: str) -> Iterator[View]:
+    for path in sorted((sql_root() / kind).glob("*.sql")):
+        yield View(path.stem, kind, path.read_text(encoding="utf-8"))
+    for path in sorted((sql_root() / kind).glob("*.csv")):
+        types = read_docs(path.with_suffix(".yml")).types
+        yield View(path.stem, kind, read_seed(path, types))
 
 
 def apply_views(path: Path, specs: Mapping[str, Table] = TABLES, known: str = "") -> str:
@@ -113,7 +122,7 @@ def apply_views(path: Path, specs: Mapping[str, Table] = TABLES, known: str = ""
 def create_views(
     connection: duckdb.DuckDBPyConnection, views: Iterable[View], *, temporary: bool = False
 ) -> None:
-    """Create or replace views where a connection is, with their headers as comments.
+    """Create or replace views where a connection is, with comments on them and their columns.
 
     Args:
         connection: It looks up unqualified names in the schema of the tables.
@@ -125,6 +134,9 @@ def create_views(
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
         if not temporary:
             connection.execute(f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'")
+            for name, comment in view.docs.column_comments.items():
+                place = f'"{view.name}"."{name}"'
+                connection.execute(f"COMMENT ON COLUMN {place} IS '{_quote(comment)}'")
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:
@@ -132,7 +144,7 @@ def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str
     tables = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'target' ORDER BY ALL"
     ).fetchall()
-    made = repr([duckdb.__version__, tables, [(view.name, view.sql) for view in views]])
+    made = repr([duckdb.__version__, tables, [(view.name, view.sql, view.docs) for view in views]])
     return hashlib.sha256(made.encode()).hexdigest()
 
 
