@@ -1,5 +1,4 @@
--- Grain: label, currency and source of cost. Units: USD, hours. `cost_usd` is all that runs with the
--- label cost; `share_usd` splits each run evenly among its labels, so that its sum is what was spent.
+-- Grain: label, currency and source of cost. Units: USD, hours.
 WITH counted AS (
   SELECT run_id, count(*) AS labels
   FROM stg_run_labels

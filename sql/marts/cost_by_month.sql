@@ -1,7 +1,4 @@
--- Grain: month of submission, currency and source of cost. Units: USD, hours; months are UTC. CACHED
--- tasks cost nothing again. `failed_cost_usd` is the cost of failed attempts, in runs that succeeded
--- too. A run's whole cost is in the month of its submission: `spend_by_month` is what to compare with
--- a budget or a bill.
+-- Grain: month of submission, currency and source of cost. Units: USD, hours; months are UTC.
 SELECT
   month AS submission_month,
   currency,

@@ -1,5 +1,4 @@
--- Grain: workspace, currency and source of cost. Units: USD, hours. CACHED tasks cost nothing again.
--- `failed_cost_usd` is the cost of failed attempts, in runs that succeeded too.
+-- Grain: workspace, currency and source of cost. Units: USD, hours.
 SELECT
   workspace_id,
   workspace,

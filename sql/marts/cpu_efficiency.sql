@@ -1,9 +1,5 @@
--- Grain: process, currency and source of cost. Units: cores, hours, USD; `efficiency` is CPU time used
--- of that requested while commands ran, and may be above 1. First attempts that completed and were
--- measured, without tasks that had an accelerator. Savings are what the cost would have been with
--- `recommended_cpus` (the 95th percentile of the CPUs in use, rounded up) and the same memory, by the
--- platform's price formula. Where the machine type is not known, it says at least nothing, for the
--- memory may set the price, and at most the share of the CPUs.
+-- Grain: process, currency and source of cost. Units: cores, hours, USD; `efficiency` is CPU time
+-- used of that requested while commands ran, and may be above 1.
 WITH source AS (
   SELECT
     process, currency, cost_source, run_id, cpus, used_cpus, cost_usd, requested_gib,

@@ -1,7 +1,5 @@
 -- Grain: pipeline, revision, month of submission, currency and source of cost. Units: hours, USD;
--- `change` is a ratio: 0.1 is a tenth more CPU hours for a run. It is against the month before in which
--- the revision ran or, in its first month, against the latest month of the revision before it
--- (`compared_revision`). Open runs count in sums, and not in what a run takes.
+-- `change` is a ratio: 0.1 is a tenth more CPU hours for a run.
 WITH monthly AS (
   SELECT
     s.pipeline,

@@ -1,6 +1,4 @@
--- Grain: origin (run or task), exit code and normal form of a message. Times are UTC. The form has the
--- first line and the line that names the cause. Tags, paths, hashes and numbers are taken out of it,
--- but for exit codes and status codes, which tell causes apart.
+-- Grain: origin (run or task), exit code and normal form of a message. Times are UTC.
 WITH failed AS (
   SELECT 'task' AS origin, run_id, exit_code, error_message, ended_at
   FROM stg_tasks

@@ -1,5 +1,4 @@
--- Grain: process, exit code, currency and source of cost. Units: USD. Each failed attempt counts,
--- retried ones too. `spot_lost_tasks` are those that lost their spot machine.
+-- Grain: process, exit code, currency and source of cost. Units: USD.
 SELECT
   process,
   exit_code,

@@ -1,5 +1,4 @@
--- Grain: workspace. Times are UTC. Open runs are refreshed until they finish; missing runs are those
--- that the platform has deleted.
+-- Grain: workspace. Times are UTC.
 SELECT
   workspace_id,
   workspace,

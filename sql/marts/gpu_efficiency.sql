@@ -1,7 +1,5 @@
--- Grain: process, accelerator, machine type, currency and source of cost. Units: hours, percent, GiB,
--- USD. Tasks that had an accelerator or ran on a machine type with GPUs. Use is weighted by the time
--- of the tasks that were measured; `idle_usd` is the part of their cost in which no GPU worked. Where
--- the platform does not say how many GPUs a task had, it is its share of the machine.
+-- Grain: process, accelerator, machine type, currency and source of cost. Units: hours, percent,
+-- GiB, USD.
 WITH source AS (
   SELECT
     process,

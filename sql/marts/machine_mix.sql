@@ -1,7 +1,5 @@
 -- Grain: machine type, zone, price model, currency and source of cost. Units: USD, hours;
--- `share_of_cost` is of all that was spent in that currency. CACHED tasks ran nowhere.
--- `usd_per_cpu_hour` is the price of a CPU that a task occupied, staging included, and depends on
--- requests; `usd_per_billed_vcpu_hour` is that of a vCPU of the machine, and tells machines apart.
+-- `share_of_cost` is of all that was spent in that currency.
 WITH summed AS (
   SELECT
     machine_type,

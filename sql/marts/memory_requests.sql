@@ -1,8 +1,4 @@
--- Grain: process, currency and source of cost. Units: GiB, GiB hours, USD, ratio. First attempts that
--- completed and were measured; peaks, killed and grown tasks of all attempts. Savings are what the cost
--- would have been with `recommended_gib` and the same CPUs, by the platform's price formula. Where the
--- machine type is not known, it says at least nothing, for the CPUs may set the price, and at most the
--- share of the memory. A JVM's peak follows its request: lower that in steps.
+-- Grain: process, currency and source of cost. Units: GiB, GiB hours, USD, ratio.
 WITH source AS (
   SELECT
     t.process, t.currency, t.cost_source, t.run_id, t.cpus, t.cost_usd, t.used_gib, t.out_of_memory,

@@ -1,6 +1,4 @@
--- Grain: run and hour (UTC) between its first and last task, without gaps for 10,000 hours. Averages
--- over the whole hour; `of_peak` is of the most CPUs that the platform saw in use at once. Each start
--- counts for the rest of its hour, each end takes it back, and what runs on is carried over.
+-- Grain: run and hour (UTC) between its first and last task, without gaps for 10,000 hours.
 WITH ran AS (
   SELECT run_id, started_at, ended_at, coalesce(cpus, 0) AS cpus
   FROM stg_tasks

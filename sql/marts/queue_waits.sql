@@ -1,6 +1,4 @@
--- Grain: executor, compute environment and queue. Units: minutes, hours. CACHED tasks did not wait,
--- and tasks that never ran have no wait. The environment is that of the queue or else of the run's
--- launch; where neither is known, it goes by the name of its queue.
+-- Grain: executor, compute environment and queue. Units: minutes, hours.
 WITH source AS (
   SELECT
     t.executor,

@@ -1,5 +1,5 @@
--- Grain: compute environment, weekday and hour of the day (UTC) in which tasks were submitted. Units:
--- minutes, hours; `weekday` is 1 for Monday to 7. Waits are those of `queue_waits`.
+-- Grain: compute environment, weekday and hour of the day (UTC) in which tasks were submitted.
+-- Units: minutes, hours; `weekday` is 1 for Monday to 7.
 WITH source AS (
   SELECT
     coalesce(t.compute_env, r.compute_env, t.queue) AS compute_env,

@@ -1,9 +1,4 @@
--- Grain: run and process, of runs that ended. Units: minutes and USD a task, and ratios. The history is
--- up to 20 ended runs of the pipeline before it with that process, of any revision; usual is their
--- median. Listed is what took or cost half as much again, by a minute or a cent at least, and more than
--- any earlier run or, from 8 on, more than the upper quartile by three times the ratio of the quartiles.
--- `confidence` is high from 8 earlier runs on, medium from 3, low below. The ratios to the most and
--- least expensive earlier run bound `cost_ratio`, and likewise for time.
+-- Grain: run and process, of runs that ended. Units: minutes and USD a task, and ratios.
 WITH per_run AS (
   SELECT
     r.pipeline, t.process, r.run_id, r.run_name, r.revision, r.submitted_at,

@@ -1,8 +1,5 @@
--- Grain: pipeline and revision that has one before it, by first submission. Units: hours, USD, ratios.
--- Time, CPU hours and cost are geometric means of runs that succeeded and took nothing from the cache;
--- the intervals hold in 95 of 100 cases, and are null with one such run on a side. `failure_rate` is of
--- runs that succeeded or failed, and the interval of its change is Newcombe's. Costs are the platform's
--- estimates in USD.
+-- Grain: pipeline and revision that has one before it, by first submission. Units: hours, USD,
+-- ratios.
 WITH measured AS (
   SELECT
     pipeline, revision,

@@ -1,5 +1,5 @@
--- Grain: pipeline, currency and source of cost. Units: USD, hours; `cached_share` is of all tasks. What
--- is saved is what the original execution of each CACHED task took.
+-- Grain: pipeline, currency and source of cost. Units: USD, hours; `cached_share` is of all
+-- tasks.
 SELECT
   pipeline,
   currency,

@@ -1,8 +1,4 @@
--- Grain: process, currency and source of cost. Units: USD, hours. All attempts of a task but its last
--- are wasted; a failure that was not tried again is not counted here. `spot_wasted_usd` is that of
--- attempts that lost their spot machine, `other_wasted_usd` the rest. `escalated_usd` is what later
--- attempts cost more because they requested more than the first, `spot_escalated_usd` the part of it
--- that followed the loss of a spot machine, where nothing needed to grow.
+-- Grain: process, currency and source of cost. Units: USD, hours.
 WITH grouped AS (
   SELECT
     a.run_id, a.process, a.name, a.place, w.currency, w.cost_source,

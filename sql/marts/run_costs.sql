@@ -1,7 +1,4 @@
--- Grain: run, currency and source of cost. Units: USD, hours; times are UTC. CACHED tasks are left
--- out; what they saved stands apart, and `platform_cpu_hours` and `platform_cost_usd` add them, as the
--- platform's page does. `failed_cost_usd` is the cost of failed attempts, and `staging_usd` that of
--- staging time, of all tasks whatever became of them.
+-- Grain: run, currency and source of cost. Units: USD, hours; times are UTC.
 SELECT
   r.run_id,
   r.run_name,

@@ -1,6 +1,5 @@
--- Grain: day in which tasks started, currency and source of cost. Units: USD, hours; days are UTC.
--- CACHED tasks cost nothing again. A task's whole cost is in the day of its start; the day is null
--- for tasks without a start.
+-- Grain: day in which tasks started, currency and source of cost. Units: USD, hours; days are
+-- UTC.
 SELECT
   CAST(date_trunc('day', started_at AT TIME ZONE 'UTC') AS DATE) AS day,
   currency,

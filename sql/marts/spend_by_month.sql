@@ -1,6 +1,5 @@
--- Grain: month in which tasks started, currency and source of cost. Units: USD, hours; months are UTC.
--- CACHED tasks cost nothing again. A task's whole cost is in the month of its start; the month is null
--- for tasks without a start.
+-- Grain: month in which tasks started, currency and source of cost. Units: USD, hours; months are
+-- UTC.
 SELECT
   CAST(date_trunc('month', started_at AT TIME ZONE 'UTC') AS DATE) AS month,
   currency,

@@ -1,8 +1,4 @@
--- Grain: machine type, zone, currency and source of cost. Units: times, hours, USD. A task was
--- interrupted if the platform counted it, or if it failed with 50001 (Google Batch), or with 143 or
--- without a report of its node (2147483647), which have other causes too. Lost is what failed; a task
--- that its queue started again is only counted. `escalated_usd` is what the attempts after a loss cost
--- more because they requested more, on the machines where they ran.
+-- Grain: machine type, zone, currency and source of cost. Units: times, hours, USD.
 WITH source AS (
   SELECT
     t.machine_type, t.cloud_zone, t.currency, t.cost_source, t.cost_usd, t.cpu_hours,

@@ -1,5 +1,4 @@
--- Grain: pipeline. Units: hours, ratio. A result is the end of the first run that succeeded in a
--- session; time to it counts from the session's first submission, through failures and resumes.
+-- Grain: pipeline. Units: hours, ratio.
 WITH ended AS (
   SELECT
     pipeline,

@@ -1,6 +1,5 @@
--- Grain: process. Units: hours, summed over tasks; `staged_share` is of the time from start to end.
--- CACHED tasks count nothing. `retried_hours` is the time of failed attempts that were tried again,
--- which `staged_hours` and `run_hours` include; `kept_staged_hours` and `kept_run_hours` do not.
+-- Grain: process. Units: hours, summed over tasks; `staged_share` is of the time from start to
+-- end.
 WITH summed AS (
   SELECT
     t.process,

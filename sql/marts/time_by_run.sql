@@ -1,7 +1,4 @@
--- Grain: run. Units: hours, summed over tasks; `wall_hours` is the run's own. CACHED tasks count
--- nothing. Failed attempts that were tried again are in `staged_hours` and `run_hours`, as on the
--- platform; `retried_hours` is their time. `kept_staged_hours`, `kept_run_hours` and `retried_hours`
--- are exclusive, and with `wait_hours` are where the time of the tasks went.
+-- Grain: run. Units: hours, summed over tasks; `wall_hours` is the run's own.
 WITH summed AS (
   SELECT
     t.run_id,

@@ -1,5 +1,4 @@
--- Grain: process, currency and source of cost. Units: USD. The six categories are exclusive, and add
--- up to `cost_usd` to the last digit: `useful_usd` takes the rounding.
+-- Grain: process, currency and source of cost. Units: USD.
 WITH summed AS (
   SELECT
     process,

@@ -1,6 +1,4 @@
 -- Grain: attempt of a task that failed or was tried more than once. Units: cores, GiB.
--- The platform does not link attempts. Those of one task have its run, process and name; where several
--- tasks have one name, the first failed attempt goes with the first second attempt, and so on.
 WITH tried AS (
   SELECT
     run_id, task_id, process, name, attempt, status, spot_lost, cpus, requested_gib,

@@ -1,6 +1,4 @@
--- Grain: pipeline, revision and measure (hours, cpu_hours, cost_usd). Logarithms have no unit. Runs that
--- succeeded and took nothing from the cache; values that are not above 0 have no logarithm. `log_mean`
--- and the squared error of that mean are of the natural logarithm of the measure of a run.
+-- Grain: pipeline, revision and measure (hours, cpu_hours, cost_usd).
 WITH source AS (
   SELECT r.pipeline, r.revision, r.duration_seconds / 3600 AS hours, s.cpu_hours, s.cost_usd
   FROM stg_runs AS r

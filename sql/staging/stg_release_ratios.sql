@@ -1,5 +1,4 @@
--- Grain: pipeline, revision and measure that the revision before it has, too. Units: ratios. The ratio
--- of geometric means, and its 95 % interval by Welch's t on logarithms: null with one run on a side.
+-- Grain: pipeline, revision and measure that the revision before it has, too. Units: ratios.
 WITH pairs AS (
   SELECT
     r.pipeline, r.revision, n.measure, n.runs, p.runs AS previous_runs,

@@ -1,6 +1,5 @@
 -- Grain: pipeline and revision with a run that ended, beside the revision before it by first
--- submission. Units: runs, ratios; times are UTC. `failure_rate` is of runs that succeeded or failed;
--- its bounds are Wilson's, at 95 %.
+-- submission. Units: runs, ratios; times are UTC.
 WITH outcomes AS (
   SELECT
     pipeline,

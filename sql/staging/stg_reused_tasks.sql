@@ -1,7 +1,4 @@
 -- Grain: completed task that a later run of its session took from the cache. No units.
--- A CACHED task has the hash of the task that was executed, and its run has the same session. Where
--- several runs executed that hash, the last one before the cached task is meant. It reads the tables
--- themselves, so that a question about some runs still knows what later runs reused.
 WITH resumed AS (
   SELECT session_id
   FROM workflows

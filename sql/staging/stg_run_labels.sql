@@ -1,4 +1,4 @@
--- Grain: run and text of a label. Labels of one text are one label, whatever their workspace.
+-- Grain: run and text of a label.
 WITH renamed AS (
   SELECT
     c.workflow_id AS run_id,

@@ -1,6 +1,4 @@
 -- Grain: run, currency and source of cost; a run without tasks has a row, too. Units: USD, hours.
--- A cost is null where no task of the run was priced. `cpu_hours` is the platform's clock (CPUs times
--- the time from start to end), `compute_cpu_hours` is Nextflow's (CPUs times the command's time).
 WITH spent AS (
   SELECT
     run_id,

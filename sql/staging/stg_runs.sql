@@ -1,8 +1,4 @@
--- Grain: run. Units: seconds; times and months are UTC. Runs that the platform deleted are included.
--- The compute environment comes from the launch: it is null for runs from the command line, and where
--- launches are not synced; the platform of these runs is known, too. `reported_cost` is what the
--- platform says of the whole run in `reported_currency` (credits, on Seqera Compute); no mart adds
--- it to the estimates of tasks.
+-- Grain: run. Units: seconds; times and months are UTC.
 WITH renamed AS (
   SELECT
     w.id AS run_id,

@@ -1,9 +1,4 @@
 -- Grain: task that was executed. Units: cores, GiB, USD.
--- `recommended_gib` belongs to the process: the larger of two peaks, in whole GiB, of which one is the
--- 95th percentile of first attempts and a quarter more, and the other the largest of any attempt. Where
--- first attempts ran out of memory, it is above their largest request. It is null where no first
--- attempt was measured. `needed_cpus` belongs to the task: the CPUs in use, rounded up. The base is what
--- the first attempt of the task requested or, where that is not known, of its process in the run.
 WITH peaks AS (
   SELECT
     process,

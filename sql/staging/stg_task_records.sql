@@ -1,8 +1,4 @@
 -- Grain: attempt of a task. Units: seconds, GiB, USD, percent; times are UTC.
--- Names and units alone: the clocks and the cost of a CACHED task are those of the run that executed
--- it (`stg_tasks` tells them apart). For machine types outside `machine_types`, AWS's naming rule
--- gives the memory of a vCPU: c 2, m 4, r 8 GiB. Queues made by the platform hold the id of their
--- compute environment.
 WITH machines AS (
   SELECT
     lower(machine_type) AS machine_type,

@@ -1,9 +1,4 @@
--- Grain: task that was executed. Units: USD; the six categories are exclusive and add up to the cost.
--- 1 `retried`: a failed attempt that was tried again. 2 `lost`: a task of a failed or cancelled run, an
--- aborted one, and a failed one that was not tried again, unless a later run of the session took it
--- from the cache. Of any other task 3 `staging` is the share of staging time, 4 `escalated` what is due
--- to a larger request than the first attempt's, 5 `over_requested` a lower bound of what smaller
--- requests would have saved, and 6 `useful` the rest.
+-- Grain: task that was executed. Units: USD.
 WITH source AS (
   SELECT
     t.run_id, t.task_id, t.process, t.status, t.currency, t.cost_source, t.cost_usd, t.spot_lost,

@@ -1,8 +1,4 @@
 -- Grain: attempt of a task. Units: seconds, hours, GiB, USD, percent; times are UTC.
--- A CACHED task carries the clocks and the cost of the run that executed it. They are null here;
--- `saved_cpu_hours` and `saved_usd` have them. `billed_vcpus` is the machine share that the platform
--- prices: the larger of CPUs and memory, in whole vCPUs of the machine type, null where that is not
--- known. A task that never ran (FAILED, with a run time below a second) has no wait.
 WITH source AS (
   SELECT
     run_id, task_id, hash, process, name, tag, status, attempt, exit_code, error_action,
