@@ -2,7 +2,7 @@
 -- how sure it is.
 SELECT run_id, process
 FROM regressions
-WHERE earlier_runs < 1
+WHERE earlier_runs < 2
   OR earlier_runs > 20
   OR (confidence = 'high') <> (earlier_runs >= 8)
   OR NOT (coalesce(duration_ratio, 0) >= 1.49 OR coalesce(cost_ratio, 0) >= 1.49)

@@ -1,15 +1,15 @@
 -- Grain: process, currency and source of cost. Units: GiB, GiB hours, USD, ratio.
 WITH source AS (
   SELECT
-    t.process, t.currency, t.cost_source, t.run_id, t.cpus, t.cost_usd, t.used_gib, t.out_of_memory,
-    t.requested_gib, t.gib_per_vcpu, t.billed_vcpus, t.ran_seconds / 3600 AS hours,
-    n.recommended_gib, least(n.recommended_gib, t.requested_gib) AS new_gib,
-    n.base_cpus < t.cpus OR n.base_gib < t.requested_gib AS grown,
+    process, currency, cost_source, run_id, cpus, cost_usd, used_gib, out_of_memory,
+    requested_gib, gib_per_vcpu, billed_vcpus, ran_seconds / 3600 AS hours, recommended_gib,
+    least(recommended_gib, requested_gib) AS new_gib,
+    base_cpus < cpus OR base_gib < requested_gib AS grown,
+    attempt = 1 AS is_first,
     coalesce(
-      t.attempt = 1 AND t.status = 'COMPLETED' AND t.requested_gib > 0 AND t.used_gib > 0, FALSE
+      attempt = 1 AND status = 'COMPLETED' AND requested_gib > 0 AND used_gib > 0, FALSE
     ) AS judged
-  FROM stg_tasks AS t
-  INNER JOIN stg_task_needs AS n ON n.run_id = t.run_id AND n.task_id = t.task_id
+  FROM stg_task_needs
 ),
 
 saved AS (
@@ -18,7 +18,8 @@ saved AS (
     CASE WHEN judged THEN run_id END AS judged_run,
     CASE WHEN judged THEN requested_gib END AS judged_gib,
     CASE WHEN judged THEN used_gib END AS judged_used_gib,
-    CASE WHEN judged THEN cpus END AS judged_cpus,
+    CASE WHEN is_first THEN requested_gib END AS first_gib,
+    CASE WHEN is_first THEN cpus END AS first_cpus,
     CASE WHEN judged THEN cost_usd END AS judged_usd,
     CASE WHEN judged THEN (requested_gib - new_gib) * hours END AS saved_gib_hours,
     CASE WHEN judged THEN cost_usd * (1 - new_gib / requested_gib) END AS most_usd,
@@ -35,13 +36,13 @@ SELECT
   count(judged_gib) AS tasks,
   count(DISTINCT judged_run) AS runs,
   count(judged_gib) < 10 AS weak,
-  round(max(judged_gib), 2) AS requested_gib,
-  round(min(judged_gib), 2) AS lowest_requested_gib,
+  round(max(first_gib), 2) AS requested_gib,
+  round(min(first_gib), 2) AS lowest_requested_gib,
   round(avg(judged_used_gib), 2) AS used_gib,
   round(max(used_gib), 2) AS most_used_gib,
   round(sum(judged_gib) / sum(judged_used_gib), 1) AS requested_over_used,
-  max(judged_cpus) AS requested_cpus,
-  min(judged_cpus) AS lowest_requested_cpus,
+  max(first_cpus) AS requested_cpus,
+  min(first_cpus) AS lowest_requested_cpus,
   count(CASE WHEN out_of_memory THEN 1 END) AS killed_tasks,
   count(CASE WHEN grown THEN 1 END) AS grown_tasks,
   CAST(max(recommended_gib) AS BIGINT) AS recommended_gib,
@@ -52,5 +53,5 @@ SELECT
   round(sum(estimate_usd), 6) AS saves_estimate_usd
 FROM saved
 GROUP BY process, currency, cost_source
-HAVING count(judged_gib) > 0
+HAVING count(judged_gib) > 0 OR count(CASE WHEN grown THEN 1 END) > 0
 ORDER BY saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process

@@ -1,23 +1,19 @@
 -- Grain: process, currency and source of cost. Units: USD, hours.
 WITH grouped AS (
   SELECT
-    a.run_id, a.process, a.name, a.place, w.currency, w.cost_source,
+    run_id, process, name, place, currency, cost_source,
     count(*) AS attempts,
-    max(CASE WHEN a.attempt = a.last_attempt AND a.status = 'COMPLETED' THEN 1 ELSE 0 END)
-      AS recovered,
-    max(CASE WHEN a.retried AND a.spot_lost THEN 1 ELSE 0 END) AS spot_retried,
-    sum(CASE WHEN a.retried THEN t.cpu_hours END) AS wasted_cpu_hours,
-    sum(CASE WHEN a.retried THEN t.cost_usd END) AS wasted_usd,
-    sum(CASE WHEN a.retried AND a.spot_lost THEN t.cost_usd ELSE 0 * t.cost_usd END)
-      AS spot_wasted_usd,
-    sum(w.escalated_usd) AS escalated_usd,
-    sum(CASE WHEN a.after_spot_loss THEN w.escalated_usd ELSE 0 * w.escalated_usd END)
+    max(CASE WHEN attempt = last_attempt AND status = 'COMPLETED' THEN 1 ELSE 0 END) AS recovered,
+    max(CASE WHEN retried AND spot_lost THEN 1 ELSE 0 END) AS spot_retried,
+    sum(CASE WHEN retried THEN cpu_hours END) AS wasted_cpu_hours,
+    sum(CASE WHEN retried THEN cost_usd END) AS wasted_usd,
+    sum(CASE WHEN retried AND spot_lost THEN cost_usd ELSE 0 * cost_usd END) AS spot_wasted_usd,
+    sum(escalated_usd) AS escalated_usd,
+    sum(CASE WHEN after_spot_loss THEN escalated_usd ELSE 0 * escalated_usd END)
       AS spot_escalated_usd
-  FROM stg_attempts AS a
-  INNER JOIN stg_tasks AS t ON t.run_id = a.run_id AND t.task_id = a.task_id
-  INNER JOIN stg_task_waste AS w ON w.run_id = a.run_id AND w.task_id = a.task_id
-  WHERE a.last_attempt > 1
-  GROUP BY a.run_id, a.process, a.name, a.place, w.currency, w.cost_source
+  FROM stg_task_waste
+  WHERE last_attempt > 1
+  GROUP BY run_id, process, name, place, currency, cost_source
 )
 
 SELECT

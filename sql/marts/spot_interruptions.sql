@@ -1,14 +1,12 @@
 -- Grain: machine type, zone, currency and source of cost. Units: times, hours, USD.
 WITH source AS (
   SELECT
-    t.machine_type, t.cloud_zone, t.currency, t.cost_source, t.cost_usd, t.cpu_hours,
-    coalesce(t.num_spot_interruptions, 0) AS interruptions,
-    t.spot_lost AS lost,
-    t.never_ran,
-    CASE WHEN w.after_spot_loss THEN w.escalated_usd ELSE 0 * w.escalated_usd END AS escalated_usd
-  FROM stg_tasks AS t
-  INNER JOIN stg_task_waste AS w ON w.run_id = t.run_id AND w.task_id = t.task_id
-  WHERE lower(t.price_model) = 'spot'
+    machine_type, cloud_zone, currency, cost_source, cost_usd, cpu_hours, never_ran,
+    coalesce(num_spot_interruptions, 0) AS interruptions,
+    spot_lost AS lost,
+    CASE WHEN after_spot_loss THEN escalated_usd ELSE 0 * escalated_usd END AS escalated_usd
+  FROM stg_task_waste
+  WHERE lower(price_model) = 'spot'
 )
 
 SELECT

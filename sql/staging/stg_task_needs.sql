@@ -29,15 +29,18 @@ firsts AS (
 )
 
 SELECT
-  t.run_id,
-  t.task_id,
-  t.process,
+  t.run_id, t.task_id, t.process, t.name, t.status, t.attempt, t.never_ran, t.spot_lost,
+  t.out_of_memory, t.num_spot_interruptions, t.ran_seconds, t.staged_seconds, t.currency,
+  t.cost_source, t.cost_usd, t.cpu_hours, t.cpus, t.requested_gib, t.used_gib, t.gib_per_vcpu,
+  t.billed_vcpus, t.has_accelerator, t.machine_type, t.cloud_zone, t.price_model,
   n.gib AS recommended_gib,
   CASE
     WHEN t.used_cpus IS NOT NULL AND NOT t.has_accelerator THEN greatest(ceil(t.used_cpus), 1)
   END AS needed_cpus,
   CASE WHEN t.attempt = 1 THEN t.cpus ELSE coalesce(a.first_cpus, f.cpus) END AS base_cpus,
   CASE WHEN t.attempt = 1 THEN t.requested_gib ELSE coalesce(a.first_gib, f.gib) END AS base_gib,
+  a.place,
+  a.last_attempt,
   coalesce(a.retried, FALSE) AS retried,
   coalesce(a.after_spot_loss, FALSE) AS after_spot_loss
 FROM stg_tasks AS t

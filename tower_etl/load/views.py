@@ -133,10 +133,13 @@ def create_views(
         kind = "TEMPORARY VIEW" if temporary else "VIEW"
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
         if not temporary:
-            connection.execute(f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'")
-            for name, comment in view.docs.column_comments.items():
-                place = f'"{view.name}"."{name}"'
-                connection.execute(f"COMMENT ON COLUMN {place} IS '{_quote(comment)}'")
+            connection.execute(";".join(_iter_comments(view)))
+
+
+def _iter_comments(view: View) -> Iterator[str]:
+    yield f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'"
+    for name, text in view.docs.column_comments.items():
+        yield f"COMMENT ON COLUMN \"{view.name}\".\"{name}\" IS '{_quote(text)}'"
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:

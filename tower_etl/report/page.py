@@ -58,7 +58,7 @@ def render_page(facts: Facts, platform: Platform, cover: Cover) -> str:
         measure=measure,
         findings=list_findings(facts, leaks, measure),
         leaks=leaks,
-        config=write_memory_config(facts.memory),
+        config=write_memory_config(facts.advice),
         spend=_chart_spend(facts, measure),
         outcomes=_chart_outcomes(facts),
         notes=_list_notes(facts.span),

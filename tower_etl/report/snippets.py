@@ -1,4 +1,9 @@
-"""Nextflow configuration that can be pasted."""
+"""Nextflow configuration that can be pasted: what to request first, and what may grow on a retry.
+
+Memory grows only after exit codes that can mean a lack of memory. The usual `N.GB * task.attempt` also
+grows after the loss of a spot machine, when nothing was too small, and the larger request is paid for.
+On a retry, `task.exitStatus` is the exit code of the attempt before.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +11,61 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tower_etl.report.facts import MemoryRequest
+
+OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
+# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed), and a lost
+# spot machine on Google Batch (50001) and on AWS Batch (2147483647, no exit code).
+_RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
+_MOST_RETRIES = 3
+_ENOUGH_TASKS = 10
 
 _NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else would be a pattern
 
 
 def write_memory_config(requests: Sequence[MemoryRequest]) -> str:
-    """Memory for each process: what is recommended, and as much again at each retry.
+    """Return requests by process, and an error strategy that goes with them.
 
-    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change.
+    A process is left out where one value would raise the request of some of its tasks. `GB` is 2^30
+    bytes in Nextflow. Empty where there is nothing to change.
+
+    Args:
+        requests: Rows of `memory_requests`.
     """
-    lines = [
-        f"  withName: '{request.process}' {{ memory = {{ {request.recommended_gib}.GB * "
-        "task.attempt } }"
-        for request in requests
-        if _NAME.fullmatch(request.process)
-    ]
-    return "\n".join(("process {", *lines, "}")) if lines else ""
+    blocks = [line for request in requests for line in _iter_lines(request)]
+    return "\n".join(("process {", *blocks, "}")) if blocks else ""
+
+
+def choose_memory(request: MemoryRequest) -> int | None:
+    """Return the whole GiB to request first; None where one value does not suit all tasks.
+
+    It is what is recommended or, where that is not smaller and requests grow, what is requested now;
+    more than that only where tasks ran out of memory.
+    """
+    lowest, highest = request.lowest_requested_gib, request.requested_gib
+    if lowest is None or highest is None:
+        return None
+    if request.recommended_gib is not None and request.recommended_gib < lowest:
+        return request.recommended_gib
+    if not request.grown_tasks or lowest != highest or not highest.is_integer():
+        return None
+    needed = request.recommended_gib if request.killed_tasks else None
+    return max(int(highest), needed or 0)
+
+
+def _iter_lines(request: MemoryRequest) -> Iterator[str]:
+    memory = choose_memory(request)
+    if memory is None or not _NAME.fullmatch(request.process):
+        return
+    if request.tasks < _ENOUGH_TASKS:
+        yield f"  // measured on {request.tasks} tasks only: watch the first runs"
+    yield f"  withName: '{request.process}' {{"
+    if request.grown_tasks and request.requested_cpus == request.lowest_requested_cpus:
+        yield f"    cpus = {request.requested_cpus}"
+    codes = ", ".join(map(str, OUT_OF_MEMORY))
+    yield f"    memory = {{ {memory}.GB * (task.exitStatus in [{codes}] ? task.attempt : 1) }}"
+    yield f"    errorStrategy = {{ task.exitStatus in ({_RETRIED}) ? 'retry' : 'finish' }}"
+    yield f"    maxRetries = {_MOST_RETRIES}"
+    yield "  }"
