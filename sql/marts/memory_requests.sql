@@ -4,7 +4,7 @@ WITH source AS (
     process, currency, cost_source, run_id, cpus, cost_usd, used_gib, out_of_memory,
     requested_gib, gib_per_vcpu, billed_vcpus, ran_seconds / 3600 AS hours, recommended_gib,
     least(recommended_gib, requested_gib) AS new_gib,
-    base_cpus < cpus OR base_gib < requested_gib AS grown,
+    base_cpus < cpus OR base_gib < requested_gib AS grown, after_spot_loss,
     attempt = 1 AS is_first,
     coalesce(
       attempt = 1 AND status = 'COMPLETED' AND requested_gib > 0 AND used_gib > 0, FALSE
@@ -14,7 +14,8 @@ WITH source AS (
 
 saved AS (
   SELECT
-    process, currency, cost_source, used_gib, out_of_memory, grown, recommended_gib,
+    process, currency, cost_source, used_gib, out_of_memory, grown, after_spot_loss,
+    recommended_gib,
     CASE WHEN judged THEN run_id END AS judged_run,
     CASE WHEN judged THEN requested_gib END AS judged_gib,
     CASE WHEN judged THEN used_gib END AS judged_used_gib,
@@ -45,6 +46,7 @@ SELECT
   min(first_cpus) AS lowest_requested_cpus,
   count(CASE WHEN out_of_memory THEN 1 END) AS killed_tasks,
   count(CASE WHEN grown THEN 1 END) AS grown_tasks,
+  count(CASE WHEN grown AND after_spot_loss THEN 1 END) AS spot_grown_tasks,
   CAST(max(recommended_gib) AS BIGINT) AS recommended_gib,
   round(sum(saved_gib_hours), 2) AS saves_gib_hours,
   round(sum(judged_usd), 6) AS cost_usd,

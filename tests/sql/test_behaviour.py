@@ -74,6 +74,7 @@ def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> N
         "lowest_requested_cpus": 2,
         "killed_tasks": 0,
         "grown_tasks": 0,
+        "spot_grown_tasks": 0,
         "recommended_gib": 24,
         "saves_gib_hours": 800.0,
         "cost_usd": 40.0,

@@ -121,6 +121,7 @@ class MemoryRequest:
     recommended_gib: int | None
     killed_tasks: int
     grown_tasks: int
+    spot_grown_tasks: int
     saves_gib_hours: float | None
     saves_at_least_usd: float | None
 

@@ -28,8 +28,7 @@ _NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else w
 def write_memory_config(requests: Sequence[MemoryRequest]) -> str:
     """Return requests by process, and an error strategy that goes with them.
 
-    A process is left out where one value would raise the request of some of its tasks. `GB` is 2^30
-    bytes in Nextflow. Empty where there is nothing to change.
+    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change.
 
     Args:
         requests: Rows of `memory_requests`.
@@ -39,17 +38,19 @@ def write_memory_config(requests: Sequence[MemoryRequest]) -> str:
 
 
 def choose_memory(request: MemoryRequest) -> int | None:
-    """Return the whole GiB to request first; None where one value does not suit all tasks.
+    """Return the whole GiB to request first; None where the process is better left alone.
 
-    It is what is recommended or, where that is not smaller and requests grow, what is requested now;
-    more than that only where tasks ran out of memory.
+    One value must not raise the request of any task, and a process that recovered with a larger
+    request from something else than a lack of memory or a lost machine may need the growth. Where
+    nothing smaller is recommended, but spot losses grew the request, it stays what it is now.
     """
     lowest, highest = request.lowest_requested_gib, request.requested_gib
-    if lowest is None or highest is None:
+    grew_otherwise = request.grown_tasks > request.spot_grown_tasks and not request.killed_tasks
+    if lowest is None or highest is None or grew_otherwise:
         return None
     if request.recommended_gib is not None and request.recommended_gib < lowest:
         return request.recommended_gib
-    if not request.grown_tasks or lowest != highest or not highest.is_integer():
+    if not request.spot_grown_tasks or lowest != highest or not highest.is_integer():
         return None
     needed = request.recommended_gib if request.killed_tasks else None
     return max(int(highest), needed or 0)
@@ -62,7 +63,7 @@ def _iter_lines(request: MemoryRequest) -> Iterator[str]:
     if request.tasks < _ENOUGH_TASKS:
         yield f"  // measured on {request.tasks} tasks only: watch the first runs"
     yield f"  withName: '{request.process}' {{"
-    if request.grown_tasks and request.requested_cpus == request.lowest_requested_cpus:
+    if request.spot_grown_tasks and request.requested_cpus == request.lowest_requested_cpus:
         yield f"    cpus = {request.requested_cpus}"
     codes = ", ".join(map(str, OUT_OF_MEMORY))
     yield f"    memory = {{ {memory}.GB * (task.exitStatus in [{codes}] ? task.attempt : 1) }}"
