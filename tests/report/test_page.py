@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
 from tests.sql.small import GIB, SmallHistory
@@ -15,8 +12,6 @@ from tower_etl.report.formats import NARROW
 from tower_etl.report.measures import USD
 from tower_etl.report.page import Cover, render_page
 from tower_etl.report.waste import list_leaks
-
-if TYPE_CHECKING:
 
 HOSTILE = (
     "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}"
@@ -175,7 +170,7 @@ def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
 
 
 def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
-    """8 CPUs of which 1 is used: memory for 2 would still be billed, so that 6 of 8 dollars are saved."""
+    """8 CPUs, 1 of them in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)

@@ -1,4 +1,4 @@
-"""The configuration to paste: what it says, whether Groovy parses it, and what it would have cost."""
+"""The configuration to paste: what it says, that Groovy parses it, and what it would have cost."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_groovy_parses_the_configuration() -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a configuration says of a process: first memory, CPUs, and codes that memory grows after."""
+    """Settings of a process: first memory, CPUs, and the exit codes after which memory grows."""
 
     memory_gib: int
     cpus: int | None

@@ -52,8 +52,8 @@ def test_cpu_efficiency_weighs_tasks_by_their_time(small: SmallHistory) -> None:
 def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> None:
     """20 peaks of 1 to 20 GiB: their 95th percentile is 19.05; 23.81 with headroom; 24 to request.
 
-    64 GiB for 20 hours are 1280 GiB hours, 24 are 480: 800 saved. On a machine with 4 GiB for a vCPU
-    that is 6 of 16 vCPUs: five eighths of the cost.
+    64 GiB for 20 hours are 1280 GiB hours, 24 are 480: 800 saved. On a machine with 4 GiB for a
+    vCPU that is 6 of 16 vCPUs: five eighths of the cost.
     """
     small.add_run("a")
     for gib in range(1, 21):
@@ -286,7 +286,14 @@ def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None
     Of 28 to 32 minutes the quartiles are 29.75 and 31: 35 is far out, but no half as long again.
     """
     add_history(small, (*STEADY, 60, 30, 35), (*[1.0] * 9, 3.0, 1.0))
-    columns = ("run_id", "earlier_runs", "confidence", "usual_minutes", "duration_ratio", "cost_ratio")
+    columns = (
+        "run_id",
+        "earlier_runs",
+        "confidence",
+        "usual_minutes",
+        "duration_ratio",
+        "cost_ratio",
+    )
     assert pick(small.ask("regressions"), *columns) == [
         ("r9", 9, "high", 30.0, 1.0, 3.0),
         ("r8", 8, "high", 30.0, 2.0, 1.0),

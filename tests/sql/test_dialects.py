@@ -61,9 +61,11 @@ def make_odd_history() -> SmallHistory:
 
 
 def add_retries(odd: SmallHistory) -> None:
-    """A lost spot machine, a request that grew, a task without memory, a GPU, a run that resumed."""
+    """Add a lost spot machine, a grown request, a task without memory, a GPU, a resumed run."""
     lost: dict[str, Any] = {"status": "FAILED", "priceModel": "spot", "exit": "143"}
-    odd.add_run("resumed", sessionId="s", resume=True, revision="2.0", submit="2026-03-02T00:00:00Z")
+    odd.add_run(
+        "resumed", sessionId="s", resume=True, revision="2.0", submit="2026-03-02T00:00:00Z"
+    )
     odd.add_run("before", sessionId="s", status="CANCELLED", revision="2.0")
     odd.add_task("before", hash="ab/1", cost=0.25)
     odd.add_task("resumed", hash="ab/1", cost=0.25, status="CACHED")
@@ -193,7 +195,7 @@ def test_spark_parses_what_is_meant_for_it(view: View) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_statements_say_what_the_views_are(dialect: str) -> None:
-    """Each view is followed by its comment and those of its columns, in the words of the dialect."""
+    """Each view is followed by its comment and those of its columns, in the dialect's words."""
     statements = list(iter_statements(VIEWS, dialect))
     columns = sum(len(view.docs.columns) for view in VIEWS)
     said = "Cost, hours and outcome of each run. Grain: "

@@ -52,7 +52,7 @@ def test_every_view_and_column_is_described(columns: dict[str, list[str]], view:
     assert list(docs.columns) == columns[view.name]
     texts = (docs.description, *(column.description for column in docs.columns.values()))
     assert [text for text in texts if not re.search(r"\w.*[.]$", text)] == []
-    suffixes = "_usd _hours _gib _seconds _minutes _at".split()
+    suffixes = ["_usd", "_hours", "_gib", "_seconds", "_minutes", "_at"]
     named = [name for name in docs.columns if name.endswith(tuple(suffixes))]
     assert [name for name in named if not docs.columns[name].unit] == []
 

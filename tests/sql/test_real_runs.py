@@ -164,7 +164,7 @@ def test_waits_are_those_of_the_tasks(real: RealRuns) -> None:
 
 
 def test_efficiency_is_that_of_the_tasks(real: RealRuns) -> None:
-    """CPU time used of that requested by first attempts, process by process, but for GPU machines."""
+    """CPU time used of that requested by first attempts, process by process, without GPU tasks."""
     done = [task for task in real.list_executed() if task["status"] == "COMPLETED"]
     measured = [
         task
@@ -229,7 +229,7 @@ def test_no_hour_is_busier_than_the_peak(real: RealRuns) -> None:
     assert all(0 <= row["of_peak"] <= 1 for row in rows)
 
 
-# By run: cost, CPU hours with and without CACHED tasks, and so on, measured on the same data elsewhere.
+# Measured on the same data by other means; `platform_cpu_hours` includes CACHED tasks.
 REFERENCE = {
     RNASEQ: {
         "cost_usd": 21.260741,
@@ -311,10 +311,8 @@ def test_a_difference_from_the_platforms_sums_is_found(real: RealRuns, figure: s
             connection.execute(f"ATTACH '{real.path}' AS real (READ_ONLY)")
             for view in ("run_costs", "workflow_progress"):
                 connection.execute(f"CREATE TABLE {view} AS FROM real.tower.{view}")
-            column = f"{figure} = {figure} * {factor}"
-            connection.execute(
-                f"UPDATE workflow_progress SET {column} WHERE workflow_id = '{RNASEQ}'"
-            )
+            change = f"SET {figure} = {figure} * {factor} WHERE workflow_id = '{RNASEQ}'"
+            connection.execute(f"UPDATE workflow_progress {change}")
             assert len(connection.execute(check.sql).fetchall()) == found
 
 
@@ -326,7 +324,7 @@ def test_platform_cpu_time_is_not_the_time_of_commands(real: RealRuns) -> None:
 
 
 def test_savings_are_far_below_the_shares_that_nobody_uses(real: RealRuns) -> None:
-    """Memory: 18.42 USD by its share alone; CPUs: 13.33. The price formula leaves a part of each."""
+    """By shares alone memory saves 18.42 USD and CPUs 13.33; the price formula leaves a part."""
     (memory,) = real.ask("SELECT sum(saves_estimate_usd) AS usd FROM memory_requests")
     (cpus,) = real.ask("SELECT sum(saves_estimate_usd) AS usd FROM cpu_efficiency")
     assert memory["usd"] == pytest.approx(7.16, abs=0.01)
@@ -336,7 +334,7 @@ def test_savings_are_far_below_the_shares_that_nobody_uses(real: RealRuns) -> No
 
 
 def test_the_price_formula_explains_the_platforms_costs(real: RealRuns) -> None:
-    """A billed vCPU hour has one price on each type, zone and price model: within half a percent."""
+    """A billed vCPU hour has one price on each type, zone and price model, within 0.5 %."""
     rows = real.ask(
         "SELECT run_id, machine_type, cloud_zone, price_model, "
         "min(cost_usd / billed_vcpus / ran_seconds) AS lowest, "

@@ -1,4 +1,4 @@
-"""The waste ledger and the savings: answers worked out by hand, and sums that hold on any history."""
+"""The waste ledger and the savings: answers worked out by hand, and sums that always hold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ CATEGORIES = (
     "useful_usd",
 )
 FAILED: dict[str, Any] = {"status": "FAILED", "exit": "1", "errorAction": "RETRY"}
-BUSY: dict[str, Any] = {"pcpu": 200.0, "memory": 8 * GIB, "peakRss": 8 * GIB}  # uses what it requests
+BUSY: dict[str, Any] = {
+    "pcpu": 200.0,
+    "memory": 8 * GIB,
+    "peakRss": 8 * GIB,
+}  # uses what it requests
 
 
 def ledger(small: SmallHistory, *categories: str) -> dict[str, tuple[float, ...]]:
@@ -182,7 +186,7 @@ def test_savings_of_cpus_are_none_where_memory_sets_the_price(small: SmallHistor
 def test_memory_is_recommended_from_first_attempts_and_above_every_peak(
     small: SmallHistory,
 ) -> None:
-    """19 peaks of 4 GiB and one of 12: the 95th percentile is far below; a retry went up to 14.5."""
+    """19 peaks of 4 GiB and one of 12: the 95th percentile is far below; a retry used 14.5."""
     small.add_run("a")
     for peak in (*[4] * 19, 12):
         small.add_task("a", memory=32 * GIB, peakRss=peak * GIB)
@@ -193,7 +197,7 @@ def test_memory_is_recommended_from_first_attempts_and_above_every_peak(
 
 
 def test_more_memory_is_recommended_where_tasks_ran_out_of_it(small: SmallHistory) -> None:
-    """What the killed ones would have used is not known. A lost spot machine says nothing of memory."""
+    """What they would have used is not known. A lost spot machine says nothing of memory."""
     small.add_run("a")
     for process, model in (("KILLED", "standard"), ("LOST", "spot")):
         task = {"process": process, "priceModel": model, "memory": 8 * GIB}

@@ -130,7 +130,7 @@ def _spark_wall_clock(node: exp.Expression) -> exp.Expression:
 
 
 def _spark_groups(node: exp.Expression) -> exp.Expression:
-    """Groups in the replacement of a regular expression: `$1` is what others write as `\\1`."""
+    """Write groups in the replacement of a regular expression as `$1`, not with a backslash."""
     replacement = node.args.get("replacement") if isinstance(node, exp.RegexpReplace) else None
     if isinstance(replacement, exp.Literal):
         text = re.sub(r"\\([0-9])", r"$\1", replacement.this)

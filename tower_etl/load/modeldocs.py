@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -66,7 +66,7 @@ class ModelDocs:
         return {name: docs.type_name for name, docs in self.columns.items()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_docs(path: Path) -> ModelDocs:
     """Return what the file of a view says; empty docs where there is no file."""
     if not path.is_file():

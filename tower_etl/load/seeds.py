@@ -1,8 +1,8 @@
 """Seed tables of `sql/seeds/`: small CSV files that views join, as views with their rows inside.
 
-A view needs no write access and no loading, so that a seed is wherever the views are: in DuckDB files,
-lakes, PostgreSQL and Spark. Users replace a seed by a file of the same name in the folder that
-`TOWER_ETL_SEEDS` names.
+A view needs no write access and no loading, so that a seed is wherever the views are: in DuckDB
+files, lakes, PostgreSQL and Spark. Users replace a seed by a file of the same name in the folder
+that `TOWER_ETL_SEEDS` names.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_seed(bundled: Path, types: Mapping[str, str]) -> str:
     columns = ",\n".join(_select_cell(place, *item) for place, item in enumerate(types.items(), 1))
     quoted = rows.replace("'", "''")
     return (
-        f"SELECT\n{columns}\nFROM (\n"  # noqa: S608 values are checked and quoted
+        f"SELECT\n{columns}\nFROM (\n"
         f"  SELECT unnest(string_split('{quoted}', '{_ROW_END}')) AS line\n) AS lines\n"
         "WHERE line <> ''\n"
     )

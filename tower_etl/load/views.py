@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.load.comments import apply_comments
-from tower_etl.load.modeldocs import ModelDocs, read_docs
+from tower_etl.load.modeldocs import read_docs
 from tower_etl.load.seeds import read_seed
 from tower_etl.load.target import DATASET
 from tower_etl.tables import TABLES
@@ -21,6 +21,7 @@ from tower_etl.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tower_etl.load.modeldocs import ModelDocs
     from tower_etl.tables import Table
 
 _PACKAGE = Path(__file__).parents[1]
@@ -139,7 +140,7 @@ def create_views(
 def _iter_comments(view: View) -> Iterator[str]:
     yield f"COMMENT ON VIEW \"{view.name}\" IS '{_quote(view.comment)}'"
     for name, text in view.docs.column_comments.items():
-        yield f"COMMENT ON COLUMN \"{view.name}\".\"{name}\" IS '{_quote(text)}'"
+        yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS \'{_quote(text)}\''
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:

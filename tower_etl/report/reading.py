@@ -216,7 +216,7 @@ def _read_memory(connection: Connection, totals: Totals) -> tuple[MemoryRequest,
 
 
 def _read_advice(connection: Connection) -> tuple[MemoryRequest, ...]:
-    """Return the requests to change, those that save most first, and those that spot losses grow."""
+    """Return requests to change, those that save most first, and those that spot losses grow."""
     source = "memory_requests WHERE recommended_gib < requested_gib OR spot_grown_tasks > 0"
     order = "ORDER BY saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process"
     return _select(connection, MemoryRequest, f"{source} {order} LIMIT {MANY}")

@@ -1,8 +1,8 @@
 """Nextflow configuration that can be pasted: what to request first, and what may grow on a retry.
 
-Memory grows only after exit codes that can mean a lack of memory. The usual `N.GB * task.attempt` also
-grows after the loss of a spot machine, when nothing was too small, and the larger request is paid for.
-On a retry, `task.exitStatus` is the exit code of the attempt before.
+Memory grows only after exit codes that can mean a lack of memory. The usual `N.GB * task.attempt`
+also grows after the loss of a spot machine, when nothing was too small, and the larger request is
+paid for. On a retry, `task.exitStatus` is the exit code of the attempt before.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tower_etl.report.facts import MemoryRequest
 
 OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
-# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed), and a lost
-# spot machine on Google Batch (50001) and on AWS Batch (2147483647, no exit code).
+# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed), and a
+# lost spot machine on Google Batch (50001) and on AWS Batch (2147483647, no exit code).
 _RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
 _MOST_RETRIES = 3
 _ENOUGH_TASKS = 10
