@@ -170,7 +170,7 @@ def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
 
 
 def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
-    """8 CPUs, 1 of them in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
+    """1 of 8 CPUs is in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)
