@@ -10,7 +10,7 @@ WITH pairs AS (
       ELSE power(n.squared_error + p.squared_error, 2) / (
         power(n.squared_error, 2) / (n.runs - 1) + power(p.squared_error, 2) / (p.runs - 1)
       )
-    END AS freedom
+    END + 0.000001 AS freedom
   FROM stg_releases AS r
   INNER JOIN stg_release_measures AS n ON n.pipeline = r.pipeline AND n.revision = r.revision
   INNER JOIN stg_release_measures AS p ON p.pipeline = r.pipeline

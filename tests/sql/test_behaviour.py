@@ -105,7 +105,7 @@ def test_a_task_can_fail_although_its_command_did_not(small: SmallHistory) -> No
     small.add_run("a", status="FAILED")
     small.add_task("a", status="FAILED", exit="0", errorMessage="Missing output file(s)")
     assert pick(small.ask("failure_reasons"), "exit_code", "meaning") == [
-        ("0", "the command succeeded, but outputs were missing")
+        ("0", "the command ended well, but outputs were missing")
     ]
 
 
