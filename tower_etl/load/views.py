@@ -130,11 +130,13 @@ def create_views(
         views: Each after those that it reads.
         temporary: Whether they are for this connection alone, and nothing is written.
     """
+    made = []
+    kind = "TEMPORARY VIEW" if temporary else "VIEW"
     for view in views:
-        kind = "TEMPORARY VIEW" if temporary else "VIEW"
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
-        if not temporary:
-            connection.execute(";".join(_iter_comments(view)))
+        made.append(view)
+    for view in () if temporary else made:
+        connection.execute(";".join(_iter_comments(view)))
 
 
 def _iter_comments(view: View) -> Iterator[str]:
