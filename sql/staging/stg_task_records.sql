@@ -2,9 +2,9 @@
 WITH machines AS (
   SELECT
     lower(machine_type) AS machine_type,
-    max(vcpus) AS vcpus,
+    nullif(max(vcpus), 0) AS vcpus,
     max(gpus) AS gpus,
-    max(memory_gib) / max(vcpus) AS gib_per_vcpu
+    nullif(max(memory_gib), 0) / nullif(max(vcpus), 0) AS gib_per_vcpu
   FROM machine_types
   GROUP BY lower(machine_type)
 ),

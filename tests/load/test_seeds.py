@@ -80,6 +80,15 @@ def test_a_users_file_takes_the_place_of_the_bundled_one(own: Path) -> None:
     assert (task["gib_per_vcpu"], task["billed_vcpus"]) == (8.0, 4.0)
 
 
+def test_a_type_without_cpus_or_memory_has_no_price_formula(own: Path) -> None:
+    """Nothing is divided by zero."""
+    own.write_text(f"{HEADER}\nours,bare,0,0,0\n", encoding="utf-8")
+    history = SmallHistory()
+    history.add_run("a")
+    history.add_task("a", machineType="bare")
+    assert [task["billed_vcpus"] for task in history.ask("stg_tasks")] == [None]
+
+
 def test_a_file_without_rows_is_an_empty_table(own: Path) -> None:
     """No machine type is known then."""
     own.write_text(f"{HEADER}\n", encoding="utf-8")
