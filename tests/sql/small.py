@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,7 +14,9 @@ from tower_etl.schema.operations import sync_run_rows
 from tower_etl.views.definitions import create_views, iter_views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from tower_etl.views.definitions import View
 
 Row = dict[str, Any]
 GIB, HOUR_MS = 2**30, 3_600_000
@@ -67,9 +69,9 @@ class SmallHistory:
         self._add("workflows", [_RUN | {"id": run_id} | fields])
 
     def add_task(self, run_id: str, **fields: Any) -> None:
-        """Add a task to a run; `fields` are the API's."""
+        """Add a task to a run; `fields` are the API's. Unless they say so, nothing was staged."""
         self._tasks += 1
-        task = _TASK | {"taskId": self._tasks} | fields
+        task = _TASK | {"taskId": self._tasks} | _end(**fields) | fields
         self._add("tasks", [task], workflow_id=run_id, workspace_id=7)
 
     def add_label(self, run_id: str, label_id: int) -> None:
@@ -116,20 +118,44 @@ class SmallHistory:
             for name, table in TABLES.items()
         }
 
-    def open(self) -> duckdb.DuckDBPyConnection:
-        """A database in memory with these tables and the views."""
+    def open(self, *asked: str) -> duckdb.DuckDBPyConnection:
+        """A database in memory with these tables, and the views asked for (all without a name)."""
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may honour it
         for name, rows in self.tables.items():
             connection.register("rows", rows)
             connection.execute(f'CREATE TABLE "{name}" AS FROM rows')
             connection.unregister("rows")
-        create_views(connection, iter_views())
+        create_views(connection, _select_views(asked), temporary=True)
         return connection
 
     def ask(self, view: str) -> list[Row]:
         """The rows of a view, in its order."""
-        with self.open() as connection:
+        with self.open(view) as connection:
             asked = connection.execute(f'FROM "{view}"')
             names = [column[0] for column in asked.description or ()]
             return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
+
+    def check(self, name: str) -> list[tuple[Any, ...]]:
+        """The rows of a check, which should be none."""
+        check = next(view for view in iter_views("checks") if view.name == name)
+        with self.open(*check.sources) as connection:
+            return connection.execute(check.sql).fetchall()
+
+
+def _end(start: str | None = _TASK["start"], realtime: int | None = HOUR_MS, **_: object) -> Row:
+    """When a task ends whose command runs from its start on."""
+    if start is None or realtime is None:
+        return {}
+    ended = datetime.fromisoformat(start) + timedelta(milliseconds=realtime)
+    return {"complete": ended.isoformat().replace("+00:00", "Z")}
+
+
+def _select_views(asked: Sequence[str]) -> list[View]:
+    """The views of those names with all that they read; creating all of them takes a second."""
+    views = list(iter_views())
+    wanted = set(asked or (view.name for view in views))
+    for view in reversed(views):
+        if view.name in wanted:
+            wanted |= view.sources
+    return [view for view in views if view.name in wanted]

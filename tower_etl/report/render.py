@@ -17,12 +17,12 @@ from markupsafe import Markup
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.report import charts, formats
+from tower_etl.report.config_snippet import memory_config_snippet
 from tower_etl.report.insights import (
     CPU_HOURS,
     USD,
     list_findings,
     waste_items,
-    write_memory_config,
 )
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.filters import apply_filter
@@ -70,7 +70,7 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
         measure=measure,
         findings=list_findings(facts, leaks, measure),
         leaks=leaks,
-        config=write_memory_config(facts.memory),
+        config=memory_config_snippet(facts.advice),
         spend=_chart_spend(facts, measure),
         outcomes=_chart_outcomes(facts),
         notes=_list_notes(facts.span),

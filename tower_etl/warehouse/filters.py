@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.schema import TABLES
 from tower_etl.views.definitions import create_views, iter_views
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
 
 def _iter_filtered(scope: RunFilter) -> Iterator[View]:
     for view in iter_views():
-        if view.kind != "staging" or view.name == _SYNCS or not scope:
-            yield view
+        if view.name == _SYNCS or not scope or not view.sources & TABLES.keys():
+            yield view  # it reads only views that are filtered
         elif view.name == _RUNS:
             yield _restrict(view, scope.condition)
         else:
