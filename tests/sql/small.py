@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.schema.operations import sync_run_rows
 from tower_etl.views.definitions import create_views, iter_views
 
@@ -106,14 +106,14 @@ class SmallHistory:
         self._batches["sync_runs"].append(sync_run_rows(**plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
-        self._batches[table].append(TABLES[table].build(records, **constants))
+        self._batches[table].append(STORED_TABLES[table].build(records, **constants))
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
         """Every table, also the empty ones."""
         return {
             name: pa.concat_tables([table.arrow_schema.empty_table(), *self._batches[name]])
-            for name, table in TABLES.items()
+            for name, table in STORED_TABLES.items()
         }
 
     def open(self) -> duckdb.DuckDBPyConnection:

@@ -17,7 +17,7 @@ import sqlglot
 from tests.sql.postgres import start_postgres
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 from tower_etl.views.dialects import DIALECTS, iter_statements, translate
 
@@ -62,7 +62,7 @@ def make_odd_history() -> SmallHistory:
 def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
     """The stored rows, in the columns of the specs."""
     tables = {}
-    for name, table in TABLES.items():
+    for name, table in STORED_TABLES.items():
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
         tables[name] = relation.to_arrow_table().cast(table.arrow_schema)

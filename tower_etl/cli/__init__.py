@@ -22,6 +22,8 @@ _COMMANDS = {
     "check": "Ask the server who it is, and what the token may see.",
     "status": "Show what a target holds, workspace by workspace.",
     "query": "Run a named question or a SELECT of your own.",
+    "bill": "Load cloud bills, and check how much of them is attributed.",
+    "compare": "Compare two groups of runs, task by task.",
     "report": "Write one HTML file about cost, waste and failures.",
     "maintain": "Remove what no reader of a lake needs any more.",
     "views": "Create or replace the SQL views of a target.",

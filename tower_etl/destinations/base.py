@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_paths import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
@@ -48,8 +49,12 @@ class Destination(Protocol):
         """Keep every other sync out."""
         ...
 
-    def package_context(self) -> AbstractContextManager[None]:
-        """Hold it for one package, and whatever loading one wants to be open."""
+    def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
+        """Hold it for one package, and whatever loading one wants to be open.
+
+        Args:
+            memory: Limit of the database in this process, such as 400MB; None: its own.
+        """
         ...
 
     def prepare(self) -> None:
@@ -60,8 +65,8 @@ class Destination(Protocol):
         """Throw away what was not published, with all that dlt knows of it."""
         ...
 
-    def open_pipeline(self) -> dlt.Pipeline:
-        """The pipeline that loads packages."""
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
+        """The pipeline of that name, which loads packages."""
         ...
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:

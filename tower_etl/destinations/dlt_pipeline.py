@@ -89,11 +89,15 @@ def dlt_defaults() -> Iterator[None]:
 
 
 @contextmanager
-def shared_connection(target: DuckDBPaths) -> Iterator[None]:
+def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterator[None]:
     """Keep the draft open in this process, so that it is not written out after each of dlt's jobs.
 
     dlt opens it anew for them; within one process DuckDB hands out the database that is open. For
     one package, not for a whole sync: rows stay in memory until they are written out.
+
+    Args:
+        target: Its draft is opened, and made where there is none.
+        memory: DuckDB's `memory_limit`, None for its default.
 
     Raises:
         TowerEtlError: The draft cannot be opened.
@@ -105,6 +109,11 @@ def shared_connection(target: DuckDBPaths) -> Iterator[None]:
     except duckdb.Error as error:
         raise unwrap_cause(error, str(target.staging)) from error
     with connection:
+        if memory:
+            connection.execute(f"SET memory_limit = '{memory}'")
+            # Rows that wait for their order, or for other threads, would not fit.
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET threads = 1")
         yield
         # Writing it out, DuckDB puts small pieces together, and would read them all into memory.
         with suppress(duckdb.Error):
@@ -153,10 +162,10 @@ class CachedCapabilitiesDuckDB(dlt.destinations.duckdb):
         return Client
 
 
-def open_pipeline(target: DuckDBPaths) -> dlt.Pipeline:
+def open_pipeline(target: DuckDBPaths, name: str = PIPELINE) -> dlt.Pipeline:
     """The pipeline that writes to the draft of a target."""
     return dlt.pipeline(
-        PIPELINE,
+        name,
         pipelines_dir=str(target.pipelines),
         destination=CachedCapabilitiesDuckDB(str(target.staging), destination_name="duckdb"),
         dataset_name=DATASET,

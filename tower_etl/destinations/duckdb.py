@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.destinations.dlt_pipeline import open_pipeline, shared_connection
+from tower_etl.destinations.dlt_pipeline import PIPELINE, open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_storage import explain_unreadable, find_error, is_usable
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.locks import file_lock
@@ -59,9 +59,9 @@ class DuckDBDestination:
         """Lock the folder."""
         return file_lock(self.target.work_dir, str(self.target.path), clock.now())
 
-    def package_context(self) -> AbstractContextManager[None]:
+    def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
         """Keep the draft open; the lock is held until its process ends."""
-        return shared_connection(self.target)
+        return shared_connection(self.target, memory)
 
     def prepare(self) -> None:
         """Take a draft of the published file; a draft that cannot be opened is taken again."""
@@ -75,9 +75,9 @@ class DuckDBDestination:
         """Take a new draft."""
         StagingFile(self.target).reset()
 
-    def open_pipeline(self) -> dlt.Pipeline:
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """It writes to the draft."""
-        return open_pipeline(self.target)
+        return open_pipeline(self.target, name)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Apply views and comments, and rename the draft over the file."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import DATASET
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def _find_reason(ask: Ask, dialect: str, found: Object, stored: frozenset[str]) 
 
 def _list_columns(table: str) -> frozenset[str]:
     """Return the columns that a table must have; none where its name is not one of ours."""
-    if table in TABLES:
-        return frozenset(TABLES[table].arrow_schema.names)
+    if table in STORED_TABLES:
+        return frozenset(STORED_TABLES[table].arrow_schema.names)
     return _OF_DLT.get(table, frozenset())
 
 

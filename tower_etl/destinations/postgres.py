@@ -80,12 +80,16 @@ class PostgresDestination:
             self._holding.close()
 
     @contextmanager
-    def package_context(self) -> Iterator[None]:
+    def package_context(self, memory: str | None = None) -> Iterator[None]:
         """Stop where the connection that holds the lock is gone.
+
+        Args:
+            memory: Ignored: the server has its own settings.
 
         Raises:
             DestinationError: It is.
         """
+        del memory
         try:
             execute(self._holding, "SELECT 1")
         except psycopg2.Error as error:
@@ -105,10 +109,10 @@ class PostgresDestination:
         """As every sync does."""
         self.prepare()
 
-    def open_pipeline(self) -> dlt.Pipeline:
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """It loads packages whole."""
         return dlt.pipeline(
-            PIPELINE,
+            name,
             pipelines_dir=str(self.folder),
             destination=SingleTransactionPostgres(self.address, destination_name="postgres"),
             dataset_name=DATASET,

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.config.settings import DATASET
-from tower_etl.schema import TABLES
+from tower_etl.schema import LOCAL_TABLES, TABLES
+from tower_etl.views.local_tables import create_local_tables
+from tower_etl.views.model_docs import read_docs
+from tower_etl.views.seeds import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tower_etl.schema import ColumnSpec, TableSpec
+    from tower_etl.views.model_docs import ModelDocs
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("staging", "marts")
+_FOLDERS = ("seeds", "staging", "marts")
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -31,7 +35,7 @@ class View:
 
     Attributes:
         name: The file's stem, and the view's name.
-        kind: Its folder: staging, marts or checks.
+        kind: Its folder: seeds, staging, marts or checks.
         sql: One SELECT below a header.
     """
 
@@ -41,13 +45,18 @@ class View:
 
     @property
     def description(self) -> str:
-        """The first line of the header: what the view answers."""
-        return self._header[0] if self._header else ""
+        """What the view answers, in one sentence."""
+        return self.docs.description or (self._header[0] if self._header else "")
 
     @property
     def comment(self) -> str:
-        """The whole header, with grain and units, on one line."""
-        return " ".join(self._header)
+        """The description, details and grain of the view, on one line."""
+        return self.docs.comment or " ".join(self._header)
+
+    @cached_property
+    def docs(self) -> ModelDocs:
+        """The YAML file beside the view; empty where there is none."""
+        return read_docs(sql_root() / self.kind / f"{self.name}.yml")
 
     @property
     def sources(self) -> frozenset[str]:
@@ -68,14 +77,22 @@ def sql_root() -> Path:
 
 
 def iter_views(*kinds: str) -> Iterator[View]:
-    """The views of some folders (staging and marts), each after those that it reads."""
-    views = {
-        path.stem: View(path.stem, kind, path.read_text(encoding="utf-8"))
-        for kind in kinds or _FOLDERS
-        for path in sorted((sql_root() / kind).glob("*.sql"))
-    }
+    """Return the views of some folders (seeds, staging and marts), each after those that it reads.
+
+    Raises:
+        ConfigurationError: A seed file of the user is invalid.
+    """
+    views = {view.name: view for kind in kinds or _FOLDERS for view in _iter_folder(kind)}
     read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
     return (views[name] for name in TopologicalSorter(read).static_order())
+
+
+def _iter_folder(kind: str) -> Iterator[View]:
+    for path in sorted((sql_root() / kind).glob("*.sql")):
+        yield View(path.stem, kind, path.read_text(encoding="utf-8"))
+    for path in sorted((sql_root() / kind).glob("*.csv")):
+        types = read_docs(path.with_suffix(".yml")).types
+        yield View(path.stem, kind, read_seed(path, types))
 
 
 def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str = "") -> str:
@@ -97,6 +114,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         connection.execute(f"ATTACH {_quote(str(path))} AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
+        create_local_tables(connection)
         views = list(iter_views())
         digest = _digest(connection, views)
         if digest != known:
@@ -166,7 +184,7 @@ def apply_comments(
 def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
     """The meaning of every table and column, units included."""
     comments: Comments = {}
-    for table in specs.values():
+    for table in (*specs.values(), *LOCAL_TABLES.values()):
         comments[table.name, ""] = f"{table.description} {table.grain}"
         comments |= {(table.name, c.name): describe_column(c) for c in table.columns}
     return comments

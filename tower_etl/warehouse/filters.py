@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.views.definitions import create_views, iter_views
+from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from tower_etl.views.definitions import View
 
 _RUNS = "stg_runs"  # all other staging views but one name a run in `run_id`
-_SYNCS = "stg_syncs"  # of no run: a sync visits all
+# Of no run: a sync visits all, and a bill is shared among all runs before some are looked at.
+_UNRESTRICTED = frozenset({"stg_syncs", "stg_bill_lines", "stg_occupied_shares"})
 _SHOWN = 10
 
 
@@ -59,6 +61,7 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
         ConfigurationError: No run is of a workspace or pipeline that the scope names.
     """
     runs = [view for view in iter_views("staging") if view.name == _RUNS]
+    create_local_tables(connection, temporary=True)
     create_views(connection, runs, temporary=True)
     for name in scope.workspaces:
         _check(connection, "workspace", name, _is_workspace(name))
@@ -69,7 +72,7 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
 
 def _iter_narrowed(scope: RunFilter) -> Iterator[View]:
     for view in iter_views():
-        if view.kind != "staging" or view.name == _SYNCS or not scope:
+        if view.kind != "staging" or view.name in _UNRESTRICTED or not scope:
             yield view
         elif view.name == _RUNS:
             yield _restrict(view, scope.condition)

@@ -1,8 +1,9 @@
 """Tables cut into months, so that only the months that changed are written again.
 
 A row of a run belongs to the month (UTC) in which the run was submitted, which does not change; a
-row about a sync to that in which the sync started, and a launch to that in which it was made; where
-that is not known, to January 1970. What is about none of these is one part without a month.
+row about a sync to that in which the sync started, a launch to that in which it was made, and a
+line of a bill to its billing period; where that is not known, to January 1970. What is about none
+of these is one part without a month.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.config.settings import DATASET
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +84,7 @@ class PartitionScheme:
 
 def partition_scheme(table: str) -> PartitionScheme:
     """How a table of the dataset, of ours or of dlt's, is cut; JSON becomes text."""
-    spec = TABLES.get(table)
+    spec = STORED_TABLES.get(table)
     source = f'{DATASET}."{table}" AS {_ROW}'
     if spec is None:
         return PartitionScheme(f"{_ROW}.*", source)
@@ -100,6 +101,7 @@ _TIMESTAMPS = {
     "workflows": f"coalesce({_ROW}.submit, {_ROW}.date_created)",
     "sync_runs": f"{_ROW}.started_at",
     "launches": f"{_ROW}.date_created",
+    "bill_lines": f"CAST({_ROW}.billing_period || '-01' AS TIMESTAMP)",
 }
 
 

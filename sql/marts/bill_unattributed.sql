@@ -1,0 +1,22 @@
+-- What of the bills belongs to no run, and why.
+-- Grain: billing period, account, service, machine type, kind of charge, currency and reason. Units:
+-- `cost` is in `currency`. Reasons: no run tag, unknown run (the tag names a run that was never
+-- synced), no task at that time (of lines to be allocated), other currency (than USD).
+SELECT
+  billing_period,
+  provider,
+  billing_account,
+  account,
+  service,
+  machine_type,
+  charge_type,
+  reason,
+  currency,
+  count(*) AS lines,
+  round(sum(cost), 6) AS cost
+FROM stg_bill_shares
+WHERE run_id IS NULL
+GROUP BY billing_period, provider, billing_account, account, service, machine_type, charge_type,
+  reason, currency
+ORDER BY sum(cost) DESC, billing_period, provider, billing_account, account, service, machine_type,
+  charge_type, reason, currency
