@@ -124,6 +124,7 @@ class SyncRunner:
         ColumnPolicy.from_settings(
             self.settings.privacy, TABLES
         )  # wrong names show before the first call
+        list(iter_views("seeds"))  # likewise files of the user's
         place = open_configured(self.target)
         with explained(place.title):
             session = self._run(place)

@@ -98,6 +98,24 @@ class SmallHistory:
         record = {"workflowProgress": fields}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
+    def add_bill_line(self, **values: Any) -> None:
+        """Add a line of a bill; `values` are columns."""
+        plain: Row = {
+            "provider": "aws",
+            "billing_account": "1",
+            "billing_period": "2026-03",
+            "line_number": len(self._batches["bill_lines"]),
+            "usage_start": datetime(2026, 3, 1, 12, tzinfo=UTC),
+            "usage_end": datetime(2026, 3, 1, 13, tzinfo=UTC),
+            "is_split": False,
+            "currency": "USD",
+            "used_cost": 1.0,
+            "unused_cost": 0.0,
+        }
+        line = plain | values
+        line["cost"] = line["used_cost"] + line["unused_cost"]
+        self._batches["bill_lines"].append(STORED_TABLES["bill_lines"].build([{}], **line))
+
     def add_sync(self, **values: Any) -> None:
         """Add a sync; `values` are columns."""
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)

@@ -56,6 +56,15 @@ def make_odd_history() -> SmallHistory:
     odd.add_task("failed", status="FAILED", exit="-", errorMessage="in /w/3f/9c1a2b3c, 17 times")
     odd.add_task("failed", status=None, rchar=3 * GIB, wchar=7, readBytes=5, exit=None)
     odd.add_task("failed", priceModel="spot", numSpotInterruptions=2, complete=None)
+    odd.name_label(3, "project", "b")
+    odd.add_label("failed", 3)
+    odd.add_task("failed", tag="s1", workdir="s3://b/work/3f/" + "9" * 30, queue="q", cost=0.3)
+    odd.add_bill_line(run_id="FAILED", task_hash="3f" + "9" * 30, is_split=True, parent_id="i-1")
+    odd.add_bill_line(run_id="failed", used_cost=0.1, unused_cost=0.2, is_split=True)
+    odd.add_bill_line(run_id="gone", used_cost=1 / 3, usage_start=None)
+    odd.add_bill_line(resource_id="i-1", resource_type="Compute Instance", used_cost=9.0)
+    odd.add_bill_line(compute_env="Q", used_cost=0.7, machine_type="m5.large")
+    odd.add_bill_line(compute_env="nowhere", used_cost=0.7, currency="EUR")
     return odd
 
 

@@ -54,6 +54,7 @@ _ESCAPED = (
     multiple=True,
     help="Only runs of that pipeline, `*` and `?` allowed; may be repeated.",
 )
+@options.prices_option
 @click.option(
     "--format",
     "form",
@@ -107,8 +108,9 @@ def _check_question(question: str, scope: RunFilter) -> None:
         raise ConfigurationError(msg)
     if scope:
         msg = (
-            "--since, --until, --workspace and --pipeline go with the name of a question, as in "
-            "`tower-etl query cost_by_pipeline`: say it in the WHERE of your SELECT."
+            "--since, --until, --workspace, --pipeline and --prices go with the name of a "
+            "question, as in `tower-etl query cost_by_pipeline`: say it in the WHERE of your "
+            "SELECT."
         )
         raise ConfigurationError(msg)
 

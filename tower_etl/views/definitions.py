@@ -16,6 +16,7 @@ from tower_etl.config.settings import DATASET
 from tower_etl.schema import LOCAL_TABLES, TABLES
 from tower_etl.views.local_tables import create_local_tables
 from tower_etl.views.model_docs import read_docs
+from tower_etl.views.prices import find_price_list, select_prices
 from tower_etl.views.seeds import read_seed
 
 if TYPE_CHECKING:
@@ -87,7 +88,18 @@ def iter_views(*kinds: str) -> Iterator[View]:
     return (views[name] for name in TopologicalSorter(read).static_order())
 
 
+def price_list_view(path: Path | None) -> View:
+    """Return the view of a price list.
+
+    Raises:
+        ConfigurationError: The list is invalid.
+    """
+    return View("price_list", "seeds", select_prices(path))
+
+
 def _iter_folder(kind: str) -> Iterator[View]:
+    if kind == "seeds":
+        yield price_list_view(find_price_list())
     for path in sorted((sql_root() / kind).glob("*.sql")):
         yield View(path.stem, kind, path.read_text(encoding="utf-8"))
     for path in sorted((sql_root() / kind).glob("*.csv")):
