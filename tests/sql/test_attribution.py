@@ -165,7 +165,7 @@ def test_a_price_list_prices_tasks_from_the_top(
     ("watts", "pue", "wh", "grams"),
     [(11.45, 1.0, 14.06, 6.75), (7.5, 1.0, 10.11, 4.85), (11.45, 1.4, 19.68, 9.45)],
 )
-def test_energy_has_the_published_values(  # noqa: PLR0913 the vector is one
+def test_energy_has_the_published_values(  # noqa: PLR0913, PLR0917 the vector is one
     small: SmallHistory,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
