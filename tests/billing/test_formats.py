@@ -97,7 +97,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, provider: str) -> N
     """With the column that it lacks."""
     path = tmp_path / "any.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ConfigurationError, match="any.csv is not .*missing column"):
+    with pytest.raises(ConfigurationError, match=r"any\.csv is not .*missing column"):
         read(path, provider)
 
 
@@ -105,7 +105,7 @@ def test_a_value_that_is_no_cost_is_refused(tmp_path: Path) -> None:
     """A bill with a gap would look like a cheaper one."""
     path = tmp_path / "cur.csv"
     path.write_text(AWS.replace(",3,2.5,", ",three,2.5,").replace(",2.5,", ",many,"))
-    with pytest.raises(ConfigurationError, match="cur.csv cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"cur\.csv cannot be read"):
         read(path, "aws")
 
 

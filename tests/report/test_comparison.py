@@ -9,14 +9,14 @@ import pytest
 
 from tests.sql.small import HOUR_MS, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.report.comparison import Comparison, compare_groups
+from tower_etl.report.comparison import compare_groups
 from tower_etl.report.comparison_data import read_groups
 from tower_etl.report.comparison_page import render_comparison, write_headline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.report.comparison import MeasureRatio
+    from tower_etl.report.comparison import Comparison, MeasureRatio
 
 PROCESSES = ("TRIM", "ALIGN", "SORT", "COUNT", "CALL")
 
