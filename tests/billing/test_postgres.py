@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from tests.billing.examples import PRICES
 from tests.sql.postgres import start_postgres
 from tests.sql.test_dialects import list_unlike, read_tables, same
 from tower_etl.report.comparison import compare_groups
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
-PRICES = """\
-machine_type,cpu_hour,gib_hour,currency,clock,combine
-g5.24xlarge,0.084833333,0.021208333,USD,ran,max
-g5.12xlarge,0.118166667,0.029541667,USD,ran,max
-c6id.xlarge,0.0504,0.0252,USD,ran,max
-"""
 NAMES = frozenset(
     {
         "bill_by_run",

@@ -35,8 +35,8 @@ def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelli
     small.add_bill_line(run_id="abc", task_hash=spelling, used_cost=3.0, unused_cost=1.5)
     columns = ("run_id", "platform_usd", "bill_usd", "ratio", "coverage", "method")
     assert pick(small.ask("bill_by_run"), *columns) == [("aBc", 3.0, 4.5, 1.5, 50.0, "tag")]
-    columns = ("process", "tasks", "platform_usd", "bill_usd")
-    assert pick(small.ask("bill_by_process"), *columns) == [
+    names = ("process", "tasks", "platform_usd", "bill_usd")
+    assert pick(small.ask("bill_by_process"), *names) == [
         ("ALIGN", 1, 2.0, 4.5),
         ("SORT", 1, 1.0, None),
     ]

@@ -123,7 +123,7 @@ def read_coverage(query: Query) -> Coverage:
     """Read the coverage of a target; its views go by their bare names."""
     ((run_id, task_hash, compute_env),) = query(_TAGS)
     return Coverage(
-        periods=[PeriodCoverage(*row[:4], int(row[4]), *row[5:]) for row in query(_PERIODS)],
+        periods=[PeriodCoverage(*row) for row in query(_PERIODS)],
         reasons=[(reason, money, int(n), cost) for reason, money, n, cost in query(_REASONS)],
         tags={"run_id": run_id, "task_hash": task_hash, "compute_env": compute_env},
         twice=[month for (month,) in query(_TWICE)],

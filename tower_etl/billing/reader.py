@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +17,7 @@ from tower_etl.errors import ConfigurationError
 from tower_etl.schema import BILL_LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tower_etl.billing.tags import TagMapping
@@ -32,18 +33,27 @@ _CSV = (
 )
 
 
-class ExportFormat(Protocol):
-    """A module that knows the columns of a format."""
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format of exports.
 
-    REQUIRED: tuple[str, ...]
-    TITLE: str
+    Attributes:
+        title: What messages call a file of it.
+        required: Normalized names of the columns that every file has.
+        select_columns: Gives an expression for each column of `bill_lines` that comes from a line.
+    """
 
-    def select_columns(self, columns: ExportColumns, mapping: TagMapping) -> Mapping[str, str]:
-        """Return an expression for each column that comes from a line."""
-        ...
+    title: str
+    required: tuple[str, ...]
+    select_columns: Callable[[ExportColumns, TagMapping], Mapping[str, str]]
 
 
-FORMATS: Mapping[str, ExportFormat] = MappingProxyType({"aws": aws, "focus": focus})
+FORMATS: Mapping[str, ExportFormat] = MappingProxyType(
+    {
+        "aws": ExportFormat(aws.TITLE, aws.REQUIRED, aws.select_columns),
+        "focus": ExportFormat(focus.TITLE, focus.REQUIRED, focus.select_columns),
+    }
+)
 
 
 def iter_lines(
@@ -87,10 +97,10 @@ def _source_of(path: Path) -> str:
 
 
 def _select(columns: ExportColumns, form: ExportFormat, mapping: TagMapping, name: str) -> str:
-    if missing := columns.missing(form.REQUIRED):
+    if missing := columns.missing(form.required):
         found = ", ".join(list(columns.types)[:5])
         msg = (
-            f"{name} is not {form.TITLE}: missing column {', '.join(missing)} (found: {found}, "
+            f"{name} is not {form.title}: missing column {', '.join(missing)} (found: {found}, "
             "...). Check --provider and the file."
         )
         raise ConfigurationError(msg)

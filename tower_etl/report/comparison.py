@@ -261,7 +261,8 @@ def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Val
         place = runs[task.run_id], keys[key]
         sums[place][known] += values[known]
         counts[place][known] += 1
-    return np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
+    means: Values = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
+    return means
 
 
 def _compare_measure(
@@ -270,14 +271,15 @@ def _compare_measure(
     """Compare run x task tables of one measure."""
     means = [_mean(table, np.arange(len(table))) for table in (first, second)]
     both = np.isfinite(means[0]) & np.isfinite(means[1]) & (means[0] > 0) & (means[1] > 0)
-    sums = [float(np.nansum(mean[np.isfinite(means[0]) & np.isfinite(means[1])])) for mean in means]
+    known = np.isfinite(means[0]) & np.isfinite(means[1])
+    sums = [float(mean[known].sum()) for mean in means]
     if not both.any():
-        return MeasureRatio(name, 0, *sums, None, None, None)
+        return MeasureRatio(name, 0, sums[0], sums[1], None, None, None)
     ratio = float(np.median(means[1][both] / means[0][both]))
     count = max(_FEWEST_DRAWS, min(_DRAWS, _MOST_VALUES // (first.size + second.size)))
     draws = [_draw_ratio(first[:, both], second[:, both], random) for _ in range(count)]
     low, high = np.nanpercentile(draws, _LEVELS)
-    return MeasureRatio(name, int(both.sum()), *sums, ratio, float(low), float(high))
+    return MeasureRatio(name, int(both.sum()), sums[0], sums[1], ratio, float(low), float(high))
 
 
 def _draw_ratio(first: Values, second: Values, random: np.random.Generator) -> float:
@@ -296,7 +298,8 @@ def _mean(table: Values, runs: NDArray[np.int64]) -> Values:
     known = np.isfinite(chosen)
     counts = known.sum(axis=0)
     sums = np.where(known, chosen, 0.0).sum(axis=0)
-    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    means: Values = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means
 
 
 def _list_unmatched(group: Group, other: Group) -> list[Unmatched]:

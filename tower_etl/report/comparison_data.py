@@ -55,9 +55,10 @@ def read_groups(
     first, second = _choose(group_by, members, names, {run.id: n for n, run in enumerate(runs)})
     chosen = {run.id for name in (first, second) for run in members[name]}
     tasks: dict[str, list[Task]] = defaultdict(list)
-    for row in query(_TASKS):
-        if row[0] in chosen:
-            tasks[groups[row[0]]].append(Task(*row[:6], tuple(row[6:])))
+    for run_id, pipeline, process, sample, status, attempt, *values in query(_TASKS):
+        if run_id in chosen:
+            task = Task(run_id, pipeline, process, sample, status, attempt, tuple(values))
+            tasks[groups[run_id]].append(task)
     return (
         Group(first, members[first], tasks[first]),
         Group(second, members[second], tasks[second]),

@@ -87,6 +87,12 @@ def _postgres_round(node: exp.Expression) -> exp.Expression:
     return exp.cast(exact, "DOUBLE")
 
 
+def _postgres_split(node: exp.Expression) -> exp.Expression:
+    if not isinstance(node, exp.Split):
+        return node
+    return exp.Anonymous(this="STRING_TO_ARRAY", expressions=[node.this, node.expression])
+
+
 def _spark_epoch(node: exp.Expression) -> exp.Expression:
     if not _is_epoch_ms(node):
         return node
@@ -120,6 +126,6 @@ def _spark_percentile(node: exp.Expression) -> exp.Expression:
 
 
 _REWRITES: Mapping[str, tuple[Callable[[exp.Expression], exp.Expression], ...]] = {
-    "postgres": (_postgres_epoch, _postgres_round),
+    "postgres": (_postgres_epoch, _postgres_round, _postgres_split),
     "spark": (_spark_epoch, _spark_moment, _spark_wall_clock, _spark_percentile),
 }
