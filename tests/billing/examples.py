@@ -13,7 +13,8 @@ EXAMPLES = {
     "INNER JOIN stg_runs AS r ON r.run_id = b.run_id WHERE b.bill_usd IS NOT NULL "
     "ORDER BY b.platform_usd DESC",
     "prices": "SELECT t.machine_type, count(*) AS tasks, "
-    "round(sum(t.cost_usd), 4) AS platform_usd, round(sum(p.cost), 4) AS list_usd FROM stg_tasks AS t "
+    "round(sum(t.cost_usd), 4) AS platform_usd, round(sum(p.cost), 4) AS list_usd "
+    "FROM stg_tasks AS t "
     "INNER JOIN stg_list_prices AS p ON p.run_id = t.run_id AND p.task_id = t.task_id "
     "WHERE NOT t.cached GROUP BY t.machine_type ORDER BY t.machine_type",
     "energy": "SELECT run_id, tasks, kwh_low, kwh_high, carbon_kg_low, carbon_kg_high "

@@ -164,8 +164,8 @@ def list_unlike(
 
 
 def identify(row: Sequence[object]) -> list[str]:
-    """The first two columns, which name a row of a staging view."""
-    return [str(value) for value in row[:2]]
+    """The first three columns, which name a row of a staging view."""
+    return [str(value) for value in row[:3]]
 
 
 def test_checks_hold_on_postgres(answers: Answers) -> None:

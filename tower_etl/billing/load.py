@@ -43,7 +43,7 @@ _MEMORY = "450MB"
 _CONFIGURATION = {"sources.data_writer.file_max_items": 200_000, "load.workers": 1}
 # The periods that are staged. A `merge_key` would do the same, and compare with every staged row.
 _KEY = ", ".join(BILL_LINES.merge_key)
-_REPLACED = f"({_KEY}) IN (SELECT DISTINCT {_KEY} FROM {{staging_table}})"  # noqa: S608 names of ours
+_REPLACED = f"({_KEY}) IN (SELECT DISTINCT {_KEY} FROM {{staging_table}})"  # noqa: S608 names of columns
 
 
 @dataclass(frozen=True, order=True)

@@ -28,7 +28,7 @@ ORDER BY r.submitted_at, r.run_id
 _TASKS = f"""
 SELECT run_id, pipeline, process, sample, status, attempt, {", ".join(MEASURES)}
 FROM stg_comparable_tasks ORDER BY run_id, task_id
-"""  # noqa: S608 names of ours
+"""  # noqa: S608 names of columns
 _SHOWN = 10
 
 
