@@ -9,11 +9,23 @@ WITH expected AS (
     cost AS cost_usd,
     net_cost AS net_cost_usd
   FROM workflow_progress
+),
+
+found AS (
+  SELECT
+    run_id, status,
+    sum(tasks) AS tasks,
+    sum(platform_cpu_hours) AS platform_cpu_hours,
+    sum(platform_cost_usd) AS platform_cost_usd,
+    sum(CASE WHEN cost_source = 'platform' THEN cost_usd END) AS cost_usd
+  FROM run_costs
+  GROUP BY run_id, status
 )
+
 SELECT
   r.run_id, r.platform_cpu_hours, e.cpu_hours, r.platform_cost_usd, e.cost_usd,
   r.cost_usd AS net_usd, e.net_cost_usd
-FROM run_costs AS r
+FROM found AS r
 INNER JOIN expected AS e ON e.run_id = r.run_id
 WHERE r.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND r.tasks > 0 AND (
   abs(r.platform_cpu_hours - e.cpu_hours)

@@ -28,8 +28,9 @@ SELECT
   round(s.saved_usd, 6) AS saved_usd,
   round(s.saved_cpu_hours, 4) AS saved_cpu_hours,
   round(coalesce(s.cpu_hours, 0) + coalesce(s.saved_cpu_hours, 0), 4) AS platform_cpu_hours,
-  round(coalesce(s.cost_usd, s.saved_usd) + CASE
-    WHEN s.cost_usd IS NOT NULL THEN coalesce(s.saved_usd, 0) ELSE 0
+  round(CASE
+    WHEN s.cost_source = 'platform'
+    THEN coalesce(s.cost_usd + coalesce(s.saved_usd, 0), s.saved_usd)
   END, 6) AS platform_cost_usd,
   r.reported_cost,
   r.reported_currency

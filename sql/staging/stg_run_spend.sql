@@ -51,6 +51,10 @@ SELECT
   s.failed_cost_usd,
   s.staging_usd,
   s.saved_cpu_hours,
-  s.saved_usd
+  s.saved_usd,
+  row_number() OVER (
+    PARTITION BY r.run_id
+    ORDER BY CASE WHEN s.currency = 'USD' THEN 0 ELSE 1 END, s.currency, s.cost_source
+  ) = 1 AS is_first
 FROM stg_runs AS r
 LEFT JOIN spent AS s ON s.run_id = r.run_id

@@ -13,14 +13,17 @@ source AS (
   SELECT
     t.workflow_id, t.task_id, t.hash, t.process, t.name, t.tag, t.status, t.attempt, t.exit,
     t.exit_status, t.error_action, t.error_message, t.submit, t.start, t.complete, t.realtime,
-    t.cost, t.cpus, t.pcpu, t.memory, t.peak_rss, t.read_bytes, t.write_bytes, t.rchar, t.wchar,
+    t.cost, t.cpus, t.pcpu, t.peak_rss, t.read_bytes, t.write_bytes, t.rchar, t.wchar,
     t.executor, t.queue, t.machine_type, t.cloud_zone, t.price_model, t.num_spot_interruptions,
     t.resource_allocation__accelerator_count, t.resource_allocation__accelerator_name,
     t.gpu_metrics__name, t.gpu_metrics__pct, t.gpu_metrics__peak, t.gpu_metrics__mem,
     t.gpu_metrics__peak_mem_used,
-    c.name AS compute_env,
-    m.vcpus, m.gpus, m.gib_per_vcpu,
-    substr(t.machine_type, 2, 1) BETWEEN '5' AND '9' AND t.machine_type LIKE '%.%' AS follows_rule
+    c.name AS compute_env, m.vcpus, m.gpus,
+    CAST(t.memory AS DOUBLE) / 1073741824 AS requested_gib,
+    coalesce(m.gib_per_vcpu, CASE
+      WHEN substr(t.machine_type, 2, 1) BETWEEN '5' AND '9' AND t.machine_type LIKE '%.%'
+      THEN CASE left(t.machine_type, 1) WHEN 'c' THEN 2.0 WHEN 'm' THEN 4.0 WHEN 'r' THEN 8.0 END
+    END) AS gib_per_vcpu
   FROM tasks AS t
   LEFT JOIN machines AS m ON m.machine_type = lower(t.machine_type)
   LEFT JOIN compute_envs AS c
@@ -48,7 +51,7 @@ SELECT
   cost AS cost_usd,
   cpus,
   pcpu / 100 AS used_cpus,
-  CAST(memory AS DOUBLE) / 1073741824 AS requested_gib,
+  requested_gib,
   CAST(peak_rss AS DOUBLE) / 1073741824 AS used_gib,
   CAST(read_bytes AS DOUBLE) / 1073741824 AS disk_read_gib,
   CAST(write_bytes AS DOUBLE) / 1073741824 AS disk_written_gib,
@@ -63,9 +66,11 @@ SELECT
   num_spot_interruptions,
   vcpus AS machine_vcpus,
   gpus AS machine_gpus,
-  coalesce(gib_per_vcpu, CASE WHEN follows_rule THEN
-    CASE left(machine_type, 1) WHEN 'c' THEN 2.0 WHEN 'm' THEN 4.0 WHEN 'r' THEN 8.0 END
-  END) AS gib_per_vcpu,
+  gib_per_vcpu,
+  CASE
+    WHEN gib_per_vcpu IS NOT NULL AND cpus IS NOT NULL
+    THEN greatest(CAST(cpus AS DOUBLE), ceil(requested_gib / gib_per_vcpu - 0.000001))
+  END AS billed_vcpus,
   resource_allocation__accelerator_count AS allocated_gpus,
   coalesce(gpu_metrics__name, resource_allocation__accelerator_name) AS gpu_name,
   gpu_metrics__pct AS gpu_percent,

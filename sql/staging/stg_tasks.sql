@@ -1,11 +1,11 @@
 -- Grain: attempt of a task. Units: seconds, hours, GiB, USD, percent; times are UTC.
 WITH source AS (
   SELECT
-    run_id, task_id, hash, process, name, tag, status, attempt, exit_code, error_action,
-    error_message, submitted_at, started_at, ended_at, wait_seconds, run_seconds, cost_usd, cpus,
+    r.run_id, r.task_id, hash, process, name, tag, status, attempt, exit_code, error_action,
+    error_message, submitted_at, started_at, ended_at, wait_seconds, run_seconds, cpus,
     used_cpus, requested_gib, used_gib, disk_read_gib, disk_written_gib, read_gib, written_gib,
     executor, queue, compute_env, machine_type, cloud_zone, price_model, num_spot_interruptions,
-    machine_vcpus, machine_gpus, gib_per_vcpu, allocated_gpus, gpu_name, gpu_percent,
+    machine_vcpus, machine_gpus, gib_per_vcpu, billed_vcpus, allocated_gpus, gpu_name, gpu_percent,
     gpu_peak_percent, gpu_gib, gpu_peak_gib,
     CASE WHEN ran_seconds >= 0 THEN ran_seconds END AS ran_seconds,
     status IS NOT DISTINCT FROM 'CACHED' AS cached,
@@ -16,11 +16,12 @@ WITH source AS (
     coalesce(
       allocated_gpus > 0, gpu_name IS NOT NULL OR gpu_percent IS NOT NULL OR machine_gpus > 0, FALSE
     ) AS has_accelerator,
-    CASE
-      WHEN gib_per_vcpu IS NOT NULL AND cpus IS NOT NULL
-      THEN greatest(CAST(cpus AS DOUBLE), ceil(requested_gib / gib_per_vcpu - 0.000001))
-    END AS billed_vcpus
-  FROM stg_task_records
+    coalesce(cost_usd, p.cost) AS cost_usd,
+    CASE WHEN cost_usd IS NULL AND p.task_id IS NOT NULL THEN 'price_list' ELSE 'platform' END
+      AS cost_source,
+    coalesce(CASE WHEN cost_usd IS NULL THEN p.currency END, 'USD') AS currency
+  FROM stg_task_records AS r
+  LEFT JOIN stg_list_prices AS p ON p.run_id = r.run_id AND p.task_id = r.task_id
 )
 
 SELECT
@@ -36,8 +37,8 @@ SELECT
     WHEN NOT cached AND ran_seconds IS NOT NULL AND run_seconds IS NOT NULL
     THEN greatest(ran_seconds - run_seconds, 0)
   END AS staged_seconds,
-  'USD' AS currency,
-  'platform' AS cost_source,
+  currency,
+  cost_source,
   CASE WHEN NOT cached THEN cost_usd END AS cost_usd,
   CASE WHEN cached THEN cost_usd END AS saved_usd,
   CASE WHEN NOT cached THEN cpus * ran_seconds / 3600 END AS cpu_hours,

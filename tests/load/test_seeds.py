@@ -20,7 +20,7 @@ HEADER = "provider,machine_type,vcpus,memory_gib,gpus"
 
 def read_machine_types() -> list[tuple[object, ...]]:
     """The rows of the view."""
-    (seed,) = iter_views("seeds")
+    (seed,) = (view for view in iter_views("seeds") if view.name == "machine_types")
     with duckdb.connect() as connection:
         return connection.execute(seed.sql).fetchall()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.schema.operations import sync_run_rows
 from tower_etl.views.definitions import create_views, iter_views
 
@@ -100,6 +100,24 @@ class SmallHistory:
         record = {"workflowProgress": fields}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
+    def add_bill_line(self, **values: Any) -> None:
+        """Add a line of a bill; `values` are columns."""
+        plain: Row = {
+            "provider": "aws",
+            "billing_account": "1",
+            "billing_period": "2026-03",
+            "line_number": len(self._batches["bill_lines"]),
+            "usage_start": datetime(2026, 3, 1, 12, tzinfo=UTC),
+            "usage_end": datetime(2026, 3, 1, 13, tzinfo=UTC),
+            "is_split": False,
+            "currency": "USD",
+            "used_cost": 1.0,
+            "unused_cost": 0.0,
+        }
+        line = plain | values
+        line["cost"] = line["used_cost"] + line["unused_cost"]
+        self._batches["bill_lines"].append(STORED_TABLES["bill_lines"].build([{}], **line))
+
     def add_sync(self, **values: Any) -> None:
         """Add a sync; `values` are columns."""
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -108,14 +126,14 @@ class SmallHistory:
         self._batches["sync_runs"].append(sync_run_rows(**plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
-        self._batches[table].append(TABLES[table].build(records, **constants))
+        self._batches[table].append(STORED_TABLES[table].build(records, **constants))
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
         """Every table, also the empty ones."""
         return {
             name: pa.concat_tables([table.arrow_schema.empty_table(), *self._batches[name]])
-            for name, table in TABLES.items()
+            for name, table in STORED_TABLES.items()
         }
 
     def open(self, *asked: str) -> duckdb.DuckDBPyConnection:

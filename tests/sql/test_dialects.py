@@ -17,7 +17,7 @@ import sqlglot
 from tests.sql.postgres import start_postgres
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 from tower_etl.views.dialects import DIALECTS, iter_statements, translate
 
@@ -57,6 +57,15 @@ def make_odd_history() -> SmallHistory:
     odd.add_task("failed", status=None, rchar=3 * GIB, wchar=7, readBytes=5, exit=None)
     odd.add_task("failed", priceModel="spot", numSpotInterruptions=2, complete=None)
     add_retries(odd)
+    odd.name_label(3, "project", "b")
+    odd.add_label("failed", 3)
+    odd.add_task("failed", tag="s1", workdir="s3://b/work/3f/" + "9" * 30, queue="q", cost=0.3)
+    odd.add_bill_line(run_id="FAILED", task_hash="3f" + "9" * 30, is_split=True, parent_id="i-1")
+    odd.add_bill_line(run_id="failed", used_cost=0.1, unused_cost=0.2, is_split=True)
+    odd.add_bill_line(run_id="gone", used_cost=1 / 3, usage_start=None)
+    odd.add_bill_line(resource_id="i-1", resource_type="Compute Instance", used_cost=9.0)
+    odd.add_bill_line(compute_env="Q", used_cost=0.7, machine_type="m5.large")
+    odd.add_bill_line(compute_env="nowhere", used_cost=0.7, currency="EUR")
     return odd
 
 
@@ -81,7 +90,7 @@ def add_retries(odd: SmallHistory) -> None:
 def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
     """The stored rows, in the columns of the specs."""
     tables = {}
-    for name, table in TABLES.items():
+    for name, table in STORED_TABLES.items():
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
         tables[name] = relation.to_arrow_table().cast(table.arrow_schema)

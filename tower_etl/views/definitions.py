@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.config.settings import DATASET
-from tower_etl.schema import TABLES
+from tower_etl.schema import LOCAL_TABLES, TABLES
+from tower_etl.views.local_tables import create_local_tables
 from tower_etl.views.model_docs import read_docs
+from tower_etl.views.prices import find_price_list, select_prices
 from tower_etl.views.seeds import read_seed
 
 if TYPE_CHECKING:
@@ -76,14 +78,25 @@ def iter_views(*kinds: str) -> Iterator[View]:
         *kinds: Folders; by default seeds, staging and marts.
 
     Raises:
-        ConfigurationError: A seed file of the user is invalid.
+        ConfigurationError: A seed file or the price list of the user is invalid.
     """
     views = {view.name: view for kind in kinds or _FOLDERS for view in _iter_folder(kind)}
     read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
     return (views[name] for name in TopologicalSorter(read).static_order())
 
 
+def price_list_view(path: Path | None) -> View:
+    """Return the view of a price list; it is empty without one.
+
+    Raises:
+        ConfigurationError: The price list is invalid.
+    """
+    return View("price_list", "seeds", select_prices(path))
+
+
 def _iter_folder(kind: str) -> Iterator[View]:
+    if kind == "seeds":
+        yield price_list_view(find_price_list())
     for path in sorted((sql_root() / kind).glob("*.sql")):
         yield View(path.stem, kind, path.read_text(encoding="utf-8"))
     for path in sorted((sql_root() / kind).glob("*.csv")):
@@ -110,6 +123,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         connection.execute(f"ATTACH {_quote(str(path))} AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
+        create_local_tables(connection)
         views = list(iter_views())
         digest = _digest(connection, views)
         if digest != known:
@@ -187,7 +201,7 @@ def apply_comments(
 def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
     """Return the comments of all tables and columns, including units."""
     comments: Comments = {}
-    for table in specs.values():
+    for table in (*specs.values(), *LOCAL_TABLES.values()):
         comments[table.name, ""] = f"{table.description} {table.grain}"
         comments |= {(table.name, c.name): describe_column(c) for c in table.columns}
     return comments
