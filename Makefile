@@ -31,21 +31,22 @@ gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with th
 metrics: .venv/.ready  ## figures on the code: lines, modules, functions, comments, docstrings, retired words
 	$(BIN)/python -m tests.prose.metrics
 
-docs: .venv/.ready  ## write the data dictionary, the page on the command line, the table of dlt's destinations
+docs: .venv/.ready  ## write the data dictionary, the page on the command line, the lists of marts, the table of dlt's destinations
 	$(BIN)/python -m tower_etl.schema.docs > docs/data-dictionary.md
 	$(BIN)/python -m tower_etl.cli.docs > docs/command-line.md
+	$(BIN)/python -m tower_etl.views.model_page docs/questions.md
 	$(BIN)/python -m tests.dlt_destinations.page
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite
 	$(BIN)/python -m tests.semantics.soak $(or $(MINUTES),20)
 
-fuzz: .venv/.ready  ## spoilt answers for MINUTES (5), beyond those of the suite; SEED repeats one run
+fuzz: .venv/.ready  ## corrupted responses for MINUTES (5), beyond those of the suite; SEED repeats one run
 	NO_PROXY=* $(BIN)/python -m tests.fuzz.long $(or $(MINUTES),5) $(SEED)
 
 benchmark: .venv/.ready  ## measure against peers and write docs/performance-figures.md; SIZE=million for the largest
 	$(BIN)/python -m benchmarks $(SIZE)
 
-record: .venv/.ready  ## record the cassettes anew against the simulator: the same bytes if nothing changed
+record: .venv/.ready  ## record the cassettes again against the simulator: the same bytes if nothing changed
 	find cassettes -name '*.json' -not -path 'cassettes/live/*' -delete
 	$(BIN)/pytest tests/cassettes --record --ignore=tests/cassettes/test_files.py
 	$(BIN)/pytest tests/cassettes

@@ -31,8 +31,8 @@ from tower_etl.simulator import (
     SimClock,
     Simulator,
     build_world,
+    peak_calls_per_second,
     serve,
-    worst_second,
 )
 from tower_etl.simulator.faults import DEFAULT_MIX, FaultPlan
 
@@ -186,7 +186,7 @@ def _describe(endurance: Endurance, simulator: Simulator) -> list[str]:
     return [
         f"rounds: {endurance.rounds}, syncs by exit code: {dict(sorted(codes.items()))}",
         f"calls: {len(calls)}, corrupted {corrupted}, refused {refused}",
-        f"calls in the worst second: {worst_second(calls)}",
+        f"calls in the worst second: {peak_calls_per_second(calls)}",
         f"first third of the syncs: {_mean(whole[:third])}",
         f"last third of the syncs: {_mean(whole[-third:])}",
     ]

@@ -20,7 +20,7 @@ from tower_etl.http.rate_limit.policy import (
     record_response,
     record_send,
 )
-from tower_etl.simulator.calls import find_worst_window
+from tower_etl.simulator.request_log import peak_calls_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def wait_for_answers(jitter_s: float) -> list[float]:
 def describe(name: str, schedules: list[list[float]]) -> str:
     """One line of the table: the worst second, and the pace, for each jitter."""
     cells = [
-        f"{find_worst_window(times, 1.0)} ({(CALLS - 1) / (max(times) - min(times)):.1f}/s)"
+        f"{peak_calls_in_window(times, 1.0)} ({(CALLS - 1) / (max(times) - min(times)):.1f}/s)"
         for times in schedules
     ]
     return f"| {name} | {' | '.join(cells)} |"

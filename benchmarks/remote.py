@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tower_etl.simulator.calls import find_worst_window
+from tower_etl.simulator.request_log import peak_calls_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ class Platform:
         calls = found["calls"][len(found["calls"]) - (found["total"] - self._seen) :]
         self._seen = found["total"]
         refused = sum(call["status"] == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
-        worst = find_worst_window((call["arrived_s"] for call in calls), 1.0)
+        worst = peak_calls_in_window((call["arrived_s"] for call in calls), 1.0)
         return Traffic(len(calls), refused, worst)
 
     def _control(self, path: str) -> str:

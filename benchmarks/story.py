@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.simulator.timeline import to_seconds, to_text
+from tower_etl.simulator.clock import format_timestamp, to_seconds
 
 if TYPE_CHECKING:
     from tower_etl.simulator import World
@@ -36,7 +36,7 @@ class Event:
 
 def add_long_run(world: World, workspace: int) -> None:
     """Add a run that has been under way for days; 100 of its 150 tasks have ended."""
-    submitted = to_text(to_seconds(world.clock.now() - _AGE))
+    submitted = format_timestamp(to_seconds(world.clock.now() - _AGE))
     world.submit_run(workspace, id=LONG_RUN, submit=submitted, dateCreated=submitted)
     world.start_run(LONG_RUN, start=submitted)
     for task_id in _TASKS:

@@ -121,8 +121,9 @@ class SyncRunner:
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
-        # Report misspelt column names before the first request.
+        # Report misspelt column names, and invalid seeds and price lists, before the first request.
         ColumnPolicy.from_settings(self.settings.privacy, TABLES)
+        list(iter_views("seeds"))
         destination = open_configured(self.target)
         with explained(destination.title):
             session = self._run(destination)

@@ -1,5 +1,9 @@
--- Efficiency is CPU used of that requested, and nobody idles more than was requested.
+-- No more is recommended than was requested or used, and a saving is between its bounds and the cost.
 SELECT process
 FROM cpu_efficiency
-WHERE abs(efficiency - used_cpus / requested_cpus) > 0.02 + 0.02 * efficiency
-  OR efficiency < 0 OR idle_cpu_hours < 0 OR idle_usd < 0
+WHERE efficiency < 0 OR idle_cpu_hours < 0 OR recommended_cpus < 1
+  OR lowest_requested_cpus > requested_cpus
+  OR saves_at_least_usd < 0
+  OR saves_at_least_usd > saves_at_most_usd + 0.000002
+  OR saves_estimate_usd > saves_at_most_usd + 0.000002
+  OR saves_at_most_usd > cost_usd + 0.000002

@@ -1,12 +1,20 @@
--- No average is above the most, nothing is recommended beyond what was used or asked for, and no
--- more is saved than was spent.
+-- Nothing is recommended below a peak that was seen, and a saving is between its bounds and the cost.
 SELECT m.process
 FROM memory_requests AS m
-INNER JOIN cost_by_process AS c ON c.process = m.process
-WHERE m.used_gib > m.most_used_gib
-  OR m.requested_over_used <= 0
+INNER JOIN (
+  SELECT coalesce(process, 'unknown') AS process, max(peak_rss) / 1073741824.0 AS peak_gib
+  FROM tasks
+  WHERE status IS DISTINCT FROM 'CACHED'
+  GROUP BY coalesce(process, 'unknown')
+) AS t ON t.process = m.process
+WHERE m.recommended_gib < t.peak_gib
+  OR m.used_gib > m.most_used_gib + 0.01
+  OR m.requested_over_used < 0
   OR m.recommended_gib < 1
-  OR m.recommended_gib > ceil(m.most_used_gib * 1.25) + ceil(m.requested_gib)
+  OR m.lowest_requested_gib > m.requested_gib
+  OR m.weak <> (m.tasks < 10)
   OR m.saves_gib_hours < 0
-  OR m.saves_usd < 0
-  OR m.saves_usd > c.cost_usd + 0.001
+  OR m.saves_at_least_usd < 0
+  OR m.saves_at_least_usd > m.saves_at_most_usd + 0.000002
+  OR m.saves_estimate_usd > m.saves_at_most_usd + 0.000002
+  OR m.saves_at_most_usd > m.cost_usd + 0.000002

@@ -2,6 +2,8 @@
 SELECT process
 FROM retry_waste
 WHERE attempts < retried_tasks OR recovered_tasks > retried_tasks
+  OR spot_retried_tasks > retried_tasks OR spot_escalated_usd > escalated_usd + 0.000002
+  OR abs(spot_wasted_usd + other_wasted_usd - wasted_usd) > 0.000003
 UNION ALL
 SELECT 'all'
 FROM (SELECT coalesce(sum(attempts), 0) AS attempts FROM retry_waste) AS counted

@@ -1,6 +1,4 @@
--- What the runs of each label cost; a run with several labels is in each, and its share once.
--- Grain: label. Units: USD, hours. `cost_usd` is all that runs with the label cost; `share_usd`
--- splits each run evenly among its labels, so that its sum is what was spent.
+-- Grain: label, currency and source of cost. Units: USD, hours.
 WITH counted AS (
   SELECT run_id, count(*) AS labels
   FROM stg_run_labels
@@ -10,7 +8,10 @@ WITH counted AS (
 labelled AS (
   SELECT
     coalesce(l.label, '(none)') AS label,
+    s.currency,
+    s.cost_source,
     s.cpu_hours,
+    s.compute_cpu_hours,
     s.cost_usd,
     s.cost_usd / coalesce(c.labels, 1) AS share_usd
   FROM stg_run_spend AS s
@@ -20,10 +21,13 @@ labelled AS (
 
 SELECT
   label,
+  currency,
+  cost_source,
   count(*) AS runs,
   round(sum(cpu_hours), 2) AS cpu_hours,
+  round(sum(compute_cpu_hours), 2) AS compute_cpu_hours,
   round(sum(cost_usd), 6) AS cost_usd,
   round(sum(share_usd), 6) AS share_usd
 FROM labelled
-GROUP BY label
+GROUP BY label, currency, cost_source
 ORDER BY cost_usd DESC NULLS LAST, label

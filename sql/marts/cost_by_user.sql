@@ -1,14 +1,15 @@
--- What the runs of each user cost.
--- Grain: user. Units: USD, hours. CACHED tasks cost nothing again. `failed_cost_usd` is what
--- attempts of tasks that failed cost, in runs that succeeded too.
+-- Grain: user, currency and source of cost. Units: USD, hours.
 SELECT
   user_name,
+  currency,
+  cost_source,
   count(*) AS runs,
   count(CASE WHEN status = 'SUCCEEDED' THEN 1 END) AS succeeded_runs,
   count(CASE WHEN status = 'FAILED' THEN 1 END) AS failed_runs,
   round(sum(cpu_hours), 2) AS cpu_hours,
+  round(sum(compute_cpu_hours), 2) AS compute_cpu_hours,
   round(sum(cost_usd), 6) AS cost_usd,
   round(sum(failed_cost_usd), 6) AS failed_cost_usd
 FROM stg_run_spend
-GROUP BY user_name
+GROUP BY user_name, currency, cost_source
 ORDER BY cost_usd DESC NULLS LAST, user_name

@@ -1,27 +1,54 @@
--- Which processes leave the CPUs idle that they ask for.
--- Grain: process. Units: cores, hours, USD; `efficiency` is CPU time used of that requested, and
--- may be above 1. Only completed tasks that were measured. `idle_usd` is the idle share of a cost.
-WITH measured AS (
+-- Grain: process, currency and source of cost. Units: cores, hours, USD; `efficiency` is CPU time
+-- used of that requested while commands ran, and may be above 1.
+WITH source AS (
+  SELECT
+    process, currency, cost_source, run_id, cpus, used_cpus, cost_usd, requested_gib,
+    billed_vcpus, gib_per_vcpu, compute_cpu_hours, used_cpu_hours, run_seconds / 3600 AS run_hours
+  FROM stg_tasks
+  WHERE attempt = 1 AND status = 'COMPLETED' AND NOT has_accelerator
+    AND cpus > 0 AND used_cpus IS NOT NULL AND run_seconds > 0
+),
+
+recommended AS (
   SELECT
     process,
-    cpus,
-    run_seconds,
-    used_cpus * run_seconds AS used_seconds,
-    cpus * run_seconds AS requested_seconds,
-    cost_usd,
-    CASE WHEN used_cpus < cpus THEN 1 - used_cpus / cpus ELSE 0 END AS idle_share
-  FROM stg_tasks
-  WHERE status = 'COMPLETED' AND cpus > 0 AND used_cpus IS NOT NULL AND run_seconds > 0
+    greatest(
+      ceil(percentile_cont(0.95) WITHIN GROUP (ORDER BY used_cpus) - 0.000001), 1
+    ) AS recommended_cpus
+  FROM source
+  GROUP BY process
+),
+
+saved AS (
+  SELECT
+    s.process, s.currency, s.cost_source, s.run_id, s.cpus, s.cost_usd, s.compute_cpu_hours,
+    s.used_cpu_hours, s.run_hours, r.recommended_cpus,
+    greatest(s.compute_cpu_hours - s.used_cpu_hours, 0) AS idle_cpu_hours,
+    s.cost_usd * (1 - least(r.recommended_cpus, s.cpus) / s.cpus) AS most_usd,
+    CASE WHEN s.billed_vcpus > 0 THEN s.cost_usd * (1 - greatest(
+      least(r.recommended_cpus, s.cpus), ceil(s.requested_gib / s.gib_per_vcpu - 0.000001)
+    ) / s.billed_vcpus) END AS estimate_usd
+  FROM source AS s
+  INNER JOIN recommended AS r ON r.process = s.process
 )
 
 SELECT
   process,
+  currency,
+  cost_source,
   count(*) AS tasks,
-  round(sum(requested_seconds) / sum(run_seconds), 2) AS requested_cpus,
-  round(sum(used_seconds) / sum(run_seconds), 2) AS used_cpus,
-  round(sum(used_seconds) / sum(requested_seconds), 4) AS efficiency,
-  round(sum(idle_share * requested_seconds) / 3600, 2) AS idle_cpu_hours,
-  round(sum(idle_share * cost_usd), 6) AS idle_usd
-FROM measured
-GROUP BY process
+  count(DISTINCT run_id) AS runs,
+  count(*) < 10 AS weak,
+  max(cpus) AS requested_cpus,
+  min(cpus) AS lowest_requested_cpus,
+  round(sum(used_cpu_hours) / sum(run_hours), 2) AS used_cpus,
+  round(sum(used_cpu_hours) / sum(compute_cpu_hours), 4) AS efficiency,
+  CAST(max(recommended_cpus) AS BIGINT) AS recommended_cpus,
+  round(sum(idle_cpu_hours), 2) AS idle_cpu_hours,
+  round(sum(cost_usd), 6) AS cost_usd,
+  round(sum(coalesce(estimate_usd, 0 * cost_usd)), 6) AS saves_at_least_usd,
+  round(sum(coalesce(estimate_usd, most_usd)), 6) AS saves_at_most_usd,
+  round(sum(estimate_usd), 6) AS saves_estimate_usd
+FROM saved
+GROUP BY process, currency, cost_source
 ORDER BY idle_cpu_hours DESC, process

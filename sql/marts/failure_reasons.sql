@@ -1,8 +1,9 @@
--- Why tasks fail: exit codes, and what they mean.
--- Grain: process and exit code. Units: USD. Each failed attempt counts, retried ones too.
+-- Grain: process, exit code, currency and source of cost. Units: USD.
 SELECT
   process,
   exit_code,
+  currency,
+  cost_source,
   CASE exit_code
     WHEN 'none' THEN 'it never reported an exit code'
     WHEN '0' THEN 'the command ended well, but outputs were missing'
@@ -30,9 +31,10 @@ SELECT
   END AS meaning,
   count(*) AS failed_tasks,
   count(CASE WHEN error_action = 'RETRY' THEN 1 END) AS retried_tasks,
+  count(CASE WHEN spot_lost THEN 1 END) AS spot_lost_tasks,
   count(DISTINCT run_id) AS runs,
   round(sum(cost_usd), 6) AS cost_usd
 FROM stg_tasks
 WHERE status = 'FAILED'
-GROUP BY process, exit_code
+GROUP BY process, exit_code, currency, cost_source
 ORDER BY failed_tasks DESC, process, exit_code

@@ -1,6 +1,4 @@
--- What is known of each workspace: its runs, the open and the lost ones, and the newest.
--- Grain: workspace. Times are UTC. Open runs are visited until they end; missing ones are those
--- that the platform has forgotten.
+-- Grain: workspace. Times are UTC.
 SELECT
   workspace_id,
   workspace,

@@ -1,7 +1,4 @@
--- How many tasks and CPUs each run kept busy, hour by hour, against its peak.
--- Grain: run and hour (UTC) in which a task started or ended; in between nothing changed. Averages
--- over the whole hour; `of_peak` is of the most CPUs that the platform saw in use at once. Each
--- start counts for the rest of its hour, each end takes it back, and what runs on is carried over.
+-- Grain: run and hour (UTC) between its first and last task, without gaps for 10,000 hours.
 WITH ran AS (
   SELECT run_id, started_at, ended_at, coalesce(cpus, 0) AS cpus
   FROM stg_tasks
@@ -18,32 +15,47 @@ events AS (
   WHERE ended_at IS NOT NULL
 ),
 
-timed AS (
-  SELECT run_id, at_ms // 3600000 AS hour_number, at_ms % 3600000 AS late_ms, tasks, cpus
-  FROM events
-),
-
 hourly AS (
   SELECT
     run_id,
-    hour_number,
+    at_ms // 3600000 AS hour_number,
     sum(tasks) AS tasks,
     sum(cpus) AS cpus,
-    sum(tasks * (3600000 - late_ms)) AS task_ms,
-    sum(cpus * (3600000 - late_ms)) AS cpu_ms
-  FROM timed
-  GROUP BY run_id, hour_number
+    sum(tasks * (3600000 - at_ms % 3600000)) AS task_ms,
+    sum(cpus * (3600000 - at_ms % 3600000)) AS cpu_ms
+  FROM events
+  GROUP BY run_id, at_ms // 3600000
+),
+
+spans AS (
+  SELECT run_id, min(hour_number) AS first_hour, max(hour_number) - min(hour_number) AS last_step
+  FROM hourly
+  GROUP BY run_id
+),
+
+digits(d) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)),
+
+hours AS (
+  SELECT s.run_id, s.first_hour + 1000 * k.d + 100 * h.d + 10 * t.d + u.d AS hour_number
+  FROM spans AS s
+  INNER JOIN digits AS k ON 1000 * k.d <= s.last_step
+  INNER JOIN digits AS h ON 1000 * k.d + 100 * h.d <= s.last_step
+  INNER JOIN digits AS t ON 1000 * k.d + 100 * h.d + 10 * t.d <= s.last_step
+  INNER JOIN digits AS u ON 1000 * k.d + 100 * h.d + 10 * t.d + u.d <= s.last_step
 ),
 
 carried AS (
   SELECT
-    run_id,
-    hour_number,
-    CAST(task_ms AS DOUBLE) / 3600000
-      + sum(tasks) OVER (PARTITION BY run_id ORDER BY hour_number) - tasks AS average_tasks,
-    CAST(cpu_ms AS DOUBLE) / 3600000
-      + sum(cpus) OVER (PARTITION BY run_id ORDER BY hour_number) - cpus AS average_cpus
-  FROM hourly
+    h.run_id,
+    h.hour_number,
+    CAST(coalesce(e.task_ms, 0) AS DOUBLE) / 3600000 - coalesce(e.tasks, 0)
+      + sum(coalesce(e.tasks, 0)) OVER (PARTITION BY h.run_id ORDER BY h.hour_number)
+      AS average_tasks,
+    CAST(coalesce(e.cpu_ms, 0) AS DOUBLE) / 3600000 - coalesce(e.cpus, 0)
+      + sum(coalesce(e.cpus, 0)) OVER (PARTITION BY h.run_id ORDER BY h.hour_number)
+      AS average_cpus
+  FROM hours AS h
+  LEFT JOIN hourly AS e ON e.run_id = h.run_id AND e.hour_number = h.hour_number
 )
 
 SELECT

@@ -1,8 +1,9 @@
--- What resuming runs saved, by the tasks taken from the cache.
--- Grain: pipeline. Units: USD, hours; `cached_share` is of all tasks. What is saved is what the
--- original execution of each CACHED task took.
+-- Grain: pipeline, currency and source of cost. Units: USD, hours; `cached_share` is of all
+-- tasks.
 SELECT
   pipeline,
+  currency,
+  cost_source,
   count(*) AS runs,
   count(CASE WHEN resumed THEN 1 END) AS resumed_runs,
   CAST(sum(cached_tasks) AS BIGINT) AS cached_tasks,
@@ -11,5 +12,5 @@ SELECT
   round(sum(saved_usd), 6) AS saved_usd,
   round(sum(cost_usd), 6) AS cost_usd
 FROM stg_run_spend
-GROUP BY pipeline
+GROUP BY pipeline, currency, cost_source
 ORDER BY saved_usd DESC NULLS LAST, pipeline

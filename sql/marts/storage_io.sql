@@ -1,7 +1,4 @@
--- Which processes read and write most.
--- Grain: process. Units: GiB, MiB/s. `read_gib` and `written_gib` count all that programs read and
--- wrote, caches and network file systems too; `disk_gib` what went to and from disks. CACHED
--- tasks moved nothing.
+-- Grain: process. Units: GiB, MiB/s.
 WITH measured AS (
   SELECT
     process,

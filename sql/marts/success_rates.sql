@@ -1,6 +1,4 @@
--- How often runs succeed, and how long it takes to have a result.
--- Grain: pipeline. Units: hours, ratio. A result is the end of the first run that succeeded in a
--- session; time to it counts from the session's first submission, through failures and resumes.
+-- Grain: pipeline. Units: hours, ratio.
 WITH ended AS (
   SELECT
     pipeline,

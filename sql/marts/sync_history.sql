@@ -1,4 +1,3 @@
--- When the history was brought up to date, from where, and what that took.
 -- Grain: sync, of all runs whatever is asked for. Units: seconds, calls, runs; times are UTC.
 SELECT
   sync_id,

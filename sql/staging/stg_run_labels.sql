@@ -1,5 +1,4 @@
--- Which run carries which label, as `name` or `name=value`.
--- Grain: run and text of a label. Labels of one text are one label, whatever their workspace.
+-- Grain: run and text of a label.
 WITH renamed AS (
   SELECT
     c.workflow_id AS run_id,

@@ -1,7 +1,4 @@
--- Runs under plain names.
--- Grain: run. Units: seconds; times and months are UTC. Runs that the platform lost count as well.
--- The compute environment comes from the launch: it is null for runs from the command line, and where
--- launches are not synced; `platform` is known of these runs, too.
+-- Grain: run. Units: seconds; times and months are UTC.
 WITH renamed AS (
   SELECT
     w.id AS run_id,
@@ -24,6 +21,10 @@ WITH renamed AS (
     coalesce(c.name, l.compute_env__name) AS compute_env,
     coalesce(l.compute_env__platform, w.platform__id) AS platform,
     c.region,
+    coalesce(w.fusion__enabled, FALSE) AS fusion,
+    w.cost AS reported_cost,
+    w.cost_currency AS reported_currency,
+    w.cost_is_estimate AS reported_is_estimate,
     w.error_message,
     w.missing_since
   FROM workflows AS w
@@ -57,6 +58,10 @@ SELECT
   compute_env,
   platform,
   region,
+  fusion,
+  reported_cost,
+  reported_currency,
+  reported_is_estimate,
   error_message,
   missing_since
 FROM renamed

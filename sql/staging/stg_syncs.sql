@@ -1,4 +1,3 @@
--- Syncs under plain names.
 -- Grain: sync. Units: seconds, calls, runs; times are UTC.
 SELECT
   id AS sync_id,

@@ -1,75 +1,58 @@
--- Tasks under plain names, with what was spent on them apart from what the cache saved.
--- Grain: attempt of a task. Units: seconds, hours, GiB, USD; times are UTC. A CACHED task carries
--- the figures of an earlier run: it has no wait, no cost and no CPU hours here, but savings.
-WITH renamed AS (
+-- Grain: attempt of a task. Units: seconds, hours, GiB, USD, percent; times are UTC.
+WITH source AS (
   SELECT
-    workflow_id AS run_id,
-    task_id,
-    coalesce(process, 'unknown') AS process,
-    name,
-    tag,
-    status,
+    r.run_id, r.task_id, hash, process, name, tag, status, attempt, exit_code, error_action,
+    error_message, submitted_at, started_at, ended_at, wait_seconds, run_seconds, cpus,
+    used_cpus, requested_gib, used_gib, disk_read_gib, disk_written_gib, read_gib, written_gib,
+    executor, queue, compute_env, machine_type, cloud_zone, price_model, num_spot_interruptions,
+    machine_vcpus, machine_gpus, gib_per_vcpu, billed_vcpus, allocated_gpus, gpu_name, gpu_percent,
+    gpu_peak_percent, gpu_gib, gpu_peak_gib,
+    CASE WHEN ran_seconds >= 0 THEN ran_seconds END AS ran_seconds,
     status IS NOT DISTINCT FROM 'CACHED' AS cached,
-    coalesce(attempt, 1) AS attempt,
-    coalesce(nullif(nullif(exit, '-'), ''), CAST(exit_status AS TEXT), 'none') AS exit_code,
-    error_action,
-    error_message,
-    submit AS submitted_at,
-    start AS started_at,
-    complete AS ended_at,
-    CAST(epoch_ms(start) - epoch_ms(submit) AS DOUBLE) / 1000 AS waited_seconds,
-    CAST(realtime AS DOUBLE) / 1000 AS run_seconds,
-    cost,
-    CAST(realtime AS DOUBLE) * cpus / 3600000 AS requested_cpu_hours,
-    cpus,
-    pcpu / 100 AS used_cpus,
-    CAST(memory AS DOUBLE) / 1073741824 AS requested_gib,
-    CAST(peak_rss AS DOUBLE) / 1073741824 AS used_gib,
-    CAST(read_bytes AS DOUBLE) / 1073741824 AS disk_read_gib,
-    CAST(write_bytes AS DOUBLE) / 1073741824 AS disk_written_gib,
-    CAST(rchar AS DOUBLE) / 1073741824 AS read_gib,
-    CAST(wchar AS DOUBLE) / 1073741824 AS written_gib,
-    coalesce(executor, 'unknown') AS executor,
-    coalesce(queue, 'unknown') AS queue,
-    coalesce(machine_type, 'unknown') AS machine_type,
-    coalesce(cloud_zone, 'unknown') AS cloud_zone,
-    coalesce(price_model, 'unknown') AS price_model,
-    num_spot_interruptions
-  FROM tasks
+    coalesce(status = 'FAILED' AND coalesce(run_seconds, 0) < 1, FALSE) AS never_ran,
+    coalesce(status = 'FAILED' AND lower(price_model) = 'spot' AND (
+      num_spot_interruptions > 0 OR exit_code IN ('143', '50001', '2147483647')
+    ), FALSE) AS spot_lost,
+    coalesce(
+      allocated_gpus > 0, gpu_name IS NOT NULL OR gpu_percent IS NOT NULL OR machine_gpus > 0, FALSE
+    ) AS has_accelerator,
+    coalesce(cost_usd, p.cost) AS cost_usd,
+    CASE WHEN cost_usd IS NULL AND p.task_id IS NOT NULL THEN 'price_list' ELSE 'platform' END
+      AS cost_source,
+    coalesce(CASE WHEN cost_usd IS NULL THEN p.currency END, 'USD') AS currency
+  FROM stg_task_records AS r
+  LEFT JOIN stg_list_prices AS p ON p.run_id = r.run_id AND p.task_id = r.task_id
 )
+
 SELECT
-  run_id,
-  task_id,
-  process,
-  name,
-  tag,
-  status,
-  cached,
-  attempt,
-  exit_code,
-  error_action,
-  error_message,
-  submitted_at,
-  started_at,
-  ended_at,
-  CASE WHEN NOT cached AND waited_seconds >= 0 THEN waited_seconds END AS wait_seconds,
-  run_seconds,
-  CASE WHEN NOT cached THEN cost END AS cost_usd,
-  CASE WHEN cached THEN cost END AS saved_usd,
-  CASE WHEN NOT cached THEN requested_cpu_hours END AS cpu_hours,
-  CASE WHEN cached THEN requested_cpu_hours END AS saved_cpu_hours,
-  cpus,
-  used_cpus,
-  requested_gib,
-  used_gib,
-  disk_read_gib,
-  disk_written_gib,
-  read_gib,
-  written_gib,
-  executor,
-  queue,
-  machine_type,
-  cloud_zone,
-  price_model,
-  num_spot_interruptions
-FROM renamed
+  run_id, task_id, hash, process, name, tag, status, cached, attempt, exit_code, error_action,
+  error_message, submitted_at, started_at, ended_at, never_ran, spot_lost,
+  coalesce(status = 'FAILED' AND exit_code IN ('134', '137', '139', '140', '247'), FALSE)
+    AND NOT spot_lost AS out_of_memory,
+  CASE WHEN NOT cached AND NOT never_ran AND wait_seconds >= 0 THEN wait_seconds END
+    AS wait_seconds,
+  CASE WHEN NOT cached THEN ran_seconds END AS ran_seconds,
+  CASE WHEN NOT cached THEN run_seconds END AS run_seconds,
+  CASE
+    WHEN NOT cached AND ran_seconds IS NOT NULL AND run_seconds IS NOT NULL
+    THEN greatest(ran_seconds - run_seconds, 0)
+  END AS staged_seconds,
+  currency,
+  cost_source,
+  CASE WHEN NOT cached THEN cost_usd END AS cost_usd,
+  CASE WHEN cached THEN cost_usd END AS saved_usd,
+  CASE WHEN NOT cached THEN cpus * ran_seconds / 3600 END AS cpu_hours,
+  CASE WHEN NOT cached THEN cpus * run_seconds / 3600 END AS compute_cpu_hours,
+  CASE WHEN NOT cached THEN used_cpus * run_seconds / 3600 END AS used_cpu_hours,
+  CASE WHEN cached THEN cpus * ran_seconds / 3600 END AS saved_cpu_hours,
+  cpus, used_cpus, requested_gib, used_gib, disk_read_gib, disk_written_gib, read_gib, written_gib,
+  executor, queue, compute_env, machine_type, cloud_zone, price_model, num_spot_interruptions,
+  machine_vcpus, gib_per_vcpu, billed_vcpus, has_accelerator,
+  CASE
+    WHEN has_accelerator
+    THEN coalesce(
+      CAST(nullif(allocated_gpus, 0) AS DOUBLE), machine_gpus * billed_vcpus / machine_vcpus
+    )
+  END AS accelerators,
+  gpu_name AS accelerator_name, gpu_percent, gpu_peak_percent, gpu_gib, gpu_peak_gib
+FROM source

@@ -15,11 +15,12 @@ from tower_etl.simulator import (
     Simulator,
     World,
 )
-from tower_etl.simulator.furniture import furnish
+from tower_etl.simulator.generator.reference import add_reference_data
 
 if TYPE_CHECKING:
     from tower_etl.simulator import Fault
-    from tower_etl.simulator.runs import Row, Run
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.runs import Run
 
 TOKEN = DEMO_TOKEN
 USER = 12_002
@@ -107,7 +108,7 @@ def serve_furnished() -> Simulator:
     world.add_user("user-1")
     acme = world.add_organization("acme")
     place = world.add_workspace(acme, "research")
-    furnish(world)
+    add_reference_data(world)
     assert (acme, place) == (ACME, RESEARCH)
     for kind in ("pipelines", "pipelineVersions", "computeEnvs", "credentials"):
         for holder, rows in world.entities[kind].items():
@@ -175,7 +176,7 @@ def serve_many_tasks() -> Simulator:
     world.finish_run(LONG)
     run = world.find_run(LONG)
     kept = {"taskId", "status", "name", "process", "exit", "submit"}
-    for row in run.tasks(0):
+    for row in run.at(0).tasks.rows:
         for name in set(row) - kept:
             del row[name]
     return Simulator(world, limit=NO_LIMIT)

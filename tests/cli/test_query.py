@@ -25,7 +25,7 @@ def test_names_of_questions_are_listed(console: Console) -> None:
     """Without a question, the names come with what they answer; no target is needed."""
     ended = console.run("query")
     assert (ended.code, ended.err) == (0, "")
-    assert "What each pipeline cost" in ended.out
+    assert "Cost of the runs of each pipeline" in ended.out
     assert "cost_by_pipeline" in ended.out
 
 

@@ -23,7 +23,7 @@ from tower_etl.http.rate_limit.policy import (
     record_send,
     record_throttle,
 )
-from tower_etl.simulator.calls import find_worst_window
+from tower_etl.simulator.request_log import peak_calls_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +65,7 @@ def test_no_period_at_the_server_holds_more_than_the_limit(
     """Whatever the ways are, as long as none is longer than the longest."""
     arrivals = play(ways, limit)
 
-    assert find_worst_window(arrivals, limit.seconds - 1e-6) <= limit.calls
+    assert peak_calls_in_window(arrivals, limit.seconds - 1e-6) <= limit.calls
 
 
 @given(count=st.integers(1, 80), limit=LIMITS)
@@ -184,7 +184,7 @@ def test_the_limit_holds_with_the_common_part_left_out(
         window = record_response(record_send(window, now), now, network_delay(answer, latest))
         arrivals.append(now + common / 2 + there)
 
-    assert find_worst_window(arrivals, limit.seconds - 1e-6) <= limit.calls
+    assert peak_calls_in_window(arrivals, limit.seconds - 1e-6) <= limit.calls
 
 
 def test_a_clock_that_was_set_back_does_not_stop_all_calls() -> None:

@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 
 CHECKS = list(iter_views("checks"))
 VIEWS = list(iter_views())
+# The history has no bill and no price list.
+WITHOUT_ROWS = {
+    "bill_by_process",
+    "bill_unattributed",
+    "packing",
+    "price_list",
+    "stg_bill_lines",
+    "stg_bill_shares",
+    "stg_list_prices",
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +73,13 @@ def test_a_check_returns_no_row(history: Path, check: View) -> None:
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
 def test_a_view_answers_and_says_what_it_is(history: Path, view: View) -> None:
-    """It has rows on a seeded history, and a header with grain and units."""
-    assert "Grain: " in view.sql
+    """It has rows on a seeded history, and its documentation has a grain."""
+    assert "Grain: " in view.comment
     assert view.description.endswith(".")
     with duckdb.connect(str(history), read_only=True) as connection:
         connection.execute("USE tower.tower")
-        assert connection.execute(f'FROM "{view.name}" LIMIT 1').fetchall() != []
+        rows = connection.execute(f'FROM "{view.name}" LIMIT 1').fetchall()
+    assert rows or view.name in WITHOUT_ROWS
 
 
 def test_every_mart_has_a_check() -> None:

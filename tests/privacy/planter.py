@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from tests.privacy.planted import SECRETS, plant
-from tower_etl.simulator.replies import Reply, capture
+from tower_etl.simulator.responses import BufferedResponse, capture
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -49,7 +49,7 @@ class Planter:
         """Answer, with secrets."""
         reply = await capture(self._simulator, scope, receive)
         body = orjson.dumps(self._spoil("", orjson.loads(reply.body)))
-        await Reply(reply.status, body).send(send)
+        await BufferedResponse(reply.status, body).send(send)
 
     def _spoil(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):

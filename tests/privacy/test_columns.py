@@ -10,7 +10,7 @@ import pytest
 
 from tests.privacy.conftest import TOKEN
 from tower_etl.simulator import Simulator, World, serve
-from tower_etl.simulator.replies import Reply, capture
+from tower_etl.simulator.responses import BufferedResponse, capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Grower:
             body["workflow"]["brandNew"] = {"count": 7}
         for item in body.get("tasks") or ():
             item["task"]["brandNew"] = "8"
-        await Reply(reply.status, orjson.dumps(body)).send(send)
+        await BufferedResponse(reply.status, orjson.dumps(body)).send(send)
 
 
 @pytest.fixture

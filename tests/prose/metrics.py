@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import statistics
+import sys
 import tokenize
 from collections import Counter
 from dataclasses import dataclass, field
@@ -100,15 +101,17 @@ def main() -> None:
     """Print the figures of the connector, of the simulator and of the tests."""
     connector = measure("tower_etl", but="tower_etl/simulator")
     packages = Counter[str]()
-    for path, lines in connector.modules.items():
+    for path, count in connector.modules.items():
         parts = path.relative_to(ROOT / "tower_etl").parts
-        packages[parts[0] if len(parts) > 1 else "(top level)"] += lines
-    print(describe("Connector", connector))  # noqa: T201
-    for package, lines in packages.most_common():
-        print(f"    {package:14}{lines:6,}")  # noqa: T201
-    print(describe("Simulator", measure("tower_etl/simulator")))  # noqa: T201
-    print(describe("Tests", measure("tests", "benchmarks")))  # noqa: T201
-    print(f"Retired words: {len(find_retired())}")  # noqa: T201
+        packages[parts[0] if len(parts) > 1 else "(top level)"] += count
+    lines = (
+        describe("Connector", connector),
+        *(f"    {package:14}{count:6,}" for package, count in packages.most_common()),
+        describe("Simulator", measure("tower_etl/simulator")),
+        describe("Tests", measure("tests", "benchmarks")),
+        f"Retired words: {len(find_retired())}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,36 +22,30 @@ ROOT = Path(__file__).parents[2]
 
 # Retired word of a name -> the term of docs/glossary.md.
 NAMES = {
-    "visit": "fetch",
-    "visits": "fetches",
-    "haul": "partition result",
-    "strays": "extra fields",
-    "censor": "redactor",
-    "landed": "loaded",
     "blot": "mask",
-    "preflight": "discovery",
-    "novelty": "schema drift",
-    "upkeep": "scd2",
-}
-# Retired words and phrases of prose -> what to write.
-PROSE = {
-    "haul": "partition result",
-}
-# Still in use in some modules; each moves up when the last place is reworded.
-IN_USE_NAMES = {
+    "censor": "redactor",
     "diary": "sync run record",
     "errand": "fetch",
     "errands": "fetches",
     "furniture": "reference data",
     "harvest": "entity snapshot",
+    "haul": "partition result",
     "hauls": "partition results",
     "inquiry": "access check",
+    "landed": "loaded",
     "misfits": "invalid values",
+    "novelty": "schema drift",
     "owed": "pending",
     "parcel": "fetched run",
     "parcels": "fetched runs",
+    "preflight": "discovery",
+    "strays": "extra fields",
+    "upkeep": "scd2",
+    "visit": "fetch",
+    "visits": "fetches",
 }
-IN_USE_PROSE = {
+# Retired words and phrases of prose -> what to write.
+PROSE = {
     "anew": "again",
     "at one stroke": "atomically",
     "dearest": "most expensive",
@@ -62,6 +56,7 @@ IN_USE_PROSE = {
     "goes on with": "resumes",
     "gone on with": "resumed",
     "harvest": "entity snapshot",
+    "haul": "partition result",
     "hauls": "partition results",
     "heed": "honour",
     "heeds": "honours",
@@ -142,7 +137,7 @@ def main() -> int:
     """Print each retired word; 1 if there is one."""
     found = find_retired()
     for retired in found:
-        print(retired)  # noqa: T201
+        sys.stdout.write(f"{retired}\n")
     return int(bool(found))
 
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.report.formats import NARROW
-from tower_etl.report.insights import USD, list_findings, waste_items, write_memory_config
+from tower_etl.report.insights import USD, list_findings, waste_items
 from tower_etl.report.render import ReportHeader, render_page
-
-if TYPE_CHECKING:
-    from tower_etl.report.data import MemoryRequest
 
 HOSTILE = (
     "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}"
@@ -174,17 +168,14 @@ def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
 
 
 def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
-    """8 CPUs of which 1 is used cost 7 of 8 dollars; memory is three quarters too much."""
+    """1 of 8 CPUs is in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)
     leaks = waste_items(facts, USD)
-    assert [(leak.title, leak.amount) for leak in leaks[:2]] == [
-        ("CPUs that stood idle", "$7.00"),
-        ("Memory that no task used", "$5.00"),
-    ]
+    assert [(leak.title, leak.amount) for leak in leaks] == [("CPUs that stood idle", "$6.00")]
     leads = [finding.lead for finding in list_findings(facts, leaks, USD)]
-    assert "CPUs that stood idle cost $7.00" in leads
+    assert "CPUs that stood idle cost $6.00" in leads
 
 
 def test_no_waste_is_said(small: SmallHistory) -> None:
@@ -204,20 +195,3 @@ def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
     facts = facts_of(small)
     findings = list_findings(facts, waste_items(facts, USD), USD)
     assert [finding.lead for finding in findings] == ["acme/weak succeeds least often"]
-
-
-@pytest.fixture
-def request_of(small: SmallHistory) -> MemoryRequest:
-    """A process that asks for 64 GiB and uses 2."""
-    small.add_run("a")
-    small.add_task("a", process="ACME:ALIGN", memory=64 * GIB)
-    (request,) = facts_of(small).memory
-    return request
-
-
-def test_a_configuration_can_be_pasted(request_of: MemoryRequest) -> None:
-    """Twice 2 GiB and a quarter, in whole GiB, and more at each attempt."""
-    assert write_memory_config([request_of]) == (
-        "process {\n  withName: 'ACME:ALIGN' { memory = { 3.GB * task.attempt } }\n}"
-    )
-    assert not write_memory_config([])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.semantics.truth import expect_run, list_shown
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Quirks, ServerProfile
+from tower_etl.simulator.runs import RecordedTasks, RunTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.semantics.platform import Platform
     from tests.semantics.warehouse import Warehouse
     from tower_etl.extract.session import SyncSession
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.runs import Snapshot
 
     Serve = Callable[..., Platform]
 
@@ -26,7 +30,31 @@ WORKSPACES = 3  # the personal one and two of an organisation
 def change(platform: Platform, version: str = "26.2.0", **quirks: Any) -> None:
     """Let the server be another one from now on."""
     profile = ServerProfile(version, quirks=Quirks(**quirks))
-    platform.simulator._app = platform.simulator._make_app(profile)
+    platform.simulator._app = platform.simulator._build_app(profile)
+
+
+def contradict(
+    platform: Platform,
+    run_id: str,
+    *,
+    rows: Sequence[Row] | None = None,
+    progress: Row | None = None,
+) -> None:
+    """Let the server show other tasks of a run, or another progress than the sums of its tasks."""
+    run = platform.world.find_run(run_id)
+    at = run.at
+
+    def show(now_s: int) -> Snapshot:
+        snapshot = at(now_s)
+        tasks = snapshot.tasks
+        if rows is not None:
+            assert isinstance(tasks, RunTasks)
+            tasks = replace(tasks, rows=rows)
+        if progress is not None:
+            tasks = RecordedTasks(tasks.rows, progress, tasks.metrics, tasks.stats)
+        return replace(snapshot, load_tasks=lambda: tasks)
+
+    run.at = show
 
 
 def find_space(platform: Platform) -> int:

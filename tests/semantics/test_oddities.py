@@ -117,8 +117,7 @@ def test_a_task_that_goes_hides_no_other(platform: Platform) -> None:
     run_id = add_run(platform, tasks=100, final=False)
     last = platform.world.add_task(run_id)
     sync(platform, warehouse)
-    run: Any = platform.world.find_run(run_id)
-    del run.tasks_by_id[50]
+    del platform.world.script(run_id).tasks[50]
     platform.world.finish_task(run_id, last)
     sync(platform, warehouse)
     assert warehouse.tables["tasks"][run_id, last]["status"] == "COMPLETED"
@@ -301,10 +300,10 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
     old = list_space(platform)
     new = min(place.key for place in world.workspaces.values() if place.key > 0)
     run: Any = world.find_run(run_id)
-    moved = next(place for place in world._places[old] if place[2] is run)
-    world._places[old].remove(moved)
+    moved = next(place for place in world._listed[old] if place[2] is run)
+    world._listed[old].remove(moved)
     run.workspace_id = new
-    world._places.setdefault(new, []).append(moved)
+    world._listed.setdefault(new, []).append(moved)
     session = sync(platform, warehouse, reconcile=True)
     assert session.sync_result.status == "ok"
     assert list_missing(warehouse) == set()

@@ -15,7 +15,7 @@ from tests.semantics.quirky import (
     sync,
 )
 from tests.semantics.warehouse import Warehouse
-from tower_etl.simulator.routes import RunRoutes
+from tower_etl.simulator.routes.runs import RunRoutes
 
 if TYPE_CHECKING:
     from tests.semantics.quirky import Serve

@@ -12,6 +12,7 @@ from tests.semantics.quirky import (
     add_run,
     assert_equal,
     calls_of,
+    contradict,
     find_space,
     sync,
 )
@@ -75,25 +76,25 @@ def test_tasks_are_compared_with_what_else_the_server_counts(
 ) -> None:
     """Retried tasks count as failed, too; those that never ended need not be there."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform, 5))
+    run_id = add_run(platform, 5)
     none = dict.fromkeys(
         ("succeeded", "failed", "cached", "aborted", "pending", "submitted", "running"), 0
     )
     if part == "stats":
-        run.fields["stats"] = counts
+        platform.world.script(run_id).fields["stats"] = counts
     else:
         load = {"workflowProgress": none | counts, "processesProgress": []}
-        run.progress = lambda _: load
+        contradict(platform, run_id, progress=load)
     warnings = sync(platform, warehouse).sync_result.warnings
-    assert len(warehouse.rows_of("tasks", run.id)) == 5
-    assert [run.id in warning for warning in warnings] == [True] * odd
+    assert len(warehouse.rows_of("tasks", run_id)) == 5
+    assert [run_id in warning for warning in warnings] == [True] * odd
 
 
 def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> None:
     """It moves while it is looked at."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform, 5, final=False))
-    run.progress = lambda _: {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
+    load = {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
+    contradict(platform, add_run(platform, 5, final=False), progress=load)
     assert sync(platform, warehouse).sync_result.warnings == []
 
 
@@ -103,42 +104,42 @@ def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
 ) -> None:
     """The later one, wherever it is; and it costs no call at the next syncs."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform, 250, final=final))
-    whole = run.tasks(0)
+    run_id = add_run(platform, 250, final=final)
+    whole = platform.world.tasks(run_id)
     twice = [{**whole[6], "name": name} for name in ("first", "second")]
-    run.tasks = lambda _: [*whole[:6], *twice, *whole[7:]]
+    contradict(platform, run_id, rows=[*whole[:6], *twice, *whole[7:]])
     session = sync(platform, warehouse)
     assert calls_of(platform, session, "/tasks") == 3
-    rows = warehouse.rows_of("tasks", run.id)
-    assert (len(rows), rows[run.id, 7]["name"]) == (250, "second")
+    rows = warehouse.rows_of("tasks", run_id)
+    assert (len(rows), rows[run_id, 7]["name"]) == (250, "second")
     (warning, *_) = session.sync_result.warnings
-    assert f"1 run(s) that list a task twice, for example {run.id}, 7" in warning
+    assert f"1 run(s) that list a task twice, for example {run_id}, 7" in warning
     assert calls_of(platform, sync(platform, warehouse), "/tasks") == (0 if final else 3)
 
 
 def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None:
     """The walk starts again, and finds the same."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform, 1_150))
-    whole = run.tasks(0)
-    run.tasks = lambda _: [*whole[:100], *whole[99:], {**whole[6], "name": "later"}]
+    run_id = add_run(platform, 1_150)
+    whole = platform.world.tasks(run_id)
+    contradict(platform, run_id, rows=[*whole[:100], *whole[99:], {**whole[6], "name": "later"}])
     assert len(sync(platform, warehouse).sync_result.warnings) == 2
-    rows = warehouse.rows_of("tasks", run.id)
-    assert (len(rows), rows[run.id, 7]["name"]) == (1_150, "later")
+    rows = warehouse.rows_of("tasks", run_id)
+    assert (len(rows), rows[run_id, 7]["name"]) == (1_150, "later")
 
 
 @pytest.mark.parametrize("odd", [None, "seven", {}, 7.5])
 def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: object) -> None:
     """It is stored under a number of its own, and reported."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform, 3))
-    whole = run.tasks(0)
-    run.tasks = lambda _: [*whole[:2], {**whole[2], "taskId": odd}]
+    run_id = add_run(platform, 3)
+    whole = platform.world.tasks(run_id)
+    contradict(platform, run_id, rows=[*whole[:2], {**whole[2], "taskId": odd}])
     session = sync(platform, warehouse)
-    rows = warehouse.rows_of("tasks", run.id)
+    rows = warehouse.rows_of("tasks", run_id)
     assert len(rows) == 3
     assert min(task_id for _, task_id in rows) < 0
-    assert [run.id in one for one in session.sync_result.warnings] == [True]
+    assert [run_id in one for one in session.sync_result.warnings] == [True]
 
 
 @pytest.mark.parametrize(("going", "pages"), [({0}, 2), ({300}, 2), ({0, 300}, 3), ({0, 1, 50}, 2)])

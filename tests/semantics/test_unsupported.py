@@ -188,9 +188,11 @@ def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky
 def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -> None:
     """In JSON columns; redaction of the same column rounds none, nor does a look for new fields."""
     platform, warehouse = serve_quirky(), Warehouse()
-    run: Any = platform.world.find_run(add_run(platform))
-    run.fields["params"] = {"seed": 12345, "token": "ghp_" + "a" * 36, "p": 0.5}
-    run.fields["brandNew"] = 777
+    run_id = add_run(platform)
+    platform.world.script(run_id).fields |= {
+        "params": {"seed": 12345, "token": "ghp_" + "a" * 36, "p": 0.5},
+        "brandNew": 777,
+    }
     numbers = {b'"seed":12345': b'"seed":123456789012345678901234567890'}
     numbers[b'"brandNew":777'] = b'"brandNew":' + b"9" * 400
     numbers[b'"p":0.5'] = b'"p":0.12345678901234567890123'
@@ -207,9 +209,9 @@ def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -
 
     platform.simulator._app = answer
     sync(platform, warehouse)
-    params = warehouse.tables["workflows"][run.id,]["params"]
+    params = warehouse.tables["workflows"][run_id,]["params"]
     assert '"seed":123456789012345678901234567890' in params
     assert '"p":0.12345678901234567890123' in params
     assert "ghp_" not in params
-    row = warehouse.tables["workflows"][run.id,]
+    row = warehouse.tables["workflows"][run_id,]
     assert row["undocumented"] == '{"brandNew":' + "9" * 400 + "}"

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tower_etl.simulator import (
-    DEMO_TOKEN,
-    SimClock,
-    Simulator,
-    World,
-    build_world,
-    serve,
-)
+from tower_etl.simulator import DEMO_TOKEN, SimClock, Simulator, World, build_world, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

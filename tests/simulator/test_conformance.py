@@ -194,7 +194,7 @@ def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, A
             yield route, path, {"workspaceId": key, "attributes": "labels"}
             for part in ("tasks", "metrics", "progress"):
                 yield f"{route}/{part}", f"{path}/{part}", {"workspaceId": key}
-            if launch_id := run.workflow(world.now_s())["launchId"]:
+            if launch_id := run.at(world.now_s()).fields["launchId"]:
                 yield f"{route}/launch", f"{path}/launch", {"workspaceId": key}
                 yield "/launch/{launchId}", f"/launch/{launch_id}", {"workspaceId": key}
                 datasets = f"/launch/{launch_id}/datasets"

@@ -159,11 +159,11 @@ def test_a_silent_update_keeps_last_updated(world: World, lab: int, clock: SimCl
     ) == ("late news", "2026-03-01T12:00:00Z")
 
 
-def test_events_on_unknown_or_seeded_runs_are_refused(seeded: World) -> None:
-    """Only manual runs take events, and only those that exist."""
+def test_events_on_unknown_or_generated_runs_are_refused(seeded: World) -> None:
+    """Only scripted runs take events, and only those that exist."""
     (run, *_) = seeded.runs(_first_workspace(seeded))
 
-    with pytest.raises(TypeError, match="its own time"):
+    with pytest.raises(TypeError, match="depends on the clock"):
         seeded.finish_run(run["id"])
     with pytest.raises(KeyError, match="nowhere"):
         seeded.finish_run("nowhere")
@@ -174,7 +174,7 @@ def _first_workspace(world: World) -> int:
 
 
 def test_many_runs_have_different_ids(world: World, lab: int) -> None:
-    """Ids of manual runs look like the platform's and never repeat."""
+    """Ids of scripted runs look like the platform's and never repeat."""
     ids = {world.submit_run(lab) for _ in range(2000)}
 
     assert len(ids) == 2000

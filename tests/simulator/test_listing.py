@@ -215,7 +215,7 @@ def test_an_old_server_gives_what_old_answers_have(
 ) -> None:
     """Task, progress, organisations and workspaces have the fields of recorded answers."""
     key = next(key for key in seeded.workspaces if key > 0)
-    run = next(r.id for r in seeded.iter_runs(key) if r.status(seeded.now_s()) == "SUCCEEDED")
+    run = next(r.id for r in seeded.iter_runs(key) if r.at(seeded.now_s()).status == "SUCCEEDED")
     caller = call(seeded, profile=ServerProfile(legacy=True))
     user = caller.get("/user-info")["user"]["id"]
     ours = [

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.schema.operations import sync_run_rows
 from tower_etl.views.definitions import create_views, iter_views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from tower_etl.views.definitions import View
 
 Row = dict[str, Any]
 GIB, HOUR_MS = 2**30, 3_600_000
@@ -67,9 +69,9 @@ class SmallHistory:
         self._add("workflows", [_RUN | {"id": run_id} | fields])
 
     def add_task(self, run_id: str, **fields: Any) -> None:
-        """Add a task to a run; `fields` are the API's."""
+        """Add a task to a run; `fields` are the API's. Unless they say so, nothing was staged."""
         self._tasks += 1
-        task = _TASK | {"taskId": self._tasks} | fields
+        task = _TASK | {"taskId": self._tasks} | _end(**fields) | fields
         self._add("tasks", [task], workflow_id=run_id, workspace_id=7)
 
     def add_label(self, run_id: str, label_id: int) -> None:
@@ -98,6 +100,24 @@ class SmallHistory:
         record = {"workflowProgress": fields}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
+    def add_bill_line(self, **values: Any) -> None:
+        """Add a line of a bill; `values` are columns."""
+        plain: Row = {
+            "provider": "aws",
+            "billing_account": "1",
+            "billing_period": "2026-03",
+            "line_number": len(self._batches["bill_lines"]),
+            "usage_start": datetime(2026, 3, 1, 12, tzinfo=UTC),
+            "usage_end": datetime(2026, 3, 1, 13, tzinfo=UTC),
+            "is_split": False,
+            "currency": "USD",
+            "used_cost": 1.0,
+            "unused_cost": 0.0,
+        }
+        line = plain | values
+        line["cost"] = line["used_cost"] + line["unused_cost"]
+        self._batches["bill_lines"].append(STORED_TABLES["bill_lines"].build([{}], **line))
+
     def add_sync(self, **values: Any) -> None:
         """Add a sync; `values` are columns."""
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -106,30 +126,54 @@ class SmallHistory:
         self._batches["sync_runs"].append(sync_run_rows(**plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
-        self._batches[table].append(TABLES[table].build(records, **constants))
+        self._batches[table].append(STORED_TABLES[table].build(records, **constants))
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
         """Every table, also the empty ones."""
         return {
             name: pa.concat_tables([table.arrow_schema.empty_table(), *self._batches[name]])
-            for name, table in TABLES.items()
+            for name, table in STORED_TABLES.items()
         }
 
-    def open(self) -> duckdb.DuckDBPyConnection:
-        """A database in memory with these tables and the views."""
+    def open(self, *asked: str) -> duckdb.DuckDBPyConnection:
+        """A database in memory with these tables, and the views asked for (all without a name)."""
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may honour it
         for name, rows in self.tables.items():
             connection.register("rows", rows)
             connection.execute(f'CREATE TABLE "{name}" AS FROM rows')
             connection.unregister("rows")
-        create_views(connection, iter_views())
+        create_views(connection, _select_views(asked), temporary=True)
         return connection
 
     def ask(self, view: str) -> list[Row]:
         """The rows of a view, in its order."""
-        with self.open() as connection:
+        with self.open(view) as connection:
             asked = connection.execute(f'FROM "{view}"')
             names = [column[0] for column in asked.description or ()]
             return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
+
+    def check(self, name: str) -> list[tuple[Any, ...]]:
+        """The rows of a check, which should be none."""
+        check = next(view for view in iter_views("checks") if view.name == name)
+        with self.open(*check.sources) as connection:
+            return connection.execute(check.sql).fetchall()
+
+
+def _end(start: str | None = _TASK["start"], realtime: int | None = HOUR_MS, **_: object) -> Row:
+    """When a task ends whose command runs from its start on."""
+    if start is None or realtime is None:
+        return {}
+    ended = datetime.fromisoformat(start) + timedelta(milliseconds=realtime)
+    return {"complete": ended.isoformat().replace("+00:00", "Z")}
+
+
+def _select_views(asked: Sequence[str]) -> list[View]:
+    """The views of those names with all that they read; creating all of them takes a second."""
+    views = list(iter_views())
+    wanted = set(asked or (view.name for view in views))
+    for view in reversed(views):
+        if view.name in wanted:
+            wanted |= view.sources
+    return [view for view in views if view.name in wanted]

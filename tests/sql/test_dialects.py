@@ -17,7 +17,7 @@ import sqlglot
 from tests.sql.postgres import start_postgres
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 from tower_etl.views.dialects import DIALECTS, iter_statements, translate
 
@@ -56,13 +56,41 @@ def make_odd_history() -> SmallHistory:
     odd.add_task("failed", status="FAILED", exit="-", errorMessage="in /w/3f/9c1a2b3c, 17 times")
     odd.add_task("failed", status=None, rchar=3 * GIB, wchar=7, readBytes=5, exit=None)
     odd.add_task("failed", priceModel="spot", numSpotInterruptions=2, complete=None)
+    add_retries(odd)
+    odd.name_label(3, "project", "b")
+    odd.add_label("failed", 3)
+    odd.add_task("failed", tag="s1", workdir="s3://b/work/3f/" + "9" * 30, queue="q", cost=0.3)
+    odd.add_bill_line(run_id="FAILED", task_hash="3f" + "9" * 30, is_split=True, parent_id="i-1")
+    odd.add_bill_line(run_id="failed", used_cost=0.1, unused_cost=0.2, is_split=True)
+    odd.add_bill_line(run_id="gone", used_cost=1 / 3, usage_start=None)
+    odd.add_bill_line(resource_id="i-1", resource_type="Compute Instance", used_cost=9.0)
+    odd.add_bill_line(compute_env="Q", used_cost=0.7, machine_type="m5.large")
+    odd.add_bill_line(compute_env="nowhere", used_cost=0.7, currency="EUR")
     return odd
+
+
+def add_retries(odd: SmallHistory) -> None:
+    """Add a lost spot machine, a grown request, a task without memory, a GPU, a resumed run."""
+    lost: dict[str, Any] = {"status": "FAILED", "priceModel": "spot", "exit": "143"}
+    odd.add_run(
+        "resumed", sessionId="s", resume=True, revision="2.0", submit="2026-03-02T00:00:00Z"
+    )
+    odd.add_run("before", sessionId="s", status="CANCELLED", revision="2.0")
+    odd.add_task("before", hash="ab/1", cost=0.25)
+    odd.add_task("resumed", hash="ab/1", cost=0.25, status="CACHED")
+    odd.add_task("resumed", errorAction="RETRY", realtime=10, **lost)
+    odd.add_task("resumed", attempt=2, cpus=4, memory=16 * GIB, pcpu=123.4, machineType="x9.big")
+    odd.add_task("resumed", attempt=2, name="other", memory=None, machineType="C9Z.metal", cost=0.1)
+    gpu = {"name": "T4", "pct": 33.3, "peak": 120.0, "mem": 16384, "peak_mem_used": 77}
+    odd.add_task("resumed", machineType="G5.xlarge", gpuMetrics=gpu, queue="TowerForge-ce1-work")
+    odd.add_compute_env("ce1", name="spot", platform="aws-batch")
+    odd.add_progress("resumed", cost=None)
 
 
 def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
     """The stored rows, in the columns of the specs."""
     tables = {}
-    for name, table in TABLES.items():
+    for name, table in STORED_TABLES.items():
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
         tables[name] = relation.to_arrow_table().cast(table.arrow_schema)
@@ -155,8 +183,8 @@ def list_unlike(
 
 
 def identify(row: Sequence[object]) -> list[str]:
-    """The first two columns, which name a row of a staging view."""
-    return [str(value) for value in row[:2]]
+    """The first columns, which name a row of a staging view."""
+    return [str(value) for value in row[:3]]
 
 
 def test_checks_hold_on_postgres(answers: Answers) -> None:
@@ -174,16 +202,21 @@ def test_spark_parses_what_is_meant_for_it(view: View) -> None:
     assert "FROM_UNIXTIME" not in spoken.upper()  # it goes by the session's time zone
 
 
-def test_statements_say_what_the_views_are() -> None:
-    """Each view is followed by its comment, in the words of the dialect."""
-    for dialect, comment in (
-        ("duckdb", "COMMENT ON VIEW run_costs IS 'What each run cost"),
-        ("postgres", "COMMENT ON VIEW run_costs IS 'What each run cost"),
-        ("spark", "ALTER VIEW run_costs SET TBLPROPERTIES ('comment' = 'What each run cost"),
-    ):
-        statements = list(iter_statements(VIEWS, dialect))
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_statements_say_what_the_views_are(dialect: str) -> None:
+    """Each view is followed by its comment and those of its columns, in the dialect's words."""
+    statements = list(iter_statements(VIEWS, dialect))
+    columns = sum(len(view.docs.columns) for view in VIEWS)
+    said = "Cost, hours and outcome of each run. Grain: "
+    if dialect == "spark":  # it has comments of columns only where a view is created
         assert len(statements) == 2 * len(VIEWS)
-        assert any(statement.startswith(comment) for statement in statements)
+        comment = f"ALTER VIEW run_costs SET TBLPROPERTIES ('comment' = '{said}"
+    else:
+        assert len(statements) == 2 * len(VIEWS) + columns
+        comment = f"COMMENT ON VIEW run_costs IS '{said}"
+        of_column = 'COMMENT ON COLUMN run_costs."cost_usd" IS \'Cost without CACHED tasks'
+        assert any(statement.startswith(of_column) for statement in statements)
+    assert any(statement.startswith(comment) for statement in statements)
 
 
 def test_an_unknown_dialect_is_bad_usage() -> None:

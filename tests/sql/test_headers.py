@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+import yaml
 
 from tests.sql.small import SmallHistory
 from tower_etl.cli.tables import as_markdown
-from tower_etl.schema import TABLES
-from tower_etl.views.definitions import apply_views, iter_views
+from tower_etl.schema import STORED_TABLES
+from tower_etl.views.definitions import apply_views, iter_views, sql_root
+from tower_etl.views.model_page import render_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tower_etl.views.definitions import View
 
 ROOT = Path(__file__).parents[2]
 VIEWS = list(iter_views())
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+WRITTEN = [view for view in VIEWS if view.kind != "seeds"]
+name_of = operator.attrgetter("name")
+
+
+@pytest.mark.parametrize("view", WRITTEN, ids=name_of)
 def test_a_view_is_short_and_says_its_grain(view: View) -> None:
-    """A sentence on the first line, the grain on the second, 80 lines at most."""
-    first, second, *_ = view.sql.splitlines()
-    assert first.startswith("-- ")
-    assert first.endswith(".")
-    assert second.startswith("-- Grain: ")
+    """Its first line is the grain of its documentation; it has 80 lines at most."""
+    header = " ".join(line.removeprefix("-- ") for line in view.sql.splitlines()[:4])
+    assert header.startswith(f"Grain: {view.docs.grain}.")
     assert len(view.sql.splitlines()) <= 80
+
+
+@pytest.fixture(scope="module")
+def columns() -> Iterator[dict[str, list[str]]]:
+    """The columns of each view, in their order."""
+    with SmallHistory().open() as connection:
+        yield {view.name: connection.sql(f'FROM "{view.name}"').columns for view in VIEWS}
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=name_of)
+def test_every_view_and_column_is_described(columns: dict[str, list[str]], view: View) -> None:
+    """In the order of the view, in whole sentences, with a unit where the name has one."""
+    docs = view.docs
+    assert list(docs.columns) == columns[view.name]
+    texts = (docs.description, *(column.description for column in docs.columns.values()))
+    assert [text for text in texts if not re.search(r"\w.*[.]$", text)] == []
+    suffixes = ["_usd", "_hours", "_gib", "_seconds", "_minutes", "_at"]
+    named = [name for name in docs.columns if name.endswith(tuple(suffixes))]
+    assert [name for name in named if not docs.columns[name].unit] == []
+
+
+def test_documentation_has_the_form_of_dbt() -> None:
+    """One model or seed a file, named like it, so that dbt reads it, too."""
+    for path in sorted(sql_root().glob("*/*.yml")):
+        content = yaml.safe_load(path.read_text("utf-8"))
+        assert content["version"] == 2
+        ((kind, (model,)),) = ((key, value) for key, value in content.items() if key != "version")
+        assert kind == ("seeds" if path.parent.name == "seeds" else "models")
+        assert model["name"] == path.stem
+
+
+def test_marts_with_money_name_its_currency_and_source(columns: dict[str, list[str]]) -> None:
+    """So that nobody adds two currencies, or an estimate to a bill."""
+    lacking = [
+        view.name
+        for view in VIEWS
+        if view.kind == "marts"
+        and any(name.endswith("_usd") or "_usd_" in name for name in columns[view.name])
+        and not {"currency", "cost_source"} <= set(columns[view.name])
+    ]
+    assert lacking == []
 
 
 def test_marts_read_staging_views_alone() -> None:
     """Or else a scope would not hold for them."""
     marts = [view for view in VIEWS if view.kind == "marts"]
-    assert {view.name for view in marts if view.sources & TABLES.keys()} == set()
+    assert {view.name for view in marts if view.sources & STORED_TABLES.keys()} == set()
 
 
 def test_views_come_after_those_that_they_read() -> None:
@@ -51,6 +100,12 @@ def test_the_page_lists_every_question() -> None:
     assert as_markdown(("name", "answers"), rows) in page
 
 
+def test_the_page_lists_every_column() -> None:
+    """As `python -m tower_etl.views.model_page` writes them."""
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert render_columns() in page
+
+
 def test_views_carry_their_headers_as_comments(tmp_path: Path) -> None:
     """SQL clients show them."""
     path = tmp_path / "here.duckdb"
@@ -64,9 +119,19 @@ def test_views_carry_their_headers_as_comments(tmp_path: Path) -> None:
     with duckdb.connect(str(path), read_only=True) as connection:
         sql = "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'tower'"
         comments = dict(connection.execute(sql).fetchall())
+        found = connection.execute(
+            "SELECT c.table_name, c.column_name, c.comment FROM duckdb_columns() AS c "
+            "JOIN duckdb_views() AS v ON v.view_name = c.table_name "
+            "WHERE c.schema_name = 'tower' AND v.schema_name = 'tower'"
+        ).fetchall()
+    said = {(view, column): comment for view, column, comment in found}
     assert comments == {view.name: view.comment for view in VIEWS}
     assert comments["cost_by_user"] == (
-        "What the runs of each user cost. Grain: user. Units: USD, hours. CACHED tasks cost nothing"
-        " again. `failed_cost_usd` is what attempts of tasks that failed cost, in runs that"
-        " succeeded too."
+        "Cost of the runs of each user. Grain: user, currency and source of cost. CACHED tasks cost"
+        " nothing again. `failed_cost_usd` is the cost of failed attempts, in runs that succeeded"
+        " too."
     )
+    assert said["memory_requests", "recommended_gib"] == (
+        "Memory to request for a first attempt; null where none was measured. Unit: GiB."
+    )
+    assert [key for key, comment in said.items() if not comment] == []

@@ -166,7 +166,7 @@ def test_printed_statements_make_lasting_views(spark: SparkSession, lakes: Path)
     assert [tuple(row) for row in found] == expected
     described = catalog.sql("DESCRIBE TABLE EXTENDED cost_by_pipeline").collect()
     said = {row["col_name"]: row["data_type"] for row in described}
-    assert said["Comment"].startswith("What each pipeline cost. Grain: pipeline.")
+    assert said["Comment"].startswith("Cost of the runs of each pipeline. Grain: pipeline")
 
 
 def test_the_example_shows_an_answer(answers: Answers) -> None:

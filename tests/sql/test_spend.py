@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tests.sql.small import SmallHistory
 
 
+USD = {"currency": "USD", "cost_source": "platform"}
+
+
 def pick(rows: Sequence[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
     """Some columns of the rows."""
     return [tuple(row[column] for column in columns) for row in rows]
@@ -63,7 +66,7 @@ def test_spend_is_divided_without_what_was_cached(
     stats: SmallHistory, by: str, expected: list[tuple[Any, ...]]
 ) -> None:
     """A cached task costs nothing again, a run without tasks is a run, months end in UTC."""
-    column = "user_name" if by == "user" else by
+    column = {"user": "user_name", "month": "submission_month"}.get(by, by)
     assert expected == pick(stats.ask(f"cost_by_{by}"), column, *COUNTS)
 
 
@@ -118,7 +121,7 @@ def test_labels_share_a_run_and_never_count_it_twice(stats: SmallHistory) -> Non
 
 
 def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> None:
-    """Per run, within a revision: 2 hours, then 3 on average; the other revision starts again."""
+    """Per run: 2 hours, then 3 on average; a new revision against the one before it."""
     for run_id, month, revision, hours in (
         ("a", 1, "1.0", 1),
         ("b", 3, "1.0", 1),
@@ -127,11 +130,11 @@ def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> No
     ):
         small.add_run(run_id, submit=f"2026-{month:02}-15T00:00:00Z", revision=revision)
         small.add_task(run_id, realtime=hours * HOUR_MS)
-    columns = ("revision", "month", "runs", "cpu_hours", "cpu_hours_per_run", "change")
+    columns = ("revision", "month", "runs", "cpu_hours_per_run", "compared_revision", "change")
     assert [
-        ("1.0", date(2026, 1, 1), 1, 2.0, 2.0, None),
-        ("1.0", date(2026, 3, 1), 2, 6.0, 3.0, 0.5),
-        ("2.0", date(2026, 3, 1), 1, 10.0, 10.0, None),
+        ("1.0", date(2026, 1, 1), 1, 2.0, None, None),
+        ("1.0", date(2026, 3, 1), 2, 3.0, "1.0", 0.5),
+        ("2.0", date(2026, 3, 1), 1, 10.0, "1.0", 2.3333),
     ] == pick(small.ask("cpu_hours_trend"), *columns)
 
 
@@ -188,7 +191,7 @@ def test_resuming_saves_what_the_original_took(small: SmallHistory) -> None:
     small.add_task("b", status="CACHED", cost=2.0, realtime=2 * HOUR_MS)
     small.add_task("b", cost=0.25)
     (row,) = small.ask("resume_savings")
-    assert row == {
+    assert row == USD | {
         "pipeline": "acme/align",
         "runs": 2,
         "resumed_runs": 1,

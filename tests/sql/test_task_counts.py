@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sql.small import SmallHistory
-from tower_etl.views.definitions import iter_views
 
-CHECK = next(view for view in iter_views("checks") if view.name == "task_counts")
 NONE = dict.fromkeys(
     ("succeeded", "failed", "cached", "aborted", "pending", "submitted", "running"), 0
 )
@@ -41,6 +39,4 @@ def test_a_run_that_ended_with_other_tasks_than_it_counts_is_found(
     history.add_progress("r", **NONE | counts)
     for _ in range(tasks):
         history.add_task("r")
-    with history.open() as connection:
-        rows = connection.execute(CHECK.sql).fetchall()
-    assert [row[:2] for row in rows] == ([("r", tasks)] if found else [])
+    assert [row[:2] for row in history.check("task_counts")] == ([("r", tasks)] if found else [])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES, TABLES
 from tower_etl.schema.docs import iter_references, render_dictionary
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
@@ -14,7 +14,7 @@ WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 def test_the_written_dictionary_is_that_of_the_specs() -> None:
     """Where it is stale: `make docs`."""
-    assert render_dictionary(TABLES) == WRITTEN.read_text(encoding="utf-8")
+    assert render_dictionary(STORED_TABLES) == WRITTEN.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", TABLES)

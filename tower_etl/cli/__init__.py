@@ -22,6 +22,8 @@ _COMMANDS = {
     "check": "Check endpoint, token and table access.",
     "status": "Show the state of a destination per workspace.",
     "query": "Run a named question or your own SELECT.",
+    "bill": "Load cloud bills, and check how much of them is attributed.",
+    "compare": "Compare two groups of runs, task by task.",
     "report": "Write an HTML report on cost, waste and failures.",
     "maintain": "Expire old snapshots and delete unreferenced files (lake destinations).",
     "views": "Create or replace the SQL views of a DuckDB file.",

@@ -54,9 +54,10 @@ def command(path: str, seed: int) -> int:
             return code
         simulator.world.clock.advance(24 * 3600)
         second, code = _sync(settings, target, "One day later: new and still open runs")
+    peak = sim.peak_calls_per_second(simulator.calls)
     print_message(
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server "
-        f"received at most {sim.worst_second(simulator.calls)} calls in any second (limit 20)."
+        f"received at most {peak} calls in any second (limit 20)."
     )
     _print_answers(path)
     _write_report(path)

@@ -34,7 +34,15 @@ def _iter_sections() -> Iterator[str]:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None  # noqa: S101 the name comes from list_commands
-        yield _render(command, _make_context(command, name, context))
+        yield from _iter_command(command, _make_context(command, name, context))
+
+
+def _iter_command(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the section of a command, and those of its subcommands."""
+    yield _render(command, context)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield _render(below, _make_context(below, name, context))
 
 
 def _make_context(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -136,6 +137,13 @@ scope_workspace_option = click.option(
 )
 
 
+prices_option = click.option(
+    "--prices",
+    metavar="FILE",
+    help="Price every task by this price list instead of what it cost (what if ...).",
+)
+
+
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that filter the runs of a view or a report."""
     for option in (scope_workspace_option, scope_until_option, scope_since_option):
@@ -148,6 +156,7 @@ def read_scope(
     until: str | None,
     workspaces: tuple[str, ...],
     pipelines: tuple[str, ...] = (),
+    prices: str | None = None,
 ) -> RunFilter:
     """Return the filter of runs for a view or a report.
 
@@ -163,7 +172,13 @@ def read_scope(
         until=parse_user_timestamp(until, "--until") if until else None,
         workspaces=workspaces,
         pipelines=pipelines,
+        prices=find_prices(prices),
     )
+
+
+def find_prices(flag: str | None) -> Path | None:
+    """Return the price list of `--prices`, None where it is not given."""
+    return Path(flag).expanduser() if flag else None
 
 
 def _check_text(name: str) -> None:

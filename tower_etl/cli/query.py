@@ -56,6 +56,7 @@ _ESCAPED = (
     multiple=True,
     help="Only runs of this pipeline; `*` and `?` allowed; may be repeated.",
 )
+@options.prices_option
 @click.option(
     "--format",
     "form",
@@ -109,8 +110,9 @@ def _check_question(question: str, scope: RunFilter) -> None:
         raise ConfigurationError(msg)
     if scope:
         msg = (
-            "--since, --until, --workspace and --pipeline apply only to named queries, for example "
-            "`tower-etl query cost_by_pipeline`. Use a WHERE clause in your SELECT instead."
+            "--since, --until, --workspace, --pipeline and --prices apply only to named queries, "
+            "for example `tower-etl query cost_by_pipeline`. Use a WHERE clause in your SELECT "
+            "instead."
         )
         raise ConfigurationError(msg)
 

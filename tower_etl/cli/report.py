@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from tower_etl.cli import options
 from tower_etl.cli.output import print_message
 from tower_etl.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from tower_etl.warehouse.filters import RunFilter
 
 
 @click.command("report")
@@ -21,8 +26,18 @@ from tower_etl.clock import SYSTEM_CLOCK
     help="URL of the platform's web interface, for links [default: derived from the endpoint of "
     "the last sync].",
 )
+@click.option(
+    "--by",
+    metavar="KEY",
+    help="Write costs by the values of a label key instead, with a CSV of runs for each value.",
+)
+@options.prices_option
 def command(
-    path: str, output: str, web: str | None, **chosen: str | tuple[str, ...] | None
+    path: str,
+    output: str,
+    web: str | None,
+    by: str | None,
+    **chosen: Any,  # noqa: ANN401 passed by click by name
 ) -> None:
     """Write an HTML report on cost, waste with suggested savings, failures and notable runs.
 
@@ -30,7 +45,17 @@ def command(
     """
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
-    scope = options.read_scope(**chosen)  # type: ignore[arg-type] # passed by click by name
+    scope = options.read_scope(**chosen)
+    if by is not None:
+        _write_invoices(path, output, by, scope)
+        return
     written = write_report(path, output, SYSTEM_CLOCK.now(), scope=scope, web=web)
     size = f"{written.size_bytes / 1000:,.0f} kB"
     print_message(f"{written.path}: {written.runs:,} runs, {size}")
+
+
+def _write_invoices(path: str, output: str, key: str, scope: RunFilter) -> None:
+    from tower_etl.report.invoices import write_invoices  # noqa: PLC0415 imports duckdb and jinja2
+
+    page, *files = write_invoices(path, output, key, SYSTEM_CLOCK.now(), scope)
+    print_message(f"{page}: cost by {key}, with {len(files)} CSV files beside it")

@@ -109,5 +109,5 @@ def report_traffic(simulator: Simulator) -> None:
     sim = import_simulator()
     calls = simulator.calls
     throttled = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
-    worst = sim.worst_second(calls)
-    print_message(f"\n{len(calls):,} calls, at most {worst} in any second, {throttled} throttled.")
+    peak = sim.peak_calls_per_second(calls)
+    print_message(f"\n{len(calls):,} calls, at most {peak} in any second, {throttled} throttled.")

@@ -30,6 +30,9 @@ def command(path: str, dialect: str | None) -> None:
 def _print_statements(dialect: str) -> None:
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
     from tower_etl.views.dialects import iter_statements  # noqa: PLC0415 imports sqlglot
+    from tower_etl.views.local_tables import iter_definitions  # noqa: PLC0415 imports duckdb
 
+    for definition in iter_definitions(dialect):
+        print_data(f"{definition};\n\n")
     for statement in iter_statements(iter_views(), dialect):
         print_data(f"{statement};\n\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_paths import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
@@ -52,8 +53,12 @@ class Destination(Protocol):
         """Return a context that holds the lock against other syncs."""
         ...
 
-    def package_context(self) -> AbstractContextManager[None]:
-        """Return a context for loading one package; it verifies the lock or keeps files open."""
+    def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
+        """Return a context for loading one package; it verifies the lock or keeps files open.
+
+        Args:
+            memory: Memory limit of DuckDB in this process, for example 400MB; None for its default.
+        """
         ...
 
     def prepare(self) -> None:
@@ -64,8 +69,8 @@ class Destination(Protocol):
         """Discard everything that is not published, including dlt's state of it."""
         ...
 
-    def open_pipeline(self) -> dlt.Pipeline:
-        """Return the dlt pipeline that loads packages."""
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
+        """Return the dlt pipeline of this name, which loads packages."""
         ...
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:

@@ -89,11 +89,15 @@ def dlt_defaults() -> Iterator[None]:
 
 
 @contextmanager
-def shared_connection(target: DuckDBPaths) -> Iterator[None]:
+def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterator[None]:
     """Keep the staging copy open while a package is loaded: closing it after each job is slow.
 
     dlt opens and closes the file for each job. Within one process, DuckDB shares the database that
     is open. The context lasts for one package, because rows stay in memory until the checkpoint.
+
+    Args:
+        target: Paths of the file; the staging copy is created if it does not exist.
+        memory: `memory_limit` of DuckDB; None for its default.
 
     Raises:
         TowerEtlError: The staging copy cannot be opened.
@@ -105,6 +109,11 @@ def shared_connection(target: DuckDBPaths) -> Iterator[None]:
     except duckdb.Error as error:
         raise unwrap_cause(error, str(target.staging)) from error
     with connection:
+        if memory:
+            connection.execute(f"SET memory_limit = '{memory}'")
+            # Rows that are buffered to keep their order, or by other threads, would not fit.
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET threads = 1")
         yield
         # The checkpoint merges small row groups; without a limit, all of them are read into memory.
         with suppress(duckdb.Error):
@@ -153,10 +162,10 @@ class CachedCapabilitiesDuckDB(dlt.destinations.duckdb):
         return Client
 
 
-def open_pipeline(target: DuckDBPaths) -> dlt.Pipeline:
+def open_pipeline(target: DuckDBPaths, name: str = PIPELINE) -> dlt.Pipeline:
     """Return the pipeline that loads into the staging copy of a DuckDB file."""
     return dlt.pipeline(
-        PIPELINE,
+        name,
         pipelines_dir=str(target.pipelines),
         destination=CachedCapabilitiesDuckDB(str(target.staging), destination_name="duckdb"),
         dataset_name=DATASET,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.destinations.dlt_pipeline import open_pipeline, shared_connection
+from tower_etl.destinations.dlt_pipeline import PIPELINE, open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_storage import explain_unreadable, find_error, is_usable
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.locks import file_lock
@@ -60,9 +60,9 @@ class DuckDBDestination:
         """Return a context that locks the folder of the staging copy."""
         return file_lock(self.target.work_dir, str(self.target.path), clock.now())
 
-    def package_context(self) -> AbstractContextManager[None]:
+    def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
         """Return a context that keeps the staging copy open."""
-        return shared_connection(self.target)
+        return shared_connection(self.target, memory)
 
     def prepare(self) -> None:
         """Create or resume the staging copy; replace one that DuckDB cannot open."""
@@ -76,9 +76,9 @@ class DuckDBDestination:
         """Replace the staging copy by a new one."""
         StagingFile(self.target).reset()
 
-    def open_pipeline(self) -> dlt.Pipeline:
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads into the staging copy."""
-        return open_pipeline(self.target)
+        return open_pipeline(self.target, name)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Refresh views and comments, and rename the staging copy over the file."""

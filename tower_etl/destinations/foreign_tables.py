@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import DATASET
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _find_reason(
 
 def _expected_columns(table: str) -> frozenset[str]:
     """Return the columns that a table of tower-etl must have; none for an unreserved name."""
-    if table in TABLES:
-        return frozenset(TABLES[table].arrow_schema.names)
+    if table in STORED_TABLES:
+        return frozenset(STORED_TABLES[table].arrow_schema.names)
     return _INTERNAL_TABLES.get(table, frozenset())
 
 

@@ -20,6 +20,7 @@ from tower_etl.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
 _RETRY_TIMEOUT = timedelta(seconds=30)
 
@@ -101,6 +102,12 @@ class ObjectStore:
         with self._explain():
             for found in obstore.list(self.store, prefix=folder):
                 yield from ((entry["path"], entry["last_modified"]) for entry in found)
+
+    def download(self, name: str, path: Path) -> None:
+        """Copy an object to a file, piece by piece."""
+        with self._explain(), path.open("wb") as file:
+            for piece in obstore.get(self.store, name).stream():
+                file.write(piece)
 
     @contextmanager
     def _explain(self) -> Iterator[None]:

@@ -82,12 +82,16 @@ class PostgresDestination:
             self._lock_connection.close()
 
     @contextmanager
-    def package_context(self) -> Iterator[None]:
+    def package_context(self, memory: str | None = None) -> Iterator[None]:
         """Verify that the connection which holds the lock is alive.
+
+        Args:
+            memory: Ignored, because the server has its own settings.
 
         Raises:
             DestinationError: The connection was closed.
         """
+        del memory
         try:
             execute(self._lock_connection, "SELECT 1")
         except psycopg2.Error as error:
@@ -108,10 +112,10 @@ class PostgresDestination:
         """Delete dlt's working files, as at the start of every sync."""
         self.prepare()
 
-    def open_pipeline(self) -> dlt.Pipeline:
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads each package in one transaction."""
         return dlt.pipeline(
-            PIPELINE,
+            name,
             pipelines_dir=str(self.folder),
             destination=SingleTransactionPostgres(self.address, destination_name="postgres"),
             dataset_name=DATASET,

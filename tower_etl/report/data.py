@@ -112,13 +112,18 @@ class MemoryRequest:
 
     process: str
     tasks: int
-    requested_gib: float
-    used_gib: float
-    most_used_gib: float
-    recommended_gib: int
+    requested_gib: float | None
+    lowest_requested_gib: float | None
+    requested_cpus: int | None
+    lowest_requested_cpus: int | None
+    used_gib: float | None
+    most_used_gib: float | None
+    recommended_gib: int | None
     killed_tasks: int
+    grown_tasks: int
+    spot_grown_tasks: int
     saves_gib_hours: float | None
-    saves_usd: float | None
+    saves_at_least_usd: float | None
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class IdleCpus:
     used_cpus: float
     efficiency: float
     idle_cpu_hours: float
-    idle_usd: float | None
+    saves_at_least_usd: float | None
 
 
 @dataclass(frozen=True)
@@ -222,8 +227,8 @@ class Regression:
     submitted_at: datetime | None
     minutes_per_task: float | None
     usual_minutes: float | None
-    times_slower: float | None
-    times_dearer: float | None
+    duration_ratio: float | None
+    cost_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -258,6 +263,7 @@ class ReportData:
     Attributes:
         recent: Amounts of the last seven days and of the seven days before, None if the history is
             shorter.
+        advice: Processes whose requests should change, or not grow on a retry.
     """
 
     totals: Totals
@@ -271,6 +277,7 @@ class ReportData:
     processes: tuple[ProcessCost, ...]
     waste: WasteTotals
     memory: tuple[MemoryRequest, ...]
+    advice: tuple[MemoryRequest, ...]
     idle: tuple[IdleCpus, ...]
     reasons: tuple[FailureReason, ...]
     messages: tuple[FailureMessage, ...]

@@ -36,6 +36,16 @@ def show_usd(amount: float | None) -> str:
     return f"${_show_whole(amount)}" if amount >= _EXACT_USD else f"${amount:,.2f}"
 
 
+def show_money(amount: float | None, currency: str) -> str:
+    """Format an amount in a currency: `$12.40`, or `12.40 EUR`."""
+    text = show_usd(amount)
+    return (
+        text
+        if currency == "USD" or text == UNKNOWN
+        else f"{text.replace('$', '')}{NARROW}{currency}"
+    )
+
+
 def show_count(count: float | None) -> str:
     """Format a count or a rounded measure: `5,632`, `0.4`."""
     if count is None or not math.isfinite(count):

@@ -1,8 +1,7 @@
-"""Insights of the report: main findings, causes of waste, and a memory configuration."""
+"""Insights of the report: main findings and causes of waste."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tower_etl.report.data import (
         CostGroup,
         LabelCost,
-        MemoryRequest,
         ProcessCost,
         ReportData,
         Run,
@@ -224,20 +222,3 @@ class CostMetric:
 
 USD = CostMetric("Cost", "USD", priced=True)
 CPU_HOURS = CostMetric("CPU hours", "hours", priced=False)
-
-
-_NAME = re.compile(r"[\w:]+", re.ASCII)  # names in Nextflow; other characters would form a pattern
-
-
-def write_memory_config(requests: Sequence[MemoryRequest]) -> str:
-    """Return a Nextflow configuration with the recommended memory, multiplied at each retry.
-
-    `GB` is 2^30 bytes in Nextflow. The result is empty if no request should change.
-    """
-    lines = [
-        f"  withName: '{request.process}' {{ memory = {{ {request.recommended_gib}.GB * "
-        "task.attempt } }"
-        for request in requests
-        if _NAME.fullmatch(request.process)
-    ]
-    return "\n".join(("process {", *lines, "}")) if lines else ""

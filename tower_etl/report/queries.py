@@ -91,9 +91,9 @@ FROM (SELECT coalesce(sum(retried_tasks), 0)::BIGINT, sum(wasted_cpu_hours), sum
 CROSS JOIN (SELECT coalesce(sum(interrupted_tasks), 0)::BIGINT,
               coalesce(sum(lost_tasks), 0)::BIGINT, sum(lost_cpu_hours), sum(lost_usd)
             FROM spot_interruptions)
-CROSS JOIN (SELECT count(*), sum(saves_gib_hours), sum(saves_usd)
+CROSS JOIN (SELECT count(*), sum(saves_gib_hours), sum(saves_at_least_usd)
             FROM memory_requests WHERE recommended_gib < requested_gib)
-CROSS JOIN (SELECT sum(idle_cpu_hours), sum(idle_usd) FROM cpu_efficiency)
+CROSS JOIN (SELECT sum(idle_cpu_hours), sum(saves_at_least_usd) FROM cpu_efficiency)
 """
 _REASONS = """
 SELECT exit_code, any_value(meaning), count(*), max_by(process, (failed_tasks, process)),
@@ -126,6 +126,7 @@ def load_report_data(connection: Connection) -> ReportData:
         labels=_select(connection, LabelCost, f"cost_by_label {by_amount} LIMIT {MANY}"),
         processes=_select(connection, ProcessCost, f"cost_by_process {by_amount} LIMIT {FEW}"),
         memory=_read_memory(connection, totals),
+        advice=_read_advice(connection),
         idle=_read_idle(connection, totals),
         waste=_query(connection, WasteTotals, _WASTE)[0],
         reasons=_query(connection, FailureReason, _REASONS),
@@ -215,13 +216,20 @@ def _read_recent(
 
 
 def _read_memory(connection: Connection, totals: Totals) -> tuple[MemoryRequest, ...]:
-    by = "saves_usd" if totals.cost_usd else "saves_gib_hours"
+    by = "saves_at_least_usd" if totals.cost_usd else "saves_gib_hours"
     source = f"memory_requests WHERE {by} > 0 AND recommended_gib < requested_gib"
     return _select(connection, MemoryRequest, f"{source} {_order(by)} LIMIT {FEW}")
 
 
+def _read_advice(connection: Connection) -> tuple[MemoryRequest, ...]:
+    """Return requests to change, those that save most first, and those that spot losses grow."""
+    source = "memory_requests WHERE recommended_gib < requested_gib OR spot_grown_tasks > 0"
+    order = "ORDER BY saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process"
+    return _select(connection, MemoryRequest, f"{source} {order} LIMIT {MANY}")
+
+
 def _read_idle(connection: Connection, totals: Totals) -> tuple[IdleCpus, ...]:
-    by = "idle_usd" if totals.cost_usd else "idle_cpu_hours"
+    by = "saves_at_least_usd" if totals.cost_usd else "idle_cpu_hours"
     source = f"cpu_efficiency WHERE {by} > 0 AND requested_cpus > 1"
     return _select(connection, IdleCpus, f"{source} {_order(by)} LIMIT {FEW}")
 

@@ -17,12 +17,12 @@ from markupsafe import Markup
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.report import charts, formats
+from tower_etl.report.config_snippet import memory_config_snippet
 from tower_etl.report.insights import (
     CPU_HOURS,
     USD,
     list_findings,
     waste_items,
-    write_memory_config,
 )
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.filters import apply_filter
@@ -70,7 +70,7 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
         measure=measure,
         findings=list_findings(facts, leaks, measure),
         leaks=leaks,
-        config=write_memory_config(facts.memory),
+        config=memory_config_snippet(facts.advice),
         spend=_chart_spend(facts, measure),
         outcomes=_chart_outcomes(facts),
         notes=_list_notes(facts.span),
@@ -148,6 +148,7 @@ def _list_filters() -> dict[str, Any]:
     return {
         "amount": lambda thing, measure: measure.of(thing),
         "usd": formats.show_usd,
+        "money": formats.show_money,
         "count": formats.show_count,
         "share": formats.show_share,
         "gib": formats.show_gib,
@@ -163,6 +164,16 @@ def _list_filters() -> dict[str, Any]:
 
 _LOADER = PackageLoader("tower_etl.report", "templates")
 _ENVIRONMENT = _make_environment()
+
+
+def render_template(name: str, **values: object) -> str:
+    """Return the HTML of a page without a script."""
+    style = _read("style.css")
+    return _ENVIRONMENT.get_template(name).render(
+        style=Markup(style),  # noqa: S704 our own file
+        policy=_write_policy(style, ""),
+        **values,
+    )
 
 
 @dataclass(frozen=True)
@@ -212,6 +223,15 @@ def write_report(
     page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
     chosen = Path(os.path.expanduser(output))  # noqa: PTH111 keeps an unknown `~user`
     return WrittenReport(_write(chosen, page), facts.totals.runs, len(page.encode()))
+
+
+def write_page(output: str | Path, page: str) -> Path:
+    """Write a page; a file that exists is replaced, at once and whole.
+
+    Raises:
+        OSError: The output cannot be written; it is the file that the error names.
+    """
+    return _write(Path(os.path.expanduser(output)), page)  # noqa: PTH111 leaves `~nobody` as it is
 
 
 def _write(output: Path, page: str) -> Path:

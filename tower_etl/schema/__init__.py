@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tower_etl.schema.bills import BILL_LINES
 from tower_etl.schema.compute import (
     COMPUTE_ENV_DETAILS,
     COMPUTE_ENVS,
@@ -112,6 +113,12 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
 )
 """All tables by name."""
 
+LOCAL_TABLES: Mapping[str, TableSpec] = MappingProxyType({BILL_LINES.name: BILL_LINES})
+"""Tables that come from files and not from the platform: no sync fills them."""
+
+STORED_TABLES: Mapping[str, TableSpec] = MappingProxyType({**TABLES, **LOCAL_TABLES})
+"""Every table that a target may hold, by name."""
+
 HISTORY_TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {table.name: TABLES[f"{table.name}_history"] for table in _VERSIONED}
 )
@@ -121,10 +128,13 @@ ON_DEMAND = frozenset({LAUNCH_DATASETS.name, AUDIT_LOGS.name})
 """Tables that are synced only if they are selected by name or pattern."""
 
 __all__ = [
+    "BILL_LINES",
     "COMPUTE_ENV_DETAILS",
     "HISTORY_TABLES",
+    "LOCAL_TABLES",
     "METRIC_UNITS",
     "ON_DEMAND",
+    "STORED_TABLES",
     "TABLES",
     "ColumnSpec",
     "TableSpec",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.schema.types import (
     BOOLEAN,
     INTEGER,
@@ -142,4 +142,4 @@ def _type_of(column: ColumnSpec) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render_dictionary(TABLES))
+    sys.stdout.write(render_dictionary(STORED_TABLES))

@@ -1,16 +1,15 @@
-"""A Tower API of our own, on loopback."""
+"""Simulator of Seqera Platform's API, served on loopback for tests and the demo."""
 
-from tower_etl.simulator.calls import Call, worst_second
-from tower_etl.simulator.editions import ServerProfile
+from tower_etl.simulator.api_versions import Quirks, ServerProfile
+from tower_etl.simulator.app import DEMO_TOKEN, Simulator
+from tower_etl.simulator.clock import SimClock
+from tower_etl.simulator.events import World
 from tower_etl.simulator.faults import DEFAULT_MIX, Fault, FaultPlan
-from tower_etl.simulator.limits import NO_LIMIT, RateLimit
-from tower_etl.simulator.quirks import Quirks
+from tower_etl.simulator.generator.world import build_world
+from tower_etl.simulator.rate_limit import NO_LIMIT, RateLimit
 from tower_etl.simulator.replay import load_runs
-from tower_etl.simulator.seeding import build_world
+from tower_etl.simulator.request_log import Call, peak_calls_per_second
 from tower_etl.simulator.server import run_forever, serve
-from tower_etl.simulator.simulator import DEMO_TOKEN, Simulator
-from tower_etl.simulator.timeline import SimClock
-from tower_etl.simulator.world import World
 
 __all__ = [
     "DEFAULT_MIX",
@@ -27,7 +26,7 @@ __all__ = [
     "World",
     "build_world",
     "load_runs",
+    "peak_calls_per_second",
     "run_forever",
     "serve",
-    "worst_second",
 ]

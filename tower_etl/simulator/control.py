@@ -1,4 +1,4 @@
-"""The simulator's own routes, `/_sim/...`: move the clock, read the calls, make things happen."""
+"""Control routes of the simulator, `/_sim/...`: clock, log of calls, faults, events."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from tower_etl.simulator.access import answer_json
-from tower_etl.simulator.calls import find_worst_window
 from tower_etl.simulator.faults import Fault
-from tower_etl.simulator.parameters import refuse
+from tower_etl.simulator.parameters import http_error
+from tower_etl.simulator.request_log import peak_calls_in_window
+from tower_etl.simulator.responses import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from tower_etl.simulator.simulator import Simulator
+    from tower_etl.simulator.events import World
+    from tower_etl.simulator.faults import FaultPlan
+    from tower_etl.simulator.request_log import RequestLog
 
-# Named one by one: what a caller sends must never choose among all attributes.
+# An explicit list: the caller's text must not choose among all attributes of the world.
 EVENTS = frozenset(
     {
         *("submit_run", "start_run", "update_run", "lose_heartbeat", "find_heartbeat"),
@@ -32,18 +34,20 @@ EVENTS = frozenset(
 
 
 class ControlRoutes:
-    """One method per control."""
+    """Handlers of the control routes, for tests that run the simulator in another process."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
+    def __init__(self, world: World, log: RequestLog, faults: FaultPlan) -> None:
+        self._world = world
+        self._log = log
+        self._faults = faults
 
     def list_routes(self) -> list[Route]:
-        """The routes, below `/_sim`."""
+        """Return the routes below `/_sim`."""
         return [
             Route("/advance", self.advance, methods=["POST"]),
             Route("/calls", self.list_calls),
             Route("/faults", self.set_faults, methods=["POST"]),
-            Route("/event", self.make_event, methods=["POST"]),
+            Route("/event", self.trigger_event, methods=["POST"]),
             Route("/state", self.describe_state),
         ]
 
@@ -51,58 +55,55 @@ class ControlRoutes:
         """Move the clock by `seconds`."""
         try:
             seconds = float(request.query_params.get("seconds", ""))
-        except ValueError as fault:
-            raise refuse(400, "Say how far to move: ?seconds=NUMBER") from fault
-        now = self._simulator.world.clock.advance(seconds)
-        return answer_json({"now": now.isoformat()})
+        except ValueError as error:
+            raise http_error(400, "Invalid step: expected ?seconds=NUMBER") from error
+        return json_response({"now": self._world.clock.advance(seconds).isoformat()})
 
     async def list_calls(self, request: Request) -> Response:
-        """The latest calls, or with `count=true` their number and worst second alone."""
-        log = self._simulator.log
-        worst = find_worst_window(log.list_arrivals(), 1.0)
-        answer: dict[str, Any] = {"total": log.total, "worstSecond": worst}
+        """Return the latest calls; with `count=true` their number and peak rate only."""
+        peak = peak_calls_in_window(self._log.list_arrivals(), 1.0)
+        content: dict[str, Any] = {"total": self._log.total, "worstSecond": peak}
         if request.query_params.get("count") != "true":
-            answer["calls"] = [call.as_row() for call in log.list_calls()]
-        return answer_json(answer)
+            content["calls"] = [call.as_row() for call in self._log.list_calls()]
+        return json_response(content)
 
     async def set_faults(self, request: Request) -> Response:
-        """`{"rate": 0.15}`, `{"path": REGEX, "fault": {...}}` or `{"clear": true}`."""
-        order = await _read_object(request)
-        plan = self._simulator.faults
+        """Apply `{"rate": 0.15}`, `{"path": REGEX, "fault": {...}}` or `{"clear": true}`."""
+        command = await _read_object(request)
         try:
-            if order.get("clear"):
-                plan.clear()
-            if "fault" in order:
-                plan.add(str(order["path"]), Fault(**order["fault"]))
-            plan.rate = float(order.get("rate", plan.rate))
-        except (KeyError, TypeError, ValueError) as fault:
-            raise refuse(400, f"Not a fault: {fault}") from fault
-        return answer_json({"rate": plan.rate})
+            if command.get("clear"):
+                self._faults.clear()
+            if "fault" in command:
+                self._faults.add(str(command["path"]), Fault(**command["fault"]))
+            self._faults.rate = float(command.get("rate", self._faults.rate))
+        except (KeyError, TypeError, ValueError) as error:
+            raise http_error(400, f"Invalid fault: {error}") from error
+        return json_response({"rate": self._faults.rate})
 
-    async def make_event(self, request: Request) -> Response:
-        """`{"method": NAME, "args": [...], "kwargs": {...}}`: a method of World."""
-        order = await _read_object(request)
-        if order.get("method") not in EVENTS:
-            raise refuse(400, f"No such event; one of {', '.join(sorted(EVENTS))}")
-        event = getattr(self._simulator.world, str(order["method"]))
+    async def trigger_event(self, request: Request) -> Response:
+        """Call a method of World: `{"method": NAME, "args": [...], "kwargs": {...}}`."""
+        command = await _read_object(request)
+        if command.get("method") not in EVENTS:
+            raise http_error(400, f"Unknown event: expected one of {', '.join(sorted(EVENTS))}")
+        event = getattr(self._world, str(command["method"]))
         try:
-            result = event(*order.get("args", ()), **order.get("kwargs", {}))
-        except (KeyError, TypeError, ValueError) as fault:
-            raise refuse(400, f"The event failed: {fault}") from fault
-        return answer_json({"result": result})
+            result = event(*command.get("args", ()), **command.get("kwargs", {}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise http_error(400, f"The event failed: {error}") from error
+        return json_response({"result": result})
 
-    async def describe_state(self, request: Request) -> Response:  # noqa: ARG002 - endpoint's shape
-        """The simulated time, and how much there is of everything."""
-        world = self._simulator.world
+    async def describe_state(self, request: Request) -> Response:  # noqa: ARG002 - handler's signature
+        """Return the simulated time and the number of calls, organisations and runs."""
+        world = self._world
         with world.lock:
             runs = {
-                place.name: sum(1 for _ in world.iter_runs(key))
-                for key, place in world.workspaces.items()
+                workspace.name: sum(1 for _ in world.iter_runs(key))
+                for key, workspace in world.workspaces.items()
             }
-        return answer_json(
+        return json_response(
             {
                 "now": world.clock.now().isoformat(),
-                "calls": self._simulator.log.total,
+                "calls": self._log.total,
                 "organizations": len(world.organizations),
                 "runs": runs,
             }
@@ -111,9 +112,9 @@ class ControlRoutes:
 
 async def _read_object(request: Request) -> dict[str, Any]:
     try:
-        order = json.loads(await request.body())
-    except ValueError as fault:
-        raise refuse(400, "The body is no JSON") from fault
-    if not isinstance(order, dict):
-        raise refuse(400, "The body is no JSON object")
-    return order
+        content = json.loads(await request.body())
+    except ValueError as error:
+        raise http_error(400, "The body is not JSON") from error
+    if not isinstance(content, dict):
+        raise http_error(400, "The body is not a JSON object")
+    return content

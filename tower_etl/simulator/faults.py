@@ -1,4 +1,4 @@
-"""Faults that the simulator plays on its callers: what each does, and when it strikes."""
+"""Injected faults: kinds of failure, and the plan that decides which calls fail."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ FaultKind = Literal["status", "reset", "truncated", "half_json", "garbled", "htm
 
 @dataclass(frozen=True)
 class Fault:
-    """One way in which a call goes wrong.
+    """A way in which a call fails.
 
     Attributes:
         kind: `status`: an error status with a JSON body; `reset`: the connection is reset without
-            an answer; `truncated`: the connection closes before Content-Length is reached;
-            `half_json`: 200 with a JSON text cut in the middle; `garbled`: the right answer, with
-            bytes in it that are no JSON; `html`: 200, or `status`, with an HTML page; `slow`: the
-            right answer after `delay`.
+            a response; `truncated`: the connection closes before Content-Length is reached;
+            `half_json`: 200 with a JSON text cut in the middle; `garbled`: the correct response
+            with bytes that are not JSON; `html`: 200, or `status`, with an HTML page; `slow`: the
+            correct response after `delay`.
         status: HTTP status for `status` and `html`.
-        retry_after: `Retry-After` of the answer, None to leave it out.
-        delay: Seconds before anything is answered.
-        times: How many calls in a row it strikes.
+        retry_after: `Retry-After` header of the response, None to omit it.
+        delay: Seconds before any byte is sent.
+        times: Number of consecutive calls that fail.
     """
 
     kind: FaultKind
@@ -34,16 +34,16 @@ class Fault:
     times: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse kinds that the simulator does not know.
+        """Validate the fault.
 
         Raises:
             ValueError: The kind is unknown, or `times` is less than 1.
         """
         if self.kind not in get_args(FaultKind):
-            msg = f"Unknown fault {self.kind!r}; one of {', '.join(get_args(FaultKind))}."
+            msg = f"Unknown fault {self.kind!r}: expected one of {', '.join(get_args(FaultKind))}."
             raise ValueError(msg)
         if self.times < 1:
-            msg = f"A fault strikes at least once, not {self.times} times."
+            msg = f"Invalid number of times {self.times}: a fault occurs at least once."
             raise ValueError(msg)
 
 
@@ -64,76 +64,78 @@ DEFAULT_MIX: tuple[Fault, ...] = (
 
 
 @dataclass
-class _Aim:
-    path: re.Pattern[str]
+class TargetedFault:
+    """A fault for the next `left` calls whose `path?query` matches the pattern."""
+
+    pattern: re.Pattern[str]
     fault: Fault
     left: int
 
 
 @dataclass
 class FaultPlan:
-    """Decides for each call whether a fault strikes.
+    """Decides for each call whether it fails.
 
-    Aimed faults (`add`) come first; beside them a seeded share of all calls is struck.
+    Targeted faults (`add`) come first; of the other calls a seeded share fails.
 
     Attributes:
-        rate: Share of calls that a fault of `mix` strikes, 0 to 1.
+        rate: Share of calls that fail with a fault of `mix`, 0 to 1.
         seed: Seed of the choice.
-        mix: Faults to choose from, alike in weight.
-        most_in_a_row: Seeded faults that one path meets at most in a row, so that a caller that
-            tries once more than that always gets through. None for no bound.
+        mix: Faults to choose from, with equal weights.
+        max_consecutive: Maximum number of seeded faults in a row for one path, so that a caller
+            with one more attempt always succeeds. None for no maximum.
     """
 
     rate: float = 0.0
     seed: int = 1
     mix: tuple[Fault, ...] = DEFAULT_MIX
-    most_in_a_row: int | None = 3
-    _aims: list[_Aim] = field(default_factory=list, repr=False)
-    _rows: dict[str, int] = field(default_factory=dict, repr=False)
+    max_consecutive: int | None = 3
+    _targeted: list[TargetedFault] = field(default_factory=list, repr=False)
+    _consecutive: dict[str, int] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        """Make the generator of the seeded choice."""
+        """Create the random generator."""
         self._rng = random.Random(f"faults:{self.seed}")
 
     def add(self, path: str, fault: Fault) -> None:
-        """Let the next `fault.times` calls fail whose path and query contain the pattern.
+        """Make the next `fault.times` calls fail whose path and query match a pattern.
 
         Args:
             path: Regular expression, searched in `path?query`.
-            fault: What strikes them.
+            fault: The fault.
         """
         with self._lock:
-            self._aims.append(_Aim(re.compile(path), fault, fault.times))
+            self._targeted.append(TargetedFault(re.compile(path), fault, fault.times))
 
     def clear(self) -> None:
-        """Forget the aimed faults and strike no seeded ones."""
+        """Remove the targeted faults and set the rate to 0."""
         with self._lock:
-            self._aims.clear()
+            self._targeted.clear()
             self.rate = 0.0
 
     def choose(self, path: str, query: str = "") -> Fault | None:
-        """The fault that strikes this call, None for none."""
-        place = f"{path}?{query}" if query else path
+        """Return the fault of this call, None for none."""
+        url = f"{path}?{query}" if query else path
         with self._lock:
-            return self._aimed(place) or self._drawn(place)
+            return self._take_targeted(url) or self._draw(url)
 
-    def _aimed(self, place: str) -> Fault | None:
-        for aim in self._aims:
-            if aim.path.search(place):
-                aim.left -= 1
-                if not aim.left:
-                    self._aims.remove(aim)
-                return aim.fault
+    def _take_targeted(self, url: str) -> Fault | None:
+        for targeted in self._targeted:
+            if targeted.pattern.search(url):
+                targeted.left -= 1
+                if not targeted.left:
+                    self._targeted.remove(targeted)
+                return targeted.fault
         return None
 
-    def _drawn(self, place: str) -> Fault | None:
+    def _draw(self, url: str) -> Fault | None:
         if not self.mix or self._rng.random() >= self.rate:
-            self._rows.pop(place, None)
+            self._consecutive.pop(url, None)
             return None
-        row = self._rows.get(place, 0) + 1
-        if self.most_in_a_row is not None and row > self.most_in_a_row:
-            self._rows.pop(place, None)
+        count = self._consecutive.get(url, 0) + 1
+        if self.max_consecutive is not None and count > self.max_consecutive:
+            self._consecutive.pop(url, None)
             return None
-        self._rows[place] = row
+        self._consecutive[url] = count
         return self._rng.choice(self.mix)

@@ -1,4 +1,4 @@
-"""What a call asks for: the query parameters, read as strictly as the real server does."""
+"""Query parameters, validated as strictly as the platform does."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from starlette.exceptions import HTTPException
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from tower_etl.simulator.quirks import Quirks
+    from tower_etl.simulator.api_versions import Quirks
 
-_ATTRIBUTES = frozenset({"optimized", "labels", "messages", "minimal", "pipelineInfo"})
+_RUN_ATTRIBUTES = frozenset({"optimized", "labels", "messages", "minimal", "pipelineInfo"})
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a listing.
-
-    Attributes:
-        offset: Rows to skip.
-        size: Rows at most.
-    """
+    """A page of a list: rows to skip, and the maximum number of rows."""
 
     offset: int
     size: int
 
+    @property
+    def rows(self) -> slice:
+        """Return the slice of the list that the page is."""
+        return slice(self.offset, self.offset + self.size)
 
-def refuse(status: int, message: str) -> HTTPException:
-    """The answer to a call that is not granted."""
+
+def http_error(status: int, message: str) -> HTTPException:
+    """Return the exception for an error response."""
     return HTTPException(status, message)
 
 
 def read_int(request: Request, name: str, default: int | None = None) -> int | None:
-    """An integer parameter.
+    """Return an integer parameter.
 
     Raises:
-        HTTPException: 400, the text is no integer.
+        HTTPException: 400, the text is not an integer.
     """
     text = request.query_params.get(name)
     if text is None or not text:
         return default
     try:
         return int(text)
-    except ValueError as fault:
-        raise refuse(400, f"Invalid value for parameter {name}: {text}") from fault
+    except ValueError as error:
+        raise http_error(400, f"Invalid value for parameter {name}: {text}") from error
 
 
 def read_page(request: Request, default: int, quirks: Quirks) -> Page:
-    """`offset` and `max`, which is at most 100, as far as the server heeds them.
+    """Return the page that `offset` and `max` (at most 100) request, as this server honours them.
 
     Raises:
-        HTTPException: 400, either is out of its range.
+        HTTPException: 400, a value is out of range.
     """
     size, offset = read_int(request, "max", default), read_int(request, "offset", 0)
     is_sent = "max" in request.query_params
     if size is None or size < 1 or (is_sent and size > quirks.largest_page):
-        raise refuse(400, f"Parameter max must be between 1 and {quirks.largest_page}")
+        raise http_error(400, f"Parameter max must be between 1 and {quirks.largest_page}")
     if offset is None or offset < 0:
-        raise refuse(400, "Parameter offset cannot be negative")
+        raise http_error(400, "Parameter offset cannot be negative")
     if quirks.is_unpaged(request.url.path):
         return Page(0, sys.maxsize)
     size = default if quirks.ignores_max else size
@@ -68,24 +68,20 @@ def read_page(request: Request, default: int, quirks: Quirks) -> Page:
 
 
 def read_flag(request: Request, name: str) -> bool:
-    """A boolean parameter, false when left out."""
+    """Return a boolean parameter, false by default."""
     return request.query_params.get(name, "false").lower() == "true"
 
 
 def read_attributes(
-    request: Request, quirks: Quirks, known: frozenset[str] = _ATTRIBUTES
+    request: Request, quirks: Quirks, known: frozenset[str] = _RUN_ATTRIBUTES
 ) -> frozenset[str]:
-    """`attributes`, separated by commas.
+    """Return the names in `attributes`, separated by commas.
 
     Raises:
-        HTTPException: 400, one of them is unknown.
+        HTTPException: 400, an attribute is unknown.
     """
-    chosen = {
-        name
-        for text in request.query_params.getlist("attributes")
-        for name in text.split(",")
-        if name
-    }
-    if unknown := chosen - (known - quirks.unknown_attributes):
-        raise refuse(400, f"Unknown attribute: {', '.join(sorted(unknown))}")
-    return frozenset(chosen)
+    texts = request.query_params.getlist("attributes")
+    requested = {name for text in texts for name in text.split(",") if name}
+    if unknown := requested - (known - quirks.unknown_attributes):
+        raise http_error(400, f"Unknown attribute: {', '.join(sorted(unknown))}")
+    return frozenset(requested)

@@ -1,101 +1,131 @@
-"""What a run is to the world and to the routes, and the shapes that every run shares."""
+"""Runs: one type for generated, scripted and recorded runs, a function from time to a snapshot."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.aggregates import compute_metrics, sum_progress, sum_stats
+from tower_etl.simulator.data import load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-Row = dict[str, Any]
+    from tower_etl.simulator.aggregates import Row
 
-OPEN_STATUSES = frozenset({"SUBMITTED", "RUNNING", "UNKNOWN"})
+_FIELDS = load_toml("api_fields.toml")
+_LISTING_ABSENT = frozenset(_FIELDS["listing_absent"])
 
-# What the listing leaves null and only the description of a run carries (inferred).
-_HEAVY_FIELDS = ("params", "configText", "configFiles", "manifest", "nextflow", "stats")
-_DESCRIBED_ONLY = frozenset(
-    {
-        *("fusion", "wave", "logFile", "outFile", "operationId", "configProfiles"),
-        *("nextflowConfig", "postRunScript", "preRunScript", "syntaxParser", "towerConfig"),
-        "nextflowVersion",
-    }
-)
-
-_WORKFLOW_FIELDS = (
-    *("id", "ownerId", "submit", "start", "complete", "dateCreated", "lastUpdated", "runName"),
-    *("sessionId", "profile", "workDir", "commitId", "userName", "scriptId", "revision"),
-    *("commandLine", "projectName", "scriptName", "launchId", "status", "requiresAttention"),
-    *("configFiles", "params", "configText", "manifest", "nextflow", "stats", "errorMessage"),
-    *("errorReport", "deleted", "peakLoadCpus", "peakLoadTasks", "peakLoadMemory"),
-    *("projectDir", "homeDir", "container", "repository", "containerEngine", "scriptFile"),
-    *("launchDir", "duration", "exitStatus", "resume", "success", "fusion", "wave"),
-    *("logFile", "outFile", "operationId"),
-    *("configProfiles", "nextflowConfig", "postRunScript", "preRunScript", "syntaxParser"),
-    *("towerConfig", "nextflowVersion"),
-)
-_TASK_FIELDS = (
-    *("id", "taskId", "status", "dateCreated", "lastUpdated", "errorMessage", "hash", "process"),
-    *("attempt", "scratch", "workdir", "env", "cloudZone", "priceModel", "cost", "errorAction"),
-    *("realtime", "nativeId", "pcpu", "pmem", "rss", "vmem", "peakRss", "peakVmem", "rchar"),
-    *("wchar", "syscr", "syscw", "volCtxt", "invCtxt", "numSpotInterruptions"),
-    *("resourceAllocation", "submit", "start", "complete", "container", "exitStatus"),
-    *("logStreamId", "exit", "machineType", "cpus", "memory", "readBytes", "writeBytes", "queue"),
-    *("disk", "module", "duration", "name", "time", "script", "executor", "tag", "gpuMetrics"),
-)
-
-EMPTY_WORKFLOW: Row = dict.fromkeys(_WORKFLOW_FIELDS)
-EMPTY_TASK: Row = dict.fromkeys(_TASK_FIELDS)
+EMPTY_WORKFLOW: Row = dict.fromkeys(_FIELDS["workflow"])
+EMPTY_TASK: Row = dict.fromkeys(_FIELDS["task"])
+UNKNOWN_UNTIL_END: Row = dict.fromkeys(_FIELDS["task_end"])
+UNKNOWN_UNTIL_START: Row = UNKNOWN_UNTIL_END | dict.fromkeys(_FIELDS["task_start"])
 
 
-class Run(Protocol):
-    """A run as the world keeps it; what it answers depends on the time alone.
+@dataclass(frozen=True)
+class RunTasks:
+    """Tasks of a run, and what the platform computes from them.
 
     Attributes:
-        id: The platform's id of the run, 13 or 14 characters.
-        workspace_id: Where it belongs; negative for a personal workspace.
-        submit_s: Time of submission, epoch seconds; the listing is sorted by it.
-        launch_id: Id of its launch, None for a run from the command line.
-        platform_id: The platform that ran it, as the API names it; None where that is not known.
-        label_ids: The labels that it carries.
-        extras: What the description adds beside the workflow: `platform`, `jobInfo` and the like.
+        rows: Tasks in the API's shape, by `taskId`.
+        processes: Processes that have a progress row even without tasks.
+        created: Start of the run, an API timestamp.
+        updated: Last update of the run, an API timestamp.
+        first_metric_id: Id of the first row of metrics.
     """
 
+    rows: Sequence[Row]
+    processes: Sequence[str] = ()
+    created: str | None = None
+    updated: str | None = None
+    first_metric_id: int = 1
+
+    @cached_property
+    def stats(self) -> Row | None:
+        """Return the statistics (`WfStats`)."""
+        return sum_stats(self.rows)
+
+    @cached_property
+    def progress(self) -> Row:
+        """Return the progress (`ProgressData`)."""
+        return sum_progress(self.rows, self.processes, self.created, self.updated)
+
+    @cached_property
+    def metrics(self) -> list[Row]:
+        """Return the metrics, a row per process."""
+        return compute_metrics(self.rows, self.first_metric_id)
+
+
+@dataclass(frozen=True)
+class RecordedTasks:
+    """Tasks of a recorded run, with the progress and metrics that were recorded."""
+
+    rows: Sequence[Row]
+    progress: Row
+    metrics: list[Row]
+    stats: Row | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the API says of a run at one moment.
+
+    Attributes:
+        fields: Workflow in the API's shape. Null statistics are computed from the tasks.
+        load_tasks: Returns the tasks; called only when a response needs them.
+        load_extras: Returns what the description has beside the workflow (`platform`, `jobInfo`).
+        load_details: Returns workflow fields that the listing lacks; most calls list.
+    """
+
+    fields: Row
+    load_tasks: Callable[[], RunTasks | RecordedTasks]
+    load_extras: Callable[[], Row] = dict
+    load_details: Callable[[], Row] = dict
+
     @property
-    def id(self) -> str: ...  # noqa: D102 - the class docstring names it
+    def status(self) -> str:
+        """Return the status of the run."""
+        return str(self.fields["status"])
+
     @property
-    def workspace_id(self) -> int: ...  # noqa: D102 - the class docstring names it
+    def workflow(self) -> Row:
+        """Return the workflow as the description of a run has it."""
+        fields = self.fields | self.load_details()
+        if "stats" in fields and fields["stats"] is None and fields["start"] is not None:
+            return fields | {"stats": self.tasks.stats}
+        return fields
+
     @property
-    def submit_s(self) -> float: ...  # noqa: D102 - the class docstring names it
-    @property
-    def launch_id(self) -> str | None: ...  # noqa: D102 - the class docstring names it
-    @property
-    def platform_id(self) -> str | None: ...  # noqa: D102 - the class docstring names it
+    def summary(self) -> Row:
+        """Return the workflow as the listing has it."""
+        shown = {name: value for name, value in self.fields.items() if name not in _LISTING_ABSENT}
+        return shown | {name: None for name in _FIELDS["listing_null"] if name in shown}
 
-    label_ids: tuple[int, ...]
-
-    def extras(self, now_s: int) -> Row:
-        """What the description adds beside the workflow."""
-
-    def status(self, now_s: int) -> str:
-        """Status at that time."""
-
-    def summary(self, now_s: int) -> Row:
-        """The workflow as the listing gives it."""
-
-    def workflow(self, now_s: int) -> Row:
-        """The workflow as the description gives it."""
-
-    def tasks(self, now_s: int) -> Sequence[Row]:
-        """Tasks seen by then, by `taskId`."""
-
-    def progress(self, now_s: int) -> Row:
-        """Progress at that time."""
-
-    def metrics(self, now_s: int) -> list[Row]:
-        """Metrics at that time."""
+    @cached_property
+    def tasks(self) -> RunTasks | RecordedTasks:
+        """Return the tasks and what is computed from them."""
+        return self.load_tasks()
 
 
-def summarise(workflow: Row) -> Row:
-    """The listing's view of a described workflow."""
-    summary = {name: value for name, value in workflow.items() if name not in _DESCRIBED_ONLY}
-    return summary | {name: None for name in _HEAVY_FIELDS if name in summary}
+@dataclass
+class Run:
+    """A run of the simulated platform.
+
+    Attributes:
+        id: Id of the run, 13 or 14 characters.
+        workspace_id: Key of its workspace; negative for a personal workspace.
+        submit_s: Submission, epoch seconds; the listing is sorted by it.
+        at: Returns the snapshot at a time in epoch seconds.
+        launch_id: Id of its launch, None for a run from the command line.
+        platform_id: Computing platform as the API names it, None if unknown.
+        label_ids: Ids of its labels.
+    """
+
+    id: str
+    workspace_id: int
+    submit_s: float
+    at: Callable[[int], Snapshot]
+    launch_id: str | None = None
+    platform_id: str | None = None
+    label_ids: tuple[int, ...] = ()

@@ -1,30 +1,31 @@
-"""The search of the listing: `after:`, `before:`, `status:`, `label:` and the like, and words."""
+"""Search of the run listing: `after:`, `before:`, `status:`, `label:` and the like, and words."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tower_etl.simulator.timeline import parse_text
+from tower_etl.simulator.clock import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.runs import Run
 
-    Row = dict[str, Any]
+_KEYWORDS = frozenset({"status", "label", "workflowid", "username", "projectname"})
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a run must be to be listed; all parts must hold.
+    """Conditions on a run, all of which must hold.
 
     Attributes:
         after_s: Earliest submission, epoch seconds, inclusive.
         before_s: Latest submission, epoch seconds, inclusive.
         filters: Pairs of keyword (lower case) and value.
-        words: Text to find in the run's name, lower case.
+        words: Texts that the run's name contains, lower case.
     """
 
     after_s: float = float("-inf")
@@ -33,37 +34,33 @@ class Search:
     words: tuple[str, ...] = ()
 
 
-_KEYWORDS = frozenset({"status", "label", "workflowid", "username", "projectname"})
-_BOUNDS = frozenset({"after", "before"})
-
-
 def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
-    except ValueError as fault:
+    except ValueError as error:
         msg = f"Unbalanced quotes in search: {text}"
-        raise ValueError(msg) from fault
+        raise ValueError(msg) from error
 
 
 def _parse_time(keyword: str, value: str) -> float:
     try:
-        return parse_text(value)
-    except ValueError as fault:
+        return parse_timestamp(value)
+    except ValueError as error:
         msg = f"Invalid date in search: {keyword}:{value}"
-        raise ValueError(msg) from fault
+        raise ValueError(msg) from error
 
 
 def parse_search(text: str) -> Search:
-    """Read a search text.
+    """Parse a search text.
 
     Raises:
-        ValueError: A date does not parse, or a quote is left open.
+        ValueError: A date is invalid, or a quote is not closed.
     """
     bounds = {"after": float("-inf"), "before": float("inf")}
     filters, words = [], []
     for token in _split(text):
         keyword, colon, value = token.partition(":")
-        if colon and keyword.lower() in _BOUNDS:
+        if colon and keyword.lower() in bounds:
             bounds[keyword.lower()] = _parse_time(keyword, value)
         elif colon and keyword.lower() in _KEYWORDS:
             filters.append((keyword.lower(), value))
@@ -73,9 +70,9 @@ def parse_search(text: str) -> Search:
 
 
 def _has_label(labels: Collection[Row], value: str) -> bool:
-    name, equals, wanted = value.partition("=")
+    name, equals, expected = value.partition("=")
     return any(
-        label["name"] == name and (not equals or label["value"] == wanted) for label in labels
+        label["name"] == name and (not equals or label["value"] == expected) for label in labels
     )
 
 
@@ -94,12 +91,12 @@ def _holds(keyword: str, value: str, workflow: Row, labels: Collection[Row]) -> 
 
 
 def matches(search: Search, run: Run, labels: Collection[Row], now_s: int) -> bool:
-    """Whether the run, as it stands now and with these labels, is what is searched for."""
+    """Return whether the run, as it is now and with these labels, meets all conditions."""
     if not search.after_s <= run.submit_s <= search.before_s:
         return False
     if not search.filters and not search.words:
         return True
-    workflow = run.summary(now_s)
+    workflow = run.at(now_s).fields
     name = str(workflow["runName"]).lower()
     return all(word in name for word in search.words) and all(
         _holds(keyword, value, workflow, labels) for keyword, value in search.filters

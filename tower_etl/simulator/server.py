@@ -1,4 +1,4 @@
-"""Serving a simulator over real HTTP, on loopback alone."""
+"""Serve a simulator over HTTP, on loopback only."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tower_etl.simulator.simulator import Simulator
+    from tower_etl.simulator.app import Simulator
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
 
 
 class _Protocol(H11Protocol):
-    """HTTP as uvicorn speaks it, with the connection in reach of the faults."""
+    """HTTP protocol of uvicorn that passes the transport to the application, for resets."""
 
-    def connection_made(self, http_client: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().connection_made(http_client)
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's signature
+        super().connection_made(transport)
         inner = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-            scope.setdefault("extensions", {})["sim.transport"] = {"transport": http_client}
+            scope.setdefault("extensions", {})["sim.transport"] = {"transport": transport}
             await inner(scope, receive, send)
 
         self.app = app
 
 
 class _Server(uvicorn.Server):
-    """Says when it is up, and leaves signals to its owner."""
+    """Server that signals when it is up and does not handle signals of the process."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,10 +49,10 @@ class _Server(uvicorn.Server):
 
 def _bind(host: str, port: int) -> socket.socket:
     if not ipaddress.ip_address(host).is_loopback:
-        msg = f"The simulator serves on loopback alone, not on {host}."
+        msg = f"Invalid host {host}: the simulator serves on loopback only."
         raise ValueError(msg)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns off Nagle's delay (40 ms a page) only where the protocol is named.
+    # asyncio disables Nagle's algorithm (40 ms per page) only if the protocol is given.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,17 +85,17 @@ def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> It
     """Serve in a background thread while the block runs.
 
     Args:
-        simulator: What answers.
-        port: Port to listen on, 0 for any free one.
+        simulator: Application to serve.
+        port: Port, 0 for any free port.
         host: A loopback address.
 
     Yields:
         The endpoint, `http://127.0.0.1:PORT/api`.
 
     Raises:
-        OSError: The port is taken.
-        ValueError: The host is no loopback address.
-        RuntimeError: The server does not come up.
+        OSError: The port is in use.
+        ValueError: The host is not a loopback address.
+        RuntimeError: The server does not start.
     """
     listener = _bind(host, port)
     address = f"[{host}]" if ":" in host else host
@@ -105,7 +105,7 @@ def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> It
     thread.start()
     try:
         if not server.up.wait(_START_TIMEOUT_S):
-            msg = "The simulator did not come up."
+            msg = "The simulator did not start."
             raise RuntimeError(msg)
         yield endpoint
     finally:
@@ -115,15 +115,15 @@ def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> It
 
 
 def run_forever(simulator: Simulator, port: int, on_ready: Callable[[str], object]) -> None:
-    """Serve until SIGINT or SIGTERM; for the main thread of a process.
+    """Serve until SIGINT or SIGTERM; call it in the main thread.
 
     Args:
-        simulator: What answers.
-        port: Port to listen on, 0 for any free one.
-        on_ready: Called with the endpoint once it answers.
+        simulator: Application to serve.
+        port: Port, 0 for any free port.
+        on_ready: Called with the endpoint once the server is up.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is in use.
     """
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.config.settings import DATASET
-from tower_etl.schema import TABLES
+from tower_etl.schema import LOCAL_TABLES, TABLES
+from tower_etl.views.local_tables import create_local_tables
+from tower_etl.views.model_docs import read_docs
+from tower_etl.views.prices import find_price_list, select_prices
+from tower_etl.views.seeds import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tower_etl.schema import ColumnSpec, TableSpec
+    from tower_etl.views.model_docs import ModelDocs
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("staging", "marts")
+_FOLDERS = ("seeds", "staging", "marts")
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -31,8 +36,8 @@ class View:
 
     Attributes:
         name: Name of the view, and stem of the file.
-        kind: Folder of the file: staging, marts or checks.
-        sql: SELECT with a header of comments.
+        kind: Folder of the file: seeds, staging, marts or checks.
+        sql: SELECT, below a header of comments unless it is a seed.
     """
 
     name: str
@@ -41,13 +46,13 @@ class View:
 
     @property
     def description(self) -> str:
-        """First line of the header: description of the view."""
-        return self._header[0] if self._header else ""
+        """Question that the view answers, in one sentence."""
+        return self.docs.description
 
     @property
     def comment(self) -> str:
-        """Complete header with grain and units, on one line."""
-        return " ".join(self._header)
+        """Description, grain and details of the view, on one line."""
+        return self.docs.comment
 
     @property
     def sources(self) -> frozenset[str]:
@@ -55,10 +60,9 @@ class View:
         return frozenset(_SOURCE.findall(self.sql))
 
     @cached_property
-    def _header(self) -> list[str]:
-        lines = self.sql.splitlines()
-        body = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
-        return [line.removeprefix("--").strip() for line in lines[:body]]
+    def docs(self) -> ModelDocs:
+        """Contents of the YAML file beside the view; empty if there is none."""
+        return read_docs(sql_root() / self.kind / f"{self.name}.yml")
 
 
 def sql_root() -> Path:
@@ -68,14 +72,36 @@ def sql_root() -> Path:
 
 
 def iter_views(*kinds: str) -> Iterator[View]:
-    """Iterate over the views of some folders (default: staging, marts) in order of dependency."""
-    views = {
-        path.stem: View(path.stem, kind, path.read_text(encoding="utf-8"))
-        for kind in kinds or _FOLDERS
-        for path in sorted((sql_root() / kind).glob("*.sql"))
-    }
+    """Iterate over the views of some folders in order of dependency.
+
+    Args:
+        *kinds: Folders; by default seeds, staging and marts.
+
+    Raises:
+        ConfigurationError: A seed file or the price list of the user is invalid.
+    """
+    views = {view.name: view for kind in kinds or _FOLDERS for view in _iter_folder(kind)}
     read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
     return (views[name] for name in TopologicalSorter(read).static_order())
+
+
+def price_list_view(path: Path | None) -> View:
+    """Return the view of a price list; it is empty without one.
+
+    Raises:
+        ConfigurationError: The price list is invalid.
+    """
+    return View("price_list", "seeds", select_prices(path))
+
+
+def _iter_folder(kind: str) -> Iterator[View]:
+    if kind == "seeds":
+        yield price_list_view(find_price_list())
+    for path in sorted((sql_root() / kind).glob("*.sql")):
+        yield View(path.stem, kind, path.read_text(encoding="utf-8"))
+    for path in sorted((sql_root() / kind).glob("*.csv")):
+        types = read_docs(path.with_suffix(".yml")).types
+        yield View(path.stem, kind, read_seed(path, types))
 
 
 def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str = "") -> str:
@@ -97,6 +123,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         connection.execute(f"ATTACH {_quote(str(path))} AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
+        create_local_tables(connection)
         views = list(iter_views())
         digest = _digest(connection, views)
         if digest != known:
@@ -112,18 +139,26 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
 def create_views(
     connection: duckdb.DuckDBPyConnection, views: Iterable[View], *, temporary: bool = False
 ) -> None:
-    """Create or replace views in the current schema, with their headers as comments.
+    """Create or replace views in the current schema, with comments on them and their columns.
 
     Args:
         connection: Connection whose current schema contains the tables.
         views: Views in order of dependency.
         temporary: Whether to create temporary views, which leave the file unchanged.
     """
+    created = []
+    kind = "TEMPORARY VIEW" if temporary else "VIEW"
     for view in views:
-        kind = "TEMPORARY VIEW" if temporary else "VIEW"
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
-        if not temporary:
-            connection.execute(f'COMMENT ON VIEW "{view.name}" IS {_quote(view.comment)}')
+        created.append(view)
+    for view in () if temporary else created:
+        connection.execute(";".join(_iter_comments(view)))
+
+
+def _iter_comments(view: View) -> Iterator[str]:
+    yield f'COMMENT ON VIEW "{view.name}" IS {_quote(view.comment)}'
+    for name, text in view.docs.column_comments.items():
+        yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS {_quote(text)}'
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:
@@ -131,7 +166,7 @@ def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str
     tables = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'target' ORDER BY ALL"
     ).fetchall()
-    made = repr([duckdb.__version__, tables, [(view.name, view.sql) for view in views]])
+    made = repr([duckdb.__version__, tables, [(view.name, view.sql, view.docs) for view in views]])
     return hashlib.sha256(made.encode()).hexdigest()
 
 
@@ -166,7 +201,7 @@ def apply_comments(
 def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
     """Return the comments of all tables and columns, including units."""
     comments: Comments = {}
-    for table in specs.values():
+    for table in (*specs.values(), *LOCAL_TABLES.values()):
         comments[table.name, ""] = f"{table.description} {table.grain}"
         comments |= {(table.name, c.name): describe_column(c) for c in table.columns}
     return comments

@@ -8,6 +8,7 @@ zone, and PostgreSQL cannot round doubles. These are rewritten in the syntax tre
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -56,6 +57,17 @@ def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
         name = exp.to_identifier(view.name).sql(dialect=dialect)
         yield f"CREATE OR REPLACE VIEW {name} AS\n{body.strip()}"
         yield _comment(name, view.comment, dialect)
+        yield from _column_comments(view, name, dialect)
+
+
+def _column_comments(view: View, name: str, dialect: str) -> Iterator[str]:
+    """Spark has comments of a view's columns only where it is created."""
+    if dialect == "spark":
+        return
+    for column, text in view.docs.column_comments.items():
+        place = f"{name}.{exp.to_identifier(column, quoted=True).sql(dialect=dialect)}"
+        literal = exp.Literal.string(text).sql(dialect=dialect)
+        yield f"COMMENT ON COLUMN {place} IS {literal}"
 
 
 def _comment(name: str, text: str, dialect: str) -> str:
@@ -90,6 +102,12 @@ def _postgres_round(node: exp.Expression) -> exp.Expression:
     return exp.cast(exact, "DOUBLE")
 
 
+def _postgres_split(node: exp.Expression) -> exp.Expression:
+    if not isinstance(node, exp.Split):
+        return node
+    return exp.Anonymous(this="STRING_TO_ARRAY", expressions=[node.this, node.expression])
+
+
 def _spark_epoch(node: exp.Expression) -> exp.Expression:
     if not _is_epoch_ms(node):
         return node
@@ -114,6 +132,15 @@ def _spark_wall_clock(node: exp.Expression) -> exp.Expression:
     return exp.Anonymous(this="TO_UTC_TIMESTAMP", expressions=[there, here])
 
 
+def _spark_groups(node: exp.Expression) -> exp.Expression:
+    """Write groups in the replacement of a regular expression as `$1`, not with a backslash."""
+    replacement = node.args.get("replacement") if isinstance(node, exp.RegexpReplace) else None
+    if isinstance(replacement, exp.Literal):
+        text = re.sub(r"\\([0-9])", r"$\1", replacement.this)
+        node.set("replacement", exp.Literal.string(text))
+    return node
+
+
 def _spark_percentile(node: exp.Expression) -> exp.Expression:
     """Rewrite `percentile_cont` to Spark's exact and interpolating `percentile(x, share)`."""
     if not (isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont)):
@@ -123,6 +150,6 @@ def _spark_percentile(node: exp.Expression) -> exp.Expression:
 
 
 _REWRITES: Mapping[str, tuple[Callable[[exp.Expression], exp.Expression], ...]] = {
-    "postgres": (_postgres_epoch, _postgres_round),
-    "spark": (_spark_epoch, _spark_moment, _spark_wall_clock, _spark_percentile),
+    "postgres": (_postgres_epoch, _postgres_round, _postgres_split),
+    "spark": (_spark_epoch, _spark_moment, _spark_wall_clock, _spark_percentile, _spark_groups),
 }

@@ -15,6 +15,7 @@ from tower_etl.config.settings import DATASET
 from tower_etl.views.definitions import iter_statements as iter_comments
 from tower_etl.views.definitions import iter_views, list_comments
 from tower_etl.views.dialects import iter_statements
+from tower_etl.views.local_tables import iter_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,6 +49,8 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
             # LOCAL settings end with the transaction, since the connection is used afterwards.
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
+            for definition in iter_definitions("postgres"):
+                cursor.execute(definition)
             cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
             if cursor.fetchall() != [(digest,)]:
                 _replace(cursor, statements)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.views.definitions import create_views, iter_views
+from tower_etl.schema import STORED_TABLES
+from tower_etl.views.definitions import create_views, iter_views, price_list_view
+from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
     import duckdb
 
     from tower_etl.views.definitions import View
 
 _RUNS = "stg_runs"  # all other staging views except `stg_syncs` have a column `run_id`
-_SYNCS = "stg_syncs"  # not filtered, because a sync covers all runs
+_TASKS = "stg_tasks"
+_PRICE_LIST = "price_list"
+# Not filtered: a sync covers all runs, and a bill is shared among all runs that it is for. The
+# views that read one of these are filtered instead.
+_UNFILTERED = frozenset({"stg_syncs", "stg_bill_lines", "stg_occupied_shares", "stg_task_records"})
 _SHOWN = 10
 
 
@@ -30,12 +38,14 @@ class RunFilter:
         until: Submission before which runs are included.
         workspaces: Ids, or names ORG/NAME with `*` and `?`, or `personal`.
         pipelines: Names, with `*` and `?`.
+        prices: Price list that replaces the cost of every task; None to keep the costs.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     workspaces: tuple[str, ...] = ()
     pipelines: tuple[str, ...] = ()
+    prices: Path | None = None
 
     def __bool__(self) -> bool:
         return self != RunFilter()
@@ -56,9 +66,11 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
     """Create temporary views that shadow those of the file and contain only the filtered runs.
 
     Raises:
-        ConfigurationError: A workspace or pipeline of the filter has no run.
+        ConfigurationError: A workspace or pipeline of the filter has no run, or the price list is
+            invalid.
     """
     runs = [view for view in iter_views("staging") if view.name == _RUNS]
+    create_local_tables(connection, temporary=True)
     create_views(connection, runs, temporary=True)
     for name in scope.workspaces:
         _check(connection, "workspace", name, _is_workspace(name))
@@ -68,13 +80,34 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
 
 
 def _iter_filtered(scope: RunFilter) -> Iterator[View]:
-    for view in iter_views():
-        if view.kind != "staging" or view.name == _SYNCS or not scope:
+    for view in map(_reprice, iter_views(), repeat(scope.prices)):
+        if not scope or not _is_filtered(view):
             yield view
         elif view.name == _RUNS:
             yield _restrict(view, scope.condition)
         else:
             yield _restrict(view, "run_id IN (SELECT run_id FROM stg_runs)")
+
+
+def _is_filtered(view: View) -> bool:
+    """Return whether the view reads rows of all runs; views over filtered ones need no filter."""
+    reads_all = view.sources & (STORED_TABLES.keys() | _UNFILTERED)
+    return view.kind == "staging" and view.name not in _UNFILTERED and bool(reads_all)
+
+
+def _reprice(view: View, prices: Path | None) -> View:
+    """Return the view with the costs of a price list, whatever the platform estimates."""
+    if prices is not None and view.name == _PRICE_LIST:
+        return price_list_view(prices)
+    if prices is None or view.name != _TASKS:
+        return view
+    return replace(
+        view,
+        sql="SELECT t.* REPLACE (CASE WHEN NOT t.cached THEN p.cost END AS cost_usd, "  # noqa: S608 constants
+        "CASE WHEN t.cached THEN p.cost END AS saved_usd, 'price_list' AS cost_source, "
+        f"coalesce(p.currency, 'USD') AS currency) FROM (\n{view.sql}) AS t "
+        "LEFT JOIN stg_list_prices AS p ON p.run_id = t.run_id AND p.task_id = t.task_id",
+    )
 
 
 def _restrict(view: View, condition: str) -> View:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.sync import PERSONAL, load_state
+from tower_etl.warehouse.filters import RunFilter, apply_filter
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from tower_etl.destinations.config import DestinationConfig
     from tower_etl.sync import FailedRun, WorkspaceState
 
 T = TypeVar("T")
@@ -115,6 +117,28 @@ def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
         ConfigurationError: The path does not exist, or no sync has written to it.
     """
     with open_reader(path) as connection:
+        return reading(lambda sql: connection.execute(sql).fetchall())
+
+
+def query_destination(
+    destination: DestinationConfig, reading: Callable[[Query], T], scope: RunFilter | None = None
+) -> T:
+    """Return what is found by asking a destination, with the views of this version.
+
+    Args:
+        destination: A file, a folder or a database.
+        reading: Asks; tables and views go by their bare names.
+        scope: Restricts the runs; not of PostgreSQL, whose views are as its syncs made them.
+
+    Raises:
+        ConfigurationError: It does not exist, or no sync has written to it.
+    """
+    if destination.kind == "postgres":
+        from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
+
+        return open_postgres(destination).read_with(reading)
+    with open_reader(destination.path) as connection:
+        apply_filter(connection, scope or RunFilter())
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 

@@ -18,7 +18,7 @@ import duckdb
 from tower_etl.config.resolver import SettingSources
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.config import find_working, resolve_local_folder
-from tower_etl.destinations.dlt_pipeline import open_pipeline, shared_connection
+from tower_etl.destinations.dlt_pipeline import PIPELINE, open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_paths import DuckDBPaths
 from tower_etl.destinations.duckdb_storage import create_file, is_usable
 from tower_etl.destinations.lake.manifest import (
@@ -41,6 +41,7 @@ from tower_etl.destinations.locks import NoLock, ObjectStoreLease, file_lock
 from tower_etl.destinations.path_checks import check_characters
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
+from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,10 +98,10 @@ class LakeDestination:
         with file_lock(folder, self.lake.display_name, clock.now()), self.writer_lock.hold(clock):
             yield
 
-    def package_context(self) -> AbstractContextManager[None]:
+    def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
         """Verify the lock, and return a context that keeps the staging database open."""
         self.writer_lock.check()
-        return shared_connection(self.target)
+        return shared_connection(self.target, memory)
 
     def prepare(self) -> None:
         """Resume the staging database, or rebuild it from the lake."""
@@ -111,9 +112,9 @@ class LakeDestination:
         StagingDatabase(self.target).delete()
         self.prepare()
 
-    def open_pipeline(self) -> dlt.Pipeline:
+    def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads into the staging database."""
-        return open_pipeline(self.target)
+        return open_pipeline(self.target, name)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Write the changed partitions to the lake; the formats store no column comments."""
@@ -123,9 +124,19 @@ class LakeDestination:
         copy = StagingDatabase(self.target)
         copy.record_snapshots(old.snapshot if old else None, snapshot)
         with connect(self.target.staging) as connection:
+            _create_missing(connection)
             rows, manifest = scan_staging(connection, self.kind, snapshot)
             self.lake.write(rows, ManifestDiff(old, manifest), now)
         copy.record_snapshots(snapshot)
+
+
+def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that no sync fills, so that a lake has every table of the views."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
+    (before,) = connection.execute("SELECT current_schema()").fetchone() or ("main",)
+    connection.execute(f"USE {DATASET}")
+    create_local_tables(connection)
+    connection.execute(f"USE {before}")
 
 
 def scan_staging(

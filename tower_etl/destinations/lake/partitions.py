@@ -1,8 +1,8 @@
 """Partitioning of tables by month, so that only changed months are written to a lake.
 
 The month (UTC) of a row about a run is that of the run's submission, which never changes; of a row
-about a sync, that of its start; of a launch, that of its creation; if unknown, January 1970. Other
-tables have a single partition.
+about a sync, that of its start; of a launch, that of its creation; of a line of a bill, its billing
+period; if unknown, January 1970. Other tables have a single partition.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.config.settings import DATASET
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +83,7 @@ class PartitionScheme:
 
 def partition_scheme(table: str) -> PartitionScheme:
     """Return the partitioning of a table; JSON columns are selected as text."""
-    spec = TABLES.get(table)
+    spec = STORED_TABLES.get(table)
     source = f'{DATASET}."{table}" AS {_ROW}'
     if spec is None:
         return PartitionScheme(f"{_ROW}.*", source)
@@ -100,6 +100,7 @@ _TIMESTAMPS = {
     "workflows": f"coalesce({_ROW}.submit, {_ROW}.date_created)",
     "sync_runs": f"{_ROW}.started_at",
     "launches": f"{_ROW}.date_created",
+    "bill_lines": f"CAST({_ROW}.billing_period || '-01' AS TIMESTAMP)",
 }
 
 

@@ -14,8 +14,9 @@ from tower_etl.destinations.lake.manifest import detect_format
 from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import create_views, iter_views
+from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
         for name, files in lake.list_files(manifest).items():
             source, ddl = _name_files(files), manifest.tables[name].ddl
             connection.execute(_define(name, source, ddl) if files else ddl)
+    create_local_tables(connection)
     create_views(connection, iter_views())
     return connection
 
@@ -79,7 +81,7 @@ def _find_kind(path: Path | str) -> str | None:
 
 def _define(name: str, source: str, ddl: str) -> str:
     """Return a CREATE VIEW for a table; a lake of an earlier version may lack some columns."""
-    spec = TABLES.get(name)
+    spec = STORED_TABLES.get(name)
     existing = set(re.findall(r"\w+", ddl))
     json_columns = (
         [c.name for c in spec.columns if c.is_json and c.name in existing] if spec else []

@@ -1,0 +1,5 @@
+-- Use is between nothing and all, and no more is idle than was spent.
+SELECT process
+FROM gpu_efficiency
+WHERE gpu_percent < 0 OR gpu_percent > 100 OR measured_tasks > tasks
+  OR idle_usd < 0 OR idle_usd > cost_usd + 0.001

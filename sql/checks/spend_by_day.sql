@@ -1,0 +1,12 @@
+-- Every task that ran is in one day, with all that it cost.
+SELECT listed.tasks, ran.tasks AS ran_tasks, listed.cost_usd, ran.cost_usd AS ran_usd
+FROM (
+  SELECT coalesce(sum(tasks), 0) AS tasks, coalesce(sum(cost_usd), 0) AS cost_usd, count(*) AS n
+  FROM spend_by_day
+) AS listed
+CROSS JOIN (
+  SELECT count(*) AS tasks, coalesce(sum(cost), 0) AS cost_usd
+  FROM tasks
+  WHERE status IS DISTINCT FROM 'CACHED'
+) AS ran
+WHERE listed.tasks <> ran.tasks OR abs(listed.cost_usd - ran.cost_usd) > 0.000001 * (listed.n + 1)

@@ -1,0 +1,9 @@
+-- Hours are those of the run's costs, and what was kept and what was retried is what ran or was staged.
+SELECT t.run_id
+FROM time_by_run AS t
+INNER JOIN run_costs AS r ON r.run_id = t.run_id
+WHERE abs(coalesce(t.wait_hours, 0) - coalesce(r.wait_hours, 0)) > 0.0002
+  OR abs(coalesce(t.run_hours, 0) - coalesce(r.run_hours, 0)) > 0.0002
+  OR abs(coalesce(t.staged_hours, 0) - coalesce(r.staged_hours, 0)) > 0.0002
+  OR t.kept_run_hours > t.run_hours + 0.0002
+  OR t.kept_staged_hours > t.staged_hours + 0.0002

@@ -1,0 +1,124 @@
+"""Loads that are killed, concurrent with syncs, or too early; lakes and S3; the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tower_etl.billing.load import BillLoad
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.config import DestinationConfig
+from tower_etl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tests.billing.target import BillTarget
+
+pytestmark = pytest.mark.shared
+
+KILLED = Path(__file__).parents[1] / "processes" / "killed.py"
+POINTS = [
+    "before:dlt.extract.extract:Extract.commit_packages:1",
+    "after:dlt.normalize.normalize:Normalize.run:1",
+    "after:dlt.destinations.sql_jobs:SqlMergeFollowupJob.generate_sql:1",
+    "before:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:1",
+    "after:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:1",
+    "before:tower_etl.destinations.duckdb:apply_views:1",
+    "after:tower_etl.destinations.staging_file:StagingFile.publish:1",
+]
+TOTALS = "SELECT count(*), round(sum(cost), 6), count(DISTINCT line_number) FROM bill_lines"
+
+
+def run_command(target: BillTarget, *args: str, point: str | None = None) -> tuple[int, str]:
+    """Run `tower-etl bill` on a target; exit code and standard output."""
+    command = [sys.executable, str(KILLED), point] if point else [sys.executable, "-m", "tower_etl"]
+    done = subprocess.run(
+        [*command, "bill", *args, "--path", str(target.path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(target.path.parent / "state")},
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point_the_next_load_is_exact(
+    target: BillTarget, export: Path, point: str
+) -> None:
+    """What was published before stays readable, and is replaced as a whole."""
+    args = ("load", "--provider", "aws", str(export))
+    assert run_command(target, *args, point=point)[0] == -signal.SIGKILL
+    code, out = run_command(target, *args, "--json")
+    assert (code, json.loads(out)["lines"]) == (0, 793)
+    assert target.select(TOTALS) == [(793, 62.730671, 793)]
+    assert target.select("SELECT count(*) FROM workflows") == [(3,)]
+
+
+def test_a_bill_needs_runs(tmp_path: Path, export: Path) -> None:
+    """Before the first sync, there is nothing to attribute it to."""
+    place = DestinationConfig("duckdb", str(tmp_path / "none.duckdb"), tmp_path / "state")
+    load = BillLoad(open_destination(place), [str(export)], "aws", SYSTEM_CLOCK)
+    with pytest.raises(ConfigurationError, match="has no runs yet: run `tower-etl sync` first"):
+        load.run()
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_the_check_says_what_is_attributed_and_what_to_do(target: BillTarget, export: Path) -> None:
+    """Before a load, after it, and of an export whose tags have other names."""
+    code, out = run_command(target, "check")
+    assert (code, "No bill is loaded" in out) == (0, True)
+    target.load(export)
+    code, out = run_command(target, "check", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["missing_tags"] == []
+    assert found["periods"][0]["attributed_percent"] == pytest.approx(99.8, abs=0.01)
+    assert found["periods"][0]["of_tasks"] == pytest.approx(62.6072, abs=1e-4)
+    assert found["unattributed"][0]["reason"] == "unknown run"
+    code, _ = run_command(
+        target, "load", "--provider", "aws", str(export), "--map", "run_id=no_such_tag"
+    )
+    code, out = run_command(target, "check")
+    assert "Missing tag: no line has a value for run_id" in out
+    assert "uniqueRunId: System.getenv('TOWER_WORKFLOW_ID')" in out
+
+
+@pytest.mark.slow
+def test_a_lake_keeps_the_bill_through_the_loss_of_its_working_copy(
+    synced: Path, export: Path, tmp_path: Path
+) -> None:
+    """The lines come back out of the lake; a load again changes nothing in it."""
+    from tests.load.warehouse import ask_for  # noqa: PLC0415 beside its only use
+    from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 as above
+    from tower_etl.simulator import (  # noqa: PLC0415 as above
+        NO_LIMIT,
+        Simulator,
+        load_runs,
+        serve,
+    )
+    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 as above
+
+    del synced
+    folder = tmp_path / "lake"
+    place = DestinationConfig("parquet", str(folder), tmp_path / "state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        with serve(Simulator(load_runs(export.parents[1] / "runs"), limit=NO_LIMIT)) as endpoint:
+            SyncRunner(ask_for(endpoint), open_destination(place), SYSTEM_CLOCK).run()
+    for _ in range(2):
+        BillLoad(open_destination(place), [str(export)], "aws", SYSTEM_CLOCK).run()
+        with open_reader(folder) as connection:
+            assert connection.execute(TOTALS).fetchall() == [(793, 62.730671, 793)]
+            bills = connection.execute("SELECT sum(bill_usd) FROM bill_by_run").fetchall()
+            assert bills == [(pytest.approx(62.6072, abs=1e-4),)]
+        shutil.rmtree(tmp_path / "lake.sync")

@@ -1,0 +1,84 @@
+"""Costs by the values of a label key: a page, and a CSV for each value."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from tests.sql.small import SmallHistory
+from tower_etl.errors import ConfigurationError
+from tower_etl.report.invoices import write_invoices
+from tower_etl.views.definitions import apply_views
+from tower_etl.warehouse.filters import RunFilter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def write_file(history: SmallHistory, path: Path) -> Path:
+    """Write a history to a file, with views."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA tower; USE tower")
+        for name, rows in history.tables.items():
+            connection.register("rows", rows)
+            connection.execute(f'CREATE TABLE "{name}" AS FROM rows')
+            connection.unregister("rows")
+    apply_views(path)
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_value_has_a_file_that_adds_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By currency, with the bill beside the estimate; runs without the key are (none)."""
+    (tmp_path / "prices.csv").write_text("executor,cpu_hour,currency\nslurm,0.5,EUR\n")
+    monkeypatch.setenv("TOWER_ETL_PRICES", str(tmp_path / "prices.csv"))
+    small = SmallHistory()
+    for number, value in enumerate(("a/b", "a b")):
+        small.name_label(number, "project", value)
+        small.add_run(f"r{number}")
+        small.add_label(f"r{number}", number)
+        small.add_task(f"r{number}", cost=2.0)
+    small.add_task("r0", cost=None, executor="slurm")
+    small.add_run("rest")
+    small.add_bill_line(run_id="r0", used_cost=3.0, unused_cost=1.0)
+    path = write_file(small, tmp_path / "here.duckdb")
+    page, *files = write_invoices(path, str(tmp_path / "jan.html"), "project", NOW, RunFilter())
+    names = ["jan-project-a-b-2.csv", "jan-project-a-b.csv", "jan-project-none.csv"]
+    assert sorted(file.name for file in files) == names
+    lines = {file.name: read_csv(file) for file in files}
+    (billed,) = [found for found in lines.values() if found[0]["run_id"] == "r0"]
+    columns = ("run_id", "currency", "cost_source", "cost_usd", "bill_usd")
+    assert [tuple(line[name] for name in columns) for line in billed] == [
+        ("r0", "EUR", "price_list", "1.0", ""),
+        ("r0", "USD", "platform", "2.0", "4.0"),
+        ("total", "EUR", "", "1.0", "0"),
+        ("total", "USD", "", "2.0", "4.0"),
+    ]
+    text = page.read_text(encoding="utf-8")
+    assert "3 runs" in text
+    assert "1.00\u202fEUR" in text
+    assert "$4.00" in text
+
+
+def test_a_key_that_no_run_has_is_named(tmp_path: Path) -> None:
+    """With the keys that there are."""
+    small = SmallHistory()
+    small.name_label(1, "centre", "7")
+    small.add_run("a")
+    small.add_label("a", 1)
+    path = write_file(small, tmp_path / "here.duckdb")
+    with pytest.raises(ConfigurationError, match=r"'project'.*centre"):
+        write_invoices(path, str(tmp_path / "x.html"), "project", NOW, RunFilter())

@@ -1,0 +1,173 @@
+"""The configuration to paste: what it says, that Groovy parses it, and what it would have cost."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from groovy_parser.parser import parse_groovy_content
+from lark.exceptions import LarkError
+
+from tests.load.warehouse import Warehouse
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.report.config_snippet import memory_config_snippet
+from tower_etl.report.data import MemoryRequest
+from tower_etl.report.queries import load_report_data
+from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
+from tower_etl.warehouse.reader import open_reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUEST = MemoryRequest(
+    process="ACME:ALIGN",
+    tasks=12,
+    requested_gib=64.0,
+    lowest_requested_gib=64.0,
+    requested_cpus=4,
+    lowest_requested_cpus=4,
+    used_gib=2.0,
+    most_used_gib=2.0,
+    recommended_gib=3,
+    killed_tasks=0,
+    grown_tasks=0,
+    spot_grown_tasks=0,
+    saves_gib_hours=61.0,
+    saves_at_least_usd=1.0,
+)
+EXPECTED = """\
+process {
+  withName: 'ACME:ALIGN' {
+    memory = { 3.GB * (task.exitStatus in [134, 137, 139, 140, 247] ? task.attempt : 1) }
+    errorStrategy = { task.exitStatus in ((130..145) + [104, 247, 50001, 2147483647]) ? 'retry' : 'finish' }
+    maxRetries = 3
+  }
+}"""  # noqa: E501 as it is pasted
+
+
+def test_memory_grows_only_after_exit_codes_that_can_mean_a_lack_of_it() -> None:
+    """And such tasks are retried, as are those that lost a spot machine."""
+    assert memory_config_snippet([REQUEST]) == EXPECTED
+    assert memory_config_snippet([]) == ""
+
+
+def test_a_recommendation_from_few_tasks_says_so() -> None:
+    """In a comment of the configuration."""
+    assert "// measured on 9 tasks only" in memory_config_snippet([replace(REQUEST, tasks=9)])
+
+
+def test_a_request_that_spot_losses_doubled_stays_what_it_is() -> None:
+    """CPUs, too; memory that was enough is not lowered below what was seen."""
+    grown = replace(REQUEST, recommended_gib=70, grown_tasks=2, spot_grown_tasks=2)
+    config = memory_config_snippet([grown])
+    assert "    cpus = 4\n    memory = { 64.GB * (" in config
+    killed = memory_config_snippet([replace(grown, killed_tasks=1)])
+    assert "memory = { 70.GB * (" in killed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recommended_gib": 64},  # nothing to lower
+        {"lowest_requested_gib": 2.0},  # one value would raise the smallest request
+        {"grown_tasks": 1},  # recovered with more from something else: it may need that
+        {"process": "it's", "grown_tasks": 1},  # no name of a process
+        {"recommended_gib": None},
+    ],
+)
+def test_a_process_is_left_alone_where_one_value_may_harm(changes: dict[str, Any]) -> None:
+    """Nothing is written for it."""
+    assert memory_config_snippet([replace(REQUEST, **changes)]) == ""
+
+
+def test_groovy_parses_the_configuration() -> None:
+    """Nextflow's configuration is Groovy; the parser refuses what is broken."""
+    grown = replace(REQUEST, tasks=3, grown_tasks=1, spot_grown_tasks=1)
+    config = memory_config_snippet([grown, replace(REQUEST, process="ACME:COUNT")])
+    assert parse_groovy_content(config) is not None
+    for broken in (config[:-1], config.replace("? 'retry'", "?: ? 'retry'")):
+        with pytest.raises(LarkError):
+            parse_groovy_content(broken)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Settings of a process: first memory, CPUs, and the exit codes after which memory grows."""
+
+    memory_gib: int
+    cpus: int | None
+    growth: frozenset[str]
+
+
+def read_settings(config: str) -> dict[str, Setting]:
+    """The settings of a configuration, by process."""
+    blocks = re.findall(r"withName: '([\w:]+)' \{\n(.*?)\n  \}", config, re.DOTALL)
+    return {name: read_setting(block) for name, block in blocks}
+
+
+def read_setting(block: str) -> Setting:
+    """One block of a configuration."""
+    memory = re.search(r"memory = \{ (\d+)\.GB \* \(task\.exitStatus in \[(.*?)\]", block)
+    cpus = re.search(r"cpus = (\d+)", block)
+    assert memory
+    codes = frozenset(code.strip() for code in memory[2].split(","))
+    return Setting(int(memory[1]), int(cpus[1]) if cpus else None, codes)
+
+
+@pytest.fixture(scope="module")
+def real_runs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three real runs, synced once."""
+    target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
+    with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
+        assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
+    return target.path
+
+
+TASKS = """
+SELECT t.run_id, t.process, t.name, t.attempt, t.status, t.exit_code, t.cost_usd, t.cpus,
+  t.requested_gib, t.used_gib, t.gib_per_vcpu, t.billed_vcpus
+FROM stg_tasks AS t WHERE NOT t.cached AND t.cost_usd IS NOT NULL ORDER BY t.attempt
+"""
+
+
+@pytest.mark.shared
+def test_real_runs_would_have_cost_less_with_it(real_runs: Path) -> None:
+    """Every task is priced again by the platform's formula, with the requests of the configuration.
+
+    No task gets less than it used, and none costs more than it did.
+    """
+    with open_reader(real_runs) as connection:
+        settings = read_settings(memory_config_snippet(load_report_data(connection).advice))
+        cursor = connection.execute(TASKS)
+        names = [column[0] for column in cursor.description or ()]
+        tasks = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    exits: dict[tuple[str, str, str], str] = {}
+    before = after = grown = 0.0
+    for task in tasks:
+        key = (task["run_id"], task["process"], task["name"])
+        setting = settings.get(task["process"])
+        cost = price_again(task, setting, exits.get(key, "none")) if setting else task["cost_usd"]
+        assert cost <= task["cost_usd"] * (1 + 1e-9)
+        if setting and task["attempt"] > 1:
+            grown += task["cost_usd"] - cost
+        before, after = before + task["cost_usd"], after + cost
+        exits[key] = task["exit_code"]
+    assert before == pytest.approx(38.85, abs=0.01)
+    assert before - after > 7
+    assert grown > 0.6  # two attempts after the loss of a spot machine
+
+
+def price_again(task: dict[str, Any], setting: Setting, previous_exit: str) -> float:
+    """The cost of a task with other requests; a task that completed must have memory enough."""
+    growth = task["attempt"] if previous_exit in setting.growth else 1
+    memory = setting.memory_gib * growth
+    if task["status"] == "COMPLETED":
+        assert memory >= (task["used_gib"] or 0)
+    cpus = setting.cpus or task["cpus"]
+    billed = max(cpus, math.ceil(memory / task["gib_per_vcpu"]))
+    cost: float = task["cost_usd"] * billed / task["billed_vcpus"]
+    return cost

@@ -1,0 +1,281 @@
+"""Bills, projects, samples, price lists and energy, with answers worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sql.small import GIB, HOUR_MS
+from tests.sql.test_spend import pick
+from tower_etl.views.definitions import iter_views
+from tower_etl.warehouse.filters import RunFilter, apply_filter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sql.small import SmallHistory
+
+HASH = "3f" + "0123456789" * 3
+WORK = f"s3://bucket/work/{HASH[:2]}/{HASH[2:]}"
+
+
+def broken_checks(small: SmallHistory) -> list[str]:
+    """Names of the checks that return a row."""
+    with small.open() as connection:
+        return [v.name for v in iter_views("checks") if connection.execute(v.sql).fetchall()]
+
+
+@pytest.mark.parametrize("spelling", [HASH, HASH[:8]])
+def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelling: str) -> None:
+    """Whole or shortened, and whatever the case of the run: Google Cloud has small letters."""
+    small.add_run("aBc")
+    small.add_task("aBc", workdir=WORK, cost=2.0)
+    small.add_task("aBc", workdir="s3://bucket/work/00/" + "1" * 30, process="SORT", cost=1.0)
+    small.add_bill_line(run_id="abc", task_hash=spelling, used_cost=3.0, unused_cost=1.5)
+    columns = ("run_id", "platform_usd", "bill_usd", "ratio", "coverage", "method")
+    assert pick(small.ask("bill_by_run"), *columns) == [("aBc", 3.0, 4.5, 1.5, 50.0, "tag")]
+    names = ("process", "tasks", "platform_usd", "bill_usd")
+    assert pick(small.ask("bill_by_process"), *names) == [
+        ("ALIGN", 1, 2.0, 4.5),
+        ("SORT", 1, 1.0, None),
+    ]
+    assert broken_checks(small) == []
+
+
+def test_the_line_of_a_machine_that_split_lines_cover_does_not_count_twice(
+    small: SmallHistory,
+) -> None:
+    """In the same hour alone; its other charges, as for traffic, count."""
+    small.add_run("a")
+    small.add_bill_line(run_id="a", is_split=True, parent_id="i-1", used_cost=2.0, unused_cost=1.0)
+    machine = {"resource_id": "i-1", "resource_type": "Compute Instance"}
+    small.add_bill_line(**machine, used_cost=3.0)
+    small.add_bill_line(**machine, used_cost=4.0, usage_start=datetime(2026, 3, 1, 13, tzinfo=UTC))
+    small.add_bill_line(resource_id="i-1", resource_type="Data Transfer", used_cost=0.5)
+    rows = small.ask("bill_unattributed")
+    assert pick(rows, "reason", "lines", "cost") == [("no run tag", 2, 4.5)]
+    assert pick(small.ask("bill_by_run"), "bill_usd", "coverage") == [(3.0, None)]
+    assert broken_checks(small) == []
+
+
+def test_lines_of_a_compute_environment_are_shared_by_machine_share_and_time(
+    small: SmallHistory,
+) -> None:
+    """From 12 to 13: 2 vCPUs for 40 minutes, and 4 for 20 (its memory is worth 4): a half each."""
+    small.add_run("a")
+    small.add_run("b", userName="bob")
+    small.add_task("a", machineType=None)
+    times = {"start": "2026-03-01T12:00:00Z", "complete": "2026-03-01T12:20:00Z"}
+    small.add_task("b", cpus=1, memory=16 * GIB, **times)
+    small.add_task("b", status="CACHED", **times)
+    small.add_bill_line(compute_env="WORK", used_cost=9.0, unused_cost=1.0)
+    small.add_bill_line(compute_env="elsewhere", used_cost=7.0)
+    columns = ("user_name", "used_usd", "unused_usd", "bill_usd")
+    assert pick(small.ask("bill_by_user"), *columns) == [("ada", 4.5, 0.5, 5), ("bob", 4.5, 0.5, 5)]
+    assert {row["method"] for row in small.ask("bill_by_run")} == {"allocated"}
+    rows = small.ask("bill_unattributed")
+    assert pick(rows, "reason", "cost") == [("no task at that time", 7.0)]
+    assert broken_checks(small) == []
+
+
+def test_other_currencies_are_not_added(small: SmallHistory) -> None:
+    """They stay apart, in their own currency."""
+    small.add_run("a")
+    small.add_bill_line(run_id="a", used_cost=5.0, currency="EUR")
+    assert pick(small.ask("bill_by_run"), "bill_usd") == [(None,)]
+    rows = small.ask("bill_unattributed")
+    assert pick(rows, "reason", "currency", "cost") == [("other currency", "EUR", 5.0)]
+    assert broken_checks(small) == []
+
+
+def test_a_label_key_has_one_value_for_each_run(small: SmallHistory) -> None:
+    """Runs without the key are (none); a run with two keys counts whole for each."""
+    for number, (name, value) in enumerate(
+        [("project", "x"), ("project", "y"), ("centre", "7"), ("plain", None)]
+    ):
+        small.name_label(number, name, value)
+    for run_id, labels in (("a", [0, 2, 3]), ("b", [1]), ("c", [])):
+        small.add_run(run_id)
+        small.add_task(run_id, cost={"a": 3.0, "b": 2.0, "c": 1.0}[run_id])
+        for label in labels:
+            small.add_label(run_id, label)
+    assert pick(small.ask("cost_by_label_key"), "key", "value", "runs", "cost_usd") == [
+        ("centre", "(none)", 2, 3.0),
+        ("centre", "7", 1, 3.0),
+        ("project", "x", 1, 3.0),
+        ("project", "y", 1, 2.0),
+        ("project", "(none)", 1, 1.0),
+    ]
+    assert broken_checks(small) == []
+
+
+def test_what_all_samples_need_is_shared_by_what_each_cost(small: SmallHistory) -> None:
+    """3 and 1 of their own, and 2 of an index and a report: 4.5 and 1.5."""
+    small.add_run("a")
+    for process in ("TRIM", "ALIGN", "SORT", "COUNT"):
+        small.add_task("a", process=process, tag="s1", cost=0.75)
+        small.add_task("a", process=process, tag="s2", cost=0.25)
+    small.add_task("a", process="INDEX", tag="genome.fa", cost=1.5)
+    small.add_task("a", process="REPORT", tag=None, cost=0.5)
+    small.add_task("a", process="ALIGN", tag="s3", status="CACHED", cost=9.0)
+    small.add_run("b")
+    small.add_task("b", tag=None, cost=1.0)
+    columns = ("run_id", "sample", "tasks", "direct_usd", "cost_usd")
+    assert pick(small.ask("cost_by_sample"), *columns) == [
+        ("a", "s1", 4, 3.0, 4.5),
+        ("a", "s2", 4, 1.0, 1.5),
+        ("b", "(whole run)", 0, 0.0, 1.0),
+    ]
+    assert broken_checks(small) == []
+
+
+PRICES = """\
+# of our cluster
+executor,queue,workspace,valid_from,cpu_hour,gib_hour,gpu_hour,currency,clock,combine
+slurm,gpu*,,,0.1,,2,EUR,run,sum
+slurm,*,acme/*,2026-01-01,0.04,0.01,,EUR,run,sum
+slurm,*,acme/*,2026-03-01,0.05,0.02,,EUR,ran,max
+"""
+
+
+def test_a_price_list_prices_tasks_from_the_top(
+    small: SmallHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By queue; by date within the same names; by the larger of CPUs and memory, or their sum."""
+    use_prices(tmp_path, monkeypatch, PRICES)
+    small.add_run("a")
+    plain = {"executor": "slurm", "cost": None, "machineType": None}
+    late = {"start": "2026-03-01T12:20:00Z", "complete": "2026-03-01T14:20:00Z"}
+    early = {"start": "2026-02-01T12:20:00Z", "complete": "2026-02-01T14:20:00Z"}
+    small.add_task("a", **plain, **late, queue="long")  # 2 h of max(2 x 0.05, 8 x 0.02)
+    small.add_task("a", **plain, **early, queue="long")  # 1 h of 2 x 0.04 + 8 x 0.01
+    small.add_task("a", **plain, **late, queue="gpu1")  # 1 h of 2 x 0.1
+    small.add_task("a", executor="local")
+    rows = sorted(pick(small.ask("stg_list_prices"), "task_id", "currency", "cost"))
+    assert rows == [
+        (1, "EUR", pytest.approx(0.32)),
+        (2, "EUR", pytest.approx(0.16)),
+        (3, "EUR", pytest.approx(0.2)),
+    ]
+
+
+def use_prices(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
+    """Configure a price list."""
+    path = folder / "prices.csv"
+    path.write_text(text)
+    monkeypatch.setenv("TOWER_ETL_PRICES", str(path))
+    return path
+
+
+def test_the_list_prices_what_the_platform_does_not(
+    small: SmallHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of two currencies or sources stay apart, and every sum holds."""
+    use_prices(tmp_path, monkeypatch, PRICES)
+    small.name_label(1, "project", "x")
+    small.add_run("a")
+    small.add_run("b")
+    small.add_label("a", 1)
+    small.add_task("a", cost=3.0, tag="s1", workdir=WORK)
+    on_cluster = {"executor": "slurm", "cost": None, "machineType": None, "queue": "gpu1"}
+    small.add_task("a", **on_cluster, tag="s1")
+    small.add_task("a", **on_cluster, tag="s2", status="CACHED")
+    small.add_task("b", executor="local", cost=None)
+    small.add_bill_line(run_id="a", task_hash=HASH, used_cost=4.0)
+    small.add_bill_line(run_id="a", used_cost=1.0)
+    columns = ("run_id", "currency", "cost_source", "cost_usd", "saved_usd", "platform_cost_usd")
+    assert sorted(pick(small.ask("run_costs"), *columns), key=str) == [
+        ("a", "EUR", "price_list", 0.2, 0.2, None),
+        ("a", "USD", "platform", 3.0, None, 3.0),
+        ("b", "USD", "platform", None, None, None),
+    ]
+    names = ("run_id", "cost_source", "platform_usd", "bill_usd")
+    assert sorted(pick(small.ask("bill_by_run"), *names)) == [
+        ("a", "bill", 3.0, 5.0),
+        ("b", "platform", None, None),
+    ]
+    keyed = ("value", "currency", "runs", "cost_usd", "billed_runs", "bill_usd")
+    assert sorted(pick(small.ask("cost_by_label_key"), *keyed), key=str) == [
+        ("(none)", "USD", 1, None, 0, None),
+        ("x", "EUR", 1, 0.2, 0, None),
+        ("x", "USD", 1, 3.0, 1, 5.0),
+    ]
+    sampled = ("sample", "currency", "cost_usd", "bill_usd")
+    rows = [row for row in small.ask("cost_by_sample") if row["run_id"] == "a"]
+    assert sorted(pick(rows, *sampled), key=str) == [
+        ("s1", "EUR", 0.2, None),
+        ("s1", "USD", 3.0, 5.0),
+        ("s2", "EUR", 0.0, None),
+        ("s2", "USD", 0.0, 0.0),
+    ]
+    assert broken_checks(small) == []
+
+
+def test_another_list_replaces_every_cost(small: SmallHistory, tmp_path: Path) -> None:
+    """What if: tasks that the list does not match have none, and CACHED ones save."""
+    path = tmp_path / "what-if.csv"
+    path.write_text("executor,cpu_hour\nawsbatch,0.5\n")
+    small.add_run("a")
+    small.add_task("a", cost=3.0, executor="awsbatch")
+    small.add_task("a", cost=3.0, executor="awsbatch", status="CACHED")
+    small.add_task("a", cost=4.0, executor="local")
+    with small.open() as connection:
+        apply_filter(connection, RunFilter(prices=path))
+        asked = "SELECT cost_source, cost_usd, saved_usd FROM run_costs"
+        assert connection.execute(asked).fetchall() == [("price_list", 1.0, 1.0)]
+
+
+def test_a_bill_is_shared_among_all_runs_whatever_is_asked(small: SmallHistory) -> None:
+    """A query about one run shows its part, not the whole."""
+    for run_id, pipeline in (("a", "acme/one"), ("b", "acme/two")):
+        small.add_run(run_id, projectName=pipeline)
+        small.add_task(run_id)
+    small.add_bill_line(compute_env="WORK", used_cost=3.0, unused_cost=1.0)
+    with small.open() as connection:
+        apply_filter(connection, RunFilter(pipelines=("acme/one",)))
+        asked = "SELECT run_id, bill_usd FROM bill_by_run"
+        assert connection.execute(asked).fetchall() == [("a", 2.0)]
+        assert connection.execute("SELECT * FROM bill_unattributed").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("watts", "pue", "wh", "grams"),
+    [(11.45, 1.0, 14.06, 6.75), (7.5, 1.0, 10.11, 4.85), (11.45, 1.4, 19.68, 9.45)],
+)
+def test_energy_has_the_published_values(  # noqa: PLR0913, PLR0917 the vector is one
+    small: SmallHistory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    watts: float,
+    pue: float,
+    wh: float,
+    grams: float,
+) -> None:
+    """1 CPU busy for an hour with 7 GiB, at 480 g/kWh; a CACHED task used nothing."""
+    (tmp_path / "cpu_power.csv").write_text(f"machine_type,watts_low,watts_high\n*,1,{watts}\n")
+    (tmp_path / "power_usage_effectiveness.csv").write_text(f"platform,pue\n*,9\naws*,{pue}\n")
+    (tmp_path / "grid_intensity.csv").write_text("region,location,g_per_kwh\neu-west-1,X,480\n")
+    monkeypatch.setenv("TOWER_ETL_SEEDS", str(tmp_path))
+    small.add_run("a")
+    small.add_task("a", cpus=1, pcpu=100.0, memory=7 * GIB, realtime=HOUR_MS)
+    small.add_task("a", cpus=9, pcpu=900.0, memory=7 * GIB, status="CACHED")
+    (run,) = small.ask("energy_by_run")
+    assert run["kwh_high"] * 1000 == pytest.approx(wh, abs=0.006)
+    assert run["carbon_kg_high"] * 1000 == pytest.approx(grams, abs=0.006)
+    assert pick(small.ask("energy_by_pipeline"), "kwh_high") == [(run["kwh_high"],)]
+    assert pick(small.ask("energy_by_user"), "user_name", "runs") == [("ada", 1)]
+    assert broken_checks(small) == []
+
+
+def test_energy_of_an_unmeasured_task_in_an_unknown_place(small: SmallHistory) -> None:
+    """All CPUs busy, the overhead of unknown data centres, the average of the world."""
+    small.add_run("a")
+    small.add_task(
+        "a", cpus=2, pcpu=None, memory=None, executor="slurm", cloudZone=None, machineType=None
+    )
+    (run,) = small.ask("energy_by_run")
+    assert run["kwh_low"] == pytest.approx(1.56 * 2 * 4.2 / 1000, abs=1e-6)
+    assert run["kwh_high"] == pytest.approx(1.56 * 2 * 12 / 1000, abs=1e-6)
+    assert run["carbon_kg_high"] == pytest.approx(1.56 * 2 * 12 / 1000 * 0.475, abs=1e-6)

@@ -1,0 +1,130 @@
+"""What share of the bills is attributed to runs, and what is missing where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tower_etl.warehouse.status import Query
+
+SNIPPET = """\
+process {
+    resourceLabels = { [
+        uniqueRunId: System.getenv('TOWER_WORKFLOW_ID'),
+        taskHash: task.hash
+    ] }
+}"""
+"""The configuration of Nextflow that tags every task with the labels that bills are matched by."""
+
+_PERIODS = """
+SELECT billing_period, provider, billing_account, currency, count(*), sum(cost),
+  sum(CASE WHEN method = 'tag' THEN cost ELSE 0 END),
+  sum(CASE WHEN method = 'allocated' THEN cost ELSE 0 END),
+  sum(CASE WHEN method = 'tag' AND task_id IS NOT NULL THEN cost ELSE 0 END)
+FROM stg_bill_shares
+GROUP BY billing_period, provider, billing_account, currency
+ORDER BY billing_period, provider, billing_account, currency
+"""
+_TAGS = "SELECT count(run_tag), count(task_hash), count(compute_env) FROM stg_bill_lines"
+_REASONS = """
+SELECT reason, currency, sum(lines), sum(cost) FROM bill_unattributed
+GROUP BY reason, currency ORDER BY sum(cost) DESC, reason, currency
+"""
+_TWICE = """
+SELECT billing_period FROM (
+  SELECT billing_period, provider FROM stg_bill_lines GROUP BY billing_period, provider
+) AS loaded GROUP BY billing_period HAVING count(*) > 1 ORDER BY billing_period
+"""
+
+
+@dataclass(frozen=True)
+class PeriodCoverage:
+    """One billing period of an account.
+
+    Attributes:
+        month: As YYYY-MM.
+        provider: Format of the export.
+        account: Account that pays.
+        currency: Of the costs.
+        lines: Lines, and shares of lines that were allocated.
+        cost: Of all lines, without those of machines that split lines cover.
+        tagged: Cost that a tag gives to a run.
+        allocated: Cost that is shared among the tasks of a compute environment.
+        of_tasks: Part of `tagged` that is given to a task.
+    """
+
+    month: str
+    provider: str
+    account: str
+    currency: str | None
+    lines: int
+    cost: float
+    tagged: float
+    allocated: float
+    of_tasks: float
+
+    @property
+    def attributed_percent(self) -> float:
+        """Share of the cost that is given to runs, in percent; 100 of nothing."""
+        return 100 * (self.tagged + self.allocated) / self.cost if self.cost else 100.0
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the bills is attributed.
+
+    Attributes:
+        periods: Each billing period.
+        reasons: Reason, currency, lines and cost of what belongs to no run, the largest first.
+        tags: Number of lines with a tag, by the name of `--map`.
+        twice: Billing periods that are loaded in two formats, and may count twice.
+    """
+
+    periods: list[PeriodCoverage]
+    reasons: list[tuple[str, str, int, float]]
+    tags: dict[str, int]
+    twice: list[str]
+
+    @property
+    def missing_tags(self) -> list[str]:
+        """Return the tags that no line has, of those that attribution needs."""
+        return [name for name in ("run_id", "task_hash") if not self.tags[name]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of `--json`."""
+        return {
+            "periods": [
+                {
+                    "period": period.month,
+                    "provider": period.provider,
+                    "account": period.account,
+                    "currency": period.currency,
+                    "lines": period.lines,
+                    "cost": round(period.cost, 6),
+                    "tagged": round(period.tagged, 6),
+                    "allocated": round(period.allocated, 6),
+                    "of_tasks": round(period.of_tasks, 6),
+                    "attributed_percent": round(period.attributed_percent, 2),
+                }
+                for period in self.periods
+            ],
+            "unattributed": [
+                {"reason": reason, "currency": currency, "lines": lines, "cost": round(cost, 6)}
+                for reason, currency, lines, cost in self.reasons
+            ],
+            "lines_with_tag": self.tags,
+            "missing_tags": self.missing_tags,
+            "loaded_twice": self.twice,
+        }
+
+
+def read_coverage(query: Query) -> Coverage:
+    """Read the coverage of a target; its views go by their bare names."""
+    ((run_id, task_hash, compute_env),) = query(_TAGS)
+    return Coverage(
+        periods=[PeriodCoverage(*row) for row in query(_PERIODS)],
+        reasons=[(reason, money, int(n), cost) for reason, money, n, cost in query(_REASONS)],
+        tags={"run_id": run_id, "task_hash": task_hash, "compute_env": compute_env},
+        twice=[month for (month,) in query(_TWICE)],
+    )

@@ -1,0 +1,151 @@
+"""The files of an export: local or in S3, a file, a folder or a pattern, each read once.
+
+Exports that keep earlier versions of a period have a folder for each version below the folder of
+the period. Only the newest of them is read: together they would count everything twice.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tower_etl.destinations.object_store import ObjectStore
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+_PERIODS = (
+    re.compile(r"(?:^|/)billing_period=(\d{4}-\d{2})(?:/|$)", re.IGNORECASE),
+    re.compile(r"(?:^|/)(\d{4})(\d{2})\d{2}-\d{8}(?:/|$)"),
+    re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})(?:/|$)"),
+)
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """A file of an export.
+
+    Attributes:
+        name: Path or address.
+        written_at: When it was written (UTC).
+    """
+
+    name: str
+    written_at: datetime
+
+    @property
+    def period(self) -> str | None:
+        """Billing period that the path names, None where it names none."""
+        found = self._find_period()
+        if found is None:
+            return None
+        year, _, month = "-".join(found.groups()).partition("-")
+        return f"{year}-{int(month):02}"
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Folder of the period, and what stands between it and the file: a version, or nothing."""
+        folder, _, _ = self.name.rpartition("/")
+        found = self._find_period()
+        if found is None:
+            return folder, ""
+        return self.name[: found.end()], folder[found.end() :]
+
+    def _find_period(self) -> re.Match[str] | None:
+        return next((m for pattern in _PERIODS if (m := pattern.search(self.name))), None)
+
+
+def list_files(sources: Iterable[str]) -> tuple[list[ExportFile], list[str]]:
+    """Return the files to read, and warnings about those that are left out.
+
+    Args:
+        sources: Files, folders (with all below them) and patterns, local or `s3://bucket/folder`.
+
+    Raises:
+        ConfigurationError: One of them has no file of an export.
+    """
+    found: dict[str, ExportFile] = {}
+    for source in sources:
+        files = list(_list_bucket(source) if source.startswith("s3://") else _list_local(source))
+        if not files:
+            kinds = ", ".join(SUFFIXES)
+            msg = f"{source} has no file of an export: expected {kinds}. Check the path."
+            raise ConfigurationError(msg)
+        found |= {file.name: file for file in files}
+    return _drop_old_versions(sorted(found.values(), key=lambda file: file.name))
+
+
+@contextmanager
+def open_file(file: ExportFile) -> Iterator[Path]:
+    """Give the file on this machine; one in S3 is copied to a temporary folder meanwhile."""
+    if not file.name.startswith("s3://"):
+        yield Path(file.name)
+        return
+    folder, _, name = file.name.rpartition("/")
+    with tempfile.TemporaryDirectory(prefix="tower-etl-bill-") as temporary:
+        path = Path(temporary) / name
+        _open_bucket(folder).download(name, path)
+        yield path
+
+
+def _list_local(source: str) -> Iterator[ExportFile]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        paths = [found for found in path.rglob("*") if not _is_hidden(found.relative_to(path))]
+    else:
+        paths = [path] if path.exists() else [Path(p) for p in glob.glob(str(path))]  # noqa: PTH207 absolute patterns
+    for found in paths:
+        if found.is_file() and found.name.endswith(SUFFIXES):
+            written_at = datetime.fromtimestamp(found.stat().st_mtime, UTC)
+            yield ExportFile(str(found.absolute()), written_at)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _list_bucket(source: str) -> Iterator[ExportFile]:
+    if source.endswith(SUFFIXES):
+        folder, _, name = source.rpartition("/")
+        objects = [o for o in _open_bucket(folder).iter_objects("") if o[0] == name]
+        yield from (ExportFile(source, written_at) for _, written_at in objects)
+        return
+    root = source.rstrip("/")
+    for name, written_at in _open_bucket(root).iter_objects(""):
+        if name.endswith(SUFFIXES):
+            yield ExportFile(f"{root}/{name}", written_at)
+
+
+def _open_bucket(url: str) -> ObjectStore:
+    try:
+        from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
+    except ImportError as error:
+        msg = f"Reading S3 needs more ({error.name} is missing): pip install 'tower-etl[s3]'"
+        raise ConfigurationError(msg) from None
+    return open_bucket(url)
+
+
+def _drop_old_versions(files: list[ExportFile]) -> tuple[list[ExportFile], list[str]]:
+    versions: dict[str, dict[str, datetime]] = {}
+    for file in files:
+        period, version = file.version
+        known = versions.setdefault(period, {})
+        known[version] = max(file.written_at, known.get(version, file.written_at))
+    newest = {period: max(known, key=known.__getitem__) for period, known in versions.items()}
+    warnings = [
+        f"{period}: {len(known)} versions of one billing period; only the newest is read "
+        f"({newest[period] or 'the folder itself'})."
+        for period, known in versions.items()
+        if len(known) > 1
+    ]
+    return [file for file in files if file.version[1] == newest[file.version[0]]], warnings

@@ -1,0 +1,133 @@
+"""Tags in the shapes that exports have them in, as one list of keys and values.
+
+AWS writes them as a map, as a list of pairs or as one column per tag; in a CSV, a map is JSON. The
+platform's resource labels come back with the prefix `user_` or `user:`, and with capitals or
+without, so that keys are compared in snake_case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tower_etl.billing.columns import normalize_name, quote_text
+from tower_etl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tower_etl.billing.columns import ExportColumns
+
+FIELDS = ("run_id", "task_hash", "compute_env")
+
+_PREFIXES = ("", "user_", "user_labels_", "labels_")
+_NO_ENTRIES = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
+
+
+@dataclass(frozen=True)
+class TagMapping:
+    """Which tag holds what.
+
+    Attributes:
+        run_id: Tag with the id of the run.
+        task_hash: Tag with the hash of the task.
+        compute_env: Tag with the name or id of a compute environment, or of a queue. Lines that
+            have it and no run are allocated to the tasks that ran there; None: no line is.
+    """
+
+    run_id: str = "uniqueRunId"
+    task_hash: str = "taskHash"
+    compute_env: str | None = None
+
+
+def parse_mapping(pairs: Iterable[str]) -> TagMapping:
+    """Return the mapping that `--map` gives.
+
+    Args:
+        pairs: Texts like `run_id=TAG`.
+
+    Raises:
+        ConfigurationError: One is not like that.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, tag = (part.strip() for part in pair.partition("="))
+        if name not in FIELDS or not sign or not tag:
+            msg = f"Invalid --map {pair!r}: expected NAME=TAG, where NAME is {', '.join(FIELDS)}."
+            raise ConfigurationError(msg)
+        found[name] = tag
+    return TagMapping(**found)
+
+
+def entries_of(columns: ExportColumns, name: str) -> str:
+    """Return an expression for the tags of a line: a list of structs of key and value.
+
+    Args:
+        columns: Of the export.
+        name: Normalized name of the column of tags, or of what precedes a tag in columns of tags.
+    """
+    column = columns.raw(name)
+    if column is None:
+        flat = columns.matching(f"{name}_")
+        return _from_columns({key: columns.raw(f"{name}_{key}") for key in flat})
+    return _from_column(column, columns.type_of(name) or "VARCHAR")
+
+
+def _from_column(column: str, kind: str) -> str:
+    if kind.startswith("MAP"):
+        entries = f"map_entries({column})"
+        return _transform(entries, "e.key", "e.value")
+    if kind == "VARCHAR[][]":
+        return _transform(column, "e[1]", "e[2]")
+    if kind.startswith("STRUCT") and kind.endswith("[]"):
+        pairs = f"list_transform({column}, lambda e: struct_values(e))"
+        return _transform(pairs, "e[1]", "e[2]")
+    if kind.startswith("STRUCT"):
+        return _from_json(f"CAST(to_json({column}) AS VARCHAR)")
+    return _from_json(column)
+
+
+def _from_json(column: str) -> str:
+    """Return the entries of JSON: an object (Azure leaves out its braces), or a list of pairs."""
+    text = f"trim({column})"
+    whole = f"CASE WHEN {text} LIKE '\"%' THEN '{{' || {text} || '}}' ELSE {text} END"
+    of_object = f"map_entries(CAST(CAST({whole} AS JSON) AS MAP(VARCHAR, VARCHAR)))"
+    of_pairs = f"CAST(CAST({text} AS JSON) AS VARCHAR[][])"
+    pairs = _transform(of_pairs, "e[1]", "e[2]")
+    return (
+        f"CASE WHEN coalesce({text}, '') = '' THEN {_NO_ENTRIES} WHEN {text} LIKE '[%' "
+        f"THEN {pairs} ELSE {_transform(of_object, 'e.key', 'e.value')} END"
+    )
+
+
+def _from_columns(columns: Mapping[str, str | None]) -> str:
+    if not columns:
+        return _NO_ENTRIES
+    structs = ", ".join(
+        f"{{'key': {quote_text(key)}, 'value': CAST({column} AS VARCHAR)}}"
+        for key, column in columns.items()
+        if column
+    )
+    return f"list_filter([{structs}], lambda e: coalesce(e.value, '') <> '')"
+
+
+def _transform(entries: str, key: str, value: str) -> str:
+    made = f"{{'key': CAST({key} AS VARCHAR), 'value': CAST({value} AS VARCHAR)}}"
+    return f"coalesce(list_transform({entries}, lambda e: {made}), {_NO_ENTRIES})"
+
+
+def value_of(entries: str, tag: str | None) -> str:
+    """Return an expression for the value of a tag; null where a line does not have it."""
+    if tag is None:
+        return "NULL"
+    known = normalize_name(tag)
+    spellings = {prefix + form for prefix in _PREFIXES for form in (known, known.replace("_", ""))}
+    listed = ", ".join(quote_text(spelling) for spelling in sorted(spellings))
+    key = "regexp_replace(lower(e.key), '[^a-z0-9]+', '_', 'g')"
+    return f"nullif(list_filter({entries}, lambda e: {key} IN ({listed}))[1].value, '')"
+
+
+def as_json(entries: str) -> str:
+    """Return an expression for the tags as a JSON object; null where there are none."""
+    pairs = f"list_transform({entries}, lambda e: to_json(e.key) || ':' || to_json(e.value))"
+    return f"CASE WHEN len({entries}) > 0 THEN '{{' || array_to_string({pairs}, ',') || '}}' END"

@@ -1,0 +1,143 @@
+"""`tower-etl bill`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tower_etl.cli import options
+from tower_etl.cli.output import print_data, print_message, print_notice
+from tower_etl.cli.tables import format_table
+from tower_etl.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from tower_etl.billing.coverage import Coverage
+    from tower_etl.billing.load import BillReport
+
+
+@click.group("bill", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Load cloud bills beside the runs, and check how much of them is attributed."""
+
+
+@command.command("load")
+@click.argument("files", metavar="FILES_OR_FOLDER...", nargs=-1, required=True)
+@click.option(
+    "--provider",
+    type=click.Choice(["aws", "focus"]),
+    required=True,
+    help="Format: aws is a cost and usage report (legacy or 2.0), focus is FOCUS 1.x of any cloud.",
+)
+@click.option(
+    "--map",
+    "pairs",
+    metavar="NAME=TAG",
+    multiple=True,
+    help="Tag that holds run_id [uniqueRunId], task_hash [taskHash] or compute_env [none]; may be "
+    "repeated. With compute_env, lines without a run are allocated to the tasks that ran there.",
+)
+@options.destination_option
+@options.destination_path_option
+@options.json_option
+def load(
+    files: tuple[str, ...],
+    path: str | None,
+    *,
+    as_json: bool,
+    **chosen: Any,  # noqa: ANN401 click hands them over by name
+) -> None:
+    """Load exports of a cloud bill; every billing period in them replaces itself.
+
+    Parquet and CSV (gzip or not), local or s3://bucket/folder. Give all files of a period at once.
+    """
+    from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
+    from tower_etl.billing.tags import parse_mapping  # noqa: PLC0415 as above
+    from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
+
+    mapping = parse_mapping(chosen["pairs"])
+    place = options.destination_config(chosen["destination"], path)
+    report = BillLoad(
+        open_destination(place),
+        files,
+        chosen["provider"],
+        SYSTEM_CLOCK,
+        mapping,
+        on_file=lambda name: print_notice(f"Reading {name}"),
+    ).run()
+    for warning in report.warnings:
+        print_notice(f"Warning: {warning}")
+    if as_json:
+        print_data(json.dumps(report.as_json()) + "\n")
+    else:
+        print_message(describe_load(report, place.path or place.kind))
+
+
+def describe_load(report: BillReport, path: str) -> str:
+    """Return what a load did, for people."""
+    rows = [
+        (p.month, p.provider, p.account, report.lines[p], round(report.costs[p], 4), p.currency)
+        for p in sorted(report.lines)
+    ]
+    names = ("period", "provider", "account", "lines", "cost", "currency")
+    head = f"{path}: {report.lines.total():,} lines of {report.files:,} files"
+    return f"{head} in {report.seconds:.1f} s\n{format_table(names, rows)}"
+
+
+@command.command("check")
+@options.destination_option
+@options.destination_path_option
+@options.json_option
+def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
+    """Show which tags are missing, what share of the bills is attributed, and how to set tags."""
+    from tower_etl.billing.coverage import read_coverage  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
+
+    found = query_destination(options.destination_config(destination, path), read_coverage)
+    if as_json:
+        print_data(json.dumps(found.as_json()) + "\n")
+    else:
+        print_message(describe_coverage(found))
+
+
+def describe_coverage(found: Coverage) -> str:
+    """Return how much is attributed, for people, with what to do about the rest."""
+    if not found.periods:
+        return "No bill is loaded: run `tower-etl bill load --provider aws|focus FILES` first."
+    rows = [
+        (
+            period.month,
+            period.provider,
+            period.account,
+            round(period.cost, 4),
+            period.currency,
+            round(period.tagged, 4),
+            round(period.allocated, 4),
+            f"{period.attributed_percent:.1f}%",
+        )
+        for period in found.periods
+    ]
+    names = ("period", "provider", "account", "cost", "currency", "tagged", "allocated", "share")
+    return "\n".join([format_table(names, rows), "", *_describe_gaps(found)])
+
+
+def _describe_gaps(found: Coverage) -> list[str]:
+    from tower_etl.billing.coverage import SNIPPET  # noqa: PLC0415 as above
+
+    lines = [
+        f"Unattributed: {cost:,.4f} {currency} in {count:,} lines: {reason}."
+        for reason, currency, count, cost in found.reasons
+    ]
+    lines += [
+        f"Loaded twice: {month} is there as aws and as focus; of one account, load one of them."
+        for month in found.twice
+    ]
+    lines += [
+        f"Missing tag: no line has a value for {name}. Activate the tag in the billing console, or "
+        f"name it with `bill load --map {name}=TAG`."
+        for name in found.missing_tags
+    ]
+    if found.missing_tags or any(reason == "no run tag" for reason, *_ in found.reasons):
+        lines += ["", "Labels that attribute every task, for nextflow.config:", SNIPPET]
+    return lines

@@ -1,0 +1,120 @@
+"""What a comparison reads: the groups of runs, their tasks and their costs."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tower_etl.errors import ConfigurationError
+from tower_etl.report.comparison import MEASURES, Group, Run, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tower_etl.warehouse.status import Query
+
+KINDS = ("revision", "fusion", "compute_env")
+
+_LABEL = "label:"
+_RUNS = """
+SELECT r.run_id, r.pipeline, r.status, r.duration_seconds / 3600, b.platform_usd, b.bill_usd
+FROM stg_runs AS r INNER JOIN bill_by_run AS b ON b.run_id = r.run_id
+WHERE r.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+ORDER BY r.submitted_at, r.run_id
+"""
+_TASKS = f"""
+SELECT run_id, pipeline, process, sample, status, attempt, {", ".join(MEASURES)}
+FROM stg_comparable_tasks ORDER BY run_id, task_id
+"""  # noqa: S608 names of columns
+_SHOWN = 10
+
+
+def read_groups(
+    query: Query, group_by: str, names: Sequence[str] = (), pipelines: Sequence[str] = ()
+) -> tuple[Group, Group]:
+    """Read the two groups of runs to compare.
+
+    Args:
+        query: Asks a target; its views go by their bare names.
+        group_by: One of `KINDS`, `label:KEY`, or a CSV file with the columns run_id and group.
+        names: The two groups, the one to compare with first; none: the two with the newest runs.
+        pipelines: Names of pipelines with `*` and `?`; all if empty.
+
+    Raises:
+        ConfigurationError: There are no two such groups, or the file cannot be read.
+    """
+    runs = [Run(*row) for row in query(_RUNS) if _is_chosen(row[1], pipelines)]
+    groups = _read_membership(query, group_by)
+    members: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.id in groups:
+            members[groups[run.id]].append(run)
+    first, second = _choose(group_by, members, names, {run.id: n for n, run in enumerate(runs)})
+    chosen = {run.id for name in (first, second) for run in members[name]}
+    tasks: dict[str, list[Task]] = defaultdict(list)
+    for run_id, pipeline, process, sample, status, attempt, *values in query(_TASKS):
+        if run_id in chosen:
+            task = Task(run_id, pipeline, process, sample, status, attempt, tuple(values))
+            tasks[groups[run_id]].append(task)
+    return (
+        Group(first, members[first], tasks[first]),
+        Group(second, members[second], tasks[second]),
+    )
+
+
+def _is_chosen(pipeline: str, patterns: Sequence[str]) -> bool:
+    lowered = (pattern.strip().lower() for pattern in patterns)
+    return not patterns or any(fnmatch.fnmatchcase(pipeline.lower(), p) for p in lowered)
+
+
+def _read_membership(query: Query, group_by: str) -> dict[str, str]:
+    """Return the group of each run."""
+    if group_by in KINDS or group_by.startswith(_LABEL):
+        quoted = group_by.replace("'", "''")
+        rows = query(f"SELECT run_id, value FROM stg_run_groups WHERE kind = '{quoted}'")  # noqa: S608 quoted
+        return dict(rows)
+    return _read_file(Path(group_by).expanduser())
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    expected = f"one of {', '.join(KINDS)}, label:KEY, or a CSV file with columns run_id and group"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"Invalid --group-by {str(path)!r}: expected {expected} ({error})."
+        raise ConfigurationError(msg) from None
+    if not rows or not {"run_id", "group"} <= rows[0].keys():
+        msg = f"{path}: expected a CSV file with the columns run_id and group, and a line per run."
+        raise ConfigurationError(msg)
+    return {row["run_id"].strip(): row["group"].strip() for row in rows}
+
+
+def _choose(
+    group_by: str,
+    members: Mapping[str, Sequence[Run]],
+    names: Sequence[str],
+    order: Mapping[str, int],
+) -> tuple[str, str]:
+    """Return the two groups, the one to compare with first."""
+    newest = {name: max(order[run.id] for run in runs) for name, runs in members.items()}
+    ranked = sorted(members, key=newest.__getitem__)
+    if missing := [name for name in names if name not in members]:
+        known = ", ".join(ranked[-_SHOWN:]) or "none"
+        msg = f"No run that ended is in the group {', '.join(missing)}. There are: {known}."
+        raise ConfigurationError(msg)
+    if len(names) == 2:  # noqa: PLR2004 a comparison is of two
+        return names[0], names[1]
+    if len(ranked) < 2:  # noqa: PLR2004 as above
+        known = ", ".join(ranked) or "none"
+        msg = (
+            f"There are no two groups by {group_by} to compare (found: {known}). Choose another "
+            "--group-by, or other --pipeline."
+        )
+        raise ConfigurationError(msg)
+    if group_by == "fusion":
+        return "off", "on"
+    return ranked[-2], ranked[-1]

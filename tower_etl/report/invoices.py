@@ -1,0 +1,183 @@
+"""Costs by the values of a label key: one page, and a CSV of runs for each value."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.errors import ConfigurationError
+from tower_etl.report.render import render_template, write_page
+from tower_etl.warehouse.filters import apply_filter
+from tower_etl.warehouse.reader import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from tower_etl.warehouse.filters import RunFilter
+
+    Query = Callable[[str], list[tuple[Any, ...]]]
+
+COLUMNS = (
+    "run_id",
+    "run_name",
+    "pipeline",
+    "revision",
+    "user_name",
+    "workspace",
+    "submitted_at",
+    "status",
+    "currency",
+    "cost_source",
+    "cost_usd",
+    "used_usd",
+    "unused_usd",
+    "bill_usd",
+)
+
+# The bill is in the first row of each run: a run has several where its tasks have other currencies.
+_RUNS = """
+SELECT coalesce(v.label_value, '(none)'), s.run_id, r.run_name, s.pipeline, s.revision,
+  s.user_name, s.workspace, r.submitted_at, s.status, s.currency, s.cost_source,
+  round(s.cost_usd, 6), b.used_usd, b.unused_usd, b.bill_usd
+FROM stg_run_spend AS s
+INNER JOIN stg_runs AS r ON r.run_id = s.run_id
+LEFT JOIN bill_by_run AS b ON b.run_id = s.run_id AND s.is_first
+LEFT JOIN stg_run_label_values AS v ON v.run_id = s.run_id AND v.label_key = '{key}'
+ORDER BY 1, r.submitted_at, s.run_id, s.currency, s.cost_source
+"""
+_VALUES = """
+SELECT value, currency, cost_source, runs, cpu_hours, cost_usd, billed_runs, billed_platform_usd,
+  bill_usd
+FROM cost_by_label_key WHERE key = '{key}'
+ORDER BY cost_usd DESC NULLS LAST, value, currency, cost_source
+"""
+_RUN_ID, _CURRENCY = COLUMNS.index("run_id"), COLUMNS.index("currency")
+_FIRST_MONEY = COLUMNS.index("cost_usd")
+_SUMS = ("runs", "cpu_hours", "cost_usd", "billed_runs", "billed_platform_usd")
+
+
+@dataclass(frozen=True)
+class LabelCost:
+    """Cost of the runs with one value of the key, in one currency and from one source.
+
+    Attributes:
+        value: Value of the label; `(none)` for runs without the key.
+        currency: Currency of `cost_usd`.
+        cost_source: Source of `cost_usd`: platform or price_list.
+        runs: Number of runs.
+        cpu_hours: CPU hours of these runs.
+        cost_usd: Estimated cost of these runs, in the currency.
+        billed_runs: Number of runs with lines of a bill.
+        billed_platform_usd: Estimated cost of the runs with a bill, in USD.
+        bill_usd: Cost of these runs by the bill of the cloud, in USD.
+    """
+
+    value: str
+    currency: str
+    cost_source: str
+    runs: int
+    cpu_hours: float | None
+    cost_usd: float | None
+    billed_runs: int
+    billed_platform_usd: float | None
+    bill_usd: float | None
+
+
+def write_invoices(
+    path: str | Path, output: str, key: str, made_at: datetime, scope: RunFilter
+) -> list[Path]:
+    """Write the page, and beside it a CSV for each value.
+
+    Args:
+        path: A synced file or folder.
+        output: The HTML file; the CSV files have its name, the key and the value in theirs.
+        key: Key of labels `key=value`.
+        made_at: Now (UTC).
+        scope: Which runs it is about.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        ConfigurationError: No run has a label with the key.
+        OSError: A file cannot be written.
+    """
+    with open_reader(path) as connection:
+        apply_filter(connection, scope)
+        values, runs = _read(lambda sql: connection.execute(sql).fetchall(), key)
+    page = render_template(
+        "invoices.html",
+        key=key,
+        values=[*values, *_add_up(values)],
+        runs=len({row[1 + _RUN_ID] for row in runs}),
+        made_at=made_at,
+        scope=scope,
+    )
+    written = [write_page(output, page)]
+    stem = str(Path(output).with_suffix(""))
+    names = _name_files(list(dict.fromkeys(value.value for value in values)))
+    for value, name in names.items():
+        lines = [row[1:] for row in runs if row[0] == value]
+        written.append(write_page(f"{stem}-{_slug(key)}-{name}.csv", _write_csv(lines)))
+    return written
+
+
+def _read(query: Query, key: str) -> tuple[list[LabelCost], list[tuple[Any, ...]]]:
+    quoted = key.replace("'", "''")
+    values = [LabelCost(*row) for row in query(_VALUES.format(key=quoted))]
+    if not values:
+        known = ", ".join(row[0] for row in query("SELECT DISTINCT key FROM cost_by_label_key"))
+        msg = f"No run has a label with the key {key!r}. There are: {known or 'none'}."
+        raise ConfigurationError(msg)
+    return values, query(_RUNS.format(key=quoted))
+
+
+def _add_up(values: Sequence[LabelCost]) -> list[LabelCost]:
+    """Return a total for each currency and source of costs."""
+    kinds = dict.fromkeys((value.currency, value.cost_source) for value in values)
+    return [
+        _total([value for value in values if (value.currency, value.cost_source) == kind])
+        for kind in kinds
+    ]
+
+
+def _total(values: Sequence[LabelCost]) -> LabelCost:
+    sums: dict[str, Any] = {n: sum(getattr(value, n) or 0 for value in values) for n in _SUMS}
+    billed = [value.bill_usd for value in values if value.bill_usd is not None]
+    total = sum(billed) if billed else None
+    return replace(values[0], value="All", **sums, bill_usd=total)
+
+
+def _name_files(values: Sequence[str]) -> dict[str, str]:
+    """Return a file name for each value; values that differ only in odd characters are numbered."""
+    names: dict[str, str] = {}
+    for value in values:
+        slug = _slug(value)
+        number = sum(_slug(other) == slug for other in names)
+        names[value] = f"{slug}-{number + 1}" if number else slug
+    return names
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "none"
+
+
+def _write_csv(rows: Sequence[Sequence[Any]]) -> str:
+    """Return the lines of an invoice, and a line with the total of each currency."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([["" if value is None else value for value in row] for row in rows])
+    for currency in sorted({row[_CURRENCY] for row in rows}):
+        added = [row for row in rows if row[_CURRENCY] == currency]
+        sums = [
+            round(sum(row[index] or 0 for row in added), 6)
+            for index in range(_FIRST_MONEY, len(COLUMNS))
+        ]
+        writer.writerow(["total", *[""] * (_CURRENCY - 1), currency, "", *sums])
+    return file.getvalue()

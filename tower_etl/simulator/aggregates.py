@@ -1,0 +1,298 @@
+"""Progress, statistics and metrics of a run, computed from its tasks as the platform does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.simulator.clock import parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Sample = list[tuple[float, str]]
+
+Row = dict[str, Any]
+"""A JSON object of the API."""
+
+_HOUR_MS = 3_600_000
+_GIB = 2**30
+_COUNTERS = ("cached", "submitted", "running", "succeeded", "failed", "aborted", "pending")
+_COUNTER_OF = {
+    "NEW": "pending",
+    "SUBMITTED": "submitted",
+    "RUNNING": "running",
+    "CACHED": "cached",
+    "COMPLETED": "succeeded",
+    "FAILED": "failed",
+    "ABORTED": "aborted",
+}
+# The platform sums these for the run only; they are zero in the rows of processes.
+_SUMS = (
+    ("cpus", "cpus"),
+    ("memoryRss", "peakRss"),
+    ("memoryReq", "memory"),
+    ("readBytes", "rchar"),
+    ("writeBytes", "wchar"),
+    ("volCtxSwitch", "volCtxt"),
+    ("invCtxSwitch", "invCtxt"),
+)
+
+
+def _total(tasks: Iterable[Row], field: str) -> int:
+    return sum(task.get(field) or 0 for task in tasks)
+
+
+def _cpu_time_ms(task: Row) -> int:
+    return int((task.get("cpus") or 0) * (task.get("realtime") or 0))
+
+
+def _elapsed_ms(task: Row) -> int:
+    # In real responses progress sums `complete - start`, statistics sum `realtime`.
+    if not task.get("start") or not task.get("complete"):
+        return 0
+    return round(1000 * (parse_timestamp(task["complete"]) - parse_timestamp(task["start"])))
+
+
+def _count(tasks: Iterable[Row]) -> Row:
+    counts = dict.fromkeys(_COUNTERS, 0) | {"retries": 0, "ignored": 0}
+    for task in tasks:
+        counter = _COUNTER_OF.get(str(task.get("status")))
+        if counter is not None:
+            counts[counter] += 1
+        counts["retries"] += task.get("errorAction") == "RETRY"
+        counts["ignored"] += task.get("errorAction") == "IGNORE"
+    return counts
+
+
+def _find_peaks(tasks: Iterable[Row]) -> Row:
+    # Within a second, ends sort before starts, so that consecutive tasks do not overlap.
+    steps: list[tuple[str, int, int, int]] = []
+    for task in tasks:
+        if task.get("start") and task.get("status") != "CACHED":
+            cpus, memory = task.get("cpus") or 0, task.get("memory") or 0
+            steps.append((task["start"], 1, cpus, memory))
+            if task.get("complete"):
+                steps.append((task["complete"], -1, -cpus, -memory))
+    level = peak = (0, 0, 0)
+    for _, *step in sorted(steps):
+        level = (level[0] + step[0], level[1] + step[1], level[2] + step[2])
+        peak = (max(peak[0], level[0]), max(peak[1], level[1]), max(peak[2], level[2]))
+    return {"peakTasks": peak[0], "peakCpus": peak[1], "peakMemory": peak[2]}
+
+
+def _measure_load(tasks: Sequence[Row]) -> Row:
+    running = [task for task in tasks if task.get("status") == "RUNNING"]
+    return {
+        "loadTasks": len(running),
+        "loadCpus": _total(running, "cpus"),
+        "loadMemory": _total(running, "memory"),
+    }
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100 * part / whole, 6) if whole else 0.0
+
+
+def _sum_use(tasks: Sequence[Row]) -> Row:
+    use: Row = {name: _total(tasks, field) for name, field in _SUMS}
+    timed = [(task, _elapsed_ms(task)) for task in tasks]
+    use["cpuTime"] = sum((task.get("cpus") or 0) * ms for task, ms in timed)
+    use["cpuLoad"] = int(sum((task.get("pcpu") or 0) / 100 * ms for task, ms in timed))
+    return use
+
+
+def _sum_net(tasks: Sequence[Row]) -> Row:
+    fresh = [task for task in tasks if task.get("status") != "CACHED"]
+    net = {f"net{name[0].upper()}{name[1:]}": value for name, value in _sum_use(fresh).items()}
+    byte_ms = sum((task.get("memory") or 0) * _elapsed_ms(task) for task in fresh)
+    net["netMemoryConsumption"] = round(byte_ms / _GIB / _HOUR_MS, 10)
+    net["netCost"] = sum_cost(fresh)
+    return net
+
+
+def sum_cost(tasks: Iterable[Row]) -> float | None:
+    """Return the cost of the tasks in USD, None if no task has a cost."""
+    costs = [task["cost"] for task in tasks if task.get("cost") is not None]
+    return round(sum(costs), 10) if costs else None
+
+
+def sum_workflow(tasks: Sequence[Row], created: str | None, updated: str | None) -> Row:
+    """Return the progress of a run without its processes (`WorkflowLoad`).
+
+    Args:
+        tasks: Tasks of the run in the API's shape.
+        created: Time of the first update, an API timestamp.
+        updated: Time of the last update, an API timestamp.
+    """
+    use = _sum_use(tasks)
+    spot = [task for task in tasks if task.get("numSpotInterruptions") is not None]
+    return {
+        "dateCreated": created,
+        "lastUpdated": updated,
+        "version": 0,
+        "executors": sorted({task["executor"] for task in tasks if task.get("executor")}),
+        **use,
+        **_measure_load(tasks),
+        **_find_peaks(tasks),
+        "numSpotInterruptions": _total(spot, "numSpotInterruptions") if spot else None,
+        "cost": sum_cost(tasks),
+        **_sum_net(tasks),
+        **_count(tasks),
+        "cpuEfficiency": _percent(use["cpuLoad"], use["cpuTime"]),
+        "memoryEfficiency": _percent(use["memoryRss"], use["memoryReq"]),
+    }
+
+
+def _sum_process(process: str, tasks: Sequence[Row], updated: str | None) -> Row:
+    return {
+        "dateCreated": updated,
+        "lastUpdated": updated,
+        "version": 0,
+        "process": process,
+        **dict.fromkeys((name for name, _ in _SUMS), 0),
+        "cpuTime": 0,
+        "cpuLoad": 0,
+        **_measure_load(tasks),
+        **_find_peaks(tasks),
+        **_count(tasks),
+        "cpuEfficiency": 0.0,
+        "memoryEfficiency": 0.0,
+    }
+
+
+def sum_progress(
+    tasks: Sequence[Row], processes: Iterable[str], created: str | None, updated: str | None
+) -> Row:
+    """Return the progress of a run (`ProgressData`) that has these tasks.
+
+    Args:
+        tasks: Tasks of the run in the API's shape.
+        processes: All processes of the pipeline; a process without tasks gets a row of zeros.
+        created: Start of the run, an API timestamp.
+        updated: Last update of the run, an API timestamp.
+    """
+    by_process: dict[str, list[Row]] = {process: [] for process in processes}
+    for task in tasks:
+        if task.get("process"):
+            by_process.setdefault(task["process"], []).append(task)
+    sums = [_sum_process(process, rows, updated) for process, rows in by_process.items()]
+    return {
+        "workflowProgress": sum_workflow(tasks, created, updated),
+        "processesProgress": sums,
+        "totalProcesses": len(sums),
+    }
+
+
+def _format_hours(spent: Row, total_ms: int) -> str:
+    shares = [
+        f"{100 * spent[kind] / total_ms:.1f}% {kind}"
+        for kind in ("cached", "failed")
+        if total_ms and spent[kind]
+    ]
+    return f"{total_ms / _HOUR_MS:.1f}" + (f" ({', '.join(shares)})" if shares else "")
+
+
+def sum_stats(tasks: Sequence[Row]) -> Row:
+    """Return the statistics of a run (`WfStats`); durations are CPU milliseconds."""
+    kinds = {"cached": "CACHED", "failed": "FAILED", "succeed": "COMPLETED"}
+    chosen = {kind: [t for t in tasks if t.get("status") == s] for kind, s in kinds.items()}
+    counts = {kind: len(rows) for kind, rows in chosen.items()}
+    counts["ignored"] = sum(task.get("errorAction") == "IGNORE" for task in tasks)
+    spent = {kind: sum(map(_cpu_time_ms, rows)) for kind, rows in chosen.items()}
+    total = sum(counts.values())
+    return {
+        "computeTimeFmt": _format_hours(spent, sum(spent.values())),
+        **{f"{kind}Count": count for kind, count in counts.items()},
+        **{f"{kind}CountFmt": f"{count:,}" for kind, count in counts.items()},
+        **{f"{kind}Pct": round(_percent(count, total), 2) for kind, count in counts.items()},
+        **{f"{kind}Duration": duration for kind, duration in spent.items()},
+    }
+
+
+_MEASURED = ("COMPLETED", "CACHED", "FAILED")
+_QUARTILES = (("q1", 0.25), ("q2", 0.5), ("q3", 0.75))
+
+
+def _share(used: str, requested: str, scale: float) -> Callable[[Row], float | None]:
+    def compute(task: Row) -> float | None:
+        part, whole = task.get(used), task.get(requested)
+        return None if part is None or not whole else scale * part / whole
+
+    return compute
+
+
+def _field(name: str) -> Callable[[Row], float | None]:
+    return lambda task: task.get(name)
+
+
+# Real responses compute reads and writes from rchar and wchar, and omit a quantity that is 0 in all
+# tasks.
+_QUANTITIES: dict[str, Callable[[Row], float | None]] = {
+    "cpu": _field("pcpu"),
+    "mem": _field("peakRss"),
+    "vmem": _field("peakVmem"),
+    "time": _field("realtime"),
+    "reads": _field("rchar"),
+    "writes": _field("wchar"),
+    "cpuUsage": _share("pcpu", "cpus", 1),
+    "memUsage": _share("peakRss", "memory", 100),
+    "timeUsage": _share("realtime", "time", 100),
+}
+
+
+def _round(value: float) -> float:
+    return round(float(f"{value:.6g}"), 2)
+
+
+def _quantile(sample: Sample, share: float) -> tuple[float, str]:
+    position = share * (len(sample) - 1)
+    low = int(position)
+    high = min(low + 1, len(sample) - 1)
+    value = sample[low][0] + (position - low) * (sample[high][0] - sample[low][0])
+    return value, sample[round(position)][1]
+
+
+def _quartiles(sample: Sample) -> Row | None:
+    sample.sort()
+    if not sample or _round(sample[-1][0]) == 0:
+        return None
+    row: Row = {
+        "mean": _round(sum(value for value, _ in sample) / len(sample)),
+        "min": _round(sample[0][0]),
+        "minLabel": sample[0][1],
+        "max": _round(sample[-1][0]),
+        "maxLabel": sample[-1][1],
+        "warnings": [],
+    }
+    for name, share in _QUARTILES:
+        value, label = _quantile(sample, share)
+        row |= {name: _round(value), f"{name}Label": label}
+    return row
+
+
+def _measure(process: str, tasks: Sequence[Row], metric_id: int) -> Row:
+    row: Row = {"id": metric_id, "process": process}
+    for quantity, compute in _QUANTITIES.items():
+        values = ((compute(task), str(task.get("name"))) for task in tasks)
+        row[quantity] = _quartiles([(value, name) for value, name in values if value is not None])
+    return row
+
+
+def compute_metrics(tasks: Iterable[Row], first_id: int = 1) -> list[Row]:
+    """Return the metrics of each process (`WorkflowMetrics`), named without its workflows.
+
+    Cached tasks count, as in real responses. Failed tasks count for their time only, as they have
+    no other measure.
+
+    Args:
+        tasks: Tasks of one run in the API's shape.
+        first_id: Id of the first row; the ids of the next rows follow.
+    """
+    by_process: dict[str, list[Row]] = {}
+    for task in tasks:
+        if task.get("status") in _MEASURED and task.get("process"):
+            by_process.setdefault(task["process"].rpartition(":")[2], []).append(task)
+    return [
+        _measure(process, rows, first_id + number)
+        for number, (process, rows) in enumerate(by_process.items())
+    ]

@@ -1,0 +1,154 @@
+"""Kinds of server: API versions with the fields they lack, and deviations from the description.
+
+The simulated world has the fields of the newest version. Nothing is ever added here, so recorded
+runs pass unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from tower_etl.simulator.data import load_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tower_etl.simulator.aggregates import Row
+
+_Fields = dict[str, frozenset[str]]
+
+_TIME = re.compile(rb'("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)Z"')
+_UNKNOWN_BELOW: dict[str, dict[str, list[str]]] = load_toml("api_fields.toml")["unknown_below"]
+_V1_181, _V1_187 = (1, 181), (1, 187)
+
+
+def _unknown_below(*versions: str) -> _Fields:
+    tables = [_UNKNOWN_BELOW[version] for version in versions]
+    kinds = ChainMap(*tables)
+    return {kind: frozenset().union(*(table.get(kind, ()) for table in tables)) for kind in kinds}
+
+
+_UNKNOWN_BELOW_1_187 = _unknown_below("1.187")
+_UNKNOWN_BELOW_1_181 = _unknown_below("1.187", "1.181")
+_UNKNOWN_TO_LEGACY = _unknown_below("1.187", "1.181", "legacy")
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """Deviations of servers and gateways from the published description; none by default.
+
+    Attributes:
+        largest_page: Largest `max` that is not refused with 400; 0 refuses any.
+        page_cap: Maximum number of items on a page, whatever was requested; None for no cap.
+        ignores_max: Whether pages have their default size, whatever was requested.
+        unpaged: Regular expression for paths whose lists ignore `max` and `offset`; empty for none.
+        unknown_attributes: Attributes that are refused with 400.
+        search: Effect of a search for runs by bounds: `bounds` as documented, `words` searches the
+            text in names, `ignored` returns all runs, `refused` is 400.
+        task_total: Meaning of `total` of a task list: `exact`, `bound` (one more than the end of
+            the page if more follows), `absent`, or `high` (seven too many).
+        zoned: Whether times end with a `Z`.
+    """
+
+    largest_page: int = 100
+    page_cap: int | None = None
+    ignores_max: bool = False
+    unpaged: str = ""
+    unknown_attributes: frozenset[str] = frozenset()
+    search: Literal["bounds", "words", "ignored", "refused"] = "bounds"
+    task_total: Literal["exact", "bound", "absent", "high"] = "exact"
+    zoned: bool = True
+
+    def is_unpaged(self, path: str) -> bool:
+        """Return whether the list at a path is returned whole, whatever is requested."""
+        return bool(self.unpaged) and re.search(self.unpaged, path) is not None
+
+    def task_totals(self, tasks: int, end: int) -> dict[str, int]:
+        """Return `total` of a page of tasks that ends at a position."""
+        match self.task_total:
+            case "exact":
+                return {"total": tasks}
+            case "bound":
+                return {"total": end + (end < tasks)}
+            case "high":
+                return {"total": tasks + 7}
+        return {}
+
+    def format_times(self, body: bytes) -> bytes:
+        """Return the body of a response with times as this server formats them."""
+        return body if self.zoned else _TIME.sub(rb'\1"', body)
+
+
+@dataclass(frozen=True)
+class ApiVersion:
+    """The fields that a server version lacks.
+
+    Attributes:
+        legacy: The server is of 2021: no totals, no `hasMore`, `exit` as text, fewer fields.
+        unknown: Unknown fields by kind of object.
+        has_audit_logs: Whether the server has an audit log.
+    """
+
+    legacy: bool
+    unknown: Mapping[str, frozenset[str]]
+    has_audit_logs: bool = True
+
+    def filter_fields(self, kind: str, row: Row) -> Row:
+        """Return the object without the fields that this version does not know."""
+        unknown: frozenset[str] = self.unknown.get(kind, frozenset())
+        if unknown.isdisjoint(row):
+            return row
+        return {name: value for name, value in row.items() if name not in unknown}
+
+    def filter_tasks(self, tasks: Sequence[Row]) -> list[Row]:
+        """Return a page of tasks as this version has it."""
+        rows = [self.filter_fields("task", task) for task in tasks]
+        if not self.legacy:
+            return rows
+        exits = [row.get("exit") for row in rows]
+        texts = [None if code is None else str(code) for code in exits]
+        return [row | {"exit": text} for row, text in zip(rows, texts, strict=True)]
+
+    def filter_progress(self, progress: Row) -> Row:
+        """Return the progress of a run as this version has it."""
+        if not self.legacy:
+            return progress
+        processes = progress["processesProgress"]
+        return {
+            "workflowProgress": self.filter_fields("load", progress["workflowProgress"]),
+            "processesProgress": [self.filter_fields("load", row) for row in processes],
+        }
+
+
+@dataclass(frozen=True)
+class ServerProfile:
+    """The kind of server that is simulated.
+
+    Attributes:
+        version: Version of the platform.
+        api_version: Version of the API's description.
+        user_workspace: Whether users have a personal workspace.
+        legacy: Whether it behaves like a server of 2021.
+        quirks: Other deviations.
+    """
+
+    version: str = "26.2.0-sim"
+    api_version: str = "1.187.0"
+    user_workspace: bool = True
+    legacy: bool = False
+    quirks: Quirks = field(default_factory=Quirks)
+
+    @property
+    def api(self) -> ApiVersion:
+        """Return the API version that the profile names."""
+        if self.legacy:
+            return ApiVersion(legacy=True, unknown=_UNKNOWN_TO_LEGACY, has_audit_logs=False)
+        version = tuple(int(part) for part in self.api_version.split(".")[:2])
+        if version >= _V1_187:
+            return ApiVersion(legacy=False, unknown={})
+        if version >= _V1_181:
+            return ApiVersion(legacy=False, unknown=_UNKNOWN_BELOW_1_187)
+        return ApiVersion(legacy=False, unknown=_UNKNOWN_BELOW_1_181, has_audit_logs=False)

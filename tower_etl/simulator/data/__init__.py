@@ -1,0 +1,35 @@
+"""Data files of the simulator: API fields, pipelines, accounts, and templates of API objects."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+_PLACEHOLDER = re.compile(r"\$([A-Za-z_]+)")
+
+
+def load_toml(name: str) -> dict[str, Any]:
+    """Return the content of a TOML file of this package."""
+    return tomllib.loads(files(__name__).joinpath(name).read_text("utf-8"))
+
+
+def load_json(name: str) -> dict[str, Any]:
+    """Return the content of a JSON file of this package, an object."""
+    content: dict[str, Any] = json.loads(files(__name__).joinpath(name).read_text("utf-8"))
+    return content
+
+
+def fill(template: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a template with each `$name` replaced; a text that is a placeholder keeps the type."""
+    if isinstance(template, dict):
+        return {name: fill(value, values) for name, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, values) for value in template]
+    if not isinstance(template, str) or "$" not in template:
+        return template
+    if template[0] == "$" and template[1:] in values:
+        return values[template[1:]]
+    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), template)

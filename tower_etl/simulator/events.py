@@ -1,0 +1,343 @@
+"""The simulated world: its state, what the API says of it, and the events that change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.clock import SimClock, format_timestamp, parse_timestamp
+from tower_etl.simulator.data import load_json
+from tower_etl.simulator.runs import EMPTY_TASK, EMPTY_WORKFLOW, Run, RunTasks, Snapshot
+from tower_etl.simulator.state import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    from tower_etl.simulator.aggregates import Row
+
+_PLATFORM = {"id": "aws-batch", "name": "Amazon Batch"}
+_DEFAULTS: dict[str, Row] = load_json("scripted_run.json")
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH = 14
+
+
+@dataclass
+class Script:
+    """Current state of a run that changes by events only.
+
+    Attributes:
+        number: Number of the run in the world; numeric ids are derived from it.
+        fields: Workflow in the API's shape.
+        tasks: Tasks in the API's shape, by `taskId`.
+    """
+
+    number: int
+    fields: Row
+    tasks: dict[int, Row] = field(default_factory=dict)
+
+    def snapshot(self, now_s: int) -> Snapshot:  # noqa: ARG002 - events change it, not time
+        """Return the snapshot that the events so far have led to."""
+        return Snapshot(dict(self.fields), self._load_tasks, lambda: {"platform": dict(_PLATFORM)})
+
+    def _load_tasks(self) -> RunTasks:
+        rows = [self.tasks[task_id] for task_id in sorted(self.tasks)]
+        created = self.fields["start"] or self.fields["submit"]
+        updated = self.fields["lastUpdated"]
+        return RunTasks(rows, (), created, updated, first_metric_id=self.number * 1000)
+
+
+@dataclass
+class World(RunStore):
+    """State of the simulated platform, in the API's shape, and the events that change it.
+
+    Generated and recorded runs depend on the clock alone. Scripted runs change by events: each
+    event updates `lastUpdated`, except those for labels, stars and deletions.
+    """
+
+    _scripts: dict[str, Script] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def empty(cls, clock: SimClock | None = None) -> Self:
+        """Return a world without runs and accounts."""
+        return cls(clock=clock or SimClock())
+
+    # --- what the API says ----------------------------------------------------------------
+
+    def runs(self, workspace_id: int | None = None) -> list[Row]:
+        """Return the shown workflows of a workspace as `/workflow/{id}` has them, newest first."""
+        with self.lock:
+            key, now_s = self.find_key(workspace_id), self.now_s()
+            return [run.at(now_s).workflow for run in self.iter_runs(key)]
+
+    def describe(self, run_id: str) -> Row:
+        """Return the response of `/workflow/{id}` with all attributes."""
+        with self.lock:
+            run = self.find_run(run_id)
+            snapshot = run.at(self.now_s())
+            return {
+                "workflow": snapshot.workflow,
+                "progress": snapshot.tasks.progress,
+                **self.describe_workspace(run),
+                **dict.fromkeys(("messages", "optimized", "pipelineInfo")),
+                **snapshot.load_extras(),
+                "labels": self.labels_of(run),
+            }
+
+    def element(self, run: Run) -> Row:
+        """Return the listing's element for the run with all attributes."""
+        return {
+            "workflow": run.at(self.now_s()).summary,
+            "progress": None,
+            **self.describe_workspace(run),
+            "labels": self.labels_of(run),
+            "starred": run.id in self.starred,
+            "optimized": None,
+            "pipelineInfo": None,
+        }
+
+    def describe_workspace(self, run: Run) -> Row:
+        """Return organisation and workspace of the run, null for a personal workspace."""
+        workspace = self.workspaces[run.workspace_id]
+        org = None if workspace.org_id is None else self.organizations[workspace.org_id]
+        return {
+            "orgId": workspace.org_id,
+            "orgName": org["name"] if org else None,
+            "workspaceId": workspace.id,
+            "workspaceName": workspace.name if org else None,
+        }
+
+    def tasks(self, run_id: str) -> list[Row]:
+        """Return the tasks of the run as the task list has them, by `taskId`."""
+        with self.lock:
+            return list(self.find_run(run_id).at(self.now_s()).tasks.rows)
+
+    def metrics(self, run_id: str) -> list[Row]:
+        """Return the metrics of the run."""
+        with self.lock:
+            return self.find_run(run_id).at(self.now_s()).tasks.metrics
+
+    def progress(self, run_id: str) -> Row:
+        """Return the progress of the run."""
+        with self.lock:
+            return self.find_run(run_id).at(self.now_s()).tasks.progress
+
+    def script(self, run_id: str) -> Script:
+        """Return the state of a scripted run, for tests that change what no event does.
+
+        Raises:
+            KeyError: There never was such a run.
+            TypeError: The run depends on the clock alone.
+        """
+        run = self.find_run(run_id)
+        if run.id not in self._scripts:
+            msg = f"Run {run_id} depends on the clock alone; only scripted runs take this event."
+            raise TypeError(msg)
+        return self._scripts[run.id]
+
+    # --- events on scripted runs ----------------------------------------------------------
+
+    def submit_run(self, workspace_id: int | None = None, **fields: object) -> str:
+        """Submit a scripted run and return its id.
+
+        Args:
+            workspace_id: Workspace; the owner's personal workspace by default.
+            **fields: Workflow fields with the API's names; they override the defaults.
+        """
+        with self.lock:
+            number = len(self._runs) + 1
+            run_id = str(fields.get("id") or _make_run_id(number))
+            owner = self.owner()
+            fields = {"ownerId": owner.id, "userName": owner.name, **fields}
+            script = Script(number, _make_workflow(run_id, number, self.now_s(), fields))
+            run = Run(
+                id=run_id,
+                workspace_id=self.find_key(workspace_id),
+                submit_s=parse_timestamp(script.fields["submit"]),
+                at=script.snapshot,
+                launch_id=script.fields["launchId"],
+                platform_id=_PLATFORM["id"],
+            )
+            self._scripts[run_id] = script
+            self.add_run(run)
+        return run_id
+
+    def update_run(self, run_id: str, *, touch: bool = True, **fields: object) -> None:
+        """Change workflow fields of a scripted run; without `touch`, `lastUpdated` stays."""
+        with self.lock:
+            touched = {"lastUpdated": format_timestamp(self.now_s())} if touch else {}
+            self.script(run_id).fields.update(touched | fields)
+
+    def start_run(self, run_id: str, **fields: object) -> None:
+        """Set the run to RUNNING, with its start, parameters and manifest."""
+        started = {"start": format_timestamp(self.now_s())}
+        self.update_run(run_id, **(_DEFAULTS["workflow_start"] | started | fields))
+
+    def lose_heartbeat(self, run_id: str) -> None:
+        """Set a running run to UNKNOWN."""
+        self.update_run(run_id, status="UNKNOWN")
+
+    def find_heartbeat(self, run_id: str) -> None:
+        """Set an UNKNOWN run back to RUNNING."""
+        self.update_run(run_id, status="RUNNING")
+
+    def finish_run(self, run_id: str, status: str = "SUCCEEDED", **fields: object) -> None:
+        """End the run; its tasks stay as they are."""
+        with self.lock:
+            now_s, start = self.now_s(), self.script(run_id).fields["start"]
+            ended: Row = {
+                "status": status,
+                "complete": format_timestamp(now_s),
+                "duration": int(1000 * (now_s - parse_timestamp(start))) if start else None,
+                "exitStatus": int(status != "SUCCEEDED"),
+                "success": status == "SUCCEEDED",
+            }
+            self.update_run(run_id, **(ended | fields))
+
+    def fail_run(self, run_id: str, message: str = "Process `SAY_HELLO (1)` terminated") -> None:
+        """End the run as FAILED with an error message."""
+        self.finish_run(run_id, "FAILED", errorMessage=message, errorReport=f"{message}\n")
+
+    def cancel_run(self, run_id: str) -> None:
+        """End the run as CANCELLED."""
+        self.finish_run(run_id, "CANCELLED")
+
+    def add_task(self, run_id: str, task_id: int | None = None, **fields: object) -> int:
+        """Add a task, SUBMITTED unless `fields` say otherwise, and return its `taskId`.
+
+        Args:
+            run_id: A scripted run.
+            task_id: An unused id; by default the highest id plus one.
+            **fields: Task fields with the API's names; they override the defaults.
+
+        Raises:
+            ValueError: The run has a task with that id.
+        """
+        with self.lock:
+            script = self.script(run_id)
+            task_id = max(script.tasks, default=0) + 1 if task_id is None else task_id
+            if task_id in script.tasks:
+                msg = f"Run {run_id} has a task {task_id} already."
+                raise ValueError(msg)
+            script.tasks[task_id] = _make_task(script.number, task_id, self.now_s(), fields)
+            self.update_run(run_id)
+        return task_id
+
+    def update_task(self, run_id: str, task_id: int, **fields: object) -> None:
+        """Change fields of a task of a scripted run."""
+        with self.lock:
+            touched = {"lastUpdated": format_timestamp(self.now_s())}
+            self.script(run_id).tasks[task_id].update(touched | fields)
+            self.update_run(run_id)
+
+    def start_task(self, run_id: str, task_id: int) -> None:
+        """Set a task to RUNNING."""
+        self.update_task(run_id, task_id, status="RUNNING", start=format_timestamp(self.now_s()))
+
+    def finish_task(
+        self, run_id: str, task_id: int, status: str = "COMPLETED", **fields: object
+    ) -> None:
+        """End a task: set its times, its cost and, if it succeeded, its measures."""
+        with self.lock:
+            task = self.script(run_id).tasks[task_id]
+            self.update_task(run_id, task_id, **(_end_task(task, status, self.now_s()) | fields))
+
+    # --- events on any run ----------------------------------------------------------------
+
+    def set_labels(self, run_id: str, label_ids: Iterable[int]) -> None:
+        """Replace the labels of a run; `lastUpdated` stays."""
+        with self.lock:
+            self.find_run(run_id).label_ids = tuple(label_ids)
+
+    def star(self, run_id: str, starred: bool = True) -> None:  # noqa: FBT001, FBT002 - as in the API
+        """Add or remove the star of a run; `lastUpdated` stays."""
+        with self.lock:
+            (self.starred.add if starred else self.starred.discard)(self.find_run(run_id).id)
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove the run from the API."""
+        with self.lock:
+            self.deleted.add(self.find_run(run_id).id)
+
+    def restore_run(self, run_id: str) -> None:
+        """Undo `delete_run`."""
+        with self.lock:
+            self.deleted.discard(run_id)
+
+
+def _make_run_id(number: int) -> str:
+    # An odd multiplier permutes the ids, so that neighbours do not look alike.
+    value = number * 0x9E3779B97F4A7C15D4F1 % 62**_ID_LENGTH
+    digits = []
+    for _ in range(_ID_LENGTH):
+        value, digit = divmod(value, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(digits)
+
+
+def _make_workflow(run_id: str, number: int, now_s: int, fields: Row) -> Row:
+    return (
+        EMPTY_WORKFLOW
+        | dict.fromkeys(("submit", "dateCreated", "lastUpdated"), format_timestamp(now_s))
+        | _DEFAULTS["workflow"]
+        | {
+            "id": run_id,
+            "runName": f"steady_lamport_{number}",
+            "sessionId": f"00000000-0000-4000-8000-{number:012x}",
+            "workDir": f"s3://sim-work/{run_id}",
+        }
+        | fields
+    )
+
+
+def _make_task(run_number: int, task_id: int, now_s: int, fields: Row) -> Row:
+    process = str(fields.get("process", "SAY_HELLO"))
+    return (
+        EMPTY_TASK
+        | dict.fromkeys(("dateCreated", "lastUpdated", "submit"), format_timestamp(now_s))
+        | _DEFAULTS["task"]
+        | {
+            "id": run_number * 1_000_000 + task_id,
+            "taskId": task_id,
+            "hash": f"{task_id % 256:02x}/{run_number % 2**24:06x}",
+            "process": process,
+            "name": f"{process} ({task_id})",
+            "tag": str(task_id),
+            "module": [],
+        }
+        | fields
+    )
+
+
+def _end_task(task: Row, status: str, now_s: int) -> Row:
+    """Return what a task gains at its end; measures depend on its id, cost on its time."""
+    start = task["start"] or task["submit"]
+    realtime_ms = max(0, int(1000 * (now_s - parse_timestamp(start))))
+    good = status in {"COMPLETED", "CACHED"}
+    return (
+        _DEFAULTS["task_end"]
+        | {
+            "status": status,
+            "start": start,
+            "complete": format_timestamp(now_s),
+            "realtime": realtime_ms,
+            "duration": int(1000 * (now_s - parse_timestamp(task["submit"]))),
+            "exit": int(not good),
+            "exitStatus": int(not good),
+            "cost": round(1e-5 * (1 + realtime_ms / 1000), 10),
+        }
+        | (_measure_task(task["taskId"]) if good else {})
+    )
+
+
+def _measure_task(task_id: int) -> Row:
+    peak_rss = 2**20 * (1 + task_id % 512)
+    return _DEFAULTS["task_measures"] | {
+        "pcpu": round(5 + task_id * 37 % 950 / 10, 1),
+        "rss": peak_rss,
+        "peakRss": peak_rss,
+        "vmem": 2 * peak_rss,
+        "peakVmem": 2 * peak_rss,
+        "rchar": 1000 + task_id,
+        "wchar": 500 + task_id,
+    }

@@ -1,0 +1,1 @@
+"""Generated worlds: accounts, reference data and years of runs from one seed."""

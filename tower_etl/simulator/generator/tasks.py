@@ -1,0 +1,267 @@
+"""Tasks of generated runs: when they run, what they use, how they end, and what is known when."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from tower_etl.simulator.clock import format_timestamp
+from tower_etl.simulator.generator.attempts import (
+    GIB,
+    Attempt,
+    TaskTimes,
+    draw_machine,
+    draw_measures,
+)
+from tower_etl.simulator.generator.specs import choose_failure, draw_log_normal, plan_tasks
+from tower_etl.simulator.runs import (
+    EMPTY_TASK,
+    UNKNOWN_UNTIL_END,
+    UNKNOWN_UNTIL_START,
+    RunTasks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.generator.catalog import Process
+    from tower_etl.simulator.generator.specs import PlannedTask, RunSpec
+
+_HOUR_MS = 3_600_000
+_FIRST_ID = 1_000_000_000
+_IDS_PER_RUN = 100_000
+_SHORTEST_S = 20
+_MAX_ABORTED = 3
+_RETRIED_SPOT_SHARE, _RETRIED_SHARE = 0.07, 0.03
+_INTERRUPTED_SHARE = 0.6  # share of the retries on spot machines
+_NEVER_RAN_SHARE = 0.3  # share of the interruptions: the machine was lost before the task ran
+_LATE_SHARE = 0.05
+_REGRESSED_SHARE, _REGRESSION = 0.15, 5  # share of runs with a process that takes so much longer
+# Staging takes a log-normal share of the run time, at most twice that time. Fusion streams inputs.
+_STAGING_SHARE, _FUSION_STAGING_SHARE, _STAGING_SIGMA, _MAX_STAGING = 0.25, 0.05, 0.9, 2.0
+_OUT_OF_MEMORY, _INTERRUPTED, _OTHER_ERROR = 137, 143, 104
+_LARGE_PEAK = 0.3  # median memory utilization above which a process may run out of memory
+_ENV = "PYTHONNOUSERSITE=1\nR_PROFILE_USER=/.Rprofile\nR_ENVIRON_USER=/.Renviron\n"
+
+
+@dataclass(frozen=True)
+class GeneratedTasks(RunTasks):
+    """All tasks of a generated run, as they are in the end.
+
+    Attributes:
+        times: Times of each task.
+    """
+
+    times: Sequence[TaskTimes] = ()
+
+    def known_at(self, now_s: int) -> list[Row]:
+        """Return the tasks as the platform knows them at that time."""
+        known = [_known_at(*pair, now_s) for pair in zip(self.rows, self.times, strict=True)]
+        return [task for task in known if task is not None]
+
+
+def _known_at(task: Row, times: TaskTimes, now_s: int) -> Row | None:
+    if now_s >= times.complete_s:
+        return task
+    if now_s >= times.start_s:
+        return task | UNKNOWN_UNTIL_END | {"status": "RUNNING", "lastUpdated": task["start"]}
+    if now_s >= times.submit_s:
+        return task | UNKNOWN_UNTIL_START | {"status": "SUBMITTED", "lastUpdated": task["submit"]}
+    if now_s >= times.created_s:
+        fresh = {"status": "NEW", "submit": None, "lastUpdated": task["dateCreated"]}
+        return task | UNKNOWN_UNTIL_START | fresh
+    return None
+
+
+def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
+    """Draw the tasks of a run.
+
+    Args:
+        spec: The run.
+        parent: Tasks of the run that it resumes; it takes the completed ones from the cache.
+    """
+    done = {
+        (task["process"], task["tag"]): task
+        for task in (parent.rows if parent else ())
+        if task["status"] == "COMPLETED"
+    }
+    planned = plan_tasks(spec)
+    generator = TaskGenerator(spec, planned)
+    for number, task in enumerate(planned):
+        if cached := done.get((task.process.name, task.tag)):
+            generator.reuse(cached)
+        else:
+            generator.add(task, generator.choose_end(number))
+    return generator.finish()
+
+
+class TaskGenerator:
+    """Draws the tasks of a run from its seed, one after the other."""
+
+    def __init__(self, spec: RunSpec, planned: Sequence[PlannedTask]) -> None:
+        self.spec = spec
+        self._planned = len(planned)
+        self._stages = 1 + max((task.process.stage for task in planned), default=0)
+        self._rng = random.Random(f"{spec.seed}:tasks")
+        regressed = self._rng.random() < _REGRESSED_SHARE
+        self._regressed = self._rng.choice(planned).process if regressed else None
+        self._drawn: list[tuple[float, Row, TaskTimes]] = []
+        self._defaults: dict[str, Row] = {}
+
+    def finish(self) -> GeneratedTasks:
+        """Return the tasks with their ids, by creation, a few of them out of order."""
+        self._drawn.sort(key=lambda drawn: drawn[0])
+        first_id = _FIRST_ID + self.spec.number * _IDS_PER_RUN
+        for task_id, (_, task, _) in enumerate(self._drawn, start=1):
+            task["taskId"], task["id"] = task_id, first_id + task_id
+        return GeneratedTasks(
+            rows=[task for _, task, _ in self._drawn],
+            processes=[process.name for process in self.spec.pipeline.processes],
+            created=format_timestamp(self.spec.start_s),
+            updated=format_timestamp(self.spec.final_s),
+            first_metric_id=self.spec.number * 1000,
+            times=[times for _, _, times in self._drawn],
+        )
+
+    def choose_end(self, number: int) -> str:
+        """Return the final status of a planned task; only the last few tasks may not complete."""
+        left = self._planned - 1 - number
+        if self.spec.outcome == "SUCCEEDED" or left > _MAX_ABORTED:
+            return "COMPLETED"
+        if not left:
+            return "FAILED" if self.spec.outcome == "FAILED" else "ABORTED"
+        return self._rng.choice(("COMPLETED", "ABORTED"))
+
+    def reuse(self, cached: Row) -> None:
+        """Add a cached task, with times and cost of its original execution."""
+        now_s = self.spec.start_s + 4
+        now = format_timestamp(now_s)
+        again = {"status": "CACHED", "dateCreated": now, "lastUpdated": now}
+        self._keep(cached | again, TaskTimes(now_s, now_s, now_s, now_s))
+
+    def add(self, planned: PlannedTask, end: str) -> None:
+        """Draw a task, now and then after a failed attempt."""
+        spec, rng, process = self.spec, self._rng, planned.process
+        wall_s = max(1, spec.complete_s - spec.start_s - 12)
+        stage_s = wall_s / self._stages
+        submit_s = spec.start_s + 5 + int(stage_s * (process.stage + 0.3 * rng.random()))
+        attempt = Attempt(1, process.cpus, process.memory_gib)
+        share = _RETRIED_SPOT_SHARE if spec.spot else _RETRIED_SHARE
+        if end != "ABORTED" and rng.random() < share:
+            submit_s, attempt = self._failed_attempt(planned, submit_s, attempt)
+        times = self._time(process, submit_s, to_end=end != "COMPLETED")
+        task = self._describe(planned, times, attempt)
+        if end == "COMPLETED":
+            task |= draw_measures(rng, spec, process, attempt, times)
+        else:
+            task |= self._fail(planned, end)
+        self._keep(task, times)
+
+    def _failed_attempt(
+        self, planned: PlannedTask, submit_s: int, attempt: Attempt
+    ) -> tuple[int, Attempt]:
+        """Draw an attempt that is retried; return submission and request of the next attempt."""
+        rng, spot = self._rng, self.spec.spot
+        interrupted = spot and rng.random() < _INTERRUPTED_SHARE
+        never_ran = interrupted and rng.random() < _NEVER_RAN_SHARE
+        times = self._cut(self._time(planned.process, submit_s), never_ran=never_ran)
+        if self.spec.complete_s - times.complete_s < _SHORTEST_S:
+            return submit_s, attempt
+        task = self._describe(planned, times, attempt)
+        out_of_memory = not interrupted and planned.process.memory_utilization >= _LARGE_PEAK
+        code = _OUT_OF_MEMORY if out_of_memory else _OTHER_ERROR
+        task |= {"status": "FAILED", "errorAction": "RETRY"}
+        task |= {"numSpotInterruptions": int(interrupted)} if spot else {}
+        if never_ran:
+            task |= {"realtime": 0, "errorMessage": "Task failed to start - Host terminated"}
+        else:
+            code = _INTERRUPTED if interrupted else code
+            task |= {"exit": code, "exitStatus": code}
+        self._keep(task, times)
+        return times.complete_s + 2, attempt.next(out_of_memory=out_of_memory)
+
+    def _cut(self, times: TaskTimes, *, never_ran: bool) -> TaskTimes:
+        """Cut a task short; the platform reports a lost task that never ran with no duration."""
+        if never_ran:
+            return replace(times, complete_s=times.start_s, staged_s=0)
+        ran_s = max(1, int(times.lasted_s * self._rng.uniform(0.1, 0.9)))
+        staged_s = min(times.staged_s, ran_s - 1)
+        return replace(times, complete_s=times.start_s + ran_s, staged_s=staged_s)
+
+    def _time(self, process: Process, submit_s: int, *, to_end: bool = False) -> TaskTimes:
+        rng = self._rng
+        left_s = max(2, self.spec.complete_s - 2 - submit_s)
+        wait_s = min(draw_log_normal(rng, 80, 0.9), 0.3 * left_s)
+        most_s = left_s - wait_s
+        share = _FUSION_STAGING_SHARE if self.spec.fusion else _STAGING_SHARE
+        staging = min(draw_log_normal(rng, share, _STAGING_SIGMA), _MAX_STAGING)
+        pace = self.spec.pace * (_REGRESSION if process is self._regressed else 1)
+        ran_s = draw_log_normal(rng, 60 * process.minutes * pace, 0.6) * (1 + staging)
+        if to_end:
+            ran_s = most_s
+        elif ran_s > most_s:
+            ran_s = most_s * rng.uniform(0.4, 1.0)
+        start_s, lasted_s = submit_s + int(wait_s), max(1, int(ran_s))
+        staged_s = int(lasted_s * staging / (1 + staging))
+        return TaskTimes(submit_s - 1, submit_s, start_s, start_s + lasted_s, staged_s)
+
+    def _describe(self, planned: PlannedTask, times: TaskTimes, attempt: Attempt) -> Row:
+        rng, complete = self._rng, format_timestamp(times.complete_s)
+        digest = f"{rng.getrandbits(128):032x}"
+        return self._default_fields(planned.process) | {
+            "status": "COMPLETED",
+            "dateCreated": format_timestamp(times.created_s),
+            "submit": format_timestamp(times.submit_s),
+            "start": format_timestamp(times.start_s),
+            "complete": complete,
+            "lastUpdated": complete,
+            "duration": 1000 * (times.complete_s - times.submit_s) + int(1000 * rng.random()),
+            "realtime": 1000 * times.run_s - int(900 * rng.random()),
+            "attempt": attempt.number,
+            "cpus": attempt.cpus,
+            "memory": attempt.memory_gib * GIB,
+            "tag": planned.tag,
+            "name": planned.name,
+            "hash": f"{digest[:2]}/{digest[2:8]}",
+            "workdir": f"{self.spec.work_dir}/{digest[:2]}/{digest[2:]}",
+            "nativeId": str(UUID(digest)),
+            **draw_machine(rng, self.spec, planned.process, attempt, times),
+        }
+
+    def _fail(self, planned: PlannedTask, end: str) -> Row:
+        if end == "ABORTED":
+            return {"status": end}
+        failure = choose_failure(self.spec)
+        return {
+            "status": end,
+            "errorAction": "TERMINATE",
+            "errorMessage": failure.describe(planned),
+            "exit": failure.exit,
+            "exitStatus": failure.exit,
+        }
+
+    def _default_fields(self, process: Process) -> Row:
+        if process.name not in self._defaults:
+            platform = self.spec.platform
+            price = "spot" if self.spec.spot else "standard"
+            self._defaults[process.name] = EMPTY_TASK | {
+                "process": process.name,
+                "container": process.container,
+                "time": process.time_h * _HOUR_MS,
+                "executor": platform.executor,
+                "queue": platform.queue,
+                "priceModel": price if platform.machines else None,
+                "scratch": "false",
+                "env": _ENV,
+                "module": [],
+                "script": f"\n{process.name.rpartition(':')[2].lower()} --threads {process.cpus}\n",
+            }
+        return self._defaults[process.name]
+
+    def _keep(self, task: Row, times: TaskTimes) -> None:
+        # Tasks reach the platform slightly out of order: a later task may have a lower id.
+        late_s = 30 * self._rng.random() if self._rng.random() < _LATE_SHARE else 0.0
+        self._drawn.append((times.created_s + late_s, task, times))

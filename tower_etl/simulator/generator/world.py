@@ -1,0 +1,338 @@
+"""Generated worlds: from one seed to organisations, users, labels and years of runs."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.clock import SimClock, to_seconds
+from tower_etl.simulator.events import World
+from tower_etl.simulator.generator import catalog
+from tower_etl.simulator.generator.reference import add_reference_data
+from tower_etl.simulator.generator.runs import TaskCache, make_run
+from tower_etl.simulator.generator.specs import (
+    RunSpec,
+    count_planned,
+    count_samples,
+    draw_log_normal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tower_etl.simulator.generator.catalog import Pipeline, Platform
+    from tower_etl.simulator.state import User
+
+_DAY_S = 86_400
+_HOUR_S = 3_600
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PERSONAL_SHARE = 0.03
+_OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELLED")
+_OUTCOME_WEIGHTS = (78, 16, 6)
+_RESUMED_SHARE = 0.55  # share of the failed and cancelled runs
+_COMMAND_LINE_SHARE = 0.15
+_HEARTBEAT_GAP_SHARE = 0.03
+_TASK_SIGMA = 0.8
+_LONG_OPEN_S = 9 * _DAY_S
+_WITHOUT_HEARTBEAT = 2  # number of the open run whose heartbeat is lost
+_SPOT_SHARE = 0.7
+_FUSION_SHARE = 0.5
+_STAGING_FACTOR = 1.3  # of the time of a run without Fusion
+_ADOPTION_SPREAD = 0.4  # share of a release's time in which runs use it or its neighbours
+_KEYED_LABEL_SHARE = 0.75  # share of runs with a label of a key
+_PLATFORM_OF = (0, 0, 1, 2)  # platform of a workspace, by its number
+_MIN_WALL_S = 240
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Size of a generated world.
+
+    Attributes:
+        organizations: Number of organisations.
+        workspaces: Number of workspaces in all of them; the owner's personal one is extra.
+        runs: Number of runs submitted before now, open ones included.
+        days: Number of days over which they are spread; as many runs follow in as many days.
+        open_runs: Number of runs that are not final now.
+        mean_tasks: Mean number of tasks of a run.
+    """
+
+    organizations: int = 2
+    workspaces: int = 4
+    runs: int = 200
+    days: int = 30
+    open_runs: int = 5
+    mean_tasks: int = 60
+
+    def __post_init__(self) -> None:
+        """Validate the size.
+
+        Raises:
+            ValueError: There are more open runs than runs, or a number is below 1.
+        """
+        smallest = min(self.organizations, self.workspaces, self.days, self.mean_tasks)
+        if not 0 <= self.open_runs <= self.runs or smallest < 1:
+            msg = (
+                f"A world needs at least one of everything, and as many runs as open runs: {self}."
+            )
+            raise ValueError(msg)
+
+
+@dataclass
+class WorldGenerator:
+    """Draws a world from a seed.
+
+    Attributes:
+        now_s: Time between past and future runs, epoch seconds.
+        keys: Keys of the workspaces, the personal one last.
+        unfinished: Failed and cancelled runs that wait for a resume, by workspace key.
+        number: Number of the latest run.
+    """
+
+    world: World
+    config: WorldConfig
+    seed: int
+    now_s: int
+    cache: TaskCache = field(default_factory=TaskCache)
+    keys: list[int] = field(default_factory=list)
+    unfinished: dict[int, list[RunSpec]] = field(default_factory=dict)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        """Create the random generator."""
+        self.rng = random.Random(f"world:{self.seed}")
+
+    def add_accounts(self) -> None:
+        """Add organisations, workspaces, users, labels and reference data."""
+        for name in catalog.USERS:
+            self.world.add_user(name)
+        orgs = [
+            self.world.add_organization(_name(catalog.ORGANIZATIONS, number))
+            for number in range(self.config.organizations)
+        ]
+        for number in range(self.config.workspaces):
+            name = _name(catalog.WORKSPACES, number)
+            self.keys.append(self.world.add_workspace(orgs[number % len(orgs)], name))
+        self.keys.append(self.world.find_key(None))
+        for key in self.keys:
+            for name, value in catalog.LABELS:
+                self.world.create_label(key, name, value)
+        add_reference_data(self.world)
+
+    def add_runs(self) -> None:
+        """Add past runs, open runs and future runs."""
+        past = sorted(self._draw_past_s() for _ in range(self.config.runs - self.config.open_runs))
+        for submit_s in past:
+            self._add(self._draw(submit_s, latest_s=self.now_s - 60))
+        for number in range(self.config.open_runs):
+            self._add(self._draw_open(number))
+        future = sorted(self._draw_future_s() for _ in range(self.config.runs))
+        for submit_s in future:
+            self._add(self._draw(submit_s))
+
+    def _draw_past_s(self) -> int:
+        span_s = self.config.days * _DAY_S
+        return self.now_s - 2 * _HOUR_S - int(self.rng.random() * (span_s - 2 * _HOUR_S))
+
+    def _draw_future_s(self) -> int:
+        return self.now_s + 60 + int(self.rng.random() * self.config.days * _DAY_S)
+
+    def _draw(self, submit_s: int, latest_s: int | None = None) -> RunSpec:
+        """Draw a run submitted then, complete by `latest_s` if given."""
+        parent = self._next_to_resume(submit_s)
+        spec = self._resume(parent, submit_s) if parent else self._new_run(submit_s)
+        if latest_s is not None and spec.final_s >= latest_s:
+            complete_s = max(spec.start_s + 60, latest_s - 5)
+            start_s = min(spec.start_s, complete_s - 60)
+            spec = replace(spec, start_s=start_s, complete_s=complete_s, heartbeat_gap=None)
+        return spec
+
+    def _draw_open(self, number: int) -> RunSpec:
+        """Draw a run that is open now: the first is not started, the second is old."""
+        rng, now_s = self.rng, self.now_s
+        age_s = rng.randrange(_HOUR_S, 12 * _HOUR_S)
+        if number == 1 and self.config.days * _DAY_S > _LONG_OPEN_S:
+            age_s = _LONG_OPEN_S
+        spec = self._new_run(now_s - age_s, outcome="SUCCEEDED" if number else None)
+        complete_s = now_s + rng.randrange(600, 8 * _HOUR_S)
+        if number == 0:
+            latest_s = max(complete_s, now_s + 900)
+            spec = replace(spec, submit_s=now_s - 90, start_s=now_s + 200, complete_s=latest_s)
+            return replace(spec, heartbeat_gap=None)
+        start_s = min(spec.start_s, now_s - 60)
+        gap = (now_s - 300, now_s + 1800) if number == _WITHOUT_HEARTBEAT else None
+        return replace(spec, start_s=start_s, complete_s=complete_s, heartbeat_gap=gap)
+
+    def _new_run(self, submit_s: int, outcome: str | None = None) -> RunSpec:
+        """Draw a run that resumes no other."""
+        rng = self.rng
+        self.number += 1
+        pipeline = rng.choices(catalog.PIPELINES, [p.weight for p in catalog.PIPELINES])[0]
+        key, platform = self._draw_workspace()
+        tasks = _draw_tasks(rng, self.config.mean_tasks)
+        samples = count_samples(pipeline, tasks)
+        user = self._draw_user(key)
+        planned = min(count_planned(pipeline, samples), max(1, tasks))
+        spec = RunSpec(
+            number=self.number,
+            id=_draw_id(rng),
+            seed=f"run:{self.seed}:{self.number}",
+            workspace_id=key,
+            user_id=user.id,
+            user_name=user.name,
+            name=_draw_name(rng, self.number),
+            pipeline=pipeline,
+            revision=self._draw_revision(pipeline, submit_s),
+            platform=platform,
+            spot=bool(platform.machines) and rng.random() < _SPOT_SHARE,
+            fusion=bool(platform.machines) and rng.random() < _FUSION_SHARE,
+            launch_id=None if rng.random() < _COMMAND_LINE_SHARE else _draw_id(rng, 22),
+            session_id=_draw_session(rng),
+            samples=samples,
+            planned_tasks=planned,
+            submit_s=submit_s,
+            start_s=submit_s + 30 + int(draw_log_normal(rng, 90, 0.8)),
+            complete_s=0,
+            outcome=outcome or rng.choices(_OUTCOMES, _OUTCOME_WEIGHTS)[0],
+        )
+        return self._set_end(_cut_short(rng, spec))
+
+    def _resume(self, parent: RunSpec, submit_s: int) -> RunSpec:
+        """Draw a run that resumes a failed or cancelled one."""
+        self.number += 1
+        spec = replace(
+            parent,
+            number=self.number,
+            id=_draw_id(self.rng),
+            seed=f"run:{self.seed}:{self.number}",
+            name=_draw_name(self.rng, self.number),
+            planned_tasks=count_planned(parent.pipeline, parent.samples),
+            submit_s=submit_s,
+            start_s=submit_s + 30 + int(draw_log_normal(self.rng, 90, 0.8)),
+            outcome="SUCCEEDED",
+            parent=parent,
+            heartbeat_gap=None,
+        )
+        return self._set_end(spec)
+
+    def _set_end(self, spec: RunSpec) -> RunSpec:
+        """Set the end of a run, and now and then a gap of its heartbeat."""
+        rng = self.rng
+        share = spec.planned_tasks / count_planned(spec.pipeline, spec.samples)
+        slowness = _draw_pace(rng) * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)
+        wall_s = int(_MIN_WALL_S + share * _estimate_wall_s(spec.pipeline) * slowness)
+        gap = None
+        if rng.random() < _HEARTBEAT_GAP_SHARE:
+            lost_s = spec.start_s + wall_s // 2
+            gap = (lost_s, lost_s + wall_s // 5)
+        return replace(spec, complete_s=spec.start_s + wall_s, heartbeat_gap=gap)
+
+    def _next_to_resume(self, submit_s: int) -> RunSpec | None:
+        for waiting in self.unfinished.values():
+            if waiting and waiting[0].final_s + 300 < submit_s:
+                return waiting.pop(0)
+        return None
+
+    def _draw_revision(self, pipeline: Pipeline, submit_s: int) -> str:
+        """Draw the release of a run: releases replace each other in the time before now."""
+        age = 1 - (self.now_s - submit_s) / (self.config.days * _DAY_S)
+        spread = self.rng.uniform(-_ADOPTION_SPREAD, _ADOPTION_SPREAD)
+        number = int(age * len(pipeline.revisions) + spread)
+        return pipeline.revisions[max(0, min(number, len(pipeline.revisions) - 1))]
+
+    def _draw_labels(self, key: int) -> tuple[int, ...]:
+        """Draw labels of a workspace: some without value, at most one for each key."""
+        rng = self.rng
+        by_name: dict[str, list[int]] = {}
+        for label_id, label in self.world.labels[key].items():
+            by_name.setdefault(label["name"] if label["resource"] else "", []).append(label_id)
+        chosen = rng.sample(by_name.pop("", []), rng.choice((0, 0, 1, 1, 2)))
+        chosen += [rng.choice(ids) for ids in by_name.values() if rng.random() < _KEYED_LABEL_SHARE]
+        return tuple(sorted(chosen))
+
+    def _draw_workspace(self) -> tuple[int, Platform]:
+        if self.rng.random() < _PERSONAL_SHARE:
+            return self.keys[-1], catalog.PLATFORMS[-1]
+        number = min(int(self.rng.random() ** 1.6 * (len(self.keys) - 1)), len(self.keys) - 2)
+        return self.keys[number], catalog.PLATFORMS[_PLATFORM_OF[number % len(_PLATFORM_OF)]]
+
+    def _draw_user(self, key: int) -> User:
+        users = list(self.world.users.values())
+        return users[0] if key < 0 else users[int(self.rng.random() ** 2 * len(users))]
+
+    def _add(self, spec: RunSpec) -> None:
+        labels = self._draw_labels(spec.workspace_id)
+        self.world.add_run(make_run(spec, self.cache, labels))
+        is_unfinished = spec.outcome != "SUCCEEDED" and spec.parent is None
+        if is_unfinished and self.rng.random() < _RESUMED_SHARE:
+            self.unfinished.setdefault(spec.workspace_id, []).append(spec)
+
+
+def _name(names: Sequence[str], number: int) -> str:
+    lap, number = divmod(number, len(names))
+    return f"{names[number]}-{lap + 1}" if lap else names[number]
+
+
+def _draw_id(rng: random.Random, length: int | None = None) -> str:
+    return "".join(rng.choices(_ALPHABET, k=length or rng.choice((13, 14, 14, 14))))
+
+
+def _draw_session(rng: random.Random) -> str:
+    text = f"{rng.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-9{text[17:20]}-{text[20:]}"
+
+
+def _draw_name(rng: random.Random, number: int) -> str:
+    return f"{rng.choice(catalog.ADJECTIVES)}_{rng.choice(catalog.SURNAMES)}_{number}"
+
+
+def _draw_tasks(rng: random.Random, mean: int) -> int:
+    # The mean of a log-normal distribution is its median times exp(sigma squared / 2).
+    return max(1, round(draw_log_normal(rng, mean / math.exp(_TASK_SIGMA**2 / 2), _TASK_SIGMA)))
+
+
+def _draw_pace(rng: random.Random) -> float:
+    return draw_log_normal(rng, 1.4, 0.45)
+
+
+def _estimate_wall_s(pipeline: Pipeline) -> float:
+    slowest: dict[int, float] = {}
+    for process in pipeline.processes:
+        slowest[process.stage] = max(slowest.get(process.stage, 0), process.minutes)
+    return 60 * sum(slowest.values())
+
+
+def _cut_short(rng: random.Random, spec: RunSpec) -> RunSpec:
+    if spec.outcome == "SUCCEEDED":
+        return spec
+    return replace(spec, planned_tasks=max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95))))
+
+
+def build_world(
+    seed: int = 1, *, now: datetime | None = None, clock: SimClock | None = None, **size: int
+) -> World:
+    """Return a world drawn from a seed: the same seed, size and time give the same bytes.
+
+    Args:
+        seed: Seed of everything that is drawn.
+        now: Time between past and future runs (aware); the clock's time by default.
+        clock: Clock of the world; by default a running clock, set to `now` if given.
+        **size: Fields of `WorldConfig`.
+
+    Raises:
+        ValueError: The size is not valid.
+    """
+    config = WorldConfig(**size)
+    clock = clock or SimClock(now)
+    now = now or clock.now()
+    # Accounts are older than the first run, whatever the clock of the world says.
+    founded = SimClock.frozen_at(now - timedelta(days=config.days + 90))
+    generator = WorldGenerator(World.empty(founded), config, seed, to_seconds(now))
+    generator.add_accounts()
+    generator.add_runs()
+    generator.world.clock = clock
+    return generator.world

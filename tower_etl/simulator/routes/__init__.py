@@ -1,0 +1,1 @@
+"""Routes of the simulated API, below `/api`."""

@@ -1,0 +1,117 @@
+"""Routes of the service, the user, organisations, workspaces and labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.auth import current_user
+from tower_etl.simulator.data import fill, load_json
+from tower_etl.simulator.parameters import http_error, read_page
+from tower_etl.simulator.routes.base import RouteGroup, get
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.state import Workspace
+
+_DEFAULT_LABELS = 50
+_TEMPLATES = load_json("account_templates.json")
+
+
+class AccountRoutes(RouteGroup):
+    """Handlers for accounts."""
+
+    @get("/service-info")
+    def describe_service(self, request: Request) -> Row:  # noqa: ARG002 - handler's signature
+        """Return the description of the server, which needs no token."""
+        return {"serviceInfo": fill(_TEMPLATES["service"], vars(self.profile))}
+
+    @get("/user-info")
+    def describe_user(self, request: Request) -> Row:
+        """Return the user whose token the request carries."""
+        user = fill(_TEMPLATES["user"], vars(current_user(request)))
+        return {"user": user, "needConsent": False, "defaultWorkspaceId": None}
+
+    @get("/user/{user_id:int}/workspaces")
+    def list_memberships(self, request: Request) -> Row:
+        """Return organisations (with null workspace) and workspaces of the user, not paged."""
+        user = current_user(request)
+        if request.path_params["user_id"] != user.id:
+            raise http_error(403, "Operation not allowed")
+        visible = self.visible_workspaces(user)
+        rows = [self._membership(org_id, None) for org_id in self._visible_organizations(request)]
+        rows += [self._membership(org_id, self.world.workspaces[key]) for key, org_id in visible]
+        return {"orgsAndWorkspaces": rows}
+
+    @get("/orgs")
+    def list_organizations(self, request: Request) -> Row:
+        """Return the organisations of the user, not paged."""
+        orgs = [self.world.organizations[key] for key in self._visible_organizations(request)]
+        rows = [self.profile.api.filter_fields("organization", org) for org in orgs]
+        return {"organizations": rows, "totalSize": None if self.profile.legacy else len(rows)}
+
+    @get("/orgs/{org_id:int}/workspaces")
+    def list_workspaces(self, request: Request) -> Row:
+        """Return the workspaces of an organisation, not paged."""
+        org_id = request.path_params["org_id"]
+        if org_id not in self.world.organizations:
+            raise http_error(403, "Operation not allowed")
+        visible = self.visible_workspaces(current_user(request))
+        found = [self.world.workspaces[key] for key, org in visible if org == org_id]
+        return {"workspaces": [_workspace(workspace) for workspace in found]}
+
+    @get("/orgs/{org_id:int}/workspaces/{key:int}")
+    def describe_workspace(self, request: Request) -> Row:
+        """Return a workspace."""
+        workspace = self.authorize(request, request.path_params["key"])
+        if workspace.org_id != request.path_params["org_id"]:
+            raise http_error(403, "Operation not allowed")
+        times = {"dateCreated": workspace.created, "lastUpdated": workspace.created}
+        return {"workspace": _workspace(workspace) | times}
+
+    @get("/labels")
+    def list_labels(self, request: Request) -> Row:
+        """Return a page of the labels of a workspace."""
+        key = self.requested_workspace(request)
+        page = read_page(request, _DEFAULT_LABELS, self.profile.quirks)
+        kind = request.query_params.get("type", "all")
+        words = request.query_params.get("search", "").lower()
+        rows = [
+            label
+            for label in self.world.labels.get(key, {}).values()
+            if words in label["name"].lower()
+            and (kind == "all" or label["resource"] == (kind == "resource"))
+        ]
+        return {"labels": rows[page.rows], "totalSize": len(rows)}
+
+    def _visible_organizations(self, request: Request) -> list[int]:
+        user = current_user(request)
+        visible = {org_id for _, org_id in self.visible_workspaces(user)}
+        orgs = self.world.organizations
+        return [org_id for org_id in orgs if user.workspaces is None or org_id in visible]
+
+    def _membership(self, org_id: int, workspace: Workspace | None) -> Row:
+        org = self.world.organizations[org_id]
+        row = {
+            "orgId": org_id,
+            "orgName": org["name"],
+            "orgLogoUrl": org["logoUrl"],
+            "orgType": org["type"],
+            "workspaceId": workspace and workspace.key,
+            "workspaceName": workspace and workspace.name,
+            "workspaceFullName": workspace and workspace.name,
+            "visibility": workspace and workspace.visibility,
+            "roles": ["owner"],
+        }
+        return self.profile.api.filter_fields("membership", row)
+
+
+def _workspace(workspace: Workspace) -> Row:
+    return {
+        "id": workspace.key,
+        "name": workspace.name,
+        "fullName": workspace.name,
+        "description": None,
+        "visibility": workspace.visibility,
+    }

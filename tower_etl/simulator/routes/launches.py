@@ -1,0 +1,75 @@
+"""Routes of launches, by run or by launch id, with their compute environment and datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.data import fill, load_json
+from tower_etl.simulator.parameters import http_error
+from tower_etl.simulator.routes.base import RouteGroup, get
+from tower_etl.simulator.routes.compute_envs import embed_compute_env
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.runs import Run
+
+_TEMPLATE = load_json("account_templates.json")["launch"]
+
+
+class LaunchRoutes(RouteGroup):
+    """Handlers for launches."""
+
+    @get("/workflow/{run_id}/launch")
+    def describe_run_launch(self, request: Request) -> Row:
+        """Return the launch of a run; runs started from the command line have none."""
+        run = self.requested_run(request)
+        workflow = run.at(self.world.now_s()).workflow
+        if workflow.get("launchId") is None:
+            raise http_error(404, f"No launch for workflow {workflow['id']}")
+        return {"launch": self._show(run, _make_launch(workflow))}
+
+    @get("/launch/{launch_id}")
+    def describe_launch(self, request: Request) -> Row:
+        """Return a launch."""
+        run = self._requested_launch(request)
+        workflow = run.at(self.world.now_s()).summary
+        launch = _make_launch(workflow) | {
+            "runName": workflow["runName"],
+            "workspaceId": self.world.workspaces[run.workspace_id].id,
+            "lastUpdated": workflow["submit"],
+            "headJobCpus": None,
+            "headJobMemoryMb": None,
+        }
+        return {"launch": self._show(run, launch)}
+
+    @get("/launch/{launch_id}/datasets", legacy=False)
+    def list_launch_datasets(self, request: Request) -> Row:
+        """Return the datasets of a launch: those of the workspace for every other launch."""
+        run, launch_id = self._requested_launch(request), request.path_params["launch_id"]
+        stored = self.world.entities.get("launchDatasets", {}).get(run.workspace_id)
+        if stored is None and sum(launch_id.encode()) % 2:
+            stored = self.world.entities.get("datasetVersions", {}).get(run.workspace_id)
+        rows = [self.profile.api.filter_fields("datasetVersions", row) for row in stored or []]
+        return {"versions": rows, "totalSize": len(rows)}
+
+    def _requested_launch(self, request: Request) -> Run:
+        key, launch_id = self.requested_workspace(request), request.path_params["launch_id"]
+        run = self.world.find_launched(key, launch_id)
+        if run is None:
+            raise http_error(403, "Operation not allowed")
+        return run
+
+    def _show(self, run: Run, launch: Row) -> Row:
+        workspace = self.world.workspaces[run.workspace_id]
+        env = embed_compute_env(self.world.find_compute_env(run), workspace)
+        shown = env and self.profile.api.filter_fields("computeEnv", env)
+        return self.profile.api.filter_fields("launch", launch | {"computeEnv": shown})
+
+
+def _make_launch(workflow: Row) -> Row:
+    # The listing lacks the version; old dumps have a null instead of false.
+    values = {"nextflowVersion": None} | workflow | {"resume": bool(workflow["resume"])}
+    launch: Row = fill(_TEMPLATE, values)
+    return launch

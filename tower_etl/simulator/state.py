@@ -1,0 +1,290 @@
+"""State of the simulated platform: accounts (organisations, workspaces, users, labels) and runs."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.clock import SimClock, format_timestamp, to_seconds
+from tower_etl.simulator.data import fill, load_json
+from tower_etl.simulator.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tower_etl.simulator.aggregates import Row
+
+_FIRST_USER_ID = 12_001
+_TEMPLATES = load_json("account_templates.json")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace of an organisation, or the personal workspace of a user.
+
+    Attributes:
+        key: Workspace id, or minus the user id for a personal workspace.
+        name: Name.
+        org_id: Organisation, None for a personal workspace.
+        created: Creation, an API timestamp.
+        visibility: PRIVATE or SHARED.
+    """
+
+    key: int
+    name: str
+    org_id: int | None
+    created: str
+    visibility: str = "PRIVATE"
+
+    @property
+    def id(self) -> int | None:
+        """Return the id that the API shows, None for a personal workspace."""
+        return self.key if self.key > 0 else None
+
+
+@dataclass(frozen=True)
+class User:
+    """A user.
+
+    Attributes:
+        id: Numeric id.
+        name: User name.
+        created: Creation of the account, an API timestamp.
+        workspaces: Workspaces that the user may read, None for all of them.
+    """
+
+    id: int
+    name: str
+    created: str
+    workspaces: frozenset[int] | None = None
+
+
+def _spread_id(number: int) -> int:
+    # Real ids of organisations and workspaces have 14 or 15 digits and are not ordered.
+    return 10_000_000_000_000 + number * 104_395_301_777 % 89_000_000_000_000
+
+
+@dataclass
+class Accounts:
+    """Organisations, workspaces, users, labels and reference data. Methods are thread-safe.
+
+    Attributes:
+        clock: Clock of the world.
+        lock: Held while the state is read or changed.
+        organizations: Organisations by id, in the API's shape.
+        workspaces: Workspaces by key, personal workspaces included.
+        users: Users by id; the first user owns runs without another owner.
+        labels: Labels in the API's shape, by workspace key, then by label id.
+        entities: Rows of reference data by kind, then by workspace key or organisation id.
+        forbidden: Keys of workspaces that are listed but refuse every call.
+    """
+
+    clock: SimClock = field(default_factory=SimClock)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    organizations: dict[int, Row] = field(default_factory=dict)
+    workspaces: dict[int, Workspace] = field(default_factory=dict)
+    users: dict[int, User] = field(default_factory=dict)
+    labels: dict[int, dict[int, Row]] = field(default_factory=dict)
+    entities: dict[str, dict[int, list[Row]]] = field(default_factory=dict, repr=False)
+    forbidden: set[int] = field(default_factory=set)
+    _last_number: int = field(default=0, repr=False)
+
+    def now_s(self) -> int:
+        """Return the simulated time in whole epoch seconds."""
+        return to_seconds(self.clock.now())
+
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def add_organization(self, name: str, **fields: object) -> int:
+        """Add an organisation and return its id; `fields` override its row."""
+        with self.lock:
+            org_id = _spread_id(self._next_number())
+            values = {"org_id": org_id, "name": name, "member_id": org_id % 1_000_000_007}
+            self.organizations[org_id] = fill(_TEMPLATES["organization"], values) | fields
+        return org_id
+
+    def add_workspace(self, org_id: int, name: str, visibility: str = "PRIVATE") -> int:
+        """Add a workspace to an organisation and return its id."""
+        with self.lock:
+            key = _spread_id(self._next_number())
+            created = format_timestamp(self.now_s())
+            self.workspaces[key] = Workspace(key, name, org_id, created, visibility)
+        return key
+
+    def add_user(self, name: str, workspaces: Iterable[int] | None = None) -> int:
+        """Add a user with a personal workspace and return the user's id.
+
+        Args:
+            name: User name.
+            workspaces: Workspaces that the user may read; all by default.
+        """
+        with self.lock:
+            user_id = _FIRST_USER_ID + self._next_number()
+            created = format_timestamp(self.now_s())
+            visible = None if workspaces is None else frozenset(workspaces)
+            self.users[user_id] = User(user_id, name, created, visible)
+            self.workspaces[-user_id] = Workspace(-user_id, name, None, created)
+        return user_id
+
+    def owner(self) -> User:
+        """Return the first user, added if there is none."""
+        with self.lock:
+            if not self.users:
+                self.add_user("sim-user")
+            return next(iter(self.users.values()))
+
+    def find_key(self, workspace_id: int | None, user_id: int | None = None) -> int:
+        """Return the key of a workspace; without an id, the personal one of the user or owner."""
+        if workspace_id is not None:
+            return workspace_id
+        return -(self.owner().id if user_id is None else user_id)
+
+    def may_see(self, user: User, key: int) -> bool:
+        """Return whether the user sees that workspace."""
+        if key < 0:
+            return key == -user.id
+        return key in self.workspaces and (user.workspaces is None or key in user.workspaces)
+
+    def forbid(self, workspace_id: int) -> None:
+        """Make a workspace refuse every call while it is still listed."""
+        self.forbidden.add(workspace_id)
+
+    def allow(self, workspace_id: int) -> None:
+        """Undo `forbid`."""
+        self.forbidden.discard(workspace_id)
+
+    def create_label(
+        self, workspace_id: int | None, name: str, value: str | None = None, **fields: object
+    ) -> int:
+        """Add a label, a resource label if it has a value, and return its id."""
+        with self.lock:
+            label_id = 100_000 + self._next_number()
+            values: Row = {"label_id": label_id, "name": name, "value": value}
+            values |= {"resource": value is not None, "created": format_timestamp(self.now_s())}
+            labels = self.labels.setdefault(self.find_key(workspace_id), {})
+            labels[label_id] = fill(_TEMPLATES["label"], values) | fields
+        return label_id
+
+    def rename_label(self, label_id: int, name: str, value: str | None = None) -> None:
+        """Change a label; all runs with it show the change, `lastUpdated` stays.
+
+        Raises:
+            KeyError: No workspace has that label.
+        """
+        with self.lock:
+            label = self.find_label(label_id)
+            label |= {"name": name} | ({} if value is None else {"value": value})
+
+    def find_label(self, label_id: int) -> Row:
+        """Return the row of a label.
+
+        Raises:
+            KeyError: No workspace has that label.
+        """
+        for labels in self.labels.values():
+            if label_id in labels:
+                return labels[label_id]
+        msg = f"No label has the id {label_id}."
+        raise KeyError(msg)
+
+    def add_entity(self, kind: str, holder: int | None = None, **fields: object) -> None:
+        """Add a row of reference data.
+
+        Args:
+            kind: The API's name of the list: `pipelines`, `computeEnvs`, `members` and the like.
+            holder: Workspace id, or organisation id for members and teams; by default the owner's
+                personal workspace.
+            **fields: The row, with the API's names.
+        """
+        with self.lock:
+            rows = self.entities.setdefault(kind, {})
+            rows.setdefault(self.find_key(holder), []).append(dict(fields))
+
+    def clear_entities(self, kind: str, holder: int | None = None) -> None:
+        """Remove all rows of a kind from a workspace or organisation."""
+        with self.lock:
+            self.entities.get(kind, {}).pop(self.find_key(holder), None)
+
+
+_ListedRun = tuple[float, int, Run]
+
+
+@dataclass
+class RunStore(Accounts):
+    """Runs beside the accounts.
+
+    Attributes:
+        starred: Ids of runs with a star.
+        deleted: Ids of runs that the API no longer shows.
+    """
+
+    starred: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    _runs: dict[str, Run] = field(default_factory=dict, repr=False)
+    _listed: dict[int, list[_ListedRun]] = field(default_factory=dict, repr=False)
+    _launched: dict[str, list[Run]] = field(default_factory=dict, repr=False)
+
+    def add_run(self, run: Run) -> None:
+        """Insert a run into the listing of its workspace."""
+        with self.lock:
+            listed = self._listed.setdefault(run.workspace_id, [])
+            bisect.insort(listed, (run.submit_s, len(self._runs), run))
+            self._runs[run.id] = run
+            if run.launch_id is not None:
+                self._launched.setdefault(run.launch_id, []).append(run)
+
+    def find_run(self, run_id: str) -> Run:
+        """Return the run with that id, deleted or not.
+
+        Raises:
+            KeyError: There never was such a run.
+        """
+        if run_id not in self._runs:
+            msg = f"No run has the id {run_id}."
+            raise KeyError(msg)
+        return self._runs[run_id]
+
+    def run_ids(self) -> frozenset[str]:
+        """Return the ids of all runs: shown, deleted and not submitted yet."""
+        return frozenset(self._runs)
+
+    def shows(self, run: Run) -> bool:
+        """Return whether the API shows the run now: submitted, and not deleted."""
+        return run.id not in self.deleted and run.submit_s <= self.clock.now().timestamp()
+
+    def iter_runs(self, key: int, before_s: float = float("inf")) -> Iterator[Run]:
+        """Iterate over the shown runs of a workspace, newest submission first.
+
+        Args:
+            key: Key of the workspace.
+            before_s: Latest submission, epoch seconds, inclusive.
+        """
+        listed = self._listed.get(key, [])
+        latest_s = min(before_s, self.clock.now().timestamp())
+        end = bisect.bisect_right(listed, latest_s, key=lambda entry: entry[0])
+        for _, _, run in reversed(listed[:end]):
+            if run.id not in self.deleted:
+                yield run
+
+    def labels_of(self, run: Run) -> list[Row]:
+        """Return the labels of a run as they are now, without deleted labels."""
+        labels = self.labels.get(run.workspace_id, {})
+        return [labels[label_id] for label_id in run.label_ids if label_id in labels]
+
+    def find_launched(self, key: int, launch_id: str) -> Run | None:
+        """Return a run of a workspace that was started by a launch, None if there is none."""
+        found = self._launched.get(launch_id, ())
+        return next((run for run in found if run.workspace_id == key and self.shows(run)), None)
+
+    def list_compute_envs(self, key: int) -> list[Row]:
+        """Return the compute environments of a workspace."""
+        return self.entities.get("computeEnvs", {}).get(key, [])
+
+    def find_compute_env(self, run: Run) -> Row | None:
+        """Return the compute environment of a run: the one in its workspace with its platform."""
+        found = self.list_compute_envs(run.workspace_id)
+        return next((env for env in found if env.get("platform") == run.platform_id), None)

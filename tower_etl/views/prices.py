@@ -1,0 +1,193 @@
+"""Price lists: what CPUs, memory and GPUs cost where the platform knows no price, as on clusters.
+
+A list is a CSV file that `TOWER_ETL_PRICES` names, or `prices` in dlt's configuration. It becomes
+the view `price_list`, which `stg_list_prices` applies to tasks.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tower_etl.config.resolver import SettingSources
+from tower_etl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MATCHED = ("executor", "queue", "machine_type", "workspace")
+PRICES = ("cpu_hour", "gib_hour", "gpu_hour")
+COLUMNS = (*MATCHED, "valid_from", *PRICES, "currency", "clock", "combine")
+CLOCKS = ("ran", "run")
+COMBINATIONS = ("sum", "max")
+
+_ESCAPE = "^"
+_TYPES = {"rank": "BIGINT", "valid_from_ms": "BIGINT", **dict.fromkeys(PRICES, "DOUBLE")}
+
+
+@dataclass(frozen=True)
+class Price:
+    """One line of a price list.
+
+    Attributes:
+        line: Its number in the file.
+        patterns: What must hold of a task, by column: names with `*` and `?`, `*` for any.
+        valid_from: From when on it applies to tasks that start (UTC), None for ever.
+        prices: Price of an hour of a CPU, of a GiB and of a GPU, in the currency.
+        currency: As USD.
+        clock: ran (from start to end) or run (the command alone).
+        combine: sum of CPUs and memory, or max, the larger of both, as clouds bill.
+    """
+
+    line: int
+    patterns: tuple[str, ...]
+    valid_from: datetime | None
+    prices: tuple[float, ...]
+    currency: str
+    clock: str
+    combine: str
+
+
+def read_price_list(path: Path) -> list[Price]:
+    """Read a price list.
+
+    Raises:
+        ConfigurationError: It cannot be read, or a line of it is invalid; the message names it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(line for line in file if not line.startswith("#"))
+            _check_header(path, reader.fieldnames or ())
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [_read_line(path, number, row) for number, row in _iter_rows(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"The price list {path} cannot be read as a CSV file in UTF-8 ({error})."
+        raise ConfigurationError(msg) from None
+
+
+def _iter_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    names = next(csv.reader([numbered[0][1]]))
+    for number, line in numbered[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        yield number, dict(zip((name.strip() for name in names), cells, strict=False))
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    names = [name.strip() for name in header]
+    if unknown := ", ".join(name for name in names if name not in COLUMNS):
+        msg = f"{path}, line 1: unknown column {unknown}. Expected some of {', '.join(COLUMNS)}."
+        raise ConfigurationError(msg)
+    if not set(PRICES) & set(names):
+        msg = f"{path}, line 1: no price. Expected at least one of {', '.join(PRICES)}."
+        raise ConfigurationError(msg)
+
+
+def _read_line(path: Path, line: int, row: Mapping[str, str]) -> Price:
+    prices = tuple(_read_price(path, line, name, row.get(name, "")) for name in PRICES)
+    return Price(
+        line=line,
+        patterns=tuple(row.get(name, "").lower() or "*" for name in MATCHED),
+        valid_from=_read_date(path, line, row.get("valid_from", "")),
+        prices=prices,
+        currency=(row.get("currency") or "USD").upper(),
+        clock=_read_choice(path, line, "clock", row.get("clock", ""), CLOCKS),
+        combine=_read_choice(path, line, "combine", row.get("combine", ""), COMBINATIONS),
+    )
+
+
+def _read_price(path: Path, line: int, name: str, text: str) -> float:
+    try:
+        price = float(text or 0)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        msg = f"{path}, line {line}: invalid {name} {text!r}. Expected a price, for example 0.04."
+        raise ConfigurationError(msg)
+    return price
+
+
+def _read_date(path: Path, line: int, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{path}, line {line}: invalid valid_from {text!r}. Expected a date like 2026-01-31."
+        raise ConfigurationError(msg) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[str]) -> str:
+    if text and text.lower() not in choices:
+        msg = f"{path}, line {line}: invalid {name} {text!r}. Expected {' or '.join(choices)}."
+        raise ConfigurationError(msg)
+    return text.lower() or choices[0]
+
+
+def find_price_list() -> Path | None:
+    """Return the configured price list, None where there is none."""
+    found = SettingSources(lookup=_look_up).get("TOWER_ETL_PRICES", "prices")
+    return Path(found).expanduser() if found else None
+
+
+def _look_up(name: str) -> str | None:
+    """Return a value of dlt's configuration; without such a file, dlt need not be imported."""
+    folders = (Path(".dlt"), Path("~/.dlt").expanduser())
+    if not any(folder.is_dir() for folder in folders):
+        return None
+    from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
+
+    return dlt_config_value(name)
+
+
+def select_prices(path: Path | None) -> str:
+    """Return a price list as a SELECT of its lines, in SQL that every engine takes.
+
+    Lines apply from the top: the first line that matches a task gives its price; of lines with the
+    same names, the one that became valid last before the task started.
+
+    Args:
+        path: The list; None for one without lines.
+
+    Raises:
+        ConfigurationError: The list is invalid.
+    """
+    lines = _rank(read_price_list(path)) if path else []
+    rows = [_write(rank, price) for rank, price in enumerate(lines, 1)]
+    names = ("rank", *MATCHED, "valid_from_ms", *PRICES, "currency", "clock", "combine")
+    casts = ",\n  ".join(f"CAST({n} AS {_TYPES.get(n, 'TEXT')}) AS {n}" for n in names)
+    values = ",\n  ".join(rows or [f"({', '.join(['NULL'] * len(names))})"])
+    nothing = "" if rows else "WHERE FALSE\n"
+    return (
+        f"SELECT\n  {casts}\nFROM (VALUES\n  {values}\n) AS prices ({', '.join(names)})\n{nothing}"
+    )
+
+
+def _rank(lines: Sequence[Price]) -> list[Price]:
+    first: dict[tuple[str, ...], int] = {}
+    for price in lines:
+        first.setdefault(price.patterns, price.line)
+    always = datetime.min.replace(tzinfo=UTC)
+    newest_first = sorted(lines, key=lambda price: price.valid_from or always, reverse=True)
+    return sorted(newest_first, key=lambda price: first[price.patterns])
+
+
+def _write(rank: int, price: Price) -> str:
+    since = int(price.valid_from.timestamp() * 1000) if price.valid_from else None
+    patterns = [_as_like(pattern) for pattern in price.patterns]
+    values = (rank, *patterns, since, *price.prices, price.currency, price.clock, price.combine)
+    return "(" + ", ".join("NULL" if v is None else _quote(str(v)) for v in values) + ")"
+
+
+def _as_like(glob: str) -> str:
+    for sign in (_ESCAPE, "%", "_"):
+        glob = glob.replace(sign, _ESCAPE + sign)
+    return glob.replace("*", "%").replace("?", "_")
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
