@@ -213,7 +213,7 @@ def declare_schema(
     ]
     caps = pipeline.destination.capabilities()
     for table in missing:
-        source.schema.update_table(table_schema(source.resources[table.name], table, caps))
+        source.schema.update_table(table_schema(table, caps))
     return bool(missing)
 
 
