@@ -25,13 +25,13 @@ from tower_etl.config.settings import DATASET
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities
 from tower_etl.destinations.duckdb_storage import create_file
 from tower_etl.destinations.errors import unwrap_cause
-from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dlt.common.destination import PreparedTableSchema
     from dlt.common.destination.client import FollowupJobRequest, LoadJob
+    from dlt.common.schema.typing import TColumnProp
 
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
 
@@ -68,23 +68,28 @@ class DirectMergeClient(DuckDbClient):
         """Merge all tables and record the package as loaded, in one transaction."""
         with self.sql_client.begin_transaction():
             for name, files in _list_files().items():
-                self._merge(name, files)
+                self._load(name, files)
             super().complete_load(load_id)
 
-    def _merge(self, name: str, files: Sequence[str]) -> None:
-        """Replace the rows of a table by those of Parquet files, by merge key or primary key."""
-        table = self.sql_client.make_qualified_table_name(name)
+    def _load(self, name: str, files: Sequence[str]) -> None:
+        """Load Parquet files into a table; a merge replaces rows by merge key or primary key."""
+        table = self.prepare_load_table(name)
+        target = self.sql_client.make_qualified_table_name(name)
         # Without `hive_partitioning`, DuckDB reads a parent folder `a=1` as a column.
         paths = ", ".join("'{}'".format(path.replace("'", "''")) for path in files)
         rows = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
-        spec = TABLES[name]
-        replaced = _join_names(spec.merge_key or spec.key)
-        self.sql_client.execute_sql(
-            f"DELETE FROM {table} WHERE ({replaced}) IN (SELECT ({replaced}) FROM {rows})"  # noqa: S608 names of this package
-        )
-        last = self._select_last(rows, _join_names(spec.key))
-        where = "WHERE NOT _removed" if "_removed" in spec.arrow_schema.names else ""
-        self.sql_client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM ({last}) {where}")  # noqa: S608 names of this package
+        loaded = f"SELECT * FROM {rows}"  # noqa: S608 names of this package
+        if table["write_disposition"] == "merge":
+            key = _list_columns(table, "primary_key")
+            group = _list_columns(table, "merge_key") or key
+            same = " AND ".join(f"new.{name} = {target}.{name}" for name in group)
+            self.sql_client.execute_sql(
+                f"DELETE FROM {target} WHERE EXISTS (SELECT 1 FROM {rows} AS new WHERE {same})"  # noqa: S608 names of this package
+            )
+            loaded = self._select_last(rows, ", ".join(key)) if key else loaded
+            for removed in _list_columns(table, "hard_delete"):
+                loaded = f"SELECT * FROM ({loaded}) WHERE {removed} IS NOT TRUE"  # noqa: S608 names of this package
+        self.sql_client.execute_sql(f"INSERT INTO {target} BY NAME {loaded}")
 
     def _select_last(self, rows: str, key: str) -> str:
         """Return a query of the last row of each key; a plain one if no key is repeated."""
@@ -97,7 +102,7 @@ class DirectMergeClient(DuckDbClient):
 
 
 def _list_files() -> dict[str, list[str]]:
-    """Return the Parquet files of the current package by table, in the order of extraction."""
+    """Return the Parquet files of the current package by table."""
     package = Container()[LoadPackageStateInjectableContext]
     folder = package.storage.get_job_state_folder_path(
         package.load_id, PackageStorage.COMPLETED_JOBS_FOLDER
@@ -111,8 +116,9 @@ def _list_files() -> dict[str, list[str]]:
     return files
 
 
-def _join_names(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+def _list_columns(table: PreparedTableSchema, hint: TColumnProp) -> list[str]:
+    """Return the quoted names of the columns with a hint."""
+    return [f'"{name}"' for name, column in table["columns"].items() if column.get(hint)]
 
 
 class DirectMergeDuckDB(dlt.destinations.duckdb):
