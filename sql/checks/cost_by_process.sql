@@ -1,8 +1,10 @@
--- Every task that ran is in one process, and the shares make a whole.
-SELECT listed.tasks, ran.tasks AS ran_tasks, listed.shares
-FROM (
-  SELECT coalesce(sum(tasks), 0) AS tasks, coalesce(sum(share_of_cost), 1) AS shares, count(*) AS n
-  FROM cost_by_process
-) AS listed
+-- Every task that ran is in one process, and the shares of each currency and source make a whole.
+SELECT sum(p.tasks) AS tasks, max(ran.tasks) AS ran_tasks, NULL AS shares
+FROM cost_by_process AS p
 CROSS JOIN (SELECT count(*) AS tasks FROM tasks WHERE status IS DISTINCT FROM 'CACHED') AS ran
-WHERE listed.tasks <> ran.tasks OR abs(listed.shares - 1) > 0.0001 * (listed.n + 1)
+HAVING coalesce(sum(p.tasks), 0) <> coalesce(max(ran.tasks), 0)
+UNION ALL
+SELECT sum(tasks) AS tasks, NULL AS ran_tasks, sum(share_of_cost) AS shares
+FROM cost_by_process
+GROUP BY currency, cost_source
+HAVING abs(coalesce(sum(share_of_cost), 1) - 1) > 0.0001 * (count(*) + 1)

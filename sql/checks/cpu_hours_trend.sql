@@ -1,10 +1,10 @@
--- Every run is in one month, and the first month of a pipeline has none to compare with.
+-- Every run is in one month of each currency and source of its costs, and the first month of a pipeline has none to compare with.
 SELECT 'all' AS pipeline, 'all' AS revision
 FROM (SELECT coalesce(sum(runs), 0) AS runs FROM cpu_hours_trend) AS trend
-CROSS JOIN (SELECT count(*) AS runs FROM workflows) AS stored
+CROSS JOIN (SELECT count(*) AS runs FROM run_costs) AS stored
 WHERE trend.runs <> stored.runs
 UNION ALL
 SELECT pipeline, 'all' AS revision
 FROM cpu_hours_trend
-GROUP BY pipeline
+GROUP BY pipeline, currency, cost_source
 HAVING count(change) >= count(*)

@@ -13,23 +13,23 @@ WITH expected AS (
 
 found AS (
   SELECT
-    run_id, status,
-    sum(tasks) AS tasks,
-    sum(platform_cpu_hours) AS platform_cpu_hours,
-    sum(platform_cost_usd) AS platform_cost_usd,
-    sum(CASE WHEN cost_source = 'platform' THEN cost_usd END) AS cost_usd
-  FROM run_costs
-  GROUP BY run_id, status
+    r.run_id, r.status,
+    sum(r.tasks) AS tasks,
+    sum(r.platform_cpu_hours) AS cpu_hours,
+    sum(r.platform_cost_usd) AS cost_usd,
+    sum(CASE WHEN r.cost_source = 'platform' THEN r.cost_usd END) AS net_cost_usd
+  FROM run_costs AS r
+  GROUP BY r.run_id, r.status
 )
 
 SELECT
-  r.run_id, r.platform_cpu_hours, e.cpu_hours, r.platform_cost_usd, e.cost_usd,
-  r.cost_usd AS net_usd, e.net_cost_usd
-FROM found AS r
-INNER JOIN expected AS e ON e.run_id = r.run_id
-WHERE r.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND r.tasks > 0 AND (
-  abs(r.platform_cpu_hours - e.cpu_hours)
+  f.run_id, f.cpu_hours, e.cpu_hours AS platform_cpu_hours, f.cost_usd,
+  e.cost_usd AS platform_cost_usd, f.net_cost_usd, e.net_cost_usd AS platform_net_cost_usd
+FROM found AS f
+INNER JOIN expected AS e ON e.run_id = f.run_id
+WHERE f.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND f.tasks > 0 AND (
+  abs(f.cpu_hours - e.cpu_hours)
     > greatest(0.001 * e.cpu_hours, e.slack_hours) + 0.0001
-  OR abs(coalesce(r.platform_cost_usd, 0) - e.cost_usd) > 0.001 * e.cost_usd + 0.000001
-  OR abs(coalesce(r.cost_usd, 0) - e.net_cost_usd) > 0.001 * e.net_cost_usd + 0.000001
+  OR abs(coalesce(f.cost_usd, 0) - e.cost_usd) > 0.001 * e.cost_usd + 0.000001
+  OR abs(coalesce(f.net_cost_usd, 0) - e.net_cost_usd) > 0.001 * e.net_cost_usd + 0.000001
 )

@@ -1,7 +1,8 @@
--- Every task that ran is in one month, with all that it cost.
+-- Every task that ran is in one month, with all that the platform says it cost.
 SELECT listed.tasks, ran.tasks AS ran_tasks, listed.cost_usd, ran.cost_usd AS ran_usd
 FROM (
-  SELECT coalesce(sum(tasks), 0) AS tasks, coalesce(sum(cost_usd), 0) AS cost_usd, count(*) AS n
+  SELECT coalesce(sum(tasks), 0) AS tasks, count(*) AS n,
+    coalesce(sum(CASE WHEN cost_source = 'platform' THEN cost_usd END), 0) AS cost_usd
   FROM spend_by_month
 ) AS listed
 CROSS JOIN (

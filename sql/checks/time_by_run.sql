@@ -1,7 +1,13 @@
 -- Hours are those of the run's costs, and what was kept and what was retried is what ran or was staged.
 SELECT t.run_id
 FROM time_by_run AS t
-INNER JOIN run_costs AS r ON r.run_id = t.run_id
+INNER JOIN (
+  SELECT
+    run_id, sum(wait_hours) AS wait_hours, sum(run_hours) AS run_hours,
+    sum(staged_hours) AS staged_hours
+  FROM run_costs
+  GROUP BY run_id
+) AS r ON r.run_id = t.run_id
 WHERE abs(coalesce(t.wait_hours, 0) - coalesce(r.wait_hours, 0)) > 0.0002
   OR abs(coalesce(t.run_hours, 0) - coalesce(r.run_hours, 0)) > 0.0002
   OR abs(coalesce(t.staged_hours, 0) - coalesce(r.staged_hours, 0)) > 0.0002

@@ -2,7 +2,8 @@
 -- retried is what `retry_waste` says.
 SELECT w.process, w.cost_usd, c.cost_usd AS process_usd
 FROM waste_by_process AS w
-INNER JOIN cost_by_process AS c ON c.process = w.process
+INNER JOIN cost_by_process AS c
+  ON c.process = w.process AND c.currency = w.currency AND c.cost_source = w.cost_source
 WHERE abs(coalesce(w.cost_usd, 0) - coalesce(c.cost_usd, 0)) > 0.000002
   OR abs(
     w.retried_usd + w.lost_usd + w.staging_usd + w.escalated_usd + w.over_requested_usd

@@ -1,7 +1,8 @@
--- Every run is there once, its categories are none below zero, and they add up to its cost.
+-- Every run is there once for each currency and source of cost, its categories are none below zero, and they add up to its cost.
 SELECT w.run_id, w.cost_usd, r.cost_usd AS run_usd
 FROM waste_by_run AS w
-INNER JOIN run_costs AS r ON r.run_id = w.run_id
+INNER JOIN run_costs AS r
+  ON r.run_id = w.run_id AND r.currency = w.currency AND r.cost_source = w.cost_source
 WHERE abs(coalesce(w.cost_usd, 0) - coalesce(r.cost_usd, 0)) > 0.000002
   OR abs(
     w.retried_usd + w.lost_usd + w.staging_usd + w.escalated_usd + w.over_requested_usd
@@ -12,5 +13,5 @@ WHERE abs(coalesce(w.cost_usd, 0) - coalesce(r.cost_usd, 0)) > 0.000002
 UNION ALL
 SELECT 'all' AS run_id, NULL AS cost_usd, NULL AS run_usd
 FROM (SELECT count(*) AS runs FROM waste_by_run) AS listed
-CROSS JOIN (SELECT count(*) AS runs FROM workflows) AS stored
+CROSS JOIN (SELECT count(*) AS runs FROM run_costs) AS stored
 WHERE listed.runs <> stored.runs

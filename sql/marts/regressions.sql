@@ -4,7 +4,8 @@ WITH per_run AS (
     r.pipeline, t.process, r.run_id, r.run_name, r.revision, r.submitted_at,
     count(*) AS tasks,
     avg(t.run_seconds) / 60 AS minutes,
-    avg(t.cost_usd) AS usd,
+    avg(CASE WHEN t.currency = 'USD' THEN t.cost_usd END) AS usd,
+    min(t.cost_source) AS cost_source,
     row_number() OVER (
       PARTITION BY r.pipeline, t.process ORDER BY r.submitted_at, r.run_id
     ) AS place
@@ -37,7 +38,7 @@ history AS (
 rated AS (
   SELECT
     p.pipeline, p.process, p.run_id, p.run_name, p.revision, p.submitted_at, p.tasks, p.minutes,
-    p.usd, h.runs, h.priced, h.usual_minutes, h.usual_usd,
+    p.usd, p.cost_source, h.runs, h.priced, h.usual_minutes, h.usual_usd,
     p.minutes / nullif(h.usual_minutes, 0) AS slower,
     p.usd / nullif(h.usual_usd, 0) AS costlier,
     h.high_minutes * power(h.high_minutes / nullif(h.low_minutes, 0), 3) AS far_minutes,
@@ -64,7 +65,7 @@ SELECT
   round(slower / minutes_width, 2) AS duration_ratio_low,
   round(slower * minutes_width, 2) AS duration_ratio_high,
   'USD' AS currency,
-  'platform' AS cost_source,
+  cost_source,
   round(usd, 6) AS usd_per_task,
   round(usual_usd, 6) AS usual_usd,
   round(costlier, 2) AS cost_ratio,

@@ -21,6 +21,12 @@ WITH measured AS (
     max(CASE WHEN measure = 'cost_usd' THEN ratio_high END) AS cost_usd_ratio_high
   FROM stg_release_ratios
   GROUP BY pipeline, revision
+),
+
+sources AS (
+  SELECT pipeline, revision, min(cost_source) AS cost_source
+  FROM stg_run_spend
+  GROUP BY pipeline, revision
 )
 
 SELECT
@@ -43,7 +49,7 @@ SELECT
   round(m.cpu_hours_ratio_low, 4) AS cpu_hours_ratio_low,
   round(m.cpu_hours_ratio_high, 4) AS cpu_hours_ratio_high,
   'USD' AS currency,
-  'platform' AS cost_source,
+  s.cost_source,
   round(m.cost_usd_typical, 6) AS cost_usd_per_run,
   round(m.cost_usd_previous_typical, 6) AS previous_cost_usd_per_run,
   round(m.cost_usd_ratio, 4) AS cost_ratio,
@@ -61,4 +67,5 @@ SELECT
 FROM stg_releases AS r
 INNER JOIN stg_releases AS p ON p.pipeline = r.pipeline AND p.revision = r.previous_revision
 LEFT JOIN measured AS m ON m.pipeline = r.pipeline AND m.revision = r.revision
+LEFT JOIN sources AS s ON s.pipeline = r.pipeline AND s.revision = r.revision
 ORDER BY r.first_submitted_at DESC NULLS LAST, r.pipeline, r.revision

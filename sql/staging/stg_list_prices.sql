@@ -1,20 +1,23 @@
 -- Grain: task that a line of the price list matches. Units: `cost` is in `currency`.
+-- It reads `tasks`, because `stg_task_records` would read the machine types for each use again.
 WITH source AS (
   SELECT
-    t.run_id,
+    t.workflow_id AS run_id,
     t.task_id,
-    lower(t.executor) AS executor,
-    lower(t.queue) AS queue,
-    lower(t.machine_type) AS machine_type,
-    lower(coalesce(r.workspace, 'personal')) AS workspace,
-    epoch_ms(coalesce(t.started_at, t.submitted_at, r.submitted_at)) AS started_ms,
-    t.ran_seconds / 3600 AS ran_hours,
-    t.run_seconds / 3600 AS run_hours,
+    lower(coalesce(t.executor, 'unknown')) AS executor,
+    lower(coalesce(t.queue, 'unknown')) AS queue,
+    lower(coalesce(t.machine_type, 'unknown')) AS machine_type,
+    lower(coalesce(s.org_name || '/' || s.name, w.org_name || '/' || w.workspace_name, 'personal'))
+      AS workspace,
+    epoch_ms(coalesce(t.start, t.submit, w.submit)) AS started_ms,
+    CAST(epoch_ms(t.complete) - epoch_ms(t.start) AS DOUBLE) / 3600000 AS ran_hours,
+    CAST(t.realtime AS DOUBLE) / 3600000 AS run_hours,
     coalesce(t.cpus, 1) AS cpus,
-    coalesce(t.requested_gib, 0) AS gib,
-    coalesce(t.allocated_gpus, 0) AS gpus
-  FROM stg_task_records AS t
-  LEFT JOIN stg_runs AS r ON r.run_id = t.run_id
+    CAST(coalesce(t.memory, 0) AS DOUBLE) / 1073741824 AS gib,
+    coalesce(t.resource_allocation__accelerator_count, 0) AS gpus
+  FROM tasks AS t
+  LEFT JOIN workflows AS w ON w.id = t.workflow_id
+  LEFT JOIN workspaces AS s ON s.id = w.workspace_id
 ),
 
 ranked AS (

@@ -1,9 +1,17 @@
 -- Grain: pipeline, revision and measure (hours, cpu_hours, cost_usd).
 WITH source AS (
-  SELECT r.pipeline, r.revision, r.duration_seconds / 3600 AS hours, s.cpu_hours, s.cost_usd
+  SELECT
+    r.run_id,
+    r.pipeline,
+    r.revision,
+    max(r.duration_seconds) / 3600 AS hours,
+    sum(s.cpu_hours) AS cpu_hours,
+    sum(CASE WHEN s.currency = 'USD' THEN s.cost_usd END) AS cost_usd
   FROM stg_runs AS r
   INNER JOIN stg_run_spend AS s ON s.run_id = r.run_id
-  WHERE r.status = 'SUCCEEDED' AND NOT r.resumed AND s.cached_tasks = 0
+  WHERE r.status = 'SUCCEEDED' AND NOT r.resumed
+  GROUP BY r.run_id, r.pipeline, r.revision
+  HAVING sum(s.cached_tasks) = 0
 ),
 
 measures AS (
