@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import PackageLimits
+from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import DEFAULT, name_disposition
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import dlt
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
@@ -33,6 +36,20 @@ class PackageRun:
     def is_done(self) -> bool:
         """Return whether the last package was extracted."""
         return self.session is not None and self.session.is_done
+
+    def refuse_emptied(self, tables: Collection[str]) -> None:
+        """Check that no package but the first empties tables, which hold those before it.
+
+        Raises:
+            ConfigurationError: This one would.
+        """
+        if self.session is not None and tables:
+            msg = (
+                f"This load package would empty {', '.join(sorted(tables))}, which hold the "
+                "packages before it: pass refresh or write_disposition='replace' to "
+                "run_in_packages, or load everything at once with pipeline.run."
+            )
+            raise ConfigurationError(msg)
 
 
 CURRENT_RUN: ContextVar[PackageRun | None] = ContextVar("tower_etl_package_run", default=None)
@@ -77,6 +94,7 @@ def run_in_packages(
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
             options = _merge_from_now_on(options)
+            source = _replace_no_more(source)
     finally:
         CURRENT_RUN.reset(token)
         if run.session is not None:
@@ -87,5 +105,15 @@ def run_in_packages(
 def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name != "refresh"}
     if name_disposition(kept.get("write_disposition", DEFAULT)) == "replace":
-        kept["write_disposition"] = "merge"
+        kept["write_disposition"] = DEFAULT
     return kept
+
+
+def _replace_no_more(source: DltSource) -> DltSource:
+    """Return the source with `merge` where the hints of a resource say `replace`."""
+    copy = source.clone()
+    for resource in copy.resources.selected.values():
+        disposition: Any = resource.write_disposition
+        if name_disposition(disposition) == "replace":
+            resource.apply_hints(write_disposition="merge")
+    return copy

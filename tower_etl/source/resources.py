@@ -105,6 +105,7 @@ class TableFeed:
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
         missing = drop_missing_tables(store.client, store.schema, state, extraction.tables)
         run = CURRENT_RUN.get() or PackageRun(self.limits)
+        run.refuse_emptied(extraction.emptied)
         session = run.session = run.session or self.open_session(extraction)
         store.empty(extraction.emptied | missing)
         for name in extraction.emptied:  # dlt resets the state unless the disposition is a mapping

@@ -1,0 +1,46 @@
+"""A load in packages ends with the tables of a load in one, however tables are emptied before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.destinations.test_semantics import add_run
+from tests.dlt_destinations.test_gestures import make_source
+from tests.dlt_destinations.test_matrix import expect_tables
+from tower_etl import run_in_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dlt_destinations.depot import Depot
+    from tower_etl.simulator import World
+
+NAMES = ("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress")
+RUNS = (*NAMES, "workflow_labels", "labels", "sync_runs")
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot], world: World, lab: int) -> Depot:
+    """A DuckDB file that holds three runs."""
+    depot = make_depot("duckdb")
+    for _ in range(3):
+        add_run(world, lab)
+        world.clock.advance(1)
+    depot.run()
+    return depot
+
+
+@pytest.mark.parametrize("disposition", ["replace", {"disposition": "replace"}])
+def test_tables_with_the_hint_replace_are_replaced_once(
+    depot: Depot, world: World, disposition: Any
+) -> None:
+    """By the first package; the source of the user keeps its hints."""
+    source = make_source(depot, tables=RUNS)
+    for name in ("workflows", "tasks", "workflow_labels"):
+        source.resources[name].apply_hints(write_disposition=disposition)
+    loads = run_in_packages(depot.open_pipeline(), source, max_rows=1)
+    assert len(loads) > 2
+    expect_tables(world, depot)
+    assert source.tasks.write_disposition == disposition
