@@ -44,3 +44,16 @@ def test_tables_with_the_hint_replace_are_replaced_once(
     assert len(loads) > 2
     expect_tables(world, depot)
     assert source.tasks.write_disposition == disposition
+
+
+def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
+    depot: Depot, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `dlt.pipeline(refresh=...)`, or by dlt's configuration."""
+    monkeypatch.setenv("REFRESH", "drop_data")
+    pipeline = depot.open_pipeline()
+    assert pipeline.refresh == "drop_data"
+    loads = run_in_packages(pipeline, make_source(depot, tables=RUNS), max_rows=1)
+    assert len(loads) > 2
+    expect_tables(world, depot)
+    assert pipeline.refresh == "drop_data"

@@ -88,14 +88,15 @@ def run_in_packages(
         pipeline.normalize()
         loads.append(pipeline.load())
     run = PackageRun(PackageLimits(max_rows, max_seconds))
-    token = CURRENT_RUN.set(run)
+    token, refresh = CURRENT_RUN.set(run), pipeline.refresh
     try:
         while not run.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
             options = _merge_from_now_on(options)
-            source = _replace_no_more(source)
+            source, pipeline.refresh = _replace_no_more(source), None
     finally:
+        pipeline.refresh = refresh
         CURRENT_RUN.reset(token)
         if run.session is not None:
             run.session.close()
