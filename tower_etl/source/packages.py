@@ -6,16 +6,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlt.extract import DltSource
+
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import DEFAULT, name_disposition
+from tower_etl.source.extraction import TableResource
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import dlt
     from dlt.common.pipeline import LoadInfo
-    from dlt.extract import DltSource
 
     from tower_etl.extract.session import SyncSession
 
@@ -81,8 +83,12 @@ def run_in_packages(
         What dlt reports of each package, in order.
 
     Raises:
+        ConfigurationError: The source is not one of `tower_source` with a selected table, or a
+            package could hold nothing.
         PipelineStepFailed: A package failed; those before it stay.
     """
+    _check_source(source)
+    _check_limits(max_rows, max_seconds)
     loads = []
     if pipeline.has_pending_data:
         pipeline.normalize()
@@ -101,6 +107,28 @@ def run_in_packages(
         if run.session is not None:
             run.session.close()
     return loads
+
+
+def _check_source(source: object) -> None:
+    tables: Collection[object] = ()
+    if isinstance(source, DltSource):
+        tables = source.resources.selected.values()
+    if not any(isinstance(table, TableResource) for table in tables):
+        msg = (
+            "run_in_packages loads one source, which tower_source returned, with at least one "
+            "selected table: select tables with with_resources(...), workspaces with "
+            "tower_source(workspaces=[...]), and load other sources with pipeline.run."
+        )
+        raise ConfigurationError(msg)
+
+
+def _check_limits(max_rows: int, max_seconds: float) -> None:
+    if not (max_rows > 0 and max_seconds > 0):
+        msg = (
+            f"A load package of max_rows={max_rows} and max_seconds={max_seconds} would hold "
+            "nothing: expected positive numbers."
+        )
+        raise ConfigurationError(msg)
 
 
 def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
