@@ -90,7 +90,7 @@ def test_a_folder_names_no_command_and_no_keyring(drawer: Drawer) -> None:
 
 def test_a_command_is_no_shell(tmp_path: Path) -> None:
     """What it is given is words, and nothing else of it is run."""
-    with pytest.raises(ConfigurationError, match="odd characters"):
+    with pytest.raises(ConfigurationError, match="non-printable characters"):
         find(f"echo x; touch {tmp_path / 'made'}")
     assert list(tmp_path.iterdir()) == []
 
@@ -103,10 +103,10 @@ def test_a_command_is_no_shell(tmp_path: Path) -> None:
         ("/nonexistent/program", "cannot be run: FileNotFoundError"),
         ("", "cannot be run: IndexError"),
         ("echo 'open quote", "cannot be run: ValueError"),
-        (command(f"print('{SECRET} and more')"), "has spaces or odd characters"),
-        (command(f"print('{SECRET}\\n{SECRET}')"), "has spaces or odd characters"),
+        (command(f"print('{SECRET} and more')"), "contains spaces or non-printable characters"),
+        (command(f"print('{SECRET}\\n{SECRET}')"), "contains spaces or non-printable characters"),
         (command("pass"), "is empty"),
-        (command("import sys; sys.stdout.buffer.write(b'\\xff')"), "odd characters"),
+        (command("import sys; sys.stdout.buffer.write(b'\\xff')"), "non-printable characters"),
     ],
 )
 def test_a_command_that_gives_no_token_is_explained(

@@ -195,7 +195,7 @@ def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
     sources = make_sources({} if from_flag else {"TOWER_API_ENDPOINT": value})
 
     with pytest.raises(
-        ConfigurationError, match=r"Not an API endpoint: .* https://host/api"
+        ConfigurationError, match=r"Invalid API endpoint .* https://host/api"
     ) as caught:
         resolve_endpoint(value if from_flag else None, sources)
 
@@ -240,7 +240,7 @@ def test_a_rate_is_a_number_or_none(
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast", "1/s"])
 def test_what_is_no_rate_is_refused(value: str) -> None:
     """The message says what to give."""
-    with pytest.raises(ConfigurationError, match="give one like 10, or none"):
+    with pytest.raises(ConfigurationError, match=r"for example 10\), or `none`"):
         resolve_http(value, None, make_sources())
 
 
@@ -270,7 +270,7 @@ def test_a_share_is_a_part_or_a_percentage(
 @pytest.mark.parametrize("value", ["0", "-0.5", "1.5", "101%", "%", "half", "nan"])
 def test_what_is_no_share_is_refused(value: str) -> None:
     """The message says what to give."""
-    with pytest.raises(ConfigurationError, match=r"give one like 0\.5, or 50%"):
+    with pytest.raises(ConfigurationError, match=r"for example 0\.5 or 50%"):
         resolve_http(None, value, make_sources())
 
 
@@ -351,7 +351,7 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_user_timestamp(text, "--until")
 
-    assert str(caught.value).startswith(f"--until {text!r} is no ISO 8601 date or time")
+    assert str(caught.value).startswith(f"Invalid --until {text!r}: expected an ISO 8601 date")
     assert "2026-01-31T08:00:00Z" in str(caught.value)
 
 

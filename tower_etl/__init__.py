@@ -1,8 +1,8 @@
-"""The run history of Seqera Platform (formerly Nextflow Tower), in tables.
+"""Sync of the run history of Seqera Platform (formerly Nextflow Tower) into tables.
 
-`tower_source` is the dlt source, `run_in_packages` loads it in steps, `open_reader` opens a synced
-DuckDB file, `TowerEtlError` is the root of all errors. The functions are imported when they are
-first used: importing dlt takes half a second.
+`tower_source` is the dlt source, `run_in_packages` loads it in several packages, `open_reader`
+opens a synced DuckDB file, and `TowerEtlError` is the base class of all errors. The functions are
+imported on first use, because importing dlt takes half a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["TowerEtlError", "open_reader", "run_in_packages", "tower_source"]
 
 def __getattr__(name: str) -> object:
     if name in {"run_in_packages", "tower_source"}:
-        from tower_etl import source  # noqa: PLC0415 as the docstring says
+        from tower_etl import source  # noqa: PLC0415 imports dlt
 
         return getattr(source, name)
     if name == "open_reader":

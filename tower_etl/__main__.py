@@ -1,4 +1,4 @@
-"""`python -m tower_etl` is the command `tower-etl`."""
+"""Entry point of `python -m tower_etl`, the same command as `tower-etl`."""
 
 from tower_etl.cli import main
 

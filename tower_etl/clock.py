@@ -1,7 +1,7 @@
-"""The only place that asks the time.
+"""The only module that reads the time.
 
-Two clocks that are never mixed: `now` is the wall clock (UTC, for what is stored and compared with
-the API), `monotonic` counts seconds from an arbitrary start (for waiting and measuring).
+Two clocks are never mixed: `now` is the wall clock (UTC, for timestamps that are stored or compared
+with the API), `monotonic` counts seconds from an arbitrary start (for delays and durations).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Clock:
-    """Time as a value that is passed in, so that a test can hold it still or move it.
+    """Source of time that is passed in, so that a test can stop or move it.
 
     Attributes:
-        now: The wall clock, as an aware UTC datetime.
-        monotonic: Seconds since an arbitrary start, never going back.
-        sleep: Waits for that many seconds.
+        now: Returns the wall-clock time as an aware UTC datetime.
+        monotonic: Returns the seconds since an arbitrary start; never decreases.
+        sleep: Waits for the given number of seconds.
     """
 
     now: Callable[[], datetime] = _utc_now

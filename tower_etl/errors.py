@@ -1,25 +1,25 @@
-"""One tree of errors; each knows the exit code of the command line.
+"""Exception hierarchy of the package, with the exit code of the command line for each class.
 
-    TowerEtlError                1  an internal error
-    ├── ConfigurationError               2  bad usage or settings
-    │   └── FileAccessError      2  a file or folder cannot be used: permission, mode, name
-    ├── DestinationLockedError          6  another sync holds the target
-    ├── DestinationError         5  the destination failed or stopped answering
-    │   └── StorageError         5  no room: disk, quota, memory, open files; or the device fails
-    └── ApiError                 5  the server, or the way to it, failed
-        ├── ApiConnectionError     5  no answer: name, route, TLS, time-out
-        ├── ServerError     5  5xx, or an answer that is no API answer (HTML, half a JSON)
-        │   ├── EndpointError    5  a wrong endpoint, or a proxy or gateway that refuses
-        │   ├── ResponseTooLargeError   5  more bytes than any answer of the platform
-        │   └── AbsentListError  5  an answer without the list that its endpoint gives
-        ├── RateLimitError       5  429, still after the last attempt
-        ├── AuthenticationError    3  the server refuses the token
-        ├── ForbiddenError       4  the token is good, but this thing is not for it
-        ├── NotFoundError        4  no such thing
-        └── BadRequestError      4  the server does not understand the call
+    TowerEtlError                    1  internal error
+    ├── ConfigurationError           2  invalid usage or settings
+    │   └── FileAccessError          2  unusable file or folder: permission, mode, name
+    ├── DestinationLockedError       6  another sync writes to the destination
+    ├── DestinationError             5  the destination failed or stopped responding
+    │   └── StorageError             5  disk, quota, memory or open files exhausted; failing device
+    └── ApiError                     5  a request to the API failed
+        ├── ApiConnectionError       5  no response: name, route, TLS, time-out
+        ├── ServerError              5  5xx, or a body that is not the API's (HTML, truncated JSON)
+        │   ├── EndpointError        5  wrong endpoint, or a proxy or gateway that refuses
+        │   ├── ResponseTooLargeError  5  body larger than any response of the platform
+        │   └── AbsentListError      5  response without the list that its endpoint documents
+        ├── RateLimitError           5  429, also at the last attempt
+        ├── AuthenticationError      3  the server rejects the token
+        ├── ForbiddenError           4  the token is valid, but lacks the permission
+        ├── NotFoundError            4  no such entity or endpoint
+        └── BadRequestError          4  the server rejects the request itself
 
-Messages say what failed, where, and what to do next; never a token, never a header. They may quote
-a server, so that they go through redaction like everything that comes from it.
+Messages state what failed, where, and what to do next; they never contain a token or a header.
+They may quote a server, so they are redacted like all other text from it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tower_etl.redaction import redact_text
 
 
 class TowerEtlError(Exception):
-    """Root of the tree.
+    """Base class of all errors of the package.
 
     Attributes:
-        exit_code: What the command line exits with when this error ends it.
+        exit_code: Exit code of the command line when this error ends it.
     """
 
     exit_code: ClassVar[int] = 1
@@ -43,38 +43,38 @@ class TowerEtlError(Exception):
 
 
 class ConfigurationError(TowerEtlError):
-    """A flag, an environment variable, a settings file or a path is not usable as given."""
+    """Invalid flag, environment variable, settings file or path."""
 
     exit_code = 2
 
 
 class FileAccessError(ConfigurationError):
-    """The operating system refuses a file or folder, and will as long as nobody changes that."""
+    """Refusal of a file or folder by the operating system, permanent until somebody changes it."""
 
 
 class DestinationLockedError(TowerEtlError):
-    """Another sync is writing into the same target."""
+    """Another sync is writing to the same destination."""
 
     exit_code = 6
 
 
 class DestinationError(TowerEtlError):
-    """The destination failed or stopped answering; the same command may succeed later."""
+    """Failure of the destination; the same command may succeed later."""
 
     exit_code = 5
 
 
 class StorageError(DestinationError):
-    """Disk, quota, memory or open files are used up, or a device fails."""
+    """Exhausted disk, quota, memory or open files, or a failing device."""
 
 
 class ApiError(TowerEtlError):
-    """A call to the API failed for good.
+    """Failure of a request to the API after all attempts.
 
     Attributes:
-        status_code: HTTP status of the last answer, None where there was none.
-        retry_after: Seconds that the server asked to wait, None where it did not say.
-        retryable: Whether the same call may succeed a little later.
+        status_code: HTTP status of the last response, None without a response.
+        retry_after: Seconds to wait according to the server's `Retry-After`, None without one.
+        retryable: Whether the same request may succeed a little later.
     """
 
     exit_code = 5
@@ -89,58 +89,58 @@ class ApiError(TowerEtlError):
 
 
 class ApiConnectionError(ApiError):
-    """No answer at all: the name does not resolve, nothing listens, TLS fails, time ran out."""
+    """No response: the name does not resolve, nothing listens, TLS fails, or a time-out."""
 
     retryable = True
 
 
 class ServerError(ApiError):
-    """5xx, or a success that carries no API answer (HTML from a gateway, half a JSON)."""
+    """Status 5xx, or a success whose body is not the API's (HTML of a gateway, truncated JSON)."""
 
     retryable = True
 
 
 class EndpointError(ServerError):
-    """The endpoint redirects elsewhere, is not the API, or stands behind a proxy that refuses."""
+    """The endpoint redirects elsewhere, is not the API, or is behind a proxy that refuses."""
 
     retryable = False
 
 
 class ResponseTooLargeError(ServerError):
-    """The answer has more bytes than any of the platform's; the next one would have as many."""
+    """Body larger than any response of the platform; not retried, a retry would be as large."""
 
     retryable = False
 
 
 class AbsentListError(ServerError):
-    """The list that the endpoint gives is absent or null: the server does not have it."""
+    """The list that the endpoint documents is absent or null: the server does not have it."""
 
 
 class RateLimitError(ApiError):
-    """429: more calls than the server allows for this token."""
+    """Status 429: more requests than the server allows for this token."""
 
     retryable = True
 
 
 class AuthenticationError(ApiError):
-    """The server answers, but not to this token."""
+    """Status 401: the server rejects the token."""
 
     exit_code = 3
 
 
 class ForbiddenError(ApiError):
-    """403 to a token that is good elsewhere: no permission, or no such thing (API fact 11)."""
+    """Status 403 to a valid token: no permission, or no such entity (API fact 11)."""
 
     exit_code = 4
 
 
 class NotFoundError(ApiError):
-    """404: no such thing, or no such endpoint on this server."""
+    """Status 404: no such entity, or no such endpoint on this server."""
 
     exit_code = 4
 
 
 class BadRequestError(ApiError):
-    """400 and other refusals of the call itself."""
+    """Status 400 and other rejections of the request itself."""
 
     exit_code = 4

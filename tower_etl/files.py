@@ -1,4 +1,4 @@
-"""Making sure that what was written outlasts a power cut."""
+"""Flushing of files and folders to disk, so that they survive a power failure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 
 
 def fsync_file(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush a file, or the directory entries of a folder, to disk."""
+    # A rename is durable only after the fsync of its folder, not after that of the file alone.
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 def fsync_tree(folder: Path) -> None:
-    """Have it hold all below a folder, deepest first."""
+    """Flush all files and folders below a folder to disk, deepest first, then the folder."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
             fsync_file(Path(root) / name)

@@ -1,8 +1,8 @@
-"""JSON without loss: long numbers keep their digits, and what is almost JSON is repaired.
+"""Lossless JSON: long numbers keep their digits, and slightly invalid JSON is repaired.
 
-orjson rounds integers beyond 64 bits and decimals of more than 17 digits to float64, and refuses a
-whole answer for one odd character. Answers are read by orjson first; only those that need it are
-read again by the standard library, which is three times slower.
+orjson rounds integers beyond 64 bits and decimals of more than 17 digits to float64, and rejects a
+whole response for one invalid character. Responses are parsed by orjson first; only those that need
+it are parsed again by the standard library, which is three times slower.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_U64 = range(-(2**63), 2**64)  # what orjson reads as an integer
-_EXACT_CHARS = 16  # digits that every float64 gives back
-_MAX_DEPTH = 1000  # levels; orjson reads 1024
+_U64 = range(-(2**63), 2**64)  # the integers that orjson parses as such
+_EXACT_CHARS = 16  # characters of a number that float64 always preserves
+_MAX_DEPTH = 1000  # levels; orjson parses 1024
 _TOO_DEEP = "nested too deeply"
 _LONG = b"0" * (_EXACT_CHARS + 1)
-# Digits and points to zeros, all else to blanks: ten times faster than a regular expression.
+# Map digits and points to zeros and all other bytes to spaces, so that a plain substring search
+# finds long numbers: ten times faster than a regular expression.
 _SHAPES = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in range(256))
 _END = object()
 _AS_LATIN_1 = "tower_etl.latin_1"
@@ -37,9 +38,9 @@ _ESCAPE = re.compile(
 
 
 class ExactNumber(float):
-    """A JSON number that float64 rounds.
+    """JSON number that float64 cannot represent exactly.
 
-    It is the rounded number wherever a number is wanted, and its own digits where JSON is written.
+    It computes as the rounded number, and is written to JSON with its original digits.
 
     Attributes:
         text: The number as it was received.
@@ -48,7 +49,7 @@ class ExactNumber(float):
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Round the number, and keep its text."""
+        """Create the rounded number and keep its text."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -67,10 +68,10 @@ class ExactNumber(float):
 
 
 def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON that this program wrote; numbers that float64 would round become `ExactNumber`.
+    """Parse JSON that this program wrote; numbers that float64 would round become `ExactNumber`.
 
     Raises:
-        ValueError: The text is no JSON.
+        ValueError: The text is not valid JSON.
     """
     try:
         return _load(text.encode())
@@ -79,17 +80,17 @@ def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
-    """Read the JSON of a server, as `load_json` does; what is not quite JSON is repaired.
+    """Parse the JSON of a server as `load_json` does, and repair slightly invalid JSON.
 
-    Where strict decoding refuses it, as little as possible is lost: a byte that is not UTF-8 is
-    read as Latin-1, a lone surrogate becomes its escape as text, NaN and the infinities become
-    text. What is cut off stays an error.
+    Where strict decoding fails, as little as possible is lost: a byte that is not UTF-8 is decoded
+    as Latin-1, a lone surrogate becomes the text of its escape, NaN and the infinities become text.
+    Truncated JSON remains an error.
 
     Returns:
-        The value, and what was repaired, in words: nothing where there was nothing to repair.
+        The value, and descriptions of the repaired faults: empty for valid JSON.
 
     Raises:
-        ValueError: The text is no JSON even so.
+        ValueError: The body is not JSON even with these repairs.
     """
     try:
         return _load(body), ()
@@ -107,10 +108,10 @@ def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
 
 
 def to_json(value: object) -> str:
-    """Write a JSON value as compact text, keys in the order received.
+    """Serialize a JSON value as compact text, keys in the order received.
 
-    What readers of UTF-8 and JSON would refuse is made readable: a lone surrogate is written out
-    with a backslash, NaN becomes null.
+    The text is always valid UTF-8 and JSON: a lone surrogate is written as its escape with a
+    backslash, NaN becomes null.
     """
     try:
         return orjson.dumps(value).decode()
@@ -119,23 +120,28 @@ def to_json(value: object) -> str:
 
 
 def _iter_json(value: object) -> Iterator[str]:
-    """The same text in pieces, without recursion: orjson reads deeper than Python may recurse."""
-    waiting: list[tuple[str, Any]] = [("", value)]  # what to write as it is, and a value after it
-    while waiting:
-        text, item = waiting.pop()
+    """Yield the JSON text of a value in pieces.
+
+    Uses a stack: orjson parses values that are nested more deeply than Python may recurse.
+    """
+    stack: list[tuple[str, Any]] = [("", value)]  # literal text, and the value that follows it
+    while stack:
+        text, item = stack.pop()
         yield text
         if isinstance(item, dict):
             pairs = [(f"{_scalar(str(key))}:", inner) for key, inner in item.items()]
-            waiting.extend(reversed(_enclose("{", pairs, "}")))
+            stack.extend(reversed(_enclose("{", pairs, "}")))
         elif isinstance(item, list):
-            waiting.extend(reversed(_enclose("[", [("", inner) for inner in item], "]")))
+            stack.extend(reversed(_enclose("[", [("", inner) for inner in item], "]")))
         elif item is not _END:
             yield _scalar(item)
 
 
 def _enclose(start: str, parts: list[tuple[str, Any]], end: str) -> list[tuple[str, Any]]:
-    commas = [(("," if place else start) + text, item) for place, (text, item) in enumerate(parts)]
-    return [*commas, (end if parts else start + end, _END)]
+    separated = [
+        (("," if index else start) + text, item) for index, (text, item) in enumerate(parts)
+    ]
+    return [*separated, (end if parts else start + end, _END)]
 
 
 def _scalar(value: object) -> str:
@@ -143,12 +149,12 @@ def _scalar(value: object) -> str:
         return value.text
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
-    sound = encodable(value) if isinstance(value, str) else value
-    return json.dumps(sound, ensure_ascii=False)
+    valid = encodable(value) if isinstance(value, str) else value
+    return json.dumps(valid, ensure_ascii=False)
 
 
 def encodable(text: str) -> str:
-    """Return the text with lone surrogates, which UTF-8 has not, written out."""
+    """Return the text with lone surrogates, which UTF-8 cannot encode, written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -158,7 +164,7 @@ def _load(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         return value
     try:
         return _read(body.decode())
-    except RecursionError:  # orjson reads deeper
+    except RecursionError:  # orjson parses deeper nesting than the standard library
         return value
 
 
@@ -172,7 +178,7 @@ def _read_loosely(text: str, found: list[str]) -> Any:  # noqa: ANN401 - any JSO
 
 
 def _is_deep(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Whether orjson would refuse the value for its depth; newer Pythons read deeper."""
+    """Return whether orjson would reject the value for its depth; newer Pythons parse deeper."""
     level: list[Any] = [[value]]
     depth = 0
     while level and depth <= _MAX_DEPTH:
@@ -194,7 +200,7 @@ def _decode(body: bytes, found: list[str]) -> str:
 
 
 def _read_latin_1(error: UnicodeError) -> tuple[str, int]:
-    """Read the bytes that a decoder stopped at, each as the character of the same number."""
+    """Decode the bytes at which a decoder failed as Latin-1; a handler for `codecs`."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return error.object[error.start : error.end].decode("latin-1"), error.end
@@ -204,19 +210,22 @@ codecs.register_error(_AS_LATIN_1, _read_latin_1)
 
 
 def _join_surrogates(text: str, found: list[str]) -> str:
-    """Write lone surrogates as text that says which they were: nothing can store them."""
+    """Replace lone surrogates by the text of their escapes, because UTF-8 cannot store them."""
 
-    def write(match: re.Match[str]) -> str:
+    def escape(match: re.Match[str]) -> str:
         if match["lone"]:
             found.append("lone surrogates")
             return "\\" + match[0]
         return match[0]
 
-    return _ESCAPE.sub(write, text)
+    return _ESCAPE.sub(escape, text)
 
 
 def _read(text: str, found: list[str] | None = None, *, strict: bool = True) -> Any:  # noqa: ANN401 - any JSON value
-    """Read a text by the standard library; `found` takes note of NaN, which is refused without."""
+    """Parse JSON with the standard library.
+
+    NaN and the infinities are recorded in `found`, and rejected where it is None.
+    """
     return json.loads(
         text,
         strict=strict,
@@ -245,7 +254,7 @@ def _read_decimal(text: str) -> float:
 
 def _read_constant(found: list[str] | None, name: str) -> str:
     if found is None:
-        msg = f"{name} is no JSON"
+        msg = f"{name} is not valid JSON"
         raise ValueError(msg)
     found.append("NaN or Infinity")
     return name

@@ -1,4 +1,4 @@
-"""What errors of the operating system mean to a user: the file, the cause and the remedy."""
+"""Explanation of operating system errors to users: the file, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ _AGAIN = "then run the same command again; committed data is safe"
 _OWNER = "Change its owner or mode (chown, chmod), or choose another path"
 _FREE = f"Free disk space, {_AGAIN}"
 
-# Numbers that stay until somebody changes something, with the remedy.
+# Error numbers that recur until somebody changes the file or path, with the remedy.
 _REFUSALS: Mapping[int, str] = {
     errno.EACCES: _OWNER,
     errno.EPERM: _OWNER,
-    errno.EROFS: "Mount it writable, or choose another path",
-    errno.ENOENT: "Create its folder, or choose another path",
-    errno.EEXIST: "Move it away, or choose another path",
-    errno.ENOTDIR: "A part of the path is a file: move that away, or choose another path",
-    errno.EISDIR: "Move the folder away, or choose another path",
+    errno.EROFS: "Mount the file system writable, or choose another path",
+    errno.ENOENT: "Create the folder of the path, or choose another path",
+    errno.EEXIST: "Move the existing file or folder, or choose another path",
+    errno.ENOTDIR: "A part of the path is a file: move that file, or choose another path",
+    errno.EISDIR: "Move the folder, or choose another path",
     errno.ENAMETOOLONG: "Choose a shorter path: most file systems allow 255 bytes for a name",
-    errno.ELOOP: "Mend the symbolic links, or choose another path",
+    errno.ELOOP: "Repair the symbolic links, or choose another path",
     errno.EINVAL: "Choose another path or another file system",
     errno.EILSEQ: "Choose a path without unusual characters",
     errno.EXDEV: "Choose a path that is on one file system",
     errno.EOPNOTSUPP: "Choose a path on another file system",
     errno.ENOSYS: "Choose a path on another file system",
 }
-# Numbers that tell of the state of the machine, with the remedy.
+# Error numbers that depend on the state of the machine, with the remedy.
 _SHORTAGES: Mapping[int, str] = {
     errno.ENOSPC: _FREE,
-    errno.EDQUOT: f"Free disk space or have the quota raised, {_AGAIN}",
+    errno.EDQUOT: f"Free disk space or raise the quota, {_AGAIN}",
     errno.EFBIG: f"Raise the limit of file sizes (ulimit -f), {_AGAIN}",
-    errno.ENOMEM: f"Free memory or raise its limit, {_AGAIN}",
+    errno.ENOMEM: f"Free memory or raise the memory limit, {_AGAIN}",
     errno.EMFILE: f"Raise the limit of open files (ulimit -n), {_AGAIN}",
-    errno.ENFILE: f"Raise the limit of open files of the machine, {_AGAIN}",
-    errno.EIO: f"Look at the device and at the system log, {_AGAIN}",
+    errno.ENFILE: f"Raise the machine's limit of open files, {_AGAIN}",
+    errno.EIO: f"Check the device and the system log, {_AGAIN}",
     errno.ESTALE: f"Mount the file system again, {_AGAIN}",
     errno.ENOTCONN: f"Mount the file system again, {_AGAIN}",
-    errno.EBUSY: f"Close the program that uses it, {_AGAIN}",
-    errno.ENOLCK: f"Use a file system with locks, {_AGAIN}",
+    errno.EBUSY: f"Close the program that uses the file, {_AGAIN}",
+    errno.ENOLCK: f"Use a file system that supports locks, {_AGAIN}",
 }
 _NUMBER = re.compile(r"\[errno (\d+)\]|\(os error (\d+)\)|\berrno:? (\d+)", re.IGNORECASE)
 _PHRASES: Mapping[str, int] = {
@@ -59,44 +59,44 @@ _PATH = re.compile(r"[\"'](/[^\"'\\]+)")
 
 
 def explain_os_error(
-    error: BaseException, place: str = ""
+    error: BaseException, default_path: str = ""
 ) -> FileAccessError | StorageError | None:
-    """Return the error of the tree for an error of the operating system.
+    """Return the package's error for an error of the operating system.
 
-    Libraries that are not written in Python pass such errors on as text, which is searched for the
-    number or the words of the system.
+    Libraries that are not written in Python (DuckDB, Arrow, delta-rs) report such errors as text
+    only, so the text is searched for the system's error number or message.
 
     Args:
         error: Any exception.
-        place: What is named where the error names no file.
+        default_path: Path to name in the message if the error names none.
 
     Returns:
-        None where it is no error of a file, as a broken pipe or a lost connection.
+        None for any error that does not concern a file, such as a broken pipe or a lost connection.
     """
     number = find_number(error)
     if number is None:
         return None
-    where = _find_path(error) or place or "a file"
+    path = _find_path(error) or default_path or "a file"
     if number in _REFUSALS:
-        return refuse_path(number, where)
+        return refuse_path(number, path)
     if number in _SHORTAGES:
-        return StorageError(f"{os.strerror(number)}: {where}. {_SHORTAGES[number]}.")
+        return StorageError(f"{os.strerror(number)}: {path}. {_SHORTAGES[number]}.")
     return None
 
 
 def refuse_path(number: int, path: object) -> FileAccessError:
-    """Return the error for a path that the system refuses, or will refuse.
+    """Return the error for a path that the operating system refuses, or is going to refuse.
 
     Args:
-        number: Of the system's error.
-        path: The file or folder.
+        number: `errno` of the refusal.
+        path: File or folder.
     """
     user = f" (user id {os.geteuid()})" if _REFUSALS[number] is _OWNER else ""
     return FileAccessError(f"{os.strerror(number)}: {path}{user}. {_REFUSALS[number]}.")
 
 
 def find_number(error: BaseException) -> int | None:
-    """Return the number of the system's error in an exception, None where there is none."""
+    """Return the `errno` that an exception carries or quotes, None without one."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if isinstance(error, MemoryError):

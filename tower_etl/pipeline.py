@@ -1,4 +1,4 @@
-"""The sync of a platform into a target, from the first look at it to the published file."""
+"""One sync of a platform into a destination, from discovery to the published tables."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SyncReport:
-    """How a sync ended.
+    """Summary of a sync.
 
     Attributes:
-        sync_result: What was done, workspace by workspace.
-        calls: Requests that went out, retried ones included.
-        retries: Those that repeated a failed one.
-        throttled_seconds: Time for which the server's 429 answers held calls back.
-        rows: Rows written, by table.
-        seconds: From the first call to the published file.
+        result: Result per workspace.
+        calls: Number of requests sent, retries included.
+        retries: Number of requests that repeated a failed one.
+        throttled_seconds: Time for which responses 429 held requests back.
+        rows: Number of rows written by table.
+        seconds: Time from the first request to the published tables.
     """
 
     result: SyncResult
@@ -68,7 +68,7 @@ class SyncReport:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `--json`."""
+        """Return the object of `--json`."""
         return {
             "status": self.result.status,
             "calls": self.calls,
@@ -86,19 +86,19 @@ class SyncReport:
 
 
 def _ignore(_session: SyncSession) -> None:
-    """Nobody watches."""
+    """Do nothing when the session starts."""
 
 
 @dataclass(frozen=True)
 class SyncRunner:
-    """One sync, ready to be run.
+    """One sync with its settings and destination.
 
     Attributes:
-        settings: What is asked of which server.
-        target: Where it goes.
-        clock: Tells the time.
-        on_start: Given the session when it starts, to show its progress and to stop it.
-        metrics: Counts what is spent, also where the sync fails.
+        settings: Endpoint, token and options of the sync.
+        target: Destination, or the paths of a DuckDB file.
+        clock: Source of the time.
+        on_start: Called with the session when it starts, to show its progress and to stop it.
+        metrics: Counters of requests, which are also valid after a failure.
     """
 
     settings: Settings
@@ -108,63 +108,67 @@ class SyncRunner:
     metrics: RequestMetrics = field(default_factory=RequestMetrics)
 
     def run(self) -> SyncReport:
-        """Sync, and publish what came.
+        """Run the sync and publish the tables.
 
-        A target that does not exist yet is touched only when the server has accepted the token.
+        A destination that does not exist yet is created only after the server accepted the token.
 
         Raises:
-            ConfigurationError: A workspace is unknown, or a newer version wrote the target.
-            FileAccessError: The operating system refuses a file or folder.
-            DestinationLockedError: Another sync holds the target.
-            ApiError: The server could not be reached, or refuses the token.
+            ConfigurationError: A workspace is unknown, or a newer version wrote the destination.
+            FileAccessError: The operating system denies access to a file or folder.
+            DestinationLockedError: Another sync has locked the destination.
+            ApiError: The server could not be reached, or rejects the token.
             DestinationError: The disk is full, or the destination stopped answering.
             TowerEtlError: Loading failed.
         """
         started = self.clock.monotonic()
-        ColumnPolicy.from_settings(
-            self.settings.privacy, TABLES
-        )  # wrong names show before the first call
-        place = open_configured(self.target)
-        with explained(place.title):
-            session = self._run(place)
+        # Report misspelt column names before the first request.
+        ColumnPolicy.from_settings(self.settings.privacy, TABLES)
+        destination = open_configured(self.target)
+        with explained(destination.title):
+            session = self._run(destination)
         return self._report(session, self.clock.monotonic() - started)
 
-    def _run(self, place: Destination) -> SyncSession:
-        place.validate()
+    def _run(self, destination: Destination) -> SyncSession:
+        destination.validate()
         client = open_client(self.settings, self.clock, self.metrics)
         try:
-            if place.exists:
-                with place.lock(self.clock):
-                    return self._load(place, client, self._discover(client))
+            # An existing destination is locked first, so that an overlapping sync makes no request.
+            if destination.exists:
+                with destination.lock(self.clock):
+                    return self._load(destination, client, self._discover(client))
             discovery = self._discover(client)
-            with place.lock(self.clock):
-                return self._load(place, client, discovery)
+            with destination.lock(self.clock):
+                return self._load(destination, client, discovery)
         finally:
             client.http.close()
 
     def _discover(self, client: TowerClient) -> Discovery:
         return discover(client, self.settings.options.workspaces)
 
-    def _load(self, place: Destination, client: TowerClient, discovery: Discovery) -> SyncSession:
-        place.prepare()
-        session = open_session(self.settings, client, discovery, self.clock, dialect=place.dialect)
+    def _load(
+        self, destination: Destination, client: TowerClient, discovery: Discovery
+    ) -> SyncSession:
+        destination.prepare()
+        session = open_session(
+            self.settings, client, discovery, self.clock, dialect=destination.dialect
+        )
         try:
             self.on_start(session)
-            self._load_packages(place, session)
+            self._load_packages(destination, session)
         finally:
             session.close()
-        place.publish(self.clock.now(), session.table_specs)
+        destination.publish(self.clock.now(), session.table_specs)
         return session
 
-    def _load_packages(self, place: Destination, session: SyncSession) -> None:
+    def _load_packages(self, destination: Destination, session: SyncSession) -> None:
         limits = self.settings.package_limits
         with dlt_defaults(), reduced_gc():
-            pipeline = self._resume(place, session)
+            pipeline = self._resume(destination, session)
             is_first, packages = True, 0
             while not session.is_done:
                 source = build_source(session, session.table_specs, limits)
                 is_new = is_first and declare_schema(pipeline, source, session.table_specs)
-                with place.package_context():
+                with destination.package_context():
                     load_package(pipeline, source, makes_tables=is_new)
                 is_first = False
                 packages += 1
@@ -175,23 +179,23 @@ class SyncRunner:
                     session.sync_result.planned,
                     ", ".join(f"{rows} {table}" for table, rows in sorted(session.rows.items())),
                 )
-                if not session.is_done:
+                if not session.is_done:  # dlt leaves reference cycles with the rows of a package
                     gc.collect()
             delete_completed_packages(pipeline)
 
-    def _resume(self, place: Destination, session: SyncSession) -> Pipeline:
-        """The pipeline, with nothing left to do of what a killed sync left behind."""
-        pipeline = place.open_pipeline()
-        with place.package_context():
+    def _resume(self, destination: Destination, session: SyncSession) -> Pipeline:
+        """Return the pipeline after loading the pending packages of an interrupted sync."""
+        pipeline = destination.open_pipeline()
+        with destination.package_context():
             reason = load_pending_packages(pipeline)
         if reason:
-            place.reset()
-            pipeline = place.open_pipeline()
-            with place.package_context():
+            destination.reset()
+            pipeline = destination.open_pipeline()
+            with destination.package_context():
                 pipeline.sync_destination()
             session.sync_result.warnings.append(
-                "A package that an interrupted sync left behind could not be loaded and was "
-                f"given up; its runs are fetched again ({reason})."
+                "The pending load package of an interrupted sync could not be loaded and was "
+                f"discarded; its runs are fetched again ({reason})."
             )
         return pipeline
 
@@ -208,17 +212,17 @@ class SyncRunner:
 
 
 def refresh_views(target: DuckDBPaths, clock: Clock = SYSTEM_CLOCK) -> int:
-    """Create or replace the views of a target, published like a sync; how many there are.
+    """Create or replace the views of a DuckDB file atomically, and return their number.
 
     Raises:
-        ConfigurationError: No sync has written to the target yet.
-        DestinationLockedError: A sync holds it.
+        ConfigurationError: No sync has written to the file yet, or a sync was interrupted.
+        DestinationLockedError: A sync has locked the file.
     """
     open_reader(target.path).close()
     publisher = StagingFile(target)
     with file_lock(target.work_dir, str(target.path), clock.now()):
         if target.staging.exists():
-            msg = f"A sync into {target.path} was interrupted: run `tower-etl sync`, which goes on."
+            msg = f"A sync into {target.path} was interrupted. Run `tower-etl sync` to resume it."
             raise ConfigurationError(msg)
         publisher.prepare()
         publisher.publish(apply_views(target.staging))

@@ -1,8 +1,9 @@
-"""Secrets in text, by the shapes that they are known to have: `***` takes the place of each.
+"""Detection of secrets in text by their known formats; each is replaced by `***`.
 
 One list of patterns serves two engines: Python's for single messages, and RE2 (in Arrow) for whole
-columns, whose time is linear in the text, whoever wrote it. So the patterns keep to what both
-understand alike: no look-around, no back-reference, flags in groups, ASCII classes.
+columns, because its running time is linear even for hostile text. The patterns therefore use only
+syntax that both engines treat alike: no look-around, no back-reference, flags in groups, ASCII
+classes.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ MASK = "***"
 
 @dataclass(frozen=True)
 class Pattern:
-    """One way in which secrets stand in text.
+    """Format of a kind of secret.
 
     Attributes:
-        name: What it finds.
-        sign: Regular expression for the part by which a cheap look at clean text passes it over;
-            wherever `whole` is found, it is found.
-        whole: Regular expression for the secret and what is needed around it.
-        replacement: What takes its place; groups keep what is no secret.
+        name: Kind of secret.
+        prefilter: Cheap regular expression that matches whenever `regex` does, so that clean text
+            is skipped quickly.
+        regex: Regular expression for the secret and the context that identifies it.
+        replacement: Replacement of the match; groups keep the parts that are not secret.
     """
 
     name: str
@@ -32,12 +33,12 @@ class Pattern:
 
 
 def _by_prefix(name: str, start: str, rest: str) -> Pattern:
-    """A secret that is known by how it starts."""
+    """Return the pattern of a secret that is identified by its first characters."""
     return Pattern(name, start, f"(?:{start}){rest}")
 
 
 def _by_context(name: str, before: str, secret: str) -> Pattern:
-    """A secret that is known by what stands before it."""
+    """Return the pattern of a secret that is identified by the text before it."""
     return Pattern(name, before, f"({before}){secret}", rf"\1{MASK}")
 
 
@@ -50,33 +51,33 @@ _NAME = (
     r"|(?:secret|access|account|private|encryption|auth)[_.-]?key"
     rf"|(?:{'|'.join(_SERVICES)})[_.-]?(?:pass|pwd))"
 )
-_TOKEN = r"(?i:token)"  # noqa: S105 - a name of secrets, no secret
+_TOKEN = r"(?i:token)"  # noqa: S105 - part of the names of secrets, not a secret
 _ANY_NAME = f"(?:{_NAME}|{_TOKEN})"
-_GAP = r"(?:\s|\\[nrt])"  # in JSON, a line ends with a backslash and a letter
+_GAP = r"(?:\s|\\[nrt])"  # JSON escapes a line end as a backslash and a letter
 _GAPS, _SOME_GAPS = f"{_GAP}{{0,8}}", f"{_GAP}{{1,8}}"
 _OPEN = r"\\{0,3}[\"']?"
-_END = rf"[0-9]{{0,3}}{_OPEN}{_GAPS}"  # of a name, which may stand in quotes
+_END = rf"[0-9]{{0,3}}{_OPEN}{_GAPS}"  # end of a name, which may be in quotes
 _IS = f"{_END}(?:=>|=|:){_GAPS}"
 _EQUALS = f"{_END}={_GAPS}"
 _COLON = f"{_END}:{_GAPS}"
 _AUTHORIZATION = f"(?i:authorization){_OPEN}{_GAPS}[:=]{_GAPS}{_OPEN}"
 _PLAIN = r"[^\s\"'\\$<>{(]"
 
-# A name and its value side by side, as environment variables are listed in JSON and YAML.
+# A name and its value as two properties, as JSON and YAML list environment variables.
 _APART = r"(?:\s|\\[nrt]){0,40}"
 _NAMED = (
     rf"\b(?:name|key){_END}:{_GAPS}{_OPEN}[\w.-]{{0,60}}{_ANY_NAME}[0-9]{{0,3}}\\{{0,3}}[\"'\s\\,]"
 )
 _VALUE = rf"{_APART},?{_APART}{_OPEN}value{_END}:{_GAPS}{_OPEN}"
 
-# What starts as a reference to a variable does (`$NAME`, `${...}`, `$(...)`) is no secret.
+# A value that starts with a reference to a variable (`$NAME`, `${...}`, `$(...)`) is not a secret.
 _FIRST = r"(?:[^\s\"'\\,;&|()<>\[\]{}$=]|\$[^A-Za-z_{(\s\"'])"
 _DOUBLE_FIRST = r"(?:[^\"\\$\n]|\\[^\n]|\$[^A-Za-z_{(\"\n])"
 _DOUBLE_REST = r"(?:[^\"\\\n]|\\[^\n])"
 
 
 def _pair(kind: str, name: str, *, shortest: int = 1) -> tuple[Pattern, ...]:
-    """A name, `=` or `:`, and a value in each kind of quotes or in none."""
+    """Return the patterns of a name, `=` or `:`, and a value in each kind of quotes."""
     more = f"{{{shortest - 1},}}"
     return (
         _by_context(f"{kind} in quotes", rf"{name}{_IS}\"", f"{_DOUBLE_FIRST}{_DOUBLE_REST}{more}"),
@@ -101,7 +102,7 @@ PATTERNS = (
         r"|dapi[0-9a-f]{8}|hv[bsr]\.|SG\.[\w-]{8}|AGE-SECRET-KEY-1)",
         r"[\w.-]{20,}",
     ),
-    # JSON in Base64: a JWT has three such parts, a token of the platform one or two.
+    # Base64 of JSON: a JWT consists of three such parts, a token of the platform of one or two.
     _by_prefix("JWT or platform token", r"eyJ[\w+/-]{8}", r"[\w+/=-]{8,}(?:\.[\w+/=-]*)*"),
     _by_prefix("password hash", r"\$(?:2[abxy]|5|6|y|apr1)\$", r"[\w./$=,-]{20,}"),
     Pattern(
@@ -184,34 +185,34 @@ PATTERNS = (
     ),
     _by_context("element", rf"<[\w.:-]{{0,60}}{_ANY_NAME}>", r"[^<]+"),
 )
-"""Every pattern, in the order in which they are applied."""
+"""All patterns, in the order in which they are applied."""
 
 EMAIL = Pattern("e-mail address", "@", r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
-"""Personal, not secret: taken out only where it is asked for."""
+"""Personal, not secret: masked only if the setting `redact` is `emails`."""
 
 SECRET_NUMBER_KEY = re.compile(f"{_NAME}[0-9]{{0,3}}$", re.ASCII)
 SECRET_KEY = re.compile(f"{_ANY_NAME}[0-9]{{0,3}}$", re.ASCII)
-"""Keys of JSON objects whose value is secret whatever its shape; `maxToken` may be a number."""
+"""Keys of JSON objects whose values are secret in any format; `maxToken` may be a number."""
 
 _COMPILED = tuple((re.compile(p.regex, re.ASCII), p.replacement) for p in PATTERNS)
 
 
 def build_prefilter(patterns: tuple[Pattern, ...]) -> str:
-    """One regular expression that is found wherever one of the patterns is, also inside JSON.
+    """Return one regular expression that matches wherever a pattern does, also inside JSON.
 
-    It finds more than they do: counts are costly to look for, and the escapes of JSON put a letter
-    where the edge of a word was.
+    It matches more than the patterns do: bounded repetitions are slow to search for, and word
+    boundaries are dropped because a JSON escape puts a letter in front of the word.
     """
-    signs = "|".join(pattern.prefilter for pattern in patterns)
-    return re.sub(r"\{[0-9]+,[0-9]*\}", "*", signs.replace(r"\b", ""))
+    prefilters = "|".join(pattern.prefilter for pattern in patterns)
+    return re.sub(r"\{[0-9]+,[0-9]*\}", "*", prefilters.replace(r"\b", ""))
 
 
-_SIGN = re.compile(build_prefilter(PATTERNS), re.ASCII)
+_PREFILTER = re.compile(build_prefilter(PATTERNS), re.ASCII)
 
 
 def redact_text(text: str) -> str:
-    """The text with `***` in the place of each secret; for messages, which are short."""
-    if _SIGN.search(text):
+    """Return the text with each secret replaced by `***`; meant for messages, which are short."""
+    if _PREFILTER.search(text):
         for pattern, replacement in _COMPILED:
             text = pattern.sub(replacement, text)
     return text

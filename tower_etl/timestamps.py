@@ -1,4 +1,4 @@
-"""Times of the API (API fact 8), read alike for listings and for tables."""
+"""Parsing of the API's timestamps (API fact 8), shared by listings and tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tower_etl.lossless import ExactNumber
 
-# Java writes no seconds where they are zero, databases a blank for the T, and offsets of hours.
+# Java omits seconds that are zero; databases write a space for the T, and offsets of hours only.
 _ISO = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>(?:[01][0-9]|2[0-3]):[0-5][0-9])"
     r"(?P<seconds>:[0-9]{2})?(?:\.(?P<fraction>[0-9]{1,6})[0-9]*)?"
@@ -16,21 +16,21 @@ _ISO = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# Servers without a format for times send seconds (with decimals) or milliseconds since 1970. Both
-# ranges begin in 1973; what is smaller is a count of something else.
+# Servers that do not configure a date format send seconds (with decimals) or milliseconds since
+# 1970. Both ranges begin in 1973; a smaller number is not a timestamp.
 _FIRST_SECONDS, _FIRST_MILLISECONDS, _END = 10**8, 10**11, 10**14
 
 
 def parse_timestamp(value: object) -> datetime | None:
-    """Read a time of the API.
+    """Parse a timestamp of the API.
 
     Args:
-        value: A JSON value: ISO 8601 text, UTC where it has no zone, or a number of seconds or
+        value: JSON value: ISO 8601 text, in UTC if it has no offset, or a number of seconds or
             milliseconds since 1970.
 
     Returns:
-        Aware UTC, cut to the microsecond; None where the value is no time, or one that Python's
-        calendar lacks.
+        Aware UTC datetime, truncated to the microsecond; None if the value is not a timestamp, or
+        is outside the years 1 to 9999 that Python supports.
     """
     try:
         if isinstance(value, str):
@@ -42,9 +42,9 @@ def parse_timestamp(value: object) -> datetime | None:
     return None
 
 
-def to_microseconds(moment: datetime) -> int:
-    """Return the microseconds from 1970 to an aware datetime."""
-    return (moment - _EPOCH) // _MICROSECOND
+def to_microseconds(timestamp: datetime) -> int:
+    """Return the microseconds from 1970-01-01 UTC to an aware datetime."""
+    return (timestamp - _EPOCH) // _MICROSECOND
 
 
 def _parse_text(text: str) -> datetime | None:
@@ -53,8 +53,8 @@ def _parse_text(text: str) -> datetime | None:
         return None
     seconds, fraction = match["seconds"] or ":00", (match["fraction"] or "").ljust(6, "0")
     zone = (match["zone"] or "Z").upper()
-    moment = datetime.fromisoformat(f"{match['date']}T{match['time']}{seconds}.{fraction}{zone}")
-    return moment.astimezone(UTC)
+    timestamp = datetime.fromisoformat(f"{match['date']}T{match['time']}{seconds}.{fraction}{zone}")
+    return timestamp.astimezone(UTC)
 
 
 def _parse_number(value: float) -> datetime | None:

@@ -54,8 +54,8 @@ def test_a_recorded_tour_can_be_replayed(
 ) -> None:
     """Without a server the same calls find the same runs; a refusal is replayed as one."""
     record(simulator, settings, tmp_path)
-    names = ["labels-10313185905331", "labels-10417581207108", "labels-personal"]
-    names += ["organizations", "discovery", "run-10313185905331", "run-personal"]
+    names = ["discovery", "labels-10313185905331", "labels-10417581207108", "labels-personal"]
+    names += ["organizations", "run-10313185905331", "run-personal"]
     names += ["runs-10313185905331", "runs-10417581207108", "runs-personal"]
     assert names == sorted(path.stem for path in tmp_path.iterdir())
     client = TowerClient(connect(f"https://{HOST}/api"))

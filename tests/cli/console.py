@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TOWER_ETL = str(Path(sys.executable).with_name("tower-etl"))
 _LONGEST_SECONDS = 120
+_PROGRESS = re.compile(
+    r"^(Connecting to the platform \.\.\.|Listing: .* calls|[\d,]+ of [\d,]+ runs, .*)\n",
+    re.MULTILINE,
+)
 
 KEYS: dict[str, type | tuple[type, ...]] = {
     "status": str,
@@ -29,6 +34,11 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "workspaces": list,
     "seconds": (int, float),
 }
+
+
+def drop_progress(err: str) -> str:
+    """Return standard error without the lines of progress that a slow machine gets."""
+    return _PROGRESS.sub("", err)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Console:
             timeout=_LONGEST_SECONDS,
             check=False,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Ended(done.returncode, done.stdout, drop_progress(done.stderr))
 
     def start(self, *args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start `tower-etl`."""

@@ -126,12 +126,12 @@ def test_endpoint_without_its_path(refuse: Callable[..., Ended], endpoint: str) 
 @pytest.mark.parametrize("url", ["cloud.seqera.io", "https://"])
 def test_endpoint_that_is_no_address(refuse: Callable[..., Ended], url: str) -> None:
     """An endpoint must be an http or https address."""
-    assert "Give one like https://" in refuse(2, "sync", "--endpoint", url).err
+    assert "for example https://" in refuse(2, "sync", "--endpoint", url).err
 
 
 def test_endpoint_of_the_environment_is_checked_too(refuse: Callable[..., Ended]) -> None:
     """Where a setting comes from makes no difference."""
-    assert "Not an API endpoint" in refuse(2, "sync", TOWER_API_ENDPOINT="nonsense").err
+    assert "Invalid API endpoint" in refuse(2, "sync", TOWER_API_ENDPOINT="nonsense").err
 
 
 # --- what is asked for --------------------------------------------------------------------------
@@ -149,11 +149,11 @@ def test_unknown_workspace(
 @pytest.mark.parametrize(
     ("flag", "value", "says"),
     [
-        ("--since", "yesterday", "give one like 2026-01-31"),
-        ("--until", "2026-13-01", "give one like 2026-01-31"),
-        ("--tables", "tasks,nope", "No table nope. There are: workflows, tasks"),
-        ("--rate", "fast", "give one like 10, or none"),
-        ("--rate", "0", "give one like 10, or none"),
+        ("--since", "yesterday", "for example 2026-01-31"),
+        ("--until", "2026-13-01", "for example 2026-01-31"),
+        ("--tables", "tasks,nope", "Unknown table nope. Expected one of workflows, tasks"),
+        ("--rate", "fast", "for example 10), or `none`"),
+        ("--rate", "0", "for example 10), or `none`"),
     ],
 )
 def test_flag_that_cannot_be_read(
@@ -176,7 +176,7 @@ def test_window_that_no_run_can_be_in(refuse: Callable[..., Ended], endpoint: st
 def test_folder_that_does_not_exist(refuse: Callable[..., Ended], endpoint: str) -> None:
     """No folder is made."""
     ended = refuse(2, "sync", "--endpoint", endpoint, "--path", "no/such/tower.duckdb")
-    assert "create it, or give another --path" in ended.err
+    assert "Create it, or choose another --path" in ended.err
 
 
 FOREIGN_COMMANDS = (["sync"], ["query", "SELECT 1"], ["status"], ["views"])
@@ -189,13 +189,13 @@ def test_file_that_is_no_database(
     """What stands there is somebody's: it is not touched."""
     (console.folder / "tower.duckdb").write_bytes(b"id,name\n1,precious\n")
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
-    assert "give another --path" in ended.err
+    assert "choose another --path" in ended.err
 
 
 def test_empty_file(refuse: Callable[..., Ended], console: Console, endpoint: str) -> None:
     """It may be the rest of something: it is not filled."""
     (console.folder / "tower.duckdb").touch()
-    assert "give another --path" in refuse(2, "sync", "--endpoint", endpoint).err
+    assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
 @pytest.mark.parametrize("command", FOREIGN_COMMANDS, ids=" ".join)
@@ -217,7 +217,7 @@ def test_folder_in_the_place_of_the_file(
 ) -> None:
     """A folder cannot be written to as a file."""
     (console.folder / "tower.duckdb").mkdir()
-    assert "give another --path" in refuse(2, "sync", "--endpoint", endpoint).err
+    assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
 # --- asking a target ----------------------------------------------------------------------------
@@ -228,7 +228,7 @@ ASKING = (["query", "SELECT 1"], ["query", "cost_by_pipeline"], ["status"], ["vi
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
 def test_asking_before_the_first_sync(refuse: Callable[..., Ended], command: list[str]) -> None:
     """There is no file yet: the message names the command that makes one."""
-    assert "run `tower-etl sync --path" in refuse(2, *command).err
+    assert "Run `tower-etl sync --path" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
@@ -237,7 +237,7 @@ def test_asking_a_database_of_something_else(
 ) -> None:
     """Told from one without runs, though DuckDB calls the file's catalog `tower`."""
     make_database(console.folder / "tower.duckdb")
-    assert "has no tables of a sync" in refuse(2, *command).err
+    assert "contains no tables of tower-etl" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
@@ -253,13 +253,13 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("no_such_question", "There are: cost_by_label"),
+        ("no_such_question", "expected one of cost_by_label"),
         ("SELEKT 1 FROM tasks", "Parser Error"),
         ("SELECT nothing FROM tasks", "Binder Error"),
         ("SELECT * FROM no_such_table", "no_such_table"),
         ("SELECT CAST(status AS INTEGER) FROM workflows", "Conversion Error"),
         ("DROP TABLE tasks", "read-only"),
-        ("/* nothing */ -- at all", "takes a SELECT"),
+        ("/* nothing */ -- at all", "expected a SELECT"),
     ],
 )
 def test_question_that_has_no_answer(synced: Console, question: str, says: str) -> None:
@@ -282,7 +282,7 @@ def test_simulating_no_runs(refuse: Callable[..., Ended], folder: str) -> None:
 def test_simulating_on_a_taken_port(refuse: Callable[..., Ended], endpoint: str) -> None:
     """The message names the port."""
     port = endpoint.removesuffix("/api").rpartition(":")[2]
-    assert f"Port {port}" in refuse(2, "simulate", "--port", port).err
+    assert f"port {port}" in refuse(2, "simulate", "--port", port).err
 
 
 @pytest.mark.parametrize(
@@ -322,5 +322,5 @@ def test_an_address_of_postgres_is_not_read(
 ) -> None:
     """Nor is its password shown."""
     ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
-    assert "ask it with psql" in ended.err
+    assert "Query it with psql" in ended.err
     assert "hush" not in ended.err

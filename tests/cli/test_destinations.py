@@ -97,18 +97,18 @@ def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "path", "said"),
     [
-        ("oracle", None, "No destination 'oracle'"),
+        ("oracle", None, "Unknown destination 'oracle'"),
         ("parquet", "s3://bucket/folder", "For a bucket, use --destination delta or iceberg"),
-        ("duckdb", "s3://bucket/folder", "a folder of this machine"),
+        ("duckdb", "s3://bucket/folder", "a local folder"),
         ("delta", "gs://bucket/folder", "like s3://bucket/folder"),
         ("iceberg", "https://bucket/folder", "like s3://bucket/folder"),
-        ("delta", "s3://key:hush@bucket/folder", "holds a password"),
+        ("delta", "s3://key:hush@bucket/folder", "contains a password"),
         ("delta", "s3://key@bucket/folder", "like s3://bucket/folder"),
-        ("parquet", " ", "An empty --path"),
+        ("parquet", " ", "Empty --path"),
         ("duckdb", "postgresql://host/db", "add --destination postgres"),
-        ("postgres", "postgresql://me:hush@host/db", "holds a password"),
-        ("postgres", "postgresql://host/db?password=hush", "holds a password"),
-        ("postgres", "postgresql://me:hush@[host/db", "holds a password"),
+        ("postgres", "postgresql://me:hush@host/db", "contains a password"),
+        ("postgres", "postgresql://host/db?password=hush", "contains a password"),
+        ("postgres", "postgresql://me:hush@[host/db", "contains a password"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, said: str) -> None:
@@ -128,9 +128,9 @@ def test_a_lake_whose_library_is_not_installed_says_what_to_install(
     notes = FileManifestStore(tmp_path, kind)
     notes.mark_in_progress()
     notes.write(Manifest(kind, "first"), None)
-    monkeypatch.delitem(sys.modules, f"tower_etl.load.{kind}", raising=False)
+    monkeypatch.delitem(sys.modules, f"tower_etl.destinations.lake.{kind}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    said = rf"{library} is missing.*pip install 'tower-etl\[{kind}\]'"
+    said = rf"{library}, which is missing.*pip install 'tower-etl\[{kind}\]'"
     with pytest.raises(ConfigurationError, match=said):
         open_reader(tmp_path)
 

@@ -32,7 +32,7 @@ CASES: dict[str, tuple[list[tuple[int, object]], int, str]] = {
         5,
         "redirects to https://new.",
     ),
-    "circles": ([(302, "/api/service-info")] * 9, 5, "it redirects in circles"),
+    "circles": ([(302, "/api/service-info")] * 9, 5, "redirects in a loop"),
     "proxy": ([(407, "")], 5, "requires credentials"),
     "single sign-on": ([(401, "")], 5, "A gateway or login page"),
     "wrong base path": ([(404, "")], 5, "ends in /api"),

@@ -87,13 +87,13 @@ def test_scopes_hold_together(synced: Console) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run is of a pipeline"),
-        (("cost_by_user", "--workspace", "acme/it's"), "No run is of a workspace"),
-        (("cost_by_user", "--since", "yesterday"), "--since 'yesterday' is no ISO 8601"),
+        (("cost_by_user", "--pipeline", "nf-core/nothing"), "No run has the pipeline"),
+        (("cost_by_user", "--workspace", "acme/it's"), "No run has the workspace"),
+        (("cost_by_user", "--since", "yesterday"), "--since 'yesterday': expected an ISO 8601"),
         (("SELECT 1 AS a", "--since", "2026-01-01"), "WHERE"),
         (("workflows", "--pipeline", "x"), "WHERE"),
         (("cost_by_moon",), "cost_by_month"),
-        (("--list", "--format", "parquet"), "no Parquet"),
+        (("--list", "--format", "parquet"), "not available as Parquet"),
     ],
 )
 def test_what_cannot_be_asked_is_bad_usage(

@@ -61,7 +61,7 @@ def test_the_demo_shows_what_the_second_sync_cost_and_three_answers(console: Con
         first + second < 20 * 40
     )  # at 20 calls a second; a timed test would fail on busy machines
     assert ended.out.count("?  (tower-etl query ") == 3
-    assert "The report, for a browser, is tower-demo-report.html" in ended.out
+    assert "The HTML report is tower-demo-report.html" in ended.out
     page = (console.folder / "tower-demo-report.html").read_text(encoding="utf-8")
     assert page.endswith("</html>")
     with duckdb.connect(str(console.folder / "tower-demo.duckdb"), read_only=True) as connection:
@@ -91,5 +91,5 @@ def expect_refusal(console: Console) -> None:
     before = console.list_files()
     ended = console.run("demo")
     assert (ended.code, ended.out) == (2, "")
-    assert "give another --path" in ended.err
+    assert "hoose another --path" in ended.err
     assert before == console.list_files()

@@ -110,4 +110,5 @@ def test_check_names_who_refuses_a_table(
     simulator.faults.add("/actions", Fault("status", 403, times=99))
     ended = console.run("check", "--endpoint", endpoint, "--tables", "actions")
     assert ended.code == 0
-    assert "  actions             not personal, acme/lab: GET /actions: the server" in ended.out
+    denied = "  actions             denied by personal, acme/lab: GET /actions: the server"
+    assert denied in ended.out

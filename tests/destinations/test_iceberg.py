@@ -116,7 +116,7 @@ def test_a_hint_that_another_sync_moved_is_not_moved_back(folder: ObjectStoreLoc
     seen = folder.read_hint("tasks")
     folder.update_version_hint("tasks", second, seen)
     for stale in (seen, None):
-        with pytest.raises(TowerEtlError, match="Another sync has written tasks"):
+        with pytest.raises(TowerEtlError, match="Another sync wrote tasks"):
             folder.update_version_hint("tasks", first, stale)
     found = folder.read_hint("tasks")
     assert found is not None
@@ -180,7 +180,7 @@ def test_what_nobody_has_read_for_a_week_goes(
     before = len(list(lake.folder.iter_files("workflows")))
     now = datetime.now(UTC)
     with mirror.lock(depot.clock):
-        assert "workflows: 0 old files removed" in lake.maintain(now + timedelta(days=6))
+        assert "workflows: 0 old files deleted" in lake.maintain(now + timedelta(days=6))
         assert before == len(list(lake.folder.iter_files("workflows")))
         lake.maintain(now + timedelta(days=8))
     kept = [file for file, _ in lake.folder.iter_files("workflows")]

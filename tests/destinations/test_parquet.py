@@ -183,6 +183,6 @@ def test_a_folder_of_something_else_is_not_touched(mirror: LakeDestination, tmp_
     """It is refused before anything is made."""
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigurationError, match="holds other things"):
+    with pytest.raises(ConfigurationError, match="contains other files"):
         mirror.validate()
     assert [tmp_path / "history"] == list(tmp_path.iterdir())

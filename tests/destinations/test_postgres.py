@@ -89,7 +89,7 @@ def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World)
         said = {(table, column): comment for table, column, comment in cursor.fetchall()}
         cursor.execute("SELECT obj_description('tower.cost_by_pipeline'::regclass, 'pg_class')")
         said["cost_by_pipeline", ""] = cursor.fetchall()[0][0]
-    assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
+    assert said["tasks", "peak_rss"] == "Peak resident memory. Unit: bytes."
     assert said["compute_envs", "billed_to"].startswith("Field `billedTo` of the API")
     assert {place: said.get(place) for place in list_comments()} == list_comments()
     assert list(iter_statements(list_comments(), said)) == []
@@ -119,9 +119,9 @@ def test_a_database_put_back_from_a_backup_is_gone_on_from(
 def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
     """Another one may have begun by then."""
     place: Any = open_destination(depot.place)
-    with place.hold(depot.clock):
-        place._holding.close()
-        with pytest.raises(TowerEtlError, match="kept other syncs out"), place.keep():
+    with place.lock(depot.clock):
+        place._lock_connection.close()
+        with pytest.raises(TowerEtlError, match="holds the sync lock"), place.package_context():
             pytest.fail("there may have been two")
 
 

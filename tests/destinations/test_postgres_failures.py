@@ -55,7 +55,7 @@ BROKEN = {
     "a renamed column": (
         "ALTER TABLE tower.tasks RENAME COLUMN script TO mine",
         "ALTER TABLE tower.tasks RENAME COLUMN mine TO script",
-        (2, 'column "script"', "Undo what was changed"),
+        (2, 'column "script"', "Undo the change"),
     ),
     "a read-only database": (
         "ALTER DATABASE postgres SET default_transaction_read_only = on",

@@ -38,14 +38,14 @@ OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3", "iceberg-
 DISTINCT = [kind for kind in KINDS if kind != "iceberg-s3"]
 POINTS = [
     *((kind, "before:dlt.load.load:Load.complete_package:1") for kind in OTHERS),
-    ("parquet", "after:tower_etl.destinations.lake.parquet:sync_tree:1"),
-    ("parquet", "after:tower_etl.destinations.lake.parquet:ParquetLake._switch:1"),
+    ("parquet", "after:tower_etl.destinations.lake.parquet:fsync_tree:1"),
+    ("parquet", "after:tower_etl.destinations.lake.parquet:ParquetLake._activate:1"),
     ("delta", "after:tower_etl.destinations.lake.delta:DeltaLake._replace_all:9"),
     ("delta-s3", "after:tower_etl.destinations.lake.delta:DeltaLake._replace_all:9"),
     ("iceberg", "after:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:9"),
     (
         "iceberg-s3",
-        "before:tower_etl.destinations.lake.iceberg_location:ObjectStoreLocation.move_hint:9",
+        "before:tower_etl.destinations.lake.iceberg_location:ObjectStoreLocation.update_version_hint:9",
     ),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]
@@ -225,7 +225,7 @@ def older_version(table: str, *unknown: str) -> Iterator[None]:
 
     def set_columns(columns: object) -> None:
         object.__setattr__(spec, "columns", columns)
-        for name in ("arrow_schema", "_shape"):
+        for name in ("arrow_schema", "_mapping"):
             spec.__dict__.pop(name, None)
 
     set_columns(tuple(c for c in whole if c.name not in unknown))

@@ -88,7 +88,7 @@ def test_a_body_without_end_is_left(server: ScriptedServer, connect: Connect, ki
     pour(server, *ENDLESS[kind])
     http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
 
-    with pytest.raises(ResponseTooLargeError, match=r"^GET /workflow: the answer has more bytes"):
+    with pytest.raises(ResponseTooLargeError, match=r"^GET /workflow: the response is larger"):
         http_client.get("/workflow")
 
     assert http_client.metrics.snapshot().calls == 1
@@ -162,7 +162,7 @@ def test_an_answer_that_drips_for_ever_is_cut(
     http_client = connect(server.endpoint, attempts=1, read_seconds=30, call_seconds=0.3)
     before = time.monotonic()
 
-    with pytest.raises(ApiConnectionError, match="came too slowly, or had no end"):
+    with pytest.raises(ApiConnectionError, match="not complete before the deadline"):
         http_client.get("/workflow")
 
     assert time.monotonic() - before < SOON_SECONDS

@@ -76,7 +76,7 @@ def test_a_redirect_that_says_no_endpoint_makes_none_up(
 
     message = str(fail(connect(server.endpoint)))
 
-    assert "://sso.example.org. The token is not sent" in message
+    assert "://sso.example.org. The token is only sent" in message
     assert "if it is a login page" in message
     assert "s3cret" not in message
 
@@ -172,7 +172,7 @@ def test_a_proxy_that_wants_credentials_is_told_apart(
 
     assert (type(error), error.status_code, error.exit_code) == (EndpointError, 407, 5)
     assert f"the proxy {proxy.name} requires credentials" in str(error)
-    assert f"{scheme.upper()}_PROXY, as in http://$USER:$PASSWORD@{proxy.name}" in str(error)
+    assert f"{scheme.upper()}_PROXY, for example http://$USER:$PASSWORD@{proxy.name}" in str(error)
     assert proxy.asked.startswith(verb)
     assert proxy.asked.count(b" HTTP/1.1\r\n") + proxy.asked.count(b" HTTP/1.0\r\n") == 1
 
@@ -186,7 +186,7 @@ def test_credentials_that_a_proxy_refuses_are_not_shown(
 
     message = str(ask(scheme))
 
-    assert f"refuses the credentials that {scheme.upper()}_PROXY has" in message
+    assert f"refuses the credentials in {scheme.upper()}_PROXY" in message
     assert (PASSWORD in message, "ada" in message) == (False, False)
 
 
@@ -205,7 +205,7 @@ def test_a_proxy_that_lets_nothing_through_is_named(
     error = ask("https")
 
     assert (type(error), error.exit_code) == (kind, 5)
-    assert f"the proxy {proxy.name} did not let it through to tower.example.org" in str(error)
+    assert f"the proxy {proxy.name} did not allow the request to tower.example.org" in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -238,9 +238,9 @@ def test_a_proxy_that_nobody_configured_is_told_apart(
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        ("http://", "no answer from the proxy|the address of the proxy is not valid"),
+        ("http://", "no answer from the proxy|the URL of the proxy is not valid"),
         ("http://[", "not valid"),
-        ("socks5://127.0.0.1:9", "a SOCKS one|no answer"),
+        ("socks5://127.0.0.1:9", "a SOCKS proxy|no answer"),
     ],
 )
 def test_a_proxy_with_an_odd_address_is_explained(

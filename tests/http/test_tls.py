@@ -114,7 +114,7 @@ def test_an_encrypted_answer_that_drips_is_cut(server: ScriptedServer, bundle: P
     adapter = cast("RateLimitedAdapter", http_client.session.get_adapter("https://"))
     adapter.call_seconds = 0.3
 
-    with pytest.raises(ApiConnectionError, match="too slowly, or had no end"):
+    with pytest.raises(ApiConnectionError, match="not complete before the deadline"):
         http_client.get("/workflow")
 
 
@@ -179,7 +179,7 @@ def test_a_proxy_of_the_environment_is_used_and_sees_no_token(
     http_client = connect(server, bundle)
 
     if refuses:
-        with pytest.raises(EndpointError, match="refuses the credentials that") as caught:
+        with pytest.raises(EndpointError, match="refuses the credentials in") as caught:
             http_client.get("/workflow")
         assert "pr0xy-pass" not in str(caught.value)
     else:

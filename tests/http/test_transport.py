@@ -236,13 +236,13 @@ def test_a_silent_server_is_explained(server: ScriptedServer, connect: Connect) 
     """It took the call and says nothing."""
     server.stall()
 
-    with pytest.raises(ApiConnectionError, match="it took too long to answer"):
+    with pytest.raises(ApiConnectionError, match="the server took too long to respond"):
         connect(server.endpoint, attempts=1, read_seconds=0.1).get("/workflow")
 
 
 @pytest.mark.parametrize(
     ("trouble", "words"),
-    [("reset", "the connection broke off"), ("truncated body", "the answer broke off")],
+    [("reset", "the connection was closed"), ("truncated body", "the response was cut off")],
 )
 def test_a_broken_connection_is_explained(
     server: ScriptedServer, connect: Connect, trouble: str, words: str

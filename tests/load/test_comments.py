@@ -49,7 +49,7 @@ def test_tables_columns_and_views_say_what_they_mean(path: Path) -> None:
     """With their units; in the words of the data dictionary."""
     said = read_comments(path)
     assert said["tasks", ""] == f"{TABLES['tasks'].description} {TABLES['tasks'].grain}"
-    assert said["tasks", "peak_rss"] == "Most resident memory used. Unit: bytes."
+    assert said["tasks", "peak_rss"] == "Peak resident memory. Unit: bytes."
     assert {said[view.name, ""] for view in iter_views()} == {view.comment for view in iter_views()}
     lacking = [
         (table.name, column.name)
@@ -81,7 +81,7 @@ def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -
         warehouse.sync(wishes, reconcile=True)
         said = read_comments(warehouse.target.path)
         assert said["compute_envs", "billed_to"] == (
-            "Field `billedTo` of the API, which its description does not name."
+            "Field `billedTo` of the API, which the API description does not document."
         )
 
 

@@ -22,8 +22,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOLDER = """
 import pathlib, sys
 from datetime import UTC, datetime
-from tower_etl.destinations.locks import hold_lock
-with hold_lock(pathlib.Path(sys.argv[1]), "it", datetime(2026, 3, 1, tzinfo=UTC)):
+from tower_etl.destinations.locks import file_lock
+with file_lock(pathlib.Path(sys.argv[1]), "it", datetime(2026, 3, 1, tzinfo=UTC)):
     print("held", flush=True)
     sys.stdin.read()
 """

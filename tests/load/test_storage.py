@@ -91,7 +91,7 @@ def test_a_file_of_a_newer_duckdb_is_not_called_damaged(warehouse: Warehouse) ->
     """The message names both versions, and what to upgrade; nothing is touched."""
     path = make_file(warehouse.target.path)
     set_version(path, 12345)
-    said = r"made by a newer DuckDB \(v\d.*storage version 12345.*pip install --upgrade duckdb"
+    said = r"created by a newer DuckDB \(v\d.*storage version 12345.*pip install --upgrade duckdb"
     for open_file in (warehouse.sync, lambda: open_reader(path)):
         with pytest.raises(ConfigurationError, match=said):
             open_file()

@@ -107,8 +107,8 @@ def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_f
     ended = console.run(
         *asked, TOWER_ACCESS_TOKEN=TOKEN, TOWER_ETL_PROMOTE="tasks.brandNew:integer"
     )
-    assert "New in workflows, without a column: brandNew" in ended.out
-    assert "New in tasks" not in ended.out
+    assert "New fields in workflows without a column: brandNew" in ended.out
+    assert "New fields in tasks" not in ended.out
     found = console.select("SELECT brand_new, undocumented FROM tasks", "other.duckdb")
     assert found == [(8, None)] * 2
 
@@ -117,7 +117,7 @@ def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_f
     ("flags", "said"),
     [
         (("--exclude", "tasks.task_id"), "can be neither excluded nor hashed"),
-        (("--hash", "workflows.owner_id"), "is no text"),
+        (("--hash", "workflows.owner_id"), "expected a text column"),
         (("--exclude", "user_nam"), "Did you mean user_name"),
     ],
 )

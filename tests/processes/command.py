@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from tests.cli.console import drop_progress
 from tower_etl.simulator import DEMO_TOKEN
 
 # Not a fixed day: a sync gives up open runs that are older than a month.
@@ -63,7 +64,7 @@ class Command:
         """The exit code of a sync, its standard output and its standard error."""
         process = self.start(path, *extra, point=point)
         out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        return process.returncode, out, drop_progress(err)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command than `sync`."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KILLS = 30
 
 POINTS = [
-    "before:tower_etl.extract.session:Session.iter_package:1",
+    "before:tower_etl.extract.session:SyncSession.extract_package:1",
     "after:tower_etl.extract.executor:fetch_run:20",
     "before:dlt.extract.extract:Extract.commit_packages:2",
     "after:dlt.extract.extract:Extract.commit_packages:2",
@@ -39,9 +39,9 @@ POINTS = [
     "after:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:2",
     "before:tower_etl.destinations.duckdb:apply_views:1",
     "after:tower_etl.destinations.duckdb:apply_views:1",
-    "before:tower_etl.destinations.staging_file:Publisher._write_note:2",
-    "after:tower_etl.destinations.staging_file:Publisher._write_note:2",
-    "after:tower_etl.destinations.staging_file:Publisher.publish:1",
+    "before:tower_etl.destinations.staging_file:StagingFile._write_record:2",
+    "after:tower_etl.destinations.staging_file:StagingFile._write_record:2",
+    "after:tower_etl.destinations.staging_file:StagingFile.publish:1",
     "after:tower_etl.destinations.staging_file:_copy:1",
 ]
 

@@ -63,7 +63,7 @@ def test_a_package_that_can_never_be_loaded_is_given_up_and_said_so(
         path.write_bytes(b"this is no Parquet file")
     code, out, err = still.run("broken.duckdb")
     assert (code, err) == (0, "")
-    assert "could not be loaded and was given up" in json.loads(out)["warnings"][0]
+    assert "could not be loaded and was discarded" in json.loads(out)["warnings"][0]
     assert still.differences("broken.duckdb", whole) == {}
 
 

@@ -6,14 +6,14 @@ from tests.prose.words import check_names, check_prose, find_retired
 
 
 def test_a_retired_word_is_found_in_a_name_of_any_spelling() -> None:
-    text = "def fetch(next_visit): ...\nclass ParcelQueue: ...\n_HAULS = visitor = 1\n"
+    text = "def fetch(next_visit): ...\nclass VisitQueue: ...\n_VISITS = visitor = 1\n"
     found = [(retired.line, retired.word) for retired in check_names("x.py", text)]
-    assert found == [(1, "next_visit"), (2, "ParcelQueue"), (3, "_HAULS")]
+    assert found == [(1, "next_visit"), (2, "VisitQueue"), (3, "_VISITS")]
 
 
 def test_a_retired_phrase_is_found_in_prose_with_what_to_write() -> None:
-    (found,) = check_prose("x.md", "Fine.\nThe file is Made Anew.\n")
-    assert str(found) == "x.md:2: 'Anew' is retired: write 'again'"
+    (found,) = check_prose("x.md", "Fine.\nA Haul of files.\n")
+    assert str(found) == "x.md:2: 'Haul' is retired: write 'partition result'"
 
 
 def test_no_file_of_the_project_has_a_retired_word() -> None:

@@ -85,7 +85,7 @@ def test_a_fresh_file_is_readable_too(
     path.write_text(page_of(small), encoding="utf-8")
     page = open_page(path)
     assert Axe().run(page).response["violations"] == []
-    assert page.get_by_role("heading", name="There is nothing to show yet").is_visible()
+    assert page.get_by_role("heading", name="No runs to show").is_visible()
     assert noises == []
 
 

@@ -49,18 +49,18 @@ def test_a_time_without_runs_is_no_error(console: Console) -> None:
     """The page says so."""
     ended = console.run("report", "--until", "2001-01-01")
     assert (ended.code, ended.out.split(",")[0]) == (0, "report.html: 0 runs")
-    assert "nothing to show" in (console.folder / "report.html").read_text(encoding="utf-8")
+    assert "No runs to show" in (console.folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--path", "none.duckdb"), "does not exist yet"),
+        (("--path", "none.duckdb"), "does not exist"),
         (("--since", "soon"), "--since 'soon'"),
-        (("--workspace", "no/such"), "No run is of a workspace 'no/such'"),
+        (("--workspace", "no/such"), "No run has the workspace 'no/such'"),
         (("--output", "no/such/folder.html"), "No such file or directory: no/such/folder.html"),
         (("--output", "."), "Is a directory: ."),
-        (("--web", "ftp://x"), "Not an address of pages"),
+        (("--web", "ftp://x"), "Invalid --web"),
     ],
 )
 def test_what_cannot_be_done_is_said(console: Console, args: tuple[str, ...], said: str) -> None:

@@ -60,5 +60,5 @@ def test_an_address_may_be_given() -> None:
 @pytest.mark.parametrize("web", ["tower.example.org", "javascript:alert(1)", "https://", ""])
 def test_no_address_is_refused(web: str) -> None:
     """What is no page of a server would be a link to somewhere else."""
-    with pytest.raises(ConfigurationError, match="Not an address of pages"):
+    with pytest.raises(ConfigurationError, match="Invalid --web"):
         WebLinks.at(web)

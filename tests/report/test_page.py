@@ -81,7 +81,7 @@ def test_without_prices_cpu_hours_are_compared(small: SmallHistory) -> None:
     page = page_of(small)
     text = Reader(page).text
     assert "CPU hours 8 h" in text
-    assert "The platform knows no price for these runs" in text
+    assert "The platform reports no cost for these runs" in text
     assert "$" not in text
 
 
@@ -93,23 +93,23 @@ def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
     small.add_task("b", cost=None)
     small.add_run("open", status="RUNNING", complete=None)
     small.add_task("open", cost=None, status="RUNNING")
-    assert "For 1 run the platform knows no price" in read(small)
+    assert "The platform reports no cost for 1 run" in read(small)
 
 
 def test_a_fresh_file_has_a_page(small: SmallHistory) -> None:
     """No run, no sync: a sentence on what to do, and no chart."""
     page = page_of(small)
-    assert "There is nothing to show yet" in page
+    assert "No runs to show" in page
     assert "<figure" not in page
-    assert "No sync is known" in page
+    assert "No sync is recorded" in page
 
 
 def test_a_scope_without_runs_says_so(small: SmallHistory) -> None:
     """Another sentence, because something else is to be done."""
     cover = ReportHeader(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
     page = render_page(facts_of(small), PLATFORM, cover)
-    assert "no run of what was asked for" in page
-    assert "in acme/lab (asked for: from 8 Mar 2026, 09:30)" in " ".join(page.split())
+    assert "No stored run matches the filter" in page
+    assert "in acme/lab (filter: from 8 Mar 2026, 09:30)" in " ".join(page.split())
 
 
 def test_runs_without_anything_have_a_page(small: SmallHistory) -> None:
@@ -192,7 +192,7 @@ def test_no_waste_is_said(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_task("a", cpus=2, pcpu=200.0, memory=2 * GIB)
     assert waste_items(facts_of(small), USD) == []
-    assert "Nothing of the kind was found" in read(small)
+    assert "No waste was found" in read(small)
 
 
 def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:

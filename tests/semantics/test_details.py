@@ -93,7 +93,7 @@ def test_details_that_do_not_come_take_nothing_away(platform: Platform, status: 
     ]
     assert told == ([(1, 0), (0, 0)] if status < 500 else [(0, 1), (0, 1)])
     assert len(list_rows(warehouse, "compute_envs_history")) == 2
-    assert warehouse.state["entities"]["pending"] == []
+    assert warehouse.state["entities"]["owed"] == []
 
     platform.simulator.faults.clear()
     sync(platform, warehouse)

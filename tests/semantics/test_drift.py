@@ -149,7 +149,7 @@ def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> N
 
     platform.simulator.before_call = churn
     warnings = sync(platform, warehouse, reconcile=True)
-    assert any("came and went" in warning for warning in warnings)
+    assert any("changed while it was read" in warning for warning in warnings)
     rows = warehouse.tables["workflows"].values()
     assert [row["id"] for row in rows if row["missing_since"] is not None] == []
     reconciled = warehouse.state["workspaces"][str(space)]["reconciled_at"]

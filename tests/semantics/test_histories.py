@@ -71,7 +71,7 @@ SERVERS = {f"sound {number}": Quirks() for number in range(4)} | {
     "searches words": Quirks(search="words", zoned=False),
     "ignores search": Quirks(search="ignored"),
 }
-EXPECTED = ("items a page instead of", "does not know the attributes", "does not filter runs")
+EXPECTED = ("items per page instead of", "does not know the attributes", "does not filter runs")
 
 chance = st.integers(0, 10**6)
 

@@ -248,7 +248,7 @@ def test_an_id_that_is_none_is_not_asked_for(platform: Platform) -> None:
     assert len(warehouse.tables["workflows"]) == len(runs)
     assert list_asked(platform) == []
     assert [(o.status, len(o.warnings)) for o in outcomes] == [("ok", 1), ("ok", 0)]
-    assert "an id that cannot be asked for" in outcomes[0].warnings[0]
+    assert "an id that cannot be part of a path" in outcomes[0].warnings[0]
 
 
 def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:

@@ -206,7 +206,7 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(
     with monkeypatch.context() as patch:
         patch.setattr(platform.world, "iter_runs", lambda *_args, **_more: iter(()))
         session = sync(platform, warehouse, reconcile=True)
-    assert any("lacks runs" in warning for warning in session.sync_result.warnings)
+    assert any("omits runs" in warning for warning in session.sync_result.warnings)
     assert list_missing(warehouse) == set()
 
 
@@ -331,14 +331,14 @@ def test_a_run_that_cannot_be_made_rows_fails_alone(
     warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:
-        if any(fetched.loaded.run_fetch.run_id == runs[3] for fetched in fetched_runs):
+        if any(fetched.loaded.fetch.run_id == runs[3] for fetched in fetched_runs):
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 
-    monkeypatch.setattr("tower_etl.extract.session.build_parcels", break_one)
+    monkeypatch.setattr("tower_etl.extract.session.build_batch", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
-    assert "could not be understood" in str(session.sync_result.failed[0].error)
+    assert "unexpected response (ZeroDivisionError" in str(session.sync_result.failed[0].error)
     assert {(run_id,) for run_id in runs if run_id != runs[3]} == set(warehouse.tables["workflows"])
     monkeypatch.undo()
     sync(platform, warehouse)

@@ -101,7 +101,7 @@ def test_what_is_not_loaded_is_refused() -> None:
 
 def test_an_upsert_is_refused_where_rows_can_be_deleted_and_inserted() -> None:
     """It doubles rows when it is interrupted between staging and merge."""
-    with pytest.raises(ConfigurationError, match="'upsert' may double rows"):
+    with pytest.raises(ConfigurationError, match="'upsert' may duplicate rows"):
         choose_disposition(know("duckdb"), None, UPSERT)
     with pytest.raises(ConfigurationError, match="'delete-insert' is not available"):
         choose_disposition(know("filesystem"), "delta", DELETE_INSERT)

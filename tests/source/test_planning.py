@@ -61,7 +61,7 @@ class OneRun:
     ("steady", "counted", "missing", "gone", "whole", "word"),
     [
         (True, True, ("final-1",), ("open",), True, None),
-        (True, False, (), (), True, "counts other runs than it lists"),
+        (True, False, (), (), True, "does not match its listing"),
         (False, True, (), (), False, "reconciles again"),
         (False, False, (), (), False, "reconciles again"),
     ],

@@ -252,5 +252,5 @@ def test_what_stands_beside_a_task_is_kept() -> None:
 @pytest.mark.parametrize("described", [{}, {"workflow": None}, {"workflow": {"runName": "x"}}])
 def test_a_description_without_a_run_is_a_fault_of_the_server(described: dict[str, Any]) -> None:
     """Never an empty run."""
-    with pytest.raises(ServerError, match="holds no run"):
+    with pytest.raises(ServerError, match="contains no run"):
         workflow_record(described, starred=None)

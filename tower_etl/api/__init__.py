@@ -1,4 +1,4 @@
-"""The platform's endpoints as methods, and the page walk."""
+"""Client of the Seqera Platform API, with pagination and negotiation of what a server supports."""
 
 from tower_etl.api.client import (
     EntityList,

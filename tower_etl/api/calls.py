@@ -1,4 +1,4 @@
-"""Calls of an endpoint: names and parameters go in, items come out."""
+"""Calls of an endpoint: from path names and query parameters to items."""
 
 from __future__ import annotations
 
@@ -19,86 +19,94 @@ if TYPE_CHECKING:
 
 Params = dict[str, str | int]
 
-_NO_SEGMENTS = frozenset({"", ".", ".."})  # in a path they mean another one, however quoted
+# These segments change the path of a URL, even if they are percent-encoded.
+_NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls endpoints of one platform. Every method may raise `ApiError`.
+    """Calls to the endpoints of one platform. Every method may raise `ApiError`.
 
     Attributes:
-        http_client: Carries the calls.
-        negotiation: Leaves out of calls what the server does not support.
+        http_client: HTTP client that sends the requests.
+        negotiation: Reduces requests to what the server supports.
     """
 
     http_client: JsonHttpClient
     negotiation: Negotiation = field(default_factory=lambda: Negotiation(Compatibility()))
 
     def get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
-        """The answer to a call, as it is.
+        """Return the unchanged response of an endpoint.
+
+        Args:
+            endpoint: Endpoint to call.
+            params: Query parameters.
+            names: Values of the placeholders in the endpoint's path.
 
         Raises:
-            ServerError: A name would make the path that of another endpoint.
+            ServerError: A value would turn the path into that of another endpoint.
         """
         if _NO_SEGMENTS.intersection(map(str, names.values())):
-            msg = f"GET {endpoint.path}: the server gave out an id that cannot be asked for."
+            msg = f"GET {endpoint.path}: the server returned an id that cannot be part of a path."
             raise ServerError(msg)
         segments = {name: quote(str(value), safe="") for name, value in names.items()}
         return self.http_client.get(endpoint.path.format(**segments), params)
 
     def get_object(self, endpoint: Endpoint, policy: RetryPolicy | None = None) -> Item:
-        """The object that the answer holds."""
+        """Return the object in the response of an endpoint."""
         found = self.http_client.get(endpoint.path, policy=policy).get(endpoint.records_key)
         if isinstance(found, dict):
             return found
         raise malformed_response(endpoint, "object")
 
     def describe(self, endpoint: Endpoint, params: Params, **names: object) -> Item:
-        """Return the answer to a call with those attributes of its endpoint that the server knows.
+        """Return the response with those attributes of the endpoint that the server supports.
 
         Raises:
-            BadRequestError: The server refuses the call without any attribute, too.
+            BadRequestError: The server also rejects the call without any attribute.
         """
-        answer, _ = self.ask(endpoint, RequestForm(endpoint.attributes), params, **names)
-        return answer
+        response, _ = self.ask(endpoint, RequestForm(endpoint.attributes), params, **names)
+        return response
 
     def get_list(
         self, endpoint: Endpoint, params: Params | None = None, **names: object
     ) -> list[Item]:
-        """Return the objects in the list that the answer holds."""
+        """Return the objects in the list of a response; elements of other types are dropped."""
         return _only_objects(extract_records(endpoint, self.get(endpoint, params, **names)))
 
     def get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
         """Return a page of a list, as large as the server allows."""
-        wanted = RequestForm(endpoint.attributes, MAX_PAGE)
-        answer, form = self.ask(endpoint, wanted, params | {"offset": offset}, **names)
-        has_more = answer.get("hasMore")
+        full_form = RequestForm(endpoint.attributes, MAX_PAGE)
+        response, form = self.ask(endpoint, full_form, params | {"offset": offset}, **names)
+        has_more = response.get("hasMore")
         return Page(
-            extract_records(endpoint, answer),
-            extract_count(answer.get(endpoint.total_key)),
+            extract_records(endpoint, response),
+            extract_count(response.get(endpoint.total_key)),
             has_more if isinstance(has_more, bool) else None,
-            extract_count(answer.get(endpoint.approximate_total_key)),
+            extract_count(response.get(endpoint.approximate_total_key)),
             form.size,
         )
 
     def paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
-        """Return what gives the page at an offset; a list without end is left after `most`."""
+        """Return a function that fetches the page at an offset, up to `most` items in all."""
         name = f"GET {endpoint.path}"
-        return limit_items(most, lambda at: self.get_page(endpoint, at, params, **names), name)
+        return limit_items(
+            most, lambda offset: self.get_page(endpoint, offset, params, **names), name
+        )
 
     def ask(
-        self, endpoint: Endpoint, wanted: RequestForm, params: Params, **names: object
+        self, endpoint: Endpoint, full_form: RequestForm, params: Params, **names: object
     ) -> tuple[Item, RequestForm]:
-        """Return the answer to a call in the fullest form that the server accepts, and that form.
+        """Return the response to the fullest form of a call that the server accepts, and that form.
 
         Raises:
-            BadRequestError: The server refuses the call in every form.
+            BadRequestError: The server rejects the call in every form.
         """
 
         def send(form: RequestForm) -> Item:
             return self.get(endpoint, params | form.params, **names)
 
-        return self.negotiation.send(endpoint, wanted, send)
+        return self.negotiation.send(endpoint, full_form, send)
 
 
 def _only_objects(items: list[Item]) -> list[Item]:
@@ -106,5 +114,5 @@ def _only_objects(items: list[Item]) -> list[Item]:
 
 
 def _workspace_params(workspace_id: int | None) -> Params:
-    """API fact 13: without `workspaceId` a call speaks of the personal workspace."""
+    """Return the parameter that selects a workspace; none for the personal one (API fact 13)."""
     return {} if workspace_id is None else {"workspaceId": workspace_id}

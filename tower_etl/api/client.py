@@ -1,4 +1,4 @@
-"""One short method per endpoint of the platform's API."""
+"""Client of the platform's API, with one method per endpoint."""
 
 from __future__ import annotations
 
@@ -40,28 +40,29 @@ if TYPE_CHECKING:
     from tower_etl.api.task_pages import KnownRange
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
-_MAX_LISTED = 2_000_000  # a list without end is left there
+_MAX_LISTED = 2_000_000  # items after which a list counts as endless
 _TASKS = f"GET {endpoints.RUN_TASKS.path}"
-_MAX_TASKS = 1_000_000  # of one run: they are held in memory until all of them are there
+_MAX_TASKS = 1_000_000  # of one run: all of them are kept in memory until the last page
 
 
 def format_timestamp(moment: datetime) -> str:
-    """`YYYY-MM-DDThh:mm:ss.sssZ`, as `after:` and `before:` take it (API fact 4).
+    """Return a time as `YYYY-MM-DDThh:mm:ss.sssZ`, as `after:` and `before:` expect (API fact 4).
 
-    Microseconds are cut, not rounded: both bounds are inclusive, and `after:` must not pass over.
+    Microseconds are truncated: both bounds are inclusive, and a rounded `after:` would skip runs.
     """
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True)
 class EntityList:
-    """A list of an endpoint.
+    """Items of a list endpoint.
 
     Attributes:
-        items: What it holds, each once.
-        complete: Whether what it lacks is not there for sure: no page moved, the server's own
-            count, if it gave one, agrees, and no element was left out.
-        left_out: Elements without a key.
+        items: Items, each once.
+        complete: Whether an item that is not in the list certainly does not exist: the list did
+            not change while it was read, the count of the server, if any, matches, and no element
+            was left out.
+        left_out: Number of elements without a key.
     """
 
     items: list[Item]
@@ -71,12 +72,12 @@ class EntityList:
 
 @dataclass(frozen=True)
 class PathScope:
-    """What a list is of.
+    """Scope of a list: the values of the placeholders in an endpoint's path.
 
     Attributes:
-        workspace_id: Workspace, None for the personal one.
-        org_id: Organisation, where the path names one.
-        parent_id: Team, pipeline or compute environment, where the path names one.
+        workspace_id: Id of the workspace, None for the personal one.
+        org_id: Id of the organization, if the path contains one.
+        parent_id: Id of the team, pipeline or compute environment, if the path contains one.
     """
 
     workspace_id: int | None = None
@@ -85,12 +86,12 @@ class PathScope:
 
 
 class TowerClient:
-    """Reads one platform, with whatever its token can see. Every method may raise `ApiError`.
+    """Read-only client of one platform. Every method may raise `ApiError`.
 
     Attributes:
-        http_client: Carries the calls.
-        compatibility: What the server is known not to support.
-        findings: What was odd in its answers.
+        http: HTTP client that sends the requests.
+        compatibility: Features that the server is known not to support.
+        findings: Contradictions and oddities in the responses.
     """
 
     def __init__(self, http_client: JsonHttpClient) -> None:
@@ -100,7 +101,7 @@ class TowerClient:
         self._calls = Calls(http_client, Negotiation(self.compatibility))
 
     def list_reports(self) -> list[str]:
-        """Return what the user should know of the server's answers, one message a matter."""
+        """Return messages for the user about the server's responses, one per subject."""
         stats = self.http.metrics.snapshot()
         repaired = (
             f"{stats.repaired} answer(s) were not valid JSON and were repaired, the first one "
@@ -110,11 +111,12 @@ class TowerClient:
         return [*news, *found, *([repaired] if stats.repaired else ())]
 
     def with_attempts(self, attempts: int) -> TowerClient:
-        """Return a client that shares everything with this one, but retries server faults less.
+        """Return a client that shares everything with this one, but retries server errors less.
 
         Args:
-            attempts: Tries of a call that the server fails, the first included. A refusal by the
-                rate limit (429) is retried as before.
+            attempts: Maximum number of attempts of a request that ends with a server error,
+                including the first. Requests that the rate limit rejects (429) are retried as
+                before.
         """
         twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
@@ -123,31 +125,31 @@ class TowerClient:
         return twin
 
     def check_listing(self, workspace_id: int | None) -> None:
-        """List one run of a workspace, to learn whether the workspace answers at all."""
+        """List one run of a workspace, to check that its listing works."""
         self._calls.get(endpoints.RUNS, _workspace_params(workspace_id) | {"max": 1})
 
     def get_service_info(self) -> Item:
-        """Version and abilities of the server; needs no token (API fact 11)."""
+        """Return version and features of the server; requires no token (API fact 11)."""
         return self._calls.get_object(endpoints.SERVICE_INFO, policy=self._fail_fast_policy())
 
     def get_user(self) -> Item:
-        """The user that the token belongs to."""
+        """Return the user of the token."""
         return self._calls.get_object(endpoints.USER_INFO)
 
     def list_user_workspaces(self, user_id: int) -> list[Item]:
-        """Organisations and workspaces of the user; a null `workspaceId` is an organisation."""
+        """Return organizations and workspaces of a user; an organization has no `workspaceId`."""
         return self._calls.get_list(endpoints.USER_WORKSPACES, user_id=user_id)
 
     def list_organizations(self) -> list[Item]:
-        """Organisations that the token sees."""
+        """Return the organizations that the token can see."""
         return self._calls.get_list(endpoints.ORGANIZATIONS)
 
     def list_org_workspaces(self, org_id: int) -> list[Item]:
-        """Workspaces of one organisation."""
+        """Return the workspaces of an organization."""
         return self._calls.get_list(endpoints.ORG_WORKSPACES, org_id=org_id)
 
     def list_labels(self, workspace_id: int | None) -> list[Item]:
-        """Labels of a workspace."""
+        """Return the labels of a workspace."""
         return self.list_entity(endpoints.LABELS, PathScope(workspace_id)).items
 
     def list_runs(
@@ -157,14 +159,16 @@ class TowerClient:
         after: datetime | None = None,
         before: datetime | None = None,
     ) -> Iterator[list[Item]]:
-        """Pages of runs with their labels, newest submission first (API facts 2, 4 and 14).
+        """Yield pages of runs with their labels, newest submission first (API facts 2, 4 and 14).
 
         Args:
-            workspace_id: None for the personal workspace.
-            walked: Filled in on the way; tells at the end whether the listing is complete.
-            after: Earliest submission, inclusive.
-            before: Latest submission, inclusive.
+            workspace_id: Id of the workspace, None for the personal one.
+            walked: Filled in during the iteration; tells at the end whether the listing is
+                complete.
+            after: Earliest submission time, inclusive.
+            before: Latest submission time, inclusive.
         """
+        # The total is compared with the number of listed runs, to detect an incomplete listing.
         params = _workspace_params(workspace_id) | {"includeTotalSize": "true"}
         bounds = [("after", after), ("before", before)]
         search = " ".join(f"{name}:{format_timestamp(when)}" for name, when in bounds if when)
@@ -174,9 +178,9 @@ class TowerClient:
         return paginate_descending(fetch, run_key, walked, f"GET {endpoints.RUNS.path}")
 
     def get_run(self, workspace_id: int | None, run_id: str) -> Item:
-        """One run with its progress and labels, as far as the server knows them (API fact 14).
+        """Return a run with its progress and labels, as far as the server supports (API fact 14).
 
-        The answer must be of that run: its rows replace those there are.
+        The response must have the id of the run, because its rows replace the stored ones.
         """
         described = self._calls.describe(
             endpoints.RUN, _workspace_params(workspace_id), run_id=run_id
@@ -186,8 +190,9 @@ class TowerClient:
         return described
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
-        """Whether the listing of the workspace shows a run."""
+        """Return whether the listing of a workspace contains a run."""
         params = _workspace_params(workspace_id)
+        # API fact 4: very old servers treat the search as free text, so the ids are compared below.
         params["search"] = f"workflowId:{run_id}"
         params |= {"offset": 0}
         answer, _ = self._calls.ask(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
@@ -196,7 +201,7 @@ class TowerClient:
         )
 
     def iter_tasks(self, workspace_id: int | None, run_id: str) -> list[Item]:
-        """Tasks of a run, by ascending `taskId`."""
+        """Return the tasks of a run by ascending `taskId`, each once."""
         pages: list[list[Item]] = self.list_tasks_into(workspace_id, run_id, list)
         return list({task_key(task): task for page in pages for task in page}.values())
 
@@ -207,7 +212,14 @@ class TowerClient:
         make: Callable[[], SinkT],
         tally: TotalCheck | None = None,
     ) -> SinkT:
-        """The same, page by page into what `make` gives, which is handed back."""
+        """Append the pages of a run's tasks, by ascending `taskId`, to a sink and return the sink.
+
+        Args:
+            workspace_id: Id of the workspace, None for the personal one.
+            run_id: Id of the run.
+            make: Creates the sink; called again if the list must be read again from its start.
+            tally: Filled in with the server's counts and repeated tasks.
+        """
         fetch = self._task_pages(workspace_id, run_id)
         return paginate_append_only(fetch, task_key, make, tally, _TASKS)
 
@@ -219,11 +231,21 @@ class TowerClient:
         pool: Executor,
         tally: TotalCheck | None = None,
     ) -> SinkT:
-        """All tasks of a run that is final, likewise, with the help of idle threads.
+        """Append the tasks of a finished run to a sink, with pages fetched in parallel.
 
-        A server whose counts are not exact is asked for one page after the other from then on.
+        Once the counts of a server have been found inexact, its pages are fetched one after
+        another.
+
+        Args:
+            workspace_id: Id of the workspace, None for the personal one.
+            run_id: Id of the run.
+            make: Creates the sink; called again if the list must be read again from its start.
+            pool: Executor whose idle threads fetch pages in advance.
+            tally: Filled in with the server's counts and repeated tasks.
         """
         tally = tally or TotalCheck()
+        # API fact 3: without an exact count, an item hidden by out-of-order responses would go
+        # unnoticed.
         if self.compatibility.task_count_reliable:
             fetch = self._task_pages(workspace_id, run_id)
             taker = fetch_stable_list(fetch, task_key, make, pool, tally)
@@ -236,7 +258,7 @@ class TowerClient:
     def list_tasks_around_into(
         self, workspace_id: int | None, run_id: str, known: Sequence[KnownRange], tally: TotalCheck
     ) -> list[tuple[int, Item]] | None:
-        """Tasks outside of known ranges, with their offsets; None where those have moved."""
+        """Return the tasks outside of known ranges with their offsets; None if a range moved."""
         fetch = self._task_pages(workspace_id, run_id)
         return paginate_around_known(fetch, task_key, known, tally)
 
@@ -245,21 +267,21 @@ class TowerClient:
         return self._calls.paged(endpoints.RUN_TASKS, _MAX_TASKS, params, run_id=run_id)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
-        """Resource metrics of a run, one element per process."""
+        """Return the resource metrics of a run, one element per process."""
         return self._calls.get_list(
             endpoints.RUN_METRICS, _workspace_params(workspace_id), run_id=run_id
         )
 
     def list_entity(self, endpoint: Endpoint, where: PathScope) -> EntityList:
-        """All items of an endpoint, page by page where it has pages.
+        """Return all items of a list endpoint, with or without pages.
 
-        Elements without a key are left out: nothing could tell them apart the next time.
+        Elements without a key are left out, because the next sync could not identify them.
         """
         params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
         key = primary_key(*endpoint.key)
         if not endpoint.paged:
             answer = self._calls.describe(endpoint, params, **names)
-            if not endpoint.key:  # one object that belongs to its place
+            if not endpoint.key:  # one object per scope, which identifies it
                 return EntityList(extract_records(endpoint, answer), complete=True)
             items, left_out = split_keyed(extract_records(endpoint, answer), key)
             return EntityList(items, complete=not left_out, left_out=left_out)
@@ -271,10 +293,10 @@ class TowerClient:
         return EntityList(items, complete=is_whole, left_out=left_out)
 
     def get_entity(self, endpoint: Endpoint, where: PathScope) -> Item:
-        """Return one item, with more than the list of such items says of it.
+        """Return an item with the details that its list omits.
 
         Raises:
-            ServerError: The answer is about another item.
+            ServerError: The response has the id of another item.
         """
         (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
         if item.get("id") == where.parent_id:
@@ -282,33 +304,33 @@ class TowerClient:
         raise malformed_response(endpoint, f"object with the id {where.parent_id}")
 
     def probe(self, endpoint: Endpoint, where: PathScope, **names: object) -> Item | None:
-        """Ask for one item, to see whether the token may; None where there is none."""
+        """Return one item, to check access; None if the list is empty."""
         params: Params = {"max": 1} if endpoint.paged else {}
         names = asdict(where) | names
         found = self._calls.get_list(endpoint, _of(endpoint, where) | params, **names)
         return found[0] if found else None
 
     def get_launch(self, workspace_id: int | None, launch_id: str) -> Item:
-        """Return what a run was launched from, with its compute environment."""
+        """Return the launch of a run, with its compute environment."""
         answer = self._calls.get(
             endpoints.LAUNCH, _workspace_params(workspace_id), launch_id=launch_id
         )
         return extract_object(endpoints.LAUNCH, answer)
 
     def list_launch_datasets(self, workspace_id: int | None, launch_id: str) -> list[Item]:
-        """Return the versions of datasets that a launch reads."""
+        """Return the dataset versions that a launch uses."""
         params = _workspace_params(workspace_id)
         return self._calls.get_list(endpoints.LAUNCH_DATASETS, params, launch_id=launch_id)
 
     def list_audit_log_page(
         self, after: datetime | None, before: datetime, token: str | None
     ) -> tuple[list[Item], str | None]:
-        """A page of the audit log, newest entry first, and the token of the page after it.
+        """Return a page of the audit log, newest entry first, and the token of the next page.
 
         Args:
-            after: Earliest entry, inclusive.
-            before: Latest entry, inclusive.
-            token: Of the page, None for the first.
+            after: Time of the earliest entry, inclusive.
+            before: Time of the latest entry, inclusive.
+            token: Token of the page, None for the first page.
         """
         asked = {"timestampBeforeOrEqual": format_timestamp(before), "nextPageToken": token}
         asked["timestampAfterOrEqual"] = format_timestamp(after) if after else None
@@ -319,7 +341,7 @@ class TowerClient:
         return items, follows if isinstance(follows, str) else None
 
     def _fail_fast_policy(self) -> RetryPolicy:
-        """For the first call: a wrong address should be said soon."""
+        """Return the policy of the first request, so that a wrong endpoint is reported soon."""
         return replace(self.http.policy, attempts=4, connection_attempts=4)
 
 

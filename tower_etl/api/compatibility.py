@@ -1,8 +1,8 @@
-"""What a server does not support, learned from its answers and remembered per server version.
+"""Negotiation of request features that a server may not support, remembered per server version.
 
-Older servers answer 400 to attributes that they do not know, and servers with a lower limit to 100
-items a page (API facts 1, 4 and 14). A sync that had to find that out would be refused again at
-every start, so that it is kept in the state, and forgotten when the version of the server changes.
+Older servers answer 400 to attributes that they do not know, and servers with a lower limit answer
+400 to 100 items per page (API facts 1, 4 and 14). The result is kept in the sync state, so that not
+every sync starts with rejected requests, and discarded when the version of the server changes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     Send = Callable[["RequestForm"], Item]
     Accepted = tuple[Item, "RequestForm"]
 
-_SERVER_DEFAULT = 0  # the page size of a server that refuses every `max`
+_SERVER_DEFAULT = 0  # stands for the default page size, of a server that rejects every `max`
 
 
 @dataclass(frozen=True)
 class RequestForm:
-    """What a call asks for that a server may refuse.
+    """Parameters of a request that a server may reject.
 
     Attributes:
         attributes: Names of the attributes, oldest first.
-        size: Items a page, None where `max` is not sent.
+        size: Items per page, None to send no `max`.
     """
 
     attributes: tuple[str, ...] = ()
@@ -43,18 +43,18 @@ class RequestForm:
 
     @property
     def params(self) -> dict[str, str | int]:
-        """The query parameters."""
+        """Query parameters of this form."""
         attributes = {"attributes": ",".join(self.attributes)} if self.attributes else {}
         return {**attributes, **({} if self.size is None else {"max": self.size})}
 
 
 class Compatibility:
-    """What one server does not support; safe from several threads.
+    """Thread-safe record of the features that one server does not support.
 
     Attributes:
-        searches: Whether the listing understands `search=after:...`, None where that is not known.
-        counts_tasks: Whether the count of a task list is exact on every page.
-        news: Messages on what was learned since the state was loaded.
+        searches: Whether the listing supports `search=after:...`, None if not known yet.
+        task_count_reliable: Whether the count of a task list is exact on every page.
+        messages: Messages about features that were found unsupported since the state was loaded.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Compatibility:
         self._lock = threading.Lock()
 
     def load(self, stored: Mapping[str, Any] | None, version: str | None) -> None:
-        """Take what `dump` returned in an earlier sync, unless the server has another version."""
+        """Restore the result of `dump` of an earlier sync, unless the server's version differs."""
         self._version = version
         if not stored or stored.get("version") != version:
             return
@@ -76,7 +76,7 @@ class Compatibility:
         self.searches, self.task_count_reliable = stored["searches"], stored["counts_tasks"]
 
     def dump(self) -> dict[str, Any]:
-        """Return what is known, as plain JSON."""
+        """Return the record as JSON values."""
         return {
             "version": self._version,
             "attributes": {path: list(names) for path, names in sorted(self._unknown.items())},
@@ -85,35 +85,35 @@ class Compatibility:
             "counts_tasks": self.task_count_reliable,
         }
 
-    def reduce(self, endpoint: Endpoint, wanted: RequestForm) -> RequestForm:
-        """Return as much of a form as the server is not known to refuse."""
+    def reduce(self, endpoint: Endpoint, full_form: RequestForm) -> RequestForm:
+        """Return the form without the parts that the server is known to reject."""
         unknown = self._unknown.get(endpoint.path, ())
-        size = None if wanted.size is None else self._sizes.get(endpoint.path, wanted.size)
-        attributes = tuple(name for name in wanted.attributes if name not in unknown)
+        size = None if full_form.size is None else self._sizes.get(endpoint.path, full_form.size)
+        attributes = tuple(name for name in full_form.attributes if name not in unknown)
         return RequestForm(attributes, None if size == _SERVER_DEFAULT else size)
 
-    def learn(self, endpoint: Endpoint, wanted: RequestForm, accepted: RequestForm) -> None:
-        """Remember that the server accepts only part of a form."""
-        unknown = tuple(name for name in wanted.attributes if name not in accepted.attributes)
+    def learn(self, endpoint: Endpoint, full_form: RequestForm, accepted: RequestForm) -> None:
+        """Record that the server accepts only part of a form."""
+        unknown = tuple(name for name in full_form.attributes if name not in accepted.attributes)
         with self._lock:
             if unknown and self._unknown.get(endpoint.path) != unknown:
                 self._unknown[endpoint.path] = unknown
                 self.messages.append(
                     f"GET {endpoint.path}: this version of the server does not know the attributes "
-                    f"{', '.join(unknown)}. The columns that they fill stay null."
+                    f"{', '.join(unknown)}. Their columns stay null until the server is upgraded."
                 )
-            if wanted.size != accepted.size:
+            if full_form.size != accepted.size:
                 self._sizes[endpoint.path] = accepted.size or _SERVER_DEFAULT
-                allowed = f"at most {accepted.size}" if accepted.size else "only its own number of"
+                allowed = f"at most {accepted.size}" if accepted.size else "only its default of"
                 self.messages.append(
-                    f"GET {endpoint.path}: the server allows {allowed} items a page instead of "
+                    f"GET {endpoint.path}: the server allows {allowed} items per page instead of "
                     f"{MAX_PAGE}. Listings take more calls."
                 )
 
     def learn_search(self, *, works: bool) -> None:
-        """Remember whether the listing of runs understands bounds on the submission time.
+        """Record whether the listing of runs supports bounds on the submission time.
 
-        Once it is known that it does not, a listing that happens to keep to them proves nothing.
+        Once a listing has ignored them, one that happens to stay within them proves nothing.
         """
         with self._lock:
             if works and self.searches is False:
@@ -121,7 +121,7 @@ class Compatibility:
             if not works and self.searches is not False:
                 self.messages.append(
                     "GET /workflow: the server does not filter runs by `search=after:...`. "
-                    "Listings read the newest runs instead, back to the start of their window."
+                    "Syncs list the newest runs instead, back to the start of their window."
                 )
             self.searches = works
 
@@ -133,10 +133,10 @@ _REFUSALS = frozenset({None, HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_EN
 
 
 class Negotiation:
-    """Sends calls in a form that the server accepts.
+    """Sender of requests that finds the fullest form that a server accepts.
 
     Attributes:
-        compatibility: What the server is known not to support.
+        compatibility: Features that the server is known not to support.
     """
 
     def __init__(self, compatibility: Compatibility) -> None:
@@ -144,109 +144,113 @@ class Negotiation:
         self._accepted: set[tuple[str, RequestForm]] = set()
         self._lock = threading.RLock()
 
-    def send(self, endpoint: Endpoint, wanted: RequestForm, send: Send) -> Accepted:
-        """Return the answer to a call, and the form in which it was accepted.
+    def send(self, endpoint: Endpoint, full_form: RequestForm, send: Send) -> Accepted:
+        """Return the response to a request, and the form in which the server accepted it.
 
         Args:
-            endpoint: The endpoint.
-            wanted: The fullest form.
-            send: Makes the call in a form.
+            endpoint: Endpoint of the request.
+            full_form: Fullest form of the request.
+            send: Sends the request in a form.
 
         Raises:
-            BadRequestError: The server refuses the call in every form, or refuses one in the form
-                in which it accepted another.
+            BadRequestError: The server rejects the request in every form, or in a form that it
+                accepted for another request of the endpoint.
         """
-        form = self.compatibility.reduce(endpoint, wanted)
+        form = self.compatibility.reduce(endpoint, full_form)
         try:
             found = send(form), form
         except BadRequestError as error:
-            is_on_form = error.status_code in _REFUSALS and form != RequestForm()
-            if (endpoint.path, form) in self._accepted or not is_on_form:
+            may_be_form = error.status_code in _REFUSALS and form != RequestForm()
+            if (endpoint.path, form) in self._accepted or not may_be_form:
                 raise
+            # One thread negotiates; the others wait and use what it has learned.
             with self._lock:
-                found = self._retry_reduced(endpoint, wanted, send, error, form)
+                found = self._retry_reduced(endpoint, full_form, send, error, form)
         self._accepted.add((endpoint.path, found[1]))
         return found
 
     def _retry_reduced(
         self,
         endpoint: Endpoint,
-        wanted: RequestForm,
+        full_form: RequestForm,
         send: Send,
         error: BadRequestError,
-        refused: RequestForm,
+        rejected: RequestForm,
     ) -> Accepted:
-        form = self.compatibility.reduce(endpoint, wanted)
-        if form != refused:  # another thread learned it meanwhile
+        form = self.compatibility.reduce(endpoint, full_form)
+        if form != rejected:  # another thread has found an accepted form in the meantime
             return send(form), form
         found = None
         if form.attributes and _ATTRIBUTES.search(str(error)):
             found = _find_attributes(form, send, error)
         elif form.size is None or not _SIZE.search(str(error)):
-            send(RequestForm())  # raises where the form is not at fault
+            send(RequestForm())  # raises if the cause of the rejection is not the form
         found = found or _find_form(form, send)
         if found is None:
             raise error
         if found[1] != form:
-            self.compatibility.learn(endpoint, wanted, found[1])
+            self.compatibility.learn(endpoint, full_form, found[1])
         return found
 
 
 def _find_form(form: RequestForm, send: Send) -> Accepted | None:
-    """Find the largest page that the server accepts without attributes, and then those.
+    """Find the largest page size that the server accepts without attributes, then the attributes.
 
-    It begins with the form that was refused, since a gateway may refuse by chance.
+    The search starts with the rejected form, because a gateway may reject a request by chance.
     """
     if form.size is None:
         return _find_attributes(form, send)
-    smaller = [size for size in _SMALLER_PAGES if (size or 0) < form.size]
-    for size in (form.size, *smaller):
+    smaller_sizes = [size for size in _SMALLER_PAGES if (size or 0) < form.size]
+    for size in (form.size, *smaller_sizes):
         try:
-            plain = send(RequestForm(size=size)), RequestForm(size=size)
+            without_attributes = send(RequestForm(size=size)), RequestForm(size=size)
         except BadRequestError:
             continue
-        fuller = RequestForm(form.attributes, size)
-        return _find_attributes(fuller, send) or plain if form.attributes else plain
+        if not form.attributes:
+            return without_attributes
+        return _find_attributes(RequestForm(form.attributes, size), send) or without_attributes
     return None
 
 
 def _find_attributes(
-    form: RequestForm, send: Send, refusal: BadRequestError | None = None
+    form: RequestForm, send: Send, rejection: BadRequestError | None = None
 ) -> Accepted | None:
-    """Find as many attributes as the server accepts at one page size, None where it takes none.
+    """Find as many attributes as the server accepts at one page size, None if it accepts none.
 
     Args:
-        form: The attributes and the page size.
-        send: Makes the call in a form.
-        refusal: Why the server refused all of them, None where it was not asked.
+        form: Attributes and page size.
+        send: Sends the request in a form.
+        rejection: Error of the request with all attributes, None if it was not sent yet.
     """
     attributes, dropped = list(form.attributes), list[str]()
     while True:
         try:
-            if refusal is not None:
-                raise refusal
-            smaller = RequestForm(tuple(attributes), form.size)
-            found = send(smaller), smaller
+            if rejection is not None:
+                raise rejection
+            reduced = RequestForm(tuple(attributes), form.size)
+            found = send(reduced), reduced
             break
         except BadRequestError as error:
             if not attributes:
                 return None
-            dropped.append(attributes.pop(_choose_culprit(attributes, str(error))))
-            refusal = None
-    return _add_again(found, form, dropped[:-1], send)
+            dropped.append(attributes.pop(_rejected_index(attributes, str(error))))
+            rejection = None
+    return _restore_attributes(found, form, dropped[:-1], send)
 
 
-def _add_again(found: Accepted, form: RequestForm, names: list[str], send: Send) -> Accepted:
-    """Ask again for attributes that were dropped before the one that was at fault."""
+def _restore_attributes(
+    found: Accepted, form: RequestForm, names: list[str], send: Send
+) -> Accepted:
+    """Try again the attributes that were dropped before the rejected one was found."""
     for name in names:
         kept = {*found[1].attributes, name}
-        fuller = RequestForm(tuple(one for one in form.attributes if one in kept), form.size)
+        extended = RequestForm(tuple(one for one in form.attributes if one in kept), form.size)
         with suppress(BadRequestError):
-            found = send(fuller), fuller
+            found = send(extended), extended
     return found
 
 
-def _choose_culprit(attributes: list[str], text: str) -> int:
-    """Return the place of the attribute that a refusal names alone, or of the youngest."""
+def _rejected_index(attributes: list[str], text: str) -> int:
+    """Return the index of the only attribute that an error names, else of the newest attribute."""
     named = [n for n, name in enumerate(attributes) if re.search(rf"\b{re.escape(name)}\b", text)]
     return named[0] if len(named) == 1 else len(attributes) - 1

@@ -1,6 +1,6 @@
-"""The endpoints that are asked, as a table: where the items stand and how they are paged.
+"""Table of the endpoints: path, key of the records in a response, and pagination.
 
-Checked against the platform's published OpenAPI description, 1.140.0, 1.181.0 and 1.187.0.
+Checked against the platform's published OpenAPI descriptions 1.140.0, 1.181.0 and 1.187.0.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_PAGE = 100  # API fact 1: above it the server answers 400, left out it is 50 or 10
+MAX_PAGE = 100  # API fact 1: a larger `max` is answered with 400, the default is 50 or 10
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One GET endpoint.
+    """GET endpoint of the API.
 
     Attributes:
-        path: Below the API's base, with `{names}` to fill in.
-        items: The key under which the answer has its list or object, empty for the whole answer.
-        total: The key of the count of all items, empty where there is none to be trusted.
-        count: The key of a count that may be a lower bound, empty where there is none.
-        paged: Whether `max` and `offset` are understood.
-        key: Where the items have what tells two of them apart.
-        single: Whether the answer has one object there in place of a list.
-        scoped: Whether `workspaceId` says whose items are meant (API fact 13).
-        attributes: What must be asked for, or is null, the youngest last (API fact 14).
-        filters: Further parameters.
+        path: Path below the API's base URL, with `{placeholders}`.
+        records_key: Key of the list or object in the response, empty for the whole response.
+        total_key: Key of the number of all items, empty if there is no reliable one.
+        approximate_total_key: Key of a count that may be a lower bound, empty if there is none.
+        paged: Whether the endpoint supports `max` and `offset`.
+        key: Path of the items' primary key.
+        single: Whether the response has one object instead of a list.
+        scoped: Whether the parameter `workspaceId` selects the workspace (API fact 13).
+        attributes: Values of the parameter `attributes`, without which fields are null, newest
+            last (API fact 14).
+        filters: Further query parameters.
     """
 
     path: str
@@ -68,7 +69,7 @@ AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key=("id",))
 def _paged(
     path: str, items: str, *key: str, attributes: tuple[str, ...] = (), **filters: str
 ) -> Endpoint:
-    """A list of a workspace, page by page."""
+    """Return the endpoint of a list with pages."""
     return Endpoint(
         path,
         items,
@@ -82,7 +83,7 @@ def _paged(
 
 
 def _unpaged(path: str, items: str, key: str, *attributes: str) -> Endpoint:
-    """A list of a workspace that comes in one piece (API fact 1)."""
+    """Return the endpoint of a workspace's list that has no pages (API fact 1)."""
     return Endpoint(path, items, key=(key,), scoped=True, attributes=attributes)
 
 

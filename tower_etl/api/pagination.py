@@ -1,15 +1,16 @@
-"""The page walk: no item is lost when others are added or deleted between two pages.
+"""Pagination that loses no item when others are added or deleted between two pages.
 
-Offsets count from the start of the list, so that an item added before the page at hand shifts the
-next one back (items come twice), and a deleted one shifts it on (items are passed over). Both are
-told by where a page starts: `paginate_descending` lets each page begin with the last item of the
-page before. When it begins with an unknown item, or is empty, something was skipped: the walk steps
-back until it meets an item that it knows. Append-only lists need no steps back.
+Offsets count from the start of the list. An item that is added before the current page shifts
+items onto the next page (they come twice), and a deleted one shifts items onto the current page
+(they are skipped). Both are detected by an overlap: `paginate_descending` lets each page begin with
+the last item of the page before. A page that is empty or begins with an unknown item shows that
+items were skipped; the pagination then steps back until it meets a known item. Append-only lists
+need no steps back.
 
-A walk ends with a short page, unless the server says that more follows: it may give fewer items
-than requested (API facts 1 and 3). Where only its count says so, an empty page, or one that brings
-nothing new, is the end. A list that is not paged comes whole: as a page of more items than
-requested, or as the same page again.
+Pagination ends with a short page, unless the server reports that more items follow: it may return
+fewer items than requested (API facts 1 and 3). If only its count says so, an empty page or a page
+without new items is the end. An endpoint that ignores pagination returns the whole list, as a page
+with more items than requested or as the same page again.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ Key = Callable[[Item], Hashable]
 
 ANY_LIST = "The list"
 
-_MAX_STALLED_PAGES = 50  # pages that bring nothing, less those that do
-_MAX_REPEATED_PAGES = 3  # times that the first page comes again although more is said to follow
-_MIN_PAGE_ITEMS = 10  # items a page, on the average of a long walk
+_MAX_STALLED_PAGES = 50  # pages without new items, minus pages with some
+_MAX_REPEATED_PAGES = 3  # repetitions of the first page while the server reports more items
+_MIN_PAGE_ITEMS = 10  # average number of items per page of a long list
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a paged endpoint.
+    """Page of a list.
 
     Attributes:
-        items: What it holds, in the server's order.
-        total: How many there are in all by the server's word, None if it does not say.
-        has_more: Whether another page follows by its word, None if it does not say.
-        count: A lower bound of how many there are in all, above the end of this page if more
-            follows (API fact 3); None if it does not say.
-        size: How many items were requested, None where that was left to the server.
+        items: Items in the server's order.
+        total: Number of all items according to the server, None if it does not report one.
+        has_more: Whether more pages follow according to the server, None if it does not report it.
+        count: Lower bound of the number of all items, greater than the end of this page if more
+            follow (API fact 3); None if the server does not report one.
+        size: Number of items requested, None for the server's default.
     """
 
     items: list[Item]
@@ -55,18 +56,18 @@ class Page:
     size: int | None = MAX_PAGE
 
     def says_more(self, end: int) -> bool:
-        """Whether the server says that there are items beyond the first `end`."""
+        """Return whether the server reports items beyond the first `end` ones."""
         return self.has_more is True or max(self.total or 0, self.count or 0) > end
 
     def is_last(self, end: int, least: int = 0) -> bool:
-        """Whether nothing follows.
+        """Return whether this is the last page.
 
-        A page of fewer or more items than requested is the last one, unless the server says that
-        there is more. A page of as many is not, unless flag and total agree that it is.
+        A page with fewer or more items than requested is the last one, unless the server reports
+        more items. A page with the requested number is not, unless `has_more` and `total` agree.
 
         Args:
-            end: The offset just past this page.
-            least: How many items there are at least, by what else the server says.
+            end: Offset just past this page.
+            least: Minimum number of items in the list, known from other responses.
         """
         if not self.items:
             return True
@@ -81,15 +82,14 @@ FetchPage = Callable[[int], Page]
 
 
 def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
-    """Return `fetch` for a list of at most so many items and of pages that are not all but empty.
+    """Return `fetch` with a limit of the items and pages, for servers whose lists have no end.
+
+    The returned function raises `ServerError` for the page that exceeds the limit.
 
     Args:
-        most: Items after which the list has no end.
-        fetch: The page at an offset.
-        name: The list, for messages.
-
-    Raises:
-        ServerError: From the page at which the list should have ended long ago.
+        most: Maximum number of items of the list.
+        fetch: Function that fetches the page at an offset.
+        name: Name of the list in messages.
     """
     items = pages = 0
 
@@ -98,7 +98,10 @@ def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
         page = fetch(offset)
         items, pages = items + len(page.items), pages + 1
         if items > most or pages > most // _MIN_PAGE_ITEMS:
-            msg = f"{name}: no end after {items:,} items on {pages:,} pages. It is left out."
+            msg = (
+                f"{name}: no end after {items:,} items on {pages:,} pages. None of its items were "
+                "loaded. Report it to the administrator of the server."
+            )
             raise ServerError(msg)
         return page
 
@@ -106,12 +109,12 @@ def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
 
 
 class PaginationStats:
-    """What a walk has seen: enough to tell whether it was disturbed.
+    """Statistics of reading a list, from which its completeness is derived.
 
     Attributes:
-        seen: Keys of the items, each once.
-        totals: The counts that the server gave on the way.
-        disturbed: Whether items were passed over, so that the walk had to step back.
+        keys: Keys of the items that were read.
+        reported_totals: Total counts that the server reported with the pages.
+        was_modified: Whether items were skipped, so that the pagination had to step back.
     """
 
     def __init__(self) -> None:
@@ -121,68 +124,69 @@ class PaginationStats:
 
     @property
     def count_matches(self) -> bool:
-        """Whether no count of the server speaks against what was seen.
+        """Whether the number of items is within the range of the reported totals, if any.
 
-        Items that come or go during the walk move the count, so that any on the way will do.
+        Items that are added or deleted during the pagination change the total.
         """
         return not self.reported_totals or min(self.reported_totals) <= len(self.keys) <= max(
             self.reported_totals
         )
 
     def take(self, page: Page, key: Key) -> list[Item]:
-        """The items of the page that are new, noted as seen."""
+        """Add a page, and return its items that are new."""
         if page.total is not None:
             self.reported_totals.append(page.total)
-        fresh = {key(item): item for item in page.items}  # a page may name one twice
-        for known in fresh.keys() & self.keys:
-            del fresh[known]
-        self.keys.update(fresh)
-        return list(fresh.values())
+        new = {key(item): item for item in page.items}  # a page may contain an item twice
+        for known in new.keys() & self.keys:
+            del new[known]
+        self.keys.update(new)
+        return list(new.values())
 
 
 def paginate_descending(
-    fetch: FetchPage, key: Key, walked: PaginationStats, name: str = ANY_LIST
+    fetch: FetchPage, key: Key, stats: PaginationStats, name: str = ANY_LIST
 ) -> Iterator[list[Item]]:
-    """Yield the pages of a list whose items come and go, each item once.
+    """Yield the pages of a list to and from which items are added and deleted, each item once.
 
     Args:
-        fetch: The page at an offset.
-        key: What tells two items apart.
-        walked: Filled in on the way.
-        name: The list, for messages.
+        fetch: Function that fetches the page at an offset.
+        key: Function that returns the key of an item.
+        stats: Filled in during the iteration.
+        name: Name of the list in messages.
 
     Raises:
-        ServerError: The list moves faster than it can be walked, or repeats for ever.
+        ServerError: The list changes faster than it can be read, or repeats endlessly.
     """
-    offset, overlaps, strikes, repeats = 0, False, 0, _RepeatedPages()
+    offset, overlaps, stalled, repeats = 0, False, 0, _RepeatedPages()
     while True:
         page = fetch(offset)
-        passed_over = overlaps and not (page.items and key(page.items[0]) in walked.keys)
-        fresh = [] if passed_over else walked.take(page, key)
-        strikes = max(0, strikes - 1) if fresh else strikes + 1
-        if strikes > _MAX_STALLED_PAGES or repeats.count(page, key) > _MAX_REPEATED_PAGES:
-            raise unstable_list_error(name, strikes)
-        if passed_over:
-            walked.was_modified = True
+        has_gap = overlaps and not (page.items and key(page.items[0]) in stats.keys)
+        new = [] if has_gap else stats.take(page, key)
+        stalled = max(0, stalled - 1) if new else stalled + 1
+        if stalled > _MAX_STALLED_PAGES or repeats.count(page, key) > _MAX_REPEATED_PAGES:
+            raise unstable_list_error(name, stalled)
+        if has_gap:
+            stats.was_modified = True
+            # Half a page: enough for a few deletions, without reading a whole page again.
             offset = max(0, offset - max(1, (page.size or MAX_PAGE) // 2))
             overlaps = offset > 0
             continue
-        if fresh:
-            yield fresh
+        if new:
+            yield new
         end = offset + len(page.items)
-        is_whole = repeats.times and not page.says_more(len(walked.keys))
-        is_over = overlaps and not fresh and len(page.items) == 1 and not page.has_more
-        if page.is_last(end) or is_whole or is_over:
+        is_unpaged = repeats.times and not page.says_more(len(stats.keys))
+        is_end = overlaps and not new and len(page.items) == 1 and not page.has_more
+        if page.is_last(end) or is_unpaged or is_end:
             return
         overlaps = len(page.items) > 1
         offset = end - 1 if overlaps else end
 
 
 class _RepeatedPages:
-    """Counts how often the first page of a walk came again, as it does where `offset` is ignored.
+    """Counter of repetitions of the first page, as servers send that ignore `offset`.
 
     Attributes:
-        times: In a row, up to now.
+        times: Current number of consecutive repetitions.
     """
 
     def __init__(self) -> None:
@@ -190,7 +194,7 @@ class _RepeatedPages:
         self._first: set[Hashable] | None = None
 
     def count(self, page: Page, key: Key) -> int:
-        """Take the next page; return how often the first one came again, in a row."""
+        """Add the next page; return the number of consecutive repetitions of the first page."""
         keys = {key(item) for item in page.items}
         if self._first is None:
             self._first = keys
@@ -202,10 +206,10 @@ class _RepeatedPages:
 
 
 def unstable_list_error(name: str, count: int) -> ServerError:
-    """Make the error for a list that cannot be read page by page."""
+    """Return the error for a list that changes too fast to be read in pages."""
     msg = (
-        f"{name}: the list moved under the walk {count} times: its pages repeat, or change faster "
-        "than they can be read. Nothing of it was taken; the next sync tries again."
+        f"{name}: the list changed while it was read, {count} times: its pages repeat, or change "
+        "faster than they can be read. None of its items were loaded; the next sync retries."
     )
     return ServerError(msg)
 
@@ -214,10 +218,10 @@ _MAX_PASSES = 5
 
 
 class PageSink(Protocol):
-    """What takes the pages of a walk, such as a list."""
+    """Sink of pages, such as a list."""
 
     def append(self, page: list[Item], /) -> None:
-        """Take one page."""
+        """Add a page."""
 
 
 SinkT = TypeVar("SinkT", bound=PageSink)
@@ -225,16 +229,17 @@ SinkT = TypeVar("SinkT", bound=PageSink)
 
 @dataclass
 class TotalCheck:
-    """What a walk of a growing list found out beside its items.
+    """Comparison of an append-only list with the server's counts.
 
     Attributes:
-        least: How many items there are at least, by what else the server says.
-        end: Offset just past the last item.
-        total: The last count that the server gave, None where it gave none.
-        is_bound: Whether that count came with a full page, and may be a lower bound.
-        is_exact: Whether pages that came out of order do not contradict the server's counts.
-        repeated: Keys that the server lists twice.
-        doubted: Keys that came on two pages in an earlier walk, for which it was started again.
+        least: Minimum number of items in the list, known from other responses.
+        end: Offset just past the last item that was read.
+        total: Last count that the server reported, None without one.
+        is_bound: Whether that count came with a full page, so that it may be a lower bound.
+        is_exact: Whether the server's counts agree with pages that were fetched out of order.
+        repeated: Keys of items that the server lists twice.
+        contradicted: Keys of items that were on two pages in an earlier pass, which was repeated
+            for that reason.
     """
 
     least: int = 0
@@ -247,11 +252,11 @@ class TotalCheck:
 
     @property
     def is_counted(self) -> bool:
-        """Whether the server's count does not speak against the number of items."""
+        """Whether the number of items agrees with the server's count, if any."""
         return self.total is None or self.total in {self.end, self.end + self.is_bound}
 
     def record(self, page: Page, end: int) -> None:
-        """Take the next page, which ends there."""
+        """Record the count of the next page, and the offset just past it."""
         self.end = end
         if page.count is not None:
             self.total = page.count
@@ -265,68 +270,68 @@ def paginate_append_only(
     tally: TotalCheck | None = None,
     name: str = ANY_LIST,
 ) -> SinkT:
-    """Return all pages of a list that only grows.
+    """Return all pages of a list to which items are only appended.
 
     Args:
-        fetch: The page at an offset.
-        key: What tells two items apart.
-        make: Gives what takes the pages of one walk; that of the walk that succeeds is returned.
-        tally: Filled in on the way.
-        name: The list, for messages.
+        fetch: Function that fetches the page at an offset.
+        key: Function that returns the key of an item.
+        make: Creates the sink of one pass; the sink of the successful pass is returned.
+        tally: Filled in with the server's counts.
+        name: Name of the list in messages.
 
     Raises:
-        ServerError: The list grew within itself during every one of a few walks.
+        ServerError: Items were inserted within the list during each of several passes.
     """
     tally = tally or TotalCheck()
     for _ in range(_MAX_PASSES):
-        taker = make()
-        if _paginate_once(fetch, key, taker, tally):
-            return taker
+        sink = make()
+        if _paginate_once(fetch, key, sink, tally):
+            return sink
     raise unstable_list_error(name, _MAX_PASSES)
 
 
-def _paginate_once(fetch: FetchPage, key: Key, taker: PageSink, tally: TotalCheck) -> bool:
-    """Whether all pages were taken; not so when an item may have been added behind the walk."""
-    walk = _AppendOnlyPass(key, taker, tally)
+def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
+    """Read the list once; return False if an item may have been inserted in a page already read."""
+    current_pass = _AppendOnlyPass(key, sink, tally)
     while True:
-        is_whole = walk.take(fetch(tally.end))
-        if is_whole is not None:
-            return is_whole
+        is_complete = current_pass.take(fetch(tally.end))
+        if is_complete is not None:
+            return is_complete
 
 
 class _AppendOnlyPass:
-    """One walk from the first page on."""
+    """Single pass over the pages of an append-only list."""
 
-    def __init__(self, key: Key, taker: PageSink, tally: TotalCheck) -> None:
+    def __init__(self, key: Key, sink: PageSink, tally: TotalCheck) -> None:
         self._key = key
-        self._taker = taker
+        self._sink = sink
         self._tally = tally
         self._order: list[Hashable] = []
         self._seen: set[Hashable] = set()
-        self._length: int | None = None
+        self._page_length: int | None = None
         tally.end, tally.total, tally.repeated = 0, None, set()
 
     def take(self, page: Page) -> bool | None:
-        """Take the next page; return whether the list is whole, None where more follows."""
+        """Add the next page; return whether the list is complete, None if more pages follow."""
         keys, tally = [self._key(item) for item in page.items], self._tally
-        if keys and keys == self._order and not self._goes_on(page):
+        if keys and keys == self._order and not self._continues(page):
             return True  # `offset` is ignored: the first page was the whole list
         again = self._seen.intersection(keys)
         if not again <= tally.contradicted:
             tally.contradicted |= again
             return False
         if keys and self._seen.issuperset(keys):
-            return True  # the same pages as in the walk before, and nothing on them is new
+            return True  # the pages repeat those of the previous pass, without new items
         tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
-        if self._length is not None:  # a page of that length was followed by another one
-            page = replace(page, size=self._length)
+        if self._page_length is not None:  # a page of this length was not the last one before
+            page = replace(page, size=self._page_length)
         self._order += keys
         self._seen.update(keys)
         tally.record(page, tally.end + len(keys))
         if page.items:
-            self._taker.append(page.items)
-            self._length = self._length or len(page.items)
+            self._sink.append(page.items)
+            self._page_length = self._page_length or len(page.items)
         return page.is_last(tally.end, tally.least) or None
 
-    def _goes_on(self, page: Page) -> bool:
+    def _continues(self, page: Page) -> bool:
         return page.says_more(self._tally.end) or self._tally.least > self._tally.end

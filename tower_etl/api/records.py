@@ -1,4 +1,4 @@
-"""What an answer holds: the items of a list, and what tells two of them apart."""
+"""Extraction of records and their primary keys from responses, and findings about them."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissingKey:
-    """Stands for the key of an element that has none: such elements are told apart by content.
+    """Placeholder for the key of an element without one; such elements differ by their content.
 
     Attributes:
-        digest: Of the element.
+        digest: Digest of the element's JSON.
     """
 
     digest: bytes
 
 
 def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
-    """Return the list that an answer of an endpoint holds; some elements may be no objects.
+    """Return the list in the response of an endpoint; some elements may not be objects.
 
-    An endpoint that answers with one object gives a list of that one.
+    The object of an endpoint that returns a single object becomes a list of one.
 
     Raises:
         AbsentListError: The list is absent or null.
-        ServerError: There is something else, or there are no objects in the list.
+        ServerError: The value is not a list, or the list has elements but no objects.
     """
     if endpoint.single:
         return [extract_object(endpoint, answer)]
     found = answer.get(endpoint.records_key)
+    # API fact 7: a list may be null, as `metrics` of runs without metrics.
     if found is None:
         raise malformed_response(endpoint, "list of objects", AbsentListError)
     if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
@@ -49,10 +50,10 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
 
 
 def extract_object(endpoint: Endpoint, answer: Item) -> Item:
-    """Return the one object that an answer holds.
+    """Return the single object in the response of an endpoint.
 
     Raises:
-        ServerError: It holds none.
+        ServerError: The response has no such object.
     """
     found = answer.get(endpoint.records_key)
     if isinstance(found, dict):
@@ -61,12 +62,12 @@ def extract_object(endpoint: Endpoint, answer: Item) -> Item:
 
 
 def extract_count(value: object) -> int | None:
-    """Return a number of items, None where the server does not know it."""
+    """Return a number of items; None for 0 and other values, which servers send if unknown."""
     return value if type(value) is int and value > 0 else None
 
 
 def primary_key(*path: str) -> Key:
-    """Return what tells two items apart: the value at `path`, `MissingKey` where there is none."""
+    """Return a function that gets an item's key: the value at the path, else a `MissingKey`."""
 
     def key(item: Item) -> Hashable:
         found: object = item
@@ -80,18 +81,18 @@ def primary_key(*path: str) -> Key:
 
 
 def run_key(element: Item) -> str | MissingKey:
-    """Return the id of a run, in a listing or as it is described; a number is none."""
+    """Return the id of a run from an element of a listing or a detail; an id must be text."""
     key = _RUN_KEY(element)
     return key if isinstance(key, str) else MissingKey(_digest(element))
 
 
 def task_key(element: Item) -> Hashable:
-    """Return the number of a task in its run; older servers may not wrap tasks."""
+    """Return the `taskId` of a task within its run; older servers may not wrap tasks in `task`."""
     return _TASK_KEY(element["task"] if isinstance(_of(element, "task"), dict) else element)
 
 
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
-    """Return the items that have a key, and how many have none."""
+    """Return the items that have a key, and the number of those that have none."""
     everything = list(items)
     keyed = [item for item in everything if not isinstance(key(item), MissingKey)]
     return keyed, len(everything) - len(keyed)
@@ -100,7 +101,7 @@ def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple
 def malformed_response(
     endpoint: Endpoint, wanted: str, kind: type[ServerError] = ServerError
 ) -> ServerError:
-    """The error for an answer that lacks what it should have."""
+    """Return the error for a response that lacks its documented content."""
     msg = (
         f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.records_key!r}. "
         "The endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
@@ -109,7 +110,7 @@ def malformed_response(
 
 
 def malformed_runs_response() -> ServerError:
-    """The error for a listing of runs none of which has an id."""
+    """Return the error for a listing in which no run has an id."""
     return malformed_response(endpoints.RUNS, "text as workflow.id in any element")
 
 
@@ -127,12 +128,12 @@ _TASK_KEY = primary_key("taskId")
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of contradiction or oddity in one place.
+    """Kind of contradiction or oddity at one location.
 
     Attributes:
-        place: Where, such as a workspace or a table of it.
-        problem: What is odd, with `{}` for the number of things it was found in.
-        advice: What was done about it, or is to be done.
+        location: Location, such as a workspace or one of its tables.
+        problem: Description of the problem, with `{}` for the number of occurrences.
+        advice: Consequence of the problem, or action to take.
     """
 
     location: str
@@ -141,7 +142,7 @@ class Finding:
 
 
 class Findings:
-    """Counts findings, safely from several threads."""
+    """Thread-safe counter of findings."""
 
     def __init__(self) -> None:
         self._counts: dict[Finding, int] = {}
@@ -149,13 +150,13 @@ class Findings:
         self._lock = threading.Lock()
 
     def add(self, finding: Finding, example: str = "", count: int = 1) -> None:
-        """Count a finding, in so many things; the first example is kept."""
+        """Count occurrences of a finding, and keep its first example."""
         with self._lock:
             self._counts[finding] = self._counts.get(finding, 0) + count
             self._examples.setdefault(finding, example)
 
     def list_messages(self) -> list[str]:
-        """Return one message for each kind and place, in the order in which they were found."""
+        """Return one message for each finding, in the order of their first occurrence."""
         with self._lock:
             return [
                 f"{finding.location}: {finding.problem.format(count)}"

@@ -1,9 +1,8 @@
-"""Pages of one list fetched side by side: a run of many tasks would wait for each answer in turn.
+"""Parallel pagination, so that a run with many tasks does not wait for each response in turn.
 
-Out-of-order answers can hide an item that is added meanwhile: it shifts others onto a page that was
-answered before. So this is for lists that no longer change, the tasks of a final run, and what came
-is compared with the server's count, page by page. Where they disagree the list is to be walked
-again, one page after the other.
+Out-of-order responses can hide an insertion, because it shifts items to a page already read. Use
+this only for lists that no longer change, such as the tasks of a finished run. The pages are
+compared with the server's count; if the two disagree, the list must be read again sequentially.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
         SinkT,
     )
 
-_PREFETCHED_PAGES = 8  # pages
+_PREFETCHED_PAGES = 8  # the default number of workers: more pages could not be in flight
 
 
 def fetch_stable_list(
@@ -35,95 +34,97 @@ def fetch_stable_list(
     pool: Executor,
     tally: TotalCheck | None = None,
 ) -> SinkT | None:
-    """Walk a list that no longer changes, with the help of idle threads.
+    """Read a list that no longer changes, with pages fetched in parallel.
 
     Args:
-        fetch: The page at an offset.
-        key: What tells two items apart.
-        make: Gives what takes the pages.
-        pool: Threads that help, as far as they have nothing else to do.
-        tally: Filled in on the way.
+        fetch: Function that fetches the page at an offset.
+        key: Function that returns the key of an item.
+        make: Creates the sink of the pages.
+        pool: Executor whose idle threads fetch pages in advance.
+        tally: Filled in with the server's counts.
 
     Returns:
-        All pages, None where the list moved or the server's counts are others.
+        The sink with all pages, None if the list changed or disagrees with the server's counts.
     """
     tally = tally or TotalCheck()
-    taker, pages = make(), PagePrefetcher(fetch, pool)
+    sink, pages = make(), PagePrefetcher(fetch, pool)
     try:
-        whole = _paginate_once(pages.fetch, key, taker, tally)
+        is_complete = _paginate_once(pages.fetch, key, sink, tally)
     finally:
         pages.close()
     tally.is_exact = pages.is_consistent
-    return taker if whole and pages.is_consistent else None
+    return sink if is_complete and pages.is_consistent else None
 
 
 class PagePrefetcher:
-    """Gives one page after the other, and has those that follow fetched meanwhile.
+    """Sequential reader of pages that prefetches the next pages in other threads.
 
-    Whoever asks for a page that no thread has begun with fetches it itself. So it never waits for
-    a thread that waits for it, and helps that come too late cost nothing.
+    A page that no thread has started to fetch is fetched by the caller's thread. A caller that is
+    itself a worker of the pool therefore never waits for a free worker, which could deadlock.
     """
 
     def __init__(self, fetch: FetchPage, pool: Executor) -> None:
         self._fetch = fetch
         self._pool = pool
-        self._asked: dict[int, Future[Page]] = {}
+        self._prefetched: dict[int, Future[Page]] = {}
         self._items = 0
-        self._step = 0
+        self._page_length = 0
         self._counts: set[int | None] = set()
-        self._was_helped = False
+        self._used_prefetched = False
 
     def fetch(self, offset: int) -> Page:
-        """The page at an offset; to be asked for in order."""
-        future = self._asked.pop(offset, None)
-        helped = future is not None and not future.cancel()
-        self._was_helped |= helped
-        page = future.result() if future and helped else self._fetch(offset)
+        """Return the page at an offset; pages must be requested in order."""
+        future = self._prefetched.pop(offset, None)
+        # `cancel` fails once a thread has started: only then is there a result to wait for.
+        is_prefetched = future is not None and not future.cancel()
+        self._used_prefetched |= is_prefetched
+        page = future.result() if future and is_prefetched else self._fetch(offset)
         self._items += len(page.items)
         self._counts.add(page.count)
-        self._step = self._step or len(page.items)
-        if page.count and page.items and len(page.items) == self._step:
-            self._ask(offset + self._step, page.count)
+        self._page_length = self._page_length or len(page.items)
+        if page.count and page.items and len(page.items) == self._page_length:
+            self._prefetch(offset + self._page_length, page.count)
         return page
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the order of the answers can have hidden nothing."""
-        return not self._was_helped or self._counts == {self._items}
+        """Whether the order of the responses cannot have hidden an item."""
+        return not self._used_prefetched or self._counts == {self._items}
 
     def close(self) -> None:
-        """Ask for nothing more."""
-        for future in self._asked.values():
+        """Cancel the pages that no thread has started to fetch."""
+        for future in self._prefetched.values():
             future.cancel()
 
-    def _ask(self, start: int, end: int) -> None:
-        """Have the next pages fetched, as long as pages are as long as the first one."""
-        for offset in range(start, min(end, start + _PREFETCHED_PAGES * self._step), self._step):
-            if offset not in self._asked:
-                self._asked[offset] = self._pool.submit(self._fetch, offset)
+    def _prefetch(self, start: int, end: int) -> None:
+        """Submit the next pages, assuming that they are as long as the first one."""
+        step = self._page_length
+        for offset in range(start, min(end, start + _PREFETCHED_PAGES * step), step):
+            if offset not in self._prefetched:
+                self._prefetched[offset] = self._pool.submit(self._fetch, offset)
 
 
 class KnownRange(Protocol):
-    """Items of a list that need not be fetched."""
+    """Range of a list whose items are known and need not be fetched."""
 
     @property
     def start(self) -> int:
-        """Offset of the first of them."""
+        """Offset of the first item."""
         ...
 
     @property
     def end(self) -> int:
-        """Offset just past the last of them."""
+        """Offset just past the last item."""
         ...
 
     @property
     def first_id(self) -> int | None:
-        """Key of the first of them, None where it is not known."""
+        """Key of the first item, None if unknown."""
         ...
 
     @property
     def last_id(self) -> int | None:
-        """Key of the last of them."""
+        """Key of the last item, None if unknown."""
         ...
 
 
@@ -133,58 +134,62 @@ RangePages = list[tuple[int, "Item"]]
 def paginate_around_known(
     fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: TotalCheck
 ) -> RangePages | None:
-    """Return the items that are in no known range, each with its offset.
+    """Return the items outside of known ranges, each with its offset.
 
     Args:
-        fetch: The page at an offset.
-        key: What tells two items apart.
-        known: Ranges in their order, which do not touch.
-        tally: Filled in on the way.
+        fetch: Function that fetches the page at an offset.
+        key: Function that returns the key of an item.
+        known: Ranges in ascending order, which do not touch.
+        tally: Filled in with the server's counts.
 
     Returns:
-        The items in order; None where the edges of a range are not where they were, so that the
-        whole list is to be walked.
+        The items in order; None if the first or last item of a range has moved, so that the whole
+        list must be read.
     """
     found: dict[int, Item] = {}
-    places: dict[Hashable, int] = {}
-    offset, waiting = 0, deque(known)
+    offsets: dict[Hashable, int] = {}
+    offset, remaining = 0, deque(known)
     while True:
-        last = offset
-        while waiting and waiting[0].start <= offset:
-            offset = max(offset, waiting.popleft().end)
-        start = offset - 1 if offset > last and offset - 1 not in found else offset
+        previous = offset
+        while remaining and remaining[0].start <= offset:
+            offset = max(offset, remaining.popleft().end)
+        # Overlap with the last item of a range, to detect that the range has moved.
+        start = offset - 1 if offset > previous and offset - 1 not in found else offset
         page = fetch(start)
         tally.record(page, start + len(page.items))
-        if not page.items and (start < offset or waiting):
-            return None  # the list is shorter than it was
-        if not (_fits(page, start, key, known) and _note_places(page, start, key, places, tally)):
+        if not page.items and (start < offset or remaining):
+            return None  # the list has become shorter
+        if not (
+            _ranges_match(page, start, key, known)
+            and _record_offsets(page, start, key, offsets, tally)
+        ):
             return None
         found.update(enumerate(page.items, start))
         offset = max(offset, tally.end)
-        if not waiting and page.is_last(tally.end, tally.least):
-            return _list_unknown(found, known)
+        if not remaining and page.is_last(tally.end, tally.least):
+            return _outside_ranges(found, known)
 
 
-def _note_places(
-    page: Page, start: int, key: Key, places: dict[Hashable, int], tally: TotalCheck
+def _record_offsets(
+    page: Page, start: int, key: Key, offsets: dict[Hashable, int], tally: TotalCheck
 ) -> bool:
-    """Note where the items of a page are; whether none of them was elsewhere on another page.
+    """Record the offsets of a page's items; return False if an item was elsewhere on another page.
 
-    One that is twice on a page is listed twice.
+    An item that is twice on the same page is recorded as repeated.
     """
-    fresh: dict[Hashable, int] = {}
+    new: dict[Hashable, int] = {}
     for offset, item in enumerate(page.items, start):
-        if places.get(key(item), offset) != offset:
+        if offsets.get(key(item), offset) != offset:
             return False
-        if key(item) in fresh:
+        if key(item) in new:
             tally.repeated.add(key(item))
-        fresh[key(item)] = offset
-    places.update(fresh)
+        new[key(item)] = offset
+    offsets.update(new)
     return True
 
 
-def _fits(page: Page, start: int, key: Key, known: Sequence[KnownRange]) -> bool:
-    """Whether the edges of all ranges that a page shows are where they were."""
+def _ranges_match(page: Page, start: int, key: Key, known: Sequence[KnownRange]) -> bool:
+    """Return whether the first and last items of known ranges on a page are unchanged."""
     edges = {
         offset: edge
         for one in known
@@ -194,6 +199,6 @@ def _fits(page: Page, start: int, key: Key, known: Sequence[KnownRange]) -> bool
     return all(key(page.items[offset - start]) == edge for offset, edge in edges.items())
 
 
-def _list_unknown(found: dict[int, Item], known: Sequence[KnownRange]) -> RangePages:
+def _outside_ranges(found: dict[int, Item], known: Sequence[KnownRange]) -> RangePages:
     inside = {offset for one in known for offset in range(one.start, one.end)}
     return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]

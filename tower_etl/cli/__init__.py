@@ -1,4 +1,4 @@
-"""The command line: parses and prints. A command is a short module, imported when called."""
+"""Command line interface: one module per command, imported when the command is called."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "sync": "Bring the tables up to date.",
-    "check": "Ask the server who it is, and what the token may see.",
-    "status": "Show what a target holds, workspace by workspace.",
-    "query": "Run a named question or a SELECT of your own.",
-    "report": "Write one HTML file about cost, waste and failures.",
-    "maintain": "Remove what no reader of a lake needs any more.",
-    "views": "Create or replace the SQL views of a target.",
-    "simulate": "Serve a simulated platform on loopback.",
-    "demo": "Sync a simulated platform twice and show the answers.",
+    "check": "Check endpoint, token and table access.",
+    "status": "Show the state of a destination per workspace.",
+    "query": "Run a named question or your own SELECT.",
+    "report": "Write an HTML report on cost, waste and failures.",
+    "maintain": "Expire old snapshots and delete unreferenced files (lake destinations).",
+    "views": "Create or replace the SQL views of a DuckDB file.",
+    "simulate": "Serve a simulated platform on the loopback interface.",
+    "demo": "Sync a simulated platform twice and show example results.",
 }
 
 
 class LazyGroup(click.Group):
-    """Imports a command only when it is called: `--help` needs neither dlt nor DuckDB."""
+    """Command group that imports a command when it is called.
+
+    Importing dlt and DuckDB takes about a second, which `--help` must not need.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which a user meets them."""
+        """Return the names of the commands in the order of their first use."""
         del ctx
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, None if there is none."""
+        """Return the command of a name, or None if there is none."""
         del ctx
         if cmd_name not in _COMMANDS:
             return None
@@ -48,28 +51,28 @@ class LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:  # noqa: ANN401 the base's
-        """Read the arguments, and print the help where they ask for it."""
-        with _leave_quietly():
+        """Parse the arguments, and print the help if they request it."""
+        with _ignore_broken_pipe():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 what the command returns
         """Run the command, or print its help."""
-        with _leave_quietly():
+        with _ignore_broken_pipe():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing them."""
+        """Write the list of commands without importing their modules."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
 @contextmanager
-def _leave_quietly() -> Iterator[None]:
-    """End with 0 where the reader of the help has left, as `head` does: click would end with 1."""
+def _ignore_broken_pipe() -> Iterator[None]:
+    """Exit with 0 if the reader of the help has closed the pipe, as `head` does."""
     try:
         yield
-    except BrokenPipeError:
+    except BrokenPipeError:  # click would exit with 1
         raise click.exceptions.Exit(0) from None
 
 
@@ -82,26 +85,26 @@ def _leave_quietly() -> Iterator[None]:
     envvar="TOWER_ETL_LOG_LEVEL",
     show_default=True,
     show_envvar=True,
-    help="Least level of the log lines on standard error.",
+    help="Lowest level of the log lines on standard error.",
 )
 def cli(log_level: str) -> None:
-    """The run history of Seqera Platform, in tables.
+    """Sync the run history of Seqera Platform into tables.
 
-    The token is read from TOWER_ACCESS_TOKEN, a command, the keyring or .dlt/secrets.toml, never
-    from a flag.
+    The access token is read from TOWER_ACCESS_TOKEN, a command, the system keyring or
+    .dlt/secrets.toml, never from an option.
     """
     configure_logging(log_level)
 
 
 def main() -> None:
-    """Run the command line and exit by the contract (0 to 6, 128 and the signal's number)."""
+    """Run the command line and exit with its exit code: 0 to 6, or 128 plus a signal number."""
     prepare_streams()
     try:
         with reduced_gc():
             code = cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 the last line of defence
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 users see messages, not tracebacks
         code = report_failure(error, as_json="--json" in sys.argv[1:])
     finish_streams()
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,4 +1,4 @@
-"""`tower-etl check`."""
+"""Command `tower-etl check`: endpoint, token and access to each table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tower_etl.extract.access import TableAccess
     from tower_etl.extract.discovery import Discovery
 
-_NAMED = 3
+_SHOWN_PARTITIONS = 3
 _SHOWN_CHARS = 90
 
 
@@ -27,8 +27,8 @@ _SHOWN_CHARS = 90
 @options.rate_option
 @options.rate_limit_share_option
 @options.json_option
-def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands them over
-    """Ask the server who it is, and what the token may read, table by table. Writes nothing."""
+def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by click
+    """Check endpoint and token, and which tables the token may read. Writes nothing."""
     from tower_etl.extract.access import check_table_access  # noqa: PLC0415 imports dlt
     from tower_etl.extract.discovery import discover  # noqa: PLC0415 imports dlt
     from tower_etl.source import open_client, resolve_table_names  # noqa: PLC0415 imports dlt
@@ -51,15 +51,15 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 click hands
 
 def _as_json(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
     return json.dumps(
-        _list_facts(settings, discovery) | {"tables": [_list_access(a) for a in found]}
+        _server_as_json(settings, discovery) | {"tables": [_access_as_json(a) for a in found]}
     )
 
 
-def _list_access(access: TableAccess) -> dict[str, Any]:
+def _access_as_json(access: TableAccess) -> dict[str, Any]:
     return {"table": access.table, "readable": list(access.readable), "refused": access.denied}
 
 
-def _list_facts(settings: Settings, discovery: Discovery) -> dict[str, Any]:
+def _server_as_json(settings: Settings, discovery: Discovery) -> dict[str, Any]:
     return {
         "endpoint": settings.endpoint,
         "server_version": discovery.server_version,
@@ -79,36 +79,36 @@ def _describe(settings: Settings, discovery: Discovery, found: list[TableAccess]
             f"API {discovery.api_version or 'unknown'}"
         ),
         f"Token       accepted, user {discovery.user_name or 'unknown'}",
-        f"Budget      {_describe_budget(settings.http)}",
+        f"Rate limit  {_describe_rate_limit(settings.http)}",
         f"Workspaces  {len(discovery.workspaces)}",
     ]
     lines += [f"  {space.key:<18}{space.name}" for space in discovery.workspaces]
-    lines += ["Tables      as far as this token may read them"]
+    lines += ["Tables      access with this token"]
     lines += [f"  {access.table:<20}{_describe_access(access)}" for access in found]
     return "\n".join(lines)
 
 
-def _describe_budget(http_settings: HttpSettings) -> str:
+def _describe_rate_limit(http_settings: HttpSettings) -> str:
     if http_settings.calls_per_second is None:
         return "no limit"
-    places = {str: "the machines that use one Redis", type(None): "this process alone"}
-    sharers = places.get(type(http_settings.rate_limit_store), "the syncs of this machine")
-    part = (
-        f", of which {http_settings.rate_limit_share:.0%} here"
+    by_store = {str: "all clients of the Redis server", type(None): "this process only"}
+    sharers = by_store.get(type(http_settings.rate_limit_store), "all syncs on this machine")
+    share = (
+        f", limited to {http_settings.rate_limit_share:.0%}"
         if http_settings.rate_limit_share < 1
         else ""
     )
-    return f"{http_settings.calls_per_second:g} calls a second by {sharers}{part}"
+    return f"{http_settings.calls_per_second:g} calls per second, shared by {sharers}{share}"
 
 
 def _describe_access(access: TableAccess) -> str:
-    """`ok`, or who refuses and, of the first that does, why."""
+    """Return `ok`, or the partitions that deny access, with the reason of the first one."""
     if not access.denied:
         return "ok"
     names = list(access.denied)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    more = f" and {len(names) - _SHOWN_PARTITIONS} more" if len(names) > _SHOWN_PARTITIONS else ""
     count = f"{len(access.readable)} of {len(access.readable) + len(names)}; " * bool(
         access.readable
     )
-    why = next(iter(access.denied.values()))[:_SHOWN_CHARS]
-    return f"{count}not {', '.join(names[:_NAMED])}{more}: {why}"
+    reason = next(iter(access.denied.values()))[:_SHOWN_CHARS]
+    return f"{count}denied by {', '.join(names[:_SHOWN_PARTITIONS])}{more}: {reason}"

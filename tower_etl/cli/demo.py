@@ -1,4 +1,4 @@
-"""`tower-etl demo`."""
+"""Command `tower-etl demo`: two syncs of a simulated platform, example results and a report."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SHOWN_ROWS = 6
     "--path",
     default=_DEMO_PATH,
     show_default=True,
-    help="File to make; an earlier demo's is replaced.",
+    help="DuckDB file to create; the file of an earlier demo is replaced.",
 )
-@click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated data.")
 def command(path: str, seed: int) -> int:
-    """Sync a simulated platform twice, a day apart there; show three answers, write a report."""
+    """Sync a simulated platform twice, one simulated day apart; show results and write a report."""
     from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
@@ -49,14 +49,14 @@ def command(path: str, seed: int) -> int:
     with sim.serve(simulator) as endpoint:
         request = SyncOptions(tables=resolve_table_names(()))
         settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=request)
-        first, code = _sync(settings, target, "First sync: all of the history")
+        first, code = _sync(settings, target, "First sync: the full history")
         if code:
             return code
         simulator.world.clock.advance(24 * 3600)
-        second, code = _sync(settings, target, "A day later: what is new, and what was still open")
+        second, code = _sync(settings, target, "One day later: new and still open runs")
     print_message(
-        f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server saw at "
-        f"most {sim.worst_second(simulator.calls)} calls in any second; it allows 20."
+        f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server "
+        f"received at most {sim.worst_second(simulator.calls)} calls in any second (limit 20)."
     )
     _print_answers(path)
     _write_report(path)
@@ -84,12 +84,12 @@ def _print_answers(path: str) -> None:
             names, rows = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
             print_message(f"\n{question}  (tower-etl query {name} --path {path})")
             print_message(format_table(names, rows))
-    print_message(f"\nThe tables are in {path}: open it with DuckDB or pandas, or ask with")
+    print_message(f"\nThe tables are in {path}. Open it with DuckDB or pandas, or run")
     select = "SELECT status, count(*) FROM workflows GROUP BY 1"
     print_message(f"  tower-etl query '{select}' --path {path}")
 
 
-def _name_report(path: Path) -> Path:
+def _report_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-report.html")
 
 
@@ -97,31 +97,31 @@ def _write_report(path: str) -> None:
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
-    output = _name_report(Path(path))
+    output = _report_path(Path(path))
     write_report(path, output, SYSTEM_CLOCK.now(), scope=RunFilter())
-    print_message(f"\nThe report, for a browser, is {output}. Yours: tower-etl report")
+    print_message(f"\nThe HTML report is {output}. For your own data: tower-etl report")
 
 
 def _remove_previous_demo(path: Path, *, replace: bool) -> None:
-    """Remove the file of an earlier demo, and no other; its report is replaced later.
+    """Delete the DuckDB file of an earlier demo; its report is overwritten later.
 
     Raises:
-        ConfigurationError: The file was synced from somewhere else, or is of a name of the user's.
+        ConfigurationError: The file contains other data, or a path chosen by the user exists.
     """
     from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
-    taken = [there for there in (path, _name_report(path)) if there.exists()]
-    if taken and not replace:
-        msg = f"{taken[0]} exists, and a demo makes its files anew: give another --path."
+    existing = [file for file in (path, _report_path(path)) if file.exists()]
+    if existing and not replace:
+        msg = f"{existing[0]} exists, and the demo would overwrite it. Choose another --path."
         raise ConfigurationError(msg)
     if not path.exists():
         return
     with open_reader(path) as connection:
-        strange = connection.execute(
+        foreign_syncs = connection.execute(
             "SELECT count(*) FROM sync_runs WHERE server_version IS NULL"
             " OR server_version NOT LIKE '%-sim' OR endpoint NOT LIKE '127.0.0.1:%'"
         ).fetchone()
-    if strange != (0,):
-        msg = f"{path} holds more than a demo: give another --path."
+    if foreign_syncs != (0,):
+        msg = f"{path} contains data other than a demo's. Choose another --path."
         raise ConfigurationError(msg)
     path.unlink()

@@ -1,4 +1,4 @@
-"""The page on the command line: what `--help` says of every command, so that docs link to it.
+"""Generator of docs/command-line.md: the `--help` text of every command.
 
 Usage: python -m tower_etl.cli.docs
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _HEAD = """# The command line
 
-As `--help` says it; exit codes and the settings that stand behind the flags are in the
-[README](../README.md#sync-your-own).
+The output of `--help` for every command. Exit codes, and the settings in the environment and in
+configuration files, are in the [README](../README.md#sync-your-own).
 """
 
 
 def render_pages() -> str:
-    """All commands as Markdown, in the order of `tower-etl --help`."""
+    """Return the help of all commands as Markdown, in the order of `tower-etl --help`."""
     return "\n".join([_HEAD, *_iter_sections()])
 
 
@@ -33,7 +33,7 @@ def _iter_sections() -> Iterator[str]:
     yield _render(cli, context)
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
-        assert command is not None  # noqa: S101 it is one of those listed
+        assert command is not None  # noqa: S101 the name comes from list_commands
         yield _render(command, _make_context(command, name, context))
 
 

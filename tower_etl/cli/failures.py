@@ -1,4 +1,4 @@
-"""What ends a command with an error: a sentence, an exit code, and the object of `--json`."""
+"""Error reporting: the message, the exit code and the `--json` object of a failed command."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHOWN_CHARS = 300
 
 
 class CostlyError(Exception):
-    """A command failed, for the reason that is its cause, after calls were made.
+    """Failure of a command that may have called the API; `__cause__` is the error itself.
 
     Attributes:
-        metrics: Counted them.
+        metrics: Counters of the calls made before the failure.
     """
 
     def __init__(self, metrics: RequestMetrics) -> None:
@@ -38,11 +38,11 @@ class CostlyError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """How a command ends.
+    """Message and exit code of a failed command.
 
     Attributes:
         message: What failed, why, and what to do next, on one line.
-        code: Exit code by the contract.
+        code: Exit code of the process (README, "Exit codes").
     """
 
     message: str
@@ -50,37 +50,38 @@ class Failure:
 
 
 def report_failure(error: BaseException, *, as_json: bool) -> int:
-    """Print why a command failed, as an object on standard output too; return the exit code."""
+    """Print why a command failed, with `--json` also as an object, and return the exit code."""
     cause = error.__cause__ if isinstance(error, CostlyError) and error.__cause__ else error
     failure = explain(cause)
     if isinstance(cause, click.UsageError):
-        paper = io.StringIO()
-        cause.show(file=paper)  # with the usage before it
-        print_notice(redact_text(paper.getvalue().rstrip("\n")))
+        buffer = io.StringIO()
+        cause.show(file=buffer)  # show() writes the usage line before the message
+        print_notice(redact_text(buffer.getvalue().rstrip("\n")))
     elif failure.code != _INTERRUPTED:
         print_notice(f"Error: {failure.message}")
     if os.environ.get("TOWER_ETL_DEBUG") and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
         metrics = error.metrics if isinstance(error, CostlyError) else None
-        with suppress(OSError):  # there is no other place for it
+        with suppress(OSError):  # the message is on standard error already
             print_data(json.dumps(describe_failure(failure.message, metrics)) + "\n")
     return failure.code
 
 
 def explain(error: BaseException) -> Failure:
-    """The sentence and the exit code for an exception."""
+    """Return the message and the exit code for an exception."""
     if isinstance(error, click.ClickException):
         return Failure(redact_text(error.format_message()), error.exit_code)
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return Failure("The command was interrupted. Run it again to go on.", _INTERRUPTED)
+        return Failure("The command was interrupted. Run it again to resume.", _INTERRUPTED)
     known = error if isinstance(error, TowerEtlError) else explain_os_error(error)
     if known is not None:
         return Failure(str(known), known.exit_code)
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system_error(error)
-    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of pathlib
-        return Failure("This user has no home directory: set HOME, or give paths without ~.", 2)
+    # Path.expanduser raises a plain RuntimeError.
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return Failure("This user has no home directory. Set HOME, or use paths without ~.", 2)
     reason = redact_text(" ".join(str(error).split()))[:_SHOWN_CHARS]
     msg = (
         f"Internal error ({type(error).__name__}: {reason}). Committed data is safe. Run the "
@@ -90,7 +91,7 @@ def explain(error: BaseException) -> Failure:
 
 
 def _explain_system_error(error: OSError) -> Failure:
-    """An error of no file: standard output is closed (2), or something that may pass (5)."""
+    """Return exit code 2 for an unusable standard output, 5 for errors that may be transient."""
     reason = error.strerror or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         msg = f"{reason}: {STANDARD_OUTPUT}. Open it, or redirect it to a file."
@@ -100,7 +101,7 @@ def _explain_system_error(error: OSError) -> Failure:
 
 
 def describe_failure(message: str, metrics: RequestMetrics | None = None) -> dict[str, Any]:
-    """The object of `--json` for a command that failed; without a meter, it made no call."""
+    """Return the `--json` object of a failed command; `metrics` is None if it made no call."""
     stats = metrics and metrics.snapshot()
     return {
         "status": "failed",

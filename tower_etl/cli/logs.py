@@ -15,7 +15,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Mask what looks like a secret: a last line of defence, since no module logs one."""
+    """Formatter that masks secrets, as a safeguard: no module logs one on purpose."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact_text(super().format(record))

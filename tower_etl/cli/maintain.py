@@ -1,4 +1,4 @@
-"""`tower-etl maintain`."""
+"""Command `tower-etl maintain`: expiry of snapshots and files of a lake."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tower_etl.errors import ConfigurationError
 @options.destination_option
 @options.destination_path_option
 def command(destination: str | None, path: str | None) -> None:
-    """Remove what no reader of a lake needs any more; once a day, beside the syncs."""
-    from tower_etl.destinations.config import LAKES  # noqa: PLC0415 as above
-    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 formats import much
+    """Expire old snapshots and delete unreferenced files of a lake. Run it once a day."""
+    from tower_etl.destinations.config import LAKES  # noqa: PLC0415 imports pyarrow
+    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 imports dlt and the format's library
 
-    place = options.destination_config(destination, path)
-    if place.kind not in LAKES:
-        msg = f"{place.kind} needs no maintenance: this is for {', '.join(LAKES)}."
+    config = options.destination_config(destination, path)
+    if config.kind not in LAKES:
+        msg = f"{config.kind} needs no maintenance. Use `maintain` with {', '.join(LAKES)}."
         raise ConfigurationError(msg)
-    mirror = open_mirror(place)
+    mirror = open_mirror(config)
     if mirror.lake.read_manifest() is None:
-        msg = f"{place.path} has no tables of a sync: give another --path."
+        msg = f"{config.path} contains no tables of tower-etl. Check --path."
         raise ConfigurationError(msg)
     with mirror.lock(SYSTEM_CLOCK):
         for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the way from them to settings."""
+"""Options that several commands share, and their resolution to settings."""
 
 from __future__ import annotations
 
@@ -33,44 +33,45 @@ _HOUR = timedelta(hours=1)
 endpoint_option = click.option(
     "--endpoint",
     metavar="URL",
-    help="API endpoint [TOWER_API_ENDPOINT; https://api.cloud.seqera.io].",
+    help="API endpoint [TOWER_API_ENDPOINT; default: https://api.cloud.seqera.io].",
 )
 workspace_option = click.option(
     "--workspace",
     "workspaces",
     metavar="ORG/NAME|ID",
     multiple=True,
-    help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; all that the token sees].",
+    help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; default: all that the "
+    "token sees].",
 )
 path_option = click.option(
-    "--path", default="tower.duckdb", show_default=True, help="DuckDB file, or folder of a lake."
+    "--path", default="tower.duckdb", show_default=True, help="DuckDB file or lake folder."
 )
 exclude_option = click.option(
     "--exclude",
     "excluded",
     metavar="COLUMN",
     multiple=True,
-    help="Leave a column empty: table.column, or column for all tables; may be repeated.",
+    help="Column to leave empty: table.column, or column for all tables; may be repeated.",
 )
 hash_option = click.option(
     "--hash",
     "hashed",
     metavar="COLUMN",
     multiple=True,
-    help="Replace the values of a column by digests [key: TOWER_ETL_HASH_SALT]; may be repeated.",
+    help="Column whose values are replaced by digests; may be repeated [key: TOWER_ETL_HASH_SALT].",
 )
 redact_option = click.option(
-    "--redact/--no-redact", default=None, help="Take secrets out of text [--redact]."
+    "--redact/--no-redact", default=None, help="Mask secrets in text [default: --redact]."
 )
 destination_option = click.option(
     "--destination",
     type=click.Choice(["duckdb", "parquet", "delta", "iceberg", "postgres"]),
-    help="Kind of place of the tables [TOWER_ETL_DESTINATION; duckdb].",
+    help="Destination type [TOWER_ETL_DESTINATION; default: duckdb].",
 )
 destination_path_option = click.option(
     "--path",
     metavar="PATH",
-    help="DuckDB file, folder, or address of the tables, without a password [tower.duckdb].",
+    help="DuckDB file, folder, or URL of the tables, without a password [default: tower.duckdb].",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -78,60 +79,65 @@ json_option = click.option(
 tables_option = click.option(
     "--tables",
     metavar="A,B*,!C",
-    help="Sync only these tables; !C leaves one out [TOWER_ETL_TABLES; all but those on demand].",
+    help="Only these tables: comma-separated names, * allowed, !C excludes C "
+    "[TOWER_ETL_TABLES; default: all except on-demand tables].",
 )
 rate_option = click.option(
     "--rate",
     metavar="N|none",
-    help="Calls a second, for servers of your own with another limit [20].",
+    help="Maximum API calls per second [default: 20]. Change it only for self-hosted servers with "
+    "another limit.",
 )
 rate_limit_share_option = click.option(
     "--budget-share",
     "share",
     metavar="F",
-    help="Part of the calls that syncs take together, to leave some to other tools [1].",
+    help="Fraction of the rate limit that all syncs together may use; the rest is left to other "
+    "clients [default: 1].",
 )
 
 
 token_command_option = click.option(
     "--token-command",
     metavar="CMD",
-    help="Command that prints the token [TOWER_ETL_TOKEN_COMMAND]; not started by a shell.",
+    help="Command that prints the token, run without a shell [TOWER_ETL_TOKEN_COMMAND].",
 )
 insecure_option = click.option(
     "--insecure-http",
     is_flag=True,
-    help="Send the token over plain HTTP, where anybody on the way can read it.",
+    help="Send the token over unencrypted HTTP.",
 )
 ca_bundle_option = click.option(
     "--ca-bundle",
     metavar="FILE",
-    help="Certificates to trust [REQUESTS_CA_BUNDLE, SSL_CERT_FILE].",
+    help="CA certificates to trust [REQUESTS_CA_BUNDLE, SSL_CERT_FILE].",
 )
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What every command that calls a server takes: where it is, and how it is spoken to."""
+    """Add the options of commands that call the API: endpoint, token and encryption."""
     for option in (ca_bundle_option, insecure_option, token_command_option, endpoint_option):
         command = option(command)
     return command
 
 
 scope_since_option = click.option(
-    "--since", metavar="ISO", help="Only runs submitted from then on."
+    "--since", metavar="ISO", help="Only runs submitted at or after this time."
 )
-scope_until_option = click.option("--until", metavar="ISO", help="Only runs submitted before.")
+scope_until_option = click.option(
+    "--until", metavar="ISO", help="Only runs submitted before this time."
+)
 scope_workspace_option = click.option(
     "--workspace",
     "workspaces",
     metavar="ORG/NAME|ID",
     multiple=True,
-    help="Only runs of that workspace, `*` and `?` allowed, or `personal`; may be repeated.",
+    help="Only runs of this workspace, or `personal`; `*` and `?` allowed; may be repeated.",
 )
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that restrict a question or a report to some of the runs."""
+    """Add the options that filter the runs of a view or a report."""
     for option in (scope_workspace_option, scope_until_option, scope_since_option):
         command = option(command)
     return command
@@ -143,10 +149,10 @@ def read_scope(
     workspaces: tuple[str, ...],
     pipelines: tuple[str, ...] = (),
 ) -> RunFilter:
-    """Return the runs that a question or a report is about.
+    """Return the filter of runs for a view or a report.
 
     Raises:
-        ConfigurationError: A time cannot be read, or a name is not valid text.
+        ConfigurationError: A time is not ISO 8601, or a name is not valid text.
     """
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
@@ -161,16 +167,16 @@ def read_scope(
 
 
 def _check_text(name: str) -> None:
-    """Refuse an argument that is not in the encoding of the environment: no SQL can hold it."""
+    """Reject an argument with bytes outside the encoding of the environment; SQL cannot hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        msg = f"The name {name!r} is not valid in the encoding of this terminal: type it again."
+        msg = f"The name {name!r} is not valid in the encoding of this terminal. Type it again."
         raise ConfigurationError(msg) from None
 
 
 def read_sources() -> SettingSources:
-    """Where settings come from when no flag gives them; dlt is imported only if asked."""
+    """Return the sources of settings without a flag; dlt is imported on the first lookup."""
 
     def lookup(name: str) -> str | None:
         from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
@@ -181,16 +187,16 @@ def read_sources() -> SettingSources:
 
 
 def read_table_names(flag: str | None) -> tuple[str, ...]:
-    """Names of tables, or patterns, out of `--tables` or the configuration."""
+    """Return the names or patterns of tables of `--tables`, else of the configuration."""
     names = tuple(name.strip() for name in flag.split(",")) if flag is not None else ()
     return resolve_tables(names, read_sources())
 
 
-def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them over by name
-    """Settings from flags, environment and dlt's configuration.
+def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 passed by click by name
+    """Return the settings of flags, environment and dlt's configuration.
 
     Raises:
-        ConfigurationError: One of them is not usable.
+        ConfigurationError: A value is invalid.
     """
     sources = read_sources()
     since, until = flags.get("since"), flags.get("until")
@@ -222,10 +228,10 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 click hands them ov
 
 
 def destination_config(destination: str | None, path: str | None) -> DestinationConfig:
-    """The destination by flags, environment and dlt's configuration.
+    """Return the destination of flags, environment and dlt's configuration.
 
     Raises:
-        ConfigurationError: There is none such, or its path is not usable.
+        ConfigurationError: The type is unknown, or the path is unusable.
     """
     from tower_etl.destinations import config  # noqa: PLC0415 imports pyarrow
 

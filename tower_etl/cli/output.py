@@ -1,4 +1,4 @@
-"""Standard output and standard error, in any encoding, open, closed or full."""
+"""Writing to standard output and standard error: encodings, closed streams and full disks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STANDARD_OUTPUT = "standard output"
-"""Names the stream in an `OSError`, where the path of a file would stand."""
+"""Filename of an `OSError` that is about standard output."""
 
 _STANDARD_DESCRIPTORS = 3
 _CONTROLS = dict.fromkeys(
@@ -24,33 +24,33 @@ _CONTROLS = dict.fromkeys(
 
 
 def prepare_streams() -> None:
-    r"""Let both streams write `\u03a9` for a character that their encoding lacks.
+    r"""Make both streams escape a character that their encoding lacks, as in `\u03a9`.
 
-    A descriptor that the caller has closed is opened on the null device: the next file to be
-    opened would get its number, and everything that libraries print.
+    Descriptors that the caller has closed are opened on the null device. Otherwise the next file
+    that is opened would get the free number, and with it everything that libraries print.
     """
     while (handle := os.open(os.devnull, os.O_RDWR)) < _STANDARD_DESCRIPTORS:
         pass
     os.close(handle)
-    if sys.stderr is None:  # Python leaves it so where the descriptor was closed
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 it stays open
+    if sys.stderr is None:  # Python sets None if the descriptor was closed
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 stays open until exit
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def replace_controls(text: str) -> str:
-    """Replace the characters that steer a terminal; line ends and tabs stay."""
+    """Replace control characters, which could steer a terminal; keep line ends and tabs."""
     return text.translate(_CONTROLS)
 
 
 def print_message(text: str) -> None:
-    """Print text for people on standard output; see `print_data` for the errors."""
+    """Print human-readable text on standard output; raise the errors of `print_data`."""
     print_data(replace_controls(text) + "\n")
 
 
 def print_data(text: str) -> None:
-    """Print text for programs on standard output, as it is.
+    """Print machine-readable text on standard output, unchanged.
 
     Raises:
         OSError: Standard output is closed, or its disk is full.
@@ -60,7 +60,7 @@ def print_data(text: str) -> None:
 
 
 def can_print(text: str) -> bool:
-    """Return whether the encoding of standard output has every character of a text."""
+    """Return whether standard output can encode every character of a text."""
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -70,14 +70,14 @@ def can_print(text: str) -> bool:
 
 @contextmanager
 def open_output() -> Iterator[TextIO]:
-    """Give standard output, to be flushed at the end; without a reader, discard what is written.
+    """Yield standard output and flush it at the end; a closed pipe is not an error.
 
     Raises:
-        OSError: It is closed, or its disk is full.
+        OSError: Standard output is closed, or its disk is full.
     """
     try:
         if sys.stdout is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # noqa: TRY301 as a write would
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # noqa: TRY301 the error of a write
         yield sys.stdout
         sys.stdout.flush()
     except OSError as error:
@@ -87,19 +87,19 @@ def open_output() -> Iterator[TextIO]:
 
 
 def print_notice(text: str) -> None:
-    """Print text for people on standard error."""
+    """Print human-readable text on standard error."""
     write_error(replace_controls(text) + "\n")
 
 
 def write_error(text: str) -> None:
-    """Write to standard error; where it is closed or full, there is nowhere left to say so."""
+    """Write to standard error; ignore errors, because there is no other stream to report them."""
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def finish_streams() -> None:
-    """Write what is left in the buffers, or discard it: Python would end with 120."""
+    """Flush both streams; discard a buffer that cannot be written, or Python exits with 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -109,7 +109,7 @@ def finish_streams() -> None:
 
 
 def _discard(stream: TextIO | None) -> None:
-    """Let a stream lead to the null device, what is still in its buffer included."""
+    """Redirect a stream, with the content of its buffer, to the null device."""
     if stream is not None:
-        with suppress(OSError):  # it is no file
+        with suppress(OSError):  # a stream without a descriptor
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

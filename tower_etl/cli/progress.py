@@ -1,4 +1,7 @@
-"""Running a sync in a thread, while the main one shows progress and minds signals."""
+"""Runs a sync in a thread while the main thread handles signals and another shows progress.
+
+Python runs signal handlers in the main thread only, so the sync must not occupy it.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,17 @@ if TYPE_CHECKING:
     from tower_etl.pipeline import SyncReport, SyncRunner
 
 _REFRESH_SECONDS = 0.25
-_LINE_SECONDS = 30.0  # where nobody watches: a line in the log of a scheduler
+_LINE_SECONDS = 30.0  # without a terminal: for the log of a scheduler
 
 
 class SyncThread:
-    """Runs a sync and keeps what came of it.
+    """Body of the sync thread, with its result.
 
     Attributes:
-        session: The session, once it has started.
-        report: How it ended, None while it runs or when it failed.
-        error: Why it failed.
-        signal: The first signal that asked it to stop, 0 for none.
+        session: Session of the sync, None before its start.
+        report: Report of the sync, None while it runs or if it failed.
+        error: Exception that ended the sync, None if there was none.
+        signal: Number of the first signal that requested a stop, 0 for none.
     """
 
     def __init__(self, sync: SyncRunner) -> None:
@@ -41,15 +44,16 @@ class SyncThread:
         self._sync = replace(sync, on_start=self._started)
 
     def run(self) -> None:
-        """Run the sync; for a thread."""
+        """Run the sync and keep its report or its exception."""
         try:
             self.report = self._sync.run()
         except BaseException as error:  # noqa: BLE001 raised again in the main thread
             self.error = error
 
-    def ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal asks for a clean end, a second one ends at once."""
+    def handle_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Stop the sync cleanly on the first signal, and the process immediately on the second."""
         if self.signal:
+            # The default action ends the process with the exit status of the signal.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.signal = number
@@ -63,28 +67,28 @@ class SyncThread:
 
 
 def run_with_progress(sync: SyncRunner) -> tuple[SyncReport, int]:
-    """The report of a sync, and the exit code by the contract.
+    """Run a sync and return its report and the exit code of the process.
 
     Raises:
-        TowerEtlError: What the sync failed with.
+        TowerEtlError: The sync failed.
     """
-    watch = SyncThread(sync)
-    thread = threading.Thread(target=watch.run, name="sync", daemon=True)
-    with _handle_signals(watch), _show_progress(watch):
+    sync_thread = SyncThread(sync)
+    thread = threading.Thread(target=sync_thread.run, name="sync", daemon=True)
+    with _handle_signals(sync_thread), _show_progress(sync_thread):
         thread.start()
         while thread.is_alive():
             thread.join(_REFRESH_SECONDS)
-    if watch.error:
-        raise watch.error
-    assert watch.report is not None  # noqa: S101 there is a report where there is no error
-    code = watch.report.result.exit_code
-    return watch.report, 128 + watch.signal if watch.signal else code
+    if sync_thread.error:
+        raise sync_thread.error
+    assert sync_thread.report is not None  # noqa: S101 set unless error is set
+    code = sync_thread.report.result.exit_code
+    return sync_thread.report, 128 + sync_thread.signal if sync_thread.signal else code
 
 
 @contextmanager
-def _handle_signals(watch: SyncThread) -> Iterator[None]:
+def _handle_signals(sync_thread: SyncThread) -> Iterator[None]:
     kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, watch.ask_to_stop) for kind in kinds]
+    before = [signal.signal(kind, sync_thread.handle_signal) for kind in kinds]
     try:
         yield
     finally:
@@ -93,54 +97,56 @@ def _handle_signals(watch: SyncThread) -> Iterator[None]:
 
 
 @contextmanager
-def _show_progress(watch: SyncThread) -> Iterator[None]:
-    """Show one line that is rewritten on a terminal; elsewhere write a line every 30 seconds."""
+def _show_progress(sync_thread: SyncThread) -> Iterator[None]:
+    """Rewrite one line on a terminal; write a line every 30 seconds elsewhere."""
     is_terminal = sys.stderr.isatty()
     done = threading.Event()
     show = _render if is_terminal else _write_lines
-    painter = threading.Thread(target=show, args=(watch, done), daemon=True)
-    painter.start()
+    display = threading.Thread(target=show, args=(sync_thread, done), daemon=True)
+    display.start()
     try:
         yield
     finally:
         done.set()
-        painter.join()
+        display.join()
         if is_terminal:
             write_error("\r\033[K")
 
 
-def _render(watch: SyncThread, done: threading.Event) -> None:
+def _render(sync_thread: SyncThread, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
         width = shutil.get_terminal_size().columns - 1
-        write_error(f"\r\033[K{_describe(watch)[:width]}")
+        write_error(f"\r\033[K{_describe(sync_thread)[:width]}")
 
 
-def _write_lines(watch: SyncThread, done: threading.Event) -> None:
+def _write_lines(sync_thread: SyncThread, done: threading.Event) -> None:
     while not done.wait(_LINE_SECONDS):
-        write_error(f"{_describe(watch)}\n")
+        write_error(f"{_describe(sync_thread)}\n")
 
 
-def _describe(watch: SyncThread) -> str:
-    return describe_progress(watch.session) if watch.session else "Connecting to the platform ..."
+def _describe(sync_thread: SyncThread) -> str:
+    session = sync_thread.session
+    return describe_progress(session) if session else "Connecting to the platform ..."
 
 
 def describe_progress(session: SyncSession) -> str:
-    """Calls used, runs and tasks done, and the time left, on one line."""
+    """Return a line with the calls, runs and tasks so far, and the estimated time left."""
     sync_result, stats = session.sync_result, session.request_stats
     if sync_result.stopped:
-        return "Stopping when the runs under way are in; once more ends at once."
+        return "Stopping after the runs in progress finish; press Ctrl-C again to stop now."
     if not sync_result.planned:
         return f"Listing: {stats.calls:,} calls"
     left = sync_result.planned - sync_result.fetched
     eta = session.seconds / sync_result.fetched * left if sync_result.fetched else None
+    remaining = f", {_format_duration(eta)} left" if eta is not None else ""
     waited = f", throttled {stats.throttled_seconds:.0f} s" if stats.throttled_seconds else ""
     return (
         f"{sync_result.fetched:,} of {sync_result.planned:,} runs, {sync_result.tasks:,} tasks, "
-        f"{stats.calls:,} calls{waited}" + (f", {_span(eta)} left" if eta is not None else "")
+        f"{stats.calls:,} calls{waited}{remaining}"
     )
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,4 +1,4 @@
-"""What a target holds as metrics of Prometheus, for the textfile collector of node_exporter."""
+"""Prometheus metrics on a destination, for the textfile collector of node_exporter."""
 
 from __future__ import annotations
 
@@ -17,59 +17,73 @@ if TYPE_CHECKING:
 
 _STATUSES = ("ok", "partial", "failed")
 
-_OF_WORKSPACES: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None]]] = {
+_WORKSPACE_METRICS: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None]]] = {
     "last_success_timestamp_seconds": (
-        "When a sync last brought the workspace up to date.",
+        "End of the last sync that updated the workspace.",
         lambda space: space.last_sync_at.timestamp() if space.last_sync_at else None,
     ),
-    "open_runs": ("Runs that are visited until they are final.", lambda space: space.open_runs),
-    "pending_runs": ("Runs that could not be fetched so far.", lambda space: len(space.pending)),
+    "open_runs": (
+        "Runs that have not finished and are refreshed by each sync.",
+        lambda space: space.open_runs,
+    ),
+    "pending_runs": (
+        "Runs that could not be fetched yet and are retried.",
+        lambda space: len(space.pending),
+    ),
     "incomplete_runs": (
-        "Runs without a part that the server does not have.",
+        "Runs that lack a part which the server did not have.",
         lambda space: space.incomplete_runs,
     ),
-    "runs": ("Runs held.", lambda space: space.rows["workflows"]),
-    "tasks": ("Tasks held.", lambda space: space.rows["tasks"]),
+    "runs": ("Runs in the destination.", lambda space: space.rows["workflows"]),
+    "tasks": ("Tasks in the destination.", lambda space: space.rows["tasks"]),
 }
 
-_OF_SYNCS: Mapping[str, tuple[str, Callable[[LastSync], float]]] = {
-    "timestamp_seconds": ("When the last sync ended.", lambda sync: sync.finished_at.timestamp()),
-    "duration_seconds": ("How long it took.", lambda sync: sync.seconds),
-    "calls": ("Calls it made, retried ones included.", lambda sync: sync.calls),
-    "retries": ("Calls it made again after a failure.", lambda sync: sync.retries),
-    "throttled_seconds": ("Time it waited for the limit.", lambda sync: sync.throttled_seconds),
+_SYNC_METRICS: Mapping[str, tuple[str, Callable[[LastSync], float]]] = {
+    "timestamp_seconds": ("End of the last sync.", lambda sync: sync.finished_at.timestamp()),
+    "duration_seconds": ("Duration of the last sync.", lambda sync: sync.seconds),
+    "calls": ("Calls made by the last sync, retries included.", lambda sync: sync.calls),
+    "retries": ("Calls that the last sync repeated after a failure.", lambda sync: sync.retries),
+    "throttled_seconds": (
+        "Time for which the last sync waited after responses 429.",
+        lambda sync: sync.throttled_seconds,
+    ),
 }
 
 
 def build_registry(
     spaces: Iterable[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> CollectorRegistry:
-    """The metrics of a target.
+    """Return the metrics of a destination.
 
     Args:
-        spaces: Its workspaces.
-        last: The sync that committed last, None where there is none.
-        now: The time (UTC), which ages are reckoned from.
-        code: What `status` exits with.
+        spaces: Status of its workspaces.
+        last: Sync that committed last, None if there is none.
+        now: Current time (UTC), from which ages are computed.
+        code: Exit code of `status`.
     """
     registry = CollectorRegistry()
     listed = list(spaces)
-    for name, (text, read) in _OF_WORKSPACES.items():
+    for name, (text, read) in _WORKSPACE_METRICS.items():
         _add_workspaces(registry, name, text, {s.name: read(s) for s in listed})
     ages = {s.name: (now - s.last_sync_at).total_seconds() for s in listed if s.last_sync_at}
-    _add_workspaces(registry, "age_seconds", "Time since then, when this was written.", ages)
+    _add_workspaces(
+        registry,
+        "age_seconds",
+        "Time since the last sync that updated the workspace.",
+        ages,
+    )
     if last is not None:
         _add_sync(registry, last)
-    text = "What tower-etl status exited with: 4 where a workspace is behind."
+    text = "Exit code of tower-etl status: 4 if a workspace is stale."
     Gauge("tower_etl_status_exit_code", text, registry=registry).set(code)
     return registry
 
 
 def write(registry: CollectorRegistry, path: str) -> None:
-    """Replace a file atomically, write to a pipe or device, or print where the path is `-`.
+    """Replace a file atomically, write to a pipe or device, or print if the path is `-`.
 
     Raises:
-        OSError: The file cannot be written; it is the one that the error names.
+        OSError: The file cannot be written; the error has its path.
     """
     if path == "-":
         print_data(generate_latest(registry).decode())
@@ -79,7 +93,7 @@ def write(registry: CollectorRegistry, path: str) -> None:
             Path(path).write_bytes(generate_latest(registry))
         else:
             write_to_textfile(path, registry)
-    except OSError as error:
+    except OSError as error:  # write_to_textfile names its temporary file
         raise OSError(error.errno, error.strerror, path) from None
 
 
@@ -93,9 +107,9 @@ def _add_workspaces(
 
 
 def _add_sync(registry: CollectorRegistry, last: LastSync) -> None:
-    for name, (text, read) in _OF_SYNCS.items():
+    for name, (text, read) in _SYNC_METRICS.items():
         Gauge(f"tower_etl_last_sync_{name}", text, registry=registry).set(read(last))
-    text = "How it ended: 1 for one of ok, partial and failed."
+    text = "Result of the last sync: 1 for the status that applies, 0 for the others."
     ended = Gauge("tower_etl_last_sync_status", text, ["status"], registry=registry)
     for status in _STATUSES:
         ended.labels(status).set(status == last.status)

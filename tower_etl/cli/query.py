@@ -1,4 +1,4 @@
-"""`tower-etl query`."""
+"""Command `tower-etl query`: named queries and SELECT statements."""
 
 from __future__ import annotations
 
@@ -32,46 +32,48 @@ if TYPE_CHECKING:
 
     from tower_etl.warehouse.filters import RunFilter
 
-_TEXTS = {"table": format_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
-_FOR_PEOPLE = frozenset({"table", "markdown"})
+_FORMATTERS = {"table": format_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+_HUMAN_READABLE = frozenset({"table", "markdown"})
 _EXCEL = "excel-csv"
 _PARQUET = "parquet"
 _ESCAPED = (
-    "Note: the encoding of the output lacks some characters; they are written as \\uXXXX. Set "
-    "PYTHONIOENCODING=utf-8 to get them as they are."
+    "Note: the encoding of the output lacks some characters; they are escaped as \\uXXXX. Set "
+    "PYTHONIOENCODING=utf-8 to print them unchanged."
 )
 
 
 @click.command("query")
 @click.argument("question", metavar="[NAME|SQL]", required=False)
 @options.path_option
-@click.option("--list", "listing", is_flag=True, help="List the names, and what they answer.")
+@click.option(
+    "--list", "listing", is_flag=True, help="List the named queries and what they return."
+)
 @options.scope_options
 @click.option(
     "--pipeline",
     "pipelines",
     metavar="NAME",
     multiple=True,
-    help="Only runs of that pipeline, `*` and `?` allowed; may be repeated.",
+    help="Only runs of this pipeline; `*` and `?` allowed; may be repeated.",
 )
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_TEXTS, _EXCEL, _PARQUET]),
+    type=click.Choice([*_FORMATTERS, _EXCEL, _PARQUET]),
     default="table",
     show_default=True,
-    help="How to print the rows. excel-csv is CSV for Excel: it begins with a byte-order mark, and "
-    "text that Excel would run as a formula begins with an apostrophe.",
+    help="Output format. excel-csv is CSV for Excel: it starts with a byte-order mark, and text "
+    "that Excel would run as a formula is prefixed with an apostrophe.",
 )
-def command(question: str | None, path: str, form: str, *, listing: bool, **chosen: Any) -> None:  # noqa: ANN401 click hands them over by name
-    """Run a named question or a SELECT of your own; without either, list the names.
+def command(question: str | None, path: str, form: str, *, listing: bool, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
+    """Run a named query or your own SELECT; without an argument, list the named queries.
 
-    A named question can be asked of some of the runs: of a time, a workspace, a pipeline.
+    A named query can be filtered by submission time, workspace and pipeline.
     """
     from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     if form == _PARQUET and sys.stdout is not None and sys.stdout.isatty():
-        msg = "Parquet is not for a terminal: send it to a file, as in `> rows.parquet`."
+        msg = "Parquet cannot be shown on a terminal. Redirect it to a file: `> rows.parquet`."
         raise ConfigurationError(msg)
     if listing or question is None:
         _list_questions(form)
@@ -87,13 +89,13 @@ def _list_questions(form: str) -> None:
 
     listed = sorted((view.name, view.description) for view in iter_views("marts"))
     if form == _PARQUET:
-        msg = "The names are no Parquet: give another --format, or a question."
+        msg = "The list of queries is not available as Parquet. Choose another --format."
         raise ConfigurationError(msg)
     _print_rows(("name", "answers"), listed, form)
 
 
 def _check_question(question: str, scope: RunFilter) -> None:
-    """Refuse what is neither a name nor a SELECT, and a scope where nothing would heed it."""
+    """Reject an unknown name, and a filter for a table or SELECT, to which none is applied."""
     from tower_etl.schema import TABLES  # noqa: PLC0415 imports pyarrow
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.reader import find_view  # noqa: PLC0415 imports duckdb
@@ -101,14 +103,14 @@ def _check_question(question: str, scope: RunFilter) -> None:
     name = question.strip()
     if find_view(name):
         return
-    if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words at least
+    if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words or more
         known = ", ".join(sorted(view.name for view in iter_views("marts")))
-        msg = f"No question {question!r}. There are: {known}. Or give a SELECT of your own."
+        msg = f"Unknown query {question!r}: expected one of {known}, or a SELECT."
         raise ConfigurationError(msg)
     if scope:
         msg = (
-            "--since, --until, --workspace and --pipeline go with the name of a question, as in "
-            "`tower-etl query cost_by_pipeline`: say it in the WHERE of your SELECT."
+            "--since, --until, --workspace and --pipeline apply only to named queries, for example "
+            "`tower-etl query cost_by_pipeline`. Use a WHERE clause in your SELECT instead."
         )
         raise ConfigurationError(msg)
 
@@ -139,7 +141,7 @@ def _print_parquet(rows: pa.Table) -> None:
     except ArrowException as error:
         msg = (
             f"These rows cannot be written as Parquet ({error}). Cast the columns to other types "
-            "in your SELECT, or give another --format."
+            "in your SELECT, or choose another --format."
         )
         raise ConfigurationError(msg) from None
 
@@ -150,8 +152,8 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], form: st
         with open_output() as stream:
             stream.buffer.write(f"{text}\n".encode("utf-8-sig"))
         return
-    text = _TEXTS[form](names, rows)
-    if form in _FOR_PEOPLE:
+    text = _FORMATTERS[form](names, rows)
+    if form in _HUMAN_READABLE:
         print_message(text)
         return
     if not can_print(text):

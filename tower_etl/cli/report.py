@@ -1,4 +1,4 @@
-"""`tower-etl report`."""
+"""Command `tower-etl report`: the HTML report."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from tower_etl.clock import SYSTEM_CLOCK
 @click.command("report")
 @options.path_option
 @click.option(
-    "--output", default="report.html", show_default=True, help="HTML file to make or replace."
+    "--output", default="report.html", show_default=True, help="HTML file to create or replace."
 )
 @options.scope_options
 @click.option(
     "--web",
     metavar="URL",
-    help="Address of the platform's pages, for links [derived from the endpoint of the last sync].",
+    help="URL of the platform's web interface, for links [default: derived from the endpoint of "
+    "the last sync].",
 )
 def command(
     path: str, output: str, web: str | None, **chosen: str | tuple[str, ...] | None
 ) -> None:
-    """Write one HTML file: cost, waste and how to save it, failures, and the runs to look at.
+    """Write an HTML report on cost, waste with suggested savings, failures and notable runs.
 
-    It needs no network and can be mailed and printed.
+    The file is self-contained: it needs no network, and can be mailed and printed.
     """
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
-    scope = options.read_scope(**chosen)  # type: ignore[arg-type] # click hands them over by name
+    scope = options.read_scope(**chosen)  # type: ignore[arg-type] # passed by click by name
     written = write_report(path, output, SYSTEM_CLOCK.now(), scope=scope, web=web)
     size = f"{written.size_bytes / 1000:,.0f} kB"
     print_message(f"{written.path}: {written.runs:,} runs, {size}")

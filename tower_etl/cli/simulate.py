@@ -1,4 +1,4 @@
-"""`tower-etl simulate`."""
+"""Command `tower-etl simulate`: the simulated platform as a server."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _OPEN_RUNS = 5
     type=click.IntRange(0, 65_535),
     default=8765,
     show_default=True,
-    help="Port on loopback, 0 for a free one.",
+    help="Port on the loopback interface; 0 for any free port.",
 )
 @click.option(
     "--runs",
     "folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Serve dumped runs as they are, instead of a seeded world.",
+    help="Serve the dumped runs of a folder instead of generated data.",
 )
-@click.option("--seed", default=1, show_default=True, help="What the world is drawn from.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated data.")
 @click.option(
     "--size",
     type=click.IntRange(min=1),
     default=200,
     show_default=True,
-    help="Runs of the seeded world.",
+    help="Number of generated runs.",
 )
-@click.option("--no-limit", is_flag=True, help="Answer any number of calls a second.")
+@click.option("--no-limit", is_flag=True, help="Do not limit the call rate.")
 @click.option(
     "--latency",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Seconds before every answer.",
+    help="Delay of each response in seconds.",
 )
-def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401 click hands them over
-    """Serve a simulated platform on loopback, with the real one's paging, errors and limits."""
+def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:  # noqa: ANN401 passed by click
+    """Serve a simulated platform on loopback, with the pagination, errors and limits of the API."""
     sim = import_simulator()
     simulator = sim.Simulator(
         open_world(**world), limit=sim.NO_LIMIT if no_limit else sim.RateLimit(), latency_s=latency
@@ -57,22 +57,22 @@ def command(port: int, *, no_limit: bool, latency: float, **world: Any) -> None:
     try:
         sim.run_forever(simulator, port, _announce)
     except OSError as error:
-        msg = f"Port {port} on loopback cannot be had ({error.strerror}): give another --port."
+        msg = f"Cannot listen on loopback port {port} ({error.strerror}). Choose another --port."
         raise ConfigurationError(msg) from None
     report_traffic(simulator)
 
 
 def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
-    """The simulator, which needs packages that a plain installation does not bring.
+    """Return the simulator's package, which needs the extra `simulator`.
 
     Raises:
-        ConfigurationError: They are not there.
+        ConfigurationError: The extra is not installed.
     """
     try:
         import tower_etl.simulator  # noqa: PLC0415 needs the extra
     except ModuleNotFoundError as error:
         msg = (
-            f"The simulator needs {error.name}: install it with "
+            f"The simulator needs the package {error.name}. Install it with "
             "`pip install 'tower-etl[simulator]'`."
         )
         raise ConfigurationError(msg) from None
@@ -80,10 +80,10 @@ def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
 
 
 def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN401 a World
-    """A seeded world, or dumped runs.
+    """Return a generated world, or the dumped runs of a folder.
 
     Raises:
-        ConfigurationError: The folder holds no dumped runs.
+        ConfigurationError: The folder contains no dumped runs.
     """
     sim = import_simulator()
     if folder is None:
@@ -98,16 +98,16 @@ def open_world(folder: Path | None, seed: int, size: int) -> Any:  # noqa: ANN40
 def _announce(endpoint: str) -> None:
     sim = import_simulator()
     print_message(
-        f"Serving a simulated platform at {endpoint}. End it with Ctrl-C. To sync from it:\n"
+        f"Serving a simulated platform at {endpoint}. Stop it with Ctrl-C. To sync from it:\n"
     )
     print_message(f"  export TOWER_ACCESS_TOKEN={sim.DEMO_TOKEN}")
     print_message(f"  tower-etl sync --endpoint {endpoint}")
 
 
 def report_traffic(simulator: Simulator) -> None:
-    """How many calls came, and how many in the worst second."""
+    """Print the number of calls, the peak rate, and the number of responses 429."""
     sim = import_simulator()
     calls = simulator.calls
-    refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
+    throttled = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
     worst = sim.worst_second(calls)
-    print_message(f"\n{len(calls):,} calls, at most {worst} in any second, {refused} refused.")
+    print_message(f"\n{len(calls):,} calls, at most {worst} in any second, {throttled} throttled.")

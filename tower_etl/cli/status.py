@@ -1,4 +1,4 @@
-"""`tower-etl status`."""
+"""Command `tower-etl status`: cursor, open runs, pending runs and age of each workspace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tower_etl.sync import FailedRun
     from tower_etl.warehouse.status import LastSync, Query, WorkspaceStatus
 
-_SHOWN = 20  # pending runs of a workspace; --json has all
+_SHOWN = 20  # pending runs listed per workspace; --json lists all
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -37,12 +37,13 @@ _UNITS = {
 @click.option(
     "--max-age",
     metavar="AGE",
-    help="Exit with 4 when a workspace was last synced before that long: 90m, 2h, 1d.",
+    help="Exit with 4 if the last sync of a workspace is older than this: 90m, 2h, 1d.",
 )
 @click.option(
     "--prometheus",
     metavar="FILE",
-    help="Write metrics for node_exporter's textfile collector instead; - prints them.",
+    help="Write metrics for the textfile collector of node_exporter to this file; - for standard "
+    "output.",
 )
 @options.json_option
 def command(
@@ -53,7 +54,7 @@ def command(
     *,
     as_json: bool,
 ) -> int:
-    """Show what a target holds, workspace by workspace: cursor, open runs, last sync, rows."""
+    """Show the state of a destination per workspace: cursor, open runs, last sync, row counts."""
     from tower_etl.warehouse.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
     age = parse_age(max_age) if max_age is not None else None
@@ -81,35 +82,35 @@ def _write_metrics(
     try:
         from tower_etl.cli.prometheus import build_registry, write  # noqa: PLC0415 an extra
     except ImportError as error:
-        msg = f"--prometheus needs more ({error.name} is missing): pip install 'tower-etl[metrics]'"
+        msg = f"--prometheus needs the package {error.name}. Run: pip install 'tower-etl[metrics]'"
         raise ConfigurationError(msg) from None
     write(build_registry(spaces, last, now, code), path)
 
 
 def parse_age(text: str) -> timedelta:
-    """A time span such as `90m`.
+    """Return a duration such as `90m`.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The text is not a number and one of the units s, m, h and d.
     """
     found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", text.strip())
     if found is None:
-        msg = f"--max-age {text!r} is no time span: give one like 90m, 2h or 1d."
+        msg = f"Invalid --max-age {text!r}: expected a duration such as 90m, 2h or 1d."
         raise ConfigurationError(msg)
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _read(place: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
+def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
     from tower_etl.warehouse.status import query_last_sync, query_status, with_reader  # noqa: PLC0415 duckdb
 
-    def ask_both(ask: Query) -> tuple[list[WorkspaceStatus], LastSync | None]:
-        return query_status(ask), query_last_sync(ask)
+    def query_both(query: Query) -> tuple[list[WorkspaceStatus], LastSync | None]:
+        return query_status(query), query_last_sync(query)
 
-    if place.kind == "postgres":
+    if config.kind == "postgres":
         from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
 
-        return open_postgres(place).read_with(ask_both)
-    return with_reader(place.path, ask_both)
+        return open_postgres(config).read_with(query_both)
+    return with_reader(config.path, query_both)
 
 
 def _print(spaces: list[WorkspaceStatus]) -> None:
@@ -134,20 +135,20 @@ def _print(spaces: list[WorkspaceStatus]) -> None:
 
 
 def _describe_problems(space: WorkspaceStatus) -> list[str]:
-    """Return a line for each thing that keeps the tables of a workspace from being complete."""
+    """Return a line for each reason why the tables of a workspace are incomplete."""
     lines = []
     if space.invisible_since:
         lines.append(
-            f"Not visible: {space.name}, since {_show(space.invisible_since)}. The token does not "
-            "see this workspace any more; its rows are kept."
+            f"Not visible: {space.name}, since {_show(space.invisible_since)}. The token can no "
+            "longer see this workspace; its rows are kept."
         )
     ordered = sorted(space.pending.items(), key=lambda item: item[1].first_failed_at)
     lines += [_describe_pending(space.name, run_id, run) for run_id, run in ordered[:_SHOWN]]
     if len(ordered) > _SHOWN:
-        lines.append(f"Pending: {space.name}: and {len(ordered) - _SHOWN:,} more (see --json).")
+        lines.append(f"Pending: {space.name}: {len(ordered) - _SHOWN:,} more (see --json).")
     if space.incomplete_runs:
         lines.append(
-            f"Incomplete: {space.name}: {space.incomplete_runs:,} runs without a part that the "
+            f"Incomplete: {space.name}: {space.incomplete_runs:,} runs lack a part that the "
             "server did not have (`missing_parts` in `workflows`)."
         )
     return lines
@@ -161,5 +162,5 @@ def _describe_pending(workspace: str, run_id: str, run: FailedRun) -> str:
     )
 
 
-def _show(moment: object) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%SZ}" if moment else "never"
+def _show(timestamp: object) -> str:
+    return f"{timestamp:%Y-%m-%d %H:%M:%SZ}" if timestamp else "never"

@@ -1,4 +1,4 @@
-"""`tower-etl sync`."""
+"""Command `tower-etl sync`: one sync, with a summary as text or JSON."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 @options.workspace_option
 @options.destination_option
 @options.destination_path_option
-@click.option("--since", metavar="ISO", help="Leave out runs submitted before.")
-@click.option("--until", metavar="ISO", help="Leave out runs submitted after, for now.")
-@click.option("--reconcile", is_flag=True, help="List everything, to find old runs that changed.")
+@click.option("--since", metavar="ISO", help="Sync only runs submitted at or after this time.")
+@click.option("--until", metavar="ISO", help="Sync only runs submitted at or before this time.")
+@click.option(
+    "--reconcile",
+    is_flag=True,
+    help="Compare with a full listing to detect changed and deleted runs.",
+)
 @options.tables_option
 @options.exclude_option
 @options.hash_option
@@ -32,16 +36,16 @@ if TYPE_CHECKING:
 @options.rate_option
 @options.rate_limit_share_option
 @options.json_option
-def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 click hands them over
-    """Bring the tables up to date: new runs, open runs, and once a day a full comparison."""
+def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 passed by click
+    """Bring the tables up to date: new runs, open runs, and once a day a full reconciliation."""
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
-    place = options.destination_config(destination, path)
-    sync = SyncRunner(settings, open_destination(place))
+    config = options.destination_config(destination, path)
+    sync = SyncRunner(settings, open_destination(config))
     try:
         report, code = run_with_progress(sync)
     except Exception as error:
@@ -49,12 +53,12 @@ def command(path: str | None, destination: str | None, *, as_json: bool, **flags
     if as_json:
         print_data(json.dumps(_as_json(report)) + "\n")
     else:
-        print_message(describe_report(report, place.path or place.kind))
+        print_message(describe_report(report, config.path or config.kind))
     return code
 
 
 def _as_json(report: SyncReport) -> dict[str, Any]:
-    """Return the object of `--json`, with an error where every workspace failed."""
+    """Return the `--json` object, with `error` if every workspace failed."""
     found = report.as_json()
     if report.result.status == "failed":
         found["error"] = "; ".join(str(space.error) for space in report.result.failed)
@@ -62,7 +66,7 @@ def _as_json(report: SyncReport) -> dict[str, Any]:
 
 
 def describe_incomplete(space: WorkspaceResult) -> list[str]:
-    """Return a line each for the runs of a workspace that are pending or lack a part."""
+    """Return lines on the runs of a workspace that are pending or lack a part."""
     lines = []
     if space.pending:
         lines.append(
@@ -84,7 +88,7 @@ def count_runs(count: int) -> str:
 
 
 def describe_report(report: SyncReport, path: str) -> str:
-    """What a sync did, for people."""
+    """Return the summary of a sync as text."""
     sync_result = report.result
     lines = [
         f"{path}: {sync_result.status}; {sync_result.fetched:,} runs, {sync_result.tasks:,} tasks; "
@@ -95,14 +99,15 @@ def describe_report(report: SyncReport, path: str) -> str:
         f"  {name:<22}{count:>10,} rows written" for name, count in sorted(report.rows.items())
     ]
     lines += [
-        f"New in {table}, without a column: {', '.join(names)} (see `promote` in docs/privacy.md)"
+        f"New fields in {table} without a column: {', '.join(names)} (see `promote` in "
+        "docs/privacy.md)"
         for table, names in sync_result.undocumented.items()
     ]
     lines += [f"Warning: {warning}" for warning in sync_result.warnings]
-    lines += [f"Failed: {fault}" for fault in sync_result.reference_errors]
+    lines += [f"Failed: {error}" for error in sync_result.reference_errors]
     lines += [f"Failed: {space.error}" for space in sync_result.failed if space.error]
     for space in sync_result.workspaces.values():
         lines += describe_incomplete(space)
     if sync_result.stopped:
-        lines.append("Stopped. What is committed stays; run the same command to go on.")
+        lines.append("Stopped. Committed data is safe. Run the same command to resume.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Rows as a table on a terminal, or in a format for other programs."""
+"""Formats of rows: a table for a terminal, CSV, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tower_etl.cli.output import replace_controls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_UNBOUNDED = 10_000  # no terminal
-_SHORTEST = 16  # a column of text is not folded below that
-_TIGHT = 2  # what a column takes beside its cells where space is short
+_UNBOUNDED = 10_000  # width without a terminal
+_MIN_TEXT_WIDTH = 16  # text columns are not folded to fewer characters
+_TIGHT_PADDING = 2  # padding of a column in a folded table
 _RULED = box.SIMPLE_HEAD
 _RULED_IN_ASCII = box.Box(str(_RULED).replace("\u2500", "-"), ascii=True)
 _FEW_DECIMALS, _MANY_DECIMALS, _SMALL = 4, 6, 0.001
 
-# Excel takes a cell that begins so for a formula (OWASP, CSV injection); some locales take the
-# wide forms too. A number is none, whatever its sign.
+# Excel runs a cell that starts with one of these characters as a formula (OWASP, CSV injection), in
+# some locales also with the full-width forms. A signed number is not a formula.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -40,18 +40,18 @@ def format_table(
     title: str = "",
     width: int | None = None,
 ) -> str:
-    """A table for people, numbers to the right; where it is too narrow, a record for each row.
+    """Return rows as a table, or as records of name and value if the terminal is too narrow.
 
     Args:
-        names: Of the columns.
-        rows: Values in their order.
-        title: What stands above it.
-        width: Characters of a line; None is that of the terminal, endless where there is none.
+        names: Names of the columns.
+        rows: Values in the order of the columns.
+        title: Heading of the table.
+        width: Characters per line; None for the width of the terminal, unbounded without one.
     """
     terminal = Console()
     width = width or (terminal.width if terminal.is_terminal else _UNBOUNDED)
-    paper = io.StringIO()
-    console = Console(file=paper, width=width, highlight=False, markup=False, emoji=False)
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, highlight=False, markup=False, emoji=False)
     shown = [
         [_escape_lacking(_show(*cell), terminal.encoding) for cell in zip(row, names, strict=True)]
         for row in rows
@@ -60,14 +60,14 @@ def format_table(
     numbers = [_has_numbers(rows, index) for index in range(len(names))]
     table = _draw(names, columns, numbers, title)
     if _measure_table(console, table) > console.width:
-        floors = [_min_width(*column) for column in zip(names, columns, numbers, strict=True)]
-        if rows and sum(floors) + _TIGHT * len(floors) > console.width:
+        widths = [_min_width(*column) for column in zip(names, columns, numbers, strict=True)]
+        if rows and sum(widths) + _TIGHT_PADDING * len(widths) > console.width:
             return _write_records(names, shown, title)
-        heads = [_fold_name(name, floor) for name, floor in zip(names, floors, strict=True)]
+        heads = [_fold_name(name, least) for name, least in zip(names, widths, strict=True)]
         table = _draw(heads, columns, numbers, title, tight=True)
     table.box = _RULED if terminal.encoding.startswith("utf") else _RULED_IN_ASCII
     console.print(table)
-    return "\n".join(line.rstrip() for line in paper.getvalue().split("\n")).strip("\n")
+    return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n")).strip("\n")
 
 
 def _draw(
@@ -78,7 +78,7 @@ def _draw(
     *,
     tight: bool = False,
 ) -> Table:
-    """A table in which text is folded where it must be, and numbers never."""
+    """Build a table that folds text to the width of its column, and never folds numbers."""
     table = Table(title=title or None, title_justify="left", box=_RULED)
     table.collapse_padding, table.pad_edge = tight, not tight
     for head, number in zip(heads, numbers, strict=True):
@@ -90,12 +90,12 @@ def _draw(
 
 
 def _measure_table(console: Console, table: Table) -> int:
-    endless = console.options.update(max_width=_UNBOUNDED)
-    return Measurement.get(console, endless, table).maximum
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    return Measurement.get(console, unbounded, table).maximum
 
 
 def _write_records(names: Sequence[str], shown: Sequence[Sequence[str]], title: str) -> str:
-    """Each row as lines of name and value, an empty line between two."""
+    """Return each row as lines of name and value, separated by empty lines."""
     widest = max(map(len, names), default=0)
     records = (
         "\n".join(
@@ -111,18 +111,18 @@ def _has_numbers(rows: Sequence[Sequence[object]], index: int) -> bool:
 
 
 def _min_width(name: str, cells: Sequence[str], number: bool) -> int:  # noqa: FBT001 zipped
-    """What a column needs at least: its numbers whole, its name in parts, of text a few words."""
+    """Return the least width of a column: unfolded numbers, words of its name, 16 of text."""
     widest = max((cell_len(line) for cell in cells for line in cell.splitlines()), default=0)
-    return max(*map(len, _split_name(name)), widest if number else min(widest, _SHORTEST))
+    return max(*map(len, _split_name(name)), widest if number else min(widest, _MIN_TEXT_WIDTH))
 
 
 def _split_name(name: str) -> list[str]:
-    """Its words, each with the underscore behind it."""
+    """Return the words of a name, each with its trailing underscore."""
     return re.findall("[^_]*_|[^_]+", name) or [""]
 
 
 def _fold_name(name: str, width: int) -> str:
-    """A name in as few lines of that width as hold its words."""
+    """Fold a name at underscores into as few lines of a width as possible."""
     lines = [""]
     for word in _split_name(name):
         if len(lines[-1]) + len(word) <= width:
@@ -133,21 +133,24 @@ def _fold_name(name: str, width: int) -> str:
 
 
 def as_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Comma-separated values with a header, each character as it is; null is an empty field.
+    """Return rows as CSV with a header and unchanged text; null is an empty field.
 
-    Lists and structures are JSON.
+    Lists and structs are written as JSON.
     """
     return _write_csv([names, *([_flatten(value) for value in row] for row in rows)])
 
 
 def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The same for Excel: text that it would take for a formula begins with an apostrophe."""
+    """Return rows as CSV for Excel: text that starts like a formula is prefixed with `'`."""
     lines = [names, *([_flatten(value) for value in row] for row in rows)]
     return _write_csv([[_disarm(value) for value in line] for line in lines])
 
 
 def _write_csv(lines: Sequence[Sequence[object]]) -> str:
-    """Return rows as text; csv quotes a carriage return only if it is part of the line end."""
+    """Return lines as CSV.
+
+    The csv module quotes a carriage return only if the line terminator contains one.
+    """
     written: list[str] = []
     csv.writer(SimpleNamespace(write=written.append), lineterminator="\r\n").writerows(lines)
     return "\n".join(line.removesuffix("\r\n") for line in written)
@@ -158,19 +161,19 @@ def _flatten(value: object) -> object:
 
 
 def _disarm(value: object) -> object:
-    """Put an apostrophe before what Excel would run, and nothing before a number."""
+    """Prefix text that Excel would run as a formula with an apostrophe; keep numbers."""
     text = "" if value is None else str(value)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else value
 
 
 def as_json(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A JSON list of objects; times in ISO 8601, null for what is no number or infinite."""
+    """Return rows as a JSON list of objects; times are ISO 8601, NaN and infinity are null."""
     objects = [dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows]
     return json.dumps(objects, default=_plain)
 
 
 def as_markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table for a wiki or a pull request, numbers to the right."""
+    """Return rows as a Markdown table with right-aligned numbers."""
     numbers = [_has_numbers(rows, index) for index in range(len(names))]
     shown = [[_show(value, name) for value, name in zip(row, names, strict=True)] for row in rows]
     rule = ["---:" if number else "---" for number in numbers]
@@ -182,14 +185,14 @@ def _escape(cell: str) -> str:
 
 
 def _dump(value: object) -> str:
-    """A list, a structure or bytes as they stand in JSON, but for the quotes around bytes."""
+    """Return a list or struct as JSON, and bytes as hexadecimal digits without quotes."""
     if isinstance(value, bytes):
         return value.hex()
     return json.dumps(_as_json_value(value), default=_plain, ensure_ascii=False)
 
 
 def _as_json_value(value: object) -> object:
-    """The value with nothing in it, however deep, that JSON has no word for."""
+    """Replace NaN and infinity by null at any depth, because JSON cannot represent them."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -207,12 +210,12 @@ def _plain(value: object) -> str:
 
 
 def _escape_lacking(text: str, encoding: str) -> str:
-    """Escape what an encoding lacks before columns are aligned: an escape is wider."""
+    """Escape characters that an encoding lacks; done before the layout, since escapes are wider."""
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _show(value: object, name: str) -> str:
-    """Thousands apart, but in an identifier, which is there to be copied."""
+    """Format a value for people, with thousands separators except in identifiers."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -223,7 +226,7 @@ def _show(value: object, name: str) -> str:
 
 
 def _show_float(value: float) -> str:
-    """Four decimals, or the six that marts have where it is small; never `-0`."""
+    """Format a float with four decimals, or six (as in marts) below 0.001; never as `-0`."""
     if not math.isfinite(value):
         return str(value)
     decimals = _MANY_DECIMALS if abs(value) < _SMALL else _FEW_DECIMALS

@@ -1,4 +1,4 @@
-"""`tower-etl views`."""
+"""Command `tower-etl views`: the SQL views of a DuckDB file, or for other engines."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tower_etl.cli.output import print_data, print_message
     "--sql",
     "dialect",
     metavar="DIALECT",
-    help="Print them for tables elsewhere, and change nothing: duckdb, postgres or spark.",
+    help="Print the views for tables of another engine instead: duckdb, postgres or spark.",
 )
 def command(path: str, dialect: str | None) -> None:
-    """Create or replace the SQL views of a target, as every sync does."""
+    """Create or replace the SQL views of a DuckDB file, as every sync does."""
     if dialect:
         _print_statements(dialect)
         return

@@ -1,1 +1,1 @@
-"""Settings: their values, and where each comes from."""
+"""Settings of a sync, and their resolution from flags, environment and dlt's configuration."""

@@ -1,8 +1,7 @@
-"""Where the token is kept: the environment, a command, the keyring of the system, dlt's secrets.
+"""Resolution of the access token: environment, command, system keyring or dlt's secrets.
 
-A command and a keyring are named by a flag or the environment alone. dlt reads its configuration
-from the folder in which a command is run, and a folder must not say what is run, or which password
-is read.
+Only a flag or the environment may name a command or a keyring. dlt reads its configuration from the
+current folder, and a folder must not decide which program is run or which password is read.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ _TIMEOUT_SECONDS = 60.0
 
 
 def token_from_sources(sources: SettingSources, command: str | None = None) -> Token:
-    """The access token.
+    """Return the access token from the first source that is configured.
 
     Args:
-        sources: Of the variables, and of dlt's configuration as the last resort.
-        command: `--token-command`, which goes before everything else.
+        sources: Environment variables, and dlt's configuration as the last source.
+        command: Value of `--token-command`, which overrides all other sources.
 
     Raises:
-        ConfigurationError: There is none where it should be, or it cannot be a token.
+        ConfigurationError: The source yields no token, or an invalid one.
     """
     if command is not None:
         return token_from_command(command)
@@ -49,43 +48,50 @@ def token_from_sources(sources: SettingSources, command: str | None = None) -> T
 
 
 def token_from_command(command: str) -> Token:
-    """The token that a command prints; no shell is started, and nothing it prints is shown.
+    """Return the token that a command prints; no shell is started, and its output is never shown.
 
     Raises:
-        ConfigurationError: It cannot be run, fails, takes too long, or prints no token.
+        ConfigurationError: The command cannot be run, fails, times out, or prints no token.
     """
     token, reason = _run_command(command)
     if reason:
-        msg = f"The token command {reason}. Run it by hand to see why; it must print the token."
+        msg = f"The token command {reason}; it must print the token. Run it by hand to see why."
         raise ConfigurationError(msg)
     return validate_token(token)
 
 
 def token_from_keyring(service: str) -> Token:
-    """The token that `keyring set SERVICE token` has put into the keyring of the system.
+    """Return the token that `keyring set SERVICE token` stored in the system keyring.
 
     Raises:
-        ConfigurationError: The library is not installed, the keyring is locked, or holds none.
+        ConfigurationError: The library is not installed, the keyring is locked, or has no token.
     """
     try:
         import keyring  # noqa: PLC0415 an extra
         from keyring.errors import KeyringError  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
-        msg = "A token in the keyring needs its library: pip install 'tower-etl[keyring]'."
+        msg = (
+            "Reading the token from the keyring requires the keyring library. "
+            "Run: pip install 'tower-etl[keyring]'."
+        )
         raise ConfigurationError(msg) from None
     try:
         token = keyring.get_password(service, KEYRING_USER)
     except KeyringError as error:
-        msg = f"The keyring cannot be read ({type(error).__name__}): unlock it, and run again."
+        # The class alone is shown: messages of a keyring backend may contain what it stores.
+        msg = f"The keyring cannot be read ({type(error).__name__}). Unlock it and run again."
         raise ConfigurationError(msg) from None
     if token is None:
-        msg = f"No token in the keyring: put one there with `keyring set {service} {KEYRING_USER}`."
+        msg = f"No token in the keyring. Store one with `keyring set {service} {KEYRING_USER}`."
         raise ConfigurationError(msg)
     return parse_token(token)
 
 
 def _run_command(command: str) -> tuple[Token, str]:
-    """What it prints, and why that is nothing; no error is raised where the output is at hand."""
+    """Run a command; return the token that it prints, and the reason of a failure or "".
+
+    No error is raised from here, so that no traceback has the output in its frames.
+    """
     try:
         done = subprocess.run(  # noqa: S603 the user's own command
             shlex.split(command),
@@ -107,23 +113,23 @@ def _variable(sources: SettingSources, name: str) -> str:
 
 
 def resolve_allow_http(sources: SettingSources) -> bool:
-    """Whether the token may go over plain HTTP: `TOWER_ETL_INSECURE_HTTP=1`.
+    """Return whether `TOWER_ETL_INSECURE_HTTP` allows to send the token over plain HTTP.
 
-    Not from dlt's configuration, which lies in the folder in which a command is run.
+    dlt's configuration is not consulted, because it is read from the current folder.
     """
     return sources.environ.get("TOWER_ETL_INSECURE_HTTP", "").lower() in {"1", "true", "yes"}
 
 
 def resolve_ca_bundle(flag: str | None, sources: SettingSources) -> Path | None:
-    """Certificates to trust: `--ca-bundle`, or the variables that other programs know.
+    """Return the CA bundle of `--ca-bundle`, or of the variables of requests, curl and OpenSSL.
 
     Raises:
-        ConfigurationError: There is no such file or folder.
+        ConfigurationError: The file or folder does not exist.
     """
     variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     values = (flag, *(sources.environ.get(name) for name in variables))
     found = next((value for value in values if value), None)
     if found is not None and not Path(found).exists():
-        msg = f"No CA bundle at {found}: look at --ca-bundle, or at {', '.join(variables)}."
+        msg = f"No CA bundle at {found}. Check --ca-bundle and {', '.join(variables)}."
         raise ConfigurationError(msg)
     return None if found is None else Path(found)

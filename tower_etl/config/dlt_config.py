@@ -1,4 +1,4 @@
-"""dlt's configuration as one more place where a setting may come from."""
+"""Lookup of settings in dlt's configuration."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _SECTIONS = ("sources.tower_etl.tower", "sources.tower")
 
 
 def dlt_config_value(name: str) -> str | None:
-    """A value of `.dlt/config.toml`, `.dlt/secrets.toml` or dlt's environment names.
+    """Return a setting from `.dlt/config.toml`, `.dlt/secrets.toml` or dlt's environment variables.
 
     Raises:
-        ConfigurationError: One of those files cannot be read.
+        ConfigurationError: One of the files is not valid TOML.
     """
     try:
         return _find(name)
     except TomlProviderReadException as error:
-        msg = f"dlt's configuration cannot be read: {' '.join(str(error).split())[:300]}"
+        msg = f"Cannot read dlt's configuration: {' '.join(str(error).split())[:300]}"
         raise ConfigurationError(msg) from None
 
 

@@ -1,7 +1,7 @@
-"""Where settings come from: flags over environment over dlt's configuration over defaults.
+"""Resolution of settings: flags override the environment, dlt's configuration and the defaults.
 
-Nothing reads `os.environ` but this. The names are those that users of the platform have already:
-`TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID`.
+No other module reads `os.environ`. The variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT` and
+`TOWER_WORKSPACE_ID` have the names that the platform's own tools use.
 """
 
 from __future__ import annotations
@@ -38,18 +38,19 @@ def _no_config(_name: str) -> str | None:
 
 @dataclass(frozen=True)
 class SettingSources:
-    """Where a setting may come from when no flag gives it.
+    """Sources of settings that no flag gives.
 
     Attributes:
-        environ: The process environment.
-        lookup: A value of dlt's configuration (`.dlt/config.toml`, `.dlt/secrets.toml`) by name.
+        environ: Environment variables of the process.
+        lookup: Function that returns a value of dlt's configuration (`.dlt/config.toml`,
+            `.dlt/secrets.toml`) by name.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     lookup: Lookup = _no_config
 
     def get(self, env_name: str, dlt_name: str) -> str | None:
-        """The value in the environment, else in dlt's configuration; blank counts as absent."""
+        """Return a setting from the environment, else from dlt's configuration; None if blank."""
         for value in (self.environ.get(env_name), self.lookup(dlt_name)):
             if value and value.strip():
                 return value.strip()
@@ -57,10 +58,10 @@ class SettingSources:
 
 
 def resolve_token(sources: SettingSources) -> Token:
-    """The access token.
+    """Return the access token of the environment or of dlt's configuration.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be a token.
+        ConfigurationError: No token is set, or it is invalid.
     """
     if token := _as_token(sources.get("TOWER_ACCESS_TOKEN", "access_token")):
         return validate_token(token)
@@ -72,10 +73,10 @@ def resolve_token(sources: SettingSources) -> Token:
 
 
 def parse_token(value: str) -> Token:
-    """The token in a text, without the line end that a file may have left.
+    """Return the token in a text, without a trailing line end.
 
     Raises:
-        ConfigurationError: It cannot be a token; neither the message nor a traceback shows it.
+        ConfigurationError: The token is invalid; neither the message nor a traceback shows it.
     """
     token = Token(value.strip())
     del value
@@ -83,13 +84,16 @@ def parse_token(value: str) -> Token:
 
 
 def validate_token(token: Token) -> Token:
-    """The token, if it can be one.
+    """Return the token if it consists of printable ASCII characters, as an HTTP header requires.
 
     Raises:
-        ConfigurationError: It cannot; the message does not show it.
+        ConfigurationError: The token is invalid; the message does not show it.
     """
     if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
-        msg = "The access token is empty or has spaces or odd characters: copy it again, whole."
+        msg = (
+            "The access token is empty or contains spaces or non-printable characters. "
+            "Copy it again in full."
+        )
         raise ConfigurationError(msg)
     return token
 
@@ -99,17 +103,18 @@ def _as_token(value: str | None) -> Token | None:
 
 
 def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
-    """The API endpoint, without a trailing slash.
+    """Return the API endpoint without a trailing slash.
 
     Raises:
-        ConfigurationError: It is no http or https address, or carries a user, query or fragment.
+        ConfigurationError: It is not an http or https URL, or has a user, query or fragment.
     """
     found = flag if flag is not None else sources.get("TOWER_API_ENDPOINT", "endpoint")
     value = (DEFAULT_ENDPOINT if found is None else found).strip()
     if not _is_endpoint(value):
-        shown = value.rsplit("@", 1)[-1]  # what stands before it may be a password
+        shown = value.rsplit("@", 1)[-1]  # the part before the @ may contain a password
         msg = (
-            f"Not an API endpoint: {shown!r}. Give one like {DEFAULT_ENDPOINT} or https://host/api."
+            f"Invalid API endpoint {shown!r}: expected an http or https URL, for example "
+            f"{DEFAULT_ENDPOINT} or https://host/api."
         )
         raise ConfigurationError(msg)
     return value.rstrip("/")
@@ -118,17 +123,18 @@ def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
 def _is_endpoint(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # urlsplit checks the port only when it is read
     except ValueError:
         return False
-    plain = not re.search(r"[\x00-\x20\x7f?#@]", value)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+    has_no_extras = not re.search(r"[\x00-\x20\x7f?#@]", value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and has_no_extras
 
 
 def resolve_workspaces(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
-    """Workspace selectors: the flags, else the configuration, else none (all are meant).
+    """Return the workspace selectors of the flags, else of the configuration; empty for all.
 
-    There, `workspaces` is a list; `TOWER_WORKSPACE_ID` and `workspace_id` name a single one.
+    In the configuration, `workspaces` is a list; `TOWER_WORKSPACE_ID` and `workspace_id` name a
+    single workspace and override the list.
     """
     if flags:
         return flags
@@ -138,35 +144,36 @@ def resolve_workspaces(flags: tuple[str, ...], sources: SettingSources) -> tuple
 
 
 def resolve_api_version(sources: SettingSources) -> str:
-    """The version of the API to ask for by `Accept-Version` (API fact 12).
+    """Return the API version to request in the header `Accept-Version` (API fact 12).
 
     Raises:
-        ConfigurationError: It has characters that no version has.
+        ConfigurationError: The version has characters other than letters, digits, `.`, `_`, `-`.
     """
     value = sources.get("TOWER_ETL_API_VERSION", "api_version") or "1"
     if not re.fullmatch(r"[\w.-]{1,40}", value, re.ASCII):
-        msg = f"api_version {value!r} is no version of an API: give one like 1."
+        msg = f"Invalid api_version {value!r}: expected a value such as 1."
         raise ConfigurationError(msg)
     return value
 
 
 def resolve_http(rate: str | None, share: str | None, sources: SettingSources) -> HttpSettings:
-    """How fast to call, and with whom that is shared.
+    """Return the HTTP settings: rate limit, its share, and the store of the request window.
 
     Args:
-        rate: `--rate`; else `rate` of the configuration, else 20 a second.
-        share: `--budget-share`; else `budget_share`, else the whole.
-        sources: Also of `budget`: `machine` (the default), `process`, or the address of a Redis.
+        rate: Value of `--rate`; else `rate` of the configuration, else 20 calls per second.
+        share: Value of `--budget-share`; else `budget_share` of the configuration, else 1.
+        sources: Sources of settings without a flag; `budget` selects the rate limit store:
+            `machine` (default), `process`, or the URL of a Redis server.
 
     Raises:
-        ConfigurationError: One of them is not usable.
+        ConfigurationError: One of the values is invalid.
     """
     return HttpSettings(
         calls_per_second=_parse_rate(rate or sources.get("TOWER_ETL_RATE", "rate")),
         rate_limit_share=_parse_share(
             share or sources.get("TOWER_ETL_BUDGET_SHARE", "budget_share")
         ),
-        rate_limit_store=_parse_ledger(sources.get("TOWER_ETL_BUDGET", "budget"), sources),
+        rate_limit_store=_parse_store(sources.get("TOWER_ETL_BUDGET", "budget"), sources),
     )
 
 
@@ -177,7 +184,10 @@ def _parse_rate(value: str | None) -> float | None:
         return None
     rate = _parse_number(value)
     if not 0 < rate < float("inf"):
-        msg = f"The rate {value!r} is no number of calls a second: give one like 10, or none."
+        msg = (
+            f"Invalid rate {value!r}: expected calls per second (for example 10), or `none` for no "
+            "limit."
+        )
         raise ConfigurationError(msg)
     return rate
 
@@ -187,7 +197,10 @@ def _parse_share(value: str | None) -> float:
         return 1.0
     share = _parse_number(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
     if not 0 < share <= 1:
-        msg = f"The share of the budget {value!r} is none: give one like 0.5, or 50%."
+        msg = (
+            f"Invalid budget share {value!r}: expected a fraction above 0 and up to 1, or a "
+            "percentage (for example 0.5 or 50%)."
+        )
         raise ConfigurationError(msg)
     return share
 
@@ -199,22 +212,26 @@ def _parse_number(value: str) -> float:
         return float("nan")
 
 
-def _parse_ledger(value: str | None, sources: SettingSources) -> Path | str | None:
+def _parse_store(value: str | None, sources: SettingSources) -> Path | str | None:
     if value is None or value == "machine":
         return state_dir(sources) / "tower-etl" / "budget"
     if value == "process":
         return None
     if re.match(r"(redis|rediss|unix)://.", value):
         return value
-    msg = "TOWER_ETL_BUDGET must be machine, process, or an address like redis://host:6379/0."
+    # The value is not shown: the URL of a Redis server may contain a password.
+    msg = (
+        "Invalid TOWER_ETL_BUDGET: expected machine, process, or the URL of a Redis server such as "
+        "redis://host:6379/0."
+    )
     raise ConfigurationError(msg)
 
 
 def resolve_package_limits(sources: SettingSources) -> PackageLimits:
-    """When a package is committed: `package_rows` and `package_seconds` of the configuration.
+    """Return the limits of a load package: `package_rows` and `package_seconds`.
 
     Raises:
-        ConfigurationError: One of them is no positive number.
+        ConfigurationError: One of the values is not a positive number.
     """
     rows = sources.get("TOWER_ETL_PACKAGE_ROWS", "package_rows")
     seconds = sources.get("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
@@ -228,7 +245,7 @@ def resolve_package_limits(sources: SettingSources) -> PackageLimits:
         chosen = PackageLimits(0, 0)
     if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
         given = ", ".join(f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v)
-        msg = f"The size of a package ({given}) must be a positive number."
+        msg = f"Invalid size of a load package ({given}): expected positive numbers."
         raise ConfigurationError(msg)
     return chosen
 
@@ -240,17 +257,17 @@ def resolve_duration(
     default: timedelta,
     given: float | None = None,
 ) -> timedelta:
-    """Return a time span such as `give_up_days`, in the unit that its name says.
+    """Return the duration of a setting such as `give_up_days`, whose name ends in its unit.
 
     Args:
-        sources: Where to look for it.
-        name: Its name.
-        unit: Its unit.
-        default: The span where nothing gives one.
-        given: The span where it is known, in the unit.
+        sources: Sources of the setting, used if `given` is None.
+        name: Name of the setting.
+        unit: Unit of the setting's value.
+        default: Duration if no source has the setting.
+        given: Value of a flag or argument, in the unit.
 
     Raises:
-        ConfigurationError: It is not a positive number.
+        ConfigurationError: The value is not a positive number.
     """
     value = sources.get(f"TOWER_ETL_{name.upper()}", name) if given is None else str(given)
     if value is None:
@@ -260,70 +277,73 @@ def resolve_duration(
     except (ValueError, OverflowError):
         period = timedelta()
     if period <= timedelta():
-        msg = f"{name} {value!r} is no positive number: give one like {default / unit:g}."
+        msg = (
+            f"Invalid {name} {value!r}: expected a positive number, for example {default / unit:g}."
+        )
         raise ConfigurationError(msg)
     return period
 
 
 def parse_user_timestamp(text: str, flag: str) -> datetime:
-    """An ISO 8601 date or date-time as aware UTC; without an offset it is UTC.
+    """Return an ISO 8601 date or date-time as aware UTC; a text without an offset is in UTC.
 
     Raises:
-        ConfigurationError: It is no such thing; the message names the flag.
+        ConfigurationError: The text is not ISO 8601; the message names the flag.
     """
     try:
-        moment = datetime.fromisoformat(text.strip())
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        timestamp = datetime.fromisoformat(text.strip())
+        aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         return aware.astimezone(UTC)
     except (ValueError, OverflowError):
         msg = (
-            f"{flag} {text!r} is no ISO 8601 date or time: give one like 2026-01-31 or "
-            "2026-01-31T08:00:00Z."
+            f"Invalid {flag} {text!r}: expected an ISO 8601 date or time, for example 2026-01-31 "
+            "or 2026-01-31T08:00:00Z."
         )
         raise ConfigurationError(msg) from None
 
 
 def state_dir(sources: SettingSources) -> Path:
-    """Return where this machine keeps the state of syncs.
+    """Return the folder in which this machine keeps the state of syncs.
 
-    `$XDG_STATE_HOME`, else `~/.local/state`. A user without a writable home, as in a container that
-    runs under a user id of its own, has a private folder among the temporary ones.
+    It is `$XDG_STATE_HOME`, else `~/.local/state`. A user without a writable home, for example in a
+    container with an arbitrary user id, gets a private folder below the temporary folder.
 
     Raises:
-        FileAccessError: That folder belongs to another user, or others may write to it.
+        FileAccessError: The private folder belongs to another user, or others may write to it.
     """
     if base := sources.environ.get("XDG_STATE_HOME"):
         return Path(base)
-    with suppress(RuntimeError):  # no HOME, and no entry for the user id
-        usual = Path.home() / ".local" / "state"
-        existing = next(path for path in (usual, *usual.parents) if path.is_dir())
+    with suppress(RuntimeError):  # Path.home() without HOME and without a password file entry
+        default = Path.home() / ".local" / "state"
+        existing = next(path for path in (default, *default.parents) if path.is_dir())
         if os.access(existing, os.W_OK | os.X_OK):
-            return usual
-    return _make_private(Path(tempfile.gettempdir()) / f"tower-etl-{os.geteuid()}")
+            return default
+    return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{os.geteuid()}")
 
 
-def _make_private(folder: Path) -> Path:
-    """Make a folder that no other user can have prepared."""
+def _make_private_folder(folder: Path) -> Path:
+    """Create a folder that only this user can write to, and reject one that others prepared."""
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
+    # lstat: in a shared temporary folder, another user may have put a symbolic link there.
     found = folder.lstat()
     is_own = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode)
     if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         msg = (
-            f"There is no writable home, and {folder} is not a folder that this user alone may "
-            "write to. Set XDG_STATE_HOME to one."
+            f"There is no writable home directory, and {folder} is not a folder that only this "
+            "user may write to. Set XDG_STATE_HOME to such a folder."
         )
         raise FileAccessError(msg)
     return folder
 
 
 def resolve_tables(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
-    """Names of the tables wanted, or patterns: the flags, else the configuration, else none."""
+    """Return the names or patterns of the selected tables: of the flags, else the configuration."""
     return flags or _split(sources.get("TOWER_ETL_TABLES", "tables"))
 
 
 def _split(value: str | None) -> tuple[str, ...]:
-    """The parts of a list: dlt hands a TOML array over as the text of a JSON or Python list."""
+    """Split a comma-separated list; dlt returns a TOML array as text of a JSON or Python list."""
     if not value:
         return ()
     parts = re.sub(r"^\[(.*)\]$", r"\1", value.strip(), flags=re.DOTALL).split(",")

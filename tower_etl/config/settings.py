@@ -1,4 +1,4 @@
-"""Settings of a sync: frozen values, and nothing of where they come from."""
+"""Settings of a sync as frozen values, independent of the sources that they are resolved from."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATASET = "tower"
-"""Schema of the tables in a destination."""
+"""Name of the database schema of the tables in a destination."""
 
 _REDACT = {"true": (True, False), "false": (False, False), "emails": (True, True)}
 
 
 @dataclass(frozen=True)
 class PrivacySettings:
-    """Wishes about columns; each names one as `table.column`, or as `column` in every table.
+    """Privacy settings; a column is named `table.column`, or `column` for all tables.
 
     Attributes:
-        redact: Whether secrets are taken out of text.
-        emails: Whether e-mail addresses are taken out with them.
+        redact: Whether secrets in text are masked.
+        emails: Whether e-mail addresses in text are masked too.
         excluded: Columns that are left empty.
         hashed: Columns whose values are replaced by digests.
         promoted: Undocumented fields that get a column: `table.field` or `table.field:type`.
-        salt: Key of the digests; without it, anyone can find out what a guessed value becomes.
+        salt: Key of the digests; without a key, anyone can check a guessed value against a digest.
     """
 
     redact: bool = True
@@ -52,16 +52,16 @@ def resolve_privacy(
     excluded: Iterable[str] = (),
     hashed: Iterable[str] = (),
 ) -> PrivacySettings:
-    """Wishes from arguments, else from the environment or the configuration.
+    """Return the privacy settings of the arguments, else of the environment or configuration.
 
     Args:
-        find: A setting by its names there, as `get` gives it.
-        redact: None where the configuration is to say.
-        excluded: Columns; where there are none, those of the configuration.
-        hashed: Likewise.
+        find: Function that returns a setting by its two names, such as `SettingSources.get`.
+        redact: Whether to mask secrets; None for the configured value.
+        excluded: Columns to leave empty; if empty, those of the configuration.
+        hashed: Columns to replace by digests; if empty, those of the configuration.
 
     Raises:
-        ConfigurationError: `redact` is none of true, false and emails.
+        ConfigurationError: The configured `redact` is none of true, false and emails.
     """
     chosen, emails = _read_redact(find)
     return PrivacySettings(
@@ -77,13 +77,13 @@ def resolve_privacy(
 def _read_redact(find: Find) -> tuple[bool, bool]:
     value = find("TOWER_ETL_REDACT", "redact") or "true"
     if value.lower() not in _REDACT:
-        msg = f"redact {value!r} is none of {', '.join(_REDACT)}."
+        msg = f"Invalid redact {value!r}: expected one of {', '.join(_REDACT)}."
         raise ConfigurationError(msg)
     return _REDACT[value.lower()]
 
 
 def _read_names(find: Find, name: str) -> tuple[str, ...]:
-    """Names between commas; a list of TOML arrives with its brackets and quotes."""
+    """Return comma-separated names; dlt returns a TOML array with its brackets and quotes."""
     value = find(f"TOWER_ETL_{name.upper()}", name) or ""
     names = (part.strip(" \t\n[]\"'") for part in value.split(","))
     return tuple(part for part in names if part)
@@ -93,7 +93,7 @@ DEFAULT_ENDPOINT = "https://api.cloud.seqera.io"
 
 
 class Token:
-    """An access token that shows itself to nobody but the call that sends it."""
+    """Access token whose value appears in no representation, log or traceback."""
 
     __slots__ = ("_value",)
 
@@ -101,12 +101,12 @@ class Token:
         self._value = value
 
     def get_secret_value(self) -> str:
-        """The token itself, for the Authorization header alone."""
+        """Return the token's value; only for the Authorization header."""
         return self._value
 
-    def fingerprint(self, *where: object) -> str:
-        """Sixteen hex digits that name the token (at a place) without giving it away."""
-        text = "\n".join((self._value, *map(str, where)))
+    def fingerprint(self, *context: object) -> str:
+        """Return 16 hex digits that identify the token in a context without revealing it."""
+        text = "\n".join((self._value, *map(str, context)))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -115,27 +115,27 @@ class Token:
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """How fast and how patiently the API is asked.
+    """Rate limit, concurrency, time-outs and retries of requests to the API.
 
     Attributes:
-        calls_per_second: Most calls in any second at the server, by all who share the ledger; None
-            for no limit. The platform allows 20 (API fact 10).
-        share: How much of that all who share the ledger may come to before this sync adds a call,
-            above 0 and at most 1: the rest is left to other tools.
-        window: Where calls are counted: a folder for all syncs of a user on a machine, the address
-            of a Redis for several machines, None for this process alone.
-        workers: Requests in flight at once.
-        connect_seconds: Time-out for a connection.
-        read_seconds: Time-out between two bytes of an answer.
-        call_seconds: Time for the head of an answer, and as much again for its body.
-        attempts: Tries of one call, the first included.
+        calls_per_second: Maximum number of calls that reach the server in any second, by all syncs
+            that share the rate limit store; None for no limit. The platform allows 20 (API fact
+            10).
+        rate_limit_share: Fraction of the rate limit that these syncs together may use, above 0 and
+            at most 1; the rest is left to other clients.
+        rate_limit_store: Store of the request window: a folder for all syncs of a user on a
+            machine, the URL of a Redis server for several machines, None for this process alone.
+        workers: Maximum number of requests in flight.
+        connect_seconds: Time-out for establishing a connection.
+        read_seconds: Time-out between two bytes of a response.
+        call_seconds: Deadline for the headers of a response, and again for its body.
+        attempts: Maximum number of attempts of one call, including the first.
     """
 
     calls_per_second: float | None = 20.0
     rate_limit_share: float = 1.0
-    rate_limit_store: Path | str | None = field(
-        default=None, repr=False
-    )  # an address may hold a password
+    # Not in the representation: the URL of a Redis server may contain a password.
+    rate_limit_store: Path | str | None = field(default=None, repr=False)
     workers: int = 8
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
@@ -145,11 +145,11 @@ class HttpSettings:
 
 @dataclass(frozen=True)
 class PackageLimits:
-    """When a package is closed and committed.
+    """Limits of a load package; the package ends with the run that reaches one of them.
 
     Attributes:
-        max_rows: Rows of all tables, after which the package ends with the run at hand.
-        max_seconds: Seconds of fetching, after which it ends likewise.
+        max_rows: Rows of all tables together.
+        max_seconds: Seconds of fetching.
     """
 
     max_rows: int = 40_000
@@ -158,17 +158,20 @@ class PackageLimits:
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What one sync is asked to do.
+    """Scope of one sync.
 
     Attributes:
-        workspaces: Selectors (`ORG/NAME` or numeric id); empty for all that the token sees.
-        since: Runs submitted before this moment (UTC) stay out.
-        until: Runs submitted after it (UTC) stay out, for now.
-        reconcile: Whether to list everything, whatever the time since the last time.
-        reconcile_every: Time between reconciliations that a sync makes by itself.
-        give_up_after: Age of an open run, after which only reconciliation visits it.
-        tables: Names of the tables wanted.
-        moved: Whether a server of another name is the one that the target was synced from.
+        workspaces: Selectors (`ORG/NAME` or numeric id); empty for all that the token can see.
+        since: Earliest submission time (UTC) of the runs to sync; None for no limit.
+        until: Latest submission time (UTC) of the runs to sync; later runs are left to the next
+            sync. None for no limit.
+        reconcile: Whether to reconcile with a full listing, however recent the last
+            reconciliation is.
+        reconcile_every: Interval between automatic reconciliations.
+        open_run_max_age: Age after which an open run is refreshed by reconciliations only.
+        tables: Names of the selected tables.
+        accept_new_host: Whether a server with another host name is the one that the destination
+            was synced from.
     """
 
     workspaces: tuple[str, ...] = ()
@@ -181,25 +184,26 @@ class SyncOptions:
     accept_new_host: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a window that no run can be in."""
+        """Reject an empty period."""
         if self.since and self.until and self.since > self.until:
-            msg = f"--since {self.since} is after --until {self.until}: swap them."
+            msg = f"--since {self.since} is after --until {self.until}. Swap the two."
             raise ConfigurationError(msg)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a sync needs to know before its first call.
+    """All settings of a sync.
 
     Attributes:
-        endpoint: Base address, without a trailing slash.
-        token: Opens it.
-        api_version: Asked for by `Accept-Version`.
-        insecure_http: Whether the token may go over a network where anybody can read it.
-        ca_bundle: File or folder of the certificates to trust; None for those of `requests`.
-        request: What is wanted.
-        http_settings: How fast.
-        packages: How much at a time.
+        endpoint: Base URL of the API, without a trailing slash.
+        token: Access token.
+        api_version: API version to request by the header `Accept-Version`.
+        allow_http: Whether the token may be sent over unencrypted HTTP.
+        ca_bundle: File or folder of trusted CA certificates; None for those of `requests`.
+        options: Scope of the sync.
+        http: Rate limit, concurrency, time-outs and retries.
+        package_limits: Limits of a load package.
+        privacy: Columns to mask, to hash, to leave empty or to promote.
     """
 
     endpoint: str
@@ -213,18 +217,18 @@ class Settings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def __post_init__(self) -> None:
-        """Refuse to send a token where anybody on the way can read it."""
+        """Reject an endpoint that would receive the token unencrypted."""
         parts = urlsplit(self.endpoint)
         if parts.scheme == "http" and not (self.allow_http or is_loopback(parts.hostname or "")):
             msg = (
-                f"{self.endpoint} is not encrypted: anybody on the way could read the token. Give "
-                "its https address, or, on a network that you trust, --insecure-http."
+                f"{self.endpoint} is not encrypted: anyone on the network path could read the "
+                "token. Use its https URL, or --insecure-http on a network that you trust."
             )
             raise ConfigurationError(msg)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by a name or number that nobody else can answer to."""
+    """Return whether a host is a loopback address or `localhost`, which never leave the machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -233,10 +237,10 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class RunLimit:
-    """How much of the history one extraction may fetch.
+    """Limit of the runs that one extraction fetches.
 
     Attributes:
-        max_runs: Runs, None for no limit.
+        max_runs: Maximum number of runs, None for no limit.
         max_seconds: Seconds after which no further run is fetched, None for no limit.
     """
 

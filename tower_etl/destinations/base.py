@@ -1,4 +1,4 @@
-"""What a sync asks of the place that its rows go to, and the kinds of places there are."""
+"""Interface of destinations, and the factory of the destination that settings name."""
 
 from __future__ import annotations
 
@@ -23,90 +23,94 @@ if TYPE_CHECKING:
 
 
 class Destination(Protocol):
-    """A place for tables. One sync at a time holds it, loads packages into it, and publishes."""
+    """Destination of a sync: locked by one sync at a time, loaded package by package, published."""
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         ...
 
     @property
     def dialect(self) -> str:
-        """SQL dialect of what dlt loads into, as dlt and sqlglot name it."""
+        """SQL dialect of the database that dlt loads into, by its name in dlt and sqlglot."""
         ...
 
     @property
     def exists(self) -> bool:
-        """Whether a sync was here before: then it is locked before the server is asked."""
+        """Whether a sync wrote here before; if so, it is locked before the first request."""
         ...
 
     def validate(self) -> None:
-        """Refuse what no sync could load into, before anything is made."""
+        """Reject an unusable destination before anything is created.
+
+        Raises:
+            ConfigurationError: No sync could load into it.
+        """
         ...
 
     def lock(self, clock: Clock) -> AbstractContextManager[None]:
-        """Keep every other sync out."""
+        """Return a context that holds the lock against other syncs."""
         ...
 
     def package_context(self) -> AbstractContextManager[None]:
-        """Hold it for one package, and whatever loading one wants to be open."""
+        """Return a context for loading one package; it verifies the lock or keeps files open."""
         ...
 
     def prepare(self) -> None:
-        """Make ready what dlt writes to; what an interrupted sync committed there is kept."""
+        """Prepare the database that dlt loads into; keep what an interrupted sync committed."""
         ...
 
     def reset(self) -> None:
-        """Throw away what was not published, with all that dlt knows of it."""
+        """Discard everything that is not published, including dlt's state of it."""
         ...
 
     def open_pipeline(self) -> dlt.Pipeline:
-        """The pipeline that loads packages."""
+        """Return the dlt pipeline that loads packages."""
         ...
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
-        """Let readers see what was loaded; create or replace the views, and say what all means.
+        """Make the loaded rows visible to readers, and refresh the views and column comments.
 
         Args:
-            now: The end of the sync.
-            specs: The tables, promoted columns included.
+            now: End of the sync (UTC).
+            specs: Tables by name, with promoted columns.
         """
         ...
 
 
-def open_destination(place: DestinationConfig) -> Destination:
-    """The destination that the settings name.
+def open_destination(config: DestinationConfig) -> Destination:
+    """Return the destination of a configuration.
 
     Raises:
-        ConfigurationError: It cannot be used, or what it needs is not installed.
-        FileAccessError: The operating system refuses its path.
+        ConfigurationError: The destination is unusable, or a package that it needs is missing.
+        FileAccessError: The operating system denies access to its path.
     """
-    with explained(place.path or place.kind):
-        return _OPENERS[place.kind](place)
+    with explained(config.path or config.kind):
+        return _OPENERS[config.kind](config)
 
 
 def open_configured(target: DuckDBPaths | Destination) -> Destination:
-    """A DuckDB file may be given as the target that it is."""
+    """Return a destination as it is, and the paths of a DuckDB file as a destination."""
     return DuckDBDestination(target) if isinstance(target, DuckDBPaths) else target
 
 
-def _open_duckdb(place: DestinationConfig) -> Destination:
-    return DuckDBDestination(resolve_duckdb_paths(place.path))
+def _open_duckdb(config: DestinationConfig) -> Destination:
+    return DuckDBDestination(resolve_duckdb_paths(config.path))
 
 
-def _open_lake(place: DestinationConfig) -> Destination:
-    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 formats import much
+def _open_lake(config: DestinationConfig) -> Destination:
+    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 imports dlt
 
-    return open_mirror(place)
+    return open_mirror(config)
 
 
-def _open_postgres(place: DestinationConfig) -> Destination:
+def _open_postgres(config: DestinationConfig) -> Destination:
     try:
         from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
     except ImportError as error:
-        msg = f"PostgreSQL needs more ({error}): pip install 'tower-etl[postgres]'"
+        msg = f"PostgreSQL needs a package ({error}). Run: pip install 'tower-etl[postgres]'"
         raise ConfigurationError(msg) from None
-    return open_postgres(place)
+    return open_postgres(config)
 
 
 _OPENERS: Mapping[str, Callable[[DestinationConfig], Destination]] = {

@@ -1,4 +1,4 @@
-"""Where a sync is told to write: the kind of destination, and its path or address."""
+"""Configuration of the destination: its type, and its path or URL."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ DEFAULT_PATHS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DestinationConfig:
-    """A kind of destination and where it is.
+    """Type and location of a destination.
 
     Attributes:
-        kind: A key of `DEFAULT_PATHS`.
-        path: A file, a folder, an address without a password; empty where the configuration of
-            dlt or of PostgreSQL says it.
-        state: Where what belongs to a remote place is kept on this machine.
-        credentials: Address of a PostgreSQL with its password, None where there is none.
+        kind: Type of the destination, a key of `DEFAULT_PATHS`.
+        path: File, folder or URL without a password; empty if the configuration of dlt or
+            PostgreSQL names the database.
+        state: Folder on this machine for the working files of remote destinations.
+        credentials: URL of a PostgreSQL database with its password, None if not configured.
     """
 
     kind: str
@@ -55,14 +55,14 @@ class DestinationConfig:
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is an address."""
+        """Whether the path is a URL."""
         return "://" in self.path
 
     def find_state(self, address: str) -> Path:
-        """The folder on this machine for what belongs to an address.
+        """Return the folder on this machine for the working files of a URL.
 
         Raises:
-            ConfigurationError: The path to it has a character that is not supported.
+            ConfigurationError: The path of the folder has a character that is not supported.
         """
         digest = hashlib.sha256(address.encode()).hexdigest()[:16]
         folder = self.state.absolute() / f"{self.kind}-{digest}"
@@ -73,18 +73,18 @@ class DestinationConfig:
 def resolve_destination(
     kind: str | None, path: str | None, sources: SettingSources
 ) -> DestinationConfig:
-    """The destination by flags, else by `TOWER_ETL_DESTINATION` or `destination`.
+    """Return the destination of the flags, else of `TOWER_ETL_DESTINATION` or `destination`.
 
     Raises:
-        ConfigurationError: No such destination, or the path is not usable, or holds a password.
+        ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
     found = kind or sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
     if found not in DEFAULT_PATHS:
-        msg = f"No destination {found!r}: there are {', '.join(DEFAULT_PATHS)}."
+        msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
     given = DEFAULT_PATHS[found] if path is None else path
     if found != "postgres" and not given.strip():
-        msg = f"An empty --path: give one like {DEFAULT_PATHS[found]}."
+        msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
         raise ConfigurationError(msg)
     reject_embedded_password(given)
     validate_location(found, given)
@@ -94,10 +94,10 @@ def resolve_destination(
 
 
 def reject_embedded_password(path: str) -> None:
-    """Refuse an address that holds a password: every process of the machine can read it.
+    """Reject a URL with a password, because other users see the arguments of a process.
 
     Raises:
-        ConfigurationError: It does; the message does not show it.
+        ConfigurationError: The URL has a password, which the message does not show.
     """
     if "://" not in path:
         return
@@ -108,61 +108,63 @@ def reject_embedded_password(path: str) -> None:
         secret = True
     if secret:
         msg = (
-            "--path holds a password, which other users of the machine could read: leave it out, "
-            "and give it by TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml; for a bucket, by "
-            "AWS_SECRET_ACCESS_KEY."
+            "--path contains a password, which other users of this machine could read. Remove it "
+            "and provide it in TOWER_ETL_POSTGRES, ~/.pgpass or .dlt/secrets.toml, for a bucket "
+            "in AWS_SECRET_ACCESS_KEY."
         )
         raise ConfigurationError(msg)
 
 
 def validate_location(kind: str, path: str) -> None:
-    """Refuse an address that a kind of destination cannot be at.
+    """Reject a URL that a type of destination does not support.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: The URL is not supported.
     """
     if kind == "postgres" or "://" not in path:
         return
     if path.startswith(("postgresql://", "postgres://")):
-        msg = f"{path}: for PostgreSQL, add --destination postgres; its tables are asked by psql."
+        msg = f"{path}: add --destination postgres to sync into it; query it with psql."
         raise ConfigurationError(msg)
     if kind not in LAKES_IN_BUCKETS:
         msg = (
-            f"{path}: {kind} is written to a folder of this machine. For a bucket, use "
-            "--destination delta or iceberg: their tables change at one stroke there, without "
-            "links and renames, which a bucket has not (docs/destinations.md)."
+            f"{path}: {kind} requires a local folder. For a bucket, use --destination delta or "
+            "iceberg: their tables change atomically without links and renames, which object "
+            "stores do not have (docs/destinations.md)."
         )
         raise ConfigurationError(msg)
     if not is_bucket(path):
-        msg = f"{path}: give a folder of this machine, or one like s3://bucket/folder."
+        msg = (
+            f"Unsupported --path {path}: expected a local folder, or a URL like s3://bucket/folder."
+        )
         raise ConfigurationError(msg)
 
 
 def is_bucket(path: object) -> bool:
-    """Whether a path is the address of a folder in a bucket."""
+    """Return whether a path is the URL of an S3 bucket or of a folder in it."""
     return re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", str(path)) is not None
 
 
 def resolve_local_folder(path: str) -> Path:
-    """The folder of a local lake, which may not exist yet.
+    """Return the absolute folder of a local lake, which may not exist yet.
 
     Raises:
-        ConfigurationError: Its parent does not exist, or it is a file.
+        ConfigurationError: The parent folder does not exist, or the path is a file.
     """
     resolved = Path(path).expanduser().absolute()
     check_parent(resolved.parent)
     if resolved.exists() and not resolved.is_dir():
-        msg = f"{resolved} is no folder: give another --path. It was not touched."
+        msg = f"{resolved} is not a folder. Choose another --path. The file was not changed."
         raise ConfigurationError(msg)
     return resolved
 
 
 def find_working(kind: str, folder: Path) -> Path:
-    """The folder of the working copy beside that of a local lake, both of them writable.
+    """Return the folder of the staging copy beside a local lake, after checking both folders.
 
     Raises:
         ConfigurationError: The path has a character that is not supported.
-        FileAccessError: They are not writable, or what is there is no folder.
+        FileAccessError: A folder is not writable, or the path of the staging copy is a file.
     """
     check_characters(kind, folder)
     working = folder.with_name(f"{folder.name}.sync")

@@ -1,7 +1,7 @@
-"""What a destination of dlt can do, worked out once.
+"""Loading of packages with dlt: pipelines, schema declaration, and faster DuckDB destinations.
 
-dlt asks sixty times a package, and resolves its whole configuration for each answer: an eighth of
-the processor time of a sync with nothing new.
+dlt requests the capabilities of a destination sixty times per package and resolves its whole
+configuration each time, an eighth of the CPU time of a sync without new runs; they are cached here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.normalizers.naming import NamingConvention
 
-    Ask = Callable[..., DestinationCapabilitiesContext]
+    CapabilitiesMethod = Callable[..., DestinationCapabilitiesContext]
     from collections.abc import Iterator, Mapping
 
     from dlt.common.destination import PreparedTableSchema
@@ -41,22 +41,22 @@ if TYPE_CHECKING:
     from tower_etl.schema import TableSpec
 
 
-def cache_capabilities(ask: Ask) -> Ask:
-    """The method `capabilities` of a destination whose configuration stays what it is.
+def cache_capabilities(method: CapabilitiesMethod) -> CapabilitiesMethod:
+    """Return a `capabilities` method that caches its results; the configuration must not change.
 
-    Who asks gets a copy, since dlt adapts some of what it gets.
+    Each call returns a copy, because dlt mutates the capabilities it receives.
     """
 
-    @wraps(ask)
+    @wraps(method)
     def capabilities(
-        self: Any,  # noqa: ANN401 a destination of any kind
+        self: Any,  # noqa: ANN401 any dlt destination
         config: Any = None,  # noqa: ANN401 likewise
         naming: NamingConvention | None = None,
     ) -> DestinationCapabilitiesContext:
         known = self.__dict__.setdefault("_known_capabilities", {})
         key = config is None, type(naming), naming.max_length if naming else None
         if key not in known:
-            known[key] = ask(self, config, naming)
+            known[key] = method(self, config, naming)
         copied: DestinationCapabilitiesContext = known[key].copy()
         return copied
 
@@ -69,17 +69,17 @@ _CLOSING_MEMORY = "150MB"
 
 _DEFAULTS: Mapping[str, Any] = {
     "runtime.dlthub_telemetry": False,
-    "runtime.log_level": "CRITICAL",  # errors are raised, and told once
-    "load.delete_completed_jobs": True,  # or a schedule of years fills the disk
-    "load.truncate_staging_dataset": True,  # or the file holds the last package twice
+    "runtime.log_level": "CRITICAL",  # errors are raised; dlt would log them as well
+    "load.delete_completed_jobs": True,  # completed jobs would fill the disk over years
+    "load.truncate_staging_dataset": True,  # staged rows would be kept beside the merged ones
 }
 
 
 @contextmanager
 def dlt_defaults() -> Iterator[None]:
-    """Dlt with our defaults, each of them only where the user's configuration says nothing.
+    """Apply tower-etl's defaults of dlt settings that the user has not configured.
 
-    dlt reads its runtime settings when it is imported, so that they are read again here.
+    dlt reads its runtime settings on import, so they are initialised again here.
     """
     unset = {key: value for key, value in _DEFAULTS.items() if dlt.config.get(key) is None}
     with dlt.config.values(unset):
@@ -90,13 +90,13 @@ def dlt_defaults() -> Iterator[None]:
 
 @contextmanager
 def shared_connection(target: DuckDBPaths) -> Iterator[None]:
-    """Keep the draft open in this process, so that it is not written out after each of dlt's jobs.
+    """Keep the staging copy open while a package is loaded: closing it after each job is slow.
 
-    dlt opens it anew for them; within one process DuckDB hands out the database that is open. For
-    one package, not for a whole sync: rows stay in memory until they are written out.
+    dlt opens and closes the file for each job. Within one process, DuckDB shares the database that
+    is open. The context lasts for one package, because rows stay in memory until the checkpoint.
 
     Raises:
-        TowerEtlError: The draft cannot be opened.
+        TowerEtlError: The staging copy cannot be opened.
     """
     try:
         if not target.staging.exists():
@@ -106,16 +106,16 @@ def shared_connection(target: DuckDBPaths) -> Iterator[None]:
         raise unwrap_cause(error, str(target.staging)) from error
     with connection:
         yield
-        # Writing it out, DuckDB puts small pieces together, and would read them all into memory.
+        # The checkpoint merges small row groups; without a limit, all of them are read into memory.
         with suppress(duckdb.Error):
             connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
 
 
 class CopyJob(DuckDbCopyJob):
-    """Loads a file of rows, whatever is in its path.
+    """Load job for a Parquet file with any characters in its path.
 
-    dlt neither quotes an apostrophe there, nor keeps DuckDB from taking a folder `a=1` above the
-    file for a column.
+    dlt does not quote an apostrophe in the path, and DuckDB reads a parent folder `a=1` as a
+    partition column.
     """
 
     def run(self) -> None:
@@ -124,11 +124,11 @@ class CopyJob(DuckDbCopyJob):
         table = client.make_qualified_table_name(self.load_table_name)
         path = self._file_path.replace("'", "''")
         source = f"read_parquet('{path}', union_by_name = true, hive_partitioning = false)"
-        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {source}")  # noqa: S608 ours
+        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {source}")  # noqa: S608 dlt quotes the names
 
 
 class Client(DuckDbClient):
-    """dlt's client with that job."""
+    """dlt's DuckDB client with `CopyJob`."""
 
     def create_load_job(
         self,
@@ -137,24 +137,24 @@ class Client(DuckDbClient):
         load_id: str,
         restore: bool = False,  # noqa: FBT001, FBT002 dlt's signature
     ) -> LoadJob:
-        """The job of a file: all of them are Parquet, but for those that hold statements."""
+        """Return the job of a file: Parquet rows, or SQL statements of a merge."""
         job = super().create_load_job(table, file_path, load_id, restore)
         return CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
 
 
 class CachedCapabilitiesDuckDB(dlt.destinations.duckdb):
-    """A DuckDB file."""
+    """dlt's DuckDB destination with cached capabilities."""
 
     capabilities = cache_capabilities(dlt.destinations.duckdb.capabilities)
 
     @property
     def client_class(self) -> type[Client]:
-        """The client."""
+        """Class of the client."""
         return Client
 
 
 def open_pipeline(target: DuckDBPaths) -> dlt.Pipeline:
-    """The pipeline that writes to the draft of a target."""
+    """Return the pipeline that loads into the staging copy of a DuckDB file."""
     return dlt.pipeline(
         PIPELINE,
         pipelines_dir=str(target.pipelines),
@@ -164,21 +164,24 @@ def open_pipeline(target: DuckDBPaths) -> dlt.Pipeline:
 
 
 def load_pending_packages(pipeline: dlt.Pipeline) -> str | None:
-    """Load the packages that a killed sync left behind; why it cannot be done, None if it was.
+    """Load the pending packages of an interrupted sync.
 
-    A package that cannot be loaded may have changed some tables and not others. Whoever calls
-    must then begin anew with what was published.
+    A package that cannot be loaded may have changed some tables and not others. The caller must
+    then reset the destination to its published state.
+
+    Returns:
+        The reason why a package cannot be loaded, None if all were loaded.
 
     Raises:
-        PipelineStepFailed: The machine, the file system or the database is in the way, and not the
+        PipelineStepFailed: The cause is the machine, the file system or the database, not the
             package, which is kept for the next sync.
-        DestinationException: Likewise.
+        DestinationException: As `PipelineStepFailed`.
     """
     try:
         pipeline.sync_destination()
         if pipeline.has_pending_data:
             pipeline.normalize()
-            pipeline.sync_schema()  # it may have been killed before the tables were made
+            pipeline.sync_schema()  # the sync may have stopped before it created the tables
             pipeline.load()
     except (PipelineStepFailed, DestinationException) as failure:
         if isinstance(explain(failure), DestinationError | FileAccessError):
@@ -190,15 +193,15 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> str | None:
 def declare_schema(
     pipeline: dlt.Pipeline, source: DltSource, specs: Mapping[str, TableSpec]
 ) -> bool:
-    """Have the next package make all tables and columns, also those that it has no rows for.
+    """Declare all tables and columns in the schema of the next package, even those without rows.
 
     Args:
-        pipeline: Knows what its destination has.
-        source: Of the package; its schema gets what is missing.
-        specs: What should be there.
+        pipeline: Pipeline, whose schema has the existing tables and columns.
+        source: Source of the package; missing tables and columns are added to its schema.
+        specs: Tables that should exist.
 
     Returns:
-        Whether anything was missing.
+        Whether a table or column was missing.
     """
     known: Mapping[str, Any] = (
         pipeline.default_schema.tables if pipeline.default_schema_name else {}
@@ -218,23 +221,23 @@ def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: boo
     """Extract, normalise and load one package.
 
     Args:
-        pipeline: Has nothing left to do.
-        source: Of the package.
-        makes_tables: Whether its schema declares what the destination has not; dlt itself would
-            make the tables that it has rows for.
+        pipeline: Pipeline without pending packages.
+        source: Source of the package.
+        makes_tables: Whether the schema declares tables or columns that the destination lacks; dlt
+            itself creates only tables that have rows in the package.
 
     Raises:
-        PipelineStepFailed: It could not be done; what was committed before stays.
-        DestinationException: Likewise.
+        PipelineStepFailed: A step failed; data that was committed before is kept.
+        DestinationException: As `PipelineStepFailed`.
     """
     pipeline.extract(source, loader_file_format="parquet")
-    pipeline.normalize()  # which adds columns of dlt's own
+    pipeline.normalize()  # adds dlt's columns to the schema
     if makes_tables:
         pipeline.sync_schema()
     pipeline.load()
 
 
 def delete_completed_packages(pipeline: dlt.Pipeline) -> None:
-    """Drop dlt's records of loaded packages, which nothing reads again."""
+    """Delete dlt's folders of loaded packages, which are not read again."""
     if not pipeline.has_pending_data:
         shutil.rmtree(f"{pipeline.working_dir}/load/loaded", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The default destination: a DuckDB file that every sync replaces as a whole."""
+"""The default destination: a DuckDB file that each sync replaces atomically."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DuckDBDestination:
-    """A DuckDB file, with the folder beside it in which it is written.
+    """DuckDB file, written as a staging copy in a folder beside it.
 
     Attributes:
-        target: Both.
+        target: Paths of the file and of the folder.
+        dialect: SQL dialect of the file.
     """
 
     target: DuckDBPaths
@@ -42,56 +43,56 @@ class DuckDBDestination:
 
     @property
     def title(self) -> str:
-        """The file."""
+        """Path of the file."""
         return str(self.target.path)
 
     @property
     def exists(self) -> bool:
-        """Whether the folder is there."""
+        """Whether the folder of the staging copy exists."""
         return self.target.work_dir.is_dir()
 
     def validate(self) -> None:
-        """Refuse a file that DuckDB cannot open, or with a table of a user in the place of ours."""
+        """Reject a file that DuckDB cannot open, or with foreign tables under reserved names."""
         probe(self.target)
         _refuse_foreign(self.target.path)
 
     def lock(self, clock: Clock) -> AbstractContextManager[None]:
-        """Lock the folder."""
+        """Return a context that locks the folder of the staging copy."""
         return file_lock(self.target.work_dir, str(self.target.path), clock.now())
 
     def package_context(self) -> AbstractContextManager[None]:
-        """Keep the draft open; the lock is held until its process ends."""
+        """Return a context that keeps the staging copy open."""
         return shared_connection(self.target)
 
     def prepare(self) -> None:
-        """Take a draft of the published file; a draft that cannot be opened is taken again."""
+        """Create or resume the staging copy; replace one that DuckDB cannot open."""
         publisher = StagingFile(self.target)
         publisher.prepare()
         if not is_usable(self.target.staging):
             publisher.reset()
-        _refuse_foreign(self.target.staging)  # the file may have been open in another program
+        _refuse_foreign(self.target.staging)  # `validate` skips a file that is open for writing
 
     def reset(self) -> None:
-        """Take a new draft."""
+        """Replace the staging copy by a new one."""
         StagingFile(self.target).reset()
 
     def open_pipeline(self) -> dlt.Pipeline:
-        """It writes to the draft."""
+        """Return the pipeline that loads into the staging copy."""
         return open_pipeline(self.target)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
-        """Apply views and comments, and rename the draft over the file."""
+        """Refresh views and comments, and rename the staging copy over the file."""
         del now
         publisher = StagingFile(self.target)
         publisher.publish(apply_views(self.target.staging, specs, publisher.views))
 
 
 def probe(target: DuckDBPaths) -> None:
-    """Refuse a file that DuckDB cannot open, before anything is made beside it.
+    """Reject a file that DuckDB cannot open, before anything is created beside it.
 
-    A file that another program has open to write cannot be looked into, and is none the worse. A
-    log beside it may be of a program that goes on writing to a file that was replaced: what
-    cannot be opened with such a log, but without it, loses the log.
+    A file that another program has open for writing is not checked. A write-ahead log beside the
+    file may belong to a program that still writes to a file which a sync has replaced. If the file
+    can be opened only without the log, the log is renamed.
 
     Raises:
         ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB.
@@ -99,6 +100,7 @@ def probe(target: DuckDBPaths) -> None:
     error = find_error(target.path)
     log = target.path.with_name(target.path.name + ".wal")
     if error and log.exists():
+        # Renamed rather than deleted: the log may contain committed rows of the other program.
         aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
         log.rename(aside)
         error = find_error(target.path)
@@ -109,10 +111,12 @@ def probe(target: DuckDBPaths) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse a file with a table or view of a user that has a name of ours.
+    """Reject a file with a table or view that has a name of tower-etl but was not written by it.
+
+    A file that another program has open for writing is not checked.
 
     Raises:
-        ConfigurationError: There is one. A file that another program writes is not looked into.
+        ConfigurationError: The file has such a table or view.
     """
     if not path.exists():
         return

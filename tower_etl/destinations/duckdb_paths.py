@@ -1,4 +1,4 @@
-"""Where the tables go, and what can be said of it before anything is written."""
+"""Paths of a DuckDB destination, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MAGIC_AT, _MAGIC = 8, b"DUCK"
 
 @dataclass(frozen=True)
 class DuckDBPaths:
-    """A DuckDB file that readers open, and the folder beside it that only the sync uses.
+    """DuckDB file that readers open, and the folder beside it that only the sync uses.
 
     Attributes:
-        path: The published file.
-        folder: Lock, dlt's working folder and, during a sync, the copy that is written to.
+        path: Published file.
+        work_dir: Folder of the lock, of dlt's working files and of the staging copy.
     """
 
     path: Path
@@ -35,26 +35,26 @@ class DuckDBPaths:
 
     @property
     def staging(self) -> Path:
-        """The copy that a sync writes to; it takes the place of `path` at the end.
+        """Staging copy that a sync writes to and finally renames to `path`.
 
-        Its name is not that of the schema, because DuckDB calls a file's catalog by its name, and
-        dlt's statements would be ambiguous.
+        Its stem must differ from the name of the schema: DuckDB names the catalog after the file,
+        and dlt's statements would be ambiguous.
         """
         return self.work_dir / "draft.duckdb"
 
     @property
     def pipelines(self) -> Path:
-        """Dlt's working folder."""
+        """Folder of dlt's working files."""
         return self.work_dir / "dlt"
 
 
 def resolve_duckdb_paths(path: str | Path) -> DuckDBPaths:
-    """The target at a path, after a look at it that changes nothing.
+    """Return the paths of a DuckDB destination after checks that change nothing.
 
     Raises:
         ConfigurationError: The path has a character that is not supported, its folder does not
-            exist, or the file is no DuckDB file.
-        FileAccessError: The operating system would refuse what a sync writes.
+            exist, or the file is not a DuckDB file.
+        FileAccessError: The operating system would deny the writes of a sync.
     """
     check_characters("duckdb", path)
     resolved = Path(path).expanduser().resolve()
@@ -73,13 +73,13 @@ def _check_file(path: Path) -> None:
         return
     check_readable(path)
     if not path.is_file() or not is_duckdb_file(path):
-        msg = f"{path} is no DuckDB file: move it away, or give another --path. It was not touched."
+        msg = f"{path} is not a DuckDB file. Move it, or choose another --path. It was not changed."
         raise ConfigurationError(msg)
     check_replaceable(path)
 
 
 def is_duckdb_file(path: Path) -> bool:
-    """Whether the file has DuckDB's mark; an unreadable one has not."""
+    """Return whether a file is readable and starts with the signature of DuckDB."""
     try:
         with path.open("rb") as file:
             return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC

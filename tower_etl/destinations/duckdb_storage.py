@@ -1,4 +1,4 @@
-"""Files of DuckDB: in which storage version they are made, and why one cannot be opened."""
+"""Storage version of DuckDB files, and explanations why a file cannot be opened."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORAGE_VERSION = "v1.0.0"
-"""What DuckDB 1.x makes by default. DuckDB 2 would make files that no 1.x opens."""
+"""Default of DuckDB 1.x. Files in the default of DuckDB 2 could not be opened by any 1.x."""
 
-_MADE_BY_AT = slice(52, 84)  # the version of the library, padded with zeros
+_MADE_BY_AT = slice(52, 84)  # version of the library that created the file, zero-padded
 _REFUSED = "Permission denied"
 _VERSIONS = re.compile(r"version number (\d+).*?between (\d+) and (\d+)", re.DOTALL)
 
 
 def create_file(path: Path) -> None:
-    """Make an empty file that every supported version of DuckDB opens.
+    """Create an empty file that every supported version of DuckDB can open.
 
-    DuckDB keeps the storage version of a file that is there, so that nothing else has to name it.
+    DuckDB keeps the storage version of an existing file, so no other statement sets it.
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
@@ -35,10 +35,10 @@ def create_file(path: Path) -> None:
 
 
 def find_error(path: Path) -> duckdb.Error | None:
-    """Return what DuckDB says of a file that it cannot open.
+    """Return the error of DuckDB on opening a file.
 
     Returns:
-        None if it can, if there is no file, or if another program has it open to write.
+        None if the file can be opened, does not exist, or is open for writing in another program.
     """
     if not path.exists():
         return None
@@ -50,10 +50,10 @@ def find_error(path: Path) -> duckdb.Error | None:
 
 
 def is_usable(path: Path) -> bool:
-    """Whether a working file can be opened; one that is damaged or too new is made again.
+    """Return whether DuckDB can open a staging copy; the caller replaces one that it cannot.
 
     Raises:
-        FileAccessError: The operating system refuses it.
+        FileAccessError: The operating system denies access.
     """
     error = find_error(path)
     if error and _REFUSED in str(error):
@@ -62,17 +62,17 @@ def is_usable(path: Path) -> bool:
 
 
 def is_busy(error: duckdb.Error) -> bool:
-    """Whether a file could not be opened because a program has it open to write."""
+    """Return whether a file could not be opened because it is open for writing elsewhere."""
     return isinstance(error, duckdb.ConnectionException) or "lock on file" in str(error)
 
 
 def explain_unreadable(path: Path, error: duckdb.Error) -> ConfigurationError:
-    """Return why a file of DuckDB cannot be opened: its version, a key, permissions, or damage."""
+    """Return an error with the cause: storage version, encryption, permissions, lock or damage."""
     reason = " ".join(str(error).split())[:300]
     if found := _VERSIONS.search(str(error)):
         return ConfigurationError(_explain_version(path, *map(int, found.groups())))
     if "encrypted" in reason:
-        msg = f"{path} is encrypted, which tower-etl does not support: choose another --path."
+        msg = f"{path} is encrypted, which tower-etl does not support. Choose another --path."
         return ConfigurationError(msg)
     if _REFUSED in reason:
         msg = f"Permission denied: {path}. Change its owner or mode, or choose another --path."
@@ -88,12 +88,12 @@ def _explain_version(path: Path, version: int, oldest: int, newest: int) -> str:
     if version < oldest:
         return (
             f"{path} has the storage version {version} of an old DuckDB; DuckDB "
-            f"{duckdb.__version__} reads {oldest} to {newest}. Export it with the DuckDB that "
-            "made it (EXPORT DATABASE), or choose another --path."
+            f"{duckdb.__version__} reads {oldest} to {newest}. Export it with the DuckDB version "
+            "that created it (EXPORT DATABASE), or choose another --path."
         )
     return (
-        f"{path} was made by a newer DuckDB ({_read_maker(path)}, storage version {version}); "
-        f"DuckDB {duckdb.__version__} reads up to {newest}. The file is not damaged: upgrade with "
+        f"{path} was created by a newer DuckDB ({_read_maker(path)}, storage version {version}); "
+        f"DuckDB {duckdb.__version__} reads up to {newest}. The file is not damaged. Upgrade with "
         "`pip install --upgrade duckdb`, or choose another --path."
     )
 

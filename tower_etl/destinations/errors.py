@@ -1,8 +1,8 @@
-"""What went wrong in a destination, as an error of the tree: the object, the cause, the remedy.
+"""Translation of failures in a destination to a `TowerEtlError` with object, cause and action.
 
-dlt, the databases and the libraries of lakes each wrap what the system or the database said. The
-chain of causes is searched for the most telling one: an error of the tree, a shortage of the
-machine, a code of PostgreSQL, an error of the operating system.
+dlt and the libraries of databases and lakes wrap the original exception. The chain of causes is
+searched for the most specific one: a `TowerEtlError`, a PostgreSQL error code, a DuckDB error, an
+error of the operating system.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
-_LONGEST = 300
-_ALTERED = (
+_MAX_CHARS = 300
+_SCHEMA_ERRORS = (
     duckdb.BinderException,
     duckdb.CatalogException,
     duckdb.ConstraintException,
@@ -40,50 +40,51 @@ _ALTERED = (
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
-    """Turn failures of the machine and of the destination into errors of the tree.
+def explained(name: str) -> Iterator[None]:
+    """Translate failures of the machine and of the destination to a `TowerEtlError`.
 
     Args:
-        place: What messages call the destination.
+        name: Name of the destination in messages.
 
     Raises:
-        TowerEtlError: In the place of an exception that can be explained; others pass.
+        TowerEtlError: An exception with a known cause was raised; other exceptions are propagated.
     """
     try:
         yield
     except TowerEtlError:
         raise
     except (PipelineStepFailed, DestinationException) as failure:
-        raise unwrap_cause(failure, place) from failure
+        raise unwrap_cause(failure, name) from failure
     except Exception as failure:
-        error = explain(failure, place)
+        error = explain(failure, name)
         if error is None:
             raise
         raise error from failure
 
 
-def explain(failure: BaseException, place: str = "") -> TowerEtlError | None:
-    """Return the error of the tree for a failure, None where nothing tells what it was.
+def explain(failure: BaseException, name: str = "") -> TowerEtlError | None:
+    """Return the `TowerEtlError` for a failure, or None if the cause is unknown.
 
-    What a database says comes before what the system says, because both speak of permissions.
+    Errors of a database take precedence over errors of the operating system: both may be about
+    permissions, and the database names the table.
 
     Args:
-        failure: With the chain of its causes.
-        place: What messages call the destination where the failure names no file.
+        failure: Exception with the chain of its causes.
+        name: Name of the destination in messages, used if the failure names no file.
     """
     causes = list(iter_causes(failure))
     own = (cause for cause in causes if isinstance(cause, TowerEtlError))
     table = find_table(failure)
-    databases = (explain_postgres(cause, place, table) for cause in causes)
-    files = (_explain_duckdb(cause, place, table) for cause in causes)
+    databases = (explain_postgres(cause, name, table) for cause in causes)
+    files = (_explain_duckdb(cause, name, table) for cause in causes)
     ordered = sorted(causes, key=lambda cause: not _is_full(cause))
-    system = (explain_os_error(cause, place) for cause in ordered)
+    system = (explain_os_error(cause, name) for cause in ordered)
     return next((error for error in chain(own, databases, files, system) if error), None)
 
 
-def unwrap_cause(failure: BaseException, place: str = "") -> TowerEtlError:
-    """Return the error of the tree for a failure of dlt; an internal error where nothing fits."""
-    if error := explain(failure, place):
+def unwrap_cause(failure: BaseException, name: str = "") -> TowerEtlError:
+    """Return the `TowerEtlError` for a failure of dlt; an internal error for an unknown cause."""
+    if error := explain(failure, name):
         return error
     table = find_table(failure)
     step = next((c.step for c in iter_causes(failure) if isinstance(c, PipelineStepFailed)), "load")
@@ -96,19 +97,19 @@ def unwrap_cause(failure: BaseException, place: str = "") -> TowerEtlError:
 
 
 def describe_failure(failure: BaseException) -> str:
-    """The innermost reason, on one line; a full disk before all that comes of it."""
+    """Return the innermost cause on one line; a full disk precedes errors that follow from it."""
     reasons = list(iter_causes(failure))
     full = [cause for cause in reasons if _is_full(cause)]
     return one_line(full[0] if full else reasons[-1])
 
 
 def one_line(cause: BaseException) -> str:
-    """Return what an exception says, on one line and not too long."""
-    return " ".join(str(cause).split())[:_LONGEST] or type(cause).__name__
+    """Return the message of an exception on one line of at most 300 characters."""
+    return " ".join(str(cause).split())[:_MAX_CHARS] or type(cause).__name__
 
 
 def iter_causes(failure: BaseException) -> Iterator[BaseException]:
-    """The exception, and what caused it, from the outermost to the innermost."""
+    """Iterate over an exception and its causes, from the outermost to the innermost."""
     cause: BaseException | None = failure
     while cause is not None:
         yield cause
@@ -116,7 +117,7 @@ def iter_causes(failure: BaseException) -> Iterator[BaseException]:
 
 
 def find_table(failure: BaseException) -> str | None:
-    """Return the table whose rows dlt was loading, None where it was not loading any."""
+    """Return the table that dlt was loading, or None if the failure was in another step."""
     for cause in iter_causes(failure):
         if isinstance(cause, LoadClientJobException):
             return str(cause.job_id).partition(".")[0]
@@ -127,11 +128,11 @@ def _is_full(cause: BaseException) -> bool:
     return find_number(cause) in _FULL or isinstance(cause, duckdb.OutOfMemoryException)
 
 
-def _explain_duckdb(cause: BaseException, place: str, table: str | None) -> TowerEtlError | None:
+def _explain_duckdb(cause: BaseException, name: str, table: str | None) -> TowerEtlError | None:
     reason = one_line(cause).rstrip(".")
     if isinstance(cause, duckdb.OutOfMemoryException):
         msg = (
-            f"{place}: DuckDB ran out of memory or of temporary disk space: {reason}. Free memory "
+            f"{name}: DuckDB ran out of memory or of temporary disk space: {reason}. Free memory "
             "and disk space, then run the same command again; committed data is safe."
         )
         return StorageError(msg)
@@ -141,10 +142,10 @@ def _explain_duckdb(cause: BaseException, place: str, table: str | None) -> Towe
             "command again."
         )
         return DestinationError(msg)
-    if isinstance(cause, _ALTERED):
+    if isinstance(cause, _SCHEMA_ERRORS):
         msg = (
-            f"{place}{f', table {table}' if table else ''}: {reason}. A table or view is not as "
-            "tower-etl made it. Undo what was changed, then run the same command again."
+            f"{name}{f', table {table}' if table else ''}: {reason}. A table or view is not as "
+            "tower-etl made it. Undo the change, then run the same command again."
         )
         return ConfigurationError(msg)
     return None

@@ -1,8 +1,9 @@
-"""Tables and views of a user that have names of ours: told from ours, and refused.
+"""Detection of tables and views that have a reserved name but were not written by tower-etl.
 
-dlt would add columns to such a table and replace its rows, and a view would be replaced. A table is
-ours if the schema that dlt keeps beside the rows knows it, or if it has every column that it should
-have: a sync that was killed may have made it without noting that. A view of ours has a comment.
+A sync would add columns to such a table, replace its rows, or replace the view. A table is
+recognised as one of tower-etl if dlt's stored schema contains it, or if it has all expected
+columns: an interrupted sync may have created it before it stored the schema. A view is recognised
+by its comment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tower_etl.views.definitions import iter_views
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Ask = Callable[[str], list[tuple[Any, ...]]]
+    QueryFunction = Callable[[str], list[tuple[Any, ...]]]
 
 _SCHEMAS = f"('{DATASET}', '{DATASET}_staging')"
 _OBJECTS: Mapping[str, str] = {
@@ -29,15 +30,15 @@ _OBJECTS: Mapping[str, str] = {
         UNION ALL
         SELECT schema_name, lower(view_name), 'view', comment FROM duckdb_views()
         WHERE database_name = current_catalog() AND schema_name IN {_SCHEMAS}
-    """,  # noqa: S608 names are ours
+    """,  # noqa: S608 constants only
     "postgres": f"""
         SELECT nspname, relname, CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END,
             obj_description(c.oid, 'pg_class')
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
         WHERE nspname IN {_SCHEMAS} AND relkind IN ('r', 'p', 'f', 'v', 'm')
-    """,  # noqa: S608 likewise
+    """,  # noqa: S608 constants only
 }
-# PostgreSQL's information schema would hide the columns that a user may not read.
+# information_schema of PostgreSQL hides columns that the user may not read.
 _COLUMNS: Mapping[str, str] = {
     "duckdb": """
         SELECT lower(column_name) FROM duckdb_columns() WHERE database_name = current_catalog()
@@ -49,7 +50,7 @@ _COLUMNS: Mapping[str, str] = {
         WHERE nspname = '{schema}' AND relname = '{table}' AND attnum > 0 AND NOT attisdropped
     """,
 }
-_OF_DLT: Mapping[str, frozenset[str]] = {
+_INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
     "_dlt_loads": frozenset({"load_id", "schema_name", "status"}),
     "_dlt_version": frozenset({"schema_name", "version_hash", "schema"}),
     "_dlt_pipeline_state": frozenset({"pipeline_name", "version", "state"}),
@@ -59,13 +60,13 @@ _OF_DLT: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Object:
-    """A table or a view in the schema of the tables, or in that of dlt's staging.
+    """Table or view in the schema of the tables or in dlt's staging schema.
 
     Attributes:
-        schema: Its schema.
-        name: Its name.
+        schema: Name of the schema.
+        name: Name of the table or view.
         kind: `table` or `view`.
-        comment: What is said of it, None where nothing is.
+        comment: Comment on the table or view, None without one.
     """
 
     schema: str
@@ -74,72 +75,75 @@ class Object:
     comment: str | None
 
 
-def refuse_foreign(ask: Ask, dialect: str, place: str) -> None:
-    """Refuse a database with a table or view of a user that has a name of ours.
+def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
+    """Reject a database with a table or view that has a reserved name but is not of tower-etl.
 
     Args:
-        ask: Gives the rows of a SELECT.
-        dialect: Of the database: `duckdb` or `postgres`.
-        place: What messages call it.
+        query: Function that returns the rows of a SELECT.
+        dialect: SQL dialect of the database: `duckdb` or `postgres`.
+        title: Name of the database in messages.
 
     Raises:
-        ConfigurationError: There is one; nothing was changed.
+        ConfigurationError: The database has such a table or view; nothing was changed.
     """
-    objects = [Object(*row) for row in ask(_OBJECTS[dialect])]
-    stored = _read_stored(ask, dialect)
+    objects = [Object(*row) for row in query(_OBJECTS[dialect])]
+    stored = _stored_tables(query, dialect)
     for found in objects:
-        if reason := _find_reason(ask, dialect, found, stored):
+        if reason := _find_reason(query, dialect, found, stored):
             name = f"{found.schema}.{found.name}"
             msg = (
-                f"{place}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
-                "sync needs its name. It was not touched. Rename it (ALTER "
+                f"{title}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
+                "sync needs its name. It was not changed. Rename it (ALTER "
                 f'{found.kind.upper()} {name} RENAME TO "my_{found.name}") or choose another '
                 "--path, then run the same command again."
             )
             raise ConfigurationError(msg)
 
 
-def _find_reason(ask: Ask, dialect: str, found: Object, stored: frozenset[str]) -> str | None:
-    """Return what tells an object of a user from ours; None for one of ours or of another name."""
+def _find_reason(
+    query: QueryFunction, dialect: str, found: Object, stored: frozenset[str]
+) -> str | None:
+    """Return why a reserved name is not used by tower-etl; None if it is, or if not reserved."""
     if found.name in _list_views() and found.schema == DATASET:
         if found.kind == "view":
             return None if found.comment else "it has no comment"
-        return "it is no view"
-    wanted = _list_columns(found.name)
-    if not wanted:
+        return "it is not a view"
+    expected = _expected_columns(found.name)
+    if not expected:
         return None
     if found.kind == "view":
-        return "it is no table"
+        return "it is not a table"
     if found.name in stored:
         return None
-    lacking = sorted(wanted - _ask_columns(ask, dialect, found.schema, found.name))
-    return f"it has no column {', '.join(lacking[:3])}" if lacking else None
+    missing = sorted(expected - _query_columns(query, dialect, found.schema, found.name))
+    return f"it has no column {', '.join(missing[:3])}" if missing else None
 
 
-def _list_columns(table: str) -> frozenset[str]:
-    """Return the columns that a table must have; none where its name is not one of ours."""
+def _expected_columns(table: str) -> frozenset[str]:
+    """Return the columns that a table of tower-etl must have; none for an unreserved name."""
     if table in TABLES:
         return frozenset(TABLES[table].arrow_schema.names)
-    return _OF_DLT.get(table, frozenset())
+    return _INTERNAL_TABLES.get(table, frozenset())
 
 
 def _list_views() -> frozenset[str]:
     return frozenset(view.name for view in iter_views())
 
 
-def _ask_columns(ask: Ask, dialect: str, schema: str, table: str) -> frozenset[str]:
-    rows = ask(_COLUMNS[dialect].format(schema=schema, table=table))
+def _query_columns(query: QueryFunction, dialect: str, schema: str, table: str) -> frozenset[str]:
+    rows = query(_COLUMNS[dialect].format(schema=schema, table=table))
     return frozenset(name for (name,) in rows)
 
 
-def _read_stored(ask: Ask, dialect: str) -> frozenset[str]:
-    """Return the tables that the newest schema of dlt knows, without those of dlt itself."""
-    if not _OF_DLT["_dlt_version"] <= _ask_columns(ask, dialect, DATASET, "_dlt_version"):
+def _stored_tables(query: QueryFunction, dialect: str) -> frozenset[str]:
+    """Return the tables in dlt's newest stored schema, without dlt's internal tables."""
+    columns = _query_columns(query, dialect, DATASET, "_dlt_version")
+    if not _INTERNAL_TABLES["_dlt_version"] <= columns:
         return frozenset()
-    ((catalog,),) = ask("SELECT current_database()")  # named, for a file may be called `tower`
-    rows = ask(
-        f'SELECT schema FROM "{catalog}".{DATASET}._dlt_version '  # noqa: S608 ours
+    ((catalog,),) = query("SELECT current_database()")  # qualified: the file may be called `tower`
+    rows = query(
+        f'SELECT schema FROM "{catalog}".{DATASET}._dlt_version '  # noqa: S608 constants only
         f"WHERE schema_name = '{DATASET}' ORDER BY inserted_at DESC LIMIT 1"
     )
     names = (name for (text,) in rows for name in json.loads(text)["tables"])
-    return frozenset(name for name in names if name not in _OF_DLT)
+    return frozenset(name for name in names if name not in _INTERNAL_TABLES)

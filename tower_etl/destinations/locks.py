@@ -1,4 +1,8 @@
-"""One sync per target: a lock of the operating system, which dies with its holder."""
+"""Locks that allow one sync per destination: a file lock, and a lease in an object store.
+
+The operating system releases a file lock when its process ends, even if it is killed. An object
+store has no such locks, so a lease expires unless its holder renews it.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +40,13 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
-    """Hold the lock of a target's folder, which is made if need be.
+    """Hold the lock of a folder, which is created if it does not exist.
 
-    The holder's name stands in a file of its own: the lock file is emptied by whoever tries it.
+    The holder is described in a second file, because filelock truncates the lock file on each
+    attempt to acquire it.
 
     Raises:
-        DestinationLockedError: Another sync holds it; the message names that one.
+        DestinationLockedError: Another sync holds the lock; the message names its process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
@@ -50,7 +55,7 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     except Timeout:
         msg = (
             f"Another sync is writing into {target}: {_read_holder(folder)}. "
-            "This one changed nothing; run it again when the other is done."
+            "This sync changed nothing. Run it again when the other one has finished."
         )
         raise DestinationLockedError(msg) from None
     try:
@@ -67,9 +72,9 @@ def _write_holder(folder: Path, now: datetime) -> None:
         "host": socket.gethostname(),
         "since": f"{now:%Y-%m-%dT%H:%M:%SZ}",
     }
-    draft = folder / "holder.json.new"
-    draft.write_text(json.dumps(holder), encoding="utf-8")
-    draft.replace(folder / "holder.json")
+    new = folder / "holder.json.new"
+    new.write_text(json.dumps(holder), encoding="utf-8")
+    new.replace(folder / "holder.json")
 
 
 def _read_holder(folder: Path) -> str:
@@ -81,65 +86,66 @@ def _read_holder(folder: Path) -> str:
 
 
 NAME = "_tower_etl.lock"
-LEASE = timedelta(minutes=2)
-SKEW = timedelta(minutes=1)
+LEASE = timedelta(minutes=2)  # four renewals
+SKEW = timedelta(minutes=1)  # tolerated difference between the clocks of two machines
 RENEW_SECONDS = 30.0
-_ATTEMPTS = 3
+_ATTEMPTS = 3  # another sync may release or acquire the lease between read and write
 
 
 class WriterLock(Protocol):
-    """What keeps other machines out of a lake."""
+    """Lock against syncs of other machines into a lake."""
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
-        """Keep them out; those of this machine are kept out already."""
+        """Return a context that holds the lock; a file lock excludes syncs of this machine."""
         ...
 
     def check(self) -> None:
-        """Make sure, before something is committed, that they are.
+        """Verify before a commit that the lock is still held.
 
         Raises:
-            DestinationError: They are not.
+            DestinationError: The lock was lost.
         """
         ...
 
 
 class NoLock:
-    """A folder of this machine, which the lock of its working copy guards alone."""
+    """Lock of a local lake, for which the file lock of the staging copy suffices."""
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
-        """Nothing more is to be done."""
+        """Return a context that does nothing."""
         del clock
         return nullcontext()
 
     def check(self) -> None:
-        """The lock of the operating system lasts as long as the process."""
+        """Do nothing: the operating system holds a file lock for the lifetime of the process."""
 
 
 @dataclass
 class ObjectStoreLease:
-    """The right to write to a lake in a bucket, for a time.
+    """Lease on a lake in an object store: an object with an expiry time, replaced conditionally.
 
     Attributes:
-        bucket: Where the lake is.
-        folder: The working copy's, in which the name of this machine's syncs is kept: what a killed
-            one of them held is theirs again at once, because one at a time holds the folder.
+        bucket: Folder of the lake in the object store.
+        folder: Folder of the staging copy, which stores the id of this machine. A sync takes over
+            the lease of an interrupted one of the same machine immediately, because the file lock
+            of the folder guarantees that no other is running.
     """
 
     bucket: ObjectStore
     folder: Path
     _id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _tag: str | None = None
+    _etag: str | None = None
     _since: datetime | None = None
     _clock: Clock = SYSTEM_CLOCK
-    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _renewal_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
     def hold(self, clock: Clock) -> Iterator[None]:
-        """Take the lease, renew it in a thread, and give it back.
+        """Acquire the lease, renew it in a thread, and release it at the end.
 
         Raises:
-            DestinationLockedError: Another sync has it; the message names that one.
-            ConfigurationError: The store cannot be reached, or knows no conditions.
+            DestinationLockedError: Another sync holds the lease; the message names its process.
+            ConfigurationError: The store is unreachable, or does not support conditional writes.
         """
         self.acquire(clock)
         _logger.debug("Acquired the lease on %s", self.folder)
@@ -154,7 +160,12 @@ class ObjectStoreLease:
             self.release()
 
     def acquire(self, clock: Clock) -> None:
-        """Take it if nobody has it, or has let it run out."""
+        """Acquire the lease if nobody holds it, or if it has expired.
+
+        Raises:
+            DestinationLockedError: Another sync holds the lease.
+            ConfigurationError: The store is unreachable, or does not support conditional writes.
+        """
         self._clock = clock
         self._since = clock.now()
         for _ in range(_ATTEMPTS):
@@ -163,52 +174,60 @@ class ObjectStoreLease:
             if found and not self._can_acquire(holder):
                 break
             if self._write(found.etag if found else None):
+                # Some S3-compatible stores accept conditional headers and ignore them.
                 self._verify_conditional_put()
                 return
         raise DestinationLockedError(_describe(self.bucket.url, holder))
 
     def renew(self) -> bool:
-        """Have it for some more time; whether it was still ours."""
-        with self._turn:
-            return self._tag is not None and self._write(self._tag)
+        """Extend the lease, and return whether this sync still held it."""
+        with self._renewal_lock:
+            return self._etag is not None and self._write(self._etag)
 
     def check(self) -> None:
-        """Renew it: where another sync took it, the store says so.
+        """Renew the lease, which fails if another sync has acquired it.
 
         Raises:
-            DestinationError: It was lost; nothing may be written any more.
+            DestinationError: The lease was lost; nothing may be written any more.
         """
         if not self.renew():
             msg = (
-                f"The lock of {self.bucket.url} was lost: this sync stood still for minutes, and "
-                "another one may have begun. What is committed stays; run again."
+                f"Lost the lock on {self.bucket.url}: this sync was suspended too long and "
+                "another sync may have started. Committed data is safe. Run the same command again."
             )
             raise DestinationError(msg)
 
     def release(self) -> None:
-        """Give it back; an unreachable store lets it run out instead."""
+        """Release the lease; if the store is unreachable, the lease expires."""
         with suppress(TowerEtlError):
             if self.renew():
                 self.bucket.remove(NAME)
-        self._tag = None
+        self._etag = None
 
-    def _write(self, seen: str | None) -> bool:
-        self._tag = self.bucket.put_if_match(NAME, self._payload(), seen)
-        if self._tag is None:  # an answer that was lost looks like another sync's success
+    def _write(self, etag: str | None) -> bool:
+        self._etag = self.bucket.put_if_match(NAME, self._payload(), etag)
+        if self._etag is None:  # after a lost response, the retried write fails its condition
             found = self.bucket.read(NAME)
             if found and _parse(found.text).get("id") == self._id:
-                self._tag = found.etag
-        return self._tag is not None
+                self._etag = found.etag
+        return self._etag is not None
 
     def _verify_conditional_put(self) -> None:
-        """Refuse a store that overwrites what it was told to make only if it is not there."""
+        """Reject a store that ignores `If-None-Match` and overwrites an existing object.
+
+        Raises:
+            ConfigurationError: The store ignored the condition.
+        """
         if self.bucket.put_if_match(NAME, self._payload(), None) is not None:
             self.bucket.remove(NAME)
-            msg = f"{self.bucket.url}: this store heeds no If-None-Match, which keeps syncs apart."
+            msg = (
+                f"{self.bucket.url}: this object store does not honour If-None-Match, which the "
+                "lock against concurrent syncs relies on. Choose another store."
+            )
             raise ConfigurationError(msg)
 
     def _payload(self) -> str:
-        """Who has it and until when, different each time."""
+        """Return the content of the lease object; its expiry time makes each ETag a new one."""
         holder = {
             "id": self._id,
             "owner": self._machine_id,
@@ -220,6 +239,7 @@ class ObjectStoreLease:
         return json.dumps(holder)
 
     def _can_acquire(self, holder: dict[str, Any]) -> bool:
+        # The host is compared too, because machines may share or copy a state folder.
         if (holder.get("owner"), holder.get("host")) == (self._machine_id, socket.gethostname()):
             return True
         with suppress(KeyError, TypeError, ValueError):
@@ -228,7 +248,7 @@ class ObjectStoreLease:
 
     @property
     def _machine_id(self) -> str:
-        """The name of this machine's syncs into this lake, made by the first of them."""
+        """Random id of this machine's syncs into this lake, created by the first of them."""
         path = self.folder / "owner"
         if not path.exists():
             path.write_text(uuid.uuid4().hex, encoding="utf-8")
@@ -236,7 +256,7 @@ class ObjectStoreLease:
 
     def _keep_renewing(self, ended: threading.Event) -> None:
         while not ended.wait(RENEW_SECONDS):
-            with suppress(TowerEtlError):  # the next time may go better; `check` has the last word
+            with suppress(TowerEtlError):  # retried at the next interval; `check` reports a loss
                 if not self.renew():
                     return
 
@@ -250,13 +270,13 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _describe(url: str, holder: dict[str, Any]) -> str:
-    named = (
+    process = (
         f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
         if {"pid", "host", "since"} <= holder.keys()
         else "a process that has just started"
     )
     return (
-        f"Another sync is writing into {url}: {named}. This one changed nothing; run it again when "
-        f"the other is done. One that was killed holds it for {(LEASE + SKEW).seconds // 60} "
-        "minutes more at most."
+        f"Another sync is writing into {url}: {process}. This sync changed nothing. Run it again "
+        "when the other one has finished. The lock of a killed sync expires after "
+        f"{(LEASE + SKEW).seconds // 60} minutes."
     )

@@ -1,7 +1,7 @@
-"""Small objects beside the tables of a lake in S3: read, and replaced if nobody else was quicker.
+"""Small objects beside the tables of a lake in S3, with conditional writes.
 
-Keys, region and endpoint come from the variables that all tools for S3 read (`AWS_ACCESS_KEY_ID`
-and the like), or from the role of the machine; the libraries find them by themselves.
+obstore reads keys, region and endpoint from the environment variables of the AWS tools
+(`AWS_ACCESS_KEY_ID` etc.), or from the role of the machine.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-_PATIENCE = timedelta(seconds=30)
+_RETRY_TIMEOUT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as it was read.
+    """Object as it was read.
 
     Attributes:
-        text: What it holds.
-        tag: Names this version of it.
+        text: Content of the object.
+        etag: ETag of this version.
     """
 
     text: str
@@ -39,21 +39,21 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """Objects below an address.
+    """Objects below a URL.
 
     Attributes:
-        url: `s3://bucket/folder`.
-        store: Reaches them.
+        url: URL such as `s3://bucket/folder`.
+        store: Client of the object store, bound to the URL.
     """
 
     url: str
     store: S3Store = field(repr=False)
 
     def read(self, name: str) -> StoredObject | None:
-        """An object, None where there is none.
+        """Return an object, or None if it does not exist.
 
         Raises:
-            ConfigurationError: The store cannot be reached, or refuses.
+            ConfigurationError: The store cannot be reached, or denies access.
         """
         with self._explain():
             try:
@@ -62,41 +62,42 @@ class ObjectStore:
                 return None
             return StoredObject(bytes(found.bytes()).decode(), found.meta["e_tag"] or "")
 
-    def put_if_match(self, name: str, text: str, seen: str | None) -> str | None:
-        """Write an object that is still as it was seen.
+    def put_if_match(self, name: str, text: str, etag: str | None) -> str | None:
+        """Write an object if its current version has an ETag, or if it does not exist.
 
         Args:
-            name: Its name.
-            text: What it is to hold.
-            seen: The tag with which it was read; None where there was none.
+            name: Name of the object.
+            text: New content.
+            etag: ETag of the version to replace; None if the object must not exist.
 
         Returns:
-            Its new tag; None if another program changed it, and nothing was written.
+            ETag of the new version; None if another program changed the object, in which case
+            nothing was written.
 
         Raises:
-            ConfigurationError: The store cannot be reached, or refuses.
+            ConfigurationError: The store cannot be reached, or denies access.
         """
         with self._explain():
             try:
-                mode = "create" if seen is None else {"e_tag": seen}
-                done = obstore.put(self.store, name, text.encode(), mode=mode)  # type: ignore[arg-type] # "version" may be left out
+                mode = "create" if etag is None else {"e_tag": etag}
+                done = obstore.put(self.store, name, text.encode(), mode=mode)  # type: ignore[arg-type] # "version" is optional
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
                 return None
             return done["e_tag"]
 
     def remove(self, name: str) -> None:
-        """Delete an object; that there is none is no error."""
+        """Delete an object; do nothing if it does not exist."""
         with self._explain():
             obstore.delete(self.store, name)
 
     def list_names(self) -> list[str]:
-        """What is there at the top: objects and folders."""
+        """Return the names of the objects and folders at the top level."""
         with self._explain():
             found = obstore.list_with_delimiter(self.store)
         return [*(entry["path"] for entry in found["objects"]), *found["common_prefixes"]]
 
     def iter_objects(self, folder: str) -> Iterator[tuple[str, datetime]]:
-        """The names of all objects below a folder, and when they were written (UTC)."""
+        """Iterate over the names and modification times (UTC) of all objects below a folder."""
         with self._explain():
             for found in obstore.list(self.store, prefix=folder):
                 yield from ((entry["path"], entry["last_modified"]) for entry in found)
@@ -106,16 +107,17 @@ class ObjectStore:
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
+            # The message of obstore ends with a dump of its source error.
             reason, _, _ = str(error).partition("Debug source")
             msg = (
-                f"{self.url} cannot be reached: {' '.join(reason.split())[:300]}. Does the "
-                "bucket exist, and are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, "
-                "for another store than Amazon's, AWS_ENDPOINT_URL right?"
+                f"{self.url} cannot be reached: {' '.join(reason.split())[:300]}. Check that the "
+                "bucket exists, and check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION "
+                "and, for a store other than Amazon S3, AWS_ENDPOINT_URL."
             )
             raise ConfigurationError(msg) from None
 
 
 def open_bucket(url: str) -> ObjectStore:
-    """The objects below an address; nothing is asked of the store yet."""
-    store = S3Store.from_url(url, retry_config={"max_retries": 3, "retry_timeout": _PATIENCE})
+    """Return the objects below a URL, without a request to the store."""
+    store = S3Store.from_url(url, retry_config={"max_retries": 3, "retry_timeout": _RETRY_TIMEOUT})
     return ObjectStore(url, store)

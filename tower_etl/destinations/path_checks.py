@@ -1,4 +1,4 @@
-"""Whether a path can be written to, as far as that shows before anything is written or called."""
+"""Checks of a path before anything is written or requested."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Each was tried: what breaks in DuckDB or dlt, and then in the library of a format.
-_WORKING = "%?\\"
-_REFUSED: Mapping[str, str] = {
-    "delta": f"{_WORKING}[]|^",
-    "iceberg": f"{_WORKING}#",
+# Characters that were found to break DuckDB or dlt, and additional ones per lake format.
+_UNSUPPORTED = "%?\\"
+_UNSUPPORTED_BY_FORMAT: Mapping[str, str] = {
+    "delta": f"{_UNSUPPORTED}[]|^",
+    "iceberg": f"{_UNSUPPORTED}#",
 }
 _PARTITIONED = frozenset({"parquet", "delta", "iceberg"})
 _FIRST_PRINTABLE = " "
@@ -27,22 +27,22 @@ _DELETE = "\x7f"
 
 
 def check_characters(kind: str, path: Path | str) -> None:
-    """Refuse a path with a character that some library between it and the disk cannot take.
+    """Reject a path with a character that DuckDB, dlt or the library of a format does not support.
 
     Args:
-        kind: Of the destination.
-        path: Absolute, because the folders above count as well.
+        kind: Type of the destination.
+        path: Absolute path, because the characters of parent folders matter too.
 
     Raises:
-        ConfigurationError: It has one; the message names it.
+        ConfigurationError: The path has such a character, which the message names.
     """
-    refused = _REFUSED.get(kind, _WORKING)
+    unsupported = _UNSUPPORTED_BY_FORMAT.get(kind, _UNSUPPORTED)
     for character in str(path):
-        if character in refused or not _is_printable(character):
+        if character in unsupported or not _is_printable(character):
             msg = (
                 f"Unsupported character {character!r} in the path {str(path)!r}: a {kind} "
-                f"destination cannot be in it. Choose a --path without control characters and "
-                f"without any of {' '.join(refused)}."
+                f"destination does not support it. Choose a --path without control characters and "
+                f"without any of {' '.join(unsupported)}."
             )
             raise ConfigurationError(msg)
     if kind in _PARTITIONED and (found := re.search(r"[^/=]+=[^/]*", str(path))):
@@ -54,42 +54,42 @@ def check_characters(kind: str, path: Path | str) -> None:
 
 
 def _is_printable(character: str) -> bool:
-    """Whether it is neither a control character nor half of one that is not UTF-8."""
+    """Return whether a character is neither a control character nor a surrogate (invalid UTF-8)."""
     is_surrogate = "\ud800" <= character <= "\udfff"
     return character >= _FIRST_PRINTABLE and character != _DELETE and not is_surrogate
 
 
 def check_parent(parent: Path) -> None:
-    """Refuse a folder that is not there.
+    """Reject a folder that does not exist.
 
     Raises:
-        ConfigurationError: It does not exist.
-        FileAccessError: It is a file.
+        ConfigurationError: The folder does not exist.
+        FileAccessError: The path is a file.
     """
     try:
         mode = parent.stat().st_mode
     except FileNotFoundError:
-        msg = f"The folder {parent} does not exist: create it, or give another --path."
+        msg = f"The folder {parent} does not exist. Create it, or choose another --path."
         raise ConfigurationError(msg) from None
     if not stat.S_ISDIR(mode):
         raise refuse_path(errno.ENOTDIR, parent)
 
 
 def check_readable(path: Path) -> None:
-    """Refuse a file that this user may not read.
+    """Reject a file that this user may not read.
 
     Raises:
-        FileAccessError: They may not.
+        FileAccessError: The file is not readable.
     """
     if not os.access(path, os.R_OK):
         raise refuse_path(errno.EACCES, path)
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder in which this user may make no file.
+    """Reject a folder in which this user may not create files.
 
     Raises:
-        FileAccessError: They may not, or the file system is read-only.
+        FileAccessError: The folder is not writable, or its file system is read-only.
     """
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         raise refuse_path(errno.EROFS, folder)
@@ -98,10 +98,10 @@ def check_writable(folder: Path) -> None:
 
 
 def check_working(folder: Path) -> None:
-    """Refuse a working folder that is a file, or of another user.
+    """Reject a working folder that is a file or not writable.
 
     Raises:
-        FileAccessError: It is.
+        FileAccessError: The path is a file, or the folder is not writable.
     """
     if folder.is_dir():
         check_writable(folder)
@@ -110,10 +110,10 @@ def check_working(folder: Path) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse a file of another user in a folder with the sticky bit, as `/tmp` has it.
+    """Reject a file of another user in a folder with the sticky bit, such as `/tmp`.
 
     Raises:
-        FileAccessError: A sync could not put a new file in its place.
+        FileAccessError: A sync could not rename a new file over it.
     """
     folder = path.parent.stat()
     owners = {path.stat().st_uid, folder.st_uid, 0}

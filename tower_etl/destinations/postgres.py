@@ -1,8 +1,8 @@
-"""PostgreSQL: dlt loads straight into it, and each package becomes visible in one transaction.
+"""PostgreSQL: dlt loads into the database directly, each package in one transaction.
 
-No state is kept on this machine: every sync starts from what the database holds. So a database put
-back from a backup is gone on from, and a sync may run on any machine. A killed sync costs the calls
-of the package that it was loading.
+No state is kept on this machine: every sync starts from the state in the database. Thus a sync may
+run on any machine, and a database restored from a backup is synced from its own state. An
+interrupted sync loses only the package that it was loading.
 """
 
 from __future__ import annotations
@@ -47,66 +47,69 @@ _LOCK = "hashtext('tower-etl'), hashtext(%s)"
 
 @dataclass
 class PostgresDestination:
-    """A database.
+    """PostgreSQL database.
 
     Attributes:
-        address: A libpq URL, with a password perhaps; never shown.
-        title: The same without it.
-        folder: dlt's working folder, made anew by every sync.
+        address: libpq URL, possibly with a password; never shown.
+        title: URL without credentials, for messages.
+        folder: dlt's working folder, which every sync creates empty.
+        dialect: SQL dialect of the database.
+        exists: Always true.
     """
 
     address: str = field(repr=False)
     title: str
     folder: Path
     dialect: str = "postgres"
-    exists: bool = True  # a lock in a database leaves no trace
-    _holding: Any = field(default=None, repr=False)
+    exists: bool = True  # locking creates nothing, so lock before the first request
+    _lock_connection: Any = field(default=None, repr=False)
 
     def validate(self) -> None:
-        """Refuse a database that cannot be reached, or with a table of a user in ours' place."""
+        """Reject a database that cannot be reached, or with foreign tables under reserved names."""
         with closing(connect(self.address)) as connection:
             refuse_foreign(lambda sql: execute(connection, sql), self.dialect, self.title)
 
     @contextmanager
     def lock(self, clock: Clock) -> Iterator[None]:
-        """Hold a lock of the database, which is gone with the connection."""
+        """Hold an advisory lock, which PostgreSQL releases when the connection ends."""
         since = f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"
         name = f"tower-etl {os.getpid()} on {socket.gethostname()[:20]} {since}"
-        self._holding = connect(self.address, application_name=name)
+        self._lock_connection = connect(self.address, application_name=name)
         try:
             self._take_lock()
             yield
         finally:
-            self._holding.close()
+            self._lock_connection.close()
 
     @contextmanager
     def package_context(self) -> Iterator[None]:
-        """Stop where the connection that holds the lock is gone.
+        """Verify that the connection which holds the lock is alive.
 
         Raises:
-            DestinationError: It is.
+            DestinationError: The connection was closed.
         """
         try:
-            execute(self._holding, "SELECT 1")
+            execute(self._lock_connection, "SELECT 1")
         except psycopg2.Error as error:
-            msg = f"{self.title} closed the connection that kept other syncs out: run again."
+            msg = f"{self.title} closed the connection that holds the sync lock. Run again."
             raise DestinationError(msg) from error
         yield
 
     def prepare(self) -> None:
-        """Forget what a killed sync left on this machine, and drop indexes of earlier versions."""
+        """Delete the files of an interrupted sync, and drop indexes of earlier versions."""
+        # Pending packages are not loaded: the state in the database is that of the last package.
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         for table in TABLES.values():
             if any(_is_long(name) for name in table.key):
-                execute(self._holding, f'DROP INDEX IF EXISTS {DATASET}."{table.name}_key"')
+                execute(self._lock_connection, f'DROP INDEX IF EXISTS {DATASET}."{table.name}_key"')
 
     def reset(self) -> None:
-        """As every sync does."""
+        """Delete dlt's working files, as at the start of every sync."""
         self.prepare()
 
     def open_pipeline(self) -> dlt.Pipeline:
-        """It loads packages whole."""
+        """Return the pipeline that loads each package in one transaction."""
         return dlt.pipeline(
             PIPELINE,
             pipelines_dir=str(self.folder),
@@ -115,24 +118,27 @@ class PostgresDestination:
         )
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
-        """Let the database itself hold every key to one row, and see to views and comments."""
+        """Create unique indexes on the keys, and refresh views and comments."""
         del now
         shutil.rmtree(self.folder, ignore_errors=True)
         for table in TABLES.values():
             key = ", ".join(_index_column(name) for name in table.key)
             execute(
-                self._holding,
+                self._lock_connection,
                 f'CREATE UNIQUE INDEX IF NOT EXISTS "{_name_index(table)}" '
                 f'ON {DATASET}."{table.name}" ({key})',
             )
-        refresh_views(self._holding)
-        refresh_comments(self._holding, specs)
+        refresh_views(self._lock_connection)
+        refresh_comments(self._lock_connection, specs)
 
     def read_with(self, reading: Callable[[Callable[[str], list[tuple[Any, ...]]]], T]) -> T:
-        """What is found by asking it; tables go by their bare names.
+        """Return the result of a function that queries the tables by unqualified names (UTC).
+
+        Args:
+            reading: Function that receives another one, which returns the rows of a SELECT.
 
         Raises:
-            ConfigurationError: No sync has written to it.
+            ConfigurationError: No sync has written to the database.
         """
         connection = connect(self.address)
         try:
@@ -140,31 +146,33 @@ class PostgresDestination:
             execute(connection, "SET TimeZone = 'UTC'")
             return reading(lambda sql: execute(connection, sql))
         except psycopg2.errors.UndefinedTable:
-            msg = f"{self.title} has no tables of a sync: run `tower-etl sync` first."
+            msg = f"{self.title} contains no tables of tower-etl. Run `tower-etl sync` first."
             raise ConfigurationError(msg) from None
         finally:
             connection.close()
 
     def _take_lock(self) -> None:
-        if execute(self._holding, f"SELECT pg_try_advisory_lock({_LOCK})", DATASET) == [(True,)]:
+        acquire = f"SELECT pg_try_advisory_lock({_LOCK})"
+        if execute(self._lock_connection, acquire, DATASET) == [(True,)]:
             return
+        # pg_locks shows the two integer keys of an advisory lock as unsigned oids.
         holders = execute(
-            self._holding,
+            self._lock_connection,
             "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted "
             "AND locktype = 'advisory' AND (classid, objid) = "
             "(hashtext('tower-etl')::bigint & 4294967295, hashtext(%s)::bigint & 4294967295)",
             DATASET,
         )
-        holder = ", ".join(name for (name,) in holders) or "one that has just ended"
+        holder = ", ".join(name for (name,) in holders) or "a session that has just ended"
         msg = (
-            f"Another sync is writing into {self.title}: {holder}. This one changed nothing; run "
-            "it again when the other is done."
+            f"Another sync is writing into {self.title}: {holder}. This sync changed nothing. "
+            "Run it again when the other one has finished."
         )
         raise DestinationLockedError(msg)
 
 
 def _is_long(column: str) -> bool:
-    """Whether a key column may hold more text than fits an index, as the name of a process."""
+    """Return whether a key column may exceed the 2,704 bytes of a B-tree index entry."""
     return column == "process"
 
 
@@ -173,48 +181,48 @@ def _index_column(column: str) -> str:
 
 
 def _name_index(table: TableSpec) -> str:
-    """Return the name of the index; those over digests have another one than earlier versions."""
+    """Return the name of the key's index; it differs from earlier versions if over digests."""
     return f"{table.name}_digest" if any(map(_is_long, table.key)) else f"{table.name}_key"
 
 
 def connect(address: str, **more: str) -> Any:  # noqa: ANN401 psycopg2 has no types
-    """A connection whose statements are each a transaction.
+    """Return a connection in autocommit mode.
 
     Raises:
-        ConfigurationError: The database cannot be reached, or refuses.
-        DestinationError: It is starting up, or has too many connections.
+        ConfigurationError: The database cannot be reached, or denies access.
+        DestinationError: The database is starting up, or has too many connections.
     """
     try:
         connection = psycopg2.connect(address, **more)
     except psycopg2.Error as error:
         raise explain_connection(error) from None
-    connection.autocommit = True
+    connection.autocommit = True  # psycopg2 would otherwise hold a transaction open during the sync
     return connection
 
 
-def execute(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401 likewise
-    """The rows of a statement; none where it gives none."""
+def execute(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:  # noqa: ANN401 psycopg2 has no types
+    """Execute a statement and return its rows, if any."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def open_postgres(place: DestinationConfig) -> PostgresDestination:
-    """The database that a path, the environment, dlt's or PostgreSQL's configuration names.
+def open_postgres(config: DestinationConfig) -> PostgresDestination:
+    """Return the database named by the path, the environment, dlt's or libpq's configuration.
 
     Raises:
-        ConfigurationError: It cannot be reached.
+        ConfigurationError: The database cannot be reached.
     """
-    given = place.path or place.credentials or _find_credentials() or ""
+    given = config.path or config.credentials or _find_credentials() or ""
     with connect(given) as connection:
         parts = connection.info
         title = f"postgresql://{parts.host}:{parts.port}/{parts.dbname}"
         address = _connection_url(parts)
-    return PostgresDestination(address, title, place.find_state(title))
+    return PostgresDestination(address, title, config.find_state(title))
 
 
 def _find_credentials() -> str | None:
-    """What dlt's configuration says of the destination."""
+    """Return the connection string of the destination in dlt's configuration."""
     found: Any = dlt.secrets.get("destination.postgres.credentials")
     if isinstance(found, str):
         return found
@@ -226,32 +234,35 @@ def _find_credentials() -> str | None:
 
 
 def _connection_url(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
-    """The address with all that libpq found elsewhere, as dlt wants it: a URL.
+    """Return the parameters of a connection, including defaults of libpq, as a URL for dlt.
 
-    The encoding is set because a database in SQL_ASCII hands out text that psycopg2 takes for
-    ASCII, and fails to decode, unless it is told that what was stored is UTF-8.
+    The client encoding is set to UTF8: psycopg2 decodes text of a database in SQL_ASCII as ASCII
+    otherwise, and fails on other characters.
     """
     options = {k: v for k, v in parts.dsn_parameters.items() if k.startswith("ssl")}
     options["client_encoding"] = "UTF8"
-    unasked = "none"  # dlt insists on a password, also where the server asks for none
-    user, password = quote(parts.user, safe=""), quote(parts.password or unasked, safe="")
+    placeholder = "none"  # dlt requires a password even if the server does not
+    user, password = quote(parts.user, safe=""), quote(parts.password or placeholder, safe="")
     host = quote(parts.host, safe="")
-    where = f"{host}:{parts.port}/{quote(parts.dbname, safe='')}"
-    return f"postgresql://{user}:{password}@{where}?{urlencode(options)}"
+    location = f"{host}:{parts.port}/{quote(parts.dbname, safe='')}"
+    return f"postgresql://{user}:{password}@{location}?{urlencode(options)}"
 
 
 class SingleTransactionPostgresClient(PostgresClient):
-    """Merges when a package is completed, and not before."""
+    """dlt client that merges all tables of a package in the transaction that completes it.
+
+    dlt itself uses one transaction per table.
+    """
 
     def _create_merge_followup_jobs(
         self, table_chain: Sequence[PreparedTableSchema]
     ) -> list[FollowupJobRequest]:
-        """None: `complete_load` does it."""
+        """Return no jobs, because `complete_load` merges the tables."""
         del table_chain
         return []
 
     def complete_load(self, load_id: str) -> None:
-        """Merge all that is staged, and record the package."""
+        """Merge all staged tables and record the package as loaded, in one transaction."""
         with self.sql_client.begin_transaction():
             for table in list(self._iter_staged()):
                 for statement in SqlMergeFollowupJob.generate_sql([table], self.sql_client):
@@ -259,10 +270,10 @@ class SingleTransactionPostgresClient(PostgresClient):
             super().complete_load(load_id)
 
     def _iter_staged(self) -> Iterator[PreparedTableSchema]:
-        """The tables with rows in the staging schema.
+        """Iterate over the tables with rows in the staging schema.
 
-        Rows that an earlier package left there are the newest of their keys still: a package that
-        has newer ones empties the table first. Merging them again changes nothing.
+        Rows of an earlier package are still the newest of their keys, because dlt truncates the
+        staging table of a package with newer ones. Merging them again changes nothing.
         """
         for name in self.schema.data_table_names(seen_data_only=True):
             table = self.prepare_load_table(name)
@@ -272,16 +283,16 @@ class SingleTransactionPostgresClient(PostgresClient):
     def _has_staged(self, name: str) -> bool:
         with self.sql_client.with_staging_dataset():
             staged = self.sql_client.make_qualified_table_name(name)
-        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608 ours
+        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608 dlt quotes the name
         return bool(found[0][0])
 
 
 class SingleTransactionPostgres(dlt.destinations.postgres):
-    """The destination with that client."""
+    """dlt's PostgreSQL destination that loads each package in one transaction."""
 
     capabilities = cache_capabilities(dlt.destinations.postgres.capabilities)
 
     @property
     def client_class(self) -> type[SingleTransactionPostgresClient]:
-        """The client."""
+        """Class of the client."""
         return SingleTransactionPostgresClient

@@ -1,7 +1,8 @@
-"""What an error of PostgreSQL means to a user: the object, the cause and the next step.
+"""Translation of PostgreSQL errors to a `TowerEtlError` with object, cause and action.
 
-Codes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html. psycopg2 and ADBC
-carry them in an attribute. A server that refuses or ends a connection is known by its words alone.
+SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. psycopg2 and ADBC
+have them in an attribute, but not for a refused or closed connection, which only its message
+identifies.
 """
 
 from __future__ import annotations
@@ -30,27 +31,27 @@ _LOST = (
     "Restore the table from a backup. To fetch everything again instead, drop the schemas tower "
     f"and tower_staging, {_AGAIN}"
 )
-_ALTERED = (
-    "The table is not as tower-etl made it. Undo what was changed, or rename the table if it is "
+_SCHEMA_CHANGED = (
+    "The table is not as tower-etl made it. Undo the change, or rename the table if it is "
     f"not one of tower-etl, {_AGAIN}"
 )
 
-# By code, or by the two characters that name its class: the more exact one counts.
+# By code, or by the two characters of its class; the full code takes precedence.
 _CODES: Mapping[str, tuple[Kind, str]] = {
     "08": (DestinationError, f"Check the server and the network, {_AGAIN}"),
-    "22": (ConfigurationError, _ALTERED),
+    "22": (ConfigurationError, _SCHEMA_CHANGED),
     "22021": (ConfigurationError, _ENCODING),
     "22P05": (ConfigurationError, _ENCODING),
     "23": (ConfigurationError, f"Drop the constraint or index that was added, {_AGAIN}"),
     "25006": (
         ConfigurationError,
-        "Give the address of the primary server, or allow the user to write",
+        "Use the address of the primary server, or allow the user to write",
     ),
     "28": (ConfigurationError, _LOGIN),
-    "3D": (ConfigurationError, "Create the database, or give the address of another one"),
+    "3D": (ConfigurationError, "Create the database, or use the address of another one"),
     "3F": (ConfigurationError, f"Restore the schema from a backup, or drop both schemas, {_AGAIN}"),
     "40": (DestinationError, f"Wait for the other session, {_AGAIN}"),
-    "42": (ConfigurationError, _ALTERED),
+    "42": (ConfigurationError, _SCHEMA_CHANGED),
     "42501": (ConfigurationError, _RIGHTS),
     "42P01": (ConfigurationError, _LOST),
     "53": (StorageError, f"Raise the limit of the server, or wait until it is less busy, {_AGAIN}"),
@@ -60,7 +61,7 @@ _CODES: Mapping[str, tuple[Kind, str]] = {
     "57014": (DestinationError, f"Raise statement_timeout for the user of the sync, {_AGAIN}"),
     "P0": (ConfigurationError, f"Drop the trigger that was added, {_AGAIN}"),
 }
-_ANSWERS = frozenset({"28", "3D", "53", "57"})  # of a server that is there
+_REACHABLE = frozenset({"28", "3D", "53", "57"})  # classes that a reachable server reports
 _OTHER: tuple[Kind, str] = (DestinationError, f"See the log of the database server, {_AGAIN}")
 _WORDS: Mapping[str, str] = {
     "too many": "53300",
@@ -80,37 +81,37 @@ _WORDS: Mapping[str, str] = {
 
 
 def explain_postgres(
-    cause: BaseException, place: str = "", table: str | None = None
+    cause: BaseException, name: str = "", table: str | None = None
 ) -> TowerEtlError | None:
-    """Return the error of the tree for one of a PostgreSQL client, None for any other.
+    """Return the `TowerEtlError` for an error of a PostgreSQL client, None for another exception.
 
     Args:
         cause: Any exception.
-        place: What messages call the database.
-        table: The table whose rows were being loaded, where that is known.
+        name: Name of the database in messages.
+        table: Table that was being loaded, if known.
     """
     code = find_code(cause)
     if code is None:
         return None
     kind, remedy = _CODES.get(code) or _CODES.get(code[:2]) or _OTHER
-    where = f"{place or 'PostgreSQL'}{f', table {table}' if table else ''}"
-    return kind(f"{where}: {_shorten(cause)} (SQLSTATE {code}). {remedy}.")
+    subject = f"{name or 'PostgreSQL'}{f', table {table}' if table else ''}"
+    return kind(f"{subject}: {_shorten(cause)} (SQLSTATE {code}). {remedy}.")
 
 
 def explain_connection(error: BaseException) -> TowerEtlError:
-    """Return the error of the tree for a connection that could not be made."""
+    """Return the `TowerEtlError` for a connection that could not be established."""
     code = find_code(error) or ""
-    kind, remedy = _CODES[code[:2]] if code[:2] in _ANSWERS else (ConfigurationError, _ADDRESS)
+    kind, remedy = _CODES[code[:2]] if code[:2] in _REACHABLE else (ConfigurationError, _ADDRESS)
     return kind(f"PostgreSQL cannot be reached: {_shorten(error)}. {remedy}.")
 
 
 def _shorten(cause: BaseException) -> str:
-    """Return the first line, without a full stop: those below it may show rows."""
+    """Return the first line without a full stop; the lines after it may contain row values."""
     return " ".join(str(cause).strip().partition("\n")[0].split())[:300].rstrip(".")
 
 
 def find_code(cause: BaseException) -> str | None:
-    """Return the SQLSTATE of an error of a PostgreSQL client; the likeliest where it has none."""
+    """Return the SQLSTATE of a PostgreSQL client's error, or the likeliest one by its message."""
     if type(cause).__module__.partition(".")[0] not in _CLIENTS:
         return None
     code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)

@@ -1,12 +1,13 @@
-"""One writer, many readers: a sync writes to a draft, which then takes the place of the file.
+"""One writer and many readers: a sync writes to a staging copy, then renames it over the file.
 
-DuckDB lets no process write to a file that another has open, even to read. So no sync ever opens
-the published file to write: it copies it, writes to the copy, and renames the copy over it at the
-end. A reader keeps the file that it opened and sees the new one when it opens it again. The cost
-is the disk and time of one copy for each sync (none where the file system shares blocks).
+DuckDB does not allow a process to write to a file that another process has open, even read-only.
+Therefore no sync opens the published file for writing: it copies the file, writes to the copy, and
+renames the copy over the file at the end. A reader keeps the file that it opened, and sees the new
+one when it reopens it. The cost is the disk space and time of one copy per sync, or none on file
+systems with reflinks.
 
-A draft that a killed sync left behind is gone on with, as long as it was taken from the file that
-stands there now. dlt's working folder is kept only while it speaks of that file, too.
+The staging copy of an interrupted sync is resumed if it was made from the currently published file.
+dlt's working folder is kept only if it belongs to that file too.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-FileIdentity = list[int] | None  # None: there is no file
+FileIdentity = list[int] | None  # inode, bytes, mtime in ns; None if there is no file
 
-_FICLONE = 0x40049409  # Linux: make one file share the blocks of another
+_FICLONE = 0x40049409  # Linux ioctl that makes a reflink copy
 
 
 @dataclass(frozen=True)
 class StagingRecord:
-    """What the draft and dlt's working folder speak of; kept beside them.
+    """Files that the staging copy and dlt's working folder belong to; stored beside them.
 
     Attributes:
-        taken_from: The published file that the draft was taken from.
-        published: The file that was published last, and that dlt's working folder agrees with; from
-            the moment when a draft is taken until it is published, it agrees with none.
-        views: What `apply_views` gave for those in the published file; empty where it is not known.
+        source: Published file from which the staging copy was made.
+        published: File that was published last, to which dlt's working folder belongs; empty from
+            the creation of a staging copy to its publication.
+        views: Digest of the views in the published file, as returned by `apply_views`; empty if
+            unknown.
     """
 
     source: FileIdentity = field(default_factory=list)
@@ -50,53 +52,54 @@ class StagingRecord:
 
 @dataclass(frozen=True)
 class StagingFile:
-    """Takes a draft of the published file, and puts it in its place.
+    """Staging copy of a published DuckDB file.
 
     Attributes:
-        target: The file and the folder beside it.
+        target: Paths of the file and of the folder beside it.
     """
 
     target: DuckDBPaths
 
     def prepare(self) -> None:
-        """Make the draft ready to be written to."""
+        """Create the staging copy, or keep that of an interrupted sync."""
         published = _identify(self.target.path)
-        note = self._read_record()
-        if self.target.staging.exists() and note.source == published:
+        record = self._read_record()
+        if self.target.staging.exists() and record.source == published:
             return
         self._discard()
-        if note.published != published:
+        if record.published != published:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
-        is_ours = note.published == published and not _wal_path(self.target.path).exists()
-        self._write_record(StagingRecord(published, views=note.views if is_ours else ""))
+        is_unchanged = record.published == published and not _wal_path(self.target.path).exists()
+        self._write_record(StagingRecord(published, views=record.views if is_unchanged else ""))
         if published:
-            # The log comes first: a draft that is there is whole.
+            # The write-ahead log is copied first: a staging copy that exists is then complete.
             _copy_wal(self.target.path, self.target.staging)
             _copy(self.target.path, self.target.staging)
 
     def reset(self) -> None:
-        """Throw the draft away, with all that dlt knows of it, and take a new one."""
+        """Replace the staging copy and dlt's working folder by new ones."""
         self._discard()
         self._write_record(StagingRecord())
         self.prepare()
 
     @property
     def views(self) -> str:
-        """What is known of the views in the draft."""
+        """Digest of the views in the staging copy, empty if unknown."""
         return self._read_record().views
 
     def publish(self, views: str = "") -> None:
-        """Let the draft, closed and without a log, take the place of the file.
+        """Rename the staging copy, which must be closed and have no log, over the published file.
 
         Args:
-            views: What `apply_views` gave for those in the draft.
+            views: Digest of the views in the staging copy, as returned by `apply_views`.
         """
-        taken_from = self._read_record().source
+        source = self._read_record().source
         fsync_file(self.target.staging)
-        self._write_record(StagingRecord(taken_from, _identify(self.target.staging), views))
+        self._write_record(StagingRecord(source, _identify(self.target.staging), views))
+        # The record is written first: after an interruption here, the staging copy is resumed.
         self.target.staging.replace(self.target.path)
         _logger.info("Published %s", self.target.path)
-        _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the file replaced
+        _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the replaced file
         fsync_file(self.target.path.parent)
 
     def _discard(self) -> None:
@@ -114,16 +117,16 @@ class StagingFile:
         except (OSError, ValueError, TypeError, KeyError):
             return StagingRecord()
 
-    def _write_record(self, note: StagingRecord) -> None:
+    def _write_record(self, record: StagingRecord) -> None:
         part = self._record_path.with_suffix(".part")
-        stored = {"taken_from": note.source, "published": note.published, "views": note.views}
+        stored = {"taken_from": record.source, "published": record.published, "views": record.views}
         part.write_text(json.dumps(stored), encoding="utf-8")
         fsync_file(part)
         part.replace(self._record_path)
 
 
 def _identify(path: Path) -> FileIdentity:
-    """What tells a file from any other that may stand at its path; renaming does not change it."""
+    """Return the identity of a file at a path, which renaming the file does not change."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -136,13 +139,13 @@ def _wal_path(path: Path) -> Path:
 
 
 def _copy_wal(source: Path, copy: Path) -> None:
-    """A program that wrote to the published file may have left part of it in a log."""
+    """Copy the write-ahead log, which another program may have left beside the published file."""
     if _wal_path(source).exists():
         shutil.copyfile(_wal_path(source), _wal_path(copy))
 
 
 def _copy(source: Path, copy: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can."""
+    """Copy a file, with shared blocks if the file system supports reflinks."""
     part = copy.with_name(copy.name + ".part")
     with source.open("rb") as reading, part.open("wb") as writing:
         try:

@@ -1,1 +1,1 @@
-"""From the API to batches of rows: listings, runs, reference data."""
+"""Extraction from the API to batches of rows: listings, runs and reference data."""

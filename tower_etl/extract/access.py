@@ -1,4 +1,4 @@
-"""What a token may read, table by table: one call for each endpoint and place, of one item."""
+"""Check of the access to each table: one call of one item per endpoint and partition."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from tower_etl.extract.failures import Failure
     from tower_etl.extract.reference import Partition
 
-# Tables that are not lists of their own, by the one whose call fills them.
+# Tables that are filled from other calls than the lists of reference data.
 _RUNS = ReferenceEntity("workflows", endpoints.RUNS, EntityScope.WORKSPACE)
-_PARTS = (
+_RUN_PARTS = (
     ReferenceEntity("tasks", endpoints.RUN_TASKS, EntityScope.WORKSPACE, parent="workflows"),
     ReferenceEntity(
         "process_metrics", endpoints.RUN_METRICS, EntityScope.WORKSPACE, parent="workflows"
     ),
 )
-_OF_LAUNCHES = (
+_LAUNCH_ENTITIES = (
     ReferenceEntity("launches", endpoints.LAUNCH, EntityScope.WORKSPACE, parent="workflows"),
     ReferenceEntity(
         "launch_datasets", endpoints.LAUNCH_DATASETS, EntityScope.WORKSPACE, parent="workflows"
@@ -42,12 +42,12 @@ _OF_LAUNCHES = (
 
 @dataclass(frozen=True)
 class TableAccess:
-    """What came of asking for a table.
+    """Access to a table.
 
     Attributes:
-        table: Its name.
-        readable: Names of the places that answered.
-        refused: Why others did not, by name.
+        table: Name of the table.
+        readable: Names of the partitions that granted access.
+        denied: Reasons of the partitions that denied access, by name.
     """
 
     table: str
@@ -57,7 +57,7 @@ class TableAccess:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One call: the first item, None where the list is empty, or why there is no list."""
+    """Result of one call: the first item, None if the list is empty, or the failure."""
 
     entity: ReferenceEntity
     partition: Partition
@@ -67,24 +67,24 @@ class ProbeResult:
 def check_table_access(
     client: TowerClient, discovery: Discovery, wanted: frozenset[str], workers: int
 ) -> list[TableAccess]:
-    """Ask for one item of everything that fills a wanted table, wherever it is wanted from.
+    """Request one item of each endpoint that fills a selected table, from each partition.
 
-    What hangs on a run, a team or a pipeline is asked for with the first one that came; where none
-    did, nothing is said of it.
+    Children of a run, team or pipeline are requested for the first parent found; if there is none,
+    the result does not contain their table.
     """
-    inquiry = _AccessProbe(client, FetchExecutor(client, wanted, workers))
+    probe = _AccessProbe(client, FetchExecutor(client, wanted, workers))
     try:
-        answers = inquiry.probe_all([_RUNS, *select_entities(wanted)], discovery)
-        parts = [part for part in _PARTS if part.table in wanted]
-        answers += inquiry.probe_children([*parts, *select_entities(wanted)], answers)
+        answers = probe.probe_all([_RUNS, *select_entities(wanted)], discovery)
+        parts = [part for part in _RUN_PARTS if part.table in wanted]
+        answers += probe.probe_children([*parts, *select_entities(wanted)], answers)
         if "launches" in wanted:
-            answers += inquiry.probe_launches(answers, wanted)
+            answers += probe.probe_launches(answers, wanted)
         if "audit_logs" in wanted:
-            answers.append(inquiry.probe_audit_logs())
+            answers.append(probe.probe_audit_logs())
     finally:
-        inquiry.executor.close()
+        probe.executor.close()
     tables = dict.fromkeys(answer.entity.table for answer in answers)
-    return [_sum_up(table, answers) for table in tables if table in wanted]
+    return [_summarize(table, answers) for table in tables if table in wanted]
 
 
 @dataclass(frozen=True)
@@ -93,77 +93,79 @@ class _AccessProbe:
     executor: FetchExecutor
 
     def probe_all(self, entities: list[ReferenceEntity], discovery: Discovery) -> list[ProbeResult]:
-        """What every place answers to every entity that hangs on nothing else."""
-        asked = [
-            (entity, place)
+        """Request one item of each entity without a parent from each partition."""
+        requests = [
+            (entity, partition)
             for entity in entities
             if not entity.parent
-            for place in list_partitions(entity.scope, discovery.workspaces)
+            for partition in list_partitions(entity.scope, discovery.workspaces)
         ]
-        return self.executor.map(lambda pair: self._probe(*pair), asked)
+        return self.executor.map(lambda pair: self._probe(*pair), requests)
 
     def probe_children(
         self, entities: list[ReferenceEntity], answers: list[ProbeResult]
     ) -> list[ProbeResult]:
-        """What is answered to the children of the first row of each place."""
-        asked = [
+        """Request one item of each child entity for the first parent of each partition."""
+        requests = [
             self._prepare(entity, answer.partition, answer.result)
             for entity in entities
             for answer in answers
             if answer.entity.table == entity.parent and isinstance(answer.result, dict)
         ]
-        return self.executor.map(lambda ask: ask(), asked)
+        return self.executor.map(lambda request: request(), requests)
 
     def probe_launches(
         self, answers: list[ProbeResult], wanted: frozenset[str]
     ) -> list[ProbeResult]:
-        """What is answered to the launch of the first run of each place, if it had one."""
+        """Request the launch of the first run of each partition, if it has one."""
         firsts = [
             (answer.partition, _run_of(answer.result).get("launchId"))
             for answer in answers
             if answer.entity is _RUNS and isinstance(answer.result, dict)
         ]
-        asked = [
-            (entity, place, launch_id)
-            for entity in _OF_LAUNCHES
-            for place, launch_id in firsts
+        requests = [
+            (entity, partition, launch_id)
+            for entity in _LAUNCH_ENTITIES
+            for partition, launch_id in firsts
             if entity.table in wanted and is_launch_id(launch_id)
         ]
-        return self.executor.map(lambda ask: self._probe(ask[0], ask[1], launch_id=ask[2]), asked)
+        return self.executor.map(
+            lambda request: self._probe(request[0], request[1], launch_id=request[2]), requests
+        )
 
     def probe_audit_logs(self) -> ProbeResult:
-        """The newest entry of the audit log."""
+        """Request the newest page of the audit log."""
         entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
-        (place,) = list_partitions(EntityScope.SERVER, ())
+        (partition,) = list_partitions(EntityScope.SERVER, ())
         now = SYSTEM_CLOCK.now()
         found = self.executor.capture_error(lambda: self.client.list_audit_log_page(now, now, None))
-        return ProbeResult(entity, place, None if isinstance(found, tuple) else found)
+        return ProbeResult(entity, partition, None if isinstance(found, tuple) else found)
 
     def _prepare(
-        self, entity: ReferenceEntity, place: Partition, parent: Item
+        self, entity: ReferenceEntity, partition: Partition, parent: Item
     ) -> Callable[[], ProbeResult]:
         if entity.parent == _RUNS.table:
             run_id = _run_of(parent).get("id")
-            return lambda: self._probe(entity, place, run_id=run_id)
+            return lambda: self._probe(entity, partition, run_id=run_id)
         key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.key[0]
-        where = replace(place.scope, parent_id=parent.get(key))
-        return lambda: self._probe(entity, replace(place, scope=where))
+        scope = replace(partition.scope, parent_id=parent.get(key))
+        return lambda: self._probe(entity, replace(partition, scope=scope))
 
-    def _probe(self, entity: ReferenceEntity, place: Partition, **names: object) -> ProbeResult:
+    def _probe(self, entity: ReferenceEntity, partition: Partition, **names: object) -> ProbeResult:
         found = self.executor.capture_error(
-            lambda: self.client.probe(entity.endpoint, place.scope, **names)
+            lambda: self.client.probe(entity.endpoint, partition.scope, **names)
         )
-        return ProbeResult(entity, place, found)
+        return ProbeResult(entity, partition, found)
 
 
 def _run_of(element: Item) -> Item:
-    """The run in an element of a listing; nothing where there is none."""
+    """Return the run in an element of a listing; empty if there is none."""
     run = element.get("workflow")
     return run if isinstance(run, dict) else {}
 
 
-def _sum_up(table: str, answers: list[ProbeResult]) -> TableAccess:
+def _summarize(table: str, answers: list[ProbeResult]) -> TableAccess:
     own = [answer for answer in answers if answer.entity.table == table]
-    refused = {a.partition.name: str(a.result) for a in own if isinstance(a.result, Exception)}
+    denied = {a.partition.name: str(a.result) for a in own if isinstance(a.result, Exception)}
     readable = [a.partition.name for a in own if not isinstance(a.result, Exception)]
-    return TableAccess(table, tuple(dict.fromkeys(readable)), refused)
+    return TableAccess(table, tuple(dict.fromkeys(readable)), denied)

@@ -1,7 +1,7 @@
-"""Runs as they were fetched, and the way from many of them to rows at once.
+"""Fetched runs, and building of their rows in batches.
 
-The rows of one run are few. Building them run by run takes three times as long as building those
-of many together, and the threads that fetch get in each other's way.
+A run has few rows. Building rows run by run takes three times as long as in batches, and contends
+with the fetching threads for the interpreter lock.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from tower_etl.sync import LoadedRun, TaskBrief
     from tower_etl.transform import RunResponses
 
-_ROWS_AT_ONCE = 5_000
-_RUNS_AT_ONCE = 32
-_TASKS_AT_ONCE = 1_000  # as answered they take ten times the memory of their rows
+_MAX_BATCH_ROWS = 5_000
+_MAX_BATCH_RUNS = 32
+_TASKS_PER_TABLE = 1_000  # response objects take ten times the memory of their rows
 
 
 @dataclass(frozen=True)
 class FetchedRun:
-    """All that was fetched of one run, and what its landing means for the state.
+    """Fetched run, with its effect on the state.
 
     Attributes:
-        answers: What the API says of it.
-        landed: What moves the state on.
-        tasks: Rows of its first tasks, where it has so many that they were built on the way.
-        launch: The rows of its launch by table, where that was requested.
+        answers: Responses of the API about the run.
+        loaded: Input of the state transition when the run is loaded.
+        tasks: Rows of its first tasks, if it has so many that they were built during the fetch.
+        launch: Rows of its launch by table, if the launch was requested.
     """
 
     answers: RunResponses
@@ -53,23 +53,23 @@ class FetchedRun:
 
     @property
     def rows(self) -> int:
-        """Rows that it makes, about: enough to know when they are many."""
+        """Estimated number of rows of the run, to limit the size of a batch."""
         waiting = sum(len(page) for page in self.answers.tasks)
         figures = sum(len(entry) for entry in self.answers.metrics)
         return 3 + waiting + figures + sum(int(rows.num_rows) for rows in self.tasks)
 
 
 class TaskPageBuffer:
-    """Takes the tasks of a run page by page, and makes rows of them when they are many.
+    """Buffer for the pages of a task list, which builds rows after every 1,000 tasks.
 
     Attributes:
-        briefs: `taskId` and status of each.
-        pages: Pages of which no rows were made.
-        built: The rows of those before.
+        keys: `taskId` and status of each task.
+        pages: Pages of which no rows were built yet.
+        tables: Rows of the earlier pages.
     """
 
     def __init__(self, owner: Mapping[str, object]) -> None:
-        """Set up for the run of which `owner` has the constants."""
+        """Create the buffer of a run; `owner` has the columns that are constant for it."""
         self.keys: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
         self.tables: list[pa.Table] = []
@@ -77,15 +77,15 @@ class TaskPageBuffer:
         self._waiting = 0
 
     def append(self, page: list[Item]) -> None:
-        """Take one page."""
+        """Add one page."""
         self.keys += task_keys(page)
         self.pages.append(page)
         self._waiting += len(page)
-        if self._waiting >= _TASKS_AT_ONCE:
+        if self._waiting >= _TASKS_PER_TABLE:
             self._build()
 
     def keep_last(self) -> None:
-        """Of tasks that came twice, keep the later one."""
+        """Keep the last one of the tasks with the same key."""
         self._build()
         self.tables = [deduplicate(pa.concat_tables(self.tables), TABLES["tasks"].key)]
 
@@ -95,10 +95,10 @@ class TaskPageBuffer:
 
 
 class RunBatch:
-    """Runs that wait for others, to be made rows together.
+    """Fetched runs whose rows are built together.
 
     Attributes:
-        rows: Rows that they make, about.
+        rows: Estimated number of their rows.
     """
 
     def __init__(self) -> None:
@@ -109,23 +109,23 @@ class RunBatch:
         return len(self._runs)
 
     def add(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
-        """Take one run, and whom it is for."""
+        """Add a run and the workspace that it belongs to."""
         self._runs.append((work, fetched))
         self.rows += fetched.rows
 
     @property
     def is_full(self) -> bool:
-        """Whether more would make it no cheaper, or progress too seldom seen."""
-        return len(self._runs) >= _RUNS_AT_ONCE or self.rows >= _ROWS_AT_ONCE
+        """Whether to build the rows now: a larger batch is not cheaper, and delays progress."""
+        return len(self._runs) >= _MAX_BATCH_RUNS or self.rows >= _MAX_BATCH_ROWS
 
     def drain(self) -> list[tuple[WorkspaceSync, FetchedRun]]:
-        """Hand on all of them, in the order in which they came."""
+        """Remove and return all runs in the order of their arrival."""
         taken, self._runs, self.rows = self._runs, [], 0
         return taken
 
 
 def task_keys(tasks: Iterable[Item]) -> list[TaskBrief]:
-    """What tells whether tasks are settled: `taskId` and status of each."""
+    """Return `taskId` and status of each task, which the task bookmark is based on."""
     return [(task_key(item), _status_of(item)) for item in tasks]
 
 
@@ -135,31 +135,31 @@ def _status_of(item: Item) -> str | None:
 
 
 def build_batch(fetched_runs: Sequence[FetchedRun], wanted: frozenset[str]) -> dict[str, pa.Table]:
-    """Build the rows of some runs, by table.
+    """Build the rows of some runs by table.
 
     Args:
-        fetched_runs: The runs; those of a kind were fetched for the same tables.
-        wanted: The tables of the sync, among them those that are not of runs alone, as `labels`.
+        fetched_runs: Runs, which may have been fetched for different tables.
+        wanted: Selected tables, including those that are not of runs only, such as `labels`.
 
     Raises:
-        ServerError: One of the answers holds no run.
+        ServerError: A response contains no run.
     """
-    kinds: dict[frozenset[str], list[FetchedRun]] = {}
+    groups: dict[frozenset[str], list[FetchedRun]] = {}
     for fetched in fetched_runs:
-        kinds.setdefault(fetched.loaded.tables, []).append(fetched)
+        groups.setdefault(fetched.loaded.tables, []).append(fetched)
     built: dict[str, list[pa.Table]] = {}
-    for tables, alike in kinds.items():
-        for name, rows in _build_alike(alike).items():
+    for tables, group in groups.items():
+        for name, rows in _build_group(group).items():
             if name in wanted and (name in tables or name not in RUN_TABLES):
                 built.setdefault(name, []).append(rows)
     return {name: pa.concat_tables(parts) for name, parts in built.items()}
 
 
-def _build_alike(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
-    """Build the rows of runs; those without a label take their links out of the table."""
+def _build_group(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
+    """Build the rows of runs fetched for the same tables, with tombstones for missing labels."""
     tables = build_run_tables([fetched.answers for fetched in fetched_runs])
     before = [rows for fetched in fetched_runs for rows in fetched.tasks]
-    bare = [
+    tombstones = [
         label_link_tombstones(
             [fetched.loaded.fetch.run_id], workspace_id=fetched.answers.workspace_id
         )
@@ -167,12 +167,12 @@ def _build_alike(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
         if not fetched.answers.labels
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
-    tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *bare])
+    tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *tombstones])
     return tables | _join_launches(fetched_runs)
 
 
 def _join_launches(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
-    """The rows of the launches of some runs, by table."""
+    """Return the rows of the launches of some runs by table."""
     parts: dict[str, list[pa.Table]] = {}
     for fetched in fetched_runs:
         for name, rows in fetched.launch.items():
@@ -181,25 +181,25 @@ def _join_launches(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
 
 
 FLUSH_ROWS = 25_000
-_USUAL = ColumnPolicy(TABLES)
+_DEFAULT_POLICY = ColumnPolicy(TABLES)
 
 
 class BatchBuffer:
-    """Collects rows by table until there are enough to hand on.
+    """Buffer of rows by table, flushed when it is full.
 
     Attributes:
-        rows: Rows taken since the last flush.
-        written: Rows handed on, by table.
+        rows: Number of rows since the last flush.
+        written: Number of flushed rows by table.
     """
 
-    def __init__(self, column_policy: ColumnPolicy = _USUAL) -> None:
+    def __init__(self, column_policy: ColumnPolicy = _DEFAULT_POLICY) -> None:
         self.rows = 0
         self._column_policy = column_policy
         self.written: dict[str, int] = {}
         self._parts: dict[str, list[pa.Table]] = {}
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Take the rows of several tables."""
+        """Add rows of several tables."""
         for name, rows in tables.items():
             if rows.num_rows:
                 self._parts.setdefault(name, []).append(rows)
@@ -207,18 +207,18 @@ class BatchBuffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time to flush."""
+        """Whether the buffer should be flushed."""
         return self.rows >= FLUSH_ROWS
 
     def row_counts(self) -> dict[str, int]:
-        """Rows by table, those that wait for the next flush included."""
+        """Return the number of rows by table, including rows that are not flushed yet."""
         waiting = {name: sum(map(_count, parts)) for name, parts in self._parts.items()}
         names = self.written.keys() | waiting.keys()
         counts = {name: self.written.get(name, 0) + waiting.get(name, 0) for name in names}
         return {name: count for name, count in sorted(counts.items()) if count}
 
     def flush(self) -> dict[str, pa.Table]:
-        """Hand on everything, one Arrow table each, a key once, and nothing that is secret."""
+        """Return and remove all rows: one deduplicated and redacted Arrow table per table."""
         joined = {name: _join(name, parts) for name, parts in self._parts.items()}
         ready = self._column_policy.apply(joined)
         for name, rows in ready.items():
@@ -233,7 +233,7 @@ def _join(name: str, parts: list[pa.Table]) -> pa.Table:
 
 
 def _count(rows: pa.Table) -> int:
-    """Rows that stay in the table: a tombstone only takes others out of it."""
+    """Return the number of rows without tombstones, which only delete other rows."""
     if "_removed" not in rows.schema.names:
         return int(rows.num_rows)
     return int(rows.num_rows - (pc.sum(rows["_removed"]).as_py() or 0))

@@ -1,4 +1,4 @@
-"""What the destination holds already, read through the pipeline that writes it."""
+"""Content of the destination, read through the pipeline that writes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tower_etl.extract.destination_readers import TableReader
 
-_SCHEMA = "tower"  # dlt calls a schema by the name of its source
+_SCHEMA = "tower"  # dlt names a schema after its source
 _TEXT = pa.string()
 _TYPES = {
     "bigint": pa.int64(),
@@ -37,7 +37,7 @@ _TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
 }
 _OPEN_FORMATS = frozenset({"delta", "iceberg"})
-_BRIEF = (
+_RUN_COLUMNS = (
     "id",
     "submit",
     "date_created",
@@ -51,7 +51,7 @@ _BRIEF = (
 
 
 def find_pipeline() -> dlt.Pipeline | None:
-    """Return the active pipeline; `dlt.current.pipeline()` would make one where there is none."""
+    """Return the active pipeline; `dlt.current.pipeline()` would create one if there is none."""
     context = Container()[PipelineContext]
     active: Any = context.pipeline() if context.is_active() else None
     found: dlt.Pipeline | None = active
@@ -59,41 +59,41 @@ def find_pipeline() -> dlt.Pipeline | None:
 
 
 class DestinationState(Protocol):
-    """What reconciliation asks of the destination."""
+    """Queries of the reconciliation to the destination."""
 
     def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """The runs of a workspace, by id."""
+        """Return the runs of a workspace by id."""
         ...
 
     def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Whole rows of `workflows`."""
+        """Return complete rows of `workflows`."""
         ...
 
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """The launches of some runs that have a row."""
+        """Return the ids of the launches of some runs that are in `launches`."""
         ...
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """All rows of a table, with some columns or with all of `schema_of`."""
+        """Return all rows of a table, with some columns or all of `table_schema`."""
         ...
 
     def table_schema(self, name: str) -> pa.Schema:
-        """The columns of a table: those of its spec, and those promoted at some time."""
+        """Return the columns of a table: those of its spec, and columns promoted earlier."""
         ...
 
 
 class DltDestinationState:
-    """Reads the tables of a dlt pipeline, whatever its destination."""
+    """State of the destination of a dlt pipeline of any type."""
 
     def __init__(
         self,
         pipeline: dlt.Pipeline | None,
         schema_name: str = _SCHEMA,
     ) -> None:
-        """Read nothing yet.
+        """Create the reader without a query.
 
         Args:
-            pipeline: The pipeline; without one, and before its first load, the store is empty.
+            pipeline: Pipeline; without one, and before its first load, all tables are empty.
             schema_name: Name of the dlt schema that the tables belong to.
         """
         self._pipeline = pipeline
@@ -101,58 +101,60 @@ class DltDestinationState:
         self._emptied: frozenset[str] = frozenset()
 
     def empty(self, names: Iterable[str]) -> None:
-        """Count tables as empty that the load at hand will empty: they hold rows until then."""
+        """Treat tables as empty that the current load will truncate before it writes."""
         self._emptied = frozenset(names)
 
     def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """Return the runs of a workspace, by id."""
-        where = Condition("workspace_id", None if workspace_id is None else (workspace_id,))
+        """Return the runs of a workspace by id."""
+        condition = Condition("workspace_id", None if workspace_id is None else (workspace_id,))
         links: dict[str, set[int]] = {}
-        for link in self._read("workflow_labels", self._pick("workflow_labels"), where).to_pylist():
+        labels = self._read("workflow_labels", self._fields("workflow_labels"), condition)
+        for link in labels.to_pylist():
             if not link["_removed"]:
                 links.setdefault(link["workflow_id"], set()).add(link["label_id"])
-        briefs = self._read("workflows", self._pick("workflows", _BRIEF), where).to_pylist()
+        runs = self._read("workflows", self._fields("workflows", _RUN_COLUMNS), condition)
         return {
-            brief["id"]: StoredRun(
-                submit=brief["submit"] or brief["date_created"],  # as in a listing
-                status=brief["status"],
-                last_updated=brief["last_updated"],
-                complete=brief["complete"],
-                starred=brief["starred"],
-                label_ids=frozenset(links.get(brief["id"], ())),
-                missing_since=brief["missing_since"],
-                has_missing_parts=brief["missing_parts"] is not None,
+            run["id"]: StoredRun(
+                submit=run["submit"] or run["date_created"],  # as in a listing
+                status=run["status"],
+                last_updated=run["last_updated"],
+                complete=run["complete"],
+                starred=run["starred"],
+                label_ids=frozenset(links.get(run["id"], ())),
+                missing_since=run["missing_since"],
+                has_missing_parts=run["missing_parts"] is not None,
             )
-            for brief in briefs
+            for run in runs.to_pylist()
         }
 
     def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Return whole rows of `workflows`."""
+        """Return complete rows of `workflows`."""
         return self.read_groups("workflows", "id", run_ids)
 
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """Return the launches of some runs that have a row."""
-        named = self.read_groups("workflows", "id", run_ids, ("launch_id",))
-        launch_ids = named["launch_id"].drop_null().unique().to_pylist()
+        """Return the ids of the launches of some runs that are in `launches`."""
+        runs = self.read_groups("workflows", "id", run_ids, ("launch_id",))
+        launch_ids = runs["launch_id"].drop_null().unique().to_pylist()
         return set(self.read_groups("launches", "id", launch_ids, ("id",))["id"].to_pylist())
 
     def read_groups(
         self, name: str, column: str, values: Iterable[object], columns: Sequence[str] = ()
     ) -> pa.Table:
-        """Return the rows whose column has one of some values, whole or with some columns."""
-        wanted = tuple(values)
-        picked = self._pick(name, columns)
-        if not wanted:
-            return picked.empty_table()
-        return self._read(name, picked, Condition(column, wanted))
+        """Return the rows whose column has one of some values, with all or some columns."""
+        chosen = tuple(values)
+        fields = self._fields(name, columns)
+        if not chosen:
+            return fields.empty_table()
+        return self._read(name, fields, Condition(column, chosen))
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return all rows of a table; a column that the destination does not have yet is null."""
-        found: list[dict[str, Any]] = self._read(name, self._pick(name, columns), None).to_pylist()
-        return found
+        """Return all rows of a table; columns that the destination lacks are null."""
+        found = self._read(name, self._fields(name, columns), None)
+        rows: list[dict[str, Any]] = found.to_pylist()
+        return rows
 
     def table_schema(self, name: str) -> pa.Schema:
-        """Return the columns of a table, also those promoted earlier: a row is replaced whole."""
+        """Return the columns of a table, including promoted ones: a merge replaces whole rows."""
         schema = TABLES[name].arrow_schema
         for column, hints in self._find_columns(name).items():
             if column not in schema.names and not column.startswith("_dlt_"):
@@ -161,21 +163,21 @@ class DltDestinationState:
                 )
         return schema
 
-    def _pick(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
+    def _fields(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
         schema = self.table_schema(name)
         return pa.schema([schema.field(column) for column in columns or schema.names])
 
-    def _read(self, name: str, columns: pa.Schema, where: Condition | None) -> pa.Table:
-        """Return rows with all of these columns, null where the destination does not have one."""
+    def _read(self, name: str, columns: pa.Schema, condition: Condition | None) -> pa.Table:
+        """Return rows with the given columns; columns that the destination lacks are null."""
         known = self._find_columns(name)
-        there = pa.schema([field for field in columns if field.name in known])
-        if not there or name in self._emptied:
+        existing = pa.schema([field for field in columns if field.name in known])
+        if not existing or name in self._emptied:
             return columns.empty_table()
-        found = self._find_reader(name).read(name, there, where)
+        found = self._find_reader(name).read(name, existing, condition)
         return pa.table(
             [
                 found[field.name]
-                if field.name in there.names
+                if field.name in existing.names
                 else pa.nulls(found.num_rows, field.type)
                 for field in columns
             ],
@@ -184,7 +186,7 @@ class DltDestinationState:
 
     @cached_property
     def schema(self) -> Schema | None:
-        """What dlt knows of the tables in the destination; None before the first load."""
+        """Schema that dlt keeps of the tables in the destination; None before the first load."""
         return self._pipeline.schemas.get(self._schema_name) if self._pipeline else None
 
     def _find_columns(self, name: str) -> dict[str, Any]:
@@ -194,7 +196,7 @@ class DltDestinationState:
 
     @cached_property
     def client(self) -> Any:  # noqa: ANN401 any of dlt's clients, or None
-        """The client of the destination, if there is one; made once, as that costs 10 ms."""
+        """Client of the destination, if there is one; cached, since creating it takes 10 ms."""
         if self._pipeline is None or self._pipeline.destination is None:
             return None
         known = {"schema_name": self._schema_name} if self.schema else {}
@@ -210,7 +212,7 @@ class DltDestinationState:
 
     @cached_property
     def _sql_reader(self) -> TableReader:
-        """Connects when it reads; reads nothing from a destination without SQL."""
+        """Reader that connects for each query; empty for a destination without SQL."""
         if not isinstance(self.client, WithSqlClient):
             return NoReader()
         return SqlReader(self.client.sql_client)

@@ -1,4 +1,4 @@
-"""Before the first listing: which workspaces does the token see, and which of them are meant?"""
+"""Discovery before the first listing: visible workspaces, and the selection among them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace that the token sees.
+    """Workspace that is visible to the token.
 
     Attributes:
-        id: Its numeric id, None for the user's personal workspace.
+        id: Numeric id, None for the personal workspace of the user.
         name: `ORG/NAME`, or `personal`.
-        role: The element of the user's list that names it, as the API gave it.
+        membership: Element of the user's list of workspaces, as the API returned it.
     """
 
     id: int | None
@@ -42,7 +42,7 @@ class Workspace:
 
     @property
     def key(self) -> str:
-        """Its key in the state."""
+        """Key of the workspace in the state."""
         return PERSONAL if self.id is None else str(self.id)
 
     def is_selected_by(self, selector: str) -> bool:
@@ -52,29 +52,29 @@ class Workspace:
 
     @property
     def org_id(self) -> int | None:
-        """Its organisation, None for the personal workspace."""
+        """Id of the organization, None for the personal workspace."""
         found = self.membership.get("orgId")
         return found if isinstance(found, int) else None
 
     @property
     def org_name(self) -> str:
-        """Name of its organisation."""
+        """Name of the organization."""
         return str(self.membership.get("orgName"))
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What preflight found.
+    """Result of the discovery.
 
     Attributes:
-        server_version: The platform's version by its own word, None if it does not say.
-        api_version: The API's version likewise.
-        user_id: The user that the token belongs to.
-        user_name: The name of that user, None if it does not say.
-        roles: The user's organisations and workspaces, as the API gave them.
-        workspaces: The selected ones.
-        info: What the server says of itself.
-        visible: Keys of all workspaces that the token sees.
+        server_version: Version of the platform, None if the server does not report it.
+        api_version: Version of the API, None if the server does not report it.
+        user_id: Id of the token's user.
+        user_name: Name of the token's user, None if the server does not report it.
+        roles: Organizations and workspaces of the user, as the API returned them.
+        workspaces: Selected workspaces.
+        info: Service information of the server.
+        visible: Keys of all workspaces that are visible to the token.
         unmatched: Selectors that name no workspace, each with a message for the user.
     """
 
@@ -90,13 +90,13 @@ class Discovery:
 
 
 def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
-    """Ask the server who it is, who we are, and what we may see: three calls.
+    """Request server, user and workspaces with three calls, and apply the selectors.
 
     Raises:
-        ApiConnectionError: Nothing answers.
-        ServerError: What answers is not the platform's API.
-        AuthenticationError: It does not accept the token.
-        ConfigurationError: No selector names a workspace that the token sees.
+        ApiConnectionError: The server cannot be reached.
+        ServerError: The responses are not those of the platform's API.
+        AuthenticationError: The server rejects the token.
+        ConfigurationError: No selector matches a visible workspace.
     """
     info = request_service_info(client)
     user = request_user(client)
@@ -117,7 +117,7 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
 
 
 def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
-    """The workspaces among the user's roles; entries with a null id are organisations."""
+    """Return the workspaces among the user's roles; others are organizations."""
     found = {
         role["workspaceId"]: Workspace(
             role["workspaceId"],
@@ -134,13 +134,13 @@ def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Worksp
 def select_workspaces(
     visible: tuple[Workspace, ...], selectors: tuple[str, ...]
 ) -> tuple[tuple[Workspace, ...], dict[str, str]]:
-    """Return the workspaces that selectors name, and a message for each selector that names none.
+    """Return the workspaces that selectors match, and a message for each selector without match.
 
     A selector is a numeric id, `ORG/NAME` with `*` and `?`, or `personal`; without any, all
     visible workspaces are selected.
 
     Raises:
-        ConfigurationError: No selector names a workspace; the message lists those that there are.
+        ConfigurationError: No selector matches a workspace; the message lists the visible ones.
     """
     if not selectors:
         return visible, {}
@@ -167,7 +167,7 @@ def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
 
 
 def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
-    """What was meant, perhaps: the workspaces of an organisation, or names that are like it."""
+    """Return a suggestion: the workspaces of an organization, or similar names."""
     known = {name.lower(): name for space in visible for name in (space.name, space.key)}
     close = [known[name] for name in get_close_matches(selector.lower(), known, n=3)]
     if any(name.startswith(f"{selector.lower()}/") for name in known):
@@ -176,7 +176,7 @@ def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
 
 
 def _is_valid(role: Item) -> bool:
-    """Whether its organisation and workspace have ids, or none."""
+    """Return whether the ids of organization and workspace are valid or null."""
     ids = (role.get("orgId"), role.get("workspaceId"))
     return all(value is None or is_id(value) for value in ids)
 
@@ -186,7 +186,7 @@ def _text(value: object) -> str | None:
 
 
 def access_error_message(workspace: Workspace, error: ApiError) -> str:
-    """Why a workspace failed, in one sentence that a report can carry."""
+    """Return a one-line message on why a workspace failed."""
     if isinstance(error, ForbiddenError | NotFoundError):
         return f"{workspace.name}: the token may not read it ({error})"
     return f"{workspace.name}: {error}"

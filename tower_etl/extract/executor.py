@@ -1,4 +1,4 @@
-"""Everything that goes on in threads: listings and runs, several at a time."""
+"""Concurrent execution of requests: listings, runs and reference data in a thread pool."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 RequestT = TypeVar("RequestT")
 Done = TypeVar("Done")
 
-_PROBE_ATTEMPTS = 2  # tries of a call where the last fetches failed: one answer may be bad luck
-_PREFETCH_PER_WORKER = 2  # runs under way per worker
+_PROBE_ATTEMPTS = 2  # attempts per call while fetches fail: one failure may be a coincidence
+_PREFETCH_PER_WORKER = 2  # runs in progress per worker
 _SHUTDOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class QueuedFetch:
-    """A run to fetch for a workspace or, without one, the end of that workspace."""
+    """Run to fetch for a workspace; `run_fetch=None` marks the end of the workspace."""
 
     work: WorkspaceSync
     run_fetch: RunFetch | None = None
@@ -50,20 +50,20 @@ class QueuedFetch:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of an errand: a run, None if it is gone (or for the end), or why it failed."""
+    """Result of a fetch: the run, None if it is deleted or at the end marker, or the failure."""
 
-    errand: QueuedFetch
+    queued: QueuedFetch
     result: FetchedRun | Failure | None
 
 
 class FetchExecutor:
-    """Fetches in threads. What fails comes back as a value: one failure does not stop the others.
+    """Thread pool for requests. Failures are returned as values and do not stop other requests.
 
-    Once the server has gone silent altogether, everything after it fails at once, instead of each
-    call waiting for its own time-outs.
+    A circuit breaker opens when the server does not respond at all: all later requests fail
+    immediately, instead of each waiting for its time-out.
 
     Attributes:
-        launches: What adds the launch to a run, None where launches are not wanted.
+        launches: Loader that adds the launch to a run, None if launches are not selected.
     """
 
     def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
@@ -80,61 +80,62 @@ class FetchExecutor:
         self._deadline: threading.Timer | None = None
 
     def list_runs(
-        self, asked: Iterable[tuple[Workspace, ListingWindow]]
+        self, windows: Iterable[tuple[Workspace, ListingWindow]]
     ) -> Iterator[tuple[Workspace, RunListing | Failure]]:
-        """The listing of each workspace, in order."""
+        """Yield the listing of each workspace, in the order of `windows`."""
 
         def work(item: tuple[Workspace, ListingWindow]) -> tuple[Workspace, RunListing | Failure]:
             workspace, window = item
             return workspace, self.capture_error(lambda: list_runs(self._client, workspace, window))
 
-        return self._pool.map(work, list(asked))
+        return self._pool.map(work, list(windows))
 
-    def map(self, work: Callable[[RequestT], Done], asked: Iterable[RequestT]) -> list[Done]:
-        """What `work` gives for each of what is asked, in order, several at a time."""
-        return list(self._pool.map(work, list(asked)))
+    def map(self, work: Callable[[RequestT], Done], requests: Iterable[RequestT]) -> list[Done]:
+        """Return the result of `work` for each request, in order; requests run concurrently."""
+        return list(self._pool.map(work, list(requests)))
 
     def iter_results(self, works: Iterable[WorkspaceSync]) -> Iterator[RunResult]:
-        """The runs of all plans, each workspace followed by its end, in order."""
-        errands = (
+        """Yield the runs of all plans in order, with an end marker after each workspace."""
+        queue = (
             QueuedFetch(work, run_fetch)
             for work in works
             for run_fetch in (*work.plan.fetches, None)
         )
-        return map_ordered(self._pool, self._run, errands, self._ahead)
+        return map_ordered(self._pool, self._run, queue, self._ahead)
 
     def cancel_workspace(self, workspace: Workspace) -> None:
-        """Fetch no more for a workspace that failed."""
+        """Skip the remaining runs of a workspace."""
         self._failed.add(workspace.key)
 
     def set_fail_fast(self, workspace: Workspace, *, doubted: bool) -> None:
-        """Retry the calls of a workspace less, where most of them fail, or as usual again."""
+        """Set whether calls of a workspace get two attempts only, because most of them fail."""
         (self._fail_fast.add if doubted else self._fail_fast.discard)(workspace.key)
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
-        """Return None if a workspace answers, otherwise why it does not."""
+        """Return None if the listing of a workspace responds, otherwise the failure."""
         return self.capture_error(lambda: self._client.check_listing(workspace.id))
 
     def stop(self) -> None:
-        """Start nothing more; runs under way are finished, if that takes no longer than a while."""
+        """Start no more requests; runs in progress have ten seconds to finish."""
         self._stopping = True
         self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self._client.http.rate_limiter.close)
-        self._deadline.daemon = True
+        self._deadline.daemon = True  # it must not delay the exit of the process
         self._deadline.start()
 
     def close(self) -> None:
-        """Let go: what is waiting is dropped, what is under way ends with its call."""
+        """Cancel queued requests, and wait for the calls in progress."""
         if self._deadline:
             self._deadline.cancel()
+        # Closed first, so that threads that wait for the rate limiter end.
         self._client.http.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, errand: QueuedFetch) -> RunResult:
-        workspace, run_fetch = errand.work.workspace, errand.run_fetch
+    def _run(self, queued: QueuedFetch) -> RunResult:
+        workspace, run_fetch = queued.work.workspace, queued.run_fetch
         if run_fetch is None or workspace.key in self._failed:
-            return RunResult(errand, None)
+            return RunResult(queued, None)
         return RunResult(
-            errand,
+            queued,
             self.capture_error(lambda: self._fetch_run(workspace, run_fetch)),
         )
 
@@ -147,12 +148,12 @@ class FetchExecutor:
         return fetched
 
     def run_exists(self, workspace: Workspace, run_id: str) -> bool:
-        """Whether a run that the listing lacks answers when it is asked for."""
+        """Return whether a run that is not in the listing can still be requested."""
         found = self.capture_error(lambda: self._client.get_run(workspace.id, run_id))
         return not isinstance(found, ForbiddenError | NotFoundError)
 
     def capture_error(self, work: Callable[[], Done]) -> Done | Failure:
-        """What `work` gives, or why it failed, as a value."""
+        """Return the result of `work`, or its failure as a value."""
         if self._stopping:
             return RateLimiterClosedError()
         if self._circuit_open:
@@ -163,7 +164,7 @@ class FetchExecutor:
         return found
 
     def _probe(self, error: ApiError) -> ApiError | None:
-        """The error, if the server does not even say its version any more (API fact 11)."""
+        """Return the error if the server no longer responds to `/service-info` (API fact 11)."""
         try:
             self._client.get_service_info()
         except (ApiError, RateLimiterClosedError):
@@ -175,24 +176,24 @@ ResultT = TypeVar("ResultT")
 
 
 def map_ordered(
-    pool: Executor, work: Callable[[RequestT], ResultT], asked: Iterable[RequestT], ahead: int
+    pool: Executor, work: Callable[[RequestT], ResultT], requests: Iterable[RequestT], ahead: int
 ) -> Iterator[ResultT]:
-    """Results in the order of `asked`, at most `ahead` of them fetched before they are taken.
+    """Yield results in the order of `requests`, prefetching at most `ahead` of them.
 
-    Work goes on between two results, so that fetching goes on while the rows of earlier ones are
-    loaded. What `work` raises is raised at its place in the order.
+    Threads continue between two results, so that runs are fetched while dlt loads earlier rows. An
+    exception of `work` is raised at its position in the order.
     """
-    under_way: deque[Future[ResultT]] = deque()
-    source = iter(asked)
+    pending: deque[Future[ResultT]] = deque()
+    source = iter(requests)
     try:
         while True:
             for item in source:
-                under_way.append(pool.submit(work, item))
-                if len(under_way) >= ahead:
+                pending.append(pool.submit(work, item))
+                if len(pending) >= ahead:
                     break
-            if not under_way:
+            if not pending:
                 return
-            yield under_way.popleft().result()
+            yield pending.popleft().result()
     finally:
-        for future in under_way:
+        for future in pending:
             future.cancel()

@@ -1,4 +1,4 @@
-"""Failures of fetches as values: one bad answer fails its run alone."""
+"""Failures of requests as values, so that a failure does not affect other requests."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def capture_failure(work: Callable[[], Done]) -> Done | Failure:
         return work()
     except (ApiError, RateLimiterClosedError) as error:
         return error
-    except Exception as error:  # noqa: BLE001 an answer that nobody foresaw fails its run alone
+    except Exception as error:  # noqa: BLE001 an unforeseen response must fail its run only
         msg = f"unexpected response ({type(error).__name__}: {error})"
         return ServerError(msg[:_SHOWN_CHARS])
 
 
 def is_access_denied(result: object) -> bool:
-    """Whether the server lacks an endpoint, or keeps it from the token (API fact 11).
+    """Return whether the server lacks an endpoint or denies access to it (API fact 11).
 
-    A page that is no answer of the API, with a status that says success, is one way to lack it.
+    A response with status 200 that is not JSON of the API, such as a web page, also counts.
     """
     if isinstance(result, ServerError):
         return result.status_code == HTTPStatus.OK

@@ -1,7 +1,7 @@
-"""The first three calls of a sync, and what their failures mean.
+"""The first three calls of a sync, and explanations of their failures.
 
-Whoever refuses `/service-info`, which needs no token, is not the platform, or stands before it; a
-refusal after that is one of the token (API fact 11).
+`/service-info` needs no token: a denial of it comes from a gateway, or from another server than the
+platform. A later denial concerns the token (API fact 11).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Explain = Callable[[str, int | None], "ApiError"]
-"""From an endpoint and a status to the error that they stand for."""
+"""Function that returns the error for an endpoint and an HTTP status."""
 
 _ROLES = "/user/{id}/workspaces"
 _GATEWAY = frozenset(
@@ -37,22 +37,22 @@ _WHERE = "The endpoint of a server of your own ends in /api, as in https://tower
 
 
 def request_service_info(client: TowerClient) -> Item:
-    """Return what the server says of itself.
+    """Return the service information of the server.
 
     Raises:
-        EndpointError: What answers is not the platform's API.
-        ApiError: Nothing answers, or the server fails.
+        EndpointError: The response is not that of the platform's API.
+        ApiError: The server cannot be reached, or fails.
     """
     return _request(client, client.get_service_info, _refuse_service, _miss_service)
 
 
 def request_user(client: TowerClient) -> Item:
-    """Return the user that the token belongs to; its `id` is an id.
+    """Return the user of the token; its `id` is valid.
 
     Raises:
-        AuthenticationError: The server does not accept the token.
-        EndpointError: The server does not know the call.
-        ApiError: Nothing answers, or the server fails.
+        AuthenticationError: The server rejects the token.
+        EndpointError: The server lacks the call.
+        ApiError: The server cannot be reached, or fails.
     """
     user = _request(client, client.get_user, _refuse_token, _miss_user)
     if not is_id(user.get("id")):
@@ -65,12 +65,12 @@ def request_user(client: TowerClient) -> Item:
 
 
 def request_memberships(client: TowerClient, user: Item) -> list[Item]:
-    """Return the organisations and workspaces of the user.
+    """Return the organizations and workspaces of the user.
 
     Raises:
-        AuthenticationError: The server does not let the token list them.
-        EndpointError: The server does not know the call.
-        ApiError: Nothing answers, or the server fails.
+        AuthenticationError: The token may not list them.
+        EndpointError: The server lacks the call.
+        ApiError: The server cannot be reached, or fails.
     """
     return _request(
         client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
@@ -78,7 +78,7 @@ def request_memberships(client: TowerClient, user: Item) -> list[Item]:
 
 
 def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
-    """Make a call; `refuse` explains 401 and 403, `miss` the other refusals."""
+    """Make a call; `refuse` explains status 401 and 403, `miss` status 400 and 404."""
     endpoint = client.http.endpoint
     try:
         return call()
@@ -134,12 +134,12 @@ def _miss_roles(endpoint: str, status: int | None) -> ApiError:
 
 
 def is_id(value: object) -> bool:
-    """Whether it is an id that a column can hold; true and false count as numbers in Python."""
+    """Return whether a value is a 64-bit integer; `type` because bool is a subclass of int."""
     return type(value) is int and abs(value) < 2**63
 
 
 def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> EndpointError:
-    """Return the error for a server that describes itself, but lacks a call."""
+    """Return the error for a server that responds to `/service-info`, but lacks a call."""
     msg = (
         f"{endpoint} answers to /service-info, but not to {path} (status {status}), which tells "
         f"{what}. Open-source Tower lacks this call, and a gateway may hide it. Give the endpoint "
@@ -149,7 +149,7 @@ def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> En
 
 
 def _explain_fault(endpoint: str, error: ApiError) -> ApiError:
-    """Return the error with what to do next, where it does not say so itself."""
+    """Return the error with the next action appended, unless its message has one."""
     remedy = _find_remedy(endpoint, error)
     if isinstance(error, EndpointError) or not remedy:
         return error

@@ -1,4 +1,4 @@
-"""From the listing of a workspace to what planning wants to know of each run."""
+"""Listing of the runs of a workspace, reduced to the fields that planning uses."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 _LEFT_OUT = "{} element(s) of the run listing without a usable run id were left out"
-_SLACK = timedelta(minutes=1)  # by which a bound may be missed, as times are rounded here and there
+_SLACK = timedelta(minutes=1)  # tolerance of a bound, because servers round times
 
 
 @dataclass(frozen=True)
 class RunListing:
-    """The runs of one window.
+    """Runs of one window.
 
     Attributes:
-        window: What was asked for.
-        runs: What came, each once.
-        steady: Whether no page moved under the walk.
-        counted: Whether the server's own count, if it gave one, agrees.
-        left_out: Elements that name no run.
+        window: Requested window.
+        runs: Runs in the window, without duplicates.
+        is_unmodified: Whether the list did not change while its pages were read.
+        count_matches: Whether the count of the server, if any, equals the number of runs.
+        skipped: Number of elements without a valid run id.
     """
 
     window: ListingWindow
@@ -49,17 +49,17 @@ class RunListing:
 
     @property
     def complete(self) -> bool:
-        """Whether a run that it lacks is missing for sure."""
+        """Whether runs that are not in the listing are certainly deleted."""
         return (
             self.window.is_full and self.is_unmodified and self.count_matches and not self.skipped
         )
 
 
 def list_runs(client: TowerClient, workspace: Workspace, window: ListingWindow) -> RunListing:
-    """List the runs of a window; a complete listing that was disturbed is walked once more.
+    """List the runs of a window; repeat a full listing once if the list changed meanwhile.
 
     Raises:
-        ApiError: A page could not be had; nothing of the listing is used then.
+        ApiError: A page could not be read; the listing is then discarded.
     """
     listing = _list(client, workspace, window)
     if window.is_full and not (listing.is_unmodified and listing.count_matches):
@@ -73,32 +73,32 @@ def list_runs(client: TowerClient, workspace: Workspace, window: ListingWindow) 
 def is_listed(
     client: TowerClient, workspace: Workspace, run_id: str, submit: datetime | None
 ) -> bool:
-    """Whether the listing of a workspace shows a run.
+    """Return whether the listing of a workspace contains a run.
 
     Args:
-        client: Asks the platform.
-        workspace: Where the run was.
-        run_id: The run.
-        submit: When it was submitted (UTC), so that the listing need not be walked to its end.
+        client: Client of the platform.
+        workspace: Workspace of the run.
+        run_id: Id of the run.
+        submit: Submission of the run (UTC), at which pagination may stop.
     """
     if client.compatibility.searches is not False:
         return client.is_listed(workspace.id, run_id)
-    window = ListingWindow(submit, None, is_full=False)  # a search would find no run at all
-    return any(run.run_id == run_id for run in _walk(client, workspace, window).runs)
+    window = ListingWindow(submit, None, is_full=False)  # the server does not support searches
+    return any(run.run_id == run_id for run in _read_pages(client, workspace, window).runs)
 
 
 def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> RunListing:
-    """List the runs of a window by search or, if the server does not understand that, without.
+    """List the runs of a window by search, or without if the server does not support it.
 
-    A server that takes the bounds for words to look for finds nothing (API fact 4): that it does
-    not show runs that it showed before is evidence.
+    A server that treats the bounds as search words finds nothing (API fact 4). The absence of runs
+    that were listed before is evidence of that.
     """
     if client.compatibility.searches is False or (window.after, window.before) == (None, None):
-        return _walk(client, workspace, window)
+        return _read_pages(client, workspace, window)
     try:
-        listing = _walk(client, workspace, window, searched=True)
+        listing = _read_pages(client, workspace, window, searched=True)
     except BadRequestError:
-        plain = _walk(client, workspace, window)
+        plain = _read_pages(client, workspace, window)
         client.compatibility.learn_search(works=False)
         return plain
     found = {run.run_id for run in listing.runs}
@@ -110,8 +110,8 @@ def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> R
 def _list_again(
     client: TowerClient, workspace: Workspace, window: ListingWindow
 ) -> RunListing | None:
-    """List without search, after a search that should have found something; None if none does."""
-    plain = _walk(client, workspace, window)
+    """List without search after an unexpectedly empty search; None if that is empty too."""
+    plain = _read_pages(client, workspace, window)
     found = {run.run_id for run in plain.runs if run.submit}
     if not found:
         return None
@@ -120,17 +120,17 @@ def _list_again(
     return plain
 
 
-def _walk(
+def _read_pages(
     client: TowerClient, workspace: Workspace, window: ListingWindow, *, searched: bool = False
 ) -> RunListing:
-    """Walk the listing from its newest run down to the start of the window.
+    """Read pages from the newest run to the start of the window.
 
     Raises:
-        ServerError: No element names a run.
+        ServerError: No element has a valid run id.
     """
-    walked, runs, left_out = PaginationStats(), list[ListedRun](), 0
+    stats, runs, left_out = PaginationStats(), list[ListedRun](), 0
     bounds = (window.after, window.before) if searched else (None, None)
-    pages = client.list_runs(workspace.id, walked, *bounds)
+    pages = client.list_runs(workspace.id, stats, *bounds)
     is_past = False
     for page in pages:
         named, unnamed = split_keyed(page, run_key)
@@ -142,15 +142,15 @@ def _walk(
             break
     if left_out and not runs:
         raise malformed_runs_response()
-    inside = [run for run in runs if run.submit is None or contains(window, run.submit)]
+    in_window = [run for run in runs if run.submit is None or contains(window, run.submit)]
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
-    counted = is_past or walked.count_matches
-    return RunListing(window, tuple(inside), not walked.was_modified, counted, left_out)
+    count_matches = is_past or stats.count_matches
+    return RunListing(window, tuple(in_window), not stats.was_modified, count_matches, left_out)
 
 
 def _is_before(run: ListedRun, window: ListingWindow) -> bool:
-    """Whether a run, and all that follow it in a listing, is older than the window."""
+    """Return whether a run, and thus all later ones in the listing, precedes the window."""
     return bool(window.after and run.submit and run.submit < window.after - _SLACK)
 
 
@@ -160,7 +160,7 @@ def _is_outside(run: ListedRun, window: ListingWindow) -> bool:
 
 
 def parse_listed_run(element: Item) -> ListedRun:
-    """What planning wants to know of an element of `GET /workflow`."""
+    """Return the fields of an element of `GET /workflow` that planning uses."""
     run = element["workflow"]
     labels, starred = element.get("labels"), element.get("starred")
     return ListedRun(
@@ -175,13 +175,13 @@ def parse_listed_run(element: Item) -> ListedRun:
 
 
 def valid_status(run: Mapping[str, Any]) -> str | None:
-    """The status of a run, None where it is no text."""
+    """Return the status of a run, None if it is not text."""
     status = run.get("status")
     return status if isinstance(status, str) else None
 
 
 def valid_labels(labels: object) -> list[Mapping[str, Any]]:
-    """The labels of an answer that are labels: objects with an id."""
+    """Return the valid labels of a response: objects with an id."""
     if not isinstance(labels, list):
         return []
     return [x for x in labels if isinstance(x, dict) and isinstance(x.get("id"), int)]

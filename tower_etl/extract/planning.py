@@ -1,4 +1,4 @@
-"""From the state of each workspace to what is to be done in it: lists, compares, plans."""
+"""Plan of a sync per workspace, based on its state, its listing and the destination."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkspaceSync:
-    """What is to be done in one workspace, and how far it is.
+    """Sync of one workspace, with its progress.
 
     Attributes:
-        workspace: Where.
-        plan: What.
-        state: What is to be remembered of the workspace when the package at hand is committed.
+        workspace: Workspace that is synced.
+        plan: Fetches and updates of the sync.
+        state: State of the workspace that is committed with the current package.
         recovered: Causes for which a retry succeeded in this sync.
     """
 
@@ -40,13 +40,13 @@ class WorkspaceSync:
 
 @dataclass(frozen=True)
 class Planner:
-    """Turns listings into plans.
+    """Planner of the sync of each workspace.
 
     Attributes:
-        request: What the sync is asked to do.
-        store: What the destination holds.
-        now: When the sync started (UTC).
-        warn: Told what the user should know.
+        options: Options of the sync.
+        destination_state: State of the destination.
+        now: Start of the sync (UTC).
+        warn: Function that records a warning for the user.
     """
 
     options: SyncOptions
@@ -57,7 +57,7 @@ class Planner:
     def plan(
         self, workspace: Workspace, state: WorkspaceState, listing: RunListing
     ) -> WorkspaceSync:
-        """What to do in a workspace after its listing."""
+        """Return the plan of a workspace based on its listing."""
         if not listing.window.is_full:
             plan = plan_incremental(state, listing.runs, self.options, self.now)
         else:
@@ -69,56 +69,56 @@ class Planner:
     def _distrust_deletions(
         self, plan: WorkspacePlan, workspace: Workspace, listing: RunListing
     ) -> WorkspacePlan:
-        """An incomplete listing marks nothing as missing; a disturbed one is done again soon."""
+        """Drop the deletions of an incomplete listing; repeat one that changed at the next sync."""
         if listing.complete:
             return plan
         if not listing.is_unmodified:
             self.warn(
-                f"{workspace.name}: runs came and went while they were listed; "
-                "the next sync reconciles again."
+                f"{workspace.name}: the list of runs changed while it was read. "
+                "The next sync reconciles again."
             )
             return replace(plan, deleted=(), vanished=(), is_full=False)
         if not listing.count_matches:
             self.warn(
-                f"{workspace.name}: the server counts other runs than it lists; "
-                "none was marked as missing."
+                f"{workspace.name}: the server's run count does not match its listing. "
+                "No run was marked as missing."
             )
         return replace(plan, deleted=(), vanished=())
 
     def build_in_place_updates(self, work: WorkspaceSync) -> dict[str, pa.Table]:
-        """Rows that change without a visit: stars, missing runs and links to labels."""
+        """Build rows that change without a refetch: `starred`, `missing_since`, label links."""
         plan = work.plan
         stars = _set_column(
             self.destination_state.run_rows(plan.star_updates),
             "starred",
             [*plan.star_updates.items()],
         )
-        gone = _set_column(
+        deleted = _set_column(
             self.destination_state.run_rows(plan.deleted),
             "missing_since",
             [(run_id, self.now) for run_id in plan.deleted],
         )
-        return {"workflows": pa.concat_tables([stars, gone]), **self._relabel(work)}
+        return {"workflows": pa.concat_tables([stars, deleted]), **self._relabel(work)}
 
     @staticmethod
     def _relabel(work: WorkspaceSync) -> dict[str, pa.Table]:
-        place = work.workspace.id
+        workspace_id = work.workspace.id
         links = [
-            label_links(labels, workflow_id=run_id, workspace_id=place)
+            label_links(labels, workflow_id=run_id, workspace_id=workspace_id)
             for run_id, labels in work.plan.label_updates.items()
         ]
-        bare = [run_id for run_id, labels in work.plan.label_updates.items() if not labels]
-        named = [label for labels in work.plan.label_updates.values() for label in labels]
+        unlabelled = [run_id for run_id, labels in work.plan.label_updates.items() if not labels]
+        labels_in_use = [label for labels in work.plan.label_updates.values() for label in labels]
         return {
             "workflow_labels": pa.concat_tables(
-                [*links, label_link_tombstones(bare, workspace_id=place)]
+                [*links, label_link_tombstones(unlabelled, workspace_id=workspace_id)]
             ),
-            "labels": label_rows(named, workspace_id=place),
+            "labels": label_rows(labels_in_use, workspace_id=workspace_id),
         }
 
 
 def _set_column(rows: pa.Table, name: str, values: list[tuple[str, object]]) -> pa.Table:
-    """The rows with other values in one column, by id."""
+    """Return rows with new values in one column, given by id."""
     by_id = dict(values)
     index = rows.schema.get_field_index(name)
     column = pa.array([by_id[run_id] for run_id in rows["id"].to_pylist()], rows.schema[index].type)

@@ -1,6 +1,7 @@
-"""The slow entities as a table: which endpoint fills which table, and for what it is asked.
+"""Reference entities: their tables, endpoints and scopes, and the requests for them.
 
-One more entity is a row of `tower_etl.api.endpoints`, a spec in `tower_etl.tables`, and a row here.
+A new entity needs an entry in `tower_etl.api.endpoints`, a spec in `tower_etl.schema`, and an entry
+in `ENTITIES`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class EntityScope(Enum):
-    """What an endpoint is asked for."""
+    """Scope of an endpoint: the kind of partition that it is requested for."""
 
     SERVER = "the server"
     ORGANIZATION = "each organisation"
@@ -37,16 +38,16 @@ class EntityScope(Enum):
 
 @dataclass(frozen=True)
 class ReferenceEntity:
-    """One slow entity.
+    """Reference entity, such as pipelines or members.
 
     Attributes:
-        table: Its table.
-        endpoint: What lists it.
-        scope: What that is asked for.
-        parent: Table of the entity for each row of which it is asked, in the same scope.
-        parent_column: The column, of both tables, that names that row.
-        whole: Whether a list is of all there is, so that what it lacks is missing.
-        detail: Describes one item further than the list does, with one call for each item.
+        table: Name of its table.
+        endpoint: Endpoint that lists it.
+        scope: Scope of the endpoint.
+        parent: Table of the parent entity, if the endpoint is requested per parent row.
+        parent_column: Column of both tables with the key of the parent row.
+        detect_deletes: Whether the list is exhaustive, so that rows not in it are deleted.
+        detail: Endpoint with more fields of one item, requested per item.
     """
 
     table: str
@@ -60,13 +61,13 @@ class ReferenceEntity:
 
 @dataclass(frozen=True)
 class Partition:
-    """Something that an endpoint is asked for.
+    """Partition that an endpoint is requested for: the server, an organization or a workspace.
 
     Attributes:
-        key: Its key in the state.
-        name: For people.
-        where: Its ids.
-        workspace: Name of the workspace alone, empty where it is none.
+        key: Key in the state.
+        name: Name in messages.
+        scope: Ids for the path of the endpoint.
+        workspace: Name of the workspace without its organization; empty for other partitions.
     """
 
     key: str
@@ -75,7 +76,7 @@ class Partition:
     workspace: str = ""
 
     def child(self, parent_id: int | str) -> Partition:
-        """One team, pipeline or compute environment of the place."""
+        """Return the partition of a team, pipeline or compute environment in this one."""
         return replace(self, scope=replace(self.scope, parent_id=parent_id))
 
 
@@ -109,7 +110,7 @@ ENTITIES = (
     ReferenceEntity(
         "dataset_versions", endpoints.DATASET_VERSIONS, EntityScope.WORKSPACE, detect_deletes=False
     ),
-    # While the platform looks for data it answers 202, with what it has found so far.
+    # While the platform scans the storage, it returns status 202 and the links found so far.
     ReferenceEntity(
         "data_links", endpoints.DATA_LINKS, EntityScope.WORKSPACE, detect_deletes=False
     ),
@@ -120,7 +121,7 @@ ENTITIES = (
 
 
 def select_entities(wanted: frozenset[str]) -> list[ReferenceEntity]:
-    """The entities to ask for: those wanted, or whose versions are, and the parents of such."""
+    """Return the entities whose table or history table is selected, and their parents."""
     own = {entity.table for entity in ENTITIES if _is_selected(entity.table, wanted)}
     parents = {entity.parent for entity in ENTITIES if entity.table in own}
     return [entity for entity in ENTITIES if entity.table in own | parents]
@@ -131,7 +132,7 @@ def _is_selected(table: str, wanted: frozenset[str]) -> bool:
 
 
 def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list[Partition]:
-    """What to ask an endpoint of that scope for, in an order that stays."""
+    """Return the partitions of a scope in a stable order."""
     if scope is EntityScope.SERVER:
         return [Partition("server", "the server", PathScope())]
     if scope is EntityScope.ORGANIZATION:
@@ -158,13 +159,13 @@ PartitionRequest = tuple["ReferenceEntity", "Partition"]
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """What came of asking for an entity at a place.
+    """Result of the request for an entity in a partition.
 
     Attributes:
-        entity: What was asked for.
-        place: Where.
-        result: The list, or why there is none.
-        details: What one call for each item says, or why it says nothing, by the item's key.
+        entity: Requested entity.
+        partition: Requested partition.
+        result: List, or the failure.
+        details: Details of each item, or the failure of their request, by the item's key.
     """
 
     entity: ReferenceEntity
@@ -174,12 +175,12 @@ class PartitionResult:
 
     @property
     def items(self) -> list[Item]:
-        """What the list holds, with details where there are some; nothing without a list."""
+        """Items of the list, with their details if any; empty without a list."""
         listed = self.result.items if isinstance(self.result, EntityList) else []
         return [self._detail(item) for item in listed] if self.details else listed
 
     def _detail(self, item: Item) -> Item:
-        """An item with what its details add; where both say something, the list does."""
+        """Return an item with the fields of its details; fields of the list take precedence."""
         found = self.details.get(item.get(self.entity.endpoint.key[0]))
         if not isinstance(found, Mapping):
             return item
@@ -187,7 +188,7 @@ class PartitionResult:
 
     @property
     def complete(self) -> bool:
-        """Whether what the list lacks is not there for sure."""
+        """Whether items that are not in the list are certainly deleted."""
         return isinstance(self.result, EntityList) and self.result.complete
 
 
@@ -198,14 +199,15 @@ def fetch_entities(
     workspaces: Sequence[Workspace],
     is_due: Callable[[str, Item], bool],
 ) -> list[PartitionResult]:
-    """Everything that is wanted of some workspaces and of the organisations that they are in.
+    """Fetch the selected entities of some workspaces and of their organizations.
 
     Args:
-        client: Asks the platform.
-        fetcher: Asks for several things at once.
-        wanted: Names of tables.
-        workspaces: Where to ask.
-        is_due: Whether the children of a row are to be asked for, by the table of the children.
+        client: Client of the platform.
+        fetcher: Executor for concurrent requests.
+        wanted: Names of the selected tables.
+        workspaces: Workspaces to request.
+        is_due: Function that returns whether to request the children of a row, given the table of
+            the children and the row.
     """
     entities = select_entities(wanted)
     firsts = [
@@ -240,7 +242,7 @@ def _add_details(
     entities: Iterable[ReferenceEntity],
     responses: list[PartitionResult],
 ) -> list[PartitionResult]:
-    """The hauls, with the details of the items of each entity that has details."""
+    """Return the results with the details of their items, for entities that have details."""
     for entity in entities:
         if entity.detail is not None:
             own = [response for response in responses if response.entity is entity]
@@ -257,7 +259,7 @@ def _fetch_details(
     endpoint: Endpoint,
     responses: Iterable[PartitionResult],
 ) -> dict[object, Item | Failure]:
-    """Ask for each item once: in its own workspace, where that is among those asked."""
+    """Request the details of each item once, in its owning workspace if that is requested."""
     places: dict[str, Partition] = {}
     for response in responses:
         for item in response.items:
@@ -287,7 +289,7 @@ def _iter_children(
 
 
 def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[PartitionResult]]:
-    """The hauls that were refused, by table."""
+    """Return the results with a denial of access by table."""
     refused: dict[str, list[PartitionResult]] = {}
     for response in responses:
         if is_access_denied(response.result):
@@ -296,7 +298,7 @@ def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[Part
 
 
 def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
-    """What failed without being a refusal, each once."""
+    """Return the distinct errors that are not denials of access."""
     faults = [
         response.result
         for response in responses
@@ -306,13 +308,13 @@ def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
 
 
 def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
-    """Why the details of some items are not there, by the item's key."""
+    """Return the failures of requests for details by the item's key."""
     details = [pair for response in responses for pair in response.details.items()]
     return {key: found for key, found in details if not isinstance(found, Mapping)}
 
 
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
-    """One sentence for all places that refused a table."""
+    """Return a message on all partitions that denied access to a table."""
     names = list(dict.fromkeys(response.partition.name for response in refused))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (

@@ -1,4 +1,4 @@
-"""One round of the slow entities: what is due is asked for, and what came of it is remembered."""
+"""Sync of reference data: requests what is due, and records the results in the state."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ if TYPE_CHECKING:
 Tables = dict[str, "pa.Table"]
 
 _PIPELINES = "pipelines"
-_OF_LAUNCHES = ("launches", "launch_datasets")
+_LAUNCH_TABLES = ("launches", "launch_datasets")
 _SERVER = frozenset({"server"})
-_RETRIED_LAUNCHES = 1_000  # at each reconciliation
-_FILLED_LAUNCHES = 20_000  # in each sync until the table is filled
+_RETRIED_LAUNCHES = 1_000  # per reconciliation
+_FILLED_LAUNCHES = 20_000  # per sync until the table is filled
 
 
 @dataclass
 class ReferenceSync:
-    """The slow entities of one sync.
+    """Reference data of one sync.
 
     Attributes:
-        client: Asks the platform.
-        fetcher: Asks for several things at once.
-        discovery: What preflight found.
-        request: What the sync is asked to do.
-        sync_run: When the sync started.
-        sync_result: Told what was refused and what failed.
-        store: What the destination holds.
-        state: What is remembered, brought up to date by each round.
-        column_policy: What becomes of rows on their way to the destination.
-        foreign: Whether the target holds what another user's token saw.
+        client: Client of the platform.
+        executor: Executor for concurrent requests.
+        discovery: Result of the discovery.
+        options: Options of the sync.
+        sync_run: Record of the sync, with its start.
+        result: Result of the sync, which collects warnings and errors.
+        store: State of the destination.
+        state: State of the reference data, updated by each method.
+        column_policy: Policy that is applied to rows before they are loaded.
+        is_other_user: Whether the destination was synced with the token of another user.
     """
 
     client: TowerClient
@@ -85,33 +85,33 @@ class ReferenceSync:
         return self.options.tables
 
     def open_launches(self, works: Sequence[WorkspaceSync]) -> LaunchLoader | None:
-        """What fetches launches beside runs, None where they are not wanted.
+        """Return the loader of launches, None if launches are not selected.
 
         Args:
-            works: What is to be done in each workspace.
+            works: Planned sync of each workspace.
         """
         if "launches" not in self._tables:
             return None
         runs = [run_fetch.run_id for work in works for run_fetch in work.plan.fetches]
         keys = [work.workspace.key for work in works]
-        again = any(work.plan.is_full for work in works)
-        unavailable = frozenset() if again else self.state.launches
-        lacking = self.state.list_unloaded(self._tables & {*_OF_LAUNCHES}, keys)
-        stored = () if lacking else self.store.find_launches(runs)
+        reconciles = any(work.plan.is_full for work in works)
+        unavailable = frozenset() if reconciles else self.state.launches
+        unloaded = self.state.list_unloaded(self._tables & {*_LAUNCH_TABLES}, keys)
+        stored = () if unloaded else self.store.find_launches(runs)
         return LaunchLoader(self.client, self._tables, stored, unavailable)
 
     def extract_due(
         self, listed: Sequence[tuple[Workspace, bool]], launches: LaunchLoader | None
     ) -> Iterator[Tables]:
-        """What is due at the start of a sync.
+        """Yield the reference data that is due at the start of a sync.
 
         Args:
-            listed: The workspaces that could be listed, and whether everything was listed in them.
-            launches: What fetches launches.
+            listed: Workspaces that could be listed, and whether their listing was full.
+            launches: Loader of launches, None if launches are not selected.
         """
-        yield self._describe_service()
-        due = [space for space, whole in listed if whole]
-        rest = self._group_rest([space for space, whole in listed if not whole])
+        yield self._service_info()
+        due = [space for space, is_full in listed if is_full]
+        rest = self._group_rest([space for space, is_full in listed if not is_full])
         responses = self._fetch(due, self._tables)
         for tables, spaces in rest.items():
             responses += self._fetch(spaces, tables)
@@ -127,7 +127,7 @@ class ReferenceSync:
             yield self._read_audit_logs()
 
     def record_pipeline_ids(self, tables: Tables, spaces: Mapping[int | None, Workspace]) -> None:
-        """Note the pipelines that runs name, given the workspaces of the runs by their id."""
+        """Record the pipeline ids of runs, given the workspaces of the runs by id."""
         if _PIPELINES not in self._tables or "workflows" not in tables:
             return
         runs = tables["workflows"].select(["workspace_id", "pipeline_info__id"]).to_pylist()
@@ -137,7 +137,7 @@ class ReferenceSync:
                 self._referenced[pipeline_id] = spaces[run["workspace_id"]]
 
     def extract_referenced_pipelines(self) -> Iterator[Tables]:
-        """The pipelines of workspaces whose runs named one that is not known: once a workspace."""
+        """Yield the pipelines of workspaces that have runs of unknown pipelines, once each."""
         unknown = {key: space for key, space in self._referenced.items() if key not in self._listed}
         if unknown:
             stored = self.store.read_table(_PIPELINES, ("pipeline_id",))
@@ -149,10 +149,10 @@ class ReferenceSync:
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
 
     def report_denied_launches(self, launches: LaunchLoader | None) -> None:
-        """Report launches that could not be fetched; refusals once, until none is refused."""
+        """Report launches that could not be fetched; denials once, until access is granted."""
         if launches is None:
             return
-        for table in _OF_LAUNCHES:
+        for table in _LAUNCH_TABLES:
             error = launches.denied.get(table)
             if error and not self.state.denied.get(table):
                 self.result.warnings.append(
@@ -170,7 +170,7 @@ class ReferenceSync:
         self.state = replace(self.state, launches=frozenset(launches.unavailable))
 
     def _group_rest(self, spaces: Sequence[Workspace]) -> dict[frozenset[str], list[Workspace]]:
-        """Return the workspaces that are not compared now, by the tables that they lack."""
+        """Group workspaces that are not reconciled now by the tables that they lack."""
         groups: dict[frozenset[str], list[Workspace]] = {}
         for space in spaces:
             lacking = self.state.pending | self.state.list_unloaded(self._tables, [space.key])
@@ -184,8 +184,8 @@ class ReferenceSync:
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in select_entities(self._tables))
 
-    def _describe_service(self) -> Tables:
-        """What the server says of itself, where that is new: preflight has asked for it."""
+    def _service_info(self) -> Tables:
+        """Return the service information of the discovery if it differs from the stored one."""
         info = dict(self.discovery.info)
         text = to_json(dict(sorted(info.items())))
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
@@ -199,18 +199,18 @@ class ReferenceSync:
         if not due:
             return []
         unloaded = self.state.list_unloaded(wanted, [space.key for space in due])
-        doubtful = self.state.pending | self.state.denied.keys() | unloaded
+        unreliable = self.state.pending | self.state.denied.keys() | unloaded
         stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
-        seen = {row["pipeline_id"]: _fingerprint(row) for row in stored}
+        known = {row["pipeline_id"]: _fingerprint(row) for row in stored}
 
         def is_due(table: str, item: Item) -> bool:
-            """The versions of a pipeline are asked for when it changed; servers may have none."""
+            """Request the versions of a pipeline only if it changed; older servers have none."""
             if table != "pipeline_versions":
                 return True
             if not isinstance(item.get("version"), dict):
                 return False
-            again = self.options.reconcile or table in doubtful
-            return again or seen.get(item["pipelineId"]) != _fingerprint_of(item)
+            is_forced = self.options.reconcile or table in unreliable
+            return is_forced or known.get(item["pipelineId"]) != _fingerprint_of(item)
 
         responses = fetch_entities(self.client, self.executor, wanted, due, is_due)
         lists = [response for response in responses if response.entity.table == _PIPELINES]
@@ -223,37 +223,37 @@ class ReferenceSync:
             own = [response for response in responses if response.entity is entity]
             parents = [response for response in responses if response.entity.table == entity.parent]
             if own or parents:
-                harvest = EntitySnapshot(entity, own, parents, self.discovery, self.is_other_user)
+                snapshot = EntitySnapshot(entity, own, parents, self.discovery, self.is_other_user)
                 now = self.sync_run.started_at
-                yield build_entity_rows(harvest, self.store, self._tables, now, self.column_policy)
+                yield build_entity_rows(snapshot, self.store, self._tables, now, self.column_policy)
 
-    def _record(self, responses: Sequence[PartitionResult], asked: frozenset[str]) -> None:
-        """Remember refusals, told once, and report faults, whose tables are owed."""
+    def _record(self, responses: Sequence[PartitionResult], requested: frozenset[str]) -> None:
+        """Record denials, reported once, and errors, whose tables are pending for the next sync."""
         refused = denied_by_table(responses)
         for table in {response.entity.table for response in responses}:
-            places = {response.partition.key for response in refused.get(table, ())}
+            partitions = {response.partition.key for response in refused.get(table, ())}
             answered = {
                 response.partition.key for response in responses if response.entity.table == table
-            } - places
-            if places - self.state.denied.get(table, frozenset()):
+            } - partitions
+            if partitions - self.state.denied.get(table, frozenset()):
                 self.result.warnings.append(access_denied_message(table, refused[table]))
-            self.state = self.state.record_access(table, places, answered)
-        faults = transient_errors(responses)
-        self.result.reference_errors += [f"{fault} The next sync asks again." for fault in faults]
+            self.state = self.state.record_access(table, partitions, answered)
+        errors = transient_errors(responses)
+        self.result.reference_errors += [f"{error} The next sync retries." for error in errors]
         failed = {
             response.entity.table
             for response in responses
             if not isinstance(response.result, EntityList) and not is_access_denied(response.result)
         }
         failed |= {entity.table for entity in ENTITIES if entity.parent in failed}
-        self.state = replace(self.state, pending=self.state.pending - asked | failed)
+        self.state = replace(self.state, pending=self.state.pending - requested | failed)
         for table in {response.entity.table for response in responses if response.entity.detail}:
             self._record_details(
                 table, [response for response in responses if response.entity.table == table]
             )
 
     def _record_details(self, table: str, responses: Sequence[PartitionResult]) -> None:
-        """Remember whether details are refused, told once, and report those that failed."""
+        """Record denials of details, reported once, and report details that failed."""
         name, absent = f"details of {table}", list_absent(responses).values()
         refused = [error for error in absent if is_access_denied(error)]
         if refused and not self.state.denied.get(name):
@@ -274,27 +274,28 @@ class ReferenceSync:
     def _iter_launches(
         self, spaces: Sequence[Workspace], due: Sequence[Workspace], launches: LaunchLoader | None
     ) -> Iterator[Tables]:
-        """Yield launches that stored runs name and no row describes.
+        """Yield launches of stored runs that are missing in the destination.
 
         Args:
-            spaces: The workspaces that could be listed; those whose launches were not loaded before
-                are filled.
-            due: Those that are compared now; some of their launches that were refused are retried.
-            launches: What fetches launches.
+            spaces: Workspaces that could be listed; if their launches were never loaded, up to
+                20,000 of these are fetched.
+            due: Workspaces that are reconciled now; up to 1,000 of their missing launches are
+                retried.
+            launches: Loader of launches, None if launches are not selected.
         """
         if launches is None:
             return
-        wanted = self._tables & {*_OF_LAUNCHES}
+        wanted = self._tables & {*_LAUNCH_TABLES}
         lacking = [space for space in spaces if self.state.list_unloaded(wanted, [space.key])]
         chosen = {space.id for space in (*lacking, *due)}
         if not chosen:
             return
-        at_once = _FILLED_LAUNCHES if lacking else _RETRIED_LAUNCHES
-        asked, after = plan_backlog(
-            self.store, self._tables, chosen, self.state.launches_after, at_once=at_once
+        limit = _FILLED_LAUNCHES if lacking else _RETRIED_LAUNCHES
+        requests, after = plan_backlog(
+            self.store, self._tables, chosen, self.state.launches_after, limit=limit
         )
         found = self.executor.map(
-            lambda pair: self.executor.capture_error(lambda: launches.fetch(*pair)), asked
+            lambda pair: self.executor.capture_error(lambda: launches.fetch(*pair)), requests
         )
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
@@ -303,8 +304,8 @@ class ReferenceSync:
         self._retried = True
 
     def forget_launches(self, spaces: Sequence[Workspace]) -> None:
-        """Note that runs of some workspaces were loaded without the launches that they name."""
-        self.state = self.state.unload({*_OF_LAUNCHES} - self._tables, [s.key for s in spaces])
+        """Record that runs of some workspaces were loaded without their launches."""
+        self.state = self.state.unload({*_LAUNCH_TABLES} - self._tables, [s.key for s in spaces])
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.sync_run.started_at
@@ -322,7 +323,7 @@ class ReferenceSync:
                 )
             self.state = self.state.record_access("audit_logs", {"server"}, ())
         elif isinstance(found, ApiError):
-            self.result.reference_errors.append(f"{found} The next sync asks again.")
+            self.result.reference_errors.append(f"{found} The next sync retries.")
         return {}
 
 

@@ -1,4 +1,4 @@
-"""What a sync did, as it goes: for progress, for `--json` and for the table `sync_runs`."""
+"""Result of a sync in progress: for the display, for `--json` and for the table `sync_runs`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkspaceResult:
-    """One workspace of a sync.
+    """Result of one workspace.
 
     Attributes:
-        id: None for the personal workspace.
+        id: Id of the workspace, None for the personal workspace.
         name: `ORG/NAME`, or `personal`.
-        planned: Runs to fetch, None before it was listed.
-        listed: Runs that the listing showed.
-        fetched: Runs that landed.
-        missing: Runs newly found to be missing.
-        done: Whether all that was planned was tried.
-        error: Why something of it failed, None if nothing did.
-        error_exit_code: What that error would end the program with.
-        failures: Runs that failed one after the other, up to now, retries left out.
-        allowed_failures: Such failures after which the workspace itself is checked.
-        given_up: Whether it was left at that.
+        planned: Number of runs to fetch, None before the listing.
+        listed: Number of runs in the listing.
+        fetched: Number of runs that were loaded.
+        deleted: Number of runs that were newly marked as missing.
+        done: Whether all planned fetches were attempted.
+        error: First error message, None without errors.
+        error_exit_code: Exit code of that error.
+        failures: Number of consecutive runs that failed, without retries.
+        max_consecutive_failures: Number of such failures after which the listing is checked.
+        aborted: Whether the sync of the workspace was aborted.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
         incomplete: Runs loaded without a part that the server does not have, by part.
     """
@@ -70,7 +70,7 @@ class WorkspaceResult:
         return "ok" if self.done else "interrupted"
 
     def as_json(self) -> dict[str, Any]:
-        """The element of `workspaces` in `--json` and in `sync_runs`."""
+        """Return the element of `workspaces` in `--json` and in `sync_runs`."""
         return {
             "id": self.id,
             "name": self.name,
@@ -84,23 +84,23 @@ class WorkspaceResult:
         }
 
     def pending_as_json(self) -> list[dict[str, Any]]:
-        """Return the runs that wait for a retry, those that failed longest ago first."""
+        """Return the runs that are pending a retry, ordered by their first failure."""
         ordered = sorted(self.pending.items(), key=lambda item: item[1].first_failed_at)
         return [run.as_json(run_id) for run_id, run in ordered]
 
 
 @dataclass
 class SyncResult:
-    """One sync.
+    """Result of one sync.
 
     Attributes:
-        workspaces: By key, in the order in which they are synced.
-        tasks: Tasks that landed.
-        reconciled: Whether any workspace was listed completely.
-        warnings: What the user should know, though nothing failed.
-        faults: Slow entities that could not be read; the next sync asks for them again.
-        stopped: Whether it was asked to stop before the end.
-        undocumented: Fields without a column that no sync saw before, by table.
+        workspaces: Results by workspace key, in the order of the sync.
+        tasks: Number of tasks that were loaded.
+        reconciled: Whether at least one workspace was listed completely.
+        warnings: Messages that do not affect the status.
+        reference_errors: Messages on reference data that could not be read; the next sync retries.
+        stopped: Whether a stop was requested before the end.
+        undocumented: Fields without a column that no earlier sync observed, by table.
     """
 
     workspaces: dict[str, WorkspaceResult] = field(default_factory=dict)
@@ -113,44 +113,44 @@ class SyncResult:
 
     @property
     def listed(self) -> int:
-        """Runs that the listings showed."""
+        """Number of runs in the listings."""
         return sum(space.listed for space in self.workspaces.values())
 
     @property
     def fetched(self) -> int:
-        """Runs that landed."""
+        """Number of runs that were loaded."""
         return sum(space.fetched for space in self.workspaces.values())
 
     @property
     def planned(self) -> int:
-        """Runs to fetch, as far as listed."""
+        """Number of runs to fetch in the workspaces listed so far."""
         return sum(space.planned or 0 for space in self.workspaces.values())
 
     @property
     def failed(self) -> list[WorkspaceResult]:
-        """The workspaces in which something failed."""
+        """Workspaces with an error or a pending run."""
         return [
             space for space in self.workspaces.values() if space.error is not None or space.pending
         ]
 
     @property
     def status(self) -> str:
-        """`ok`, `partial` (something failed, or it was stopped), `failed` (all was given up)."""
+        """`ok`, `partial` (with errors, or stopped) or `failed` (all workspaces were aborted)."""
         if self.workspaces and all(space.aborted for space in self.workspaces.values()):
             return "failed"
         return "partial" if self.failed or self.reference_errors or self.stopped else "ok"
 
     @property
     def exit_code(self) -> int:
-        """By the contract: 0, 4 when something failed, and what the cause says when all did."""
+        """0, 4 after a partial failure, or the exit code of the cause if all workspaces failed."""
         if self.status != "failed":
             return 4 if self.failed or self.reference_errors else 0
         codes = {space.error_exit_code for space in self.failed}
-        refused = AuthenticationError.exit_code
-        return refused if codes == {refused} else max(codes - {refused}, default=4)
+        denied = AuthenticationError.exit_code
+        return denied if codes == {denied} else max(codes - {denied}, default=4)
 
     def record_failure(self, key: str, message: str, error: ApiError) -> WorkspaceResult:
-        """Note that something of a workspace failed, with the first reason that it had."""
+        """Record the first error of a workspace, and return the result of the workspace."""
         space = self.workspaces[key]
         if space.error is None:
             space.error, space.error_exit_code = message, error.exit_code
@@ -159,14 +159,14 @@ class SyncResult:
 
 @dataclass(frozen=True)
 class SyncRunRecord:
-    """When and with what a sync started.
+    """Row of the table `sync_runs` for one sync.
 
     Attributes:
-        clock: Tells the time.
-        version: Of this program.
-        started_at: When the sync started (UTC).
-        started: The same on the monotonic clock, in seconds.
-        sync_id: Names the sync.
+        clock: Source of the time.
+        version: Version of tower-etl.
+        started_at: Start of the sync (UTC).
+        started_monotonic: Start of the sync on the monotonic clock, in seconds.
+        sync_id: Random id of the sync.
     """
 
     clock: Clock
@@ -177,12 +177,12 @@ class SyncRunRecord:
 
     @classmethod
     def start(cls, clock: Clock, version: str) -> SyncRunRecord:
-        """Start the clock."""
+        """Create the record at the start of a sync."""
         return cls(clock, version, clock.now(), clock.monotonic())
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Seconds since the start of the sync."""
         return self.clock.monotonic() - self.started_monotonic
 
     def to_table(
@@ -192,7 +192,7 @@ class SyncRunRecord:
         http_client: JsonHttpClient,
         rows: Mapping[str, int],
     ) -> pa.Table:
-        """The row of `sync_runs`. It lands with the last package, so it ends before that does."""
+        """Return the row; it is loaded with the last package, so it ends before the load does."""
         stats = http_client.metrics.snapshot()
         return sync_run_rows(
             id=self.sync_id,

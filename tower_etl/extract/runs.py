@@ -1,4 +1,4 @@
-"""Fetching one run: its description, tasks and metrics, as one parcel."""
+"""Fetching one run: its detail, tasks and metrics."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 DETAIL_TABLES = frozenset(
     {"workflows", "workflow_progress", "process_progress", "workflow_labels", "users", "launches"}
-)  # what comes with the description of a run
+)  # tables filled from the detail of a run
 
 
 def fetch_run(
@@ -47,23 +47,23 @@ def fetch_run(
     wanted: frozenset[str],
     pool: Executor | None = None,
 ) -> FetchedRun | None:
-    """Fetch a run whole, or None if it is not there any more.
+    """Fetch all parts of a run; return None if the run was deleted.
 
     Args:
-        client: Asks the platform.
-        workspace: Where the run is.
-        run_fetch: What is known of it.
-        wanted: Tables to pay calls for.
-        pool: Threads that help with a run of many tasks, as far as they are idle.
+        client: Client of the platform.
+        workspace: Workspace of the run.
+        run_fetch: Planned fetch, with what is known of the run.
+        wanted: Selected tables.
+        pool: Thread pool whose idle threads prefetch task pages of a large run.
 
     Raises:
-        ApiError: A call failed for good; nothing of the run is used then.
+        ApiError: A call failed after all attempts; the run is then discarded.
     """
     tables = (wanted - RUN_TABLES) | run_fetch.tables if run_fetch.tables else wanted
     try:
         return _fetch_parts(client, workspace, run_fetch, tables, pool)
     except (ForbiddenError, NotFoundError):
-        # They say "no such thing" as well as "not for you" (API fact 11); the listing tells.
+        # Both mean "does not exist" as well as "no access" (API fact 11); the listing decides.
         if is_listed(client, workspace, run_fetch.run_id, run_fetch.submit):
             raise
         return None
@@ -76,11 +76,11 @@ def _fetch_parts(
     wanted: frozenset[str],
     pool: Executor | None,
 ) -> FetchedRun:
-    """The description comes first: when it says that the run is final, all tasks that follow are.
+    """Fetch the detail first: if it reports a final run, the tasks fetched after it are final too.
 
-    It is left out where no wanted table needs it and the listing says that the run is final.
-    A run that is final now is fetched with all of its tasks: what was settled may have got its
-    cost since. A run whose part the server does not have is fetched without that part.
+    The detail is skipped if no selected table needs it and the listing reports a final run. All
+    tasks of a final run are fetched, because tasks before the bookmark may have received a cost
+    since. A part that the server does not have is recorded as missing.
     """
     described = _describe(client, workspace, run_fetch, wanted)
     run = described.get("workflow") or {}
@@ -121,10 +121,10 @@ def _describe(
 
 
 class PartReader:
-    """Reads the parts of one run, and notes those that the server does not have.
+    """Reader of the parts of one run that records the parts which the server does not have.
 
     Attributes:
-        names: Names of these parts.
+        names: Names of the missing parts.
     """
 
     def __init__(self, client: TowerClient, workspace: Workspace, run_id: str) -> None:
@@ -134,10 +134,10 @@ class PartReader:
         self._run_id = run_id
 
     def read(self, name: str, fetch: Callable[[], T]) -> T | None:
-        """Return what `fetch` gives, None if the server does not have this part of the run.
+        """Return the result of `fetch`, None if the server does not have this part of the run.
 
         Raises:
-            ApiError: The call failed in another way, or the run itself is gone.
+            ApiError: The call failed in another way, or the run was deleted.
         """
         try:
             return self._read_twice(fetch)
@@ -147,26 +147,26 @@ class PartReader:
             return None
 
     def _read_twice(self, fetch: Callable[[], T]) -> T:
-        """Try a refused call again: gateways send a 404 now and then as well (API fact 11)."""
+        """Repeat a denied call once, because gateways send occasional 404s (API fact 11)."""
         try:
             return fetch()
         except (ForbiddenError, NotFoundError):
             return fetch()
 
     def _check_run(self) -> None:
-        """Raise if the run was deleted since it was described."""
+        """Raise an error if the run was deleted since its detail was fetched."""
         self._client.get_run(self._workspace.id, self._run_id)
 
 
 @dataclass(frozen=True)
 class TaskLister:
-    """Fetches the tasks of one run, and compares their number with what else the server says.
+    """Lister of the tasks of one run, which checks their number against other counts.
 
     Attributes:
-        client: Asks the platform.
-        workspace: Where the run is.
-        run_id: The run.
-        answers: What the API says of the run, its tasks excepted.
+        client: Client of the platform.
+        workspace: Workspace of the run.
+        run_id: Id of the run.
+        answers: Responses of the API about the run, without its tasks.
     """
 
     client: TowerClient
@@ -175,7 +175,7 @@ class TaskLister:
     answers: RunResponses
 
     def fetch_final(self, pool: Executor | None) -> tuple[TaskPageBuffer, TaskBookmark]:
-        """Fetch all tasks of a run that is final, with the help of idle threads."""
+        """Fetch all tasks of a final run, prefetching pages in idle threads of the pool."""
         tally, make = (
             TotalCheck(least=self._expected.least),
             partial(TaskPageBuffer, self.answers.owner),
@@ -192,10 +192,10 @@ class TaskLister:
         return rows, advance_task_bookmark(enumerate(rows.keys), TaskBookmark())
 
     def fetch_open(self, known: TaskBookmark) -> tuple[TaskPageBuffer, TaskBookmark]:
-        """Fetch the tasks of an open run that are not known to be settled, and what is settled now.
+        """Fetch the tasks of an open run outside the bookmark, and return the new bookmark.
 
-        Where settled tasks are not where they were, others came or went before them, and all tasks
-        are fetched.
+        If tasks at the edges of the bookmark have moved, tasks were inserted or deleted before
+        them, and all tasks are fetched.
         """
         tally = TotalCheck(least=self._expected.least)
         make, place = partial(TaskPageBuffer, self.answers.owner), self.workspace.id
@@ -226,9 +226,8 @@ class TaskLister:
             rows.keep_last()
 
 
-# Nextflow counts a retried and an ignored task as failed, too. Every task that ended was reported;
-# one that did not may have no record on the platform, or another state there than in the progress
-# of a run that was killed.
+# Nextflow also counts retried and ignored tasks as failed. Every ended task was reported. Another
+# task may have no record on the platform, or another state than in the progress of a killed run.
 _ENDED = ("succeeded", "failed", "cached", "aborted")
 _NOT_ENDED = ("pending", "submitted", "running")
 _STATS = ("succeedCount", "failedCount", "cachedCount")
@@ -241,12 +240,12 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class TaskCounts:
-    """How many tasks a run has by its progress and by its statistics.
+    """Expected number of tasks of a run by its progress and by its statistics.
 
     Attributes:
-        least: At least so many by its progress.
-        most: At most so many by its progress, None where it does not count every state.
-        stats: At least so many by its statistics.
+        least: Lower bound by its progress.
+        most: Upper bound by its progress, None if it lacks the count of a state.
+        stats: Lower bound by its statistics.
     """
 
     least: int = 0
@@ -255,7 +254,7 @@ class TaskCounts:
 
 
 def count_expected(described: Mapping[str, Any]) -> TaskCounts:
-    """Read the counts of tasks in the description of a run."""
+    """Return the expected number of tasks by the detail of a run."""
     progress, run = described.get("progress"), described.get("workflow")
     load = _object(progress).get("workflowProgress")
     ended, open_still = _read(load, _ENDED), _read(load, _NOT_ENDED)
@@ -274,14 +273,14 @@ def check_tasks(
     briefs: Iterable[TaskBrief],
     tally: TotalCheck,
 ) -> None:
-    """Report what is odd in the task list of a run by itself.
+    """Report inconsistencies within the task list of a run.
 
     Args:
-        findings: Told what is odd.
+        findings: Collector of the findings.
         place: Name of the workspace.
-        run_id: The run.
-        briefs: Its tasks, as far as they were fetched.
-        tally: What the walk found out.
+        run_id: Id of the run.
+        briefs: Keys and status of the fetched tasks.
+        tally: Counts of the pagination.
     """
     if not tally.is_counted:
         problem = "{} run(s) with another number of tasks than the total of their task list"
@@ -300,7 +299,7 @@ def check_tasks(
 def check_counts(
     findings: Findings, place: str, run_id: str, tasks: int, expected: TaskCounts
 ) -> None:
-    """Report a final run whose number of tasks contradicts its progress or its statistics."""
+    """Report a final run whose number of tasks contradicts its progress or statistics."""
     least, most = expected.least, expected.most
     if tasks < least or (most is not None and tasks > most):
         problem = "{} run(s) with another number of tasks than their progress counts"
@@ -318,6 +317,6 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _read(counts: object, names: Iterable[str]) -> list[int | None]:
-    """Return counts by name, None where one is missing; below zero, as old clients count, is 0."""
+    """Return counts by name, None if missing; negative counts of old clients become 0."""
     found = [_object(counts).get(name) for name in names]
     return [max(0, n) if type(n) is int else None for n in found]

@@ -1,4 +1,4 @@
-"""From what places answered to rows: fresh ones, those that are missing, and versions."""
+"""Rows of reference entities: current rows, deletions, and versions (SCD type 2)."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class EntitySnapshot:
-    """All that came of one entity, and of its parent.
+    """Results of one entity and of its parent entity in all partitions.
 
     Attributes:
-        entity: The entity.
-        hauls: What its places answered.
-        parents: What the places of its parent answered, none without a parent.
-        discovery: What preflight found.
-        foreign: Whether the token belongs to another user than the rows: what it does not see of
-            organisations and workspaces is not missing.
+        entity: Reference entity.
+        results: Results of its partitions.
+        parents: Results of the parent's partitions, empty without a parent.
+        discovery: Result of the discovery.
+        is_other_user: Whether the token belongs to another user than the stored rows;
+            organizations and workspaces that are invisible to it are then not deleted.
     """
 
     entity: ReferenceEntity
@@ -59,12 +59,12 @@ class EntitySnapshot:
 
     @property
     def table(self) -> TableSpec:
-        """The table of the entity."""
+        """Table of the entity."""
         return TABLES[self.entity.table]
 
     @cached_property
     def rows(self) -> pa.Table:
-        """The rows, one a key: of two places that list a thing, its own says how it is."""
+        """Rows with unique keys; the owning workspace overrides others that list the same item."""
         if self.entity.table == "workspaces":
             return self._describe_workspaces()
         parts = [part for response in self.results for part in self._iter_parts(response)]
@@ -73,20 +73,20 @@ class EntitySnapshot:
         return deduplicate(pa.concat_tables([empty, *ordered]), self.table.key)
 
     def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
-        """Rows by the workspace that they are of, and whether that is the place itself."""
-        homes: dict[int | None, list[Item]] = {}
+        """Yield rows per owning workspace, and whether that is the workspace of the list."""
+        by_owner: dict[int | None, list[Item]] = {}
         for item in response.items:
-            homes.setdefault(
+            by_owner.setdefault(
                 _owning_workspace(item, response.partition, self.discovery), []
             ).append(item)
-        for home, items in homes.items():
+        for owner_id, items in by_owner.items():
             yield (
-                home == response.partition.scope.workspace_id,
-                _build(self.table, items, response.partition, home),
+                owner_id == response.partition.scope.workspace_id,
+                _build(self.table, items, response.partition, owner_id),
             )
 
     def _describe_workspaces(self) -> pa.Table:
-        """Workspaces of organisations that did not answer are known by name and role alone."""
+        """Build rows of workspaces, from name and role only if the organization's list failed."""
         chosen = {space.id for space in self.discovery.workspaces}
         described = [item for response in self.results for item in response.items]
         return workspace_rows(
@@ -95,7 +95,7 @@ class EntitySnapshot:
         )
 
     def is_deleted(self, row: Row) -> bool:
-        """Whether a complete list, of the place that a row is of, does not show it."""
+        """Return whether a row is absent from a complete list of its partition."""
         if self.is_other_user and self.entity.table in {"workspaces", "organizations"}:
             return False
         if self.entity.table == "workspaces":
@@ -114,7 +114,7 @@ class EntitySnapshot:
 
     @cached_property
     def absent(self) -> set[object]:
-        """Keys of the items whose details were requested and are not there."""
+        """Keys of the items whose details were requested and could not be fetched."""
         return set(list_absent(self.results))
 
     @cached_property
@@ -123,13 +123,13 @@ class EntitySnapshot:
 
     @cached_property
     def _complete(self) -> set[str]:
-        """Places whose list is complete; of a child, those of the list of its parents."""
+        """Keys of partitions with a complete list, of the parents for a child entity."""
         responses = self.parents if self.entity.parent else self.results
         return {response.partition.key for response in responses if response.complete}
 
     @cached_property
     def _read_parents(self) -> set[int | str | None]:
-        """Parents whose own list is complete."""
+        """Parents whose list of children is complete."""
         return {
             response.partition.scope.parent_id for response in self.results if response.complete
         }
@@ -144,65 +144,65 @@ class EntitySnapshot:
 
 
 def build_entity_rows(
-    harvest: EntitySnapshot,
+    snapshot: EntitySnapshot,
     store: DestinationState,
     wanted: frozenset[str],
     now: datetime,
     column_policy: ColumnPolicy,
 ) -> dict[str, pa.Table]:
-    """What is to be written of one entity: its rows, and their versions, as far as wanted."""
-    table, found = harvest.table, harvest.rows
+    """Return the rows to write of an entity and of its history, if these tables are selected."""
+    table, found = snapshot.table, snapshot.rows
     if table.name == "workspaces":
-        found = _skip_undescribed(harvest, store)
-    if harvest.absent:
-        found = _keep_details(harvest, store)
+        found = _skip_undescribed(snapshot, store)
+    if snapshot.absent:
+        found = _keep_details(snapshot, store)
     written = {}
     if table.name in wanted:
-        gone = [
+        deleted = [
             row | {"missing_since": now}
-            for row in (store.read_table(table.name) if harvest.entity.detect_deletes else ())
-            if row["missing_since"] is None and harvest.is_deleted(row)
+            for row in (store.read_table(table.name) if snapshot.entity.detect_deletes else ())
+            if row["missing_since"] is None and snapshot.is_deleted(row)
         ]
-        missing = pa.Table.from_pylist(gone, store.table_schema(table.name))
+        missing = pa.Table.from_pylist(deleted, store.table_schema(table.name))
         written[table.name] = pa.concat_tables([found, missing], promote_options="default")
     versions = HISTORY_TABLES.get(table.name)
     if versions and versions.name in wanted:
         stored = store.read_table(versions.name)
-        fresh = build_history_rows(harvest, found.to_pylist(), stored, now, column_policy)
-        written[versions.name] = pa.Table.from_pylist(fresh, store.table_schema(versions.name))
+        changed = build_history_rows(snapshot, found.to_pylist(), stored, now, column_policy)
+        written[versions.name] = pa.Table.from_pylist(changed, store.table_schema(versions.name))
     return written
 
 
 def build_history_rows(
-    harvest: EntitySnapshot,
+    snapshot: EntitySnapshot,
     found: list[Row],
     stored: list[Row],
     now: datetime,
     column_policy: ColumnPolicy,
 ) -> list[Row]:
-    """Versions to be written: those that end, and those that begin.
+    """Return the versions to write: versions that end, and versions that begin.
 
-    A version never begins before the one that it follows ended, whatever the clock says, so that no
-    key is used twice and no two versions hold at once. Rows are compared as they may be seen: what
-    is stored has no secret and nothing that users keep out. A version from before they wished so
-    is written again, to be treated.
+    A version never begins before the end of its predecessor, even if the clock moves back, so that
+    keys are unique and validity periods do not overlap. Rows are compared after the column policy,
+    because stored versions are masked. A version that was stored before the current policy is
+    written again to apply it.
     """
-    table, latest = harvest.table, _index_latest(harvest.table, stored)
-    detailed = _add_details(harvest, latest, found)
+    table, latest = snapshot.table, _index_latest(snapshot.table, stored)
+    detailed = _add_details(snapshot, latest, found)
     known = dict(zip(detailed, _describe(table, [*detailed.values()], column_policy), strict=True))
     written = []
-    for row, says in zip(found, _describe(table, found, column_policy), strict=True):
+    for row, values in zip(found, _describe(table, found, column_policy), strict=True):
         key = _key_of(table, row)
         last = latest.get(key)
-        if last and last["valid_to"] is None and says == known[key]:
-            written += [detailed[key]] if _tracked_values(table, last) != says else []
+        if last and last["valid_to"] is None and values == known[key]:
+            written += [detailed[key]] if _tracked_values(table, last) != values else []
             continue
         begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
         if last and last["valid_to"] is None:
             written.append(last | {"valid_to": begins})
         written.append(_without_deletion(row) | {"valid_from": begins, "valid_to": None})
     ended = [
-        last for last in latest.values() if last["valid_to"] is None and harvest.is_deleted(last)
+        last for last in latest.values() if last["valid_to"] is None and snapshot.is_deleted(last)
     ]
     ends = [last | {"valid_to": max(now, last["valid_from"] + _TICK)} for last in ended]
     return [*written, *ends]
@@ -214,11 +214,11 @@ def _index_latest(table: TableSpec, stored: Iterable[Row]) -> dict[Key, Row]:
 
 
 def _describe(table: TableSpec, rows: list[Row], column_policy: ColumnPolicy) -> list[Key]:
-    """What rows of an entity, or versions of them, say when they are treated."""
+    """Return the tracked values of rows after the column policy."""
     versions = HISTORY_TABLES[table.name]
     built = pa.Table.from_pylist(rows, versions.arrow_schema)
-    treated = column_policy.apply({versions.name: built})[versions.name]
-    return [_tracked_values(table, row) for row in treated.to_pylist()]
+    masked = column_policy.apply({versions.name: built})[versions.name]
+    return [_tracked_values(table, row) for row in masked.to_pylist()]
 
 
 def _tracked_values(table: TableSpec, row: Row) -> Key:
@@ -226,7 +226,7 @@ def _tracked_values(table: TableSpec, row: Row) -> Key:
 
 
 def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell
-    """JSON compares as what it says: some destinations write it their own way."""
+    """Parse JSON for comparison, because destinations may reformat it."""
     return load_json(value) if is_json and value is not None else value
 
 
@@ -239,7 +239,7 @@ def _key_of(table: TableSpec, row: Row) -> Key:
 
 
 def _partition_key(scope: EntityScope, row: Row) -> str:
-    """The key of the place that a row of a table is of."""
+    """Return the key of the partition that a row belongs to."""
     if scope is EntityScope.SERVER:
         return "server"
     if scope is EntityScope.ORGANIZATION:
@@ -247,78 +247,80 @@ def _partition_key(scope: EntityScope, row: Row) -> str:
     return PERSONAL if row["workspace_id"] is None else str(row["workspace_id"])
 
 
-def _owning_workspace(item: Item, place: Partition, discovery: Discovery) -> int | None:
-    """The workspace that a thing is of: lists of a workspace show what others share, too."""
-    asked = place.scope.workspace_id
+def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
+    """Return the id of an item's owning workspace: lists also contain items that others share."""
+    listed_in = partition.scope.workspace_id
     if isinstance(item.get("workspaceId"), int):
         return int(item["workspaceId"])
     name = item.get("workspaceName")
-    if not place.workspace or not isinstance(name, str) or name == place.workspace:
-        return asked
-    homes = [
+    if not partition.workspace or not isinstance(name, str) or name == partition.workspace:
+        return listed_in
+    owners = [
         role.get("workspaceId")
         for role in discovery.roles
-        if role.get("orgId") == place.scope.org_id and role.get("workspaceName") == name
+        if role.get("orgId") == partition.scope.org_id and role.get("workspaceName") == name
     ]
-    return homes[0] if homes else asked
+    return owners[0] if owners else listed_in
 
 
-def _build(table: TableSpec, items: list[Item], place: Partition, home: int | None) -> pa.Table:
-    """The rows of one place and one home, which fill the columns that no field fills."""
+def _build(
+    table: TableSpec, items: list[Item], partition: Partition, owner_id: int | None
+) -> pa.Table:
+    """Build rows of one partition and one owning workspace, which fill the local columns."""
     given: Mapping[str, object] = {
-        "workspace_id": home,
-        "org_id": place.scope.org_id,
-        "team_id": place.scope.parent_id,
-        "listed_in": place.key,
+        "workspace_id": owner_id,
+        "org_id": partition.scope.org_id,
+        "team_id": partition.scope.parent_id,
+        "listed_in": partition.key,
     }
-    ours = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
-    if "workspace_id" not in ours and home is not None:
-        items = [{"workspaceId": home, **_without_null(item)} for item in items]
-    return table.build(items, **ours)
+    local = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
+    if "workspace_id" not in local and owner_id is not None:
+        items = [{"workspaceId": owner_id, **_without_null(item)} for item in items]
+    return table.build(items, **local)
 
 
 def _without_null(item: Item) -> Item:
-    """An older server may not say of which workspace a thing is."""
+    """Drop a null `workspaceId`, as sent by older servers."""
     if item.get("workspaceId") is not None:
         return item
     return {name: value for name, value in item.items() if name != "workspaceId"}
 
 
-def _skip_undescribed(harvest: EntitySnapshot, store: DestinationState) -> pa.Table:
-    """The workspaces, but those that are stored and that their organisation did not describe."""
+def _skip_undescribed(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
+    """Return the workspaces without stored ones whose organization's list failed."""
     answered = {
-        response.partition.scope.org_id for response in harvest.results if response.complete
+        response.partition.scope.org_id for response in snapshot.results if response.complete
     }
     known = {row["id"] for row in store.read_table("workspaces", ("id",))}
     kept = [
         row["org_id"] in answered or row["id"] not in known
-        for row in harvest.rows.select(["id", "org_id"]).to_pylist()
+        for row in snapshot.rows.select(["id", "org_id"]).to_pylist()
     ]
-    return harvest.rows.filter(pa.array(kept, pa.bool_()))
+    return snapshot.rows.filter(pa.array(kept, pa.bool_()))
 
 
-def _keep_details(harvest: EntitySnapshot, store: DestinationState) -> pa.Table:
-    """The rows, with the stored details of those whose details did not come."""
-    key, names = harvest.table.key[0], [column.name for column in COMPUTE_ENV_DETAILS]
-    stored = {row[key]: row for row in store.read_table(harvest.table.name, (key, *names))}
+def _keep_details(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
+    """Return the rows with stored details for those that could not be fetched."""
+    key, names = snapshot.table.key[0], [column.name for column in COMPUTE_ENV_DETAILS]
+    stored = {row[key]: row for row in store.read_table(snapshot.table.name, (key, *names))}
     rows = [
-        row | (stored.get(row[key], {}) if row[key] in harvest.absent else {})
-        for row in harvest.rows.to_pylist()
+        row | (stored.get(row[key], {}) if row[key] in snapshot.absent else {})
+        for row in snapshot.rows.to_pylist()
     ]
-    return pa.Table.from_pylist(rows, harvest.rows.schema)
+    return pa.Table.from_pylist(rows, snapshot.rows.schema)
 
 
 def _add_details(
-    harvest: EntitySnapshot, latest: Mapping[Key, Row], found: Iterable[Row]
+    snapshot: EntitySnapshot, latest: Mapping[Key, Row], found: Iterable[Row]
 ) -> dict[Key, Row]:
-    """The latest versions, with details where they are from before details were fetched.
+    """Return the latest versions, with details added to those stored before details existed.
 
-    That a version becomes complete is no change of the thing: it opens no other version.
+    Adding details to a version is not a change of the item, and starts no new version.
     """
-    if harvest.entity.detail is None:
+    if snapshot.entity.detail is None:
         return dict(latest)
     names = [column.name for column in COMPUTE_ENV_DETAILS]
-    details = {_key_of(harvest.table, row): {name: row[name] for name in names} for row in found}
+    details = {_key_of(snapshot.table, row): {name: row[name] for name in names} for row in found}
     return {
         key: last | (details.get(key, {}) if all(last[name] is None for name in names) else {})
         for key, last in latest.items()

@@ -1,4 +1,4 @@
-"""Fields that arrive without having a column, and which of them were not seen before."""
+"""Detection of fields without a column that earlier syncs did not observe."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_REMEMBERED = 200  # names of a table, should a server make up names without end
+_MAX_FIELDS = 200  # names per table, for servers with generated field names
 
 
 class SchemaDrift:
-    """Remembers the undocumented fields of each table.
+    """Undocumented fields of each table.
 
     Attributes:
-        fresh: Names that this sync saw first, by table, sorted.
+        new_fields: Sorted names that this sync observed first, by table.
     """
 
     def __init__(self) -> None:
@@ -28,29 +28,29 @@ class SchemaDrift:
         self._known: dict[str, set[str]] = {}
 
     def load(self, state: Mapping[str, list[str]]) -> None:
-        """Take what earlier syncs saw."""
+        """Load the fields that earlier syncs observed."""
         self._known = {table: set(names) for table, names in state.items()}
 
     def dump(self) -> dict[str, list[str]]:
-        """What was seen until now, for the next sync."""
+        """Return all observed fields, for the state."""
         return {table: sorted(names) for table, names in sorted(self._known.items())}
 
     def observe(self, batch: Mapping[str, pa.Table]) -> None:
-        """Look through `undocumented` of rows that are handed on."""
+        """Record the fields in the column `undocumented` of a batch."""
         for table, rows in batch.items():
             if "undocumented" in rows.schema.names:
                 self._observe_names(table, _list_names(rows["undocumented"]))
 
     def _observe_names(self, table: str, names: set[str]) -> None:
         known = self._known.setdefault(table, set()) if names else set()
-        fresh = sorted(names - known)[: max(0, _REMEMBERED - len(known))]
-        if fresh:
-            known.update(fresh)
-            self.new_fields[table] = sorted({*self.new_fields.get(table, ()), *fresh})
+        new = sorted(names - known)[: max(0, _MAX_FIELDS - len(known))]
+        if new:
+            known.update(new)
+            self.new_fields[table] = sorted({*self.new_fields.get(table, ()), *new})
 
 
 def _list_names(column: pa.ChunkedArray) -> set[str]:
     if column.null_count == len(column):
         return set()
     extras: list[dict[str, Any]] = list(map(load_json, pc.drop_null(column).to_pylist()))
-    return {name for stray in extras for name in stray}
+    return {name for fields in extras for name in fields}

@@ -1,7 +1,7 @@
-"""One sync: lists, plans, fetches, and hands out packages of rows with the state they bring.
+"""One sync: it lists, plans and fetches, and yields packages of rows with their state.
 
-A package ends with a whole run, so that what dlt commits is never half of one. Work goes on between
-two packages: while dlt loads one, the runs of the next are being fetched.
+A package ends with a complete run, so that dlt never commits a part of a run. While dlt loads a
+package, threads fetch the runs of the next one.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ if TYPE_CHECKING:
 
 
 class SyncSession:
-    """Carries one sync through; `tower_source` and the command line share it.
+    """Session of one sync, used by `tower_source` and the command line.
 
     Attributes:
-        sync_result: What was done so far; read by whoever shows progress.
-        is_done: Whether the last package was handed out.
+        sync_result: Result so far, which the display of progress reads.
+        is_done: Whether the last package was yielded.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 the parts that it brings together
@@ -104,34 +104,34 @@ class SyncSession:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows handed out so far, by table."""
+        """Number of rows yielded so far by table."""
         return self._buffer.row_counts()
 
     @property
     def table_specs(self) -> Mapping[str, TableSpec]:
-        """What the tables handed out are."""
+        """Specs of the yielded tables, with promoted columns."""
         return self._column_policy.specs
 
     @property
     def request_stats(self) -> RequestStats:
-        """Calls, retries and throttled time so far."""
+        """Counters of calls, retries and throttled time so far."""
         return self._client.http.metrics.snapshot()
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Seconds since the start of the sync."""
         return self._sync_run.seconds
 
     def extract_package(
         self, state: MutableMapping[str, Any], store: DestinationState, limits: PackageLimits
     ) -> Iterator[dict[str, pa.Table]]:
-        """The rows of the next package, a few large tables at a time.
+        """Yield the rows of the next package as batches of Arrow tables.
 
         Args:
-            state: dlt's state of the source, read before the first package and brought up to date
-                at the end of each, so that it is committed with the rows that it speaks of.
-            store: What the destination holds.
-            limits: When the package is full.
+            state: dlt's state of the source, read before the first package and updated at the end
+                of each, so that it is committed with the rows that it describes.
+            store: State of the destination.
+            limits: Limits of the package.
 
         Raises:
             ConfigurationError: The state was written by a newer version.
@@ -154,15 +154,15 @@ class SyncSession:
         self._save(state)
 
     def stop(self) -> None:
-        """Ask for a clean end: runs under way land, the others are left to the next sync.
+        """Request a clean stop: runs in progress are loaded, the others are left to the next sync.
 
-        Safe to be called from a signal handler.
+        Safe to call from a signal handler.
         """
         self.sync_result.stopped = True
         self._executor.stop()
 
     def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and stop the threads."""
         self._executor.close()
 
     def _open(self, state: MutableMapping[str, Any], store: DestinationState) -> None:
@@ -173,8 +173,8 @@ class SyncSession:
         self._source_identity = verify_source_identity(
             state.get("origin"), self._current, moved=self._options.accept_new_host
         )
-        foreign = self._source_identity["user_id"] != self._current.user_id
-        if foreign:
+        is_other_user = self._source_identity["user_id"] != self._current.user_id
+        if is_other_user:
             self._discovery = exclude_other_users_workspace(
                 self._discovery, self._options.workspaces, self.sync_result
             )
@@ -184,19 +184,23 @@ class SyncSession:
         report_invisible(self._states, self._options.workspaces, self.sync_result)
         self._planner = Planner(self._options, store, now, warn)
         opening = Opening(
-            self._executor, self._planner, self.sync_result, self._note_failure, self._give_up
+            self._executor,
+            self._planner,
+            self.sync_result,
+            self._record_failure,
+            self._abort_workspace,
         )
         spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
         self._workspaces = opening.plan_all(spaces, self._states)
         if self._limit != NO_LIMIT:
             for work in self._workspaces:
                 work.plan = work.plan.advance_first()
-        self._open_rounds(state, store, foreign=foreign)
+        self._open_reference_sync(state, store, is_other_user=is_other_user)
         self._extract_reference_data()
         self._results = self._executor.iter_results(self._workspaces)
 
-    def _open_rounds(
-        self, state: MutableMapping[str, Any], store: DestinationState, *, foreign: bool
+    def _open_reference_sync(
+        self, state: MutableMapping[str, Any], store: DestinationState, *, is_other_user: bool
     ) -> None:
         self._reference_sync = ReferenceSync(
             self._client,
@@ -208,20 +212,20 @@ class SyncSession:
             store,
             read_reference_state(state),
             self._column_policy,
-            is_other_user=foreign,
+            is_other_user=is_other_user,
         )
 
     def _extract_reference_data(self) -> None:
-        """The slow entities that are due."""
+        """Extract the reference data that is due."""
         listed = [(work.workspace, work.plan.is_full) for work in self._workspaces]
-        if not self._options.tables & RUN_TABLES:  # without runs, nothing else says when it is time
+        if not self._options.tables & RUN_TABLES:  # no run listing that decides what is due
             listed = [(space, True) for space in self._discovery.workspaces]
         self._executor.launches = launches = self._reference_sync.open_launches(self._workspaces)
         for tables in self._reference_sync.extract_due(listed, launches):
             self._buffer.add(tables)
 
     def _is_at_limit(self) -> bool:
-        """Return whether no further run may be fetched; what was fetched so far is loaded."""
+        """Return whether the limit of runs or time is reached; fetched runs are still loaded."""
         runs, seconds = self._limit.max_runs, self._limit.max_seconds
         taken = self.sync_result.fetched + len(self._batch)
         return (runs is not None and taken >= runs) or (
@@ -229,25 +233,25 @@ class SyncSession:
         )
 
     def _process_next(self) -> bool:
-        """Take what arrives next; whether there was anything, and no stop before it."""
+        """Process the next result; return False at the end, at a limit or after a stop."""
         if self._is_at_limit():
             return False
-        arrival = next(self._results or iter(()), None)
-        if arrival and isinstance(arrival.result, FetchedRun):
-            self._batch.add(arrival.errand.work, arrival.result)
-        if arrival is None or self._batch.is_full or not isinstance(arrival.result, FetchedRun):
-            self._build_batch(self._batch.drain())  # what is no run comes after those before it
-        if arrival is None or isinstance(arrival.result, RateLimiterClosedError):
+        result = next(self._results or iter(()), None)
+        if result and isinstance(result.result, FetchedRun):
+            self._batch.add(result.queued.work, result.result)
+        if result is None or self._batch.is_full or not isinstance(result.result, FetchedRun):
+            self._build_batch(self._batch.drain())  # so that an end marker follows its runs
+        if result is None or isinstance(result.result, RateLimiterClosedError):
             return False
-        if not isinstance(arrival.result, FetchedRun):
-            self._handle_result(arrival.errand, arrival.result)
+        if not isinstance(result.result, FetchedRun):
+            self._handle_result(result.queued, result.result)
         return True
 
-    def _handle_result(self, errand: QueuedFetch, failure: ApiError | None) -> None:
-        """The end of a workspace, a run that is gone, or one that failed."""
-        work, run_fetch = errand.work, errand.run_fetch
-        if self._is_given_up(work):
-            return  # the cursor stays where it is
+    def _handle_result(self, queued: QueuedFetch, failure: ApiError | None) -> None:
+        """Handle the end of a workspace, a deleted run or a failed run."""
+        work, run_fetch = queued.work, queued.run_fetch
+        if self._is_aborted(work):
+            return  # without advancing the cursor
         if run_fetch is None:
             self._end_workspace(work)
         elif failure is None:
@@ -257,7 +261,7 @@ class SyncSession:
             self._mark_failed(work, run_fetch, failure)
 
     def _end_workspace(self, work: WorkspaceSync) -> None:
-        """Finish a workspace, after the deferred retries whose cause is gone."""
+        """Finish a workspace, after the deferred retries of causes that have recovered."""
         follow_up = work.plan.follow_up(work.recovered)
         if not follow_up.fetches:
             self._finish(work)
@@ -267,36 +271,36 @@ class SyncSession:
         sync_result.planned = (sync_result.planned or 0) + len(follow_up.fetches)
         self._results = chain(self._executor.iter_results([work]), self._results or ())
 
-    def _build_batch(self, held: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
-        """Make rows of some runs, all at once or, where that fails, each by itself."""
-        held = [pair for pair in held if not self._is_given_up(pair[0])]
-        if not held:
+    def _build_batch(self, batch: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
+        """Build rows of some runs together; if that fails, run by run to isolate the failure."""
+        batch = [pair for pair in batch if not self._is_aborted(pair[0])]
+        if not batch:
             return
-        fetched_runs = [fetched for _, fetched in held]
+        fetched_runs = [fetched for _, fetched in batch]
         tables = capture_failure(lambda: build_batch(fetched_runs, self._options.tables))
         if isinstance(tables, dict):
             self._buffer.add(tables)
             self.sync_result.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
             self._reference_sync.record_pipeline_ids(
-                tables, {work.workspace.id: work.workspace for work, _ in held}
+                tables, {work.workspace.id: work.workspace for work, _ in batch}
             )
-            for work, fetched in held:
+            for work, fetched in batch:
                 self._mark_loaded(work, fetched)
-            self._reference_sync.forget_launches([work.workspace for work, _ in held])
-        elif len(held) == 1:
-            ((work, fetched),) = held
+            self._reference_sync.forget_launches([work.workspace for work, _ in batch])
+        elif len(batch) == 1:
+            ((work, fetched),) = batch
             self._mark_failed(work, fetched.loaded.fetch, tables)
         else:
-            for pair in held:
+            for pair in batch:
                 self._build_batch([pair])
 
-    def _is_given_up(self, work: WorkspaceSync) -> bool:
+    def _is_aborted(self, work: WorkspaceSync) -> bool:
         return self.sync_result.workspaces[work.workspace.key].aborted
 
     def _mark_loaded(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
         sync_result, loaded = self.sync_result.workspaces[work.workspace.key], fetched.loaded
-        give_up, now = self._options.open_run_max_age, self._sync_run.started_at
-        work.state = mark_run_loaded(work.state, loaded, give_up, now)
+        max_age, now = self._options.open_run_max_age, self._sync_run.started_at
+        work.state = mark_run_loaded(work.state, loaded, max_age, now)
         sync_result.fetched, sync_result.failures = sync_result.fetched + 1, 0
         sync_result.incomplete.update(loaded.missing_parts)
         if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
@@ -304,26 +308,26 @@ class SyncSession:
         self._executor.set_fail_fast(work.workspace, doubted=False)
 
     def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
-        """Keep a run that failed for a retry; many new ones in a row raise a doubt about the rest.
+        """Record a failed run for a retry, and check the workspace after consecutive failures.
 
-        A run that is known to fail says nothing about the workspace.
+        A failed retry does not count, because it says nothing about the workspace.
         """
-        message = self._note_failure(work.workspace, failure)
+        message = self._record_failure(work.workspace, failure)
         if message is None:
             return
         work.state = mark_run_failed(work.state, run_fetch, message, self._sync_run.started_at)
         if run_fetch.retry is None:
-            self._doubt_workspace(work.workspace)
+            self._check_workspace(work.workspace)
 
-    def _doubt_workspace(self, workspace: Workspace) -> None:
-        """Give a workspace up when runs fail one after the other and its listing fails as well."""
+    def _check_workspace(self, workspace: Workspace) -> None:
+        """Abort a workspace if consecutive runs fail and its listing fails as well."""
         sync_result = self.sync_result.workspaces[workspace.key]
         sync_result.failures += 1
         if sync_result.failures < sync_result.max_consecutive_failures:
             return
         failure = self._executor.check_workspace(workspace)
         if failure is not None:
-            self._give_up(workspace, failure)
+            self._abort_workspace(workspace, failure)
             return
         sync_result.failures, sync_result.max_consecutive_failures = (
             0,
@@ -337,14 +341,14 @@ class SyncSession:
         work.state = complete_workspace(work.state, work.plan, self._sync_run.started_at)
         sync_result.deleted, sync_result.done = len(work.plan.deleted), True
 
-    def _give_up(self, workspace: Workspace, failure: Failure) -> None:
-        """Fetch no more of a workspace that cannot be listed."""
-        if self._note_failure(workspace, failure) is not None:
+    def _abort_workspace(self, workspace: Workspace, failure: Failure) -> None:
+        """Stop fetching from a workspace that cannot be listed."""
+        if self._record_failure(workspace, failure) is not None:
             self.sync_result.workspaces[workspace.key].aborted = True
             self._executor.cancel_workspace(workspace)
 
-    def _note_failure(self, workspace: Workspace, failure: Failure) -> str | None:
-        """Report a failure and return its message, None where the sync was stopped."""
+    def _record_failure(self, workspace: Workspace, failure: Failure) -> str | None:
+        """Record a failure and return its message, or None if the sync was stopped."""
         if isinstance(failure, RateLimiterClosedError):
             self.sync_result.stopped = True
             return None
@@ -359,7 +363,7 @@ class SyncSession:
         return ready
 
     def _close(self) -> None:
-        """Everything arrived, or the sync was stopped: the last package carries the diary."""
+        """Add the row of `sync_runs` to the last package, after all results or a stop."""
         self.is_done = True
         self._reference_sync.report_denied_launches(self._executor.launches)
         if not self.sync_result.stopped:
@@ -381,11 +385,11 @@ class SyncSession:
         state["undocumented"] = self._schema_drift.dump()
         state["unsupported"] = self._client.compatibility.dump()
         write_reference_state(state, self._reference_sync.state)
-        state.pop("entities_owed", None)  # as older versions wrote it
+        state.pop("entities_owed", None)  # written by earlier versions
         save_states(state, dict(self._iter_states()))
 
     def _iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
-        """Yield the state of each workspace of which anything is known."""
+        """Yield the state of each workspace that has one."""
         planned = {work.workspace.key: work.state for work in self._workspaces}
         known = self._states | planned
         yield from ((key, state) for key, state in known.items() if state != WorkspaceState())

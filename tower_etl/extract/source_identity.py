@@ -1,4 +1,4 @@
-"""Whose history a target holds: that of one server, and for the personal workspace of one user."""
+"""Identity of a destination's source: one server, and one user for the personal workspace."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HOST_ALIASES = {
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """Where a sync reads from.
+    """Server and user that a sync reads from.
 
     Attributes:
-        host: The server, None on loopback, where a tunnel may lead anywhere.
-        user_id: The user that the token belongs to.
+        host: Host of the server, None on loopback, where a tunnel may lead to any server.
+        user_id: Id of the token's user.
     """
 
     host: str | None
@@ -32,26 +32,27 @@ class SourceIdentity:
 
     @classmethod
     def of(cls, endpoint: str, user_id: int | None) -> SourceIdentity:
-        """The origin that an endpoint and a token stand for."""
+        """Return the identity of an endpoint and a user."""
         host = (urlsplit(endpoint).hostname or "").lower()
         return cls(None if is_loopback(host) else _HOST_ALIASES.get(host, host), user_id)
 
 
 def verify_source_identity(
-    stored: Mapping[str, Any] | None, here: SourceIdentity, *, moved: bool
+    stored: Mapping[str, Any] | None, current: SourceIdentity, *, moved: bool
 ) -> dict[str, Any]:
-    """What to remember of the origin, if the target may take rows from it.
+    """Return the identity to store, after checking that the destination belongs to this server.
 
-    Runs of two servers must not meet in one target: each would find those of the other missing.
+    Runs of two servers must not be mixed: the sync of each would mark those of the other as
+    missing.
 
     Raises:
-        ConfigurationError: The target holds the history of another server.
+        ConfigurationError: The destination contains the history of another server.
     """
-    known = SourceIdentity(**stored) if stored else here
-    if not moved and known.host and here.host and known.host != here.host:
+    known = SourceIdentity(**stored) if stored else current
+    if not moved and known.host and current.host and known.host != current.host:
         msg = (
-            f"The target holds the history of {known.host}, not of {here.host}: give another "
-            "--path. If the server has only changed its name, set TOWER_ETL_SERVER_MOVED=1 once."
+            f"The destination contains the history of {known.host}, not of {current.host}. Choose "
+            "another --path. If the server was renamed, set TOWER_ETL_SERVER_MOVED=1 once."
         )
         raise ConfigurationError(msg)
-    return asdict(SourceIdentity(here.host or known.host, known.user_id or here.user_id))
+    return asdict(SourceIdentity(current.host or known.host, known.user_id or current.user_id))

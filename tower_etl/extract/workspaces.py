@@ -1,4 +1,4 @@
-"""The beginning of a sync: every workspace is listed, and it is decided what to do in each."""
+"""Start of a sync: loads the states, lists each workspace and plans its sync."""
 
 from __future__ import annotations
 
@@ -42,50 +42,50 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _OTHER_USER = (
-    "The target holds the personal workspace of another user, so that of this token does not go "
-    "there,"
+    "The destination contains the personal workspace of another user; that of this token "
+    "was not synced"
 )
-_APART = "Sync it into a target of its own: --workspace personal with another --path."
+_APART = "Sync it into a separate destination: --workspace personal with another --path."
 
 
 def exclude_other_users_workspace(
     discovery: Discovery, selectors: Collection[str], sync_result: SyncResult
 ) -> Discovery:
-    """Return the reach without the personal workspace: the target holds that of another user.
+    """Return the discovery without the personal workspace, as another user's is stored already.
 
-    Where a selector names it, it is reported as failed; else it is a warning.
+    If a selector names it, it is reported as failed, otherwise as a warning.
 
     Raises:
-        ConfigurationError: Nothing else is selected.
+        ConfigurationError: No other workspace is selected.
     """
     if PERSONAL not in sync_result.workspaces:
         return discovery
     others = tuple(space for space in discovery.workspaces if space.id is not None)
     if not others:
-        msg = f"{_OTHER_USER} and no other workspace is selected. {_APART}"
+        msg = f"{_OTHER_USER}, and no other workspace is selected. {_APART}"
         raise ConfigurationError(msg)
     del sync_result.workspaces[PERSONAL]
     if selectors:
         sync_result.workspaces[PERSONAL] = WorkspaceResult(
             None,
             PERSONAL,
-            error=f"{PERSONAL}: {_OTHER_USER} and was left out. {_APART}",
+            error=f"{PERSONAL}: {_OTHER_USER}. {_APART}",
             error_exit_code=ForbiddenError.exit_code,
             aborted=True,
         )
     else:
-        sync_result.warnings.append(f"{_OTHER_USER} and was left out. {_APART}")
+        sync_result.warnings.append(f"{_OTHER_USER}. {_APART}")
     return replace(discovery, workspaces=others)
 
 
 def load_states(
     state: Mapping[str, Any], discovery: Discovery, now: datetime
 ) -> dict[str, WorkspaceState]:
-    """Return the state of each selected workspace, and of each that is no longer visible.
+    """Return the states of all selected workspaces and of workspaces no longer visible.
 
     Args:
-        state: State of the source, as `save_states` wrote it.
-        discovery: What the token sees, and what is selected of it.
+        state: State of the source, as written by `save_states`.
+        discovery: Visible and selected workspaces.
         now: Start of the sync (UTC).
     """
     stored = state.get("workspaces", {})
@@ -104,9 +104,9 @@ def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
     known = load_state(state.get("workspaces", {}).get(key))
     resources = state.get("resources", {})
     tables = {
-        table: load_coverage(held)
+        table: load_coverage(stored_coverage)
         for table in RUN_TABLES
-        if (held := resources.get(table, {}).get("workspaces", {}).get(key))
+        if (stored_coverage := resources.get(table, {}).get("workspaces", {}).get(key))
     }
     return replace(known, tables={**known.tables, **tables})
 
@@ -114,20 +114,20 @@ def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
 def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceState]) -> None:
     """Write states into the state of the source.
 
-    What a table holds goes into the state of its resource, which dlt resets with the table: a table
-    that is dropped, refreshed or replaced holds nothing from then on.
+    The coverage of a table is stored in the state of its resource, which dlt resets when the table
+    is dropped, refreshed or replaced.
     """
     spaces = state.setdefault("workspaces", {})
     resources = state.setdefault("resources", {})
     for key, workspace in known.items():
         spaces[key] = dump_state(workspace)
-        for table, holding in workspace.tables.items():
-            held = resources.setdefault(table, {}).setdefault("workspaces", {})
-            held[key] = dump_coverage(holding)
+        for table, coverage in workspace.tables.items():
+            stored_coverage = resources.setdefault(table, {}).setdefault("workspaces", {})
+            stored_coverage[key] = dump_coverage(coverage)
 
 
 def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]:
-    """Return a failed outcome for each selector that names no workspace, given the messages."""
+    """Return a failed result for each selector without a matching workspace, given the messages."""
     return {
         f"selector {selector}": WorkspaceResult(
             int(selector) if selector.isdecimal() else None,
@@ -168,26 +168,26 @@ def report_invisible(
 
 @dataclass(frozen=True)
 class Opening:
-    """Lists and plans.
+    """Listing and planning of all workspaces.
 
     Attributes:
-        fetcher: Lists workspaces side by side.
-        planner: Turns a listing into a plan.
-        sync_result: Is told what was listed.
-        note_failure: Is told of a complete listing that failed.
-        give_up: Is told of a workspace that could not be listed at all.
+        executor: Executor that lists workspaces concurrently.
+        planner: Planner of each workspace.
+        result: Result of the sync, which receives the counts.
+        record_failure: Function called if a full listing failed.
+        abort_workspace: Function called if a workspace could not be listed at all.
     """
 
     executor: FetchExecutor
     planner: Planner
     result: SyncResult
-    note_failure: Callable[[Workspace, Failure], object]
-    give_up: Callable[[Workspace, Failure], None]
+    record_failure: Callable[[Workspace, Failure], object]
+    abort_workspace: Callable[[Workspace, Failure], None]
 
     def plan_all(
         self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
     ) -> list[WorkspaceSync]:
-        """What is to be done in each workspace that could be listed."""
+        """Return the planned sync of each workspace that could be listed."""
         listed: set[str] = set()
         works = list(self._iter_works(spaces, states, listed))
         for work in works:
@@ -218,33 +218,34 @@ class Opening:
     def _list_all(
         self, asked: Sequence[tuple[Workspace, ListingWindow]], states: Mapping[str, WorkspaceState]
     ) -> Iterator[tuple[Workspace, RunListing]]:
-        """Yield a listing per workspace; where a complete one fails, that since the cursor."""
+        """Yield a listing per workspace; if a full listing fails, the one since the cursor."""
         windows = {space.key: window for space, window in asked}
-        again: list[tuple[Workspace, ListingWindow]] = []
+        retries: list[tuple[Workspace, ListingWindow]] = []
         for space, listing in self.executor.list_runs(asked):
             state = states[space.key]
             if isinstance(listing, RunListing):
                 yield space, listing
             elif windows[space.key].is_full and state.cursor is not None:
-                self.note_failure(space, listing)
+                self.record_failure(space, listing)
                 start = state.listing_start(self.planner.now)
-                again.append((space, replace(windows[space.key], after=start, is_full=False)))
+                retries.append((space, replace(windows[space.key], after=start, is_full=False)))
             else:
-                self.give_up(space, listing)
-        for space, listing in self.executor.list_runs(again):
+                self.abort_workspace(space, listing)
+        for space, listing in self.executor.list_runs(retries):
             if isinstance(listing, RunListing):
                 yield space, listing
             else:
-                self.give_up(space, listing)
+                self.abort_workspace(space, listing)
 
     def _verify_deleted(self, work: WorkspaceSync, listed: set[str]) -> None:
-        """Runs that moved to another workspace are not missing, nor are those that answer."""
+        """Do not mark runs as missing that moved to another workspace, or still exist."""
         missing = [run_id for run_id in work.plan.deleted if run_id not in listed]
         here = self.result.workspaces[work.workspace.key].listed
+        # More missing than listed runs suggest a faulty listing: probe the last one.
         if len(missing) > here and self.executor.run_exists(work.workspace, missing[-1]):
             missing = []
             self.result.warnings.append(
-                f"{work.workspace.name}: the listing lacks runs that are there; none was "
+                f"{work.workspace.name}: the listing omits runs that still exist. No run was "
                 "marked as missing."
             )
             work.plan = replace(work.plan, vanished=())

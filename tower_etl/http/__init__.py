@@ -1,6 +1,7 @@
-"""Calls over HTTP: sessions, retries, the budget of calls. Knows no Tower.
+"""HTTP client with retries, rate limit and deadlines; independent of the Tower API.
 
-A call travels one road, `Retry( Budget( HTTP ) )`: every attempt pays for a call.
+Each request passes the layers `Retry( RateLimit( HTTP ) )`: every attempt counts towards the rate
+limit.
 """
 
 from tower_etl.http.client import JsonHttpClient, open_http_client

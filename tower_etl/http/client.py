@@ -1,4 +1,4 @@
-"""GET a JSON object: retried, paid for, and sent, in that order from outside in."""
+"""HTTP client that gets JSON objects from one endpoint, with retries and a rate limit."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _MAX_REDIRECTS = 5
 
 @dataclass(frozen=True)
 class JsonHttpClient:
-    """Asks one endpoint for JSON objects, from any number of threads.
+    """Thread-safe client for the JSON objects of one endpoint.
 
     Attributes:
-        endpoint: Base address, without a trailing slash.
-        session: Sends, on an adapter that waits for the budget.
-        limiter: Held back by a 429, closed when the sync stops.
-        metrics: What was spent so far.
-        policy: Which failures are worth another try, and when.
-        timeouts: Seconds to connect, and between two bytes of an answer.
-        secret: Blotted out where a server sends it back.
-        chance: Random numbers in [0, 1), for the jitter of the back-off.
+        endpoint: Base URL, without a trailing slash.
+        session: Session whose adapter waits for the rate limiter.
+        rate_limiter: Limiter to pause after a 429, and to close when the sync stops.
+        metrics: Counters of the requests sent so far.
+        policy: Decides which failures are retried, and after which delay.
+        timeouts: Time-outs in seconds: to connect, and between two bytes of a response.
+        secret: Token to mask where a server quotes it in an error.
+        jitter: Returns random numbers in [0, 1) for the jitter of the back-off.
     """
 
     endpoint: str
@@ -69,15 +69,15 @@ class JsonHttpClient:
         params: Mapping[str, str | int] | None = None,
         policy: RetryPolicy | None = None,
     ) -> dict[str, Any]:
-        """The JSON object at `path`.
+        """Return the JSON object at a path.
 
         Args:
-            path: Below the endpoint, such as `/workflow`.
+            path: Path below the endpoint, such as `/workflow`.
             params: Query parameters.
-            policy: Patience for this call, instead of the transport's own.
+            policy: Retry policy of this request; None for that of the client.
 
         Raises:
-            ApiError: The call failed for good, after the retries that the policy allows.
+            ApiError: The request failed, after the retries that the policy allows.
         """
         failures = 0
         while True:
@@ -85,41 +85,41 @@ class JsonHttpClient:
                 return self._get_once(path, params or {}, failures + 1)
             except ApiError as error:
                 failures += 1
-                wait = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
-                if wait is None:
+                delay = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
+                if delay is None:
                     raise
-                _logger.info("Retry %d of GET %s in %.1f s: %s", failures, path, wait, error)
-                self._wait(wait, error)
+                _logger.info("Retry %d of GET %s in %.1f s: %s", failures, path, delay, error)
+                self._wait(delay, error)
 
     def with_policy(self, policy: RetryPolicy) -> JsonHttpClient:
-        """Return a transport that shares everything with this one but the retry policy."""
+        """Return a client that shares everything with this one except the retry policy."""
         return replace(self, policy=policy)
 
     def close(self) -> None:
-        """Stop: waiting calls end with `RateLimiterClosed`, connections are closed."""
+        """Abort waiting requests with `RateLimiterClosedError`, and close the connections."""
         self.rate_limiter.close()
         self.session.close()
 
     def _get_once(self, path: str, params: Mapping[str, str | int], attempt: int) -> dict[str, Any]:
         failure: ApiError
         try:
-            answer = self.session.get(
+            response = self.session.get(
                 self.endpoint + path, params=dict(params), timeout=self.timeouts
             )
+        # urllib raises ValueError for some malformed URLs of redirects and proxies.
         except (requests.RequestException, DeadlineExceededError, ValueError) as error:
-            way = Connection(
-                path, self.endpoint, self.session.proxies
-            )  # ValueError: a senseless URL
-            failure = explain_failure(way, error)
+            connection = Connection(path, self.endpoint, self.session.proxies)
+            failure = explain_failure(connection, error)
             self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
-            milliseconds = 1000 * answer.elapsed.total_seconds()
-            self._log(path, attempt, f"{answer.status_code} in {milliseconds:.0f} ms")
-            return self._parse(answer, path)
-        raise failure  # not from within: what hangs on the cause has the token in its frames
+            milliseconds = 1000 * response.elapsed.total_seconds()
+            self._log(path, attempt, f"{response.status_code} in {milliseconds:.0f} ms")
+            return self._parse(response, path)
+        # Raised outside of `except`: the traceback of a chained cause has the token in its frames.
+        raise failure
 
     def _log(self, path: str, attempt: int, outcome: str) -> None:
-        """Write one line per request; a path names people only below `/user/`."""
+        """Log one line per request; only paths below `/user/` identify a person."""
         _logger.debug(
             "GET %s: %s (attempt %d, %.3f s of it waiting for the rate limiter)",
             _PERSON.sub("{id}", path),
@@ -128,18 +128,19 @@ class JsonHttpClient:
             self.rate_limiter.last_wait_seconds,
         )
 
-    def _parse(self, answer: requests.Response, path: str) -> dict[str, Any]:
-        if answer.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+    def _parse(self, response: requests.Response, path: str) -> dict[str, Any]:
+        if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             raise explain_proxy_login(Connection(path, self.endpoint, self.session.proxies))
-        body = answer.content
-        if not answer.ok and self.secret:  # what a refusal says goes into a message
+        body = response.content
+        # Messages quote the body of an error, and a server may echo request headers in it.
+        if not response.ok and self.secret:
             body = body.replace(self.secret, b"***")
         return parse_object(
-            answer.status_code, answer.headers, body, f"GET {path}", self.metrics.record_repair
+            response.status_code, response.headers, body, f"GET {path}", self.metrics.record_repair
         )
 
     def _wait(self, seconds: float, error: ApiError) -> None:
-        """A 429 is a matter for every thread; any other failure for this one alone."""
+        """Pause all threads after a 429, and this thread alone after any other failure."""
         self.metrics.record_retry()
         if isinstance(error, RateLimitError):
             self.rate_limiter.pause(seconds)
@@ -148,10 +149,11 @@ class JsonHttpClient:
 
 
 def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
-    """A session bound to the endpoint of the settings, on which every call pays to the budget."""
+    """Return a session that is bound to the configured endpoint and waits for the rate limiter."""
     session = OriginBoundSession()
     session.auth = BearerAuth(settings.token.get_secret_value(), origin_of(settings.endpoint))
     session.max_redirects = _MAX_REDIRECTS
+    # No cookies: the token alone authenticates, and threads share the session.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(
         {
@@ -171,7 +173,11 @@ def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> r
 
 
 def _freeze_environment(session: requests.Session, endpoint: str) -> None:
-    """Look for proxies and certificates in the environment once, not at every call."""
+    """Read proxies and certificates from the environment once, instead of at every request.
+
+    requests otherwise reads them for each request, and after a redirect takes credentials from
+    `~/.netrc`.
+    """
     found = session.merge_environment_settings(endpoint, {}, None, None, None)
     session.proxies.update(found["proxies"])
     session.verify = found["verify"]
@@ -184,7 +190,7 @@ def open_http_client(
     clock: Clock = SYSTEM_CLOCK,
     metrics: RequestMetrics | None = None,
 ) -> JsonHttpClient:
-    """A transport by the settings, that counts on the meter given."""
+    """Return a client with the given settings that records its requests in the given metrics."""
     http_settings = settings.http
     metrics = metrics or RequestMetrics()
     limiter = open_rate_limiter(settings, clock, metrics)

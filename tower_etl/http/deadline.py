@@ -1,4 +1,8 @@
-"""Deadlines that one thread looks after; a thread for each would be work for every call."""
+"""Deadlines of requests, enforced by one thread for all requests in flight.
+
+The time-outs of requests limit only the time between two bytes, so that a slow response could take
+forever. Timer threads for each request would cost 55 µs; this scheduler costs 4 µs.
+"""
 
 from __future__ import annotations
 
@@ -15,82 +19,84 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Act = Callable[[], None]
+    Callback = Callable[[], None]
     from collections.abc import Callable, Iterator
 
 
 class DeadlineScheduler:
-    """Does what is to be done at a deadline, unless it is taken back before.
+    """Scheduler that runs callbacks at their deadlines, unless they are cancelled before.
 
-    Deadlines are of this machine's own clock: what they end is a real connection.
+    It uses the system's clock instead of `Clock`, because the deadlines end real connections.
     """
 
     def __init__(self) -> None:
-        self._due: dict[object, tuple[float, Act]] = {}
-        self._turn = threading.Condition()
-        self._wakes = math.inf  # when the thread looks next
+        self._due: dict[object, tuple[float, Callback]] = {}
+        self._condition = threading.Condition()
+        self._wakes_at = math.inf  # next time at which the thread checks the deadlines
         self._thread: threading.Thread | None = None
 
-    def schedule(self, seconds: float, act: Act) -> object:
-        """Have something done that many seconds from now.
+    def schedule(self, seconds: float, callback: Callback) -> object:
+        """Run a callback after a number of seconds.
 
         Args:
-            seconds: From now.
-            act: What is done, by the thread of all deadlines: it must be quick, and not raise.
+            seconds: Delay from now.
+            callback: Run by the thread of all deadlines, so it must be fast and must not raise.
 
         Returns:
-            What `remove` takes back.
+            Key for `cancel`.
         """
         key, at = object(), time.monotonic() + seconds
-        with self._turn:
-            self._due[key] = at, act
+        with self._condition:
+            self._due[key] = at, callback
+            # Started on first use, so that importing the package starts no thread.
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
-            elif at < self._wakes:
-                self._turn.notify()
+            elif at < self._wakes_at:
+                self._condition.notify()
         return key
 
     def cancel(self, key: object) -> None:
-        """Take it back; once this returns, it is done or never will be."""
-        with self._turn:
+        """Cancel a callback; after the return, it has finished or will never run."""
+        with self._condition:
             self._due.pop(key, None)
 
     def _run(self) -> None:
-        with self._turn:
+        with self._condition:
             while True:
                 now = time.monotonic()
                 for key in [key for key, (at, _) in self._due.items() if at <= now]:
-                    _, act = self._due.pop(key)
-                    act()
-                self._wakes = min((at for at, _ in self._due.values()), default=math.inf)
-                self._turn.wait(None if math.isinf(self._wakes) else self._wakes - now)
+                    _, callback = self._due.pop(key)
+                    # Run with the lock held, so that `cancel` cannot return in the middle.
+                    callback()
+                self._wakes_at = min((at for at, _ in self._due.values()), default=math.inf)
+                self._condition.wait(None if math.isinf(self._wakes_at) else self._wakes_at - now)
 
 
-MAX_BODY_BYTES = 32 * 2**20  # decompressed; a page of 100 tasks has some 0.3 MB
-_PIECE_BYTES = 2**20  # most answers in one go: each piece has a wait of its own
+MAX_BODY_BYTES = 32 * 2**20  # decompressed; a page of 100 tasks has about 0.3 MB
+_CHUNK_BYTES = 2**20  # most responses fit in one chunk, so that there is one wait per response
 
 _SCHEDULER = DeadlineScheduler()
 
 
 class BodyTooLargeError(requests.RequestException):
-    """The body has more bytes than any answer of the platform."""
+    """Body with more bytes than any response of the platform."""
 
 
 class DeadlineExceededError(Exception):
-    """The answer was under way, and took too long as a whole. No OSError: urllib3 keeps those."""
+    """Response that took too long as a whole; not an OSError, because urllib3 catches those."""
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytes:
-    """The body, decompressed piece by piece, so that no bomb unfolds.
+    """Return the decompressed body, read in chunks so that a decompression bomb is detected early.
 
     Raises:
-        BodyTooLargeError: It has more bytes than that.
-        RequestException: It broke off, or cannot be decompressed.
+        BodyTooLargeError: The body has more than `max_bytes` bytes.
+        RequestException: The body was cut off, or cannot be decompressed.
     """
     body = bytearray()
-    for piece in response.iter_content(_PIECE_BYTES):
-        body += piece
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
         if len(body) > max_bytes:
             response.close()
             raise BodyTooLargeError
@@ -99,41 +105,44 @@ def read_body(response: requests.Response, max_bytes: int) -> bytes:
 
 @contextmanager
 def deadline(seconds: float, find: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Shut the connection that `find` gives when the block is not done by then.
+    """Shut down the connection that `find` returns if the block takes longer than the deadline.
 
     Raises:
-        DeadlineExceededError: It was cut; what was read of it may be half.
+        DeadlineExceededError: The connection was shut down; data read from it may be incomplete.
     """
-    over = threading.Event()
+    exceeded = threading.Event()
 
-    def cut() -> None:
-        over.set()
+    def shut_down() -> None:
+        exceeded.set()
         if connection := find():
             with suppress(OSError):
+                # The unbound method: `SSLSocket.shutdown` would discard the TLS state of a
+                # connection from which another thread is reading.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    deadline = _SCHEDULER.schedule(seconds, cut)
+    key = _SCHEDULER.schedule(seconds, shut_down)
     try:
         yield
     except Exception:
-        if not over.is_set():
+        if not exceeded.is_set():
             raise
     finally:
-        _SCHEDULER.cancel(deadline)
-    if over.is_set():
+        _SCHEDULER.cancel(key)
+    if exceeded.is_set():
         raise DeadlineExceededError
 
 
 @contextmanager
 def duplicate_socket(response: requests.Response) -> Iterator[socket.socket | None]:
-    """A second handle of the connection of an answer, None where nothing is left to be read.
+    """Yield a duplicate of the socket of a response, None if nothing is left to read.
 
-    The first one may be closed, and its number given to another file, while it is looked at.
+    urllib3 may close the original socket at any time, and the system may then give its file
+    descriptor to another file, which a late shutdown would hit.
     """
     try:
-        handle = os.dup(response.raw.fileno())
+        descriptor = os.dup(response.raw.fileno())
     except (AttributeError, OSError, ValueError):
         yield None
         return
-    with socket.socket(fileno=handle) as connection:
+    with socket.socket(fileno=descriptor) as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""What a sync spent: calls, retries and throttled time, counted across threads."""
+"""Thread-safe counters of the requests of a sync: calls, retries and throttled time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RequestStats:
-    """A reading of the meter.
+    """Snapshot of the request counters.
 
     Attributes:
-        calls: Requests that went out, retried ones included.
-        retries: Those among them that repeated a failed one.
-        throttled_seconds: Time for which the server's 429 answers held all calls back.
-        repaired: Answers that were not quite JSON, and were repaired.
-        repair: What was wrong with the first of them, and which it was; empty without one.
+        calls: Number of requests sent, including retries.
+        retries: Number of retries.
+        throttled_seconds: Time for which 429 responses of the server paused all requests.
+        repaired: Number of responses whose invalid JSON was repaired.
+        repair: Request and fault of the first repaired response; empty without one.
     """
 
     calls: int = 0
@@ -32,7 +32,7 @@ class RequestStats:
 
 
 class RequestMetrics:
-    """Counts, safely from several threads, from the moment when it is made."""
+    """Thread-safe request counters of one sync."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
@@ -46,32 +46,32 @@ class RequestMetrics:
 
     @property
     def seconds(self) -> float:
-        """Time since it was made."""
+        """Seconds since the creation of this object."""
         return self._clock.monotonic() - self._started
 
     def record_call(self) -> None:
-        """One request goes out."""
+        """Count a request that is about to be sent."""
         with self._lock:
             self._calls += 1
 
     def record_retry(self) -> None:
-        """One failed request is about to be repeated."""
+        """Count a failed request that is about to be retried."""
         with self._lock:
             self._retries += 1
 
     def record_throttled(self, seconds: float) -> None:
-        """The server asked everybody to wait for so many seconds more."""
+        """Add seconds for which a 429 response pauses all requests."""
         with self._lock:
             self._throttled += seconds
 
-    def record_repair(self, what: str) -> None:
-        """Count an answer that had to be repaired."""
+    def record_repair(self, description: str) -> None:
+        """Count a response whose JSON was repaired, and keep the first description."""
         with self._lock:
             self._repaired += 1
-            self._repair = self._repair or what
+            self._repair = self._repair or description
 
     def snapshot(self) -> RequestStats:
-        """The reading now."""
+        """Return the current counts."""
         with self._lock:
             return RequestStats(
                 self._calls, self._retries, self._throttled, self._repaired, self._repair

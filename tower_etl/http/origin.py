@@ -1,4 +1,4 @@
-"""The origin of a URL, which a token is bound to."""
+"""Origin of a URL, to which an access token is bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an HTTP answer to a JSON object, or to the error that it stands for."""
+"""Parsing of HTTP responses into JSON objects or API errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.REQUEST_TIMEOUT: ServerError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
-    HTTPStatus.NOT_IMPLEMENTED: BadRequestError,  # and never will be, however often it is asked for
+    HTTPStatus.NOT_IMPLEMENTED: BadRequestError,  # permanent, unlike other 5xx: not retried
 }
 _SHOWN_CHARS = 200
 
@@ -41,17 +41,17 @@ def parse_object(
     where: str,
     note_repair: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Return the JSON object that a successful answer carries, read without loss.
+    """Return the JSON object of a successful response, parsed without loss.
 
     Args:
         status: HTTP status.
-        headers: Headers of the answer.
-        body: The body, decompressed.
-        where: The call, for messages, such as `GET /workflow`.
-        note_repair: Called with what was wrong with a body that is not quite JSON.
+        headers: Response headers.
+        body: Decompressed body.
+        where: Request as messages name it, such as `GET /workflow`.
+        note_repair: Called with a description of the faults of a body that had to be repaired.
 
     Raises:
-        ApiError: The status is no success, or the body is no JSON object.
+        ApiError: The status is not a success, or the body is not a JSON object.
     """
     if not HTTPStatus(200) <= status < HTTPStatus(300):
         raise _error_for_status(status, headers, body, where)
@@ -69,7 +69,7 @@ def parse_object(
 
 
 def _read(body: bytes) -> tuple[Any, tuple[str, ...]]:
-    """Return the value of a body, with what was repaired in it; None for a body that is no JSON."""
+    """Return the JSON value of a body and its repaired faults; None if the body is not JSON."""
     try:
         return read_json(body)
     except ValueError:
@@ -77,7 +77,11 @@ def _read(body: bytes) -> tuple[Any, tuple[str, ...]]:
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait by a `Retry-After` header (seconds or an HTTP date), None without one."""
+    """Return the seconds to wait of a `Retry-After` header, a number or an HTTP date.
+
+    Returns:
+        None without the header, or if it is neither.
+    """
     if value is None:
         return None
     if re.fullmatch(r"[ \t]*[0-9]{1,9}(\.[0-9]+)?[ \t]*", value):
@@ -100,8 +104,9 @@ def _error_for_status(status: int, headers: Mapping[str, str], body: bytes, wher
 
 
 def _error_message(body: bytes) -> str:
-    """What a JSON error says of itself; pages of HTML say nothing."""
+    """Return the `message` of a JSON error body, empty for any other body such as HTML."""
     parsed, _ = _read(body)
     message = parsed.get("message") if isinstance(parsed, dict) else None
     words = " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
-    return "".join(letter for letter in words if letter.isprintable())  # a terminal may obey others
+    # A terminal would interpret control characters.
+    return "".join(letter for letter in words if letter.isprintable())

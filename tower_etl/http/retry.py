@@ -1,4 +1,4 @@
-"""When a failed call is worth another try: a pure policy; the loop is in `transport`."""
+"""Retry policy: decides without I/O whether and when to retry; the loop is in `client`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential back-off with jitter between half and the whole.
+    """Exponential back-off with a jitter between half of the delay and the full delay.
 
     Attributes:
-        attempts: Tries of one call, the first included.
-        unreachable_attempts: The same where there is no answer at all.
-        fault_attempts: The same where the server answers with a fault; None for `attempts`.
-        first_seconds: Back-off after the first failure, doubled with each one more.
-        longest_seconds: Longest wait between two tries, whatever the server asks for.
+        attempts: Maximum number of attempts of a request, including the first.
+        connection_attempts: Maximum number of attempts if there is no response.
+        server_error_attempts: Maximum number of attempts after a `ServerError`; None for
+            `attempts`.
+        base_delay_seconds: Delay after the first failure, doubled with each further failure.
+        max_delay_seconds: Maximum delay between two attempts, also for a longer `Retry-After`.
     """
 
     attempts: int = 6
@@ -29,17 +30,17 @@ class RetryPolicy:
     base_delay_seconds: float = 0.5
     max_delay_seconds: float = 60.0
 
-    def next_delay_seconds(self, failures: int, error: ApiError, chance: float) -> float | None:
-        """How long to wait before the next try, None when it is not worth one.
+    def next_delay_seconds(self, failures: int, error: ApiError, jitter: float) -> float | None:
+        """Return the seconds to wait before the next attempt, None to give up.
 
         Args:
-            failures: Tries that failed so far, at least 1.
-            error: What the last one failed with.
-            chance: A random number in [0, 1), so that many clients do not come back at once.
+            failures: Number of failed attempts, at least 1.
+            error: Error of the last attempt.
+            jitter: Random number in [0, 1), so that many clients do not retry at the same time.
         """
         if not error.retryable or failures >= self._allowed_attempts(error):
             return None
-        backoff = self.base_delay_seconds * 2.0 ** (failures - 1) * (0.5 + chance / 2)
+        backoff = self.base_delay_seconds * 2.0 ** (failures - 1) * (0.5 + jitter / 2)
         return min(max(backoff, self._retry_after_seconds(error)), self.max_delay_seconds)
 
     def _allowed_attempts(self, error: ApiError) -> int:
@@ -51,6 +52,9 @@ class RetryPolicy:
 
     @staticmethod
     def _retry_after_seconds(error: ApiError) -> float:
-        """`Retry-After` of a 429 can be 0 (API fact 10): then a second passes all the same."""
-        asked = error.retry_after or 0.0
-        return max(asked, 1.0) if isinstance(error, RateLimitError) else asked
+        """Return the delay that the server requires; at least 1 s after a 429.
+
+        The platform sends `Retry-After: 0` with some 429 responses (API fact 10).
+        """
+        seconds = error.retry_after or 0.0
+        return max(seconds, 1.0) if isinstance(error, RateLimitError) else seconds

@@ -1,4 +1,4 @@
-"""The one seam through which everything crosses HTTP."""
+"""HTTP session and adapter: rate limit, deadlines, size limit, and binding of the token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class _MaskedStr(str):
-    """A text that does not show itself where a debugger prints the variables of a frame."""
+    """String with a masked representation, for tracebacks that print the variables of a frame."""
 
     __slots__ = ()
 
@@ -36,14 +36,14 @@ class _MaskedStr(str):
 
 
 class BearerAuth(AuthBase):
-    """Puts the token on calls to the configured origin, and on no other."""
+    """Authentication that adds the token only to requests to the configured origin."""
 
     def __init__(self, token: str, origin: tuple[str, str, int]) -> None:
         self._token = token
         self._origin = origin
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header where the request goes to the configured origin."""
+        """Add the Authorization header if the request goes to the configured origin."""
         if origin_of(request.url or "") == self._origin:
             request.headers["Authorization"] = _MaskedStr(f"Bearer {self._token}")
         return request
@@ -53,28 +53,29 @@ class BearerAuth(AuthBase):
 
 
 class _DeadlineHTTPPool(HTTPConnectionPool):
-    """Cuts a connection on which the head of an answer takes longer than the whole call may."""
+    """Connection pool that shuts a connection down if the response headers exceed the deadline."""
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's
+        # urllib3 applies `total` to connecting and to each read, not to all the response headers.
         total = kwargs["timeout"].total
         with deadline(total, lambda: conn.sock):
             return super()._make_request(conn, *args, **kwargs)
 
 
 class _DeadlineHTTPSPool(_DeadlineHTTPPool, HTTPSConnectionPool):
-    """The same over TLS."""
+    """Connection pool with deadlines for TLS connections."""
 
 
 class RateLimitedAdapter(HTTPAdapter):
-    """Lets a request out when the budget allows it, and in with it what an answer may be.
+    """Adapter that enforces the rate limit, the deadline and the size limit of each request.
 
-    A redirected request pays again. Nothing but reading goes out: what the platform holds cannot
-    be changed through it, whatever is asked for above.
+    Each redirect counts as a request. Methods other than GET and HEAD are rejected, so that no
+    fault in the layers above can change data on the platform.
 
     Attributes:
-        call_seconds: Time for the head of an answer, and as much again for its body.
-        max_body_bytes: Most bytes of a body, decompressed.
-        ca_bundle: File or folder of the certificates to trust, None for the usual ones.
+        call_seconds: Deadline for the headers of a response, and again for its body.
+        max_body_bytes: Maximum number of bytes of a decompressed body.
+        ca_bundle: File or folder of trusted CA certificates, None for the default ones.
     """
 
     def __init__(
@@ -85,19 +86,21 @@ class RateLimitedAdapter(HTTPAdapter):
         max_body_bytes: int = MAX_BODY_BYTES,
         ca_bundle: Path | None = None,
     ) -> None:
-        self._budget = limiter
+        self._limiter = limiter
         self.call_seconds = call_seconds
         self.max_body_bytes = max_body_bytes
         self.ca_bundle = ca_bundle
+        # urllib3 closes connections beyond `pool_maxsize` after use, and each new one costs a TLS
+        # handshake.
         super().__init__(pool_connections=2, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
-        """Use pools that end what does not end."""
+        """Install the connection pools with deadlines."""
         super().init_poolmanager(*args, **kwargs)
         self._install_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's signature
-        """The same on the way through a proxy."""
+        """Return the manager of a proxy's connections, with pools that have deadlines."""
         return self._install_pools(super().proxy_manager_for(*args, **kwargs))
 
     def send(
@@ -106,34 +109,39 @@ class RateLimitedAdapter(HTTPAdapter):
         *args: Any,  # noqa: ANN401 the base's signature
         **kwargs: Any,  # noqa: ANN401 as above
     ) -> requests.Response:
-        """Wait until it may go out, send, say when it was answered, and read the answer whole.
+        """Wait for the rate limiter, send the request, and read the whole response.
 
         Raises:
-            ValueError: The request would do more than read.
+            ValueError: The method of the request is not GET or HEAD.
         """
         if request.method not in _SAFE_METHODS:
             msg = f"tower-etl only reads: {request.method} is not sent."
             raise ValueError(msg)
         connect, read = kwargs.get("timeout") or (None, None)
+        # Streamed, because requests would otherwise read the body without deadline and size limit.
         kwargs |= {"stream": True, "timeout": Timeout(self.call_seconds, connect, read)}
-        if self.ca_bundle:  # a session would let a variable of the environment go before it
+        if self.ca_bundle:  # in a session, REQUESTS_CA_BUNDLE would override its `verify`
             kwargs["verify"] = str(self.ca_bundle)
-        departure = self._budget.acquire()
+        permit = self._limiter.acquire()
         try:
             response = super().send(request, *args, **kwargs)
         finally:
-            self._budget.record_response(departure)
+            self._limiter.record_response(permit)
         self._read(response)
         return response
 
     def _read(self, response: requests.Response) -> None:
-        """Read the body here, also that of a redirect, which requests would read without end."""
-        with duplicate_socket(response) as held, deadline(self.call_seconds, lambda: held):
+        """Read the body with limits; requests would read that of a redirect without any."""
+        with (
+            duplicate_socket(response) as duplicate,
+            deadline(self.call_seconds, lambda: duplicate),
+        ):
             response._content = read_body(response, self.max_body_bytes)  # noqa: SLF001 as requests does
 
     @staticmethod
     def _install_pools(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
-        if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:  # SOCKS has its own
+        # The manager of a SOCKS proxy has pool classes that must stay.
+        if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:
             manager.pool_classes_by_scheme = {
                 "http": _DeadlineHTTPPool,
                 "https": _DeadlineHTTPSPool,
@@ -142,10 +150,10 @@ class RateLimitedAdapter(HTTPAdapter):
 
 
 class ForeignRedirectError(requests.RequestException):
-    """A redirect leads to another origin.
+    """Redirect to another origin.
 
     Attributes:
-        target: The address that it leads to.
+        target: URL of the redirect.
     """
 
     def __init__(self, target: str) -> None:
@@ -154,16 +162,17 @@ class ForeignRedirectError(requests.RequestException):
 
 
 class OriginBoundSession(requests.Session):
-    """A session that follows redirects on the same scheme, host and port, and no others.
+    """Session that follows only redirects to the same scheme, host and port.
 
-    Elsewhere the call would arrive without the token, and its refusal be taken for the server's.
+    requests drops the token on a redirect to another host, so that the 401 of that host would look
+    like a rejected token.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where an answer redirects to.
+        """Return the target of a redirect, None for any other response.
 
         Raises:
-            ForeignRedirectError: It is another origin.
+            ForeignRedirectError: The target has another origin.
         """
         location = super().get_redirect_target(resp)
         if location is None:

@@ -1,1 +1,1 @@
-"""A history as one page: facts read from the marts, drawn and worded, and put into HTML."""
+"""HTML report: queries of the marts, charts, insights and templates."""

@@ -1,4 +1,4 @@
-"""Geometry of the charts. Across in percent, so that a chart fits any width; down in pixels."""
+"""Geometry of the charts: x in percent, so that a chart fits any width; y in pixels."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from tower_etl.report.data import PeriodSummary
 
 HEIGHT = 220  # px between the axes
-_LABELS = 8  # below a chart; a narrow one has every third of them
-_GAP = 0.22  # of a column's place is left free
+_LABELS = 8  # labels of the x axis; narrow charts show every third
+_GAP = 0.22  # fraction of a column's width
 OTHERS = "all others"
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A line or label at a round value.
+    """Grid line or label of an axis.
 
     Attributes:
-        at: Percent across, or pixels down.
-        label: What is written there.
-        minor: Whether it may be left out where space is short.
+        at: Position in percent (x axis) or pixels (y axis).
+        label: Text of the label.
+        minor: Whether narrow charts omit it.
     """
 
     at: float
@@ -40,12 +40,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a column.
+    """Segment of a bar: the value of one series.
 
     Attributes:
-        series: Index of the colour.
-        y: Pixels from the top.
-        height: Pixels.
+        series: Index of the series, which selects the color.
+        y: Distance from the top in pixels.
+        height: Height in pixels.
     """
 
     series: int
@@ -55,16 +55,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Bar:
-    """One period.
+    """Bar of one period.
 
     Attributes:
-        x: Percent across of its place.
-        width: Percent of its place.
-        bar_x: Percent across of what is drawn.
-        bar_width: Percent of what is drawn.
+        x: Left edge of the period in percent.
+        width: Width of the period in percent.
+        bar_x: Left edge of the bar in percent.
+        bar_width: Width of the bar in percent.
         label: Name of the period.
-        values: Of every series, worded.
-        total: All of them, worded.
+        values: Formatted value of each series.
+        total: Formatted sum of the values.
+        blocks: Segments of the bar, from the bottom up.
     """
 
     x: float
@@ -77,7 +78,7 @@ class Bar:
     blocks: tuple[Segment, ...]
 
     def tip(self, names: Sequence[str]) -> str:
-        """What is shown to who points at it: the total, and the parts that are there."""
+        """Return the tooltip: the total, and the series with a segment."""
         parts = [
             f"{name}: {self.values[block.series]}"
             for name, block in ((names[block.series], block) for block in reversed(self.blocks))
@@ -87,7 +88,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class StackedBars:
-    """Stacked columns over time."""
+    """Stacked bar chart over time."""
 
     names: tuple[str, ...]
     columns: tuple[Bar, ...]
@@ -103,22 +104,22 @@ def stack_columns(
     show: Callable[[float], str],
     least: float = 0,
 ) -> StackedBars:
-    """Columns of the periods from the first to the last, those without values too.
+    """Return a bar for each period from the first to the last, including those without values.
 
     Args:
-        values: By first day of the period, one of each series.
-        names: Of the series, the lowest in a column first.
-        step: day, week, month or year.
-        show: Words a value.
-        least: Smallest step of the axis: 1 where things are counted.
+        values: Values of the series by first day of the period.
+        names: Names of the series, from the bottom up.
+        step: Length of a period: day, week, month or year.
+        show: Function that formats a value.
+        least: Smallest step of the axis: 1 for counts.
     """
     periods = list(iter_periods(min(values), max(values), step)) if values else []
     stacks = [values.get(begins, [0.0] * len(names)) for begins in periods]
     heights = (sum(value for value in stack if value > 0) for stack in stacks)
     ticks = choose_ticks(max(heights, default=0), least)
-    place = 100 / max(len(periods), 1)
+    width = 100 / max(len(periods), 1)
     columns = (
-        _stack(name_period(begins, step), stack, index * place, place, ticks[-1], show)
+        _stack(name_period(begins, step), stack, index * width, width, ticks[-1], show)
         for index, (begins, stack) in enumerate(zip(periods, stacks, strict=True))
     )
     return StackedBars(
@@ -127,15 +128,15 @@ def stack_columns(
         ticks=tuple(
             Tick(HEIGHT * (1 - tick / ticks[-1]), show(tick).removesuffix(".00")) for tick in ticks
         ),
-        labels=tuple(_label(periods, step, place)),
+        labels=tuple(_label(periods, step, width)),
     )
 
 
-def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
+def _stack(  # noqa: PLR0913, PLR0917 the parts of a bar
     label: str,
     stack: Sequence[float],
     x: float,
-    place: float,
+    width: float,
     top: float,
     show: Callable[[float], str],
 ) -> Bar:
@@ -147,9 +148,9 @@ def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
             blocks.append(Segment(series, HEIGHT - below, height))
     return Bar(
         x=x,
-        width=place,
-        bar_x=x + place * _GAP / 2,
-        bar_width=place * (1 - _GAP),
+        width=width,
+        bar_x=x + width * _GAP / 2,
+        bar_width=width * (1 - _GAP),
         label=label,
         values=tuple(show(value) if value else UNKNOWN for value in stack),
         total=show(sum(stack)),
@@ -157,18 +158,18 @@ def _stack(  # noqa: PLR0913, PLR0917 a column is all of these
     )
 
 
-def _label(periods: Sequence[date], step: str, place: float) -> list[Tick]:
-    """Labels of as many columns as there is space for."""
+def _label(periods: Sequence[date], step: str, width: float) -> list[Tick]:
+    """Return the labels of at most eight evenly spaced periods."""
     every = math.ceil(len(periods) / _LABELS) or 1
     return [
-        Tick((index + 0.5) * place, label_period(begins, step), minor=bool(index // every % 3))
+        Tick((index + 0.5) * width, label_period(begins, step), minor=bool(index // every % 3))
         for index, begins in enumerate(periods)
         if index % every == 0
     ]
 
 
 def rank_pipelines(slices: Sequence[PeriodSummary], shown: int) -> list[str]:
-    """The pipelines with the largest amounts, and one name for the rest where there is any."""
+    """Return the pipelines with the largest amounts, and one name for all others if any."""
     amounts: dict[str, float] = {}
     for part in slices:
         amounts[part.pipeline] = amounts.get(part.pipeline, 0) + (part.amount or 0)
@@ -177,7 +178,7 @@ def rank_pipelines(slices: Sequence[PeriodSummary], shown: int) -> list[str]:
 
 
 def sum_amounts(slices: Sequence[PeriodSummary], names: Sequence[str]) -> dict[date, list[float]]:
-    """Amounts by period, one of each name; what has no name of its own goes to the last."""
+    """Return the amount of each name by period; other pipelines are added to the last name."""
     sums: dict[date, list[float]] = {}
     for part in slices:
         index = names.index(part.pipeline) if part.pipeline in names else len(names) - 1
@@ -186,7 +187,7 @@ def sum_amounts(slices: Sequence[PeriodSummary], names: Sequence[str]) -> dict[d
 
 
 def count_outcomes(slices: Sequence[PeriodSummary]) -> dict[date, list[float]]:
-    """Runs by period: succeeded, failed, cancelled, open."""
+    """Return the number of succeeded, failed, cancelled and open runs by period."""
     sums: dict[date, list[float]] = {}
     for part in slices:
         counts = sums.setdefault(part.begins, [0.0] * 4)
@@ -197,13 +198,13 @@ def count_outcomes(slices: Sequence[PeriodSummary]) -> dict[date, list[float]]:
 
 
 def share_bars(amounts: Sequence[float | None]) -> list[float]:
-    """Widths in percent of bars, the largest of them whole; below nothing there is no bar."""
+    """Return the widths of bars in percent of the largest amount; 0 for negative amounts."""
     largest = max((amount or 0 for amount in amounts), default=0)
     return [measure_share(amount, largest) for amount in amounts]
 
 
 def measure_share(part: float | None, whole: float | None) -> float:
-    """A share in percent, from 0 to 100, for the width of a bar."""
+    """Return a share as percentage from 0 to 100, for the width of a bar."""
     if not part or not whole or whole < 0:
         return 0.0
     return min(max(part / whole * 100, 0.0), 100.0)
@@ -211,15 +212,19 @@ def measure_share(part: float | None, whole: float | None) -> float:
 
 _ROUND = (1, 2, 2.5, 5, 10)
 _DECEMBER = 12
-_SMALLEST = 1e-300  # below, a quarter of it may be 0
-_MOST_YEARS = 60  # of an axis
-_STEPS = (("day", 45), ("week", 200), ("month", 8 * 366))  # and the longest spans, in days
+_SMALLEST = 1e-300  # a quarter of a smaller value may underflow to 0
+_MOST_YEARS = 60  # longest axis
+_STEPS = (
+    ("day", 45),
+    ("week", 200),
+    ("month", 8 * 366),
+)  # period, and the longest span in days that uses it
 
 
 def choose_years(runs: Mapping[int, int], present: int) -> tuple[int, int]:
-    """Return the first and the last year of an axis: up to the present, or where most runs are.
+    """Return the first and last year of an axis: up to the present, or the years with most runs.
 
-    One run with a wrong date, such as in the year 1 or 9999, would make an axis of centuries.
+    A run with a wrong date, such as in the year 1 or 9999, would extend the axis to centuries.
 
     Args:
         runs: Number of runs by the year of their submission.
@@ -237,15 +242,15 @@ def choose_years(runs: Mapping[int, int], present: int) -> tuple[int, int]:
 
 
 def choose_step(first: datetime | None, last: datetime | None) -> str:
-    """The time that one column of a chart covers, so that there are neither few nor too many."""
+    """Return the period of a bar that gives a readable number of bars."""
     days = (last - first).days if first and last else 0
     return next((step for step, longest in _STEPS if days <= longest), "year")
 
 
 def choose_ticks(largest: float, least: float = 0, wanted: int = 4) -> tuple[float, ...]:
-    """Round values from 0 to at least the largest, in about as many steps as are wanted.
+    """Return round values from 0 to at least `largest`, in about `wanted` steps.
 
-    A step is at least the least: 1 where things are counted.
+    The step is a multiple of `least`: 1 for counts.
     """
     if largest < _SMALLEST:
         return (0.0, 1.0)
@@ -256,7 +261,7 @@ def choose_ticks(largest: float, least: float = 0, wanted: int = 4) -> tuple[flo
 
 
 def iter_periods(first: date, last: date, step: str) -> Iterator[date]:
-    """The first days of all periods from one to another, both of them such days."""
+    """Iterate over the first days of the periods from `first` to `last`."""
     yield first
     while first < last:
         first = next_period(first, step)
@@ -264,7 +269,7 @@ def iter_periods(first: date, last: date, step: str) -> Iterator[date]:
 
 
 def next_period(begins: date, step: str) -> date:
-    """The first day of the period after that which begins on a day."""
+    """Return the first day of the next period."""
     if step == "year":
         return date(begins.year + 1, 1, 1)
     if step == "month":
@@ -274,12 +279,12 @@ def next_period(begins: date, step: str) -> date:
 
 
 def name_period(begins: date, step: str) -> str:
-    """What a column is: `23 Nov`, `Nov 2026` for a month, or `2026` for a year."""
+    """Return the name of a period: `23 Nov`, `Nov 2026` for a month, or `2026` for a year."""
     if step == "year":
         return str(begins.year)
     return f"{begins:%b %Y}" if step == "month" else f"{begins.day} {begins:%b}"
 
 
 def label_period(begins: date, step: str) -> str:
-    """What stands below it, where space is short: `23 Nov`, or `Nov 26` for a month."""
+    """Return the axis label of a period: `23 Nov`, `Nov 26` for a month, or `2026`."""
     return f"{begins:%b %y}" if step == "month" else name_period(begins, step)

@@ -1,7 +1,7 @@
-"""What the page is made of: rows of the marts as values.
+"""Data of the report: rows of the marts as frozen dataclasses.
 
-The names of the attributes are columns of the mart, except `name`, which stands for its grain.
-Amounts are in USD, hours or GiB as their names say, None where nothing was measured; times are UTC.
+Attributes have the names of the mart's columns, except `name`, which is the column of its grain.
+Units (USD, hours, GiB) are in the names; None means not measured; times are in UTC.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Totals:
-    """All runs together."""
+    """Totals of all runs."""
 
     runs: int
     ended_runs: int
@@ -40,14 +40,14 @@ class Totals:
 
 @dataclass(frozen=True)
 class Span:
-    """The time that the charts show, and what they leave out.
+    """Time span of the charts, with the number of runs that they omit.
 
     Attributes:
-        step: The time that a column covers: day, week, month or year.
-        first_at: Submission of the earliest run in it, None where there is none.
-        last_at: Submission of the latest run in it.
-        outside_runs: Runs that were submitted too long before or after.
-        odd_runs: Runs whose cost or CPU hours are infinite or no number; no sum has them.
+        step: Period of a bar: day, week, month or year.
+        first_at: Submission of the earliest run in the span, None if there is none.
+        last_at: Submission of the latest run in the span.
+        outside_runs: Number of runs that were submitted outside of the span.
+        odd_runs: Number of runs whose cost or CPU hours are infinite or NaN; sums omit them.
     """
 
     step: str
@@ -59,7 +59,7 @@ class Span:
 
 @dataclass(frozen=True)
 class PeriodSummary:
-    """The runs of one pipeline that were submitted in one day, week, month or year."""
+    """Runs of one pipeline that were submitted in one period."""
 
     begins: date
     pipeline: str
@@ -72,7 +72,7 @@ class PeriodSummary:
 
 @dataclass(frozen=True)
 class CostGroup:
-    """A pipeline, user or workspace, and what its runs took."""
+    """Cost of a pipeline, user or workspace."""
 
     name: str
     runs: int
@@ -85,7 +85,7 @@ class CostGroup:
 
 @dataclass(frozen=True)
 class LabelCost:
-    """A label, and what the runs that carry it took."""
+    """Cost of the runs with a label."""
 
     label: str
     runs: int
@@ -96,7 +96,7 @@ class LabelCost:
 
 @dataclass(frozen=True)
 class ProcessCost:
-    """A process, and what its tasks took."""
+    """Cost of a process."""
 
     process: str
     tasks: int
@@ -108,7 +108,7 @@ class ProcessCost:
 
 @dataclass(frozen=True)
 class MemoryRequest:
-    """A process that asks for more memory than it uses."""
+    """Process that requests more memory than it uses."""
 
     process: str
     tasks: int
@@ -123,7 +123,7 @@ class MemoryRequest:
 
 @dataclass(frozen=True)
 class IdleCpus:
-    """A process that leaves CPUs idle."""
+    """Process that uses few of its requested CPUs."""
 
     process: str
     tasks: int
@@ -136,7 +136,7 @@ class IdleCpus:
 
 @dataclass(frozen=True)
 class WasteTotals:
-    """What was paid for and brought nothing, by cause."""
+    """Totals of waste by cause."""
 
     retried_tasks: int
     retried_hours: float | None
@@ -154,7 +154,7 @@ class WasteTotals:
 
 @dataclass(frozen=True)
 class FailureReason:
-    """An exit code of tasks, whatever their process."""
+    """Failed tasks of all processes by exit code."""
 
     exit_code: str
     meaning: str
@@ -167,7 +167,7 @@ class FailureReason:
 
 @dataclass(frozen=True)
 class FailureMessage:
-    """An error message of runs, without the names and numbers in it."""
+    """Error message of runs, with its names and numbers replaced."""
 
     message: str
     times: int
@@ -178,7 +178,7 @@ class FailureMessage:
 
 @dataclass(frozen=True)
 class SuccessRate:
-    """How often the runs of a pipeline succeed."""
+    """Success rate of a pipeline."""
 
     pipeline: str
     ended_runs: int
@@ -210,7 +210,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Regression:
-    """A process that became slower or dearer in a run."""
+    """Process that became slower or more expensive in a run."""
 
     pipeline: str
     process: str
@@ -228,7 +228,7 @@ class Regression:
 
 @dataclass(frozen=True)
 class Freshness:
-    """What is known of a workspace."""
+    """Number and age of the stored runs of a workspace."""
 
     workspace: str
     runs: int
@@ -253,10 +253,10 @@ class SyncRun:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that the page says.
+    """All data of the report.
 
     Attributes:
-        recent: Amounts of the last seven days and of the seven before, None where the history is
+        recent: Amounts of the last seven days and of the seven days before, None if the history is
             shorter.
     """
 
@@ -275,7 +275,7 @@ class ReportData:
     reasons: tuple[FailureReason, ...]
     messages: tuple[FailureMessage, ...]
     success: tuple[SuccessRate, ...]
-    dearest: tuple[Run, ...]
+    most_expensive: tuple[Run, ...]
     slowest: tuple[Run, ...]
     failed: tuple[Run, ...]
     regressions: tuple[Regression, ...]
@@ -284,5 +284,5 @@ class ReportData:
 
     @property
     def priced(self) -> bool:
-        """Whether the platform knows what runs cost; where not, CPU hours are what is compared."""
+        """Whether the platform reports costs; otherwise the report compares CPU hours."""
         return bool(self.totals.cost_usd)

@@ -1,4 +1,4 @@
-"""Figures as people read them. What is not known is a dash."""
+"""Formatting of values for people. Unknown values are a dash."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 UNKNOWN = "\u2013"
 EMPTY = "(empty)"
-NARROW = "\u202f"  # a narrow space that does not break, between a number and its unit
+NARROW = "\u202f"  # narrow no-break space, between a number and its unit
 
-_PARTS = re.compile(r"[^/_:.-]{1,40}[/_:.-]*|[/_:.-]+")  # joined, they are the whole text
+_PARTS = re.compile(r"[^/_:.-]{1,40}[/_:.-]*|[/_:.-]+")  # the parts of a text where lines may break
 _CENT, _DIME, _EXACT_USD = 0.01, 0.1, 100
-_VAST = 1e15  # from there on, digits say nothing
+_VAST = 1e15  # from here on, in scientific notation
 _FEW, _DAY_MINUTES, _WEEKS_HOURS = 10, 1440, 240
 
 
 def show_usd(amount: float | None) -> str:
-    """Dollars: `$1,094`, `$12.40`, `< $0.01`."""
+    """Format an amount in USD: `$1,094`, `$12.40`, `< $0.01`."""
     if amount is None or not math.isfinite(amount):
         return UNKNOWN
     if amount < 0:
@@ -37,7 +37,7 @@ def show_usd(amount: float | None) -> str:
 
 
 def show_count(count: float | None) -> str:
-    """A number of things, or a measure whose fractions do not matter: `5,632`, `0.4`."""
+    """Format a count or a rounded measure: `5,632`, `0.4`."""
     if count is None or not math.isfinite(count):
         return UNKNOWN
     if count < 0:
@@ -48,12 +48,12 @@ def show_count(count: float | None) -> str:
 
 
 def _show_whole(number: float) -> str:
-    """A number without its fraction, and no line of digits: `5,632`, `1.0e+15`."""
+    """Format a number without its fraction: `5,632`, `1.0e+15`."""
     return f"{number:,.0f}" if number < _VAST else f"{number:.1e}"
 
 
 def show_share(share: float | None) -> str:
-    """A share of 1 as percent: `82 %`, `< 1 %`."""
+    """Format a fraction as percentage: `82 %`, `< 1 %`."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
     if 0 < share < _CENT:
@@ -62,20 +62,20 @@ def show_share(share: float | None) -> str:
 
 
 def show_gib(gib: float | None) -> str:
-    """Memory: `36 GiB`, `0.8 GiB`."""
+    """Format an amount of memory: `36 GiB`, `0.8 GiB`."""
     shown = show_count(gib)
     return shown if shown == UNKNOWN else f"{shown}{NARROW}GiB"
 
 
 def show_times(times: float | None) -> str:
-    """How many times as much, with the sign of multiplication."""
+    """Format a ratio, with a multiplication sign."""
     if times is None or not math.isfinite(times):
         return UNKNOWN
     return f"{times:.1f} \N{MULTIPLICATION SIGN}" if abs(times) < _VAST else UNKNOWN
 
 
 def show_hours(hours: float | None) -> str:
-    """A stretch of time: `12 min`, `3 h 12 min`, `2 d 5 h`."""
+    """Format a duration: `12 min`, `3 h 12 min`, `2 d 5 h`."""
     if hours is None or not math.isfinite(hours):
         return UNKNOWN
     if hours >= _VAST:
@@ -97,7 +97,7 @@ def _show_span(hours: float) -> str:
 
 
 def make_key(value: object) -> float | int:
-    """What a column is sorted by: what is not known comes with the nothing."""
+    """Return the sort key of a table cell; unknown values sort as 0."""
     if isinstance(value, datetime):
         return value.timestamp()
     if isinstance(value, int | float) and math.isfinite(value):
@@ -105,38 +105,38 @@ def make_key(value: object) -> float | int:
     return 0
 
 
-def show_day(moment: date | None) -> str:
-    """A day: `23 Nov 2026`."""
-    return UNKNOWN if moment is None else f"{moment.day} {moment:%b %Y}"
+def show_day(timestamp: date | None) -> str:
+    """Format a date: `23 Nov 2026`."""
+    return UNKNOWN if timestamp is None else f"{timestamp.day} {timestamp:%b %Y}"
 
 
-def show_moment(moment: datetime | None) -> str:
-    """A minute of UTC: `23 Nov 2026, 11:09`."""
-    return UNKNOWN if moment is None else f"{show_day(moment)}, {moment:%H:%M}"
+def show_moment(timestamp: datetime | None) -> str:
+    """Format a UTC timestamp: `23 Nov 2026, 11:09`."""
+    return UNKNOWN if timestamp is None else f"{show_day(timestamp)}, {timestamp:%H:%M}"
 
 
-def show_clock(moment: datetime | None) -> str:
-    """A time of day: `11:09`."""
-    return "" if moment is None else f"{moment:%H:%M}"
+def show_clock(timestamp: datetime | None) -> str:
+    """Format the time of day of a timestamp: `11:09`."""
+    return "" if timestamp is None else f"{timestamp:%H:%M}"
 
 
 def mark_breaks(text: str) -> Markup:
-    """The text, escaped, with places where a line may end in names that have no spaces."""
+    """Return escaped text with line break opportunities in long names."""
     return Markup("<wbr>").join(_PARTS.findall(text))
 
 
 def name_processes(processes: Iterable[str]) -> dict[str, str]:
-    """The last part of each name, which is what people call it; more where others end alike."""
+    """Return the shortest unique suffix of each process name, from its last part on."""
     all_parts = [process.split(":") for process in dict.fromkeys(processes)]
     return {":".join(parts): _shorten(parts, all_parts) for parts in all_parts}
 
 
 def _shorten(parts: list[str], others: list[list[str]]) -> str:
     lengths = range(1, len(parts) + 1)
-    alone = (n for n in lengths if sum(other[-n:] == parts[-n:] for other in others) == 1)
-    return ":".join(parts[-next(alone, len(parts)) :])
+    unique = (n for n in lengths if sum(other[-n:] == parts[-n:] for other in others) == 1)
+    return ":".join(parts[-next(unique, len(parts)) :])
 
 
 def name_number(count: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: `1 run`, `2 runs`, `3 processes`."""
+    """Format a count with its noun: `1 run`, `2 runs`, `3 processes`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

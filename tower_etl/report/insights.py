@@ -1,4 +1,4 @@
-"""What a hurried reader should know: a few sentences, each with its figures."""
+"""Insights of the report: main findings, causes of waste, and a memory configuration."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
         Totals,
     )
 
-_ENOUGH_RUNS = 5  # below, a success rate says little
+_ENOUGH_RUNS = 5  # with fewer runs, a success rate is not meaningful
 _LOW_RATE = 0.9
-_WORTH_SAYING = 0.02  # of all that was spent
+_WORTH_SAYING = 0.02  # fraction of the total cost
 _LEAKS = 2
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence.
+    """Finding as one sentence.
 
     Attributes:
-        lead: Its bold beginning.
-        rest: What follows, with a space or a stop in front.
-        anchor: Section with more of it.
+        lead: Beginning of the sentence, in bold.
+        rest: Remainder of the sentence, with its leading punctuation.
+        anchor: Section of the report with details.
     """
 
     lead: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 def list_findings(facts: ReportData, leaks: Sequence[Leak], measure: CostMetric) -> list[Finding]:
-    """Findings, the most important first; none where there are no runs."""
+    """Return the findings, the most important first; empty without runs."""
     found = (
         *_find_dearest(facts, measure),
         *_find_leaks(facts, leaks),
@@ -74,7 +74,7 @@ def _find_dearest(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
 
 
 def _find_leaks(facts: ReportData, leaks: Sequence[Leak]) -> Iterator[Finding]:
-    """The dearest causes of waste, where there are prices to say so."""
+    """Yield the two most expensive causes of waste, if costs are known."""
     total = facts.totals.cost_usd or 0
     for leak in leaks[:_LEAKS]:
         if leak.size > _WORTH_SAYING * total > 0:
@@ -99,13 +99,14 @@ def _find_failing(facts: ReportData) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Leak:
-    """One cause of waste.
+    """Cause of waste.
 
     Attributes:
-        size: USD, or hours where no prices are known.
-        amount: The same, worded.
-        detail: How much of it there was.
-        advice: What to do.
+        title: Name of the cause.
+        size: Amount in USD, or in hours if costs are unknown.
+        amount: Formatted amount.
+        detail: Extent of the cause.
+        advice: Recommended action.
     """
 
     title: str
@@ -116,7 +117,7 @@ class Leak:
 
 
 def waste_items(facts: ReportData, measure: CostMetric) -> list[Leak]:
-    """The causes of any, the dearest first; without prices in the order below. They overlap."""
+    """Return the causes of waste, the most expensive first if costs are known; they overlap."""
     leaks = (
         _idle(facts, measure),
         _memory(facts, measure),
@@ -131,7 +132,7 @@ def waste_items(facts: ReportData, measure: CostMetric) -> list[Leak]:
 def _size(
     measure: CostMetric, usd: float | None, hours: float | None, unit: str = "CPU h"
 ) -> tuple[float, str]:
-    """How much that is, and how it is worded."""
+    """Return an amount, and the formatted amount."""
     return measure.pick(usd, hours), measure.choose(usd, hours, unit)
 
 
@@ -189,12 +190,12 @@ def _spot(facts: ReportData, measure: CostMetric) -> Leak:
 
 @dataclass(frozen=True)
 class CostMetric:
-    """USD or CPU hours.
+    """Metric of cost: USD or CPU hours.
 
     Attributes:
-        title: Name of a column or chart of it.
-        unit: As it stands in a title.
-        priced: Whether it is money.
+        title: Title of a column or chart.
+        unit: Name of the unit in a title.
+        priced: Whether the metric is USD.
     """
 
     title: str
@@ -202,21 +203,21 @@ class CostMetric:
     priced: bool
 
     def of(self, thing: Totals | CostGroup | LabelCost | ProcessCost | Run) -> float | None:
-        """How much of it something took."""
+        """Return the amount of an item in this metric."""
         return thing.cost_usd if self.priced else thing.cpu_hours
 
     def show(self, amount: float | None) -> str:
-        """An amount with its unit."""
+        """Format an amount with its unit."""
         if amount is None:
             return UNKNOWN
         return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}h"
 
     def pick(self, usd: float | None, hours: float | None) -> float:
-        """The money if there are prices, else the hours; nothing is 0."""
+        """Return the amount in this metric, 0 if unknown."""
         return (usd if self.priced else hours) or 0.0
 
     def choose(self, usd: float | None, hours: float | None, unit: str = "CPU h") -> str:
-        """The same, worded; `unit` is that of the hours."""
+        """Format the amount in this metric; `unit` is the unit of `hours`."""
         amount = self.pick(usd, hours)
         return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}{unit}"
 
@@ -225,13 +226,13 @@ USD = CostMetric("Cost", "USD", priced=True)
 CPU_HOURS = CostMetric("CPU hours", "hours", priced=False)
 
 
-_NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else would be a pattern
+_NAME = re.compile(r"[\w:]+", re.ASCII)  # names in Nextflow; other characters would form a pattern
 
 
 def write_memory_config(requests: Sequence[MemoryRequest]) -> str:
-    """Memory for each process: what is recommended, and as much again at each retry.
+    """Return a Nextflow configuration with the recommended memory, multiplied at each retry.
 
-    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change.
+    `GB` is 2^30 bytes in Nextflow. The result is empty if no request should change.
     """
     lines = [
         f"  withName: '{request.process}' {{ memory = {{ {request.recommended_gib}.GB * "

@@ -1,4 +1,4 @@
-"""From the marts to facts: every SELECT of the page."""
+"""Queries of the report: every SELECT on the marts."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ if TYPE_CHECKING:
 Fact = TypeVar("Fact")
 
 MANY, FEW = 25, 10  # rows of a table
-_LONGEST_NAME, _LONGEST_MESSAGE = 250, 500  # characters; some names are in every column of a chart
+_LONGEST_NAME, _LONGEST_MESSAGE = (
+    250,
+    500,
+)  # characters; a name may be repeated in every bar of a chart
 _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
-_DRAWN = "isfinite({0}) AND abs({0}) < 1e300"  # a sum of many of them is finite too
+_DRAWN = "isfinite({0}) AND abs({0}) < 1e300"  # so that sums stay finite
 _FIGURES = ("hours", "cpu_hours", "cost_usd", "failed_cost_usd", "saved_usd")
 
-# Runs with figures that can be added; others are null, and the run is `odd`.
+# Runs with summable figures: infinite and NaN figures are null, and the run is `odd`.
 _CLEANED = ", ".join(f"CASE WHEN {_DRAWN.format(n)} THEN {n} END AS {n}" for n in _FIGURES)
 _ODD = " OR ".join(f"NOT ({_DRAWN.format(name)})" for name in ("cpu_hours", "cost_usd"))
 _RUNS = f"(SELECT * REPLACE ({_CLEANED}), {_ODD} AS odd FROM run_costs) AS runs"  # noqa: S608 constants
@@ -100,10 +103,10 @@ FROM failure_reasons GROUP BY exit_code ORDER BY failed DESC, exit_code
 
 
 def load_report_data(connection: Connection) -> ReportData:
-    """All that the page says, of the runs that the views of a connection know.
+    """Return the data of the report for all runs in the views of a connection.
 
     Args:
-        connection: One in which the marts go by their bare names.
+        connection: Connection with unqualified names of the marts.
     """
     (totals,) = _query(connection, Totals, _TOTALS)
     amount = "cost_usd" if totals.cost_usd else "cpu_hours"
@@ -128,7 +131,7 @@ def load_report_data(connection: Connection) -> ReportData:
         reasons=_query(connection, FailureReason, _REASONS),
         messages=_read_messages(connection),
         success=_select(connection, SuccessRate, "success_rates"),
-        dearest=_select(connection, Run, f"{_RUNS} {by_amount}, run_id LIMIT {FEW}"),
+        most_expensive=_select(connection, Run, f"{_RUNS} {by_amount}, run_id LIMIT {FEW}"),
         slowest=_read_slowest(connection),
         failed=_read_failed(connection),
         regressions=_read_regressions(connection),
@@ -138,7 +141,7 @@ def load_report_data(connection: Connection) -> ReportData:
 
 
 def _choose_years(connection: Connection) -> dict[str, int]:
-    """The years that the charts are about, as parameters of the queries."""
+    """Return the first and last year of the charts as parameters of the queries."""
     _, [(present,)] = run_query(connection, _PRESENT)
     _, counts = run_query(connection, f"SELECT {_YEAR}, count(*) FROM run_costs GROUP BY 1")  # noqa: S608 a constant
     runs = {year: count for year, count in counts if year is not None}
@@ -151,21 +154,21 @@ def _read_span(connection: Connection, years: Mapping[str, int]) -> Span:
 
 
 def _order(amount: str) -> str:
-    """The largest first; what is infinite or no number last."""
+    """Return an ORDER BY clause: largest first, infinite and NaN last."""
     return f"ORDER BY CASE WHEN {_DRAWN.format(amount)} THEN {amount} END DESC NULLS LAST"
 
 
 def _select(
     connection: Connection, kind: type[Fact], source: str, **renamed: str
 ) -> tuple[Fact, ...]:
-    """The columns that a fact has, of a mart; `renamed` says where one has another name."""
+    """Select the columns of a dataclass from a mart; `renamed` maps attributes to columns."""
     names = (field.name for field in fields(kind))  # type: ignore[arg-type] # a dataclass
     columns = ", ".join(renamed.get(name, name) for name in names)
-    return _query(connection, kind, f"SELECT {columns} FROM {source}")  # noqa: S608 our own names
+    return _query(connection, kind, f"SELECT {columns} FROM {source}")  # noqa: S608 constants
 
 
 def _query(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
-    """The rows of a SELECT as facts, but for those that lack what every fact of the kind has."""
+    """Return the rows of a SELECT as dataclasses, without rows that lack a required value."""
     _, rows = run_query(connection, sql)
     types = [str(field.type) for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
     needed = [index for index, name in enumerate(types) if "None" not in name]
@@ -178,9 +181,10 @@ def _query(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ..
 
 
 def _tame(value: object, type_name: str, longest: int) -> object:
-    """The value as the page can show it, None where it cannot.
+    """Return a value that the report can show, or None.
 
-    Beyond the years 1 to 9999 DuckDB hands a time out as text, and an infinite one without a zone.
+    DuckDB returns timestamps outside of the years 1 to 9999 as text, and infinite ones without a
+    time zone.
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -204,7 +208,7 @@ def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[Cost
 def _read_recent(
     connection: Connection, span: Span, amount: str, years: Mapping[str, int]
 ) -> tuple[float, float] | None:
-    if not (span.first_at and span.last_at) or (span.last_at - span.first_at).days < 13:  # noqa: PLR2004 two weeks, less what the first run waited
+    if not (span.first_at and span.last_at) or (span.last_at - span.first_at).days < 13:  # noqa: PLR2004 two weeks, without the time before the first run
         return None
     _, [(last, before)] = run_query(connection, _RECENT.format(amount=amount, **years))
     return last, before

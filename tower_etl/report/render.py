@@ -1,4 +1,4 @@
-"""The page: facts and charts put into templates, as one HTML file that needs nothing else."""
+"""Rendering of the report from templates to one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from tower_etl.report.insights import CostMetric
     from tower_etl.warehouse.filters import RunFilter
 
-_SERIES = 5  # pipelines with a colour of their own
+_SERIES = 5  # pipelines with a separate color
 _OUTCOMES = ("succeeded", "failed", "cancelled", "open")
-_ROWS = 15  # of tables that may be long
+_ROWS = 15  # maximum number of rows in long tables
 
 
 @dataclass(frozen=True)
 class ReportHeader:
-    """What a page says of itself.
+    """Header of the report: its time and filter.
 
     Attributes:
-        made_at: When it was made (UTC).
-        since: First moment of submission that was asked for.
-        until: Moment of submission from which on runs are left out.
-        workspaces: Those that were asked for; all if empty.
+        made_at: Time of the report (UTC).
+        since: Earliest submission.
+        until: Submission before which runs are included.
+        workspaces: Selected workspaces; all if empty.
     """
 
     made_at: datetime
@@ -58,7 +58,7 @@ class ReportHeader:
 
 
 def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> str:
-    """The HTML of the page."""
+    """Return the HTML of the report."""
     measure = USD if facts.priced else CPU_HOURS
     leaks = waste_items(facts, measure)
     style, script = _read("style.css"), _read("script.js")
@@ -76,22 +76,24 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
         notes=_list_notes(facts.span),
         outcome_notes=_list_notes(replace(facts.span, odd_runs=0)),
         rows=_ROWS,
-        style=Markup(style),  # noqa: S704 our own file
-        script=Markup(script),  # noqa: S704 our own file
+        style=Markup(style),  # noqa: S704 a file of the package
+        script=Markup(script),  # noqa: S704 a file of the package
         policy=_write_policy(style, script),
     )
 
 
 def _list_notes(span: Span) -> list[str]:
-    """What the charts and the sums leave out: times first, then figures."""
+    """Return notes on runs that the charts or sums omit."""
     notes = []
     if span.outside_runs:
         runs = formats.name_number(span.outside_runs, "run was", "runs were")
-        notes.append(f"{runs} submitted decades before or after these, and left out of the charts.")
+        notes.append(
+            f"{runs} submitted decades before or after these, and omitted from the charts."
+        )
     if span.odd_runs:
         runs = formats.name_number(span.odd_runs, "run has", "runs have")
         notes.append(
-            f"{runs} a cost or CPU hours that are infinite, or not a number: no sum has them."
+            f"{runs} a cost or CPU hours that are infinite, or not a number; sums omit them."
         )
     return notes
 
@@ -113,7 +115,7 @@ def _read(name: str) -> str:
 
 
 def _write_policy(style: str, script: str) -> str:
-    """A content security policy: our own style and script, by their hashes, and nothing else."""
+    """Return a content security policy that allows only the inline style and script."""
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -165,12 +167,12 @@ _ENVIRONMENT = _make_environment()
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A page that was written.
+    """Written report.
 
     Attributes:
-        path: Its file.
-        runs: How many runs it is about.
-        size_bytes: Of the file.
+        path: HTML file.
+        runs: Number of runs in the report.
+        size_bytes: Size of the file.
     """
 
     path: Path
@@ -189,15 +191,17 @@ def write_report(
     """Write the report on a synced DuckDB file.
 
     Args:
-        path: The DuckDB file.
-        output: The HTML file; one that exists is replaced, at once and whole.
-        made_at: Now (UTC).
-        scope: Which runs it is about.
-        web: Address of the platform's pages; None derives it from the endpoint of the last sync.
+        path: DuckDB file or lake.
+        output: HTML file; an existing one is replaced atomically.
+        made_at: Current time (UTC).
+        scope: Filter of runs.
+        web: URL of the platform's web interface; None derives it from the endpoint of the last
+            sync.
 
     Raises:
-        ConfigurationError: There is no such file, it holds no tables, or no run is of the scope.
-        OSError: The output cannot be written; it is the file that the error names.
+        ConfigurationError: The file does not exist, contains no tables of tower-etl, or has no run
+            that matches the filter.
+        OSError: The output cannot be written; the error has its path.
     """
     given = WebLinks.at(web) if web else None
     with open_reader(path) as connection:
@@ -206,7 +210,7 @@ def write_report(
     endpoint = facts.syncs[0].endpoint if facts.syncs else None
     cover = ReportHeader(made_at, scope.since, scope.until, scope.workspaces)
     page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
-    chosen = Path(os.path.expanduser(output))  # noqa: PTH111 leaves `~nobody` as it is
+    chosen = Path(os.path.expanduser(output))  # noqa: PTH111 keeps an unknown `~user`
     return WrittenReport(_write(chosen, page), facts.totals.runs, len(page.encode()))
 
 
@@ -222,13 +226,13 @@ def _write(output: Path, page: str) -> Path:
 
 
 def _replace(target: Path, page: str) -> None:
-    draft = target.with_name(f".{target.name}.draft")
+    staging = target.with_name(f".{target.name}.draft")
     try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(target)
+        staging.write_text(page, encoding="utf-8")
+        staging.replace(target)
     except OSError:
         with suppress(OSError):
-            draft.unlink()
+            staging.unlink()
         raise
 
 
@@ -239,19 +243,19 @@ _WEB = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 @dataclass(frozen=True)
 class WebLinks:
-    """The pages of a platform.
+    """Links to the web interface of the platform.
 
     Attributes:
-        web: Their address without a slash at the end; None where it is not known.
+        web: URL without a trailing slash; None if unknown.
     """
 
     web: str | None
 
     @classmethod
     def of_endpoint(cls, host: str | None) -> WebLinks:
-        """The pages that belong to the host of an API (API fact 12).
+        """Return the links for the host of an API (API fact 12).
 
-        On loopback there is none: a tunnel or a simulator may have been there.
+        A loopback host has no links, because it may have been a tunnel or a simulator.
         """
         if not host or _LOOPBACK.fullmatch(host):
             return cls(None)
@@ -259,18 +263,18 @@ class WebLinks:
 
     @classmethod
     def at(cls, web: str) -> WebLinks:
-        """The pages at an address that somebody gave.
+        """Return the links for a URL given by the user.
 
         Raises:
-            ConfigurationError: It is no http or https address.
+            ConfigurationError: The URL is not an http or https URL.
         """
         if not _WEB.fullmatch(web.strip()):
-            msg = f"Not an address of pages: {web!r}. Give one like https://cloud.seqera.io."
+            msg = f"Invalid --web {web!r}: expected a URL such as https://cloud.seqera.io."
             raise ConfigurationError(msg)
         return cls(web.strip().rstrip("/"))
 
     def link_run(self, run: Run | Regression) -> str | None:
-        """The address of a run's page; None where its workspace has no name."""
+        """Return the URL of a run's page, None if its workspace has no name."""
         if self.web is None:
             return None
         if run.workspace == "personal":

@@ -1,4 +1,4 @@
-"""One specification per table, and the conversion of API records to its Arrow columns."""
+"""Specifications of the tables, and the conversion of API records to their Arrow columns."""
 
 from __future__ import annotations
 
@@ -110,15 +110,15 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
         )
     }
 )
-"""Every table, by name."""
+"""All tables by name."""
 
 HISTORY_TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {table.name: TABLES[f"{table.name}_history"] for table in _VERSIONED}
 )
-"""The table of versions of each entity that has one, by the name of the entity's table."""
+"""History tables by the name of the table whose versions they contain."""
 
 ON_DEMAND = frozenset({LAUNCH_DATASETS.name, AUDIT_LOGS.name})
-"""Tables that are synced only where they are requested by name or pattern."""
+"""Tables that are synced only if they are selected by name or pattern."""
 
 __all__ = [
     "COMPUTE_ENV_DETAILS",

@@ -1,9 +1,8 @@
-"""JSON values to Arrow arrays, without loss and without error.
+"""Conversion of JSON values to Arrow arrays, without loss and without errors.
 
-A whole column is converted at once where all its values have the type that it wants. Only where one
-has not, each value is looked at: it is brought into the type where that keeps its meaning, and
-otherwise left out and handed back as a misfit. Arrow alone cannot be trusted with the second case:
-it makes 2 of 2.5 and 1 of true.
+A column is converted at once if all its values have the expected type. Otherwise each value is
+converted alone if that preserves its meaning, and else returned as invalid. Arrow cannot do the
+latter: it converts 2.5 to 2 and true to 1.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ Converted = tuple[pa.Array, InvalidValues]
 _INT64 = range(-(2**63), 2**63)
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# What Arrow reads as `parse_timestamp` does; it would also take a space, or no seconds.
+# Texts that Arrow parses like `parse_timestamp`. Arrow also accepts a space, or no seconds.
 _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 _YEAR_ONE_US = -62_135_596_800_000_000
 
 
 def to_array(values: Sequence[Any], column: ColumnSpec) -> Converted:
-    """Convert the values of one column.
+    """Convert the values of a column.
 
     Args:
-        values: One JSON value a row, None for null.
-        column: The column that they are for.
+        values: One JSON value per row, None for null.
+        column: Column of the values.
 
     Returns:
-        An array of the type of the column, null where a value does not fit, and the misfits by row.
+        Array of the column's type, null for invalid values; and the invalid values by row.
     """
     kinds = set(map(type, values))
     kinds.discard(NoneType)
@@ -75,17 +74,17 @@ def _numbers(values: Values, kinds: set[type]) -> Converted:
     if kinds <= {float, int}:
         try:
             array = pa.array(values, NUMBER)
-        except (OverflowError, pa.ArrowInvalid):  # integers that no float64 holds exactly
+        except (OverflowError, pa.ArrowInvalid):  # integers that float64 cannot store exactly
             return _convert_each(values, _parse_number, NUMBER)
         if pc.all(pc.is_finite(array)).as_py():
             return array, {}
     return _convert_each(values, _parse_number, NUMBER)
 
 
-def _flags(values: Values, kinds: set[type]) -> Converted:
+def _booleans(values: Values, kinds: set[type]) -> Converted:
     if kinds == {bool}:
         return pa.array(values, BOOLEAN), {}
-    return _convert_each(values, _parse_flag, BOOLEAN)
+    return _convert_each(values, _parse_boolean, BOOLEAN)
 
 
 def _texts(values: Values, kinds: set[type]) -> Converted:
@@ -97,25 +96,25 @@ def _texts(values: Values, kinds: set[type]) -> Converted:
     return _convert_each(values, to_text, TEXT)
 
 
-def _moments(values: Values, kinds: set[type]) -> Converted:
+def _timestamps(values: Values, kinds: set[type]) -> Converted:
     if kinds == {str}:
         try:
-            return _cast_moments(values), {}
+            return _cast_timestamps(values), {}
         except (UnicodeEncodeError, pa.ArrowInvalid):
             pass
-    return _convert_each(values, _parse_moment, TIMESTAMP)
+    return _convert_each(values, _parse_timestamp, TIMESTAMP)
 
 
-def _cast_moments(values: Values) -> pa.Array:
+def _cast_timestamps(values: Values) -> pa.Array:
     texts = pa.array(values, TEXT)
     if not pc.all(pc.match_substring_regex(texts, _ISO_UTC)).as_py():
-        msg = "not all of the usual form"
+        msg = "not all texts are ISO 8601 in UTC"
         raise pa.ArrowInvalid(msg)
-    moments = texts.cast(TIMESTAMP)
-    if pc.min(moments.cast(INTEGER)).as_py() < _YEAR_ONE_US:
-        msg = "Arrow knows a year 0, Python and DuckDB do not agree on it"
+    timestamps = texts.cast(TIMESTAMP)
+    if pc.min(timestamps.cast(INTEGER)).as_py() < _YEAR_ONE_US:
+        msg = "a time is before the year 1, which Python does not support"
         raise pa.ArrowInvalid(msg)
-    return moments
+    return timestamps
 
 
 def _json_texts(values: Values, _kinds: set[type]) -> Converted:
@@ -125,9 +124,9 @@ def _json_texts(values: Values, _kinds: set[type]) -> Converted:
 _CONVERTERS: Mapping[pa.DataType, Callable[[Values, set[type]], Converted]] = {
     INTEGER: _integers,
     NUMBER: _numbers,
-    BOOLEAN: _flags,
+    BOOLEAN: _booleans,
     TEXT: _texts,
-    TIMESTAMP: _moments,
+    TIMESTAMP: _timestamps,
 }
 
 
@@ -135,10 +134,10 @@ def _convert_each(
     values: Values, parse: Callable[[Any], object | None], kind: pa.DataType
 ) -> Converted:
     parsed = [None if value is None else parse(value) for value in values]
-    misfits = {
+    invalid = {
         row: value for row, value in enumerate(values) if value is not None and parsed[row] is None
     }
-    return pa.array(parsed, kind), misfits
+    return pa.array(parsed, kind), invalid
 
 
 def _parse_integer(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
@@ -160,17 +159,17 @@ def _parse_number(value: Any) -> float | None:  # noqa: ANN401 - any JSON value
     return number if math.isfinite(number) else None
 
 
-def _parse_flag(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
+def _parse_boolean(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
 
 
 def to_text(value: object) -> str:
-    """A JSON value in a text column: text as it is, anything else as JSON."""
+    """Return a JSON value as text: strings as they are, all other values as JSON."""
     return encodable(value) if isinstance(value, str) else to_json(value)
 
 
-def _parse_moment(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
-    moment = parse_timestamp(value)
-    return None if moment is None else to_microseconds(moment)
+def _parse_timestamp(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
+    timestamp = parse_timestamp(value)
+    return None if timestamp is None else to_microseconds(timestamp)

@@ -1,4 +1,4 @@
-"""Where runs belong: `organizations` and `workspaces`."""
+"""Tables of organizations, workspaces and people: members, teams, participants and users."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ ORGANIZATIONS = TableSpec(
     name="organizations",
     key=("org_id",),
     columns=(
-        ORGANIZATION.integer("orgId", "Identifier of the organisation.", key=True),
-        workspace_id("Always null: an organisation stands above workspaces."),
-        ORGANIZATION.text("name", "Name of the organisation, as in addresses."),
-        ORGANIZATION.text("fullName", "Full name of the organisation."),
-        ORGANIZATION.text("description", "What the organisation is."),
-        ORGANIZATION.text("location", "Where the organisation is."),
-        ORGANIZATION.text("website", "Website of the organisation."),
+        ORGANIZATION.integer("orgId", "Identifier of the organization.", key=True),
+        workspace_id("Always null: an organization does not belong to a workspace."),
+        ORGANIZATION.text("name", "Name of the organization, as used in URLs."),
+        ORGANIZATION.text("fullName", "Full name of the organization."),
+        ORGANIZATION.text("description", "Description of the organization."),
+        ORGANIZATION.text("location", "Location of the organization."),
+        ORGANIZATION.text("website", "Website of the organization."),
         ORGANIZATION.text("logoId", "Identifier of the logo."),
-        ORGANIZATION.text("logoUrl", "Address of the logo."),
-        ORGANIZATION.text("type", "Plan: academic, evaluating, pro, basic or internal."),
-        ORGANIZATION.boolean("paying", "Whether the organisation pays; deprecated by the API."),
-        ORGANIZATION.integer("memberId", "Membership of the owner of the token."),
+        ORGANIZATION.text("logoUrl", "URL of the logo."),
         ORGANIZATION.text(
-            "memberRole", "Role of the owner of the token: owner, member or collaborator."
+            "type", "Type of the plan: academic, evaluating, pro, basic or internal."
         ),
+        ORGANIZATION.boolean("paying", "Whether the organization pays; deprecated by the API."),
+        ORGANIZATION.integer("memberId", "Identifier of the membership of the token's user."),
+        ORGANIZATION.text("memberRole", "Role of the token's user: owner, member or collaborator."),
         missing_since(),
         undocumented(),
     ),
-    description="Organisations that the token can see.",
-    grain="One row per organisation.",
+    description="Organizations that the token can see.",
+    grain="One row per organization.",
     source="GET /orgs",
 )
 
@@ -59,34 +59,50 @@ ORGANIZATION_QUOTAS = TableSpec(
     name="organization_quotas",
     key=("org_id",),
     columns=(
-        local_column("org_id", INTEGER, "Organisation (`organizations.org_id`).", key=True),
-        workspace_id("Always null: quotas belong to an organisation, not to a workspace."),
+        local_column("org_id", INTEGER, "Organization (`organizations.org_id`).", key=True),
+        workspace_id("Always null: quotas belong to an organization, not to a workspace."),
         QUOTAS.integer(
-            "maxRunHistory", "Most runs that the platform keeps; older ones are deleted.", "runs"
+            "maxRunHistory",
+            "Maximum number of runs that the platform keeps; older runs are deleted.",
+            "runs",
         ),
-        QUOTAS.integer("maxRuns", "Most runs of the organisation.", "runs"),
-        QUOTAS.integer("maxMembers", "Most members.", "members"),
-        QUOTAS.integer("maxTeams", "Most teams.", "teams"),
-        QUOTAS.integer("maxWorkspaces", "Most workspaces.", "workspaces"),
+        QUOTAS.integer("maxRuns", "Maximum number of runs of the organization.", "runs"),
+        QUOTAS.integer("maxMembers", "Maximum number of members.", "members"),
+        QUOTAS.integer("maxTeams", "Maximum number of teams.", "teams"),
+        QUOTAS.integer("maxWorkspaces", "Maximum number of workspaces.", "workspaces"),
         QUOTAS.integer(
-            "maxParticipantsPerWorkspace", "Most participants of a workspace.", "participants"
+            "maxParticipantsPerWorkspace",
+            "Maximum number of participants of a workspace.",
+            "participants",
         ),
-        QUOTAS.integer("maxPipelinesPerWorkspace", "Most pipelines of a workspace.", "pipelines"),
-        QUOTAS.integer("maxDatasetsPerWorkspace", "Most datasets of a workspace.", "datasets"),
-        QUOTAS.integer("maxVersionsPerDataset", "Most versions of a dataset.", "versions"),
-        QUOTAS.integer("maxLabelsPerWorkspace", "Most labels of a workspace.", "labels"),
-        QUOTAS.integer("maxCustomRolesPerOrg", "Most roles of its own.", "roles"),
-        QUOTAS.integer("maxDataStudiosRunning", "Most studios that run at once.", "studios"),
+        QUOTAS.integer(
+            "maxPipelinesPerWorkspace", "Maximum number of pipelines of a workspace.", "pipelines"
+        ),
+        QUOTAS.integer(
+            "maxDatasetsPerWorkspace", "Maximum number of datasets of a workspace.", "datasets"
+        ),
+        QUOTAS.integer(
+            "maxVersionsPerDataset", "Maximum number of versions of a dataset.", "versions"
+        ),
+        QUOTAS.integer(
+            "maxLabelsPerWorkspace", "Maximum number of labels of a workspace.", "labels"
+        ),
+        QUOTAS.integer("maxCustomRolesPerOrg", "Maximum number of custom roles.", "roles"),
+        QUOTAS.integer(
+            "maxDataStudiosRunning",
+            "Maximum number of studios that run at the same time.",
+            "studios",
+        ),
         QUOTAS.integer(
             "maxSeqeraComputeComputeEnvs",
-            "Most compute environments of Seqera Compute.",
+            "Maximum number of Seqera Compute environments.",
             "compute environments",
         ),
-        QUOTAS.integer("maxFusionThroughputBytes", "Fusion throughput allowed.", "bytes"),
+        QUOTAS.integer("maxFusionThroughputBytes", "Maximum Fusion throughput.", "bytes"),
         undocumented(),
     ),
-    description="Quotas of organisations, such as the number of runs that the platform keeps.",
-    grain="One row per organisation.",
+    description="Quotas of organizations, such as the number of runs that the platform keeps.",
+    grain="One row per organization.",
     source="GET /orgs/{orgId}/quotas",
 )
 
@@ -99,31 +115,34 @@ WORKSPACES = TableSpec(
             "workspace_id",
             INTEGER,
             ("workspaceId",),
-            "The same as `id`, as in every table.",
+            "Same as `id`; every table has this column.",
             unit=None,
             source="OrgAndWorkspaceDto.workspaceId",
         ),
-        WORKSPACE.text("name", "Name of the workspace, as in addresses."),
+        WORKSPACE.text("name", "Name of the workspace, as used in URLs."),
         WORKSPACE.text("fullName", "Full name of the workspace."),
-        WORKSPACE.text("description", "What the workspace is for."),
-        WORKSPACE.text("visibility", "Who sees it: PRIVATE or SHARED (all of the organisation)."),
-        MEMBERSHIP.integer("orgId", "Organisation of the workspace (`organizations.org_id`)."),
-        MEMBERSHIP.text("orgName", "Name of the organisation."),
-        MEMBERSHIP.text("orgLogoUrl", "Address of the logo of the organisation."),
-        MEMBERSHIP.text(
-            "orgType", "Plan of the organisation: academic, evaluating, pro, basic or internal."
+        WORKSPACE.text("description", "Description of the workspace."),
+        WORKSPACE.text(
+            "visibility", "Visibility: PRIVATE or SHARED (with the whole organization)."
         ),
-        MEMBERSHIP.json("roles", "Roles of the owner of the token there, a JSON list."),
+        MEMBERSHIP.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
+        MEMBERSHIP.text("orgName", "Name of the organization."),
+        MEMBERSHIP.text("orgLogoUrl", "URL of the organization's logo."),
+        MEMBERSHIP.text(
+            "orgType",
+            "Type of the organization's plan: academic, evaluating, pro, basic or internal.",
+        ),
+        MEMBERSHIP.json("roles", "Roles of the token's user in the workspace, a JSON list."),
         missing_since(),
         undocumented(),
     ),
-    description="Workspaces that the token can see; the personal one has no row.",
+    description="Workspaces that the token can see; the personal workspace has no row.",
     grain="One row per workspace.",
     source="GET /user/{userId}/workspaces, and GET /orgs/{orgId}/workspaces",
 )
 
 _RENAMED = {"workspaceName": "name", "workspaceFullName": "fullName"}
-"""Fields of OrgAndWorkspaceDto that WorkspaceDbDto knows by another name."""
+"""Fields of OrgAndWorkspaceDto that have another name in WorkspaceDbDto."""
 
 
 def organization_rows(organizations: Iterable[object]) -> pa.Table:
@@ -131,27 +150,27 @@ def organization_rows(organizations: Iterable[object]) -> pa.Table:
     return ORGANIZATIONS.build(organizations, workspace_id=None)
 
 
-def workspace_rows(seen: Iterable[object], described: Iterable[object] = ()) -> pa.Table:
+def workspace_rows(visible: Iterable[object], details: Iterable[object] = ()) -> pa.Table:
     """Build `workspaces`.
 
     Args:
-        seen: OrgAndWorkspaceDto objects of GET /user/{userId}/workspaces; those without a workspace
-            are organisations and give no row.
-        described: WorkspaceDbDto objects of GET /orgs/{orgId}/workspaces for the same workspaces,
-            where they were asked for; they know the description.
+        visible: OrgAndWorkspaceDto objects of GET /user/{userId}/workspaces; objects without a
+            workspace are organizations and yield no row.
+        details: WorkspaceDbDto objects of GET /orgs/{orgId}/workspaces for the same workspaces, if
+            requested; only these contain the description.
     """
     records: dict[str, dict[str, Any]] = {}
-    for entry in as_objects(seen):
+    for entry in as_objects(visible):
         if entry.get("workspaceId") is not None:
             records[to_json(entry["workspaceId"])] = _rename(entry)
-    for workspace in as_objects(described):
+    for workspace in as_objects(details):
         key = workspace.get("id")
         records[to_json(key)] = records.get(to_json(key), {"workspaceId": key}) | workspace
     return WORKSPACES.build(records.values())
 
 
 def _rename(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the fields as WorkspaceDbDto does."""
+    """Return an OrgAndWorkspaceDto object with the field names of WorkspaceDbDto."""
     renamed = {_RENAMED.get(field, field): value for field, value in entry.items()}
     return {"id": entry["workspaceId"], **renamed}
 
@@ -161,11 +180,11 @@ TEAM = ApiObject("TeamDbDto")
 PARTICIPANT = ApiObject("ParticipantResponseDto")
 RUN = ApiObject("WorkflowDbDto")
 
-_ABOVE = "Always null: {} stands above workspaces."
+_NO_WORKSPACE = "Always null: {} belong to an organization, not to a workspace."
 
 
 def _org_id() -> ColumnSpec:
-    return local_column("org_id", INTEGER, "Organisation (`organizations.org_id`).")
+    return local_column("org_id", INTEGER, "Organization (`organizations.org_id`).")
 
 
 def _member_columns() -> tuple[ColumnSpec, ...]:
@@ -173,11 +192,11 @@ def _member_columns() -> tuple[ColumnSpec, ...]:
         MEMBER.integer("memberId", "Identifier of the membership.", key=True),
         MEMBER.integer("userId", "Identifier of the user."),
         MEMBER.text("userName", "Name of the user."),
-        MEMBER.text("email", "Address of the user."),
+        MEMBER.text("email", "E-mail address of the user."),
         MEMBER.text("firstName", "First name of the user."),
         MEMBER.text("lastName", "Last name of the user."),
-        MEMBER.text("avatar", "Address of the picture of the user."),
-        MEMBER.text("role", "Role in the organisation: owner, member or collaborator."),
+        MEMBER.text("avatar", "URL of the user's profile picture."),
+        MEMBER.text("role", "Role in the organization: owner, member or collaborator."),
         missing_since(),
         undocumented(),
     )
@@ -186,18 +205,18 @@ def _member_columns() -> tuple[ColumnSpec, ...]:
 MEMBERS = TableSpec(
     name="members",
     key=("member_id",),
-    columns=(_org_id(), workspace_id(_ABOVE.format("a membership")), *_member_columns()),
-    description="Members of organisations.",
-    grain="One row per member of an organisation.",
+    columns=(_org_id(), workspace_id(_NO_WORKSPACE.format("memberships")), *_member_columns()),
+    description="Members of organizations.",
+    grain="One row per member of an organization.",
     source="GET /orgs/{orgId}/members",
 )
 
 COLLABORATORS = TableSpec(
     name="collaborators",
     key=("member_id",),
-    columns=(_org_id(), workspace_id(_ABOVE.format("a membership")), *_member_columns()),
-    description="Collaborators: users who see single workspaces of an organisation.",
-    grain="One row per collaborator of an organisation.",
+    columns=(_org_id(), workspace_id(_NO_WORKSPACE.format("memberships")), *_member_columns()),
+    description="Collaborators: users with access to single workspaces of an organization.",
+    grain="One row per collaborator of an organization.",
     source="GET /orgs/{orgId}/collaborators",
 )
 
@@ -207,17 +226,17 @@ TEAMS = TableSpec(
     columns=(
         TEAM.integer("teamId", "Identifier of the team.", key=True),
         _org_id(),
-        workspace_id(_ABOVE.format("a team")),
+        workspace_id(_NO_WORKSPACE.format("teams")),
         TEAM.text("name", "Name of the team."),
-        TEAM.text("description", "What the team is."),
-        TEAM.integer("membersCount", "Members of the team.", "members"),
-        TEAM.text("avatarUrl", "Address of the picture of the team."),
-        TEAM.integer("idpGroupId", "Group of the identity provider that fills the team."),
-        TEAM.text("idpGroupName", "Name of that group."),
+        TEAM.text("description", "Description of the team."),
+        TEAM.integer("membersCount", "Number of members of the team.", "members"),
+        TEAM.text("avatarUrl", "URL of the team's picture."),
+        TEAM.integer("idpGroupId", "Group of the identity provider that determines the members."),
+        TEAM.text("idpGroupName", "Name of the group of the identity provider."),
         missing_since(),
         undocumented(),
     ),
-    description="Teams of organisations.",
+    description="Teams of organizations.",
     grain="One row per team.",
     source="GET /orgs/{orgId}/teams",
 )
@@ -228,11 +247,11 @@ TEAM_MEMBERS = TableSpec(
     columns=(
         local_column("team_id", INTEGER, "Team (`teams.team_id`).", key=True),
         _org_id(),
-        workspace_id(_ABOVE.format("a team")),
+        workspace_id(_NO_WORKSPACE.format("teams")),
         *_member_columns(),
     ),
-    description="Who is in which team.",
-    grain="One row per team and member of it.",
+    description="Members of teams.",
+    grain="One row per team and member.",
     source="GET /orgs/{orgId}/teams/{teamId}/members",
 )
 
@@ -240,27 +259,27 @@ PARTICIPANTS = TableSpec(
     name="participants",
     key=("participant_id",),
     columns=(
-        PARTICIPANT.integer("participantId", "Identifier of the participation.", key=True),
-        workspace_id("Workspace that is open to the participant (`workspaces.id`)."),
+        PARTICIPANT.integer("participantId", "Identifier of the participant.", key=True),
+        workspace_id("Workspace that the participant has access to (`workspaces.id`)."),
         _org_id(),
-        PARTICIPANT.text("type", "What participates: MEMBER, TEAM or COLLABORATOR."),
+        PARTICIPANT.text("type", "Type of the participant: MEMBER, TEAM or COLLABORATOR."),
         PARTICIPANT.text(
             "wspRole", "Role in the workspace: owner, admin, maintain, launch, connect or view."
         ),
-        PARTICIPANT.text("orgRole", "Role in the organisation: owner, member or collaborator."),
+        PARTICIPANT.text("orgRole", "Role in the organization: owner, member or collaborator."),
         PARTICIPANT.integer("memberId", "Membership of the user (`members.member_id`)."),
         PARTICIPANT.text("userName", "Name of the user; null for a team."),
-        PARTICIPANT.text("email", "Address of the user."),
+        PARTICIPANT.text("email", "E-mail address of the user."),
         PARTICIPANT.text("firstName", "First name of the user."),
         PARTICIPANT.text("lastName", "Last name of the user."),
-        PARTICIPANT.text("userAvatarUrl", "Address of the picture of the user."),
+        PARTICIPANT.text("userAvatarUrl", "URL of the user's profile picture."),
         PARTICIPANT.integer("teamId", "Team (`teams.team_id`); null for a user."),
         PARTICIPANT.text("teamName", "Name of the team."),
-        PARTICIPANT.text("teamAvatarUrl", "Address of the picture of the team."),
+        PARTICIPANT.text("teamAvatarUrl", "URL of the team's picture."),
         missing_since(),
         undocumented(),
     ),
-    description="Who may enter a workspace, in which role.",
+    description="Users and teams with access to a workspace, and their roles.",
     grain="One row per user or team and workspace.",
     source="GET /orgs/{orgId}/workspaces/{workspaceId}/participants",
 )
@@ -273,21 +292,21 @@ USERS = TableSpec(
             "id",
             INTEGER,
             ("ownerId",),
-            "Identifier of the user, `owner_id` of their runs.",
+            "Identifier of the user, `owner_id` of the user's runs.",
             unit=None,
             source="WorkflowDbDto.ownerId",
             nullable=False,
         ),
-        workspace_id(_ABOVE.format("a user")),
-        RUN.text("userName", "Name of the user, as the run fetched last has it."),
+        workspace_id("Always null: a user does not belong to a workspace."),
+        RUN.text("userName", "Name of the user in the run that was fetched last."),
     ),
-    description="Users who launched runs; what else is known of them is in `members`.",
+    description="Users who launched runs; `members` has more details of them.",
     grain="One row per user.",
     source="GET /workflow/{workflowId}",
 )
 
 
 def user_rows(runs: Iterable[Mapping[str, object]]) -> pa.Table:
-    """Build `users` from rows of `workflows`; a run that names no user gives no row."""
+    """Build `users` from rows of `workflows`; a run without a user yields no row."""
     users = ({"ownerId": run["owner_id"], "userName": run["user_name"]} for run in runs)
     return USERS.build(user for user in users if user["ownerId"] is not None)

@@ -1,4 +1,4 @@
-"""The data dictionary, written from the specs: `python -m tower_etl.schema.docs`."""
+"""Data dictionary, generated from the table specifications by `python -m tower_etl.schema.docs`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _TYPES: Mapping[pa.DataType, str] = {
 _HEAD = """\
 # Data dictionary
 
-Written from the specs in `tower_etl/tables/` by `make docs`. The same words are in the database, as
-comments on its tables and columns.
+Generated from the specifications in `tower_etl/schema/` by `make docs`. The same texts are in the
+database, as comments on its tables and columns.
 
 | type | in DuckDB | meaning |
 |---|---|---|
@@ -44,31 +44,31 @@ comments on its tables and columns.
 | boolean | `BOOLEAN` | |
 | timestamp | `TIMESTAMP WITH TIME ZONE` | UTC, to the microsecond |
 
-The source is `ApiObject.field` of the API's published description; `tower-etl` is said of columns
-that no field of the API fills, `undocumented` of fields that servers send and no version of the
-description names.
+The source of a column is `ApiObject.field` of the API's published description; `tower-etl` for
+columns that no field of the API fills; `undocumented` for fields that servers send and no version
+of the description contains.
 
-The specs are checked against the descriptions 1.140.0, 1.181.0 and 1.187.0, the newest that is
-published: every field of every answer that a sync reads has a column, or a reason in
+The specifications are checked against the API descriptions 1.140.0, 1.181.0 and 1.187.0, the latest
+that is published: every field of every response that a sync reads has a column, or a reason in
 `tests/tables/test_endpoints.py`. Of later versions, up to 1.200, the names of two fields are known
-(`workflows.sched_config__max_spot_attempts` and `sched_config__max_cpus_per_user`). They also add
-records of agents and of data lineage; how those are read, and by whom, is not published, so that no
-table holds them. `GET /platform/versions` is the catalogue of Nextflow versions that the launch
-form offers, and says nothing of runs. Whatever a newer server adds to an answer is in
-`undocumented`.
+(`workflows.sched_config__max_spot_attempts` and `sched_config__max_cpus_per_user`). These versions
+also add records of agents and of data lineage. No table contains them, because their endpoints are
+not published. `GET /platform/versions` lists the Nextflow versions of the launch form, and contains
+no data about runs. Fields that a newer server adds to a response are in `undocumented`.
 """
 
 _HOW = """\
-## How the tables hang together
+## Relations between the tables
 
-Keys (PK) and columns that name the key of another table (FK), which may lack a row that the token
-does not see. Left out: the `workspace_id` of rows with a `workflow_id`, which is that of the run,
-and the tables `..._history`, each of which has the lines of its table.
+The diagram shows keys (PK) and columns that reference the key of another table (FK); the referenced
+row may be missing if the token cannot see it. Not shown are the `workspace_id` of rows with a
+`workflow_id`, which is the workspace of the run, and the tables `..._history`, whose references are
+those of the tables without `_history`.
 """
 
 
 def render_dictionary(tables: Mapping[str, TableSpec]) -> str:
-    """The dictionary in Markdown."""
+    """Return the data dictionary in Markdown."""
     parts = [_HEAD, _HOW, _render_diagram(tables)]
     return "\n".join([*parts, *(_render_table(table) for table in tables.values())])
 
@@ -76,16 +76,16 @@ def render_dictionary(tables: Mapping[str, TableSpec]) -> str:
 def iter_references(
     tables: Mapping[str, TableSpec],
 ) -> Iterator[tuple[TableSpec, ColumnSpec, TableSpec]]:
-    """Each column that names the key of another table, with both tables."""
+    """Yield each column that references the key of another table, with both tables."""
     for table in tables.values():
         for column in table.columns:
-            place, _, key = (column.references or "").partition(".")
-            if place in tables and place != table.name and tables[place].key == (key,):
-                yield table, column, tables[place]
+            other, _, key = (column.references or "").partition(".")
+            if other in tables and other != table.name and tables[other].key == (key,):
+                yield table, column, tables[other]
 
 
 def _render_diagram(tables: Mapping[str, TableSpec]) -> str:
-    """Keys and references, as Mermaid draws them; what leads to a run leads to its workspace."""
+    """Return keys and references as a Mermaid diagram, without the workspaces of rows of runs."""
     tables = {name: table for name, table in tables.items() if "valid_from" not in table.key}
     lines = ["```mermaid", "erDiagram"]
     for table, column, other in iter_references(tables):
@@ -100,7 +100,7 @@ def _render_diagram(tables: Mapping[str, TableSpec]) -> str:
 
 
 def _list_marks(table: TableSpec, tables: Mapping[str, TableSpec]) -> list[str]:
-    """The columns of a table that are in the diagram."""
+    """Return the lines of a table's key and reference columns in the diagram."""
     foreign = {column.name for of, column, _ in iter_references(tables) if of is table}
     marks = []
     for column in table.columns:

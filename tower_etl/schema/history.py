@@ -1,4 +1,4 @@
-"""How slow entities were at any time: `workspaces_history` and the like."""
+"""History tables (SCD2) of reference data: `workspaces_history` and others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from tower_etl.schema.types import TIMESTAMP, local_column
 if TYPE_CHECKING:
     from tower_etl.schema.types import ColumnSpec
 
-# What moves by itself opens no version, nor does what a server begins to send one day.
+# Changes of these columns open no version: `last_used` changes with every run, and `undocumented`
+# with every upgrade of the server.
 _UNTRACKED = frozenset({"last_used", "undocumented"})
-# Whether a run that uses the environment moves it is not known; what changes is in other columns.
+# It is unknown whether a run updates this column; changes of settings are in other columns.
 _TOUCHED = frozenset({("compute_envs", "last_updated")})
 _IMAGE_COLUMNS = ("avatar", "avatar_url", "icon", "logo_url")
 
 
 def history_table(table: TableSpec) -> TableSpec:
-    """The table of the versions of an entity."""
+    """Return the history table of a table, with one row per version of each row."""
     kept = tuple(column for column in table.columns if column.name != "missing_since")
     return TableSpec(
         name=f"{table.name}_history",
@@ -28,22 +29,26 @@ def history_table(table: TableSpec) -> TableSpec:
             local_column(
                 "valid_from",
                 TIMESTAMP,
-                "Start of the sync that first found it so.",
+                "Valid from: start of the first sync that observed this version.",
                 "UTC",
                 key=True,
             ),
             local_column(
-                "valid_to", TIMESTAMP, "Start of the sync that found it no longer so.", "UTC"
+                "valid_to",
+                TIMESTAMP,
+                "Valid to: start of the first sync that observed a different version or a deletion;"
+                " null for the current version.",
+                "UTC",
             ),
         ),
-        description=f"Versions of the rows of `{table.name}`; `valid_to` is null for today's.",
-        grain=f"{table.grain.removesuffix('.')} and version of it.",
+        description=f"Versions of the rows of `{table.name}`; current versions have no `valid_to`.",
+        grain=f"{table.grain.removesuffix('.')} and version.",
         source=table.source,
     )
 
 
 def tracked_columns(table: TableSpec) -> tuple[ColumnSpec, ...]:
-    """The columns of an entity whose change opens a version."""
+    """Return the columns of a table whose change opens a new version."""
     return tuple(
         column
         for column in table.columns

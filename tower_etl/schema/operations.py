@@ -1,4 +1,4 @@
-"""What the server says of itself: `service_info`."""
+"""Tables about the server and syncs: `service_info`, `audit_logs` and `sync_runs`."""
 
 from __future__ import annotations
 
@@ -27,58 +27,76 @@ if TYPE_CHECKING:
 INFO = ApiObject("ServiceInfo")
 NAVBAR = ApiObject("NavbarConfig", ("navbar",))
 EXCLUDED_FIELDS = frozenset({"analytics"})
-"""Fields that never get in: keys of the services that watch the platform's own pages."""
+"""Fields that are never stored: keys of the services that track users of the platform's pages."""
 
 SERVICE_INFO = TableSpec(
     name="service_info",
     key=("sync_id",),
     columns=(
-        local_column("sync_id", TEXT, "Sync that found it first (`sync_runs.id`).", key=True),
         local_column(
-            "seen_at", TIMESTAMP, "When that sync started; it holds until the next row.", "UTC"
+            "sync_id", TEXT, "Sync that first observed these values (`sync_runs.id`).", key=True
         ),
-        workspace_id("Always null: a server stands above workspaces."),
+        local_column(
+            "seen_at",
+            TIMESTAMP,
+            "Start of the sync `sync_id`; the row is valid until the `seen_at` of the next row.",
+            "UTC",
+        ),
+        workspace_id("Always null: the server does not belong to a workspace."),
         INFO.text("version", "Version of the platform."),
-        INFO.text("apiVersion", "Version of its API."),
+        INFO.text("apiVersion", "Version of the platform's API."),
         INFO.text("commitId", "Commit that the platform was built from."),
-        INFO.json("authTypes", "Ways to log in, a JSON list."),
+        INFO.json("authTypes", "Login methods, a JSON list."),
         INFO.text("loginPath", "Path of the login page."),
-        INFO.text("logoutUrl", "Address of the logout page."),
-        INFO.text("landingUrl", "Address of the landing page."),
-        INFO.text("termsOfUseUrl", "Address of the terms of use."),
-        INFO.text("contentUrl", "Address from which files are served."),
-        INFO.text("contactEmail", "Address of the administrators."),
-        INFO.text("forgePrefix", "Prefix of the images that the platform runs."),
-        INFO.integer("heartbeatInterval", "How often runs give a sign of life.", "s"),
-        INFO.integer("contentMaxFileSize", "Largest file that is shown.", "bytes"),
-        INFO.integer("launchParamsTextMaxSize", "Longest text of parameters.", "characters"),
-        INFO.integer("launchConfigTextMaxSize", "Longest text of configuration.", "characters"),
+        INFO.text("logoutUrl", "URL of the logout page."),
+        INFO.text("landingUrl", "URL of the landing page."),
+        INFO.text("termsOfUseUrl", "URL of the terms of use."),
+        INFO.text("contentUrl", "URL from which files are served."),
+        INFO.text("contactEmail", "E-mail address of the administrators."),
+        INFO.text("forgePrefix", "Prefix of the container images that the platform runs."),
+        INFO.integer("heartbeatInterval", "Interval of the heartbeats of runs.", "s"),
+        INFO.integer(
+            "contentMaxFileSize", "Maximum size of a file that the platform displays.", "bytes"
+        ),
+        INFO.integer(
+            "launchParamsTextMaxSize", "Maximum length of the parameters of a launch.", "characters"
+        ),
+        INFO.integer(
+            "launchConfigTextMaxSize",
+            "Maximum length of the configuration of a launch.",
+            "characters",
+        ),
         INFO.boolean("userWorkspaceEnabled", "Whether users have a personal workspace."),
         INFO.boolean(
             "allowInstanceCredentials", "Whether the server's own credentials may be used."
         ),
         INFO.boolean("allowLocalRepos", "Whether local repositories may be run; deprecated."),
-        INFO.boolean("allowNextflowCliLogs", "Whether logs of runs by hand are kept."),
-        INFO.boolean("waveEnabled", "Whether the server has Wave."),
-        INFO.boolean("seqeraCloud", "Whether it is Seqera's own cloud."),
-        INFO.boolean("seqeraComputeEnabled", "Whether the server has Seqera Compute."),
-        INFO.boolean("groundswellEnabled", "Whether the server optimises resources."),
-        INFO.json("groundswellAllowedWorkspaces", "Workspaces where it does, a JSON list of ids."),
+        INFO.boolean(
+            "allowNextflowCliLogs", "Whether logs of runs started on the command line are kept."
+        ),
+        INFO.boolean("waveEnabled", "Whether Wave is enabled."),
+        INFO.boolean("seqeraCloud", "Whether the server is Seqera Cloud."),
+        INFO.boolean("seqeraComputeEnabled", "Whether Seqera Compute is enabled."),
+        INFO.boolean("groundswellEnabled", "Whether resource optimization is enabled."),
+        INFO.json(
+            "groundswellAllowedWorkspaces",
+            "Workspaces with resource optimization, a JSON list of ids.",
+        ),
         INFO.json("evalWorkspaceIds", "Workspaces under evaluation, a JSON list of ids."),
-        INFO.boolean("llmEnabled", "Whether the server has a language model."),
-        INFO.text("seqeraAiBaseUrl", "Address of Seqera AI."),
-        INFO.text("seqeraAgentBackendUrl", "Address of Seqera's agents."),
+        INFO.boolean("llmEnabled", "Whether a language model is enabled."),
+        INFO.text("seqeraAiBaseUrl", "URL of Seqera AI."),
+        INFO.text("seqeraAgentBackendUrl", "URL of Seqera's agents."),
         NAVBAR.json("menus", "Menus added to the platform's pages, a JSON list of objects."),
         undocumented(),
     ),
-    description="What the server says of itself, each time that it says something new.",
+    description="Version and configuration of the server, whenever they change.",
     grain="One row per change.",
     source="GET /service-info",
 )
 
 
 def service_rows(info: Mapping[str, object], sync_id: str, seen_at: datetime) -> pa.Table:
-    """Build the row of `service_info` that a sync found."""
+    """Build the row of `service_info` of a sync."""
     shown = {field: value for field, value in info.items() if field not in EXCLUDED_FIELDS}
     return SERVICE_INFO.build([shown], sync_id=sync_id, seen_at=seen_at)
 
@@ -100,36 +118,39 @@ AUDIT_LOGS = TableSpec(
             "workspace_id",
             INTEGER,
             ("target", "workspace", "id"),
-            "Workspace in which it happened (`workspaces.id`); null where it was in none.",
+            "Workspace of the event (`workspaces.id`); null if it happened outside of workspaces.",
             unit=None,
             source="AuditLogV2ResponseDto.ResourceWorkspace.id",
         ),
-        LOG.timestamp("timestamp", "When it happened."),
-        LOG.text("event", "What happened, such as `workflow_launched`."),
-        LOG.text("correlationId", "Shared by entries of the same request."),
-        ACTOR.text("type", "Who did it: user or system."),
-        ACTOR.integer("userId", "Identifier of that user."),
-        ACTOR.text("userName", "Name of that user."),
-        ACTOR.text("email", "Address of that user."),
-        ACTOR.text("firstName", "First name of that user."),
-        ACTOR.text("lastName", "Last name of that user."),
-        ACTOR.boolean("isRoot", "Whether that user is an administrator."),
-        CLIENT.text("ip", "Network address that it was done from."),
-        CLIENT.text("userAgent", "Program that it was done with."),
-        CLIENT.integer("accessTokenId", "Identifier of the access token used, never the token."),
-        TARGET.text("type", "Kind of thing that it was done to."),
-        TARGET.text("id", "Identifier of that thing."),
-        TARGET.text("name", "Name of that thing."),
-        TARGET.text("context", "Where that thing is: User, Organization, Workspace or System."),
-        TARGET.json("state", "That thing before and after, a JSON object; not asked for."),
-        ORGANIZATION.integer("id", "Organisation of that thing."),
-        ORGANIZATION.text("name", "Name of the organisation."),
-        WORKSPACE.text("name", "Name of the workspace."),
-        USER.integer("id", "User that the thing is of."),
-        USER.text("name", "Name of that user."),
+        LOG.timestamp("timestamp", "Time of the event."),
+        LOG.text("event", "Type of the event, such as `workflow_launched`."),
+        LOG.text("correlationId", "Identifier that entries of the same request have in common."),
+        ACTOR.text("type", "Type of the actor: user or system."),
+        ACTOR.integer("userId", "Identifier of the actor."),
+        ACTOR.text("userName", "Name of the actor."),
+        ACTOR.text("email", "E-mail address of the actor."),
+        ACTOR.text("firstName", "First name of the actor."),
+        ACTOR.text("lastName", "Last name of the actor."),
+        ACTOR.boolean("isRoot", "Whether the actor is an administrator."),
+        CLIENT.text("ip", "IP address of the client."),
+        CLIENT.text("userAgent", "User agent of the client."),
+        CLIENT.integer("accessTokenId", "Identifier of the access token, never the token itself."),
+        TARGET.text("type", "Type of the target of the event."),
+        TARGET.text("id", "Identifier of the target."),
+        TARGET.text("name", "Name of the target."),
+        TARGET.text("context", "Context of the target: User, Organization, Workspace or System."),
+        TARGET.json(
+            "state",
+            "State of the target before and after, a JSON object; null: syncs do not request it.",
+        ),
+        ORGANIZATION.integer("id", "Identifier of the target's organization."),
+        ORGANIZATION.text("name", "Name of the target's organization."),
+        WORKSPACE.text("name", "Name of the target's workspace."),
+        USER.integer("id", "Identifier of the user to whom the target belongs."),
+        USER.text("name", "Name of the user to whom the target belongs."),
         undocumented(),
     ),
-    description="Audit log of the server; only when the table is asked for by name.",
+    description="Audit log of the server; synced only if the table is selected by name.",
     grain="One row per entry.",
     source="GET /admin/audit-logs-v2",
 )
@@ -140,36 +161,39 @@ SYNC_RUNS = TableSpec(
     key=("id",),
     columns=(
         local_column("id", TEXT, "Identifier of the sync.", key=True),
-        workspace_id("Always null: a sync visits many workspaces."),
-        local_column("started_at", TIMESTAMP, "When the sync started.", "UTC"),
-        local_column("finished_at", TIMESTAMP, "When the sync ended.", "UTC"),
-        local_column("seconds", NUMBER, "How long the sync took.", "s"),
-        local_column(
-            "status", TEXT, "How it ended: ok, partial (some workspaces failed) or failed."
-        ),
+        workspace_id("Always null: a sync covers several workspaces."),
+        local_column("started_at", TIMESTAMP, "Start of the sync.", "UTC"),
+        local_column("finished_at", TIMESTAMP, "End of the sync.", "UTC"),
+        local_column("seconds", NUMBER, "Duration of the sync.", "s"),
+        local_column("status", TEXT, "Result: ok, partial (some workspaces failed) or failed."),
         local_column("endpoint", TEXT, "Host of the API."),
         local_column("server_version", TEXT, "Version of the platform."),
         local_column("api_version", TEXT, "Version of the platform's API."),
         local_column("connector_version", TEXT, "Version of tower-etl."),
-        local_column("calls", INTEGER, "Calls made, retried ones included.", "calls"),
-        local_column("retries", INTEGER, "Calls made again after a failure.", "calls"),
-        local_column("throttled_seconds", NUMBER, "Time spent waiting for the rate limit.", "s"),
-        local_column("runs_listed", INTEGER, "Runs seen in listings.", "runs"),
-        local_column("runs_fetched", INTEGER, "Runs fetched with their tasks.", "runs"),
+        local_column("calls", INTEGER, "Number of API calls, including retries.", "calls"),
+        local_column("retries", INTEGER, "Number of retries of API calls.", "calls"),
         local_column(
-            "reconciled", BOOLEAN, "Whether the sync compared all runs with a complete listing."
+            "throttled_seconds",
+            NUMBER,
+            "Time for which the server's rate limit (429) paused calls.",
+            "s",
+        ),
+        local_column("runs_listed", INTEGER, "Number of listed runs.", "runs"),
+        local_column("runs_fetched", INTEGER, "Number of runs that were fetched.", "runs"),
+        local_column(
+            "reconciled", BOOLEAN, "Whether the sync compared all runs with a full listing."
         ),
         local_column(
-            "rows", TEXT, "Rows written, a JSON object: table -> rows.", "rows", is_json=True
+            "rows", TEXT, "Number of rows written, a JSON object by table.", "rows", is_json=True
         ),
         local_column(
             "workspaces",
             TEXT,
-            "Outcome per workspace, a JSON list of objects with id, name, status and error.",
+            "Result per workspace, a JSON list of objects with id, name, status and error.",
             is_json=True,
         ),
     ),
-    description="Syncs into this target.",
+    description="Syncs into this destination.",
     grain="One row per sync.",
     source="tower-etl",
 )
@@ -179,9 +203,10 @@ def sync_run_rows(**values: object) -> pa.Table:
     """Build the row of one sync.
 
     Args:
-        values: By column name; times are aware datetimes, `rows` and `workspaces` plain objects.
+        values: Values by column name; times are aware datetimes, `rows` and `workspaces` are JSON
+            values.
 
     Raises:
-        TypeError: A value is of no column, or `id` is not given.
+        TypeError: There is no column for a value, or `id` is missing.
     """
     return SYNC_RUNS.build([{}], **values)

@@ -1,4 +1,4 @@
-"""What a table is, and how it is built from API records."""
+"""Table specifications, and the building of Arrow tables from API records."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: its columns and where they come from.
+    """Specification of a table.
 
     Attributes:
-        name: Name in the warehouse.
+        name: Name of the table in the destination.
         key: Names of the key columns, unique together and never null.
-        columns: In their order.
-        description: What the table holds.
-        grain: What one row is.
-        source: The API call that gives it.
-        replaced_by: Columns that name the group of rows that a load replaces whole; empty where
-            rows are replaced one by one, by key.
+        columns: Columns in their order.
+        description: Content of the table, in one sentence.
+        grain: Meaning of one row.
+        source: API call that returns the records.
+        merge_key: Columns of dlt's `merge_key`: a load replaces all rows with the same values.
+            Empty to replace single rows by key.
     """
 
     name: str
@@ -50,37 +50,37 @@ class TableSpec:
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
-        """The Arrow schema of every batch."""
+        """Arrow schema of all tables that are built from the specification."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
 
     @cached_property
-    def _shape(self) -> RecordMapping:
+    def _mapping(self) -> RecordMapping:
         return RecordMapping.of(self.columns)
 
     def build(self, records: Iterable[object], **constants: object) -> pa.Table:
-        """Build rows from API records, one a key: of several records the last wins.
+        """Build rows from API records, one per key; the last of several records is used.
 
         Args:
-            records: JSON objects as the API gives them, or as a shaper of this package made them;
-                null gives no row, any other value a row that holds it in `undocumented`.
-            constants: Values for whole columns, by column name; they go before the API's.
+            records: JSON objects of the API, or derived from them; null records are skipped, and
+                non-object records are kept in `undocumented`.
+            constants: Constant values by column name; they override values of the records.
 
         Returns:
-            A table with exactly `arrow_schema`.
+            Table with exactly `arrow_schema`.
 
         Raises:
-            TypeError: A constant is of no column, or a key column of ours is not given.
+            TypeError: There is no column for a constant, or a local key column has no value.
         """
         return self.build_grouped([(records, constants)])
 
     def build_grouped(self, groups: Iterable[Group]) -> pa.Table:
-        """Build the rows of several groups of records at once: far cheaper than one by one.
+        """Build the rows of several groups of records together, which is faster than one by one.
 
         Args:
-            groups: Records with their constants, as for `batch`; all name the same constants.
+            groups: Records with their constants, as for `build`; all with the same constant names.
 
         Raises:
-            TypeError: As for `batch`.
+            TypeError: There is no column for a constant, or a local key column has no value.
         """
         rows: list[dict[str, Any]] = []
         given: dict[str, list[object]] = {}
@@ -106,10 +106,10 @@ class TableSpec:
         return deduplicate(pa.table(ordered, schema=self.arrow_schema), self.key)
 
     def _check(self, constants: Mapping[str, object]) -> None:
-        strange = constants.keys() - {column.name for column in self.columns}
-        absent = {c.name for c in self.columns if not (c.nullable or c.path)} - constants.keys()
-        if strange or absent:
-            msg = f"{self.name}: no such column {sorted(strange)}, no value for {sorted(absent)}"
+        unknown = constants.keys() - {column.name for column in self.columns}
+        missing = {c.name for c in self.columns if not (c.nullable or c.path)} - constants.keys()
+        if unknown or missing:
+            msg = f"{self.name}: no such column {sorted(unknown)}, no value for {sorted(missing)}"
             raise TypeError(msg)
 
     def _convert(
@@ -117,22 +117,22 @@ class TableSpec:
     ) -> tuple[dict[str, Any], ExtraFields]:
         arrays: dict[str, Any] = {}
         extras: ExtraFields = {}
-        for column, values in self._shape.extract(rows, extras):
+        for column, values in self._mapping.extract(rows, extras):
             if column.name in given:
                 pairs = enumerate(zip(values, given[column.name], strict=True))
-                misfits = {row: v for row, (v, ours) in pairs if v is not None and v != ours}
+                invalid = {row: v for row, (v, const) in pairs if v is not None and v != const}
             else:
-                array, misfits = to_array(values, column)
+                array, invalid = to_array(values, column)
                 if not column.nullable and array.null_count:
                     array = _fill_missing_keys(array, values, rows)
                 arrays[column.name] = array
-            for row, value in misfits.items():
+            for row, value in invalid.items():
                 extras.setdefault(row, {})[".".join(column.path)] = value
         return arrays, extras
 
 
 def deduplicate(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    """The rows without those whose key comes again later (a label is named by many runs)."""
+    """Return the rows with the last row of each key; many runs have the same label, for example."""
     if rows.num_rows <= 1 or _count_keys(rows, key) == rows.num_rows:
         return rows
     keys = zip(*(rows[name].to_pylist() for name in key), strict=True)
@@ -155,10 +155,10 @@ def _fill(values: list[object] | None, count: int, column: ColumnSpec) -> pa.Arr
 def _fill_missing_keys(
     array: pa.Array, values: Sequence[Any], rows: list[dict[str, Any]]
 ) -> pa.Array:
-    """Give the records whose key the API left out, or changed in type, a key of their own.
+    """Return the keys with surrogates for those that are missing or have another type.
 
-    It is made from the value (or else from the record): negative for integers, which API
-    identifiers never are, and empty for text.
+    A surrogate integer is a digest of the value, or of the record without a value. It is negative,
+    which identifiers of the API never are. The surrogate of a text key is the empty string.
     """
     if array.type != INTEGER:
         return array.fill_null("")

@@ -1,4 +1,4 @@
-"""Tasks: the `tasks` table."""
+"""Tables of tasks and resource metrics: `tasks` and `process_metrics`."""
 
 from __future__ import annotations
 
@@ -27,49 +27,51 @@ GRANTED = ApiObject("ResourceAllocation", ("resourceAllocation",))
 GPU = ApiObject("GpuMetrics", ("gpuMetrics",))
 
 _TASK_COLUMNS = (
-    TASK.integer("taskId", "Number of the task in its run.", key=True),
+    TASK.integer("taskId", "Number of the task within the run.", key=True),
     TASK.integer("id", "Identifier of the task on the platform."),
-    TASK.text("hash", "Start of the task's hash, as in Nextflow's log."),
+    TASK.text("hash", "Prefix of the task's hash, as in Nextflow's log."),
     TASK.text("name", "Name of the task: process and tag."),
-    TASK.text("process", "Process of the task, with its scopes."),
+    TASK.text("process", "Name of the task's process, with its scopes."),
     TASK.text("tag", "Tag of the task, such as the sample."),
     TASK.text(
         "status",
-        "State of the task: NEW, SUBMITTED, RUNNING, CACHED, COMPLETED, FAILED or ABORTED;"
-        " a CACHED task carries the times and cost of the run that it comes from.",
+        "Status of the task: NEW, SUBMITTED, RUNNING, CACHED, COMPLETED, FAILED or ABORTED;"
+        " a CACHED task has the times and cost of the run that computed it.",
     ),
-    TASK.integer("attempt", "Which attempt this is, from 1.", "attempts"),
-    TASK.text("exit", "Exit code as text; older servers send text, `-` where there is none."),
+    TASK.integer("attempt", "Number of the attempt, starting at 1.", "attempts"),
+    TASK.text("exit", "Exit code as text; older servers send text, and `-` without an exit code."),
     TASK.integer("exitStatus", "Exit code as a number."),
-    TASK.text("errorAction", "What Nextflow did on failure, such as RETRY, IGNORE or TERMINATE."),
-    TASK.text("errorMessage", "Why the task failed."),
-    TASK.timestamp("submit", "When the task was submitted."),
-    TASK.timestamp("start", "When the task started."),
-    TASK.timestamp("complete", "When the task ended."),
-    TASK.timestamp("dateCreated", "When the platform created its record of the task."),
-    TASK.timestamp("lastUpdated", "When the platform last changed its record of the task."),
+    TASK.text(
+        "errorAction", "Reaction of Nextflow to a failure, such as RETRY, IGNORE or TERMINATE."
+    ),
+    TASK.text("errorMessage", "Error message of a failed task."),
+    TASK.timestamp("submit", "Time at which the task was submitted."),
+    TASK.timestamp("start", "Time at which the task started."),
+    TASK.timestamp("complete", "Time at which the task ended."),
+    TASK.timestamp("dateCreated", "Time at which the platform's record of the task was created."),
+    TASK.timestamp("lastUpdated", "Time of the last change of the platform's record of the task."),
     TASK.integer("duration", "Time from submission to the end.", "ms"),
-    TASK.integer("realtime", "Time that the task's command ran.", "ms"),
+    TASK.integer("realtime", "Run time of the task's command.", "ms"),
     TASK.number("cost", "Estimated cost of the task.", "USD"),
     TASK.text("executor", "Executor, such as `awsbatch`."),
     TASK.text("queue", "Queue that the task was submitted to."),
     TASK.text("nativeId", "Identifier of the task on its executor."),
     TASK.text("machineType", "Machine type that ran the task."),
     TASK.text("cloudZone", "Cloud zone that ran the task."),
-    TASK.text("priceModel", "How the machine was paid: standard or spot."),
-    TASK.integer("numSpotInterruptions", "Times that a spot machine was taken away.", "times"),
+    TASK.text("priceModel", "Price model of the machine: standard or spot."),
+    TASK.integer("numSpotInterruptions", "Number of spot machine interruptions.", "times"),
     TASK.integer("cpus", "Requested CPUs.", "cores"),
     TASK.integer("memory", "Requested memory.", "bytes"),
     TASK.integer("disk", "Requested disk.", "bytes"),
     TASK.integer("time", "Requested time limit.", "ms"),
-    TASK.number("pcpu", "CPU used, on average.", "percent of one core"),
-    TASK.number("pmem", "Share of the machine's memory used.", "percent"),
-    TASK.integer("rss", "Resident memory used, as last seen.", "bytes"),
-    TASK.integer("vmem", "Virtual memory used, as last seen.", "bytes"),
-    TASK.integer("peakRss", "Most resident memory used.", "bytes"),
-    TASK.integer("peakVmem", "Most virtual memory used.", "bytes"),
-    TASK.integer("rchar", "Bytes read, from caches too.", "bytes"),
-    TASK.integer("wchar", "Bytes written, to caches too.", "bytes"),
+    TASK.number("pcpu", "Average CPU usage.", "percent of one core"),
+    TASK.number("pmem", "Memory usage, as a share of the machine's memory.", "percent"),
+    TASK.integer("rss", "Resident memory at the last measurement.", "bytes"),
+    TASK.integer("vmem", "Virtual memory at the last measurement.", "bytes"),
+    TASK.integer("peakRss", "Peak resident memory.", "bytes"),
+    TASK.integer("peakVmem", "Peak virtual memory.", "bytes"),
+    TASK.integer("rchar", "Bytes read, including reads from caches.", "bytes"),
+    TASK.integer("wchar", "Bytes written, including writes to caches.", "bytes"),
     TASK.integer("syscr", "Read system calls.", "calls"),
     TASK.integer("syscw", "Write system calls.", "calls"),
     TASK.integer("readBytes", "Bytes read from disk.", "bytes"),
@@ -78,9 +80,9 @@ _TASK_COLUMNS = (
     TASK.integer("invCtxt", "Involuntary context switches.", "switches"),
     TASK.text("container", "Container image of the task."),
     TASK.text("workdir", "Work directory of the task."),
-    TASK.text("scratch", "Scratch directory asked for, `false` for none."),
+    TASK.text("scratch", "Requested scratch directory, `false` for none."),
     TASK.json("module", "Environment modules, a JSON list."),
-    TASK.text("env", "Environment variables, one `NAME=value` a line."),
+    TASK.text("env", "Environment variables, one `NAME=value` per line."),
     TASK.text("script", "Command that the task ran."),
     TASK.text("logStreamId", "Log stream of the task."),
 )
@@ -88,22 +90,22 @@ _TASK_COLUMNS = (
 _NESTED_COLUMNS = (
     GRANTED.integer("cpuShares", "CPU shares granted by the scheduler.", "shares"),
     GRANTED.integer("memoryMiB", "Memory granted by the scheduler.", "MiB"),
-    GRANTED.text("time", "Time granted by the scheduler, as it writes it."),
-    GRANTED.integer("acceleratorCount", "Accelerators granted.", "accelerators"),
+    GRANTED.text("time", "Time granted by the scheduler, as formatted by the scheduler."),
+    GRANTED.integer("acceleratorCount", "Accelerators granted by the scheduler.", "accelerators"),
     GRANTED.text("acceleratorName", "Name of the accelerators, such as `nvidia-tesla-t4`."),
     GRANTED.text("acceleratorType", "Type of the accelerators, such as `gpu`."),
     GPU.text("name", "Name of the GPU."),
     GPU.text("driver", "Version of the GPU driver."),
     GPU.integer("mem", "Memory of the GPU.", "MiB"),
     GPU.integer("active_time", "Time that the GPU was active.", "ms"),
-    GPU.number("pct", "GPU use, on average.", "percent"),
-    GPU.number("peak", "GPU use, at most.", "percent"),
-    GPU.number("pct_mem", "Use of GPU memory, on average.", "percent"),
-    GPU.number("peak_mem", "Use of GPU memory, at most.", "percent"),
-    GPU.integer("avg_mem", "GPU memory used, on average.", "MiB"),
-    GPU.integer("peak_mem_used", "GPU memory used, at most.", "MiB"),
-    GPU.number("avg_mem_bw_util", "Use of GPU memory bandwidth, on average.", "percent"),
-    GPU.number("peak_mem_bw_util", "Use of GPU memory bandwidth, at most.", "percent"),
+    GPU.number("pct", "Average GPU usage.", "percent"),
+    GPU.number("peak", "Peak GPU usage.", "percent"),
+    GPU.number("pct_mem", "Average usage of GPU memory, as a share.", "percent"),
+    GPU.number("peak_mem", "Peak usage of GPU memory, as a share.", "percent"),
+    GPU.integer("avg_mem", "Average GPU memory used.", "MiB"),
+    GPU.integer("peak_mem_used", "Peak GPU memory used.", "MiB"),
+    GPU.number("avg_mem_bw_util", "Average usage of GPU memory bandwidth.", "percent"),
+    GPU.number("peak_mem_bw_util", "Peak usage of GPU memory bandwidth.", "percent"),
 )
 
 TASKS = TableSpec(
@@ -111,24 +113,24 @@ TASKS = TableSpec(
     key=("workflow_id", "task_id"),
     columns=(workflow_id(), workspace_id(), *_TASK_COLUMNS, *_NESTED_COLUMNS, undocumented()),
     description="Tasks of runs.",
-    grain="One row per task and attempt: a retried task is a task of its own.",
+    grain="One row per task and attempt: each retry of a task has its own row.",
     source="GET /workflow/{workflowId}/tasks",
 )
 
 
 def task_rows(pages: Iterable[object], owner: Mapping[str, object]) -> pa.Table:
-    """Build `tasks` from pages of one run, of which `owner` has the constants."""
+    """Build `tasks` from the pages of one run; `owner` has the run's constant columns."""
     return TASKS.build(iter_task_records(pages), **owner)
 
 
 def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
-    """Yield the tasks of pages.
+    """Yield the records for `tasks` from pages.
 
     Args:
-        pages: The `tasks` of each page: lists of `{"task": {...}}`.
+        pages: `tasks` of each page: lists of `{"task": {...}}`.
 
     Yields:
-        One record a task; what a server puts beside `task` goes with it.
+        One record per task, including fields that a server puts beside `task`.
     """
     for page in pages:
         for element in as_objects(page):
@@ -138,8 +140,8 @@ def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
             elif len(element) == 1:
                 yield task
             else:
-                beside = {f"response.{key}": element[key] for key in element if key != "task"}
-                yield beside | task
+                outer = {f"response.{key}": element[key] for key in element if key != "task"}
+                yield outer | task
 
 
 METRIC_UNITS: Mapping[str, str] = {
@@ -153,14 +155,14 @@ METRIC_UNITS: Mapping[str, str] = {
     "reads": "bytes read",
     "writes": "bytes written",
     "gpu_usage": "percent of the GPU",
-    "gpu_mem_avg": "MiB of GPU memory, on average",
-    "gpu_mem_peak": "MiB of GPU memory, at most",
+    "gpu_mem_avg": "MiB of GPU memory (average)",
+    "gpu_mem_peak": "MiB of GPU memory (peak)",
 }
-"""Unit of the figures of each metric, by its name in `process_metrics.metric`."""
+"""Unit of each metric, by its name in `process_metrics.metric`."""
 
 _ENTRY = ApiObject("WorkflowMetrics")
 _FIGURES = ApiObject("ResourceData", ("figures",), prefix=False)
-_NAMES = frozenset({"id", "process"})  # the other fields are quantities
+_NAMES = frozenset({"id", "process"})  # all other fields are metrics
 _UNIT = "unit of the metric"
 _UNITS = "; ".join(f"{metric}: {unit}" for metric, unit in METRIC_UNITS.items())
 
@@ -170,12 +172,12 @@ PROCESS_METRICS = TableSpec(
     columns=(
         workflow_id(),
         workspace_id(),
-        _ENTRY.text("process", "Process, without its scopes, as the API gives it.", key=True),
+        _ENTRY.text("process", "Name of the process without its scopes, as in the API.", key=True),
         ColumnSpec(
             "metric",
             TEXT,
             ("metric",),
-            f"Quantity, with its unit: {_UNITS}.",
+            f"Name of the metric; the units are: {_UNITS}.",
             unit=None,
             source="WorkflowMetrics, the name of the field",
             nullable=False,
@@ -189,34 +191,34 @@ PROCESS_METRICS = TableSpec(
             source="WorkflowMetrics.id",
         ),
         _FIGURES.number("mean", "Mean over the tasks of the process.", _UNIT),
-        _FIGURES.number("min", "Least value.", _UNIT),
+        _FIGURES.number("min", "Minimum.", _UNIT),
         _FIGURES.number("q1", "First quartile.", _UNIT),
         _FIGURES.number("q2", "Median.", _UNIT),
         _FIGURES.number("q3", "Third quartile.", _UNIT),
-        _FIGURES.number("max", "Greatest value.", _UNIT),
-        _FIGURES.text("minLabel", "Task with the least value."),
+        _FIGURES.number("max", "Maximum.", _UNIT),
+        _FIGURES.text("minLabel", "Task with the minimum."),
         _FIGURES.text("q1Label", "Task at the first quartile."),
         _FIGURES.text("q2Label", "Task at the median."),
         _FIGURES.text("q3Label", "Task at the third quartile."),
-        _FIGURES.text("maxLabel", "Task with the greatest value."),
-        _FIGURES.json("warnings", "What Nextflow warns of, a JSON list."),
+        _FIGURES.text("maxLabel", "Task with the maximum."),
+        _FIGURES.json("warnings", "Warnings of Nextflow, a JSON list."),
         undocumented(),
     ),
-    description="How much of each resource the tasks of a process used, as quartiles.",
-    grain="One row per run, process and quantity that the API has figures for.",
+    description="Resource usage of the tasks of each process, as quartiles.",
+    grain="One row per run, process and metric with values.",
     source="GET /workflow/{workflowId}/metrics",
 )
 
 
 def iter_metric_records(metrics: object) -> Iterator[dict[str, Any]]:
-    """Yield one record a quantity of a process.
+    """Yield one record per process and metric.
 
     Args:
-        metrics: The `metrics` of the answer: one object a process, with a field for each quantity.
+        metrics: `metrics` of the response: one object per process, with a field per metric.
 
     Yields:
-        Records for `process_metrics`; a field that no version of the description names is a
-        quantity too, so that nothing is lost.
+        Records for `process_metrics`; undocumented fields are treated as metrics too, so that
+        none is lost.
     """
     for entry in as_objects(metrics):
         named = {key: value for key, value in entry.items() if key in _NAMES}

@@ -1,4 +1,4 @@
-"""What a column is, and short ways to write one down."""
+"""Column specifications, and factories that define columns of API objects."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _REFERENCE = re.compile(r"\(`(\w+\.\w+)`\)")
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One column of a table.
+    """Specification of a column.
 
     Attributes:
         name: snake_case; a field of a nested object is `parent__child`.
         type: Arrow type; JSON is a string with `is_json`.
-        path: Where the value stands in the API record (camelCase keys), empty for our own columns.
-        description: One sentence on the meaning.
-        unit: Unit of the value, None where it has none.
-        source: `ApiObject.field` of the API description, or `tower-etl` for our own.
+        path: Path of the value in the API record (camelCase keys), empty for local columns.
+        description: Meaning of the column, in one sentence.
+        unit: Unit of the value, None without one; `UTC` for timestamps.
+        source: `ApiObject.field` of the API description, or `tower-etl` for local columns.
         is_json: Whether the text is JSON.
-        nullable: False for key columns alone.
+        nullable: False for key columns only.
     """
 
     name: str
@@ -44,24 +44,24 @@ class ColumnSpec:
 
     @property
     def references(self) -> str | None:
-        """The key that the column names, where its description ends it with (`table.column`)."""
+        """Key that the column references: `table.column` in parentheses in the description."""
         found = _REFERENCE.search(self.description)
         return found[1] if found else None
 
     @property
     def can_hold_secrets(self) -> bool:
-        """Whether secrets are looked for: in all text but keys, which must stay what they are."""
+        """Whether the column is searched for secrets: all text except keys."""
         return self.type == TEXT and self.nullable
 
 
 @dataclass(frozen=True)
 class ApiObject:
-    """An object of the API description; each method writes down the column of one of its fields.
+    """Schema of an object in the API description; each method defines the column of a field.
 
     Attributes:
         name: Name of the schema in the API description.
-        path: Where the object stands in the record, empty for the record itself.
-        prefix: False where the fields of a nested object go without the `parent__` in their name.
+        path: Path of the object in the record, empty for the record itself.
+        prefix: Whether the column names of a nested object start with `parent__`.
     """
 
     name: str
@@ -71,29 +71,29 @@ class ApiObject:
     def text(
         self, field: str, description: str, unit: str | None = None, *, key: bool = False
     ) -> ColumnSpec:
-        """Text; `key` marks a key column, which is never null."""
+        """Return a text column; `key` marks a key column, which is never null."""
         return self._column(field, TEXT, description, unit, key=key)
 
     def integer(
         self, field: str, description: str, unit: str | None = None, *, key: bool = False
     ) -> ColumnSpec:
-        """A 64-bit integer, without a unit only if it is an identifier or a code."""
+        """Return a column of 64-bit integers; only identifiers and codes have no unit."""
         return self._column(field, INTEGER, description, unit, key=key)
 
     def number(self, field: str, description: str, unit: str) -> ColumnSpec:
-        """A 64-bit float."""
+        """Return a column of 64-bit floats."""
         return self._column(field, NUMBER, description, unit)
 
     def boolean(self, field: str, description: str) -> ColumnSpec:
-        """True or false."""
+        """Return a boolean column."""
         return self._column(field, BOOLEAN, description, None)
 
     def timestamp(self, field: str, description: str) -> ColumnSpec:
-        """A point in time, UTC, to the microsecond."""
+        """Return a column of UTC timestamps with microsecond precision."""
         return self._column(field, TIMESTAMP, description, "UTC")
 
     def json(self, field: str, description: str) -> ColumnSpec:
-        """A list or an object, as JSON text."""
+        """Return a column of JSON text."""
         return self._column(field, TEXT, description, None, is_json=True)
 
     def _column(  # noqa: PLR0913 - one argument for each thing that differs between columns
@@ -128,45 +128,45 @@ def local_column(  # noqa: PLR0913 - one argument for each thing that differs be
     is_json: bool = False,
     key: bool = False,
 ) -> ColumnSpec:
-    """A column of ours, which no field of the API fills."""
+    """Return a local column, whose values come from tower-etl and not from a field of the API."""
     return ColumnSpec(name, kind, (), description, unit, LOCAL, is_json=is_json, nullable=not key)
 
 
 def workflow_id() -> ColumnSpec:
-    """The run that a row belongs to, given by the call that fetched it."""
+    """Return the column of the run of a row, known from the request."""
     return local_column(
         "workflow_id", TEXT, "Run that the row belongs to (`workflows.id`).", key=True
     )
 
 
 def workspace_id(
-    description: str = "Workspace of the row (`workspaces.id`); null is the personal workspace.",
+    description: str = "Workspace of the row (`workspaces.id`); null for the personal workspace.",
 ) -> ColumnSpec:
-    """The workspace that a row belongs to, given by the call that fetched it."""
+    """Return the column of the workspace of a row, known from the request."""
     return local_column("workspace_id", INTEGER, description)
 
 
 def missing_since() -> ColumnSpec:
-    """When a complete list first lacked what a row speaks of; only such a list sets it."""
+    """Return the column of the first sync whose complete list did not contain a row's entity."""
     return local_column(
         "missing_since",
         TIMESTAMP,
-        "Since when the platform no longer lists it; null while it does.",
+        "Start of the first sync whose complete list lacked the entity; null while it is listed.",
         "UTC",
     )
 
 
 def undocumented() -> ColumnSpec:
-    """Where everything goes that arrives and has no column."""
+    """Return the column of undocumented fields and invalid values."""
     return local_column(
         "undocumented",
         TEXT,
-        "Fields of the API record that no column takes, and values that do not fit the type of"
-        " their column, by dotted API name; null where there are none.",
+        "Fields of the API record without a column, and values that do not fit the type of their"
+        " column, a JSON object by dotted API name; null if there are none.",
         is_json=True,
     )
 
 
 def to_snake_case(name: str) -> str:
-    """The API's camelCase name in snake_case: `peakRss` becomes `peak_rss`."""
+    """Convert a camelCase name of the API to snake_case: `peakRss` becomes `peak_rss`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

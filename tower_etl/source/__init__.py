@@ -1,4 +1,4 @@
-"""The dlt source, and loading it in bounded packages."""
+"""The dlt source, and its loading in bounded packages."""
 
 from tower_etl.source.packages import run_in_packages
 from tower_etl.source.tower import (

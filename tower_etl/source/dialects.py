@@ -1,12 +1,11 @@
-"""Tables in databases that dlt reaches through SQLAlchemy: wide text, and an index on the key.
+"""Tables in databases of dlt's SQLAlchemy destination: wide text columns, and indexes on keys.
 
-dlt declares text in MySQL and MariaDB as `TEXT`, which holds 65,535 bytes in the character set and
-collation of the server. dlt's own record of the schema has twice as many, as may scripts and
-configurations; MariaDB's default before 11.6 is Latin-1, and run ids that differ in case alone
-would be one key.
+dlt declares text in MySQL and MariaDB as `TEXT`: at most 65,535 bytes, in the character set and
+collation of the server. dlt's stored schema is twice as long, as scripts and configurations may be.
+MariaDB's default before 11.6 is Latin-1, and run ids that differ only in case would be one key.
 
-dlt declares no index, and merges with a subquery for each stored row: without an index on the
-staged rows, the database compares every stored row with every staged one.
+dlt declares no index, and merges with a subquery per stored row: without an index on the staged
+rows, the database compares every stored row with every staged one.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ _PREFIX = 64  # characters of a text that MySQL puts into an index; a run id has
 
 
 def adapt_dialects() -> None:
-    """Have dlt declare the source's tables so in MySQL, MariaDB and SQLite.
+    """Register dialects in dlt that declare the source's tables in MySQL, MariaDB and SQLite.
 
-    That must be done before a pipeline loads, also where it goes on with a pending package and
-    extracts nothing. dlt's other tables stay as they are, but that its own get wide text.
-    SQLAlchemy takes half a second to import: who does not have it does not wait.
+    This must be done before a pipeline loads, even if it only loads a pending package. Other tables
+    are unchanged, except that dlt's internal tables get wide text columns. Importing SQLAlchemy
+    takes half a second, and is skipped if it is not installed.
     """
     if not find_spec("sqlalchemy"):
         return
@@ -55,12 +54,12 @@ def adapt_dialects() -> None:
 
 
 class _Adapted:
-    """Mixed into dlt's `DialectCapabilities`."""
+    """Mixin for dlt's `DialectCapabilities`."""
 
     _backend_name: str
 
     def adapt_table(self, table: Any, table_schema: Any) -> Any:  # noqa: ANN401 SQLAlchemy's, an optional dependency
-        """Return a table of SQLAlchemy as it is to be declared."""
+        """Return a SQLAlchemy table with wide text columns and an index on the key."""
         base: Any = super()
         adapted, name = base.adapt_table(table, table_schema), table_schema["name"]
         if self._backend_name in _MYSQL and (name in TABLES or name.startswith("_dlt_")):
@@ -72,7 +71,7 @@ class _Adapted:
 
 def _widen_text(table: Any) -> None:  # noqa: ANN401 SQLAlchemy's, an optional dependency
     import sqlalchemy  # noqa: PLC0415 an optional dependency
-    from sqlalchemy.dialects.mysql import LONGTEXT  # noqa: PLC0415 as above
+    from sqlalchemy.dialects.mysql import LONGTEXT  # noqa: PLC0415 an optional dependency
 
     for column in table.columns:
         if isinstance(column.type, sqlalchemy.Text):
@@ -90,10 +89,10 @@ def _index_key(table: Any, key: Iterable[str]) -> None:  # noqa: ANN401 SQLAlche
 
 
 def refuse_narrow_text(client: Any) -> None:  # noqa: ANN401 dlt's SQL client for SQLAlchemy
-    """Check that MySQL or MariaDB has no table already whose text columns hold 65,535 bytes.
+    """Reject existing tables in MySQL or MariaDB with text columns of 65,535 bytes.
 
     Raises:
-        ConfigurationError: One has.
+        ConfigurationError: A table of the source, or dlt's stored schema, has such a column.
     """
     if client.dialect_name not in _MYSQL:
         return
@@ -105,9 +104,9 @@ def refuse_narrow_text(client: Any) -> None:  # noqa: ANN401 dlt's SQL client fo
     for schema, table, column in found:
         if table in TABLES or table == "_dlt_version":
             msg = (
-                f"The column {schema}.{table}.{column} holds 65,535 bytes only, less than what is "
-                "loaded into it. Use another dataset_name, or change the text columns of this one "
-                "to LONGTEXT with CHARACTER SET utf8mb4 COLLATE utf8mb4_bin."
+                f"The column {schema}.{table}.{column} holds 65,535 bytes only, which is less than "
+                "the text that may be loaded into it. Use another dataset_name, or change the text "
+                "columns of this one to LONGTEXT with CHARACTER SET utf8mb4 COLLATE utf8mb4_bin."
             )
             raise ConfigurationError(msg)
 
@@ -118,16 +117,16 @@ def adapt_resources(
     client: JobClientBase | None,
     tables: Iterable[TableSpec],
 ) -> tuple[TableSpec, ...]:
-    """Fit the resources that are about to be extracted to the destination of the pipeline.
+    """Adapt the resources of the current extraction to the destination of the pipeline.
 
     Args:
-        source: The source that is being extracted; the hints of its resources are changed.
-        pipeline: The pipeline that extracts it; None where the source is only iterated.
-        client: Of its destination; None where it has none yet.
-        tables: The tables of its resources.
+        source: Source that is being extracted; the hints of its resources are changed.
+        pipeline: Pipeline that extracts it; None if the source is iterated without one.
+        client: Client of the destination; None if there is none.
+        tables: Tables of the resources.
 
     Returns:
-        The tables whose rows must be prepared for an upsert.
+        Tables whose rows must be prepared for an upsert.
 
     Raises:
         ConfigurationError: The destination cannot hold these tables exactly.
@@ -155,9 +154,9 @@ def _set_disposition(
     """Check the write disposition of a resource; return whether its rows are upserted.
 
     Args:
-        resource: The resource.
-        known: Its table in the schema of the pipeline, which keeps what earlier runs asked for.
-        capabilities: What the destination can do.
+        resource: Resource of a table.
+        known: The table in the schema of the pipeline, with the strategy of earlier runs.
+        capabilities: Capabilities of the destination.
     """
     before: Mapping[str, Any] = known or {}
     table_format: Any = resource.table_format or before.get("table_format")
@@ -165,15 +164,15 @@ def _set_disposition(
     chosen: Any = choose_disposition(capabilities, table_format, requested)
     strategy = chosen["strategy"] if isinstance(chosen, dict) else None
     if strategy and before.get("x-merge-strategy", strategy) != strategy:
-        resource.apply_hints(write_disposition=chosen)  # costs 10 ms, so only where it differs
+        resource.apply_hints(write_disposition=chosen)  # takes 10 ms, so only if it differs
     return is_upsert(chosen)
 
 
 def _adapt_to_sqlalchemy(client: Any, resources: Iterable[tuple[DltResource, TableSpec]]) -> None:  # noqa: ANN401 dlt's
-    """JSON goes into text columns: SQLAlchemy would encode the text once more."""
+    """Declare JSON columns as text, because SQLAlchemy would encode the JSON text again."""
     for resource, table in resources:
         columns: Any = {c.name: {"data_type": "text"} for c in table.columns if c.is_json}
-        if columns:  # dlt takes an empty mapping for the wish to drop all hints of columns
+        if columns:  # an empty mapping makes dlt drop all column hints
             resource.apply_hints(columns=columns)
     with client.sql_client as sql:
         refuse_narrow_text(sql)

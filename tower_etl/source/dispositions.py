@@ -1,4 +1,4 @@
-"""How the rows of a table are merged, by what the destination can do."""
+"""Write dispositions and merge strategies by the capabilities of the destination."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Disposition = str | Mapping[str, Any]
 DEFAULT = "merge"
 _DELETE_INSERT = "delete-insert"
 _UPSERT = "upsert"
-_UPSERT_FORMATS = frozenset({"delta", "iceberg"})  # those whose removed rows can be named
+_UPSERT_FORMATS = frozenset({"delta", "iceberg"})  # formats that support tombstones in a merge
 
 
 def choose_disposition(
@@ -33,16 +33,16 @@ def choose_disposition(
 ) -> Disposition:
     """Return the write disposition that keeps a table equal to the platform.
 
-    Delete-insert is exact even when dlt loads a package twice. Delta and Iceberg tables have
-    upsert alone, for which the rows must be prepared (`prepare_upserts`).
+    Delete-insert is exact even if dlt loads a package twice. Delta and Iceberg tables only support
+    upsert, for which the rows must be prepared (`prepare_upserts`).
 
     Args:
-        capabilities: What the destination can do.
-        table_format: The table's `table_format`; None for the destination's own.
-        requested: The write disposition that the resource has.
+        capabilities: Capabilities of the destination.
+        table_format: `table_format` of the table; None for the default of the destination.
+        requested: Write disposition of the resource.
 
     Returns:
-        A merge with its strategy, or `append` or `replace` where that is requested.
+        A merge with its strategy, or `append` or `replace` if requested.
 
     Raises:
         ConfigurationError: The destination cannot merge, or rows would be lost or doubled.
@@ -72,7 +72,7 @@ def is_upsert(disposition: Disposition) -> bool:
 
 
 def name_disposition(disposition: Disposition) -> str:
-    """Return `merge`, `append` or `replace`, however the disposition is written."""
+    """Return the name of a disposition in either notation: `merge`, `append` or `replace`."""
     return _split(disposition)[0]
 
 
@@ -86,7 +86,7 @@ def _list_strategies(
     capabilities: DestinationCapabilitiesContext, table_format: str | None
 ) -> Sequence[str]:
     supported: Sequence[str] = capabilities.supported_merge_strategies or ()
-    select: Any = capabilities.merge_strategies_selector  # None where formats do not matter
+    select: Any = capabilities.merge_strategies_selector  # None if formats do not matter
     table = {"table_format": table_format or capabilities.preferred_table_format}
     return list(select(supported, table_schema=table)) if select else supported
 
@@ -105,8 +105,8 @@ def _explain_no_merge(capabilities: DestinationCapabilitiesContext) -> str:
     ]
     other = f"table_format={' or '.join(formats)}, " if formats else ""
     return (
-        "This destination cannot replace rows by key: every sync would add the changed rows once "
-        f"more. Expected {other}`tower-etl sync --destination parquet`, or another destination; "
+        "This destination cannot replace rows by key: every sync would append the changed rows "
+        f"again. Expected {other}`tower-etl sync --destination parquet`, or another destination; "
         "or pass write_disposition='append' to keep each version of a row."
     )
 
@@ -114,7 +114,7 @@ def _explain_no_merge(capabilities: DestinationCapabilitiesContext) -> str:
 def _explain_other(chosen: str) -> str:
     if chosen == _DELETE_INSERT:
         return (
-            "may double rows when a load is interrupted: expected 'delete-insert', which "
+            "may duplicate rows when a load is interrupted: expected 'delete-insert', which "
             "write_disposition='merge' stands for."
         )
     return "is not available here: expected 'upsert', which write_disposition='merge' stands for."
@@ -124,10 +124,10 @@ REMOVED = "_removed"
 
 
 class StoredGroups(Protocol):
-    """Reads the rows that a load replaces."""
+    """Reader of the stored rows that a load replaces."""
 
     def read_groups(self, name: str, column: str, values: Iterable[object]) -> pa.Table:
-        """Return the whole rows of a table whose column has one of some values."""
+        """Return the rows of a table whose column has one of some values."""
         ...
 
 
@@ -136,15 +136,15 @@ def prepare_upserts(
     upserted: Collection[TableSpec],
     store: StoredGroups,
 ) -> Iterator[dict[str, pa.Table]]:
-    """Hand out the rows of one package, those of upserted tables at its end.
+    """Yield the rows of one package, with the rows of upserted tables at its end.
 
-    Their rows are held in memory until then, because a key may come again; dlt holds them as well
-    when it merges them.
+    These are held in memory until then, because a key may occur again; dlt also holds them when it
+    merges them.
 
     Args:
-        batches: The package, some rows at a time.
-        upserted: The tables that are merged by upsert.
-        store: What the destination holds.
+        batches: Batches of the package.
+        upserted: Tables that are merged by upsert.
+        store: State of the destination.
     """
     held: dict[str, list[pa.Table]] = {table.name: [] for table in upserted}
     for batch in batches:
@@ -173,7 +173,7 @@ def _prepare(table: TableSpec, rows: pa.Table, store: StoredGroups) -> pa.Table:
 def _find_removed(
     table: TableSpec, rows: pa.Table, live: pa.Table, store: StoredGroups
 ) -> pa.Table:
-    """Return the stored rows of replaced groups that are no longer live, as tombstones."""
+    """Return tombstones for the stored rows of replaced groups that are not in `live`."""
     (group,) = table.merge_key
     stored = store.read_groups(table.name, group, rows[group].unique().to_pylist())
     keys = set(_list_keys(table, live))
@@ -183,8 +183,8 @@ def _find_removed(
     ]
     found = stored.filter(pa.array(gone, pa.bool_()))
     index = found.schema.get_field_index(REMOVED)
-    tombs = pa.repeat(pa.scalar(value=True), found.num_rows)
-    return found.set_column(index, found.schema.field(index), tombs)
+    flags = pa.repeat(pa.scalar(value=True), found.num_rows)
+    return found.set_column(index, found.schema.field(index), flags)
 
 
 def _list_keys(table: TableSpec, rows: pa.Table) -> Iterator[tuple[object, ...]]:

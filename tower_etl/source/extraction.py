@@ -1,4 +1,4 @@
-"""What a dlt user requested of the extraction at hand: selection, limits and refreshed tables."""
+"""Options of the current extraction in dlt: selected tables, limits and refreshed tables."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 class TableResource(DltResource):
-    """A table of the source. Its limit counts runs, because a run is never loaded in parts.
+    """Resource of one table. Its limit counts runs, because a run is never loaded in parts.
 
     Attributes:
-        run_limit: The limit that `add_limit` set.
+        run_limit: Limit set by `add_limit`.
         yields_rows: Whether the resource yields rows, instead of Arrow tables.
     """
 
@@ -45,12 +45,12 @@ class TableResource(DltResource):
         self,
         max_items: int | None = None,
         max_time: float | None = None,
-        count_rows: bool | None = False,  # noqa: FBT001, FBT002 the signature is dlt's
+        count_rows: bool | None = False,  # noqa: FBT001, FBT002 dlt's signature
     ) -> Self:
-        """Limit the number of runs that one extraction fetches; the next one goes on from there.
+        """Limit the number of runs that one extraction fetches; the next one continues after them.
 
         Args:
-            max_items: Runs; the lowest limit of all selected tables holds.
+            max_items: Number of runs; the lowest limit of all selected tables applies.
             max_time: Seconds after which no further run is fetched.
             count_rows: Not supported: a run is never loaded in parts.
 
@@ -81,28 +81,28 @@ class TableResource(DltResource):
             raise ConfigurationError(msg)
         return super().add_filter(item_filter, insert_at)
 
-    def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 those of dlt
+    def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 dlt's arguments
         clone = super()._clone(**kwargs)
         clone.run_limit, clone.yields_rows = self.run_limit, self.yields_rows
         return clone
 
 
 class RowsToArrow(ItemTransform[Any, Any]):
-    """The last step of a resource that yields rows: a pipeline loads Arrow tables all the same.
+    """Last step of a resource that yields rows: converts them to Arrow tables in a pipeline.
 
-    Rows would get columns of dlt's that Arrow tables do not have, and one table takes either.
+    dlt adds internal columns to rows but not to Arrow tables, and a table must not mix the two.
     """
 
-    placement_affinity: ClassVar[float] = 0.8  # behind whatever the user adds
+    placement_affinity: ClassVar[float] = 0.8  # after the steps that the user adds
 
     def __init__(self, table: TableSpec) -> None:
-        """Convert rows of a table."""
+        """Create the step for a table."""
         super().__init__(lambda rows: rows)
         self._schema = table.arrow_schema
         self._json = [column.name for column in table.columns if column.is_json]
 
     def __call__(self, item: TDataItems, meta: Any = None) -> TDataItems | None:  # noqa: ANN401 as in dlt
-        """Return rows as an Arrow table; as they are where no pipeline runs."""
+        """Return rows as an Arrow table, or unchanged without a pipeline."""
         del meta
         if not is_in_pipeline():
             return item
@@ -118,7 +118,7 @@ class RowsToArrow(ItemTransform[Any, Any]):
 
 
 def is_in_pipeline() -> bool:
-    """Return whether a pipeline extracts the resource, which may be iterated without one."""
+    """Return whether a pipeline extracts the resource, instead of a plain iteration."""
     try:
         dlt.current.load_package_state()
     except CurrentLoadPackageStateNotAvailable:
@@ -128,15 +128,15 @@ def is_in_pipeline() -> bool:
 
 @dataclass(frozen=True)
 class Extraction:
-    """The extraction at hand.
+    """Options of the current extraction.
 
     Attributes:
-        source: The source that is being extracted.
-        tables: The selected tables.
-        emptied: Tables that the load at hand drops or truncates before it writes.
-        unmerged: Tables whose rows are appended or replaced, not merged.
-        limit: The lowest limits of all selected tables.
-        dialect: SQL dialect of the destination, empty for none.
+        source: Source that is being extracted.
+        tables: Selected tables.
+        emptied: Tables that the current load drops or truncates before it writes.
+        replaced: Tables whose rows are appended or replaced, not merged.
+        limit: Lowest limits of all selected tables.
+        dialect: SQL dialect of the destination, empty without one.
     """
 
     source: DltSource
@@ -148,11 +148,11 @@ class Extraction:
 
 
 def read_extraction(names: Collection[str], client: JobClientBase | None) -> Extraction:
-    """Return the extraction at hand; to be called from within a resource.
+    """Return the options of the current extraction; call it from within a resource.
 
     Args:
         names: Names of the tables of the source.
-        client: Client of the destination, None where the source is iterated without one.
+        client: Client of the destination, None if the source is iterated without one.
     """
     source = dlt.current.source()
     selected = {name: table for name, table in source.resources.selected.items() if name in names}
@@ -175,7 +175,7 @@ def read_extraction(names: Collection[str], client: JobClientBase | None) -> Ext
 
 
 def _list_refreshed() -> set[str]:
-    """Return the tables that `refresh` drops or truncates, which happens when they are loaded."""
+    """Return the tables that `refresh` drops or truncates at the start of the load."""
     if not is_in_pipeline():
         return set()
     state: Any = dlt.current.load_package_state()["state"]
@@ -184,7 +184,7 @@ def _list_refreshed() -> set[str]:
 
 
 def _is_complete(table: TTableSchema | None) -> bool:
-    """Return whether dlt has made a table: hints alone give its columns no type."""
+    """Return whether dlt has created a table: columns known by hints only have no type."""
     columns = table["columns"].values() if table else ()
     return any("data_type" in column for column in columns)
 
@@ -195,20 +195,19 @@ def drop_missing_tables(
     state: MutableMapping[str, Any],
     names: Collection[str],
 ) -> frozenset[str]:
-    """Let dlt make tables again that somebody dropped in the database.
+    """Make dlt recreate tables that were dropped in the database by other means.
 
-    dlt knows its own gestures only: it would insert into a table that is not there. A missing table
-    is therefore treated like one that `refresh` drops: dlt drops what is left of it, makes it, and
-    what it held is forgotten.
+    dlt does not notice that, and would insert into a missing table. The table is therefore treated
+    like one that `refresh` drops: dlt recreates it, and its state is deleted.
 
     Args:
-        client: Client of the destination, None where the source is iterated without one.
-        schema: What the pipeline loaded before; None before its first load.
+        client: Client of the destination, None if the source is iterated without one.
+        schema: dlt's schema of earlier loads; None before the first load.
         state: State of the source; the entries of missing tables are removed.
-        names: The tables that are about to be loaded.
+        names: Tables that are about to be loaded.
 
     Returns:
-        The missing tables.
+        Names of the missing tables.
     """
     tables = schema.tables if schema else {}
     known = [name for name in names if _is_complete(tables.get(name))]
@@ -218,12 +217,12 @@ def drop_missing_tables(
         if not client.is_storage_initialized():
             return frozenset()
         versions = schema.version_table_name
-        asked = client.get_storage_tables([versions, *known])
-        found = {name for name, columns in asked if columns}
+        stored = client.get_storage_tables([versions, *known])
+        found = {name for name, columns in stored if columns}
     missing = frozenset(known) - found
     package: Any = dlt.current.load_package_state()["state"]
     for name in sorted(missing):
         state.get("resources", {}).pop(name, None)
-        if versions in found:  # without it dlt makes all tables, and has none to drop
+        if versions in found:  # without it, dlt creates all tables and must drop none
             package.setdefault("dropped_tables", []).append(schema.tables[name])
     return missing

@@ -1,4 +1,4 @@
-"""A sync in several load packages: each is committed with the state that it leads to."""
+"""Loading of a sync in several load packages, each committed with its state."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class PackageRun:
-    """One sync that several extractions carry through.
+    """One sync in several extractions.
 
     Attributes:
-        limits: When a package is full.
-        session: The sync, None before its first package.
+        limits: Limits of a package.
+        session: Session of the sync, None before its first package.
     """
 
     limits: PackageLimits
@@ -40,10 +40,10 @@ class PackageRun:
         return self.session is not None and self.session.is_done
 
     def refuse_emptied(self, tables: Collection[str]) -> None:
-        """Check that no package but the first empties tables, which hold those before it.
+        """Reject a later package that empties tables, which contain the rows of earlier packages.
 
         Raises:
-            ConfigurationError: This one would.
+            ConfigurationError: This package would empty a table.
         """
         if self.session is not None and tables:
             msg = (
@@ -63,29 +63,29 @@ def run_in_packages(
     *,
     max_rows: int = PackageLimits.max_rows,
     max_seconds: float = PackageLimits.max_seconds,
-    **options: Any,  # noqa: ANN401 they are those of `pipeline.run`
+    **options: Any,  # noqa: ANN401 arguments of `pipeline.run`
 ) -> list[LoadInfo]:
-    """Load a source in bounded packages, so that a sync that is killed goes on where it was.
+    """Load a source in bounded packages, so that an interrupted sync is resumed.
 
-    `pipeline.run(source)` loads everything in one package: killed, it starts from zero. Here each
-    package ends with a whole run, and is committed with the state that it leads to. A package that
-    an earlier run left behind is loaded first.
+    `pipeline.run(source)` loads everything in one package, and starts over if interrupted. Here,
+    each package ends with a complete run, and is committed with its state. A pending load
+    package of an earlier run is loaded first.
 
     Args:
-        pipeline: The pipeline to run.
-        source: What `tower_source` returned, with or without a selection.
-        max_rows: Rows after which a package is full.
-        max_seconds: Seconds after which a package is full.
+        pipeline: Pipeline to run.
+        source: Result of `tower_source`, with or without a selection of tables.
+        max_rows: Number of rows after which a package ends.
+        max_seconds: Seconds after which a package ends.
         options: Arguments of `pipeline.run`. A `refresh` or a `write_disposition` of `replace`
             empties the tables before the first package; the others are merged.
 
     Returns:
-        What dlt reports of each package, in order.
+        dlt's load information of each package, in order.
 
     Raises:
-        ConfigurationError: The source is not one of `tower_source` with a selected table, or a
-            package could hold nothing.
-        PipelineStepFailed: A package failed; those before it stay.
+        ConfigurationError: The source is not a result of `tower_source` with a selected table, or
+            the limits would leave packages empty.
+        PipelineStepFailed: A package failed; earlier packages are committed.
     """
     _check_source(source)
     _check_limits(max_rows, max_seconds)
@@ -99,8 +99,9 @@ def run_in_packages(
         while not run.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
-            options = _merge_from_now_on(options)
-            source, pipeline.refresh = _replace_no_more(source), None
+            # A refresh or replace of the second package would drop the rows of the first.
+            options = _merge_options(options)
+            source, pipeline.refresh = _merge_hints(source), None
     finally:
         pipeline.refresh = refresh
         CURRENT_RUN.reset(token)
@@ -131,14 +132,14 @@ def _check_limits(max_rows: int, max_seconds: float) -> None:
         raise ConfigurationError(msg)
 
 
-def _merge_from_now_on(options: dict[str, Any]) -> dict[str, Any]:
+def _merge_options(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name != "refresh"}
     if name_disposition(kept.get("write_disposition", DEFAULT)) == "replace":
         kept["write_disposition"] = DEFAULT
     return kept
 
 
-def _replace_no_more(source: DltSource) -> DltSource:
+def _merge_hints(source: DltSource) -> DltSource:
     """Return the source with `merge` where the hints of a resource say `replace`."""
     copy = source.clone()
     for resource in copy.resources.selected.values():

@@ -1,4 +1,4 @@
-"""A session as dlt resources: one per table, all fed by one walk through the history."""
+"""dlt resources of a session: one per table, all fed by one extraction of the history."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 class HideExpectedHintWarning(logging.Filter):
-    """Drops dlt's warning that our JSON columns are text in Arrow, which is as it should be."""
+    """Logging filter for dlt's warning that JSON columns are text in Arrow, which is intended."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is anything else."""
+        """Return whether the record is another message."""
         return "when merging arrow schema with dlt schema" not in str(record.msg)
 
 
@@ -51,19 +51,19 @@ _UNLIMITED = PackageLimits(max_rows=2**63, max_seconds=float("inf"))
 
 
 def _ignore(_session: SyncSession) -> None:
-    """Whoever runs the session looks at its outcome."""
+    """Do nothing: the caller evaluates the result of the session."""
 
 
 @dataclass(frozen=True)
 class TableFeed:
-    """Feeds the tables of a source from one session.
+    """Feed of the tables of a source from one session.
 
     Attributes:
-        open_session: Gives the session for the selected tables when the first package is extracted.
-        tables: The tables, by name.
-        on_end: Called after the last package; what it raises fails that package.
-        makes_tables: Whether tables that the destination does not have are made without rows, too.
-        limits: When a package is full, if `run_in_packages` does not say.
+        open_session: Function that opens the session for the first package.
+        tables: Tables by name.
+        on_complete: Function called after the last package; an exception fails that package.
+        makes_tables: Whether to create tables that have no rows.
+        limits: Limits of a package without `run_in_packages`.
     """
 
     open_session: Callable[[Extraction], SyncSession]
@@ -78,8 +78,8 @@ class TableFeed:
         """Yield the resource that feeds the others, and one resource per table.
 
         Args:
-            selected: Names of the tables that are selected unless the user selects others.
-            yield_rows: Whether tables yield rows, instead of Arrow tables.
+            selected: Names of the tables that are selected by default.
+            yield_rows: Whether resources yield rows, instead of Arrow tables.
         """
         logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
 
@@ -94,8 +94,8 @@ class TableFeed:
             )
 
     def iter_batches(self) -> Iterator[dict[str, pa.Table]]:
-        """Yield the rows of the next package by table; all rows, unless they come in packages."""
-        # A source that is only iterated would get the state of any pipeline that ran before.
+        """Yield the rows of the next package by table; without packages, all rows."""
+        # Without a pipeline, dlt would return the state of any pipeline that ran before.
         is_loaded = is_in_pipeline()
         pipeline = find_pipeline() if is_loaded else None
         state = dlt.current.source_state() if is_loaded else {}
@@ -108,7 +108,9 @@ class TableFeed:
         run.refuse_emptied(extraction.emptied)
         session = run.session = run.session or self.open_session(extraction)
         store.empty(extraction.emptied | missing)
-        for name in extraction.emptied:  # dlt resets the state unless the disposition is a mapping
+        for (
+            name
+        ) in extraction.emptied:  # dlt does not reset the state if the disposition is a mapping
             state.get("resources", {}).pop(name, None)
         try:
             yield self._list_new_tables(extraction, missing)
@@ -125,7 +127,7 @@ class TableFeed:
     def _list_new_tables(
         self, extraction: Extraction, missing: frozenset[str]
     ) -> dict[str, pa.Table]:
-        """Return tables without rows, for those that the destination does not have as they are."""
+        """Return empty tables for those that are missing or incomplete in the destination."""
         known = dlt.current.source_schema().tables
         new = {
             name
@@ -144,9 +146,9 @@ def build_source(
     """Return a source that yields the next package of a session.
 
     Args:
-        session: The session, whose tables are already chosen.
-        tables: These tables, by name.
-        limits: When the package is full.
+        session: Session with its selected tables.
+        tables: Selected tables by name.
+        limits: Limits of the package.
     """
     feed = TableFeed(lambda _extraction: session, tables, makes_tables=False, limits=limits)
 
@@ -157,15 +159,15 @@ def build_source(
     return tower()
 
 
-def _drop_tombstones(batch: dict[str, pa.Table], unmerged: frozenset[str]) -> dict[str, pa.Table]:
-    """Leave out rows that say that another row is gone: only a merge carries them out."""
-    removing = [name for name in unmerged & batch.keys() if REMOVED in batch[name].schema.names]
+def _drop_tombstones(batch: dict[str, pa.Table], replaced: frozenset[str]) -> dict[str, pa.Table]:
+    """Remove tombstones from tables that are not merged, because only a merge applies them."""
+    removing = [name for name in replaced & batch.keys() if REMOVED in batch[name].schema.names]
     live = {name: batch[name].filter(pc.invert(batch[name][REMOVED])) for name in removing}
     return {**batch, **live}
 
 
 def _has_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
-    """Return whether dlt has seen data, and not only hints, for all of some columns."""
+    """Return whether dlt knows all of some columns by data, not only by hints."""
     columns = known.get("columns", {}) if known else {}
     return all("data_type" in columns.get(name, {}) for name in names)
 
@@ -173,14 +175,14 @@ def _has_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
 def table_resource(
     table: TableSpec, history: DltResource, *, selected: bool = True, yield_rows: bool = False
 ) -> DltResource:
-    """Return the resource of one table: its rows out of each batch, with keys and descriptions."""
+    """Return the resource of one table, with its keys and column descriptions."""
 
     def pick(batch: dict[str, pa.Table]) -> Iterator[pa.Table | list[dict[str, Any]]]:
         if table.name in batch:
             rows = batch[table.name]
             yield rows.to_pylist() if yield_rows else rows
 
-    make: Any = dlt.transformer  # its annotations leave `_impl_cls` out
+    make: Any = dlt.transformer  # its annotations lack `_impl_cls`
     hints = make(
         data_from=history,
         name=table.name,
@@ -196,10 +198,10 @@ def table_resource(
 
 
 def table_hints(table: TableSpec) -> dict[str, Any]:
-    """Return what dlt needs to know of a table: keys, JSON columns, descriptions.
+    """Return dlt's hints of a table: keys, JSON columns and descriptions.
 
-    How rows are merged is decided when the destination is known (`adapt_resources`). Where the
-    rows of a run are replaced as a whole, those of the run go as well.
+    The merge strategy is set when the destination is known (`adapt_resources`). With a merge key,
+    all stored rows of a run are replaced.
     """
     replaced = {"merge_key": table.merge_key} if table.merge_key else {}
     columns = {
@@ -219,12 +221,12 @@ def table_hints(table: TableSpec) -> dict[str, Any]:
 def table_schema(
     resource: DltResource, table: TableSpec, caps: DestinationCapabilitiesContext
 ) -> TTableSchema:
-    """A table as dlt describes it once it has seen rows of it.
+    """Return the schema that dlt would infer from rows of a table.
 
     Args:
-        resource: Of the table.
-        table: Its columns.
-        caps: What the destination can hold.
+        resource: Resource of the table.
+        table: Spec of the table.
+        caps: Capabilities of the destination.
     """
     found = py_arrow_to_table_schema_columns(table.arrow_schema)
     hinted = resource.compute_table_schema()

@@ -1,9 +1,9 @@
-"""One dataset, one pipeline: two that write the same tables would spoil them.
+"""Check that one pipeline writes to a dataset: two with the same tables would corrupt them.
 
-dlt loads into staging tables that all pipelines of a dataset share, and merges from there by
-deleting the staged keys and inserting the staged rows. Where two loads overlap, both delete before
-either has inserted, and the rows are there twice. Where a load is killed between staging and
-merge, another pipeline empties the staging tables, and the first merges rows that are not its own.
+dlt loads into staging tables that all pipelines of a dataset share, and merges by deleting the
+staged keys and inserting the staged rows. If two loads overlap, both delete before either inserts,
+and rows are duplicated. If a load is interrupted between staging and merge, another pipeline
+truncates the staging tables, and the first one later merges the other's rows.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     import dlt
     from dlt.common.destination.client import JobClientBase
 
-_PARTS = 3  # of the name of a state file: pipeline, load and hash, joined by "__"
+_PARTS = 3  # of a state file's name: pipeline, load and hash, joined by "__"
 
 
 def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase) -> None:
-    """Check that no other pipeline has loaded tables of the source into the dataset.
+    """Reject a dataset into which another pipeline has loaded tables of the source.
 
     Args:
-        pipeline: The pipeline that is about to load.
-        client: Of its destination.
+        pipeline: Pipeline that is about to load.
+        client: Client of the destination.
 
     Raises:
-        ConfigurationError: Another pipeline has.
+        ConfigurationError: The dataset belongs to another pipeline.
     """
     if not isinstance(client, WithStateSync):
         return
@@ -48,8 +48,8 @@ def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase) -> None
         writers = [name for name in others if _writes_tables(client, name)]
     if writers:
         msg = (
-            f"The dataset {pipeline.dataset_name!r} already holds tables of the pipeline "
-            f"{writers[0]!r}, and two pipelines would double or lose rows there: pass "
+            f"The dataset {pipeline.dataset_name!r} already contains tables of the pipeline "
+            f"{writers[0]!r}, and two pipelines would duplicate or lose rows there. Pass "
             f"pipeline_name={writers[0]!r}, or another dataset_name."
         )
         raise ConfigurationError(msg)
@@ -64,10 +64,10 @@ def _list_pipelines(client: Any) -> set[str]:  # noqa: ANN401 any of dlt's clien
         if isinstance(client, WithSqlClient):
             sql = client.sql_client
             column = sql.escape_column_name("pipeline_name")
-            query = f"SELECT DISTINCT {column} FROM {sql.make_qualified_table_name(table)}"  # noqa: S608 names are dlt's
+            query = f"SELECT DISTINCT {column} FROM {sql.make_qualified_table_name(table)}"  # noqa: S608 dlt quotes the names
             return {str(row[0]) for row in sql.execute_sql(query) or ()}
     except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
-        pass  # nothing was loaded yet
+        pass  # before the first load
     return set()
 
 
@@ -87,7 +87,7 @@ def _writes_tables(client: Any, pipeline_name: str) -> bool:  # noqa: ANN401 any
 
 
 def _has_tables(tables: Mapping[str, Any]) -> bool:
-    """Return whether one of the tables is the source's: others have no `workspace_id`."""
+    """Return whether a table is of the source, recognised by its key and `workspace_id`."""
     return any(
         {*TABLES[name].key, "workspace_id"} <= table.get("columns", {}).keys()
         for name, table in tables.items()

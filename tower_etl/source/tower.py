@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.typing import TAnyDateTime, TSecretStrValue  # noqa: TC002 dlt reads the annotations
-from dlt.extract import DltResource  # noqa: TC002 as above
+from dlt.extract import DltResource  # noqa: TC002 dlt reads the annotations
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
@@ -60,7 +60,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
-def tower_source(  # noqa: PLR0913 each is a setting that users of the source have
+def tower_source(  # noqa: PLR0913 the settings of the source
     workspaces: Sequence[str | int] | None = dlt.config.value,
     *,
     access_token: TSecretStrValue | None = dlt.secrets.value,
@@ -75,50 +75,50 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     give_up_days: float | None = dlt.config.value,
     reconcile_hours: float | None = dlt.config.value,
     exclude: Sequence[str] | None = dlt.config.value,
-    hash: Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the flag as well
+    hash: Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the option
     redact: bool | None = dlt.config.value,
-    http_settings: Any = None,  # noqa: ANN401 a Pacing, which dlt cannot read from a configuration
+    http_settings: Any = None,  # noqa: ANN401 HttpSettings, which dlt cannot resolve
 ) -> Iterator[DltResource]:
     """Provide the run history of a Seqera Platform as dlt resources, one per table.
 
-    Each `pipeline.run` loads what is new since the last one: runs submitted after the cursor, runs
-    that were open, and once a day a comparison with everything that the platform lists. What each
-    table holds is recorded in the state of its resource: a table that is selected later, dropped,
-    refreshed or replaced is filled again. `run_in_packages` loads a long history in steps.
+    Each `pipeline.run` loads the changes since the last one: runs submitted after the cursor and
+    runs that were open; once a day, a full listing is compared with the destination. The coverage
+    of each table is stored in the state of its resource: a table that is selected later, dropped,
+    refreshed or replaced is filled again. `run_in_packages` loads a long history in packages.
 
     Every argument may come from dlt's configuration, section `[sources.tower_etl.tower]`. The
     environment variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID` and
-    `TOWER_ETL_*` are used where neither an argument nor dlt's configuration gives a value.
+    `TOWER_ETL_*` are used if neither an argument nor dlt's configuration has a value.
 
     Args:
         workspaces: `ORG/NAME` (with `*` and `?`), numeric ids, or `personal`; by default all
             workspaces that the token sees, the personal one included.
         access_token: Token of the platform. By default `TOWER_ACCESS_TOKEN`,
             `TOWER_ETL_TOKEN_COMMAND` or `TOWER_ETL_KEYRING`.
-        endpoint: API endpoint, Seqera's cloud by default.
-        since: Earliest submission to load, ISO 8601 or a datetime (UTC where it has no zone).
-        until: Latest submission to load, likewise.
-        reconcile: Whether to compare everything now, whatever the time since it was last done.
-        tables: Names or patterns of the tables to select, like `with_resources`; `!name` leaves one
-            out. By default all tables except those on demand.
+        endpoint: API endpoint, by default that of Seqera Cloud.
+        since: Earliest submission to load, ISO 8601 or a datetime (UTC if it has no time zone).
+        until: Latest submission to load, in the formats of `since`.
+        reconcile: Whether to reconcile now, regardless of the last reconciliation.
+        tables: Names or patterns of the tables to select, like `with_resources`; `!name` excludes
+            a table. By default all except on-demand tables.
         yield_rows: Whether resources yield rows, for `add_map` and `add_filter` on rows, instead of
-            Arrow tables, which costs CPU time for each row.
-        rate: Calls per second that all users of the token share, 20 by default, or `none`.
-        budget_share: Fraction of the rate for all syncs together, 1 by default.
-        give_up_days: Age after which open runs are left to the reconciliation, 30 by default.
+            Arrow tables; this takes more CPU time.
+        rate: Maximum API calls per second, 20 by default, or `none`.
+        budget_share: Fraction of the rate that all syncs together may use, 1 by default.
+        give_up_days: Age after which only reconciliations refresh open runs, 30 by default.
         reconcile_hours: Time between two reconciliations, 24 by default.
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
-        redact: Whether secrets are removed from text, true by default.
-        http_settings: All settings of the calls, instead of `rate` and `budget_share`.
+        redact: Whether secrets in text are masked, true by default.
+        http_settings: `HttpSettings` that replace `rate` and `budget_share`.
 
     Yields:
-        The resources. They yield Arrow tables, in which JSON columns are text.
+        Resources, which yield Arrow tables with JSON columns as text.
 
     Raises:
         ConfigurationError: An argument is invalid, or the destination cannot hold the tables.
-        ApiError: While the pipeline runs: the platform cannot be reached, refuses the token, or
-            fails for every workspace. Those that fail beside others are logged as warnings.
+        ApiError: While the pipeline runs: the platform cannot be reached, rejects the token, or
+            fails for every workspace. Partial failures are logged as warnings.
 
     Example:
         >>> history = dlt.destinations.duckdb("history.duckdb")
@@ -127,7 +127,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
     """
     sources = SettingSources(lookup=dlt_config_value)
     token = parse_token(access_token) if access_token else token_from_sources(sources)
-    del access_token  # a traceback with the variables of its frames must not show it
+    del access_token  # tracebacks with local variables must not show it
     settings = Settings(
         endpoint=resolve_endpoint(endpoint, sources),
         token=token,
@@ -136,8 +136,8 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
         ca_bundle=resolve_ca_bundle(None, sources),
         options=SyncOptions(
             workspaces=resolve_workspaces(tuple(str(name) for name in workspaces or ()), sources),
-            since=_moment(since, "since"),
-            until=_moment(until, "until"),
+            since=_timestamp(since, "since"),
+            until=_timestamp(until, "until"),
             reconcile=reconcile,
             open_run_max_age=resolve_duration(
                 sources, "give_up_days", _DAY, 30 * _DAY, give_up_days
@@ -159,7 +159,7 @@ def tower_source(  # noqa: PLR0913 each is a setting that users of the source ha
 
 
 def _open_session(settings: Settings, extraction: Extraction) -> SyncSession:
-    """Open a session for the tables that are selected."""
+    """Open a session for the selected tables."""
     request = replace(settings.options, tables=extraction.tables)
     chosen = replace(settings, options=request)
     client = open_client(chosen)
@@ -170,10 +170,10 @@ def _open_session(settings: Settings, extraction: Extraction) -> SyncSession:
 
 
 def _report_failures(session: SyncSession) -> None:
-    """Say which workspaces failed; with none that succeeded there is nothing to load.
+    """Log failures and warnings of a sync.
 
     Raises:
-        ApiError: All of them failed.
+        ServerError: All workspaces failed.
     """
     reasons = [str(space.error) for space in session.sync_result.failed]
     for reason in (*reasons, *session.sync_result.warnings):
@@ -183,63 +183,63 @@ def _report_failures(session: SyncSession) -> None:
 
 
 def select_tables(names: Iterable[str]) -> frozenset[str]:
-    """Return the tables that names select; `launches` come with `launch_datasets`.
+    """Return the selected tables; `launch_datasets` also selects `launches`.
 
     Args:
-        names: Names, or patterns with `*` and `?`; with `!` before it, a name or pattern leaves
-            tables out. Without any other name, all tables but those on demand are meant.
+        names: Names, or patterns with `*` and `?`; `!` before a name or pattern excludes tables.
+            Without a positive name, all except on-demand tables are selected.
 
     Raises:
-        ConfigurationError: There is no such table.
+        ConfigurationError: A name or pattern matches no table.
     """
-    wanted, dropped = _match_tables(names)
-    if "launches" in dropped:
-        dropped |= {"launch_datasets"}
-    chosen = frozenset(wanted or TABLES.keys() - ON_DEMAND) - dropped
+    included, excluded = _match_tables(names)
+    if "launches" in excluded:
+        excluded |= {"launch_datasets"}
+    chosen = frozenset(included or TABLES.keys() - ON_DEMAND) - excluded
     return chosen | {"launches"} if "launch_datasets" in chosen else chosen
 
 
 def resolve_table_names(names: Iterable[str]) -> frozenset[str]:
-    """Return the tables that names select, and those that the commands show and count with.
+    """Return the selected tables, and the tables that the commands require.
 
     Raises:
-        ConfigurationError: There is no such table, or the commands need one that is to be left out.
+        ConfigurationError: A name matches no table, or excludes a required table.
     """
     chosen = tuple(names)
-    _, dropped = _match_tables(chosen)
-    if needed := sorted(dropped & _REQUIRED_TABLES):
-        msg = f"Cannot leave out {', '.join(needed)}: a sync needs these tables."
+    _, excluded = _match_tables(chosen)
+    if needed := sorted(excluded & _REQUIRED_TABLES):
+        msg = f"Cannot exclude {', '.join(needed)}: every sync needs these tables."
         raise ConfigurationError(msg)
     return select_tables(chosen) | _REQUIRED_TABLES
 
 
 def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the tables that names ask for, and those that they leave out.
+    """Return the tables that names select, and the tables that they exclude.
 
     Raises:
-        ConfigurationError: There is no such table.
+        ConfigurationError: A name or pattern matches no table.
     """
-    asked = [name.strip() for name in names]
-    found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in asked}
+    stripped = [name.strip() for name in names]
+    found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in stripped}
     if unknown := sorted(name for name, tables in found.items() if not tables):
         close = [hint for name in unknown for hint in get_close_matches(name, TABLES, n=2)]
         hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
         names = ", ".join(name or "without a name" for name in unknown)
-        msg = f"No table {names}.{hint} There are: {', '.join(TABLES)}."
+        msg = f"Unknown table {names}.{hint} Expected one of {', '.join(TABLES)}."
         raise ConfigurationError(msg)
-    wanted = {table for name in asked if not name.startswith("!") for table in found[name]}
-    dropped = {table for name in asked if name.startswith("!") for table in found[name]}
-    return frozenset(wanted), frozenset(dropped)
+    included = {table for name in stripped if not name.startswith("!") for table in found[name]}
+    excluded = {table for name in stripped if name.startswith("!") for table in found[name]}
+    return frozenset(included), frozenset(excluded)
 
 
 def open_client(
     settings: Settings, clock: Clock = SYSTEM_CLOCK, metrics: RequestMetrics | None = None
 ) -> TowerClient:
-    """A client by the settings, that counts on the meter given."""
+    """Return a client of the platform that counts its requests in `metrics`."""
     return TowerClient(open_http_client(settings, USER_AGENT, clock, metrics))
 
 
-def open_session(  # noqa: PLR0913 the parts that it brings together
+def open_session(  # noqa: PLR0913 the parts of a session
     settings: Settings,
     client: TowerClient,
     discovery: Discovery,
@@ -248,18 +248,18 @@ def open_session(  # noqa: PLR0913 the parts that it brings together
     limit: RunLimit = NO_LIMIT,
     dialect: str = "",
 ) -> SyncSession:
-    """A sync of what preflight found.
+    """Return the session of a sync.
 
     Args:
-        settings: What is asked of which server.
-        client: Asks it.
-        discovery: What preflight found.
-        clock: Tells the time.
-        limit: How many runs are fetched at most.
-        dialect: SQL dialect of the destination, which may refuse some characters.
+        settings: Settings of the sync.
+        client: Client of the platform.
+        discovery: Result of the discovery.
+        clock: Source of the time.
+        limit: Maximum number of runs and seconds.
+        dialect: SQL dialect of the destination, which may not support some characters.
 
     Raises:
-        ConfigurationError: A column that is to be kept out is unknown, or needed.
+        ConfigurationError: An excluded or hashed column is unknown, or required.
     """
     fetcher = FetchExecutor(client, settings.options.tables, settings.http.workers)
     column_policy = ColumnPolicy.from_settings(settings.privacy, TABLES, dialect)
@@ -267,7 +267,7 @@ def open_session(  # noqa: PLR0913 the parts that it brings together
     return SyncSession(client, fetcher, discovery, settings.options, sync_run, column_policy, limit)
 
 
-def _moment(value: Any, name: str) -> datetime | None:  # noqa: ANN401 what a configuration may hold
+def _timestamp(value: Any, name: str) -> datetime | None:  # noqa: ANN401 any configured value
     if value is None:
         return None
     return parse_user_timestamp(value if isinstance(value, str) else value.isoformat(), name)

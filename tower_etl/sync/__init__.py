@@ -1,4 +1,4 @@
-"""What to fetch, mark and keep: pure functions of stored state, listing and time."""
+"""Planning of a sync as pure functions of stored state, run listing and time."""
 
 from tower_etl.sync.bookmarks import (
     TaskBookmark,

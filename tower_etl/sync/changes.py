@@ -1,4 +1,4 @@
-"""What a listing shows of each run, against what the tables have."""
+"""Comparison of listed runs with the runs stored in the destination."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListingWindow:
-    """Which runs to list.
+    """Range of submission times of the runs to list.
 
     Attributes:
-        after: Earliest submission, inclusive (UTC); None for no bound.
-        before: Latest submission, inclusive (UTC); None for no bound.
-        whole: Whether it spans all that is in scope, so that what it lacks is missing.
-        known: Runs that were loaded, and that a server that understands the bounds shows.
+        after: Earliest submission time, inclusive (UTC); None for no bound.
+        before: Latest submission time, inclusive (UTC); None for no bound.
+        is_full: Whether the window spans all runs in scope, so that unlisted runs are deleted.
+        known: Ids of loaded runs that the listing must contain if the server supports the bounds.
     """
 
     after: datetime | None
@@ -33,7 +33,7 @@ class ListingWindow:
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run as the listing shows it."""
+    """Run as the listing shows it, times in UTC; None for values that the listing omits."""
 
     run_id: str
     submit: datetime | None = None
@@ -45,27 +45,27 @@ class ListedRun:
 
     @property
     def label_ids(self) -> frozenset[int] | None:
-        """Ids of its labels, None if the listing does not show labels."""
+        """Ids of the run's labels, None if the listing does not show labels."""
         return None if self.labels is None else frozenset(label["id"] for label in self.labels)
 
     def needs_refetch(self, stored: StoredRun) -> bool:
-        """Whether it must be fetched again: it changed, came back, or is not final.
+        """Return whether the run must be refetched: it changed, reappeared, or is not final.
 
-        What a listing leaves out (status and completion, in those of 2021) says nothing.
+        Values that a listing omits (status and completion, in listings of 2021) are not compared.
         """
-        said = (
+        pairs = (
             (self.status, stored.status),
             (self.last_updated, stored.last_updated),
             (self.complete, stored.complete),
         )
-        changed = any(listed is not None and listed != known for listed, known in said)
+        changed = any(listed is not None and listed != known for listed, known in pairs)
         is_open = not is_final(self.status or stored.status, self.complete or stored.complete)
         return stored.missing_since is not None or changed or is_open
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the tables have it."""
+    """Run as the destination has it, times in UTC."""
 
     submit: datetime | None = None
     status: str | None = None
@@ -80,7 +80,7 @@ class StoredRun:
 def find_label_changes(
     same: Iterable[ListedRun], stored: Mapping[str, StoredRun]
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """Runs whose labels changed, with those that they have now."""
+    """Return the current labels of the runs whose labels changed, by run id."""
     return {
         run.run_id: run.labels
         for run in same
@@ -91,7 +91,7 @@ def find_label_changes(
 def find_star_changes(
     same: Iterable[ListedRun], stored: Mapping[str, StoredRun]
 ) -> dict[str, bool | None]:
-    """Runs whose star changed, with what it is now."""
+    """Return the current `starred` of the runs whose star changed, by run id."""
     return {
         run.run_id: run.starred
         for run in same
@@ -102,7 +102,7 @@ def find_star_changes(
 def find_deleted(
     known: Mapping[str, ListedRun], stored: Mapping[str, StoredRun], window: ListingWindow
 ) -> tuple[str, ...]:
-    """Runs of the tables that should have been listed, and were not."""
+    """Return the ids of stored runs that a complete listing of the window does not contain."""
     return tuple(
         run_id
         for run_id, run in stored.items()
@@ -116,7 +116,7 @@ def find_vanished(
     stored: Mapping[str, StoredRun],
     window: ListingWindow,
 ) -> tuple[str, ...]:
-    """Return runs without a place in the listing that were open, failed or missing before."""
+    """Return the ids of unlisted runs that were open, failed or already marked as missing."""
     submits = {
         run_id: run.submit for runs in (state.open, state.failed) for run_id, run in runs.items()
     }
@@ -126,7 +126,7 @@ def find_vanished(
 
 
 def find_expected(state: WorkspaceState, window: ListingWindow) -> frozenset[str]:
-    """Return the loaded runs that a listing of the window should show."""
+    """Return the ids of loaded runs that a listing of the window must contain."""
     loaded = state.lookback.items()
     return frozenset(
         run_id for run_id, at in loaded if run_id not in state.deleted and contains(window, at)
@@ -134,7 +134,7 @@ def find_expected(state: WorkspaceState, window: ListingWindow) -> frozenset[str
 
 
 def contains(window: ListingWindow, submit: datetime | None) -> bool:
-    """Whether a run submitted then must be listed."""
+    """Return whether a run with a submission time is in the window."""
     if submit is None:
         return window.after is None and window.before is None
     after_ok = window.after is None or submit >= window.after

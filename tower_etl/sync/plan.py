@@ -1,4 +1,4 @@
-"""What to list, and what to do with what was listed: pure functions of state, listing and time."""
+"""Plan of a workspace's sync, computed without I/O from state, listing and time."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkspacePlan:
-    """What a sync does for one workspace.
+    """Plan of one workspace's sync.
 
     Attributes:
-        begins: The state with which it starts out.
-        visits: Runs to fetch, in this order: open ones, then new ones oldest first, then changed
-            ones, then retries.
-        deferred: Retries to make after others of the same cause succeeded.
-        relabel: Runs whose links to labels changed, with the labels that they have now.
-        restar: Runs whose star changed.
-        missing: Runs of the tables that a complete listing did not show.
-        gone: Runs that it did not show either, open or called missing before.
-        whole: Whether everything in scope was listed, for sure.
-        bounded: Whether the scope had an end, so that younger runs were not compared.
-        wanted: The tables, of those of a run, that are wanted.
-        adopts: Runs that the tables had already when the state knew none, with their submission.
+        initial_state: State at the start of the sync.
+        fetches: Runs to fetch, in this order: open runs, then new runs oldest first, then changed
+            runs, then retries.
+        deferred: Retries to make only after another retry for the same cause succeeded.
+        label_updates: Current labels of the runs whose label links changed, by run id.
+        star_updates: Current `starred` of the runs whose star changed, by run id.
+        deleted: Ids of stored runs that a complete listing does not contain.
+        vanished: Ids of other unlisted runs, which were open, failed or marked as missing before.
+        is_full: Whether all runs in scope were listed.
+        has_upper_bound: Whether `until` limited the scope, so that newer runs were not compared.
+        tables: Selected tables, among those with rows of runs.
+        recovered: Submission times of runs that the destination had while the state had none.
     """
 
     initial_state: WorkspaceState
@@ -66,19 +66,18 @@ class WorkspacePlan:
     recovered: Mapping[str, datetime] = field(default_factory=dict)
 
     def advance_first(self) -> WorkspacePlan:
-        """Return the plan with open runs behind all others.
+        """Return the plan with open runs after all others.
 
-        Where the number of runs is limited, their visits could use it up every time.
+        If the number of runs is limited, open runs could otherwise use up the limit every time.
         """
         last = self.initial_state.open.keys()
         return replace(self, fetches=tuple(sorted(self.fetches, key=lambda v: v.run_id in last)))
 
     def follow_up(self, causes: Collection[RetryCause]) -> WorkspacePlan:
-        """Return the plan that remains when retries for some causes succeeded."""
+        """Return the plan of the deferred retries for causes of which a retry succeeded."""
         fetches = tuple(run_fetch for run_fetch in self.deferred if run_fetch.retry in causes)
-        fetched = {
-            run_fetch.run_id for run_fetch in fetches
-        }  # the fetch brings labels and star as well
+        # A fetch also updates labels and star.
+        fetched = {run_fetch.run_id for run_fetch in fetches}
         return replace(
             self,
             fetches=fetches,
@@ -92,72 +91,72 @@ class WorkspacePlan:
         )
 
 
-def plan_listing(state: WorkspaceState, request: SyncOptions, now: datetime) -> ListingWindow:
-    """Which runs to list: those since the cursor, or all in scope when that is due.
+def plan_listing(state: WorkspaceState, options: SyncOptions, now: datetime) -> ListingWindow:
+    """Return the window of runs to list: since the cursor, or all in scope for a reconciliation.
 
-    All are listed by `reconcile`, when the last time is too long ago (or in the future, by a clock
-    that was wrong), the first time, and when `since` reaches further back, or `tables` further,
-    than what was loaded.
+    A reconciliation is due for `reconcile`, in the first sync, when the last one is too long ago
+    (or in the future, after a clock error), and when `since` or `tables` cover more than was
+    loaded.
     """
-    whole = _is_reconciliation_due(state, request, now)
-    after = _lower_bound(state, request) if whole else state.listing_start(now)
-    window = ListingWindow(after, request.until, whole)
+    is_full = _is_reconciliation_due(state, options, now)
+    after = _lower_bound(state, options) if is_full else state.listing_start(now)
+    window = ListingWindow(after, options.until, is_full)
     return replace(window, known=find_expected(state, window))
 
 
 def plan_incremental(
-    state: WorkspaceState, listed: Iterable[ListedRun], request: SyncOptions, now: datetime
+    state: WorkspaceState, listed: Iterable[ListedRun], options: SyncOptions, now: datetime
 ) -> WorkspacePlan:
-    """What to do after a listing since the cursor: visit the open runs and the new ones."""
+    """Return the plan after a listing since the cursor: fetch the open runs and the new ones."""
     known = {run.run_id: run for run in listed}
-    wanted = request.tables & RUN_TABLES
-    begins = count_down(drop_abandoned(_begin_tables(state, wanted), request, now))
-    opened = [
-        _fetch_open(begins, run_id, run, known.get(run_id)) for run_id, run in begins.open.items()
+    selected = options.tables & RUN_TABLES
+    initial = count_down(drop_abandoned(_begin_tables(state, selected), options, now))
+    open_fetches = [
+        _fetch_open(initial, run_id, run, known.get(run_id)) for run_id, run in initial.open.items()
     ]
-    passed = state.lookback.keys() - state.deleted
-    followed = state.open.keys() | state.failed.keys()
-    fresh = [run for run_id, run in known.items() if run_id not in passed | followed]
-    retries = retry_failed(begins.failed, known, everything=False)
+    loaded = state.lookback.keys() - state.deleted
+    tracked = state.open.keys() | state.failed.keys()
+    new = [run for run_id, run in known.items() if run_id not in loaded | tracked]
+    retries = retry_failed(initial.failed, known, retry_all=False)
     fetches = (
-        *opened,
-        *_oldest_first(_fetch_new(fresh)),
-        *_backfill_missing_tables(begins, wanted, known),
+        *open_fetches,
+        *_oldest_first(_fetch_new(new)),
+        *_backfill_missing_tables(initial, selected, known),
         *retries.due,
     )
-    return WorkspacePlan(begins, fetches, retries.deferred, tables=wanted)
+    return WorkspacePlan(initial, fetches, retries.deferred, tables=selected)
 
 
 def plan_reconciliation(
     state: WorkspaceState,
     listed: Iterable[ListedRun],
     stored: Mapping[str, StoredRun],
-    request: SyncOptions,
+    options: SyncOptions,
     now: datetime,
 ) -> WorkspacePlan:
-    """What to do after a complete listing: what is new, changed, relabelled, starred or missing."""
+    """Return the plan after a complete listing: find new, changed, updated and deleted runs."""
     known = {run.run_id: run for run in listed}
-    window = ListingWindow(_lower_bound(state, request), request.until, is_full=True)
-    wanted = request.tables & RUN_TABLES
-    begins = count_down(
-        _initial_full_state(_begin_tables(state, wanted, stored), stored, window, now)
+    window = ListingWindow(_lower_bound(state, options), options.until, is_full=True)
+    selected = options.tables & RUN_TABLES
+    initial = count_down(
+        _initial_full_state(_begin_tables(state, selected, stored), stored, window, now)
     )
-    followed = state.open.keys() | state.failed.keys()
-    fresh = [run for run_id, run in known.items() if run_id not in followed | stored.keys()]
-    old = [run for run_id, run in known.items() if run_id in stored.keys() - followed]
+    tracked = state.open.keys() | state.failed.keys()
+    new = [run for run_id, run in known.items() if run_id not in tracked | stored.keys()]
+    old = [run for run_id, run in known.items() if run_id in stored.keys() - tracked]
     changed = [run for run in old if run.needs_refetch(stored[run.run_id])]
     same = [run for run in old if not run.needs_refetch(stored[run.run_id])]
-    everything = request.reconcile
-    failed = retry_failed(_failed_still_listed(begins, known, window), known, everything=everything)
-    lacking = (run for run in same if stored[run.run_id].has_missing_parts)
-    parts = retry_parts(lacking, now, everything=everything)
-    opened = _fetch_opened(begins, known, window)
+    retry_all = options.reconcile
+    failed = retry_failed(_failed_still_listed(initial, known, window), known, retry_all=retry_all)
+    incomplete = (run for run in same if stored[run.run_id].has_missing_parts)
+    parts = retry_parts(incomplete, now, retry_all=retry_all)
+    open_fetches = _fetch_opened(initial, known, window)
     same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts.due}]
-    fills = _backfill(begins, same, wanted)
-    ordered = [replace(v, in_order=True) for v in _oldest_first([*_fetch_new(fresh), *fills])]
+    backfills = _backfill(initial, same, selected)
+    ordered = [replace(v, in_order=True) for v in _oldest_first([*_fetch_new(new), *backfills])]
     return WorkspacePlan(
-        begins,
-        (*opened, *ordered, *_fetch_changed(changed), *failed.due, *parts.due),
+        initial,
+        (*open_fetches, *ordered, *_fetch_changed(changed), *failed.due, *parts.due),
         (*failed.deferred, *parts.deferred),
         label_updates=find_label_changes(same, stored),
         star_updates=find_star_changes(same, stored),
@@ -165,62 +164,61 @@ def plan_reconciliation(
         vanished=find_vanished(state, known, stored, window),
         is_full=True,
         has_upper_bound=window.before is not None,
-        tables=wanted,
+        tables=selected,
         recovered=_recover_from_destination(state, stored),
     )
 
 
-def needs_refetch_all(state: WorkspaceState, request: SyncOptions) -> bool:
-    """Return whether wanted tables do not hold the runs that were loaded before as they are."""
+def needs_refetch_all(state: WorkspaceState, options: SyncOptions) -> bool:
+    """Return whether selected tables lack loaded runs, or hold outdated ones."""
     tables = state.tables.items()
-    held = {name for name, holding in tables if holding.complete and not holding.is_behind}
-    return not state.is_new and not (request.tables & RUN_TABLES) <= held
+    held = {name for name, coverage in tables if coverage.complete and not coverage.is_behind}
+    return not state.is_new and not (options.tables & RUN_TABLES) <= held
 
 
 def _begin_tables(
-    state: WorkspaceState, wanted: frozenset[str], stored: Collection[str] = ()
+    state: WorkspaceState, selected: frozenset[str], stored: Collection[str] = ()
 ) -> WorkspaceState:
-    """Return the state in which each wanted table has an entry.
+    """Return the state with an entry for each selected table.
 
-    A table without one holds all runs that were loaded before if there were none, and otherwise
-    holds nothing.
+    A table without an entry is complete if no run was loaded before, and otherwise empty.
     """
-    missing = TableCoverage(complete=state.is_new and not stored)
-    return replace(state, tables={**dict.fromkeys(wanted, missing), **state.tables})
+    default = TableCoverage(complete=state.is_new and not stored)
+    return replace(state, tables={**dict.fromkeys(selected, default), **state.tables})
 
 
 def _backfill(
-    state: WorkspaceState, runs: Iterable[ListedRun], wanted: frozenset[str]
+    state: WorkspaceState, runs: Iterable[ListedRun], selected: frozenset[str]
 ) -> list[RunFetch]:
-    """Return visits for the tables that lack runs."""
-    lacking = (
-        (run, frozenset(t for t in wanted if not state.holds(t, run.run_id, run.submit)))
+    """Return fetches of the runs that selected tables lack."""
+    incomplete = (
+        (run, frozenset(t for t in selected if not state.holds(t, run.run_id, run.submit)))
         for run in runs
     )
-    return [replace(_fetch_listed(run), tables=tables) for run, tables in lacking if tables]
+    return [replace(_fetch_listed(run), tables=tables) for run, tables in incomplete if tables]
 
 
 def _oldest_first(fetches: Iterable[RunFetch]) -> list[RunFetch]:
-    """Return visits by submission, so that the cursor and the filling of tables can follow them.
+    """Return fetches by submission time, which the cursor and the backfill of tables rely on.
 
-    Visits without a time cannot move anything and come last.
+    Fetches without a submission time move neither, and come last.
     """
     return sorted(fetches, key=lambda v: (v.submit is None, v.submit, v.run_id))
 
 
 def _backfill_missing_tables(
-    state: WorkspaceState, wanted: frozenset[str], known: Mapping[str, ListedRun]
+    state: WorkspaceState, selected: frozenset[str], known: Mapping[str, ListedRun]
 ) -> list[RunFetch]:
-    """Return fetches of runs that were loaded while some of the tables were not selected.
+    """Return fetches of runs that were loaded while some of the selected tables were not selected.
 
-    The listing says whether a run is starred; its description does not.
+    Only the listing, not the detail of a run, contains `starred`.
     """
     lacks = {
-        run_id: frozenset(t for t in wanted if run_id in state.tables[t].missing_runs)
-        for table in wanted
+        run_id: frozenset(t for t in selected if run_id in state.tables[t].missing_runs)
+        for table in selected
         for run_id in state.tables[table].missing_runs
     }
-    followed = state.open.keys() | state.failed.keys()
+    tracked = state.open.keys() | state.failed.keys()
     return [
         RunFetch(
             run_id,
@@ -229,62 +227,65 @@ def _backfill_missing_tables(
             tables=tables,
         )
         for run_id, tables in sorted(lacks.items())
-        if run_id not in followed
+        if run_id not in tracked
     ]
 
 
-def drop_abandoned(state: WorkspaceState, request: SyncOptions, now: datetime) -> WorkspaceState:
-    """The state without open runs that are past the give-up age."""
-    young = {
+def drop_abandoned(state: WorkspaceState, options: SyncOptions, now: datetime) -> WorkspaceState:
+    """Return the state without open runs that are older than the maximum age."""
+    kept = {
         run_id: run
         for run_id, run in state.open.items()
-        if not is_abandoned(run.submit, request.open_run_max_age, now)
+        if not is_abandoned(run.submit, options.open_run_max_age, now)
     }
-    return replace(state, open=young)
+    return replace(state, open=kept)
 
 
-def is_abandoned(submit: datetime | None, give_up_after: timedelta, now: datetime) -> bool:
-    """Whether an open run is too old to be visited at every sync."""
-    return submit is not None and now - submit > give_up_after
+def is_abandoned(submit: datetime | None, open_run_max_age: timedelta, now: datetime) -> bool:
+    """Return whether an open run is too old to be refreshed by every sync."""
+    return submit is not None and now - submit > open_run_max_age
 
 
-def _is_reconciliation_due(state: WorkspaceState, request: SyncOptions, now: datetime) -> bool:
+def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: datetime) -> bool:
     return (
-        request.reconcile
+        options.reconcile
         or state.reconciled_at is None
-        or not timedelta() <= now - state.reconciled_at < request.reconcile_every
-        or needs_refetch_all(state, request)
-        or _misses_unlisted_runs(state, request)
+        or not timedelta() <= now - state.reconciled_at < options.reconcile_every
+        or needs_refetch_all(state, options)
+        or _misses_unlisted_runs(state, options)
         or (
-            request.since is not None
+            options.since is not None
             and state.history_start is not None
-            and request.since < state.history_start
+            and options.since < state.history_start
         )
     )
 
 
-def _misses_unlisted_runs(state: WorkspaceState, request: SyncOptions) -> bool:
-    """Return whether `workflows` lacks runs that only a complete listing shows, and their stars."""
-    table = state.tables.get("workflows") if "workflows" in request.tables else None
+def _misses_unlisted_runs(state: WorkspaceState, options: SyncOptions) -> bool:
+    """Return whether `workflows` lacks runs for whose stars a complete listing is required."""
+    table = state.tables.get("workflows") if "workflows" in options.tables else None
     return table is not None and not table.missing_runs <= state.lookback.keys()
 
 
-def _lower_bound(state: WorkspaceState, request: SyncOptions) -> datetime | None:
-    """`since` on an empty state; later it can only reach further back: there is never a gap."""
+def _lower_bound(state: WorkspaceState, options: SyncOptions) -> datetime | None:
+    """Return the earliest submission time in scope.
+
+    It is `since` for an empty state. Later it can only become earlier, so that there is no gap.
+    """
     if state.reconciled_at is None and state.cursor is None:
-        return request.since
-    if state.history_start is None or request.since is None:
+        return options.since
+    if state.history_start is None or options.since is None:
         return state.history_start
-    return min(state.history_start, request.since)
+    return min(state.history_start, options.since)
 
 
 def _initial_full_state(
     state: WorkspaceState, stored: Mapping[str, StoredRun], window: ListingWindow, now: datetime
 ) -> WorkspaceState:
-    """The state of an interrupted complete listing must say whether the next one is complete too.
+    """Return the state at the start of a reconciliation, valid also if the sync is interrupted.
 
-    The first time it need not be, because the cursor tells what is done. When the floor was
-    lowered it must, because the cursor says nothing of the older runs.
+    An interrupted first sync continues from the cursor. An interrupted sync with an earlier start
+    of the history must list all runs again, because the cursor says nothing about older runs.
     """
     if state.cursor is None:
         return replace(state, history_start=window.after, reconciled_at=None if stored else now)
@@ -305,7 +306,7 @@ def _recover_from_destination(
 def _failed_still_listed(
     state: WorkspaceState, known: Mapping[str, ListedRun], window: ListingWindow
 ) -> dict[str, FailedRun]:
-    """Return the failed runs, without those that a complete listing should have shown."""
+    """Return the failed runs without those that are missing in a complete listing."""
     return {
         run_id: run
         for run_id, run in state.failed.items()
@@ -316,7 +317,7 @@ def _failed_still_listed(
 def _fetch_opened(
     state: WorkspaceState, known: Mapping[str, ListedRun], window: ListingWindow
 ) -> list[RunFetch]:
-    """Return visits of the open runs, without those that a complete listing should have shown."""
+    """Return fetches of the open runs without those that are missing in a complete listing."""
     return [
         _fetch_open(state, run_id, run, known.get(run_id))
         for run_id, run in state.open.items()
@@ -336,8 +337,8 @@ def _fetch_listed(run: ListedRun) -> RunFetch:
     return RunFetch(run.run_id, run.submit, run.starred, status=run.status, complete=run.complete)
 
 
-def _fetch_new(fresh: Iterable[ListedRun]) -> list[RunFetch]:
-    return [replace(_fetch_listed(run), advances_cursor=True) for run in fresh]
+def _fetch_new(new: Iterable[ListedRun]) -> list[RunFetch]:
+    return [replace(_fetch_listed(run), advances_cursor=True) for run in new]
 
 
 def _fetch_changed(changed: Iterable[ListedRun]) -> list[RunFetch]:

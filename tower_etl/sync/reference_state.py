@@ -1,4 +1,4 @@
-"""What a sync remembers of slow entities: what is owed, refused, named and not found."""
+"""State of reference data: pending, denied and initialised tables, and unresolved ids."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAX_UNRESOLVED = 1000
 
 @dataclass(frozen=True)
 class AuditLogCursor:
-    """How far the audit log was read; it is walked from its newest entry down.
+    """Cursor of the audit log, which is read from its newest entry to the oldest.
 
     Attributes:
-        since: Every entry up to this moment (UTC) is in, None for none.
-        until: Where the walk under way began, None where none is.
-        reached: The oldest entry that this walk has come to.
+        since: Time up to which all entries were loaded (UTC), None for none.
+        until: Time at which the current pass began (UTC), None without one.
+        reached: Time of the oldest entry that the current pass has read (UTC).
     """
 
     since: datetime | None = None
@@ -29,17 +29,19 @@ class AuditLogCursor:
 
 @dataclass(frozen=True)
 class ReferenceState:
-    """What is known of slow entities.
+    """State of reference data.
 
     Attributes:
-        owed: Tables that could not be read everywhere, and are asked for by the next sync.
-        loaded: Keys of the workspaces for which a table was requested, by table.
-        refused: Places that refused, by table; told once, asked again at each reconciliation.
-        unknown: Pipelines that runs name and no list shows.
-        service: Digest of what the server last said of itself.
-        audit: How far the audit log was read.
-        launches: Launches of open runs that could not be had; reconciliation requests them again.
-        launches_after: The launch at which the last reconciliation stopped, None for none.
+        pending: Tables that could not be read everywhere, and are requested by the next sync.
+        initialised: Keys of the workspaces for which a table was requested, by table.
+        denied: Partitions that denied access, by table; reported once, and requested again at
+            each reconciliation.
+        unresolved: Ids of pipelines that runs reference and no list contains.
+        service: Digest of the last information that the server gave about itself.
+        audit: Cursor of the audit log.
+        launches: Ids of launches of open runs that could not be fetched; reconciliations request
+            them again.
+        launches_after: Id of the launch at which the last reconciliation stopped, None for none.
     """
 
     pending: frozenset[str] = frozenset()
@@ -52,41 +54,41 @@ class ReferenceState:
     launches_after: str | None = None
 
     def record_access(
-        self, table: str, places: Iterable[str], answered: Iterable[str]
+        self, table: str, denied: Iterable[str], granted: Iterable[str]
     ) -> ReferenceState:
-        """After places refused a table, or answered (again)."""
-        left = self.denied.get(table, frozenset()) - frozenset(answered) | frozenset(places)
+        """Return the state after partitions denied or granted access to a table."""
+        left = self.denied.get(table, frozenset()) - frozenset(granted) | frozenset(denied)
         rest = {name: kept for name, kept in self.denied.items() if name != table}
         return replace(self, denied=rest | ({table: left} if left else {}))
 
     def list_unloaded(self, tables: Iterable[str], keys: Iterable[str]) -> frozenset[str]:
-        """Return the tables that were not requested for one of some workspaces."""
-        spaces = frozenset(keys)
-        return frozenset(t for t in tables if spaces - self.initialised.get(t, frozenset()))
+        """Return the tables that were not requested for each of the workspaces."""
+        workspaces = frozenset(keys)
+        return frozenset(t for t in tables if workspaces - self.initialised.get(t, frozenset()))
 
     def load(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
-        """Return the state after tables were requested for some workspaces."""
+        """Return the state after tables were requested for workspaces."""
         added = {table: self.initialised.get(table, frozenset()).union(keys) for table in tables}
         return replace(self, initialised={**self.initialised, **added})
 
     def unload(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
-        """Return the state after tables missed something of some workspaces."""
+        """Return the state after the tables of workspaces were not read completely."""
         left = {
             table: self.initialised.get(table, frozenset()).difference(keys) for table in tables
         }
         return replace(self, initialised={**self.initialised, **left})
 
     def record_unresolved(self, pipelines: Iterable[int]) -> ReferenceState:
-        """After pipelines were asked for in vain; of many, some are kept."""
+        """Return the state with pipeline ids that no list contains (at most 1,000 are kept)."""
         kept = sorted(self.unresolved | frozenset(pipelines))[-_MAX_UNRESOLVED:]
         return replace(self, unresolved=frozenset(kept))
 
 
 def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
-    """Return what is known of reference data, from the state of the source.
+    """Return the state of reference data from the state of the dlt source.
 
-    What a table holds is in the state of its resource, which dlt resets with the table. Version 1
-    had it among the rest, and loaded the versions of a table with the table.
+    The coverage of a table is in the state of its resource, which dlt resets together with the
+    table. State version 1 kept it with the rest, and loaded history tables with their tables.
     """
     resources, stored = state.get("resources", {}), state.get("entities") or {}
     known = load_reference_state(stored)
@@ -106,7 +108,7 @@ def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
 
 
 def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState) -> None:
-    """Write what is known of reference data into the state of the source."""
+    """Write the state of reference data into the state of the dlt source."""
     resources = state.setdefault("resources", {})
     dumped = dump_reference_state(known)
     for table, keys in known.initialised.items():
@@ -119,11 +121,11 @@ def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState
 
 
 def dump_reference_state(state: ReferenceState) -> dict[str, Any]:
-    """The state as plain JSON."""
+    """Return the state as JSON values."""
     audit = {name: _dump(getattr(state.audit, name)) for name in ("since", "until", "reached")}
     return {
         "owed": sorted(state.pending),
-        "refused": {table: sorted(places) for table, places in sorted(state.denied.items())},
+        "refused": {table: sorted(keys) for table, keys in sorted(state.denied.items())},
         "unknown": sorted(state.unresolved),
         "service": state.service,
         "audit": audit,
@@ -133,14 +135,14 @@ def dump_reference_state(state: ReferenceState) -> dict[str, Any]:
 
 
 def load_reference_state(stored: Mapping[str, Any] | None) -> ReferenceState:
-    """The state that `dump_reference_state` wrote; an empty one for None."""
+    """Return the state that `dump_reference_state` wrote; an empty state for None."""
     if not stored:
         return ReferenceState()
-    refused = {table: frozenset(places) for table, places in stored.get("refused", {}).items()}
-    owed = stored.get("owed")  # an older version said no more than whether anything is
+    denied = {table: frozenset(keys) for table, keys in stored.get("refused", {}).items()}
+    pending = stored.get("owed")  # a boolean in state version 1
     return ReferenceState(
-        pending=frozenset(owed if isinstance(owed, list) else ()),
-        denied=refused,
+        pending=frozenset(pending if isinstance(pending, list) else ()),
+        denied=denied,
         unresolved=frozenset(stored.get("unknown", ())),
         service=stored.get("service"),
         audit=_load_audit(stored.get("audit", {})),
@@ -153,8 +155,8 @@ def _load_audit(stored: Mapping[str, str | None]) -> AuditLogCursor:
     return AuditLogCursor(**{name: _load(text) for name, text in stored.items()})
 
 
-def _dump(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat() if moment else None
+def _dump(timestamp: datetime | None) -> str | None:
+    return timestamp.astimezone(UTC).isoformat() if timestamp else None
 
 
 def _load(text: str | None) -> datetime | None:

@@ -1,9 +1,9 @@
-"""Which runs to retry: those that failed to be fetched, and those that lack a part.
+"""Retries of runs that could not be fetched, and of runs with missing parts.
 
 Both are retried in the same way. Every sync retries the runs whose wait is over, and at least one.
 The others are deferred: they are fetched in the same sync only after one of the retries succeeded,
 because then the cause is probably gone. A permanent fault of many runs therefore costs few calls,
-and the sync after the end of a fault loads everything that it kept out.
+and the first sync after the end of a fault loads all runs that it affected.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 RetryCause = Literal["failed", "parts"]
 
-_PARTS_AT_ONCE = 20  # runs that a reconciliation asks for their missing parts
+_PARTS_AT_ONCE = 20  # runs whose missing parts one reconciliation requests
 
 
 @dataclass(frozen=True)
 class RunFetch:
-    """A run to fetch.
+    """Run to fetch.
 
     Attributes:
-        run_id: Its id.
-        submit: When it was submitted (UTC), None if unknown.
-        starred: What the listing says, or what it last said.
-        bookmark: Tasks that need no fetching.
-        is_new: Whether it moves the cursor when it lands.
-        retry: Why it is retried, None if this is no retry.
-        tables: Tables to fetch the run for; empty for all that are wanted.
-        in_order: Whether all older runs come before it, so that tables are filled up to it.
-        status: Status by the listing, None if the run was not listed.
-        complete: When the run ended (UTC) by the listing, None if it does not say.
+        run_id: Id of the run.
+        submit: Submission time (UTC), None if unknown.
+        starred: Whether the user starred the run, as last listed.
+        bookmark: Final tasks that are not refetched.
+        advances_cursor: Whether the cursor advances when the run is loaded.
+        retry: Cause of the retry, None if the fetch is not a retry.
+        tables: Tables to fetch the run for; empty for all selected tables.
+        in_order: Whether all older runs are fetched before, so that tables are filled up to it.
+        status: Status in the listing, None if the run was not listed.
+        complete: Completion time (UTC) in the listing, None if it has none.
     """
 
     run_id: str
@@ -68,7 +68,7 @@ class Retries:
 
 
 def count_down(state: WorkspaceState) -> WorkspaceState:
-    """Return the state in which one more sync has passed for every failed run."""
+    """Return the state with the retry wait of every failed run reduced by one sync."""
     return replace(
         state,
         failed={
@@ -79,39 +79,39 @@ def count_down(state: WorkspaceState) -> WorkspaceState:
 
 
 def retry_failed(
-    failed: Mapping[str, FailedRun], known: Mapping[str, ListedRun], *, everything: bool
+    failed: Mapping[str, FailedRun], known: Mapping[str, ListedRun], *, retry_all: bool
 ) -> Retries:
     """Divide failed runs into those to retry now and those to defer.
 
     Args:
         failed: Failed runs by id, after `count_down`.
-        known: Listed runs by id; they have the current `starred`.
-        everything: Whether to retry all of them, whatever their wait.
+        known: Listed runs by id, with the current `starred`.
+        retry_all: Whether to retry all failed runs, whatever their wait.
     """
     ordered = sorted(failed.items(), key=lambda item: (item[1].retry_in, item[1].last_failed_at))
     fetches = [_fetch_failed(run_id, run, known.get(run_id)) for run_id, run in ordered]
     due = sum(1 for run in failed.values() if run.retry_in == 0)
-    count = len(fetches) if everything else max(1, due)
+    count = len(fetches) if retry_all else max(1, due)
     return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
 
 
-def retry_parts(lacking: Iterable[ListedRun], now: datetime, *, everything: bool) -> Retries:
-    """Divide runs that lack a part into those to retry now and those to defer.
+def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bool) -> Retries:
+    """Divide runs with missing parts into those to retry now and those to defer.
 
-    A server that lacks a part lacks it for most runs. Each day therefore takes its turn of a few.
+    A server that lacks a part lacks it for most runs, so each day retries a few of them in turn.
 
     Args:
-        lacking: The runs.
+        incomplete: Runs with missing parts.
         now: Start of the sync (UTC).
-        everything: Whether to retry all of them.
+        retry_all: Whether to retry all of these runs.
     """
-    ordered = sorted(lacking, key=lambda run: run.run_id)
+    ordered = sorted(incomplete, key=lambda run: run.run_id)
     start = now.toordinal() * _PARTS_AT_ONCE % len(ordered) if ordered else 0
     fetches = [
         RunFetch(run.run_id, run.submit, run.starred, retry="parts")
         for run in (*ordered[start:], *ordered[:start])
     ]
-    count = len(fetches) if everything else _PARTS_AT_ONCE
+    count = len(fetches) if retry_all else _PARTS_AT_ONCE
     return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
 
 

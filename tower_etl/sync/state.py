@@ -1,7 +1,7 @@
-"""What a sync remembers of a workspace: small, versioned, plain JSON.
+"""State of a workspace between syncs: small, versioned JSON values.
 
-It grows with the runs that are open now, never with those ever seen: final runs are known by the
-cursor, and by the tables when everything is listed.
+Its size depends on the number of open runs, not on the number of all runs: an incremental sync
+recognizes final runs by the cursor, and a reconciliation by the rows in the destination.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERSONAL = "personal"  # key of the personal workspace, which has no id
-# 2: failed runs have a state of their own, and each table records what it holds; 1 is still read.
+# 2: failed runs are a separate part of the state, and each table records its coverage. Version 1
+# can still be loaded.
 STATE_VERSION = 2
 
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})  # API fact 5; all others are open
 
-# Waits after consecutive failures of one run, in syncs: three prompt retries, then fewer and fewer.
+# Waits after consecutive failures of a run, in syncs: three prompt retries, then exponential waits.
 _PROMPT_RETRIES = 3
 _MAX_RETRY_WAIT = 16
 
-# The tables that a run has rows in.
+# The tables with rows of runs.
 RUN_TABLES = frozenset(
     {
         *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
@@ -45,12 +46,12 @@ LOOKBACK_RUNS = 50
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that is not known to be final.
+    """Run that is not known to be final.
 
     Attributes:
-        submit: When it was submitted (UTC), None if the server does not say.
-        starred: Whether the user starred it, as last listed.
-        bookmark: The part of its tasks that needs no further visit.
+        submit: Submission time (UTC), None if unknown.
+        starred: Whether the user starred the run, as last listed.
+        bookmark: Final tasks that are not refetched.
     """
 
     submit: datetime | None = None
@@ -60,14 +61,14 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class TableCoverage:
-    """What one table holds of the runs that were loaded from a workspace.
+    """Coverage of one table: which of a workspace's loaded runs it contains.
 
     Attributes:
-        complete: Whether the table holds every run that was loaded, except `lacks`.
-        filled_to: While the table is being filled: runs submitted before (UTC) are held, except
-            `lacks`; None if the filling has not begun.
-        lacks: Runs that were loaded into other tables only.
-        is_behind: Whether a complete listing was compared while the table was not selected.
+        complete: Whether the table contains every loaded run except `missing_runs`.
+        filled_to: During a backfill, submission time (UTC) before which the table contains all
+            runs except `missing_runs`; None before the first run of the backfill.
+        missing_runs: Ids of runs that were loaded into other tables only.
+        is_behind: Whether a reconciliation took place while the table was not selected.
     """
 
     complete: bool = True
@@ -76,46 +77,46 @@ class TableCoverage:
     is_behind: bool = False
 
     def holds(self, run_id: str, submit: datetime | None) -> bool:
-        """Return whether the table holds a run that was loaded before."""
+        """Return whether the table contains a run that was loaded before."""
         if self.complete:
             return run_id not in self.missing_runs
         filled = self.filled_to is not None and submit is not None and submit < self.filled_to
         return filled and run_id not in self.missing_runs
 
     def record_loaded(self, run_id: str, filled_to: datetime | None) -> TableCoverage:
-        """Return the holding after a run was loaded into the table.
+        """Return the coverage after a run was loaded into the table.
 
         Args:
-            run_id: The run.
-            filled_to: Its submission where the runs of the table are filled in, in that order.
+            run_id: Id of the run.
+            filled_to: Submission time of the run (UTC) if runs are loaded in that order, else None.
         """
-        reached = self.filled_to
+        newest = self.filled_to
         if not self.complete and filled_to is not None:
-            reached = max(reached, filled_to) if reached else filled_to
-        return replace(self, filled_to=reached, missing_runs=self.missing_runs - {run_id})
+            newest = max(newest, filled_to) if newest else filled_to
+        return replace(self, filled_to=newest, missing_runs=self.missing_runs - {run_id})
 
     def record_missing(self, run_id: str) -> TableCoverage:
-        """Return the holding after a run was loaded, but not into the table."""
-        lacks = self.missing_runs | {run_id}
+        """Return the coverage after a run was loaded, but not into the table."""
+        missing_runs = self.missing_runs | {run_id}
         return (
             TableCoverage(complete=False)
-            if len(lacks) > _MAX_MISSING_RUNS
-            else replace(self, missing_runs=lacks)
+            if len(missing_runs) > _MAX_MISSING_RUNS
+            else replace(self, missing_runs=missing_runs)
         )
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run whose last fetch failed; it is retried until it is loaded or deleted, whatever its age.
+    """Run whose last fetch failed; it is retried until it is loaded or deleted, whatever its age.
 
     Attributes:
-        submit: Submission (UTC), None if the server does not say.
+        submit: Submission time (UTC), None if unknown.
         starred: Whether the user starred the run, as last listed.
         bookmark: Tasks that were loaded and final before the fetches failed.
-        attempts: Consecutive failed fetches, at least 1.
-        first_failed_at: Start of the sync of the first of them (UTC).
-        last_failed_at: Start of the sync of the last of them (UTC).
-        retry_in: Syncs until the next retry; 1 is the next sync.
+        attempts: Number of consecutive failed fetches, at least 1.
+        first_failed_at: Start of the sync with the first failed fetch (UTC).
+        last_failed_at: Start of the sync with the last failed fetch (UTC).
+        retry_in: Number of syncs until the next retry; 1 is the next sync.
         error: Message of the last failure.
     """
 
@@ -129,35 +130,35 @@ class FailedRun:
     error: str
 
     def as_json(self, run_id: str) -> dict[str, Any]:
-        """Return the run as plain JSON for people and scripts, times in UTC."""
+        """Return the run as JSON values for users and scripts, times in UTC."""
         return {
             "run_id": run_id,
             "attempts": self.attempts,
-            "first_failed_at": _dump_moment(self.first_failed_at),
-            "last_failed_at": _dump_moment(self.last_failed_at),
+            "first_failed_at": _dump_timestamp(self.first_failed_at),
+            "last_failed_at": _dump_timestamp(self.last_failed_at),
             "retry_in_syncs": self.retry_in,
             "error": self.error,
         }
 
     @staticmethod
     def retry_wait(attempts: int) -> int:
-        """Return the wait after so many consecutive failures, in syncs."""
+        """Return the wait after a number of consecutive failures, in syncs."""
         return int(min(2 ** max(0, attempts - _PROMPT_RETRIES), _MAX_RETRY_WAIT))
 
 
 @dataclass(frozen=True)
 class WorkspaceState:
-    """What is known of one workspace.
+    """State of one workspace.
 
     Attributes:
-        cursor: Submission of the newest run that landed (UTC), None before the first.
-        floor: Submission before which runs were left out by `since` (UTC), None for none.
-        seen: Runs that landed and that the next listing will show again, with their submission.
-        open: Runs to be visited until they are final.
+        cursor: Submission time of the newest loaded run (UTC), None before the first.
+        history_start: Submission time before which `since` excluded runs (UTC), None for none.
+        lookback: Submission times of loaded runs that the next listing will contain again, by id.
+        open: Runs that are refreshed until they are final, by id.
         failed: Runs whose last fetch failed, by id.
-        reconciled_at: Start of the last complete listing that was carried out (UTC).
-        missing: Those among `seen` that were called missing, and are new if they come back.
-        tables: Of `RUN_TABLES`, what each of them holds; a table without an entry holds nothing.
+        reconciled_at: Start of the last completed reconciliation (UTC).
+        deleted: Ids in `lookback` that were marked as missing, and count as new if they reappear.
+        tables: Coverage of each of `RUN_TABLES`; a table without an entry contains no runs.
         name: Name of the workspace when it was last visible, None if it never was.
         invisible_since: Start of the first sync that could not see the workspace (UTC), None while
             it is visible.
@@ -176,19 +177,19 @@ class WorkspaceState:
 
     @property
     def is_new(self) -> bool:
-        """Return whether no run of the workspace was loaded or tried before."""
+        """Whether no run of the workspace was loaded or attempted before."""
         return self.cursor is None and not (self.open or self.failed)
 
     def holds(self, table: str, run_id: str, submit: datetime | None) -> bool:
-        """Return whether a table holds a run that was loaded before."""
-        holding = self.tables.get(table)
-        return holding is not None and holding.holds(run_id, submit)
+        """Return whether a table contains a run that was loaded before."""
+        coverage = self.tables.get(table)
+        return coverage is not None and coverage.holds(run_id, submit)
 
     def listing_start(self, now: datetime) -> datetime | None:
-        """Where the next listing starts: the cursor less the overlap; None is the beginning.
+        """Return the start of the next listing: the cursor minus the lookback; None for no bound.
 
-        A cursor in the future, of a server whose clock was wrong, must not hide what is new; and
-        nothing lies before one in the year 1.
+        A cursor in the future, from a server whose clock was wrong, must not hide new runs. One
+        in the year 1 must not underflow.
         """
         if self.cursor is None:
             return self.history_start
@@ -200,83 +201,83 @@ class WorkspaceState:
 
 
 def dump_state(state: WorkspaceState) -> dict[str, Any]:
-    """The state as plain JSON, readable in `tower-etl status` and in the destination."""
+    """Return the state as JSON values, readable in the destination."""
     return {
-        "cursor": _dump_moment(state.cursor),
-        "floor": _dump_moment(state.history_start),
-        "seen": {run_id: _dump_moment(submit) for run_id, submit in state.lookback.items()},
+        "cursor": _dump_timestamp(state.cursor),
+        "floor": _dump_timestamp(state.history_start),
+        "seen": {run_id: _dump_timestamp(submit) for run_id, submit in state.lookback.items()},
         "open": {run_id: _dump_open(run) for run_id, run in state.open.items()},
         "failed": {run_id: _dump_failed(run) for run_id, run in state.failed.items()},
-        "reconciled_at": _dump_moment(state.reconciled_at),
+        "reconciled_at": _dump_timestamp(state.reconciled_at),
         "missing": sorted(state.deleted),
         "name": state.name,
-        "invisible_since": _dump_moment(state.invisible_since),
+        "invisible_since": _dump_timestamp(state.invisible_since),
     }
 
 
 def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
-    """The state that `dump_state` wrote; an empty one for None."""
+    """Return the state that `dump_state` wrote; an empty state for None."""
     if not stored:
         return WorkspaceState()
-    seen = {run_id: _load_moment(submit) for run_id, submit in stored["seen"].items()}
+    lookback = {run_id: _load_timestamp(submit) for run_id, submit in stored["seen"].items()}
     return WorkspaceState(
-        cursor=_load_moment(stored["cursor"]),
-        history_start=_load_moment(stored["floor"]),
-        lookback={run_id: submit for run_id, submit in seen.items() if submit},
+        cursor=_load_timestamp(stored["cursor"]),
+        history_start=_load_timestamp(stored["floor"]),
+        lookback={run_id: submit for run_id, submit in lookback.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
-        reconciled_at=_load_moment(stored["reconciled_at"]),
+        reconciled_at=_load_timestamp(stored["reconciled_at"]),
         deleted=frozenset(stored.get("missing", ())),
         tables=_load_tables(stored),
         name=stored.get("name"),
-        invisible_since=_load_moment(stored.get("invisible_since")),
+        invisible_since=_load_timestamp(stored.get("invisible_since")),
     )
 
 
-def dump_coverage(holding: TableCoverage) -> dict[str, Any]:
-    """Return what a table holds as plain JSON, for the state of the table's resource."""
+def dump_coverage(coverage: TableCoverage) -> dict[str, Any]:
+    """Return the coverage of a table as JSON values, for the state of the table's resource."""
     return {
-        "complete": holding.complete,
-        "filled_to": _dump_moment(holding.filled_to),
-        "lacks": sorted(holding.missing_runs),
-        "is_behind": holding.is_behind,
+        "complete": coverage.complete,
+        "filled_to": _dump_timestamp(coverage.filled_to),
+        "lacks": sorted(coverage.missing_runs),
+        "is_behind": coverage.is_behind,
     }
 
 
 def load_coverage(stored: Mapping[str, Any]) -> TableCoverage:
-    """Return the value that `dump_coverage` wrote."""
-    lacks = frozenset(stored["lacks"])
-    filled_to = _load_moment(stored["filled_to"])
-    return TableCoverage(stored["complete"], filled_to, lacks, stored["is_behind"])
+    """Return the coverage that `dump_coverage` wrote."""
+    missing_runs = frozenset(stored["lacks"])
+    filled_to = _load_timestamp(stored["filled_to"])
+    return TableCoverage(stored["complete"], filled_to, missing_runs, stored["is_behind"])
 
 
 def is_final(status: str | None, complete: datetime | None) -> bool:
-    """Return whether a run does not change any more.
+    """Return whether a run no longer changes.
 
-    API fact 5: a run that lost its heartbeat is UNKNOWN and may come back, but not once it has a
+    API fact 5: a run that lost its heartbeat is UNKNOWN and may resume, but not after it has a
     completion time.
     """
     return status in FINAL_STATUSES or (status == "UNKNOWN" and complete is not None)
 
 
 def check_version(version: object) -> None:
-    """Refuse a state that a newer version wrote.
+    """Reject a state that a newer version wrote.
 
     Raises:
-        ConfigurationError: It is newer than this program.
+        ConfigurationError: The version is newer than `STATE_VERSION`.
     """
     if isinstance(version, int) and version > STATE_VERSION:
         msg = (
-            f"The target was written by a newer tower-etl (state version {version}, this one knows "
-            f"{STATE_VERSION}). Upgrade with `pip install --upgrade tower-etl`."
+            f"The destination was written by a newer tower-etl: its state version is {version}, "
+            f"expected at most {STATE_VERSION}. Upgrade with `pip install --upgrade tower-etl`."
         )
         raise ConfigurationError(msg)
 
 
 def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
-    """Return what version 1 recorded: the tables that hold all runs, none meaning every table.
+    """Return the coverage of state version 1, which lists the complete tables, or none for all.
 
-    Users were loaded with every run.
+    That version loaded users with every run.
     """
     if "tables" not in stored:
         return {}
@@ -285,7 +286,7 @@ def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
 
 def _dump_open(run: OpenRun) -> dict[str, Any]:
     return {
-        "submit": _dump_moment(run.submit),
+        "submit": _dump_timestamp(run.submit),
         "starred": run.starred,
         **dump_bookmark(run.bookmark),
     }
@@ -293,7 +294,7 @@ def _dump_open(run: OpenRun) -> dict[str, Any]:
 
 def _load_open(stored: Mapping[str, Any]) -> OpenRun:
     return OpenRun(
-        submit=_load_moment(stored["submit"]),
+        submit=_load_timestamp(stored["submit"]),
         starred=stored["starred"],
         bookmark=load_bookmark(stored),
     )
@@ -303,8 +304,8 @@ def _dump_failed(run: FailedRun) -> dict[str, Any]:
     return {
         **_dump_open(OpenRun(run.submit, run.starred, run.bookmark)),
         "attempts": run.attempts,
-        "first_failed_at": _dump_moment(run.first_failed_at),
-        "last_failed_at": _dump_moment(run.last_failed_at),
+        "first_failed_at": _dump_timestamp(run.first_failed_at),
+        "last_failed_at": _dump_timestamp(run.last_failed_at),
         "retry_in": run.retry_in,
         "error": run.error,
     }
@@ -324,9 +325,9 @@ def _load_failed(stored: Mapping[str, Any]) -> FailedRun:
     )
 
 
-def _dump_moment(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+def _dump_timestamp(timestamp: datetime | None) -> str | None:
+    return timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z") if timestamp else None
 
 
-def _load_moment(text: str | None) -> datetime | None:
+def _load_timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -1,4 +1,4 @@
-"""How the state moves on when something landed: pure functions."""
+"""Transitions of a workspace's state after runs were loaded or failed: pure functions."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run whose rows are in the package at hand.
+    """Run whose rows are in the current load package.
 
     Attributes:
-        run_fetch: What it was fetched for.
-        status: Its status when it was described.
-        submit: When it was submitted (UTC), None if the server does not say.
-        bookmark: Tasks that need no fetching the next time.
-        complete: When it ended (UTC), None if the server does not say.
+        fetch: Fetch that returned the run.
+        status: Status in the run's detail.
+        submit: Submission time (UTC), None if unknown.
+        bookmark: Final tasks that the next fetch omits.
+        complete: Completion time (UTC), None if unknown.
         missing_parts: Parts that the server does not have for the run.
-        tables: The tables that it was loaded into.
+        tables: Tables that the run was loaded into.
     """
 
     fetch: RunFetch
@@ -50,50 +50,52 @@ class LoadedRun:
 
 
 def mark_run_loaded(
-    state: WorkspaceState, loaded: LoadedRun, give_up_after: timedelta, now: datetime
+    state: WorkspaceState, loaded: LoadedRun, open_run_max_age: timedelta, now: datetime
 ) -> WorkspaceState:
-    """The state after a run landed: followed on while it is open, past the cursor if it was new."""
+    """Return the state after a run was loaded: open runs are kept, new runs advance the cursor."""
     submit = loaded.submit or loaded.fetch.submit
     run_id = loaded.fetch.run_id
     state = replace(state, tables=_load_tables(state, loaded, submit))
-    if loaded.fetch.tables:  # the run is as it was; only tables that lacked it were filled
+    if loaded.fetch.tables:  # a backfill of single tables; the run itself has not changed
         return state
-    watched = _without(state.open, run_id)
+    open_runs = _without(state.open, run_id)
     is_open = not is_final(loaded.status, loaded.complete)
-    if is_open and not is_abandoned(submit, give_up_after, now):
-        watched[run_id] = OpenRun(submit, loaded.fetch.starred, loaded.bookmark)
-    moved = replace(
+    if is_open and not is_abandoned(submit, open_run_max_age, now):
+        open_runs[run_id] = OpenRun(submit, loaded.fetch.starred, loaded.bookmark)
+    updated = replace(
         state,
-        open=watched,
+        open=open_runs,
         failed=_without(state.failed, run_id),
         deleted=state.deleted - {run_id},
     )
-    return _advance_cursor(moved, run_id, submit, now) if loaded.fetch.advances_cursor else moved
+    if not loaded.fetch.advances_cursor:
+        return updated
+    return _advance_cursor(updated, run_id, submit, now)
 
 
 def _load_tables(
     state: WorkspaceState, loaded: LoadedRun, submit: datetime | None
 ) -> dict[str, TableCoverage]:
-    """Return what the tables hold after a run was loaded into some of them."""
+    """Return the coverage of the tables after a run was loaded into some of them."""
     run_id, filled_to = loaded.fetch.run_id, submit if loaded.fetch.in_order else None
 
-    def load(table: str, holding: TableCoverage) -> TableCoverage:
+    def load(table: str, coverage: TableCoverage) -> TableCoverage:
         if table in loaded.tables:
-            return holding.record_loaded(run_id, filled_to)
-        return holding if loaded.fetch.tables else holding.record_missing(run_id)
+            return coverage.record_loaded(run_id, filled_to)
+        return coverage if loaded.fetch.tables else coverage.record_missing(run_id)
 
-    return {table: load(table, holding) for table, holding in state.tables.items()}
+    return {table: load(table, coverage) for table, coverage in state.tables.items()}
 
 
 def mark_run_failed(
     state: WorkspaceState, run_fetch: RunFetch, error: str, now: datetime
 ) -> WorkspaceState:
-    """Return the state after a fetch of a run failed: it waits for a retry, the cursor moves on.
+    """Return the state after a run could not be fetched: it awaits a retry, the cursor advances.
 
     Args:
-        state: The state before.
-        run_fetch: The fetch that failed.
-        error: Why, in one sentence.
+        state: State before.
+        run_fetch: Fetch that failed.
+        error: Message of the failure.
         now: Start of the sync (UTC).
     """
     before = state.failed.get(run_fetch.run_id)
@@ -121,47 +123,47 @@ def mark_run_failed(
 
 
 def clear_failure(state: WorkspaceState, run_id: str) -> WorkspaceState:
-    """Return the state after a run turned out to be deleted: it is fetched no more."""
-    tables = {name: holding.record_loaded(run_id, None) for name, holding in state.tables.items()}
+    """Return the state after a failed run was found to be deleted: it is not retried."""
+    tables = {name: coverage.record_loaded(run_id, None) for name, coverage in state.tables.items()}
     return replace(state, failed=_without(state.failed, run_id), tables=tables)
 
 
 def complete_workspace(state: WorkspaceState, plan: WorkspacePlan, now: datetime) -> WorkspaceState:
-    """The state after all that was planned was done: what is gone is watched no longer.
+    """Return the state after all fetches of a plan: unlisted runs are no longer refreshed.
 
     Args:
-        state: The state after the last run.
-        plan: What was planned.
-        now: Start of the sync.
+        state: State after the last run.
+        plan: Plan that was carried out.
+        now: Start of the sync (UTC).
     """
     if not plan.is_full:
         return state
-    gone = {*plan.deleted, *plan.vanished}
+    unlisted = {*plan.deleted, *plan.vanished}
     done = replace(
         state,
-        open=_without(state.open, *gone),
-        failed=_without(state.failed, *gone),
+        open=_without(state.open, *unlisted),
+        failed=_without(state.failed, *unlisted),
         lookback={**state.lookback, **plan.recovered},
     )
     if plan.recovered:
         newest = max(plan.recovered.values())
         done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
-    if not plan.has_upper_bound:  # or younger runs were not compared
+    if not plan.has_upper_bound:  # with a bound, newer runs were not compared
         done = replace(done, reconciled_at=now)
         done = replace(done, tables=_complete_tables(state, plan.tables))
-    return _prune_lookback(replace(done, deleted=state.deleted | gone), now)
+    return _prune_lookback(replace(done, deleted=state.deleted | unlisted), now)
 
 
-def _complete_tables(state: WorkspaceState, wanted: frozenset[str]) -> dict[str, TableCoverage]:
-    """Return what the tables hold after a complete comparison of which some were a part.
+def _complete_tables(state: WorkspaceState, selected: frozenset[str]) -> dict[str, TableCoverage]:
+    """Return the coverage of the tables after a reconciliation of the selected ones.
 
-    Runs that failed are loaded into all wanted tables by their retries.
+    Failed runs are not missing: their retries load them into all selected tables.
     """
     return {
-        name: TableCoverage(missing_runs=holding.missing_runs)
-        if name in wanted
-        else replace(holding, is_behind=True)
-        for name, holding in state.tables.items()
+        name: TableCoverage(missing_runs=coverage.missing_runs)
+        if name in selected
+        else replace(coverage, is_behind=True)
+        for name, coverage in state.tables.items()
     }
 
 
@@ -175,16 +177,16 @@ def _without(runs: Mapping[str, T], *run_ids: str) -> dict[str, T]:
 def _advance_cursor(
     state: WorkspaceState, run_id: str, submit: datetime | None, now: datetime
 ) -> WorkspaceState:
-    """The state with the cursor past a run."""
+    """Return the state with the cursor at or after a run, and the run in the lookback."""
     if submit is None:
         return state
     cursor = max(state.cursor, submit) if state.cursor else submit
-    seen = {**state.lookback, run_id: submit}
-    return _prune_lookback(replace(state, cursor=cursor, lookback=seen), now)
+    lookback = {**state.lookback, run_id: submit}
+    return _prune_lookback(replace(state, cursor=cursor, lookback=lookback), now)
 
 
 def _prune_lookback(state: WorkspaceState, now: datetime) -> WorkspaceState:
-    """The state without what the next listing will not show."""
+    """Return the state without lookback runs that are before the start of the next listing."""
     start = state.listing_start(now)
-    seen = {run_id: at for run_id, at in state.lookback.items() if start is None or at >= start}
-    return replace(state, lookback=seen, deleted=state.deleted & seen.keys())
+    kept = {run_id: at for run_id, at in state.lookback.items() if start is None or at >= start}
+    return replace(state, lookback=kept, deleted=state.deleted & kept.keys())

@@ -1,4 +1,4 @@
-"""From the names of columns that users write to columns, and why some of them cannot be had."""
+"""Resolution of column names in settings, and validation that the columns may be changed."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 STATE_COLUMNS = frozenset(
     {"id", "submit", "date_created", "status", "last_updated", "complete", "starred"}
 )
-"""Columns of `workflows` by which a sync tells what changed."""
+"""Columns of `workflows` that a reconciliation reads to detect changed runs."""
 
 _HISTORY = "_history"
 
 
 def select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> Chosen:
-    """The columns that names stand for: `table.column`, or `column` in every table that has it.
+    """Return the columns with the given names: `table.column`, or `column` in all tables.
 
-    What holds for a table holds for its history.
+    The name of a column in a table also selects it in the table's history.
 
     Raises:
-        ConfigurationError: There is no such column, or a sync cannot do without it.
+        ConfigurationError: A column does not exist, or a sync requires its values.
     """
     chosen = [_check(pair, tables) for name in names for pair in _find(name, tables)]
     return frozenset(chosen)
 
 
 def check_hashable(chosen: Chosen, tables: Mapping[str, TableSpec]) -> None:
-    """Only text has a digest that fits its column; `undocumented` is looked through again.
+    """Check that columns can hold digests: text columns except `undocumented`, which is parsed.
 
     Raises:
         ConfigurationError: One of the columns cannot be hashed.
@@ -45,27 +45,27 @@ def check_hashable(chosen: Chosen, tables: Mapping[str, TableSpec]) -> None:
     for table, name in sorted(chosen):
         kind = find_column(tables[table], name).type
         if kind != TEXT or name == "undocumented":
-            why = "" if kind == TEXT else f" is no text ({kind}) and"
-            msg = f"{table}.{name}{why} cannot be hashed: exclude it instead."
+            reason = "" if kind == TEXT else f": expected a text column, but its type is {kind}"
+            msg = f"{table}.{name} cannot be hashed{reason}. Exclude it instead."
             raise ConfigurationError(msg)
 
 
 def find_column(table: TableSpec, name: str) -> ColumnSpec:
-    """The column of that name."""
+    """Return the column with a name."""
     return next(column for column in table.columns if column.name == name)
 
 
 def is_required(table: TableSpec, column: ColumnSpec) -> bool:
-    """Whether a sync needs the column as it is: keys, what is ours, what it reads back."""
-    ours = column.source == LOCAL and column.name != "undocumented"
-    read_back = table.name == "workflows" and column.name in STATE_COLUMNS
-    return ours or read_back or column.name in {*table.key, "workspace_id"}
+    """Return whether a sync requires the column's values: keys, local columns, state columns."""
+    is_local = column.source == LOCAL and column.name != "undocumented"
+    is_state = table.name == "workflows" and column.name in STATE_COLUMNS
+    return is_local or is_state or column.name in {*table.key, "workspace_id"}
 
 
 def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
-    within, _, column = name.strip().rpartition(".")
-    places = {within, within + _HISTORY} if within else tables.keys()
-    found = [(place, column) for place in places & tables.keys() if _has(tables[place], column)]
+    table, _, column = name.strip().rpartition(".")
+    candidates = {table, table + _HISTORY} if table else tables.keys()
+    found = [(one, column) for one in candidates & tables.keys() if _has(tables[one], column)]
     if not found:
         raise ConfigurationError(_unknown_message(name, tables))
     return found
@@ -79,8 +79,8 @@ def _check(pair: tuple[str, str], tables: Mapping[str, TableSpec]) -> tuple[str,
     table = tables[pair[0]]
     if is_required(table, find_column(table, pair[1])):
         msg = (
-            f"{'.'.join(pair)} can be neither excluded nor hashed: it is a key, or the sync needs "
-            "it to tell what changed. Name the columns of single tables as table.column."
+            f"{'.'.join(pair)} can be neither excluded nor hashed: it is a key, or syncs need it "
+            "to detect changes. To select a column of one table, use the form table.column."
         )
         raise ConfigurationError(msg)
     return pair

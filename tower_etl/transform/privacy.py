@@ -1,7 +1,7 @@
-"""What happens to rows before anything else sees them: promotion, exclusion, digests, redaction.
+"""Privacy settings applied to rows: promotion, exclusion, digests and redaction.
 
-It may happen twice to a row, because rows that a sync read back go the same way: the second time
-changes nothing.
+The steps are idempotent, because rows that a sync reads back from the destination and loads again
+pass them twice.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _DIGEST = re.compile(r'"?hash:[0-9a-f]{32}"?')
 
 @dataclass(frozen=True)
 class ColumnPolicy:
-    """The wishes of a user, held against the tables that there are.
+    """Privacy settings resolved against the tables.
 
     Attributes:
-        specs: The tables, promoted columns included.
-        excluded: Columns that are left empty, as pairs of table and column.
-        hashed: Columns whose values are replaced by digests, likewise.
-        censor: Takes secrets out, None where they are to stay.
+        specs: Tables by name, including promoted columns.
+        excluded: Columns that are left empty, as pairs of table and column name.
+        hashed: Columns whose values are replaced by digests, as pairs of table and column name.
+        redactor: Masks secrets, None to keep them.
         salt: Key of the digests.
-        is_strict: Whether the destination refuses characters that others store (`encoding.py`).
+        is_strict: Whether the destination rejects characters such as NUL (`STRICT_DIALECTS`).
     """
 
     specs: Mapping[str, TableSpec]
@@ -60,15 +60,15 @@ class ColumnPolicy:
     def from_settings(
         cls, privacy: PrivacySettings, tables: Mapping[str, TableSpec], dialect: str = ""
     ) -> ColumnPolicy:
-        """Hold wishes against tables.
+        """Resolve privacy settings against tables.
 
         Args:
-            privacy: The wishes.
-            tables: The tables that there are.
-            dialect: SQL dialect of the destination; empty where any text can be stored.
+            privacy: Privacy settings.
+            tables: All tables by name.
+            dialect: SQL dialect of the destination; empty if it can store any text.
 
         Raises:
-            ConfigurationError: A column is unknown, needed as it is, or cannot be hashed.
+            ConfigurationError: A column is unknown, required by syncs, or cannot be hashed.
         """
         specs = promote_fields(privacy.promoted, tables)
         hashed = select_columns(privacy.hashed, specs)
@@ -83,7 +83,7 @@ class ColumnPolicy:
         )
 
     def apply(self, batch: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        """The rows, by table, as they may be seen."""
+        """Return the rows by table after promotion, exclusion, hashing and redaction."""
         tables = {
             name: self._apply_to_table(rows, self.specs[name]) for name, rows in batch.items()
         }
@@ -93,7 +93,7 @@ class ColumnPolicy:
 
     @cached_property
     def _hidden(self) -> dict[str, list[ColumnSpec]]:
-        """The columns excluded or hashed, by table."""
+        """Excluded and hashed columns by table name."""
         hidden: dict[str, list[ColumnSpec]] = {}
         for table, name in sorted(self.excluded | self.hashed):
             hidden.setdefault(table, []).append(find_column(self.specs[table], name))
@@ -110,6 +110,7 @@ class ColumnPolicy:
     def _mask(self, rows: pa.Table, table: TableSpec, column: ColumnSpec) -> pa.Array:
         if (table.name, column.name) in self.excluded:
             return pa.nulls(rows.num_rows, column.type)
+        # Each distinct value is hashed once: names repeat in thousands of rows.
         encoded = pc.dictionary_encode(rows[column.name].combine_chunks())
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
@@ -124,7 +125,7 @@ class ColumnPolicy:
 
 
 def _drop_masked_extras(rows: pa.Table, hidden: list[ColumnSpec]) -> pa.Table:
-    """Values that did not fit a hidden column are in `undocumented`: they go from there, too."""
+    """Remove values of hidden columns from `undocumented`, which keeps those of a wrong type."""
     if not hidden or "undocumented" not in rows.schema.names:
         return rows
     if rows["undocumented"].null_count == rows.num_rows:
@@ -135,11 +136,11 @@ def _drop_masked_extras(rows: pa.Table, hidden: list[ColumnSpec]) -> pa.Table:
 
 
 STRICT_DIALECTS = frozenset({"postgres", "redshift"})
-"""SQL dialects, as dlt and sqlglot name them, of databases that refuse such text."""
+"""SQL dialects, as dlt and sqlglot name them, of databases that reject NUL and lone surrogates."""
 
 _NUL, _REPLACEMENT = "\x00", "\ufffd"
 _SUSPECT = r"\\u(0000|[dD][89a-fA-F])"
-# Escapes are matched from left to right, so that an escaped backslash before `u0000` is none.
+# Escapes are matched from left to right, so that `u0000` after an escaped backslash is not matched.
 _ESCAPE = re.compile(
     r"(?P<valid>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|(?P<invalid>\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -150,11 +151,11 @@ _ESCAPE = re.compile(
 def replace_unstorable(
     batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
 ) -> dict[str, pa.Table]:
-    """Return the tables with U+FFFD in the place of each character that the database refuses.
+    """Return the tables with U+FFFD for each character that strict databases reject.
 
     Args:
         batch: Rows by table.
-        specs: The tables, which tell JSON from other text.
+        specs: Tables by name, whose columns distinguish JSON from other text.
     """
     return {name: _clean_table(rows, specs[name]) for name, rows in batch.items()}
 

@@ -1,4 +1,4 @@
-"""Undocumented fields that users gave a column of their own."""
+"""Promotion of undocumented fields to columns, as configured by users."""
 
 from __future__ import annotations
 
@@ -37,54 +37,58 @@ _TYPES: Mapping[str, pa.DataType] = {
     "timestamp": TIMESTAMP,
     "json": TEXT,
 }
-_NEEDED = frozenset({"month", "rowid"})  # by lakes, and by DuckDB for itself
+_RESERVED = frozenset({"month", "rowid"})  # partition column of lakes; pseudo-column of DuckDB
 _FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
 
 
 def promote_fields(names: Iterable[str], tables: Mapping[str, TableSpec]) -> dict[str, TableSpec]:
-    """The tables with a column more for each field named.
+    """Return the tables with an additional column for each promoted field.
 
     Args:
         names: `table.fieldName` or `table.fieldName:type`; the field as `undocumented` names it.
-        tables: All tables.
+        tables: All tables by name.
 
     Raises:
-        ConfigurationError: A name is of another form, of no table, of a column that another field
-            fills, or one that destinations need.
+        ConfigurationError: A name has another form, an unknown table or type, or the name of its
+            column is taken or reserved.
     """
-    grown = dict(tables)
+    extended = dict(tables)
     for name in names:
         match = _FORM.fullmatch(name.strip())
-        if match is None or match["table"] not in grown:
+        if match is None or match["table"] not in extended:
             msg = (
-                f"promote {name!r} is no field of a table: give one like workflows.newField, or "
-                "workflows.newField:integer."
+                f"Invalid promote {name!r}: expected a field of a table, for example "
+                "workflows.newField or workflows.newField:integer."
             )
             raise ConfigurationError(msg)
-        grown[match["table"]] = _add_column(grown[match["table"]], match["field"], match["type"])
-    return grown
+        table = extended[match["table"]]
+        extended[match["table"]] = _add_column(table, match["field"], match["type"])
+    return extended
 
 
 def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
     if _is_documented(table, field, kind):
-        return table  # it was not when the line of configuration was written
+        return table  # a newer version of tower-etl has a column for the promoted field
     name = to_snake_case(field).replace(".", "__")
-    takers = {column.name for column in table.columns}
-    usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
-    if name in takers | _NEEDED or not usable or "undocumented" not in takers:
+    existing = {column.name for column in table.columns}
+    is_usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
+    if name in existing | _RESERVED or not is_usable or "undocumented" not in existing:
         msg = (
-            f"{table.name} can have no column {name!r} for {field!r}: another is called so, or the "
-            "name cannot be used."
+            f"Cannot promote {field!r} to the column {name!r} of {table.name}: the name is taken, "
+            "reserved or invalid, or the table has no undocumented fields."
         )
         raise ConfigurationError(msg)
     if kind not in {None, *_TYPES}:
-        msg = f"promote {table.name}.{field}:{kind}: the type is none of {', '.join(_TYPES)}."
+        msg = (
+            f"Invalid type in promote {table.name}.{field}:{kind}: expected one of "
+            f"{', '.join(_TYPES)}."
+        )
         raise ConfigurationError(msg)
     column = ColumnSpec(
         name,
         _TYPES[kind or "text"],
         (field,),
-        f"Field `{field}` of the API, which its description does not name.",
+        f"Field `{field}` of the API, which the API description does not document.",
         unit="UTC" if kind == "timestamp" else None,
         source=PROMOTED,
         is_json=kind == "json",
@@ -93,21 +97,21 @@ def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
 
 
 def _is_documented(table: TableSpec, field: str, kind: str | None) -> bool:
-    """Whether the field has a column of that type, or of any where none is asked for."""
+    """Return whether a documented column already has the field, with the type if one is given."""
     column = next((c for c in table.columns if c.path == tuple(field.split("."))), None)
     return column is not None and (kind is None or _TYPES.get(kind) == column.type)
 
 
 def list_promoted(table: TableSpec) -> list[ColumnSpec]:
-    """The columns of promoted fields."""
+    """Return the columns of promoted fields."""
     return [column for column in table.columns if column.source == PROMOTED]
 
 
 def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:
-    """The rows with the columns of promoted fields, filled out of `undocumented`.
+    """Return the rows with the columns of promoted fields, filled from `undocumented`.
 
     A value that does not fit the type of its column stays in `undocumented`. Rows that were read
-    back have values in these columns already, and keep them.
+    back from the destination already have values in these columns, and keep them.
     """
     promoted = list_promoted(table)
     if not promoted:
@@ -119,10 +123,10 @@ def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:
 
 
 def _pop_values(extras: list[dict[str, Any]], column: ColumnSpec) -> pa.Array:
-    """The values of one field, which leave `strays` where they fit the column."""
+    """Return the values of a field, and remove those that fit the column from `extras`."""
     field = column.path[0]
-    array, misfits = to_array([stray.pop(field, None) for stray in extras], column)
-    for row, value in misfits.items():
+    array, invalid = to_array([extra.pop(field, None) for extra in extras], column)
+    for row, value in invalid.items():
         extras[row][field] = value
     return array
 
@@ -133,17 +137,17 @@ def _set_column(rows: pa.Table, column: ColumnSpec, array: pa.Array) -> pa.Table
     if index < 0:
         return rows.append_column(field, array)
     stored = rows[column.name]
-    both = pc.coalesce(stored, array) if stored.type == column.type else array
-    return rows.set_column(index, field, both)
+    merged = pc.coalesce(stored, array) if stored.type == column.type else array
+    return rows.set_column(index, field, merged)
 
 
 def read_extras(rows: pa.Table) -> list[dict[str, Any]]:
-    """The content of `undocumented`, an empty object where there is none."""
+    """Return the parsed content of `undocumented`; an empty object for null."""
     return [load_json(text) if text else {} for text in rows["undocumented"].to_pylist()]
 
 
 def write_extras(rows: pa.Table, extras: list[dict[str, Any]]) -> pa.Table:
-    """The rows with that content in `undocumented`."""
+    """Return the rows with new content in `undocumented`; null for an empty object."""
     index = rows.schema.get_field_index("undocumented")
-    texts = [to_json(stray) if stray else None for stray in extras]
+    texts = [to_json(extra) if extra else None for extra in extras]
     return rows.set_column(index, rows.schema.field(index), pa.array(texts, TEXT))

@@ -1,7 +1,7 @@
-"""Secrets in columns: found by one look at all the text of a batch, and blotted out where they are.
+"""Redaction of secrets in the text columns of a batch.
 
-Clean text costs one pass of RE2 over the buffers of the columns; only rows in which something looks
-like a secret are gone through pattern by pattern.
+Clean text costs one pass of RE2 over the buffers of the columns; the patterns are applied only to
+rows that match the prefilter.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ if TYPE_CHECKING:
     from tower_etl.schema.table import TableSpec
     from tower_etl.schema.types import ColumnSpec
 
-_MAX_DEPTH = 100  # levels of JSON, far from where Python gives up
+_MAX_DEPTH = 100  # levels of JSON, far below Python's recursion limit
 
 
 @dataclass(frozen=True)
 class Redactor:
-    """Takes secrets out of the columns that can hold them.
+    """Redactor of secrets in the columns that can contain them.
 
     Attributes:
-        patterns: What is taken out.
+        patterns: Patterns of the secrets to mask.
     """
 
     patterns: tuple[Pattern, ...] = PATTERNS
 
     @classmethod
     def of(cls, *, emails: bool) -> Redactor:
-        """Of secrets, and of e-mail addresses where they are to go, too."""
+        """Return a redactor of secrets, and of e-mail addresses if `emails` is true."""
         return cls((*PATTERNS, EMAIL)) if emails else cls()
 
     @cached_property
-    def _sign(self) -> str:
+    def _prefilter(self) -> str:
         return build_prefilter(self.patterns)
 
     def redact(
         self, batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
     ) -> dict[str, pa.Table]:
-        """The tables without secrets; keys stay as they are.
+        """Return the tables with secrets masked; key columns are not changed.
 
         Args:
             batch: Rows by table.
-            specs: What their columns are.
+            specs: Tables by name.
         """
         tables = dict(batch)
         for name, column in self._find_candidates(tables, specs):
@@ -73,22 +73,23 @@ class Redactor:
     def _find_candidates(
         self, tables: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
     ) -> list[tuple[str, ColumnSpec]]:
-        """The columns in whose text a secret may be, by one look at all of it."""
-        looked = [
-            (name, column, whole)
+        """Return the columns that may contain secrets, by one search in all of their text."""
+        searched = [
+            (name, column, buffer)
             for name, rows in tables.items()
             for column in specs[name].columns
             if column.can_hold_secrets
-            for whole in _iter_buffers(rows.column(column.name))
+            for buffer in _iter_buffers(rows.column(column.name))
         ]
-        if not looked:
+        if not searched:
             return []
-        found = pc.match_substring_regex(pa.concat_arrays([w for *_, w in looked]), self._sign)
-        marked = zip(looked, found.to_pylist(), strict=True)
-        return list(dict.fromkeys((name, column) for (name, column, _), hit in marked if hit))
+        buffers = pa.concat_arrays([buffer for *_, buffer in searched])
+        matches = pc.match_substring_regex(buffers, self._prefilter).to_pylist()
+        results = zip(searched, matches, strict=True)
+        return list(dict.fromkeys((name, column) for (name, column, _), hit in results if hit))
 
     def _clean_array(self, array: pa.Array, column: ColumnSpec) -> pa.Array:
-        hits = pc.fill_null(pc.match_substring_regex(array, self._sign), fill_value=False)
+        hits = pc.fill_null(pc.match_substring_regex(array, self._prefilter), fill_value=False)
         found = array.filter(hits)
         if not len(found):
             return array
@@ -101,7 +102,7 @@ class Redactor:
         return texts
 
     def _clean_json(self, texts: pa.Array) -> pa.Array:
-        """Of JSON, the values are cleaned and not the text, so that it stays JSON."""
+        """Mask secrets in the values of JSON documents, so that the documents stay valid JSON."""
         values = [load_json(text) for text in texts.to_pylist()]
         found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
         cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
@@ -110,7 +111,10 @@ class Redactor:
 
 
 def _iter_buffers(column: pa.ChunkedArray) -> Iterator[pa.Array]:
-    """All the text of a column as one text, or as a few where it is beyond 2 GB."""
+    """Yield all text of a column as one string, or as several if it exceeds 2 GB.
+
+    The strings share the buffers of the column, so that nothing is copied.
+    """
     for chunk in _join(column):
         text = chunk.buffers()[2]
         if text is not None and text.size:
@@ -119,12 +123,13 @@ def _iter_buffers(column: pa.ChunkedArray) -> Iterator[pa.Array]:
 
 
 def _join(column: pa.ChunkedArray) -> list[pa.Array]:
-    whole = column.combine_chunks()
-    return list(whole.chunks) if isinstance(whole, pa.ChunkedArray) else [whole]
+    # Arrow returns several chunks where 32-bit offsets cannot address the text of a column.
+    combined = column.combine_chunks()
+    return list(combined.chunks) if isinstance(combined, pa.ChunkedArray) else [combined]
 
 
 def _iter_texts(value: Any, left: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """The texts in a JSON value, names of fields among them."""
+    """Yield the strings in a JSON value, including the keys of objects."""
     if left == 0:
         return
     if isinstance(value, str):
@@ -140,12 +145,19 @@ def _iter_texts(value: Any, left: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: A
 
 @dataclass(frozen=True)
 class _JsonRedactor:
-    """Puts clean texts into a JSON value."""
+    """Redactor of a JSON value.
+
+    Attributes:
+        clean: Returns a string with its secrets masked.
+    """
 
     clean: Callable[[str], str]
 
     def rewrite(self, value: Any, name: str = "", left: int = _MAX_DEPTH) -> Any:  # noqa: ANN401 any JSON
-        """The value; what its name says is secret goes whatever it is, and what is too deep."""
+        """Return the value with secrets masked.
+
+        A value is also masked if its name is that of a secret, or if it is nested too deeply.
+        """
         if left == 0 and isinstance(value, dict | list | str):
             return MASK
         if isinstance(value, dict):
@@ -164,7 +176,7 @@ class _JsonRedactor:
 
 
 def _name_values(value: dict[str, Any]) -> dict[str, str]:
-    """What a `value` is called where its name stands beside it, as environment variables are."""
+    """Return the name of `value` in an object with `name` or `key`, as of environment variables."""
     for field in ("name", "key"):
         name = value.get(field)
         if isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Everything that the API says of runs, as tables."""
+"""Transformation of the API's responses about runs to tables."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunResponses:
-    """What the API says of one run.
+    """Responses of the API about one run.
 
     Attributes:
-        described: Answer of GET /workflow/{workflowId} with `attributes=labels`.
-        workspace_id: Workspace of the run, None for the personal one.
-        starred: What the listing said of the run, None where it was not asked.
-        tasks: The `tasks` of each page of GET /workflow/{workflowId}/tasks; a task on two pages
-            counts once, as the later page has it.
-        metrics: The `metrics` of GET /workflow/{workflowId}/metrics.
+        detail: Response of GET /workflow/{workflowId} with `attributes=labels`.
+        workspace_id: Id of the run's workspace, None for the personal one.
+        starred: `starred` in the listing of runs, None if the run was not listed.
+        tasks: `tasks` of each page of GET /workflow/{workflowId}/tasks; for a task on two pages,
+            the later page is used.
+        metrics: `metrics` of GET /workflow/{workflowId}/metrics.
         missing_parts: Parts that the server does not have for the run.
     """
 
@@ -44,52 +44,52 @@ class RunResponses:
 
     @property
     def workspace_columns(self) -> dict[str, object]:
-        """Constants of every row of the workspace."""
+        """Columns with the same value in each row of the workspace."""
         return {"workspace_id": self.workspace_id}
 
     @property
     def run_columns(self) -> dict[str, object]:
-        """Columns of `workflows` that the description of the run does not have."""
+        """Columns of `workflows` that the run's detail does not contain."""
         return {**self.workspace_columns, "missing_parts": [*self.missing_parts] or None}
 
     @cached_property
     def owner(self) -> dict[str, object]:
-        """Constants of every row of the run.
+        """Columns with the same value in each row of the run.
 
         Raises:
-            ServerError: The answer holds no run.
+            ServerError: The detail contains no run.
         """
         return {"workflow_id": to_text(self.record["id"]), **self.workspace_columns}
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The record for `workflows`.
+        """Record for `workflows`.
 
         Raises:
-            ServerError: The answer holds no run.
+            ServerError: The detail contains no run.
         """
         return workflow_record(self.detail, starred=self.starred)
 
     @cached_property
     def progress(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The records for `workflow_progress` and for `process_progress`."""
+        """Records for `workflow_progress` and for `process_progress`."""
         return split_progress(self.detail.get("progress"))
 
     @cached_property
     def labels(self) -> list[dict[str, Any]]:
-        """The records for `labels`."""
+        """Records for `labels`."""
         return as_objects(self.detail.get("labels"))
 
 
 def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
-    """Build all tables of some runs, which costs far less than to build them one by one.
+    """Build the tables of several runs together, which is much faster than one by one.
 
     Returns:
-        By table name, rows unique by key: `workflows`, `tasks`, `process_metrics`,
+        Rows by table name, unique by key: `workflows`, `tasks`, `process_metrics`,
         `workflow_progress`, `process_progress`, `workflow_labels`, `labels`, `users`.
 
     Raises:
-        ServerError: One of the answers holds no run.
+        ServerError: A detail contains no run.
     """
     groups: tuple[tuple[TableSpec, list[Group]], ...] = (
         (WORKFLOWS, [([run.record], run.run_columns) for run in runs]),
@@ -106,12 +106,12 @@ def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
 
 
 def build_run(
-    described: Mapping[str, Any],
+    detail: Mapping[str, Any],
     *,
     workspace_id: int | None,
     starred: bool | None,
     tasks: Sequence[object],
     metrics: object,
 ) -> dict[str, pa.Table]:
-    """Build all tables of one run; the arguments are those of `RunResponses`."""
-    return build_run_tables([RunResponses(described, workspace_id, starred, tasks, metrics)])
+    """Build the tables of one run; the arguments are those of `RunResponses`."""
+    return build_run_tables([RunResponses(detail, workspace_id, starred, tasks, metrics)])

@@ -1,1 +1,1 @@
-"""The SQL views of `sql/`: definitions, comments, dialects."""
+"""SQL views of the folder `sql/`: definitions, comments and dialects."""

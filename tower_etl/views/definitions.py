@@ -1,4 +1,4 @@
-"""The SQL views that answer questions, applied in one transaction."""
+"""SQL views of the folder `sql/`, created in one transaction, and comments on columns."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 @dataclass(frozen=True)
 class View:
-    """One file of `sql/`.
+    """View defined by a file of `sql/`.
 
     Attributes:
-        name: The file's stem, and the view's name.
-        kind: Its folder: staging, marts or checks.
-        sql: One SELECT below a header.
+        name: Name of the view, and stem of the file.
+        kind: Folder of the file: staging, marts or checks.
+        sql: SELECT with a header of comments.
     """
 
     name: str
@@ -41,17 +41,17 @@ class View:
 
     @property
     def description(self) -> str:
-        """The first line of the header: what the view answers."""
+        """First line of the header: description of the view."""
         return self._header[0] if self._header else ""
 
     @property
     def comment(self) -> str:
-        """The whole header, with grain and units, on one line."""
+        """Complete header with grain and units, on one line."""
         return " ".join(self._header)
 
     @property
     def sources(self) -> frozenset[str]:
-        """Tables, views and parts of the statement itself that it reads."""
+        """Names after FROM and JOIN: tables, views and CTEs."""
         return frozenset(_SOURCE.findall(self.sql))
 
     @cached_property
@@ -62,13 +62,13 @@ class View:
 
 
 def sql_root() -> Path:
-    """`sql/` of a checkout, or its copy inside an installed package."""
+    """Return the folder `sql/` of a checkout, or its copy in an installed package."""
     installed = _PACKAGE / "_sql"
     return installed if installed.is_dir() else _PACKAGE.parent / "sql"
 
 
 def iter_views(*kinds: str) -> Iterator[View]:
-    """The views of some folders (staging and marts), each after those that it reads."""
+    """Iterate over the views of some folders (default: staging, marts) in order of dependency."""
     views = {
         path.stem: View(path.stem, kind, path.read_text(encoding="utf-8"))
         for kind in kinds or _FOLDERS
@@ -79,19 +79,19 @@ def iter_views(*kinds: str) -> Iterator[View]:
 
 
 def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str = "") -> str:
-    """Create or replace all views and comments; leave the file closed, whole and without a log.
+    """Create or replace all views and comments, and close the file after a checkpoint.
 
-    The views name tables without a schema, so that they find them beside themselves whatever the
-    file is called: in a file `tower.duckdb`, `tower.tasks` could be of a catalog or of a schema.
+    Views use unqualified table names, which work for any file name: in a file `tower.duckdb`,
+    `tower.tasks` could refer to a catalog or a schema.
 
     Args:
-        path: The file.
-        specs: The tables, promoted columns included.
-        known: What this gave for the views that are in the file; they are left alone if they, and
-            the tables below them, would be the same.
+        path: DuckDB file.
+        specs: Tables by name, with promoted columns.
+        known: Digest of the views in the file; if it is equal to the new one, views are not
+            replaced.
 
     Returns:
-        What tells these views over these tables from others.
+        Digest of the views and of their tables.
     """
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_quote(str(path))} AS target")
@@ -112,12 +112,12 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
 def create_views(
     connection: duckdb.DuckDBPyConnection, views: Iterable[View], *, temporary: bool = False
 ) -> None:
-    """Create or replace views where a connection is, with their headers as comments.
+    """Create or replace views in the current schema, with their headers as comments.
 
     Args:
-        connection: It looks up unqualified names in the schema of the tables.
-        views: Each after those that it reads.
-        temporary: Whether they are for this connection alone, and nothing is written.
+        connection: Connection whose current schema contains the tables.
+        views: Views in order of dependency.
+        temporary: Whether to create temporary views, which leave the file unchanged.
     """
     for view in views:
         kind = "TEMPORARY VIEW" if temporary else "VIEW"
@@ -127,7 +127,7 @@ def create_views(
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:
-    """Of the views, the tables that they read, and the DuckDB that makes them."""
+    """Return a digest of the views, of all tables, and of the version of DuckDB."""
     tables = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'target' ORDER BY ALL"
     ).fetchall()
@@ -135,7 +135,7 @@ def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str
     return hashlib.sha256(made.encode()).hexdigest()
 
 
-Comments = dict[tuple[str, str], str]  # by table and column; the column of a table itself is empty
+Comments = dict[tuple[str, str], str]  # by table and column; "" for the table itself
 
 _FIND = """
 SELECT table_name, '', comment FROM duckdb_tables() WHERE database_name = $1 AND schema_name = $2
@@ -148,12 +148,12 @@ WHERE database_name = $1 AND schema_name = $2
 def apply_comments(
     connection: duckdb.DuckDBPyConnection, catalog: str, specs: Mapping[str, TableSpec] = TABLES
 ) -> None:
-    """Say what tables and columns mean; what is said already costs one query.
+    """Set missing and changed comments on tables and columns.
 
     Args:
-        connection: In the schema of the tables.
-        catalog: What the connection calls the file.
-        specs: The tables, promoted columns included.
+        connection: Connection whose current schema contains the tables.
+        catalog: Catalog of the file.
+        specs: Tables by name, with promoted columns.
     """
     said = {
         (table, column): comment
@@ -164,7 +164,7 @@ def apply_comments(
 
 
 def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
-    """The meaning of every table and column, units included."""
+    """Return the comments of all tables and columns, including units."""
     comments: Comments = {}
     for table in specs.values():
         comments[table.name, ""] = f"{table.description} {table.grain}"
@@ -173,14 +173,14 @@ def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
 
 
 def describe_column(column: ColumnSpec) -> str:
-    """The meaning of a column, and its unit."""
+    """Return the description of a column with its unit."""
     return f"{column.description} Unit: {column.unit}." if column.unit else column.description
 
 
 def iter_statements(
     wanted: Mapping[tuple[str, str], str], said: Mapping[tuple[str, str], str | None]
 ) -> Iterator[str]:
-    """The statements for what is there and not said yet, in SQL that PostgreSQL takes, too."""
+    """Yield COMMENT statements for existing objects whose comment differs; valid in PostgreSQL."""
     for (table, column), text in wanted.items():
         if said.get((table, column), text) != text:
             place = f'COLUMN "{table}"."{column}"' if column else f'TABLE "{table}"'

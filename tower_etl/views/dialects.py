@@ -1,9 +1,9 @@
-"""The views in the SQL of other engines: sqlglot, and what it would change the meaning of.
+"""Translation of the views to the SQL of other engines with sqlglot.
 
-The files of `sql/` are written for DuckDB in what all engines have. Some things sqlglot turns into
-something else, without a word: `epoch_ms` of a time becomes a time, Spark's exact percentile an
-approximate one, its times of day and of numbers ones of the session's time zone, and PostgreSQL
-rounds no doubles. They are put right in the tree.
+The files of `sql/` are written for DuckDB with functions that all engines have. sqlglot translates
+some of them incorrectly without an error: `epoch_ms` of a timestamp becomes a timestamp, Spark's
+exact percentile an approximate one, its conversions of timestamps depend on the session's time
+zone, and PostgreSQL cannot round doubles. These are rewritten in the syntax tree.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 DIALECTS = ("duckdb", "postgres", "spark")
 
 _READ = "duckdb"
-_MILLISECONDS = "3"  # the scale that sqlglot gives `epoch_ms`
+_MILLISECONDS = "3"  # scale that sqlglot uses for `epoch_ms`
 
 
 def translate(sql: str, dialect: str) -> str:
-    """One SELECT of `sql/` in the SQL of another engine, without its comments.
+    """Return a SELECT of `sql/` in the SQL of another engine, without its comments.
 
     Raises:
-        ConfigurationError: No such dialect.
+        ConfigurationError: The dialect is not supported.
     """
     if dialect not in DIALECTS:
         msg = f"No dialect {dialect!r}: give one of {', '.join(DIALECTS)}."
@@ -42,14 +42,14 @@ def translate(sql: str, dialect: str) -> str:
 
 
 def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
-    """What creates or replaces the views, in the schema that unqualified names are looked up in.
+    """Yield the statements that create or replace views in the current schema.
 
     Args:
-        views: In the order in which they can be created.
+        views: Views in order of dependency.
         dialect: One of `DIALECTS`.
 
     Yields:
-        Statements without a semicolon; those that set a comment follow the view.
+        Statements without a semicolon: each view, followed by its comment.
     """
     for view in views:
         body = view.sql if dialect == _READ else translate(view.sql, dialect)
@@ -70,7 +70,10 @@ def _is_epoch_ms(node: exp.Expression) -> bool:
 
 
 def _postgres_epoch(node: exp.Expression) -> exp.Expression:
-    """Whole milliseconds, rounded as DuckDB 2 does; 1.5 cuts off what the API does not send."""
+    """Rewrite `epoch_ms` to rounded milliseconds, as in DuckDB 2.
+
+    DuckDB 1.5 truncates, which differs only in microseconds; the API sends none.
+    """
     if not _is_epoch_ms(node):
         return node
     seconds = exp.Extract(this=exp.var("epoch"), expression=node.this)
@@ -79,7 +82,7 @@ def _postgres_epoch(node: exp.Expression) -> exp.Expression:
 
 
 def _postgres_round(node: exp.Expression) -> exp.Expression:
-    """PostgreSQL rounds numerics to decimals, and no doubles."""
+    """Cast to numeric before rounding, because PostgreSQL cannot round doubles to decimals."""
     decimals = node.args.get("decimals")
     if not isinstance(node, exp.Round) or decimals is None or isinstance(node.this, exp.Cast):
         return node
@@ -96,14 +99,14 @@ def _spark_epoch(node: exp.Expression) -> exp.Expression:
 
 
 def _spark_moment(node: exp.Expression) -> exp.Expression:
-    """Seconds since 1970 as a moment: sqlglot goes by a text in the session's time zone."""
+    """Rewrite seconds since 1970 to a timestamp; sqlglot uses text in the session's time zone."""
     if not isinstance(node, exp.UnixToTime) or node.args.get("scale") is not None:
         return node
     return exp.Anonymous(this="TIMESTAMP_SECONDS", expressions=[node.this])
 
 
 def _spark_wall_clock(node: exp.Expression) -> exp.Expression:
-    """What a clock in another zone shows, as the moment at which the session's shows the same."""
+    """Rewrite `AT TIME ZONE`: shift a local time to the session's time zone, as Spark expects."""
     if not isinstance(node, exp.AtTimeZone):
         return node
     here = exp.Anonymous(this="CURRENT_TIMEZONE")
@@ -112,7 +115,7 @@ def _spark_wall_clock(node: exp.Expression) -> exp.Expression:
 
 
 def _spark_percentile(node: exp.Expression) -> exp.Expression:
-    """`percentile(x, share)` is Spark's exact and interpolating one."""
+    """Rewrite `percentile_cont` to Spark's exact and interpolating `percentile(x, share)`."""
     if not (isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont)):
         return node
     ordered = node.expression.expressions[0].this

@@ -1,7 +1,7 @@
-"""Views and comments in PostgreSQL, made again only when their text is another.
+"""Views and comments in PostgreSQL, replaced only if their definition changed.
 
-To replace a view, PostgreSQL waits for whoever reads it, and lets nobody else read it meanwhile. So
-a sync leaves views alone that are as they should be, and does not wait long for those that are not.
+Replacing a view requires an exclusive lock: it waits for current readers and blocks new ones.
+Therefore a sync does not replace unchanged views, and waits at most five seconds for others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tower_etl.schema import TableSpec
 
-_PATIENCE = "5s"
+_LOCK_TIMEOUT = "5s"
 _VIEW_DIGEST_TABLE = "_tower_etl_views"
 _FIND_COMMENTS = """
 SELECT relname, '', obj_description(oid, 'pg_class') FROM pg_class
@@ -34,24 +34,25 @@ WHERE relnamespace = %(schema)s::regnamespace AND relkind = 'r' AND attnum > 0 A
 
 
 def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no types
-    """Create or replace the views, all in one transaction; whether they are as they should be.
+    """Create or replace all views in one transaction, and return whether they are up to date.
 
-    They are left as they are, to be tried again by the next sync, where a reader holds one of them
-    for long, or where a view of the user's hangs on one whose columns would change.
+    The views are unchanged, and the next sync retries, if a reader locks one of them for more than
+    five seconds, or if a view of the user depends on one of them.
     """
     statements = list(iter_statements(iter_views(), "postgres"))
     digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
     connection.autocommit = False
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            # LOCAL settings end with the transaction, since the connection is used afterwards.
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
-            cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a name of ours
+            cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
             if cursor.fetchall() != [(digest,)]:
                 _replace(cursor, statements)
-                cursor.execute(f"DELETE FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 likewise
-                cursor.execute(f"INSERT INTO {_VIEW_DIGEST_TABLE} VALUES (%s)", (digest,))  # noqa: S608 likewise
+                cursor.execute(f"DELETE FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
+                cursor.execute(f"INSERT INTO {_VIEW_DIGEST_TABLE} VALUES (%s)", (digest,))  # noqa: S608 a constant
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist):
         return False
     finally:
@@ -60,18 +61,18 @@ def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no type
 
 
 def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  # noqa: ANN401 psycopg2 has no types
-    """Say what tables and columns mean, in one transaction; whether all is said.
+    """Set comments on tables and columns, and return whether they are up to date.
 
-    What a reader's lock stands in the way of is left to the next sync.
+    If a lock prevents that for five seconds, the next sync retries.
     """
     connection.autocommit = False
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
             cursor.execute(_FIND_COMMENTS, {"schema": DATASET})
-            said = {(table, column): comment for table, column, comment in cursor.fetchall()}
-            if statements := ";".join(iter_comments(list_comments(specs), said)):
+            existing = {(table, column): comment for table, column, comment in cursor.fetchall()}
+            if statements := ";".join(iter_comments(list_comments(specs), existing)):
                 cursor.execute(statements)
     except psycopg2.errors.LockNotAvailable:
         return False
@@ -80,7 +81,8 @@ def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  
     return True
 
 
-def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401 as above
+def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401 psycopg2 has no types
+    # Dropped and not replaced: CREATE OR REPLACE VIEW cannot rename or remove columns.
     for view in reversed(list(iter_views())):
         cursor.execute(f'DROP VIEW IF EXISTS "{view.name}"')
     for statement in statements:

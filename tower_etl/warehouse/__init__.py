@@ -1,1 +1,1 @@
-"""Reading what was loaded: tables, views and the status of the syncs."""
+"""Reading of the loaded tables and views, and of the status of syncs."""

@@ -1,4 +1,4 @@
-"""Part of a history: the views over some of its runs, for one connection, beside the file's own."""
+"""Filter of runs, applied to all views of a connection by temporary views."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from tower_etl.views.definitions import View
 
-_RUNS = "stg_runs"  # all other staging views but one name a run in `run_id`
-_SYNCS = "stg_syncs"  # of no run: a sync visits all
+_RUNS = "stg_runs"  # all other staging views except `stg_syncs` have a column `run_id`
+_SYNCS = "stg_syncs"  # not filtered, because a sync covers all runs
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a question is about; what is left empty restricts nothing.
+    """Filter of runs; an empty attribute does not restrict them.
 
     Attributes:
-        since: First moment of submission.
-        until: Moment of submission from which on runs are left out.
+        since: Earliest submission.
+        until: Submission before which runs are included.
         workspaces: Ids, or names ORG/NAME with `*` and `?`, or `personal`.
         pipelines: Names, with `*` and `?`.
     """
@@ -42,7 +42,7 @@ class RunFilter:
 
     @property
     def condition(self) -> str:
-        """What must hold of a row of `stg_runs`."""
+        """SQL condition on the columns of `stg_runs`."""
         parts = [_any(_is_workspace(name) for name in self.workspaces)]
         parts += [_any(_is_pipeline(name) for name in self.pipelines)]
         if self.since:
@@ -53,10 +53,10 @@ class RunFilter:
 
 
 def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> None:
-    """Lay temporary views over those of the file that know the runs of a scope alone.
+    """Create temporary views that shadow those of the file and contain only the filtered runs.
 
     Raises:
-        ConfigurationError: No run is of a workspace or pipeline that the scope names.
+        ConfigurationError: A workspace or pipeline of the filter has no run.
     """
     runs = [view for view in iter_views("staging") if view.name == _RUNS]
     create_views(connection, runs, temporary=True)
@@ -64,10 +64,10 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
         _check(connection, "workspace", name, _is_workspace(name))
     for name in scope.pipelines:
         _check(connection, "pipeline", name, _is_pipeline(name))
-    create_views(connection, _iter_narrowed(scope), temporary=True)
+    create_views(connection, _iter_filtered(scope), temporary=True)
 
 
-def _iter_narrowed(scope: RunFilter) -> Iterator[View]:
+def _iter_filtered(scope: RunFilter) -> Iterator[View]:
     for view in iter_views():
         if view.kind != "staging" or view.name == _SYNCS or not scope:
             yield view
@@ -81,14 +81,14 @@ def _restrict(view: View, condition: str) -> View:
     return replace(view, sql=f"SELECT * FROM (\n{view.sql}) WHERE {condition}")  # noqa: S608 literals are quoted
 
 
-def _check(connection: duckdb.DuckDBPyConnection, kind: str, name: str, condition: str) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, kind: str, wanted: str, condition: str) -> None:
     found = connection.execute(
         f"SELECT DISTINCT {kind}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
     ).fetchall()
     if not any(matches for _, matches in found):
-        known = ", ".join(str(there) for there, _ in found[:_SHOWN]) or "none"
+        known = ", ".join(str(name) for name, _ in found[:_SHOWN]) or "none"
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        msg = f"No run is of a {kind} {name!r}. There are: {known}{more}."
+        msg = f"No run has the {kind} {wanted!r}: expected one of {known}{more}."
         raise ConfigurationError(msg)
 
 

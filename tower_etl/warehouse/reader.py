@@ -1,4 +1,4 @@
-"""Reading a target: always the published file, always read-only."""
+"""Read-only access to a destination, always in its published state."""
 
 from __future__ import annotations
 
@@ -25,32 +25,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Connection = duckdb.DuckDBPyConnection  # for those who only pass it on
+Connection = duckdb.DuckDBPyConnection  # for modules that do not import duckdb
 
 
 def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection in which the tables go by their bare names.
+    """Return a read-only connection with unqualified table names.
 
-    It neither stops a sync nor is stopped by one: a sync puts a new file in the place of this one.
-    A folder of Parquet files, Delta or Iceberg tables is read as it is at this moment; it may be in
-    a bucket: `s3://bucket/folder`.
+    Readers and syncs do not block each other, because a sync renames a new file over this one. A
+    lake is read in its current snapshot; it may be in a bucket: `s3://bucket/folder`.
 
     Raises:
-        ConfigurationError: There is no such file, or it holds no synced tables.
+        ConfigurationError: The file does not exist, or contains no tables of tower-etl.
     """
     if is_bucket(path):
         return _open_lake(str(path).rstrip("/"))
     if str(path).startswith(("postgresql://", "postgres://")):
-        msg = "PostgreSQL has the views itself: ask it with psql or any SQL client."
+        msg = "PostgreSQL contains the views. Query it with psql or another SQL client."
         raise ConfigurationError(msg)
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
-        msg = f"{resolved} does not exist yet: run `tower-etl sync --path {path}` first."
+        msg = f"{resolved} does not exist. Run `tower-etl sync --path {path}` first."
         raise ConfigurationError(msg)
     if resolved.is_dir():
         return _open_lake(resolved)
     if not is_duckdb_file(resolved):
-        msg = f"{resolved} is no DuckDB file: give another --path."
+        msg = f"{resolved} is not a DuckDB file. Check it, or choose another --path."
         raise ConfigurationError(msg)
     connection = _connect(resolved)
     try:
@@ -58,8 +57,8 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
     except duckdb.CatalogException:
         connection.close()
         msg = (
-            f"{resolved} has no tables of a sync: run `tower-etl sync --path {path}` first, or "
-            "give another --path."
+            f"{resolved} contains no tables of tower-etl. Run `tower-etl sync --path {path}`, "
+            "or choose another --path."
         )
         raise ConfigurationError(msg) from None
     return connection
@@ -79,29 +78,31 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let the tables go by their bare names; times in UTC.
+    """Set the schema for unqualified names, and UTC as the time zone.
 
-    The catalog is named, because a file `tower.duckdb` without our schema is a catalog `tower`.
+    The catalog is explicit, because `tower` would match the catalog of a file `tower.duckdb` that
+    lacks the schema.
     """
     (catalog,) = connection.execute("SELECT current_catalog()").fetchone() or ("",)
     quoted = catalog.replace('"', '""')
     connection.execute(f'USE "{quoted}"."{DATASET}"')
-    connection.execute("DESCRIBE sync_runs")
+    connection.execute("DESCRIBE sync_runs")  # fails unless a sync has written the schema
     connection.execute("SET TimeZone = 'UTC'")
 
 
 def find_view(name: str) -> View | None:
-    """The mart or staging view of that name, None if there is none."""
+    """Return the mart or staging view of a name, or None if there is none."""
     return next((view for view in iter_views() if view.name == name), None)
 
 
 def view_query(connection: duckdb.DuckDBPyConnection, view: View, scope: RunFilter) -> str:
-    """Make a view ready to be asked about some of the runs; the SELECT that asks it.
+    """Apply a filter for a view, and return the SELECT that reads the view.
 
-    The file's own view answers where it can: a file that an older version wrote may lack it.
+    The stored view is used if there is no filter and it exists; a file of an earlier version may
+    lack it.
 
     Raises:
-        ConfigurationError: No run is of a workspace or pipeline that the scope names.
+        ConfigurationError: A workspace or pipeline of the filter has no run.
     """
     if scope or not _has_view(connection, view.name):
         apply_filter(connection, scope)
@@ -112,26 +113,26 @@ def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     found = connection.execute(
         "SELECT count(*) FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
         [DATASET, name],
-    ).fetchall()  # a result that is not read to its end bars the next query
+    ).fetchall()  # an unread result would block the next query
     return found != [(0,)]
 
 
 def run_query(
     connection: duckdb.DuckDBPyConnection, sql: str
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The column names and the rows of one SELECT.
+    """Return the column names and the rows of a SELECT.
 
     Raises:
-        ConfigurationError: DuckDB does not understand it, fails on the way, or it is no query.
+        ConfigurationError: The query fails, or the statement returns no rows.
     """
     return _execute(connection, sql, lambda relation: (relation.columns, relation.fetchall()))
 
 
 def query_arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    """The rows of one SELECT as an Arrow table.
+    """Return the rows of a SELECT as an Arrow table.
 
     Raises:
-        ConfigurationError: As for `run_query`.
+        ConfigurationError: The query fails, or the statement returns no rows.
     """
     return _execute(connection, sql, lambda relation: relation.to_arrow_table())
 
@@ -148,11 +149,11 @@ def _execute(
     except duckdb.Error as error:
         msg = f"The query failed: {' '.join(str(error).split())}"
         raise ConfigurationError(msg) from None
-    msg = "That statement returns no rows; `query` takes a SELECT."
+    msg = "The statement returns no rows: expected a SELECT."
     raise ConfigurationError(msg)
 
 
 def _disambiguate_columns(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Columns of one name, as a join has them, numbered by DuckDB: in JSON they would be one."""
-    twice = len(set(relation.columns)) < len(relation.columns)
-    return relation.select("*") if twice else relation
+    """Let DuckDB number columns of the same name, which would be merged in JSON."""
+    has_duplicates = len(set(relation.columns)) < len(relation.columns)
+    return relation.select("*") if has_duplicates else relation

@@ -1,4 +1,4 @@
-"""What a target holds, workspace by workspace."""
+"""Status of a destination per workspace, and of the last sync."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Query = Callable[[str], list[tuple[Any, ...]]]
-"""The rows of a SELECT."""
+"""Function that returns the rows of a SELECT."""
 
 _COUNTED = ("workflows", "tasks")
 
 
 @dataclass(frozen=True)
 class WorkspaceStatus:
-    """One workspace of a target.
+    """Status of one workspace in a destination.
 
     Attributes:
-        id: None for the personal workspace.
+        id: Id of the workspace, None for the personal workspace.
         name: `ORG/NAME`, or `personal`.
-        cursor: Submission of the newest run that landed (UTC).
-        open_runs: Runs that are visited until they are final.
-        reconciled_at: When everything was last compared (UTC).
+        cursor: Submission of the newest run that was loaded (UTC).
+        open_runs: Number of runs that have not finished and are refreshed by each sync.
+        reconciled_at: Start of the last reconciliation (UTC).
         last_sync_at: When a sync last brought it up to date (UTC).
-        rows: Runs and tasks, by table.
+        rows: Number of runs and tasks by table.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
-        incomplete_runs: Runs loaded without a part that the server does not have.
-        invisible_since: First sync to which the workspace was not visible any more (UTC), None
-            while it is visible.
+        incomplete_runs: Number of runs without a part that the server did not have.
+        invisible_since: Start of the first sync that no longer saw the workspace (UTC), None while
+            it is visible.
     """
 
     id: int | None
@@ -56,7 +56,7 @@ class WorkspaceStatus:
     invisible_since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The element of `status --json`."""
+        """Return the element of `workspaces` in `status --json`."""
         times = {
             name: moment.isoformat().replace("+00:00", "Z") if moment else None
             for name, moment in (
@@ -79,15 +79,15 @@ class WorkspaceStatus:
 
 @dataclass(frozen=True)
 class LastSync:
-    """The sync that committed last.
+    """Sync that committed last.
 
     Attributes:
-        finished_at: When it ended (UTC).
-        seconds: How long it took.
+        finished_at: End of the sync (UTC).
+        seconds: Duration of the sync.
         status: ok, partial or failed.
-        calls: Requests that went out, retried ones included.
-        retries: Those that repeated a failed one.
-        throttled_seconds: Time for which the server's limit held it back.
+        calls: Number of requests, retries included.
+        retries: Number of requests that repeated a failed one.
+        throttled_seconds: Time for which responses 429 held requests back.
     """
 
     finished_at: datetime
@@ -99,26 +99,26 @@ class LastSync:
 
 
 def read_status(path: str | Path) -> list[WorkspaceStatus]:
-    """The workspaces of a target that is a file or a folder, by name.
+    """Return the status of all workspaces in a file or folder, sorted by name.
 
     Raises:
-        ConfigurationError: It does not exist, or no sync has written to it.
+        ConfigurationError: The path does not exist, or no sync has written to it.
     """
     return with_reader(path, query_status)
 
 
 def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
-    """What is found by asking a target that is a file or a folder.
+    """Return the result of a function that queries a file or folder.
 
     Raises:
-        ConfigurationError: It does not exist, or no sync has written to it.
+        ConfigurationError: The path does not exist, or no sync has written to it.
     """
     with open_reader(path) as connection:
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 
 def query_last_sync(ask: Query) -> LastSync | None:
-    """The sync that committed last, None where there is none."""
+    """Return the sync that committed last, or None if there is none."""
     found = ask(
         "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
         "ORDER BY finished_at DESC LIMIT 1"
@@ -127,7 +127,7 @@ def query_last_sync(ask: Query) -> LastSync | None:
 
 
 def query_status(ask: Query) -> list[WorkspaceStatus]:
-    """The workspaces of a target that answers SQL, by name; tables go by their bare names."""
+    """Return the status of all workspaces, by name; `ask` accepts unqualified table names."""
     states = _read_states(ask)
     last = _read_last_syncs(ask)
     counts = {table: _count(ask, table) for table in _COUNTED}
@@ -139,7 +139,7 @@ def query_status(ask: Query) -> list[WorkspaceStatus]:
 def stale_workspaces(
     spaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
 ) -> list[WorkspaceStatus]:
-    """The workspaces that no sync has brought up to date within that time."""
+    """Return the workspaces whose last successful sync is older than a duration."""
     return [s for s in spaces if s.last_sync_at is None or now - s.last_sync_at > max_age]
 
 
@@ -170,7 +170,7 @@ def _read_states(ask: Query) -> dict[str, WorkspaceState]:
     )
 
     newest = ask(
-        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608 ours
+        f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608 a constant
         "ORDER BY version DESC, created_at DESC LIMIT 1"
     )
     state = decompress_state(newest[0][0]) if newest else {}
@@ -179,13 +179,13 @@ def _read_states(ask: Query) -> dict[str, WorkspaceState]:
 
 
 def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
-    """By workspace, its newest name, and when a sync last brought it up to date."""
+    """Return the latest name and the end of the last successful sync by workspace key."""
     found: dict[str, tuple[str, datetime | None]] = {}
     rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
         for space in json.loads(text):
             if space["id"] is None and space["name"] != PERSONAL:
-                continue  # a selector that named no workspace
+                continue  # a selector without a matching workspace
             key = PERSONAL if space["id"] is None else str(space["id"])
             name, moment = found.get(key, (space["name"], None))
             fresh = finished_at if space["status"] == "ok" else None
@@ -194,7 +194,7 @@ def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
 
 
 def _count_incomplete(ask: Query) -> dict[str, int]:
-    """Count runs without a part; targets of older versions do not have the column yet."""
+    """Count runs that lack a part; destinations of earlier versions do not have the column."""
     found = ask(
         "SELECT count(*) FROM information_schema.columns "
         "WHERE table_name = 'workflows' AND column_name = 'missing_parts'"
@@ -204,6 +204,6 @@ def _count_incomplete(ask: Query) -> dict[str, int]:
 
 def _count(ask: Query, table: str, where: str = "true") -> dict[str, int]:
     rows = ask(
-        f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 ours
+        f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 constants
     )
     return {PERSONAL if space is None else str(space): count for space, count in rows}

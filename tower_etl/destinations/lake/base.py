@@ -1,4 +1,4 @@
-"""What the mirror asks of a format of tables in files."""
+"""Interface of the lake formats: Parquet, Delta and Iceberg."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ if TYPE_CHECKING:
 
 
 class LakeFormat(Protocol):
-    """Tables in files, in a folder or an object store."""
+    """Tables of one format in a folder or an object store."""
 
     @property
     def display_name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         ...
 
     def read_manifest(self) -> Manifest | None:
-        """What it holds; None if no sync has written to it.
+        """Return the manifest of the last sync, or None if no sync has written to the lake.
 
         Raises:
-            ConfigurationError: Something else is there.
+            ConfigurationError: The folder contains other files.
         """
         ...
 
-    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
-        """Make it hold what the new manifest says, and then the manifest itself.
+    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+        """Write the changed partitions, and then the new manifest.
 
         Args:
-            rows: Where they come from.
-            step: From the state that `read_manifest` gave to the state to be.
-            now: The time (UTC), to remove what is past its time.
+            rows: Reader of the partitions of the staging database.
+            diff: Difference between the manifest of `read_manifest` and the new one.
+            now: Current time (UTC), to delete files whose retention has ended.
         """
         ...
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """All rows of all tables, as the sync left them that wrote this manifest, to be read once.
+        """Return a reader of all rows per table in the snapshot of a manifest; each is read once.
 
         Args:
-            manifest: What `read_manifest` gave not long ago.
+            manifest: Manifest that `read_manifest` returned within the retention of snapshots.
         """
         ...
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
-        """The same, to be read as often as wanted."""
+        """Return a dataset per table in the snapshot of a manifest, for repeated reads."""
         ...
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
-        """Their Parquet files."""
+        """Return the paths of the Parquet files per table in the snapshot of a manifest."""
         ...
 
     def maintain(self, now: datetime) -> list[str]:
-        """Remove what no reader needs any more, and put small files together; what was done."""
+        """Delete what is past its retention, compact, and return lines on the changes."""
         ...

@@ -1,7 +1,7 @@
-"""Lakes whose tables have versions: one commit a table, and then a note of the version of each.
+"""Commits to lakes with versioned tables: one commit per table, then a manifest of all versions.
 
-Readers read the versions that the note names. A sync that was killed between two commits leaves the
-mark of its beginning, and some tables ahead of the note: the next one writes those anew.
+Readers use the versions in the manifest. An interrupted sync leaves the in-progress marker and
+possibly tables newer than the manifest, which the next sync overwrites.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TableCommit:
-    """What is to be done to one table.
+    """Pending commit to one table.
 
     Attributes:
-        change: What is different from the note.
-        months: All that the table is to hold.
-        noted: The version in the note; empty where it names none.
-        torn: Whether the table may be ahead of the note.
+        change: Difference to the manifest.
+        months: All partitions that the table has after the commit.
+        committed_version: Version in the manifest; empty if the table is not in it.
+        was_interrupted: Whether the table may be newer than the manifest.
     """
 
     change: TableDiff
@@ -41,38 +41,39 @@ class TableCommit:
 
     @property
     def is_due(self) -> bool:
-        """Whether anything changed."""
+        """Whether the table differs from the manifest."""
         return bool(self.change.is_new or self.change.written or self.change.removed)
 
     @property
     def is_done(self) -> bool:
-        """Whether the table holds for certain what it should."""
+        """Whether the table certainly needs no commit."""
         return not (self.was_interrupted or self.is_due)
 
 
 class WriteTable(Protocol):
-    """Makes the commit."""
+    """Function that commits to one table."""
 
     def __call__(self, task: TableCommit) -> str:
-        """The version of the table that holds what it should; the task may be done already."""
+        """Commit if needed, and return the resulting version of the table."""
         ...
 
 
 def commit_tables(
-    step: ManifestDiff, notes: ManifestStore, guard: WriterLock, write: WriteTable
+    diff: ManifestDiff, manifests: ManifestStore, writer_lock: WriterLock, write: WriteTable
 ) -> None:
-    """Commit what changed, in the order of its changes, and note the versions.
+    """Commit the changed tables in order, and then the manifest with their versions.
 
     Raises:
-        TowerEtlError: The guard let another sync in.
+        TowerEtlError: The lock was lost, or a commit failed.
     """
-    guard.check()
-    torn = notes.mark_in_progress()
+    writer_lock.check()
+    # The marker precedes the first commit, so that an interruption is always detected.
+    was_interrupted = manifests.mark_in_progress()
     tables = {}
-    for change in step.changes:
-        contents = step.new.tables[change.table]
-        noted = step.known[change.table].state if change.table in step.known else ""
-        task = TableCommit(change, contents.partitions, noted, torn)
+    for change in diff.changes:
+        contents = diff.new.tables[change.table]
+        committed = diff.known[change.table].state if change.table in diff.known else ""
+        task = TableCommit(change, contents.partitions, committed, was_interrupted)
         tables[change.table] = replace(contents, state=write(task))
         _logger.info(
             "Table %s: %d months written, %d removed",
@@ -80,20 +81,21 @@ def commit_tables(
             len(change.written),
             len(change.removed),
         )
-    guard.check()
-    notes.write(replace(step.new, tables=tables), step.old)
+    # Verified again, because the process may have been suspended during the commits.
+    writer_lock.check()
+    manifests.write(replace(diff.new, tables=tables), diff.old)
 
 
-def explain_commit(error: Exception, table: str, place: str) -> TowerEtlError:
-    """Return the error of the tree for a commit that failed.
+def explain_commit(error: Exception, table: str, name: str) -> TowerEtlError:
+    """Return the `TowerEtlError` for a failed commit.
 
     Args:
-        error: What the library says.
-        table: Which one could not be written.
-        place: The root of the lake.
+        error: Exception of the library.
+        table: Table of the commit.
+        name: Name of the lake in messages.
     """
     msg = (
-        f"{table} could not be written to {place}: {one_line(error)} Run the same command again; "
+        f"{table} could not be written to {name}: {one_line(error)} Run the same command again; "
         "committed data is safe."
     )
-    return explain(error, place) or DestinationError(msg)
+    return explain(error, name) or DestinationError(msg)

@@ -1,4 +1,4 @@
-"""Delta tables: the months that changed are replaced in one commit a table."""
+"""Delta tables: changed partitions are replaced in one commit per table."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.partitions import PartitionReader
     from tower_etl.destinations.locks import WriterLock
 
-KEEP_HOURS = 7 * 24
-_MONTHS_AT_ONCE = 3
+KEEP_HOURS = 7 * 24  # the minimum that deltalake allows by default
+_MONTHS_PER_COMMIT = 3  # the writer buffers a file per month
 
 
 @dataclass(frozen=True)
 class DeltaLake:
-    """A folder, here or in a bucket, with a Delta table for each of ours.
+    """Delta tables in a local folder or a bucket.
 
     Attributes:
-        root: The folder.
-        notes: The manifest in it.
-        guard: Is asked before each commit.
+        root: Folder or URL.
+        manifests: Store of the manifest in the folder.
+        writer_lock: Lock that is verified before each commit.
     """
 
     root: str
     manifests: ManifestStore
-    guard: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=NoLock)
 
     @property
     def display_name(self) -> str:
-        """The folder."""
+        """Folder or URL of the lake."""
         return self.root
 
     def read_manifest(self) -> Manifest | None:
-        """That of the last sync."""
+        """Return the manifest of the last sync."""
         return self.manifests.read()
 
-    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
-        """One commit for each table that changed, runs last; more where it is written first."""
+    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+        """Commit each changed table, `workflows` last; a new table takes several commits."""
         del now
 
         def write_table(task: TableCommit) -> str:
             return self._write_table(rows, task)
 
-        commit_tables(step, self.manifests, self.guard, write_table)
+        commit_tables(diff, self.manifests, self.writer_lock, write_table)
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables in the versions that a manifest names."""
+        """Return readers of all tables in the versions of a manifest."""
         opened = self.open_datasets(manifest)
         return {name: rows.scanner().to_reader() for name, rows in opened.items()}
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
-        """The same, to be read as often as wanted."""
+        """Return datasets of all tables in the versions of a manifest."""
         return {name: table.to_pyarrow_dataset() for name, table in self._iter_tables(manifest)}
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
-        """Their files, which stay until they are vacuumed.
+        """Return the files of all tables in the versions of a manifest; they exist until a vacuum.
 
-        The library gives the path of a local file with its unusual characters percent-encoded.
+        deltalake percent-encodes unusual characters in the path of a local file.
         """
         return {
             name: [unquote(uri) for uri in table.file_uris()]
@@ -87,44 +87,46 @@ class DeltaLake:
         }
 
     def maintain(self, now: datetime) -> list[str]:
-        """Put small files together, and remove those that no version of the last week reads."""
+        """Compact small files, and delete files that no version of the last seven days uses."""
         del now
         manifest = self.read_manifest()
         if manifest is None or self.manifests.is_in_progress:
-            return ["nothing done: a sync was interrupted, and the next one comes first"]
+            return ["Skipped: an interrupted sync must be resumed first. Run `tower-etl sync`."]
         self.manifests.mark_in_progress()
         done, tables = [], {}
         for name, contents in manifest.tables.items():
-            self.guard.check()
-            table = DeltaTable(self._locate(name))
+            self.writer_lock.check()
+            table = DeltaTable(self._table_path(name))
             with self._explain(name):
                 table.optimize.compact()
-                table.create_checkpoint()
+                table.create_checkpoint()  # readers otherwise replay the whole transaction log
                 removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
-            tables[name] = replace(contents, state=str(DeltaTable(self._locate(name)).version()))
-            done.append(f"{name}: {len(removed)} old files removed")
+            tables[name] = replace(
+                contents, state=str(DeltaTable(self._table_path(name)).version())
+            )
+            done.append(f"{name}: {len(removed)} old files deleted")
         self.manifests.write(replace(manifest, tables=tables), manifest)
         return done
 
     def _iter_tables(self, manifest: Manifest) -> Iterator[tuple[str, DeltaTable]]:
         for name, contents in manifest.tables.items():
             version = int(contents.state) if contents.state else None
-            yield name, DeltaTable(self._locate(name), version=version)
+            yield name, DeltaTable(self._table_path(name), version=version)
 
-    def _locate(self, table: str) -> str:
+    def _table_path(self, table: str) -> str:
         return f"{self.root}/{table}"
 
     def _find_table(self, name: str) -> DeltaTable | None:
         try:
-            return DeltaTable(self._locate(name))
+            return DeltaTable(self._table_path(name))
         except TableNotFoundError:
             return None
 
     def _write_table(self, rows: PartitionReader, task: TableCommit) -> str:
-        """Commit what changed; the version of the table that holds it.
+        """Commit the changed partitions, and return the resulting version of the table.
 
-        The table is opened before the lease is checked: should another sync commit after that, the
-        log of the table refuses this commit.
+        The table is opened before the lock is verified. If another sync commits after that, the
+        transaction log of the table rejects this commit.
         """
         if task.is_done:
             return task.committed_version
@@ -135,39 +137,39 @@ class DeltaLake:
             and table is not None
             and str(table.version()) != task.committed_version
         )
-        self.guard.check()
+        self.writer_lock.check()
         with self._explain(change.table):
             if change.is_new and not task.committed_version:
-                self._begin(rows, change, sorted(task.months), table)
+                self._create(rows, change, sorted(task.months), table)
             elif change.is_new or is_ahead:
                 self._replace_all(rows, change.table, task.months, table)
             elif task.is_due:
                 self._replace_months(rows, change, table)
-        return str((table or DeltaTable(self._locate(change.table))).version())
+        return str((table or DeltaTable(self._table_path(change.table))).version())
 
-    def _begin(
+    def _create(
         self,
         rows: PartitionReader,
         change: TableDiff,
         months: Sequence[str],
         table: DeltaTable | None,
     ) -> None:
-        """Write a table that no sync has noted yet, some months a commit.
+        """Write a table that is not in the manifest, three partitions per commit.
 
-        The writer keeps a file for each month of a commit open, and much of each in memory.
+        The writer keeps a file per partition of a commit open, and much of each in memory.
         """
-        self._replace_all(rows, change.table, months[:_MONTHS_AT_ONCE], table)
-        begun = table or DeltaTable(self._locate(change.table))
-        for first in range(_MONTHS_AT_ONCE, len(months), _MONTHS_AT_ONCE):
-            written = tuple(months[first : first + _MONTHS_AT_ONCE])
-            self.guard.check()
-            self._replace_months(rows, replace(change, written=written, removed=()), begun)
+        self._replace_all(rows, change.table, months[:_MONTHS_PER_COMMIT], table)
+        created = table or DeltaTable(self._table_path(change.table))
+        for first in range(_MONTHS_PER_COMMIT, len(months), _MONTHS_PER_COMMIT):
+            written = tuple(months[first : first + _MONTHS_PER_COMMIT])
+            self.writer_lock.check()
+            self._replace_months(rows, replace(change, written=written, removed=()), created)
 
     def _replace_all(
         self, rows: PartitionReader, name: str, months: Iterable[str], table: DeltaTable | None
     ) -> None:
         write_deltalake(
-            table or self._locate(name),
+            table or self._table_path(name),
             rows.read(name, months),
             mode="overwrite",
             schema_mode="overwrite",
@@ -179,7 +181,7 @@ class DeltaLake:
     ) -> None:
         months = [*change.written, *change.removed]
         write_deltalake(
-            table or self._locate(change.table),
+            table or self._table_path(change.table),
             rows.read(change.table, change.written),
             mode="overwrite",
             predicate=month_predicate(months) if rows.has_months(change.table) else None,

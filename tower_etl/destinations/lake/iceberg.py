@@ -1,7 +1,8 @@
-"""Iceberg tables: the months that changed are replaced in one commit a table.
+"""Iceberg tables: changed partitions are replaced in one commit per table.
 
-They are named in a catalog: that which PyIceberg's configuration calls `tower`, or else a SQLite
-file in the folder. A bucket holds no such file: there the hints are the catalog (`icefolder.py`).
+The tables are registered in a catalog: `tower` of PyIceberg's configuration, else a SQLite file in
+the folder. A bucket cannot hold a SQLite file; there, version hints are the only catalog
+(`iceberg_location.py`).
 """
 
 from __future__ import annotations
@@ -56,75 +57,75 @@ T = TypeVar("T")
 
 KEEP = timedelta(days=7)
 _READERS = 8
-_WRITTEN = (".parquet", ".avro", ".metadata.json")
+_SUFFIXES = (".parquet", ".avro", ".metadata.json")
 
 
 @dataclass(frozen=True)
 class IcebergLake:
-    """A folder, here or in a bucket, with an Iceberg table for each of ours.
+    """Iceberg tables in a local folder or a bucket.
 
     Attributes:
-        folder: The folder.
-        notes: The manifest in it.
-        guard: Is asked before each commit.
+        folder: Location of the lake.
+        manifests: Store of the manifest in the folder.
+        writer_lock: Lock that is verified before each commit.
     """
 
     folder: IcebergLocation
     manifests: ManifestStore
-    guard: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=NoLock)
 
     @property
     def display_name(self) -> str:
-        """The folder."""
+        """Folder or URL of the lake."""
         return self.folder.title
 
     def read_manifest(self) -> Manifest | None:
-        """That of the last sync."""
+        """Return the manifest of the last sync."""
         return self.manifests.read()
 
-    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
-        """One commit for each table that changed, runs last."""
+    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+        """Commit each changed table, `workflows` last."""
         del now
 
         @cache
-        def open_once() -> Catalog:
-            """Not before the folder is marked as ours."""
+        def get_catalog() -> Catalog:
+            # Opened lazily: opening creates a file, and the in-progress marker must be the first.
             return open_catalog(self.folder)
 
         def write_table(task: TableCommit) -> str:
-            return self._write_table(open_once, rows, task)
+            return self._write_table(get_catalog, rows, task)
 
-        commit_tables(step, self.manifests, self.guard, write_table)
+        commit_tables(diff, self.manifests, self.writer_lock, write_table)
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables in the snapshots that a manifest names."""
+        """Return readers of all tables in the snapshots of a manifest."""
         return self._read_all(manifest, lambda *read: scan_snapshot(*read).to_arrow_batch_reader())
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
-        """Their files, to be read as often as wanted."""
+        """Return datasets of all tables in the snapshots of a manifest."""
         return self._read_all(manifest, self._open_dataset)
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
-        """Their files, which stay until they are expired."""
+        """Return the files of all tables in the snapshots of a manifest; kept until expiry."""
         return self._read_all(
             manifest, lambda *read: [strip_scheme(file) for file in list_data(*read)]
         )
 
     def maintain(self, now: datetime) -> list[str]:
-        """Forget snapshots of more than a week ago, and remove files that no other one reads."""
+        """Expire snapshots older than seven days, and delete files that no other snapshot uses."""
         manifest = self.read_manifest()
         if manifest is None or self.manifests.is_in_progress:
-            return ["nothing done: a sync was interrupted, and the next one comes first"]
+            return ["Skipped: an interrupted sync must be resumed first. Run `tower-etl sync`."]
         catalog = open_catalog(self.folder)
         done = []
         for name, contents in manifest.tables.items():
             with self._explain(name):
                 removed = self._maintain_table(catalog, name, contents.state, now - KEEP)
-            done.append(f"{name}: {removed} old files removed")
+            done.append(f"{name}: {removed} old files deleted")
         return done
 
     def _read_all(self, manifest: Manifest, read: Callable[[Table, str], T]) -> dict[str, T]:
-        """Read each table in the snapshot that the manifest names, some at a time."""
+        """Read each table in the snapshot of a manifest, eight at a time."""
         catalog = find_catalog(self.folder)
 
         def read_table(name: str) -> T:
@@ -140,21 +141,21 @@ class IcebergLake:
         return dataset.dataset(table.schema().as_arrow().empty_table())
 
     def _write_table(
-        self, open_once: Callable[[], Catalog], rows: PartitionReader, task: TableCommit
+        self, get_catalog: Callable[[], Catalog], rows: PartitionReader, task: TableCommit
     ) -> str:
-        """Commit what changed; the snapshot of the table that holds it."""
+        """Commit the changed partitions, and return the resulting snapshot of the table."""
         if task.is_done:
             return task.committed_version
-        catalog, name = open_once(), task.change.table
-        seen = self.folder.read_hint(name)
+        catalog, name = get_catalog(), task.change.table
+        hint = self.folder.read_hint(name)
         with self._explain(name):
-            table = load_or_register_table(catalog, name, seen)
-            self.guard.check()
+            table = load_or_register_table(catalog, name, hint)
+            self.writer_lock.check()
             if table is None:
                 table = self._create_table(catalog, rows, task)
             else:
                 _change_table(table, rows, task)
-            self._update_version_hint(name, table, seen)
+            self._update_version_hint(name, table, hint)
         return snapshot_id(table)
 
     def _create_table(self, catalog: Catalog, rows: PartitionReader, task: TableCommit) -> Table:
@@ -164,36 +165,37 @@ class IcebergLake:
             _append(commit, rows, name, task.months)
         return catalog.load_table((DATASET, name))
 
-    def _update_version_hint(self, name: str, table: Table, seen: VersionHint | None) -> None:
-        if seen is None or seen.metadata != table.metadata_location:
-            self.folder.update_version_hint(name, table.metadata_location, seen)
+    def _update_version_hint(self, name: str, table: Table, hint: VersionHint | None) -> None:
+        if hint is None or hint.metadata != table.metadata_location:
+            self.folder.update_version_hint(name, table.metadata_location, hint)
 
     def _maintain_table(self, catalog: Catalog, name: str, state: str, before: datetime) -> int:
-        """Expire, and then remove; how many files.
+        """Expire snapshots, delete unreferenced files, and return the number of deleted files.
 
-        What refers to files by other addresses, or to others, says nothing of those that are here.
+        A table at another location, or without the snapshot of the manifest, is skipped: its
+        metadata does not tell which files in this folder are referenced.
         """
-        self.guard.check()
-        seen = self.folder.read_hint(name)
-        table = load_or_register_table(catalog, name, seen)
-        if table is None or not self._is_here(table, name) or not has_snapshot(table, state):
+        self.writer_lock.check()
+        hint = self.folder.read_hint(name)
+        table = load_or_register_table(catalog, name, hint)
+        if table is None or not self._is_in_folder(table, name) or not has_snapshot(table, state):
             return 0
-        if outlived := expired_snapshots(table, state, before):
-            table.maintenance.expire_snapshots().by_ids(outlived).commit()
-            self._update_version_hint(name, table, seen)
+        if expired := expired_snapshots(table, state, before):
+            table.maintenance.expire_snapshots().by_ids(expired).commit()
+            self._update_version_hint(name, table, hint)
         orphans = list(self._iter_orphans(name, table, before))
         for file in orphans:
             self.folder.remove(file)
         return len(orphans)
 
-    def _is_here(self, table: Table, name: str) -> bool:
+    def _is_in_folder(self, table: Table, name: str) -> bool:
         return table.location() == f"{self.folder.url}/{name}"
 
     def _iter_orphans(self, name: str, table: Table, before: datetime) -> Iterator[str]:
-        """What no snapshot refers to, and is not of a commit under way."""
+        """Iterate over unreferenced files; newer ones are kept, as a commit may be pending."""
         kept = set(referenced_files(table))
         for file, written_at in self.folder.iter_files(name):
-            if file.endswith(_WRITTEN) and written_at < before and file not in kept:
+            if file.endswith(_SUFFIXES) and written_at < before and file not in kept:
                 yield file
 
     @contextmanager
@@ -205,14 +207,15 @@ class IcebergLake:
 
 
 def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> None:
-    """Put the rows of some months, or all rows, in the place of those that are there.
+    """Replace the changed partitions, or all rows, in one transaction.
 
-    A table that does not know the noted snapshot is another one than that of the last sync.
+    A table without the snapshot of the manifest is not the table of the last sync, so all rows are
+    replaced.
     """
     change = task.change
     is_ahead = task.was_interrupted and snapshot_id(table) != task.committed_version
-    whole = change.is_new or is_ahead or not has_snapshot(table, task.committed_version)
-    if not (whole or task.is_due):
+    replaces_all = change.is_new or is_ahead or not has_snapshot(table, task.committed_version)
+    if not (replaces_all or task.is_due):
         return
     with table.transaction() as commit:
         if change.is_new:
@@ -220,20 +223,21 @@ def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> Non
         split = rows.has_months(change.table)
         if split and table.spec().is_unpartitioned():
             commit.update_spec().add_identity(MONTH).commit()
-        _delete(commit, [*change.written, *change.removed] if split and not whole else None)
-        _append(commit, rows, change.table, task.months if whole else change.written)
+        _delete(commit, [*change.written, *change.removed] if split and not replaces_all else None)
+        _append(commit, rows, change.table, task.months if replaces_all else change.written)
 
 
 def _delete(commit: Transaction, months: Sequence[str] | None) -> None:
-    """Take away the rows of some months, or all."""
+    """Delete the rows of some months, or all rows."""
     with warnings.catch_warnings():
-        # A month may be there without our note of it: a killed sync wrote it.
+        # A partition may exist without a manifest entry, or the reverse, after an interrupted sync;
+        # PyIceberg warns if a delete matches no rows.
         warnings.filterwarnings("ignore", message="Delete operation did not match")
         commit.delete(AlwaysTrue() if months is None else month_predicate(months))
 
 
 def _append(commit: Transaction, rows: PartitionReader, name: str, months: Iterable[str]) -> None:
     for month in months:
-        arrived = rows.read(name, [month]).read_all()
-        if arrived.num_rows:
-            commit.append(arrived)
+        batch = rows.read(name, [month]).read_all()
+        if batch.num_rows:
+            commit.append(batch)

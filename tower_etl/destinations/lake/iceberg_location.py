@@ -1,7 +1,7 @@
-"""The folder of an Iceberg lake, here or in a bucket, and what names the newest state of a table.
+"""Location of an Iceberg lake, local or in a bucket, with the version hint of each table.
 
-`metadata/version-hint.text` does so for programs without a catalog. In a bucket it is all the
-catalog that there is, and is replaced only if nobody else was quicker.
+`metadata/version-hint.text` names the newest metadata of a table for programs without a catalog. In
+a bucket, hints are the only catalog, and are replaced by conditional writes.
 """
 
 from __future__ import annotations
@@ -32,63 +32,63 @@ _REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class VersionHint:
-    """What names the newest metadata of a table.
+    """Reference to the newest metadata of a table.
 
     Attributes:
-        metadata: Where that is.
-        tag: Names this version of the hint, in a bucket.
+        metadata: URL of the metadata file.
+        etag: ETag of the hint, empty if not in an object store.
     """
 
     metadata: str
-    tag: str = ""
+    etag: str = ""
 
 
 class IcebergLocation(Protocol):
-    """A place for Iceberg tables, each in a folder of its name."""
+    """Location of Iceberg tables, each in a folder of its name."""
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         ...
 
     @property
     def url(self) -> str:
-        """Its address, as PyIceberg writes it."""
+        """URL as PyIceberg writes it."""
         ...
 
     @property
     def catalog(self) -> str | None:
-        """The address of a catalog of its own."""
+        """URL of the catalog in the location, None if there is none."""
         ...
 
     @property
     def access(self) -> Mapping[str, str]:
-        """What PyIceberg is to be told to reach the files; no keys."""
+        """Properties that PyIceberg needs to access the files, without credentials."""
         ...
 
     def read_hint(self, table: str) -> VersionHint | None:
-        """The newest metadata; None where nobody has named any."""
+        """Return the version hint of a table, None if it has none."""
         ...
 
-    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
-        """Let the hint name other metadata, if it lies here.
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Set the version hint of a table, unless its metadata is outside this location.
 
         Args:
-            table: Whose.
-            metadata: Where it is.
-            seen: What `read_hint` gave before the commit.
+            table: Name of the table.
+            metadata: URL of the new metadata.
+            hint: Result of `read_hint` before the commit.
 
         Raises:
-            DestinationError: Another sync moved it in between.
+            DestinationError: Another sync changed the hint in between.
         """
         ...
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Parquet files, by their addresses; one at least."""
+        """Return a dataset of one or more Parquet files, given by their URLs."""
         ...
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """The addresses of all files of a table, and when they were written (UTC)."""
+        """Iterate over the URLs and modification times (UTC) of all files of a table."""
         ...
 
     def remove(self, file: str) -> None:
@@ -98,72 +98,72 @@ class IcebergLocation(Protocol):
 
 @dataclass(frozen=True)
 class LocalLocation:
-    """A folder of this machine.
+    """Local folder.
 
     Attributes:
-        root: The folder.
+        root: Path of the folder.
     """
 
     root: Path
 
     @property
     def title(self) -> str:
-        """The folder."""
+        """Path of the folder."""
         return str(self.root)
 
     @property
     def url(self) -> str:
-        """As PyIceberg has it, which quotes nothing."""
+        """URL of the folder; PyIceberg does not percent-encode it."""
         return f"file://{self.root}"
 
     @property
     def catalog(self) -> str | None:
-        """A SQLite file."""
+        """URL of a SQLite file in the folder."""
         return f"sqlite:///{self.root}/catalog.db"
 
     @property
     def access(self) -> Mapping[str, str]:
-        """Nothing."""
+        """Empty: local files need no properties."""
         return {}
 
     def read_hint(self, table: str) -> VersionHint | None:
-        """A file."""
+        """Return the hint in the file of a table."""
         path = self.root / table / HINT
         return _parse(self.url, table, path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
-        """By a rename; the lock of the operating system keeps others out."""
-        del table, seen
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Rename a new file over the hint; the file lock excludes other syncs."""
+        del table, hint
         newest = Path(strip_scheme(metadata))
-        if not newest.is_file():
+        if not newest.is_file():  # a catalog of the user may place tables elsewhere
             return
         path = newest.with_name(Path(HINT).name)
-        draft = path.with_name(f"{path.name}.new")
-        draft.write_text(newest.name.removesuffix(_METADATA), encoding="utf-8")
-        draft.replace(path)
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(newest.name.removesuffix(_METADATA), encoding="utf-8")
+        new.replace(path)
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Plain files."""
+        """Return a dataset of local files."""
         return dataset.dataset([strip_scheme(file) for file in files], format="parquet")
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """All below the folder of the table."""
+        """Iterate over the files below the folder of a table."""
         for path in (self.root / table).rglob("*"):
             if path.is_file():
                 yield f"file://{path}", datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def remove(self, file: str) -> None:
-        """Unlink it."""
+        """Delete a local file; do nothing if it does not exist."""
         Path(strip_scheme(file)).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class ObjectStoreLocation:
-    """A folder in a bucket.
+    """Folder in a bucket.
 
     Attributes:
-        bucket: The folder.
-        access: What PyIceberg is to be told about the store; no keys.
+        bucket: Objects below the URL of the folder.
+        access: Properties of the object store for PyIceberg, without credentials.
     """
 
     bucket: ObjectStore
@@ -171,12 +171,12 @@ class ObjectStoreLocation:
 
     @property
     def title(self) -> str:
-        """Its address."""
+        """URL of the folder."""
         return self.bucket.url
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """URL of the folder."""
         return self.bucket.url
 
     @property
@@ -185,22 +185,22 @@ class ObjectStoreLocation:
         return None
 
     def read_hint(self, table: str) -> VersionHint | None:
-        """An object."""
+        """Return the hint in the object of a table."""
         found = self.bucket.read(f"{table}/{HINT}")
         return _parse(self.url, table, found.text, found.etag) if found else None
 
-    def update_version_hint(self, table: str, metadata: str, seen: VersionHint | None) -> None:
-        """By a conditional PUT: who lost its lease cannot take back what another sync wrote."""
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Replace the hint conditionally, so that a sync without lease undoes no commit."""
         folder, _, newest = metadata.rpartition("/")
         if folder != f"{self.url}/{table}/metadata":
             return
         name = newest.removesuffix(_METADATA)
-        if self.bucket.put_if_match(f"{table}/{HINT}", name, seen.tag if seen else None) is None:
-            msg = f"Another sync has written {table} into {self.url} meanwhile: run again."
+        if self.bucket.put_if_match(f"{table}/{HINT}", name, hint.etag if hint else None) is None:
+            msg = f"Another sync wrote {table} into {self.url} in the meantime. Run again."
             raise DestinationError(msg)
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Objects, by pyarrow's own way to them, as PyIceberg's."""
+        """Return a dataset that reads objects with pyarrow's S3 file system, as PyIceberg does."""
         store = fs.S3FileSystem(
             region=self.access["s3.region"],
             endpoint_override=self.access.get("s3.endpoint"),
@@ -211,7 +211,7 @@ class ObjectStoreLocation:
         )
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """All whose names begin with that of the table."""
+        """Iterate over the objects of a table: those whose names start with the table's name."""
         for name, modified in self.bucket.iter_objects(table):
             yield f"{self.url}/{name}", modified
 
@@ -221,9 +221,9 @@ class ObjectStoreLocation:
 
 
 def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What PyIceberg does not read by itself, by its own names: endpoint, region and proxy.
+    """Return endpoint, region and proxy as properties, which PyIceberg does not read itself.
 
-    Keys are not among them: pyarrow finds those where obstore does.
+    Credentials are omitted: pyarrow reads them from the same variables as obstore.
     """
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _REGION
@@ -232,16 +232,17 @@ def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _find_proxy(endpoint: str | None) -> str | None:
-    """The proxy of the environment, which obstore heeds and pyarrow does not."""
+    """Return the proxy of the environment, which obstore uses by default and pyarrow does not."""
     parts = urlsplit(endpoint or _AMAZON)
+    # proxy_bypass evaluates NO_PROXY.
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
-def strip_scheme(address: str) -> str:
-    """The path in an address, as pyarrow has it: that of a bucket begins with its name."""
-    _, _, path = address.rpartition("://")
+def strip_scheme(url: str) -> str:
+    """Return the path in a URL as pyarrow expects it: with the bucket as its first part."""
+    _, _, path = url.rpartition("://")
     return path
 
 
-def _parse(url: str, table: str, text: str, tag: str = "") -> VersionHint:
-    return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", tag)
+def _parse(url: str, table: str, text: str, etag: str = "") -> VersionHint:
+    return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", etag)

@@ -1,4 +1,4 @@
-"""Iceberg tables by name: in a catalog, or where a hint says that they are."""
+"""Iceberg tables by name, found in a catalog or by a version hint, and their snapshots."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ _IN_MEMORY = "sqlite:///:memory:"
 
 
 def find_catalog(folder: IcebergLocation) -> Catalog | None:
-    """The catalog `tower` of PyIceberg's configuration, or that of the folder, if it has one."""
+    """Return the catalog `tower` of PyIceberg's configuration, else that of the folder, if any."""
+    # `.pyiceberg.yaml` or variables such as PYICEBERG_CATALOG__TOWER__URI.
     if Config().get_catalog_config(CATALOG):
         return load_catalog(CATALOG)
     return _open_sql(folder, folder.catalog) if folder.catalog else None
 
 
 def open_catalog(folder: IcebergLocation) -> Catalog:
-    """The same, with room for our tables; where there is none, one that lasts as long as a sync."""
+    """Return the catalog with the namespace of the tables; in memory if the folder has none."""
     catalog = find_catalog(folder) or _open_sql(folder, _IN_MEMORY)
     with suppress(NamespaceAlreadyExistsError):
         catalog.create_namespace(DATASET)
@@ -57,10 +58,10 @@ def _open_sql(folder: IcebergLocation, uri: str) -> SqlCatalog:
 
 
 def find_table(catalog: Catalog | None, folder: IcebergLocation, name: str, state: str) -> Table:
-    """A table that knows a state of it, to be read; nothing is written, into a catalog neither.
+    """Return a table with a snapshot for reading; nothing is written, not even to a catalog.
 
     Raises:
-        ConfigurationError: Neither the catalog nor a hint knows it.
+        ConfigurationError: Neither the catalog nor a version hint refers to the table.
     """
     with suppress(NoSuchTableError, NoSuchNamespaceError):
         table = catalog.load_table((DATASET, name)) if catalog else None
@@ -69,7 +70,7 @@ def find_table(catalog: Catalog | None, folder: IcebergLocation, name: str, stat
     hint = folder.read_hint(name)
     if hint is None:
         msg = (
-            f"{folder.title} has lost its table {name}: neither a catalog nor a hint names it. "
+            f"{folder.title} has lost its table {name}: neither a catalog nor a hint refers to it. "
             "Restore the folder from a backup, or choose another --path."
         )
         raise ConfigurationError(msg)
@@ -77,7 +78,7 @@ def find_table(catalog: Catalog | None, folder: IcebergLocation, name: str, stat
 
 
 def load_or_register_table(catalog: Catalog, name: str, hint: VersionHint | None) -> Table | None:
-    """A table to be written; one that a hint names becomes known to the catalog."""
+    """Return a table for writing, registered in the catalog from its hint if need be."""
     with suppress(NoSuchTableError):
         return catalog.load_table((DATASET, name))
     return catalog.register_table((DATASET, name), hint.metadata) if hint else None
@@ -86,9 +87,9 @@ def load_or_register_table(catalog: Catalog, name: str, hint: VersionHint | None
 def create_table_transaction(
     catalog: Catalog, folder: IcebergLocation, name: str, schema: pa.Schema, *, split: bool
 ) -> Transaction:
-    """A new table, by months or not, which is there when it is committed with its rows."""
-    where = f"{folder.url}/{name}"
-    commit = catalog.create_table_transaction((DATASET, name), schema=schema, location=where)
+    """Return a transaction that creates a table, partitioned by month if `split`."""
+    location = f"{folder.url}/{name}"
+    commit = catalog.create_table_transaction((DATASET, name), schema=schema, location=location)
     if split:
         with commit.update_spec() as spec:
             spec.add_identity(MONTH)
@@ -96,38 +97,38 @@ def create_table_transaction(
 
 
 def snapshot_id(table: Table) -> str:
-    """What tells this state of a table from others."""
+    """Return the id of the current snapshot of a table, or `none`."""
     snapshot = table.current_snapshot()
     return str(snapshot.snapshot_id) if snapshot else NO_SNAPSHOT
 
 
 def has_snapshot(table: Table, state: str) -> bool:
-    """Whether a table knows a state: not if another catalog did, or it was expired since."""
+    """Return whether a table has a snapshot: not if it expired, or belongs to another catalog."""
     return state in ("", NO_SNAPSHOT) or table.snapshot_by_id(int(state)) is not None
 
 
 def scan_snapshot(table: Table, state: str) -> DataScan:
-    """All rows of a state of a table; of the newest where none is named."""
+    """Return a scan of all rows of a snapshot; of the current one if `state` is empty."""
     if state == NO_SNAPSHOT:
         return table.scan(row_filter=AlwaysFalse())
     return table.scan(snapshot_id=int(state) if state else None)
 
 
 def list_data(table: Table, state: str) -> list[str]:
-    """The addresses of the files that hold these rows."""
+    """Return the URLs of the data files of a snapshot."""
     return [task.file.file_path for task in scan_snapshot(table, state).plan_files()]
 
 
 def expired_snapshots(table: Table, state: str, before: datetime) -> list[int]:
-    """Snapshots in whose place another one was already at some time, but for that of a state."""
-    spared = {state, *(str(ref.snapshot_id) for ref in table.refs().values())}
+    """Return the ids of snapshots that were replaced before a time, except the one of `state`."""
+    kept = {state, *(str(ref.snapshot_id) for ref in table.refs().values())}
     limit = before.timestamp() * 1000
-    outlived = [old for old, new in pairwise(table.snapshots()) if new.timestamp_ms < limit]
-    return [old.snapshot_id for old in outlived if str(old.snapshot_id) not in spared]
+    replaced = [old for old, new in pairwise(table.snapshots()) if new.timestamp_ms < limit]
+    return [old.snapshot_id for old in replaced if str(old.snapshot_id) not in kept]
 
 
 def referenced_files(table: Table) -> Iterator[str]:
-    """The addresses of all files that any snapshot consists of, metadata included."""
+    """Iterate over the URLs of all files of all snapshots, including metadata."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)
     manifests: dict[str, ManifestFile] = {}

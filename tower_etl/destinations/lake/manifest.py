@@ -1,4 +1,4 @@
-"""What a lake holds, as its last sync left it: the note that the next sync starts from."""
+"""Manifest of a lake: its tables, partitions and versions as the last sync left them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class PartitionEntry:
-    """One month of a table.
+    """Partition of a table: the rows of one month.
 
     Attributes:
-        fingerprint: Changes when a row does.
-        file: Its file, where the lake keeps one; relative to the table.
+        fingerprint: Hash of all rows of the partition.
+        file: Path of its file relative to the table, for Parquet lakes; else empty.
     """
 
     fingerprint: str
@@ -32,12 +32,12 @@ class PartitionEntry:
 
 @dataclass(frozen=True)
 class TableEntry:
-    """One table.
+    """Table in a manifest.
 
     Attributes:
-        ddl: The statement that makes it in DuckDB.
-        parts: By month.
-        state: Which version of the table in the lake holds them, where the lake has versions.
+        ddl: Statement that creates the table in DuckDB.
+        partitions: Partitions by month.
+        state: Version of the table (Delta) or id of the snapshot (Iceberg); else empty.
     """
 
     ddl: str
@@ -47,24 +47,25 @@ class TableEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All tables.
+    """State of a lake after a sync.
 
     Attributes:
-        kind: Of the lake.
-        generation: Names this state of it.
-        tables: By name, in the order in which they are written.
-        tag: Names the version of the object that it was read from, where it was one.
+        kind: Format of the lake.
+        snapshot: Name of this state.
+        tables: Tables by name, in the order in which they are written.
+        etag: ETag of the object that the manifest was read from, None if not from an object store.
     """
 
     kind: str
     snapshot: str
     tables: Mapping[str, TableEntry] = field(default_factory=dict)
-    tag: str | None = field(default=None, compare=False)
+    etag: str | None = field(default=None, compare=False)
 
     def dump(self) -> str:
-        """Return the manifest as JSON, without the tag, which the store gives.
+        """Return the manifest as JSON, without the ETag.
 
-        The keys are those of version 1: folders of earlier versions stay readable, and these too.
+        The keys are those of version 1, so that earlier and later versions of tower-etl can read
+        each other's folders.
         """
         tables = {
             name: {
@@ -79,10 +80,10 @@ class Manifest:
 
 
 def load_manifest(text: str) -> Manifest:
-    """What `dump` wrote.
+    """Parse the output of `Manifest.dump`.
 
     Raises:
-        ConfigurationError: It is no such thing, or was written by a newer version.
+        ConfigurationError: The text is not a manifest, or was written by a newer version.
     """
     try:
         stored = json.loads(text)
@@ -97,23 +98,23 @@ def load_manifest(text: str) -> Manifest:
         }
         manifest = Manifest(stored["kind"], stored["generation"], tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"The folder's manifest cannot be read ({error}): give another --path."
+        msg = f"The manifest of the lake cannot be read ({error}). Choose another --path."
         raise ConfigurationError(msg) from None
-    if version > VERSION:
-        msg = "A newer tower-etl wrote this folder: `pip install --upgrade tower-etl`."
+    if version > VERSION:  # this version would drop entries that it does not know
+        msg = "A newer tower-etl wrote this folder. Run: pip install --upgrade tower-etl"
         raise ConfigurationError(msg)
     return manifest
 
 
 @dataclass(frozen=True)
 class TableDiff:
-    """What has become different in one table.
+    """Difference between two states of a table.
 
     Attributes:
-        table: Its name.
-        written: Months whose rows are others, or new.
-        removed: Months that are no more.
-        is_new: Whether its columns are others, or it was not there.
+        table: Name of the table.
+        written: Months of new and changed partitions.
+        removed: Months of partitions that no longer exist.
+        is_new: Whether the table is new, or its columns changed.
     """
 
     table: str
@@ -124,11 +125,11 @@ class TableDiff:
 
 @dataclass(frozen=True)
 class ManifestDiff:
-    """From one state of a lake to the next.
+    """Difference between two states of a lake.
 
     Attributes:
-        old: What the lake holds; None where it is new.
-        new: What it is to hold.
+        old: Current manifest; None if the lake is new.
+        new: Manifest after the sync.
     """
 
     old: Manifest | None
@@ -136,18 +137,18 @@ class ManifestDiff:
 
     @property
     def changes(self) -> list[TableDiff]:
-        """What is different, table by table, in the order in which they are written."""
+        """Differences per table, in the order in which tables are written."""
         known = self.known
         return [compare(name, known.get(name), table) for name, table in self.new.tables.items()]
 
     @property
     def known(self) -> Mapping[str, TableEntry]:
-        """The tables that the lake holds."""
+        """Tables of the current manifest."""
         return self.old.tables if self.old else {}
 
 
 def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
-    """Which months must be written; all of them where columns changed."""
+    """Return the difference between two states of a table; changed columns affect all months."""
     if old is None or old.ddl != new.ddl:
         gone = set(old.partitions) - set(new.partitions) if old else set()
         return TableDiff(table, tuple(sorted(new.partitions)), tuple(sorted(gone)), is_new=True)
@@ -160,52 +161,52 @@ def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
     return TableDiff(table, tuple(written), tuple(sorted(gone)), is_new=False)
 
 
-_NAME = "_tower_etl.json"
-_BEGUN = "_tower_etl.begun"
-_OURS = "_tower_etl."
+_MANIFEST = "_tower_etl.json"
+_IN_PROGRESS = "_tower_etl.begun"
+_PREFIX = "_tower_etl."
 
 
 class ManifestStore(Protocol):
-    """Where the manifest of a lake is kept."""
+    """Storage of the manifest of a lake."""
 
     @property
     def is_in_progress(self) -> bool:
-        """Whether a program was killed while it wrote to the lake: tables may be ahead of it."""
+        """Whether an interrupted sync may have left tables newer than the manifest."""
         ...
 
     def read(self) -> Manifest | None:
-        """What was written last; None where there is nothing at all.
+        """Return the manifest that was written last; None if the location is empty.
 
         Raises:
-            ConfigurationError: Something else is there.
+            ConfigurationError: The location contains other files.
         """
         ...
 
     def mark_in_progress(self) -> bool:
-        """Mark the place as ours and under way, before anything else is written there.
+        """Write the in-progress marker, before anything else is written to the lake.
 
         Returns:
-            Whether it was marked before, as `is_begun` says.
+            Whether the marker existed, that is, `is_in_progress` before the call.
         """
         ...
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Replace it at one stroke, and take the mark away.
+        """Replace the manifest atomically, and remove the in-progress marker.
 
         Args:
-            manifest: The new one.
-            old: What `read` gave before.
+            manifest: New manifest.
+            old: Manifest that `read` returned before.
         """
         ...
 
 
 @dataclass(frozen=True)
 class FileManifestStore:
-    """A file in the root of a local lake.
+    """Manifest as a file in the root of a local lake.
 
     Attributes:
-        root: The folder.
-        kind: Of the lake.
+        root: Folder of the lake.
+        kind: Format of the lake.
     """
 
     root: Path
@@ -213,46 +214,46 @@ class FileManifestStore:
 
     @property
     def is_in_progress(self) -> bool:
-        """Whether the mark is there."""
-        return (self.root / _BEGUN).exists()
+        """Whether the marker exists."""
+        return (self.root / _IN_PROGRESS).exists()
 
     def read(self) -> Manifest | None:
-        """The manifest of a folder."""
+        """Return the manifest of the folder; see `ManifestStore`."""
         try:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
             if self.root.is_dir() and any(self.root.iterdir()) and not self.is_in_progress:
-                raise _refuse(str(self.root)) from None
+                raise _foreign_files_error(str(self.root)) from None
             return None
         return _load(text, self.kind, str(self.root))
 
     def mark_in_progress(self) -> bool:
-        """Make the folder if need be."""
+        """Create the folder and the marker, and return whether the marker existed."""
         self.root.mkdir(exist_ok=True)
-        was_begun = self.is_in_progress
-        (self.root / _BEGUN).touch()
-        return was_begun
+        was_interrupted = self.is_in_progress
+        (self.root / _IN_PROGRESS).touch()
+        return was_interrupted
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Rename the new file over the old one."""
+        """Rename a new file over the manifest, and remove the marker."""
         del old
-        draft = self._path.with_suffix(".new")
-        draft.write_text(manifest.dump(), encoding="utf-8")
-        draft.replace(self._path)
-        (self.root / _BEGUN).unlink(missing_ok=True)
+        new = self._path.with_suffix(".new")
+        new.write_text(manifest.dump(), encoding="utf-8")
+        new.replace(self._path)
+        (self.root / _IN_PROGRESS).unlink(missing_ok=True)
 
     @property
     def _path(self) -> Path:
-        return self.root / _NAME
+        return self.root / _MANIFEST
 
 
 @dataclass(frozen=True)
 class ObjectManifestStore:
-    """An object in the root of a lake in a bucket.
+    """Manifest as an object in the root of a lake in a bucket.
 
     Attributes:
-        bucket: The root.
-        kind: Of the lake.
+        bucket: Objects below the root of the lake.
+        kind: Format of the lake.
     """
 
     bucket: ObjectStore
@@ -260,38 +261,38 @@ class ObjectManifestStore:
 
     @property
     def is_in_progress(self) -> bool:
-        """Whether the mark is there."""
-        return self.bucket.read(_BEGUN) is not None
+        """Whether the marker exists."""
+        return self.bucket.read(_IN_PROGRESS) is not None
 
     def read(self) -> Manifest | None:
-        """The manifest of a folder in a bucket."""
-        found = self.bucket.read(_NAME)
+        """Return the manifest of the folder in the bucket; see `ManifestStore`."""
+        found = self.bucket.read(_MANIFEST)
         if found is not None:
-            return replace(_load(found.text, self.kind, self.bucket.url), tag=found.etag)
-        others = [name for name in self.bucket.list_names() if not name.startswith(_OURS)]
+            return replace(_load(found.text, self.kind, self.bucket.url), etag=found.etag)
+        others = [name for name in self.bucket.list_names() if not name.startswith(_PREFIX)]
         if others and not self.is_in_progress:
-            raise _refuse(self.bucket.url)
+            raise _foreign_files_error(self.bucket.url)
         return None
 
     def mark_in_progress(self) -> bool:
-        """The store refuses to make what is there."""
-        return self.bucket.put_if_match(_BEGUN, "", None) is None
+        """Create the marker unless it exists, and return whether it existed."""
+        return self.bucket.put_if_match(_IN_PROGRESS, "", None) is None
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Put the new one in the place of the one that was read, and of no other.
+        """Replace the manifest if it is still the one that was read, and remove the marker.
 
         Raises:
-            DestinationError: Another sync wrote one in between.
+            DestinationError: Another sync wrote a manifest in between.
         """
-        if self.bucket.put_if_match(_NAME, manifest.dump(), old.tag if old else None) is None:
-            msg = f"Another sync has written into {self.bucket.url} meanwhile: run again."
+        if self.bucket.put_if_match(_MANIFEST, manifest.dump(), old.etag if old else None) is None:
+            msg = f"Another sync wrote into {self.bucket.url} in the meantime. Run again."
             raise DestinationError(msg)
-        self.bucket.remove(_BEGUN)
+        self.bucket.remove(_IN_PROGRESS)
 
 
 def detect_format(root: Path | ObjectStore) -> str | None:
-    """Of which kind a lake in a folder is, here or in a bucket; None where it has no note."""
-    text = _read_file(root / _NAME) if isinstance(root, Path) else _read_object(root)
+    """Return the format of the lake in a folder or bucket; None if it has no manifest."""
+    text = _read_file(root / _MANIFEST) if isinstance(root, Path) else _read_object(root)
     return load_manifest(text).kind if text else None
 
 
@@ -300,19 +301,19 @@ def _read_file(path: Path) -> str | None:
 
 
 def _read_object(bucket: ObjectStore) -> str | None:
-    found = bucket.read(_NAME)
+    found = bucket.read(_MANIFEST)
     return found.text if found else None
 
 
 def _load(text: str, kind: str, root: str) -> Manifest:
     manifest = load_manifest(text)
     if manifest.kind != kind:
-        msg = f"{root} holds {manifest.kind}, not {kind}: give another --path."
+        msg = f"{root} contains {manifest.kind} tables, not {kind}. Choose another --path."
         raise ConfigurationError(msg)
     return manifest
 
 
-def _refuse(root: str) -> ConfigurationError:
+def _foreign_files_error(root: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{root} holds other things: give another --path. It was not touched."
+        f"{root} contains other files. Choose another --path. Nothing was changed."
     )

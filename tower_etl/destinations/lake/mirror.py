@@ -1,7 +1,7 @@
-"""Lakes: dlt loads into a working copy, and what changed in it is written to the lake.
+"""Lakes: dlt loads into a local staging database, whose changes are then written to the lake.
 
-So every format has the semantics that the DuckDB file has, and one commit a table and sync. Why not
-dlt's own file destinations: docs/decisions/0010-lakes-are-mirrors.md.
+Thus every format has the semantics of the DuckDB file, with one commit per table and sync. The
+reasons against dlt's file destinations are in docs/decisions/0010-lakes-are-mirrors.md.
 """
 
 from __future__ import annotations
@@ -60,147 +60,153 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LakeDestination:
-    """A lake and the working copy that it mirrors.
+    """Lake that mirrors a local staging database.
 
     Attributes:
-        kind: Its format.
-        lake: What readers read.
-        target: The working copy is its draft.
-        guard: Keeps out the syncs of other machines, where there may be some.
+        kind: Format of the lake.
+        lake: Tables that readers use.
+        target: Paths of the staging database.
+        writer_lock: Lock against syncs of other machines, if the lake is remote.
+        dialect: SQL dialect of the staging database.
     """
 
     kind: str
     lake: LakeFormat
     target: DuckDBPaths
-    guard: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=NoLock)
     dialect: str = "duckdb"
 
     @property
     def title(self) -> str:
-        """The folder of the lake."""
+        """Folder or URL of the lake."""
         return self.lake.display_name
 
     @property
     def exists(self) -> bool:
-        """Whether a sync was here, or elsewhere, before."""
+        """Whether a sync of this or another machine has written to the lake."""
         return self.target.work_dir.is_dir() or self.lake.read_manifest() is not None
 
     def validate(self) -> None:
-        """Refuse a folder that holds something else."""
+        """Reject a folder that contains other files."""
         self.lake.read_manifest()
 
     @contextmanager
     def lock(self, clock: Clock) -> Iterator[None]:
-        """Lock the folder of the working copy, and then the lake."""
+        """Lock the folder of the staging database, and then the lake."""
         folder = self.target.work_dir
-        with file_lock(folder, self.lake.display_name, clock.now()), self.guard.hold(clock):
+        with file_lock(folder, self.lake.display_name, clock.now()), self.writer_lock.hold(clock):
             yield
 
     def package_context(self) -> AbstractContextManager[None]:
-        """Keep the draft open."""
-        self.guard.check()
+        """Verify the lock, and return a context that keeps the staging database open."""
+        self.writer_lock.check()
         return shared_connection(self.target)
 
     def prepare(self) -> None:
-        """Go on with the working copy, or make it anew out of the lake."""
+        """Resume the staging database, or rebuild it from the lake."""
         StagingDatabase(self.target).open(self.lake)
 
     def reset(self) -> None:
-        """Make the working copy anew."""
+        """Rebuild the staging database from the lake."""
         StagingDatabase(self.target).delete()
         self.prepare()
 
     def open_pipeline(self) -> dlt.Pipeline:
-        """It writes to the working copy."""
+        """Return the pipeline that loads into the staging database."""
         return open_pipeline(self.target)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
-        """Write the months that changed; files have no comments."""
+        """Write the changed partitions to the lake; the formats store no column comments."""
         del specs
         old = self.lake.read_manifest()
-        generation = new_snapshot_name(now, uuid.uuid4().hex[:8])
+        snapshot = new_snapshot_name(now, uuid.uuid4().hex[:8])
         copy = StagingDatabase(self.target)
-        copy.record_snapshots(old.snapshot if old else None, generation)
+        copy.record_snapshots(old.snapshot if old else None, snapshot)
         with connect(self.target.staging) as connection:
-            export, manifest = scan_staging(connection, self.kind, generation)
-            self.lake.write(export, ManifestDiff(old, manifest), now)
-        copy.record_snapshots(generation)
+            rows, manifest = scan_staging(connection, self.kind, snapshot)
+            self.lake.write(rows, ManifestDiff(old, manifest), now)
+        copy.record_snapshots(snapshot)
 
 
 def scan_staging(
-    connection: duckdb.DuckDBPyConnection, kind: str, generation: str
+    connection: duckdb.DuckDBPyConnection, kind: str, snapshot: str
 ) -> tuple[PartitionReader, Manifest]:
-    """What the working copy holds, and how it is taken out of it."""
+    """Return a reader of the staging database's partitions, and its content as a manifest."""
     ddls = list_tables(connection)
-    cuts = {name: partition_scheme(name) for name in ddls}
-    stretches = {name: scan_partitions(connection, cut) for name, cut in cuts.items()}
-    tables = {name: TableEntry(ddl, _mark_parts(stretches[name])) for name, ddl in ddls.items()}
-    return PartitionReader(connection, cuts, stretches), Manifest(kind, generation, tables)
+    schemes = {name: partition_scheme(name) for name in ddls}
+    partitions = {name: scan_partitions(connection, scheme) for name, scheme in schemes.items()}
+    tables = {
+        name: TableEntry(ddl, _partition_entries(partitions[name])) for name, ddl in ddls.items()
+    }
+    return PartitionReader(connection, schemes, partitions), Manifest(kind, snapshot, tables)
 
 
-def _mark_parts(stretches: Mapping[str, PartitionStats]) -> dict[str, PartitionEntry]:
-    return {month: PartitionEntry(stretch.fingerprint) for month, stretch in stretches.items()}
+def _partition_entries(partitions: Mapping[str, PartitionStats]) -> dict[str, PartitionEntry]:
+    return {month: PartitionEntry(stats.fingerprint) for month, stats in partitions.items()}
 
 
-def open_mirror(place: DestinationConfig) -> LakeDestination:
-    """The lake at a place, and its working copy: beside it, or with the state of this machine.
+def open_mirror(config: DestinationConfig) -> LakeDestination:
+    """Return a lake with its staging database: beside a local lake, else in the state folder.
 
     Raises:
-        ConfigurationError: It cannot be used, or what its format needs is not installed.
+        ConfigurationError: The lake is unusable, or the library of its format is missing.
     """
-    if not place.is_remote:
-        folder = resolve_local_folder(place.path)
-        working = find_working(place.kind, folder)
-        return LakeDestination(place.kind, open_lake(place), DuckDBPaths(folder, working))
-    working = place.find_state(place.path)
-    with _explain_missing(place):
+    if not config.is_remote:
+        folder = resolve_local_folder(config.path)
+        working = find_working(config.kind, folder)
+        return LakeDestination(config.kind, open_lake(config), DuckDBPaths(folder, working))
+    working = config.find_state(config.path)
+    with _explain_missing(config):
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
 
-        guard = ObjectStoreLease(open_bucket(place.path), working)
+        writer_lock = ObjectStoreLease(open_bucket(config.path), working)
     return LakeDestination(
-        place.kind, open_lake(place, guard), DuckDBPaths(working, working), guard
+        config.kind, open_lake(config, writer_lock), DuckDBPaths(working, working), writer_lock
     )
 
 
-def open_lake(place: DestinationConfig, guard: WriterLock | None = None) -> LakeFormat:
-    """The lake itself, without a working copy; a guard is needed to write to it.
+def open_lake(config: DestinationConfig, writer_lock: WriterLock | None = None) -> LakeFormat:
+    """Return a lake without a staging database; writing to a remote one requires a lock.
 
     Raises:
-        ConfigurationError: It cannot be used, or what its format needs is not installed.
+        ConfigurationError: The lake is unusable, or the library of its format is missing.
     """
-    with _explain_missing(place):
-        return _LAKES[place.kind](place, guard or NoLock())
+    with _explain_missing(config):
+        return _LAKES[config.kind](config, writer_lock or NoLock())
 
 
 @contextmanager
-def _explain_missing(place: DestinationConfig) -> Iterator[None]:
-    extras = f"{place.kind},s3" if place.is_remote else place.kind
+def _explain_missing(config: DestinationConfig) -> Iterator[None]:
+    extras = f"{config.kind},s3" if config.is_remote else config.kind
     try:
         yield
     except ImportError as error:
         msg = (
-            f"{place.kind} needs more ({error.name} is missing): pip install 'tower-etl[{extras}]'"
+            f"{config.kind} needs the module {error.name}, which is missing. "
+            f"Run: pip install 'tower-etl[{extras}]'"
         )
         raise ConfigurationError(msg) from None
 
 
-def _open_parquet(place: DestinationConfig, _guard: WriterLock) -> LakeFormat:
-    return ParquetLake(resolve_local_folder(place.path))
+def _open_parquet(config: DestinationConfig, _guard: WriterLock) -> LakeFormat:
+    return ParquetLake(resolve_local_folder(config.path))
 
 
-def _open_delta(place: DestinationConfig, guard: WriterLock) -> LakeFormat:
+def _open_delta(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.delta import DeltaLake  # noqa: PLC0415 an extra
 
-    if place.is_remote:
+    if config.is_remote:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
 
-        return DeltaLake(place.path, ObjectManifestStore(open_bucket(place.path), "delta"), guard)
-    folder = resolve_local_folder(place.path)
+        return DeltaLake(
+            config.path, ObjectManifestStore(open_bucket(config.path), "delta"), writer_lock
+        )
+    folder = resolve_local_folder(config.path)
     check_characters("delta", folder)
-    return DeltaLake(str(folder), FileManifestStore(folder, "delta"), guard)
+    return DeltaLake(str(folder), FileManifestStore(folder, "delta"), writer_lock)
 
 
-def _open_iceberg(place: DestinationConfig, guard: WriterLock) -> LakeFormat:
+def _open_iceberg(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.iceberg import IcebergLake  # noqa: PLC0415 an extra
     from tower_etl.destinations.lake.iceberg_location import (  # noqa: PLC0415
         LocalLocation,
@@ -208,15 +214,15 @@ def _open_iceberg(place: DestinationConfig, guard: WriterLock) -> LakeFormat:
         s3_properties,
     )
 
-    if place.is_remote:
+    if config.is_remote:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
 
-        bucket = open_bucket(place.path)
-        where = ObjectStoreLocation(bucket, s3_properties(SettingSources().environ))
-        return IcebergLake(where, ObjectManifestStore(bucket, "iceberg"), guard)
-    folder = resolve_local_folder(place.path)
+        bucket = open_bucket(config.path)
+        location = ObjectStoreLocation(bucket, s3_properties(SettingSources().environ))
+        return IcebergLake(location, ObjectManifestStore(bucket, "iceberg"), writer_lock)
+    folder = resolve_local_folder(config.path)
     check_characters("iceberg", folder)
-    return IcebergLake(LocalLocation(folder), FileManifestStore(folder, "iceberg"), guard)
+    return IcebergLake(LocalLocation(folder), FileManifestStore(folder, "iceberg"), writer_lock)
 
 
 _LAKES: Mapping[str, Callable[[DestinationConfig, WriterLock], LakeFormat]] = {
@@ -226,8 +232,8 @@ _LAKES: Mapping[str, Callable[[DestinationConfig, WriterLock], LakeFormat]] = {
 }
 
 
-# DuckDB would keep what it read, up to 80 % of the machine; and a group of rows of a Parquet file
-# whole, if it had to keep them in order.
+# DuckDB otherwise caches up to 80 % of RAM, and buffers whole row groups of Parquet files to
+# preserve the insertion order.
 _SETTINGS = (
     "SET memory_limit = '400MB'",
     "SET preserve_insertion_order = false",
@@ -237,57 +243,60 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class StagingDatabase:
-    """The draft of a target that is never published as a file.
+    """Staging database of a lake, which is never published as a file.
 
     Attributes:
-        target: Its draft and dlt's folder are used.
+        target: Paths of the database and of dlt's working folder.
     """
 
     target: DuckDBPaths
 
     def open(self, lake: LakeFormat) -> None:
-        """Go on with the copy if it is of what the lake holds; else make it anew out of that."""
+        """Keep the database if it belongs to the lake's snapshot; else rebuild it."""
         manifest = lake.read_manifest()
-        generation = manifest.snapshot if manifest else None
-        is_known = self.target.staging.exists() and generation in self._read_note()
-        if is_known and is_usable(self.target.staging):
+        snapshot = manifest.snapshot if manifest else None
+        is_current = self.target.staging.exists() and snapshot in self._read_snapshots()
+        if is_current and is_usable(self.target.staging):
             return
         self.delete()
         if manifest is not None:
             part = self.target.staging.with_name("restored.duckdb")
             part.unlink(missing_ok=True)
             rebuild_from_lake(part, lake, manifest)
-            self.record_snapshots(generation)
+            self.record_snapshots(snapshot)
             part.replace(self.target.staging)
-        self.record_snapshots(generation)
+        self.record_snapshots(snapshot)
 
     def delete(self) -> None:
-        """Throw it away, with all that dlt knows of it."""
+        """Delete the database and dlt's working folder."""
         for name in ("draft.duckdb", "draft.duckdb.wal"):
             (self.target.work_dir / name).unlink(missing_ok=True)
         for folder in (self.target.staging.with_name("draft.duckdb.tmp"), self.target.pipelines):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def record_snapshots(self, *generations: str | None) -> None:
-        """Write down which states of the lake the copy is of, or ahead of."""
-        part = self._note_path.with_suffix(".part")
-        part.write_text(json.dumps(generations), encoding="utf-8")
-        part.replace(self._note_path)
+    def record_snapshots(self, *snapshots: str | None) -> None:
+        """Record the snapshots of the lake that the database may be the staging state of.
 
-    def _read_note(self) -> Sequence[str | None]:
+        During a publication there are two, because an interruption may leave either in the lake.
+        """
+        part = self._snapshots_path.with_suffix(".part")
+        part.write_text(json.dumps(snapshots), encoding="utf-8")
+        part.replace(self._snapshots_path)
+
+    def _read_snapshots(self) -> Sequence[str | None]:
         with suppress(OSError, ValueError):
-            found = json.loads(self._note_path.read_text(encoding="utf-8"))
+            found = json.loads(self._snapshots_path.read_text(encoding="utf-8"))
             if isinstance(found, list):
                 return found
         return ()
 
     @property
-    def _note_path(self) -> Path:
+    def _snapshots_path(self) -> Path:
         return self.target.work_dir / "copy.json"
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a copy, in UTC, to go through the whole of it without keeping it in memory."""
+    """Open a staging database in UTC, with settings that limit the memory of full scans."""
     connection = duckdb.connect(str(path))
     for setting in _SETTINGS:
         connection.execute(setting)
@@ -295,17 +304,17 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def rebuild_from_lake(path: Path, lake: LakeFormat, manifest: Manifest) -> None:
-    """Make a DuckDB file out of what a lake holds, dlt's own tables included."""
+    """Create a DuckDB file with all tables of a lake, including dlt's internal tables."""
     tables = lake.open_tables(manifest)
     create_file(path)
     with connect(path) as connection:
         connection.execute(f"CREATE SCHEMA {DATASET}")
         for name, contents in manifest.tables.items():
             connection.execute(contents.ddl)
-            connection.register("arrived", tables[name])
-            # An older version may have written the table without months.
+            connection.register("lake_rows", tables[name])
+            # Earlier versions of tower-etl wrote some tables without months.
             has_months = MONTH in tables[name].schema.names
             columns = f"* EXCLUDE ({MONTH})" if has_months else "*"
-            insert = f'INSERT INTO {DATASET}."{name}" BY NAME SELECT {columns} FROM arrived'  # noqa: S608 ours
+            insert = f'INSERT INTO {DATASET}."{name}" BY NAME SELECT {columns} FROM lake_rows'  # noqa: S608 known names
             connection.execute(insert)
-            connection.unregister("arrived")
+            connection.unregister("lake_rows")

@@ -1,9 +1,9 @@
-"""A folder of Parquet files that any program reads as it stands.
+"""A folder of Parquet files that any program can read directly.
 
-`tasks` in the folder is a symbolic link into `.snapshots/current`, which is one to the newest
-snapshot: one rename of that link shows all tables of a sync at once. A snapshot never changes, and
-no file name comes twice: who has listed old files reads old files or none, never a mixture. Months
-that did not change are hard links to the files of the snapshot before.
+`tasks` in the folder is a symbolic link into `.snapshots/current`, which is a symbolic link to the
+newest snapshot: renaming that link publishes all tables of a sync atomically. A snapshot never
+changes and file names are never reused, so a reader that has listed old files reads old files or
+none, never a mixture. Unchanged partitions are hard links to the files of the previous snapshot.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ SNAPSHOTS = ".snapshots"
 
 
 def name_folder(month: str, *, has_months: bool) -> str:
-    """The folder of a month, with its slash; none where a table has no months."""
+    """Return the folder of a partition with a trailing slash; empty for a table without months."""
     return f"{MONTH}={month}/" if has_months else ""
 
 
 @dataclass(frozen=True)
 class ParquetLake:
-    """A local folder.
+    """Parquet files in a local folder.
 
     Attributes:
-        folder: The folder.
-        grace: How long a snapshot is kept after the next one took its place.
+        folder: Path of the folder.
+        retention: Time for which a snapshot is kept after its successor was published.
     """
 
     folder: Path
@@ -60,57 +60,57 @@ class ParquetLake:
 
     @property
     def display_name(self) -> str:
-        """The folder."""
+        """Path of the folder."""
         return str(self.folder)
 
     @property
     def current(self) -> Path:
-        """The link to the newest snapshot."""
+        """Symbolic link to the newest snapshot."""
         return self.folder / SNAPSHOTS / "current"
 
     def read_manifest(self) -> Manifest | None:
-        """That of the newest snapshot.
+        """Return the manifest of the newest snapshot, or None if there is none.
 
         Raises:
-            ConfigurationError: The folder holds something else.
+            ConfigurationError: The folder contains other files.
         """
         with suppress(FileNotFoundError):
             return load_manifest((self.current / "manifest.json").read_text(encoding="utf-8"))
         if self.folder.is_dir() and any(p.name != SNAPSHOTS for p in self.folder.iterdir()):
-            msg = f"{self.folder} holds other things: give another --path. It was not touched."
+            msg = f"{self.folder} contains other files. Choose another --path. Nothing was changed."
             raise ConfigurationError(msg)
         return None
 
-    def write(self, rows: PartitionReader, step: ManifestDiff, now: datetime) -> None:
-        """Make a snapshot, and let the link name it."""
-        draft = self.folder / SNAPSHOTS / "draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+        """Write a new snapshot, and point the link to it."""
+        staging = self.folder / SNAPSHOTS / "draft"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
         tables = {}
-        for change in step.changes:
-            contents = self._assign_files(rows, step, change)
+        for change in diff.changes:
+            contents = self._assign_files(rows, diff, change)
             tables[change.table] = contents
-            self._write_table(draft / change.table, change, rows, contents)
-        whole = replace(step.new, tables=tables)
-        (draft / "manifest.json").write_text(whole.dump(), encoding="utf-8")
-        fsync_tree(draft)
-        draft.rename(draft.with_name(whole.snapshot))
-        self._activate(whole.snapshot)
-        self._link_tables(whole)
+            self._write_table(staging / change.table, change, rows, contents)
+        manifest = replace(diff.new, tables=tables)
+        (staging / "manifest.json").write_text(manifest.dump(), encoding="utf-8")
+        fsync_tree(staging)  # before the rename, so that a published snapshot survives a power loss
+        staging.rename(staging.with_name(manifest.snapshot))
+        self._activate(manifest.snapshot)
+        self._link_tables(manifest)
         self._prune(now)
 
     def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """All tables of the snapshot of a manifest."""
+        """Return readers of all tables in the snapshot of a manifest."""
         opened = self.open_datasets(manifest)
         return {name: table.scanner().to_reader() for name, table in opened.items()}
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, dataset.Dataset]:
-        """The same, to be read as often as wanted."""
+        """Return datasets of all tables in the snapshot of a manifest."""
         snapshot = self._find_snapshot(manifest)
         return {name: open_folder(str(snapshot / name)) for name in manifest.tables}
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
-        """The files of that snapshot, which stay while it is kept."""
+        """Return the files of all tables in the snapshot of a manifest; kept until pruned."""
         snapshot = self._find_snapshot(manifest)
         return {
             name: [str(snapshot / name / part.file) for part in table.partitions.values()]
@@ -118,23 +118,23 @@ class ParquetLake:
         }
 
     def maintain(self, now: datetime) -> list[str]:
-        """Remove snapshots past their time."""
-        return [f"removed snapshot {name}" for name in self._prune(now)]
+        """Delete snapshots past their retention."""
+        return [f"deleted snapshot {name}" for name in self._prune(now)]
 
     def _find_snapshot(self, manifest: Manifest) -> Path:
         return (self.folder / SNAPSHOTS / manifest.snapshot).resolve()
 
     def _assign_files(
-        self, rows: PartitionReader, step: ManifestDiff, change: TableDiff
+        self, rows: PartitionReader, diff: ManifestDiff, change: TableDiff
     ) -> TableEntry:
-        """Say of each month of a table in which file it is."""
-        new = step.new.tables[change.table]
-        known = step.known[change.table].partitions if change.table in step.known else {}
+        """Return the table's entry with the file of each partition."""
+        new = diff.new.tables[change.table]
+        known = diff.known[change.table].partitions if change.table in diff.known else {}
         split = rows.has_months(change.table)
         parts = {
             month: PartitionEntry(
                 part.fingerprint,
-                f"{name_folder(month, has_months=split)}{step.new.snapshot}.parquet"
+                f"{name_folder(month, has_months=split)}{diff.new.snapshot}.parquet"
                 if month in change.written
                 else known[month].file,
             )
@@ -153,36 +153,39 @@ class ParquetLake:
             else:
                 _link(self.current / change.table / part.file, path)
 
-    def _activate(self, generation: str) -> None:
-        _replace_link(self.current, generation)
+    def _activate(self, snapshot: str) -> None:
+        _replace_link(self.current, snapshot)
         fsync_file(self.current.parent)
 
     def _link_tables(self, manifest: Manifest) -> None:
         for table in manifest.tables:
             link = self.folder / table
-            wanted = f"{SNAPSHOTS}/current/{table}"
-            if table.startswith("_") or (link.is_symlink() and str(link.readlink()) == wanted):
+            target = f"{SNAPSHOTS}/current/{table}"
+            # dlt's internal tables are not for readers.
+            if table.startswith("_") or (link.is_symlink() and str(link.readlink()) == target):
                 continue
-            _replace_link(link, wanted)
+            _replace_link(link, target)
 
     def _prune(self, now: datetime) -> list[str]:
-        """Remove snapshots whose successor has been there for the time of grace."""
+        """Delete snapshots whose successor is older than the retention, and return their names."""
         kept = self.current.resolve()
-        aged = sorted((p for p in self.current.parent.iterdir() if _is_snapshot(p)), key=_made_at)
+        snapshots = sorted(
+            (p for p in self.current.parent.iterdir() if _is_snapshot(p)), key=_created_at
+        )
         removed = []
-        for snapshot, successor in pairwise(aged):
-            if snapshot != kept and now - _made_at(successor) > self.retention:
+        for snapshot, successor in pairwise(snapshots):
+            if snapshot != kept and now - _created_at(successor) > self.retention:
                 shutil.rmtree(snapshot, ignore_errors=True)
                 removed.append(snapshot.name)
         return removed
 
 
 def new_snapshot_name(now: datetime, tag: str) -> str:
-    """A name for a state of the lake, that tells when it was made."""
+    """Return a name for a snapshot that starts with its time (UTC)."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{tag}"
 
 
-def _made_at(snapshot: Path) -> datetime:
+def _created_at(snapshot: Path) -> datetime:
     stamp, _, _ = snapshot.name.partition("-")
     return datetime.strptime(stamp, "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
 
@@ -192,22 +195,22 @@ def _is_snapshot(path: Path) -> bool:
 
 
 def open_folder(path: str, filesystem: object = None) -> dataset.Dataset:
-    """A table in a folder of Parquet files."""
-    parted = dataset.partitioning(flavor="hive")
-    return dataset.dataset(path, format="parquet", partitioning=parted, filesystem=filesystem)
+    """Return a dataset of the Parquet files of a table, with Hive partitions."""
+    partitioning = dataset.partitioning(flavor="hive")
+    return dataset.dataset(path, format="parquet", partitioning=partitioning, filesystem=filesystem)
 
 
 def _link(source: Path, path: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
+    """Create a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(source, path)
-    except OSError:
+    except OSError:  # for example exFAT, and some network and container file systems
         shutil.copyfile(source, path)
 
 
-def _replace_link(link: Path, wanted: str) -> None:
-    """Let a symbolic link name something else, at one stroke."""
-    fresh = link.with_name(f".{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(wanted)
-    fresh.replace(link)
+def _replace_link(link: Path, target: str) -> None:
+    """Replace the target of a symbolic link atomically, by a rename."""
+    new = link.with_name(f".{link.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)

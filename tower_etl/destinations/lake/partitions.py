@@ -1,8 +1,8 @@
-"""Tables cut into months, so that only the months that changed are written again.
+"""Partitioning of tables by month, so that only changed months are written to a lake.
 
-A row of a run belongs to the month (UTC) in which the run was submitted, which does not change; a
-row about a sync to that in which the sync started, and a launch to that in which it was made; where
-that is not known, to January 1970. What is about none of these is one part without a month.
+The month (UTC) of a row about a run is that of the run's submission, which never changes; of a row
+about a sync, that of its start; of a launch, that of its creation; if unknown, January 1970. Other
+tables have a single partition.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-MONTH = "month"  # the column, a date: the first day of the month
+MONTH = "month"  # column of type DATE: the first day of the month
 UNKNOWN_MONTH = (
-    "1970-01-01"  # not null: pyarrow cannot tell the type of a column of nulls from folders
+    "1970-01-01"  # not null: pyarrow cannot infer the type of a Hive partition that is always null
 )
-_ROW = '"the row"'  # a name with a blank, which no column has
+_ROW = '"the row"'  # alias with a space, so that it cannot clash with a column name
 
 
 @dataclass(frozen=True)
 class PartitionStats:
-    """The rows of one month of a table.
+    """Statistics of a partition.
 
     Attributes:
-        fingerprint: Changes when any of them does.
-        first: The least of DuckDB's numbers for rows among them.
-        last: The greatest. Other months may have rows in between, but seldom many.
+        fingerprint: Count and hash of its rows.
+        first: Least DuckDB `rowid` of its rows.
+        last: Greatest `rowid`. Few rows of other months are usually in between.
     """
 
     fingerprint: str
@@ -47,12 +47,12 @@ _EMPTY = PartitionStats("empty", 0, -1)
 
 @dataclass(frozen=True)
 class PartitionScheme:
-    """How one table is cut.
+    """Partitioning of one table, as SQL.
 
     Attributes:
-        columns: What is selected.
-        source: The table, as `"the row"`, joined with what tells the month.
-        month: The month of a row, empty where the table has none.
+        columns: Select list.
+        source: Table with the alias `"the row"`, joined with the table that has the timestamp.
+        month: Expression for the month of a row; empty for a table without months.
     """
 
     columns: str
@@ -61,38 +61,38 @@ class PartitionScheme:
 
     @property
     def has_months(self) -> bool:
-        """Whether it is cut at all."""
+        """Whether the table is partitioned by month."""
         return bool(self.month)
 
     @property
     def sql(self) -> str:
-        """All rows, with `month` as the last column if there are months."""
+        """SELECT of all rows, with `month` as the last column if the table has months."""
         month = f", {self.month} AS {MONTH}" if self.has_months else ""
-        return f"SELECT {self.columns}{month} FROM {self.source}"  # noqa: S608 ours
+        return f"SELECT {self.columns}{month} FROM {self.source}"  # noqa: S608 constants
 
-    def select(self, stretches: Mapping[str, PartitionStats]) -> str:
-        """The rows of some months; DuckDB skips what is stored before and after them."""
+    def select(self, partitions: Mapping[str, PartitionStats]) -> str:
+        """Return a SELECT of some months; the range of `rowid` lets DuckDB skip row groups."""
         if not self.has_months:
             return self.sql
-        first = min((stretch.first for stretch in stretches.values()), default=0)
-        last = max((stretch.last for stretch in stretches.values()), default=0)
-        named = ", ".join(f"'{month}'" for month in stretches)
-        near = f"{_ROW}.rowid BETWEEN {first} AND {last}"
-        return f"{self.sql} WHERE {near} AND {self.month} IN ({named})"
+        first = min((stats.first for stats in partitions.values()), default=0)
+        last = max((stats.last for stats in partitions.values()), default=0)
+        listed = ", ".join(f"'{month}'" for month in partitions)
+        in_range = f"{_ROW}.rowid BETWEEN {first} AND {last}"
+        return f"{self.sql} WHERE {in_range} AND {self.month} IN ({listed})"
 
 
 def partition_scheme(table: str) -> PartitionScheme:
-    """How a table of the dataset, of ours or of dlt's, is cut; JSON becomes text."""
+    """Return the partitioning of a table; JSON columns are selected as text."""
     spec = TABLES.get(table)
     source = f'{DATASET}."{table}" AS {_ROW}'
     if spec is None:
         return PartitionScheme(f"{_ROW}.*", source)
     texts = [f'{_ROW}."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
     columns = f"{_ROW}.* REPLACE ({', '.join(texts)})" if texts else f"{_ROW}.*"
-    moment, join = _find_timestamp(table, {column.name for column in spec.columns})
-    if moment is None:
+    timestamp, join = _find_timestamp(table, {column.name for column in spec.columns})
+    if timestamp is None:
         return PartitionScheme(columns, source)
-    month = f"coalesce(date_trunc('month', {moment})::DATE, DATE '{UNKNOWN_MONTH}')"
+    month = f"coalesce(date_trunc('month', {timestamp})::DATE, DATE '{UNKNOWN_MONTH}')"
     return PartitionScheme(columns, f"{source} {join}", month)
 
 
@@ -116,14 +116,14 @@ def _find_timestamp(table: str, columns: set[str]) -> tuple[str | None, str]:
 
 
 def month_predicate(months: Iterable[str]) -> str:
-    """A condition on the column, as Delta and Iceberg read it."""
+    """Return a condition on the month column in the syntax of Delta and Iceberg."""
     return " OR ".join(f"{MONTH} = '{month}'" for month in months)
 
 
 def list_tables(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
-    """The tables of the dataset with the statements that make them; runs come last.
+    """Return the CREATE statement of each table; `workflows` is last.
 
-    Who writes them in this order shows no run before all of its rows.
+    Written in this order, a lake never shows a run before its other rows.
     """
     found = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = ? AND NOT temporary",
@@ -133,16 +133,19 @@ def list_tables(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
 
 
 def scan_partitions(
-    connection: duckdb.DuckDBPyConnection, cut: PartitionScheme
+    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme
 ) -> dict[str, PartitionStats]:
-    """What there is of each month (empty for none), whatever its order; one part at least."""
-    month = f"({cut.month})::VARCHAR" if cut.has_months else "''"
+    """Return the statistics of each month (key "" for a table without months); never empty.
+
+    The fingerprint is independent of the order of rows.
+    """
+    month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
     rows = connection.execute(
-        f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 ours
-        f"max({_ROW}.rowid) FROM {cut.source} GROUP BY 1"
+        f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 constants
+        f"max({_ROW}.rowid) FROM {scheme.source} GROUP BY 1"
     ).fetchall()
     found = {name: PartitionStats(*rest) for name, *rest in rows}
-    return found or {UNKNOWN_MONTH if cut.has_months else "": _EMPTY}
+    return found or {UNKNOWN_MONTH if scheme.has_months else "": _EMPTY}
 
 
 _BATCH_ROWS = 20_000
@@ -151,20 +154,20 @@ _OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '50MB'"
 
 @dataclass(frozen=True)
 class PartitionReader:
-    """The tables of the working copy.
+    """Reader of the partitions of a staging database.
 
     Attributes:
-        connection: To it, in UTC.
-        cuts: How each table is cut.
-        stretches: What there is of each month of each table.
+        connection: Connection to the database, in UTC.
+        schemes: Partitioning of each table.
+        partitions: Statistics of each month of each table.
     """
 
     connection: duckdb.DuckDBPyConnection
-    cuts: Mapping[str, PartitionScheme]
+    schemes: Mapping[str, PartitionScheme]
     partitions: Mapping[str, Mapping[str, PartitionStats]]
 
     def write_file(self, table: str, month: str, path: Path) -> None:
-        """One month of a table as a Parquet file; the folder it is in names the month."""
+        """Write a partition to a Parquet file without the month, which is in the folder's name."""
         rows = self._select(table, [month])
         if self.has_months(table):
             rows = f"SELECT * EXCLUDE ({MONTH}) FROM ({rows})"  # noqa: S608 names and dates
@@ -172,19 +175,19 @@ class PartitionReader:
         self.connection.execute(f"COPY ({rows}) TO '{quoted}' ({_OPTIONS})")
 
     def read(self, table: str, months: Iterable[str]) -> pa.RecordBatchReader:
-        """Some months of a table, a batch at a time."""
+        """Return a reader of some months of a table, in batches of 20,000 rows."""
         relation = self.connection.sql(self._select(table, months))
         return relation.to_arrow_reader(_BATCH_ROWS)
 
     def read_schema(self, table: str) -> pa.Schema:
-        """The columns of a table, as `read` gives them."""
-        empty = f"SELECT * FROM ({self.cuts[table].sql}) LIMIT 0"  # noqa: S608 names are ours
+        """Return the schema of the batches of `read`."""
+        empty = f"SELECT * FROM ({self.schemes[table].sql}) LIMIT 0"  # noqa: S608 constants
         return self.connection.sql(empty).to_arrow_table().schema
 
     def has_months(self, table: str) -> bool:
-        """Whether a table is cut at all."""
-        return self.cuts[table].has_months
+        """Return whether a table is partitioned by month."""
+        return self.schemes[table].has_months
 
     def _select(self, table: str, months: Iterable[str]) -> str:
         known = self.partitions[table]
-        return self.cuts[table].select({month: known[month] for month in months})
+        return self.schemes[table].select({month: known[month] for month in months})

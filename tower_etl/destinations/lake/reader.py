@@ -1,4 +1,4 @@
-"""Reading a lake with DuckDB: its tables by their bare names, and the views over them."""
+"""Reading a lake with DuckDB: its tables by unqualified names, and the views on them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
-    """A connection to the tables of a folder, as they are now; what comes later stays out.
+    """Return a connection to the tables of a lake in its current snapshot.
 
     Args:
-        path: A folder of this machine, or the address of one in a bucket.
+        path: Local folder, or URL of a folder in a bucket.
 
     Raises:
         ConfigurationError: No sync has written to the folder.
@@ -38,7 +38,7 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"CREATE SCHEMA {DATASET}")
     connection.execute(f"USE memory.{DATASET}")
-    if isinstance(path, str):  # the library of the format reads: DuckDB would need an extension
+    if isinstance(path, str):  # read by the format's library: DuckDB would need to download httpfs
         for name, rows in lake.open_datasets(manifest).items():
             connection.register(f"{name}_in_bucket", rows)
             ddl = manifest.tables[name].ddl
@@ -58,19 +58,19 @@ def _find_lake(path: Path | str) -> tuple[LakeFormat, Manifest]:
         manifest = lake.read_manifest()
         if manifest is not None:
             return lake, manifest
-    msg = f"{path} has no tables of a sync: run `tower-etl sync` first, or give another --path."
+    msg = f"{path} contains no tables of tower-etl. Run `tower-etl sync`, or choose another --path."
     raise ConfigurationError(msg)
 
 
 def _find_kind(path: Path | str) -> str | None:
-    """What its note says that a lake is; a folder of Parquet files has its note elsewhere."""
+    """Return the format in the manifest; a Parquet lake has its manifest in the snapshot."""
     if isinstance(path, Path):
         return "parquet" if (path / SNAPSHOTS).is_dir() else detect_format(path)
     try:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
         msg = (
-            "Reading a bucket needs more: pip install 'tower-etl[delta,s3]', or "
+            "Reading a bucket needs an extra. Run: pip install 'tower-etl[delta,s3]', or "
             "'tower-etl[iceberg,s3]' for Iceberg."
         )
         raise ConfigurationError(msg) from None
@@ -78,13 +78,15 @@ def _find_kind(path: Path | str) -> str | None:
 
 
 def _define(name: str, source: str, ddl: str) -> str:
-    """A view of what DuckDB reads a table from; a lake of an older version lacks some columns."""
+    """Return a CREATE VIEW for a table; a lake of an earlier version may lack some columns."""
     spec = TABLES.get(name)
-    there = set(re.findall(r"\w+", ddl))
-    asked = [c.name for c in spec.columns if c.is_json and c.name in there] if spec else []
-    texts = [f'"{column}"::JSON AS "{column}"' for column in asked]
+    existing = set(re.findall(r"\w+", ddl))
+    json_columns = (
+        [c.name for c in spec.columns if c.is_json and c.name in existing] if spec else []
+    )
+    texts = [f'"{column}"::JSON AS "{column}"' for column in json_columns]
     columns = f"* REPLACE ({', '.join(texts)})" if texts else "*"
-    return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 names are ours
+    return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 known names
 
 
 def _name_files(files: Sequence[str]) -> str:

@@ -1,1 +1,1 @@
-"""The rate limit of calls per access token, shared by threads, processes and machines."""
+"""Rate limit of calls per access token, shared by threads, processes and machines."""

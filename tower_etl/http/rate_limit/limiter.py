@@ -1,4 +1,4 @@
-"""The budget of calls: every request waits here until it may go out, a repeated one too."""
+"""Rate limiter at which every request waits before it is sent, including retries."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from tower_etl.http.rate_limit.policy import RequestWindow
     from tower_etl.http.rate_limit.stores import RateLimitStore
 
-_SLEEP_SECONDS = 0.25  # the longest sleep that does not look whether the budget was closed
+_SLEEP_SECONDS = 0.25  # longest sleep between two checks whether the limiter was closed
 _RECENT_RESPONSES = 200
 
 
 class RateLimiterClosedError(Exception):
-    """The sync is stopping: no further call goes out."""
+    """The sync is stopping, so that no further request is sent."""
 
 
 @dataclass(frozen=True)
 class Permit:
-    """A call that went out.
+    """Permission to send one call, with the time at which it was granted.
 
     Attributes:
-        recorded: When, by the ledger's clock, in seconds.
-        monotonic: The same moment by the clock of this process.
+        recorded: Time by the clock of the rate limit store, in seconds.
+        monotonic: The same time by the monotonic clock of this process, in seconds.
     """
 
     recorded: float
@@ -50,10 +50,10 @@ class Permit:
 
 
 class RateLimiter:
-    """Lets calls out, one at a time, as the limit and those who share the ledger allow.
+    """Limiter of the calls of all threads, processes and machines that share a store.
 
-    Threads wait one behind the other. Nothing is promised ahead: who waits looks again when the
-    time has come, and whoever of the sharers is the first to look goes first.
+    Threads queue on a lock. Slots are not reserved in advance: a waiter checks again when its delay
+    ends, so that processes that share the store are served first come, first served.
     """
 
     def __init__(
@@ -63,34 +63,42 @@ class RateLimiter:
         metrics: RequestMetrics,
         store: RateLimitStore | None = None,
     ) -> None:
-        """Set up a budget of that limit (None: no limit), by default of this process alone."""
+        """Create a limiter.
+
+        Args:
+            limit: Maximum number of calls in a period, None for no limit.
+            clock: Clock for waiting.
+            metrics: Counters of the calls and of the throttled time.
+            store: Store of the request window; None for one in this process.
+        """
         self._limit = limit
         self._clock = clock
-        self._meter = metrics
+        self._metrics = metrics
         self._store = store or MemoryStore(clock)
         self._queue_lock = threading.Lock()
         self._responses_lock = threading.Lock()
         self._responses: deque[float] = deque(maxlen=_RECENT_RESPONSES)
         self._closed = threading.Event()
-        self._waited = threading.local()
+        self._waited = threading.local()  # per thread: the client logs the wait of its own request
 
     def acquire(self) -> Permit:
-        """Wait until a call may go out.
+        """Wait until a call may be sent, and record it in the store.
 
         Raises:
-            RateLimiterClosedError: The budget was closed before that.
+            RateLimiterClosedError: The limiter was closed in the meantime.
         """
-        asked = self._clock.monotonic()
+        started = self._clock.monotonic()
         with self._queue_lock:
             while True:
                 self._ensure_open()
-                before = self._clock.monotonic()  # not after: its way must not seem shorter
+                # Read before the update, so that the network delay is never underestimated.
+                before = self._clock.monotonic()
                 earliest, now = self._store.update(self._try_send)
                 if earliest <= now:
                     break
                 self.sleep(earliest - now)
-        self._waited.seconds = self._clock.monotonic() - asked
-        self._meter.record_call()
+        self._waited.seconds = self._clock.monotonic() - started
+        self._metrics.record_call()
         return Permit(now, before)
 
     @property
@@ -98,38 +106,38 @@ class RateLimiter:
         """Seconds that the calling thread waited for its last permit."""
         return getattr(self._waited, "seconds", 0.0)
 
-    def record_response(self, departure: Permit) -> None:
-        """The call has its answer, or failed: it was at the server by now, if it ever was.
+    def record_response(self, permit: Permit) -> None:
+        """Record that a call was answered or failed, and so can no longer arrive at the server.
 
-        Where the ledger cannot be reached the call counts as under way for its longest: that is
-        safe, and an answer that is there is not thrown away for it.
+        If the store cannot be used, the call counts as in flight for the maximum network delay.
+        That is safe, and keeps the response that has already arrived.
         """
         if self._limit is None:
             return
-        answer_seconds = self._clock.monotonic() - departure.monotonic
-        way_seconds = self._network_delay(answer_seconds)
+        response_seconds = self._clock.monotonic() - permit.monotonic
+        delay_seconds = self._network_delay(response_seconds)
         with suppress(ApiConnectionError):
             self._store.update(
                 lambda window, _now: (
-                    record_response(window, departure.recorded, way_seconds),
+                    record_response(window, permit.recorded, delay_seconds),
                     None,
                 )
             )
 
     def pause(self, seconds: float) -> None:
-        """Let nobody's call out for so many seconds, and fewer after that (a 429 asked for it)."""
+        """Pause all calls for a number of seconds and slow down those after that, after a 429."""
 
-        def refuse(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
-            held = pause(record_throttle(window, now), now + seconds)
-            return held, held.paused_until - max(window.paused_until, now)
+        def throttle(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
+            paused = pause(record_throttle(window, now), now + seconds)
+            return paused, paused.paused_until - max(window.paused_until, now)
 
-        self._meter.record_throttled(max(0.0, self._store.update(refuse)))
+        self._metrics.record_throttled(max(0.0, self._store.update(throttle)))
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds, with no claim to a call.
+        """Wait for a number of seconds without reserving a call.
 
         Raises:
-            RateLimiterClosedError: The budget was closed in the meantime.
+            RateLimiterClosedError: The limiter was closed in the meantime.
         """
         ends = self._clock.monotonic() + seconds
         while (left := ends - self._clock.monotonic()) > 0:
@@ -138,23 +146,23 @@ class RateLimiter:
         self._ensure_open()
 
     def close(self) -> None:
-        """Let no further call out at all."""
+        """Allow no further call; threads that wait end with `RateLimiterClosedError`."""
         self._closed.set()
 
     def _try_send(
         self, window: RequestWindow, now: float
     ) -> tuple[RequestWindow, tuple[float, float]]:
-        """Let a call out if it may go out now; the earliest moment, and now."""
+        """Record a call in the window if it may be sent now; return the earliest time, and now."""
         earliest = next_send_time(window, now, self._limit)
-        may_go = earliest <= now and self._limit is not None
-        return (record_send(window, now) if may_go else window), (earliest, now)
+        is_recorded = earliest <= now and self._limit is not None
+        return (record_send(window, now) if is_recorded else window), (earliest, now)
 
-    def _network_delay(self, answer_seconds: float) -> float:
+    def _network_delay(self, response_seconds: float) -> float:
         if not self._store.shared_network_path:
-            return answer_seconds
+            return response_seconds
         with self._responses_lock:
-            self._responses.append(answer_seconds)
-            return network_delay(answer_seconds, self._responses)
+            self._responses.append(response_seconds)
+            return network_delay(response_seconds, self._responses)
 
     def _ensure_open(self) -> None:
         if self._closed.is_set():
@@ -162,10 +170,10 @@ class RateLimiter:
 
 
 def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:
-    """The budget that the settings ask for, shared by all who use their token on their server.
+    """Return the configured rate limiter, shared by all syncs with the same token and server.
 
     Raises:
-        ConfigurationError: The ledger that they name cannot be used.
+        ConfigurationError: The configured rate limit store is invalid.
     """
     http_settings = settings.http
     name = settings.token.fingerprint(*origin_of(settings.endpoint))

@@ -1,10 +1,11 @@
-"""When the next call may go out: pure decisions on a ledger of the calls before it.
+"""Rate limit policy: decides without I/O when the next call may be sent, given the recent calls.
 
-A server counts arrivals, a client knows departures, and between the two lies a way whose length
-changes. So a call is taken to arrive at the latest moment that its answer allows, and the next one
-goes out when as many as the limit allows have arrived a whole period before. No second at the
-server can then hold more than the limit, whatever the way does. (Calls spaced evenly just under the
-limit pass it as soon as some are late and those after them are not.)
+The server counts arrivals, the client knows send times, and the network delay between the two
+varies. A call is therefore assumed to arrive at the latest time that its response permits, and the
+next call is sent when at most the allowed number of calls can arrive in the same period. No second
+at the server then contains more calls than the limit, however the network delay varies. (Calls that
+are evenly spaced just below the limit exceed it as soon as the delay of some calls is longer than
+that of the next ones.)
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-MAX_NETWORK_DELAY_SECONDS = 5.0  # a call without an answer has arrived by then, after a crash too
-_PACING_FRACTION = 0.95  # of the even distance: late wake-ups are made good, and there is no burst
-_KEPT_CALLS = 128  # also the most calls that are let through in one period
+MAX_NETWORK_DELAY_SECONDS = 5.0  # a call without a response has arrived by then, even after a crash
+_PACING_FRACTION = 0.95  # of the even spacing: compensates late wake-ups without bursts
+_KEPT_CALLS = 128  # also the maximum number of calls in one period
 
 _SLOWDOWN_FACTOR = 1.25
 _MAX_SLOWDOWN = 4.0
-_THROTTLE_GROUPING_SECONDS = 2.0  # calls that were under way together are refused together
-_RECOVERY_SECONDS = 3600.0  # API fact 10: the longer of the two limits is counted by the hour
-_MAX_PAUSE_SECONDS = 600.0
+_THROTTLE_GROUPING_SECONDS = 2.0  # one overrun rejects all calls that are in flight together
+_RECOVERY_SECONDS = 3600.0  # API fact 10: the longer of the two limits is counted per hour
+_MAX_PAUSE_SECONDS = 600.0  # a later `paused_until` was written before the clock was set back
 
 _MIN_SAMPLES = 50
 _P90 = 0.9
@@ -32,11 +33,11 @@ _BASE_DELAY_FRACTION = 0.8
 
 @dataclass(frozen=True)
 class RateLimit:
-    """So many calls in any period.
+    """Maximum number of calls in any period of a given length.
 
     Attributes:
-        calls: Most calls in the period, at least 1.
-        seconds: Length of the period.
+        calls: Maximum number of calls in the period, at least 1.
+        seconds: Length of the period in seconds.
     """
 
     calls: int
@@ -44,21 +45,21 @@ class RateLimit:
 
     @classmethod
     def of(cls, calls_per_second: float) -> RateLimit:
-        """About a second's worth of calls; 6.6 a second are 6 in any 0.91 s."""
+        """Return the limit for a rate, in a period of about 1 s: 6.6 per second is 6 in 0.91 s."""
         calls = max(1, min(int(calls_per_second), _KEPT_CALLS))
         return cls(calls, calls / calls_per_second)
 
 
 @dataclass(frozen=True)
 class RequestWindow:
-    """The latest calls of all who share a budget, on one clock, in seconds.
+    """Recent calls of all clients that share a rate limit, with times in seconds of one clock.
 
     Attributes:
-        departures: When each call went out, in that order.
-        arrivals: When each of them was at the server, at the latest.
-        paused_until: Moment before which no call goes out.
-        refused_at: Moment of the last refusal (429).
-        slowness: How much longer than asked the period was made by it, 1 for not at all.
+        sent_at: Send times of the calls, ascending.
+        received_by: Latest possible time at which the server received each of the calls.
+        paused_until: Time before which no call is sent.
+        throttled_at: Time of the last 429 response.
+        slowdown: Factor by which 429 responses lengthened the period at `throttled_at`; 1 without.
     """
 
     sent_at: tuple[float, ...] = ()
@@ -69,12 +70,12 @@ class RequestWindow:
 
 
 def next_send_time(window: RequestWindow, now: float, limit: RateLimit | None) -> float:
-    """The earliest moment, from now on, at which one more call may go out.
+    """Return the earliest time, not before `now`, at which one more call may be sent.
 
     Args:
-        window: What went out before.
-        now: The present moment, in seconds.
-        limit: None for no limit; a pause counts all the same.
+        window: Recent calls.
+        now: Current time in seconds of the window's clock.
+        limit: None for no limit; a pause is observed all the same.
     """
     earliest = max(now, window.paused_until)
     if limit is None or not window.sent_at:
@@ -87,7 +88,7 @@ def next_send_time(window: RequestWindow, now: float, limit: RateLimit | None) -
 
 
 def record_send(window: RequestWindow, now: float) -> RequestWindow:
-    """The ledger with a call that goes out now."""
+    """Return the window with a call that is sent now."""
     kept = 1 - _KEPT_CALLS
     return replace(
         window,
@@ -96,55 +97,56 @@ def record_send(window: RequestWindow, now: float) -> RequestWindow:
     )
 
 
-def record_response(window: RequestWindow, departed: float, way_seconds: float) -> RequestWindow:
-    """The ledger when the answer to a call has shown how long its way was at most."""
-    if departed not in window.sent_at:
-        return window  # long forgotten
-    arrivals = list(window.received_by)
-    way = max(0.0, min(way_seconds, MAX_NETWORK_DELAY_SECONDS))
-    arrivals[window.sent_at.index(departed)] = departed + way
-    return replace(window, received_by=tuple(arrivals))
+def record_response(window: RequestWindow, sent_at: float, delay_seconds: float) -> RequestWindow:
+    """Return the window with the latest arrival time of a call, known from its response."""
+    if sent_at not in window.sent_at:
+        return window  # older than the calls that are kept
+    received_by = list(window.received_by)
+    delay = max(0.0, min(delay_seconds, MAX_NETWORK_DELAY_SECONDS))
+    received_by[window.sent_at.index(sent_at)] = sent_at + delay
+    return replace(window, received_by=tuple(received_by))
 
 
-def network_delay(answer_seconds: float, latest: Collection[float]) -> float:
-    """How much longer than the shortest way a call can have been under way, in seconds.
+def network_delay(response_seconds: float, recent: Collection[float]) -> float:
+    """Return an upper bound of the one-way network delay beyond the common minimum, in seconds.
 
-    What every answer takes moves no two calls nearer to each other. It is left out as far as
-    answers are steady: the fastest one, less what the others vary beyond it.
+    A delay that all calls have in common moves no two calls closer together, so that it is
+    subtracted as far as responses are steady: the fastest response time, less the spread of the
+    others.
 
     Args:
-        answer_seconds: From the departure to the answer.
-        latest: Answer times of the latest calls that took the same way.
+        response_seconds: Time from sending the call to its response.
+        recent: Response times of recent calls over the same network path.
     """
-    if len(latest) < _MIN_SAMPLES:
-        return answer_seconds
-    times = sorted(latest)
-    varying = times[int(_P90 * len(times))] - times[0]
-    return max(0.0, answer_seconds - _BASE_DELAY_FRACTION * max(0.0, times[0] - varying))
+    if len(recent) < _MIN_SAMPLES:
+        return response_seconds
+    times = sorted(recent)
+    spread = times[int(_P90 * len(times))] - times[0]
+    return max(0.0, response_seconds - _BASE_DELAY_FRACTION * max(0.0, times[0] - spread))
 
 
 def pause(window: RequestWindow, until: float) -> RequestWindow:
-    """The ledger with all calls held back until that moment, in seconds; never shortens a pause."""
+    """Return the window with all calls paused until a time in seconds; never shortens a pause."""
     return replace(window, paused_until=max(window.paused_until, until))
 
 
 def record_throttle(window: RequestWindow, now: float) -> RequestWindow:
-    """The ledger after a refusal: somebody else spends of the same limit, or it is lower."""
+    """Return the window after a 429: other clients use the same limit, or the limit is lower."""
     if window.slowdown > 1 and 0 <= now - window.throttled_at < _THROTTLE_GROUPING_SECONDS:
         return window
-    slowness = min(current_slowdown(window, now) * _SLOWDOWN_FACTOR, _MAX_SLOWDOWN)
-    return replace(window, throttled_at=now, slowdown=slowness)
+    slowdown = min(current_slowdown(window, now) * _SLOWDOWN_FACTOR, _MAX_SLOWDOWN)
+    return replace(window, throttled_at=now, slowdown=slowdown)
 
 
 def current_slowdown(window: RequestWindow, now: float) -> float:
-    """By how much the period is longer now; a quiet hour brings it back, little by little."""
-    faded = min(1.0, max(0.0, (now - window.throttled_at) / _RECOVERY_SECONDS))
-    return 1.0 + (window.slowdown - 1.0) * (1.0 - faded)
+    """Return the current factor of the period; it falls to 1 within an hour without a 429."""
+    recovered = min(1.0, max(0.0, (now - window.throttled_at) / _RECOVERY_SECONDS))
+    return 1.0 + (window.slowdown - 1.0) * (1.0 - recovered)
 
 
 def drop_future_entries(window: RequestWindow, now: float) -> RequestWindow:
-    """The ledger without what lies ahead: a clock that was set back must not stop all calls."""
+    """Return the window without future times: a clock that was set back must not stop all calls."""
     if max(window.sent_at, default=now) > now + MAX_NETWORK_DELAY_SECONDS:
         window = replace(window, sent_at=(), received_by=())
-    sound = window.paused_until <= now + _MAX_PAUSE_SECONDS
-    return window if sound else replace(window, paused_until=0.0)
+    is_plausible = window.paused_until <= now + _MAX_PAUSE_SECONDS
+    return window if is_plausible else replace(window, paused_until=0.0)

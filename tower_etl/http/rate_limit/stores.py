@@ -1,8 +1,8 @@
-"""Where the ledger of calls is kept: in memory, or in a file that all processes of a machine share.
+"""Stores of the request window: in memory, in a folder of one machine, or in Redis.
 
-A shared ledger tells wall-clock time: it is the one clock that processes, and machines with a
-common home, agree on. Nobody holds the ledger, so that one who crashes, or is stopped in the
-middle, leaves nothing behind but the call that was under way.
+A store that processes share uses wall-clock time, because monotonic clocks of processes on
+different machines do not agree. No process holds a lock, so that a process that crashes or is
+suspended during an update leaves nothing behind except the call in flight.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_MEMORY = (
-    "The budget of calls is not shared with other syncs of this machine: %s cannot be used (%s). "
-    "Make it writable, or set TOWER_ETL_BUDGET=process if that is meant."
+_NOT_SHARED = (
+    "The rate limit is not shared with other syncs on this machine: the folder %s cannot be used "
+    "(%s). Make it writable, or set TOWER_ETL_BUDGET=process to count calls per process."
 )
 _TEMPORARY = "draft-"
-_TEMPORARY_SECONDS = 60.0  # after which the process that wrote it is gone
-_KEPT_VERSIONS = 64  # so that one who was away for a moment finds the next number taken
+_TEMPORARY_SECONDS = 60.0  # age after which the process that wrote the file is certainly gone
+_KEPT_VERSIONS = 64  # a process that was suspended meanwhile must find its next number taken
 
 
 class RateLimitStore(Protocol):
-    """Keeps a ledger for all who share it, and changes it for one of them at a time.
+    """Store of a request window with atomic updates, shared by several clients.
 
     Attributes:
-        shared_network_path: Whether all who share it take the same way to the server.
+        shared_network_path: Whether all clients reach the server over the same network path.
     """
 
     shared_network_path: bool
@@ -53,12 +53,20 @@ class RateLimitStore(Protocol):
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the ledger, given it and the present moment in seconds of its clock."""
+        """Update the window atomically.
+
+        Args:
+            change: Maps the window and the current time, in seconds of the store's clock, to the
+                new window and a result. It may be called several times.
+
+        Returns:
+            Result of the change that was stored.
+        """
         ...
 
 
 class MemoryStore:
-    """Shared by the threads of one process; tells monotonic time."""
+    """Store that the threads of one process share; uses monotonic time."""
 
     shared_network_path = True
 
@@ -70,27 +78,27 @@ class MemoryStore:
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the ledger; see `RateLimitStore`."""
+        """Update the window atomically; see `RateLimitStore`."""
         with self._lock:
             self._window, result = change(self._window, self._clock.monotonic())
             return result
 
 
 class FileStore:
-    """Shared by the processes of one user on one machine; tells wall-clock time.
+    """Store that the processes of one user on one machine share; uses wall-clock time.
 
-    Each change is a file of its own, named by a number, and whoever is the first to make the file
-    of the next number has made the change. So there is no lock that somebody could be stopped with,
-    or starved of the processor with, while all others wait.
+    Each version of the window is a file with a number as its name. The process that is the first to
+    create the file of the next number has made the update (optimistic concurrency). A lock file
+    would block all others while its holder is suspended or waits for the CPU.
     """
 
     shared_network_path = True
 
     def __init__(self, folder: Path, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Keep the ledger in that folder, which is made for its owner alone.
+        """Create the folder, with access for its owner only, and check that it can be used.
 
         Raises:
-            OSError: The folder cannot be made, or its file system knows no hard links.
+            OSError: The folder cannot be created, or its file system does not support hard links.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
@@ -103,7 +111,7 @@ class FileStore:
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the ledger; see `RateLimitStore`.
+        """Update the window atomically; see `RateLimitStore`.
 
         Raises:
             ApiConnectionError: The folder cannot be read or written.
@@ -111,11 +119,11 @@ class FileStore:
         try:
             with self._thread_lock:
                 while (done := self._try_update(change)) is None:
-                    pass  # another was faster
+                    pass  # another process was faster
         except OSError as error:
             msg = (
-                f"The ledger of calls {self._folder} cannot be used ({error.strerror}). "
-                "Free its disk, or set TOWER_ETL_BUDGET=process."
+                f"Cannot use the rate limit store {self._folder} ({error.strerror}). Free disk "
+                "space, or set TOWER_ETL_BUDGET=process."
             )
             raise ApiConnectionError(msg) from error
         return done[0]
@@ -123,15 +131,15 @@ class FileStore:
     def _try_update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> tuple[Result] | None:
-        """What the change gives, or None where another one came between."""
+        """Return the result of a change, None if another process stored one in the meantime."""
         numbers = self._list_numbers()
         latest = max(numbers, default=0)
         now = self._clock.now().timestamp()
         try:
-            written = (self._folder / str(latest)).read_bytes() if latest else b""
+            content = (self._folder / str(latest)).read_bytes() if latest else b""
         except FileNotFoundError:
             return None
-        before = drop_future_entries(decode_window(written), now)
+        before = drop_future_entries(decode_window(content), now)
         after, result = change(before, now)
         if after is not before and not self._write(latest + 1, encode_window(after)):
             return None
@@ -140,12 +148,17 @@ class FileStore:
                 (self._folder / str(number)).unlink(missing_ok=True)
         return (result,)
 
-    def _write(self, number: int, text: bytes) -> bool:
-        """Make the file of that number; whether nobody else had made it, or has long deleted it."""
-        handle = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with FileIO(handle, "w") as draft:
-            draft.write(text)
+    def _write(self, number: int, content: bytes) -> bool:
+        """Create the file of a version.
+
+        Returns:
+            False if another process had created it, possibly so long ago that it was deleted.
+        """
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with FileIO(descriptor, "w") as temporary:
+            temporary.write(content)
         try:
+            # A hard link fails if the name exists, and the file is complete when it appears.
             os.link(self._temporary, self._folder / str(number))
         except FileExistsError:
             return False
@@ -154,39 +167,44 @@ class FileStore:
         return max(self._list_numbers(), default=0) < number + _KEPT_VERSIONS
 
     def _list_numbers(self) -> list[int]:
-        names = os.listdir(self._folder)  # noqa: PTH208 a path each takes thrice as long
+        names = os.listdir(self._folder)  # noqa: PTH208 a Path per name takes three times as long
         return [int(name) for name in names if name.isdecimal()]
 
     def _remove_stale_files(self) -> None:
-        """Delete the drafts of those who were killed."""
+        """Delete the temporary files of processes that were killed."""
         now = self._clock.now().timestamp()
-        for draft in self._folder.glob(f"{_TEMPORARY}*"):
+        for path in self._folder.glob(f"{_TEMPORARY}*"):
             with suppress(FileNotFoundError):
-                if now - draft.stat().st_mtime > _TEMPORARY_SECONDS:
-                    draft.unlink()
+                if now - path.stat().st_mtime > _TEMPORARY_SECONDS:
+                    path.unlink()
 
 
-def open_store(place: Path | str | None, name: str, clock: Clock) -> RateLimitStore:
-    """The ledger of that name, kept in a folder, at the address of a Redis, or (None) in memory.
+def open_store(location: Path | str | None, name: str, clock: Clock) -> RateLimitStore:
+    """Return the store of the request window of a token and server.
 
-    Where the folder cannot be used, the sync goes on with a ledger of its own, and says so.
+    If the folder cannot be used, the sync continues with a store in memory and logs a warning.
+
+    Args:
+        location: Folder, URL of a Redis server, or None for a store in memory.
+        name: Name of the window within the location.
+        clock: Clock of a store in memory or in a folder.
 
     Raises:
-        ConfigurationError: The address cannot be used.
+        ConfigurationError: The URL is invalid.
     """
-    if place is None:
+    if location is None:
         return MemoryStore(clock)
-    if isinstance(place, str):
-        return RedisStore(place, name)
+    if isinstance(location, str):
+        return RedisStore(location, name)
     try:
-        return FileStore(place / name, clock)
+        return FileStore(location / name, clock)
     except OSError as error:
-        logging.getLogger("tower_etl").warning(_MEMORY, place, error)
+        logging.getLogger("tower_etl").warning(_NOT_SHARED, location, error)
         return MemoryStore(clock)
 
 
 def encode_window(window: RequestWindow) -> bytes:
-    """Return the window as JSON, in the spelling that earlier versions share."""
+    """Return the window as JSON, with the keys of earlier versions, which may share the store."""
     return orjson.dumps(
         {
             "departures": window.sent_at,
@@ -198,62 +216,63 @@ def encode_window(window: RequestWindow) -> bytes:
     )
 
 
-def decode_window(written: bytes | str | None) -> RequestWindow:
-    """Return the window of a JSON text; an empty one where it is absent or damaged."""
+def decode_window(content: bytes | str | None) -> RequestWindow:
+    """Return the window of a JSON text; an empty window if the text is absent or damaged."""
     try:
-        found = orjson.loads(written or b"")
+        found = orjson.loads(content or b"")
         calls = zip(found["departures"], found["arrivals"], strict=True)
         sent_at, received_by = zip(*calls, strict=True) if found["departures"] else ((), ())
-        moments = (float(found[name]) for name in ("paused_until", "refused_at", "slowness"))
-        return RequestWindow(tuple(map(float, sent_at)), tuple(map(float, received_by)), *moments)
+        others = (float(found[name]) for name in ("paused_until", "refused_at", "slowness"))
+        return RequestWindow(tuple(map(float, sent_at)), tuple(map(float, received_by)), *others)
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
         return RequestWindow()
 
 
 _TIMEOUT_SECONDS = 5.0
-_KEPT_SECONDS = 7200  # a refusal is remembered for an hour; the rest much shorter
+_KEPT_SECONDS = 7200  # the slowdown after a 429 lasts an hour; all else expires much sooner
 _MICROSECONDS = 1e-6
 
 
 class RedisStore:
-    """Shared by all machines that reach one Redis; tells the time of that Redis.
+    """Store that all clients of one Redis server share; uses the clock of that server.
 
-    A change is tried again when another machine was faster (WATCH, MULTI, EXEC), so that nobody
-    holds a lock, and nobody who dies leaves one behind. Machines take different ways to the
-    platform, so that no part of an answer time is common to all.
+    An update is repeated when another client was faster (WATCH, MULTI, EXEC), so that a client that
+    dies leaves no lock behind. Machines reach the platform over different network paths, so that
+    their response times have no minimum in common.
     """
 
     shared_network_path = False
 
     def __init__(self, url: str, name: str) -> None:
-        """Keep the ledger of that name in the Redis at `redis://`, `rediss://` or `unix://`.
+        """Open the store at a URL with the scheme `redis`, `rediss` or `unix`.
 
         Raises:
-            ConfigurationError: The address is none, or the client for Redis is not installed.
+            ConfigurationError: The URL is invalid, or the Redis client is not installed.
         """
         self._key = f"tower-etl:budget:{name}"
-        self._address = urlsplit(url).hostname or "this machine"  # the rest may hold a password
+        # Messages show only the host, because the URL may contain a password.
+        self._host = urlsplit(url).hostname or "this machine"
         self._client = _open_client(url)
 
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the ledger; see `RateLimitStore`.
+        """Update the window atomically; see `RateLimitStore`.
 
         Raises:
-            ApiConnectionError: Redis does not answer, or refuses.
+            ApiConnectionError: The Redis server does not respond, or reports an error.
         """
         from redis.exceptions import RedisError, WatchError  # noqa: PLC0415 an extra
 
         while True:
             try:
                 return self._update_once(change)
-            except WatchError:  # another machine was faster
+            except WatchError:  # another client was faster
                 continue
             except RedisError as error:
                 msg = (
-                    f"The Redis of the shared budget on {self._address} cannot be used "
-                    f"({type(error).__name__}). Start it, or look at TOWER_ETL_BUDGET."
+                    f"Cannot use the Redis server of the shared rate limit on {self._host} "
+                    f"({type(error).__name__}). Start it, or check TOWER_ETL_BUDGET."
                 )
                 raise ApiConnectionError(msg) from None
 
@@ -261,7 +280,8 @@ class RedisStore:
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
         with self._client.pipeline() as pipe:
-            pipe.watch(self._key)  # type: ignore[no-untyped-call] # no types there
+            pipe.watch(self._key)  # type: ignore[no-untyped-call] # redis-py does not annotate it
+            # The clock of the server: those of the clients may differ by more than a period.
             seconds, microseconds = pipe.time()
             before = decode_window(pipe.get(self._key))
             after, result = change(before, seconds + microseconds * _MICROSECONDS)
@@ -276,12 +296,15 @@ def _open_client(url: str) -> redis.Redis:
     try:
         import redis  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
-        msg = "A budget in Redis needs its client: pip install 'tower-etl[redis]'."
+        msg = "A rate limit store in Redis requires redis-py. Run: pip install 'tower-etl[redis]'."
         raise ConfigurationError(msg) from None
     try:
         return redis.Redis.from_url(
             url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
         )
     except ValueError:
-        msg = "TOWER_ETL_BUDGET is no address of a Redis: give one like redis://host:6379/0."
+        msg = (
+            "Invalid TOWER_ETL_BUDGET: expected the URL of a Redis server such as "
+            "redis://host:6379/0."
+        )
         raise ConfigurationError(msg) from None

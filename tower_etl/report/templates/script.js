@@ -1,6 +1,6 @@
 "use strict";
-// All of the content is there without this script: it only makes tables sortable, shows what a
-// column of a chart says, and copies the configuration.
+// All content is readable without this script: it only makes tables sortable, shows tooltips of
+// charts, and copies the configuration.
 (() => {
   const keyOf = (cell) => {
     if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
@@ -37,7 +37,7 @@
   const tip = document.createElement("div");
   tip.id = "tip";
   tip.hidden = true;
-  tip.setAttribute("aria-hidden", "true"); // the tables below the charts say the same
+  tip.setAttribute("aria-hidden", "true"); // the tables below the charts have the same values
   document.body.append(tip);
   const place = (x, y) => {
     const box = tip.getBoundingClientRect();
@@ -49,7 +49,7 @@
   document.querySelectorAll(".column").forEach((column) => {
     const title = column.querySelector("title");
     const text = title.textContent;
-    title.remove(); // else the browser shows it as well
+    title.remove(); // otherwise the browser shows it as well
     const show = (event) => {
       tip.textContent = text;
       tip.hidden = false;
