@@ -24,12 +24,18 @@ FILES = ["filesystem Parquet", "filesystem JSON lines"]
 SHARED = ["duckdb", "postgres", "sqlalchemy SQLite", "filesystem Delta"]
 
 
-def refuse(simulator: Simulator, run: Callable[[], None]) -> str:
+def refuse(simulator: Simulator, run: Callable[[], object]) -> str:
     """Run what must be refused before the first call; return the message."""
     simulator.log.clear()
+    said = refuse_after(run)
+    assert simulator.calls == []
+    return said
+
+
+def refuse_after(run: Callable[[], object]) -> str:
+    """Run what must be refused, after calls or not; return the message."""
     with pytest.raises(PipelineStepFailed) as caught:
         run()
-    assert simulator.calls == []
     cause: BaseException | None = caught.value
     while cause and not isinstance(cause, ConfigurationError):
         cause = cause.__cause__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
@@ -145,6 +145,15 @@ class Extraction:
     replaced: frozenset[str]
     limit: RunLimit
     dialect: str
+
+    @property
+    def only_replaced(self) -> frozenset[str]:
+        """Tables whose rows are replaced, not appended."""
+        return self.emptied & self.replaced
+
+    def without(self, tables: frozenset[str]) -> Self:
+        """Return the options without some of the selected tables."""
+        return replace(self, tables=self.tables - tables)
 
 
 def read_extraction(names: Collection[str], client: JobClientBase | None) -> Extraction:
