@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dlt
 import pyarrow as pa
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltResource
 from dlt.extract.items_transform import ItemTransform
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from tower_etl.schema import TableSpec
+
+
+_LISTS_TABLES = (SqlJobClientBase, FSClientBase)
 
 
 class TableResource(DltResource):
@@ -203,8 +207,10 @@ def drop_missing_tables(
     schema: Schema | None,
     state: MutableMapping[str, Any],
     names: Collection[str],
+    *,
+    has_loaded: bool,
 ) -> frozenset[str]:
-    """Make dlt recreate tables that were dropped in the database by other means.
+    """Make dlt recreate tables that were removed from the destination by other means.
 
     dlt does not notice that, and would insert into a missing table. The table is therefore treated
     like one that `refresh` drops: dlt recreates it, and its state is deleted.
@@ -214,21 +220,25 @@ def drop_missing_tables(
         schema: dlt's schema of earlier loads; None before the first load.
         state: State of the source; the entries of missing tables are removed.
         names: Tables that are about to be loaded.
+        has_loaded: Whether the pipeline has loaded before, so that the dataset must exist.
 
     Returns:
         Names of the missing tables.
     """
     tables = schema.tables if schema else {}
-    known = [name for name in names if _is_complete(tables.get(name))]
-    if not schema or not known or not isinstance(client, SqlJobClientBase) or not is_in_pipeline():
+    known = frozenset(name for name in names if _is_complete(tables.get(name)))
+    if not schema or not known or not isinstance(client, _LISTS_TABLES) or not is_in_pipeline():
         return frozenset()
-    with client:
-        if not client.is_storage_initialized():
-            return frozenset()
+    listing: Any = client  # dlt's file clients have the methods of its SQL clients
+    with listing:
+        if not listing.is_storage_initialized():
+            if has_loaded:
+                state.pop("resources", None)
+            return known if has_loaded else frozenset()
         versions = schema.version_table_name
-        stored = client.get_storage_tables([versions, *known])
+        stored = listing.get_storage_tables([versions, *known])
         found = {name for name, columns in stored if columns}
-    missing = frozenset(known) - found
+    missing = known - found
     package: Any = dlt.current.load_package_state()["state"]
     for name in sorted(missing):
         state.get("resources", {}).pop(name, None)

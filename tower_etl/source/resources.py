@@ -112,9 +112,12 @@ class TableFeed:
         extracted = record_extracted(extraction.tables)
         refuse_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
         postponed = list_postponed(pipeline, extracted, extraction.tables)
-        names = extraction.tables - extracted
-        missing = drop_missing_tables(store.client, store.schema, state, names)
         run = CURRENT_RUN.get() or PackageRun(self.limits)
+        names = extraction.tables - extracted if run.session is None else frozenset[str]()
+        has_loaded = pipeline is not None and not pipeline.first_run
+        missing = drop_missing_tables(
+            store.client, store.schema, state, names, has_loaded=has_loaded
+        )
         run.refuse_emptied(extraction.emptied)
         session = run.session = run.session or self.open_session(extraction.without(postponed))
         store.empty(extraction.emptied | missing)
