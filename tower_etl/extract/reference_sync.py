@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pa.Table"]
 
-_PIPELINES = "pipelines"
+_PIPELINES, _VERSIONS = "pipelines", "pipeline_versions"
 _LAUNCH_TABLES = ("launches", "launch_datasets")
 _SERVER = frozenset({"server"})
 _RETRIED_LAUNCHES = 1_000  # per reconciliation
@@ -144,9 +144,20 @@ class ReferenceSync:
             unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
         spaces = {space.key: space for space in unknown.values() if space.key not in self._queried}
         if spaces:
-            wanted = self._tables & {_PIPELINES, f"{_PIPELINES}_history"}
-            yield from self._iter_rows(self._fetch([*spaces.values()], wanted))
+            wanted = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
+            responses = self._fetch([*spaces.values()], wanted)
+            yield from self._iter_rows(responses)
+            self._retry_versions(responses)
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
+
+    def _retry_versions(self, responses: Sequence[PartitionResult]) -> None:
+        unread = {
+            response.partition.key
+            for response in responses
+            if response.entity.table == _VERSIONS and not isinstance(response.result, EntityList)
+        }
+        if unread:
+            self.state = self.state.unload({_VERSIONS}, unread)
 
     def report_denied_launches(self, launches: LaunchLoader | None) -> None:
         """Report launches that could not be fetched; denials once, until access is granted."""
@@ -200,12 +211,11 @@ class ReferenceSync:
             return []
         unloaded = self.state.list_unloaded(wanted, [space.key for space in due])
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
-        stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
-        known = {row["pipeline_id"]: _fingerprint(row) for row in stored}
+        known = self._read_fingerprints() if _VERSIONS in wanted else {}
 
         def is_due(table: str, item: Item) -> bool:
             """Request the versions of a pipeline only if it changed; older servers have none."""
-            if table != "pipeline_versions":
+            if table != _VERSIONS:
                 return True
             if not isinstance(item.get("version"), dict):
                 return False
@@ -216,7 +226,30 @@ class ReferenceSync:
         lists = [response for response in responses if response.entity.table == _PIPELINES]
         self._listed.update(item["pipelineId"] for response in lists for item in response.items)
         self._queried.update(response.partition.key for response in lists)
+        if _VERSIONS not in wanted:
+            self._unload_versions(lists)
         return responses
+
+    def _read_fingerprints(self) -> dict[int, tuple[object, ...]]:
+        """Return the default version of each stored pipeline."""
+        return {row["pipeline_id"]: _fingerprint(row) for row in self.store.read_table(_PIPELINES)}
+
+    def _unload_versions(self, lists: Sequence[PartitionResult]) -> None:
+        """Record that pipelines were listed with new versions, which were not requested.
+
+        Once a pipeline is stored, it looks as if its versions had been requested, too.
+        """
+        if not self.state.initialised.get(_VERSIONS):
+            return
+        known = self._read_fingerprints()
+        changed = {
+            response.partition.key
+            for response in lists
+            for item in response.items
+            if isinstance(item.get("version"), dict)
+            and known.get(item["pipelineId"]) != _fingerprint_of(item)
+        }
+        self.state = self.state.unload({_VERSIONS}, changed)
 
     def _iter_rows(self, responses: Sequence[PartitionResult]) -> Iterator[Tables]:
         for entity in ENTITIES:
