@@ -11,8 +11,10 @@ from tests.semantics.platform import Platform
 from tests.semantics.test_entities import START, count, rows_of, sync
 from tests.semantics.warehouse import Warehouse
 from tower_etl.simulator import Fault, SimClock, build_world
+from tower_etl.sync import RUN_TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
 
     from tests.semantics.platform import Switchboard
     from tower_etl.simulator import World
@@ -106,3 +108,51 @@ def reopen(warehouse: Warehouse, run: dict[str, Any]) -> None:
     """Let the next sync fetch a run."""
     known = {"submit": None, "starred": None, "settled_tasks": 0, "last_settled_task_id": None}
     warehouse.state["workspaces"][str(run["workspace_id"])]["open"] = {run["id"]: known}
+
+
+def add_studio(world: World) -> str:
+    """Add a row to a table that only reconciliations refresh."""
+    space = next(place.key for place in world.workspaces.values() if place.org_id)
+    world.add_entity("studios", space, sessionId="new", name="notebook")
+    return "new"
+
+
+def list_studios(warehouse: Warehouse) -> set[str]:
+    """The stored studios."""
+    return {row["session_id"] for row in rows_of(warehouse, "studios")}
+
+
+@pytest.mark.parametrize(("change", "read"), [(add_studio, list_studios), (publish, list_versions)])
+def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
+    platform: Platform, change: Callable[[World], Any], read: Callable[[Warehouse], set[Any]]
+) -> None:
+    """The next sync that selects them refreshes what the reconciliation left out, once."""
+    warehouse, world = Warehouse(), platform.world
+    sync(platform, warehouse)
+    changed = change(world)
+    for _ in range(2):
+        world.clock.advance(timedelta(hours=25))
+        sync(platform, warehouse, tables=RUN_TABLES)
+        assert changed not in read(warehouse)
+    sync(platform, warehouse)
+    assert changed in read(warehouse)
+    before = platform.count_calls()
+    sync(platform, warehouse)
+    assert count_since(platform, before, "/studios") == 0
+
+
+def count_since(platform: Platform, before: int, path: str) -> int:
+    """Calls to a path that ends so, after some calls."""
+    return sum(call.path.endswith(path) for call in platform.simulator.calls[before:])
+
+
+def test_a_table_that_nobody_selected_is_not_fetched_for_a_reconciliation(
+    platform: Platform,
+) -> None:
+    """By a job that leaves it out, too."""
+    warehouse, world = Warehouse(), platform.world
+    for hours in (0, 25, 0):
+        world.clock.advance(timedelta(hours=hours))
+        sync(platform, warehouse, tables=RUN_TABLES)
+    assert count(platform, "/studios") == 0
+    assert "studios" not in warehouse.state["resources"]

@@ -22,6 +22,7 @@ from tower_etl.extract.reference import (
 from tower_etl.extract.scd2 import EntitySnapshot, build_entity_rows
 from tower_etl.lossless import to_json
 from tower_etl.schema import service_rows
+from tower_etl.sync import RUN_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,6 +123,7 @@ class ReferenceSync:
             self.state = self.state.load(
                 tables & self._tables | versions, [space.key for space in spaces]
             )
+        self.state = self.state.unload(self._list_behind(), [space.key for space in due])
         yield from self._iter_launches([space for space, _ in listed], due, launches)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):
             yield self._read_audit_logs()
@@ -191,6 +193,13 @@ class ReferenceSync:
             if tables:
                 groups.setdefault(frozenset(tables), []).append(space)
         return groups
+
+    def _list_behind(self) -> frozenset[str]:
+        """Return the loaded tables that a reconciliation of runs would refresh if selected."""
+        names = {name for entity in ENTITIES for name in (entity.table, f"{entity.table}_history")}
+        takes_reconciliation = self._tables & RUN_TABLES
+        loaded = self.state.initialised.keys() if takes_reconciliation else frozenset[str]()
+        return frozenset(loaded & names - self._tables)
 
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in select_entities(self._tables))
