@@ -38,12 +38,37 @@ class TableResource(DltResource):
     """Resource of one table. Its limit counts runs, because a run is never loaded in parts.
 
     Attributes:
+        spec: Table of the resource.
         run_limit: Limit set by `add_limit`.
         yields_rows: Whether the resource yields rows, instead of Arrow tables.
     """
 
+    spec: TableSpec
     run_limit: RunLimit = NO_LIMIT
     yields_rows: bool = False
+
+    def refuse_hints(self) -> None:
+        """Reject hints that would load rows into another table, or merge them by other columns.
+
+        Raises:
+            ConfigurationError: The name of the table or a key was changed.
+        """
+        if self.table_name != self.spec.name:
+            msg = (
+                f"{self.spec.name} cannot be loaded into a table of another name, because a sync "
+                "reads its tables again: leave table_name and with_name out, and use another "
+                "dataset_name or a view for other names."
+            )
+            raise ConfigurationError(msg)
+        keys = {"primary_key": self.spec.key, "merge_key": self.spec.merge_key}
+        for name, expected in keys.items():
+            found: Any = (self._hints or {}).get(name) or ()
+            if (found,) != expected and tuple(found) != expected:
+                msg = (
+                    f"{self.spec.name} is merged by its own columns: leave {name}={found!r} out, "
+                    f"expected {expected!r}."
+                )
+                raise ConfigurationError(msg)
 
     def add_limit(
         self,
@@ -88,6 +113,7 @@ class TableResource(DltResource):
     def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 dlt's arguments
         clone = super()._clone(**kwargs)
         clone.run_limit, clone.yields_rows = self.run_limit, self.yields_rows
+        clone.spec = self.spec
         return clone
 
 

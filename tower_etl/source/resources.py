@@ -203,6 +203,7 @@ def table_resource(
         **table_hints(table),
     )
     resource: TableResource = hints(pick)
+    resource.spec = table
     if yield_rows:
         resource.yields_rows = True
         resource.add_step(RowsToArrow(table))
