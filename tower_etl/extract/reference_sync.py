@@ -86,12 +86,12 @@ class ReferenceSync:
         return self.options.tables
 
     def open_launches(self, works: Sequence[WorkspaceSync]) -> LaunchLoader | None:
-        """Return the loader of launches, None if launches are not selected.
+        """Return the loader of launches, None if neither launches nor their datasets are selected.
 
         Args:
             works: Planned sync of each workspace.
         """
-        if "launches" not in self._tables:
+        if not self._tables & {*_LAUNCH_TABLES}:
             return None
         runs = [run_fetch.run_id for work in works for run_fetch in work.plan.fetches]
         keys = [work.workspace.key for work in works]

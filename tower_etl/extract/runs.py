@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DETAIL_TABLES = frozenset(
-    {"workflows", "workflow_progress", "process_progress", "workflow_labels", "users", "launches"}
+    {
+        *("workflows", "workflow_progress", "process_progress", "workflow_labels", "users"),
+        *("launches", "launch_datasets"),
+    }
 )  # tables filled from the detail of a run
 
 
