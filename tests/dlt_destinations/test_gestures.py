@@ -233,6 +233,17 @@ def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(depot: Depot, world: W
 
 
 @pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("limit", [{"max_items": -1}, {"max_time": -1}, {"max_time": 0}, {}])
+def test_a_negative_limit_is_none(depot: Depot, limit: dict[str, Any]) -> None:
+    """As in dlt; and it takes a limit back that was set before."""
+    source = make_source(depot, yield_rows=True)
+    source.add_limit(**limit)
+    assert len(list(source.workflows)) == 6
+    source.add_limit(2).add_limit(**limit)
+    assert len(list(source.workflows)) == 6
+
+
+@pytest.mark.usefixtures("runs")
 def test_filters_and_maps_work_on_rows(depot: Depot) -> None:
     """Which the source yields on demand; Arrow tables are refused with that advice."""
     with pytest.raises(ConfigurationError, match="yield_rows=True"):

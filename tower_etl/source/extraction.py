@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import dlt
 import pyarrow as pa
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from tower_etl.schema import TableSpec
 
+
+Number = TypeVar("Number", int, float)
 
 _LISTS_TABLES = (SqlJobClientBase, FSClientBase)
 
@@ -79,8 +81,10 @@ class TableResource(DltResource):
         """Limit the number of runs that one extraction fetches; the next one continues after them.
 
         Args:
-            max_items: Number of runs; the lowest limit of all selected tables applies.
-            max_time: Seconds after which no further run is fetched.
+            max_items: Number of runs; the lowest limit of all selected tables applies. As in dlt,
+                None or a negative number stands for no limit.
+            max_time: Seconds after which no further run is fetched; None, 0 or a negative number
+                for no limit.
             count_rows: Not supported: a run is never loaded in parts.
 
         Raises:
@@ -92,7 +96,7 @@ class TableResource(DltResource):
                 "loaded in parts: expected max_items as a number of runs."
             )
             raise ConfigurationError(msg)
-        self.run_limit = RunLimit(max_items, max_time)
+        self.run_limit = RunLimit(_as_limit(max_items), _as_limit(max_time) or None)
         return self
 
     def add_filter(self, item_filter: Callable[..., bool], insert_at: Any = None) -> Self:  # noqa: ANN401 as in dlt
@@ -115,6 +119,10 @@ class TableResource(DltResource):
         clone.run_limit, clone.yields_rows = self.run_limit, self.yields_rows
         clone.spec = self.spec
         return clone
+
+
+def _as_limit(value: Number | None) -> Number | None:
+    return None if value is not None and value < 0 else value
 
 
 class RowsToArrow(ItemTransform[Any, Any]):
