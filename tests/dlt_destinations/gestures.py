@@ -67,6 +67,7 @@ class Gestures:
         self._random = random.Random(seed)
         organization = world.add_organization("acme")
         self._spaces = [world.add_workspace(organization, name) for name in ("lab", "clinic")]
+        world.add_entity("members", organization, memberId=1, userName="ada", role="owner")
         self._gone: set[str] = set()
         self._needs_reconciliation = False
 
@@ -102,6 +103,15 @@ class Gestures:
         assert named <= users, self.done
         spaces = {row["id"] for row in self.depot.read("workspaces").values()}
         assert set(self._spaces) <= spaces, self.done
+        self._expect_one_version_each()
+
+    def _expect_one_version_each(self) -> None:
+        """Check the versions of items of the organisation, none of which changes."""
+        for name in ("members", "workspaces"):
+            column = TABLES[name].key[0]
+            found = [row[column] for row in self.depot.read(f"{name}_history").values()]
+            current = [row[column] for row in self.depot.read(name).values()]
+            assert sorted(found) == sorted(current), (name, self.done)
 
     def change_world(self) -> None:
         """Change a run, or add some."""
@@ -167,7 +177,7 @@ class Gestures:
                     "packages",
                     "rows",
                 ),
-                *("kill", "workspace"),
+                *("kill", "workspace", "pair", "extract twice"),
             )
         )
         chosen = self._pick_tables()
@@ -176,16 +186,14 @@ class Gestures:
         def select(source: DltSource) -> DltSource:
             return source.with_resources(*chosen)
 
-        if how == "plain":
-            self.run()
-        elif how == "reconcile":
-            self.run(reconcile=True)
-        elif how == "refresh":
-            refresh = self._random.choice(_REFRESHES)
-            self.done.append(refresh)
-            self.run(select, options={"refresh": refresh}, packages=self._flip())
-        elif how == "replace":
-            self.run(select, options={"write_disposition": "replace"}, packages=self._flip())
+        if how in {"plain", "reconcile"}:
+            self.run(reconcile=how == "reconcile")
+        elif how in {"refresh", "replace"}:
+            options = {"write_disposition": "replace"}
+            if how == "refresh":
+                options = {"refresh": self._random.choice(_REFRESHES)}
+            self.done.append(str(options))
+            self.run(select, options=options, packages=self._flip())
         elif how == "limit":
             self.run(lambda source: select(source).add_limit(self._random.randint(0, 2)))
         elif how == "rows":
@@ -194,8 +202,30 @@ class Gestures:
             self.run(select, workspaces=[self._random.choice(self._spaces)])
         elif how == "kill":
             self.depot.kill(self._random.choice(_POINTS), tables=chosen)
+        elif how in {"pair", "extract twice"}:
+            self._extract_together(select, in_one_run=how == "pair")
         else:
             self.run(select, packages=how == "packages", reconcile=self._flip())
+
+    def _extract_together(
+        self, select: Callable[[DltSource], DltSource], *, in_one_run: bool
+    ) -> None:
+        """Extract twice before anything is loaded: two sources in one run, or by separate steps."""
+        pipeline = self.depot.open_pipeline()
+        if in_one_run:
+            pipeline.run([select(self.make_source(workspaces=[space])) for space in self._spaces])
+            return
+        pipeline.extract(select(self.make_source()))
+        self.change_world()
+        pipeline.extract(self.make_source(reconcile=self._flip()))
+        pipeline.normalize()
+        pipeline.load()
+
+    def _extract_apart(self) -> None:
+        pipeline = self.depot.open_pipeline()
+        pipeline.extract(self.make_source(tables=self._pick_tables()))
+        pipeline.normalize()
+        pipeline.load()
 
     def _lose_something(self) -> None:
         """Drop tables by a command of dlt, or in the database."""
@@ -205,8 +235,14 @@ class Gestures:
         if not stored:
             return
         chosen = self._random.sample(stored, min(len(stored), self._random.randint(1, 4)))
-        how = self._random.choice(("drop", "drop all", "drop state", "DROP TABLE"))
+        how = self._random.choice(("drop", "drop all", "drop state", "DROP TABLE", "lose"))
         self.done.append(f"{how} {' '.join(chosen)}")
+        if how == "lose":
+            if pipeline.has_pending_data:
+                pipeline.run()
+            (self.depot.place.folder / "history.duckdb").unlink()
+            self._extract_apart()
+            return
         if how == "DROP TABLE":
             with pipeline.sql_client() as client:
                 for name in chosen:

@@ -77,6 +77,39 @@ def test_one_table_first_and_everything_later(depot: Depot, world: World, first:
     expect_tables(world, depot)
 
 
+def test_datasets_of_launches_may_be_selected_alone(
+    depot: Depot, world: World, lab: int, simulator: Simulator
+) -> None:
+    """With the tables of runs, or without; `launches` may come later."""
+    add_launched_run(world, lab, "first")
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot).with_resources("workflows"))
+    pipeline.run(make_source(depot).with_resources("launch_datasets"))
+    assert list_launches(depot) == {"first"}
+    add_launched_run(world, lab, "second")
+    pipeline.run(make_source(depot).with_resources("tasks", "launch_datasets"))
+    assert list_launches(depot) == {"first", "second"}
+    idle = make_source(depot).with_resources("workflows", "launch_datasets")
+    pipeline.run(idle)
+    assert count_calls(simulator, lambda: pipeline.run(idle), "/datasets") == 0
+    pipeline.run(make_source(depot, tables=["*", "!audit_logs"]))
+    assert {row["id"] for row in depot.read("launches").values()} == {"first", "second"}
+    assert list_launches(depot) == {"first", "second"}
+
+
+def add_launched_run(world: World, space: int, launch_id: str) -> None:
+    """Add a final run of a launch that names a dataset."""
+    if not world.entities.get("launchDatasets"):
+        world.add_entity("launchDatasets", space, datasetId="d", id="v", version=1, fileName="x")
+    world.finish_run(world.submit_run(space, launchId=launch_id))
+    world.clock.advance(1)
+
+
+def list_launches(depot: Depot) -> set[str]:
+    """Return the launches with stored datasets."""
+    return {row["launch_id"] for row in depot.read("launch_datasets").values()}
+
+
 def test_a_selected_table_costs_the_calls_of_its_own(
     depot: Depot, runs: list[str], simulator: Simulator
 ) -> None:
@@ -197,6 +230,17 @@ def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(depot: Depot, world: W
     assert len(depot.read("workflows")) == 4
     pipeline.run(make_source(depot))
     expect_tables(world, depot)
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("limit", [{"max_items": -1}, {"max_time": -1}, {"max_time": 0}, {}])
+def test_a_negative_limit_is_none(depot: Depot, limit: dict[str, Any]) -> None:
+    """As in dlt; and it takes a limit back that was set before."""
+    source = make_source(depot, yield_rows=True)
+    source.add_limit(**limit)
+    assert len(list(source.workflows)) == 6
+    source.add_limit(2).add_limit(**limit)
+    assert len(list(source.workflows)) == 6
 
 
 @pytest.mark.usefixtures("runs")

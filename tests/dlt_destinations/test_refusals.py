@@ -10,6 +10,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.mariadb import HOST
+from tests.dlt_destinations.test_gestures import make_source
 from tests.dlt_destinations.test_matrix import expect_tables
 from tower_etl.errors import ConfigurationError
 
@@ -24,12 +25,18 @@ FILES = ["filesystem Parquet", "filesystem JSON lines"]
 SHARED = ["duckdb", "postgres", "sqlalchemy SQLite", "filesystem Delta"]
 
 
-def refuse(simulator: Simulator, run: Callable[[], None]) -> str:
+def refuse(simulator: Simulator, run: Callable[[], object]) -> str:
     """Run what must be refused before the first call; return the message."""
     simulator.log.clear()
+    said = refuse_after(run)
+    assert simulator.calls == []
+    return said
+
+
+def refuse_after(run: Callable[[], object]) -> str:
+    """Run what must be refused, after calls or not; return the message."""
     with pytest.raises(PipelineStepFailed) as caught:
         run()
-    assert simulator.calls == []
     cause: BaseException | None = caught.value
     while cause and not isinstance(cause, ConfigurationError):
         cause = cause.__cause__
@@ -64,6 +71,54 @@ def test_strategies_that_are_not_exact_are_refused(
     assert repr(strategy) in refuse(simulator, lambda: depot.run(options=asked))
     depot.run()
     expect_tables(world, depot)
+
+
+@pytest.mark.parametrize(
+    ("gesture", "told"),
+    [
+        (lambda pipeline, source: pipeline.run(source, table_name="jobs"), "of another name"),
+        (lambda pipeline, source: pipeline.run(source.tasks, table_name="jobs"), "of another name"),
+        (lambda pipeline, source: pipeline.run(source.tasks.with_name("jobs")), "of another name"),
+        (
+            lambda pipeline, source: pipeline.run(hint(source, table_name="jobs")),
+            "tasks cannot be loaded into a table of another name",
+        ),
+        (
+            lambda pipeline, source: pipeline.run(hint(source, table_name=lambda row: row["id"])),
+            "tasks cannot be loaded into a table of another name",
+        ),
+        (lambda pipeline, source: pipeline.run(source, primary_key="id"), "primary_key='id'"),
+        (lambda pipeline, source: pipeline.run(hint(source, merge_key="id")), "merge_key='id'"),
+    ],
+)
+def test_hints_that_change_a_table_are_refused(
+    make_depot: Callable[[str], Depot],
+    simulator: Simulator,
+    gesture: Callable[[Any, Any], None],
+    told: str,
+) -> None:
+    """The next sync would not find the rows, or would lose some."""
+    pipeline = make_depot("duckdb").open_pipeline()
+    source = make_source(make_depot("duckdb"), tables=["tasks", "labels"])
+    assert told in refuse(simulator, lambda: gesture(pipeline, source))
+
+
+def hint(source: Any, **hints: Any) -> Any:
+    """Return the source with hints of a table."""
+    source.tasks.apply_hints(**hints)
+    return source
+
+
+def test_a_hint_that_names_the_table_itself_is_accepted(
+    make_depot: Callable[[str], Depot], world: World, lab: int
+) -> None:
+    """Also one column as a text."""
+    depot = make_depot("duckdb")
+    run_id = add_run(world, lab)
+    source = make_source(depot, tables=["workflows"])
+    source.workflows.apply_hints(table_name="workflows", primary_key="id")
+    depot.open_pipeline().run(source)
+    assert set(depot.read("workflows")) == {(run_id,)}
 
 
 @pytest.mark.parametrize("name", SHARED)

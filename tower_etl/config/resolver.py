@@ -23,6 +23,7 @@ from tower_etl.config.settings import (
     HttpSettings,
     PackageLimits,
     Token,
+    split_names,
 )
 from tower_etl.errors import ConfigurationError, FileAccessError
 
@@ -140,7 +141,7 @@ def resolve_workspaces(flags: tuple[str, ...], sources: SettingSources) -> tuple
         return flags
     if value := sources.get("TOWER_WORKSPACE_ID", "workspace_id"):
         return (value,)
-    return _split(sources.get("TOWER_ETL_WORKSPACES", "workspaces"))
+    return split_names(sources.get("TOWER_ETL_WORKSPACES", "workspaces"))
 
 
 def resolve_api_version(sources: SettingSources) -> str:
@@ -339,12 +340,4 @@ def _make_private_folder(folder: Path) -> Path:
 
 def resolve_tables(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
     """Return the names or patterns of the selected tables: of the flags, else the configuration."""
-    return flags or _split(sources.get("TOWER_ETL_TABLES", "tables"))
-
-
-def _split(value: str | None) -> tuple[str, ...]:
-    """Split a comma-separated list; dlt returns a TOML array as text of a JSON or Python list."""
-    if not value:
-        return ()
-    parts = re.sub(r"^\[(.*)\]$", r"\1", value.strip(), flags=re.DOTALL).split(",")
-    return tuple(part.strip().strip("'\"") for part in parts if part.strip())
+    return flags or split_names(sources.get("TOWER_ETL_TABLES", "tables"))

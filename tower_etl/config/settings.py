@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,8 +13,10 @@ from urllib.parse import urlsplit
 
 from tower_etl.errors import ConfigurationError
 
+Names = str | int | Iterable[str | int] | None
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     Find = Callable[[str, str], str | None]
     from datetime import datetime
@@ -48,45 +52,56 @@ class PrivacySettings:
 def resolve_privacy(
     find: Find,
     *,
-    redact: bool | None = None,
-    excluded: Iterable[str] = (),
-    hashed: Iterable[str] = (),
+    redact: str | bool | None = None,
+    excluded: Names = (),
+    hashed: Names = (),
 ) -> PrivacySettings:
     """Return the privacy settings of the arguments, else of the environment or configuration.
 
     Args:
         find: Function that returns a setting by its two names, such as `SettingSources.get`.
-        redact: Whether to mask secrets; None for the configured value.
+        redact: Whether to mask secrets, or `emails` to mask e-mail addresses too; None for the
+            configured value.
         excluded: Columns to leave empty; if empty, those of the configuration.
         hashed: Columns to replace by digests; if empty, those of the configuration.
 
     Raises:
-        ConfigurationError: The configured `redact` is none of true, false and emails.
+        ConfigurationError: `redact` is none of true, false and emails.
     """
-    chosen, emails = _read_redact(find)
+    configured = redact if isinstance(redact, str) else find("TOWER_ETL_REDACT", "redact")
+    chosen, emails = _parse_redact(configured or "true")
     return PrivacySettings(
-        redact=chosen if redact is None else redact,
+        redact=redact if isinstance(redact, bool) else chosen,
         emails=emails,
-        excluded=tuple(excluded) or _read_names(find, "exclude"),
-        hashed=tuple(hashed) or _read_names(find, "hash"),
+        excluded=split_names(excluded) or _read_names(find, "exclude"),
+        hashed=split_names(hashed) or _read_names(find, "hash"),
         promoted=_read_names(find, "promote"),
         salt=find("TOWER_ETL_HASH_SALT", "hash_salt") or "",
     )
 
 
-def _read_redact(find: Find) -> tuple[bool, bool]:
-    value = find("TOWER_ETL_REDACT", "redact") or "true"
-    if value.lower() not in _REDACT:
+def _parse_redact(value: str) -> tuple[bool, bool]:
+    if value.strip().lower() not in _REDACT:
         msg = f"Invalid redact {value!r}: expected one of {', '.join(_REDACT)}."
         raise ConfigurationError(msg)
-    return _REDACT[value.lower()]
+    return _REDACT[value.strip().lower()]
 
 
 def _read_names(find: Find, name: str) -> tuple[str, ...]:
-    """Return comma-separated names; dlt returns a TOML array with its brackets and quotes."""
-    value = find(f"TOWER_ETL_{name.upper()}", name) or ""
-    names = (part.strip(" \t\n[]\"'") for part in value.split(","))
-    return tuple(part for part in names if part)
+    return split_names(find(f"TOWER_ETL_{name.upper()}", name))
+
+
+def split_names(names: Names) -> tuple[str, ...]:
+    """Return the names of a list, a single name, or comma-separated names.
+
+    dlt returns an array of a configuration file as text of a JSON or Python list.
+    """
+    if not isinstance(names, str):
+        listed = names if isinstance(names, Iterable) else () if names is None else (names,)
+        return tuple(str(name) for name in listed)
+    parts = re.sub(r"^\[(.*)\]$", r"\1", names.strip(), flags=re.DOTALL).split(",")
+    stripped = (part.strip().strip("'\"") for part in parts)
+    return tuple(part for part in stripped if part)
 
 
 DEFAULT_ENDPOINT = "https://api.cloud.seqera.io"

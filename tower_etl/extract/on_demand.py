@@ -202,7 +202,8 @@ def _list_loaded(store: DestinationState, wanted: frozenset[str]) -> set[str]:
         return {row["id"] for row in rows}
     listed = {row["launch_id"] for row in store.read_table(_DATASETS.name, ("launch_id",))}
     counted = {row["id"]: row["dataset_count"] for row in rows if row["dataset_count"] is not None}
-    return {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}
+    loaded = {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}
+    return loaded if _LAUNCHES.name in wanted else loaded | listed
 
 
 _MAX_PAGES = 100  # per sync; a log of several years takes several syncs

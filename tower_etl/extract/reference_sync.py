@@ -22,6 +22,7 @@ from tower_etl.extract.reference import (
 from tower_etl.extract.scd2 import EntitySnapshot, build_entity_rows
 from tower_etl.lossless import to_json
 from tower_etl.schema import service_rows
+from tower_etl.sync import RUN_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pa.Table"]
 
-_PIPELINES = "pipelines"
+_PIPELINES, _VERSIONS = "pipelines", "pipeline_versions"
 _LAUNCH_TABLES = ("launches", "launch_datasets")
 _SERVER = frozenset({"server"})
 _RETRIED_LAUNCHES = 1_000  # per reconciliation
@@ -85,12 +86,12 @@ class ReferenceSync:
         return self.options.tables
 
     def open_launches(self, works: Sequence[WorkspaceSync]) -> LaunchLoader | None:
-        """Return the loader of launches, None if launches are not selected.
+        """Return the loader of launches, None if neither launches nor their datasets are selected.
 
         Args:
             works: Planned sync of each workspace.
         """
-        if "launches" not in self._tables:
+        if not self._tables & {*_LAUNCH_TABLES}:
             return None
         runs = [run_fetch.run_id for work in works for run_fetch in work.plan.fetches]
         keys = [work.workspace.key for work in works]
@@ -122,6 +123,7 @@ class ReferenceSync:
             self.state = self.state.load(
                 tables & self._tables | versions, [space.key for space in spaces]
             )
+        self.state = self.state.unload(self._list_behind(), [space.key for space in due])
         yield from self._iter_launches([space for space, _ in listed], due, launches)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):
             yield self._read_audit_logs()
@@ -144,9 +146,20 @@ class ReferenceSync:
             unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
         spaces = {space.key: space for space in unknown.values() if space.key not in self._queried}
         if spaces:
-            wanted = self._tables & {_PIPELINES, f"{_PIPELINES}_history"}
-            yield from self._iter_rows(self._fetch([*spaces.values()], wanted))
+            wanted = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
+            responses = self._fetch([*spaces.values()], wanted)
+            yield from self._iter_rows(responses)
+            self._retry_versions(responses)
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
+
+    def _retry_versions(self, responses: Sequence[PartitionResult]) -> None:
+        unread = {
+            response.partition.key
+            for response in responses
+            if response.entity.table == _VERSIONS and not isinstance(response.result, EntityList)
+        }
+        if unread:
+            self.state = self.state.unload({_VERSIONS}, unread)
 
     def report_denied_launches(self, launches: LaunchLoader | None) -> None:
         """Report launches that could not be fetched; denials once, until access is granted."""
@@ -181,6 +194,13 @@ class ReferenceSync:
                 groups.setdefault(frozenset(tables), []).append(space)
         return groups
 
+    def _list_behind(self) -> frozenset[str]:
+        """Return the loaded tables that a reconciliation of runs would refresh if selected."""
+        names = {name for entity in ENTITIES for name in (entity.table, f"{entity.table}_history")}
+        takes_reconciliation = self._tables & RUN_TABLES
+        loaded = self.state.initialised.keys() if takes_reconciliation else frozenset[str]()
+        return frozenset(loaded & names - self._tables)
+
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in select_entities(self._tables))
 
@@ -200,12 +220,11 @@ class ReferenceSync:
             return []
         unloaded = self.state.list_unloaded(wanted, [space.key for space in due])
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
-        stored = self.store.read_table(_PIPELINES) if "pipeline_versions" in wanted else []
-        known = {row["pipeline_id"]: _fingerprint(row) for row in stored}
+        known = self._read_fingerprints() if _VERSIONS in wanted else {}
 
         def is_due(table: str, item: Item) -> bool:
             """Request the versions of a pipeline only if it changed; older servers have none."""
-            if table != "pipeline_versions":
+            if table != _VERSIONS:
                 return True
             if not isinstance(item.get("version"), dict):
                 return False
@@ -216,7 +235,30 @@ class ReferenceSync:
         lists = [response for response in responses if response.entity.table == _PIPELINES]
         self._listed.update(item["pipelineId"] for response in lists for item in response.items)
         self._queried.update(response.partition.key for response in lists)
+        if _VERSIONS not in wanted:
+            self._unload_versions(lists)
         return responses
+
+    def _read_fingerprints(self) -> dict[int, tuple[object, ...]]:
+        """Return the default version of each stored pipeline."""
+        return {row["pipeline_id"]: _fingerprint(row) for row in self.store.read_table(_PIPELINES)}
+
+    def _unload_versions(self, lists: Sequence[PartitionResult]) -> None:
+        """Record that pipelines were listed with new versions, which were not requested.
+
+        Once a pipeline is stored, it looks as if its versions had been requested, too.
+        """
+        if not self.state.initialised.get(_VERSIONS):
+            return
+        known = self._read_fingerprints()
+        changed = {
+            response.partition.key
+            for response in lists
+            for item in response.items
+            if isinstance(item.get("version"), dict)
+            and known.get(item["pipelineId"]) != _fingerprint_of(item)
+        }
+        self.state = self.state.unload({_VERSIONS}, changed)
 
     def _iter_rows(self, responses: Sequence[PartitionResult]) -> Iterator[Tables]:
         for entity in ENTITIES:

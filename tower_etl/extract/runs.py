@@ -39,7 +39,10 @@ T = TypeVar("T")
 _UNAVAILABLE = (AbsentListError, BadRequestError, ForbiddenError, NotFoundError)
 
 DETAIL_TABLES = frozenset(
-    {"workflows", "workflow_progress", "process_progress", "workflow_labels", "users", "launches"}
+    {
+        *("workflows", "workflow_progress", "process_progress", "workflow_labels", "users"),
+        *("launches", "launch_datasets"),
+    }
 )  # tables filled from the detail of a run
 
 

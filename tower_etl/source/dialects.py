@@ -18,6 +18,7 @@ import dlt
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
 from tower_etl.source.dispositions import choose_disposition, is_upsert
+from tower_etl.source.extraction import TableResource
 from tower_etl.source.sharing import refuse_shared_dataset
 
 if TYPE_CHECKING:
@@ -129,11 +130,15 @@ def adapt_resources(
         Tables whose rows must be prepared for an upsert.
 
     Raises:
-        ConfigurationError: The destination cannot hold these tables exactly.
+        ConfigurationError: The destination cannot hold these tables exactly, or hints of a resource
+            change its table.
     """
     if pipeline is None or client is None:
         return ()
     selected = source.resources.selected
+    for resource in selected.values():
+        if isinstance(resource, TableResource):
+            resource.refuse_hints()
     chosen = [table for table in tables if table.name in selected]
     upserted = tuple(
         table

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import dlt
 import pyarrow as pa
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltResource
 from dlt.extract.items_transform import ItemTransform
@@ -30,16 +31,46 @@ if TYPE_CHECKING:
     from tower_etl.schema import TableSpec
 
 
+Number = TypeVar("Number", int, float)
+
+_LISTS_TABLES = (SqlJobClientBase, FSClientBase)
+
+
 class TableResource(DltResource):
     """Resource of one table. Its limit counts runs, because a run is never loaded in parts.
 
     Attributes:
+        spec: Table of the resource.
         run_limit: Limit set by `add_limit`.
         yields_rows: Whether the resource yields rows, instead of Arrow tables.
     """
 
+    spec: TableSpec
     run_limit: RunLimit = NO_LIMIT
     yields_rows: bool = False
+
+    def refuse_hints(self) -> None:
+        """Reject hints that would load rows into another table, or merge them by other columns.
+
+        Raises:
+            ConfigurationError: The name of the table or a key was changed.
+        """
+        if self.table_name != self.spec.name:
+            msg = (
+                f"{self.spec.name} cannot be loaded into a table of another name, because a sync "
+                "reads its tables again: leave table_name and with_name out, and use another "
+                "dataset_name or a view for other names."
+            )
+            raise ConfigurationError(msg)
+        keys = {"primary_key": self.spec.key, "merge_key": self.spec.merge_key}
+        for name, expected in keys.items():
+            found: Any = (self._hints or {}).get(name) or ()
+            if (found,) != expected and tuple(found) != expected:
+                msg = (
+                    f"{self.spec.name} is merged by its own columns: leave {name}={found!r} out, "
+                    f"expected {expected!r}."
+                )
+                raise ConfigurationError(msg)
 
     def add_limit(
         self,
@@ -50,8 +81,10 @@ class TableResource(DltResource):
         """Limit the number of runs that one extraction fetches; the next one continues after them.
 
         Args:
-            max_items: Number of runs; the lowest limit of all selected tables applies.
-            max_time: Seconds after which no further run is fetched.
+            max_items: Number of runs; the lowest limit of all selected tables applies. As in dlt,
+                None or a negative number stands for no limit.
+            max_time: Seconds after which no further run is fetched; None, 0 or a negative number
+                for no limit.
             count_rows: Not supported: a run is never loaded in parts.
 
         Raises:
@@ -63,7 +96,7 @@ class TableResource(DltResource):
                 "loaded in parts: expected max_items as a number of runs."
             )
             raise ConfigurationError(msg)
-        self.run_limit = RunLimit(max_items, max_time)
+        self.run_limit = RunLimit(_as_limit(max_items), _as_limit(max_time) or None)
         return self
 
     def add_filter(self, item_filter: Callable[..., bool], insert_at: Any = None) -> Self:  # noqa: ANN401 as in dlt
@@ -84,7 +117,12 @@ class TableResource(DltResource):
     def _clone(self, **kwargs: Any) -> Self:  # noqa: ANN401 dlt's arguments
         clone = super()._clone(**kwargs)
         clone.run_limit, clone.yields_rows = self.run_limit, self.yields_rows
+        clone.spec = self.spec
         return clone
+
+
+def _as_limit(value: Number | None) -> Number | None:
+    return None if value is not None and value < 0 else value
 
 
 class RowsToArrow(ItemTransform[Any, Any]):
@@ -146,6 +184,15 @@ class Extraction:
     limit: RunLimit
     dialect: str
 
+    @property
+    def only_replaced(self) -> frozenset[str]:
+        """Tables whose rows are replaced, not appended."""
+        return self.emptied & self.replaced
+
+    def without(self, tables: frozenset[str]) -> Self:
+        """Return the options without some of the selected tables."""
+        return replace(self, tables=self.tables - tables)
+
 
 def read_extraction(names: Collection[str], client: JobClientBase | None) -> Extraction:
     """Return the options of the current extraction; call it from within a resource.
@@ -194,8 +241,10 @@ def drop_missing_tables(
     schema: Schema | None,
     state: MutableMapping[str, Any],
     names: Collection[str],
+    *,
+    has_loaded: bool,
 ) -> frozenset[str]:
-    """Make dlt recreate tables that were dropped in the database by other means.
+    """Make dlt recreate tables that were removed from the destination by other means.
 
     dlt does not notice that, and would insert into a missing table. The table is therefore treated
     like one that `refresh` drops: dlt recreates it, and its state is deleted.
@@ -205,21 +254,25 @@ def drop_missing_tables(
         schema: dlt's schema of earlier loads; None before the first load.
         state: State of the source; the entries of missing tables are removed.
         names: Tables that are about to be loaded.
+        has_loaded: Whether the pipeline has loaded before, so that the dataset must exist.
 
     Returns:
         Names of the missing tables.
     """
     tables = schema.tables if schema else {}
-    known = [name for name in names if _is_complete(tables.get(name))]
-    if not schema or not known or not isinstance(client, SqlJobClientBase) or not is_in_pipeline():
+    known = frozenset(name for name in names if _is_complete(tables.get(name)))
+    if not schema or not known or not isinstance(client, _LISTS_TABLES) or not is_in_pipeline():
         return frozenset()
-    with client:
-        if not client.is_storage_initialized():
-            return frozenset()
+    listing: Any = client  # dlt's file clients have the methods of its SQL clients
+    with listing:
+        if not listing.is_storage_initialized():
+            if has_loaded:
+                state.pop("resources", None)
+            return known if has_loaded else frozenset()
         versions = schema.version_table_name
-        stored = client.get_storage_tables([versions, *known])
+        stored = listing.get_storage_tables([versions, *known])
         found = {name for name, columns in stored if columns}
-    missing = frozenset(known) - found
+    missing = known - found
     package: Any = dlt.current.load_package_state()["state"]
     for name in sorted(missing):
         state.get("resources", {}).pop(name, None)

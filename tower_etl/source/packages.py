@@ -6,13 +6,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlt.extract import DltSource
+
 from tower_etl.config.settings import PackageLimits
+from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import DEFAULT, name_disposition
+from tower_etl.source.extraction import TableResource
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import dlt
     from dlt.common.pipeline import LoadInfo
-    from dlt.extract import DltSource
 
     from tower_etl.extract.session import SyncSession
 
@@ -33,6 +38,20 @@ class PackageRun:
     def is_done(self) -> bool:
         """Return whether the last package was extracted."""
         return self.session is not None and self.session.is_done
+
+    def refuse_emptied(self, tables: Collection[str]) -> None:
+        """Reject a later package that empties tables, which contain the rows of earlier packages.
+
+        Raises:
+            ConfigurationError: This package would empty a table.
+        """
+        if self.session is not None and tables:
+            msg = (
+                f"This load package would empty {', '.join(sorted(tables))}, which hold the "
+                "packages before it: pass refresh or write_disposition='replace' to "
+                "run_in_packages, or load everything at once with pipeline.run."
+            )
+            raise ConfigurationError(msg)
 
 
 CURRENT_RUN: ContextVar[PackageRun | None] = ContextVar("tower_etl_package_run", default=None)
@@ -64,29 +83,67 @@ def run_in_packages(
         dlt's load information of each package, in order.
 
     Raises:
+        ConfigurationError: The source is not a result of `tower_source` with a selected table, or
+            the limits would leave packages empty.
         PipelineStepFailed: A package failed; earlier packages are committed.
     """
+    _check_source(source)
+    _check_limits(max_rows, max_seconds)
     loads = []
     if pipeline.has_pending_data:
         pipeline.normalize()
         loads.append(pipeline.load())
     run = PackageRun(PackageLimits(max_rows, max_seconds))
-    token = CURRENT_RUN.set(run)
+    token, refresh = CURRENT_RUN.set(run), pipeline.refresh
     try:
         while not run.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
             # A refresh or replace of the second package would drop the rows of the first.
             options = _merge_options(options)
+            source, pipeline.refresh = _merge_hints(source), None
     finally:
+        pipeline.refresh = refresh
         CURRENT_RUN.reset(token)
         if run.session is not None:
             run.session.close()
     return loads
 
 
+def _check_source(source: object) -> None:
+    tables: Collection[object] = ()
+    if isinstance(source, DltSource):
+        tables = source.resources.selected.values()
+    if not any(isinstance(table, TableResource) for table in tables):
+        msg = (
+            "run_in_packages loads one source, which tower_source returned, with at least one "
+            "selected table: select tables with with_resources(...), workspaces with "
+            "tower_source(workspaces=[...]), and load other sources with pipeline.run."
+        )
+        raise ConfigurationError(msg)
+
+
+def _check_limits(max_rows: int, max_seconds: float) -> None:
+    if not (max_rows > 0 and max_seconds > 0):
+        msg = (
+            f"A load package of max_rows={max_rows} and max_seconds={max_seconds} would hold "
+            "nothing: expected positive numbers."
+        )
+        raise ConfigurationError(msg)
+
+
 def _merge_options(options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in options.items() if name != "refresh"}
     if name_disposition(kept.get("write_disposition", DEFAULT)) == "replace":
-        kept["write_disposition"] = "merge"
+        kept["write_disposition"] = DEFAULT
     return kept
+
+
+def _merge_hints(source: DltSource) -> DltSource:
+    """Return the source with `merge` where the hints of a resource say `replace`."""
+    copy = source.clone()
+    for resource in copy.resources.selected.values():
+        disposition: Any = resource.write_disposition
+        if name_disposition(disposition) == "replace":
+            resource.apply_hints(write_disposition="merge")
+    return copy

@@ -24,6 +24,12 @@ from tower_etl.source.extraction import (
     read_extraction,
 )
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
+from tower_etl.source.pending import (
+    list_postponed,
+    record_extracted,
+    refuse_second_source,
+    reset_coverage,
+)
 from tower_etl.source.sharing import refuse_shared_dataset
 
 if TYPE_CHECKING:
@@ -102,19 +108,26 @@ class TableFeed:
         store = DltDestinationState(pipeline, schema_name)
         extraction = read_extraction(self.tables, store.client)
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
-        missing = drop_missing_tables(store.client, store.schema, state, extraction.tables)
+        extracted = record_extracted(extraction.tables)
+        refuse_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
+        postponed = list_postponed(pipeline, extracted, extraction.tables)
         run = CURRENT_RUN.get() or PackageRun(self.limits)
-        session = run.session = run.session or self.open_session(extraction)
+        names = extraction.tables - extracted if run.session is None else frozenset[str]()
+        has_loaded = pipeline is not None and not pipeline.first_run
+        missing = drop_missing_tables(
+            store.client, store.schema, state, names, has_loaded=has_loaded
+        )
+        run.refuse_emptied(extraction.emptied)
+        session = run.session = run.session or self.open_session(extraction.without(postponed))
         store.empty(extraction.emptied | missing)
-        for (
-            name
-        ) in extraction.emptied:  # dlt does not reset the state if the disposition is a mapping
-            state.get("resources", {}).pop(name, None)
+        # dlt does not reset the state if the disposition is a mapping
+        reset_coverage(state, extraction.emptied)
         try:
             yield self._list_new_tables(extraction, missing)
             package = session.extract_package(state, store, run.limits)
             prepared = prepare_upserts(package, upserted, store)
             yield from (_drop_tombstones(batch, extraction.replaced) for batch in prepared)
+            reset_coverage(state, postponed)
             if session.is_done:
                 session.close()
                 self.on_complete(session)
@@ -180,7 +193,8 @@ def _iter_package(
     store = DltDestinationState(pipeline, dlt.current.source_schema().name)
     if pipeline and store.client:
         refuse_shared_dataset(pipeline, store.client)
-    missing = drop_missing_tables(store.client, store.schema, state, tables)
+    has_loaded = pipeline is not None and not pipeline.first_run
+    missing = drop_missing_tables(store.client, store.schema, state, tables, has_loaded=has_loaded)
     store.empty(missing)
     yield {name: tables[name].arrow_schema.empty_table() for name in missing}
     yield from session.extract_package(state, store, limits)
@@ -218,6 +232,7 @@ def table_resource(
         **table_hints(table),
     )
     resource: TableResource = hints(pick)
+    resource.spec = table
     if yield_rows:
         resource.yields_rows = True
         resource.add_step(RowsToArrow(table))

@@ -31,7 +31,13 @@ from tower_etl.config.resolver import (
     resolve_tables,
     resolve_workspaces,
 )
-from tower_etl.config.settings import NO_LIMIT, Settings, SyncOptions, resolve_privacy
+from tower_etl.config.settings import (
+    NO_LIMIT,
+    Settings,
+    SyncOptions,
+    resolve_privacy,
+    split_names,
+)
 from tower_etl.errors import ConfigurationError, ServerError
 from tower_etl.extract.discovery import discover
 from tower_etl.extract.executor import FetchExecutor
@@ -61,22 +67,22 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
 def tower_source(  # noqa: PLR0913 the settings of the source
-    workspaces: Sequence[str | int] | None = dlt.config.value,
+    workspaces: str | int | Sequence[str | int] | None = dlt.config.value,
     *,
     access_token: TSecretStrValue | None = dlt.secrets.value,
     endpoint: str | None = dlt.config.value,
     since: TAnyDateTime | None = dlt.config.value,
     until: TAnyDateTime | None = dlt.config.value,
     reconcile: bool = False,
-    tables: Sequence[str] | None = dlt.config.value,
+    tables: str | Sequence[str] | None = dlt.config.value,
     yield_rows: bool = False,
     rate: str | float | None = dlt.config.value,
     budget_share: str | float | None = dlt.config.value,
     give_up_days: float | None = dlt.config.value,
     reconcile_hours: float | None = dlt.config.value,
-    exclude: Sequence[str] | None = dlt.config.value,
-    hash: Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the option
-    redact: bool | None = dlt.config.value,
+    exclude: str | Sequence[str] | None = dlt.config.value,
+    hash: str | Sequence[str] | None = dlt.config.value,  # noqa: A002 the name of the option
+    redact: str | bool | None = dlt.config.value,
     http_settings: Any = None,  # noqa: ANN401 HttpSettings, which dlt cannot resolve
 ) -> Iterator[DltResource]:
     """Provide the run history of a Seqera Platform as dlt resources, one per table.
@@ -86,7 +92,8 @@ def tower_source(  # noqa: PLR0913 the settings of the source
     of each table is stored in the state of its resource: a table that is selected later, dropped,
     refreshed or replaced is filled again. `run_in_packages` loads a long history in packages.
 
-    Every argument may come from dlt's configuration, section `[sources.tower_etl.tower]`. The
+    Every argument may come from dlt's configuration, section `[sources.tower_etl.tower]`; lists may
+    be comma-separated text. The
     environment variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID` and
     `TOWER_ETL_*` are used if neither an argument nor dlt's configuration has a value.
 
@@ -109,7 +116,8 @@ def tower_source(  # noqa: PLR0913 the settings of the source
         reconcile_hours: Time between two reconciliations, 24 by default.
         exclude: Columns to leave empty: `table.column`, or `column` for all tables.
         hash: Columns whose values are replaced by digests, keyed by `TOWER_ETL_HASH_SALT`.
-        redact: Whether secrets in text are masked, true by default.
+        redact: Whether secrets in text are masked, true by default; `emails` masks e-mail addresses
+            too.
         http_settings: `HttpSettings` that replace `rate` and `budget_share`.
 
     Yields:
@@ -135,7 +143,7 @@ def tower_source(  # noqa: PLR0913 the settings of the source
         allow_http=resolve_allow_http(sources),
         ca_bundle=resolve_ca_bundle(None, sources),
         options=SyncOptions(
-            workspaces=resolve_workspaces(tuple(str(name) for name in workspaces or ()), sources),
+            workspaces=resolve_workspaces(split_names(workspaces), sources),
             since=_timestamp(since, "since"),
             until=_timestamp(until, "until"),
             reconcile=reconcile,
@@ -145,12 +153,10 @@ def tower_source(  # noqa: PLR0913 the settings of the source
             reconcile_every=resolve_duration(
                 sources, "reconcile_hours", _HOUR, 24 * _HOUR, reconcile_hours
             ),
-            tables=select_tables(resolve_tables(tuple(tables or ()), sources)),
+            tables=select_tables(resolve_tables(split_names(tables), sources)),
         ),
         http=http_settings or resolve_http(_as_text(rate), _as_text(budget_share), sources),
-        privacy=resolve_privacy(
-            sources.get, redact=redact, excluded=exclude or (), hashed=hash or ()
-        ),
+        privacy=resolve_privacy(sources.get, redact=redact, excluded=exclude, hashed=hash),
     )
     adapt_dialects()
     specs = ColumnPolicy.from_settings(settings.privacy, TABLES).specs

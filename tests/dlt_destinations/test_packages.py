@@ -1,0 +1,106 @@
+"""A load in packages ends with the tables of a load in one, however tables are emptied before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pytest
+
+from tests.destinations.test_semantics import add_run
+from tests.dlt_destinations.test_gestures import make_source
+from tests.dlt_destinations.test_matrix import expect_tables
+from tower_etl import run_in_packages
+from tower_etl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dlt_destinations.depot import Depot
+    from tower_etl.simulator import World
+
+NAMES = ("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress")
+RUNS = (*NAMES, "workflow_labels", "labels", "sync_runs")
+
+
+@pytest.fixture
+def depot(make_depot: Callable[[str], Depot], world: World, lab: int) -> Depot:
+    """A DuckDB file that holds three runs."""
+    depot = make_depot("duckdb")
+    for _ in range(3):
+        add_run(world, lab)
+        world.clock.advance(1)
+    depot.run()
+    return depot
+
+
+@pytest.mark.parametrize("disposition", ["replace", {"disposition": "replace"}])
+def test_tables_with_the_hint_replace_are_replaced_once(
+    depot: Depot, world: World, disposition: Any
+) -> None:
+    """By the first package; the source of the user keeps its hints."""
+    source = make_source(depot, tables=RUNS)
+    for name in ("workflows", "tasks", "workflow_labels"):
+        source.resources[name].apply_hints(write_disposition=disposition)
+    loads = run_in_packages(depot.open_pipeline(), source, max_rows=1)
+    assert len(loads) > 2
+    expect_tables(world, depot)
+    assert source.tasks.write_disposition == disposition
+
+
+def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
+    depot: Depot, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `dlt.pipeline(refresh=...)`, or by dlt's configuration."""
+    monkeypatch.setenv("REFRESH", "drop_data")
+    pipeline = depot.open_pipeline()
+    assert pipeline.refresh == "drop_data"
+    loads = run_in_packages(pipeline, make_source(depot, tables=RUNS), max_rows=1)
+    assert len(loads) > 2
+    expect_tables(world, depot)
+    assert pipeline.refresh == "drop_data"
+
+
+@dlt.source
+def make_other_source() -> Any:
+    """Return a source that is not the project's."""
+    return dlt.resource([{"id": 1}], name="budgets")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda source: [source, source],
+        lambda source: source.tasks,
+        lambda source: source.with_resources(),
+        lambda _source: make_other_source(),
+        lambda _source: [{"id": 1}],
+        lambda _source: None,
+    ],
+)
+def test_anything_but_one_source_with_a_table_is_refused(
+    make_depot: Callable[[str], Depot], make: Callable[[Any], Any]
+) -> None:
+    """It would be dropped in part, or loaded without end."""
+    depot = make_depot("duckdb")
+    with pytest.raises(ConfigurationError, match="loads one source"):
+        run_in_packages(depot.open_pipeline(), make(make_source(depot)))
+
+
+def test_a_source_without_a_table_is_refused(make_depot: Callable[[str], Depot]) -> None:
+    """As `tables` may leave it."""
+    depot = make_depot("duckdb")
+    with pytest.raises(ConfigurationError, match="at least one selected table"):
+        run_in_packages(depot.open_pipeline(), make_source(depot, tables=["!*"]))
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_rows": 0}, {"max_seconds": 0}, {"max_rows": -1}, {"max_seconds": float("nan")}]
+)
+def test_packages_that_hold_nothing_are_refused(
+    make_depot: Callable[[str], Depot], limits: dict[str, Any]
+) -> None:
+    """They would follow one another without end."""
+    depot = make_depot("duckdb")
+    with pytest.raises(ConfigurationError, match="would hold nothing"):
+        run_in_packages(depot.open_pipeline(), make_source(depot), **limits)

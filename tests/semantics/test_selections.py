@@ -1,0 +1,158 @@
+"""Jobs that select different tables, and share one destination."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.platform import Platform
+from tests.semantics.test_entities import START, count, rows_of, sync
+from tests.semantics.warehouse import Warehouse
+from tower_etl.simulator import Fault, SimClock, build_world
+from tower_etl.sync import RUN_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.semantics.platform import Switchboard
+    from tower_etl.simulator import World
+
+
+@pytest.fixture
+def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+    """A world with pipelines, labels, and runs that are final."""
+    world = build_world(3, clock=SimClock.frozen_at(START), runs=4, open_runs=0, mean_tasks=2)
+    return Platform.start(*switchboard, world)
+
+
+def publish(world: World) -> tuple[int, str]:
+    """Give a pipeline a new default version; return the pipeline and the version."""
+    pipeline = next(iter(world.entities["pipelines"].values()))[0]
+    pipeline["version"] = {**pipeline["version"], "id": "v9", "hash": "9"}
+    world.add_entity("pipelineVersions", pipeline["pipelineId"], **pipeline)
+    return pipeline["pipelineId"], "v9"
+
+
+def list_versions(warehouse: Warehouse) -> set[tuple[int, str]]:
+    """The stored versions of pipelines."""
+    rows = rows_of(warehouse, "pipeline_versions")
+    return {(row["pipeline_id"], row["version__id"]) for row in rows}
+
+
+@pytest.mark.parametrize("other", [("pipelines",), ("pipelines_history",), ("pipelines", "tasks")])
+def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
+    platform: Platform, other: tuple[str, ...]
+) -> None:
+    """The stored pipeline is no proof that its versions were fetched."""
+    warehouse, world = Warehouse(), platform.world
+    sync(platform, warehouse)
+    version = publish(world)
+    sync(platform, warehouse, tables=other, reconcile=True)
+    assert version not in list_versions(warehouse)
+    world.clock.advance(timedelta(hours=25))
+    sync(platform, warehouse)
+    assert version in list_versions(warehouse)
+
+
+def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_without(
+    platform: Platform,
+) -> None:
+    """Then no stored pipeline says which version was the default."""
+    warehouse, world = Warehouse(), platform.world
+    sync(platform, warehouse)
+    version = publish(world)
+    warehouse.tables["pipelines"] = {}
+    warehouse.state["resources"].pop("pipelines")
+    sync(platform, warehouse, tables=["pipelines"])
+    sync(platform, warehouse)
+    assert version in list_versions(warehouse)
+
+
+def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(platform: Platform) -> None:
+    """After a job that selected pipelines alone."""
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    sync(platform, warehouse, tables=["pipelines"])
+    before = count(platform, "/versions")
+    sync(platform, warehouse)
+    assert count(platform, "/versions") == before
+
+
+@pytest.mark.parametrize("failures", [0, 10**6])
+def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
+    platform: Platform, failures: int
+) -> None:
+    """Its row was stored between two reconciliations, for the run that names it."""
+    warehouse, world = Warehouse(), platform.world
+    sync(platform, warehouse)
+    pipeline, version = publish(world)
+    run = next(
+        row for row in rows_of(warehouse, "workflows") if row["pipeline_info__id"] == pipeline
+    )
+    warehouse.tables["pipelines"].pop((pipeline,))
+    reopen(warehouse, run)
+    if failures:
+        fault = Fault("status", 500, times=failures)
+        platform.simulator.faults.add(r"/pipelines/\d+/versions", fault)
+    sync(platform, warehouse)
+    assert pipeline in {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
+    platform.simulator.faults.clear()
+    world.clock.advance(timedelta(hours=25))
+    sync(platform, warehouse)
+    assert (pipeline, version) in list_versions(warehouse)
+
+
+def reopen(warehouse: Warehouse, run: dict[str, Any]) -> None:
+    """Let the next sync fetch a run."""
+    known = {"submit": None, "starred": None, "settled_tasks": 0, "last_settled_task_id": None}
+    warehouse.state["workspaces"][str(run["workspace_id"])]["open"] = {run["id"]: known}
+
+
+def add_studio(world: World) -> str:
+    """Add a row to a table that only reconciliations refresh."""
+    space = next(place.key for place in world.workspaces.values() if place.org_id)
+    world.add_entity("studios", space, sessionId="new", name="notebook")
+    return "new"
+
+
+def list_studios(warehouse: Warehouse) -> set[str]:
+    """The stored studios."""
+    return {row["session_id"] for row in rows_of(warehouse, "studios")}
+
+
+@pytest.mark.parametrize(("change", "read"), [(add_studio, list_studios), (publish, list_versions)])
+def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
+    platform: Platform, change: Callable[[World], Any], read: Callable[[Warehouse], set[Any]]
+) -> None:
+    """The next sync that selects them refreshes what the reconciliation left out, once."""
+    warehouse, world = Warehouse(), platform.world
+    sync(platform, warehouse)
+    changed = change(world)
+    for _ in range(2):
+        world.clock.advance(timedelta(hours=25))
+        sync(platform, warehouse, tables=RUN_TABLES)
+        assert changed not in read(warehouse)
+    sync(platform, warehouse)
+    assert changed in read(warehouse)
+    before = platform.count_calls()
+    sync(platform, warehouse)
+    assert count_since(platform, before, "/studios") == 0
+
+
+def count_since(platform: Platform, before: int, path: str) -> int:
+    """Calls to a path that ends so, after some calls."""
+    return sum(call.path.endswith(path) for call in platform.simulator.calls[before:])
+
+
+def test_a_table_that_nobody_selected_is_not_fetched_for_a_reconciliation(
+    platform: Platform,
+) -> None:
+    """By a job that leaves it out, too."""
+    warehouse, world = Warehouse(), platform.world
+    for hours in (0, 25, 0):
+        world.clock.advance(timedelta(hours=hours))
+        sync(platform, warehouse, tables=RUN_TABLES)
+    assert count(platform, "/studios") == 0
+    assert "studios" not in warehouse.state["resources"]

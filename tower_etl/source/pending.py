@@ -1,0 +1,76 @@
+"""Rows that were extracted and not loaded yet, which the destination therefore lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+
+from tower_etl.errors import ConfigurationError
+from tower_etl.schema import HISTORY_TABLES
+from tower_etl.source.extraction import is_in_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, MutableMapping
+
+_EXTRACTED = "tower_etl_extracted"  # key in dlt's state of the load package
+
+
+def record_extracted(tables: Iterable[str]) -> frozenset[str]:
+    """Record the tables of an extraction in the state of the load package.
+
+    dlt puts all sources of a `pipeline.run([...])` that have the same schema into one package.
+
+    Returns:
+        The tables that earlier sources have extracted into the package.
+    """
+    if not is_in_pipeline():
+        return frozenset()
+    package: Any = dlt.current.load_package_state()["state"]
+    earlier = frozenset(package.get(_EXTRACTED, ()))
+    package[_EXTRACTED] = sorted(earlier.union(tables))
+    return earlier
+
+
+def list_postponed(
+    pipeline: dlt.Pipeline | None, extracted: Collection[str], tables: Collection[str]
+) -> frozenset[str]:
+    """Return the tables that must wait until the rows of earlier extractions are loaded.
+
+    A version of an item is written if it differs from the last one in the destination. If that one
+    is pending, it would be written twice.
+
+    Args:
+        pipeline: Pipeline that extracts; None if the source is iterated without one.
+        extracted: Tables that earlier sources have extracted into the load package.
+        tables: Selected tables.
+    """
+    if not extracted and not (pipeline and pipeline.has_pending_data):
+        return frozenset()
+    return frozenset(table.name for table in HISTORY_TABLES.values() if table.name in tables)
+
+
+def reset_coverage(state: MutableMapping[str, Any], tables: Iterable[str]) -> None:
+    """Delete the coverage of tables, so that the next extraction fills them."""
+    for name in tables:
+        state.get("resources", {}).pop(name, None)
+
+
+def refuse_second_source(extracted: Collection[str], unmerged: Collection[str]) -> None:
+    """Reject a second source in a load package for tables that dlt does not merge by key.
+
+    Args:
+        extracted: Tables that earlier sources have extracted into the load package.
+        unmerged: Tables of this source that are replaced or upserted: dlt would insert rows with
+            the same key twice, and a replacement resets the state of the first source.
+
+    Raises:
+        ConfigurationError: A table is extracted twice.
+    """
+    if tables := sorted({*extracted} & {*unmerged}):
+        msg = (
+            f"This load package already contains rows of {', '.join(tables)} from another source, "
+            "which would be duplicated or lost: pass the workspaces of both sources to one "
+            "tower_source(workspaces=[...]), or call pipeline.run for each source."
+        )
+        raise ConfigurationError(msg)
