@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import (
     DEFAULT_ENDPOINT,
     HttpSettings,
@@ -285,21 +286,42 @@ def resolve_duration(
 
 
 def parse_user_timestamp(text: str, flag: str) -> datetime:
-    """Return an ISO 8601 date or date-time as aware UTC; a text without an offset is in UTC.
+    """Return a time as aware UTC; a text without an offset is in UTC.
+
+    Args:
+        text: ISO 8601 date or date-time, or an age before now such as `30d`.
+        flag: Name of the flag in messages.
 
     Raises:
-        ConfigurationError: The text is not ISO 8601; the message names the flag.
+        ConfigurationError: The text is neither.
     """
+    if age := parse_age(text):
+        return SYSTEM_CLOCK.now() - age
     try:
         timestamp = datetime.fromisoformat(text.strip())
         aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         return aware.astimezone(UTC)
     except (ValueError, OverflowError):
         msg = (
-            f"Invalid {flag} {text!r}: expected an ISO 8601 date or time, for example 2026-01-31 "
-            "or 2026-01-31T08:00:00Z."
+            f"Invalid {flag} {text!r}: expected an ISO 8601 date or time such as 2026-01-31 or "
+            "2026-01-31T08:00:00Z, or an age such as 30d."
         )
         raise ConfigurationError(msg) from None
+
+
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Return a duration such as `90m`, `2h`, `1d` or `4w`; None for any other text."""
+    found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([smhdw])", text.strip(), re.ASCII)
+    return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 def state_dir(sources: SettingSources) -> Path:

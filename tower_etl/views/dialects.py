@@ -34,12 +34,27 @@ def translate(sql: str, dialect: str) -> str:
         ConfigurationError: The dialect is not supported.
     """
     if dialect not in DIALECTS:
-        msg = f"No dialect {dialect!r}: give one of {', '.join(DIALECTS)}."
-        raise ConfigurationError(msg)
+        raise _unknown(dialect)
     tree = sqlglot.parse_one(sql, read=_READ)
     for rewrite in _REWRITES.get(dialect, ()):
         tree = tree.transform(rewrite)
     return tree.sql(dialect=dialect, pretty=True, comments=False)
+
+
+def select_schema(name: str, dialect: str) -> str:
+    """Return the statement that makes a schema the one of unqualified names.
+
+    Raises:
+        ConfigurationError: The dialect is not supported.
+    """
+    if dialect not in DIALECTS:
+        raise _unknown(dialect)
+    quoted = exp.to_identifier(name, quoted=True).sql(dialect=dialect)
+    return f"SET search_path = {quoted}" if dialect == "postgres" else f"USE {quoted}"
+
+
+def _unknown(dialect: str) -> ConfigurationError:
+    return ConfigurationError(f"Unknown dialect {dialect!r}: expected {' or '.join(DIALECTS)}.")
 
 
 def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
