@@ -21,7 +21,10 @@ CONTRACT = {
     "DestinationLockedError": 6,
 }
 API_CONTRACT = dict.fromkeys(("ForbiddenError", "NotFoundError", "BadRequestError"), 4)
-RETRYABLE = {"ApiConnectionError", "ServerError", "AbsentListError", "RateLimitError"}
+RETRYABLE = {
+    *("ApiConnectionError", "RateLimitError"),
+    *("ServerError", "AbsentListError", "MalformedResponseError"),
+}
 
 
 def iter_kinds(root: type[TowerEtlError] = TowerEtlError) -> Iterator[type[TowerEtlError]]:

@@ -11,6 +11,7 @@
         ├── ServerError              5  5xx, or a body that is not the API's (HTML, truncated JSON)
         │   ├── EndpointError        5  wrong endpoint, or a proxy or gateway that refuses
         │   ├── ResponseTooLargeError  5  body larger than any response of the platform
+        │   ├── MalformedResponseError 5  JSON of another shape than the endpoint documents
         │   └── AbsentListError      5  response without the list that its endpoint documents
         ├── RateLimitError           5  429, also at the last attempt
         ├── AuthenticationError      3  the server rejects the token
@@ -121,6 +122,10 @@ class ResponseTooLargeError(ServerError):
     """Body larger than any response of the platform; not retried, a retry would be as large."""
 
     retryable = False
+
+
+class MalformedResponseError(ServerError):
+    """The response is JSON of another shape than its endpoint documents: a list for an object."""
 
 
 class AbsentListError(ServerError):

@@ -189,7 +189,7 @@ def test_places_are_listed(client: TowerClient, world: World, lab: int) -> None:
     user = client.get_user()
     org_id = client.list_organizations()[0]["orgId"]
 
-    roles = client.list_user_workspaces(user["id"])
+    roles = client.list_user_workspaces(user["id"]).items
 
     assert [(role["orgId"], role["workspaceId"]) for role in roles] == [
         (org_id, None),

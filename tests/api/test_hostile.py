@@ -181,8 +181,8 @@ def test_the_last_item_allowed_is_taken() -> None:
 @pytest.mark.parametrize("odd", [None, [], {"a": 1}, 1.5, True])
 def test_an_entity_whose_id_is_none_is_left_out(endpoint: Endpoint, odd: object) -> None:
     """Also in a list that comes in one piece; what the list lacks need not be missing then."""
-    sound = {endpoint.key[0]: 7}
-    items = [{endpoint.key[0]: odd}, sound, "text", None]
+    sound = {endpoint.id_field: endpoint.key[endpoint.id_field](7)}
+    items = [{endpoint.id_field: odd}, sound, "text", None]
     tower, http_client = make_client(lambda *_: {endpoint.records_key: items})
 
     found = tower.list_entity(endpoint, PathScope(1))

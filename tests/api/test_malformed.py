@@ -60,7 +60,7 @@ _ENV = endpoints.COMPUTE_ENV
 ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
     "service": ("serviceInfo", lambda client: client.get_service_info()),
     "user": ("user", lambda client: client.get_user()),
-    "roles": ("orgsAndWorkspaces", lambda client: client.list_user_workspaces(1)),
+    "roles": ("orgsAndWorkspaces", lambda client: client.list_user_workspaces(1).items),
     "organizations": ("organizations", lambda client: client.list_organizations()),
     "workspaces": ("workspaces", lambda client: client.list_org_workspaces(1)),
     "labels": ("labels", lambda client: client.list_labels(1)),

@@ -49,7 +49,7 @@ def test_an_unknown_workspace_is_named_with_those_there_are(ask: Ask) -> None:
 def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
     """Roles, organisations, and the workspaces of one."""
     client = ask(scenes.serve_house)
-    roles = client.list_user_workspaces(scenes.USER)
+    roles = client.list_user_workspaces(scenes.USER).items
     places = [(scenes.ACME, None), (scenes.BETA, None), (scenes.ACME, scenes.RESEARCH)]
     places += [(scenes.ACME, scenes.CLINIC), (scenes.BETA, scenes.LAB)]
     assert places == [(role["orgId"], role["workspaceId"]) for role in roles]

@@ -88,6 +88,15 @@ def test_each_request_is_one_line_at_debug(
     assert not any(re.search(r"/user/\d", path) for path in paths)
 
 
+def test_a_retry_is_logged_without_the_person(
+    log: Callable[..., list[str]], simulator: Simulator
+) -> None:
+    simulator.faults.add("/user/", Fault("status", status=503, times=1))
+    lines = log("--log-level", "info")
+    assert any("Retry 1 of GET /user/{id}/workspaces" in line for line in lines), lines
+    assert not any(re.search(r"/user/\d", line) for line in lines)
+
+
 def test_the_environment_sets_the_level(
     log: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from tower_etl.errors import (
     AuthenticationError,
     BadRequestError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
     RateLimitError,
     ServerError,
@@ -21,6 +22,29 @@ from tower_etl.http.responses import parse_object, parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 WHERE = "GET /workflow"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"[1]", "a list"), (b'"x"', "a text"), (b"null", "null"), (b"1e400", "a number")],
+)
+def test_json_that_is_no_object_is_named_for_what_it_is(body: bytes, kind: str) -> None:
+    with pytest.raises(MalformedResponseError, match=f"no JSON object but {kind}"):
+        parse_object(200, {}, body, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"params":' * 3000 + b"1" + b"}" * 3000, "nested too deeply"),
+        (b'{"workflows": [', "line 1 column"),
+    ],
+)
+def test_json_that_cannot_be_read_says_why(body: bytes, reason: str) -> None:
+    """No login page sends what begins like an object."""
+    with pytest.raises(ServerError, match=reason) as caught:
+        parse_object(200, {}, body, WHERE)
+    assert "login page" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [200, 201, 206, 299])

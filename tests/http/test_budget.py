@@ -162,6 +162,50 @@ def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
     assert moments[20] == pytest.approx(1.0)
 
 
+class Recording(MemoryStore):
+    """A store that keeps the windows that were stored."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.stored: list[RequestWindow] = []
+
+    def update(
+        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+    ) -> Result:
+        """Change the window, and keep the new one."""
+        before = self._window
+        result = super().update(change)
+        if self._window is not before:
+            self.stored.append(self._window)
+        return result
+
+
+def test_responses_are_stored_with_the_next_call(fake_clock: FakeClock) -> None:
+    store = Recording(fake_clock.clock)
+    limiter = RateLimiter(RateLimit(20, 1.0), fake_clock.clock, RequestMetrics(), store)
+    for _ in range(3):
+        permit = limiter.acquire()
+        fake_clock.clock.sleep(0.1)
+        limiter.record_response(permit)
+
+    assert len(store.stored) == 3
+    assert store.stored[-1].received_by[:2] == (0.1, 0.2)
+    limiter.close()
+    assert store.stored[-1].received_by == pytest.approx((0.1, 0.2, 0.3))
+
+
+def test_a_response_is_stored_by_a_call_that_has_to_wait(fake_clock: FakeClock) -> None:
+    """Otherwise other processes would take the calls of a slow one to be on their way."""
+    store = Recording(fake_clock.clock)
+    limiter = RateLimiter(RateLimit(1, 10.0), fake_clock.clock, RequestMetrics(), store)
+    limiter.record_response(limiter.acquire())
+    fake_clock.clock.sleep(1.0)
+    limiter.acquire()
+
+    assert store.stored[1].received_by == (0.0,)
+    assert len(store.stored) == 3
+
+
 def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) -> None:
     """The period begins with its answer."""
     limiter = RateLimiter(RateLimit(1, 1.0), fake_clock.clock, RequestMetrics())

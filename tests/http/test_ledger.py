@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -136,6 +137,21 @@ def test_a_redis_that_is_gone_is_an_error_without_the_password() -> None:
         store.update(look)
 
     assert "pass-word" not in repr(caught.value)
+
+
+def test_the_keys_of_a_window_are_those_of_earlier_versions() -> None:
+    """Versions may share a store."""
+    written = {
+        "departures": [1.0, 2.0],
+        "arrivals": [1.5, 2.5],
+        "paused_until": 3.0,
+        "refused_at": 4.0,
+        "slowness": 2.0,
+    }
+    window = RequestWindow((1.0, 2.0), (1.5, 2.5), 3.0, 4.0, 2.0)
+
+    assert json.loads(encode_window(window)) == written
+    assert decode_window(json.dumps(written)) == window
 
 
 @given(window=LEDGERS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.destinations.dlt_pipeline import shared_connection
+from tower_etl.destinations.duckdb_client import shared_connection
 from tower_etl.errors import TowerEtlError
 from tower_etl.gc_tuning import reduced_gc
 

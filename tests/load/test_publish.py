@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -103,6 +104,14 @@ def test_a_draft_is_discarded_where_nothing_tells_what_it_is_of(
     assert place.staging.read_bytes() == b"file"
     assert not place.staging.with_name("draft.duckdb.wal").exists()
     assert not place.pipelines.exists()
+
+
+def test_the_record_of_a_draft_has_the_keys_of_earlier_versions(place: DuckDBPaths) -> None:
+    """An upgrade resumes an interrupted sync."""
+    place.path.write_bytes(b"file")
+    StagingFile(place).prepare()
+    written = json.loads((place.work_dir / "draft.json").read_text(encoding="utf-8"))
+    assert list(written) == ["taken_from", "published", "views"]
 
 
 def test_a_draft_is_discarded_when_the_file_was_replaced(place: DuckDBPaths) -> None:

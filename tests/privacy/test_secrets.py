@@ -16,7 +16,8 @@ from tests.cli.console import make_console
 from tests.privacy.conftest import TOKEN
 from tests.privacy.planted import SECRETS, list_leaks
 from tests.privacy.planter import KEPT
-from tower_etl.destinations.dlt_pipeline import dlt_defaults, open_pipeline
+from tower_etl.destinations.dlt_pipeline import dlt_defaults
+from tower_etl.destinations.duckdb_client import open_pipeline
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.schema import TABLES
 from tower_etl.source import tower_source

@@ -14,8 +14,8 @@ from tower_etl.destinations.dlt_pipeline import (
     dlt_defaults,
     load_package,
     load_pending_packages,
-    open_pipeline,
 )
+from tower_etl.destinations.duckdb_client import open_pipeline
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
 from tower_etl.schema import TABLES

@@ -301,7 +301,7 @@ def test_the_audit_log_is_read_once_and_in_pieces(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long log comes in over several syncs; then only what is new."""
-    monkeypatch.setattr(on_demand, "_PAGES", 1)
+    monkeypatch.setattr(on_demand, "_MAX_PAGES", 1)
     world, warehouse = platform.world, Warehouse()
 
     def log(number: int) -> None:

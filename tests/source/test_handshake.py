@@ -12,6 +12,7 @@ from tower_etl.errors import (
     ApiError,
     AuthenticationError,
     EndpointError,
+    MalformedResponseError,
     RateLimitError,
     ServerError,
 )
@@ -94,14 +95,32 @@ def test_a_server_that_lacks_a_later_call_is_explained(fail: Fail, call: int, st
     assert "Open-source Tower lacks this call" in str(error)
 
 
-@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"", b"[]", b'{"half": '])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html>Welcome</html>", "A proxy or login page may stand in between"),
+        (b"", "A proxy or login page may stand in between"),
+        (b'{"half": ', "no JSON object (Expecting value: line 1 column"),
+    ],
+)
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_page_in_the_place_of_an_answer_is_explained(fail: Fail, call: int, body: bytes) -> None:
+def test_a_page_in_the_place_of_an_answer_is_explained(
+    fail: Fail, call: int, body: bytes, said: str
+) -> None:
     """With 200, as portals and single sign-on do it."""
     error = fail(call, 200, body)
     assert (type(error), error.exit_code) == (ServerError, 5)
-    assert "A proxy or login page may stand in between" in str(error)
+    assert said in str(error)
     assert "must be the address of the API" in str(error)
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_list_in_the_place_of_an_answer_is_named(fail: Fail, call: int) -> None:
+    """Without a version of the server, the call for the user decides."""
+    error = fail(call, 200, b"[]")
+    assert (type(error), error.exit_code) == (MalformedResponseError, 5)
+    assert f"GET {PATHS[max(call, 1)].format(id=1)}: " in str(error)
+    assert "no JSON object but a list" in str(error)
 
 
 @pytest.mark.parametrize(

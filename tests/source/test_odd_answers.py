@@ -45,7 +45,7 @@ def test_a_version_that_is_no_text_is_none(odd: object) -> None:
     )
 
 
-@pytest.mark.parametrize("odd", [True, 2**63, 2**64 - 1, "1", 1.0, None, []])
+@pytest.mark.parametrize("odd", [True, 2**63, 2**64 - 1, "x", "", str(2**63), 1.0, None, []])
 def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
     """Neither of a user, nor of a workspace."""
     answers: dict[str, dict[str, Any]] = {
@@ -59,7 +59,7 @@ def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
     assert visible_workspaces([{"workspaceId": odd}], personal=False) == ()
 
 
-@pytest.mark.parametrize("odd", [True, 2**63, "1", 1.0, [], {"a": 1}])
+@pytest.mark.parametrize("odd", [True, 2**63, "x", "", "01", 1.0, [], {"a": 1}])
 @pytest.mark.parametrize("name", ["orgId", "workspaceId"])
 def test_a_role_whose_ids_are_none_is_left_out(name: str, odd: object) -> None:
     """The others are there; a null is no fault (an organisation has no workspace)."""

@@ -24,6 +24,7 @@ from tower_etl.sync import (
     mark_run_failed,
     mark_run_loaded,
     plan_incremental,
+    plan_listing,
 )
 from tower_etl.sync.state import LOOKBACK_RUNS, LOOKBACK_WINDOW
 
@@ -163,6 +164,18 @@ def test_tables_are_complete_although_a_run_failed() -> None:
     plan = WorkspacePlan(state, is_full=True, tables=frozenset(tables))
 
     assert complete_workspace(state, plan, NOW).tables == dict.fromkeys(tables, TableCoverage())
+
+
+def test_a_deleted_run_is_no_longer_missing_after_a_reconciliation() -> None:
+    """Otherwise each later sync would list all runs to find its star."""
+    tables = {"workflows": TableCoverage(missing_runs=frozenset({"deleted"}))}
+    state = WorkspaceState(cursor=NOW, tables=tables, reconciled_at=NOW - DAY)
+    wanted = frozenset(tables)
+
+    done = complete_workspace(state, WorkspacePlan(state, is_full=True, tables=wanted), NOW)
+
+    assert done.tables == {"workflows": TableCoverage()}
+    assert not plan_listing(done, SyncOptions(tables=wanted), NOW).is_full
 
 
 def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
+    FailedRun,
     ListedRun,
     ListingWindow,
     LoadedRun,
@@ -181,6 +182,13 @@ def test_a_run_to_fill_in_that_the_lookback_does_not_show_takes_a_complete_listi
     state = replace(SYNCED, tables=tables)
     assert plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
     assert not plan_listing(state, SyncOptions(tables=RUNS - {"workflows"}), NOW).is_full
+
+
+def test_the_stars_of_open_and_failed_runs_need_no_complete_listing() -> None:
+    failed = FailedRun(NOW - DAY, None, TaskBookmark(), 1, NOW, NOW, 1, "HTTP 500")
+    tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs=frozenset({"o", "f"}))}
+    state = replace(SYNCED, tables=tables, open={"o": OpenRun(NOW - DAY)}, failed={"f": failed})
+    assert not plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
 
 
 def test_a_table_that_lacks_too_many_runs_is_compared_with_all() -> None:

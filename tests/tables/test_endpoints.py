@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tower_etl.extract.reference import ReferenceEntity
+
 pytestmark = pytest.mark.shared
+KINDS = {"int64": int, "string": str}
 
 Field = tuple[str, ...]
 Node = dict[str, Any]
@@ -175,3 +178,12 @@ def test_every_reason_is_for_a_field_that_there_is(description: Node) -> None:
     for name, reasons in LEFT_OUT.items():
         fields = {field[0] for field in Answers(description).iter_fields(name)}
         assert reasons.keys() <= fields, name
+
+
+@pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
+def test_an_element_is_accepted_by_all_columns_of_its_key(entity: ReferenceEntity) -> None:
+    """In their types: a key column that the element does not fill would get an invented value."""
+    table = TABLES[entity.table]
+    columns = [column for column in table.columns if column.name in table.key and column.path]
+    expected = {".".join(column.path): KINDS[str(column.type)] for column in columns}
+    assert entity.endpoint.key == expected

@@ -15,16 +15,20 @@ from tower_etl.api.pagination import (
     paginate_descending,
 )
 from tower_etl.api.records import (
+    NULL_KEY,
     Finding,
     Findings,
     MissingKey,
+    count_keyed,
     malformed_runs_response,
+    parse_id,
     run_key,
     split_keyed,
     task_key,
 )
 
 __all__ = [
+    "NULL_KEY",
     "EntityList",
     "Finding",
     "Findings",
@@ -35,10 +39,12 @@ __all__ = [
     "PathScope",
     "TotalCheck",
     "TowerClient",
+    "count_keyed",
     "format_timestamp",
     "malformed_runs_response",
     "paginate_append_only",
     "paginate_descending",
+    "parse_id",
     "run_key",
     "split_keyed",
     "task_key",

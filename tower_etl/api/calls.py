@@ -9,7 +9,13 @@ from urllib.parse import quote
 from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pagination import Page, limit_items
-from tower_etl.api.records import extract_count, extract_records, malformed_response
+from tower_etl.api.records import (
+    Finding,
+    Findings,
+    extract_count,
+    extract_records,
+    malformed_response,
+)
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
 Params = dict[str, str | int]
 
+_NO_OBJECTS = "{} element(s) that are no objects were left out"
 # These segments change the path of a URL, even if they are percent-encoded.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -30,10 +37,12 @@ class Calls:
     Attributes:
         http_client: HTTP client that sends the requests.
         negotiation: Reduces requests to what the server supports.
+        findings: Receives a finding for each unexpected element.
     """
 
     http_client: JsonHttpClient
     negotiation: Negotiation = field(default_factory=lambda: Negotiation(Compatibility()))
+    findings: Findings = field(default_factory=Findings)
 
     def get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
         """Return the unchanged response of an endpoint.
@@ -71,8 +80,14 @@ class Calls:
     def get_list(
         self, endpoint: Endpoint, params: Params | None = None, **names: object
     ) -> list[Item]:
-        """Return the objects in the list of a response; elements of other types are dropped."""
-        return _only_objects(extract_records(endpoint, self.get(endpoint, params, **names)))
+        """Return the objects in the list of a response; report elements of other types."""
+        elements = extract_records(endpoint, self.get(endpoint, params, **names))
+        objects: list[Item] = [element for element in elements if isinstance(element, dict)]
+        if len(objects) < len(elements):
+            advice = "Report it to the administrator of the server."
+            finding = Finding(f"GET {endpoint.path}", _NO_OBJECTS, advice)
+            self.findings.add(finding, count=len(elements) - len(objects))
+        return objects
 
     def get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
         """Return a page of a list, as large as the server allows."""
@@ -107,10 +122,6 @@ class Calls:
             return self.get(endpoint, params | form.params, **names)
 
         return self.negotiation.send(endpoint, full_form, send)
-
-
-def _only_objects(items: list[Item]) -> list[Item]:
-    return [item for item in items if isinstance(item, dict)]
 
 
 def _workspace_params(workspace_id: int | None) -> Params:

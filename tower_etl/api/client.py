@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
@@ -12,6 +13,7 @@ from tower_etl.api.calls import Calls, _workspace_params
 from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pagination import (
+    Page,
     PaginationStats,
     TotalCheck,
     paginate_append_only,
@@ -19,18 +21,23 @@ from tower_etl.api.pagination import (
 )
 from tower_etl.api.records import (
     Findings,
+    count_keyed,
+    extract_count,
     extract_object,
     extract_records,
     malformed_response,
-    primary_key,
+    parse_text_id,
+    record_key,
     run_key,
     split_keyed,
     task_key,
+    with_typed_key,
 )
 from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
+from tower_etl.errors import MalformedResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -63,11 +70,15 @@ class EntityList:
             not change while it was read, the count of the server, if any, matches, and no element
             was left out.
         left_out: Number of elements without a key.
+        repeated: Number of items that the server lists more than once.
+        total: Count of the server if it differs from the number of listed items, else None.
     """
 
     items: list[Item]
     complete: bool
     left_out: int = 0
+    repeated: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class TowerClient:
         self.http = http_client
         self.compatibility = Compatibility()
         self.findings = Findings()
-        self._calls = Calls(http_client, Negotiation(self.compatibility))
+        self._calls = Calls(http_client, Negotiation(self.compatibility), self.findings)
 
     def list_reports(self) -> list[str]:
         """Return messages for the user about the server's responses, one per subject."""
@@ -121,7 +132,7 @@ class TowerClient:
         twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
         twin.http = self.http.with_policy(policy)
-        twin._calls = Calls(twin.http)  # noqa: SLF001 an object of this class
+        twin._calls = replace(self._calls, http_client=twin.http)  # noqa: SLF001 an object of this class
         return twin
 
     def check_listing(self, workspace_id: int | None) -> None:
@@ -136,9 +147,13 @@ class TowerClient:
         """Return the user of the token."""
         return self._calls.get_object(endpoints.USER_INFO)
 
-    def list_user_workspaces(self, user_id: int) -> list[Item]:
+    def list_user_workspaces(self, user_id: int) -> EntityList:
         """Return organizations and workspaces of a user; an organization has no `workspaceId`."""
-        return self._calls.get_list(endpoints.USER_WORKSPACES, user_id=user_id)
+        answer = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
+        elements = extract_records(endpoints.USER_WORKSPACES, answer)
+        items: list[Item] = [element for element in elements if isinstance(element, dict)]
+        left_out = len(elements) - len(items)
+        return EntityList(items, complete=not left_out, left_out=left_out)
 
     def list_organizations(self) -> list[Item]:
         """Return the organizations that the token can see."""
@@ -155,7 +170,7 @@ class TowerClient:
     def list_runs(
         self,
         workspace_id: int | None,
-        walked: PaginationStats,
+        stats: PaginationStats,
         after: datetime | None = None,
         before: datetime | None = None,
     ) -> Iterator[list[Item]]:
@@ -163,7 +178,7 @@ class TowerClient:
 
         Args:
             workspace_id: Id of the workspace, None for the personal one.
-            walked: Filled in during the iteration; tells at the end whether the listing is
+            stats: Filled in during the iteration; tells at the end whether the listing is
                 complete.
             after: Earliest submission time, inclusive.
             before: Latest submission time, inclusive.
@@ -175,7 +190,7 @@ class TowerClient:
         if search:
             params["search"] = search
         fetch = self._calls.paged(endpoints.RUNS, _MAX_LISTED, params)
-        return paginate_descending(fetch, run_key, walked, f"GET {endpoints.RUNS.path}")
+        return paginate_descending(fetch, run_key, stats, f"GET {endpoints.RUNS.path}")
 
     def get_run(self, workspace_id: int | None, run_id: str) -> Item:
         """Return a run with its progress and labels, as far as the server supports (API fact 14).
@@ -186,7 +201,11 @@ class TowerClient:
             endpoints.RUN, _workspace_params(workspace_id), run_id=run_id
         )
         if run_key(described) != run_id:
-            raise malformed_response(endpoints.RUN, f"run {run_id}")
+            msg = (
+                f"GET /workflow/{run_id}: the answer does not describe this run. If it persists, "
+                "report it to the administrator of the server."
+            )
+            raise MalformedResponseError(msg)
         return described
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
@@ -278,19 +297,17 @@ class TowerClient:
         Elements without a key are left out, because the next sync could not identify them.
         """
         params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
-        key = primary_key(*endpoint.key)
+        key, stats = record_key(endpoint.key), PaginationStats()
         if not endpoint.paged:
             answer = self._calls.describe(endpoint, params, **names)
             if not endpoint.key:  # one object per scope, which identifies it
                 return EntityList(extract_records(endpoint, answer), complete=True)
-            items, left_out = split_keyed(extract_records(endpoint, answer), key)
-            return EntityList(items, complete=not left_out, left_out=left_out)
-        walked, name = PaginationStats(), f"GET {endpoint.path}"
+            total = extract_count(answer.get(endpoint.total_key))
+            page = Page(extract_records(endpoint, answer), total)
+            return _entity_list(endpoint, stats.take(page, key), stats)
         fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
-        pages = paginate_descending(fetch, key, walked, name)
-        items, left_out = split_keyed((item for page in pages for item in page), key)
-        is_whole = walked.count_matches and not walked.was_modified and not left_out
-        return EntityList(items, complete=is_whole, left_out=left_out)
+        pages = paginate_descending(fetch, key, stats, f"GET {endpoint.path}")
+        return _entity_list(endpoint, chain.from_iterable(pages), stats)
 
     def get_entity(self, endpoint: Endpoint, where: PathScope) -> Item:
         """Return an item with the details that its list omits.
@@ -299,7 +316,7 @@ class TowerClient:
             ServerError: The response has the id of another item.
         """
         (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
-        if item.get("id") == where.parent_id:
+        if parse_text_id(item.get("id")) == str(where.parent_id):
             return item
         raise malformed_response(endpoint, f"object with the id {where.parent_id}")
 
@@ -343,6 +360,18 @@ class TowerClient:
     def _fail_fast_policy(self) -> RetryPolicy:
         """Return the policy of the first request, so that a wrong endpoint is reported soon."""
         return replace(self.http.policy, attempts=4, connection_attempts=4)
+
+
+def _entity_list(endpoint: Endpoint, found: Iterable[Item], stats: PaginationStats) -> EntityList:
+    """Return the items that a pagination yields, with its statistics."""
+    items, left_out = split_keyed(found, record_key(endpoint.key))
+    return EntityList(
+        [with_typed_key(item, endpoint.key) for item in items],
+        complete=stats.count_matches and not stats.was_modified and not left_out,
+        left_out=left_out,
+        repeated=count_keyed(stats.repeated),
+        total=None if stats.count_matches or stats.was_modified else stats.reported_totals[-1],
+    )
 
 
 def _of(endpoint: Endpoint, where: PathScope) -> Params:

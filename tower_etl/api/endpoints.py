@@ -5,11 +5,11 @@ Checked against the platform's published OpenAPI descriptions 1.140.0, 1.181.0 a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+FieldTypes = Mapping[str, type[int] | type[str]]
+"""Types of the columns that fields of an item are loaded into, by field."""
 
 MAX_PAGE = 100  # API fact 1: a larger `max` is answered with 400, the default is 50 or 10
 
@@ -24,7 +24,8 @@ class Endpoint:
         total_key: Key of the number of all items, empty if there is no reliable one.
         approximate_total_key: Key of a count that may be a lower bound, empty if there is none.
         paged: Whether the endpoint supports `max` and `offset`.
-        key: Path of the items' primary key.
+        key: Fields of the items' primary key, with dots for nested fields, and the types of their
+            columns; these are the columns of the table's key that a response fills.
         single: Whether the response has one object instead of a list.
         scoped: Whether the parameter `workspaceId` selects the workspace (API fact 13).
         attributes: Values of the parameter `attributes`, without which fields are null, newest
@@ -37,18 +38,23 @@ class Endpoint:
     total_key: str = ""
     approximate_total_key: str = ""
     paged: bool = False
-    key: tuple[str, ...] = ()
+    key: FieldTypes = field(default_factory=dict)
     single: bool = False
     scoped: bool = False
     attributes: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def id_field(self) -> str:
+        """The field that identifies an item in the paths of other endpoints."""
+        return next(iter(self.key))
+
 
 SERVICE_INFO = Endpoint("/service-info", "serviceInfo")
 USER_INFO = Endpoint("/user-info", "user")
 USER_WORKSPACES = Endpoint("/user/{user_id}/workspaces", "orgsAndWorkspaces")
-ORGANIZATIONS = Endpoint("/orgs", "organizations", key=("orgId",))
-ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces", key=("id",))
+ORGANIZATIONS = Endpoint("/orgs", "organizations", "totalSize", key={"orgId": int})
+ORG_WORKSPACES = Endpoint("/orgs/{org_id}/workspaces", "workspaces", key={"id": int})
 RUNS = Endpoint(
     "/workflow", "workflows", "totalSize", paged=True, scoped=True, attributes=("labels",)
 )
@@ -63,11 +69,11 @@ RUN_TASKS = Endpoint(
 RUN_METRICS = Endpoint("/workflow/{run_id}/metrics", "metrics", scoped=True)
 LAUNCH = Endpoint("/launch/{launch_id}", "launch", single=True, scoped=True)
 LAUNCH_DATASETS = Endpoint("/launch/{launch_id}/datasets", "versions", scoped=True)
-AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key=("id",))
+AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key={"id": int})
 
 
 def _paged(
-    path: str, items: str, *key: str, attributes: tuple[str, ...] = (), **filters: str
+    path: str, items: str, key: FieldTypes, attributes: tuple[str, ...] = (), **filters: str
 ) -> Endpoint:
     """Return the endpoint of a list with pages."""
     return Endpoint(
@@ -82,30 +88,34 @@ def _paged(
     )
 
 
-def _unpaged(path: str, items: str, key: str, *attributes: str) -> Endpoint:
+def _unpaged(path: str, items: str, *attributes: str) -> Endpoint:
     """Return the endpoint of a workspace's list that has no pages (API fact 1)."""
-    return Endpoint(path, items, key=(key,), scoped=True, attributes=attributes)
+    return Endpoint(path, items, key={"id": str}, scoped=True, attributes=attributes)
 
 
-LABELS = _paged("/labels", "labels", "id")
+LABELS = _paged("/labels", "labels", {"id": int})
 PIPELINES = _paged(
-    "/pipelines", "pipelines", "pipelineId", attributes=("labels", "computeEnv", "optimized")
+    "/pipelines", "pipelines", {"pipelineId": int}, attributes=("labels", "computeEnv", "optimized")
 )
-PIPELINE_VERSIONS = _paged("/pipelines/{parent_id}/versions", "versions", "version", "id")
-COMPUTE_ENVS = _unpaged("/compute-envs", "computeEnvs", "id", "labels", "resources")
+PIPELINE_VERSIONS = _paged(
+    "/pipelines/{parent_id}/versions", "versions", {"pipelineId": int, "version.id": str}
+)
+COMPUTE_ENVS = _unpaged("/compute-envs", "computeEnvs", "labels", "resources")
 COMPUTE_ENV = Endpoint("/compute-envs/{parent_id}", "computeEnv", single=True, scoped=True)
-ACTIONS = _unpaged("/actions", "actions", "id", "labels")
-CREDENTIALS = _unpaged("/credentials", "credentials", "id")
-PIPELINE_SECRETS = _unpaged("/pipeline-secrets", "pipelineSecrets", "id")
-DATASETS = _paged("/datasets", "datasets", "id", attributes=("labels",), visibility="all")
-DATASET_VERSIONS = _paged("/datasets/versions", "versions", "datasetId")
-STUDIOS = _paged("/studios", "studios", "sessionId", attributes=("labels",))
-DATA_LINKS = _paged("/data-links", "dataLinks", "id", visibility="all")
+ACTIONS = _unpaged("/actions", "actions", "labels")
+CREDENTIALS = _unpaged("/credentials", "credentials")
+PIPELINE_SECRETS = Endpoint(
+    "/pipeline-secrets", "pipelineSecrets", "totalSize", key={"id": int}, scoped=True
+)
+DATASETS = _paged("/datasets", "datasets", {"id": str}, attributes=("labels",), visibility="all")
+DATASET_VERSIONS = _paged("/datasets/versions", "versions", {"datasetId": str, "version": int})
+STUDIOS = _paged("/studios", "studios", {"sessionId": str}, attributes=("labels",))
+DATA_LINKS = _paged("/data-links", "dataLinks", {"id": str}, visibility="all")
 QUOTAS = Endpoint("/orgs/{org_id}/quotas", "quotas", single=True)
-MEMBERS = _paged("/orgs/{org_id}/members", "members", "memberId")
-COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", "memberId")
-TEAMS = _paged("/orgs/{org_id}/teams", "teams", "teamId")
-TEAM_MEMBERS = _paged("/orgs/{org_id}/teams/{parent_id}/members", "members", "memberId")
+MEMBERS = _paged("/orgs/{org_id}/members", "members", {"memberId": int})
+COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", {"memberId": int})
+TEAMS = _paged("/orgs/{org_id}/teams", "teams", {"teamId": int})
+TEAM_MEMBERS = _paged("/orgs/{org_id}/teams/{parent_id}/members", "members", {"memberId": int})
 PARTICIPANTS = _paged(
-    "/orgs/{org_id}/workspaces/{workspace_id}/participants", "participants", "participantId"
+    "/orgs/{org_id}/workspaces/{workspace_id}/participants", "participants", {"participantId": int}
 )

@@ -115,12 +115,14 @@ class PaginationStats:
         keys: Keys of the items that were read.
         reported_totals: Total counts that the server reported with the pages.
         was_modified: Whether items were skipped, so that the pagination had to step back.
+        repeated: Keys of items that the server lists more than once in an unmodified list.
     """
 
     def __init__(self) -> None:
         self.keys: set[Hashable] = set()
         self.reported_totals: list[int] = []
         self.was_modified = False
+        self.repeated: set[Hashable] = set()
 
     @property
     def count_matches(self) -> bool:
@@ -136,11 +138,24 @@ class PaginationStats:
         """Add a page, and return its items that are new."""
         if page.total is not None:
             self.reported_totals.append(page.total)
-        new = {key(item): item for item in page.items}  # a page may contain an item twice
+        keys = [key(item) for item in page.items]
+        self._add_repeated(keys)
+        new = dict(zip(keys, page.items, strict=True))  # a page may contain an item twice
         for known in new.keys() & self.keys:
             del new[known]
         self.keys.update(new)
         return list(new.values())
+
+    def _add_repeated(self, keys: list[Hashable]) -> None:
+        """Record the keys that a page has twice, and known keys that follow a new one.
+
+        Known keys at the start of a page are the overlap, or were shifted there by an insertion.
+        """
+        repeated = {key for key, count in Counter(keys).items() if count > 1}
+        if not self.was_modified:
+            is_new = (index for index, key in enumerate(keys) if key not in self.keys)
+            repeated |= self.keys.intersection(keys[next(is_new, len(keys)) :])
+        self.repeated |= repeated
 
 
 def paginate_descending(

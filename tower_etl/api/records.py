@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import endpoints
-from tower_etl.errors import AbsentListError, ServerError
+from tower_etl.errors import AbsentListError, MalformedResponseError
 from tower_etl.lossless import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
-    from tower_etl.api.endpoints import Endpoint
+    from tower_etl.api.endpoints import Endpoint, FieldTypes
     from tower_etl.api.pagination import Item, Key
+    from tower_etl.errors import ServerError
+
+_INT64 = range(-(2**63), 2**63)
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
 
     Raises:
         AbsentListError: The list is absent or null.
-        ServerError: The value is not a list, or the list has elements but no objects.
+        MalformedResponseError: The value is not a list, or the list has elements but no objects.
     """
     if endpoint.single:
         return [extract_object(endpoint, answer)]
@@ -53,7 +58,7 @@ def extract_object(endpoint: Endpoint, answer: Item) -> Item:
     """Return the single object in the response of an endpoint.
 
     Raises:
-        ServerError: The response has no such object.
+        MalformedResponseError: The response has no such object.
     """
     found = answer.get(endpoint.records_key)
     if isinstance(found, dict):
@@ -61,34 +66,65 @@ def extract_object(endpoint: Endpoint, answer: Item) -> Item:
     raise malformed_response(endpoint, "object")
 
 
+def parse_id(value: object) -> int | None:
+    """Return an id as a 64-bit integer, None for any other value.
+
+    Decimal text counts: some gateways and clients write long integers as text.
+    """
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
+    return value if type(value) is int and value in _INT64 else None
+
+
 def extract_count(value: object) -> int | None:
     """Return a number of items; None for 0 and other values, which servers send if unknown."""
     return value if type(value) is int and value > 0 else None
 
 
-def primary_key(*path: str) -> Key:
-    """Return a function that gets an item's key: the value at the path, else a `MissingKey`."""
+def parse_text_id(value: object) -> str | None:
+    """Return an id as text: a non-blank text or an integer; None for any other value."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if type(value) is int else None
+
+
+def record_key(fields: FieldTypes) -> Key:
+    """Return a function that gets an item's key: the values of fields, in their columns' types.
+
+    The key of an item with an invalid value in one of the fields is a `MissingKey`.
+    """
+    readers = [(path.split("."), _READERS[kind]) for path, kind in fields.items()]
 
     def key(item: Item) -> Hashable:
-        found: object = item
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str | int) and not isinstance(found, bool):
-            return found
-        return MissingKey(_digest(item))
+        values = tuple(read(_at(item, path)) for path, read in readers)
+        if None in values:
+            return MissingKey(_digest(item))
+        return values[0] if len(values) == 1 else values
 
     return key
 
 
+def with_typed_key(item: Item, fields: FieldTypes) -> Item:
+    """Return an item with the fields of its key in the types of their columns."""
+    odd = {
+        name: _READERS[kind](item[name])
+        for name, kind in fields.items()
+        if name in item and type(item[name]) is not kind
+    }
+    return {**item, **odd} if odd else item
+
+
 def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run from an element of a listing or a detail; an id must be text."""
-    key = _RUN_KEY(element)
-    return key if isinstance(key, str) else MissingKey(_digest(element))
+    found = _at(element, ("workflow", "id"))
+    return found if isinstance(found, str) and found.strip() else MissingKey(_digest(element))
 
 
 def task_key(element: Item) -> Hashable:
     """Return the `taskId` of a task within its run; older servers may not wrap tasks in `task`."""
-    return _TASK_KEY(element["task"] if isinstance(_of(element, "task"), dict) else element)
+    task = element["task"] if isinstance(_of(element, "task"), dict) else element
+    task_id = parse_id(_of(task, "taskId"))
+    return MissingKey(_digest(task)) if task_id is None else task_id
 
 
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
@@ -98,8 +134,13 @@ def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple
     return keyed, len(everything) - len(keyed)
 
 
+def count_keyed(keys: Iterable[Hashable]) -> int:
+    """Return the number of keys that are not a `MissingKey`."""
+    return sum(not isinstance(key, MissingKey) for key in keys)
+
+
 def malformed_response(
-    endpoint: Endpoint, wanted: str, kind: type[ServerError] = ServerError
+    endpoint: Endpoint, wanted: str, kind: type[ServerError] = MalformedResponseError
 ) -> ServerError:
     """Return the error for a response that lacks its documented content."""
     msg = (
@@ -118,12 +159,20 @@ def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
     return item.get(name) if isinstance(item, dict) else None
 
 
+def _at(item: object, path: Iterable[str]) -> object:
+    for name in path:
+        item = _of(item, name)
+    return item
+
+
 def _digest(item: object) -> bytes:
     return blake2b(to_json(item).encode(), digest_size=8).digest()
 
 
-_RUN_KEY = primary_key("workflow", "id")
-_TASK_KEY = primary_key("taskId")
+_READERS: Mapping[type, Callable[[object], int | str | None]] = {int: parse_id, str: parse_text_id}
+
+
+NULL_KEY = MissingKey(_digest(None))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _STATUSES = ("ok", "partial", "failed")
 
 _WORKSPACE_METRICS: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None]]] = {
     "last_success_timestamp_seconds": (
-        "End of the last sync that updated the workspace.",
+        "End of the last sync that updated the workspace, apart from pending runs.",
         lambda space: space.last_sync_at.timestamp() if space.last_sync_at else None,
     ),
     "open_runs": (

@@ -11,6 +11,7 @@ from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_with_progress
+from tower_etl.lean_imports import hidden_modules
 
 if TYPE_CHECKING:
     from tower_etl.extract.result import WorkspaceResult
@@ -47,7 +48,8 @@ def command(path: str | None, destination: str | None, *, as_json: bool, **flags
     config = options.destination_config(destination, path)
     sync = SyncRunner(settings, open_destination(config))
     try:
-        report, code = run_with_progress(sync)
+        with hidden_modules("pandas", *(() if config.kind == "iceberg" else ("sqlalchemy",))):
+            report, code = run_with_progress(sync)
     except Exception as error:
         raise CostlyError(sync.metrics) from error
     if as_json:

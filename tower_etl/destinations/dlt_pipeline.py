@@ -7,20 +7,16 @@ configuration each time, an eighth of the CPU time of a sync without new runs; t
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import dlt
-import duckdb
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.runtime.telemetry import stop_telemetry
-from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from tower_etl.config.settings import DATASET
-from tower_etl.destinations.duckdb_storage import create_file
-from tower_etl.destinations.errors import describe_failure, explain, unwrap_cause
+from tower_etl.destinations.errors import describe_failure, explain
 from tower_etl.errors import DestinationError, FileAccessError
 from tower_etl.source.resources import table_schema
 
@@ -33,11 +29,8 @@ if TYPE_CHECKING:
     CapabilitiesMethod = Callable[..., DestinationCapabilitiesContext]
     from collections.abc import Iterator, Mapping
 
-    from dlt.common.destination import PreparedTableSchema
-    from dlt.common.destination.client import LoadJob
     from dlt.extract import DltSource
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
     from tower_etl.schema import TableSpec
 
 
@@ -65,8 +58,6 @@ def cache_capabilities(method: CapabilitiesMethod) -> CapabilitiesMethod:
 
 PIPELINE = "tower"
 
-_CLOSING_MEMORY = "150MB"
-
 _DEFAULTS: Mapping[str, Any] = {
     "runtime.dlthub_telemetry": False,
     "runtime.log_level": "CRITICAL",  # errors are raised; dlt would log them as well
@@ -86,90 +77,6 @@ def dlt_defaults() -> Iterator[None]:
         stop_telemetry()
         dlt.current.run_context().initialize_runtime()
         yield
-
-
-@contextmanager
-def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterator[None]:
-    """Keep the staging copy open while a package is loaded: closing it after each job is slow.
-
-    dlt opens and closes the file for each job. Within one process, DuckDB shares the database that
-    is open. The context lasts for one package, because rows stay in memory until the checkpoint.
-
-    Args:
-        target: Paths of the file; the staging copy is created if it does not exist.
-        memory: `memory_limit` of DuckDB; None for its default.
-
-    Raises:
-        TowerEtlError: The staging copy cannot be opened.
-    """
-    try:
-        if not target.staging.exists():
-            create_file(target.staging)
-        connection = duckdb.connect(str(target.staging))
-    except duckdb.Error as error:
-        raise unwrap_cause(error, str(target.staging)) from error
-    with connection:
-        if memory:
-            connection.execute(f"SET memory_limit = '{memory}'")
-            # Rows that are buffered to keep their order, or by other threads, would not fit.
-            connection.execute("SET preserve_insertion_order = false")
-            connection.execute("SET threads = 1")
-        yield
-        # The checkpoint merges small row groups; without a limit, all of them are read into memory.
-        with suppress(duckdb.Error):
-            connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
-
-
-class CopyJob(DuckDbCopyJob):
-    """Load job for a Parquet file with any characters in its path.
-
-    dlt does not quote an apostrophe in the path, and DuckDB reads a parent folder `a=1` as a
-    partition column.
-    """
-
-    def run(self) -> None:
-        """Insert the rows of the file."""
-        client = self._job_client.sql_client
-        table = client.make_qualified_table_name(self.load_table_name)
-        path = self._file_path.replace("'", "''")
-        source = f"read_parquet('{path}', union_by_name = true, hive_partitioning = false)"
-        client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {source}")  # noqa: S608 dlt quotes the names
-
-
-class Client(DuckDbClient):
-    """dlt's DuckDB client with `CopyJob`."""
-
-    def create_load_job(
-        self,
-        table: PreparedTableSchema,
-        file_path: str,
-        load_id: str,
-        restore: bool = False,  # noqa: FBT001, FBT002 dlt's signature
-    ) -> LoadJob:
-        """Return the job of a file: Parquet rows, or SQL statements of a merge."""
-        job = super().create_load_job(table, file_path, load_id, restore)
-        return CopyJob(file_path) if isinstance(job, DuckDbCopyJob) else job
-
-
-class CachedCapabilitiesDuckDB(dlt.destinations.duckdb):
-    """dlt's DuckDB destination with cached capabilities."""
-
-    capabilities = cache_capabilities(dlt.destinations.duckdb.capabilities)
-
-    @property
-    def client_class(self) -> type[Client]:
-        """Class of the client."""
-        return Client
-
-
-def open_pipeline(target: DuckDBPaths, name: str = PIPELINE) -> dlt.Pipeline:
-    """Return the pipeline that loads into the staging copy of a DuckDB file."""
-    return dlt.pipeline(
-        name,
-        pipelines_dir=str(target.pipelines),
-        destination=CachedCapabilitiesDuckDB(str(target.staging), destination_name="duckdb"),
-        dataset_name=DATASET,
-    )
 
 
 def load_pending_packages(pipeline: dlt.Pipeline) -> str | None:
@@ -222,7 +129,7 @@ def declare_schema(
     ]
     caps = pipeline.destination.capabilities()
     for table in missing:
-        source.schema.update_table(table_schema(source.resources[table.name], table, caps))
+        source.schema.update_table(table_schema(table, caps))
     return bool(missing)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tower_etl.destinations.dlt_pipeline import PIPELINE, open_pipeline, shared_connection
+from tower_etl.destinations.dlt_pipeline import PIPELINE
+from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_storage import explain_unreadable, find_error, is_usable
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.locks import file_lock

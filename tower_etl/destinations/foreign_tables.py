@@ -88,8 +88,13 @@ def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
     """
     objects = [Object(*row) for row in query(_OBJECTS[dialect])]
     stored = _stored_tables(query, dialect)
+    views = frozenset(view.name for view in iter_views())
     for found in objects:
-        if reason := _find_reason(query, dialect, found, stored):
+        if found.name in views and found.schema == DATASET:
+            reason = _explain_foreign_view(found)
+        else:
+            reason = _explain_foreign_table(query, dialect, found, stored)
+        if reason:
             name = f"{found.schema}.{found.name}"
             msg = (
                 f"{title}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
@@ -100,14 +105,17 @@ def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
             raise ConfigurationError(msg)
 
 
-def _find_reason(
+def _explain_foreign_view(found: Object) -> str | None:
+    """Return why an object with the name of a view is not of tower-etl, None if it is."""
+    if found.kind == "view":
+        return None if found.comment else "it has no comment"
+    return "it is not a view"
+
+
+def _explain_foreign_table(
     query: QueryFunction, dialect: str, found: Object, stored: frozenset[str]
 ) -> str | None:
-    """Return why a reserved name is not used by tower-etl; None if it is, or if not reserved."""
-    if found.name in _list_views() and found.schema == DATASET:
-        if found.kind == "view":
-            return None if found.comment else "it has no comment"
-        return "it is not a view"
+    """Return why an object is not a table of tower-etl; None if it is, or if not reserved."""
     expected = _expected_columns(found.name)
     if not expected:
         return None
@@ -124,10 +132,6 @@ def _expected_columns(table: str) -> frozenset[str]:
     if table in STORED_TABLES:
         return frozenset(STORED_TABLES[table].arrow_schema.names)
     return _INTERNAL_TABLES.get(table, frozenset())
-
-
-def _list_views() -> frozenset[str]:
-    return frozenset(view.name for view in iter_views())
 
 
 def _query_columns(query: QueryFunction, dialect: str, schema: str, table: str) -> frozenset[str]:

@@ -12,9 +12,9 @@ dlt's working folder is kept only if it belongs to that file too.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
+import os
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 FileIdentity = list[int] | None  # inode, bytes, mtime in ns; None if there is no file
 
-_FICLONE = 0x40049409  # Linux ioctl that makes a reflink copy
+_COPIED_BYTES = 1 << 26  # per system call
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,21 @@ def _copy(source: Path, copy: Path) -> None:
     """Copy a file, with shared blocks if the file system supports reflinks."""
     part = copy.with_name(copy.name + ".part")
     with source.open("rb") as reading, part.open("wb") as writing:
-        try:
-            fcntl.ioctl(writing.fileno(), _FICLONE, reading.fileno())
-        except OSError:
-            shutil.copyfileobj(reading, writing, 1 << 24)
+        if not _copy_in_kernel(reading.fileno(), writing.fileno()):
+            reading.seek(0)
+            writing.seek(0)
+            shutil.copyfileobj(reading, writing, _COPIED_BYTES)
     shutil.copymode(source, part)
     part.replace(copy)
+
+
+def _copy_in_kernel(source: int, copy: int) -> bool:
+    """Copy a file by descriptor within the kernel; return False if that is not supported."""
+    if not hasattr(os, "copy_file_range"):
+        return False
+    try:
+        while os.copy_file_range(source, copy, _COPIED_BYTES):
+            pass
+    except OSError:
+        return False
+    return True

@@ -147,7 +147,7 @@ class _AccessProbe:
         if entity.parent == _RUNS.table:
             run_id = _run_of(parent).get("id")
             return lambda: self._probe(entity, partition, run_id=run_id)
-        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.key[0]
+        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.id_field
         scope = replace(partition.scope, parent_id=parent.get(key))
         return lambda: self._probe(entity, replace(partition, scope=scope))
 

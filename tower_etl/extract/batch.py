@@ -66,6 +66,7 @@ class TaskPageBuffer:
         keys: `taskId` and status of each task.
         pages: Pages of which no rows were built yet.
         tables: Rows of the earlier pages.
+        nulls: Number of elements that are null, for which there are no rows.
     """
 
     def __init__(self, owner: Mapping[str, object]) -> None:
@@ -73,6 +74,7 @@ class TaskPageBuffer:
         self.keys: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
         self.tables: list[pa.Table] = []
+        self.nulls = 0
         self._owner = owner
         self._waiting = 0
 
@@ -80,6 +82,7 @@ class TaskPageBuffer:
         """Add one page."""
         self.keys += task_keys(page)
         self.pages.append(page)
+        self.nulls += sum(item is None for item in page)
         self._waiting += len(page)
         if self._waiting >= _TASKS_PER_TABLE:
             self._build()

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.api import parse_id
 from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError
 from tower_etl.extract.handshake import (
-    is_id,
     request_memberships,
     request_service_info,
     request_user,
@@ -76,6 +76,7 @@ class Discovery:
         info: Service information of the server.
         visible: Keys of all workspaces that are visible to the token.
         unmatched: Selectors that name no workspace, each with a message for the user.
+        left_out: Elements of the list of organizations and workspaces without a usable id.
     """
 
     server_version: str | None
@@ -87,6 +88,7 @@ class Discovery:
     info: Mapping[str, Any] = field(default_factory=dict)
     visible: frozenset[str] = frozenset()
     unmatched: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
 
 
 def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
@@ -100,7 +102,8 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
     """
     info = request_service_info(client)
     user = request_user(client)
-    roles = tuple(role for role in request_memberships(client, user) if _is_valid(role))
+    listed = request_memberships(client, user)
+    roles = tuple(listed.items)
     visible = visible_workspaces(roles, personal=info.get("userWorkspaceEnabled") is not False)
     selected, unmatched = select_workspaces(visible, tuple(selectors))
     return Discovery(
@@ -113,19 +116,18 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
         info=info,
         visible=frozenset(space.key for space in visible),
         unmatched=unmatched,
+        left_out=listed.left_out,
     )
 
 
 def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
     """Return the workspaces among the user's roles; others are organizations."""
     found = {
-        role["workspaceId"]: Workspace(
-            role["workspaceId"],
-            redact_text(f"{role.get('orgName')}/{role.get('workspaceName')}"),
-            role,
+        space_id: Workspace(
+            space_id, redact_text(f"{role.get('orgName')}/{role.get('workspaceName')}"), role
         )
         for role in roles
-        if is_id(role.get("workspaceId"))
+        if (space_id := parse_id(role.get("workspaceId"))) is not None
     }
     own = (Workspace(None, PERSONAL, {}),) if personal else ()
     return (*own, *found.values())
@@ -173,12 +175,6 @@ def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
     if any(name.startswith(f"{selector.lower()}/") for name in known):
         close = [f"{selector}/*"]
     return f" Did you mean {' or '.join(close)}?" if close else ""
-
-
-def _is_valid(role: Item) -> bool:
-    """Return whether the ids of organization and workspace are valid or null."""
-    ids = (role.get("orgId"), role.get("workspaceId"))
-    return all(value is None or is_id(value) for value in ids)
 
 
 def _text(value: object) -> str | None:

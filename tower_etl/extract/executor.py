@@ -12,6 +12,7 @@ from tower_etl.errors import (
     ApiConnectionError,
     ApiError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
 )
 from tower_etl.extract.failures import capture_failure
@@ -167,6 +168,8 @@ class FetchExecutor:
         """Return the error if the server no longer responds to `/service-info` (API fact 11)."""
         try:
             self._client.get_service_info()
+        except MalformedResponseError:
+            return None
         except (ApiError, RateLimiterClosedError):
             return error
         return None

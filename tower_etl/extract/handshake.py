@@ -10,11 +10,13 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
+from tower_etl.api import EntityList, Finding, endpoints, parse_id
 from tower_etl.errors import (
     AuthenticationError,
     BadRequestError,
     EndpointError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
     RateLimitError,
     ServerError,
@@ -28,6 +30,8 @@ T = TypeVar("T")
 Explain = Callable[[str, int | None], "ApiError"]
 """Function that returns the error for an endpoint and an HTTP status."""
 
+_MEMBERSHIPS = f"GET {endpoints.USER_WORKSPACES.path}"
+_LEFT_OUT = "{} element(s) without a usable id were left out"
 _ROLES = "/user/{id}/workspaces"
 _GATEWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -37,13 +41,24 @@ _WHERE = "The endpoint of a server of your own ends in /api, as in https://tower
 
 
 def request_service_info(client: TowerClient) -> Item:
-    """Return the service information of the server.
+    """Return the service information of the server, empty if the response has another shape.
+
+    Only the version is unknown then: the request for the user shows whether this is the platform.
 
     Raises:
         EndpointError: The response is not that of the platform's API.
         ApiError: The server cannot be reached, or fails.
     """
-    return _request(client, client.get_service_info, _refuse_service, _miss_service)
+    try:
+        return _request(client, client.get_service_info, _refuse_service, _miss_service)
+    except MalformedResponseError:
+        problem = f"the answer has no object under {endpoints.SERVICE_INFO.records_key!r}"
+        advice = (
+            "The version of the server is unknown, and the personal workspace counts as enabled. "
+            "Report it to the administrator of the server."
+        )
+        client.findings.add(Finding(f"GET {endpoints.SERVICE_INFO.path}", problem, advice))
+        return {}
 
 
 def request_user(client: TowerClient) -> Item:
@@ -55,26 +70,43 @@ def request_user(client: TowerClient) -> Item:
         ApiError: The server cannot be reached, or fails.
     """
     user = _request(client, client.get_user, _refuse_token, _miss_user)
-    if not is_id(user.get("id")):
+    user_id = parse_id(user.get("id"))
+    if user_id is None:
         msg = (
             "GET /user-info: the answer names no user id, so its workspaces cannot be listed. The "
             "endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
         )
         raise ServerError(msg)
-    return user
+    return {**user, "id": user_id}
 
 
-def request_memberships(client: TowerClient, user: Item) -> list[Item]:
-    """Return the organizations and workspaces of the user.
+def request_memberships(client: TowerClient, user: Item) -> EntityList:
+    """Return the organizations and workspaces of the user, with their ids as numbers.
 
     Raises:
         AuthenticationError: The token may not list them.
         EndpointError: The server lacks the call.
         ApiError: The server cannot be reached, or fails.
     """
-    return _request(
+    listed = _request(
         client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
     )
+    items = [item for item in map(_parse_membership, listed.items) if item is not None]
+    left_out = listed.left_out + len(listed.items) - len(items)
+    if left_out:
+        advice = (
+            "A workspace or organisation that one of them stands for is not synced. Report it to "
+            "the administrator of the server."
+        )
+        client.findings.add(Finding(_MEMBERSHIPS, _LEFT_OUT, advice), count=left_out)
+    return EntityList(items, complete=not left_out, left_out=left_out)
+
+
+def _parse_membership(item: Item) -> Item | None:
+    """Return an element with its ids as numbers, None if one of them is invalid."""
+    ids = {name: item.get(name) for name in ("orgId", "workspaceId")}
+    parsed = {name: parse_id(value) for name, value in ids.items() if value is not None}
+    return None if None in parsed.values() else {**item, **parsed}
 
 
 def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
@@ -131,11 +163,6 @@ def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
 
 def _miss_roles(endpoint: str, status: int | None) -> ApiError:
     return _explain_lack(endpoint, _ROLES, "the workspaces of the user", status)
-
-
-def is_id(value: object) -> bool:
-    """Return whether a value is a 64-bit integer; `type` because bool is a subclass of int."""
-    return type(value) is int and abs(value) < 2**63
 
 
 def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> EndpointError:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.api import (
     Finding,
     PaginationStats,
+    count_keyed,
     malformed_runs_response,
+    parse_id,
     run_key,
     split_keyed,
 )
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _LEFT_OUT = "{} element(s) of the run listing without a usable run id were left out"
+_REPEATED = "{} run(s) that are listed more than once"
 _SLACK = timedelta(minutes=1)  # tolerance of a bound, because servers round times
 
 
@@ -39,6 +42,7 @@ class RunListing:
         is_unmodified: Whether the list did not change while its pages were read.
         count_matches: Whether the count of the server, if any, equals the number of runs.
         skipped: Number of elements without a valid run id.
+        repeated: Number of runs that are listed more than once.
     """
 
     window: ListingWindow
@@ -46,6 +50,7 @@ class RunListing:
     is_unmodified: bool
     count_matches: bool
     skipped: int = 0
+    repeated: int = 0
 
     @property
     def complete(self) -> bool:
@@ -67,6 +72,9 @@ def list_runs(client: TowerClient, workspace: Workspace, window: ListingWindow) 
     if listing.skipped:
         finding = Finding(workspace.name, _LEFT_OUT, "No run was marked as missing.")
         client.findings.add(finding, count=listing.skipped)
+    if listing.repeated:
+        finding = Finding(workspace.name, _REPEATED, "Each is stored once.")
+        client.findings.add(finding, count=listing.repeated)
     return listing
 
 
@@ -146,7 +154,9 @@ def _read_pages(
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
     count_matches = is_past or stats.count_matches
-    return RunListing(window, tuple(in_window), not stats.was_modified, count_matches, left_out)
+    repeated = count_keyed(stats.repeated)
+    unmodified = not stats.was_modified
+    return RunListing(window, tuple(in_window), unmodified, count_matches, left_out, repeated)
 
 
 def _is_before(run: ListedRun, window: ListingWindow) -> bool:
@@ -184,4 +194,6 @@ def valid_labels(labels: object) -> list[Mapping[str, Any]]:
     """Return the valid labels of a response: objects with an id."""
     if not isinstance(labels, list):
         return []
-    return [x for x in labels if isinstance(x, dict) and isinstance(x.get("id"), int)]
+    objects = [label for label in labels if isinstance(label, dict)]
+    ids = [parse_id(label.get("id")) for label in objects]
+    return [{**label, "id": n} for label, n in zip(objects, ids, strict=True) if n is not None]

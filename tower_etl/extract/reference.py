@@ -12,15 +12,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
-from tower_etl.errors import (
-    ApiError,
-)
+from tower_etl.errors import ApiError, ServerError
 from tower_etl.extract.failures import is_access_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tower_etl.api import Item, TowerClient
+    from tower_etl.api import Findings, Item, TowerClient
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.extract.discovery import Workspace
     from tower_etl.extract.executor import FetchExecutor
@@ -181,7 +179,7 @@ class PartitionResult:
 
     def _detail(self, item: Item) -> Item:
         """Return an item with the fields of its details; fields of the list take precedence."""
-        found = self.details.get(item.get(self.entity.endpoint.key[0]))
+        found = self.details.get(item.get(self.entity.endpoint.id_field))
         if not isinstance(found, Mapping):
             return item
         return {**found, **{name: value for name, value in item.items() if value is not None}}
@@ -227,13 +225,26 @@ def _fetch(
     def work(pair: PartitionRequest) -> PartitionResult:
         entity, place = pair
         found = fetcher.capture_error(lambda: client.list_entity(entity.endpoint, place.scope))
-        if isinstance(found, EntityList) and found.left_out:
-            problem = f"{{}} element(s) of {entity.table} without a usable id were left out"
-            finding = Finding(place.name, problem, "No row was marked as missing.")
-            client.findings.add(finding, count=found.left_out)
+        if isinstance(found, EntityList):
+            _report_oddities(client.findings, entity.table, place.name, found)
         return PartitionResult(entity, place, found)
 
     return fetcher.map(work, asked)
+
+
+def _report_oddities(findings: Findings, table: str, place: str, found: EntityList) -> None:
+    """Report elements that were left out or are repeated, and a count that the list contradicts."""
+    if found.left_out:
+        problem = f"{{}} element(s) of {table} without a usable id were left out"
+        finding = Finding(place, problem, "No row was marked as missing.")
+        findings.add(finding, count=found.left_out)
+    if found.repeated:
+        problem = f"{{}} element(s) of {table} that are listed more than once"
+        findings.add(Finding(place, problem, "One row each is stored."), count=found.repeated)
+    if found.total is not None:
+        problem = f"the server counts other {table} than it lists"
+        example = f"{found.total:,} by its count, {len(found.items):,} listed"
+        findings.add(Finding(place, problem, "None was marked as missing."), example)
 
 
 def _add_details(
@@ -263,7 +274,7 @@ def _fetch_details(
     places: dict[str, Partition] = {}
     for response in responses:
         for item in response.items:
-            key = item.get(response.entity.endpoint.key[0])
+            key = item.get(response.entity.endpoint.id_field)
             is_own = item.get("workspaceName") == response.partition.workspace
             if isinstance(key, str) and (is_own or key not in places):
                 places[key] = response.partition.child(key)
@@ -283,7 +294,7 @@ def _iter_children(
         for response in responses:
             if response.entity.table == entity.parent:
                 for item in response.items:
-                    parent_id = item.get(response.entity.endpoint.key[0])
+                    parent_id = item.get(response.entity.endpoint.id_field)
                     if isinstance(parent_id, int) and is_due(entity.table, item):
                         yield entity, response.partition.child(parent_id)
 
@@ -314,10 +325,11 @@ def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
 
 
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
-    """Return a message on all partitions that denied access to a table."""
+    """Return a message on all partitions that denied access to a table or sent other data."""
     names = list(dict.fromkeys(response.partition.name for response in refused))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (
-        f"The token may not read {table} of {', '.join(names[:_NAMED])}{more}, or the server has "
-        f"none; rows loaded before stay as they are ({refused[0].result})"
-    )
+    places = f"{', '.join(names[:_NAMED])}{more}"
+    cause = f"The token may not read {table} of {places}, or the server has none"
+    if isinstance(refused[0].result, ServerError):
+        cause = f"The server's answer for {table} of {places} cannot be used"
+    return f"{cause}; rows loaded before stay as they are ({refused[0].result})"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import EntityList
-from tower_etl.errors import ApiError
+from tower_etl.api import EntityList, Finding
+from tower_etl.errors import ApiError, ServerError
 from tower_etl.extract.failures import is_access_denied
 from tower_etl.extract.on_demand import LaunchLoader, plan_backlog, read_audit_logs
 from tower_etl.extract.reference import (
@@ -224,8 +224,17 @@ class ReferenceSync:
             parents = [response for response in responses if response.entity.table == entity.parent]
             if own or parents:
                 snapshot = EntitySnapshot(entity, own, parents, self.discovery, self.is_other_user)
+                self._report_conflicts(snapshot)
                 now = self.sync_run.started_at
                 yield build_entity_rows(snapshot, self.store, self._tables, now, self.column_policy)
+
+    def _report_conflicts(self, snapshot: EntitySnapshot) -> None:
+        """Report ids of several elements: the table stores one element per id."""
+        count = snapshot.count_conflicts()
+        if count:
+            problem = "{} id(s) stand for different elements in several workspaces or organizations"
+            finding = Finding(snapshot.entity.table, problem, "One of them is stored.")
+            self.client.findings.add(finding, count=count)
 
     def _record(self, responses: Sequence[PartitionResult], requested: frozenset[str]) -> None:
         """Record denials, reported once, and errors, whose tables are pending for the next sync."""
@@ -318,9 +327,10 @@ class ReferenceSync:
             return {"audit_logs": rows}
         if is_access_denied(found):
             if not self.state.denied.get("audit_logs"):
-                self.result.warnings.append(
-                    f"The audit log is for administrators of servers that keep one ({found})"
-                )
+                cause = "The audit log is for administrators of servers that keep one"
+                if isinstance(found, ServerError):
+                    cause = "The server's answer for the audit log cannot be used"
+                self.result.warnings.append(f"{cause} ({found})")
             self.state = self.state.record_access("audit_logs", {"server"}, ())
         elif isinstance(found, ApiError):
             self.result.reference_errors.append(f"{found} The next sync retries.")

@@ -76,6 +76,7 @@ class WorkspaceResult:
             "name": self.name,
             "status": self.status,
             "error": self.error,
+            "completed": self.done and not self.aborted,
             "runs_listed": self.listed,
             "runs_fetched": self.fetched,
             "runs_missing": self.deleted,

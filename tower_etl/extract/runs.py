@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tower_etl.api import Finding, MissingKey, TotalCheck
+from tower_etl.api import NULL_KEY, Finding, MissingKey, TotalCheck
 from tower_etl.errors import (
     AbsentListError,
     BadRequestError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
 )
 from tower_etl.extract.batch import FetchedRun, TaskPageBuffer
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from tower_etl.sync import RunFetch, TaskBrief
 
 T = TypeVar("T")
+
+_UNAVAILABLE = (AbsentListError, BadRequestError, ForbiddenError, NotFoundError)
 
 DETAIL_TABLES = frozenset(
     {"workflows", "workflow_progress", "process_progress", "workflow_labels", "users", "launches"}
@@ -136,13 +139,17 @@ class PartReader:
     def read(self, name: str, fetch: Callable[[], T]) -> T | None:
         """Return the result of `fetch`, None if the server does not have this part of the run.
 
+        A part of another type than the API gives counts as one that the server does not have.
+
         Raises:
             ApiError: The call failed in another way, or the run was deleted.
         """
         try:
             return self._read_twice(fetch)
-        except (AbsentListError, BadRequestError, ForbiddenError, NotFoundError):
+        except (*_UNAVAILABLE, MalformedResponseError) as error:
             self._check_run()
+            if isinstance(error, MalformedResponseError):
+                self._report(name, error)
             self.names.append(name)
             return None
 
@@ -150,8 +157,13 @@ class PartReader:
         """Repeat a denied call once, because gateways send occasional 404s (API fact 11)."""
         try:
             return fetch()
-        except (ForbiddenError, NotFoundError):
+        except (ForbiddenError, NotFoundError, MalformedResponseError):
             return fetch()
+
+    def _report(self, name: str, error: MalformedResponseError) -> None:
+        problem = f"{{}} run(s) were loaded without their {name}, which are no list of objects"
+        finding = Finding(self._workspace.name, problem, "The daily reconciliation retries.")
+        self._client.findings.add(finding, f"{self._run_id} ({error})")
 
     def _check_run(self) -> None:
         """Raise an error if the run was deleted since its detail was fetched."""
@@ -221,6 +233,9 @@ class TaskLister:
 
     def _check(self, rows: TaskPageBuffer, tally: TotalCheck) -> None:
         findings, place = self.client.findings, self.workspace.name
+        if rows.nulls:
+            problem = "{} element(s) of task lists that are null were left out"
+            findings.add(Finding(place, problem, _ADVICE), self.run_id, rows.nulls)
         check_tasks(findings, place, self.run_id, rows.keys, tally)
         if tally.repeated:
             rows.keep_last()
@@ -286,11 +301,12 @@ def check_tasks(
         problem = "{} run(s) with another number of tasks than the total of their task list"
         example = f"{run_id}: {tally.end} tasks, total {tally.total}"
         findings.add(Finding(place, problem, _ADVICE), example)
-    if tally.repeated:
+    repeated = [key for key in tally.repeated if not isinstance(key, MissingKey)]
+    if repeated:
         problem = "{} run(s) that list a task twice"
-        task_id = next(iter(tally.repeated))
+        task_id = repeated[0]
         findings.add(Finding(place, problem, "The later one is stored."), f"{run_id}, {task_id}")
-    if any(isinstance(task_id, MissingKey) for task_id, _ in briefs):
+    if any(isinstance(task_id, MissingKey) and task_id != NULL_KEY for task_id, _ in briefs):
         problem = "{} run(s) with tasks without a usable taskId"
         advice = "They are stored with a negative task_id, which is made from their content."
         findings.add(Finding(place, problem, advice), run_id)

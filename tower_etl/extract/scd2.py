@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tower_etl.api import parse_id
 from tower_etl.extract.reference import EntityScope, list_absent
 from tower_etl.lossless import load_json
 from tower_etl.schema import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
+_OWNERS = ("workspace_id", "org_id", "listed_in")
 _TICK = timedelta(microseconds=1)
 
 
@@ -67,10 +69,31 @@ class EntitySnapshot:
         """Rows with unique keys; the owning workspace overrides others that list the same item."""
         if self.entity.table == "workspaces":
             return self._describe_workspaces()
+        return deduplicate(self._joined, self.table.key)
+
+    @cached_property
+    def _joined(self) -> pa.Table:
+        """The rows of all places."""
         parts = [part for response in self.results for part in self._iter_parts(response)]
         ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
         empty = self.table.arrow_schema.empty_table()
-        return deduplicate(pa.concat_tables([empty, *ordered]), self.table.key)
+        return pa.concat_tables([empty, *ordered])
+
+    def count_conflicts(self) -> int:
+        """Return the number of keys that stand for different things in several owners.
+
+        A thing that one workspace shares with others is in the lists of all, with the same owner;
+        where an older server does not name the owner, it is the same in all lists.
+        """
+        if self.entity.table == "workspaces" or self._joined.num_rows == self.rows.num_rows:
+            return 0
+        owners: dict[Key, set[Key]] = {}
+        contents: dict[Key, set[str]] = {}
+        for row in self._joined.to_pylist():
+            key, rest = _key_of(self.table, row), dict(row)
+            owners.setdefault(key, set()).add(tuple(rest.pop(name, None) for name in _OWNERS))
+            contents.setdefault(key, set()).add(repr(rest))
+        return sum(len(owners[key]) > 1 and len(contents[key]) > 1 for key in owners)
 
     def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
         """Yield rows per owning workspace, and whether that is the workspace of the list."""
@@ -99,7 +122,9 @@ class EntitySnapshot:
         if self.is_other_user and self.entity.table in {"workspaces", "organizations"}:
             return False
         if self.entity.table == "workspaces":
-            return row["id"] not in {role.get("workspaceId") for role in self.discovery.roles}
+            return not self.discovery.left_out and row["id"] not in {
+                role.get("workspaceId") for role in self.discovery.roles
+            }
         if not self.entity.detect_deletes or _key_of(self.table, row) in self._keys:
             return False
         if not self.entity.parent:
@@ -137,7 +162,7 @@ class EntitySnapshot:
     @cached_property
     def _parents(self) -> set[object]:
         return {
-            item.get(response.entity.endpoint.key[0])
+            item.get(response.entity.endpoint.id_field)
             for response in self.parents
             for item in response.items
         }
@@ -250,8 +275,9 @@ def _partition_key(scope: EntityScope, row: Row) -> str:
 def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
     """Return the id of an item's owning workspace: lists also contain items that others share."""
     listed_in = partition.scope.workspace_id
-    if isinstance(item.get("workspaceId"), int):
-        return int(item["workspaceId"])
+    named = parse_id(item.get("workspaceId"))
+    if named is not None:
+        return named
     name = item.get("workspaceName")
     if not partition.workspace or not isinstance(name, str) or name == partition.workspace:
         return listed_in

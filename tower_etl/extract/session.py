@@ -181,7 +181,9 @@ class SyncSession:
         self._schema_drift.load(state.get("undocumented", {}))
         now, warn = self._sync_run.started_at, self.sync_result.warnings.append
         self._states = load_states(state, self._discovery, now)
-        report_invisible(self._states, self._options.workspaces, self.sync_result)
+        report_invisible(
+            self._states, self._options.workspaces, self.sync_result, discovery.left_out
+        )
         self._planner = Planner(self._options, store, now, warn)
         opening = Opening(
             self._executor,

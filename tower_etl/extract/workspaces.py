@@ -141,9 +141,25 @@ def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]
 
 
 def report_invisible(
-    states: Mapping[str, WorkspaceState], selectors: Collection[str], sync_result: SyncResult
+    states: Mapping[str, WorkspaceState],
+    selectors: Collection[str],
+    sync_result: SyncResult,
+    left_out: int = 0,
 ) -> None:
-    """Report as failed each workspace in scope that was synced before and is no longer visible."""
+    """Report as failed each workspace in scope that was synced before and is no longer visible.
+
+    Args:
+        states: State of each workspace.
+        selectors: The workspaces that are in scope, none for all.
+        sync_result: Told of those that are not visible.
+        left_out: Elements of the list of workspaces that may stand for one of them.
+    """
+    cause = "it was deleted, or the user has left it"
+    if left_out:
+        cause = (
+            f"it may be one of the {left_out} element(s) without a usable id in the list of "
+            "workspaces, or it was deleted, or the user has left it"
+        )
     for key, state in states.items():
         if state.invisible_since is None:
             continue
@@ -153,9 +169,8 @@ def report_invisible(
             continue
         message = (
             f"{space.name}: this workspace was synced before, but the token has not seen it since "
-            f"{state.invisible_since:%Y-%m-%d %H:%M} UTC: it was deleted, or the user has left it. "
-            "Its rows are kept. Ask its owner for access, or select the other workspaces with "
-            "--workspace."
+            f"{state.invisible_since:%Y-%m-%d %H:%M} UTC: {cause}. Its rows are kept. "
+            "Ask its owner for access, or select the other workspaces with --workspace."
         )
         sync_result.workspaces[key] = WorkspaceResult(
             space_id,

@@ -88,7 +88,10 @@ class JsonHttpClient:
                 delay = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
                 if delay is None:
                     raise
-                _logger.info("Retry %d of GET %s in %.1f s: %s", failures, path, delay, error)
+                reason = type(error).__name__  # its text may name a person
+                _logger.info(
+                    "Retry %d of GET %s in %.1f s: %s", failures, _mask(path), delay, reason
+                )
                 self._wait(delay, error)
 
     def with_policy(self, policy: RetryPolicy) -> JsonHttpClient:
@@ -119,10 +122,10 @@ class JsonHttpClient:
         raise failure
 
     def _log(self, path: str, attempt: int, outcome: str) -> None:
-        """Log one line per request; only paths below `/user/` identify a person."""
+        """Log one line per request."""
         _logger.debug(
             "GET %s: %s (attempt %d, %.3f s of it waiting for the rate limiter)",
-            _PERSON.sub("{id}", path),
+            _mask(path),
             outcome,
             attempt,
             self.rate_limiter.last_wait_seconds,
@@ -146,6 +149,11 @@ class JsonHttpClient:
             self.rate_limiter.pause(seconds)
         else:
             self.rate_limiter.sleep(seconds)
+
+
+def _mask(path: str) -> str:
+    """Return a path for the log; only paths below `/user/` identify a person."""
+    return _PERSON.sub("{id}", path)
 
 
 def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:

@@ -12,11 +12,12 @@ from tower_etl.errors import (
     AuthenticationError,
     BadRequestError,
     ForbiddenError,
+    MalformedResponseError,
     NotFoundError,
     RateLimitError,
     ServerError,
 )
-from tower_etl.lossless import read_json
+from tower_etl.lossless import ExactNumber, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,15 @@ _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
     HTTPStatus.NOT_IMPLEMENTED: BadRequestError,  # permanent, unlike other 5xx: not retried
 }
 _SHOWN_CHARS = 200
+_JSON_KINDS: Mapping[type, str] = {
+    list: "a list",
+    str: "a text",
+    bool: "a truth value",
+    type(None): "null",
+    int: "a number",
+    float: "a number",
+    ExactNumber: "a number",
+}
 
 
 def parse_object(
@@ -55,25 +65,32 @@ def parse_object(
     """
     if not HTTPStatus(200) <= status < HTTPStatus(300):
         raise _error_for_status(status, headers, body, where)
-    parsed, faults = _read(body)
-    if not isinstance(parsed, dict):
-        kind = headers.get("Content-Type", "no content type").split(";")[0]
-        msg = (
-            f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are no "
-            "JSON object. A proxy or login page may stand in between: check the endpoint."
-        )
+    kind = headers.get("Content-Type", "no content type").split(";")[0]
+    answered = f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are"
+    unreadable = ""
+    try:
+        parsed, faults = read_json(body)
+    except ValueError as error:
+        unreadable = _explain_unreadable(body, error)
+    if unreadable:  # raised outside of `except`: the error has no context, whose frames have values
+        msg = f"{answered} no JSON object{unreadable}"
         raise ServerError(msg, status_code=status)
+    if not isinstance(parsed, dict):
+        msg = (
+            f"{answered} no JSON object but {_JSON_KINDS[type(parsed)]}. Report it to the "
+            "administrator of the server."
+        )
+        raise MalformedResponseError(msg, status_code=status)
     if faults:
         note_repair(f"{where}: {', '.join(faults)}")
     return parsed
 
 
-def _read(body: bytes) -> tuple[Any, tuple[str, ...]]:
-    """Return the JSON value of a body and its repaired faults; None if the body is not JSON."""
-    try:
-        return read_json(body)
-    except ValueError:
-        return None, ()
+def _explain_unreadable(body: bytes, error: ValueError) -> str:
+    """Return the error of the parser for a body that begins like JSON, else its likely sender."""
+    if body.lstrip()[:1] in {b"{", b"["}:
+        return f" ({error}). If it persists, report it to the administrator of the server."
+    return ". A proxy or login page may stand in between: check the endpoint."
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -105,7 +122,10 @@ def _error_for_status(status: int, headers: Mapping[str, str], body: bytes, wher
 
 def _error_message(body: bytes) -> str:
     """Return the `message` of a JSON error body, empty for any other body such as HTML."""
-    parsed, _ = _read(body)
+    try:
+        parsed, _ = read_json(body)
+    except ValueError:
+        return ""
     message = parsed.get("message") if isinstance(parsed, dict) else None
     words = " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
     # A terminal would interpret control characters.

@@ -24,6 +24,7 @@ from tower_etl.source.extraction import (
     read_extraction,
 )
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
+from tower_etl.source.sharing import refuse_shared_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -62,14 +63,12 @@ class TableFeed:
         open_session: Function that opens the session for the first package.
         tables: Tables by name.
         on_complete: Function called after the last package; an exception fails that package.
-        makes_tables: Whether to create tables that have no rows.
         limits: Limits of a package without `run_in_packages`.
     """
 
     open_session: Callable[[Extraction], SyncSession]
     tables: Mapping[str, TableSpec]
     on_complete: Callable[[SyncSession], None] = _ignore
-    makes_tables: bool = True
     limits: PackageLimits = _UNLIMITED
 
     def make_resources(
@@ -131,7 +130,7 @@ class TableFeed:
         new = {
             name
             for name, table in self.tables.items()
-            if self.makes_tables and not _has_columns(known.get(name), table.arrow_schema.names)
+            if not _has_columns(known.get(name), table.arrow_schema.names)
         }
         return {
             name: self.tables[name].arrow_schema.empty_table()
@@ -144,18 +143,47 @@ def build_source(
 ) -> DltSource:
     """Return a source that yields the next package of a session.
 
+    It has one resource for all tables, because each resource costs CPU time in each package. A
+    table's hints come with its first rows.
+
     Args:
         session: Session with its selected tables.
         tables: Selected tables by name.
         limits: Limits of the package.
     """
-    feed = TableFeed(lambda _extraction: session, tables, makes_tables=False, limits=limits)
+
+    @dlt.resource(name="history")
+    def history() -> Iterator[Any]:
+        declared = set[str]()
+        for batch in _iter_package(session, tables, limits):
+            for name, rows in batch.items():
+                if name in declared:
+                    yield dlt.mark.with_table_name(rows, name)
+                    continue
+                declared.add(name)
+                hints = dlt.mark.make_hints(table_name=name, **table_hints(tables[name]))
+                yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
 
     @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
-    def tower() -> Iterator[DltResource]:
-        yield from feed.make_resources(tables)
+    def tower() -> DltResource:
+        return history
 
+    logging.getLogger("dlt").addFilter(EXPECTED_HINTS)
     return tower()
+
+
+def _iter_package(
+    session: SyncSession, tables: Mapping[str, TableSpec], limits: PackageLimits
+) -> Iterator[dict[str, pa.Table]]:
+    """Yield the batches of the next package, and empty tables for those that were dropped."""
+    state, pipeline = dlt.current.source_state(), find_pipeline()
+    store = DltDestinationState(pipeline, dlt.current.source_schema().name)
+    if pipeline and store.client:
+        refuse_shared_dataset(pipeline, store.client)
+    missing = drop_missing_tables(store.client, store.schema, state, tables)
+    store.empty(missing)
+    yield {name: tables[name].arrow_schema.empty_table() for name in missing}
+    yield from session.extract_package(state, store, limits)
 
 
 def _drop_tombstones(batch: dict[str, pa.Table], replaced: frozenset[str]) -> dict[str, pa.Table]:
@@ -217,17 +245,15 @@ def table_hints(table: TableSpec) -> dict[str, Any]:
     }
 
 
-def table_schema(
-    resource: DltResource, table: TableSpec, caps: DestinationCapabilitiesContext
-) -> TTableSchema:
+def table_schema(table: TableSpec, caps: DestinationCapabilitiesContext) -> TTableSchema:
     """Return the schema that dlt would infer from rows of a table.
 
     Args:
-        resource: Resource of the table.
         table: Spec of the table.
         caps: Capabilities of the destination.
     """
     found = py_arrow_to_table_schema_columns(table.arrow_schema)
+    resource: DltResource = dlt.resource([], name=table.name, **table_hints(table))
     hinted = resource.compute_table_schema()
     columns = merge_columns(adjust_schema_to_capabilities(found, caps), hinted["columns"])
     return {**hinted, "columns": columns}

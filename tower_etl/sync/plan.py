@@ -262,9 +262,13 @@ def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: dat
 
 
 def _misses_unlisted_runs(state: WorkspaceState, options: SyncOptions) -> bool:
-    """Return whether `workflows` lacks runs for whose stars a complete listing is required."""
+    """Return whether `workflows` lacks runs for whose stars a complete listing is required.
+
+    The state has the stars of open and of failed runs.
+    """
     table = state.tables.get("workflows") if "workflows" in options.tables else None
-    return table is not None and not table.missing_runs <= state.lookback.keys()
+    known = {*state.lookback, *state.open, *state.failed}
+    return table is not None and not table.missing_runs <= known
 
 
 def _lower_bound(state: WorkspaceState, options: SyncOptions) -> datetime | None:

@@ -157,12 +157,11 @@ def complete_workspace(state: WorkspaceState, plan: WorkspacePlan, now: datetime
 def _complete_tables(state: WorkspaceState, selected: frozenset[str]) -> dict[str, TableCoverage]:
     """Return the coverage of the tables after a reconciliation of the selected ones.
 
-    Failed runs are not missing: their retries load them into all selected tables.
+    No run is missing in them: those listed were loaded, deleted ones are no longer wanted, and
+    the retries of failed runs load them into all selected tables.
     """
     return {
-        name: TableCoverage(missing_runs=coverage.missing_runs)
-        if name in selected
-        else replace(coverage, is_behind=True)
+        name: TableCoverage() if name in selected else replace(coverage, is_behind=True)
         for name, coverage in state.tables.items()
     }
 

@@ -38,7 +38,8 @@ class WorkspaceStatus:
         cursor: Submission of the newest run that was loaded (UTC).
         open_runs: Number of runs that have not finished and are refreshed by each sync.
         reconciled_at: Start of the last reconciliation (UTC).
-        last_sync_at: When a sync last brought it up to date (UTC).
+        last_sync_at: End of the last sync that read its listing and tried to fetch each of its new
+            runs (UTC); those that failed are pending.
         rows: Number of runs and tasks by table.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
         incomplete_runs: Number of runs without a part that the server did not have.
@@ -203,7 +204,11 @@ def _read_states(ask: Query) -> dict[str, WorkspaceState]:
 
 
 def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
-    """Return the latest name and the end of the last successful sync by workspace key."""
+    """Return the latest name and the end of the last successful sync by workspace key.
+
+    A sync is successful if it read the listing and tried to fetch each run; runs that failed are
+    pending. Rows of earlier versions only have the status.
+    """
     found: dict[str, tuple[str, datetime | None]] = {}
     rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
@@ -212,8 +217,8 @@ def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
                 continue  # a selector without a matching workspace
             key = PERSONAL if space["id"] is None else str(space["id"])
             name, moment = found.get(key, (space["name"], None))
-            fresh = finished_at if space["status"] == "ok" else None
-            found[key] = (name, moment or fresh)
+            is_fresh = space.get("completed", space["status"] == "ok")
+            found[key] = (name, moment or (finished_at if is_fresh else None))
     return found
 
 

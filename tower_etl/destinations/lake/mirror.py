@@ -18,7 +18,8 @@ import duckdb
 from tower_etl.config.resolver import SettingSources
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.config import find_working, resolve_local_folder
-from tower_etl.destinations.dlt_pipeline import PIPELINE, open_pipeline, shared_connection
+from tower_etl.destinations.dlt_pipeline import PIPELINE
+from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_paths import DuckDBPaths
 from tower_etl.destinations.duckdb_storage import create_file, is_usable
 from tower_etl.destinations.lake.manifest import (

@@ -22,6 +22,8 @@ from tower_etl.http.rate_limit.policy import (
 from tower_etl.http.rate_limit.stores import MemoryStore, open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tower_etl.clock import Clock
     from tower_etl.config.settings import Settings
     from tower_etl.http.metrics import RequestMetrics
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from tower_etl.http.rate_limit.stores import RateLimitStore
 
 _SLEEP_SECONDS = 0.25  # longest sleep between two checks whether the limiter was closed
+_UNSTORED_SECONDS = 0.25  # time after which a response is stored without a further call
 _RECENT_RESPONSES = 200
 
 
@@ -47,6 +50,36 @@ class Permit:
 
     recorded: float
     monotonic: float
+
+
+@dataclass(frozen=True)
+class _Response:
+    """Response that the store does not have yet.
+
+    Attributes:
+        sent_at: Send time of the call by the clock of the store, in seconds.
+        delay_seconds: Upper bound of the network delay of the call.
+        received_at: Time of the response by the monotonic clock of this process, in seconds.
+    """
+
+    sent_at: float
+    delay_seconds: float
+    received_at: float
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Attempt to send a call.
+
+    Attributes:
+        earliest: Earliest time of the call by the clock of the store, in seconds.
+        now: Time of the attempt by the same clock.
+        is_stored: Whether the window was changed.
+    """
+
+    earliest: float
+    now: float
+    is_stored: bool
 
 
 class RateLimiter:
@@ -78,6 +111,7 @@ class RateLimiter:
         self._queue_lock = threading.Lock()
         self._responses_lock = threading.Lock()
         self._responses: deque[float] = deque(maxlen=_RECENT_RESPONSES)
+        self._unstored: deque[_Response] = deque()
         self._closed = threading.Event()
         self._waited = threading.local()  # per thread: the client logs the wait of its own request
 
@@ -93,7 +127,7 @@ class RateLimiter:
                 self._ensure_open()
                 # Read before the update, so that the network delay is never underestimated.
                 before = self._clock.monotonic()
-                earliest, now = self._store.update(self._try_send)
+                earliest, now = self._try_send()
                 if earliest <= now:
                     break
                 self.sleep(earliest - now)
@@ -109,20 +143,15 @@ class RateLimiter:
     def record_response(self, permit: Permit) -> None:
         """Record that a call was answered or failed, and so can no longer arrive at the server.
 
-        If the store cannot be used, the call counts as in flight for the maximum network delay.
-        That is safe, and keeps the response that has already arrived.
+        It is stored together with the next call of this process, because each update of the store
+        takes time. Until then, other processes count the call as in flight, for at most the
+        maximum network delay.
         """
         if self._limit is None:
             return
-        response_seconds = self._clock.monotonic() - permit.monotonic
-        delay_seconds = self._network_delay(response_seconds)
-        with suppress(ApiConnectionError):
-            self._store.update(
-                lambda window, _now: (
-                    record_response(window, permit.recorded, delay_seconds),
-                    None,
-                )
-            )
+        now = self._clock.monotonic()
+        delay_seconds = self._network_delay(now - permit.monotonic)
+        self._unstored.append(_Response(permit.recorded, delay_seconds, now))
 
     def pause(self, seconds: float) -> None:
         """Pause all calls for a number of seconds and slow down those after that, after a 429."""
@@ -148,14 +177,36 @@ class RateLimiter:
     def close(self) -> None:
         """Allow no further call; threads that wait end with `RateLimiterClosedError`."""
         self._closed.set()
+        with suppress(ApiConnectionError):  # a call that is not stored as received is safe
+            responses = tuple(self._unstored)
+            self._store.update(lambda window, _now: (_add_responses(window, responses), None))
 
-    def _try_send(
-        self, window: RequestWindow, now: float
-    ) -> tuple[RequestWindow, tuple[float, float]]:
-        """Record a call in the window if it may be sent now; return the earliest time, and now."""
-        earliest = next_send_time(window, now, self._limit)
-        is_recorded = earliest <= now and self._limit is not None
-        return (record_send(window, now) if is_recorded else window), (earliest, now)
+    def _try_send(self) -> tuple[float, float]:
+        """Record a call, with the responses so far, if it may be sent now.
+
+        Returns:
+            Earliest time of the call, and the current time; it was recorded unless that is earlier.
+        """
+        responses, is_due = tuple(self._unstored), self._is_response_due()
+
+        def send(window: RequestWindow, now: float) -> tuple[RequestWindow, _Attempt]:
+            known = _add_responses(window, responses)
+            earliest = next_send_time(known, now, self._limit)
+            if earliest <= now and self._limit is not None:
+                return record_send(known, now), _Attempt(earliest, now, is_stored=True)
+            return (known if is_due else window), _Attempt(earliest, now, is_stored=is_due)
+
+        attempt = self._store.update(send)
+        if attempt.is_stored:
+            for _ in responses:
+                self._unstored.popleft()
+        return attempt.earliest, attempt.now
+
+    def _is_response_due(self) -> bool:
+        """Return whether a response should be stored although no call is sent."""
+        unstored = next(iter(self._unstored), None)
+        now = self._clock.monotonic()
+        return unstored is not None and now - unstored.received_at > _UNSTORED_SECONDS
 
     def _network_delay(self, response_seconds: float) -> float:
         if not self._store.shared_network_path:
@@ -167,6 +218,13 @@ class RateLimiter:
     def _ensure_open(self) -> None:
         if self._closed.is_set():
             raise RateLimiterClosedError
+
+
+def _add_responses(window: RequestWindow, responses: Iterable[_Response]) -> RequestWindow:
+    """Return the window with the arrival times of answered calls."""
+    for response in responses:
+        window = record_response(window, response.sent_at, response.delay_seconds)
+    return window
 
 
 def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:

@@ -106,6 +106,7 @@ class FileStore:
         self._clock = clock
         self._thread_lock = threading.Lock()
         self._temporary = folder / f"{_TEMPORARY}{os.getpid()}-{id(self)}"
+        self._cached: tuple[int, RequestWindow] | None = None
         self._remove_stale_files()
         self._try_update(lambda window, _now: (replace(window), None))
 
@@ -133,21 +134,47 @@ class FileStore:
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> tuple[Result] | None:
         """Return the result of a change, None if another process stored one in the meantime."""
-        numbers = self._list_numbers()
-        latest = max(numbers, default=0)
+        latest = self._read_latest()
+        if latest is None:
+            return None
+        number, stored = latest
         now = self._clock.now().timestamp()
+        before = drop_future_entries(stored, now)
+        after, result = change(before, now)
+        if after is not before:
+            if not self._write(number + 1, encode_window(after)):
+                self._cached = None
+                return None
+            (self._folder / str(number - _KEPT_VERSIONS)).unlink(missing_ok=True)
+            self._cached = number + 1, after
+        return (result,)
+
+    def _read_latest(self) -> tuple[int, RequestWindow] | None:
+        """Return the latest version and its number, None if it was deleted meanwhile.
+
+        The version that was read or written last is the latest as long as the next file does not
+        exist. If that was deleted because of many later ones, the next `_write` fails.
+        """
+        if self._cached and not self._exists(self._cached[0] + 1):
+            return self._cached
+        numbers = self._list_numbers()
+        number = max(numbers, default=0)
+        for old in numbers:
+            if old <= number - _KEPT_VERSIONS:
+                (self._folder / str(old)).unlink(missing_ok=True)
         try:
-            content = (self._folder / str(latest)).read_bytes() if latest else b""
+            content = (self._folder / str(number)).read_bytes() if number else b""
         except FileNotFoundError:
             return None
-        before = drop_future_entries(decode_window(content), now)
-        after, result = change(before, now)
-        if after is not before and not self._write(latest + 1, encode_window(after)):
-            return None
-        for number in numbers:
-            if number <= latest - _KEPT_VERSIONS:
-                (self._folder / str(number)).unlink(missing_ok=True)
-        return (result,)
+        self._cached = number, decode_window(content)
+        return self._cached
+
+    def _exists(self, number: int) -> bool:
+        try:
+            os.stat(self._folder / str(number))  # noqa: PTH116 `exists` hides that the folder is gone
+        except FileNotFoundError:
+            return False
+        return True
 
     def _write(self, number: int, content: bytes) -> bool:
         """Create the file of a version.

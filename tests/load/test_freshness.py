@@ -1,0 +1,94 @@
+"""When a workspace counts as brought up to date: its listing was read, and its new runs tried."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
+
+from tests.load.warehouse import ask_for
+from tower_etl.cli.prometheus import build_registry
+from tower_etl.extract.session import SyncSession
+from tower_etl.pipeline import SyncRunner
+from tower_etl.simulator import Fault
+from tower_etl.warehouse.status import query_last_sync, read_status, stale_workspaces, with_reader
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tests.load.warehouse import Warehouse
+    from tower_etl.simulator import Simulator, World
+    from tower_etl.warehouse.status import WorkspaceStatus
+
+FOREVER = 1_000_000
+
+
+def add_run(world: World, lab: int) -> str:
+    """Return a new run, which is final."""
+    run_id = world.submit_run(lab)
+    world.start_run(run_id)
+    world.finish_run(run_id)
+    world.clock.advance(60)
+    return run_id
+
+
+def read_lab(warehouse: Warehouse) -> WorkspaceStatus:
+    """Return what the target holds of the workspace."""
+    (space,) = [space for space in read_status(warehouse.target.path) if space.name == "acme/lab"]
+    return space
+
+
+def started_at(warehouse: Warehouse) -> datetime:
+    """Return when the last sync started."""
+    ((moment,),) = warehouse.select("SELECT max(started_at) FROM sync_runs")
+    return moment  # type: ignore[no-any-return] # a timestamp of DuckDB
+
+
+def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
+    warehouse: Warehouse, world: World, lab: int, simulator: Simulator
+) -> None:
+    """The run is pending, which has a figure of its own."""
+    bad = add_run(world, lab)
+    simulator.faults.add(f"/workflow/{bad}/metrics", Fault("status", status=500, times=FOREVER))
+    for _ in range(2):
+        add_run(world, lab)
+        assert warehouse.sync().result.exit_code == 4
+        space = read_lab(warehouse)
+        assert space.last_sync_at is not None
+        assert space.last_sync_at >= started_at(warehouse)
+        assert list(space.pending) == [bad]
+    now = world.clock.now()
+    assert stale_workspaces([space], timedelta(hours=1), now) == []
+    last = with_reader(warehouse.target.path, query_last_sync)
+    metrics = generate_latest(build_registry([space], last, now, 0)).decode()
+    assert 'tower_etl_pending_runs{workspace="acme/lab"} 1.0' in metrics
+    assert 'tower_etl_last_success_timestamp_seconds{workspace="acme/lab"}' in metrics
+
+
+def test_a_workspace_that_cannot_be_listed_is_not_up_to_date(
+    warehouse: Warehouse, world: World, lab: int, simulator: Simulator
+) -> None:
+    """It keeps the time of the sync before."""
+    add_run(world, lab)
+    assert warehouse.sync().result.exit_code == 0
+    before = read_lab(warehouse).last_sync_at
+    world.clock.advance(3600)
+    simulator.faults.add("/workflow", Fault("status", status=500, times=FOREVER))
+    assert warehouse.sync().result.exit_code != 0
+    assert read_lab(warehouse).last_sync_at == before
+
+
+def test_a_workspace_that_a_sync_did_not_finish_is_not_up_to_date(
+    warehouse: Warehouse, world: World, lab: int, simulator: Simulator
+) -> None:
+    """Although it has pending runs, like one that was finished."""
+    bad = add_run(world, lab)
+    simulator.faults.add(f"/workflow/{bad}/metrics", Fault("status", status=500, times=FOREVER))
+    warehouse.sync()
+    before = read_lab(warehouse).last_sync_at
+    world.clock.advance(3600)
+    add_run(world, lab)
+    settings = ask_for(warehouse.endpoint)
+    SyncRunner(settings, warehouse.target, warehouse.clock, SyncSession.stop).run()
+    assert read_lab(warehouse).last_sync_at == before

@@ -1,0 +1,82 @@
+"""Lists of workspaces with odd elements: no workspace stays out silently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.altered import serve_altered
+from tests.semantics.quirky import sync
+from tests.semantics.test_oddities import sync as sync_anyhow
+from tests.semantics.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+
+MEMBERSHIPS = r"/user/\d+/workspaces"
+NAMES = ("orgId", "workspaceId")
+
+
+def as_text(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer with the ids of its elements as decimal text."""
+    roles = answer["orgsAndWorkspaces"]
+    texts = [
+        role | {name: str(role[name]) for name in NAMES if role.get(name) is not None}
+        for role in roles
+    ]
+    return {"orgsAndWorkspaces": texts}
+
+
+def test_ids_as_decimal_text_name_the_same_workspaces(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    platform, changes = serve_altered(switchboard)
+    expected, found = Warehouse(), Warehouse()
+    sync(platform, expected)
+    changes[MEMBERSHIPS] = as_text
+    changes["/user-info"] = lambda answer: {
+        "user": answer["user"] | {"id": str(answer["user"]["id"])}
+    }
+    session = sync(platform, found)
+    assert session.sync_result.warnings == []
+    for table in ("workflows", "tasks", "workspaces", "organizations", "members", "pipelines"):
+        assert (table, set(found.tables[table])) == (table, set(expected.tables[table]))
+    assert found.tables["workspaces"] == expected.tables["workspaces"]
+
+
+@pytest.mark.parametrize("odd", [None, "text", 7, {"orgId": 1, "workspaceId": "x"}, {"orgId": 1.5}])
+def test_an_element_without_a_usable_id_is_reported(
+    switchboard: tuple[str, Switchboard], odd: Any
+) -> None:
+    """What the list lacks is not missing then."""
+    platform, changes = serve_altered(switchboard)
+    warehouse = Warehouse()
+    sync(platform, warehouse)
+    lost: list[Any] = []
+
+    def spoil_last(answer: dict[str, Any]) -> dict[str, Any]:
+        roles = answer["orgsAndWorkspaces"]
+        lost.append(roles[-1])
+        return {"orgsAndWorkspaces": [*roles[:-1], odd]}
+
+    changes[MEMBERSHIPS] = spoil_last
+    session = sync_anyhow(platform, warehouse, reconcile=True)
+    result = session.sync_result
+    message = "GET /user/{user_id}/workspaces: 1 element(s) without a usable id were left out"
+    assert any(message in warning for warning in result.warnings), result.warnings
+    assert result.exit_code == 4  # the workspace was synced before
+    (error,) = [space.error for space in result.workspaces.values() if space.error]
+    assert "one of the 1 element(s) without a usable id" in error
+    row = warehouse.tables["workspaces"][lost[0]["workspaceId"],]
+    assert row["missing_since"] is None
+
+
+def test_the_first_sync_reports_it_as_well(switchboard: tuple[str, Switchboard]) -> None:
+    platform, changes = serve_altered(switchboard)
+    changes[MEMBERSHIPS] = lambda answer: {
+        "orgsAndWorkspaces": [*answer["orgsAndWorkspaces"][:-1], None, None]
+    }
+    session = sync(platform, Warehouse())
+    (warning,) = session.sync_result.warnings
+    assert "2 element(s) without a usable id were left out" in warning

@@ -1,0 +1,83 @@
+"""What a sync says of answers of another shape, and of a server that does not describe itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.semantics.altered import serve_altered
+from tests.semantics.quirky import sync
+from tests.semantics.test_oddities import sync as sync_anyhow
+from tests.semantics.warehouse import Warehouse
+from tower_etl.errors import ApiError
+from tower_etl.simulator import Fault
+
+if TYPE_CHECKING:
+    from tests.semantics.platform import Switchboard
+
+DEEP = b'{"credentials":' + b"[" * 3000 + b"]" * 3000 + b"}"
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ([1, 2], "are no JSON object but a list"),
+        (DEEP, "are no JSON object (nested too deeply)"),
+        (b"<html>", "A proxy or login page may stand in between"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_no_refusal(
+    switchboard: tuple[str, Switchboard], odd: Any, said: str
+) -> None:
+    """It says what was received; the token is not blamed."""
+    platform, changes = serve_altered(switchboard)
+    changes["/credentials"] = lambda _: odd
+    warehouse = Warehouse()
+    (warning,) = sync(platform, warehouse).sync_result.warnings
+    assert warning.startswith("The server's answer for credentials of personal, ")
+    assert "cannot be used" in warning
+    assert said in warning
+    assert "token" not in warning
+    assert sync(platform, warehouse).sync_result.warnings == []
+
+
+@pytest.mark.parametrize("odd", [{"serviceInfo": None}, {}, {"serviceInfo": "26.1"}, []])
+def test_a_server_that_does_not_say_its_version_is_synced(
+    switchboard: tuple[str, Switchboard], odd: object
+) -> None:
+    platform, changes = serve_altered(switchboard)
+    expected, warehouse = Warehouse(), Warehouse()
+    sync(platform, expected)
+    changes["/service-info"] = lambda _: odd
+    (warning,) = sync(platform, warehouse).sync_result.warnings
+    assert warning.startswith("GET /service-info: ")
+    assert "The version of the server is unknown" in warning
+    assert set(warehouse.tables["tasks"]) == set(expected.tables["tasks"])
+    (row,) = warehouse.tables["sync_runs"].values()
+    assert (row["server_version"], row["status"]) == (None, "ok")
+
+
+def test_without_a_version_the_answer_for_the_user_decides(
+    switchboard: tuple[str, Switchboard],
+) -> None:
+    platform, changes = serve_altered(switchboard)
+    changes["/service-info"] = lambda _: {"serviceInfo": None}
+    platform.simulator.faults.add("/user-info", Fault("status", status=404, times=1_000))
+    with pytest.raises(ApiError, match="not to /user-info"):
+        platform.open_session()
+
+
+def test_a_run_that_the_answer_is_not_of_is_named(switchboard: tuple[str, Switchboard]) -> None:
+    platform, changes = serve_altered(switchboard)
+    changes[r"/workflow/[^/]+"] = lambda answer: answer | {"workflow": {"id": "other"}}
+    result = sync_anyhow(platform, Warehouse()).sync_result
+    errors = {
+        run_id: run.error
+        for space in result.workspaces.values()
+        for run_id, run in space.pending.items()
+    }
+    assert errors
+    for run_id, error in errors.items():
+        assert f"GET /workflow/{run_id}: the answer does not describe this run" in error
+        assert "''" not in error
