@@ -10,7 +10,7 @@ import orjson
 from tests.semantics.platform import Platform
 from tests.semantics.quirky import START
 from tower_etl.simulator import SimClock, build_world
-from tower_etl.simulator.replies import Reply, capture
+from tower_etl.simulator.responses import BufferedResponse, capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class AlteredSimulator:
             if reply.status == 200 and re.fullmatch(pattern, path):
                 changed = change(orjson.loads(reply.body))
                 body = changed if isinstance(changed, bytes) else orjson.dumps(changed)
-                reply = Reply(reply.status, body)
+                reply = BufferedResponse(reply.status, body)
         await reply.send(send)
 
 
