@@ -26,6 +26,7 @@ from tower_etl.config.settings import (
     Token,
 )
 from tower_etl.errors import ConfigurationError, FileAccessError
+from tower_etl.files import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -340,7 +341,7 @@ def state_dir(sources: SettingSources) -> Path:
         existing = next(path for path in (default, *default.parents) if path.is_dir())
         if os.access(existing, os.W_OK | os.X_OK):
             return default
-    return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{os.geteuid()}")
+    return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{user_id()}")
 
 
 def _make_private_folder(folder: Path) -> Path:
@@ -349,8 +350,10 @@ def _make_private_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700)
     # lstat: in a shared temporary folder, another user may have put a symbolic link there.
     found = folder.lstat()
-    is_own = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode)
-    if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    user = user_id()
+    is_own = found.st_uid == user and stat.S_ISDIR(found.st_mode)
+    # Windows has neither owners nor modes; its temporary folder is the user's own.
+    if user is not None and (not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         msg = (
             f"There is no writable home directory, and {folder} is not a folder that only this "
             "user may write to. Set XDG_STATE_HOME to such a folder."
