@@ -49,21 +49,39 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the state of a destination per workspace: cursor, open runs, last sync, row counts."""
+    from tower_etl.destinations.progress import read_progress  # noqa: PLC0415 imports dlt
     from tower_etl.warehouse.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
     age = read_max_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
-    spaces, last = _read(options.destination_config(destination, path))
+    config = options.destination_config(destination, path)
+    running = read_progress(config)
+    try:
+        spaces, last = _read(config)
+    except ConfigurationError:
+        if not running:
+            raise
+        spaces, last = [], None  # the first sync has published nothing yet
     stale = stale_workspaces(spaces, age, now) if age is not None else []
     code = 4 if stale or (age is not None and not spaces) else 0
     if prometheus is not None:
         _write_metrics(prometheus, spaces, last, now, code)
     elif as_json:
         names = [space.name for space in stale]
-        shown = {"workspaces": [space.as_json() for space in spaces], "stale": names}
+        shown = {
+            "workspaces": [space.as_json() for space in spaces],
+            "stale": names,
+            "running": running.as_json() if running else None,
+        }
         print_data(json.dumps(shown) + "\n")
     else:
-        _print(spaces)
+        if spaces or not running:
+            _print(spaces)
+        if running:
+            print_message(
+                f"Running: process {running.pid} on {running.host}: {running.progress}"
+                + ("" if spaces else ". The tables appear when this first sync ends.")
+            )
     for space in stale:
         shown_time = _show(space.last_sync_at)
         print_notice(f"Stale: {space.name}, last synced {shown_time}")

@@ -58,6 +58,13 @@ class DestinationConfig:
         """Whether the path is a URL."""
         return "://" in self.path
 
+    @property
+    def work_dir(self) -> Path | None:
+        """Folder of the lock and of the staging copy beside a local destination."""
+        if self.is_remote or self.kind == "postgres":
+            return None
+        return Path(f"{Path(self.path).expanduser().resolve()}.sync")
+
     def find_state(self, address: str) -> Path:
         """Return the folder on this machine for the working files of a URL.
 
