@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tower_etl.cli import options
@@ -23,10 +25,24 @@ from tower_etl.errors import ConfigurationError
     metavar="NAME",
     help="Schema of the tables and views in the printed statements [default: none].",
 )
+@click.option(
+    "--dbt",
+    "dbt_folder",
+    metavar="FOLDER",
+    help="Write the views as a dbt package into this folder instead, for the DIALECT of --sql "
+    "[default: duckdb].",
+)
 def command(
-    destination: str | None, path: str | None, dialect: str | None, schema: str | None
+    destination: str | None,
+    path: str | None,
+    dialect: str | None,
+    schema: str | None,
+    dbt_folder: str | None,
 ) -> None:
     """Create or replace the SQL views of a DuckDB file, as every sync does."""
+    if dbt_folder:
+        _write_package(Path(dbt_folder).expanduser(), dialect or "duckdb")
+        return
     if dialect:
         _print_statements(dialect, schema)
         return
@@ -38,6 +54,12 @@ def command(
 
     path = options.file_or_lake(destination, path, "`views` without --sql", kinds=("duckdb",))
     print_message(f"{path}: {refresh_views(resolve_duckdb_paths(path))} views")
+
+
+def _write_package(folder: Path, dialect: str) -> None:
+    from tower_etl.views.dbt_package import write_dbt_package  # noqa: PLC0415 imports sqlglot
+
+    print_message(f"{folder}: dbt package of {write_dbt_package(folder, dialect)} models")
 
 
 def _print_statements(dialect: str, schema: str | None) -> None:

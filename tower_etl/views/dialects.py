@@ -33,8 +33,7 @@ def translate(sql: str, dialect: str) -> str:
     Raises:
         ConfigurationError: The dialect is not supported.
     """
-    if dialect not in DIALECTS:
-        raise _unknown(dialect)
+    check_dialect(dialect)
     tree = sqlglot.parse_one(sql, read=_READ)
     for rewrite in _REWRITES.get(dialect, ()):
         tree = tree.transform(rewrite)
@@ -47,14 +46,20 @@ def select_schema(name: str, dialect: str) -> str:
     Raises:
         ConfigurationError: The dialect is not supported.
     """
-    if dialect not in DIALECTS:
-        raise _unknown(dialect)
+    check_dialect(dialect)
     quoted = exp.to_identifier(name, quoted=True).sql(dialect=dialect)
     return f"SET search_path = {quoted}" if dialect == "postgres" else f"USE {quoted}"
 
 
-def _unknown(dialect: str) -> ConfigurationError:
-    return ConfigurationError(f"Unknown dialect {dialect!r}: expected {' or '.join(DIALECTS)}.")
+def check_dialect(dialect: str) -> None:
+    """Reject an unknown dialect.
+
+    Raises:
+        ConfigurationError: The dialect is not supported.
+    """
+    if dialect not in DIALECTS:
+        msg = f"Unknown dialect {dialect!r}: expected {' or '.join(DIALECTS)}."
+        raise ConfigurationError(msg)
 
 
 def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
