@@ -13,7 +13,7 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-slow gestures metrics docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.PHONY: help demo check test test-slow gestures metrics docs dbt ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -93,6 +93,11 @@ ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the Duc
 	.venv-ducklake/bin/pip install --quiet --constraint .venv-ducklake/constraints.txt \
 		--editable ".[dev]" duckdb==1.5.5 duckdb-extension-ducklake==1.5.5
 	.venv-ducklake/bin/pytest tests/dlt_destinations -k ducklake
+
+dbt: .venv/.ready  ## run the views as a dbt package in DuckDB and PostgreSQL
+	test -x .venv-dbt/bin/dbt || $(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/pip install --quiet --requirement tests/dbt/requirements.txt
+	$(BIN)/pytest tests/sql/test_dbt_package.py
 
 ORCHESTRATORS := dagster airflow prefect
 

@@ -8,9 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 import yaml
 
+from tests.sql.postgres import read_tables, start_postgres
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import LOCAL_TABLES, TABLES
 from tower_etl.views.dbt_package import write_dbt_package
@@ -83,6 +85,7 @@ def run_dbt(project: Path, profile: dict[str, object], *command: str) -> str:
             "PATH": os.environ["PATH"],
             "HOME": str(project),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "PGCLIENTENCODING": "UTF8",
         },
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -111,3 +114,27 @@ def test_dbt_builds_and_tests_the_package_in_duckdb(tmp_path: Path, seeded: Path
     assert f"{len(VIEWS)} view models" in shown
     assert "ERROR=0" in shown
     run_dbt(project, profile, "source", "freshness")
+
+
+@needs_dbt
+def test_dbt_builds_and_tests_the_package_in_postgresql(tmp_path: Path, seeded: Path) -> None:
+    with start_postgres() as server:
+        with duckdb.connect(str(seeded), read_only=True) as connection:
+            connection.execute("USE tower.tower")
+            tables = read_tables(connection)
+        server.run("CREATE SCHEMA tower; ALTER ROLE tower SET search_path = tower, public;")
+        server.fill(tables)
+        project = prepare_project(tmp_path / "project", "postgres")
+        profile: dict[str, object] = {
+            "type": "postgres",
+            "host": str(server.folder),
+            "user": "tower",
+            "password": "none",
+            "port": 5432,
+            "dbname": "postgres",
+            "schema": "analytics",
+            "threads": 2,
+        }
+        shown = run_dbt(project, profile, "build")
+    assert f"{len(VIEWS)} view models" in shown
+    assert "ERROR=0" in shown
