@@ -1,15 +1,41 @@
-# Two commands are enough: `make demo` and `make test`. Both make .venv themselves.
-PYTHON ?= python3.11
+# Two commands are enough: `make demo` and `make test`. Both make .venv themselves; `make help` lists all.
+# The newest Python that starts, from 3.11 on; another one: make PYTHON=/path/to/python.
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
+# uv installs in seconds what pip takes a minute for.
+ifneq ($(shell command -v uv 2>/dev/null),)
+VENV := uv venv --allow-existing --python $(PYTHON) .venv
+INSTALL := uv pip install --python $(BIN)/python
+else
+VENV := $(PYTHON) -m venv .venv
+INSTALL := $(BIN)/pip install --disable-pip-version-check
+endif
 
-.PHONY: demo check test test-slow gestures metrics docs ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-slow gestures metrics docs dbt ducklake orchestrators soak fuzz benchmark record record-live lowest dist-check container-check licences clean
 
-.venv/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+help:  ## list what make can do
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '%-24s %s\n' "$$name" "$$text"; done
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 on was found. Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Creating .venv with $(PYTHON) ..."
+	$(VENV)
 	@touch $@
 
-demo: .venv/.ready  ## sync a simulated platform into tower.duckdb, twice, and show the answers
+.venv/.demo: pyproject.toml constraints.txt | .venv/.python
+	@echo "Installing tower-etl and its simulator into .venv (about 450 MB) ..."
+	$(INSTALL) --constraint constraints.txt --editable ".[simulator]"
+	@touch $@
+
+.venv/.ready: pyproject.toml constraints.txt | .venv/.python
+	@echo "Installing what the checks and tests need into .venv (about 1.4 GB) ..."
+	$(INSTALL) --constraint constraints.txt --editable ".[dev]"
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo  ## sync a simulated platform twice, a day apart, and show the answers
 	$(BIN)/tower-etl demo
 
 check: .venv/.ready  ## lint, format, types, import contracts, retired words
@@ -67,6 +93,11 @@ ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the Duc
 	.venv-ducklake/bin/pip install --quiet --constraint .venv-ducklake/constraints.txt \
 		--editable ".[dev]" duckdb==1.5.5 duckdb-extension-ducklake==1.5.5
 	.venv-ducklake/bin/pytest tests/dlt_destinations -k ducklake
+
+dbt: .venv/.ready  ## run the views as a dbt package in DuckDB and PostgreSQL
+	test -x .venv-dbt/bin/dbt || $(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/pip install --quiet --requirement tests/dbt/requirements.txt
+	$(BIN)/pytest tests/sql/test_dbt_package.py
 
 ORCHESTRATORS := dagster airflow prefect
 

@@ -25,9 +25,20 @@ They may quote a server, so they are redacted like all other text from it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
 
 from tower_etl.redaction import redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def suggest(wanted: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` with the names that resemble a mistyped one, else nothing."""
+    names = {name.lower(): name for name in known}
+    close = get_close_matches(wanted.strip().lower(), names, n=2)
+    return f" Did you mean {' or '.join(names[name] for name in close)}?" if close else ""
 
 
 class TowerEtlError(Exception):

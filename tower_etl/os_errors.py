@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import FileAccessError, StorageError
+from tower_etl.files import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ def refuse_path(number: int, path: object) -> FileAccessError:
         number: `errno` of the refusal.
         path: File or folder.
     """
-    user = f" (user id {os.geteuid()})" if _REFUSALS[number] is _OWNER else ""
+    user = f" (user id {user_id()})" if _REFUSALS[number] is _OWNER else ""
     return FileAccessError(f"{os.strerror(number)}: {path}{user}. {_REFUSALS[number]}.")
 
 

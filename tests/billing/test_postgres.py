@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from tests.billing.examples import PRICES
-from tests.sql.postgres import start_postgres
-from tests.sql.test_dialects import list_unlike, read_tables, same
+from tests.sql.postgres import read_tables, start_postgres
+from tests.sql.test_dialects import list_unlike, same
 from tower_etl.report.comparison import compare_groups
 from tower_etl.report.comparison_data import read_groups
 from tower_etl.views.definitions import create_views, iter_views

@@ -50,7 +50,7 @@ def annex(world: World, lab: int) -> int:
 
 @pytest.fixture(scope="session")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Console:
-    """A console beside a `tower.duckdb` of a seeded world; only to be read."""
+    """A console beside a `runs.duckdb` of a seeded world; only to be read."""
     console = make_console(tmp_path_factory.mktemp("synced"))
     world = build_world(3, runs=25, days=5, mean_tasks=20)
     with serve(Simulator(world, limit=None)) as endpoint:

@@ -122,7 +122,7 @@ class Console:
             for path in sorted(root.rglob("*"))
         }
 
-    def select(self, sql: str, path: str = "tower.duckdb") -> list[tuple[Any, ...]]:
+    def select(self, sql: str, path: str = "runs.duckdb") -> list[tuple[Any, ...]]:
         """Rows of a target, where the tables go by their bare names."""
         with duckdb.connect(str(self.folder / path), read_only=True) as connection:
             connection.execute(f'USE "{Path(path).stem}".tower')

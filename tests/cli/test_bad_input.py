@@ -175,7 +175,7 @@ def test_window_that_no_run_can_be_in(refuse: Callable[..., Ended], endpoint: st
 
 def test_folder_that_does_not_exist(refuse: Callable[..., Ended], endpoint: str) -> None:
     """No folder is made."""
-    ended = refuse(2, "sync", "--endpoint", endpoint, "--path", "no/such/tower.duckdb")
+    ended = refuse(2, "sync", "--endpoint", endpoint, "--path", "no/such/runs.duckdb")
     assert "Create it, or choose another --path" in ended.err
 
 
@@ -187,14 +187,14 @@ def test_file_that_is_no_database(
     refuse: Callable[..., Ended], console: Console, endpoint: str, command: list[str]
 ) -> None:
     """What stands there is somebody's: it is not touched."""
-    (console.folder / "tower.duckdb").write_bytes(b"id,name\n1,precious\n")
+    (console.folder / "runs.duckdb").write_bytes(b"id,name\n1,precious\n")
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
     assert "choose another --path" in ended.err
 
 
 def test_empty_file(refuse: Callable[..., Ended], console: Console, endpoint: str) -> None:
     """It may be the rest of something: it is not filled."""
-    (console.folder / "tower.duckdb").touch()
+    (console.folder / "runs.duckdb").touch()
     assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
@@ -203,7 +203,7 @@ def test_database_that_is_damaged(
     refuse: Callable[..., Ended], console: Console, endpoint: str, command: list[str]
 ) -> None:
     """A file cut off by a full disk or a broken copy is named, and left for its owner to see."""
-    path = console.folder / "tower.duckdb"
+    path = console.folder / "runs.duckdb"
     make_database(path)
     path.write_bytes(path.read_bytes()[:5000])
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
@@ -216,7 +216,7 @@ def test_folder_in_the_place_of_the_file(
     refuse: Callable[..., Ended], console: Console, endpoint: str
 ) -> None:
     """A folder cannot be written to as a file."""
-    (console.folder / "tower.duckdb").mkdir()
+    (console.folder / "runs.duckdb").mkdir()
     assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
@@ -236,14 +236,14 @@ def test_asking_a_database_of_something_else(
     refuse: Callable[..., Ended], console: Console, command: list[str]
 ) -> None:
     """Told from one without runs, though DuckDB calls the file's catalog `tower`."""
-    make_database(console.folder / "tower.duckdb")
+    make_database(console.folder / "runs.duckdb")
     assert "contains no tables of tower-etl" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
 def test_asking_while_a_program_writes(console: Console, command: list[str]) -> None:
     """DuckDB lets nobody read what another process has open to write: it is said so."""
-    with duckdb.connect(str(console.folder / "tower.duckdb")):
+    with duckdb.connect(str(console.folder / "runs.duckdb")):
         ended = console.run(*command)
     assert (ended.code, ended.out) == (2, "")
     assert "is open in another" in ended.err

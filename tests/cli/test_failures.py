@@ -74,7 +74,7 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {
     "no rate": (["--rate", "fast"], {}),
     "a variable": ([], {"TOWER_ETL_PACKAGE_ROWS": "many"}),
     "no column": (["--exclude", "tasks.nope"], {}),
-    "a folder that is not there": (["--path", "no/such/tower.duckdb"], {}),
+    "a folder that is not there": (["--path", "no/such/runs.duckdb"], {}),
     "a workspace that is not there": (["--workspace", "no/such"], {}),
 }
 
@@ -113,8 +113,8 @@ def test_a_target_that_is_busy_prints_an_object(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is held by another process, here by this one."""
-    folder = Path("tower.duckdb.sync").absolute()
-    with file_lock(folder, "tower.duckdb", datetime.now(UTC)):
+    folder = Path("runs.duckdb.sync").absolute()
+    with file_lock(folder, "runs.duckdb", datetime.now(UTC)):
         expect_object(run("sync", "--json"), 6)
 
 

@@ -289,7 +289,7 @@ WRITING = (["report", "--output"], ["status", "--prometheus"])
 
 
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
-@pytest.mark.parametrize("path", ["no/such/file", ".", "tower.duckdb/file", "/proc/nothing/file"])
+@pytest.mark.parametrize("path", ["no/such/file", ".", "runs.duckdb/file", "/proc/nothing/file"])
 def test_a_file_that_cannot_be_written_ends_with_2(
     run: Run, synced: Console, command: list[str], path: str
 ) -> None:

@@ -136,7 +136,7 @@ def test_views_can_be_made_again(synced: Console, tmp_path: Path) -> None:
     """`views` replaces what was changed or dropped, and touches no row."""
     console = make_console(tmp_path)
     copy = console.folder / "mine.duckdb"
-    copy.write_bytes((synced.folder / "tower.duckdb").read_bytes())
+    copy.write_bytes((synced.folder / "runs.duckdb").read_bytes())
     with duckdb.connect(str(copy)) as connection:
         connection.execute("DROP VIEW mine.tower.cost_by_pipeline")
         connection.execute("CREATE OR REPLACE VIEW mine.tower.failure_reasons AS SELECT 1 AS a")

@@ -144,7 +144,7 @@ def test_a_file_of_an_older_version_is_asked_all_the_same(synced: Console, tmp_p
     """A view that its file lacks is made for the question, and the file is not touched."""
     console = make_console(tmp_path)
     copy = console.folder / "old.duckdb"
-    copy.write_bytes((synced.folder / "tower.duckdb").read_bytes())
+    copy.write_bytes((synced.folder / "runs.duckdb").read_bytes())
     with duckdb.connect(str(copy)) as connection:
         for view in reversed(list(iter_views())):
             connection.execute(f'DROP VIEW old.tower."{view.name}"')

@@ -138,7 +138,7 @@ def test_csv_has_json_in_the_place_of_lists() -> None:
 )
 def test_excel_runs_no_text(text: str) -> None:
     """An apostrophe in front makes it text; names of columns are as bad."""
-    (line,) = csv.reader(io.StringIO(as_excel_csv((text,), []), newline=""))
+    (line,) = csv.reader(io.StringIO(as_excel_csv((text,), []).decode("utf-8-sig"), newline=""))
     assert line == [f"'{text}"]
 
 
@@ -148,12 +148,12 @@ def test_excel_runs_no_text(text: str) -> None:
 )
 def test_excel_has_numbers_and_plain_text_as_they_are(value: object) -> None:
     """A negative number is no formula, even where it is text, as exit codes are."""
-    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), [(value, 1)])))
+    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), [(value, 1)]).decode("utf-8-sig")))
     assert line == [str(value), "1"]
 
 
 def test_excel_runs_no_span_of_time_and_no_infinity() -> None:
     """They begin with a minus, and are no numbers to it."""
     rows = [(timedelta(days=-1), float("-inf"))]
-    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), rows)))
+    (_, line) = csv.reader(io.StringIO(as_excel_csv(("a", "b"), rows).decode("utf-8-sig")))
     assert line == ["'-1 day, 0:00:00", "'-inf"]

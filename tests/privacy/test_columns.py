@@ -61,7 +61,7 @@ def growing(world: World) -> Iterator[str]:
 
 
 def sync(console: Console, endpoint: str, *flags: str, **variables: str) -> Ended:
-    """One sync into `tower.duckdb`, as it ended."""
+    """One sync into `runs.duckdb`, as it ended."""
     return console.run(
         *("sync", "--endpoint", endpoint, "--rate", "none", "--json", *flags),
         TOWER_ACCESS_TOKEN=TOKEN,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def console(seeded: Path, tmp_path: Path) -> Console:
     """Somebody beside a synced file."""
     console = make_console(tmp_path)
-    (console.folder / "tower.duckdb").write_bytes(seeded.read_bytes())
+    (console.folder / "runs.duckdb").write_bytes(seeded.read_bytes())
     return console
 
 

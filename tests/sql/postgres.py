@@ -16,8 +16,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv as arrow_csv
 
+from tower_etl.schema import STORED_TABLES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    import duckdb
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _LONGEST_SECONDS = 60
@@ -127,3 +131,13 @@ def _run(command: list[str | Path]) -> None:
         )
         said.seek(0)
         assert done.returncode == 0, said.read()
+
+
+def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
+    """The stored rows, in the columns of the specs."""
+    tables = {}
+    for name, table in STORED_TABLES.items():
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
+        tables[name] = relation.to_arrow_table().cast(table.arrow_schema)
+    return tables

@@ -14,17 +14,14 @@ import duckdb
 import pytest
 import sqlglot
 
-from tests.sql.postgres import start_postgres
+from tests.sql.postgres import read_tables, start_postgres
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import iter_views
 from tower_etl.views.dialects import DIALECTS, iter_statements, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import pyarrow as pa
 
     from tests.sql.postgres import Postgres
     from tower_etl.views.definitions import View
@@ -85,16 +82,6 @@ def add_retries(odd: SmallHistory) -> None:
     odd.add_task("resumed", machineType="G5.xlarge", gpuMetrics=gpu, queue="TowerForge-ce1-work")
     odd.add_compute_env("ce1", name="spot", platform="aws-batch")
     odd.add_progress("resumed", cost=None)
-
-
-def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
-    """The stored rows, in the columns of the specs."""
-    tables = {}
-    for name, table in STORED_TABLES.items():
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        relation = connection.sql(f'SELECT {columns} FROM "{name}"')  # noqa: S608 names of synced tables
-        tables[name] = relation.to_arrow_table().cast(table.arrow_schema)
-    return tables
 
 
 def ask_all(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[list[str], Rows]]:

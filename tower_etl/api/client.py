@@ -192,6 +192,14 @@ class TowerClient:
         fetch = self._calls.paged(endpoints.RUNS, _MAX_LISTED, params)
         return paginate_descending(fetch, run_key, stats, f"GET {endpoints.RUNS.path}")
 
+    def count_runs(self, workspace_id: int | None) -> int | None:
+        """Return the number of runs of a workspace; None if the server does not report it."""
+        params = _workspace_params(workspace_id) | {"includeTotalSize": "true", "max": 1}
+        answer = self._calls.get(endpoints.RUNS, params)
+        if total := extract_count(answer.get(endpoints.RUNS.total_key)):
+            return total
+        return None if extract_records(endpoints.RUNS, answer) else 0
+
     def get_run(self, workspace_id: int | None, run_id: str) -> Item:
         """Return a run with its progress and labels, as far as the server supports (API fact 14).
 

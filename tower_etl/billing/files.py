@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,7 +131,7 @@ def _open_bucket(url: str) -> ObjectStore:
     try:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
     except ImportError as error:
-        msg = f"Reading S3 needs more ({error.name} is missing): pip install 'tower-etl[s3]'"
+        msg = f"Reading S3 needs the package {error.name}. Run: {install_command('s3')}"
         raise ConfigurationError(msg) from None
     return open_bucket(url)
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
+from tower_etl.cli.progress import format_duration
 
 if TYPE_CHECKING:
     from tower_etl.config.settings import HttpSettings, Settings
     from tower_etl.extract.access import TableAccess
     from tower_etl.extract.discovery import Discovery
 
+RunCounts = Mapping[str, "int | None"]  # by workspace key
+
+_CALLS_PER_RUN = 3  # the run, its tasks and its metrics
 _SHOWN_PARTITIONS = 3
 _SHOWN_CHARS = 90
 
@@ -29,7 +35,7 @@ _SHOWN_CHARS = 90
 @options.json_option
 def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by click
     """Check endpoint and token, and which tables the token may read. Writes nothing."""
-    from tower_etl.extract.access import check_table_access  # noqa: PLC0415 imports dlt
+    from tower_etl.extract.access import check_table_access, count_runs  # noqa: PLC0415 imports dlt
     from tower_etl.extract.discovery import discover  # noqa: PLC0415 imports dlt
     from tower_etl.source import open_client, resolve_table_names  # noqa: PLC0415 imports dlt
 
@@ -38,28 +44,45 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
     client = open_client(settings)
     try:
         discovery = discover(client, settings.options.workspaces)
+        runs = count_runs(client, discovery)
         found = check_table_access(client, discovery, tables, settings.http.workers)
     except Exception as error:
         raise CostlyError(client.http.metrics) from error
     finally:
         client.http.close()
     if as_json:
-        print_data(_as_json(settings, discovery, found) + "\n")
+        print_data(_as_json(settings, discovery, found, runs) + "\n")
     else:
-        print_message(_describe(settings, discovery, found))
+        print_message(_describe(settings, discovery, found, runs))
 
 
-def _as_json(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
+def _as_json(
+    settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
+) -> str:
+    calls = _estimate_calls(runs)
     return json.dumps(
-        _server_as_json(settings, discovery) | {"tables": [_access_as_json(a) for a in found]}
+        _server_as_json(settings, discovery, runs)
+        | {"tables": [_access_as_json(access) for access in found]}
+        | {"first_sync": {"calls": calls, "seconds": _estimate_seconds(calls, settings.http)}}
     )
+
+
+def _estimate_calls(runs: RunCounts) -> int:
+    """Return the least number of calls of a first sync: pages of runs, and the parts of each."""
+    counts = [count or 0 for count in runs.values()]
+    return sum(count * _CALLS_PER_RUN + -(-count // MAX_PAGE) for count in counts)
+
+
+def _estimate_seconds(calls: int, http_settings: HttpSettings) -> float | None:
+    rate = http_settings.calls_per_second
+    return calls / (rate * http_settings.rate_limit_share) if rate else None
 
 
 def _access_as_json(access: TableAccess) -> dict[str, Any]:
     return {"table": access.table, "readable": list(access.readable), "refused": access.denied}
 
 
-def _server_as_json(settings: Settings, discovery: Discovery) -> dict[str, Any]:
+def _server_as_json(settings: Settings, discovery: Discovery, runs: RunCounts) -> dict[str, Any]:
     return {
         "endpoint": settings.endpoint,
         "server_version": discovery.server_version,
@@ -67,11 +90,16 @@ def _server_as_json(settings: Settings, discovery: Discovery) -> dict[str, Any]:
         "user": discovery.user_name,
         "calls_per_second": settings.http.calls_per_second,
         "budget_share": settings.http.rate_limit_share,
-        "workspaces": [{"id": space.id, "name": space.name} for space in discovery.workspaces],
+        "workspaces": [
+            {"id": space.id, "name": space.name, "runs": runs[space.key]}
+            for space in discovery.workspaces
+        ],
     }
 
 
-def _describe(settings: Settings, discovery: Discovery, found: list[TableAccess]) -> str:
+def _describe(
+    settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
+) -> str:
     lines = [
         f"Endpoint    {settings.endpoint}",
         (
@@ -82,10 +110,26 @@ def _describe(settings: Settings, discovery: Discovery, found: list[TableAccess]
         f"Rate limit  {_describe_rate_limit(settings.http)}",
         f"Workspaces  {len(discovery.workspaces)}",
     ]
-    lines += [f"  {space.key:<18}{space.name}" for space in discovery.workspaces]
+    lines += [
+        f"  {space.key:<18}{space.name}{_describe_count(runs[space.key])}"
+        for space in discovery.workspaces
+    ]
+    lines.append(f"First sync  {_describe_estimate(runs, settings.http)}")
     lines += ["Tables      access with this token"]
     lines += [f"  {access.table:<20}{_describe_access(access)}" for access in found]
     return "\n".join(lines)
+
+
+def _describe_count(count: int | None) -> str:
+    return "" if count is None else f": {count:,} runs"
+
+
+def _describe_estimate(runs: RunCounts, http_settings: HttpSettings) -> str:
+    """Return the calls and the time of a first sync of all runs."""
+    calls = _estimate_calls(runs)
+    seconds = _estimate_seconds(calls, http_settings)
+    duration = f", {format_duration(seconds)}" if seconds is not None else ""
+    return f"at least {calls:,} calls{duration}; more for runs with over {MAX_PAGE} tasks"
 
 
 def _describe_rate_limit(http_settings: HttpSettings) -> str:

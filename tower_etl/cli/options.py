@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,6 @@ workspace_option = click.option(
     help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; default: all that the "
     "token sees].",
 )
-path_option = click.option(
-    "--path", default="tower.duckdb", show_default=True, help="DuckDB file or lake folder."
-)
 exclude_option = click.option(
     "--exclude",
     "excluded",
@@ -72,7 +70,8 @@ destination_option = click.option(
 destination_path_option = click.option(
     "--path",
     metavar="PATH",
-    help="DuckDB file, folder, or URL of the tables, without a password [default: tower.duckdb].",
+    help="DuckDB file, folder, or URL of the tables, without a password [TOWER_ETL_PATH; "
+    "default: runs.duckdb].",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -122,18 +121,51 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def complete_workspaces(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the workspaces in the destination that start with a text, for the shell."""
+    from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
+
+    try:
+        place = destination_config(ctx.params.get("destination"), ctx.params.get("path"))
+        rows = query_destination(
+            place, lambda query: query("SELECT DISTINCT workspace FROM stg_runs")
+        )
+    except Exception:  # noqa: BLE001 a shell has no place for messages
+        return []
+    return sorted(name for (name,) in rows if name.startswith(incomplete))
+
+
 scope_since_option = click.option(
-    "--since", metavar="ISO", help="Only runs submitted at or after this time."
+    "--since",
+    metavar="TIME",
+    help="Only runs submitted at or after this time: ISO 8601, or an age such as 30d.",
 )
 scope_until_option = click.option(
-    "--until", metavar="ISO", help="Only runs submitted before this time."
+    "--until",
+    metavar="TIME",
+    help="Only runs submitted before this time: ISO 8601, or an age such as 12h.",
 )
 scope_workspace_option = click.option(
     "--workspace",
     "workspaces",
     metavar="ORG/NAME|ID",
     multiple=True,
+    shell_complete=complete_workspaces,
     help="Only runs of this workspace, or `personal`; `*` and `?` allowed; may be repeated.",
+)
+user_option = click.option(
+    "--user",
+    "users",
+    metavar="NAME",
+    multiple=True,
+    help="Only runs of this user; `*` and `?` allowed; may be repeated.",
+)
+status_option = click.option(
+    "--status",
+    "statuses",
+    metavar="STATUS",
+    multiple=True,
+    help="Only runs with this status, such as FAILED; may be repeated.",
 )
 
 
@@ -152,27 +184,28 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_scope(
-    since: str | None,
-    until: str | None,
-    workspaces: tuple[str, ...],
-    pipelines: tuple[str, ...] = (),
-    prices: str | None = None,
+    since: str | None, until: str | None, *, prices: str | None = None, **names: tuple[str, ...]
 ) -> RunFilter:
     """Return the filter of runs for a view or a report.
 
+    Args:
+        since: Value of `--since`.
+        until: Value of `--until`.
+        prices: Value of `--prices`.
+        names: Names by attribute of `RunFilter`: workspaces, pipelines, users, statuses.
+
     Raises:
-        ConfigurationError: A time is not ISO 8601, or a name is not valid text.
+        ConfigurationError: A time is invalid, or a name is not valid text.
     """
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
-    for name in (*workspaces, *pipelines):
+    for name in chain.from_iterable(names.values()):
         _check_text(name)
     return RunFilter(
         since=parse_user_timestamp(since, "--since") if since else None,
         until=parse_user_timestamp(until, "--until") if until else None,
-        workspaces=workspaces,
-        pipelines=pipelines,
         prices=find_prices(prices),
+        **names,
     )
 
 
@@ -240,6 +273,33 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 passed by click by 
             hashed=flags.get("hashed") or (),
         ),
     )
+
+
+def file_or_lake(
+    destination: str | None,
+    path: str | None,
+    user: str,
+    kinds: tuple[str, ...] = ("duckdb", "parquet", "delta", "iceberg"),
+) -> str:
+    """Return the path of the configured destination, which must be of some types.
+
+    Args:
+        destination: Type of `--destination`.
+        path: Path of `--path`.
+        user: What needs the path, for the message.
+        kinds: Accepted types.
+
+    Raises:
+        ConfigurationError: The destination is of another type.
+    """
+    config = destination_config(destination, path)
+    if config.kind not in kinds:
+        msg = (
+            f"{user} is not available for {config.kind}: expected --destination "
+            f"{' or '.join(kinds)}. `tower-etl query` and psql read the views of PostgreSQL."
+        )
+        raise ConfigurationError(msg)
+    return config.path
 
 
 def destination_config(destination: str | None, path: str | None) -> DestinationConfig:

@@ -9,14 +9,16 @@ import shutil
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tower_etl.cli.output import write_error
+from tower_etl.destinations.progress import clear_progress, write_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import FrameType
 
     from tower_etl.extract.session import SyncSession
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 0.25
 _LINE_SECONDS = 30.0  # without a terminal: for the log of a scheduler
+_RECORD_SECONDS = 2.0  # for `tower-etl status`
 
 
 class SyncThread:
@@ -66,15 +69,23 @@ class SyncThread:
             session.stop()
 
 
-def run_with_progress(sync: SyncRunner) -> tuple[SyncReport, int]:
+def run_with_progress(
+    sync: SyncRunner, folder: Path | None = None, *, quiet: bool = False
+) -> tuple[SyncReport, int]:
     """Run a sync and return its report and the exit code of the process.
+
+    Args:
+        sync: Sync to run.
+        folder: Folder on this machine to record the progress in, once it exists; None for none.
+        quiet: Whether to show no progress.
 
     Raises:
         TowerEtlError: The sync failed.
     """
     sync_thread = SyncThread(sync)
     thread = threading.Thread(target=sync_thread.run, name="sync", daemon=True)
-    with _handle_signals(sync_thread), _show_progress(sync_thread):
+    shown = nullcontext() if quiet else _show_progress(sync_thread)
+    with _handle_signals(sync_thread), shown, _record_progress(sync_thread, folder):
         thread.start()
         while thread.is_alive():
             thread.join(_REFRESH_SECONDS)
@@ -113,6 +124,30 @@ def _show_progress(sync_thread: SyncThread) -> Iterator[None]:
             write_error("\r\033[K")
 
 
+@contextmanager
+def _record_progress(sync_thread: SyncThread, folder: Path | None) -> Iterator[None]:
+    """Record the progress of a session, which holds the lock of the folder."""
+    if folder is None:
+        yield
+        return
+    done = threading.Event()
+
+    def record() -> None:
+        while not done.wait(_RECORD_SECONDS):
+            if sync_thread.session:
+                write_progress(folder, describe_progress(sync_thread.session))
+
+    recorder = threading.Thread(target=record, daemon=True)
+    recorder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        recorder.join()
+        if sync_thread.session:
+            clear_progress(folder)
+
+
 def _render(sync_thread: SyncThread, done: threading.Event) -> None:
     while not done.wait(_REFRESH_SECONDS):
         width = shutil.get_terminal_size().columns - 1
@@ -138,7 +173,7 @@ def describe_progress(session: SyncSession) -> str:
         return f"Listing: {stats.calls:,} calls"
     left = sync_result.planned - sync_result.fetched
     eta = session.seconds / sync_result.fetched * left if sync_result.fetched else None
-    remaining = f", {_format_duration(eta)} left" if eta is not None else ""
+    remaining = f", {format_duration(eta)} left" if eta is not None else ""
     waited = f", throttled {stats.throttled_seconds:.0f} s" if stats.throttled_seconds else ""
     return (
         f"{sync_result.fetched:,} of {sync_result.planned:,} runs, {sync_result.tasks:,} tasks, "
@@ -146,7 +181,8 @@ def describe_progress(session: SyncSession) -> str:
     )
 
 
-def _format_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Return a duration in hours and minutes, or minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,40 +16,83 @@ from tower_etl.cli.output import (
     print_data,
     print_message,
     print_notice,
+    replace_controls,
 )
 from tower_etl.cli.tables import (
     as_csv,
     as_excel_csv,
     as_json,
+    as_json_lines,
     as_markdown,
+    as_tsv,
+    as_xlsx,
     format_table,
 )
-from tower_etl.errors import ConfigurationError
+from tower_etl.errors import ConfigurationError, suggest
+from tower_etl.os_errors import explain_os_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+    from tower_etl.destinations.config import DestinationConfig
     from tower_etl.warehouse.filters import RunFilter
 
-_FORMATTERS = {"table": format_table, "csv": as_csv, "json": as_json, "markdown": as_markdown}
+    Rows = Sequence[Sequence[object]]
+
+_TEXT: Mapping[str, Callable[[Sequence[str], Rows], str]] = {
+    "table": format_table,
+    "csv": as_csv,
+    "tsv": as_tsv,
+    "json": as_json,
+    "jsonl": as_json_lines,
+    "markdown": as_markdown,
+}
+_BYTES: Mapping[str, Callable[[Sequence[str], Rows], bytes]] = {
+    "excel-csv": as_excel_csv,
+    "xlsx": as_xlsx,
+}
 _HUMAN_READABLE = frozenset({"table", "markdown"})
-_EXCEL = "excel-csv"
-_PARQUET = "parquet"
+_BINARY = frozenset({"parquet", "xlsx"})
 _ESCAPED = (
     "Note: the encoding of the output lacks some characters; they are escaped as \\uXXXX. Set "
     "PYTHONIOENCODING=utf-8 to print them unchanged."
 )
 
 
+def _complete_names(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[click.shell_completion.CompletionItem]:
+    """Return the named queries and tables that start with a text, for the shell."""
+    from tower_etl.schema import TABLES  # noqa: PLC0415 imports pyarrow
+    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
+
+    items = {view.name: view.description for view in iter_views("marts")}
+    items |= dict.fromkeys(TABLES, "table")
+    return [
+        click.shell_completion.CompletionItem(name, help=text)
+        for name, text in sorted(items.items())
+        if name.startswith(incomplete)
+    ]
+
+
 @click.command("query")
-@click.argument("question", metavar="[NAME|SQL]", required=False)
-@options.path_option
+@click.argument("question", metavar="[NAME|SQL|-]", required=False, shell_complete=_complete_names)
+@options.destination_option
+@options.destination_path_option
 @click.option(
     "--list", "listing", is_flag=True, help="List the named queries and what they return."
 )
+@click.option(
+    "-f",
+    "--file",
+    "file",
+    metavar="FILE",
+    help="Read the SELECT from a file; - for standard input.",
+)
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Return at most N rows.")
 @options.scope_options
 @click.option(
     "--pipeline",
@@ -56,40 +101,70 @@ _ESCAPED = (
     multiple=True,
     help="Only runs of this pipeline; `*` and `?` allowed; may be repeated.",
 )
+@options.user_option
+@options.status_option
 @options.prices_option
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_FORMATTERS, _EXCEL, _PARQUET]),
+    type=click.Choice([*_TEXT, *_BYTES, "parquet"]),
     default="table",
     show_default=True,
-    help="Output format. excel-csv is CSV for Excel: it starts with a byte-order mark, and text "
-    "that Excel would run as a formula is prefixed with an apostrophe.",
+    help="Output format. In excel-csv and xlsx, text that Excel would run as a formula stays text.",
 )
-def command(question: str | None, path: str, form: str, *, listing: bool, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
+def command(question: str | None, *, listing: bool, form: str, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
     """Run a named query or your own SELECT; without an argument, list the named queries.
 
-    A named query can be filtered by submission time, workspace and pipeline.
+    A named query can be filtered by submission time, workspace, pipeline, user and status.
     """
-    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
-
-    if form == _PARQUET and sys.stdout is not None and sys.stdout.isatty():
-        msg = "Parquet cannot be shown on a terminal. Redirect it to a file: `> rows.parquet`."
+    if form in _BINARY and sys.stdout is not None and sys.stdout.isatty():
+        msg = f"The format {form} cannot be shown on a terminal. Redirect it: `> rows.{form}`."
         raise ConfigurationError(msg)
+    place = options.destination_config(chosen.pop("destination"), chosen.pop("path"))
+    file, limit = chosen.pop("file"), chosen.pop("limit")
+    question = _read_question(question, file)
     if listing or question is None:
         _list_questions(form)
         return
     scope = options.read_scope(**chosen)
     _check_question(question, scope)
-    with open_reader(path) as connection:
-        _print(connection, _make_select(connection, question, scope), form)
+    if place.kind == "postgres":
+        _query_postgres(place, question, scope, limit, form)
+        return
+    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
+
+    with open_reader(place.path) as connection:
+        _print(connection, _limit(_make_select(connection, question, scope), limit), form)
+
+
+def _read_question(question: str | None, file: str | None) -> str | None:
+    """Return the query of the argument, of a file or of standard input.
+
+    Raises:
+        ConfigurationError: Two queries are given, or the file cannot be read.
+    """
+    if file is None and question != "-":
+        return question
+    if file is not None and question is not None:
+        msg = "Two queries are given: expected either an argument or --file."
+        raise ConfigurationError(msg)
+    try:
+        text = sys.stdin.read() if file in (None, "-") else Path(file or "").read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = explain_os_error(error, file or "-") if isinstance(error, OSError) else error
+        msg = f"Cannot read the query of {file}: {reason}"
+        raise ConfigurationError(msg) from None
+    if not text.strip():
+        msg = f"No query in {file or 'standard input'}: expected a SELECT or the name of a query."
+        raise ConfigurationError(msg)
+    return text.strip().rstrip(";")
 
 
 def _list_questions(form: str) -> None:
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
 
     listed = sorted((view.name, view.description) for view in iter_views("marts"))
-    if form == _PARQUET:
+    if form == "parquet":
         msg = "The list of queries is not available as Parquet. Choose another --format."
         raise ConfigurationError(msg)
     _print_rows(("name", "answers"), listed, form)
@@ -105,16 +180,21 @@ def _check_question(question: str, scope: RunFilter) -> None:
     if find_view(name):
         return
     if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words or more
-        known = ", ".join(sorted(view.name for view in iter_views("marts")))
-        msg = f"Unknown query {question!r}: expected one of {known}, or a SELECT."
+        names = sorted(view.name for view in iter_views("marts"))
+        hint = suggest(name, [*names, *TABLES])
+        msg = f"Unknown query {question!r}.{hint} Expected one of {', '.join(names)}, or a SELECT."
         raise ConfigurationError(msg)
     if scope:
         msg = (
-            "--since, --until, --workspace, --pipeline and --prices apply only to named queries, "
-            "for example `tower-etl query cost_by_pipeline`. Use a WHERE clause in your SELECT "
-            "instead."
+            "--since, --until, --workspace, --pipeline, --user, --status and --prices apply only "
+            "to named queries, for example `tower-etl query cost_by_pipeline`. Use a WHERE clause "
+            "in your SELECT instead."
         )
         raise ConfigurationError(msg)
+
+
+def _limit(sql: str, limit: int | None) -> str:
+    return sql if limit is None else f"FROM (\n{sql}\n) LIMIT {limit}"
 
 
 def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter) -> str:
@@ -125,10 +205,35 @@ def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter
     return question if len(question.split()) > 1 else f'FROM "{question.strip()}"'
 
 
+def _query_postgres(
+    place: DestinationConfig, question: str, scope: RunFilter, limit: int | None, form: str
+) -> None:
+    """Run a query in PostgreSQL, whose views are those of the last sync.
+
+    Raises:
+        ConfigurationError: A filter is given, or the format needs DuckDB.
+    """
+    from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt
+
+    if scope or form == "parquet":
+        msg = (
+            "Filters and --format parquet need a DuckDB file or a lake. Use a WHERE clause, for "
+            "example: tower-etl query \"SELECT * FROM run_costs WHERE pipeline = '...'\"."
+        )
+        raise ConfigurationError(msg)
+    is_select = len(question.split()) > 1
+    sql = question if is_select else f'SELECT * FROM "{question.strip()}"'  # noqa: S608 a known name
+    if limit is not None:
+        sql = f"SELECT * FROM (\n{sql}\n) AS limited LIMIT {limit}"  # noqa: S608 the user's own query
+    database: Any = open_destination(place)
+    names, rows = database.select(sql)
+    _print_rows(names, rows, form)
+
+
 def _print(connection: DuckDBPyConnection, sql: str, form: str) -> None:
     from tower_etl.warehouse.reader import query_arrow, run_query  # noqa: PLC0415 imports duckdb
 
-    if form == _PARQUET:
+    if form == "parquet":
         _print_parquet(query_arrow(connection, sql))
     else:
         _print_rows(*run_query(connection, sql), form)
@@ -148,16 +253,26 @@ def _print_parquet(rows: pa.Table) -> None:
         raise ConfigurationError(msg) from None
 
 
-def _print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> None:
-    if form == _EXCEL:
-        text = as_excel_csv(names, rows)
+def _print_rows(names: Sequence[str], rows: Rows, form: str) -> None:
+    if form in _BYTES:
+        content = _BYTES[form](names, rows)
         with open_output() as stream:
-            stream.buffer.write(f"{text}\n".encode("utf-8-sig"))
+            stream.buffer.write(content)
         return
-    text = _FORMATTERS[form](names, rows)
+    text = _TEXT[form](names, rows)
     if form in _HUMAN_READABLE:
-        print_message(text)
+        _page(text)
         return
     if not can_print(text):
         print_notice(_ESCAPED)
     print_data(text + "\n")
+
+
+def _page(text: str) -> None:
+    """Print text, in a pager if it does not fit on the terminal."""
+    lines = text.count("\n") + 1
+    is_terminal = sys.stdout is not None and sys.stdout.isatty() and sys.stdin.isatty()
+    if is_terminal and lines >= shutil.get_terminal_size().lines:
+        click.echo_via_pager(replace_controls(text) + "\n")
+    else:
+        print_message(text)

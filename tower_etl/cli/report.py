@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@options.path_option
+@options.destination_option
+@options.destination_path_option
 @click.option(
     "--output", default="report.html", show_default=True, help="HTML file to create or replace."
 )
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 )
 @options.prices_option
 def command(
-    path: str,
+    destination: str | None,
+    path: str | None,
     output: str,
     web: str | None,
     by: str | None,
@@ -46,6 +48,7 @@ def command(
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
     scope = options.read_scope(**chosen)
+    path = options.file_or_lake(destination, path, "A report")
     if by is not None:
         _write_invoices(path, output, by, scope)
         return

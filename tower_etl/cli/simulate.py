@@ -10,6 +10,7 @@ import click
 
 from tower_etl.cli.output import print_message
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
     from tower_etl.simulator import Simulator
@@ -71,10 +72,7 @@ def import_simulator() -> Any:  # noqa: ANN401 a module, whose import may fail
     try:
         import tower_etl.simulator  # noqa: PLC0415 needs the extra
     except ModuleNotFoundError as error:
-        msg = (
-            f"The simulator needs the package {error.name}. Install it with "
-            "`pip install 'tower-etl[simulator]'`."
-        )
+        msg = f"The simulator needs the package {error.name}. Run: {install_command('simulator')}"
         raise ConfigurationError(msg) from None
     return tower_etl.simulator
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -13,22 +11,18 @@ from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message, print_notice
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.resolver import parse_age
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.sync import FailedRun
     from tower_etl.warehouse.status import LastSync, Query, WorkspaceStatus
 
 _SHOWN = 20  # pending runs listed per workspace; --json lists all
-_UNITS = {
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
 
 
 @click.command("status")
@@ -55,21 +49,39 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the state of a destination per workspace: cursor, open runs, last sync, row counts."""
+    from tower_etl.destinations.progress import read_progress  # noqa: PLC0415 imports dlt
     from tower_etl.warehouse.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
-    age = parse_age(max_age) if max_age is not None else None
+    age = read_max_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
-    spaces, last = _read(options.destination_config(destination, path))
+    config = options.destination_config(destination, path)
+    running = read_progress(config)
+    try:
+        spaces, last = _read(config)
+    except ConfigurationError:
+        if not running:
+            raise
+        spaces, last = [], None  # the first sync has published nothing yet
     stale = stale_workspaces(spaces, age, now) if age is not None else []
     code = 4 if stale or (age is not None and not spaces) else 0
     if prometheus is not None:
         _write_metrics(prometheus, spaces, last, now, code)
     elif as_json:
         names = [space.name for space in stale]
-        shown = {"workspaces": [space.as_json() for space in spaces], "stale": names}
+        shown = {
+            "workspaces": [space.as_json() for space in spaces],
+            "stale": names,
+            "running": running.as_json() if running else None,
+        }
         print_data(json.dumps(shown) + "\n")
     else:
-        _print(spaces)
+        if spaces or not running:
+            _print(spaces)
+        if running:
+            print_message(
+                f"Running: process {running.pid} on {running.host}: {running.progress}"
+                + ("" if spaces else ". The tables appear when this first sync ends.")
+            )
     for space in stale:
         shown_time = _show(space.last_sync_at)
         print_notice(f"Stale: {space.name}, last synced {shown_time}")
@@ -82,22 +94,22 @@ def _write_metrics(
     try:
         from tower_etl.cli.prometheus import build_registry, write  # noqa: PLC0415 an extra
     except ImportError as error:
-        msg = f"--prometheus needs the package {error.name}. Run: pip install 'tower-etl[metrics]'"
+        command = install_command("metrics")
+        msg = f"--prometheus needs the package {error.name}. Run: {command}"
         raise ConfigurationError(msg) from None
     write(build_registry(spaces, last, now, code), path)
 
 
-def parse_age(text: str) -> timedelta:
-    """Return a duration such as `90m`.
+def read_max_age(text: str) -> timedelta:
+    """Return the duration of `--max-age`.
 
     Raises:
-        ConfigurationError: The text is not a number and one of the units s, m, h and d.
+        ConfigurationError: The text is not a duration.
     """
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", text.strip())
-    if found is None:
-        msg = f"Invalid --max-age {text!r}: expected a duration such as 90m, 2h or 1d."
-        raise ConfigurationError(msg)
-    return float(found[1]) * _UNITS[found[2]]
+    if age := parse_age(text):
+        return age
+    msg = f"Invalid --max-age {text!r}: expected a duration such as 90m, 2h or 1d."
+    raise ConfigurationError(msg)
 
 
 def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:

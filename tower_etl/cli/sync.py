@@ -9,6 +9,7 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
+from tower_etl.cli.logs import configure_logging
 from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.lean_imports import hidden_modules
@@ -37,24 +38,36 @@ if TYPE_CHECKING:
 @options.rate_option
 @options.rate_limit_share_option
 @options.json_option
-def command(path: str | None, destination: str | None, *, as_json: bool, **flags: Any) -> int:  # noqa: ANN401 passed by click
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only: no progress, no summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each step, as --log-level info does.")
+def command(
+    path: str | None,
+    destination: str | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,  # noqa: ANN401 passed by click
+) -> int:
     """Bring the tables up to date: new runs, open runs, and once a day a full reconciliation."""
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
+    if verbose:
+        configure_logging("info")
     tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
     config = options.destination_config(destination, path)
     sync = SyncRunner(settings, open_destination(config))
     try:
         with hidden_modules("pandas", *(() if config.kind == "iceberg" else ("sqlalchemy",))):
-            report, code = run_with_progress(sync)
+            report, code = run_with_progress(sync, config.work_dir, quiet=quiet)
     except Exception as error:
         raise CostlyError(sync.metrics) from error
     if as_json:
         print_data(json.dumps(_as_json(report)) + "\n")
-    else:
+    elif not quiet or code:
         print_message(describe_report(report, config.path or config.kind))
     return code
 

@@ -7,8 +7,10 @@ import io
 import json
 import math
 import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -17,6 +19,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from tower_etl.cli.output import replace_controls
+from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +30,9 @@ _MIN_TEXT_WIDTH = 16  # text columns are not folded to fewer characters
 _TIGHT_PADDING = 2  # padding of a column in a folded table
 _RULED = box.SIMPLE_HEAD
 _RULED_IN_ASCII = box.Box(str(_RULED).replace("\u2500", "-"), ascii=True)
+_SHEET_ROWS, _CELL_CHARACTERS = 1_048_576, 32_767  # the limits of Excel
+_EXACT_INTEGER = 2**53  # Excel keeps numbers as floating-point numbers
+_MAX_PIXELS = 400  # width of a column
 _FEW_DECIMALS, _MANY_DECIMALS, _SMALL = 4, 6, 0.001
 
 # Excel runs a cell that starts with one of these characters as a formula (OWASP, CSV injection), in
@@ -140,10 +147,86 @@ def as_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return _write_csv([names, *([_flatten(value) for value in row] for row in rows)])
 
 
-def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return rows as CSV for Excel: text that starts like a formula is prefixed with `'`."""
+def as_tsv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as lines of values separated by tabs; white space in text becomes spaces."""
     lines = [names, *([_flatten(value) for value in row] for row in rows)]
-    return _write_csv([[_disarm(value) for value in line] for line in lines])
+    return "\n".join(
+        "\t".join("" if value is None else " ".join(str(value).split()) for value in line)
+        for line in lines
+    )
+
+
+def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """Return rows as CSV for Excel, with a byte-order mark.
+
+    Text that Excel would run as a formula is prefixed with an apostrophe.
+    """
+    lines = [names, *([_flatten(value) for value in row] for row in rows)]
+    text = _write_csv([[_disarm(value) for value in line] for line in lines])
+    return f"{text}\n".encode("utf-8-sig")
+
+
+def as_xlsx(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """Return rows as an Excel workbook with one table; times are UTC.
+
+    Raises:
+        ConfigurationError: The package XlsxWriter is missing, or the rows exceed a sheet.
+    """
+    try:
+        import xlsxwriter  # noqa: PLC0415 an extra
+    except ImportError:
+        msg = f"--format xlsx needs XlsxWriter. Run: {install_command('xlsx')}"
+        raise ConfigurationError(msg) from None
+    if len(rows) >= _SHEET_ROWS:
+        msg = (
+            f"{len(rows):,} rows do not fit into a sheet of {_SHEET_ROWS:,}. Use --limit, or "
+            "--format csv or parquet."
+        )
+        raise ConfigurationError(msg)
+    buffer = io.BytesIO()
+    # As text: XlsxWriter otherwise makes formulas, links and numbers of texts that look like them.
+    plain = {"strings_to_formulas": False, "strings_to_urls": False, "remove_timezone": True}
+    with xlsxwriter.Workbook(
+        buffer, {"in_memory": True, "nan_inf_to_errors": True} | plain
+    ) as book:
+        sheet = book.add_worksheet("rows")
+        time_format = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        date_format = book.add_format({"num_format": "yyyy-mm-dd"})
+        sheet.write_row(0, 0, names, book.add_format({"bold": True}))
+        for number, row in enumerate(rows, 1):
+            for column, value in enumerate(row):
+                _write_cell(sheet, (number, column), value, time_format, date_format)
+        sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, len(rows), max(0, len(names) - 1))
+        sheet.autofit(_MAX_PIXELS)
+    return buffer.getvalue()
+
+
+def _write_cell(
+    sheet: Any,  # noqa: ANN401 XlsxWriter, an extra
+    cell: tuple[int, int],
+    value: object,
+    time_format: object,
+    date_format: object,
+) -> None:
+    if isinstance(value, datetime):
+        utc = value.astimezone(UTC) if value.tzinfo else value
+        sheet.write_datetime(*cell, utc.replace(tzinfo=None), time_format)
+    elif isinstance(value, date):
+        sheet.write_datetime(*cell, value, date_format)
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        is_exact = isinstance(value, float | Decimal) or abs(value) <= _EXACT_INTEGER
+        sheet.write(*cell, value) if is_exact else sheet.write_string(*cell, str(value))
+    elif value is None or isinstance(value, bool):
+        sheet.write(*cell, value)
+    else:
+        sheet.write_string(*cell, str(_flatten(value))[:_CELL_CHARACTERS])
+
+
+def as_json_lines(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as one JSON object per line, with values as in `as_json`."""
+    objects = (dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows)
+    return "\n".join(json.dumps(found, default=_plain) for found in objects)
 
 
 def _write_csv(lines: Sequence[Sequence[object]]) -> str:

@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message
+from tower_etl.errors import ConfigurationError
 
 
 @click.command("views")
-@options.path_option
+@options.destination_option
+@options.destination_path_option
 @click.option(
     "--sql",
     "dialect",
     metavar="DIALECT",
     help="Print the views for tables of another engine instead: duckdb, postgres or spark.",
 )
-def command(path: str, dialect: str | None) -> None:
+@click.option(
+    "--schema",
+    metavar="NAME",
+    help="Schema of the tables and views in the printed statements [default: none].",
+)
+@click.option(
+    "--dbt",
+    "dbt_folder",
+    metavar="FOLDER",
+    help="Write the views as a dbt package into this folder instead, for the DIALECT of --sql "
+    "[default: duckdb].",
+)
+def command(
+    destination: str | None,
+    path: str | None,
+    dialect: str | None,
+    schema: str | None,
+    dbt_folder: str | None,
+) -> None:
     """Create or replace the SQL views of a DuckDB file, as every sync does."""
-    if dialect:
-        _print_statements(dialect)
+    if dbt_folder:
+        _write_package(Path(dbt_folder).expanduser(), dialect or "duckdb")
         return
+    if dialect:
+        _print_statements(dialect, schema)
+        return
+    if schema:
+        msg = "--schema applies to printed statements: expected --sql DIALECT with it."
+        raise ConfigurationError(msg)
     from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
     from tower_etl.pipeline import refresh_views  # noqa: PLC0415 imports dlt and duckdb
 
+    path = options.file_or_lake(destination, path, "`views` without --sql", kinds=("duckdb",))
     print_message(f"{path}: {refresh_views(resolve_duckdb_paths(path))} views")
 
 
-def _print_statements(dialect: str) -> None:
+def _write_package(folder: Path, dialect: str) -> None:
+    from tower_etl.views.dbt_package import write_dbt_package  # noqa: PLC0415 imports sqlglot
+
+    print_message(f"{folder}: dbt package of {write_dbt_package(folder, dialect)} models")
+
+
+def _print_statements(dialect: str, schema: str | None) -> None:
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
-    from tower_etl.views.dialects import iter_statements  # noqa: PLC0415 imports sqlglot
+    from tower_etl.views.dialects import iter_statements, select_schema  # noqa: PLC0415 imports sqlglot
     from tower_etl.views.local_tables import iter_definitions  # noqa: PLC0415 imports duckdb
 
+    if schema:
+        print_data(f"{select_schema(schema, dialect)};\n\n")
     for definition in iter_definitions(dialect):
         print_data(f"{definition};\n\n")
     for statement in iter_statements(iter_views(), dialect):

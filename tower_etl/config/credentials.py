@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tower_etl.config.resolver import parse_token, resolve_token, validate_token
 from tower_etl.config.settings import Token
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
     from tower_etl.config.resolver import SettingSources
@@ -72,7 +73,7 @@ def token_from_keyring(service: str) -> Token:
     except ModuleNotFoundError:
         msg = (
             "Reading the token from the keyring requires the keyring library. "
-            "Run: pip install 'tower-etl[keyring]'."
+            f"Run: {install_command('keyring')}"
         )
         raise ConfigurationError(msg) from None
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import (
     DEFAULT_ENDPOINT,
     HttpSettings,
@@ -26,6 +27,7 @@ from tower_etl.config.settings import (
     split_names,
 )
 from tower_etl.errors import ConfigurationError, FileAccessError
+from tower_etl.files import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,21 +288,42 @@ def resolve_duration(
 
 
 def parse_user_timestamp(text: str, flag: str) -> datetime:
-    """Return an ISO 8601 date or date-time as aware UTC; a text without an offset is in UTC.
+    """Return a time as aware UTC; a text without an offset is in UTC.
+
+    Args:
+        text: ISO 8601 date or date-time, or an age before now such as `30d`.
+        flag: Name of the flag in messages.
 
     Raises:
-        ConfigurationError: The text is not ISO 8601; the message names the flag.
+        ConfigurationError: The text is neither.
     """
+    if age := parse_age(text):
+        return SYSTEM_CLOCK.now() - age
     try:
         timestamp = datetime.fromisoformat(text.strip())
         aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         return aware.astimezone(UTC)
     except (ValueError, OverflowError):
         msg = (
-            f"Invalid {flag} {text!r}: expected an ISO 8601 date or time, for example 2026-01-31 "
-            "or 2026-01-31T08:00:00Z."
+            f"Invalid {flag} {text!r}: expected an ISO 8601 date or time such as 2026-01-31 or "
+            "2026-01-31T08:00:00Z, or an age such as 30d."
         )
         raise ConfigurationError(msg) from None
+
+
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Return a duration such as `90m`, `2h`, `1d` or `4w`; None for any other text."""
+    found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([smhdw])", text.strip(), re.ASCII)
+    return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 def state_dir(sources: SettingSources) -> Path:
@@ -319,7 +342,7 @@ def state_dir(sources: SettingSources) -> Path:
         existing = next(path for path in (default, *default.parents) if path.is_dir())
         if os.access(existing, os.W_OK | os.X_OK):
             return default
-    return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{os.geteuid()}")
+    return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{user_id()}")
 
 
 def _make_private_folder(folder: Path) -> Path:
@@ -328,8 +351,10 @@ def _make_private_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700)
     # lstat: in a shared temporary folder, another user may have put a symbolic link there.
     found = folder.lstat()
-    is_own = found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode)
-    if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    user = user_id()
+    is_own = found.st_uid == user and stat.S_ISDIR(found.st_mode)
+    # Windows has neither owners nor modes; its temporary folder is the user's own.
+    if user is not None and (not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         msg = (
             f"There is no writable home directory, and {folder} is not a folder that only this "
             "user may write to. Set XDG_STATE_HOME to such a folder."

@@ -9,6 +9,7 @@ from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_paths import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _open_postgres(config: DestinationConfig) -> Destination:
     try:
         from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
     except ImportError as error:
-        msg = f"PostgreSQL needs a package ({error}). Run: pip install 'tower-etl[postgres]'"
+        msg = f"PostgreSQL needs a package ({error}). Run: {install_command('postgres')}"
         raise ConfigurationError(msg) from None
     return open_postgres(config)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from tower_etl.config.resolver import state_dir
-from tower_etl.destinations.duckdb_paths import DEFAULT_PATH
 from tower_etl.destinations.path_checks import (
     check_characters,
     check_parent,
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 LAKES = ("parquet", "delta", "iceberg")
 LAKES_IN_BUCKETS = ("delta", "iceberg")
 
+_EARLIER_DEFAULT = "tower.duckdb"  # its name collides with that of the schema in some clients
 DEFAULT_PATHS: Mapping[str, str] = {
-    "duckdb": DEFAULT_PATH,
+    "duckdb": "runs.duckdb",
     "parquet": "tower-parquet",
     "delta": "tower-delta",
     "iceberg": "tower-iceberg",
@@ -58,6 +58,13 @@ class DestinationConfig:
         """Whether the path is a URL."""
         return "://" in self.path
 
+    @property
+    def work_dir(self) -> Path | None:
+        """Folder of the lock and of the staging copy beside a local destination."""
+        if self.is_remote or self.kind == "postgres":
+            return None
+        return Path(f"{Path(self.path).expanduser().resolve()}.sync")
+
     def find_state(self, address: str) -> Path:
         """Return the folder on this machine for the working files of a URL.
 
@@ -73,16 +80,22 @@ class DestinationConfig:
 def resolve_destination(
     kind: str | None, path: str | None, sources: SettingSources
 ) -> DestinationConfig:
-    """Return the destination of the flags, else of `TOWER_ETL_DESTINATION` or `destination`.
+    """Return the destination of the flags, the environment and dlt's configuration.
+
+    `TOWER_ETL_DESTINATION` or `destination` is the type, `TOWER_ETL_PATH` or `path` the path. The
+    latter belongs to the configured type: it is not used with a flag for another one.
 
     Raises:
         ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
-    found = kind or sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
+    configured = sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
+    found = kind or configured
     if found not in DEFAULT_PATHS:
         msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
-    given = DEFAULT_PATHS[found] if path is None else path
+    if path is None and found == configured:
+        path = sources.get("TOWER_ETL_PATH", "path")
+    given = find_default_path(found) if path is None else path
     if found != "postgres" and not given.strip():
         msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
         raise ConfigurationError(msg)
@@ -91,6 +104,17 @@ def resolve_destination(
     state = state_dir(sources) / "tower-etl" / "targets"
     secret = sources.get("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
+
+
+def find_default_path(kind: str) -> str:
+    """Return the default path of a destination type in the current folder.
+
+    For DuckDB, a file with the default name of earlier versions is used if there is no other.
+    """
+    default = DEFAULT_PATHS[kind]
+    if kind == "duckdb" and Path(_EARLIER_DEFAULT).exists() and not Path(default).exists():
+        return _EARLIER_DEFAULT
+    return default
 
 
 def reject_embedded_password(path: str) -> None:

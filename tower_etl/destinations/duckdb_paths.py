@@ -15,7 +15,6 @@ from tower_etl.destinations.path_checks import (
 )
 from tower_etl.errors import ConfigurationError
 
-DEFAULT_PATH = "tower.duckdb"
 DESTINATIONS = ("duckdb",)
 
 _MAGIC_AT, _MAGIC = 8, b"DUCK"

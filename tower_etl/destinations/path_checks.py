@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.files import user_id
 from tower_etl.os_errors import refuse_path
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def check_characters(kind: str, path: Path | str) -> None:
         ConfigurationError: The path has such a character, which the message names.
     """
     unsupported = _UNSUPPORTED_BY_FORMAT.get(kind, _UNSUPPORTED)
-    for character in str(path):
+    for character in str(path).replace(os.sep, "/"):  # Windows separates folders by a backslash
         if character in unsupported or not _is_printable(character):
             msg = (
                 f"Unsupported character {character!r} in the path {str(path)!r}: a {kind} "
@@ -91,7 +92,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         FileAccessError: The folder is not writable, or its file system is read-only.
     """
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+    if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
         raise refuse_path(errno.EROFS, folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise refuse_path(errno.EACCES, folder)
@@ -117,5 +118,5 @@ def check_replaceable(path: Path) -> None:
     """
     folder = path.parent.stat()
     owners = {path.stat().st_uid, folder.st_uid, 0}
-    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
+    if folder.st_mode & stat.S_ISVTX and user_id() not in owners:
         raise refuse_path(errno.EPERM, path)

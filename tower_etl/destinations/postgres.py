@@ -135,6 +135,30 @@ class PostgresDestination:
         refresh_views(self._lock_connection)
         refresh_comments(self._lock_connection, specs)
 
+    def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return the column names and the rows of a SELECT over unqualified names (UTC).
+
+        Raises:
+            ConfigurationError: No sync has written to the database, the query fails, or the
+                statement returns no rows.
+        """
+        connection = connect(self.address)
+        try:
+            execute(connection, f"SET search_path = {DATASET}")
+            execute(connection, "SET TimeZone = 'UTC'")
+            execute(connection, "SET default_transaction_read_only = on")
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                if cursor.description:
+                    return [column.name for column in cursor.description], cursor.fetchall()
+        except psycopg2.Error as error:
+            msg = f"The query failed: {' '.join(str(error).split())}"
+            raise ConfigurationError(msg) from None
+        finally:
+            connection.close()
+        msg = "The statement returns no rows: expected a SELECT."
+        raise ConfigurationError(msg)
+
     def read_with(self, reading: Callable[[Callable[[str], list[tuple[Any, ...]]]], T]) -> T:
         """Return the result of a function that queries the tables by unqualified names (UTC).
 

@@ -16,10 +16,12 @@ import json
 import logging
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.files import fsync_file
+from tower_etl.errors import DestinationLockedError
+from tower_etl.files import fsync_file, is_held_open
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,7 @@ _logger = logging.getLogger(__name__)
 
 FileIdentity = list[int] | None  # inode, bytes, mtime in ns; None if there is no file
 
+_ATTEMPTS, _WAIT_SECONDS = 5, 0.5  # a reader on Windows may just be ending
 _COPIED_BYTES = 1 << 26  # per system call
 
 
@@ -92,15 +95,40 @@ class StagingFile:
 
         Args:
             views: Digest of the views in the staging copy, as returned by `apply_views`.
+
+        Raises:
+            DestinationLockedError: On Windows, another program has the published file open.
         """
         source = self._read_record().source
         fsync_file(self.target.staging)
         self._write_record(StagingRecord(source, _identify(self.target.staging), views))
         # The record is written first: after an interruption here, the staging copy is resumed.
-        self.target.staging.replace(self.target.path)
+        self._replace_published()
         _logger.info("Published %s", self.target.path)
         _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the replaced file
         fsync_file(self.target.path.parent)
+
+    def _replace_published(self) -> None:
+        """Rename the staging copy over the published file.
+
+        Raises:
+            DestinationLockedError: Windows does not allow it while a reader has the file open.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                self.target.staging.replace(self.target.path)
+            except PermissionError as error:
+                if not is_held_open(error):
+                    raise
+                time.sleep(attempt * _WAIT_SECONDS)
+            else:
+                return
+        msg = (
+            f"{self.target.path} is open in another program, and Windows does not replace an open "
+            "file. The rows of this sync are kept beside it. Close that program and run the same "
+            "command again, which publishes them."
+        )
+        raise DestinationLockedError(msg)
 
     def _discard(self) -> None:
         for path in (self.target.staging, _wal_path(self.target.staging)):

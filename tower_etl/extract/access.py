@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.extract.executor import FetchExecutor
+from tower_etl.extract.failures import capture_failure
 from tower_etl.extract.on_demand import is_launch_id
 from tower_etl.extract.reference import (
     EntityScope,
@@ -85,6 +87,15 @@ def check_table_access(
         probe.executor.close()
     tables = dict.fromkeys(answer.entity.table for answer in answers)
     return [_summarize(table, answers) for table in tables if table in wanted]
+
+
+def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
+    """Return the number of runs by workspace key; None where it is unknown. One call each."""
+    found = {
+        space.key: capture_failure(partial(client.count_runs, space.id))
+        for space in discovery.workspaces
+    }
+    return {key: count if isinstance(count, int) else None for key, count in found.items()}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Sequence  # noqa: TC003 dlt reads the annotations
 from dataclasses import replace
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ from tower_etl.config.settings import (
     resolve_privacy,
     split_names,
 )
-from tower_etl.errors import ConfigurationError, ServerError
+from tower_etl.errors import ConfigurationError, ServerError, suggest
 from tower_etl.extract.discovery import discover
 from tower_etl.extract.executor import FetchExecutor
 from tower_etl.extract.result import SyncRunRecord
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from tower_etl.source.extraction import Extraction
 
 VERSION = version("tower-etl")
-USER_AGENT = f"tower-etl/{VERSION} (+https://pypi.org/project/tower-etl)"
+USER_AGENT = f"tower-etl/{VERSION}"
 _REQUIRED_TABLES = frozenset({"workflows", "workflow_labels", "labels", "sync_runs"})
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -228,8 +227,7 @@ def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]
     stripped = [name.strip() for name in names]
     found = {name: fnmatch.filter(TABLES, name.removeprefix("!")) for name in stripped}
     if unknown := sorted(name for name, tables in found.items() if not tables):
-        close = [hint for name in unknown for hint in get_close_matches(name, TABLES, n=2)]
-        hint = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+        hint = suggest(unknown[0], TABLES)
         names = ", ".join(name or "without a name" for name in unknown)
         msg = f"Unknown table {names}.{hint} Expected one of {', '.join(TABLES)}."
         raise ConfigurationError(msg)

@@ -269,7 +269,7 @@ def check_version(version: object) -> None:
     if isinstance(version, int) and version > STATE_VERSION:
         msg = (
             f"The destination was written by a newer tower-etl: its state version is {version}, "
-            f"expected at most {STATE_VERSION}. Upgrade with `pip install --upgrade tower-etl`."
+            f"expected at most {STATE_VERSION}. Install that version here (README, Install)."
         )
         raise ConfigurationError(msg)
 

@@ -33,13 +33,33 @@ def translate(sql: str, dialect: str) -> str:
     Raises:
         ConfigurationError: The dialect is not supported.
     """
-    if dialect not in DIALECTS:
-        msg = f"No dialect {dialect!r}: give one of {', '.join(DIALECTS)}."
-        raise ConfigurationError(msg)
+    check_dialect(dialect)
     tree = sqlglot.parse_one(sql, read=_READ)
     for rewrite in _REWRITES.get(dialect, ()):
         tree = tree.transform(rewrite)
     return tree.sql(dialect=dialect, pretty=True, comments=False)
+
+
+def select_schema(name: str, dialect: str) -> str:
+    """Return the statement that makes a schema the one of unqualified names.
+
+    Raises:
+        ConfigurationError: The dialect is not supported.
+    """
+    check_dialect(dialect)
+    quoted = exp.to_identifier(name, quoted=True).sql(dialect=dialect)
+    return f"SET search_path = {quoted}" if dialect == "postgres" else f"USE {quoted}"
+
+
+def check_dialect(dialect: str) -> None:
+    """Reject an unknown dialect.
+
+    Raises:
+        ConfigurationError: The dialect is not supported.
+    """
+    if dialect not in DIALECTS:
+        msg = f"Unknown dialect {dialect!r}: expected {' or '.join(DIALECTS)}."
+        raise ConfigurationError(msg)
 
 
 def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import ConfigurationError
+from tower_etl.errors import ConfigurationError, suggest
 from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import create_views, iter_views, price_list_view
 from tower_etl.views.local_tables import create_local_tables
@@ -38,6 +38,8 @@ class RunFilter:
         until: Submission before which runs are included.
         workspaces: Ids, or names ORG/NAME with `*` and `?`, or `personal`.
         pipelines: Names, with `*` and `?`.
+        users: Names, with `*` and `?`.
+        statuses: Statuses of runs.
         prices: Price list that replaces the cost of every task; None to keep the costs.
     """
 
@@ -45,6 +47,8 @@ class RunFilter:
     until: datetime | None = None
     workspaces: tuple[str, ...] = ()
     pipelines: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
     prices: Path | None = None
 
     def __bool__(self) -> bool:
@@ -53,29 +57,36 @@ class RunFilter:
     @property
     def condition(self) -> str:
         """SQL condition on the columns of `stg_runs`."""
-        parts = [_any(_is_workspace(name) for name in self.workspaces)]
-        parts += [_any(_is_pipeline(name) for name in self.pipelines)]
+        parts = [_any(condition for _, condition in named) for _, named in self.named_conditions]
         if self.since:
             parts.append(f"submitted_at >= {_literal(self.since.isoformat())}::TIMESTAMPTZ")
         if self.until:
             parts.append(f"submitted_at < {_literal(self.until.isoformat())}::TIMESTAMPTZ")
         return " AND ".join(part for part in parts if part) or "TRUE"
 
+    @property
+    def named_conditions(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Names by column of `stg_runs`, each with its SQL condition."""
+        return [
+            ("workspace", [(name, _is_workspace(name)) for name in self.workspaces]),
+            ("pipeline", [(name, _matches("pipeline", name)) for name in self.pipelines]),
+            ("user_name", [(name, _matches("user_name", name)) for name in self.users]),
+            ("status", [(name, _matches("status", name)) for name in self.statuses]),
+        ]
+
 
 def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> None:
     """Create temporary views that shadow those of the file and contain only the filtered runs.
 
     Raises:
-        ConfigurationError: A workspace or pipeline of the filter has no run, or the price list is
-            invalid.
+        ConfigurationError: A name of the filter matches no run, or the price list is invalid.
     """
     runs = [view for view in iter_views("staging") if view.name == _RUNS]
     create_local_tables(connection, temporary=True)
     create_views(connection, runs, temporary=True)
-    for name in scope.workspaces:
-        _check(connection, "workspace", name, _is_workspace(name))
-    for name in scope.pipelines:
-        _check(connection, "pipeline", name, _is_pipeline(name))
+    for column, named in scope.named_conditions:
+        for name, condition in named:
+            _check(connection, column, name, condition)
     create_views(connection, _iter_filtered(scope), temporary=True)
 
 
@@ -114,14 +125,17 @@ def _restrict(view: View, condition: str) -> View:
     return replace(view, sql=f"SELECT * FROM (\n{view.sql}) WHERE {condition}")  # noqa: S608 literals are quoted
 
 
-def _check(connection: duckdb.DuckDBPyConnection, kind: str, wanted: str, condition: str) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, condition: str) -> None:
     found = connection.execute(
-        f"SELECT DISTINCT {kind}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
+        f"SELECT DISTINCT {column}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
     ).fetchall()
     if not any(matches for _, matches in found):
         known = ", ".join(str(name) for name, _ in found[:_SHOWN]) or "none"
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        msg = f"No run has the {kind} {wanted!r}: expected one of {known}{more}."
+        kind = column.removesuffix("_name")
+        names = [str(name) for name, _ in found]
+        hint = suggest(wanted, names)
+        msg = f"No run has the {kind} {wanted!r}.{hint} Expected one of {known}{more}."
         raise ConfigurationError(msg)
 
 
@@ -130,8 +144,8 @@ def _is_workspace(name: str) -> str:
     return f"({by_name} OR CAST(workspace_id AS TEXT) IS NOT DISTINCT FROM {_literal(name)})"
 
 
-def _is_pipeline(name: str) -> str:
-    return f"lower(pipeline) GLOB {_literal(name.strip().lower())}"
+def _matches(column: str, name: str) -> str:
+    return f"lower({column}) GLOB {_literal(name.strip().lower())}"
 
 
 def _any(conditions: Iterator[str]) -> str:

@@ -101,7 +101,7 @@ def load_manifest(text: str) -> Manifest:
         msg = f"The manifest of the lake cannot be read ({error}). Choose another --path."
         raise ConfigurationError(msg) from None
     if version > VERSION:  # this version would drop entries that it does not know
-        msg = "A newer tower-etl wrote this folder. Run: pip install --upgrade tower-etl"
+        msg = "A newer tower-etl wrote this folder. Install that version here (README, Install)."
         raise ConfigurationError(msg)
     return manifest
 

@@ -41,6 +41,7 @@ from tower_etl.destinations.lake.partitions import (
 from tower_etl.destinations.locks import NoLock, ObjectStoreLease, file_lock
 from tower_etl.destinations.path_checks import check_characters
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 from tower_etl.schema import TABLES
 from tower_etl.views.local_tables import create_local_tables
 
@@ -195,7 +196,7 @@ def _explain_missing(config: DestinationConfig) -> Iterator[None]:
     except ImportError as error:
         msg = (
             f"{config.kind} needs the module {error.name}, which is missing. "
-            f"Run: pip install 'tower-etl[{extras}]'"
+            f"Run: {install_command(extras)}"
         )
         raise ConfigurationError(msg) from None
 

@@ -14,6 +14,7 @@ from tower_etl.destinations.lake.manifest import detect_format
 from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.errors import ConfigurationError
+from tower_etl.installation import install_command
 from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import create_views, iter_views
 from tower_etl.views.local_tables import create_local_tables
@@ -72,8 +73,8 @@ def _find_kind(path: Path | str) -> str | None:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
         msg = (
-            "Reading a bucket needs an extra. Run: pip install 'tower-etl[delta,s3]', or "
-            "'tower-etl[iceberg,s3]' for Iceberg."
+            f"Reading a bucket needs extras: iceberg and s3 for Iceberg, else delta and s3. "
+            f"Run: {install_command('delta,s3')}"
         )
         raise ConfigurationError(msg) from None
     return detect_format(open_bucket(path))

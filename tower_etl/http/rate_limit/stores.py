@@ -21,6 +21,7 @@ import orjson
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ApiConnectionError, ConfigurationError
 from tower_etl.http.rate_limit.policy import RequestWindow, drop_future_entries
+from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -323,7 +324,7 @@ def _open_client(url: str) -> redis.Redis:
     try:
         import redis  # noqa: PLC0415 an extra
     except ModuleNotFoundError:
-        msg = "A rate limit store in Redis requires redis-py. Run: pip install 'tower-etl[redis]'."
+        msg = f"A rate limit store in Redis requires redis-py. Run: {install_command('redis')}"
         raise ConfigurationError(msg) from None
     try:
         return redis.Redis.from_url(

@@ -1,0 +1,160 @@
+"""Options of `query`: where the SELECT comes from, which rows, and formats for other programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+import pytest
+
+from tests.cli.console import make_console
+from tests.cli.here import open_paper
+from tower_etl.cli.tables import as_json_lines, as_tsv, as_xlsx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.console import Console, Ended
+    from tests.cli.here import Run
+
+SELECT = "SELECT status, count(*) AS runs FROM workflows GROUP BY status ORDER BY status"
+
+
+@pytest.fixture
+def query(synced: Console, run_here: Callable[[Console], Run]) -> Callable[..., Ended]:
+    """Run `query` with options beside a synced file."""
+
+    def run(*args: str) -> Ended:
+        return run_here(synced)("query", *args, out=open_paper("utf-8"))
+
+    return run
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Put text on standard input."""
+    stream: TextIO = io.StringIO(text)
+    monkeypatch.setattr(sys, "stdin", stream)
+
+
+def test_a_select_comes_from_a_file_or_from_standard_input(
+    query: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = query(SELECT, "--format", "json").json
+    file = tmp_path / "runs.sql"
+    file.write_text(f"-- one row per status\n{SELECT};\n", encoding="utf-8")
+    assert query("-f", str(file), "--format", "json").json == expected
+    for option in (["-"], ["--file", "-"]):
+        feed(monkeypatch, f"{SELECT};\n")
+        assert query(*option, "--format", "json").json == expected
+
+
+def test_two_selects_and_none_are_refused(
+    query: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(monkeypatch, " \n")
+    for args, words in (
+        ([SELECT, "-f", "other.sql"], "Two queries"),
+        (["-f", str(tmp_path / "absent.sql")], "absent.sql"),
+        (["-"], "No query in standard input"),
+    ):
+        ended = query(*args)
+        assert (ended.code, ended.out) == (2, "")
+        assert words in ended.err
+
+
+def test_a_limit_is_applied_to_names_and_selects(query: Callable[..., Ended]) -> None:
+    for name in ("run_costs", "SELECT * FROM tasks ORDER BY task_id", "workflows"):
+        assert len(query(name, "--limit", "3", "--format", "json").json) == 3
+    assert query("run_costs", "--limit", "0", "--format", "json").json == []
+
+
+def test_runs_are_filtered_by_user_and_status(query: Callable[..., Ended]) -> None:
+    users = query("SELECT DISTINCT user_name FROM stg_runs", "--format", "json").json
+    user = min(row["user_name"] for row in users)
+    mine = query("cost_by_user", "--user", user.upper(), "--format", "json").json
+    assert {row["user_name"] for row in mine} == {user}
+    failed = query("run_costs", "--status", "failed", "--format", "json").json
+    listed = query("SELECT id FROM workflows WHERE status = 'FAILED'", "--format", "json").json
+    assert {row["run_id"] for row in failed} == {row["id"] for row in listed}
+
+
+def test_times_may_be_ages(query: Callable[..., Ended]) -> None:
+    every = query("run_costs", "--format", "json").json
+    assert query("run_costs", "--since", "52w", "--format", "json").json == every
+    assert query("run_costs", "--until", "400d", "--format", "json").json == []
+    ended = query("run_costs", "--since", "30x")
+    assert (ended.code, "an age such as 30d" in ended.err) == (2, True)
+
+
+def test_a_mistyped_name_gets_a_suggestion(query: Callable[..., Ended]) -> None:
+    assert "Did you mean cost_by_pipeline" in query("cost_by_pipelin").err
+    assert "Did you mean workflows" in query("workflow").err
+    assert "Did you mean FAILED?" in query("run_costs", "--status", "faild").err
+
+
+def test_the_environment_names_the_path(
+    synced: Console,
+    run_here: Callable[[Console], Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = run_here(make_console(tmp_path))
+    monkeypatch.setenv("TOWER_ETL_PATH", str(synced.folder / "runs.duckdb"))
+    ended = run("query", SELECT, "--format", "json", out=open_paper("utf-8"))
+    assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
+
+
+@pytest.mark.parametrize("command", [["query", "workflows"], ["report"], ["status"]])
+def test_no_command_answers_from_another_destination(
+    synced: Console,
+    run_here: Callable[[Console], Run],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    """A file lies there, but the configured destination is another one that does not exist."""
+    run = run_here(synced)
+    monkeypatch.setenv("TOWER_ETL_DESTINATION", "parquet")
+    ended = run(*command, out=open_paper("utf-8"))
+    assert (ended.code, ended.out) == (2, "")
+    assert "tower-parquet" in ended.err
+
+
+def test_a_file_of_an_earlier_version_is_used_where_it_is_the_only_one(
+    synced: Console, run_here: Callable[[Console], Run], tmp_path: Path
+) -> None:
+    console = make_console(tmp_path)
+    (console.folder / "tower.duckdb").write_bytes((synced.folder / "runs.duckdb").read_bytes())
+    ended = run_here(console)("query", SELECT, "--format", "json", out=open_paper("utf-8"))
+    assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
+
+
+ROWS = [
+    ("=1+1", 2**60, datetime(2026, 3, 1, 12, tzinfo=UTC), None, True, "a\tb\nc"),
+    ("https://x.y", 1.5, None, "x", False, ""),
+]
+NAMES = ("text", "number", "time", "nothing", "flag", "words")
+
+
+def test_a_workbook_holds_values_not_formulas() -> None:
+    with zipfile.ZipFile(io.BytesIO(as_xlsx(NAMES, ROWS))) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+        strings = book.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in sheet
+    assert "hyperlink" not in sheet
+    for text in ("=1+1", "https://x.y", str(2**60)):
+        assert f">{text}<" in strings
+    assert "<v>1.5</v>" in sheet
+    assert "<v>46082.5</v>" in sheet  # 2026-03-01 12:00 as Excel counts days
+
+
+def test_lines_of_json_and_of_tabs_have_one_row_each() -> None:
+    lines = as_json_lines(NAMES, ROWS).splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["=1+1", "https://x.y"]
+    rows = [line.split("\t") for line in as_tsv(NAMES, ROWS).split("\n")]
+    assert [len(row) for row in rows] == [6, 6, 6]
+    assert rows[1][5] == "a b c"

@@ -1,0 +1,131 @@
+"""Watching a sync: how long it will take, how far it is, and how much it says."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.here import open_paper
+from tower_etl.cli import progress
+from tower_etl.config.resolver import SettingSources
+from tower_etl.destinations.config import resolve_destination
+from tower_etl.destinations.progress import clear_progress, read_progress, write_progress
+from tower_etl.simulator import Fault, Simulator, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.cli.console import Console, Ended
+    from tests.cli.here import Run
+    from tower_etl.simulator import World
+
+
+@pytest.fixture
+def simulator(world: World, lab: int) -> Simulator:
+    """A platform with three runs in one of two workspaces."""
+    for _ in range(3):
+        world.submit_run(lab)
+    return Simulator(world, limit=None)
+
+
+@pytest.fixture
+def endpoint(simulator: Simulator) -> Iterator[str]:
+    with serve(simulator) as address:
+        yield address
+
+
+@pytest.fixture
+def call(
+    console: Console, run_here: Callable[[Console], Run], endpoint: str
+) -> Callable[..., Ended]:
+    """Run a command that calls the platform, without the limit of calls."""
+
+    def run(*args: str) -> Ended:
+        return run_here(console)(
+            *args, "--endpoint", endpoint, "--rate", "none", out=open_paper("utf-8")
+        )
+
+    return run
+
+
+def test_check_counts_runs_and_estimates_the_first_sync(call: Callable[..., Ended]) -> None:
+    found = call("check", "--json").json
+    assert {space["name"]: space["runs"] for space in found["workspaces"]} == {
+        "personal": 0,
+        "acme/lab": 3,
+    }
+    assert found["first_sync"] == {"calls": 10, "seconds": None}
+    assert "acme/lab: 3 runs" in call("check").out
+
+
+def test_a_workspace_whose_runs_cannot_be_counted_is_still_checked(
+    call: Callable[..., Ended], simulator: Simulator
+) -> None:
+    simulator.faults.add("/workflow", Fault("status", status=403, times=1000))
+    found = call("check", "--json").json
+    assert {space["runs"] for space in found["workspaces"]} == {None}
+
+
+def test_status_shows_a_first_sync(
+    call: Callable[..., Ended],
+    console: Console,
+    run_here: Callable[[Console], Run],
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is published yet, and who looks learns how far it is and whose it is."""
+    monkeypatch.setattr(progress, "_RECORD_SECONDS", 0.02)
+    seen: list[Ended] = []
+    record = write_progress
+
+    def look(folder: Path, text: str) -> None:
+        record(folder, text)
+        if not seen:
+            seen.append(run_here(console)("status", "--json", out=open_paper("utf-8")))
+
+    monkeypatch.setattr(progress, "write_progress", look)
+    simulator.faults.add("/tasks", Fault("slow", delay=1.0))
+    assert call("sync").code == 0
+    (status,) = seen
+    assert status.code == 0
+    assert status.json["workspaces"] == []
+    assert status.json["running"]["pid"] == os.getpid()
+    after = run_here(console)("status", "--json", out=open_paper("utf-8")).json
+    assert after["running"] is None
+    assert len(after["workspaces"]) == 2
+
+
+def test_the_progress_of_a_killed_sync_is_outdated(tmp_path: Path) -> None:
+    config = resolve_destination("duckdb", str(tmp_path / "runs.duckdb"), SettingSources({}))
+    assert config.work_dir is not None
+    config.work_dir.mkdir()
+    write_progress(config.work_dir, "1 of 2 runs")
+    running = read_progress(config)
+    assert running is not None
+    assert running.progress == "1 of 2 runs"
+    long_ago = time.time() - 600
+    os.utime(config.work_dir / "progress.json", (long_ago, long_ago))
+    assert read_progress(config) is None
+    clear_progress(config.work_dir)
+    assert list(config.work_dir.iterdir()) == []
+
+
+def test_a_quiet_sync_says_nothing(call: Callable[..., Ended]) -> None:
+    ended = call("sync", "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_a_quiet_sync_says_what_failed(call: Callable[..., Ended], simulator: Simulator) -> None:
+    simulator.faults.add("/metrics", Fault("status", status=500, times=1000))
+    ended = call("sync", "--quiet")
+    assert ended.code == 4
+    assert "Pending: acme/lab" in ended.out
+
+
+def test_a_verbose_sync_logs_its_steps(call: Callable[..., Ended]) -> None:
+    lines = call("sync", "-v").err.splitlines()
+    assert any(" INFO tower_etl." in line for line in lines)

@@ -1,0 +1,40 @@
+"""How this copy of the package was installed, for messages that advise to install an extra."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation.
+
+    The package is not on a package index, so that the command names the folder or archive that it
+    was installed from, for uv tool, pipx or pip.
+    """
+    requirement = f"{_find_origin()}[{extra}]"
+    prefix = Path(sys.prefix)
+    if (prefix / "uv-receipt.toml").exists():
+        return f"uv tool install --force {shlex.quote(requirement)}"
+    if (prefix / "pipx_metadata.json").exists():
+        return f"pipx install --force {shlex.quote(requirement)}"
+    return f"{shlex.quote(sys.executable)} -m pip install {shlex.quote(requirement)}"
+
+
+def _find_origin() -> str:
+    """Return the folder, archive or URL of the installation, else the name of the package."""
+    try:
+        text = distribution("tower-etl").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return "tower-etl"
+    if not text:
+        return "tower-etl"
+    found = json.loads(text)
+    url = str(found["url"])
+    if "vcs_info" in found:
+        return f"tower-etl @ {found['vcs_info']['vcs']}+{url}"
+    return unquote(urlsplit(url).path) if url.startswith("file:") else url
