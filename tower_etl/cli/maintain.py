@@ -13,7 +13,13 @@ from tower_etl.errors import ConfigurationError
 @click.command("maintain")
 @options.destination_option
 @options.destination_path_option
-def command(destination: str | None, path: str | None) -> None:
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare the lake with all rows of the staging database, as a sync does once a day, and "
+    "write what differs.",
+)
+def command(destination: str | None, path: str | None, *, verify: bool) -> None:
     """Expire old snapshots and delete unreferenced files of a lake. Run it once a day."""
     from tower_etl.destinations.config import LAKES  # noqa: PLC0415 imports pyarrow
     from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 imports dlt and the format's library
@@ -27,5 +33,9 @@ def command(destination: str | None, path: str | None) -> None:
         msg = f"{config.path} contains no tables of tower-etl. Check --path."
         raise ConfigurationError(msg)
     with mirror.lock(SYSTEM_CLOCK):
+        if verify:
+            mirror.prepare()
+            mirror.publish(SYSTEM_CLOCK.now(), verify=True)
+            print_message(f"{config.path}: compared with all rows")
         for line in mirror.lake.maintain(SYSTEM_CLOCK.now()):
             print_message(line)

@@ -27,7 +27,7 @@ from tower_etl.destinations.duckdb_storage import create_file
 from tower_etl.destinations.errors import unwrap_cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlt.common.destination import PreparedTableSchema
     from dlt.common.destination.client import FollowupJobRequest, LoadJob
@@ -66,18 +66,24 @@ class DirectMergeClient(DuckDbClient):
 
     def complete_load(self, load_id: str) -> None:
         """Merge all tables and record the package as loaded, in one transaction."""
+        files = {name: _read_files(paths) for name, paths in _list_files().items()}
         with self.sql_client.begin_transaction():
-            for name, files in _list_files().items():
-                self._load(name, files)
+            self.merge_package(files)
             super().complete_load(load_id)
 
-    def _load(self, name: str, files: Sequence[str]) -> None:
-        """Load Parquet files into a table; a merge replaces rows by merge key or primary key."""
+    def merge_package(self, files: Mapping[str, str]) -> None:
+        """Merge the rows of a package.
+
+        Args:
+            files: SQL expression that reads the rows of a table, by table.
+        """
+        for name, rows in files.items():
+            self._load(name, rows)
+
+    def _load(self, name: str, rows: str) -> None:
+        """Load rows into a table; a merge replaces rows by merge key or primary key."""
         table = self.prepare_load_table(name)
         target = self.sql_client.make_qualified_table_name(name)
-        # Without `hive_partitioning`, DuckDB reads a parent folder `a=1` as a column.
-        paths = ", ".join("'{}'".format(path.replace("'", "''")) for path in files)
-        rows = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
         loaded = f"SELECT * FROM {rows}"  # noqa: S608 names of this package
         if table["write_disposition"] == "merge":
             self.sql_client.execute_sql(_delete_replaced(table, target, rows))
@@ -125,6 +131,13 @@ def _list_files() -> dict[str, list[str]]:
             full_path = package.storage.storage.make_full_path(path)
             files.setdefault(job.table_name, []).append(full_path)
     return files
+
+
+def _read_files(paths: Sequence[str]) -> str:
+    """Return the SQL expression that reads Parquet files."""
+    quoted = ", ".join("'{}'".format(path.replace("'", "''")) for path in paths)
+    # Without `hive_partitioning`, DuckDB reads a parent folder `a=1` as a column.
+    return f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"
 
 
 def _list_columns(table: PreparedTableSchema, hint: TColumnProp) -> list[str]:
@@ -175,11 +188,15 @@ def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterato
             connection.execute(f"SET memory_limit = '{_CLOSING_MEMORY}'")
 
 
-def open_pipeline(target: DuckDBPaths, name: str = PIPELINE) -> dlt.Pipeline:
+def open_pipeline(
+    target: DuckDBPaths,
+    name: str = PIPELINE,
+    destination: type[DirectMergeDuckDB] = DirectMergeDuckDB,
+) -> dlt.Pipeline:
     """Return the pipeline that loads into the staging copy of a DuckDB file."""
     return dlt.pipeline(
         name,
         pipelines_dir=str(target.pipelines),
-        destination=DirectMergeDuckDB(str(target.staging), destination_name="duckdb"),
+        destination=destination(str(target.staging), destination_name="duckdb"),
         dataset_name=DATASET,
     )

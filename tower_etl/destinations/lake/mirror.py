@@ -22,6 +22,12 @@ from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_paths import DuckDBPaths
 from tower_etl.destinations.duckdb_storage import create_file, is_usable
+from tower_etl.destinations.lake.changes import (
+    RecordingDuckDB,
+    clear_changes,
+    is_data,
+    read_changes,
+)
 from tower_etl.destinations.lake.manifest import (
     FileManifestStore,
     Manifest,
@@ -34,8 +40,10 @@ from tower_etl.destinations.lake.parquet import ParquetLake, new_snapshot_name
 from tower_etl.destinations.lake.partitions import (
     MONTH,
     PartitionReader,
+    empty_partitions,
     list_tables,
     partition_scheme,
+    scan_months,
     scan_partitions,
 )
 from tower_etl.destinations.locks import NoLock, ObjectStoreLease, file_lock
@@ -56,7 +64,7 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.destinations.lake.base import LakeFormat
-    from tower_etl.destinations.lake.partitions import PartitionStats
+    from tower_etl.destinations.lake.partitions import PartitionScheme, PartitionStats
     from tower_etl.destinations.locks import WriterLock
     from tower_etl.schema import TableSpec
 
@@ -116,10 +124,18 @@ class LakeDestination:
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads into the staging database."""
-        return open_pipeline(self.target, name)
+        return open_pipeline(self.target, name, RecordingDuckDB)
 
-    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
-        """Write the changed partitions to the lake; the formats store no column comments."""
+    def publish(
+        self, now: datetime, specs: Mapping[str, TableSpec] = TABLES, *, verify: bool = False
+    ) -> None:
+        """Write the changed partitions to the lake; the formats store no column comments.
+
+        Args:
+            now: End of the sync (UTC).
+            specs: Not used.
+            verify: Whether to compare all rows, instead of those that packages changed.
+        """
         del specs
         old = self.lake.read_manifest()
         snapshot = new_snapshot_name(now, uuid.uuid4().hex[:8])
@@ -127,8 +143,10 @@ class LakeDestination:
         copy.record_snapshots(old.snapshot if old else None, snapshot)
         with connect(self.target.staging) as connection:
             _create_missing(connection)
-            rows, manifest = scan_staging(connection, self.kind, snapshot)
+            changes = read_changes(connection, now) if old and not verify else None
+            rows, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
             self.lake.write(rows, ManifestDiff(old, manifest), now)
+            clear_changes(connection, now if changes is None else None)
         copy.record_snapshots(snapshot)
 
 
@@ -142,16 +160,47 @@ def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def scan_staging(
-    connection: duckdb.DuckDBPyConnection, kind: str, snapshot: str
+    connection: duckdb.DuckDBPyConnection,
+    kind: str,
+    snapshot: str,
+    old: Manifest | None = None,
+    changes: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[PartitionReader, Manifest]:
-    """Return a reader of the staging database's partitions, and its content as a manifest."""
+    """Return a reader of the staging database's partitions, and its content as a manifest.
+
+    Args:
+        connection: Connection to the staging database.
+        kind: Format of the lake.
+        snapshot: Name of the new snapshot.
+        old: Manifest of the lake.
+        changes: Months that differ from the manifest by table; None to read everything.
+    """
     ddls = list_tables(connection)
     schemes = {name: partition_scheme(name) for name in ddls}
-    partitions = {name: scan_partitions(connection, scheme) for name, scheme in schemes.items()}
-    tables = {
-        name: TableEntry(ddl, _partition_entries(partitions[name])) for name, ddl in ddls.items()
-    }
+    partitions, tables = {}, {}
+    for name, ddl in ddls.items():
+        before = old.tables.get(name) if old and changes is not None and is_data(name) else None
+        if before is None or before.ddl != ddl:
+            partitions[name] = scan_partitions(connection, schemes[name])
+            entries = _partition_entries(partitions[name])
+        else:
+            changed = changes.get(name, frozenset[str]()) if changes else frozenset[str]()
+            partitions[name] = _scan_changed(connection, schemes[name], changed)
+            kept = {m: entry for m, entry in before.partitions.items() if m not in changed}
+            entries = kept | _partition_entries(partitions[name])
+            entries = entries or _partition_entries(empty_partitions(schemes[name]))
+        tables[name] = TableEntry(ddl, entries)
     return PartitionReader(connection, schemes, partitions), Manifest(kind, snapshot, tables)
+
+
+def _scan_changed(
+    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, changed: frozenset[str]
+) -> dict[str, PartitionStats]:
+    if not changed:
+        return {}
+    if not scheme.has_months:
+        return scan_partitions(connection, scheme)
+    return scan_months(connection, scheme, changed)
 
 
 def _partition_entries(partitions: Mapping[str, PartitionStats]) -> dict[str, PartitionEntry]:

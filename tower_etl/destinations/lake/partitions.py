@@ -81,10 +81,16 @@ class PartitionScheme:
         return f"{self.sql} WHERE {in_range} AND {self.month} IN ({listed})"
 
 
-def partition_scheme(table: str) -> PartitionScheme:
-    """Return the partitioning of a table; JSON columns are selected as text."""
+def partition_scheme(table: str, rows: str = "") -> PartitionScheme:
+    """Return the partitioning of a table; JSON columns are selected as text.
+
+    Args:
+        table: Name of the table.
+        rows: SQL expression of rows of the table; by default those that are stored.
+    """
     spec = STORED_TABLES.get(table)
-    source = f'{DATASET}."{table}" AS {_ROW}'
+    stored = f'{DATASET}."{table}"'
+    source = f"{rows or stored} AS {_ROW}"
     if spec is None:
         return PartitionScheme(f"{_ROW}.*", source)
     texts = [f'{_ROW}."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
@@ -140,13 +146,44 @@ def scan_partitions(
 
     The fingerprint is independent of the order of rows.
     """
+    return _scan(connection, scheme, "") or empty_partitions(scheme)
+
+
+def scan_months(
+    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, months: Iterable[str]
+) -> dict[str, PartitionStats]:
+    """Return the statistics of some months of a table with months; those without rows are absent.
+
+    The range of `rowid` is read first, because DuckDB then skips the other row groups when it reads
+    all columns.
+    """
+    listed = ", ".join(f"'{month}'" for month in months)
+    if not listed:
+        return {}
+    condition = f"{scheme.month} IN ({listed})"
+    (first, last) = connection.execute(
+        f"SELECT min({_ROW}.rowid), max({_ROW}.rowid) FROM {scheme.source} WHERE {condition}"  # noqa: S608 dates
+    ).fetchone() or (None, None)
+    if first is None:
+        return {}
+    within = f"WHERE {_ROW}.rowid BETWEEN {first} AND {last} AND {condition}"
+    return _scan(connection, scheme, within)
+
+
+def empty_partitions(scheme: PartitionScheme) -> dict[str, PartitionStats]:
+    """Return the statistics of a table without rows."""
+    return {UNKNOWN_MONTH if scheme.has_months else "": _EMPTY}
+
+
+def _scan(
+    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, where: str
+) -> dict[str, PartitionStats]:
     month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
     rows = connection.execute(
         f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 constants
-        f"max({_ROW}.rowid) FROM {scheme.source} GROUP BY 1"
+        f"max({_ROW}.rowid) FROM {scheme.source} {where} GROUP BY 1"
     ).fetchall()
-    found = {name: PartitionStats(*rest) for name, *rest in rows}
-    return found or {UNKNOWN_MONTH if scheme.has_months else "": _EMPTY}
+    return {name: PartitionStats(*rest) for name, *rest in rows}
 
 
 _BATCH_ROWS = 20_000
@@ -160,7 +197,7 @@ class PartitionReader:
     Attributes:
         connection: Connection to the database, in UTC.
         schemes: Partitioning of each table.
-        partitions: Statistics of each month of each table.
+        partitions: Statistics of the months of each table; others are read when they are needed.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -190,5 +227,8 @@ class PartitionReader:
         return self.schemes[table].has_months
 
     def _select(self, table: str, months: Iterable[str]) -> str:
-        known = self.partitions[table]
-        return self.schemes[table].select({month: known[month] for month in months})
+        scheme, known = self.schemes[table], self.partitions[table]
+        wanted = tuple(months)
+        if unknown := [month for month in wanted if month not in known]:
+            known = {**known, **scan_months(self.connection, scheme, unknown)}
+        return scheme.select({month: known.get(month, _EMPTY) for month in wanted})

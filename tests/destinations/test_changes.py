@@ -1,0 +1,160 @@
+"""Publishing a lake looks at the months that changed, and ends as if it had looked at all."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.destinations.test_semantics import add_run, expect_runs, expect_tables
+from tower_etl.cli import main
+from tower_etl.destinations.base import open_destination
+from tower_etl.destinations.lake import mirror
+from tower_etl.destinations.lake.mirror import LakeDestination, connect, scan_staging
+from tower_etl.destinations.lake.partitions import scan_partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import duckdb
+
+    from tests.destinations.depot import Depot
+    from tower_etl.destinations.lake.manifest import Manifest
+    from tower_etl.destinations.lake.partitions import PartitionScheme, PartitionStats
+    from tower_etl.simulator import World
+    from tower_etl.simulator.runs import Snapshot
+
+
+@pytest.fixture(params=["parquet", "delta"])
+def lake(request: pytest.FixtureRequest, make_depot: Callable[[str], Depot]) -> Depot:
+    """An empty lake beside a platform with one workspace."""
+    return make_depot(request.param)
+
+
+def list_fingerprints(manifest: Manifest) -> dict[str, dict[str, str]]:
+    return {
+        name: {month: part.fingerprint for month, part in table.partitions.items()}
+        for name, table in manifest.tables.items()
+    }
+
+
+def expect_whole(depot: Depot) -> None:
+    """The manifest is as if all rows of the staging database had been read."""
+    destination = open_destination(depot.place)
+    assert isinstance(destination, LakeDestination)
+    published = destination.lake.read_manifest()
+    assert published is not None
+    with connect(destination.target.staging) as connection:
+        _, whole = scan_staging(connection, published.kind, published.snapshot)
+    assert list_fingerprints(published) == list_fingerprints(whole)
+
+
+def move_submission(world: World, run_id: str, submit: str) -> None:
+    """Let the server show another submission of a run."""
+    run = world.find_run(run_id)
+    at = run.at
+
+    def show(now_s: int) -> Snapshot:
+        snapshot = at(now_s)
+        return replace(snapshot, fields=snapshot.fields | {"submit": submit})
+
+    run.at = show
+
+
+@pytest.fixture
+def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tables that were read as a whole."""
+    names: list[str] = []
+
+    def scan(
+        connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme
+    ) -> dict[str, PartitionStats]:
+        names.append(scheme.source.split('"')[1])
+        return scan_partitions(connection, scheme)
+
+    monkeypatch.setattr(mirror, "scan_partitions", scan)
+    return names
+
+
+def test_a_sync_reads_the_months_that_it_changed(
+    lake: Depot, world: World, lab: int, scanned: list[str]
+) -> None:
+    for month in (1, 2):
+        add_run(world, lab, f"2026-0{month}-10T00:00:00Z")
+    lake.sync()
+    assert "tasks" in scanned
+    for change in range(4):
+        scanned.clear()
+        run_id = add_run(world, lab)
+        if change % 2:
+            world.set_labels(run_id, [])
+            world.finish_run(run_id)
+        lake.sync(reconcile=change == 3)
+        assert "tasks" not in scanned
+        expect_whole(lake)
+        expect_runs(world, lake)
+
+
+def test_everything_is_compared_once_a_day(
+    lake: Depot, world: World, lab: int, scanned: list[str]
+) -> None:
+    add_run(world, lab)
+    lake.sync()
+    scanned.clear()
+    world.clock.advance(timedelta(hours=25))
+    lake.sync()
+    assert "tasks" in scanned
+    expect_whole(lake)
+
+
+def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
+    lake: Depot, world: World, lab: int, scanned: list[str]
+) -> None:
+    run_id = add_run(world, lab, "2026-01-10T00:00:00Z")
+    lake.sync()
+    scanned.clear()
+    move_submission(world, run_id, "2026-02-10T00:00:00Z")
+    lake.sync(reconcile=True)
+    expect_whole(lake)
+    expect_tables(world, lake)
+
+
+def test_a_lost_staging_database_is_compared_as_a_whole(
+    lake: Depot, world: World, lab: int
+) -> None:
+    add_run(world, lab)
+    lake.sync()
+    lake.forget()
+    add_run(world, lab)
+    lake.sync()
+    expect_whole(lake)
+    expect_tables(world, lake)
+
+
+def test_maintain_verifies_what_other_programs_changed(
+    make_depot: Callable[[str], Depot],
+    world: World,
+    lab: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = make_depot("parquet")
+    world.finish_run(add_run(world, lab))
+    lake.sync()
+    destination = open_destination(lake.place)
+    assert isinstance(destination, LakeDestination)
+    with connect(destination.target.staging) as connection:
+        connection.execute("UPDATE tower.tasks SET name = 'changed'")
+    lake.sync()
+    assert "changed" not in {row["name"] for row in lake.read("tasks").values()}
+    monkeypatch.setattr(
+        sys, "argv", ["tower-etl", "maintain", "--verify", "--destination", "parquet"]
+    )
+    monkeypatch.setenv("TOWER_ETL_DESTINATION", "parquet")
+    monkeypatch.setenv("TOWER_ETL_PATH", lake.place.path)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert {row["name"] for row in lake.read("tasks").values()} == {"changed"}

@@ -1,0 +1,117 @@
+"""Months that load packages changed in a staging database, so that others need not be compared.
+
+The months are recorded in the transaction that merges the package. Everything is compared once a
+day all the same, because other programs may change the database, and after changes that move the
+rows of other tables to another month.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
+
+from tower_etl.destinations.duckdb_client import DirectMergeClient, DirectMergeDuckDB
+from tower_etl.destinations.lake.partitions import partition_scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import duckdb
+
+_SCHEMA = "tower_etl_changes"
+_CREATE = (
+    f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}",
+    f"CREATE TABLE IF NOT EXISTS {_SCHEMA}.months (table_name TEXT, month TEXT)",
+    f"CREATE TABLE IF NOT EXISTS {_SCHEMA}.compared (compared_at TIMESTAMPTZ)",
+)
+_LAST = f"SELECT max(compared_at) FROM {_SCHEMA}.compared"  # noqa: S608 a constant
+_CLEAR = f"DELETE FROM {_SCHEMA}.months"  # noqa: S608 a constant
+_COMPARED = (f"DELETE FROM {_SCHEMA}.compared", f"INSERT INTO {_SCHEMA}.compared VALUES ($1)")  # noqa: S608 constants
+_EVERY = timedelta(days=1)
+_ANY = "*"
+# Tables whose time decides on the month of rows in other tables.
+_PARENTS = ("workflows", "launches")
+
+
+class RecordingClient(DirectMergeClient):
+    """dlt client that records the months of each package."""
+
+    def merge_package(self, files: Mapping[str, str]) -> None:
+        """Merge all tables, and record the months of their new rows."""
+        for statement in _CREATE:
+            self.sql_client.execute_sql(statement)
+        for name in _PARENTS:
+            if name in files and self._moves(name, files[name]):
+                self._record(_ANY, "SELECT ''")
+        super().merge_package(files)
+        for name, rows in files.items():
+            scheme = partition_scheme(name, rows)
+            month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
+            self._record(name, f"SELECT DISTINCT {month} FROM {scheme.source}")  # noqa: S608 names of this package
+
+    def _moves(self, name: str, rows: str) -> bool:
+        """Return whether a stored row gets another month, and its rows in other tables with it."""
+        old, new = partition_scheme(name), partition_scheme(name, rows)
+        found = self.sql_client.execute_sql(
+            f"SELECT 1 FROM (SELECT id, {old.month} AS m FROM {old.source}) AS a "  # noqa: S608 names of this package
+            f"JOIN (SELECT id, {new.month} AS m FROM {new.source}) AS b USING (id) "
+            "WHERE a.m <> b.m LIMIT 1"
+        )
+        return bool(found)
+
+    def _record(self, name: str, months: str) -> None:
+        self.sql_client.execute_sql(
+            f"INSERT INTO {_SCHEMA}.months SELECT '{name}', m.* FROM ({months}) AS m"  # noqa: S608 names of this package
+        )
+
+
+class RecordingDuckDB(DirectMergeDuckDB):
+    """dlt's DuckDB destination with `RecordingClient`."""
+
+    @property
+    def client_class(self) -> type[RecordingClient]:
+        """Class of the client."""
+        return RecordingClient
+
+
+def read_changes(
+    connection: duckdb.DuckDBPyConnection, now: datetime
+) -> Mapping[str, frozenset[str]] | None:
+    """Return the months that changed since `clear_changes` by table.
+
+    Returns:
+        None if everything must be compared.
+    """
+    for statement in _CREATE:
+        connection.execute(statement)
+    ((compared,),) = connection.execute(_LAST).fetchall()
+    if compared is None or not timedelta() <= now - compared.astimezone(UTC) < _EVERY:
+        return None
+    found: dict[str, set[str]] = {}
+    for name, month in connection.execute(f"FROM {_SCHEMA}.months").fetchall():
+        found.setdefault(name, set()).add(month)
+    if _ANY in found:
+        return None
+    return {name: frozenset(months) for name, months in found.items()}
+
+
+def clear_changes(connection: duckdb.DuckDBPyConnection, compared_at: datetime | None) -> None:
+    """Forget the months after they were written to the lake.
+
+    Args:
+        connection: Connection to the staging database.
+        compared_at: Time (UTC) at which everything was compared; None if only changes were.
+    """
+    connection.begin()
+    connection.execute(_CLEAR)
+    if compared_at is not None:
+        delete, insert = _COMPARED
+        connection.execute(delete)
+        connection.execute(insert, [compared_at])
+    connection.commit()
+
+
+def is_data(name: str) -> bool:
+    """Return whether a table is loaded by packages, unlike dlt's internal ones."""
+    return not name.startswith("_dlt_")
