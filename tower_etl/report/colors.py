@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LIGHTNESS = (0.54, 0.65)  # of OKLCH
-_CHROMA = 0.13
+_LIGHTNESS = (0.55, 0.63)  # of OKLCH
+_SPREAD = 0.02
+_CHROMA = 0.11
 _ALIKE = 0.06  # distance in OKLab
 _REST = "#a3a6ab"
 _LINEAR = 0.0031308
@@ -65,7 +66,8 @@ def _place(name: str) -> tuple[float, float, float]:
     """Return the color of a name in OKLab."""
     digest = sha256(name.encode(errors="surrogatepass")).digest()
     hue = int.from_bytes(digest[:4]) / 2**32 * math.tau
-    return _LIGHTNESS[digest[4] % 2], _CHROMA * math.cos(hue), _CHROMA * math.sin(hue)
+    lightness = _LIGHTNESS[digest[4] % 2] + _SPREAD * digest[5] / 255
+    return lightness, _CHROMA * math.cos(hue), _CHROMA * math.sin(hue)
 
 
 def _encode(place: tuple[float, float, float]) -> str:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
         MachineType,
         MemoryRequest,
         PriceModel,
-        ProcessCost,
-        ProcessTime,
+        Process,
         QueueWait,
         TaskTime,
     )
@@ -245,6 +244,7 @@ class ReportData:
 
     Attributes:
         currency: Currency of all costs, that of most runs with a cost.
+        staged: Processes with most staging.
         recent: Amount of the last seven days, None if it is not known.
         advice: Processes whose requests should change, or not grow on a retry.
     """
@@ -259,9 +259,9 @@ class ReportData:
     users: tuple[CostGroup, ...]
     workspaces: tuple[CostGroup, ...]
     labels: tuple[LabelCost, ...]
-    processes: tuple[ProcessCost, ...]
+    processes: tuple[Process, ...]
     bills: tuple[BilledRun, ...]
-    process_times: tuple[ProcessTime, ...]
+    staged: tuple[Process, ...]
     memory: tuple[MemoryRequest, ...]
     advice: tuple[MemoryRequest, ...]
     idle: tuple[IdleCpus, ...]

@@ -96,7 +96,7 @@ def show_times(times: float | None) -> str:
 
 
 def show_ratio(ratio: float | None) -> str:
-    """Format a ratio of two amounts: `1.32 ×`."""
+    """Format a ratio of two amounts to two digits, with a multiplication sign."""
     if ratio is None or not abs(ratio) < _VAST:
         return UNKNOWN
     return f"{ratio:.2f}{NARROW}\N{MULTIPLICATION SIGN}"

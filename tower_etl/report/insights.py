@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tower_etl.report.actions import Action
     from tower_etl.report.data import CostGroup, LabelCost, ReportData, Run, Totals
     from tower_etl.report.ledger import Ledger
-    from tower_etl.report.task_data import ProcessCost
+    from tower_etl.report.task_data import Process
 
 _ENOUGH_RUNS = 5  # with fewer runs, a success rate is not meaningful
 _LOW_RATE = 0.9
@@ -78,7 +78,7 @@ def _find_action(
     for action in actions[:1]:
         if facts.priced and action.at_least > _WORTH_SAYING * total > 0:
             saved = measure.show(action.at_least)
-            title = action.title.lower()
+            title = action.title[0].lower() + action.title[1:]
             yield Finding(f"First, {title}", f": it saves at least {saved}.", "change")
 
 
@@ -132,7 +132,7 @@ class CostMetric:
             return cls("Cost", facts.currency, priced=True)
         return cls("CPU hours", "hours", priced=False)
 
-    def of(self, thing: Totals | CostGroup | LabelCost | ProcessCost | Run) -> float | None:
+    def of(self, thing: Totals | CostGroup | LabelCost | Process | Run) -> float | None:
         """Return the amount of an item in this metric."""
         return thing.cost_usd if self.priced else thing.cpu_hours
 

@@ -45,9 +45,7 @@ SELECT currency FROM run_costs GROUP BY currency
 ORDER BY count(*) FILTER ({DRAWN.format("cost_usd")}) DESC, currency = 'USD' DESC, currency LIMIT 1
 """  # noqa: S608 a constant
 _PRICED = f"currency = '{{currency}}' AND {DRAWN.format('cost_usd')}"
-_SUMS = ", ".join(
-    f"sum({n}) FILTER ({_PRICED} AND {DRAWN.format(n)}) AS {n}" for n in _WASTE
-)
+_SUMS = ", ".join(f"sum({n}) FILTER ({_PRICED} AND {DRAWN.format(n)}) AS {n}" for n in _WASTE)
 _RUNS = f"""
 CREATE OR REPLACE TEMP TABLE report_runs AS
 WITH costs AS (

@@ -25,15 +25,6 @@ class Waste:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessCost(Waste):
-    """Cost of a process."""
-
-    process: str
-    tasks: int
-    cpu_hours: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class TaskTime:
     """Where the time of tasks went: hours of exclusive parts, summed over tasks."""
 
@@ -44,19 +35,19 @@ class TaskTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessTime(TaskTime):
-    """Time of the tasks of a process.
+class Process(Waste, TaskTime):
+    """Cost and time of a process.
 
     Attributes:
+        staged_hours: Time that was not the command, retried attempts included.
         staged_share: Part of the time from start to end that was staging, from 0 to 1.
-        staging_usd: Cost of staging.
     """
 
     process: str
     tasks: int
+    cpu_hours: float | None
     staged_hours: float | None
     staged_share: float | None
-    staging_usd: float | None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,14 +15,15 @@ from tower_etl.report.task_data import (
     MachineType,
     MemoryRequest,
     PriceModel,
-    ProcessCost,
-    ProcessTime,
+    Process,
     QueueWait,
     TaskTime,
     Waste,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tower_etl.warehouse.reader import Connection
 
 MANY, FEW = 25, 10  # rows of a table
@@ -45,8 +47,8 @@ class Tasks(TypedDict):
     """The part of the report's data that is about tasks."""
 
     time: TaskTime
-    processes: tuple[ProcessCost, ...]
-    process_times: tuple[ProcessTime, ...]
+    processes: tuple[Process, ...]
+    staged: tuple[Process, ...]
     memory: tuple[MemoryRequest, ...]
     advice: tuple[MemoryRequest, ...]
     idle: tuple[IdleCpus, ...]
@@ -64,12 +66,14 @@ def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
     times = {name: sum_drawn(name) for name in _TIME}
     waits = f"queue_waits ORDER BY waited_hours DESC NULLS LAST, compute_env LIMIT {FEW}"
     messages = f"failure_messages WHERE origin = 'run' LIMIT {FEW}"
+    processes = _read_processes(connection, inside, "cost_usd" if priced else "cpu_hours")
+    requests = _read_requests(connection, inside)
     return Tasks(
         time=select_rows(connection, TaskTime, "time_by_run", **times)[0],
-        processes=_read_processes(connection, inside, "cost_usd" if priced else "cpu_hours"),
-        process_times=_read_process_times(connection, inside),
-        memory=_read_memory(connection, inside, priced=priced),
-        advice=_read_advice(connection, inside),
+        processes=processes[:FEW],
+        staged=_pick_staged(processes),
+        memory=_pick_memory(requests, priced=priced),
+        advice=requests[:MANY],
         idle=_read_idle(connection, inside, priced=priced),
         gpus=_read_gpus(connection, inside),
         price_models=_read_price_models(connection, currency),
@@ -80,53 +84,45 @@ def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
     )
 
 
-def _read_processes(
-    connection: Connection, inside: str, amount: str
-) -> tuple[ProcessCost, ...]:
+def _read_processes(connection: Connection, inside: str, amount: str) -> tuple[Process, ...]:
+    """Return all processes, those first that cost most."""
     sums = {name: f"sum({name})" for name in ("cpu_hours", *_WASTE)}
+    times = {name: f"any_value({name})" for name in (*_TIME, "staged_hours", "staged_share")}
     source = (
-        "cost_by_process LEFT JOIN (SELECT * EXCLUDE (cost_usd, tasks, runs) FROM waste_by_process)"
-        f" USING (process, currency, cost_source) WHERE {inside} GROUP BY process"
-        f" {order_by(sums[amount])}, process LIMIT {FEW}"
+        "cost_by_process LEFT JOIN (SELECT * EXCLUDE (cost_usd, tasks, runs) FROM waste_by_process)"  # noqa: S608 constants, and a quoted currency
+        " USING (process, currency, cost_source)"
+        " LEFT JOIN (SELECT * EXCLUDE (tasks, runs) FROM time_by_process) USING (process)"
+        f" WHERE {inside} GROUP BY process {order_by(sums[amount])}, process"
     )
-    return select_rows(connection, ProcessCost, source, tasks="sum(tasks)::BIGINT", **sums)
+    return select_rows(connection, Process, source, tasks="sum(tasks)::BIGINT", **sums, **times)
 
 
-def _read_process_times(connection: Connection, inside: str) -> tuple[ProcessTime, ...]:
-    """Return the processes with most staging: its time, and what it cost."""
-    source = (
-        "time_by_process LEFT JOIN (SELECT process, sum(staging_usd) AS staging_usd"
-        f" FROM waste_by_process WHERE {inside} GROUP BY process) USING (process)"
-        f" WHERE staged_hours > 0 ORDER BY staged_hours DESC, process LIMIT {FEW}"
-    )
-    return select_rows(connection, ProcessTime, source)
+def _pick_staged(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Return the processes with most staging."""
+    staged = [row for row in processes if (row.staged_hours or 0) > 0]
+    return tuple(sorted(staged, key=lambda row: -(row.staged_hours or 0))[:FEW])
 
 
-def _read_memory(
-    connection: Connection, inside: str, *, priced: bool
-) -> tuple[MemoryRequest, ...]:
-    by = "saves_at_most_usd" if priced else "saves_gib_hours"
-    condition = f"{inside} AND {by} > 0 AND recommended_gib < requested_gib"
-    first = "saves_at_least_usd DESC NULLS LAST, " if priced else ""
-    return _select_memory(connection, condition, f"{first}{by} DESC, process LIMIT {FEW}")
-
-
-def _read_advice(connection: Connection, inside: str) -> tuple[MemoryRequest, ...]:
+def _read_requests(connection: Connection, inside: str) -> tuple[MemoryRequest, ...]:
     """Return requests to change, those that save most first, and those that spot losses grow."""
-    condition = f"{inside} AND (recommended_gib < requested_gib OR spot_grown_tasks > 0)"
-    order = "saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process"
-    return _select_memory(connection, condition, f"{order} LIMIT {MANY}")
-
-
-def _select_memory(
-    connection: Connection, condition: str, order: str
-) -> tuple[MemoryRequest, ...]:
     source = (
-        "memory_requests LEFT JOIN (SELECT process, sum(spot_escalated_usd) AS spot_escalated_usd"
+        "memory_requests LEFT JOIN (SELECT process, sum(spot_escalated_usd) AS spot_escalated_usd"  # noqa: S608 as above
         " FROM retry_waste GROUP BY process) USING (process)"
-        f" WHERE {condition} ORDER BY {order}"
+        f" WHERE {inside} AND (recommended_gib < requested_gib OR spot_grown_tasks > 0)"
+        " ORDER BY saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process"
     )
     return select_rows(connection, MemoryRequest, source)
+
+
+def _pick_memory(requests: Sequence[MemoryRequest], *, priced: bool) -> tuple[MemoryRequest, ...]:
+    """Return the requests that can be smaller and would save something."""
+    saving = (
+        row
+        for row in requests
+        if ((row.saves_at_most_usd if priced else row.saves_gib_hours) or 0) > 0
+        and (row.recommended_gib or math.inf) < (row.requested_gib or 0)
+    )
+    return tuple(saving)[:FEW]
 
 
 def _read_idle(connection: Connection, inside: str, *, priced: bool) -> tuple[IdleCpus, ...]:
@@ -169,7 +165,9 @@ def _read_price_models(connection: Connection, currency: str) -> tuple[PriceMode
 
 def _read_machines(connection: Connection, inside: str) -> tuple[MachineType, ...]:
     columns = {
-        f"{model}_usd_per_billed_vcpu_hour": _RATE.format(f"lower(price_model) = '{model}'", _BILLED)
+        f"{model}_usd_per_billed_vcpu_hour": _RATE.format(
+            f"lower(price_model) = '{model}'", _BILLED
+        )
         for model in ("spot", "standard")
     }
     columns |= {name: sum_drawn(name) for name in ("cpu_hours", "cost_usd")}
