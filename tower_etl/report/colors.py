@@ -50,7 +50,8 @@ class Paint:
 
 def paint_names(names: Sequence[str], rest: str) -> tuple[Paint, ...]:
     """Return the paint of each name; `rest` is the name of all others, which is grey."""
-    paints, earlier = [], []
+    paints: list[Paint] = []
+    earlier: list[tuple[float, float, float]] = []
     for name in names:
         if name == rest:
             paints.append(Paint(_REST))

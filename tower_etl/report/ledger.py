@@ -15,7 +15,7 @@ from tower_etl.report.formats import NARROW, show_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tower_etl.report.insights import CostMetric
+    from tower_etl.report.cost_metric import CostMetric
     from tower_etl.report.task_data import TaskTime, Waste
 
 _EXACT = 1e12  # beyond it, cents are less than the rounding of a float

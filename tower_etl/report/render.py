@@ -20,7 +20,8 @@ from tower_etl.report import charts, formats
 from tower_etl.report.actions import list_actions
 from tower_etl.report.colors import paint_names
 from tower_etl.report.config_snippet import memory_config_snippet
-from tower_etl.report.insights import CostMetric, list_findings
+from tower_etl.report.cost_metric import CostMetric
+from tower_etl.report.insights import list_findings
 from tower_etl.report.ledger import split_cost, split_time
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.filters import apply_filter
