@@ -240,7 +240,7 @@ class Gestures:
         if how == "lose":
             if pipeline.has_pending_data:
                 pipeline.run()
-            (self.depot.place.folder / "history.duckdb").unlink()
+            (self.depot.place.folder / "history.duckdb").unlink(missing_ok=True)
             self._extract_apart()
             return
         if how == "DROP TABLE":

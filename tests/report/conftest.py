@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.load.warehouse import sync_seeded
+from tests.load.warehouse import Warehouse, sync_seeded
 from tests.sql.small import SmallHistory
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.report.queries import load_report_data
 from tower_etl.report.render import ReportHeader, WebLinks, render_page
+from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +48,7 @@ def facts_of(history: SmallHistory) -> ReportData:
     """What the marts say of a small history."""
     with history.open() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return load_report_data(connection)
+        return load_report_data(connection, MADE_AT)
 
 
 def page_of(history: SmallHistory) -> str:
@@ -58,6 +61,15 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synced file of a seeded history, only to be read."""
     folder = tmp_path_factory.mktemp("seeded")
     return sync_seeded(folder, 11, runs=60, days=20, mean_tasks=25)
+
+
+@pytest.fixture(scope="session")
+def real_runs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three real runs, synced once."""
+    target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
+    with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
+        assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
+    return target.path
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,19 @@ def test_everybody_can_read_it(
     assert noises == []
 
 
+WIDER = """regions => regions.filter(box => box.scrollWidth > box.clientWidth + 1)
+  .map(box => box.getAttribute("aria-label"))"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_nothing_is_cut_off(open_page: Callable[..., Page], width: int) -> None:
+    """No table needs to be scrolled sideways, those of values included."""
+    page = open_page(width=width)
+    page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    assert page.locator("[role=region]").evaluate_all(WIDER) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_a_fresh_file_is_readable_too(
     open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
 ) -> None:

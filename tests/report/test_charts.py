@@ -140,7 +140,7 @@ def test_columns_stand_on_each_other() -> None:
     assert empty.blocks == ()
     assert [(block.series, block.height) for block in half.blocks] == [(1, HEIGHT / 2)]
     assert [round(column.x, 1) for column in chart.columns] == [0, 33.3, 66.7]
-    assert full.tip(chart.names) == "2 Mar: 4\nb: 1\na: 3"
+    assert full.tip(chart.names) == "2 Mar 2026: 4\nb: 1\na: 3"
 
 
 def test_an_axis_has_no_cents() -> None:

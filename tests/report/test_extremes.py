@@ -62,7 +62,7 @@ def connection() -> Iterator[DuckDBPyConnection]:
 
 def render(connection: DuckDBPyConnection) -> str:
     """The page about what a connection holds."""
-    return render_page(load_report_data(connection), PLATFORM, ReportHeader(MADE_AT))
+    return render_page(load_report_data(connection, MADE_AT), PLATFORM, ReportHeader(MADE_AT))
 
 
 def change(connection: DuckDBPyConnection, *statements: str) -> str:

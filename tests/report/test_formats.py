@@ -91,6 +91,35 @@ def test_processes_are_called_by_their_last_part() -> None:
     }
 
 
+REAL = (
+    "NFCORE_RNASEQ:RNASEQ:FASTQ_QC_TRIM_FILTER_SETSTRANDEDNESS:FASTQ_FASTQC_UMITOOLS_TRIMGALORE:TRIMGALORE",
+    "NFCORE_RNASEQ:RNASEQ:FASTQ_QC_TRIM_FILTER_SETSTRANDEDNESS:FASTQ_FASTQC_UMITOOLS_TRIMMING:TRIMGALORE",
+    "NFCORE_METHYLSEQ:METHYLSEQ:TRIMGALORE",
+    "NFCORE_RNASEQ:RNASEQ:ALIGN_STAR:BAM_SORT_STATS_SAMTOOLS:BAM_STATS_SAMTOOLS:SAMTOOLS_FLAGSTAT",
+    "NFCORE_RNASEQ:RNASEQ:ALIGN_HISAT:BAM_SORT_STATS_SAMTOOLS:BAM_STATS_SAMTOOLS:SAMTOOLS_FLAGSTAT",
+    "X" * 80,
+)
+
+
+def test_long_processes_are_short_and_distinct() -> None:
+    """Their end is kept, and their middle left out; none has the name of another."""
+    names = formats.name_processes(REAL)
+    assert len(set(names.values())) == len(REAL)
+    assert names[REAL[2]] == "METHYLSEQ:TRIMGALORE"
+    assert all(len(name) <= 60 for name in names.values())
+    assert all(name.endswith(full.split(":")[-1][-20:]) for full, name in names.items())
+    assert "\u2026" in names[REAL[0]]
+
+
+@pytest.mark.parametrize("longest", [12, 20, 38])
+def test_a_text_is_cut_in_its_middle(longest: int) -> None:
+    """To what is allowed, and not at all where it fits."""
+    text = "FASTQ_ALIGN_DEDUP_BISMARK:SAMTOOLS_SORT"
+    assert len(formats.cut_middle(text, longest)) == longest
+    assert formats.cut_middle(text, longest).endswith("SORT")
+    assert formats.cut_middle(text, len(text)) == text
+
+
 @pytest.mark.parametrize(("count", "shown"), [(1, "1 run"), (2, "2 runs"), (0, "0 runs")])
 def test_numbers_with_their_noun(count: int, shown: str) -> None:
     """One is singular."""
@@ -104,6 +133,7 @@ SHOWS = (
     formats.show_gib,
     formats.show_times,
     formats.show_hours,
+    formats.show_ratio,
 )
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
 from tests.sql.small import GIB, SmallHistory
+from tower_etl.report.actions import list_actions
+from tower_etl.report.cost_metric import CostMetric
 from tower_etl.report.formats import NARROW
-from tower_etl.report.insights import USD, list_findings, waste_items
+from tower_etl.report.insights import list_findings
+from tower_etl.report.ledger import split_cost
 from tower_etl.report.render import ReportHeader, render_page
+
+if TYPE_CHECKING:
+    from tower_etl.report.data import ReportData
 
 HOSTILE = (
     "</title></style></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}"
@@ -55,7 +62,8 @@ def test_the_figures_are_those_of_the_marts(small: SmallHistory) -> None:
     assert "Succeeded 50 %" in text
     assert "1 run failed, of 2 that ended" in text
     assert "killed: out of memory, or its node was taken away" in text
-    assert "Runs that failed 1 run, all their tasks $4.00" in text
+    assert "Resume failed runs 1 run failed" in text
+    assert "Lost failed and cancelled work that no later run took from the cache" in text
 
 
 def test_cached_tasks_are_savings(small: SmallHistory) -> None:
@@ -167,22 +175,31 @@ def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
     assert page_of(small) == page_of(small)
 
 
-def test_the_dearest_waste_comes_first(small: SmallHistory) -> None:
+def find_leads(facts: ReportData) -> list[str]:
+    """What the page says first."""
+    measure = CostMetric.choose(facts)
+    findings = list_findings(facts, split_cost(facts.totals, measure), list_actions(facts), measure)
+    return [finding.lead for finding in findings]
+
+
+def test_what_saves_most_comes_first(small: SmallHistory) -> None:
     """1 of 8 CPUs is in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)
-    leaks = waste_items(facts, USD)
-    assert [(leak.title, leak.amount) for leak in leaks] == [("CPUs that stood idle", "$6.00")]
-    leads = [finding.lead for finding in list_findings(facts, leaks, USD)]
-    assert "CPUs that stood idle cost $6.00" in leads
+    (action,) = list_actions(facts)
+    assert (action.title, action.at_least, action.at_most) == ("Request fewer CPUs", 6.0, 6.0)
+    assert find_leads(facts)[:2] == [
+        "At least 62 % of the cost was no useful work".replace(" %", f"{NARROW}%"),
+        "First, request fewer CPUs",
+    ]
 
 
 def test_no_waste_is_said(small: SmallHistory) -> None:
     """A run that used all that it asked for; causes of nothing are not listed."""
     small.add_run("a")
     small.add_task("a", cpus=2, pcpu=200.0, memory=2 * GIB)
-    assert waste_items(facts_of(small), USD) == []
+    assert list_actions(facts_of(small)) == []
     assert "No waste was found" in read(small)
 
 
@@ -192,6 +209,4 @@ def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
         small.add_run(f"a{number}", projectName="acme/weak", status="FAILED")
         small.add_run(f"b{number}", projectName="acme/strong")
     small.add_run("c", projectName="acme/rare", status="FAILED")
-    facts = facts_of(small)
-    findings = list_findings(facts, waste_items(facts, USD), USD)
-    assert [finding.lead for finding in findings] == ["acme/weak succeeds least often"]
+    assert find_leads(facts_of(small)) == ["acme/weak succeeds least often"]

@@ -11,13 +11,10 @@ import pytest
 from groovy_parser.parser import parse_groovy_content
 from lark.exceptions import LarkError
 
-from tests.load.warehouse import Warehouse
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.report.config_snippet import memory_config_snippet
-from tower_etl.report.data import MemoryRequest
 from tower_etl.report.queries import load_report_data
-from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
+from tower_etl.report.task_data import MemoryRequest
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
@@ -26,11 +23,12 @@ if TYPE_CHECKING:
 REQUEST = MemoryRequest(
     process="ACME:ALIGN",
     tasks=12,
+    runs=2,
+    weak=False,
     requested_gib=64.0,
     lowest_requested_gib=64.0,
     requested_cpus=4,
     lowest_requested_cpus=4,
-    used_gib=2.0,
     most_used_gib=2.0,
     recommended_gib=3,
     killed_tasks=0,
@@ -38,6 +36,8 @@ REQUEST = MemoryRequest(
     spot_grown_tasks=0,
     saves_gib_hours=61.0,
     saves_at_least_usd=1.0,
+    saves_at_most_usd=1.0,
+    spot_escalated_usd=None,
 )
 EXPECTED = """\
 process {
@@ -57,7 +57,9 @@ def test_memory_grows_only_after_exit_codes_that_can_mean_a_lack_of_it() -> None
 
 def test_a_recommendation_from_few_tasks_says_so() -> None:
     """In a comment of the configuration."""
-    assert "// measured on 9 tasks only" in memory_config_snippet([replace(REQUEST, tasks=9)])
+    assert "// measured on 9 tasks only" in memory_config_snippet(
+        [replace(REQUEST, tasks=9, weak=True)]
+    )
 
 
 def test_a_request_that_spot_losses_doubled_stays_what_it_is() -> None:
@@ -86,7 +88,7 @@ def test_a_process_is_left_alone_where_one_value_may_harm(changes: dict[str, Any
 
 def test_groovy_parses_the_configuration() -> None:
     """Nextflow's configuration is Groovy; the parser refuses what is broken."""
-    grown = replace(REQUEST, tasks=3, grown_tasks=1, spot_grown_tasks=1)
+    grown = replace(REQUEST, tasks=3, weak=True, grown_tasks=1, spot_grown_tasks=1)
     config = memory_config_snippet([grown, replace(REQUEST, process="ACME:COUNT")])
     assert parse_groovy_content(config) is not None
     for broken in (config[:-1], config.replace("? 'retry'", "?: ? 'retry'")):
@@ -118,15 +120,6 @@ def read_setting(block: str) -> Setting:
     return Setting(int(memory[1]), int(cpus[1]) if cpus else None, codes)
 
 
-@pytest.fixture(scope="module")
-def real_runs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real runs, synced once."""
-    target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
-    with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
-        assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
-    return target.path
-
-
 TASKS = """
 SELECT t.run_id, t.process, t.name, t.attempt, t.status, t.exit_code, t.cost_usd, t.cpus,
   t.requested_gib, t.used_gib, t.gib_per_vcpu, t.billed_vcpus
@@ -141,7 +134,9 @@ def test_real_runs_would_have_cost_less_with_it(real_runs: Path) -> None:
     No task gets less than it used, and none costs more than it did.
     """
     with open_reader(real_runs) as connection:
-        settings = read_settings(memory_config_snippet(load_report_data(connection).advice))
+        settings = read_settings(
+            memory_config_snippet(load_report_data(connection, SYSTEM_CLOCK.now()).advice)
+        )
         cursor = connection.execute(TASKS)
         names = [column[0] for column in cursor.description or ()]
         tasks = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from tower_etl.report.colors import Paint
     from tower_etl.report.data import PeriodSummary
 
 HEIGHT = 220  # px between the axes
@@ -88,21 +89,27 @@ class Bar:
 
 @dataclass(frozen=True)
 class StackedBars:
-    """Stacked bar chart over time."""
+    """Stacked bar chart over time.
+
+    Attributes:
+        paints: Paint of each series; without them, series have the colors of the style sheet.
+    """
 
     names: tuple[str, ...]
     columns: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     labels: tuple[Tick, ...]
+    paints: tuple[Paint, ...] = ()
     height: int = HEIGHT
 
 
-def stack_columns(
+def stack_columns(  # noqa: PLR0913, PLR0917 the parts of a chart
     values: Mapping[date, Sequence[float]],
     names: Sequence[str],
     step: str,
     show: Callable[[float], str],
     least: float = 0,
+    paints: Sequence[Paint] = (),
 ) -> StackedBars:
     """Return a bar for each period from the first to the last, including those without values.
 
@@ -112,6 +119,7 @@ def stack_columns(
         step: Length of a period: day, week, month or year.
         show: Function that formats a value.
         least: Smallest step of the axis: 1 for counts.
+        paints: Paint of each series.
     """
     periods = list(iter_periods(min(values), max(values), step)) if values else []
     stacks = [values.get(begins, [0.0] * len(names)) for begins in periods]
@@ -129,6 +137,7 @@ def stack_columns(
             Tick(HEIGHT * (1 - tick / ticks[-1]), show(tick).removesuffix(".00")) for tick in ticks
         ),
         labels=tuple(_label(periods, step, width)),
+        paints=tuple(paints),
     )
 
 
@@ -210,6 +219,11 @@ def measure_share(part: float | None, whole: float | None) -> float:
     return min(max(part / whole * 100, 0.0), 100.0)
 
 
+def place_ratio(ratio: float) -> float:
+    """Return the place of a ratio in percent of a line from a quarter to four times."""
+    return min(max(50 + 25 * math.log2(ratio), 0.0), 100.0) if ratio > 0 else 0.0
+
+
 _ROUND = (1, 2, 2.5, 5, 10)
 _DECEMBER = 12
 _SMALLEST = 1e-300  # a quarter of a smaller value may underflow to 0
@@ -279,12 +293,14 @@ def next_period(begins: date, step: str) -> date:
 
 
 def name_period(begins: date, step: str) -> str:
-    """Return the name of a period: `23 Nov`, `Nov 2026` for a month, or `2026` for a year."""
+    """Return the name of a period: `23 Nov 2026`, `Nov 2026` for a month, or `2026` for a year."""
     if step == "year":
         return str(begins.year)
-    return f"{begins:%b %Y}" if step == "month" else f"{begins.day} {begins:%b}"
+    return f"{begins:%b %Y}" if step == "month" else f"{begins.day} {begins:%b %Y}"
 
 
 def label_period(begins: date, step: str) -> str:
     """Return the axis label of a period: `23 Nov`, `Nov 26` for a month, or `2026`."""
-    return f"{begins:%b %y}" if step == "month" else name_period(begins, step)
+    if step in {"month", "year"}:
+        return f"{begins:%b %y}" if step == "month" else str(begins.year)
+    return f"{begins.day} {begins:%b}"

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tower_etl.report.data import MemoryRequest
+    from tower_etl.report.task_data import MemoryRequest
 
 OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
 # nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed), and a
 # lost spot machine on Google Batch (50001) and on AWS Batch (2147483647, no exit code).
 _RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
 _MOST_RETRIES = 3
-_ENOUGH_TASKS = 10
 
 _NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else would be a pattern
 
@@ -60,7 +59,7 @@ def _iter_lines(request: MemoryRequest) -> Iterator[str]:
     memory = choose_memory(request)
     if memory is None or not _NAME.fullmatch(request.process):
         return
-    if request.tasks < _ENOUGH_TASKS:
+    if request.weak:
         yield f"  // measured on {request.tasks} tasks only: watch the first runs"
     yield f"  withName: '{request.process}' {{"
     if request.spot_grown_tasks and request.requested_cpus == request.lowest_requested_cpus:

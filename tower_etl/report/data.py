@@ -1,7 +1,8 @@
 """Data of the report: rows of the marts as frozen dataclasses.
 
 Attributes have the names of the mart's columns, except `name`, which is the column of its grain.
-Units (USD, hours, GiB) are in the names; None means not measured; times are in UTC.
+Units (USD, hours, GiB) are in the names; None means not measured; times are in UTC. `_usd` is an
+amount in the currency of the report.
 """
 
 from __future__ import annotations
@@ -9,13 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tower_etl.report.task_data import Waste
+
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from tower_etl.report.task_data import (
+        FailureMessage,
+        FailureReason,
+        IdleCpus,
+        IdleGpus,
+        MachineType,
+        MemoryRequest,
+        PriceModel,
+        Process,
+        QueueWait,
+        TaskTime,
+    )
 
-@dataclass(frozen=True)
-class Totals:
-    """Totals of all runs."""
+
+@dataclass(frozen=True, kw_only=True)
+class Totals(Waste):
+    """Totals of all runs; costs are those in the currency of the report."""
 
     runs: int
     ended_runs: int
@@ -28,12 +44,10 @@ class Totals:
     workspaces: int
     tasks: int
     cpu_hours: float | None
-    cost_usd: float | None
-    failed_usd: float | None
-    failed_hours: float | None
     saved_usd: float | None
     saved_hours: float | None
     cached_tasks: int
+    other_currency_runs: int
     first_at: datetime | None
     last_at: datetime | None
 
@@ -71,16 +85,30 @@ class PeriodSummary:
 
 
 @dataclass(frozen=True)
-class CostGroup:
+class RecentSpend:
+    """Amount of tasks that started in the seven days before a moment.
+
+    Attributes:
+        ends_at: End of the seven days: the present, or `--until`.
+        amount: Cost, or CPU hours if no run has a cost.
+        before: Amount of the seven days before these; None if the history is shorter.
+        synced_at: Time of the last sync.
+    """
+
+    ends_at: datetime
+    amount: float
+    before: float | None
+    synced_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostGroup(Waste):
     """Cost of a pipeline, user or workspace."""
 
     name: str
     runs: int
-    succeeded_runs: int
     failed_runs: int
     cpu_hours: float | None
-    cost_usd: float | None
-    failed_cost_usd: float | None
 
 
 @dataclass(frozen=True)
@@ -95,90 +123,42 @@ class LabelCost:
 
 
 @dataclass(frozen=True)
-class ProcessCost:
-    """Cost of a process."""
+class ReleaseChange:
+    """Release of a pipeline against the one before it; intervals are at 95 %."""
 
-    process: str
-    tasks: int
-    runs: int
-    cpu_hours: float | None
-    cost_usd: float | None
-    usd_per_task: float | None
-
-
-@dataclass(frozen=True)
-class MemoryRequest:
-    """Process that requests more memory than it uses."""
-
-    process: str
-    tasks: int
-    requested_gib: float | None
-    lowest_requested_gib: float | None
-    requested_cpus: int | None
-    lowest_requested_cpus: int | None
-    used_gib: float | None
-    most_used_gib: float | None
-    recommended_gib: int | None
-    killed_tasks: int
-    grown_tasks: int
-    spot_grown_tasks: int
-    saves_gib_hours: float | None
-    saves_at_least_usd: float | None
+    pipeline: str
+    revision: str
+    previous_revision: str
+    compared_runs: int
+    previous_compared_runs: int
+    duration_ratio: float | None
+    duration_ratio_low: float | None
+    duration_ratio_high: float | None
+    cost_ratio: float | None
+    cost_ratio_low: float | None
+    cost_ratio_high: float | None
+    cpu_hours_ratio: float | None
+    cpu_hours_ratio_low: float | None
+    cpu_hours_ratio_high: float | None
+    failure_rate: float | None
+    previous_failure_rate: float | None
 
 
 @dataclass(frozen=True)
-class IdleCpus:
-    """Process that uses few of its requested CPUs."""
+class BilledRun:
+    """Run with a cloud bill, beside the platform's estimate."""
 
-    process: str
-    tasks: int
-    requested_cpus: float
-    used_cpus: float
-    efficiency: float
-    idle_cpu_hours: float
-    saves_at_least_usd: float | None
-
-
-@dataclass(frozen=True)
-class WasteTotals:
-    """Totals of waste by cause."""
-
-    retried_tasks: int
-    retried_hours: float | None
-    retried_usd: float | None
-    interrupted_tasks: int
-    lost_tasks: int
-    lost_hours: float | None
-    lost_usd: float | None
-    memory_processes: int
-    memory_gib_hours: float | None
-    memory_usd: float | None
-    idle_hours: float | None
-    idle_usd: float | None
-
-
-@dataclass(frozen=True)
-class FailureReason:
-    """Failed tasks of all processes by exit code."""
-
-    exit_code: str
-    meaning: str
-    processes: int
-    worst_process: str
-    failed_tasks: int
-    retried_tasks: int
-    cost_usd: float | None
-
-
-@dataclass(frozen=True)
-class FailureMessage:
-    """Error message of runs, with its names and numbers replaced."""
-
-    message: str
-    times: int
-    runs: int
-    last_at: datetime | None
-    example: str
+    run_id: str
+    run_name: str | None
+    pipeline: str
+    user_name: str
+    workspace: str
+    platform_usd: float | None
+    used_usd: float | None
+    unused_usd: float | None
+    bill_usd: float
+    ratio: float | None
+    coverage: float | None
 
 
 @dataclass(frozen=True)
@@ -229,6 +209,8 @@ class Regression:
     usual_minutes: float | None
     duration_ratio: float | None
     cost_ratio: float | None
+    earlier_runs: int
+    confidence: str
 
 
 @dataclass(frozen=True)
@@ -261,35 +243,44 @@ class ReportData:
     """All data of the report.
 
     Attributes:
-        recent: Amounts of the last seven days and of the seven days before, None if the history is
-            shorter.
+        currency: Currency of all costs, that of most runs with a cost.
+        staged: Processes with most staging.
+        recent: Amount of the last seven days, None if it is not known.
         advice: Processes whose requests should change, or not grow on a retry.
     """
 
+    currency: str
     totals: Totals
+    time: TaskTime
     span: Span
     slices: tuple[PeriodSummary, ...]
-    recent: tuple[float, float] | None
+    recent: RecentSpend | None
     pipelines: tuple[CostGroup, ...]
     users: tuple[CostGroup, ...]
     workspaces: tuple[CostGroup, ...]
     labels: tuple[LabelCost, ...]
-    processes: tuple[ProcessCost, ...]
-    waste: WasteTotals
+    processes: tuple[Process, ...]
+    bills: tuple[BilledRun, ...]
+    staged: tuple[Process, ...]
     memory: tuple[MemoryRequest, ...]
     advice: tuple[MemoryRequest, ...]
     idle: tuple[IdleCpus, ...]
+    gpus: IdleGpus
+    releases: tuple[ReleaseChange, ...]
+    regressions: tuple[Regression, ...]
+    price_models: tuple[PriceModel, ...]
+    machines: tuple[MachineType, ...]
+    waits: tuple[QueueWait, ...]
     reasons: tuple[FailureReason, ...]
     messages: tuple[FailureMessage, ...]
     success: tuple[SuccessRate, ...]
     most_expensive: tuple[Run, ...]
     slowest: tuple[Run, ...]
     failed: tuple[Run, ...]
-    regressions: tuple[Regression, ...]
     freshness: tuple[Freshness, ...]
     syncs: tuple[SyncRun, ...]
 
     @property
     def priced(self) -> bool:
-        """Whether the platform reports costs; otherwise the report compares CPU hours."""
+        """Whether runs have costs; otherwise the report compares CPU hours."""
         return bool(self.totals.cost_usd)

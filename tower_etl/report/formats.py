@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ NARROW = "\u202f"  # narrow no-break space, between a number and its unit
 _PARTS = re.compile(r"[^/_:.-]{1,40}[/_:.-]*|[/_:.-]+")  # the parts of a text where lines may break
 _CENT, _DIME, _EXACT_USD = 0.01, 0.1, 100
 _VAST = 1e15  # from here on, in scientific notation
+_LEAST_BEGINNING = 6  # characters of a shortened name, with the ellipsis
 _FEW, _DAY_MINUTES, _WEEKS_HOURS = 10, 1440, 240
 
 
@@ -34,6 +36,15 @@ def show_usd(amount: float | None) -> str:
     if not amount:
         return "$0"
     return f"${_show_whole(amount)}" if amount >= _EXACT_USD else f"${amount:,.2f}"
+
+
+def show_exact(amount: float, currency: str, digits: int) -> str:
+    """Format an amount with all its digits: `$1,094.20`, `12.40 EUR`."""
+    if abs(amount) >= _VAST:
+        return show_money(amount, currency)
+    number = f"{abs(amount):,.{digits}f}"
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${number}" if currency == "USD" else f"{sign}{number}{NARROW}{currency}"
 
 
 def show_money(amount: float | None, currency: str) -> str:
@@ -82,6 +93,25 @@ def show_times(times: float | None) -> str:
     if times is None or not math.isfinite(times):
         return UNKNOWN
     return f"{times:.1f} \N{MULTIPLICATION SIGN}" if abs(times) < _VAST else UNKNOWN
+
+
+def show_ratio(ratio: float | None) -> str:
+    """Format a ratio of two amounts to two digits, with a multiplication sign."""
+    if ratio is None or not abs(ratio) < _VAST:
+        return UNKNOWN
+    return f"{ratio:.2f}{NARROW}\N{MULTIPLICATION SIGN}"
+
+
+def show_interval(low: float | None, high: float | None) -> str:
+    """Format an interval: `1.10 to 1.58`; without one, a single run is on a side."""
+    if low is None or high is None:
+        return "no interval"
+    return f"{low:.2f} to {high:.2f}" if abs(high) < _VAST else UNKNOWN
+
+
+def show_price(amount: float | None, currency: str) -> str:
+    """Format a price of an hour: `$0.0310`."""
+    return UNKNOWN if amount is None else show_exact(amount, currency, 4)
 
 
 def show_hours(hours: float | None) -> str:
@@ -135,16 +165,39 @@ def mark_breaks(text: str) -> Markup:
     return Markup("<wbr>").join(_PARTS.findall(text))
 
 
-def name_processes(processes: Iterable[str]) -> dict[str, str]:
-    """Return the shortest unique suffix of each process name, from its last part on."""
+def name_processes(processes: Iterable[str], longest: int = 38) -> dict[str, str]:
+    """Return a short name for each process, distinct among those given.
+
+    It is the shortest unique suffix, from its last part on. Where that is longer than `longest`,
+    its middle is left out, and its end is kept; as much is left as keeps the names distinct.
+    """
     all_parts = [process.split(":") for process in dict.fromkeys(processes)]
-    return {":".join(parts): _shorten(parts, all_parts) for parts in all_parts}
+    suffixes = {":".join(parts): _shorten(parts, all_parts) for parts in all_parts}
+    names = {process: cut_middle(suffix, longest) for process, suffix in suffixes.items()}
+    while len(set(names.values())) < len(names):
+        longest += 1
+        counts = Counter(names.values())
+        clashing = [process for process, name in names.items() if counts[name] > 1]
+        names |= {process: cut_middle(suffixes[process], longest) for process in clashing}
+    return names
 
 
 def _shorten(parts: list[str], others: list[list[str]]) -> str:
     lengths = range(1, len(parts) + 1)
     unique = (n for n in lengths if sum(other[-n:] == parts[-n:] for other in others) == 1)
     return ":".join(parts[-next(unique, len(parts)) :])
+
+
+def cut_middle(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters: its beginning, an ellipsis, and its end.
+
+    The end is the last part of a name where that leaves room for a beginning.
+    """
+    if len(text) <= longest:
+        return text
+    last = len(text) - text.rfind(":") if ":" in text else 0
+    end = last if 0 < last <= longest - _LEAST_BEGINNING else longest * 2 // 3
+    return f"{text[: longest - end - 1]}\u2026{text[len(text) - end :]}"
 
 
 def name_number(count: int, singular: str, plural: str = "") -> str:

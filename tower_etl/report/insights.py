@@ -1,35 +1,23 @@
-"""Insights of the report: main findings and causes of waste."""
+"""Findings of the report in sentences."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.report.formats import (
-    NARROW,
-    UNKNOWN,
-    name_number,
-    show_count,
-    show_share,
-    show_usd,
-)
+from tower_etl.report.formats import name_number, show_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tower_etl.report.data import (
-        CostGroup,
-        LabelCost,
-        ProcessCost,
-        ReportData,
-        Run,
-        Totals,
-    )
+    from tower_etl.report.actions import Action
+    from tower_etl.report.cost_metric import CostMetric
+    from tower_etl.report.data import ReportData
+    from tower_etl.report.ledger import Ledger
 
 _ENOUGH_RUNS = 5  # with fewer runs, a success rate is not meaningful
 _LOW_RATE = 0.9
 _WORTH_SAYING = 0.02  # fraction of the total cost
-_LEAKS = 2
 
 
 @dataclass(frozen=True)
@@ -47,17 +35,46 @@ class Finding:
     anchor: str
 
 
-def list_findings(facts: ReportData, leaks: Sequence[Leak], measure: CostMetric) -> list[Finding]:
+def list_findings(
+    facts: ReportData, money: Ledger, actions: Sequence[Action], measure: CostMetric
+) -> list[Finding]:
     """Return the findings, the most important first; empty without runs."""
     found = (
-        *_find_dearest(facts, measure),
-        *_find_leaks(facts, leaks),
+        *_find_waste(facts, money),
+        *_find_action(facts, actions, measure),
+        *_find_most_expensive(facts, measure),
         *_find_failing(facts),
     )
     return list(found)
 
 
-def _find_dearest(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
+def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Finding]:
+    """Yield the part of the cost that was no useful work, with its largest category."""
+    useful, *losses = money.parts
+    wasted = money.total - useful.amount
+    if not facts.priced or wasted <= _WORTH_SAYING * money.total:
+        return
+    largest = max(losses, key=lambda part: part.amount)
+    yield Finding(
+        f"At least {show_share(wasted / money.total)} of the cost was no useful work",
+        f": the largest part is {largest.title.lower()}, {largest.shown} of {money.shown}.",
+        "money",
+    )
+
+
+def _find_action(
+    facts: ReportData, actions: Sequence[Action], measure: CostMetric
+) -> Iterator[Finding]:
+    """Yield the change that is sure to save most, if it is worth it."""
+    total = facts.totals.cost_usd or 0
+    for action in actions[:1]:
+        if facts.priced and action.at_least > _WORTH_SAYING * total > 0:
+            saved = measure.show(action.at_least)
+            title = action.title[0].lower() + action.title[1:]
+            yield Finding(f"First, {title}", f": it saves at least {saved}.", "change")
+
+
+def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
     total = measure.of(facts.totals)
     if not (facts.pipelines and total):
         return
@@ -69,15 +86,6 @@ def _find_dearest(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
         f": {measure.show(amount)} for {name_number(first.runs, 'run')}.",
         "spend",
     )
-
-
-def _find_leaks(facts: ReportData, leaks: Sequence[Leak]) -> Iterator[Finding]:
-    """Yield the two most expensive causes of waste, if costs are known."""
-    total = facts.totals.cost_usd or 0
-    for leak in leaks[:_LEAKS]:
-        if leak.size > _WORTH_SAYING * total > 0:
-            lead = f"{leak.title} cost {leak.amount}"
-            yield Finding(lead, f", {show_share(leak.size / total)} of the whole.", "waste")
 
 
 def _find_failing(facts: ReportData) -> Iterator[Finding]:
@@ -93,132 +101,3 @@ def _find_failing(facts: ReportData) -> Iterator[Finding]:
             f": {worst.succeeded_runs:,} of {name_number(worst.ended_runs, 'run')}.",
             "failures",
         )
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Cause of waste.
-
-    Attributes:
-        title: Name of the cause.
-        size: Amount in USD, or in hours if costs are unknown.
-        amount: Formatted amount.
-        detail: Extent of the cause.
-        advice: Recommended action.
-    """
-
-    title: str
-    size: float
-    amount: str
-    detail: str
-    advice: str
-
-
-def waste_items(facts: ReportData, measure: CostMetric) -> list[Leak]:
-    """Return the causes of waste, the most expensive first if costs are known; they overlap."""
-    leaks = (
-        _idle(facts, measure),
-        _memory(facts, measure),
-        _failed(facts, measure),
-        _retries(facts, measure),
-        _spot(facts, measure),
-    )
-    found = [leak for leak in leaks if leak.size > 0]
-    return sorted(found, key=lambda leak: -leak.size) if measure.priced else found
-
-
-def _size(
-    measure: CostMetric, usd: float | None, hours: float | None, unit: str = "CPU h"
-) -> tuple[float, str]:
-    """Return an amount, and the formatted amount."""
-    return measure.pick(usd, hours), measure.choose(usd, hours, unit)
-
-
-def _idle(facts: ReportData, measure: CostMetric) -> Leak:
-    waste = facts.waste
-    return Leak(
-        "CPUs that stood idle",
-        *_size(measure, waste.idle_usd, waste.idle_hours),
-        "requested by tasks that completed, and not used",
-        "Lower cpus where the table below shows few in use, or pass task.cpus on to the tool.",
-    )
-
-
-def _memory(facts: ReportData, measure: CostMetric) -> Leak:
-    waste = facts.waste
-    processes = name_number(waste.memory_processes, "process asks", "processes ask")
-    return Leak(
-        "Memory that no task used",
-        *_size(measure, waste.memory_usd, waste.memory_gib_hours, "GiB h"),
-        f"at most; {processes} for more than a high peak and a quarter",
-        "Paste the configuration below into nextflow.config.",
-    )
-
-
-def _failed(facts: ReportData, measure: CostMetric) -> Leak:
-    totals = facts.totals
-    return Leak(
-        "Runs that failed",
-        *_size(measure, totals.failed_usd, totals.failed_hours),
-        f"{name_number(totals.failed_runs, 'run')}, all their tasks",
-        "Start them again with -resume: tasks that completed are not paid for twice.",
-    )
-
-
-def _retries(facts: ReportData, measure: CostMetric) -> Leak:
-    waste = facts.waste
-    return Leak(
-        "Attempts made again",
-        *_size(measure, waste.retried_usd, waste.retried_hours),
-        f"{name_number(waste.retried_tasks, 'task')} took more than one attempt",
-        "Begin with what the last attempt needed; the reasons are under Failures.",
-    )
-
-
-def _spot(facts: ReportData, measure: CostMetric) -> Leak:
-    waste = facts.waste
-    tasks = name_number(waste.interrupted_tasks, "task")
-    return Leak(
-        "Spot machines taken away",
-        *_size(measure, waste.lost_usd, waste.lost_hours),
-        f"{tasks} interrupted, {waste.lost_tasks:,} of them lost",
-        "Keep the longest processes on machines at the standard price, or add zones and types.",
-    )
-
-
-@dataclass(frozen=True)
-class CostMetric:
-    """Metric of cost: USD or CPU hours.
-
-    Attributes:
-        title: Title of a column or chart.
-        unit: Name of the unit in a title.
-        priced: Whether the metric is USD.
-    """
-
-    title: str
-    unit: str
-    priced: bool
-
-    def of(self, thing: Totals | CostGroup | LabelCost | ProcessCost | Run) -> float | None:
-        """Return the amount of an item in this metric."""
-        return thing.cost_usd if self.priced else thing.cpu_hours
-
-    def show(self, amount: float | None) -> str:
-        """Format an amount with its unit."""
-        if amount is None:
-            return UNKNOWN
-        return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}h"
-
-    def pick(self, usd: float | None, hours: float | None) -> float:
-        """Return the amount in this metric, 0 if unknown."""
-        return (usd if self.priced else hours) or 0.0
-
-    def choose(self, usd: float | None, hours: float | None, unit: str = "CPU h") -> str:
-        """Format the amount in this metric; `unit` is the unit of `hours`."""
-        amount = self.pick(usd, hours)
-        return show_usd(amount) if self.priced else f"{show_count(amount)}{NARROW}{unit}"
-
-
-USD = CostMetric("Cost", "USD", priced=True)
-CPU_HOURS = CostMetric("CPU hours", "hours", priced=False)

@@ -1,150 +1,164 @@
-"""Queries of the report: every SELECT on the marts."""
+"""Queries of the report: runs, their costs by group and period, and their outcomes."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields
-from datetime import date, datetime
-from typing import TYPE_CHECKING, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from tower_etl.report import task_queries
 from tower_etl.report.charts import choose_step, choose_years
 from tower_etl.report.data import (
+    BilledRun,
     CostGroup,
-    FailureMessage,
-    FailureReason,
     Freshness,
-    IdleCpus,
     LabelCost,
-    MemoryRequest,
     PeriodSummary,
-    ProcessCost,
+    RecentSpend,
     Regression,
+    ReleaseChange,
     ReportData,
     Run,
     Span,
     SuccessRate,
     SyncRun,
     Totals,
-    WasteTotals,
 )
-from tower_etl.report.formats import EMPTY
+from tower_etl.report.rows import DRAWN, order_by, query_rows, select_rows
 from tower_etl.warehouse.reader import run_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from tower_etl.warehouse.reader import Connection
 
-Fact = TypeVar("Fact")
-
 MANY, FEW = 25, 10  # rows of a table
-_LONGEST_NAME, _LONGEST_MESSAGE = (
-    250,
-    500,
-)  # characters; a name may be repeated in every bar of a chart
+_WEEK = timedelta(days=7)
 _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
-_DRAWN = "isfinite({0}) AND abs({0}) < 1e300"  # so that sums stay finite
-_FIGURES = ("hours", "cpu_hours", "cost_usd", "failed_cost_usd", "saved_usd")
+_WASTE = ("retried_usd", "lost_usd", "staging_usd", "escalated_usd", "over_requested_usd")
 
-# Runs with summable figures: infinite and NaN figures are null, and the run is `odd`.
-_CLEANED = ", ".join(f"CASE WHEN {_DRAWN.format(n)} THEN {n} END AS {n}" for n in _FIGURES)
-_ODD = " OR ".join(f"NOT ({_DRAWN.format(name)})" for name in ("cpu_hours", "cost_usd"))
-_RUNS = f"(SELECT * REPLACE ({_CLEANED}), {_ODD} AS odd FROM run_costs) AS runs"  # noqa: S608 constants
+# Runs with summable figures, one row each: figures that are infinite or NaN are null, and the run
+# is `odd`. Costs in another currency than the report's are null, too.
+_CURRENCY = f"""
+SELECT currency FROM run_costs GROUP BY currency
+ORDER BY count(*) FILTER ({DRAWN.format("cost_usd")}) DESC, currency = 'USD' DESC, currency LIMIT 1
+"""  # noqa: S608 a constant
+_PRICED = f"currency = '{{currency}}' AND {DRAWN.format('cost_usd')}"
+_SUMS = ", ".join(f"sum({n}) FILTER ({_PRICED} AND {DRAWN.format(n)}) AS {n}" for n in _WASTE)
+_RUNS = f"""
+CREATE OR REPLACE TEMP TABLE report_runs AS
+WITH costs AS (
+  SELECT run_id, any_value(run_name) AS run_name, any_value(pipeline) AS pipeline,
+    any_value(revision) AS revision, any_value(user_name) AS user_name,
+    any_value(workspace) AS workspace, any_value(status) AS status,
+    any_value(submitted_at) AS submitted_at,
+    any_value(CASE WHEN {DRAWN.format("hours")} THEN hours END) AS hours,
+    sum(tasks) AS tasks, sum(cached_tasks) AS cached_tasks, sum(failed_tasks) AS failed_tasks,
+    sum(cpu_hours) FILTER ({DRAWN.format("cpu_hours")}) AS cpu_hours,
+    sum(cost_usd) FILTER ({_PRICED}) AS cost_usd,
+    sum(saved_usd) FILTER (currency = '{{currency}}' AND {DRAWN.format("saved_usd")}) AS saved_usd,
+    sum(saved_cpu_hours) FILTER ({DRAWN.format("saved_cpu_hours")}) AS saved_cpu_hours,
+    bool_or(NOT ({DRAWN.format("cpu_hours")}) OR NOT ({DRAWN.format("cost_usd")})) AS odd,
+    bool_or(currency <> '{{currency}}' AND cost_usd IS NOT NULL) AS other_currency
+  FROM run_costs GROUP BY run_id
+), waste AS (SELECT run_id, {_SUMS} FROM waste_by_run GROUP BY run_id)
+SELECT costs.*, {", ".join(f"waste.{n}" for n in _WASTE)}
+FROM costs LEFT JOIN waste ON waste.run_id = costs.run_id
+"""  # noqa: S608 a constant
 _YEAR = "year(submitted_at AT TIME ZONE 'UTC')"
 _INSIDE = f"coalesce({_YEAR} BETWEEN {{first}} AND {{last}}, FALSE)"
 _PRESENT = (
     f"SELECT coalesce(max({_YEAR.replace('submitted', 'started')}), year(now())) FROM stg_syncs"  # noqa: S608 a constant
 )
-
-_TOTALS = f"""
-SELECT count(*), count(*) FILTER (status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')),
-  count(*) FILTER (status = 'SUCCEEDED'), count(*) FILTER (status = 'FAILED'),
-  count(*) FILTER ({_OPEN}),
-  count(*) FILTER (cost_usd IS NULL AND odd IS NOT TRUE AND tasks > cached_tasks
-    AND NOT coalesce({_OPEN}, FALSE)),
-  count(DISTINCT pipeline), count(DISTINCT user_name), count(DISTINCT workspace),
-  coalesce(sum(tasks), 0)::BIGINT, sum(cpu_hours), sum(cost_usd),
-  sum(cost_usd) FILTER (status = 'FAILED'), sum(cpu_hours) FILTER (status = 'FAILED'),
-  sum(saved_usd), (SELECT sum(saved_cpu_hours) FROM resume_savings),
-  coalesce(sum(cached_tasks), 0)::BIGINT, min(submitted_at), max(submitted_at)
-FROM {_RUNS}
-"""  # noqa: S608 a constant
+_TOTALS = {
+    "runs": "count(*)",
+    "ended_runs": "count(*) FILTER (status IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))",
+    "succeeded_runs": "count(*) FILTER (status = 'SUCCEEDED')",
+    "failed_runs": "count(*) FILTER (status = 'FAILED')",
+    "open_runs": f"count(*) FILTER ({_OPEN})",
+    "unpriced_runs": "count(*) FILTER (cost_usd IS NULL AND odd IS NOT TRUE "
+    f"AND other_currency IS NOT TRUE AND tasks > cached_tasks AND NOT coalesce({_OPEN}, FALSE))",
+    "other_currency_runs": "count(*) FILTER (other_currency)",
+    "pipelines": "count(DISTINCT pipeline)",
+    "users": "count(DISTINCT user_name)",
+    "workspaces": "count(DISTINCT workspace)",
+    "tasks": "coalesce(sum(tasks), 0)::BIGINT",
+    "cached_tasks": "coalesce(sum(cached_tasks), 0)::BIGINT",
+    "saved_hours": "sum(saved_cpu_hours)",
+    "first_at": "min(submitted_at)",
+    "last_at": "max(submitted_at)",
+} | {name: f"sum({name})" for name in ("cpu_hours", "cost_usd", "saved_usd", *_WASTE)}
 _SPAN = f"""
 SELECT min(submitted_at) FILTER ({_INSIDE}), max(submitted_at) FILTER ({_INSIDE}),
   count(*) FILTER (submitted_at IS NOT NULL AND NOT {_INSIDE}), count(*) FILTER (odd)
-FROM {_RUNS}
+FROM report_runs
 """  # noqa: S608 a constant
 _SLICES = f"""
 SELECT date_trunc('{{step}}', submitted_at AT TIME ZONE 'UTC')::DATE, pipeline,
   count(*) FILTER (status = 'SUCCEEDED'), count(*) FILTER (status = 'FAILED'),
   count(*) FILTER (status = 'CANCELLED'), count(*) FILTER ({_OPEN}), sum({{amount}})
-FROM {_RUNS} WHERE {_INSIDE} GROUP BY 1, 2 ORDER BY 1, 2
+FROM report_runs WHERE {_INSIDE} GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 a constant
-_RECENT = f"""
-SELECT coalesce(sum({{amount}}) FILTER (age < INTERVAL 7 DAY), 0),
-  coalesce(sum({{amount}}) FILTER (age >= INTERVAL 7 DAY AND age < INTERVAL 14 DAY), 0)
-FROM (SELECT *, max(submitted_at) OVER () - submitted_at AS age FROM {_RUNS} WHERE {_INSIDE})
-"""  # noqa: S608 a constant
-_WASTE = """
-FROM (SELECT coalesce(sum(retried_tasks), 0)::BIGINT, sum(wasted_cpu_hours), sum(wasted_usd)
-      FROM retry_waste)
-CROSS JOIN (SELECT coalesce(sum(interrupted_tasks), 0)::BIGINT,
-              coalesce(sum(lost_tasks), 0)::BIGINT, sum(lost_cpu_hours), sum(lost_usd)
-            FROM spot_interruptions)
-CROSS JOIN (SELECT count(*), sum(saves_gib_hours), sum(saves_at_least_usd)
-            FROM memory_requests WHERE recommended_gib < requested_gib)
-CROSS JOIN (SELECT sum(idle_cpu_hours), sum(saves_at_least_usd) FROM cpu_efficiency)
-"""
-_REASONS = """
-SELECT exit_code, any_value(meaning), count(*), max_by(process, (failed_tasks, process)),
-  sum(failed_tasks)::BIGINT AS failed, sum(retried_tasks)::BIGINT, sum(cost_usd)
-FROM failure_reasons GROUP BY exit_code ORDER BY failed DESC, exit_code
+# A task belongs to the time in which it ran, not to the submission of its run.
+_RECENT = """
+SELECT coalesce(sum({amount}) FILTER (started_at >= '{middle}'), 0),
+  coalesce(sum({amount}) FILTER (started_at < '{middle}'), 0)
+FROM stg_tasks
+WHERE NOT cached AND started_at >= '{start}' AND started_at < '{end}' AND {drawn}
 """
 
 
-def load_report_data(connection: Connection) -> ReportData:
+def load_report_data(
+    connection: Connection, ends_at: datetime, begins_at: datetime | None = None
+) -> ReportData:
     """Return the data of the report for all runs in the views of a connection.
 
     Args:
         connection: Connection with unqualified names of the marts.
+        ends_at: End of the report's time (UTC): the present, or `--until` if that is earlier.
+        begins_at: Earliest submission of its runs, None for all.
     """
-    (totals,) = _query(connection, Totals, _TOTALS)
+    _, rows = run_query(connection, _CURRENCY)
+    currency = str(rows[0][0]).replace("'", "''") if rows else "USD"
+    connection.execute(_RUNS.format(currency=currency))
+    (totals,) = select_rows(connection, Totals, "report_runs", **_TOTALS)
     amount = "cost_usd" if totals.cost_usd else "cpu_hours"
     years = _choose_years(connection)
     span = _read_span(connection, years)
-    by_amount = _order(amount)
+    slices = _SLICES.format(step=span.step, amount=amount, **years)
+    labels = f"cost_by_label WHERE currency = '{currency}' {order_by(amount)} LIMIT {MANY}"
+    syncs = select_rows(connection, SyncRun, f"sync_history LIMIT {FEW // 2}")
     return ReportData(
+        currency=currency,
         totals=totals,
         span=span,
-        slices=_query(
-            connection, PeriodSummary, _SLICES.format(step=span.step, amount=amount, **years)
-        ),
-        recent=_read_recent(connection, span, amount, years),
-        pipelines=_read_spenders(connection, "pipeline", by_amount),
-        users=_read_spenders(connection, "user", by_amount),
-        workspaces=_read_spenders(connection, "workspace", by_amount),
-        labels=_select(connection, LabelCost, f"cost_by_label {by_amount} LIMIT {MANY}"),
-        processes=_select(connection, ProcessCost, f"cost_by_process {by_amount} LIMIT {FEW}"),
-        memory=_read_memory(connection, totals),
-        advice=_read_advice(connection),
-        idle=_read_idle(connection, totals),
-        waste=_query(connection, WasteTotals, _WASTE)[0],
-        reasons=_query(connection, FailureReason, _REASONS),
-        messages=_read_messages(connection),
-        success=_select(connection, SuccessRate, "success_rates"),
-        most_expensive=_select(connection, Run, f"{_RUNS} {by_amount}, run_id LIMIT {FEW}"),
-        slowest=_read_slowest(connection),
-        failed=_read_failed(connection),
+        slices=query_rows(connection, PeriodSummary, slices),
+        recent=_read_recent(connection, amount, totals, syncs, (begins_at, ends_at)),
+        pipelines=_read_groups(connection, "pipeline", amount),
+        users=_read_groups(connection, "user_name", amount),
+        workspaces=_read_groups(connection, "workspace", amount),
+        labels=select_rows(connection, LabelCost, labels),
+        bills=_read_bills(connection, currency),
+        releases=_read_releases(connection, currency),
         regressions=_read_regressions(connection),
-        freshness=_select(connection, Freshness, "freshness"),
-        syncs=_select(connection, SyncRun, f"sync_history LIMIT {FEW}"),
+        success=select_rows(connection, SuccessRate, "success_rates"),
+        most_expensive=_read_runs(connection, f"{order_by(amount)}, run_id"),
+        slowest=_read_runs(connection, "WHERE hours IS NOT NULL ORDER BY hours DESC, run_id"),
+        failed=_read_runs(
+            connection,
+            "WHERE status = 'FAILED' ORDER BY submitted_at DESC NULLS LAST, run_id",
+        ),
+        freshness=select_rows(connection, Freshness, "freshness"),
+        syncs=syncs,
+        **task_queries.read_tasks(connection, currency, priced=bool(totals.cost_usd)),
     )
 
 
 def _choose_years(connection: Connection) -> dict[str, int]:
     """Return the first and last year of the charts as parameters of the queries."""
     _, [(present,)] = run_query(connection, _PRESENT)
-    _, counts = run_query(connection, f"SELECT {_YEAR}, count(*) FROM run_costs GROUP BY 1")  # noqa: S608 a constant
+    _, counts = run_query(connection, f"SELECT {_YEAR}, count(*) FROM report_runs GROUP BY 1")  # noqa: S608 a constant
     runs = {year: count for year, count in counts if year is not None}
     return dict(zip(("first", "last"), choose_years(runs, present), strict=True))
 
@@ -154,105 +168,64 @@ def _read_span(connection: Connection, years: Mapping[str, int]) -> Span:
     return Span(choose_step(first, last), first, last, outside, odd)
 
 
-def _order(amount: str) -> str:
-    """Return an ORDER BY clause: largest first, infinite and NaN last."""
-    return f"ORDER BY CASE WHEN {_DRAWN.format(amount)} THEN {amount} END DESC NULLS LAST"
-
-
-def _select(
-    connection: Connection, kind: type[Fact], source: str, **renamed: str
-) -> tuple[Fact, ...]:
-    """Select the columns of a dataclass from a mart; `renamed` maps attributes to columns."""
-    names = (field.name for field in fields(kind))  # type: ignore[arg-type] # a dataclass
-    columns = ", ".join(renamed.get(name, name) for name in names)
-    return _query(connection, kind, f"SELECT {columns} FROM {source}")  # noqa: S608 constants
-
-
-def _query(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
-    """Return the rows of a SELECT as dataclasses, without rows that lack a required value."""
-    _, rows = run_query(connection, sql)
-    types = [str(field.type) for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
-    needed = [index for index, name in enumerate(types) if "None" not in name]
-    longest = _LONGEST_MESSAGE if kind is FailureMessage else _LONGEST_NAME
-    told = (
-        [_tame(value, name, longest) for value, name in zip(row, types, strict=True)]
-        for row in rows
-    )
-    return tuple(kind(*row) for row in told if all(row[index] is not None for index in needed))
-
-
-def _tame(value: object, type_name: str, longest: int) -> object:
-    """Return a value that the report can show, or None.
-
-    DuckDB returns timestamps outside of the years 1 to 9999 as text, and infinite ones without a
-    time zone.
-    """
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if "date" in type_name:
-        infinite = isinstance(value, datetime) and value.tzinfo is None
-        return None if infinite or not isinstance(value, date) else value
-    return _shorten(value, longest) if isinstance(value, str) else value
-
-
-def _shorten(text: str, longest: int) -> str:
-    if not any(letter.isprintable() and not letter.isspace() for letter in text[:longest]):
-        return EMPTY
-    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
-
-
-def _read_spenders(connection: Connection, grain: str, order: str) -> tuple[CostGroup, ...]:
-    name = "user_name" if grain == "user" else grain
-    return _select(connection, CostGroup, f"cost_by_{grain} {order}, {name}", name=name)
-
-
 def _read_recent(
-    connection: Connection, span: Span, amount: str, years: Mapping[str, int]
-) -> tuple[float, float] | None:
-    if not (span.first_at and span.last_at) or (span.last_at - span.first_at).days < 13:  # noqa: PLR2004 two weeks, without the time before the first run
+    connection: Connection,
+    amount: str,
+    totals: Totals,
+    syncs: Sequence[SyncRun],
+    period: tuple[datetime | None, datetime],
+) -> RecentSpend | None:
+    """Return the amount of the last seven days, None where the tables cannot tell it.
+
+    They cannot if the last sync is older, or if `--since` leaves out a part of the seven days.
+    """
+    begins_at, ends_at = period
+    middle, start = ends_at - _WEEK, ends_at - 2 * _WEEK
+    last_sync = max((sync.started_at for sync in syncs), default=None)
+    if last_sync is None or last_sync < middle or (begins_at and begins_at > middle):
         return None
-    _, [(last, before)] = run_query(connection, _RECENT.format(amount=amount, **years))
-    return last, before
+    query = _RECENT.format(
+        amount=amount, middle=middle, start=start, end=ends_at, drawn=DRAWN.format(amount)
+    )
+    _, [(last, before)] = run_query(connection, query)
+    earliest = max(filter(None, (begins_at, totals.first_at)), default=ends_at)
+    return RecentSpend(ends_at, last, before if earliest <= start else None, last_sync)
 
 
-def _read_memory(connection: Connection, totals: Totals) -> tuple[MemoryRequest, ...]:
-    by = "saves_at_least_usd" if totals.cost_usd else "saves_gib_hours"
-    source = f"memory_requests WHERE {by} > 0 AND recommended_gib < requested_gib"
-    return _select(connection, MemoryRequest, f"{source} {_order(by)} LIMIT {FEW}")
+def _read_groups(connection: Connection, column: str, amount: str) -> tuple[CostGroup, ...]:
+    sums = {name: f"sum({name})" for name in ("cpu_hours", "cost_usd", *_WASTE)}
+    counts = {"runs": _TOTALS["runs"], "failed_runs": _TOTALS["failed_runs"]}
+    source = f"report_runs GROUP BY {column} {order_by(sums[amount])}, {column}"
+    return select_rows(connection, CostGroup, source, name=column, **sums, **counts)
 
 
-def _read_advice(connection: Connection) -> tuple[MemoryRequest, ...]:
-    """Return requests to change, those that save most first, and those that spot losses grow."""
-    source = "memory_requests WHERE recommended_gib < requested_gib OR spot_grown_tasks > 0"
-    order = "ORDER BY saves_at_least_usd DESC NULLS LAST, saves_gib_hours DESC NULLS LAST, process"
-    return _select(connection, MemoryRequest, f"{source} {order} LIMIT {MANY}")
+def _read_bills(connection: Connection, currency: str) -> tuple[BilledRun, ...]:
+    """Return the runs with a bill, which is in USD."""
+    if currency != "USD":
+        return ()
+    source = f"bill_by_run WHERE {DRAWN.format('bill_usd')} ORDER BY bill_usd DESC, run_id"
+    return select_rows(connection, BilledRun, source)
 
 
-def _read_idle(connection: Connection, totals: Totals) -> tuple[IdleCpus, ...]:
-    by = "saves_at_least_usd" if totals.cost_usd else "idle_cpu_hours"
-    source = f"cpu_efficiency WHERE {by} > 0 AND requested_cpus > 1"
-    return _select(connection, IdleCpus, f"{source} {_order(by)} LIMIT {FEW}")
+def _read_releases(connection: Connection, currency: str) -> tuple[ReleaseChange, ...]:
+    """Return the latest release of each pipeline against the one before it."""
+    source = (
+        f"release_changes WHERE currency = '{currency}' QUALIFY row_number() OVER "
+        "(PARTITION BY pipeline ORDER BY first_submitted_at DESC) <= 2 "
+        f"ORDER BY pipeline, first_submitted_at DESC LIMIT {MANY}"
+    )
+    return select_rows(connection, ReleaseChange, source)
 
 
-def _read_messages(connection: Connection) -> tuple[FailureMessage, ...]:
-    return _select(connection, FailureMessage, f"failure_messages WHERE origin = 'run' LIMIT {FEW}")
-
-
-def _read_slowest(connection: Connection) -> tuple[Run, ...]:
-    source = f"{_RUNS} WHERE hours IS NOT NULL ORDER BY hours DESC, run_id"
-    return _select(connection, Run, f"{source} LIMIT {FEW}")
-
-
-def _read_failed(connection: Connection) -> tuple[Run, ...]:
-    source = f"{_RUNS} WHERE status = 'FAILED' ORDER BY submitted_at DESC NULLS LAST, run_id"
-    return _select(connection, Run, f"{source} LIMIT {FEW}")
+def _read_runs(connection: Connection, rest: str) -> tuple[Run, ...]:
+    return select_rows(connection, Run, f"report_runs {rest} LIMIT {FEW}")
 
 
 def _read_regressions(connection: Connection) -> tuple[Regression, ...]:
-    joined = "regressions AS g JOIN run_costs AS r ON r.run_id = g.run_id"
+    joined = "regressions AS g JOIN report_runs AS r ON r.run_id = g.run_id"
     columns = {
         field.name: f"{'r' if field.name in {'workspace', 'user_name'} else 'g'}.{field.name}"
         for field in fields(Regression)
     }
     order = "ORDER BY g.submitted_at DESC NULLS LAST, g.run_id, g.process"
-    return _select(connection, Regression, f"{joined} {order} LIMIT {FEW}", **columns)
+    return select_rows(connection, Regression, f"{joined} {order} LIMIT {FEW}", **columns)

@@ -17,22 +17,21 @@ from markupsafe import Markup
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.report import charts, formats
+from tower_etl.report.actions import list_actions
+from tower_etl.report.colors import paint_names
 from tower_etl.report.config_snippet import memory_config_snippet
-from tower_etl.report.insights import (
-    CPU_HOURS,
-    USD,
-    list_findings,
-    waste_items,
-)
+from tower_etl.report.cost_metric import CostMetric
+from tower_etl.report.insights import list_findings
+from tower_etl.report.ledger import split_cost, split_time
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from tower_etl.report.data import Regression, ReportData, Run, Span
-    from tower_etl.report.insights import CostMetric
+    from tower_etl.report.data import BilledRun, Regression, ReportData, Run, Span
     from tower_etl.warehouse.filters import RunFilter
 
 _SERIES = 5  # pipelines with a separate color
@@ -59,8 +58,8 @@ class ReportHeader:
 
 def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> str:
     """Return the HTML of the report."""
-    measure = USD if facts.priced else CPU_HOURS
-    leaks = waste_items(facts, measure)
+    measure = CostMetric.choose(facts)
+    money, actions = split_cost(facts.totals, measure), list_actions(facts)
     style, script = _read("style.css"), _read("script.js")
     return _ENVIRONMENT.get_template("page.html").render(
         facts=facts,
@@ -68,18 +67,28 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
         cover=cover,
         platform=platform,
         measure=measure,
-        findings=list_findings(facts, leaks, measure),
-        leaks=leaks,
+        findings=list_findings(facts, money, actions, measure),
+        money=money,
+        time=split_time(facts.time),
+        actions=actions,
         config=memory_config_snippet(facts.advice),
         spend=_chart_spend(facts, measure),
         outcomes=_chart_outcomes(facts),
         notes=_list_notes(facts.span),
         outcome_notes=_list_notes(replace(facts.span, odd_runs=0)),
+        names=formats.name_processes(_list_processes(facts)),
         rows=_ROWS,
         style=Markup(style),  # noqa: S704 a file of the package
         script=Markup(script),  # noqa: S704 a file of the package
         policy=_write_policy(style, script),
     )
+
+
+def _list_processes(facts: ReportData) -> Iterator[str]:
+    """Iterate over the processes that the report names, so that each has one short name."""
+    tables = (facts.processes, facts.staged, facts.memory, facts.idle, facts.regressions)
+    yield from (row.process for table in tables for row in table)
+    yield from (row.worst_process for row in facts.reasons)
 
 
 def _list_notes(span: Span) -> list[str]:
@@ -101,7 +110,8 @@ def _list_notes(span: Span) -> list[str]:
 def _chart_spend(facts: ReportData, measure: CostMetric) -> charts.StackedBars:
     names = charts.rank_pipelines(facts.slices, _SERIES)
     sums = charts.sum_amounts(facts.slices, names)
-    return charts.stack_columns(sums, names, facts.span.step, measure.show)
+    paints = paint_names(names, charts.OTHERS)
+    return charts.stack_columns(sums, names, facts.span.step, measure.show, paints=paints)
 
 
 def _chart_outcomes(facts: ReportData) -> charts.StackedBars:
@@ -138,8 +148,10 @@ def _make_environment() -> Environment:
     environment.globals.update(
         share_bars=charts.share_bars,
         width_of=charts.measure_share,
+        place_of=charts.place_ratio,
         number=formats.name_number,
-        name_processes=formats.name_processes,
+        split_cost=split_cost,
+        split_time=split_time,
     )
     return environment
 
@@ -158,6 +170,11 @@ def _list_filters() -> dict[str, Any]:
         "clock": formats.show_clock,
         "breakable": formats.mark_breaks,
         "times": formats.show_times,
+        "interval": formats.show_interval,
+        "ratio": formats.show_ratio,
+        "task_hours": lambda row: split_time(row).total,
+        "price": formats.show_price,
+        "short": lambda text, longest=28: formats.cut_middle(text, longest),
         "key": formats.make_key,
     }
 
@@ -217,7 +234,8 @@ def write_report(
     given = WebLinks.at(web) if web else None
     with open_reader(path) as connection:
         apply_filter(connection, scope)
-        facts = load_report_data(connection)
+        ends_at = min(scope.until or made_at, made_at)
+        facts = load_report_data(connection, ends_at, scope.since)
     endpoint = facts.syncs[0].endpoint if facts.syncs else None
     cover = ReportHeader(made_at, scope.since, scope.until, scope.workspaces)
     page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
@@ -293,7 +311,7 @@ class WebLinks:
             raise ConfigurationError(msg)
         return cls(web.strip().rstrip("/"))
 
-    def link_run(self, run: Run | Regression) -> str | None:
+    def link_run(self, run: Run | Regression | BilledRun) -> str | None:
         """Return the URL of a run's page, None if its workspace has no name."""
         if self.web is None:
             return None

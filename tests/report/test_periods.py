@@ -1,0 +1,102 @@
+"""What was spent lately: counted from the present or `--until`, by when tasks ran."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.report.conftest import MADE_AT, PLATFORM
+from tests.report.test_page import Reader
+from tower_etl.report.queries import load_report_data
+from tower_etl.report.render import ReportHeader, render_page, write_report
+from tower_etl.warehouse.filters import RunFilter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sql.small import SmallHistory
+
+DAY = timedelta(days=1)
+
+
+def add_spend(small: SmallHistory, days_ago: float, cost: float) -> None:
+    """Add a run with one task of an hour."""
+    begun = MADE_AT - days_ago * DAY
+    run_id = f"run{days_ago}"
+    small.add_run(run_id, submit=begun.isoformat())
+    ended = (begun + timedelta(hours=1)).isoformat()
+    small.add_task(run_id, cost=cost, start=begun.isoformat(), complete=ended)
+
+
+def read_until(small: SmallHistory, until: datetime = MADE_AT) -> str:
+    """The text of the report on tasks until a moment."""
+    with small.open() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        facts = load_report_data(connection, until)
+    cover = ReportHeader(MADE_AT, until=until if until < MADE_AT else None)
+    return Reader(render_page(facts, PLATFORM, cover)).text
+
+
+def test_the_last_seven_days_end_now(small: SmallHistory) -> None:
+    """Not with the latest run: that was three days ago."""
+    for days_ago, cost in ((3, 1.0), (6.9, 2.0), (7.1, 4.0), (13.9, 8.0), (20, 16.0)):
+        add_spend(small, days_ago, cost)
+    small.add_sync(started_at=MADE_AT)
+    assert "$3.00 in the last 7 days, $12.00 in the 7 before" in read_until(small)
+
+
+def test_an_old_history_spent_nothing_lately(small: SmallHistory) -> None:
+    """Fourteen months without a run are not a last week."""
+    add_spend(small, 430, 5.0)
+    small.add_sync(started_at=MADE_AT)
+    assert "$0 in the last 7 days, $0 in the 7 before" in read_until(small)
+
+
+def test_seven_days_can_end_with_until(small: SmallHistory) -> None:
+    """And are called so; the present has no part in them."""
+    for days_ago, cost in ((3, 1.0), (12, 2.0)):
+        add_spend(small, days_ago, cost)
+    small.add_sync(started_at=MADE_AT)
+    text = read_until(small, MADE_AT - 10 * DAY)
+    assert "$2.00 in the 7 days before 26 Feb 2026, 09:30" in text
+    assert "last 7 days," not in text
+
+
+def test_a_short_history_has_no_week_before(small: SmallHistory) -> None:
+    """Nothing is compared with days before the first run."""
+    add_spend(small, 10, 2.0)
+    add_spend(small, 1, 1.0)
+    small.add_sync(started_at=MADE_AT)
+    text = read_until(small)
+    assert "$1.00 in the last 7 days" in text
+    assert "in the 7 before" not in text
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "said"),
+    [
+        (0.5, "in the last 7 days 1 runs"),
+        (3, "in the last 7 days, as synced on 5 Mar 2026"),
+        (8, ""),
+    ],
+)
+def test_what_was_not_synced_is_not_claimed(
+    small: SmallHistory, days_ago: float, said: str
+) -> None:
+    """Of an old sync the day is named; after a week nothing is known of the last one."""
+    add_spend(small, 9, 2.0)
+    small.add_sync(started_at=MADE_AT - days_ago * DAY)
+    text = read_until(small).replace("Runs 1 ", "1 runs ")
+    assert said in text
+    assert ("in the last 7 days" in text) == bool(said)
+
+
+def test_a_report_until_a_day_counts_from_it(seeded: Path, tmp_path: Path) -> None:
+    """Of a synced file; `--until` in the future is the present."""
+    with_until = tmp_path / "until.html"
+    now = datetime.now().astimezone()
+    for until, said in ((now - DAY, "7 days before"), (now + DAY, "last 7 days")):
+        write_report(seeded, with_until, now, scope=RunFilter(until=until))
+        assert said in with_until.read_text(encoding="utf-8")
