@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from tests.load.warehouse import sync_seeded
+from tower_etl.cli.notebooks import copy_notebooks
+from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the notebooks, with a history where they look for one."""
     root = tmp_path_factory.mktemp("workplace")
     history = sync_seeded(root, 5, runs=50, days=8, mean_tasks=25)
-    history.rename(root / "tower-demo.duckdb")
-    shutil.copytree(FOLDER, root / "notebooks")
+    copied, _ = copy_notebooks(root / "notebooks")
+    assert copied == sorted(f"{name}.ipynb" for name in NAMES)
+    history.rename(root / "notebooks" / "tower-demo.duckdb")
     return root / "notebooks"
 
 
@@ -114,3 +116,14 @@ def test_every_notebook_is_run() -> None:
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     listed = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert all(f"[{name}]({name}.ipynb)" in listed for name in NAMES)
+
+
+def test_copies_replace_no_notebook(tmp_path: Path) -> None:
+    """A notebook that somebody has changed stays theirs."""
+    (tmp_path / "failures.ipynb").write_text("mine")
+    copied, kept = copy_notebooks(tmp_path)
+    assert (len(copied), kept) == (3, ["failures.ipynb"])
+    assert (tmp_path / "failures.ipynb").read_text() == "mine"
+    assert copy_notebooks(tmp_path)[0] == []
+    with pytest.raises(ConfigurationError, match="is a file"):
+        copy_notebooks(tmp_path / "failures.ipynb")

@@ -25,6 +25,7 @@ _COMMANDS = {
     "bill": "Load cloud bills, and check how much of them is attributed.",
     "compare": "Compare two groups of runs, task by task.",
     "report": "Write an HTML report on cost, waste and failures.",
+    "notebooks": "Copy the notebooks into a folder.",
     "maintain": "Expire old snapshots and delete unreferenced files (lake destinations).",
     "views": "Create or replace the SQL views of a DuckDB file.",
     "simulate": "Serve a simulated platform on the loopback interface.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Write costs by the values of a label key instead, with a CSV of runs for each value.",
 )
+@click.option(
+    "--data",
+    metavar="FOLDER",
+    help="Also write the marts behind the report into this folder: CSV files and index.json.",
+)
 @options.prices_option
 def command(
     destination: str | None,
     path: str | None,
     output: str,
     web: str | None,
-    by: str | None,
     **chosen: Any,  # noqa: ANN401 passed by click by name
 ) -> None:
     """Write an HTML report on cost, waste with suggested savings, failures and notable runs.
@@ -47,14 +52,23 @@ def command(
     """
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
+    by, data = chosen.pop("by"), chosen.pop("data")
     scope = options.read_scope(**chosen)
     path = options.file_or_lake(destination, path, "A report")
+    if data is not None:
+        _write_data(path, Path(data).expanduser(), scope)
     if by is not None:
         _write_invoices(path, output, by, scope)
         return
     written = write_report(path, output, SYSTEM_CLOCK.now(), scope=scope, web=web)
     size = f"{written.size_bytes / 1000:,.0f} kB"
     print_message(f"{written.path}: {written.runs:,} runs, {size}")
+
+
+def _write_data(path: str, folder: Path, scope: RunFilter) -> None:
+    from tower_etl.report.data_folder import write_data  # noqa: PLC0415 imports duckdb
+
+    print_message(f"{folder}: {write_data(path, folder, SYSTEM_CLOCK.now(), scope)} CSV files")
 
 
 def _write_invoices(path: str, output: str, key: str, scope: RunFilter) -> None:

@@ -1,6 +1,6 @@
 "use strict";
-// All content is readable without this script: it only makes tables sortable, shows tooltips of
-// charts, and copies the configuration.
+// All content is readable without this script: it only makes tables sortable, filters them, saves
+// them as CSV, shows tooltips of charts, and copies the configuration.
 (() => {
   const keyOf = (cell) => {
     if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
@@ -24,7 +24,51 @@
     body.append(...rows.map(([, row]) => row));
   };
 
+  // As numbers, not as shown; a text that a spreadsheet would run as a formula is prefixed.
+  const csvOf = (cell) => {
+    if (cell.dataset.value !== undefined) return cell.dataset.value;
+    const text = cell.textContent.trim().replace(/\s+/g, " ");
+    const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const save = (table, name) => {
+    const lines = [...table.rows].filter((row) => !row.hidden)
+      .map((row) => [...row.cells].map(csvOf).join(","));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([`\uFEFF${lines.join("\r\n")}\r\n`], { type: "text/csv" }));
+    link.download = `${name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "")}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  const addTools = (table) => {
+    const region = table.closest(".scroll");
+    const name = region.getAttribute("aria-label");
+    const tools = document.createElement("div");
+    tools.className = "tools";
+    if (table.tBodies[0].rows.length > 5) {
+      const input = document.createElement("input");
+      input.type = "search";
+      input.placeholder = "Filter";
+      input.setAttribute("aria-label", `Filter rows of ${name}`);
+      input.addEventListener("input", () => {
+        const wanted = input.value.trim().toLowerCase();
+        [...table.tBodies[0].rows].forEach((row) => {
+          row.hidden = !row.textContent.toLowerCase().includes(wanted);
+        });
+      });
+      tools.append(input);
+    }
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "CSV";
+    button.setAttribute("aria-label", `Save ${name} as CSV`);
+    button.addEventListener("click", () => save(table, name));
+    tools.append(button);
+    region.before(tools);
+  };
+
   document.querySelectorAll("table[data-sortable]").forEach((table) => {
+    addTools(table);
     [...table.tHead.rows[0].cells].forEach((head, index) => {
       const button = document.createElement("button");
       button.type = "button";

@@ -1,0 +1,57 @@
+"""The marts of a report as files for programs: a CSV file each, and an index of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tower_etl.views.definitions import iter_views
+from tower_etl.warehouse.filters import apply_filter
+from tower_etl.warehouse.reader import open_reader
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    import duckdb
+
+    from tower_etl.views.definitions import View
+    from tower_etl.warehouse.filters import RunFilter
+
+INDEX = "index.json"
+
+
+def write_data(path: str | Path, folder: Path, now: datetime, scope: RunFilter) -> int:
+    """Write every mart into a folder, and return their number.
+
+    Args:
+        path: File or lake of the tables.
+        folder: Folder, which is created if it does not exist; files of other names are kept.
+        now: Time of the report (UTC).
+        scope: Filter of the runs, as for the report.
+
+    Raises:
+        ConfigurationError: No sync has written to the path, or the filter matches no run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_reader(path) as connection:
+        apply_filter(connection, scope)
+        marts = [_write_mart(connection, view, folder) for view in iter_views("marts")]
+    index = {
+        "made_at": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "filter": scope.condition if scope else None,
+        "files": sorted(marts, key=lambda mart: str(mart["file"])),
+    }
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    return len(marts)
+
+
+def _write_mart(connection: duckdb.DuckDBPyConnection, view: View, folder: Path) -> dict[str, Any]:
+    file = folder / f"{view.name}.csv"
+    quoted = str(file).replace("'", "''")
+    connection.execute(f"COPY (FROM \"{view.name}\") TO '{quoted}' (FORMAT csv, HEADER)")
+    return {
+        "file": file.name,
+        "description": view.comment,
+        "columns": view.docs.column_comments,
+    }
