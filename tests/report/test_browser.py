@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -102,12 +104,34 @@ def test_a_fresh_file_is_readable_too(
     assert noises == []
 
 
+def test_a_table_is_filtered_and_saved(open_page: Callable[..., Page], noises: list[str]) -> None:
+    """What is shown is what is saved: numbers unrounded, under the names of the columns."""
+    page = open_page(accept_downloads=True)
+    tools = page.locator(".tools:has(input)").first
+    table = tools.locator("xpath=following-sibling::*[1]").locator("table")
+    rows = table.locator("tbody tr")
+    name = rows.nth(1).locator("th, td").first.inner_text().split("\n")[0].strip()
+    tools.locator("input").fill(name)
+    shown = table.locator("tbody tr:visible")
+    assert 0 < shown.count() <= rows.count()
+    assert all(name.lower() in text.lower() for text in shown.all_inner_texts())
+    with page.expect_download() as saved:
+        tools.locator("button").click()
+    text = saved.value.path().read_text(encoding="utf-8-sig")
+    lines = list(csv.reader(io.StringIO(text)))
+    assert len(lines) == 1 + shown.count()
+    assert {len(line) for line in lines} == {table.locator("thead th").count()}
+    assert saved.value.suggested_filename.endswith(".csv")
+    assert [noise for noise in noises if not noise.startswith("blob:")] == []
+
+
 def test_tables_are_sorted_by_a_click(open_page: Callable[..., Page]) -> None:
     """By number, not by text; a second click turns it round."""
     page = open_page()
     table = page.locator("table", has_text="CPU hours").first
     button = table.get_by_role("button", name="CPU hours")
-    hours = "rows => rows.map(row => Number(row.lastElementChild.dataset.value))"
+    index = button.evaluate("button => button.closest('th').cellIndex")
+    hours = f"rows => rows.map(row => Number(row.cells[{index}].dataset.value))"
     button.click()
     falling = table.locator("tbody tr").evaluate_all(hours)
     assert falling == sorted(falling, reverse=True)
