@@ -26,6 +26,7 @@ COPIED = (
 _DAYS = 3 * 365
 _COPIES_AT_ONCE = 50
 _UNIQUE = frozenset({"hash", "native_id", "workdir", "run_name", "session_id"})
+_SUMMED = frozenset({"cost", "net_cost"})  # the progress of a run has the sums of its tasks
 _MEASURED = frozenset(
     {"duration", "realtime", "rss", "vmem", "peak_rss", "peak_vmem", "rchar", "wchar"}
     | {"read_bytes", "write_bytes", "syscr", "syscw", "vol_ctxt", "inv_ctxt"}
@@ -73,7 +74,7 @@ def _vary(table: str, field: pa.Field, days: str) -> str | None:
         return f"{column} - {days}"
     if field.name in _UNIQUE:
         return f"left(md5({column} || n), length({column}))"
-    if pa.types.is_float64(field.type):
+    if pa.types.is_float64(field.type) and field.name not in _SUMMED:
         return f"{column} * (0.5 + random())"
     if field.name in _MEASURED:
         return f"CAST({column} * (0.5 + random()) AS BIGINT)"

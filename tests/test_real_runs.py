@@ -105,7 +105,7 @@ def dumps(shared: Path) -> dict[str, Row]:
 def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Synced:
     """Two syncs by a real process, the second against a server that stands still."""
     console = make_console(tmp_path_factory.mktemp("real"))
-    path = console.folder / "tower.duckdb"
+    path = console.folder / "runs.duckdb"
     simulator = Simulator(load_runs(shared / "runs"))
     with serve(simulator) as endpoint:
         first = console.run("sync", "--endpoint", endpoint, "--json")

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from tests.cli.forkserver import can_fork, run_forked
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -77,10 +79,13 @@ class Console:
 
     def run(self, *args: str, **variables: str | None) -> Ended:
         """Run `tower-etl` to its end; a variable of None is not set."""
+        environ = self.environ(**variables)
+        if can_fork(environ):
+            return self._fork(args, environ)
         done = subprocess.run(
             [TOWER_ETL, *args],
             cwd=self.folder,
-            env=self.environ(**variables),
+            env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -88,6 +93,19 @@ class Console:
             check=False,
         )
         return Ended(done.returncode, done.stdout, drop_progress(done.stderr))
+
+    def _fork(self, args: tuple[str, ...], environ: dict[str, str]) -> Ended:
+        """Run `tower-etl` without an interpreter of its own."""
+        with (
+            Path(os.devnull).open("rb") as nothing,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            code = run_forked(args, self.folder, environ, (nothing, out, err), _LONGEST_SECONDS)
+            out.seek(0)
+            err.seek(0)
+            shown = out.read().decode().replace("\r\n", "\n")
+            return Ended(code, shown, drop_progress(err.read().decode().replace("\r\n", "\n")))
 
     def start(self, *args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start `tower-etl`."""

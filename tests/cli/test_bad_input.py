@@ -149,8 +149,8 @@ def test_unknown_workspace(
 @pytest.mark.parametrize(
     ("flag", "value", "says"),
     [
-        ("--since", "yesterday", "for example 2026-01-31"),
-        ("--until", "2026-13-01", "for example 2026-01-31"),
+        ("--since", "yesterday", "such as 2026-01-31"),
+        ("--until", "2026-13-01", "such as 2026-01-31"),
         ("--tables", "tasks,nope", "Unknown table nope. Expected one of workflows, tasks"),
         ("--rate", "fast", "for example 10), or `none`"),
         ("--rate", "0", "for example 10), or `none`"),
@@ -253,7 +253,7 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("no_such_question", "expected one of cost_by_label"),
+        ("no_such_question", "Expected one of bill_by_process"),
         ("SELEKT 1 FROM tasks", "Parser Error"),
         ("SELECT nothing FROM tasks", "Binder Error"),
         ("SELECT * FROM no_such_table", "no_such_table"),
@@ -322,5 +322,5 @@ def test_an_address_of_postgres_is_not_read(
 ) -> None:
     """Nor is its password shown."""
     ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
-    assert "Query it with psql" in ended.err
+    assert "--path contains a password" in ended.err
     assert "hush" not in ended.err

@@ -140,7 +140,7 @@ def same(expected: object, cell: str, slack: float) -> bool:
 
 def find_slack(view: View, column: str) -> float:
     """How far a rounded column may be off: a half may be rounded either way."""
-    rounded = re.search(rf", ([0-9])\) AS {column}\b", view.sql)
+    rounded = re.search(rf",\s*([0-9])\s*\) AS {column}\b", view.sql)
     return 1.01 * 10 ** -int(rounded[1]) if rounded else 1e-9
 
 

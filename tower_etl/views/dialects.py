@@ -58,7 +58,7 @@ def check_dialect(dialect: str) -> None:
         ConfigurationError: The dialect is not supported.
     """
     if dialect not in DIALECTS:
-        msg = f"Unknown dialect {dialect!r}: expected {' or '.join(DIALECTS)}."
+        msg = f"Unknown dialect {dialect!r}: expected one of {', '.join(DIALECTS)}."
         raise ConfigurationError(msg)
 
 

@@ -103,6 +103,8 @@ def clear_changes(connection: duckdb.DuckDBPyConnection, compared_at: datetime |
         connection: Connection to the staging database.
         compared_at: Time (UTC) at which everything was compared; None if only changes were.
     """
+    for statement in _CREATE:
+        connection.execute(statement)
     connection.begin()
     connection.execute(_CLEAR)
     if compared_at is not None:
