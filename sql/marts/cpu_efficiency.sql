@@ -43,7 +43,10 @@ SELECT
   min(cpus) AS lowest_requested_cpus,
   round(sum(used_cpu_hours) / sum(run_hours), 2) AS used_cpus,
   round(sum(used_cpu_hours) / sum(compute_cpu_hours), 4) AS efficiency,
-  CAST(max(recommended_cpus) AS BIGINT) AS recommended_cpus,
+  -- a measured peak may be infinite or absurd
+  CASE
+    WHEN max(recommended_cpus) BETWEEN 0 AND 1000000 THEN CAST(max(recommended_cpus) AS BIGINT)
+  END AS recommended_cpus,
   round(sum(idle_cpu_hours), 2) AS idle_cpu_hours,
   round(sum(cost_usd), 6) AS cost_usd,
   round(sum(coalesce(estimate_usd, 0 * cost_usd)), 6) AS saves_at_least_usd,

@@ -47,7 +47,10 @@ SELECT
   count(CASE WHEN out_of_memory THEN 1 END) AS killed_tasks,
   count(CASE WHEN grown THEN 1 END) AS grown_tasks,
   count(CASE WHEN grown AND after_spot_loss THEN 1 END) AS spot_grown_tasks,
-  CAST(max(recommended_gib) AS BIGINT) AS recommended_gib,
+  -- a measured peak may be infinite or absurd
+  CASE
+    WHEN max(recommended_gib) BETWEEN 0 AND 1000000 THEN CAST(max(recommended_gib) AS BIGINT)
+  END AS recommended_gib,
   round(sum(saved_gib_hours), 2) AS saves_gib_hours,
   round(sum(judged_usd), 6) AS cost_usd,
   round(sum(coalesce(estimate_usd, 0 * judged_usd)), 6) AS saves_at_least_usd,

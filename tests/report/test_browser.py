@@ -128,7 +128,7 @@ def test_a_table_is_filtered_and_saved(open_page: Callable[..., Page], noises: l
 def test_tables_are_sorted_by_a_click(open_page: Callable[..., Page]) -> None:
     """By number, not by text; a second click turns it round."""
     page = open_page()
-    table = page.locator("table", has_text="CPU hours").first
+    table = page.get_by_role("region", name="Pipeline: cost and runs").locator("table")
     button = table.get_by_role("button", name="CPU hours")
     index = button.evaluate("button => button.closest('th').cellIndex")
     hours = f"rows => rows.map(row => Number(row.cells[{index}].dataset.value))"
