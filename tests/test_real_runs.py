@@ -60,7 +60,7 @@ class Synced:
 def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
     """A connection in which the tables go by their bare names."""
     connection = duckdb.connect(str(path), read_only=True)
-    connection.execute("USE tower.tower")
+    connection.execute("USE runs.tower")
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
