@@ -134,6 +134,7 @@ def _run(order: Mapping[str, object], descriptors: Sequence[int]) -> None:
         os.chdir(str(order["cwd"]))
         os.environ.clear()
         os.environ.update(order["environ"])  # type: ignore[call-overload] # JSON
+        sys.modules["__main__"].__package__ = None  # click would show it as the program
         sys.argv = ["tower-etl", *order["args"]]  # type: ignore[misc] # JSON
         sys.stdin, sys.stdout, sys.stderr = (
             open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 for good
