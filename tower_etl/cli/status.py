@@ -106,7 +106,7 @@ def read_max_age(text: str) -> timedelta:
     Raises:
         ConfigurationError: The text is not a duration.
     """
-    if age := parse_age(text):
+    if (age := parse_age(text)) is not None:
         return age
     msg = f"Invalid --max-age {text!r}: expected a duration such as 90m, 2h or 1d."
     raise ConfigurationError(msg)

@@ -297,7 +297,7 @@ def parse_user_timestamp(text: str, flag: str) -> datetime:
     Raises:
         ConfigurationError: The text is neither.
     """
-    if age := parse_age(text):
+    if (age := parse_age(text)) is not None:
         return SYSTEM_CLOCK.now() - age
     try:
         timestamp = datetime.fromisoformat(text.strip())
