@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    import duckdb
-
     from tower_etl.views.definitions import View
     from tower_etl.warehouse.filters import RunFilter
+    from tower_etl.warehouse.reader import Connection
 
 INDEX = "index.json"
 
@@ -46,7 +45,7 @@ def write_data(path: str | Path, folder: Path, now: datetime, scope: RunFilter) 
     return len(marts)
 
 
-def _write_mart(connection: duckdb.DuckDBPyConnection, view: View, folder: Path) -> dict[str, Any]:
+def _write_mart(connection: Connection, view: View, folder: Path) -> dict[str, Any]:
     file = folder / f"{view.name}.csv"
     quoted = str(file).replace("'", "''")
     connection.execute(f"COPY (FROM \"{view.name}\") TO '{quoted}' (FORMAT csv, HEADER)")
