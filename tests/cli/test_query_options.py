@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -9,11 +10,18 @@ import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+import click
 import pytest
 
 from tests.cli.console import make_console
 from tests.cli.here import open_paper
+from tests.sql.postgres import start_postgres
+from tower_etl import installation
+from tower_etl.cli.options import complete_workspaces
+from tower_etl.cli.query import command
 from tower_etl.cli.tables import as_json_lines, as_tsv, as_xlsx
+from tower_etl.installation import install_command
+from tower_etl.simulator import SimClock, Simulator, World, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +139,137 @@ def test_a_file_of_an_earlier_version_is_used_where_it_is_the_only_one(
     (console.folder / "tower.duckdb").write_bytes((synced.folder / "runs.duckdb").read_bytes())
     ended = run_here(console)("query", SELECT, "--format", "json", out=open_paper("utf-8"))
     assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
+
+
+def test_postgresql_answers_by_name_and_in_sql(
+    run_here: Callable[[Console], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own views are asked; what only DuckDB can do is refused, and nothing can be written."""
+    with start_postgres() as server:
+        console = make_console(tmp_path)
+        run = run_here(console)
+        monkeypatch.setenv("TOWER_ETL_DESTINATION", "postgres")
+        monkeypatch.setenv("TOWER_ETL_PATH", f"postgresql://tower@/postgres?host={server.folder}")
+        world = World.empty(SimClock())
+        lab = world.add_workspace(world.add_organization("acme"), "lab")
+        for _ in range(3):
+            world.submit_run(lab)
+        with serve(Simulator(world, limit=None)) as endpoint:
+            sync = ("sync", "--endpoint", endpoint, "--rate", "none")
+            assert run(*sync, out=open_paper("utf-8")).code == 0
+
+        def ask(*args: str) -> Ended:
+            return run("query", *args, "--format", "json", out=open_paper("utf-8"))
+
+        assert len(ask("workflows").json) == 3
+        assert {row["workspace"] for row in ask("freshness").json} == {"acme/lab"}
+        counted = ask("SELECT count(*) AS runs FROM workflows;", "--limit", "5")
+        assert counted.json == [{"runs": 3}]
+        for args, says in (
+            (("run_costs", "--since", "30d"), "Use a WHERE clause"),
+            (("SELECT nothing FROM workflows",), "The query failed"),
+            (("DELETE FROM workflows",), "read-only"),
+        ):
+            refused = ask(*args)
+            assert (refused.code, says in refused.err) == (2, True), refused.err
+        assert run("report", out=open_paper("utf-8")).code == 2
+
+
+def test_the_shell_completes_names(synced: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(synced.folder)
+    context = click.Context(command, info_name="query")
+    parameter = command.params[0]
+    names = [item.value for item in parameter.shell_complete(context, "workflow")]
+    assert {"workflows", "workflow_labels", "workflow_progress"} <= set(names)
+    assert [item.value for item in parameter.shell_complete(context, "cost_by_pip")] == [
+        "cost_by_pipeline"
+    ]
+    found = complete_workspaces(context, parameter, "")
+    assert found == sorted(found)
+    assert "northwind-genomics/research" in found
+    monkeypatch.chdir("/")
+    assert complete_workspaces(context, parameter, "") == []  # nothing to read is no error
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statement"),
+    [
+        ("duckdb", 'USE "my schema"'),
+        ("postgres", 'SET search_path = "my schema"'),
+        ("spark", "USE `my schema`"),
+    ],
+)
+def test_printed_views_may_have_a_schema(
+    console: Console, run_here: Callable[[Console], Run], dialect: str, statement: str
+) -> None:
+    run = run_here(console)
+    shown = run("views", "--sql", dialect, "--schema", "my schema", out=open_paper("utf-8"))
+    assert (shown.code, shown.out.splitlines()[0]) == (0, f"{statement};")
+    assert run("views", "--schema", "my schema", out=open_paper("utf-8")).code == 2
+
+
+def test_the_marts_of_a_report_are_files(
+    synced: Console, run_here: Callable[[Console], Run], tmp_path: Path
+) -> None:
+    """With the filter of the report, and an index that describes every column."""
+    run, folder = run_here(synced), tmp_path / "data"
+    output = str(tmp_path / "report.html")
+    for scope in ((), ("--since", "2d")):
+        done = run(
+            "report", "--output", output, "--data", str(folder), *scope, out=open_paper("utf-8")
+        )
+        assert done.code == 0, done.err
+        runs = json.loads(
+            run("query", "run_costs", *scope, "--format", "json", out=open_paper("utf-8")).out
+        )
+        written = (folder / "run_costs.csv").read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(written)))
+        assert [row["run_id"] for row in rows] == [row["run_id"] for row in runs]
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        assert {file["file"] for file in index["files"]} == {p.name for p in folder.glob("*.csv")}
+        described = next(file for file in index["files"] if file["file"] == "run_costs.csv")
+        assert [*described["columns"]] == [*rows[0]]
+        assert (index["filter"] is None) == (scope == ())
+
+
+@pytest.mark.parametrize(
+    ("receipt", "expected"),
+    [
+        ("uv-receipt.toml", "uv tool install --force '/src/tower-etl[xlsx]'"),
+        ("pipx_metadata.json", "pipx install --force '/src/tower-etl[xlsx]'"),
+        (None, "{python} -m pip install '/src/tower-etl[xlsx]'"),
+    ],
+)
+def test_the_command_for_an_extra_is_that_of_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receipt: str | None, expected: str
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(installation, "_find_origin", lambda: "/src/tower-etl")
+    if receipt:
+        (tmp_path / receipt).touch()
+    assert install_command("xlsx") == expected.format(python=sys.executable)
+
+
+def test_a_sync_without_changes_imports_no_library_that_it_does_without(console: Console) -> None:
+    """Half of its time is imports; pandas and SQLAlchemy came in by accident."""
+    world = World.empty(SimClock())
+    lab = world.add_workspace(world.add_organization("acme"), "lab")
+    world.finish_run(world.submit_run(lab))
+    with serve(Simulator(world, limit=None)) as endpoint:
+        sync = ("sync", "--endpoint", endpoint, "--rate", "none")
+        assert console.run(*sync).code == 0
+        second = console.run(*sync, PYTHONPROFILEIMPORTTIME="1")
+    assert second.code == 0
+    imported = {
+        line.rsplit("|", 1)[1].strip()
+        for line in second.err.splitlines()
+        if line.startswith("import time:") and "cumulative" not in line
+    }
+    assert {"dlt", "duckdb"} <= imported
+    unwanted = {"pandas", "sqlalchemy", "matplotlib", "jinja2", "deltalake", "pyiceberg"}
+    # An attempt that fails is listed as well, but loads no module below.
+    assert not {name for name in imported if "." in name and name.split(".")[0] in unwanted}
+    assert len(imported) < 1_350
 
 
 ROWS = [

@@ -50,11 +50,16 @@ class Crashing:
         """As the session has it."""
         return self.session.is_done
 
+    @property
+    def is_open(self) -> bool:
+        """As the session has it."""
+        return self.session.is_open
+
     def close(self) -> None:
         """As the session has it."""
         self.session.close()
 
-    def iter_package(self, *args: Any) -> Iterator[dict[str, pa.Table]]:
+    def extract_package(self, *args: Any) -> Iterator[dict[str, pa.Table]]:
         """The session's, until the crash."""
         for batch in self.session.extract_package(*args):
             self.left -= 1

@@ -40,6 +40,7 @@ from tower_etl.simulator import (
     Quirks,
     ServerProfile,
     SimClock,
+    World,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
     from tests.semantics.platform import Switchboard
     from tests.semantics.truth import Rows
-    from tower_etl.simulator import World
 
 HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "20"))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -455,3 +455,16 @@ def test_duckdb_equals_the_world_after_any_history(
         return DuckWarehouse(tmp_path / str(next(numbers)))
 
     run_histories(HISTORIES // 20, 10, url=url, board=board, make_warehouse=staticmethod(make))
+
+
+def test_a_crash_of_a_history_ends_the_load(
+    switchboard: tuple[str, Switchboard], tmp_path: Path
+) -> None:
+    """A history that is never interrupted would show nothing about interruptions."""
+    world = World.empty(SimClock())
+    world.submit_run(world.add_workspace(world.add_organization("acme"), "lab"))
+    platform = Platform.start(*switchboard, world)
+    session = platform.open_session(reconcile=True, tables=TABLES_TRIED)
+    with pytest.raises(CrashError):
+        DuckWarehouse(tmp_path / "file").load(session, SMALL, 1)
+    session.close()

@@ -1,4 +1,4 @@
-"""`tower-etl bill`."""
+"""Command `tower-etl bill`: loads cloud bills, and shows how much of them is attributed."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
 def _as_json(
     settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
 ) -> str:
-    calls = _estimate_calls(runs)
+    calls = None if None in runs.values() else _estimate_calls(runs)
     return json.dumps(
         _server_as_json(settings, discovery, runs)
         | {"tables": [_access_as_json(access) for access in found]}
@@ -73,9 +73,11 @@ def _estimate_calls(runs: RunCounts) -> int:
     return sum(count * _CALLS_PER_RUN + -(-count // MAX_PAGE) for count in counts)
 
 
-def _estimate_seconds(calls: int, http_settings: HttpSettings) -> float | None:
+def _estimate_seconds(calls: int | None, http_settings: HttpSettings) -> float | None:
     rate = http_settings.calls_per_second
-    return calls / (rate * http_settings.rate_limit_share) if rate else None
+    if calls is None or rate is None:
+        return None
+    return calls / (rate * http_settings.rate_limit_share)
 
 
 def _access_as_json(access: TableAccess) -> dict[str, Any]:
@@ -126,6 +128,8 @@ def _describe_count(count: int | None) -> str:
 
 def _describe_estimate(runs: RunCounts, http_settings: HttpSettings) -> str:
     """Return the calls and the time of a first sync of all runs."""
+    if None in runs.values():
+        return "unknown, because the server does not count the runs of every workspace"
     calls = _estimate_calls(runs)
     seconds = _estimate_seconds(calls, http_settings)
     duration = f", {format_duration(seconds)}" if seconds is not None else ""

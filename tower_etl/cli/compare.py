@@ -1,4 +1,4 @@
-"""`tower-etl compare`."""
+"""Command `tower-etl compare`: two groups of runs, task by task."""
 
 from __future__ import annotations
 

@@ -28,3 +28,10 @@ def configure_logging(level: str) -> None:
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
+
+
+def show_info() -> None:
+    """Write lines at INFO too, unless a lower level is configured already."""
+    logger = logging.getLogger("tower_etl")
+    if logger.level > logging.INFO:
+        logger.setLevel(logging.INFO)

@@ -278,7 +278,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 passed by click by 
 def file_or_lake(
     destination: str | None,
     path: str | None,
-    user: str,
+    feature: str,
     kinds: tuple[str, ...] = ("duckdb", "parquet", "delta", "iceberg"),
 ) -> str:
     """Return the path of the configured destination, which must be of some types.
@@ -286,7 +286,7 @@ def file_or_lake(
     Args:
         destination: Type of `--destination`.
         path: Path of `--path`.
-        user: What needs the path, for the message.
+        feature: Name of the feature that reads the path, for the message.
         kinds: Accepted types.
 
     Raises:
@@ -295,7 +295,7 @@ def file_or_lake(
     config = destination_config(destination, path)
     if config.kind not in kinds:
         msg = (
-            f"{user} is not available for {config.kind}: expected --destination "
+            f"{feature} is not available for {config.kind}: expected --destination "
             f"{' or '.join(kinds)}. `tower-etl query` and psql read the views of PostgreSQL."
         )
         raise ConfigurationError(msg)

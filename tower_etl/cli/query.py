@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tower_etl.cli import options
 from tower_etl.cli.output import (
@@ -64,7 +65,7 @@ _ESCAPED = (
 
 def _complete_names(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
-) -> list[click.shell_completion.CompletionItem]:
+) -> list[CompletionItem]:
     """Return the named queries and tables that start with a text, for the shell."""
     from tower_etl.schema import TABLES  # noqa: PLC0415 imports pyarrow
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
@@ -72,7 +73,7 @@ def _complete_names(
     items = {view.name: view.description for view in iter_views("marts")}
     items |= dict.fromkeys(TABLES, "table")
     return [
-        click.shell_completion.CompletionItem(name, help=text)
+        CompletionItem(name, help=text)
         for name, text in sorted(items.items())
         if name.startswith(incomplete)
     ]
@@ -144,20 +145,25 @@ def _read_question(question: str | None, file: str | None) -> str | None:
         ConfigurationError: Two queries are given, or the file cannot be read.
     """
     if file is None and question != "-":
-        return question
+        return question and question.strip().rstrip(";")
     if file is not None and question is not None:
         msg = "Two queries are given: expected either an argument or --file."
         raise ConfigurationError(msg)
+    source = "standard input" if file in {None, "-"} else str(file)
     try:
-        text = sys.stdin.read() if file in (None, "-") else Path(file or "").read_text("utf-8")
+        text = _read_stdin() if file in {None, "-"} else Path(str(file)).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = explain_os_error(error, file or "-") if isinstance(error, OSError) else error
-        msg = f"Cannot read the query of {file}: {reason}"
+        reason = explain_os_error(error, source) if isinstance(error, OSError) else error
+        msg = f"Cannot read the query of {source}: {reason}"
         raise ConfigurationError(msg) from None
     if not text.strip():
-        msg = f"No query in {file or 'standard input'}: expected a SELECT or the name of a query."
+        msg = f"No query in {source}: expected a SELECT or the name of a query."
         raise ConfigurationError(msg)
     return text.strip().rstrip(";")
+
+
+def _read_stdin() -> str:
+    return sys.stdin.read() if sys.stdin is not None else ""
 
 
 def _list_questions(form: str) -> None:
@@ -271,7 +277,7 @@ def _print_rows(names: Sequence[str], rows: Rows, form: str) -> None:
 def _page(text: str) -> None:
     """Print text, in a pager if it does not fit on the terminal."""
     lines = text.count("\n") + 1
-    is_terminal = sys.stdout is not None and sys.stdout.isatty() and sys.stdin.isatty()
+    is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     if is_terminal and lines >= shutil.get_terminal_size().lines:
         click.echo_via_pager(replace_controls(text) + "\n")
     else:

@@ -9,7 +9,7 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
-from tower_etl.cli.logs import configure_logging
+from tower_etl.cli.logs import show_info
 from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.lean_imports import hidden_modules
@@ -55,7 +55,7 @@ def command(
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     if verbose:
-        configure_logging("info")
+        show_info()
     tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
     config = options.destination_config(destination, path)

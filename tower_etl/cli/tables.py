@@ -32,6 +32,7 @@ _RULED = box.SIMPLE_HEAD
 _RULED_IN_ASCII = box.Box(str(_RULED).replace("\u2500", "-"), ascii=True)
 _SHEET_ROWS, _CELL_CHARACTERS = 1_048_576, 32_767  # the limits of Excel
 _EXACT_INTEGER = 2**53  # Excel keeps numbers as floating-point numbers
+_FIRST_YEAR = 1900  # of Excel's calendar
 _MAX_PIXELS = 400  # width of a column
 _FEW_DECIMALS, _MANY_DECIMALS, _SMALL = 4, 6, 0.001
 
@@ -169,6 +170,8 @@ def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> byte
 def as_xlsx(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     """Return rows as an Excel workbook with one table; times are UTC.
 
+    Excel cuts texts at 32,767 characters.
+
     Raises:
         ConfigurationError: The package XlsxWriter is missing, or the rows exceed a sheet.
     """
@@ -185,7 +188,7 @@ def as_xlsx(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
         raise ConfigurationError(msg)
     buffer = io.BytesIO()
     # As text: XlsxWriter otherwise makes formulas, links and numbers of texts that look like them.
-    plain = {"strings_to_formulas": False, "strings_to_urls": False, "remove_timezone": True}
+    plain = {"strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(
         buffer, {"in_memory": True, "nan_inf_to_errors": True} | plain
     ) as book:
@@ -209,7 +212,9 @@ def _write_cell(
     time_format: object,
     date_format: object,
 ) -> None:
-    if isinstance(value, datetime):
+    if isinstance(value, date) and value.year < _FIRST_YEAR:
+        sheet.write_string(*cell, value.isoformat())
+    elif isinstance(value, datetime):
         utc = value.astimezone(UTC) if value.tzinfo else value
         sheet.write_datetime(*cell, utc.replace(tzinfo=None), time_format)
     elif isinstance(value, date):

@@ -139,23 +139,17 @@ class PostgresDestination:
         """Return the column names and the rows of a SELECT over unqualified names (UTC).
 
         Raises:
-            ConfigurationError: No sync has written to the database, the query fails, or the
-                statement returns no rows.
+            ConfigurationError: The query fails, as it does before the first sync, or the statement
+                returns no rows.
         """
-        connection = connect(self.address)
         try:
-            execute(connection, f"SET search_path = {DATASET}")
-            execute(connection, "SET TimeZone = 'UTC'")
-            execute(connection, "SET default_transaction_read_only = on")
-            with connection.cursor() as cursor:
+            with self._open_reader() as connection, connection.cursor() as cursor:
                 cursor.execute(sql)
                 if cursor.description:
                     return [column.name for column in cursor.description], cursor.fetchall()
         except psycopg2.Error as error:
             msg = f"The query failed: {' '.join(str(error).split())}"
             raise ConfigurationError(msg) from None
-        finally:
-            connection.close()
         msg = "The statement returns no rows: expected a SELECT."
         raise ConfigurationError(msg)
 
@@ -168,16 +162,21 @@ class PostgresDestination:
         Raises:
             ConfigurationError: No sync has written to the database.
         """
-        connection = connect(self.address)
         try:
-            execute(connection, f"SET search_path = {DATASET}")
-            execute(connection, "SET TimeZone = 'UTC'")
-            return reading(lambda sql: execute(connection, sql))
+            with self._open_reader() as connection:
+                return reading(lambda sql: execute(connection, sql))
         except psycopg2.errors.UndefinedTable:
             msg = f"{self.title} contains no tables of tower-etl. Run `tower-etl sync` first."
             raise ConfigurationError(msg) from None
-        finally:
-            connection.close()
+
+    @contextmanager
+    def _open_reader(self) -> Iterator[Any]:
+        """Yield a connection that only reads, with unqualified names and times in UTC."""
+        with closing(connect(self.address)) as connection:
+            execute(connection, f"SET search_path = {DATASET}")
+            execute(connection, "SET TimeZone = 'UTC'")
+            execute(connection, "SET default_transaction_read_only = on")
+            yield connection
 
     def _take_lock(self) -> None:
         acquire = f"SELECT pg_try_advisory_lock({_LOCK})"

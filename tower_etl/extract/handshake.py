@@ -95,7 +95,7 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
     left_out = listed.left_out + len(listed.items) - len(items)
     if left_out:
         advice = (
-            "A workspace or organisation that one of them stands for is not synced. Report it to "
+            "A workspace or organization that one of them stands for is not synced. Report it to "
             "the administrator of the server."
         )
         client.findings.add(Finding(_MEMBERSHIPS, _LEFT_OUT, advice), count=left_out)

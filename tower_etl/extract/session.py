@@ -103,6 +103,11 @@ class SyncSession:
         self._reference_sync: ReferenceSync
 
     @property
+    def is_open(self) -> bool:
+        """Whether the first package was begun."""
+        return self._results is not None
+
+    @property
     def rows(self) -> dict[str, int]:
         """Number of rows yielded so far by table."""
         return self._buffer.row_counts()

@@ -191,12 +191,13 @@ def _iter_package(
     """Yield the batches of the next package, and empty tables for those that were dropped."""
     state, pipeline = dlt.current.source_state(), find_pipeline()
     store = DltDestinationState(pipeline, dlt.current.source_schema().name)
-    if pipeline and store.client:
+    if pipeline and store.client and not session.is_open:
         refuse_shared_dataset(pipeline, store.client)
-    has_loaded = pipeline is not None and not pipeline.first_run
-    missing = drop_missing_tables(store.client, store.schema, state, tables, has_loaded=has_loaded)
-    store.empty(missing)
-    yield {name: tables[name].arrow_schema.empty_table() for name in missing}
+        missing = drop_missing_tables(
+            store.client, store.schema, state, tables, has_loaded=not pipeline.first_run
+        )
+        store.empty(missing)
+        yield {name: tables[name].arrow_schema.empty_table() for name in missing}
     yield from session.extract_package(state, store, limits)
 
 

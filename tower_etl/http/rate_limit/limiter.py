@@ -177,8 +177,10 @@ class RateLimiter:
     def close(self) -> None:
         """Allow no further call; threads that wait end with `RateLimiterClosedError`."""
         self._closed.set()
+        responses = tuple(self._unstored)
+        if not responses:
+            return
         with suppress(ApiConnectionError):  # a call that is not stored as received is safe
-            responses = tuple(self._unstored)
             self._store.update(lambda window, _now: (_add_responses(window, responses), None))
 
     def _try_send(self) -> tuple[float, float]:
