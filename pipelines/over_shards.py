@@ -9,7 +9,7 @@ import sys
 
 import duckdb
 
-from tower_etl.schema import TABLES
+from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import create_views, iter_views
 
 
@@ -19,7 +19,7 @@ def open_shards(paths: list[str]) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     for number, path in enumerate(paths):
         connection.execute(f"ATTACH '{path}' AS shard{number} (READ_ONLY)")
-    for name, table in TABLES.items():
+    for name, table in STORED_TABLES.items():
         shards = [f"FROM shard{number}.tower.{name}" for number in range(len(paths))]
         of_runs = name == "workflows" or "workflow_id" in table.key
         once = "" if of_runs else f"DISTINCT ON ({', '.join(table.key)})"

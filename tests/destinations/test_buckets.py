@@ -255,6 +255,7 @@ def test_the_command_line_knows_buckets(
     assert "acme/lab" in console.run("status", *place).out
     cost = ("query", "cost_by_pipeline", "--format", "csv")
     assert console.run(*cost, *place[2:]).out.count("\n") == 2
+    assert "acme/lab" in console.run("status", *place[2:]).out
     assert "tasks: 0 old files deleted" in console.run("maintain", *place).out
     assert "acme/lab" in console.run("status", *place).out
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -282,5 +282,5 @@ def test_without_the_client_for_redis_it_says_what_to_install(
     """It is an extra."""
     monkeypatch.setitem(__import__("sys").modules, "redis", None)
 
-    with pytest.raises(ConfigurationError, match=r"tower-etl\[redis\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install \S+\[redis\]"):
         open_store("redis://127.0.0.1/0", "a", SYSTEM_CLOCK)

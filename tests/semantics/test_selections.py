@@ -27,9 +27,10 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
     return Platform.start(*switchboard, world)
 
 
-def publish(world: World) -> tuple[int, str]:
-    """Give a pipeline a new default version; return the pipeline and the version."""
-    pipeline = next(iter(world.entities["pipelines"].values()))[0]
+def publish(world: World, key: int | None = None) -> tuple[int, str]:
+    """Give a pipeline, the first by default, a new default version; return both."""
+    pipelines = [row for rows in world.entities["pipelines"].values() for row in rows]
+    pipeline = next(row for row in pipelines if key in {None, row["pipelineId"]})
     pipeline["version"] = {**pipeline["version"], "id": "v9", "hash": "9"}
     world.add_entity("pipelineVersions", pipeline["pipelineId"], **pipeline)
     return pipeline["pipelineId"], "v9"
@@ -87,10 +88,8 @@ def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
     """Its row was stored between two reconciliations, for the run that names it."""
     warehouse, world = Warehouse(), platform.world
     sync(platform, warehouse)
-    pipeline, version = publish(world)
-    run = next(
-        row for row in rows_of(warehouse, "workflows") if row["pipeline_info__id"] == pipeline
-    )
+    run = next(row for row in rows_of(warehouse, "workflows") if row["pipeline_info__id"])
+    pipeline, version = publish(world, run["pipeline_info__id"])
     warehouse.tables["pipelines"].pop((pipeline,))
     reopen(warehouse, run)
     if failures:

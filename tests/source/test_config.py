@@ -59,7 +59,7 @@ def test_tables_may_be_named_by_patterns() -> None:
     assert {"teams", "team_members"} < resolve_table_names(["team*"])
     assert "audit_logs" in resolve_table_names(["audit_log?"])
     with pytest.raises(
-        ConfigurationError, match=r"Unknown table Taks\. Did you mean tasks\? Expected one of work"
+        ConfigurationError, match=r"Unknown table Taks\. Did you mean tasks or teams\? Expected one of work"
     ):
         resolve_table_names(["labels", "Taks"])
     with pytest.raises(

@@ -86,7 +86,7 @@ def test_a_state_of_this_version_or_an_older_one_is_taken(version: int | None) -
 
 def test_a_state_of_a_newer_version_is_refused() -> None:
     """What it means is not known here; the message says what to do."""
-    with pytest.raises(ConfigurationError, match=r"newer tower-etl: .*pip install --upgrade"):
+    with pytest.raises(ConfigurationError, match=r"newer tower-etl: .*Install that version here"):
         check_version(STATE_VERSION + 1)
 
 

@@ -94,7 +94,8 @@ def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
     from tower_etl.billing.coverage import read_coverage  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
-    found = query_destination(options.destination_config(destination, path), read_coverage)
+    place = options.destination_config(destination, path, exists=True)
+    found = query_destination(place, read_coverage)
     if as_json:
         print_data(json.dumps(found.as_json()) + "\n")
     else:

@@ -50,7 +50,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports dlt
 
-    place = options.destination_config(chosen["destination"], chosen["path"])
+    place = options.destination_config(chosen["destination"], chosen["path"], exists=True)
     prices = options.find_prices(chosen["prices"])
     if prices and place.kind == "postgres":
         msg = "--prices needs a file or a folder: its views are made for the question alone."

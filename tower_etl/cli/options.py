@@ -126,7 +126,9 @@ def complete_workspaces(ctx: click.Context, _param: click.Parameter, incomplete:
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
     try:
-        place = destination_config(ctx.params.get("destination"), ctx.params.get("path"))
+        place = destination_config(
+            ctx.params.get("destination"), ctx.params.get("path"), exists=True
+        )
         rows = query_destination(
             place, lambda query: query("SELECT DISTINCT workspace FROM stg_runs")
         )
@@ -292,7 +294,7 @@ def file_or_lake(
     Raises:
         ConfigurationError: The destination is of another type.
     """
-    config = destination_config(destination, path)
+    config = destination_config(destination, path, exists=True)
     if config.kind not in kinds:
         msg = (
             f"{feature} is not available for {config.kind}: expected --destination "
@@ -302,12 +304,16 @@ def file_or_lake(
     return config.path
 
 
-def destination_config(destination: str | None, path: str | None) -> DestinationConfig:
+def destination_config(
+    destination: str | None, path: str | None, *, exists: bool = False
+) -> DestinationConfig:
     """Return the destination of flags, environment and dlt's configuration.
+
+    A command that only reads sets `exists`: the URL of a bucket or database is then enough.
 
     Raises:
         ConfigurationError: The type is unknown, or the path is unusable.
     """
     from tower_etl.destinations import config  # noqa: PLC0415 imports pyarrow
 
-    return config.resolve_destination(destination, path, read_sources())
+    return config.resolve_destination(destination, path, read_sources(), exists=exists)

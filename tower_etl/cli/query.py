@@ -121,7 +121,7 @@ def command(question: str | None, *, listing: bool, form: str, **chosen: Any) ->
     if form in _BINARY and sys.stdout is not None and sys.stdout.isatty():
         msg = f"The format {form} cannot be shown on a terminal. Redirect it: `> rows.{form}`."
         raise ConfigurationError(msg)
-    place = options.destination_config(chosen.pop("destination"), chosen.pop("path"))
+    place = options.destination_config(chosen.pop("destination"), chosen.pop("path"), exists=True)
     file, limit = chosen.pop("file"), chosen.pop("limit")
     question = _read_question(question, file)
     if listing or question is None:

@@ -54,7 +54,7 @@ def command(
 
     age = read_max_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
-    config = options.destination_config(destination, path)
+    config = options.destination_config(destination, path, exists=True)
     running = read_progress(config)
     try:
         spaces, last = _read(config)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LAKES = ("parquet", "delta", "iceberg")
 LAKES_IN_BUCKETS = ("delta", "iceberg")
 
+_POSTGRES_URLS = ("postgresql://", "postgres://")
 _EARLIER_DEFAULT = "tower.duckdb"  # its name collides with that of the schema in some clients
 DEFAULT_PATHS: Mapping[str, str] = {
     "duckdb": "runs.duckdb",
@@ -78,18 +79,25 @@ class DestinationConfig:
 
 
 def resolve_destination(
-    kind: str | None, path: str | None, sources: SettingSources
+    kind: str | None, path: str | None, sources: SettingSources, *, exists: bool = False
 ) -> DestinationConfig:
     """Return the destination of the flags, the environment and dlt's configuration.
 
     `TOWER_ETL_DESTINATION` or `destination` is the type, `TOWER_ETL_PATH` or `path` the path. The
     latter belongs to the configured type: it is not used with a flag for another one.
 
+    Args:
+        kind: Type of the flag.
+        path: Path or URL of the flag.
+        sources: Environment and dlt's configuration.
+        exists: Whether the destination is only read, so that a URL alone is enough: readers find
+            the format of a lake in its files.
+
     Raises:
         ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
     configured = sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
-    found = kind or configured
+    found = kind or (exists and _find_kind(path or "")) or configured
     if found not in DEFAULT_PATHS:
         msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
@@ -104,6 +112,13 @@ def resolve_destination(
     state = state_dir(sources) / "tower-etl" / "targets"
     secret = sources.get("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
+
+
+def _find_kind(url: str) -> str | None:
+    """Return a type whose destinations have URLs of this form, or None."""
+    if url.startswith(_POSTGRES_URLS):
+        return "postgres"
+    return LAKES_IN_BUCKETS[0] if is_bucket(url) else None
 
 
 def find_default_path(kind: str) -> str:
@@ -147,7 +162,7 @@ def validate_location(kind: str, path: str) -> None:
     """
     if kind == "postgres" or "://" not in path:
         return
-    if path.startswith(("postgresql://", "postgres://")):
+    if path.startswith(_POSTGRES_URLS):
         msg = f"{path}: add --destination postgres to sync into it; query it with psql."
         raise ConfigurationError(msg)
     if kind not in LAKES_IN_BUCKETS:

@@ -1,0 +1,99 @@
+"""Packages merged straight from Parquet files: keys, groups, tombstones, scopes, odd paths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import duckdb
+import pyarrow as pa
+import pytest
+
+from tower_etl.destinations.dlt_pipeline import dlt_defaults
+from tower_etl.destinations.duckdb_client import DirectMergeDuckDB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(params=["plain", "it's a=1"])
+def load(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Rows]:
+    """Load batches of rows `(run, task, text, removed)`, and return what the table holds then."""
+    folder = tmp_path / request.param
+    folder.mkdir()
+    pipeline = dlt.pipeline(
+        "merged",
+        pipelines_dir=str(folder / "dlt"),
+        destination=DirectMergeDuckDB(str(folder / "file.duckdb"), destination_name="duckdb"),
+        dataset_name="tower",
+    )
+
+    def run(*batches: list[tuple[str, int, str, bool]], **hints: Any) -> Rows:
+        names = ("run", "task", "text", "_removed")
+        tables = [
+            pa.table({name: [row[at] for row in rows] for at, name in enumerate(names)})
+            for rows in batches
+        ]
+        resource = dlt.resource(
+            iter(tables),
+            name="tasks",
+            **{"write_disposition": "merge", "primary_key": ("run", "task")} | hints,
+        )
+        with dlt_defaults():
+            pipeline.run(resource, loader_file_format="parquet")
+        with duckdb.connect(str(folder / "file.duckdb"), read_only=True) as connection:
+            schemas = "SELECT DISTINCT schema_name FROM duckdb_tables()"
+            assert connection.sql(schemas).fetchall() == [("tower",)]  # nothing is staged
+            found = "SELECT run, task, text FROM tower.tasks ORDER BY ALL"
+            return connection.sql(found).fetchall()
+
+    return run
+
+
+def test_a_row_replaces_the_one_with_its_key(load: Callable[..., Rows]) -> None:
+    load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
+    assert load([("a", 1, "new", False), ("c", 1, "new", False)]) == [
+        ("a", 1, "new"),
+        ("a", 2, "old"),
+        ("b", 1, "old"),
+        ("c", 1, "new"),
+    ]
+
+
+def test_of_a_repeated_key_the_last_row_stays(load: Callable[..., Rows]) -> None:
+    """Within a batch and over several; each key once."""
+    first = [("a", 1, "first", False), ("a", 1, "second", False), ("b", 1, "only", False)]
+    assert load(first, [("a", 1, "third", False)]) == [("a", 1, "third"), ("b", 1, "only")]
+
+
+def test_a_group_is_replaced_as_a_whole(load: Callable[..., Rows]) -> None:
+    load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
+    group = {"merge_key": ("run",)}
+    assert load([("a", 2, "new", False)], **group) == [("a", 2, "new"), ("b", 1, "old")]
+
+
+def test_a_tombstone_removes_a_row_and_is_not_stored(load: Callable[..., Rows]) -> None:
+    load([("a", 1, "old", False), ("a", 2, "old", False)])
+    removing = {"columns": {"_removed": {"hard_delete": True}}}
+    assert load([("a", 1, "gone", True)], **removing) == [("a", 2, "old")]
+
+
+def test_a_scope_says_what_is_replaced(load: Callable[..., Rows]) -> None:
+    load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
+    scope = {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "destination_scope": "run IN (SELECT run FROM {staging_table})",
+    }
+    rows = [("a", 7, "new", False), ("a", 7, "again", False)]
+    assert load(rows, write_disposition=scope) == [("a", 7, "again"), ("b", 1, "old")]
+
+
+def test_rows_are_appended_and_replaced_as_dlt_does(load: Callable[..., Rows]) -> None:
+    row = ("a", 1, "one", False)
+    load([row], write_disposition="append")
+    assert load([row], write_disposition="append") == [("a", 1, "one")] * 2
+    assert load([("b", 1, "two", False)], write_disposition="replace") == [("b", 1, "two")]
