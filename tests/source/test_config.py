@@ -58,9 +58,8 @@ def test_tables_may_be_named_by_patterns() -> None:
     assert resolve_table_names(["*"]) == frozenset(TABLES)
     assert {"teams", "team_members"} < resolve_table_names(["team*"])
     assert "audit_logs" in resolve_table_names(["audit_log?"])
-    with pytest.raises(
-        ConfigurationError, match=r"Unknown table Taks\. Did you mean tasks or teams\? Expected one of work"
-    ):
+    expected = r"Unknown table Taks\. Did you mean tasks or teams\? Expected one of workflows"
+    with pytest.raises(ConfigurationError, match=expected):
         resolve_table_names(["labels", "Taks"])
     with pytest.raises(
         ConfigurationError, match=r"Unknown table runs\*\. Expected one of workflows"
