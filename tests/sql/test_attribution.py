@@ -44,6 +44,33 @@ def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelli
     assert broken_checks(small) == []
 
 
+def test_costs_may_be_those_of_the_bill(small: SmallHistory) -> None:
+    """What names a run alone is shared among its tasks; runs without lines keep the estimate."""
+    small.add_run("a")
+    small.add_task("a", workdir=WORK, cost=2.0)
+    small.add_task("a", workdir="s3://bucket/work/00/" + "1" * 30, process="SORT", cost=1.0)
+    small.add_task("a", process="INDEX", status="CACHED", cost=9.0)
+    small.add_bill_line(run_id="a", task_hash=HASH, used_cost=3.0, unused_cost=1.5)
+    small.add_bill_line(run_id="a", used_cost=0.6)
+    small.add_run("b")
+    small.add_task("b", cost=7.0)
+    with small.open("stg_syncs") as connection:
+        apply_filter(connection, RunFilter(billed=True))
+        tasks = connection.execute(
+            "SELECT run_id, process, round(cost_usd, 6), cost_source FROM stg_tasks ORDER BY ALL"
+        ).fetchall()
+        runs = connection.execute(
+            "SELECT run_id, cost_usd, cost_source FROM run_costs ORDER BY ALL"
+        ).fetchall()
+    assert tasks == [
+        ("a", "ALIGN", 4.9, "bill"),
+        ("a", "INDEX", None, "bill"),
+        ("a", "SORT", 0.2, "bill"),
+        ("b", "ALIGN", 7.0, "platform"),
+    ]
+    assert runs == [("a", 5.1, "bill"), ("b", 7.0, "platform")]
+
+
 def test_the_line_of_a_machine_that_split_lines_cover_does_not_count_twice(
     small: SmallHistory,
 ) -> None:

@@ -81,7 +81,8 @@ def describe_load(report: BillReport, path: str) -> str:
         for p in sorted(report.lines)
     ]
     names = ("period", "provider", "account", "lines", "cost", "currency")
-    head = f"{path}: {report.lines.total():,} lines of {report.files:,} files"
+    head = f"{path}: {report.lines.total():,} lines of {report.files:,} "
+    head += "file" if report.files == 1 else "files"
     return f"{head} in {report.seconds:.1f} s\n{format_table(names, rows)}"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tower_etl.cli import options
 from tower_etl.cli.output import print_message
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.cli.simulate import import_simulator
@@ -18,13 +20,31 @@ from tower_etl.errors import ConfigurationError
 if TYPE_CHECKING:
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
     from tower_etl.pipeline import SyncReport
+    from tower_etl.simulator import World
 
 _DEMO_PATH = "tower-demo.duckdb"
 _RUNS = 110
 _QUESTIONS = {
-    "cost_by_pipeline": "What did each pipeline cost?",
-    "failure_reasons": "Why do tasks fail?",
-    "memory_requests": "Which processes ask for more memory than they use?",
+    "cost_by_pipeline": (
+        "What did each pipeline cost?",
+        "pipeline, runs, succeeded_runs, failed_runs, cpu_hours, cost_usd, failed_cost_usd",
+    ),
+    "bill_by_user": (
+        "What did the cloud bill for each user's runs on AWS, beside the platform's estimate?",
+        "*",
+    ),
+    "bill_unattributed": (
+        "What was billed and belongs to no run?",
+        "billing_period, service, reason, currency, lines, cost",
+    ),
+    "failure_reasons": (
+        "Why do tasks fail?",
+        "process, exit_code, meaning, failed_tasks, retried_tasks, runs, cost_usd",
+    ),
+    "memory_requests": (
+        "Which processes ask for more memory than they use?",
+        "process, tasks, requested_gib, most_used_gib, recommended_gib, saves_at_least_usd",
+    ),
 }
 _SHOWN_ROWS = 6
 
@@ -59,6 +79,7 @@ def command(path: str, seed: int) -> int:
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server "
         f"received at most {peak} calls in any second (limit 20)."
     )
+    _load_bill(simulator.world, path)
     _print_answers(path)
     _write_report(path)
     return code
@@ -77,12 +98,37 @@ def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncRepo
     return report, code
 
 
+def _load_bill(world: World, path: str) -> None:
+    """Load a bill that fits the runs, as `tower-etl bill load` does."""
+    from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
+    from tower_etl.billing.tags import TagMapping  # noqa: PLC0415 as above
+    from tower_etl.cli.bill import describe_load  # noqa: PLC0415 as above
+    from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
+
+    place = options.destination_config("duckdb", path)
+    with tempfile.TemporaryDirectory(prefix="tower-etl-demo-") as folder:
+        export = Path(folder) / "bill.csv.gz"
+        import_simulator().write_bill(world, export)
+        report = BillLoad(
+            open_destination(place),
+            (str(export),),
+            "aws",
+            SYSTEM_CLOCK,
+            TagMapping(),
+            on_file=lambda _: None,
+        ).run()
+    print_message(f"\nA bill that fits the runs: {describe_load(report, path)}")
+
+
 def _print_answers(path: str) -> None:
     from tower_etl.warehouse.reader import open_reader, run_query  # noqa: PLC0415 imports duckdb
 
     with open_reader(path) as connection:
-        for name, question in _QUESTIONS.items():
-            names, rows = run_query(connection, f'FROM "{name}" LIMIT {_SHOWN_ROWS}')
+        for name, (question, columns) in _QUESTIONS.items():
+            names, rows = run_query(
+                connection,
+                f"SELECT {columns} FROM {name} LIMIT {_SHOWN_ROWS}",  # noqa: S608 constants
+            )
             print_message(f"\n{question}  (tower-etl query {name} --path {path})")
             print_message(format_table(names, rows))
     print_message(f"\nThe tables are in {path}. Open it with DuckDB or pandas, or run")

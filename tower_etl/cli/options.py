@@ -178,6 +178,15 @@ prices_option = click.option(
 )
 
 
+cost_source_option = click.option(
+    "--cost-source",
+    type=click.Choice(["platform", "bill"]),
+    default="platform",
+    show_default=True,
+    help="Costs of tasks: the platform's estimate, or the bill of runs that it has lines of.",
+)
+
+
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that filter the runs of a view or a report."""
     for option in (scope_workspace_option, scope_until_option, scope_since_option):
@@ -186,7 +195,12 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_scope(
-    since: str | None, until: str | None, *, prices: str | None = None, **names: tuple[str, ...]
+    since: str | None,
+    until: str | None,
+    *,
+    prices: str | None = None,
+    cost_source: str = "platform",
+    **names: tuple[str, ...],
 ) -> RunFilter:
     """Return the filter of runs for a view or a report.
 
@@ -194,19 +208,25 @@ def read_scope(
         since: Value of `--since`.
         until: Value of `--until`.
         prices: Value of `--prices`.
+        cost_source: Value of `--cost-source`.
         names: Names by attribute of `RunFilter`: workspaces, pipelines, users, statuses.
 
     Raises:
-        ConfigurationError: A time is invalid, or a name is not valid text.
+        ConfigurationError: A time is invalid, a name is not valid text, or both the price list
+            and the bill are to replace the costs.
     """
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
+    if prices and cost_source == "bill":
+        msg = "--prices and --cost-source bill both replace the costs: expected one of them."
+        raise ConfigurationError(msg)
     for name in chain.from_iterable(names.values()):
         _check_text(name)
     return RunFilter(
         since=parse_user_timestamp(since, "--since") if since else None,
         until=parse_user_timestamp(until, "--until") if until else None,
         prices=find_prices(prices),
+        billed=cost_source == "bill",
         **names,
     )
 

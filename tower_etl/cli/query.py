@@ -105,6 +105,7 @@ def _complete_names(
 @options.user_option
 @options.status_option
 @options.prices_option
+@options.cost_source_option
 @click.option(
     "--format",
     "form",
@@ -178,22 +179,26 @@ def _list_questions(form: str) -> None:
 
 def _check_question(question: str, scope: RunFilter) -> None:
     """Reject an unknown name, and a filter for a table or SELECT, to which none is applied."""
-    from tower_etl.schema import TABLES  # noqa: PLC0415 imports pyarrow
+    from tower_etl.schema import STORED_TABLES  # noqa: PLC0415 imports pyarrow
     from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.reader import find_view  # noqa: PLC0415 imports duckdb
 
     name = question.strip()
-    if find_view(name):
+    if view := find_view(name):
+        if scope.billed and "bill_usd" in view.docs.columns:
+            msg = f"{name} shows the bill beside the estimate. Remove --cost-source."
+            raise ConfigurationError(msg)
         return
-    if name not in TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words or more
+    if name not in STORED_TABLES and len(name.split()) < 2:  # noqa: PLR2004 a SELECT has two words or more
         names = sorted(view.name for view in iter_views("marts"))
-        hint = suggest(name, [*names, *TABLES])
+        hint = suggest(name, [*names, *STORED_TABLES])
         msg = f"Unknown query {question!r}.{hint} Expected one of {', '.join(names)}, or a SELECT."
         raise ConfigurationError(msg)
     if scope:
         msg = (
-            "--since, --until, --workspace, --pipeline, --user, --status and --prices apply only "
-            "to named queries, for example `tower-etl query cost_by_pipeline`. Use a WHERE clause "
+            "--since, --until, --workspace, --pipeline, --user, --status, --prices and "
+            "--cost-source apply only to named queries, for example "
+            "`tower-etl query cost_by_pipeline`. Use a WHERE clause "
             "in your SELECT instead."
         )
         raise ConfigurationError(msg)

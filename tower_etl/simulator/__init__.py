@@ -2,6 +2,7 @@
 
 from tower_etl.simulator.api_versions import Quirks, ServerProfile
 from tower_etl.simulator.app import DEMO_TOKEN, Simulator
+from tower_etl.simulator.bill import write_bill
 from tower_etl.simulator.clock import SimClock
 from tower_etl.simulator.events import World
 from tower_etl.simulator.faults import DEFAULT_MIX, Fault, FaultPlan
@@ -29,4 +30,5 @@ __all__ = [
     "peak_calls_per_second",
     "run_forever",
     "serve",
+    "write_bill",
 ]

@@ -80,9 +80,14 @@ def iter_views(*kinds: str) -> Iterator[View]:
     Raises:
         ConfigurationError: A seed file or the price list of the user is invalid.
     """
-    views = {view.name: view for kind in kinds or _FOLDERS for view in _iter_folder(kind)}
-    read = {name: sorted(view.sources & views.keys() - {name}) for name, view in views.items()}
-    return (views[name] for name in TopologicalSorter(read).static_order())
+    return sort_views(view for kind in kinds or _FOLDERS for view in _iter_folder(kind))
+
+
+def sort_views(views: Iterable[View]) -> Iterator[View]:
+    """Iterate over views in order of dependency."""
+    named = {view.name: view for view in views}
+    read = {name: sorted(view.sources & named.keys() - {name}) for name, view in named.items()}
+    return (named[name] for name in TopologicalSorter(read).static_order())
 
 
 def price_list_view(path: Path | None) -> View:

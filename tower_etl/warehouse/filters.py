@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError, suggest
 from tower_etl.schema import STORED_TABLES
-from tower_etl.views.definitions import create_views, iter_views, price_list_view
+from tower_etl.views.definitions import create_views, iter_views, price_list_view, sort_views
 from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
@@ -27,6 +26,17 @@ _PRICE_LIST = "price_list"
 # views that read one of these are filtered instead.
 _UNFILTERED = frozenset({"stg_syncs", "stg_bill_lines", "stg_occupied_shares", "stg_task_records"})
 _SHOWN = 10
+# Columns of `stg_tasks` that change if its costs come from elsewhere, `p`.
+_LISTED = (
+    "CASE WHEN NOT t.cached THEN p.cost END AS cost_usd, "
+    "CASE WHEN t.cached THEN p.cost END AS saved_usd, "
+    "'price_list' AS cost_source, coalesce(p.currency, 'USD') AS currency"
+)
+_BILLED = (
+    "CASE WHEN NOT t.cached THEN coalesce(p.cost_usd, t.cost_usd) END AS cost_usd, "
+    "CASE WHEN p.task_id IS NULL THEN t.cost_source ELSE 'bill' END AS cost_source, "
+    "CASE WHEN p.task_id IS NULL THEN t.currency ELSE 'USD' END AS currency"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class RunFilter:
         users: Names, with `*` and `?`.
         statuses: Statuses of runs.
         prices: Price list that replaces the cost of every task; None to keep the costs.
+        billed: Whether the bill replaces the cost of the tasks in runs that it has lines of.
     """
 
     since: datetime | None = None
@@ -50,6 +61,7 @@ class RunFilter:
     users: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     prices: Path | None = None
+    billed: bool = False
 
     def __bool__(self) -> bool:
         return self != RunFilter()
@@ -91,7 +103,7 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
 
 
 def _iter_filtered(scope: RunFilter) -> Iterator[View]:
-    for view in map(_reprice, iter_views(), repeat(scope.prices)):
+    for view in sort_views(_reprice(view, scope) for view in iter_views()):
         if not scope or not _is_filtered(view):
             yield view
         elif view.name == _RUNS:
@@ -106,18 +118,22 @@ def _is_filtered(view: View) -> bool:
     return view.kind == "staging" and view.name not in _UNFILTERED and bool(reads_all)
 
 
-def _reprice(view: View, prices: Path | None) -> View:
-    """Return the view with the costs of a price list, whatever the platform estimates."""
-    if prices is not None and view.name == _PRICE_LIST:
-        return price_list_view(prices)
-    if prices is None or view.name != _TASKS:
+def _reprice(view: View, scope: RunFilter) -> View:
+    """Return the view with the costs of the price list or of the bill, if the scope asks for it."""
+    if scope.prices is not None and view.name == _PRICE_LIST:
+        return price_list_view(scope.prices)
+    if view.name != _TASKS:
+        return view
+    if scope.prices is not None:
+        columns, costs = _LISTED, "stg_list_prices"
+    elif scope.billed:
+        columns, costs = _BILLED, "stg_task_bills"
+    else:
         return view
     return replace(
         view,
-        sql="SELECT t.* REPLACE (CASE WHEN NOT t.cached THEN p.cost END AS cost_usd, "  # noqa: S608 constants
-        "CASE WHEN t.cached THEN p.cost END AS saved_usd, 'price_list' AS cost_source, "
-        f"coalesce(p.currency, 'USD') AS currency) FROM (\n{view.sql}) AS t "
-        "LEFT JOIN stg_list_prices AS p ON p.run_id = t.run_id AND p.task_id = t.task_id",
+        sql=f"SELECT t.* REPLACE ({columns}) FROM (\n{view.sql}) AS t "  # noqa: S608 constants
+        f"LEFT JOIN {costs} AS p ON p.run_id = t.run_id AND p.task_id = t.task_id",
     )
 
 

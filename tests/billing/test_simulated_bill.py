@@ -1,0 +1,108 @@
+"""The bill that the simulator writes for its runs, and what is found in both."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.billing.target import BillTarget
+from tests.load.warehouse import Warehouse
+from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.report.comparison import compare_groups
+from tower_etl.report.comparison_data import read_groups
+from tower_etl.simulator import NO_LIMIT, Simulator, build_world, serve, write_bill
+from tower_etl.views.definitions import iter_views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tower_etl.report.comparison import Comparison
+
+PIPELINE = "nf-core/rnaseq"
+PLANTED = 0.9 / 1.3  # factors of the run times of 3.19.0 and 3.18.0 in data/pipelines.toml
+CHARGED = 0.72
+
+
+@pytest.fixture(scope="module")
+def billed(tmp_path_factory: pytest.TempPathFactory) -> tuple[BillTarget, Path]:
+    """The runs of the demo with their bill, and the export."""
+    folder = tmp_path_factory.mktemp("demo")
+    target, export = BillTarget(folder / "runs.duckdb"), folder / "bill.csv.gz"
+    simulator = Simulator(build_world(1, runs=110, open_runs=6, days=12), limit=NO_LIMIT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        with serve(simulator) as endpoint:
+            paths = resolve_duckdb_paths(target.path)
+            assert Warehouse(paths, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
+    lines = write_bill(simulator.world, export)
+    assert target.load(export).lines.total() == lines
+    return target, export
+
+
+def compare(target: BillTarget, kind: str, first: str, second: str) -> Comparison:
+    """Compare two groups of the pipeline's runs."""
+    groups = read_groups(target.select, kind, (first, second), (PIPELINE,))
+    return compare_groups(kind, *groups)
+
+
+def test_every_line_is_of_a_run_or_of_none(billed: tuple[BillTarget, Path]) -> None:
+    """Lines of machines that split lines cover count once."""
+    target, export = billed
+    with gzip.open(export, "rt") as file:
+        lines = list(csv.DictReader(file))
+    machines = [x for x in lines if x["product_product_family"] == "Compute Instance"]
+    split = [x for x in lines if x["split_line_item_split_cost"]]
+    names = ("split_line_item_split_cost", "split_line_item_unused_cost")
+    used, unused = (sum(float(line[name]) for line in split) for name in names)
+    assert sum(float(x["line_item_unblended_cost"]) for x in machines) == pytest.approx(
+        used + unused, abs=1e-4
+    )
+    ((run_used, run_unused, platform),) = target.select(
+        "SELECT sum(used_usd), sum(unused_usd), sum(platform_usd) FILTER (bill_usd IS NOT NULL) "
+        "FROM bill_by_run"
+    )
+    assert (run_used, run_unused) == (
+        pytest.approx(used, abs=1e-3),
+        pytest.approx(unused, abs=1e-3),
+    )
+    assert run_used == pytest.approx(CHARGED * platform, rel=1e-3)
+    others = [x for x in lines if not x["resource_tags"] and x not in machines]
+    reasons = target.select("SELECT DISTINCT reason FROM bill_unattributed")
+    assert reasons == [("no run tag",)]
+    ((left,),) = target.select("SELECT sum(cost) FROM bill_unattributed")
+    assert left == pytest.approx(sum(float(x["line_item_unblended_cost"]) for x in others))
+    assert target.select("SELECT run_id FROM bill_by_run WHERE coverage BETWEEN 1 AND 99") == []
+    broken = [view.name for view in iter_views("checks") if target.select(view.sql)]
+    assert broken == []
+
+
+def test_two_releases_differ_by_what_was_planted(billed: tuple[BillTarget, Path]) -> None:
+    """Run times of the newer one are lower, and so are its costs."""
+    found = compare(billed[0], "revision", "3.18.0", "3.19.0")
+    measures = {measure.name: measure for measure in found.measures}
+    run = measures["run_seconds"]
+    assert run.low is not None
+    assert run.high is not None
+    assert run.low < PLANTED < run.high < 1
+    assert measures["platform_usd"].differs
+
+
+def test_two_halves_of_a_release_do_not_differ(
+    billed: tuple[BillTarget, Path], tmp_path: Path
+) -> None:
+    """In no measure."""
+    target = billed[0]
+    runs = target.select(
+        "SELECT run_id FROM stg_runs WHERE pipeline = 'nf-core/rnaseq' AND revision = '3.18.0' "
+        "ORDER BY submitted_at"
+    )
+    groups = tmp_path / "halves.csv"
+    rows = [f"{run_id},{'ab'[number % 2]}\n" for number, (run_id,) in enumerate(runs)]
+    groups.write_text("run_id,group\n" + "".join(rows))
+    found = compare(target, str(groups), "a", "b")
+    assert found.matched > 20
+    assert [measure.name for measure in found.measures if measure.differs] == []

@@ -1,0 +1,147 @@
+"""Cloud bill of a simulated platform, as an AWS cost and usage report 2.0 with split lines."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tower_etl.simulator.clock import format_timestamp, parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.events import World
+    from tower_etl.simulator.runs import Run
+
+_ACCOUNT = "000000000000"
+_EXECUTOR = "awsbatch"
+_HOUR_S = 3600
+_CHARGED_SHARE = 0.72  # of the platform's estimate: discounts, and the machines that were chosen
+_UNUSED_SHARES = (0.4, 1.8)  # unused capacity of a run's machines, relative to what was used
+_OTHER_USD_PER_HOUR = {"AmazonS3": 0.021, "AmazonEC2": 0.045}  # buckets and gateways, no tags
+COLUMNS = (
+    "identity_line_item_id",
+    "bill_payer_account_id",
+    "bill_billing_period_start_date",
+    "line_item_usage_account_id",
+    "line_item_usage_start_date",
+    "line_item_usage_end_date",
+    "line_item_product_code",
+    "line_item_line_item_type",
+    "line_item_resource_id",
+    "line_item_unblended_cost",
+    "line_item_currency_code",
+    "product_product_family",
+    "product_instance_type",
+    "product_region_code",
+    "split_line_item_parent_resource_id",
+    "split_line_item_split_cost",
+    "split_line_item_unused_cost",
+    "resource_tags",
+)
+
+
+def write_bill(world: World, path: Path) -> int:
+    """Write what AWS would bill for the runs of a world until now; return the number of lines.
+
+    Tasks share machines, hour by hour: a split line for each, with what it used and its part of
+    what nobody used, beside the line of the machine. Other lines belong to no run.
+
+    Args:
+        world: Its tasks with executor `awsbatch` are billed.
+        path: File to write, a gzipped CSV with `COLUMNS`.
+    """
+    number = 0
+    with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        for number, line in enumerate(_iter_lines(world), start=1):
+            month = str(line["line_item_usage_start_date"])[:7]
+            writer.writerow(
+                line
+                | {
+                    "identity_line_item_id": f"line-{number}",
+                    "bill_payer_account_id": _ACCOUNT,
+                    "bill_billing_period_start_date": f"{month}-01T00:00:00Z",
+                    "line_item_usage_account_id": _ACCOUNT,
+                    "line_item_line_item_type": "Usage",
+                    "line_item_currency_code": "USD",
+                }
+            )
+    return number
+
+
+def _iter_lines(world: World) -> Iterator[Row]:
+    """Iterate over the lines, each with the fields in which lines differ."""
+    now_s = world.now_s()
+    runs = [run for key in world.workspaces for run in world.iter_runs(key)]
+    for run in runs:
+        yield from _iter_run_lines(run, now_s)
+    first_s = min((int(run.submit_s) for run in runs), default=now_s)
+    for hour_s in range(first_s - first_s % _HOUR_S, now_s - _HOUR_S + 1, _HOUR_S):
+        for service, cost in _OTHER_USD_PER_HOUR.items():
+            yield _line(hour_s, service, cost)
+
+
+def _iter_run_lines(run: Run, now_s: int) -> Iterator[Row]:
+    """Iterate over the split lines of a run's tasks, then over the lines of its machines."""
+    unused_share = random.Random(f"{run.id}:bill").uniform(*_UNUSED_SHARES)
+    machines: defaultdict[tuple[int, str, str], float] = defaultdict(float)
+    for task in run.at(now_s).tasks.rows:
+        if task["executor"] != _EXECUTOR or not task["cost"] or task["status"] == "CACHED":
+            continue
+        machine, region = task["machineType"], task["cloudZone"][:-1]
+        tags = {"user_uniqueRunId": run.id, "user_taskHash": _task_hash(task)}
+        for hour_s, share in _iter_hours(task):
+            used = task["cost"] * share * _CHARGED_SHARE
+            unused = used * unused_share
+            machines[hour_s, machine, region] += used + unused
+            yield _line(hour_s, "AmazonECS", 0.0) | {
+                "line_item_resource_id": task["nativeId"],
+                "product_product_family": "Compute Metering",
+                "product_region_code": region,
+                "split_line_item_parent_resource_id": _instance_id(run, machine),
+                "split_line_item_split_cost": round(used, 10),
+                "split_line_item_unused_cost": round(unused, 10),
+                "resource_tags": json.dumps(tags),
+            }
+    for (hour_s, machine, region), cost in machines.items():
+        yield _line(hour_s, "AmazonEC2", cost) | {
+            "line_item_resource_id": _instance_id(run, machine),
+            "product_product_family": "Compute Instance",
+            "product_instance_type": machine,
+            "product_region_code": region,
+        }
+
+
+def _line(hour_s: int, service: str, cost: float) -> Row:
+    return {
+        "line_item_usage_start_date": format_timestamp(hour_s),
+        "line_item_usage_end_date": format_timestamp(hour_s + _HOUR_S),
+        "line_item_product_code": service,
+        "line_item_unblended_cost": round(cost, 10),
+    }
+
+
+def _iter_hours(task: Row) -> Iterator[tuple[int, float]]:
+    """Iterate over the hours in which a task ran, each with its share of the task's time."""
+    start_s, end_s = (int(parse_timestamp(task[name])) for name in ("start", "complete"))
+    for hour_s in range(start_s - start_s % _HOUR_S, end_s, _HOUR_S):
+        seconds = min(end_s, hour_s + _HOUR_S) - max(start_s, hour_s)
+        yield hour_s, seconds / (end_s - start_s)
+
+
+def _task_hash(task: Row) -> str:
+    """Return the hash of a task: the last two parts of its work directory, joined."""
+    return "".join(task["workdir"].rsplit("/", 2)[1:])
+
+
+def _instance_id(run: Run, machine: str) -> str:
+    return f"i-{hashlib.sha256(f'{run.id}:{machine}'.encode()).hexdigest()[:17]}"
