@@ -23,7 +23,7 @@ WORK = f"s3://bucket/work/{HASH[:2]}/{HASH[2:]}"
 
 def broken_checks(small: SmallHistory) -> list[str]:
     """Names of the checks that return a row."""
-    with small.open() as connection:
+    with small.open(stored=True) as connection:
         return [v.name for v in iter_views("checks") if connection.execute(v.sql).fetchall()]
 
 

@@ -26,6 +26,9 @@ FROM stg_bill_shares
 GROUP BY billing_period, provider, billing_account, currency
 ORDER BY billing_period, provider, billing_account, currency
 """
+COVERAGE_VIEWS = ("stg_bill_shares", "stg_bill_lines", "bill_unattributed")
+"""Views that `read_coverage` asks."""
+
 _TAGS = "SELECT count(run_tag), count(task_hash), count(compute_env) FROM stg_bill_lines"
 _REASONS = """
 SELECT reason, currency, sum(lines), sum(cost) FROM bill_unattributed

@@ -92,11 +92,14 @@ def describe_load(report: BillReport, path: str) -> str:
 @options.json_option
 def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
     """Show which tags are missing, what share of the bills is attributed, and how to set tags."""
-    from tower_etl.billing.coverage import read_coverage  # noqa: PLC0415 imports duckdb
+    from tower_etl.billing.coverage import (  # noqa: PLC0415 imports duckdb
+        COVERAGE_VIEWS,
+        read_coverage,
+    )
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
     place = options.destination_config(destination, path, exists=True)
-    found = query_destination(place, read_coverage)
+    found = query_destination(place, read_coverage, COVERAGE_VIEWS)
     if as_json:
         print_data(json.dumps(found.as_json()) + "\n")
     else:

@@ -130,7 +130,7 @@ def complete_workspaces(ctx: click.Context, _param: click.Parameter, incomplete:
             ctx.params.get("destination"), ctx.params.get("path"), exists=True
         )
         rows = query_destination(
-            place, lambda query: query("SELECT DISTINCT workspace FROM stg_runs")
+            place, lambda query: query("SELECT DISTINCT workspace FROM stg_runs"), ["stg_runs"]
         )
     except Exception:  # noqa: BLE001 a shell has no place for messages
         return []

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tower_etl.warehouse.status import Query
 
 KINDS = ("revision", "fusion", "compute_env")
+GROUP_VIEWS = ("stg_runs", "bill_by_run", "stg_comparable_tasks", "stg_run_groups")
+"""Views that `read_groups` asks."""
 
 _LABEL = "label:"
 _RUNS = """

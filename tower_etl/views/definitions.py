@@ -90,6 +90,16 @@ def sort_views(views: Iterable[View]) -> Iterator[View]:
     return (named[name] for name in TopologicalSorter(read).static_order())
 
 
+def select_views(views: Iterable[View], names: Iterable[str]) -> list[View]:
+    """Return the views of those names with all that they read, in order of dependency."""
+    sorted_views = list(sort_views(views))
+    wanted = set(names)
+    for view in reversed(sorted_views):
+        if view.name in wanted:
+            wanted |= view.sources
+    return [view for view in sorted_views if view.name in wanted]
+
+
 def price_list_view(path: Path | None) -> View:
     """Return the view of a price list; it is empty without one.
 

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError, suggest
 from tower_etl.schema import STORED_TABLES
-from tower_etl.views.definitions import create_views, iter_views, price_list_view, sort_views
+from tower_etl.views.definitions import (
+    create_views,
+    iter_views,
+    price_list_view,
+    select_views,
+)
 from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -87,8 +92,15 @@ class RunFilter:
         ]
 
 
-def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> None:
+def apply_filter(
+    connection: duckdb.DuckDBPyConnection, scope: RunFilter, names: Iterable[str] = ()
+) -> None:
     """Create temporary views that shadow those of the file and contain only the filtered runs.
+
+    Args:
+        connection: Connection that will be queried.
+        scope: The filter.
+        names: Views that will be queried, by default any: creating a view takes 30 ms.
 
     Raises:
         ConfigurationError: A name of the filter matches no run, or the price list is invalid.
@@ -99,11 +111,13 @@ def apply_filter(connection: duckdb.DuckDBPyConnection, scope: RunFilter) -> Non
     for column, named in scope.named_conditions:
         for name, condition in named:
             _check(connection, column, name, condition)
-    create_views(connection, _iter_filtered(scope), temporary=True)
+    filtered = list(_iter_filtered(scope))
+    wanted = select_views(filtered, names or [view.name for view in filtered])
+    create_views(connection, wanted, temporary=True)
 
 
 def _iter_filtered(scope: RunFilter) -> Iterator[View]:
-    for view in sort_views(_reprice(view, scope) for view in iter_views()):
+    for view in (_reprice(view, scope) for view in iter_views()):
         if not scope or not _is_filtered(view):
             yield view
         elif view.name == _RUNS:

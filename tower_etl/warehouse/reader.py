@@ -105,7 +105,7 @@ def view_query(connection: duckdb.DuckDBPyConnection, view: View, scope: RunFilt
         ConfigurationError: A workspace or pipeline of the filter has no run.
     """
     if scope or not _has_view(connection, view.name):
-        apply_filter(connection, scope)
+        apply_filter(connection, scope, [view.name])
     return f'FROM "{view.name}"'
 
 

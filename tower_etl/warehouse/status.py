@@ -121,13 +121,17 @@ def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
 
 
 def query_destination(
-    destination: DestinationConfig, reading: Callable[[Query], T], scope: RunFilter | None = None
+    destination: DestinationConfig,
+    reading: Callable[[Query], T],
+    views: Iterable[str],
+    scope: RunFilter | None = None,
 ) -> T:
     """Return what is found by asking a destination, with the views of this version.
 
     Args:
         destination: A file, a folder or a database.
         reading: Asks; tables and views go by their bare names.
+        views: Names of the views that it asks.
         scope: Restricts the runs; not of PostgreSQL, whose views are as its syncs made them.
 
     Raises:
@@ -138,7 +142,7 @@ def query_destination(
 
         return open_postgres(destination).read_with(reading)
     with open_reader(destination.path) as connection:
-        apply_filter(connection, scope or RunFilter())
+        apply_filter(connection, scope or RunFilter(), views)
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 
