@@ -115,6 +115,7 @@ def test_a_line_through_exact_costs_has_their_coefficients() -> None:
     assert pytest.approx(1) == line.explained
 
 
+@pytest.mark.slow
 def test_the_probes_time_what_they_name(tmp_path: Path) -> None:
     """On a small file, and on a table of few rows."""
     copy = time_copy(tmp_path, 10_000_000)

@@ -30,6 +30,7 @@ def file(tmp_path: Path) -> Path:
     return synced.rename(tmp_path / "history.duckdb")
 
 
+@pytest.mark.slow
 def test_a_history_is_made_long(file: Path) -> None:
     """Ten times its tasks, in runs of their own."""
     with open_reader(file) as connection:
@@ -44,6 +45,7 @@ def test_a_history_is_made_long(file: Path) -> None:
         assert [check.name for check in CHECKS if connection.sql(check.sql).fetchall()] == []
 
 
+@pytest.mark.slow
 def test_a_lake_takes_the_long_history(file: Path, tmp_path: Path) -> None:
     """The parts of a sync are timed, and the folder has the tasks of the file."""
     tasks = enlarge(file, 500)

@@ -73,6 +73,7 @@ def test_a_bill_needs_runs(tmp_path: Path, export: Path) -> None:
     assert not (tmp_path / "none.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_the_check_says_what_is_attributed_and_what_to_do(target: BillTarget, export: Path) -> None:
     """Before a load, after it, and of an export whose tags have other names."""
     code, out = run_command(target, "check")

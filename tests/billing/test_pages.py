@@ -20,6 +20,7 @@ pytestmark = pytest.mark.shared
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.slow
 def test_the_pages_show_what_the_marts_say(
     target: BillTarget, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

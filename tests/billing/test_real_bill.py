@@ -82,6 +82,7 @@ SHAPES: dict[str, Callable[[Path, Path], Path]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_of_tags_gives_the_figures_of_the_bill(
     target: BillTarget, export: Path, tmp_path: Path, shape: str
@@ -101,6 +102,7 @@ def test_every_shape_of_tags_gives_the_figures_of_the_bill(
     assert rest == [("unknown run", 1, pytest.approx(0.1235, abs=5e-5))]
 
 
+@pytest.mark.slow
 def test_the_estimate_stands_beside_the_bill(target: BillTarget, export: Path) -> None:
     """The bill is twice the estimate, most of it unused capacity; all checks of the marts hold."""
     target.load(export)
@@ -117,6 +119,7 @@ def test_the_estimate_stands_beside_the_bill(target: BillTarget, export: Path) -
     }
 
 
+@pytest.mark.slow
 def test_a_task_has_the_lines_of_its_hash(target: BillTarget, export: Path) -> None:
     """Of every completed task of both runs; the process with the largest bill comes first."""
     target.load(export)
@@ -129,6 +132,7 @@ def test_a_task_has_the_lines_of_its_hash(target: BillTarget, export: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_period_loaded_again_replaces_itself(target: BillTarget, export: Path) -> None:
     """Restated with the half of its lines, and back; another account stays beside it."""
     folder = target.path.parent

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator import World
 
 
+@pytest.mark.slow
 def test_a_lake_is_synced_asked_and_cleaned(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
@@ -36,6 +37,7 @@ def test_a_lake_is_synced_asked_and_cleaned(
     assert console.run("maintain", "--destination", "parquet", *path).code == 0
 
 
+@pytest.mark.slow
 def test_a_stale_workspace_shows_in_the_exit_code(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
@@ -48,6 +50,7 @@ def test_a_stale_workspace_shows_in_the_exit_code(
     assert "acme/lab" in stale.json["stale"]
 
 
+@pytest.mark.slow
 def test_metrics_tell_how_old_and_how_dear(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:

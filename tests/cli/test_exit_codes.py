@@ -53,6 +53,7 @@ def gate(simulator: Simulator, endpoint: str) -> Iterator[Gate]:
     gate.opened.set()
 
 
+@pytest.mark.slow
 def test_a_workspace_that_refuses_does_not_stop_the_others(
     console: Console, world: World, endpoint: str, lab: int, annex: int
 ) -> None:

@@ -166,6 +166,7 @@ def test_an_internal_error_prints_an_object(
     assert "abcdefghijklmnopqrstuvwxyz" not in ended.err + debugged.err
 
 
+@pytest.mark.slow
 def test_a_sync_of_which_everything_fails_names_the_error(
     run: Callable[..., Ended], world: World, lab: int
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_sync_of_which_everything_fails_names_the_error(
     assert ended.json["error"] == ended.json["workspaces"][0]["error"]
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_well_has_no_error(run: Callable[..., Ended]) -> None:
     """The key is there only where something is said."""
     ended = run("sync", "--json")

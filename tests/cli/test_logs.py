@@ -60,10 +60,12 @@ def log(
     return run
 
 
+@pytest.mark.slow
 def test_a_sync_logs_nothing_by_default(log: Callable[..., list[str]]) -> None:
     assert not [line for line in log() if " tower_etl." in line]
 
 
+@pytest.mark.slow
 def test_each_workspace_and_each_load_package_is_a_line_at_info(
     log: Callable[..., list[str]],
 ) -> None:
@@ -76,6 +78,7 @@ def test_each_workspace_and_each_load_package_is_a_line_at_info(
     assert not any("DEBUG" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_each_request_is_one_line_at_debug(
     log: Callable[..., list[str]], simulator: Simulator
 ) -> None:
@@ -88,6 +91,7 @@ def test_each_request_is_one_line_at_debug(
     assert not any(re.search(r"/user/\d", path) for path in paths)
 
 
+@pytest.mark.slow
 def test_a_retry_is_logged_without_the_person(
     log: Callable[..., list[str]], simulator: Simulator
 ) -> None:
@@ -97,6 +101,7 @@ def test_a_retry_is_logged_without_the_person(
     assert not any(re.search(r"/user/\d", line) for line in lines)
 
 
+@pytest.mark.slow
 def test_the_environment_sets_the_level(
     log: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +109,7 @@ def test_the_environment_sets_the_level(
     assert any(" INFO tower_etl." in line for line in log())
 
 
+@pytest.mark.slow
 def test_progress_is_a_line_now_and_then_where_nobody_watches(
     log: Callable[..., list[str]], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

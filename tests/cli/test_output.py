@@ -121,6 +121,7 @@ def test_errors_are_printed_in_every_encoding(run: Run, encoding: str, args: lis
 NO_TEXT = os.fsdecode(b"\xff\xfe")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
     [
@@ -288,6 +289,7 @@ def test_a_sync_with_closed_streams_is_complete(
 WRITING = (["report", "--output"], ["status", "--prometheus"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
 @pytest.mark.parametrize("path", ["no/such/file", ".", "runs.duckdb/file", "/proc/nothing/file"])
 def test_a_file_that_cannot_be_written_ends_with_2(
@@ -313,6 +315,7 @@ def small_files() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
 @pytest.mark.usefixtures("small_files")
 def test_a_file_on_a_full_disk_ends_with_5(run: Run, command: list[str], tmp_path: Path) -> None:
@@ -324,6 +327,7 @@ def test_a_file_on_a_full_disk_ends_with_5(run: Run, command: list[str], tmp_pat
     assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("output", 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
 def test_a_pipe_is_written_to_and_not_replaced(
     run: Run, command: list[str], tmp_path: Path
@@ -339,6 +343,7 @@ def test_a_pipe_is_written_to_and_not_replaced(
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.slow
 def test_a_link_to_a_report_stays_a_link(run: Run, tmp_path: Path) -> None:
     """The file behind it is replaced, on whatever disk that is."""
     (link := tmp_path / "link.html").symlink_to(tmp_path / "real.html")

@@ -47,6 +47,7 @@ def test_a_table_is_for_people(synced: Console) -> None:
     assert row.split() == ["1,234", "0.5"]
 
 
+@pytest.mark.slow
 def test_times_are_utc_wherever_one_is(synced: Console) -> None:
     """The zone of the machine does not show through."""
     sql = "SELECT started_at FROM sync_runs"
@@ -81,6 +82,7 @@ def test_a_question_may_have_any_white_space(synced: Console) -> None:
     assert synced.run("query", "FROM\nsync_runs", "--format", "json").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "reader"), [("csv", "head -1"), ("table", "head -1"), ("json", "true")]
 )
@@ -132,6 +134,7 @@ def test_status_shows_people_one_line_a_workspace(synced: Console) -> None:
     assert any(line.split()[0] == "personal" for line in lines)
 
 
+@pytest.mark.slow
 def test_views_can_be_made_again(synced: Console, tmp_path: Path) -> None:
     """`views` replaces what was changed or dropped, and touches no row."""
     console = make_console(tmp_path)

@@ -81,6 +81,7 @@ def test_a_limit_is_applied_to_names_and_selects(query: Callable[..., Ended]) ->
     assert query("run_costs", "--limit", "0", "--format", "json").json == []
 
 
+@pytest.mark.slow
 def test_runs_are_filtered_by_user_and_status(query: Callable[..., Ended]) -> None:
     users = query("SELECT DISTINCT user_name FROM stg_runs", "--format", "json").json
     user = min(row["user_name"] for row in users)
@@ -91,6 +92,7 @@ def test_runs_are_filtered_by_user_and_status(query: Callable[..., Ended]) -> No
     assert {row["run_id"] for row in failed} == {row["id"] for row in listed}
 
 
+@pytest.mark.slow
 def test_times_may_be_ages(query: Callable[..., Ended]) -> None:
     every = query("run_costs", "--format", "json").json
     assert query("run_costs", "--since", "52w", "--format", "json").json == every
@@ -141,6 +143,7 @@ def test_a_file_of_an_earlier_version_is_used_where_it_is_the_only_one(
     assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
 
 
+@pytest.mark.slow
 def test_postgresql_answers_by_name_and_in_sql(
     run_here: Callable[[Console], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +211,7 @@ def test_printed_views_may_have_a_schema(
     assert run("views", "--schema", "my schema", out=open_paper("utf-8")).code == 2
 
 
+@pytest.mark.slow
 def test_the_marts_of_a_report_are_files(
     synced: Console, run_here: Callable[[Console], Run], tmp_path: Path
 ) -> None:
@@ -250,6 +254,7 @@ def test_the_command_for_an_extra_is_that_of_the_installation(
     assert install_command("xlsx") == expected.format(python=sys.executable)
 
 
+@pytest.mark.slow
 def test_a_sync_without_changes_imports_no_library_that_it_does_without(console: Console) -> None:
     """Half of its time is imports; pandas and SQLAlchemy came in by accident."""
     world = World.empty(SimClock())

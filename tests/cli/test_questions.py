@@ -38,6 +38,7 @@ def test_every_mart_is_listed_with_what_it_answers(console: Console) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
     """By name, in capitals too, and by pattern: the same rows as without, and no others."""
     rows = ask(synced, "cost_by_pipeline")
@@ -49,6 +50,7 @@ def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
     assert ask(synced, "cost_by_pipeline", "--pipeline", "*") == rows
 
 
+@pytest.mark.slow
 def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
     """By name, in capitals too, by id and by pattern."""
     rows = ask(synced, "cost_by_workspace")
@@ -60,6 +62,7 @@ def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
     assert ask(synced, "cost_by_workspace", "--workspace", "*/*") == named
 
 
+@pytest.mark.slow
 def test_a_question_is_asked_of_a_time(synced: Console) -> None:
     """A run is before or after a moment, never both: at the moment itself it is after."""
     runs = ask(synced, "run_costs")
@@ -71,6 +74,7 @@ def test_a_question_is_asked_of_a_time(synced: Console) -> None:
     assert ask(synced, "failure_reasons", "--until", "1999-12-31") == []
 
 
+@pytest.mark.slow
 def test_scopes_hold_together(synced: Console) -> None:
     """Tasks, labels and runs are those of the runs that all flags leave over."""
     run = ask(synced, "run_costs")[3]
@@ -111,6 +115,7 @@ def test_tables_and_staging_views_go_by_name(synced: Console, name: str) -> None
     assert ask(synced, name) != []
 
 
+@pytest.mark.slow
 def test_parquet_holds_the_rows(synced: Console, tmp_path: Path) -> None:
     """With types, to standard output."""
     path = tmp_path / "rows.parquet"

@@ -76,6 +76,7 @@ def test_the_demo_does_not_replace_a_file_of_something_else(console: Console) ->
     expect_refusal(console)
 
 
+@pytest.mark.slow
 def test_the_demo_does_not_replace_what_was_synced_from_a_platform(
     console: Console, world: World
 ) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # --- what comes out -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_json_is_one_object_with_the_keys_of_the_contract(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_sync_keeps_to_its_workspaces(
     assert {mine, other} == console.list_runs()
 
 
+@pytest.mark.slow
 def test_tables_keep_calls_down(console: Console, world: World, endpoint: str, lab: int) -> None:
     """`--tables` fills those and what a sync cannot do without; the others exist, empty."""
     run_id = world.submit_run(lab)
@@ -160,6 +162,7 @@ def write_dlt(console: Console, endpoint: str, token: str) -> None:
     (folder / "config.toml").write_text(f'{section}endpoint = "{endpoint}"\n')
 
 
+@pytest.mark.slow
 def test_a_sync_works_with_dlts_secrets_alone(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
@@ -171,6 +174,7 @@ def test_a_sync_works_with_dlts_secrets_alone(
     assert {run_id} == console.list_runs()
 
 
+@pytest.mark.slow
 def test_a_path_is_meant_from_where_one_stands(console: Console, endpoint: str, lab: int) -> None:
     """It is named to people in a summary; beside it there is one folder, else nothing anywhere."""
     (console.folder / "data").mkdir()

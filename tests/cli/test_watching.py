@@ -70,6 +70,7 @@ def test_a_workspace_whose_runs_cannot_be_counted_is_still_checked(
     assert {space["runs"] for space in found["workspaces"]} == {None}
 
 
+@pytest.mark.slow
 def test_status_shows_a_first_sync(
     call: Callable[..., Ended],
     console: Console,
@@ -114,11 +115,13 @@ def test_the_progress_of_a_killed_sync_is_outdated(tmp_path: Path) -> None:
     assert list(config.work_dir.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_quiet_sync_says_nothing(call: Callable[..., Ended]) -> None:
     ended = call("sync", "--quiet")
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_quiet_sync_says_what_failed(call: Callable[..., Ended], simulator: Simulator) -> None:
     simulator.faults.add("/metrics", Fault("status", status=500, times=1000))
     ended = call("sync", "--quiet")
@@ -126,6 +129,7 @@ def test_a_quiet_sync_says_what_failed(call: Callable[..., Ended], simulator: Si
     assert "Pending: acme/lab" in ended.out
 
 
+@pytest.mark.slow
 def test_a_verbose_sync_logs_its_steps(call: Callable[..., Ended]) -> None:
     lines = call("sync", "-v").err.splitlines()
     assert any(" INFO tower_etl." in line for line in lines)

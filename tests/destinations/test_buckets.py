@@ -152,6 +152,7 @@ def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
 # --- two machines -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab: int) -> None:
     """It is told who holds the lake, and finds the state there."""
     run_id = add_run(world, lab)
@@ -201,6 +202,7 @@ def test_what_a_killed_machine_wrote_is_written_anew_by_another(
     expect_runs(world, other)
 
 
+@pytest.mark.slow
 def test_a_sync_that_lost_its_lease_commits_nothing(depot: Depot, world: World, lab: int) -> None:
     """Another machine may be writing."""
     depot.sync()
@@ -241,6 +243,7 @@ def test_a_reader_sees_no_run_without_its_tasks(
     assert {(1, 1), (1, 2), (2, 2)} == set(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_the_command_line_knows_buckets(
     kind: str, make_depot: Callable[[str], Depot], console: Console, world: World, tmp_path: Path

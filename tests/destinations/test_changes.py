@@ -79,6 +79,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_a_sync_reads_the_months_that_it_changed(
     lake: Depot, world: World, lab: int, scanned: list[str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_sync_reads_the_months_that_it_changed(
         expect_runs(world, lake)
 
 
+@pytest.mark.slow
 def test_everything_is_compared_once_a_day(
     lake: Depot, world: World, lab: int, scanned: list[str]
 ) -> None:
@@ -110,6 +112,7 @@ def test_everything_is_compared_once_a_day(
     expect_whole(lake)
 
 
+@pytest.mark.slow
 def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
     lake: Depot, world: World, lab: int, scanned: list[str]
 ) -> None:
@@ -122,6 +125,7 @@ def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
     expect_tables(world, lake)
 
 
+@pytest.mark.slow
 def test_a_lost_staging_database_is_compared_as_a_whole(
     lake: Depot, world: World, lab: int
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_lost_staging_database_is_compared_as_a_whole(
     expect_tables(world, lake)
 
 
+@pytest.mark.slow
 def test_maintain_verifies_what_other_programs_changed(
     make_depot: Callable[[str], Depot],
     world: World,

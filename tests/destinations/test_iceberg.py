@@ -45,6 +45,7 @@ def depot(make_depot: Callable[[str], Depot]) -> Depot:
 # --- read ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_hint_leads_to_is_what_duckdb_reads(depot: Depot, world: World, lab: int) -> None:
     """PyIceberg without a catalog, and `tower-etl query`; an empty table has its columns."""
     runs = {add_run(world, lab), add_run(world, lab)}
@@ -164,6 +165,7 @@ def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch)
 # --- cleaned ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["iceberg", "iceberg-s3"])
 def test_what_nobody_has_read_for_a_week_goes(
     kind: str, make_depot: Callable[[str], Depot], world: World, lab: int

@@ -108,6 +108,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 def test_any_text_is_loaded(depot: Depot, world: World, lab: int) -> None:
     """In columns, keys, labels and lists; where the database takes no NUL, U+FFFD stands for it."""
     for text in TEXTS.values():
@@ -118,6 +119,7 @@ def test_any_text_is_loaded(depot: Depot, world: World, lab: int) -> None:
     check(depot, world, lab)
 
 
+@pytest.mark.slow
 def test_any_document_is_loaded(depot: Depot, world: World, lab: int) -> None:
     """Its values stay what they are."""
     for document in DOCUMENTS.values():
@@ -125,6 +127,7 @@ def test_any_document_is_loaded(depot: Depot, world: World, lab: int) -> None:
     check(depot, world, lab)
 
 
+@pytest.mark.slow
 def test_any_moment_and_number_is_loaded(depot: Depot, world: World, lab: int) -> None:
     """From the first year to the last, and from the least number to the greatest."""
     for moment in MOMENTS:
@@ -139,6 +142,7 @@ def test_any_moment_and_number_is_loaded(depot: Depot, world: World, lab: int) -
     check(depot, world, lab)
 
 
+@pytest.mark.slow
 def test_a_reference_with_a_nul_has_one_version(
     make_depot: Callable[[str], Depot], world: World
 ) -> None:

@@ -152,6 +152,7 @@ def test_a_reader_sees_one_state_of_a_table(
     assert len(set(seen) & states) > 1
 
 
+@pytest.mark.slow
 def test_who_resolves_the_link_first_never_misses_a_file(
     publish: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_who_resolves_the_link_first_never_misses_a_file(
     assert {"new"} == set(pd.read_parquet(tmp_path / "history" / "workflows")["status"])
 
 
+@pytest.mark.slow
 def test_a_snapshot_goes_when_its_time_of_grace_is_over(
     mirror: LakeDestination, publish: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def depot(make_depot: Callable[[str], Depot]) -> Depot:
     return make_depot("postgres")
 
 
+@pytest.mark.slow
 def test_a_reader_sees_no_run_without_its_tasks(
     depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_reader_sees_no_run_without_its_tasks(
     assert (len(depot.read("workflows")), len(depot.read("tasks"))) == (2, 2)
 
 
+@pytest.mark.slow
 def test_the_database_keeps_a_key_from_being_there_twice(
     depot: Depot, world: World, lab: int
 ) -> None:
@@ -68,6 +70,7 @@ def test_the_database_keeps_a_key_from_being_there_twice(
         cursor.execute(twice)
 
 
+@pytest.mark.slow
 def test_the_views_are_there_and_are_left_alone_when_they_are_right(
     depot: Depot, world: World, lab: int
 ) -> None:
@@ -80,6 +83,7 @@ def test_the_views_are_there_and_are_left_alone_when_they_are_right(
         assert depot.sync().result.status == "ok"
 
 
+@pytest.mark.slow
 def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World) -> None:
     """With their units, in the words of the data dictionary, promoted columns too; said once."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
@@ -96,6 +100,7 @@ def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World)
     assert said["cost_by_pipeline", ""] in {view.comment for view in iter_views()}
 
 
+@pytest.mark.slow
 def test_a_database_put_back_from_a_backup_is_gone_on_from(
     depot: Depot, world: World, lab: int
 ) -> None:

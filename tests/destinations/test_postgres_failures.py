@@ -158,6 +158,7 @@ def test_an_object_of_a_user_is_refused_and_kept(
     assert change(address, f"SELECT * FROM {name}") == before  # noqa: S608 ours
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
     depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
     expect_exact(depot, world)
 
 
+@pytest.mark.slow
 def test_a_user_without_rights_is_told_which_are_needed(
     depot: Depot, world: World, lab: int
 ) -> None:
@@ -240,6 +242,7 @@ def test_too_many_connections_may_pass(depot: Depot) -> None:
     expect_failure(depot, 5, "too many connections", "Raise the limit")
 
 
+@pytest.mark.slow
 def test_a_database_without_utf8_is_named(depot: Depot, world: World, lab: int) -> None:
     """Once a text arrives that it cannot hold."""
     address = depot.place.path
@@ -250,6 +253,7 @@ def test_a_database_without_utf8_is_named(depot: Depot, world: World, lab: int) 
     expect_failure(depot, 2, "LATIN1", "encoding UTF8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 def test_a_full_disk_of_the_server_is_said(
     depot: Depot, world: World, lab: int, tmp_path_factory: pytest.TempPathFactory

@@ -120,8 +120,13 @@ def test_tables_equal_the_world_after_any_history(
         run_histories(count, 8, url=url, board=board, make_warehouse=staticmethod(make))
 
 
+@pytest.mark.slow
 def test_what_is_new_changed_or_gone_lands(depot: Depot, world: World, lab: int) -> None:
-    """Runs of two months; an open one that ends; one that loses its label; one that vanishes."""
+    """Runs of two months; an open one that ends; one that loses its label; one that vanishes.
+
+    The full case, with every table.
+    """
+    depot = replace(depot, tables=frozenset(TABLES))
     old, open_one = add_run(world, lab, "2026-01-20T00:00:00Z"), add_run(world, lab)
     world.finish_run(old)
     depot.sync()
@@ -183,6 +188,7 @@ def test_what_a_killed_machine_wrote_is_written_anew(
     expect_runs(world, depot)
 
 
+@pytest.mark.slow
 def test_all_of_this_machine_may_be_lost(
     depot: Depot, world: World, simulator: Simulator, lab: int
 ) -> None:
@@ -201,6 +207,7 @@ def test_all_of_this_machine_may_be_lost(
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
 def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> None:
     """And is told who holds the destination, before the server is asked anything."""
@@ -233,6 +240,7 @@ def older_version(table: str, *unknown: str) -> Iterator[None]:
     set_columns(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
 def test_a_column_that_comes_later_is_there_for_all_rows(
     depot: Depot, world: World, lab: int

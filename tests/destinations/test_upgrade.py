@@ -46,6 +46,7 @@ def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 def test_the_next_sync_of_an_older_target_adds_what_it_lacks(

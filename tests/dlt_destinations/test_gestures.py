@@ -65,6 +65,7 @@ def count_calls(simulator: Simulator, run: Callable[[], object], path: str = "")
     return sum(path in call.path for call in simulator.calls[before:])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("first", ["workflows", "tasks", "labels", "process_progress", "launches"])
 def test_one_table_first_and_everything_later(depot: Depot, world: World, first: str) -> None:
@@ -77,6 +78,7 @@ def test_one_table_first_and_everything_later(depot: Depot, world: World, first:
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 def test_datasets_of_launches_may_be_selected_alone(
     depot: Depot, world: World, lab: int, simulator: Simulator
 ) -> None:
@@ -110,6 +112,7 @@ def list_launches(depot: Depot) -> set[str]:
     return {row["launch_id"] for row in depot.read("launch_datasets").values()}
 
 
+@pytest.mark.slow
 def test_a_selected_table_costs_the_calls_of_its_own(
     depot: Depot, runs: list[str], simulator: Simulator
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_selected_table_costs_the_calls_of_its_own(
     assert (fetched, again) == (len(runs), 1)  # one run is open
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
 def test_a_refresh_of_some_tables_and_of_all(depot: Depot, world: World, refresh: Any) -> None:
@@ -138,6 +142,7 @@ def test_a_refresh_of_some_tables_and_of_all(depot: Depot, world: World, refresh
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_replace_of_some_tables_and_of_all(depot: Depot, world: World) -> None:
     """Also in packages, of which the first replaces and the others add."""
@@ -153,6 +158,7 @@ def test_replace_of_some_tables_and_of_all(depot: Depot, world: World) -> None:
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_replace_may_name_its_strategy(depot: Depot, world: World) -> None:
     """As dlt takes it, too."""
@@ -164,6 +170,7 @@ def test_replace_may_name_its_strategy(depot: Depot, world: World) -> None:
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_append_keeps_each_version_of_a_row(depot: Depot, world: World, lab: int) -> None:
     """The newest version is told by the package that it came with."""
@@ -178,6 +185,7 @@ def test_append_keeps_each_version_of_a_row(depot: Depot, world: World, lab: int
     assert found == [(2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_tables_that_dlt_dropped_are_filled_again(depot: Depot, world: World) -> None:
     """By `dlt pipeline drop`, of some resources or of all, and of their state alone."""
@@ -192,6 +200,7 @@ def test_tables_that_dlt_dropped_are_filled_again(depot: Depot, world: World) ->
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_tables_that_were_dropped_in_the_database_are_filled_again(
     depot: Depot, world: World
@@ -206,6 +215,7 @@ def test_tables_that_were_dropped_in_the_database_are_filled_again(
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 def test_reference_data_is_filled_in_each_workspace(depot: Depot, world: World, lab: int) -> None:
     """Also after a run for one workspace alone filled the dropped table there."""
     organization = next(iter(world.organizations))
@@ -220,6 +230,7 @@ def test_reference_data_is_filled_in_each_workspace(depot: Depot, world: World, 
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(depot: Depot, world: World) -> None:
     """Whole runs, the oldest first."""
@@ -260,6 +271,7 @@ def test_filters_and_maps_work_on_rows(depot: Depot) -> None:
     assert found == [("RUNNING", 3, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_rows_and_arrow_tables_may_take_turns(depot: Depot, world: World) -> None:
     """They end in the same columns."""
@@ -278,6 +290,7 @@ def test_a_look_needs_no_pipeline(depot: Depot) -> None:
     assert len({row["id"] for row in make_source(depot, yield_rows=True).workflows}) == 6
 
 
+@pytest.mark.slow
 def test_a_killed_backfill_goes_on_where_it_was(
     depot: Depot, world: World, runs: list[str], simulator: Simulator
 ) -> None:
@@ -289,6 +302,7 @@ def test_a_killed_backfill_goes_on_where_it_was(
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_a_killed_run_is_resumed_with_another_selection(depot: Depot, world: World) -> None:
     """The pending package is loaded first."""
@@ -297,6 +311,7 @@ def test_a_killed_run_is_resumed_with_another_selection(depot: Depot, world: Wor
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 def test_a_refused_run_leaves_nothing_behind(depot: Depot, world: World, lab: int) -> None:
     """The next one is as if it had not been."""
     world.finish_run(add_run(world, lab))

@@ -50,6 +50,7 @@ def expect_tables(world: World, depot: Depot, missing: Mapping[str, Rows] = {}) 
     assert expect_labels(world) == depot.read("labels")
 
 
+@pytest.mark.slow
 def test_runs_keep_the_tables_equal_to_the_platform(depot: Depot, world: World, lab: int) -> None:
     """New and finished runs, labels that change or go, runs that vanish."""
     old, gone, relabelled = (add_run(world, lab) for _ in range(3))
@@ -93,6 +94,7 @@ def test_a_killed_run_is_resumed(depot: Depot, world: World, lab: int, point: st
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 def test_a_selection_leaves_the_other_tables_out(depot: Depot, world: World, lab: int) -> None:
     """And everything is there after a run without one."""
     run_id = add_run(world, lab)

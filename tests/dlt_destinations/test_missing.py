@@ -42,6 +42,7 @@ def lose(depot: Depot) -> None:
     shutil.rmtree(depot.place.folder / "history", ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dataset_that_is_gone_is_filled_again_by_separate_steps(
@@ -58,6 +59,7 @@ def test_a_dataset_that_is_gone_is_filled_again_by_separate_steps(
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_a_dataset_that_is_gone_is_filled_again_without_restoring(
     make_depot: Callable[[str], Depot], world: World, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +74,7 @@ def test_a_dataset_that_is_gone_is_filled_again_without_restoring(
     expect_tables(world, depot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAKES)
 def test_a_table_that_was_removed_from_a_folder_is_filled_again(
     make_depot: Callable[[str], Depot],
@@ -92,6 +95,7 @@ def test_a_table_that_was_removed_from_a_folder_is_filled_again(
     assert len(runs) == len(depot.read("workflows"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["filesystem Parquet", "filesystem JSON lines"])
 def test_files_of_rows_that_are_appended_are_filled_again(
     make_depot: Callable[[str], Depot], simulator: Simulator, runs: list[str], name: str

@@ -34,6 +34,7 @@ def depot(make_depot: Callable[[str], Depot], world: World, lab: int) -> Depot:
     return depot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disposition", ["replace", {"disposition": "replace"}])
 def test_tables_with_the_hint_replace_are_replaced_once(
     depot: Depot, world: World, disposition: Any
@@ -48,6 +49,7 @@ def test_tables_with_the_hint_replace_are_replaced_once(
     assert source.tasks.write_disposition == disposition
 
 
+@pytest.mark.slow
 def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
     depot: Depot, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def expect_one_version_each(depot: Depot) -> None:
         assert all(row["valid_to"] is None for row in versions), name
 
 
+@pytest.mark.slow
 def test_two_sources_in_one_run_write_each_version_once(
     depot: Depot, world: World, lab: int, clinic: int
 ) -> None:
@@ -70,6 +71,7 @@ def test_two_sources_in_one_run_write_each_version_once(
         expect_one_version_each(depot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [False, True])
 def test_two_extractions_before_a_load_write_each_version_once(
     depot: Depot, world: World, clinic: int, *, is_normalized: bool
@@ -101,6 +103,7 @@ def test_a_history_table_alone_waits_for_the_load(depot: Depot) -> None:
     assert len(depot.read("pipelines_history")) == len(depot.read("pipelines")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [("duckdb", {"write_disposition": "replace"}), ("filesystem Delta", {"table_format": "delta"})],

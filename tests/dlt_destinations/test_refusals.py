@@ -60,6 +60,7 @@ def test_plain_files_are_refused(
     assert [row["status"] for row in rows] == ["RUNNING", "SUCCEEDED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["upsert", "scd2", "insert-only"])
 def test_strategies_that_are_not_exact_are_refused(
     strategy: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
@@ -121,6 +122,7 @@ def test_a_hint_that_names_the_table_itself_is_accepted(
     assert set(depot.read("workflows")) == {(run_id,)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHARED)
 def test_a_second_pipeline_into_the_dataset_is_refused(
     name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int

@@ -74,6 +74,7 @@ def test_what_is_said_is_not_said_again(path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -> None:
     """Also when the line that promoted it is gone."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
@@ -85,6 +86,7 @@ def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -
         )
 
 
+@pytest.mark.slow
 def test_a_table_that_an_older_version_lacks_stops_nothing(path: Path) -> None:
     """Nor does a column."""
     with duckdb.connect(str(path)) as connection:

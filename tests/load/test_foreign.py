@@ -56,6 +56,7 @@ def test_an_object_of_a_user_is_refused_and_kept(
     assert warehouse.target.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World, lab: int) -> None:
     """The table of the user stays beside ours."""
     make_object(warehouse, "TABLE", "tower.tasks", "AS SELECT 42 AS foo")
@@ -70,6 +71,7 @@ def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World
     assert warehouse.select("SELECT count(*) FROM tasks") == [(1,)]
 
 
+@pytest.mark.slow
 def test_what_a_user_adds_beside_ours_is_no_obstacle(
     warehouse: Warehouse, world: World, lab: int
 ) -> None:

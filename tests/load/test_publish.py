@@ -150,6 +150,7 @@ def test_the_mode_of_the_file_is_kept(place: DuckDBPaths) -> None:
 # --- with syncs ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_killed_sync_committed_is_not_fetched_again(
     warehouse: Warehouse,
     world: World,
@@ -173,6 +174,7 @@ def test_what_a_killed_sync_committed_is_not_fetched_again(
     assert [call.path for call in simulator.calls if "/workflow/" in call.path] == []
 
 
+@pytest.mark.slow
 def test_a_killed_first_sync_is_gone_on_with(
     warehouse: Warehouse, world: World, lab: int, kill: Callable[[Warehouse], None]
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_file_put_back_from_a_backup_is_gone_on_from(
     assert warehouse.list_runs() == {first, second, third}
 
 
+@pytest.mark.slow
 def test_the_folder_beside_the_file_may_be_lost(
     warehouse: Warehouse, world: World, simulator: Simulator, lab: int
 ) -> None:
@@ -215,6 +218,7 @@ def test_the_folder_beside_the_file_may_be_lost(
     assert [call.path for call in simulator.calls if "/workflow/" in call.path] == []
 
 
+@pytest.mark.slow
 def test_what_a_user_adds_to_the_file_stays(warehouse: Warehouse, world: World, lab: int) -> None:
     """Tables of one's own, also where the program that made them left a log behind."""
     warehouse.sync()
@@ -233,6 +237,7 @@ def test_what_a_user_adds_to_the_file_stays(warehouse: Warehouse, world: World, 
     assert warehouse.list_runs() == {run_id}
 
 
+@pytest.mark.slow
 def test_the_file_is_whole_without_a_log(warehouse: Warehouse, world: World, lab: int) -> None:
     """It may be copied while it stands there; no draft, no log and no package stays behind."""
     world.submit_run(lab)

@@ -52,6 +52,7 @@ def open_elsewhere(warehouse: Warehouse, mode: str = "read") -> Iterator[Reader]
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["read", "write"])
 def test_a_program_keeps_the_file_that_it_opened(
     warehouse: Warehouse, world: World, lab: int, mode: str
@@ -68,6 +69,7 @@ def test_a_program_keeps_the_file_that_it_opened(
             assert late.count() == 2
 
 
+@pytest.mark.slow
 def test_nobody_sees_half_a_sync(
     warehouse: Warehouse, world: World, simulator: Simulator, lab: int
 ) -> None:

@@ -41,6 +41,7 @@ def read_types(warehouse: Warehouse) -> dict[str, dict[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehouse) -> None:
     """Null or not, asked for or not: SQL that names a column never fails."""
     warehouse.sync(tables=frozenset({"workflows", "workflow_labels", "labels", "sync_runs"}))
@@ -51,6 +52,7 @@ def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehous
     assert read_types(warehouse) == expected
 
 
+@pytest.mark.slow
 def test_a_column_asked_for_later_is_there_without_a_row(warehouse: Warehouse) -> None:
     """A field of a table that nothing was ever written to is promoted."""
     warehouse.sync()
@@ -58,6 +60,7 @@ def test_a_column_asked_for_later_is_there_without_a_row(warehouse: Warehouse) -
     assert warehouse.select("SELECT brand_new FROM compute_envs") == []
 
 
+@pytest.mark.slow
 def test_types_are_those_of_the_contract(warehouse: Warehouse) -> None:
     """`exit` is text, times know their zone, parameters are JSON."""
     warehouse.sync()
@@ -109,6 +112,7 @@ def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
     assert warehouse.select("SELECT status FROM workflows") == [("PONDERING",)]
 
 
+@pytest.mark.slow
 def test_the_sync_run_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
     """One row per sync: what it cost, what it wrote, how each workspace fared."""
     world.submit_run(lab)

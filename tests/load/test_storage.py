@@ -50,6 +50,7 @@ def make_file(path: Path, storage_version: str = "v1.0.0") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_supported_duckdb_reads_what_a_sync_makes(
     warehouse: Warehouse, world: World, lab: int
 ) -> None:
@@ -60,6 +61,7 @@ def test_every_supported_duckdb_reads_what_a_sync_makes(
         assert read_version(warehouse.target.path) == OLDEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1.0.0", "latest"])
 def test_a_file_that_is_there_keeps_its_version(
     warehouse: Warehouse, world: World, lab: int, version: str
@@ -118,6 +120,7 @@ def test_damage_in_a_block_is_damage(warehouse: Warehouse) -> None:
         warehouse.sync()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"no database" * 1000, b""])
 def test_a_draft_that_cannot_be_opened_is_taken_again(
     warehouse: Warehouse, world: World, lab: int, damage: bytes

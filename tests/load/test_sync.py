@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator import Simulator, World
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_at_the_listing(
     warehouse: Warehouse, simulator: Simulator, world: World, lab: int
 ) -> None:
@@ -29,6 +30,7 @@ def test_a_server_that_fails_at_the_listing(
     assert len(warehouse.list_runs()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["/tasks", "/metrics"])
 def test_a_run_that_cannot_be_fetched_whole_is_not_in_at_all(
     warehouse: Warehouse, simulator: Simulator, world: World, lab: int, page: str

@@ -38,6 +38,7 @@ def read_versions(warehouse: Warehouse) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+@pytest.mark.slow
 def test_what_is_kept_out_opens_no_version(warehouse: Warehouse, world: World, org: int) -> None:
     """Neither a digest, nor an empty column, nor a secret that was taken out; a change does."""
     wishes = PrivacySettings(hashed=("user_name",), excluded=("email",), salt="pepper")
@@ -53,6 +54,7 @@ def test_what_is_kept_out_opens_no_version(warehouse: Warehouse, world: World, o
     assert found == [("member", False), ("owner", True)]
 
 
+@pytest.mark.slow
 def test_a_wish_holds_for_the_version_of_today(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_wish_holds_for_the_version_of_today(
     assert [row["email"] for row in read_versions(warehouse)] == [None]
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_a_hidden_column_is_nowhere(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
@@ -74,6 +77,7 @@ def test_what_does_not_fit_a_hidden_column_is_nowhere(
         assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608 ours
 
 
+@pytest.mark.slow
 def test_a_promoted_field_outlives_what_it_was_of(
     warehouse: Warehouse, world: World, org: int
 ) -> None:

@@ -119,6 +119,7 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
     assert "pipeline" in {row[0] for row in rows}
 
 
+@pytest.mark.slow
 def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
     """Whoever has the file open is not disturbed, and the next sync fetches nothing again."""
     warehouse.sync()
@@ -128,6 +129,7 @@ def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
     assert warehouse.sync().rows == {"sync_runs": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "left with a log"])
 def test_a_view_that_was_dropped_comes_back(warehouse: Warehouse, *, closed: bool) -> None:
     """Those that are there already are left alone, but never taken for granted."""
@@ -140,6 +142,7 @@ def test_a_view_that_was_dropped_comes_back(warehouse: Warehouse, *, closed: boo
     assert warehouse.select("SELECT count(*) FROM cost_by_pipeline") == [(0,)]
 
 
+@pytest.mark.slow
 def test_views_are_made_anew_only_when_they_would_be_others(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

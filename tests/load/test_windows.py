@@ -50,6 +50,7 @@ def test_no_module_imports_what_only_posix_has() -> None:
     assert found == set()
 
 
+@pytest.mark.slow
 def test_a_sync_needs_no_call_that_windows_lacks(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def refuse_replacing(path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int)
     monkeypatch.setattr(staging_file, "_WAIT_SECONDS", 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("winerror", [5, 32])
 def test_a_file_that_a_reader_holds_open_is_published_by_the_next_sync(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch, winerror: int
@@ -91,6 +93,7 @@ def test_a_file_that_a_reader_holds_open_is_published_by_the_next_sync(
     assert calls < 40
 
 
+@pytest.mark.slow
 def test_any_other_refusal_is_not_taken_for_a_reader(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

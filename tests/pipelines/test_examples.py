@@ -82,6 +82,7 @@ def test_an_example_fills_its_file(run: Run, run_id: str, tmp_path: Path, comman
     assert list_runs(file) == [run_id]
 
 
+@pytest.mark.slow
 def test_two_sources_share_a_pipeline(run: Run, run_id: str, tmp_path: Path) -> None:
     """Neither disturbs the state of the other."""
     ended = run("with_another_source.py")
@@ -95,6 +96,7 @@ def list_runs(file: Path) -> list[str]:
         return [run for (run,) in connection.execute("SELECT id FROM tower.workflows").fetchall()]
 
 
+@pytest.mark.slow
 def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: Path) -> None:
     """Each run counts, and who launched runs in both is one user."""
     for name in ("acme", "beta"):
@@ -115,6 +117,7 @@ def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: P
         assert history.sql("SELECT count(*) FROM users").fetchall() == [(1,)]
 
 
+@pytest.mark.slow
 def test_the_parquet_example_prints_what_pandas_reads(
     run: Run, run_id: str, tmp_path: Path
 ) -> None:

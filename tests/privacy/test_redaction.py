@@ -71,6 +71,7 @@ def test_the_quick_look_misses_nothing(name: str, before: str, after: str) -> No
         ]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
 def test_both_engines_agree(name: str, before: str, after: str) -> None:
     """Python's, for messages, and RE2, for columns."""

@@ -66,6 +66,7 @@ def test_a_share_leaves_the_rest_to_others(tmp_path: Path) -> None:
     assert measure_pace(calls) >= 6
 
 
+@pytest.mark.slow
 def test_who_dies_or_stands_still_takes_nothing_along(tmp_path: Path) -> None:
     """One sharer is killed and one stopped in the middle; the last goes on at the whole pace."""
     fleet = Fleet("sharers", 3, 4)

@@ -46,7 +46,7 @@ def small() -> SmallHistory:
 
 def facts_of(history: SmallHistory) -> ReportData:
     """What the marts say of a small history."""
-    with history.open() as connection:
+    with history.open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return load_report_data(connection, MADE_AT)
 

@@ -201,7 +201,7 @@ def test_odd_values_are_drawn_within_the_page(
 ) -> None:
     """Times of other centuries, endless costs and endless names: no attribute is refused."""
     path = tmp_path / "odd.html"
-    with make_history().open() as connection:
+    with make_history().open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
             connection.execute(spoil(connection, table, share=4, seed=11))

@@ -10,7 +10,7 @@ import pytest
 from tests.sql.small import HOUR_MS, SmallHistory
 from tower_etl.errors import ConfigurationError
 from tower_etl.report.comparison import compare_groups
-from tower_etl.report.comparison_data import read_groups
+from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups
 from tower_etl.report.comparison_page import render_comparison, write_headline
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_runs(history: SmallHistory, revision: str, count: int, factor: float = 1
 
 def compare(history: SmallHistory, group_by: str, *names: str) -> Comparison:
     """Compare two groups of a history."""
-    with history.open() as connection:
+    with history.open(*GROUP_VIEWS, stored=True) as connection:
         groups = read_groups(
             lambda sql: connection.execute(sql).fetchall(), group_by, names, ("acme/*",)
         )

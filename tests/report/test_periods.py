@@ -32,7 +32,7 @@ def add_spend(small: SmallHistory, days_ago: float, cost: float) -> None:
 
 def read_until(small: SmallHistory, until: datetime = MADE_AT) -> str:
     """The text of the report on tasks until a moment."""
-    with small.open() as connection:
+    with small.open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         facts = load_report_data(connection, until)
     cover = ReportHeader(MADE_AT, until=until if until < MADE_AT else None)

@@ -121,6 +121,7 @@ def test_pages_of_settled_tasks_are_not_fetched_again(platform: Platform) -> Non
     assert len(warehouse.rows_of("tasks", run_id)) == 620
 
 
+@pytest.mark.slow
 def test_reconciliation_costs_one_call_per_hundred_runs(platform: Platform) -> None:
     """And the reference data: a call for each list of the server, a place, or a team."""
     warehouse = Warehouse()

@@ -67,6 +67,7 @@ def newest(world: World, first: int, count: int) -> list[str]:
     return [run["id"] for run in world.runs(space)][first : first + count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 2, 60, 120])
 def test_runs_deleted_between_pages_cost_no_other_its_place(
@@ -86,6 +87,7 @@ def test_runs_deleted_between_pages_cost_no_other_its_place(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 60, 120])
 def test_runs_submitted_between_pages_cost_no_other_its_place(
@@ -134,6 +136,7 @@ def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Platform
     assert {key[0] for key, row in rows if row["missing_since"] is not None} == set(gone)
 
 
+@pytest.mark.slow
 def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> None:
     """An incomplete listing marks nothing, says so, and is done again by the next sync."""
     warehouse = Warehouse()
@@ -162,6 +165,7 @@ def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> N
     assert missing == {key[0] for key in warehouse.tables["workflows"]} - shown
 
 
+@pytest.mark.slow
 def test_a_task_that_comes_between_two_pages_is_not_lost(platform: Platform) -> None:
     """A lower task id shifts the pages that follow; the tasks are walked again."""
     world = platform.world

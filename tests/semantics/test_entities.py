@@ -158,6 +158,7 @@ def test_what_vanished_keeps_its_row_and_says_since_when(platform: Platform) -> 
     ]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -406,6 +407,7 @@ def test_histories_are_of_entities_that_are_synced() -> None:
     assert set(HISTORY_TABLES) <= {entity.table for entity in ENTITIES}
 
 
+@pytest.mark.slow
 def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
     switchboard: tuple[str, Switchboard],
 ) -> None:

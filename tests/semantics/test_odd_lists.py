@@ -56,6 +56,7 @@ def doubled(answer: Answer, name: str) -> Answer:
     return answer | {name: [*answer[name], *answer[name]]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "listed", [PAGED, UNPAGED, ("/compute-envs", "computeEnvs", "compute_envs")]
 )
@@ -103,6 +104,7 @@ def as_text(name: str, field: str) -> Callable[[Answer], Answer]:
 VERSIONS = "/datasets/versions"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "x", 1.5, 2**63])
 def test_a_version_without_a_number_makes_no_row(
     switchboard: tuple[str, Switchboard], odd: object

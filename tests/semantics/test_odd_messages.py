@@ -42,6 +42,7 @@ def test_a_list_that_cannot_be_used_is_no_refusal(
     assert sync(platform, warehouse).sync_result.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [{"serviceInfo": None}, {}, {"serviceInfo": "26.1"}, []])
 def test_a_server_that_does_not_say_its_version_is_synced(
     switchboard: tuple[str, Switchboard], odd: object

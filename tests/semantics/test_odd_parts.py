@@ -49,6 +49,7 @@ def test_a_part_of_the_wrong_type_keeps_no_run_out(
     assert warehouse.tables["tasks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "text", 7])
 def test_metrics_that_are_no_objects_hide_no_others(
     switchboard: tuple[str, Switchboard], odd: object
@@ -66,6 +67,7 @@ def test_metrics_that_are_no_objects_hide_no_others(
     assert warehouse.tables["process_metrics"] == expected.tables["process_metrics"]
 
 
+@pytest.mark.slow
 def test_tasks_that_are_null_hide_no_others(switchboard: tuple[str, Switchboard]) -> None:
     platform, changes = serve_altered(switchboard)
     expected, warehouse = Warehouse(), Warehouse()

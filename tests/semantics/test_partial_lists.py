@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.semantics.quirky import Serve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 99, 100, 101, 150, 320])
 @pytest.mark.parametrize("unpaged", [r"/datasets$", r"/datasets|/labels|/workflow$|/tasks$", r"."])
 def test_a_list_that_the_server_does_not_page_comes_in_two_calls(

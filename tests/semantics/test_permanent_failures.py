@@ -196,6 +196,7 @@ def test_a_run_without_a_part_is_loaded_and_marked(
     assert_equal(platform, warehouse)
 
 
+@pytest.mark.slow
 def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: Platform) -> None:
     for _ in range(60):
         add_run(platform, tasks=0)

@@ -42,6 +42,7 @@ def list_versions(warehouse: Warehouse) -> set[tuple[int, str]]:
     return {(row["pipeline_id"], row["version__id"]) for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [("pipelines",), ("pipelines_history",), ("pipelines", "tasks")])
 def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
     platform: Platform, other: tuple[str, ...]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.semantics.quirky import Serve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [50, 25, 10, 4, 0])
 def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
     serve_quirky: Serve, largest: int
@@ -82,6 +83,7 @@ def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
     assert warehouse.state["unsupported"]["attributes"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["words", "refused", "ignored"])
 def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
     serve_quirky: Serve, way: str

@@ -201,6 +201,7 @@ def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, A
                 yield "/launch/{launchId}/datasets", datasets, {"workspaceId": key}
 
 
+@pytest.mark.slow
 def test_every_route_answers_as_described(
     edition: tuple[str, _Strictness], populated: World, call: Callable[..., Caller]
 ) -> None:

@@ -76,6 +76,7 @@ def tasks(big: World) -> list[dict[str, Any]]:
     return [task for run in _iter_runs(big) for task in big.tasks(run.id)]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_in_any_process(seeded: World) -> None:
     """No hash of a string, no clock, no machine has a say."""
     digests = {

@@ -96,6 +96,7 @@ def test_json_without_end_is_cut_off() -> None:
     assert row["params"] == "[" * 100 + '"***"' + "]" * 100
 
 
+@pytest.mark.slow
 @given(data=st.data(), name=st.sampled_from(API_TABLES))
 def test_whatever_comes_keeps_its_key_its_type_and_its_json(data: st.DataObject, name: str) -> None:
     """Fields of every kind hold anything at all, secrets among it; twice is the same as once."""
