@@ -104,7 +104,7 @@ class Console:
             code = run_forked(args, self.folder, environ, (nothing, out, err), _LONGEST_SECONDS)
             out.seek(0)
             err.seek(0)
-            shown = out.read().decode().replace("\r\n", "\n")
+            shown = out.read().decode(errors="backslashreplace").replace("\r\n", "\n")
             return Ended(code, shown, drop_progress(err.read().decode().replace("\r\n", "\n")))
 
     def start(self, *args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:

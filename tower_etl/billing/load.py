@@ -70,14 +70,12 @@ class BillReport:
     Attributes:
         files: Number of files that were read.
         lines: Number of lines, by period.
-        costs: Cost in the period's currency, by period.
         warnings: What was left out, and why.
         seconds: From the first file to the published tables.
     """
 
     files: int = 0
     lines: Counter[Period] = field(default_factory=Counter)
-    costs: dict[Period, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -85,10 +83,9 @@ class BillReport:
         """Add the lines of a batch."""
         names = ["provider", "billing_account", "billing_period", "currency"]
         grouped = rows.select([*names, "cost"]).group_by(names, use_threads=False)
-        for row in grouped.aggregate([("cost", "count"), ("cost", "sum")]).to_pylist():
+        for row in grouped.aggregate([("cost", "count")]).to_pylist():
             period = Period(*(row[name] or "unknown" for name in names))
             self.lines[period] += row["cost_count"]
-            self.costs[period] = self.costs.get(period, 0.0) + row["cost_sum"]
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `--json`."""
@@ -102,7 +99,6 @@ class BillReport:
                     "account": period.account,
                     "period": period.month,
                     "lines": self.lines[period],
-                    "cost": round(self.costs[period], 6),
                     "currency": period.currency,
                 }
                 for period in sorted(self.lines)

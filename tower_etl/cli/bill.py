@@ -15,6 +15,7 @@ from tower_etl.clock import SYSTEM_CLOCK
 if TYPE_CHECKING:
     from tower_etl.billing.coverage import Coverage
     from tower_etl.billing.load import BillReport
+    from tower_etl.destinations.config import DestinationConfig
 
 
 @click.group("bill", context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,19 +72,29 @@ def load(
     if as_json:
         print_data(json.dumps(report.as_json()) + "\n")
     else:
-        print_message(describe_load(report, place.path or place.kind))
+        print_message(describe_load(report, place))
 
 
-def describe_load(report: BillReport, path: str) -> str:
-    """Return what a load did, for people."""
-    rows = [
-        (p.month, p.provider, p.account, report.lines[p], round(report.costs[p], 4), p.currency)
-        for p in sorted(report.lines)
-    ]
-    names = ("period", "provider", "account", "lines", "cost", "currency")
-    head = f"{path}: {report.lines.total():,} lines of {report.files:,} "
-    head += "file" if report.files == 1 else "files"
-    return f"{head} in {report.seconds:.1f} s\n{format_table(names, rows)}"
+def describe_load(report: BillReport, place: DestinationConfig) -> str:
+    """Return what a load did, and how much of the bills is attributed since, for people."""
+    periods = len({(period.provider, period.account, period.month) for period in report.lines})
+    counted = f"{report.lines.total():,} lines of {_count(report.files, 'file')}"
+    head = f"{place.path or place.kind}: {counted} and {_count(periods, 'billing period')}"
+    return f"{head} in {report.seconds:.1f} s\n{describe_coverage(_read_coverage(place))}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _read_coverage(place: DestinationConfig) -> Coverage:
+    from tower_etl.billing.coverage import (  # noqa: PLC0415 imports duckdb
+        COVERAGE_VIEWS,
+        read_coverage,
+    )
+    from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
+
+    return query_destination(place, read_coverage, COVERAGE_VIEWS)
 
 
 @command.command("check")
@@ -92,14 +103,7 @@ def describe_load(report: BillReport, path: str) -> str:
 @options.json_option
 def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
     """Show which tags are missing, what share of the bills is attributed, and how to set tags."""
-    from tower_etl.billing.coverage import (  # noqa: PLC0415 imports duckdb
-        COVERAGE_VIEWS,
-        read_coverage,
-    )
-    from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
-
-    place = options.destination_config(destination, path, exists=True)
-    found = query_destination(place, read_coverage, COVERAGE_VIEWS)
+    found = _read_coverage(options.destination_config(destination, path, exists=True))
     if as_json:
         print_data(json.dumps(found.as_json()) + "\n")
     else:

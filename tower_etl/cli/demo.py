@@ -33,10 +33,6 @@ _QUESTIONS = {
         "What did the cloud bill for each user's runs on AWS, beside the platform's estimate?",
         "*",
     ),
-    "bill_unattributed": (
-        "What was billed and belongs to no run?",
-        "billing_period, service, reason, currency, lines, cost",
-    ),
     "failure_reasons": (
         "Why do tasks fail?",
         "process, exit_code, meaning, failed_tasks, retried_tasks, runs, cost_usd",
@@ -117,7 +113,7 @@ def _load_bill(world: World, path: str) -> None:
             TagMapping(),
             on_file=lambda _: None,
         ).run()
-    print_message(f"\nA bill that fits the runs: {describe_load(report, path)}")
+    print_message(f"\nA bill that fits the runs: {describe_load(report, place)}")
 
 
 def _print_answers(path: str) -> None:
