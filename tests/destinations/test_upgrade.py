@@ -60,7 +60,7 @@ def test_the_next_sync_of_an_older_target_adds_what_it_lacks(
     if lost:
         depot.forget()
     launched = world.submit_run(lab, launchId="launch-1")
-    report = depot.sync()
+    report = depot.sync(tables=frozenset(TABLES))
     assert (report.result.status, report.result.reference_errors) == ("ok", [])
 
     expect_tables(world, depot)

@@ -43,6 +43,7 @@ WITHOUT_ROWS = {
     "stg_bill_lines",
     "stg_bill_shares",
     "stg_list_prices",
+    "stg_task_bills",
 }
 
 

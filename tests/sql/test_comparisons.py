@@ -38,7 +38,7 @@ def test_a_task_that_never_ran_has_no_wait(small: SmallHistory) -> None:
     small.add_task("a", realtime=0, complete=at(26), **lost)
     small.add_task("a", realtime=None, complete=None, start=None, **lost)
     small.add_task("a", realtime=1000, **lost)
-    rows = small.ask("stg_tasks")
+    rows = sorted(small.ask("stg_tasks"), key=lambda row: row["task_id"])
     assert [(row["never_ran"], row["wait_seconds"]) for row in rows] == [
         (True, None),
         (True, None),
