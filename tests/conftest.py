@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from tower_etl.http import JsonHttpClient
 
+_QUICK_TESTS = 20  # that take as long as a slow one
+
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
 
@@ -39,20 +42,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the first slow test of each file, and the others on demand; long tests come first.
+    """Run the first slow test of each file, and the others on demand; long files come first.
 
-    pytest-xdist gives each worker one stretch of the list to begin with.
+    pytest-xdist gives a worker one file after the other (`--dist loadfile`), so that the fixtures
+    of a file are made once.
     """
     if not config.getoption("--slow") and not any("::" in name for name in config.args):
         items[:], left = _sample_slow_tests(items)
         config.hook.pytest_deselected(items=left)
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    slow = sorted((item for item in items if _weigh(item)), key=_weigh, reverse=True)
-    quick = [item for item in items if not _weigh(item)]
-    items.clear()
-    for worker in range(workers):
-        first, last = (len(quick) * n // workers for n in (worker, worker + 1))
-        items += [*slow[worker::workers], *quick[first:last]]
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += 1 + _QUICK_TESTS * _weigh(item)
+    items.sort(key=lambda item: -weights[item.path])  # stable: tests keep their order in a file
 
 
 def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

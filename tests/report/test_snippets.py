@@ -55,6 +55,13 @@ def test_memory_grows_only_after_exit_codes_that_can_mean_a_lack_of_it() -> None
     assert memory_config_snippet([]) == ""
 
 
+def test_a_process_with_two_sources_of_cost_is_named_once() -> None:
+    """And not at all where the rows of one source advise against it."""
+    assert memory_config_snippet([REQUEST, replace(REQUEST, saves_at_least_usd=None)]) == EXPECTED
+    other = replace(REQUEST, requested_gib=2.0, lowest_requested_gib=2.0)
+    assert memory_config_snippet([REQUEST, other]) == ""
+
+
 def test_a_recommendation_from_few_tasks_says_so() -> None:
     """In a comment of the configuration."""
     assert "// measured on 9 tasks only" in memory_config_snippet(

@@ -27,12 +27,20 @@ _NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else w
 def memory_config_snippet(requests: Sequence[MemoryRequest]) -> str:
     """Return requests by process, and an error strategy that goes with them.
 
-    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change.
+    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change. A process with a row for
+    each of several sources of cost is named once, and left alone if any of its rows says so.
 
     Args:
         requests: Rows of `memory_requests`.
     """
-    blocks = [line for request in requests for line in _iter_lines(request)]
+    alone = {request.process for request in requests if choose_memory(request) is None}
+    named = {request.process: request for request in reversed(requests)}  # the first row of each
+    blocks = [
+        line
+        for request in requests
+        if request is named[request.process] and request.process not in alone
+        for line in _iter_lines(request)
+    ]
     return "\n".join(("process {", *blocks, "}")) if blocks else ""
 
 
