@@ -51,6 +51,14 @@ SIZES = {
     "idle": Size("nothing new", runs=60, mean_tasks=60, open_runs=2, quiet=True),
     "thousand": Size("1,000 calls", runs=310, mean_tasks=60),
     "tasks": Size("100,000 tasks", runs=100, mean_tasks=1_100),
+    "runs": Size(
+        "1,000 runs of 100 tasks, no limit",
+        runs=1_000,
+        mean_tasks=100,
+        limited=False,
+        latency_s=0,
+        contestants=("tower-etl", "declarative tuned", "plain script"),
+    ),
     "million": Size(
         "1,000,000 tasks, no limit",
         runs=5_000,
