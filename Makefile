@@ -46,10 +46,10 @@ check: .venv/.ready  ## lint, format, types, import contracts, retired words
 	$(BIN)/python -m tests.prose.words
 
 test: .venv/.ready  ## the suite, with the first slow test of each file
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.ready  ## all slow tests: kills at every point, every destination, every page
-	$(BIN)/pytest -n 3 --dist loadfile --slow -m slow
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --slow -m slow
 
 gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with the dlt source
 	$(BIN)/python -m tests.dlt_destinations.gestures $(or $(COUNT),500)
@@ -85,7 +85,7 @@ lowest: .venv/.ready  ## the suite with the lowest versions that pyproject allow
 	$(PYTHON) -m venv --clear .venv-lowest
 	$(BIN)/python -m tests.supply.floors > .venv-lowest/floors.txt
 	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/floors.txt --editable ".[dev]"
-	.venv-lowest/bin/pytest -n 3 --dist loadfile $(TESTS)
+	.venv-lowest/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the DuckDB that its extension on PyPI is for
 	$(PYTHON) -m venv --clear .venv-ducklake

@@ -49,6 +49,7 @@ def compare(target: BillTarget, kind: str, first: str, second: str) -> Compariso
     return compare_groups(kind, *groups)
 
 
+@pytest.mark.slow
 def test_every_line_is_of_a_run_or_of_none(billed: tuple[BillTarget, Path]) -> None:
     """Lines of machines that split lines cover count once."""
     target, export = billed
@@ -80,6 +81,7 @@ def test_every_line_is_of_a_run_or_of_none(billed: tuple[BillTarget, Path]) -> N
     assert broken == []
 
 
+@pytest.mark.slow
 def test_two_releases_differ_by_what_was_planted(billed: tuple[BillTarget, Path]) -> None:
     """Run times of the newer one are lower, and so are its costs."""
     found = compare(billed[0], "revision", "3.18.0", "3.19.0")
@@ -91,6 +93,7 @@ def test_two_releases_differ_by_what_was_planted(billed: tuple[BillTarget, Path]
     assert measures["platform_usd"].differs
 
 
+@pytest.mark.slow
 def test_two_halves_of_a_release_do_not_differ(
     billed: tuple[BillTarget, Path], tmp_path: Path
 ) -> None:

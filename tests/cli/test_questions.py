@@ -28,6 +28,7 @@ def ask(console: Console, *args: str) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 def test_every_mart_is_listed_with_what_it_answers(console: Console) -> None:
     """With `--list` and without a question; no target is needed."""
     listed = ask(console, "--list")

@@ -91,6 +91,7 @@ def test_two_extractions_before_a_load_write_each_version_once(
         expect_one_version_each(depot)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clinic")
 def test_a_history_table_alone_waits_for_the_load(depot: Depot) -> None:
     """Without its table."""

@@ -43,6 +43,7 @@ def refuse_after(run: Callable[[], object]) -> str:
     return str(cause)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_plain_files_are_refused(
     name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int

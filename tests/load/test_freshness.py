@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client import generate_latest
 
 from tests.load.warehouse import ask_for
@@ -45,6 +46,7 @@ def started_at(warehouse: Warehouse) -> datetime:
     return moment  # type: ignore[no-any-return] # a timestamp of DuckDB
 
 
+@pytest.mark.slow
 def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
     assert 'tower_etl_last_success_timestamp_seconds{workspace="acme/lab"}' in metrics
 
 
+@pytest.mark.slow
 def test_a_workspace_that_cannot_be_listed_is_not_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:
@@ -79,6 +82,7 @@ def test_a_workspace_that_cannot_be_listed_is_not_up_to_date(
     assert read_lab(warehouse).last_sync_at == before
 
 
+@pytest.mark.slow
 def test_a_workspace_that_a_sync_did_not_finish_is_not_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:

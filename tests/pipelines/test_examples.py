@@ -177,6 +177,7 @@ def test_the_dlt_project_loads_by_its_own_configuration(
     assert {name for (name,) in found if not name.startswith("_")} == {"workflows", "tasks"}
 
 
+@pytest.mark.slow
 def test_a_dlt_project_without_a_token_says_where_it_goes(project: Path) -> None:
     """The placeholder is no token."""
     ended = run_project(project)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.prose.words import check_names, check_prose, find_retired
 
 
@@ -16,5 +18,6 @@ def test_a_retired_phrase_is_found_in_prose_with_what_to_write() -> None:
     assert str(found) == "x.md:2: 'Haul' is retired: write 'partition result'"
 
 
+@pytest.mark.slow
 def test_no_file_of_the_project_has_a_retired_word() -> None:
     assert list(map(str, find_retired())) == []

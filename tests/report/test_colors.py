@@ -31,6 +31,7 @@ def history_of(costs: dict[str, float]) -> SmallHistory:
     return history
 
 
+@pytest.mark.slow
 def test_a_pipeline_keeps_its_color_from_report_to_report() -> None:
     """Whatever else is in the report, and however it ranks there."""
     first = read_legend(page_of(history_of({"acme/a": 9, "acme/b": 5, "acme/c": 1})))

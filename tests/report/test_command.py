@@ -23,6 +23,7 @@ def console(seeded: Path, tmp_path: Path) -> Console:
     return console
 
 
+@pytest.mark.slow
 def test_one_file_is_written(console: Console) -> None:
     """By default beside the tables; nothing else changes."""
     before = console.list_files()
@@ -33,6 +34,7 @@ def test_one_file_is_written(console: Console) -> None:
     assert console.list_files() == before | {str(page): page.read_bytes()}
 
 
+@pytest.mark.slow
 def test_a_report_is_about_some_runs(console: Console) -> None:
     """Those of a workspace, however it is written; links lead where one says."""
     ((name,), *_) = console.select("SELECT workspace FROM cost_by_workspace WHERE runs < 60")
@@ -45,6 +47,7 @@ def test_a_report_is_about_some_runs(console: Console) -> None:
     assert spaces == {f"https://tower.example.org/orgs/{org}/workspaces/{workspace}"}
 
 
+@pytest.mark.slow
 def test_a_time_without_runs_is_no_error(console: Console) -> None:
     """The page says so."""
     ended = console.run("report", "--until", "2001-01-01")
@@ -52,6 +55,7 @@ def test_a_time_without_runs_is_no_error(console: Console) -> None:
     assert "No runs to show" in (console.folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "said"),
     [

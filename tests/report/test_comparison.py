@@ -50,6 +50,7 @@ def measure_of(comparison: Comparison, name: str) -> MeasureRatio:
     return next(measure for measure in comparison.measures if measure.name == name)
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_with_its_size() -> None:
     """The new release takes 1.4 times as long; waits are the same."""
     history = SmallHistory()

@@ -121,6 +121,7 @@ FAR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", FAR)
 def test_far_times_are_left_out_of_the_charts(connection: DuckDBPyConnection, said: str) -> None:
     """And said so, once at each chart; the others are drawn day by day."""
@@ -131,6 +132,7 @@ def test_far_times_are_left_out_of_the_charts(connection: DuckDBPyConnection, sa
     assert page.count('class="hit"') <= 2 * 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("year", [1, 9999])
 def test_a_history_of_one_odd_year_is_shown(connection: DuckDBPyConnection, year: int) -> None:
     """There is nothing else to show."""
@@ -140,6 +142,7 @@ def test_a_history_of_one_odd_year_is_shown(connection: DuckDBPyConnection, year
     assert page.count('class="hit"') == 2
 
 
+@pytest.mark.slow
 def test_two_thousand_years_make_a_small_page(connection: DuckDBPyConnection) -> None:
     """One run a century."""
     page = change(
@@ -150,6 +153,7 @@ def test_two_thousand_years_make_a_small_page(connection: DuckDBPyConnection) ->
     assert page.count('class="hit"') <= 2 * 60
 
 
+@pytest.mark.slow
 def test_eight_years_are_shown_by_month_and_fifty_by_year(connection: DuckDBPyConnection) -> None:
     """Columns are few enough to be told apart."""
     for years, step in ((7, "month"), (50, "year")):
@@ -162,6 +166,7 @@ def test_eight_years_are_shown_by_month_and_fifty_by_year(connection: DuckDBPyCo
         expect_sound(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", ["'inf'", "'-inf'", "'nan'", "1e308"])
 def test_one_infinite_cost_does_not_spoil_the_sums(
     connection: DuckDBPyConnection, cost: str
@@ -173,6 +178,7 @@ def test_one_infinite_cost_does_not_spoil_the_sums(
     assert "1 run has a cost or CPU hours that are infinite, or not a number" in page
 
 
+@pytest.mark.slow
 def test_the_same_history_has_no_notes(connection: DuckDBPyConnection) -> None:
     """They are for what is odd."""
     page = render(connection)

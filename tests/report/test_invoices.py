@@ -39,6 +39,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_each_value_has_a_file_that_adds_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_each_value_has_a_file_that_adds_up(
     assert "$4.00" in text
 
 
+@pytest.mark.slow
 def test_a_key_that_no_run_has_is_named(tmp_path: Path) -> None:
     """With the keys that there are."""
     small = SmallHistory()

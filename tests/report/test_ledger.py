@@ -79,6 +79,7 @@ def test_the_page_has_the_bar_and_its_figures(small: SmallHistory) -> None:
     assert "Lost $13.00" in bar[1]
 
 
+@pytest.mark.slow
 def test_every_ledger_of_a_history_adds_up(seeded: Path) -> None:
     """Of all runs, of groups and processes, in money and in time."""
     with open_reader(seeded) as connection:
@@ -94,6 +95,7 @@ def test_every_ledger_of_a_history_adds_up(seeded: Path) -> None:
     assert by_pipeline == pytest.approx(facts.totals.lost_usd)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_real_runs_have_their_reference_values(real_runs: Path) -> None:
     """Sums of three runs, in the platform's dollars and hours."""

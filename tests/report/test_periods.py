@@ -93,6 +93,7 @@ def test_what_was_not_synced_is_not_claimed(
     assert ("in the last 7 days" in text) == bool(said)
 
 
+@pytest.mark.slow
 def test_a_report_until_a_day_counts_from_it(seeded: Path, tmp_path: Path) -> None:
     """Of a synced file; `--until` in the future is the present."""
     with_until = tmp_path / "until.html"

@@ -93,6 +93,7 @@ def test_a_process_is_left_alone_where_one_value_may_harm(changes: dict[str, Any
     assert memory_config_snippet([replace(REQUEST, **changes)]) == ""
 
 
+@pytest.mark.slow
 def test_groovy_parses_the_configuration() -> None:
     """Nextflow's configuration is Groovy; the parser refuses what is broken."""
     grown = replace(REQUEST, tasks=3, weak=True, grown_tasks=1, spot_grown_tasks=1)
@@ -134,6 +135,7 @@ FROM stg_tasks AS t WHERE NOT t.cached AND t.cost_usd IS NOT NULL ORDER BY t.att
 """
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_runs_would_have_cost_less_with_it(real_runs: Path) -> None:
     """Every task is priced again by the platform's formula, with the requests of the configuration.

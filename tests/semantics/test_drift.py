@@ -112,6 +112,7 @@ def test_runs_submitted_between_pages_cost_no_other_its_place(
     )
 
 
+@pytest.mark.slow
 def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Platform) -> None:
     """Runs come and go while everything is listed again."""
     warehouse = Warehouse()

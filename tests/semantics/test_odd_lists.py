@@ -27,6 +27,7 @@ def missing(warehouse: Warehouse, table: str) -> int:
     return sum(row["missing_since"] is not None for row in warehouse.tables[table].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [PAGED, UNPAGED, ("/orgs", "organizations", "organizations")])
 @pytest.mark.parametrize(("kept", "total"), [(6, 1_000_000), (0, 6), (1, 20)])
 def test_a_count_that_a_list_does_not_match_is_reported(

@@ -121,6 +121,7 @@ def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(platform: Platfo
     assert_equal(platform, warehouse)
 
 
+@pytest.mark.slow
 def test_retries_of_permanent_failures_become_rare(platform: Platform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs[:8])

@@ -122,6 +122,7 @@ def list_studios(warehouse: Warehouse) -> set[str]:
     return {row["session_id"] for row in rows_of(warehouse, "studios")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "read"), [(add_studio, list_studios), (publish, list_versions)])
 def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
     platform: Platform, change: Callable[[World], Any], read: Callable[[Warehouse], set[Any]]

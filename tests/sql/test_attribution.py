@@ -44,6 +44,7 @@ def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelli
     assert broken_checks(small) == []
 
 
+@pytest.mark.slow
 def test_costs_may_be_those_of_the_bill(small: SmallHistory) -> None:
     """What names a run alone is shared among its tasks; runs without lines keep the estimate."""
     small.add_run("a")
@@ -240,6 +241,7 @@ def test_the_list_prices_what_the_platform_does_not(
     assert broken_checks(small) == []
 
 
+@pytest.mark.slow
 def test_another_list_replaces_every_cost(small: SmallHistory, tmp_path: Path) -> None:
     """What if: tasks that the list does not match have none, and CACHED ones save."""
     path = tmp_path / "what-if.csv"
@@ -254,6 +256,7 @@ def test_another_list_replaces_every_cost(small: SmallHistory, tmp_path: Path) -
         assert connection.execute(asked).fetchall() == [("price_list", 1.0, 1.0)]
 
 
+@pytest.mark.slow
 def test_a_bill_is_shared_among_all_runs_whatever_is_asked(small: SmallHistory) -> None:
     """A query about one run shows its part, not the whole."""
     for run_id, pipeline in (("a", "acme/one"), ("b", "acme/two")):

@@ -31,6 +31,7 @@ def iter_models(folder: Path) -> Iterator[tuple[str, str]]:
         yield path.stem, path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_view_is_a_model_that_reads_refs_and_sources(tmp_path: Path, dialect: str) -> None:
     assert write_dbt_package(tmp_path / "package", dialect) == len(VIEWS)
@@ -59,6 +60,7 @@ def test_sources_describe_tables_keys_and_freshness(tmp_path: Path) -> None:
     assert tables["sync_runs"]["config"]["loaded_at_field"] == "finished_at"
 
 
+@pytest.mark.slow
 def test_a_package_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
     write_dbt_package(tmp_path / "package", "postgres")
     (tmp_path / "package" / "models" / "marts" / "gone.sql").write_text("SELECT 1")

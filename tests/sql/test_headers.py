@@ -106,6 +106,7 @@ def test_the_page_lists_every_column() -> None:
     assert render_columns() in page
 
 
+@pytest.mark.slow
 def test_views_carry_their_headers_as_comments(tmp_path: Path) -> None:
     """SQL clients show them."""
     path = tmp_path / "here.duckdb"

@@ -294,6 +294,7 @@ def test_runs_have_their_reference_values(
     }
 
 
+@pytest.mark.slow
 def test_the_categories_add_up_to_the_cost_of_each_run(real: RealRuns) -> None:
     """And no check of them has a row, nor those against the platform's own sums."""
     for row in real.ask("FROM waste_by_run"):

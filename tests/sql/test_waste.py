@@ -83,6 +83,7 @@ def test_the_last_execution_before_the_cache_is_what_was_reused(small: SmallHist
     assert ledger(small, "lost_usd") == {"a": (1.0,), "b": (0.0,), "c": (None,)}
 
 
+@pytest.mark.slow
 def test_a_question_about_some_runs_knows_what_later_ones_reused(small: SmallHistory) -> None:
     """`--until` leaves the resumed run out, and the failed one lost no more for that."""
     small.add_run("a", status="FAILED", sessionId="s", submit=at(0))
@@ -136,6 +137,7 @@ def test_over_requested_is_what_both_requests_have_to_spare(small: SmallHistory)
     assert ledger(small, "over_requested_usd", "useful_usd") == {"a": (6.0, 10.0)}
 
 
+@pytest.mark.slow
 def test_a_gpu_task_is_not_judged_by_its_cpus(small: SmallHistory) -> None:
     """By its type, or by what the platform says of its accelerator: what it used of that."""
     small.add_run("a")

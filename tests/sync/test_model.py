@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -294,6 +295,7 @@ class SyncedWorld:
         assert {run_fetch.run_id for run_fetch in plan.fetches} == young
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(rounds=st.lists(ROUNDS, min_size=2, max_size=8))
 def test_after_every_sync_the_tables_are_as_the_platform_has_it(rounds: list[Round]) -> None:
