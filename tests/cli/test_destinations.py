@@ -138,6 +138,35 @@ def test_a_lake_whose_library_is_not_installed_says_what_to_install(
         open_reader(tmp_path)
 
 
+BUCKET = "s3://bucket/tower"
+
+
+@pytest.mark.parametrize(
+    ("environ", "path", "kind"),
+    [
+        ({}, BUCKET, "delta"),
+        ({"TOWER_ETL_PATH": BUCKET}, None, "delta"),
+        ({"TOWER_ETL_DESTINATION": "iceberg"}, BUCKET, "iceberg"),
+        ({"TOWER_ETL_DESTINATION": "parquet"}, BUCKET, "delta"),
+        ({"TOWER_ETL_DESTINATION": "delta"}, "postgresql://host/db", "postgres"),
+        ({"TOWER_ETL_DESTINATION": "parquet"}, "folder", "parquet"),
+    ],
+)
+def test_a_url_alone_names_a_destination_to_read(
+    environ: dict[str, str], path: str | None, kind: str
+) -> None:
+    """The configured type stays where it has URLs of that form."""
+    found = resolve_destination(None, path, SettingSources(environ=environ), exists=True)
+    assert (found.kind, found.path) == (kind, path or BUCKET)
+
+
+def test_a_type_that_has_no_such_url_is_refused_where_it_is_named() -> None:
+    """A flag is no guess, and a sync has to know the format that it writes."""
+    for kind, exists in (("duckdb", True), (None, False)):
+        with pytest.raises(ConfigurationError, match="--destination delta or iceberg"):
+            resolve_destination(kind, BUCKET, SettingSources(environ={}), exists=exists)
+
+
 def test_a_password_from_the_environment_shows_nowhere() -> None:
     """Not in the place's own words either."""
     environ = {"TOWER_ETL_POSTGRES": "postgresql://me:hush@host/db", "XDG_STATE_HOME": "/state"}

@@ -139,7 +139,7 @@ class SmallHistory:
     def open(self, *asked: str, stored: bool = False) -> duckdb.DuckDBPyConnection:
         """A database in memory with these tables, and the views asked for (all without a name).
 
-        Stored, the rows of each view are a table: a query then costs a twentieth, because DuckDB
+        Stored, the rows of each view are a table: a query is then cheap, because DuckDB
         does not bind the views below each view again.
         """
         connection = duckdb.connect()

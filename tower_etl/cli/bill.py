@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.billing.coverage import COVERAGE_VIEWS, SNIPPET, read_coverage
 from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message, print_notice
 from tower_etl.cli.tables import format_table
@@ -76,7 +77,7 @@ def load(
 
 
 def describe_load(report: BillReport, place: DestinationConfig) -> str:
-    """Return what a load did, and how much of the bills is attributed since, for people."""
+    """Return the lines and periods that a load read, and the coverage of all bills since."""
     periods = len({(period.provider, period.account, period.month) for period in report.lines})
     counted = f"{report.lines.total():,} lines of {_count(report.files, 'file')}"
     head = f"{place.path or place.kind}: {counted} and {_count(periods, 'billing period')}"
@@ -88,10 +89,6 @@ def _count(number: int, noun: str) -> str:
 
 
 def _read_coverage(place: DestinationConfig) -> Coverage:
-    from tower_etl.billing.coverage import (  # noqa: PLC0415 imports duckdb
-        COVERAGE_VIEWS,
-        read_coverage,
-    )
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
     return query_destination(place, read_coverage, COVERAGE_VIEWS)
@@ -132,8 +129,6 @@ def describe_coverage(found: Coverage) -> str:
 
 
 def _describe_gaps(found: Coverage) -> list[str]:
-    from tower_etl.billing.coverage import SNIPPET  # noqa: PLC0415 as above
-
     lines = [
         f"Unattributed: {cost:,.4f} {currency} in {count:,} lines: {reason}."
         for reason, currency, count, cost in found.reasons

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401 click hands them over by name
     """Compare two groups of runs task by task: waits, staging, run time, cost, bill, failures."""
     from tower_etl.report.comparison import compare_groups  # noqa: PLC0415 imports numpy
-    from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups  # noqa: PLC0415 as above
+    from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups  # noqa: PLC0415 imports numpy
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports dlt
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tower_etl.cli import options
+from tower_etl.cli.bill import describe_load
 from tower_etl.cli.output import print_message
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.cli.simulate import import_simulator
@@ -97,8 +98,7 @@ def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncRepo
 def _load_bill(world: World, path: str) -> None:
     """Load a bill that fits the runs, as `tower-etl bill load` does."""
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
-    from tower_etl.billing.tags import TagMapping  # noqa: PLC0415 as above
-    from tower_etl.cli.bill import describe_load  # noqa: PLC0415 as above
+    from tower_etl.billing.tags import TagMapping  # noqa: PLC0415 beside the load
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 
     place = options.destination_config("duckdb", path)

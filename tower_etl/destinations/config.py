@@ -97,13 +97,15 @@ def resolve_destination(
         ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
     configured = sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
-    found = kind or (exists and _find_kind(path or "")) or configured
+    found = kind or configured
     if found not in DEFAULT_PATHS:
         msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
     if path is None and found == configured:
         path = sources.get("TOWER_ETL_PATH", "path")
     given = find_default_path(found) if path is None else path
+    if exists and kind is None:
+        found = _fit_kind(found, given)
     if found != "postgres" and not given.strip():
         msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
         raise ConfigurationError(msg)
@@ -114,11 +116,13 @@ def resolve_destination(
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
 
 
-def _find_kind(url: str) -> str | None:
-    """Return a type whose destinations have URLs of this form, or None."""
-    if url.startswith(_POSTGRES_URLS):
+def _fit_kind(kind: str, path: str) -> str:
+    """Return the type, or one that has URLs of the path's form if the type has none."""
+    if path.startswith(_POSTGRES_URLS):
         return "postgres"
-    return LAKES_IN_BUCKETS[0] if is_bucket(url) else None
+    if is_bucket(path) and kind not in LAKES_IN_BUCKETS:
+        return LAKES_IN_BUCKETS[0]
+    return kind
 
 
 def find_default_path(kind: str) -> str:
@@ -163,7 +167,7 @@ def validate_location(kind: str, path: str) -> None:
     if kind == "postgres" or "://" not in path:
         return
     if path.startswith(_POSTGRES_URLS):
-        msg = f"{path}: add --destination postgres to sync into it; query it with psql."
+        msg = f"{path}: add --destination postgres."
         raise ConfigurationError(msg)
     if kind not in LAKES_IN_BUCKETS:
         msg = (

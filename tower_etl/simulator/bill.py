@@ -97,21 +97,11 @@ def _iter_run_lines(run: Run, now_s: int) -> Iterator[Row]:
     for task in run.at(now_s).tasks.rows:
         if task["executor"] != _EXECUTOR or not task["cost"] or task["status"] == "CACHED":
             continue
-        machine, region = task["machineType"], task["cloudZone"][:-1]
-        tags = {"user_uniqueRunId": run.id, "user_taskHash": _task_hash(task)}
         for hour_s, share in _iter_hours(task):
             used = task["cost"] * share * _CHARGED_SHARE
             unused = used * unused_share
-            machines[hour_s, machine, region] += used + unused
-            yield _line(hour_s, "AmazonECS", 0.0) | {
-                "line_item_resource_id": task["nativeId"],
-                "product_product_family": "Compute Metering",
-                "product_region_code": region,
-                "split_line_item_parent_resource_id": _instance_id(run, machine),
-                "split_line_item_split_cost": round(used, 10),
-                "split_line_item_unused_cost": round(unused, 10),
-                "resource_tags": json.dumps(tags),
-            }
+            machines[hour_s, task["machineType"], _region(task)] += used + unused
+            yield _split_line(run, task, hour_s, used, unused)
     for (hour_s, machine, region), cost in machines.items():
         yield _line(hour_s, "AmazonEC2", cost) | {
             "line_item_resource_id": _instance_id(run, machine),
@@ -119,6 +109,19 @@ def _iter_run_lines(run: Run, now_s: int) -> Iterator[Row]:
             "product_instance_type": machine,
             "product_region_code": region,
         }
+
+
+def _split_line(run: Run, task: Row, hour_s: int, used: float, unused: float) -> Row:
+    tags = {"user_uniqueRunId": run.id, "user_taskHash": _task_hash(task)}
+    return _line(hour_s, "AmazonECS", 0.0) | {
+        "line_item_resource_id": task["nativeId"],
+        "product_product_family": "Compute Metering",
+        "product_region_code": _region(task),
+        "split_line_item_parent_resource_id": _instance_id(run, task["machineType"]),
+        "split_line_item_split_cost": round(used, 10),
+        "split_line_item_unused_cost": round(unused, 10),
+        "resource_tags": json.dumps(tags),
+    }
 
 
 def _line(hour_s: int, service: str, cost: float) -> Row:
@@ -136,6 +139,11 @@ def _iter_hours(task: Row) -> Iterator[tuple[int, float]]:
     for hour_s in range(start_s - start_s % _HOUR_S, end_s, _HOUR_S):
         seconds = min(end_s, hour_s + _HOUR_S) - max(start_s, hour_s)
         yield hour_s, seconds / (end_s - start_s)
+
+
+def _region(task: Row) -> str:
+    """Return the region of a task's zone, which ends with a letter."""
+    return str(task["cloudZone"])[:-1]
 
 
 def _task_hash(task: Row) -> str:

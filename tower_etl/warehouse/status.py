@@ -13,7 +13,7 @@ from tower_etl.warehouse.filters import RunFilter, apply_filter
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -123,7 +123,7 @@ def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
 def query_destination(
     destination: DestinationConfig,
     reading: Callable[[Query], T],
-    views: Iterable[str],
+    views: Sequence[str],
     scope: RunFilter | None = None,
 ) -> T:
     """Return what is found by asking a destination, with the views of this version.
