@@ -122,3 +122,19 @@ def test_a_second_source_for_unmerged_tables_is_refused(
     depot.open_pipeline().run(some, **options)
     depot.open_pipeline().run(make_source(depot, tables=SELECTED), **depot.kind.options)
     expect_tables(world, depot)
+
+
+@pytest.mark.slow
+def test_an_item_that_changed_back_before_the_load_is_written_again(
+    depot: Depot, world: World, clinic: int
+) -> None:
+    """It equals the stored row, but a row of its earlier change is pending."""
+    pipeline = depot.open_pipeline()
+    pipeline.run(make_source(depot, tables=["pipelines"]))
+    (item,) = world.entities["pipelines"][clinic]
+    for name in ("renamed", "rnaseq"):
+        item["name"] = name
+        pipeline.extract(make_source(depot, tables=["pipelines"], reconcile=True))
+    pipeline.normalize()
+    pipeline.load()
+    assert {row["name"] for row in depot.read("pipelines").values()} == {"rnaseq"}

@@ -85,6 +85,10 @@ class Warehouse:
         """The columns of a table."""
         return TABLES[name].arrow_schema
 
+    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
+        """Tables have the columns of their specs."""
+        return set(columns) <= set(TABLES[name].arrow_schema.names)
+
     def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
         """Rows of one run."""
         column = "id" if table == "workflows" else "workflow_id"

@@ -46,6 +46,10 @@ class OneRun:
         """The columns of a table."""
         return TABLES[name].arrow_schema
 
+    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
+        """Tables have the columns of their specs."""
+        return set(columns) <= set(TABLES[name].arrow_schema.names)
+
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
         """No launch."""
         assert not list(run_ids)

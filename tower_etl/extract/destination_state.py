@@ -81,9 +81,17 @@ class DestinationState(Protocol):
         """Return the columns of a table: those of its spec, and columns promoted earlier."""
         ...
 
+    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
+        """Return whether a table has some columns, and no rows wait to be loaded into it."""
+        ...
+
 
 class DltDestinationState:
-    """State of the destination of a dlt pipeline of any type."""
+    """State of the destination of a dlt pipeline of any type.
+
+    Attributes:
+        has_pending_rows: Whether rows of earlier extractions are not in the tables yet.
+    """
 
     def __init__(
         self,
@@ -96,6 +104,7 @@ class DltDestinationState:
             pipeline: Pipeline; without one, and before its first load, all tables are empty.
             schema_name: Name of the dlt schema that the tables belong to.
         """
+        self.has_pending_rows = False
         self._pipeline = pipeline
         self._schema_name = schema_name
         self._emptied: frozenset[str] = frozenset()
@@ -162,6 +171,10 @@ class DltDestinationState:
                     pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
                 )
         return schema
+
+    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
+        """Return whether a table has some columns, and no rows wait to be loaded into it."""
+        return not self.has_pending_rows and self._find_columns(name).keys() >= set(columns)
 
     def _fields(self, name: str, columns: Sequence[str] = ()) -> pa.Schema:
         schema = self.table_schema(name)

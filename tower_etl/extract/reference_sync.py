@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import EntityList, Finding
 from tower_etl.errors import ApiError, ServerError
+from tower_etl.extract.entity_snapshot import EntitySnapshot
 from tower_etl.extract.failures import is_access_denied
 from tower_etl.extract.on_demand import LaunchLoader, plan_backlog, read_audit_logs
 from tower_etl.extract.reference import (
@@ -19,7 +20,7 @@ from tower_etl.extract.reference import (
     select_entities,
     transient_errors,
 )
-from tower_etl.extract.scd2 import EntitySnapshot, build_entity_rows
+from tower_etl.extract.scd2 import build_entity_rows
 from tower_etl.lossless import to_json
 from tower_etl.schema import service_rows
 from tower_etl.sync import RUN_TABLES

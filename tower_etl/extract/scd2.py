@@ -1,171 +1,26 @@
-"""Rows of reference entities: current rows, deletions, and versions (SCD type 2)."""
+"""Rows to write of reference entities: current rows, deletions, and versions (SCD type 2)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tower_etl.api import parse_id
-from tower_etl.extract.reference import EntityScope, list_absent
+from tower_etl.extract.entity_snapshot import key_of
 from tower_etl.lossless import load_json
-from tower_etl.schema import (
-    COMPUTE_ENV_DETAILS,
-    HISTORY_TABLES,
-    TABLES,
-    deduplicate,
-    tracked_columns,
-    workspace_rows,
-)
-from tower_etl.sync import PERSONAL
+from tower_etl.schema import COMPUTE_ENV_DETAILS, HISTORY_TABLES, tracked_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
 
-    from tower_etl.api import Item
     from tower_etl.extract.destination_state import DestinationState
-    from tower_etl.extract.discovery import Discovery
-    from tower_etl.extract.reference import Partition, PartitionResult, ReferenceEntity
+    from tower_etl.extract.entity_snapshot import EntitySnapshot, Key, Row
     from tower_etl.schema import TableSpec
     from tower_etl.transform import ColumnPolicy
 
-Row = dict[str, Any]
-Key = tuple[Any, ...]
-
-_OWNERS = ("workspace_id", "org_id", "listed_in")
 _TICK = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class EntitySnapshot:
-    """Results of one entity and of its parent entity in all partitions.
-
-    Attributes:
-        entity: Reference entity.
-        results: Results of its partitions.
-        parents: Results of the parent's partitions, empty without a parent.
-        discovery: Result of the discovery.
-        is_other_user: Whether the token belongs to another user than the stored rows;
-            organizations and workspaces that are invisible to it are then not deleted.
-    """
-
-    entity: ReferenceEntity
-    results: Sequence[PartitionResult]
-    parents: Sequence[PartitionResult]
-    discovery: Discovery
-    is_other_user: bool = False
-
-    @property
-    def table(self) -> TableSpec:
-        """Table of the entity."""
-        return TABLES[self.entity.table]
-
-    @cached_property
-    def rows(self) -> pa.Table:
-        """Rows with unique keys; the owning workspace overrides others that list the same item."""
-        if self.entity.table == "workspaces":
-            return self._describe_workspaces()
-        return deduplicate(self._joined, self.table.key)
-
-    @cached_property
-    def _joined(self) -> pa.Table:
-        """The rows of all places."""
-        parts = [part for response in self.results for part in self._iter_parts(response)]
-        ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
-        empty = self.table.arrow_schema.empty_table()
-        return pa.concat_tables([empty, *ordered])
-
-    def count_conflicts(self) -> int:
-        """Return the number of keys that stand for different things in several owners.
-
-        A thing that one workspace shares with others is in the lists of all, with the same owner;
-        where an older server does not name the owner, it is the same in all lists.
-        """
-        if self.entity.table == "workspaces" or self._joined.num_rows == self.rows.num_rows:
-            return 0
-        owners: dict[Key, set[Key]] = {}
-        contents: dict[Key, set[str]] = {}
-        for row in self._joined.to_pylist():
-            key, rest = _key_of(self.table, row), dict(row)
-            owners.setdefault(key, set()).add(tuple(rest.pop(name, None) for name in _OWNERS))
-            contents.setdefault(key, set()).add(repr(rest))
-        return sum(len(owners[key]) > 1 and len(contents[key]) > 1 for key in owners)
-
-    def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
-        """Yield rows per owning workspace, and whether that is the workspace of the list."""
-        by_owner: dict[int | None, list[Item]] = {}
-        for item in response.items:
-            by_owner.setdefault(
-                _owning_workspace(item, response.partition, self.discovery), []
-            ).append(item)
-        for owner_id, items in by_owner.items():
-            yield (
-                owner_id == response.partition.scope.workspace_id,
-                _build(self.table, items, response.partition, owner_id),
-            )
-
-    def _describe_workspaces(self) -> pa.Table:
-        """Build rows of workspaces, from name and role only if the organization's list failed."""
-        chosen = {space.id for space in self.discovery.workspaces}
-        described = [item for response in self.results for item in response.items]
-        return workspace_rows(
-            [space.membership for space in self.discovery.workspaces if space.membership],
-            [space for space in described if space.get("id") in chosen],
-        )
-
-    def is_deleted(self, row: Row) -> bool:
-        """Return whether a row is absent from a complete list of its partition."""
-        if self.is_other_user and self.entity.table in {"workspaces", "organizations"}:
-            return False
-        if self.entity.table == "workspaces":
-            return not self.discovery.left_out and row["id"] not in {
-                role.get("workspaceId") for role in self.discovery.roles
-            }
-        if not self.entity.detect_deletes or _key_of(self.table, row) in self._keys:
-            return False
-        if not self.entity.parent:
-            return _partition_key(self.entity.scope, row) in self._complete
-        parent_id = row[self.entity.parent_column]
-        if parent_id in self._read_parents:
-            return True
-        return (
-            _partition_key(self.entity.scope, row) in self._complete
-            and parent_id not in self._parents
-        )
-
-    @cached_property
-    def absent(self) -> set[object]:
-        """Keys of the items whose details were requested and could not be fetched."""
-        return set(list_absent(self.results))
-
-    @cached_property
-    def _keys(self) -> set[Key]:
-        return {_key_of(self.table, row) for row in self.rows.select(self.table.key).to_pylist()}
-
-    @cached_property
-    def _complete(self) -> set[str]:
-        """Keys of partitions with a complete list, of the parents for a child entity."""
-        responses = self.parents if self.entity.parent else self.results
-        return {response.partition.key for response in responses if response.complete}
-
-    @cached_property
-    def _read_parents(self) -> set[int | str | None]:
-        """Parents whose list of children is complete."""
-        return {
-            response.partition.scope.parent_id for response in self.results if response.complete
-        }
-
-    @cached_property
-    def _parents(self) -> set[object]:
-        return {
-            item.get(response.entity.endpoint.id_field)
-            for response in self.parents
-            for item in response.items
-        }
 
 
 def build_entity_rows(
@@ -175,7 +30,10 @@ def build_entity_rows(
     now: datetime,
     column_policy: ColumnPolicy,
 ) -> dict[str, pa.Table]:
-    """Return the rows to write of an entity and of its history, if these tables are selected."""
+    """Return the rows to write of an entity and of its history, if these tables are selected.
+
+    Rows that the destination already has are not written again.
+    """
     table, found = snapshot.table, snapshot.rows
     if table.name == "workspaces":
         found = _skip_undescribed(snapshot, store)
@@ -183,19 +41,48 @@ def build_entity_rows(
         found = _keep_details(snapshot, store)
     written = {}
     if table.name in wanted:
+        stored = store.read_table(table.name)
+        changed = found
+        if stored and store.is_complete(
+            table.name, column_policy.specs[table.name].arrow_schema.names
+        ):
+            changed = _select_changed(found, stored, table, column_policy)
         deleted = [
             row | {"missing_since": now}
-            for row in (store.read_table(table.name) if snapshot.entity.detect_deletes else ())
+            for row in (stored if snapshot.entity.detect_deletes else ())
             if row["missing_since"] is None and snapshot.is_deleted(row)
         ]
         missing = pa.Table.from_pylist(deleted, store.table_schema(table.name))
-        written[table.name] = pa.concat_tables([found, missing], promote_options="default")
+        written[table.name] = pa.concat_tables([changed, missing], promote_options="default")
     versions = HISTORY_TABLES.get(table.name)
     if versions and versions.name in wanted:
         stored = store.read_table(versions.name)
         changed = build_history_rows(snapshot, found.to_pylist(), stored, now, column_policy)
         written[versions.name] = pa.Table.from_pylist(changed, store.table_schema(versions.name))
     return written
+
+
+def _select_changed(
+    found: pa.Table, stored: Iterable[Row], table: TableSpec, column_policy: ColumnPolicy
+) -> pa.Table:
+    """Return the rows that differ from the stored ones, which are masked by the column policy."""
+    known: dict[Key, Row | None] = {}
+    for row in stored:
+        key = key_of(table, row)
+        known[key] = None if key in known else row  # a row that is stored twice is written again
+    json_columns = {c.name for c in column_policy.specs[table.name].columns if c.is_json}
+    masked = column_policy.apply({table.name: found})[table.name].to_pylist()
+    changed = [_differs(row, known.get(key_of(table, row)), json_columns) for row in masked]
+    return found.filter(pa.array(changed, pa.bool_()))
+
+
+def _differs(row: Row, stored: Row | None, json_columns: Container[str]) -> bool:
+    """Return whether a row differs from the stored one; a column that one lacks is null there."""
+    return stored is None or any(
+        _plain(row.get(name), is_json=name in json_columns)
+        != _plain(stored.get(name), is_json=name in json_columns)
+        for name in row.keys() | stored.keys()
+    )
 
 
 def build_history_rows(
@@ -217,7 +104,7 @@ def build_history_rows(
     known = dict(zip(detailed, _describe(table, [*detailed.values()], column_policy), strict=True))
     written = []
     for row, values in zip(found, _describe(table, found, column_policy), strict=True):
-        key = _key_of(table, row)
+        key = key_of(table, row)
         last = latest.get(key)
         if last and last["valid_to"] is None and values == known[key]:
             written += [detailed[key]] if _tracked_values(table, last) != values else []
@@ -235,7 +122,7 @@ def build_history_rows(
 
 def _index_latest(table: TableSpec, stored: Iterable[Row]) -> dict[Key, Row]:
     ordered = sorted(stored, key=lambda row: row["valid_from"])
-    return {_key_of(table, row): row for row in ordered}
+    return {key_of(table, row): row for row in ordered}
 
 
 def _describe(table: TableSpec, rows: list[Row], column_policy: ColumnPolicy) -> list[Key]:
@@ -257,59 +144,6 @@ def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell
 
 def _without_deletion(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "missing_since"}
-
-
-def _key_of(table: TableSpec, row: Row) -> Key:
-    return tuple(row[name] for name in table.key)
-
-
-def _partition_key(scope: EntityScope, row: Row) -> str:
-    """Return the key of the partition that a row belongs to."""
-    if scope is EntityScope.SERVER:
-        return "server"
-    if scope is EntityScope.ORGANIZATION:
-        return f"org:{row['org_id']}"
-    return PERSONAL if row["workspace_id"] is None else str(row["workspace_id"])
-
-
-def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
-    """Return the id of an item's owning workspace: lists also contain items that others share."""
-    listed_in = partition.scope.workspace_id
-    named = parse_id(item.get("workspaceId"))
-    if named is not None:
-        return named
-    name = item.get("workspaceName")
-    if not partition.workspace or not isinstance(name, str) or name == partition.workspace:
-        return listed_in
-    owners = [
-        role.get("workspaceId")
-        for role in discovery.roles
-        if role.get("orgId") == partition.scope.org_id and role.get("workspaceName") == name
-    ]
-    return owners[0] if owners else listed_in
-
-
-def _build(
-    table: TableSpec, items: list[Item], partition: Partition, owner_id: int | None
-) -> pa.Table:
-    """Build rows of one partition and one owning workspace, which fill the local columns."""
-    given: Mapping[str, object] = {
-        "workspace_id": owner_id,
-        "org_id": partition.scope.org_id,
-        "team_id": partition.scope.parent_id,
-        "listed_in": partition.key,
-    }
-    local = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
-    if "workspace_id" not in local and owner_id is not None:
-        items = [{"workspaceId": owner_id, **_without_null(item)} for item in items]
-    return table.build(items, **local)
-
-
-def _without_null(item: Item) -> Item:
-    """Drop a null `workspaceId`, as sent by older servers."""
-    if item.get("workspaceId") is not None:
-        return item
-    return {name: value for name, value in item.items() if name != "workspaceId"}
 
 
 def _skip_undescribed(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
@@ -346,7 +180,7 @@ def _add_details(
     if snapshot.entity.detail is None:
         return dict(latest)
     names = [column.name for column in COMPUTE_ENV_DETAILS]
-    details = {_key_of(snapshot.table, row): {name: row[name] for name in names} for row in found}
+    details = {key_of(snapshot.table, row): {name: row[name] for name in names} for row in found}
     return {
         key: last | (details.get(key, {}) if all(last[name] is None for name in names) else {})
         for key, last in latest.items()

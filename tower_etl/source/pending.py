@@ -32,21 +32,12 @@ def record_extracted(tables: Iterable[str]) -> frozenset[str]:
     return earlier
 
 
-def list_postponed(
-    pipeline: dlt.Pipeline | None, extracted: Collection[str], tables: Collection[str]
-) -> frozenset[str]:
+def list_postponed(tables: Collection[str]) -> frozenset[str]:
     """Return the tables that must wait until the rows of earlier extractions are loaded.
 
     A version of an item is written if it differs from the last one in the destination. If that one
     is pending, it would be written twice.
-
-    Args:
-        pipeline: Pipeline that extracts; None if the source is iterated without one.
-        extracted: Tables that earlier sources have extracted into the load package.
-        tables: Selected tables.
     """
-    if not extracted and not (pipeline and pipeline.has_pending_data):
-        return frozenset()
     return frozenset(table.name for table in HISTORY_TABLES.values() if table.name in tables)
 
 

@@ -110,7 +110,8 @@ class TableFeed:
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
         extracted = record_extracted(extraction.tables)
         refuse_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
-        postponed = list_postponed(pipeline, extracted, extraction.tables)
+        store.has_pending_rows = bool(extracted or (pipeline and pipeline.has_pending_data))
+        postponed = list_postponed(extraction.tables) if store.has_pending_rows else frozenset()
         run = CURRENT_RUN.get() or PackageRun(self.limits)
         names = extraction.tables - extracted if run.session is None else frozenset[str]()
         has_loaded = pipeline is not None and not pipeline.first_run

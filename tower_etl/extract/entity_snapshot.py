@@ -1,0 +1,209 @@
+"""Rows of a reference entity as listed, and the detection of deleted items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tower_etl.api import parse_id
+from tower_etl.extract.reference import EntityScope, list_absent
+from tower_etl.schema import TABLES, deduplicate, workspace_rows
+from tower_etl.sync import PERSONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tower_etl.api import Item
+    from tower_etl.extract.discovery import Discovery
+    from tower_etl.extract.reference import Partition, PartitionResult, ReferenceEntity
+    from tower_etl.schema import TableSpec
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+_OWNERS = ("workspace_id", "org_id", "listed_in")
+
+
+@dataclass(frozen=True)
+class EntitySnapshot:
+    """Results of one entity and of its parent entity in all partitions.
+
+    Attributes:
+        entity: Reference entity.
+        results: Results of its partitions.
+        parents: Results of the parent's partitions, empty without a parent.
+        discovery: Result of the discovery.
+        is_other_user: Whether the token belongs to another user than the stored rows;
+            organizations and workspaces that are invisible to it are then not deleted.
+    """
+
+    entity: ReferenceEntity
+    results: Sequence[PartitionResult]
+    parents: Sequence[PartitionResult]
+    discovery: Discovery
+    is_other_user: bool = False
+
+    @property
+    def table(self) -> TableSpec:
+        """Table of the entity."""
+        return TABLES[self.entity.table]
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """Rows with unique keys; the owning workspace overrides others that list the same item."""
+        if self.entity.table == "workspaces":
+            return self._describe_workspaces()
+        return deduplicate(self._joined, self.table.key)
+
+    @cached_property
+    def _joined(self) -> pa.Table:
+        """The rows of all places."""
+        parts = [part for response in self.results for part in self._iter_parts(response)]
+        ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
+        empty = self.table.arrow_schema.empty_table()
+        return pa.concat_tables([empty, *ordered])
+
+    def count_conflicts(self) -> int:
+        """Return the number of keys that stand for different things in several owners.
+
+        A thing that one workspace shares with others is in the lists of all, with the same owner;
+        where an older server does not name the owner, it is the same in all lists.
+        """
+        if self.entity.table == "workspaces" or self._joined.num_rows == self.rows.num_rows:
+            return 0
+        owners: dict[Key, set[Key]] = {}
+        contents: dict[Key, set[str]] = {}
+        for row in self._joined.to_pylist():
+            key, rest = key_of(self.table, row), dict(row)
+            owners.setdefault(key, set()).add(tuple(rest.pop(name, None) for name in _OWNERS))
+            contents.setdefault(key, set()).add(repr(rest))
+        return sum(len(owners[key]) > 1 and len(contents[key]) > 1 for key in owners)
+
+    def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
+        """Yield rows per owning workspace, and whether that is the workspace of the list."""
+        by_owner: dict[int | None, list[Item]] = {}
+        for item in response.items:
+            by_owner.setdefault(
+                _owning_workspace(item, response.partition, self.discovery), []
+            ).append(item)
+        for owner_id, items in by_owner.items():
+            yield (
+                owner_id == response.partition.scope.workspace_id,
+                _build(self.table, items, response.partition, owner_id),
+            )
+
+    def _describe_workspaces(self) -> pa.Table:
+        """Build rows of workspaces, from name and role only if the organization's list failed."""
+        chosen = {space.id for space in self.discovery.workspaces}
+        described = [item for response in self.results for item in response.items]
+        return workspace_rows(
+            [space.membership for space in self.discovery.workspaces if space.membership],
+            [space for space in described if space.get("id") in chosen],
+        )
+
+    def is_deleted(self, row: Row) -> bool:
+        """Return whether a row is absent from a complete list of its partition."""
+        if self.is_other_user and self.entity.table in {"workspaces", "organizations"}:
+            return False
+        if self.entity.table == "workspaces":
+            return not self.discovery.left_out and row["id"] not in {
+                role.get("workspaceId") for role in self.discovery.roles
+            }
+        if not self.entity.detect_deletes or key_of(self.table, row) in self._keys:
+            return False
+        if not self.entity.parent:
+            return _partition_key(self.entity.scope, row) in self._complete
+        parent_id = row[self.entity.parent_column]
+        if parent_id in self._read_parents:
+            return True
+        return (
+            _partition_key(self.entity.scope, row) in self._complete
+            and parent_id not in self._parents
+        )
+
+    @cached_property
+    def absent(self) -> set[object]:
+        """Keys of the items whose details were requested and could not be fetched."""
+        return set(list_absent(self.results))
+
+    @cached_property
+    def _keys(self) -> set[Key]:
+        return {key_of(self.table, row) for row in self.rows.select(self.table.key).to_pylist()}
+
+    @cached_property
+    def _complete(self) -> set[str]:
+        """Keys of partitions with a complete list, of the parents for a child entity."""
+        responses = self.parents if self.entity.parent else self.results
+        return {response.partition.key for response in responses if response.complete}
+
+    @cached_property
+    def _read_parents(self) -> set[int | str | None]:
+        """Parents whose list of children is complete."""
+        return {
+            response.partition.scope.parent_id for response in self.results if response.complete
+        }
+
+    @cached_property
+    def _parents(self) -> set[object]:
+        return {
+            item.get(response.entity.endpoint.id_field)
+            for response in self.parents
+            for item in response.items
+        }
+
+
+def key_of(table: TableSpec, row: Row) -> Key:
+    """Return the values of the key columns."""
+    return tuple(row[name] for name in table.key)
+
+
+def _partition_key(scope: EntityScope, row: Row) -> str:
+    """Return the key of the partition that a row belongs to."""
+    if scope is EntityScope.SERVER:
+        return "server"
+    if scope is EntityScope.ORGANIZATION:
+        return f"org:{row['org_id']}"
+    return PERSONAL if row["workspace_id"] is None else str(row["workspace_id"])
+
+
+def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
+    """Return the id of an item's owning workspace: lists also contain items that others share."""
+    listed_in = partition.scope.workspace_id
+    named = parse_id(item.get("workspaceId"))
+    if named is not None:
+        return named
+    name = item.get("workspaceName")
+    if not partition.workspace or not isinstance(name, str) or name == partition.workspace:
+        return listed_in
+    owners = [
+        role.get("workspaceId")
+        for role in discovery.roles
+        if role.get("orgId") == partition.scope.org_id and role.get("workspaceName") == name
+    ]
+    return owners[0] if owners else listed_in
+
+
+def _build(
+    table: TableSpec, items: list[Item], partition: Partition, owner_id: int | None
+) -> pa.Table:
+    """Build rows of one partition and one owning workspace, which fill the local columns."""
+    given: Mapping[str, object] = {
+        "workspace_id": owner_id,
+        "org_id": partition.scope.org_id,
+        "team_id": partition.scope.parent_id,
+        "listed_in": partition.key,
+    }
+    local = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
+    if "workspace_id" not in local and owner_id is not None:
+        items = [{"workspaceId": owner_id, **_without_null(item)} for item in items]
+    return table.build(items, **local)
+
+
+def _without_null(item: Item) -> Item:
+    """Drop a null `workspaceId`, as sent by older servers."""
+    if item.get("workspaceId") is not None:
+        return item
+    return {name: value for name, value in item.items() if name != "workspaceId"}
