@@ -52,7 +52,7 @@ def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
 
 @pytest.mark.slow
 def test_the_demo_shows_what_the_readme_shows(console: Console) -> None:
-    """Figures apart. Its calls fit into a minute, and it leaves a file that opens, and a report."""
+    """Figures apart. Its calls fit into half a minute, and it leaves a file that opens, and a report."""
     ended = console.run("demo", TOWER_ACCESS_TOKEN=None)
     assert (ended.code, ended.err) == (0, "")
     cost = re.search(
@@ -61,16 +61,14 @@ def test_the_demo_shows_what_the_readme_shows(console: Console) -> None:
     assert cost, ended.out
     second, first, _ = map(int, cost.groups())
     assert second < first
-    assert (
-        first + second < 20 * 40
-    )  # at 20 calls a second; a timed test would fail on busy machines
+    assert first + second < 20 * 25, "a minute has room for the installation, too"
     assert list_headings(README.read_text(encoding="utf-8")) == list_headings(ended.out)
     assert "The HTML report is tower-demo-report.html" in ended.out
     page = (console.folder / "tower-demo-report.html").read_text(encoding="utf-8")
     assert page.endswith("</html>")
     with duckdb.connect(str(console.folder / "tower-demo.duckdb"), read_only=True) as connection:
         counted = connection.execute("SELECT count(*) FROM tower.workflows").fetchall()
-    assert counted[0][0] > 100
+    assert counted[0][0] > 70
 
 
 def list_headings(text: str) -> list[str]:

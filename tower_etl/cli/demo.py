@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator import World
 
 _DEMO_PATH = "tower-demo.duckdb"
-_RUNS = 110
+_RUNS = 70
 _QUESTIONS = {
     "cost_by_pipeline": (
         "What did each pipeline cost?",
