@@ -201,7 +201,7 @@ class Gestures:
         elif how == "workspace":
             self.run(select, workspaces=[self._random.choice(self._spaces)])
         elif how == "kill":
-            self.depot.kill(self._random.choice(_POINTS), tables=chosen)
+            self.depot.kill(self._random.choice(_POINTS), tables=chosen, may_end=True)
         elif how in {"pair", "extract twice"}:
             self._extract_together(select, in_one_run=how == "pair")
         else:
