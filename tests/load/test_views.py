@@ -120,6 +120,31 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
     assert "pipeline" in {row[0] for row in rows}
 
 
+def test_views_that_read_others_have_their_types(history: Path) -> None:
+    """Also those of a column that is null, or a list; nothing else is left in the connection."""
+    views = [
+        View(
+            "lowest", "staging", "SELECT NULL AS nothing, [id] AS ids, 1::UTINYINT AS n FROM tasks"
+        ),
+        View("middle", "staging", "SELECT * FROM lowest UNION ALL FROM lowest -- twice"),
+        View(
+            "workflows_seen",
+            "marts",
+            "SELECT max(ids) AS ids, sum(n) AS n, any_value(nothing) AS x FROM middle",
+        ),
+    ]
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{history}' AS tower (READ_ONLY)")
+        connection.execute("CREATE TABLE tasks AS FROM tower.tower.tasks")
+        create_views(connection, views)
+        for view in views:
+            direct = connection.execute(f"DESCRIBE ({view.sql}\n)").fetchall()
+            assert connection.execute(f"DESCRIBE {view.name}").fetchall() == direct
+            connection.execute(f"FROM {view.name}").fetchall()
+        left = "SELECT table_name FROM duckdb_tables() WHERE temporary"
+        assert connection.execute(left).fetchall() == []
+
+
 @pytest.mark.slow
 def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
     """Whoever has the file open is not disturbed, and the next sync fetches nothing again."""
