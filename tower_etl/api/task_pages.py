@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         SinkT,
     )
 
-_PREFETCHED_PAGES = 8  # the default number of workers: more pages could not be in flight
+_PREFETCHED_PAGES = 8  # the usual number of workers: more pages would hardly be in flight
 
 
 def fetch_stable_list(

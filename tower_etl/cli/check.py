@@ -45,7 +45,8 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
     try:
         discovery = discover(client, settings.options.workspaces)
         runs = count_runs(client, discovery)
-        found = check_table_access(client, discovery, tables, settings.http.workers)
+        workers = settings.http.choose_workers(client.http.metrics.response_seconds)
+        found = check_table_access(client, discovery, tables, workers)
     except Exception as error:
         raise CostlyError(client.http.metrics) from error
     finally:

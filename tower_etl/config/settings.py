@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 DATASET = "tower"
 """Name of the database schema of the tables in a destination."""
+
+MIN_WORKERS, MAX_WORKERS = 8, 32  # requests in flight
+_PLATFORM_LIMIT = 20.0  # calls per second and token (API fact 10)
 
 _REDACT = {"true": (True, False), "false": (False, False), "emails": (True, True)}
 
@@ -140,22 +144,36 @@ class HttpSettings:
             at most 1; the rest is left to other clients.
         rate_limit_store: Store of the request window: a folder for all syncs of a user on a
             machine, the URL of a Redis server for several machines, None for this process alone.
-        workers: Maximum number of requests in flight.
+        workers: Maximum number of requests in flight; None for as many as the rate limit needs at
+            the response time of the server, from 8 to 32.
         connect_seconds: Time-out for establishing a connection.
         read_seconds: Time-out between two bytes of a response.
         call_seconds: Deadline for the headers of a response, and again for its body.
         attempts: Maximum number of attempts of one call, including the first.
     """
 
-    calls_per_second: float | None = 20.0
+    calls_per_second: float | None = _PLATFORM_LIMIT
     rate_limit_share: float = 1.0
     # Not in the representation: the URL of a Redis server may contain a password.
     rate_limit_store: Path | str | None = field(default=None, repr=False)
-    workers: int = 8
+    workers: int | None = None
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
     call_seconds: float = 120.0
     attempts: int = 6
+
+    def choose_workers(self, response_seconds: float) -> int:
+        """Return the number of requests in flight that use up the rate limit.
+
+        Args:
+            response_seconds: Mean time from sending a request to its response.
+        """
+        if self.workers is not None:
+            return self.workers
+        calls_per_second = (self.calls_per_second or _PLATFORM_LIMIT) * self.rate_limit_share
+        # Half as many again as a steady flow needs: response times vary.
+        needed = math.ceil(1.5 * calls_per_second * response_seconds)
+        return min(max(needed, MIN_WORKERS), MAX_WORKERS)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.settings import MAX_WORKERS
 from tower_etl.errors import ApiError, RateLimitError
 from tower_etl.http.connection_errors import Connection, explain_failure, explain_proxy_login
 from tower_etl.http.deadline import DeadlineExceededError
@@ -115,8 +116,9 @@ class JsonHttpClient:
             failure = explain_failure(connection, error)
             self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
-            milliseconds = 1000 * response.elapsed.total_seconds()
-            self._log(path, attempt, f"{response.status_code} in {milliseconds:.0f} ms")
+            seconds = response.elapsed.total_seconds()
+            self.metrics.record_response(seconds - self.rate_limiter.last_wait_seconds)
+            self._log(path, attempt, f"{response.status_code} in {1000 * seconds:.0f} ms")
             return self._parse(response, path)
         # Raised outside of `except`: the traceback of a chained cause has the token in its frames.
         raise failure
@@ -172,7 +174,10 @@ def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> r
     )
     http_settings = settings.http
     adapter = RateLimitedAdapter(
-        limiter, http_settings.workers, http_settings.call_seconds, ca_bundle=settings.ca_bundle
+        limiter,
+        http_settings.workers or MAX_WORKERS,
+        http_settings.call_seconds,
+        ca_bundle=settings.ca_bundle,
     )
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -43,6 +43,14 @@ class RequestMetrics:
         self._throttled = 0.0
         self._repaired = 0
         self._repair = ""
+        self._responses = 0
+        self._response_seconds = 0.0
+
+    @property
+    def response_seconds(self) -> float:
+        """Mean time from sending a request to the headers of its response, 0 before the first."""
+        with self._lock:
+            return self._response_seconds / max(self._responses, 1)
 
     @property
     def seconds(self) -> float:
@@ -53,6 +61,12 @@ class RequestMetrics:
         """Count a request that is about to be sent."""
         with self._lock:
             self._calls += 1
+
+    def record_response(self, seconds: float) -> None:
+        """Count a response, and the time from sending the request to its headers."""
+        with self._lock:
+            self._responses += 1
+            self._response_seconds += seconds
 
     def record_retry(self) -> None:
         """Count a failed request that is about to be retried."""

@@ -265,7 +265,8 @@ def open_session(  # noqa: PLR0913 the parts of a session
     Raises:
         ConfigurationError: An excluded or hashed column is unknown, or required.
     """
-    fetcher = FetchExecutor(client, settings.options.tables, settings.http.workers)
+    workers = settings.http.choose_workers(client.http.metrics.response_seconds)
+    fetcher = FetchExecutor(client, settings.options.tables, workers)
     column_policy = ColumnPolicy.from_settings(settings.privacy, TABLES, dialect)
     sync_run = SyncRunRecord.start(clock, VERSION)
     return SyncSession(client, fetcher, discovery, settings.options, sync_run, column_policy, limit)
