@@ -97,7 +97,7 @@ ducklake: .venv/.ready  ## the tests of dlt's destination DuckLake, with the Duc
 dbt: .venv/.ready  ## run the views as a dbt package in DuckDB and PostgreSQL
 	test -x .venv-dbt/bin/dbt || $(PYTHON) -m venv .venv-dbt
 	.venv-dbt/bin/pip install --quiet --requirement tests/dbt/requirements.txt
-	$(BIN)/pytest tests/sql/test_dbt_package.py
+	$(BIN)/pytest --slow tests/sql/test_dbt_package.py
 
 ORCHESTRATORS := dagster airflow prefect
 

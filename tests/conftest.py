@@ -44,10 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the first slow test of each file, and the others on demand; long files come first.
 
+    A test that is named, by its id or by `-k`, is on demand.
+
     pytest-xdist gives a worker one file after the other (`--dist loadfile`), so that the fixtures
     of a file are made once.
     """
-    if not config.getoption("--slow") and not any("::" in name for name in config.args):
+    is_named = config.option.keyword or any("::" in name for name in config.args)
+    if not config.getoption("--slow") and not is_named:
         items[:], left = _sample_slow_tests(items)
         config.hook.pytest_deselected(items=left)
     weights: Counter[Path] = Counter()
