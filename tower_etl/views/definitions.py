@@ -156,27 +156,24 @@ def create_views(
 ) -> None:
     """Create or replace views in the current schema, with comments on them and their columns.
 
-    DuckDB binds the text of a view together with all views below it. While views are created,
-    empty temporary tables with their columns hide them, so that each is bound on its own.
+    DuckDB binds the text of a view together with all views below it, again for each view above
+    them. Here each view is bound on its own: to empty temporary tables, which hide the views below
+    it until they are created, from the top down.
 
     Args:
         connection: Connection whose current schema contains the tables.
         views: Views in order of dependency.
         temporary: Whether to create temporary views, which leave the file unchanged.
     """
-    if temporary:
-        for view in views:
-            connection.execute(f'CREATE OR REPLACE TEMPORARY VIEW "{view.name}" AS\n{view.sql}')
-        return
-    created = []
-    for view in views:
-        connection.execute(f'CREATE OR REPLACE VIEW "{view.name}" AS\n{view.sql}')
+    kind, created = "TEMPORARY VIEW" if temporary else "VIEW", list(views)
+    for view in created:
+        connection.execute(f'DROP VIEW IF EXISTS temp."{view.name}"')
         columns = f"SELECT * FROM (\n{view.sql}\n) LIMIT 0"  # noqa: S608 our SQL
         connection.execute(f'CREATE TEMPORARY TABLE "{view.name}" AS {columns}')
-        created.append(view)
-    for view in created:
+    for view in reversed(created):
         connection.execute(f'DROP TABLE temp."{view.name}"')
-    for view in created:
+        connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
+    for view in () if temporary else created:
         connection.execute(";".join(_iter_comments(view)))
 
 
