@@ -92,9 +92,9 @@ def tower_source(  # noqa: PLR0913 the settings of the source
     refreshed or replaced is filled again. `run_in_packages` loads a long history in packages.
 
     Every argument may come from dlt's configuration, section `[sources.tower_etl.tower]`; lists may
-    be comma-separated text. The
-    environment variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`, `TOWER_WORKSPACE_ID` and
-    `TOWER_ETL_*` are used if neither an argument nor dlt's configuration has a value.
+    be comma-separated text. The environment variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT`,
+    `TOWER_WORKSPACE_ID` and `TOWER_ETL_*` are used if neither an argument nor dlt's configuration
+    has a value.
 
     Args:
         workspaces: `ORG/NAME` (with `*` and `?`), numeric ids, or `personal`; by default all
