@@ -57,10 +57,11 @@ gestures: .venv/.ready  ## COUNT (500) random sequences of what users do with th
 metrics: .venv/.ready  ## figures on the code: lines, modules, functions, comments, docstrings, retired words
 	$(BIN)/python -m tests.prose.metrics
 
-docs: .venv/.ready  ## write the data dictionary, the page on the command line, the lists of marts, the table of dlt's destinations
+docs: .venv/.ready  ## write the data dictionary, the page on the command line, the lists of marts, the tables of settings and destinations
 	$(BIN)/python -m tower_etl.schema.docs > docs/data-dictionary.md
 	$(BIN)/python -m tower_etl.cli.docs > docs/command-line.md
 	$(BIN)/python -m tower_etl.views.model_page docs/questions.md
+	$(BIN)/python -m tower_etl.config.catalog README.md
 	$(BIN)/python -m tests.dlt_destinations.page
 
 soak: .venv/.ready  ## random histories for MINUTES (20), beyond those of the suite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tower_etl.config.catalog import SETTINGS, render_table, update_page
 from tower_etl.config.resolver import (
     SettingSources,
     parse_token,
@@ -30,6 +32,7 @@ from tower_etl.config.settings import (
 )
 from tower_etl.errors import ConfigurationError
 
+REPOSITORY = Path(__file__).parents[1]
 SECRET = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
 STATE = {"XDG_STATE_HOME": "/state"}
@@ -386,3 +389,23 @@ def test_a_single_workspace_goes_before_a_list() -> None:
     """The name that users of the platform have already."""
     sources = make_sources({"TOWER_WORKSPACE_ID": "7"}, workspaces="acme/*")
     assert resolve_workspaces((), sources) == ("7",)
+
+
+def test_the_readme_lists_the_settings() -> None:
+    """Every setting, with a flag that a command has."""
+    page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert update_page(page) == page, "make docs"
+    assert render_table() in page
+    shown = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for setting in SETTINGS.values():
+        for flag in re.findall(r"--[\w-]+", setting.flag):
+            assert flag in shown
+
+
+def test_what_a_folder_must_not_decide_is_not_in_its_configuration() -> None:
+    """A blank variable is none; a value of the configuration counts for other settings alone."""
+    sources = SettingSources({"TOWER_ETL_RATE": " ", "TOWER_ETL_DEBUG": "1"}, lookup=str.upper)
+    assert sources.get("rate") == "RATE"
+    assert sources.get("debug") == "1"
+    for name in ("token_command", "keyring", "insecure_http", "seeds", "ca_bundle"):
+        assert sources.get(name) is None

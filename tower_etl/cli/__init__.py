@@ -12,6 +12,7 @@ import click
 from tower_etl.cli.failures import report_failure
 from tower_etl.cli.logs import LEVELS, configure_logging
 from tower_etl.cli.output import finish_streams, prepare_streams
+from tower_etl.config.catalog import SETTINGS
 from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _ignore_broken_pipe() -> Iterator[None]:
     "--log-level",
     type=click.Choice(LEVELS, case_sensitive=False),
     default="warning",
-    envvar="TOWER_ETL_LOG_LEVEL",
+    envvar=SETTINGS["log_level"].env_name,
     show_default=True,
     show_envvar=True,
     help="Lowest level of the log lines on standard error.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli.output import STANDARD_OUTPUT, print_data, print_notice
+from tower_etl.config.catalog import SETTINGS
 from tower_etl.errors import TowerEtlError
 from tower_etl.os_errors import explain_os_error
 from tower_etl.redaction import redact_text
@@ -59,7 +60,7 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
         print_notice(redact_text(buffer.getvalue().rstrip("\n")))
     elif failure.code != _INTERRUPTED:
         print_notice(f"Error: {failure.message}")
-    if os.environ.get("TOWER_ETL_DEBUG") and not isinstance(cause, click.ClickException):
+    if os.environ.get(SETTINGS["debug"].env_name) and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
         metrics = error.metrics if isinstance(error, CostlyError) else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.config.catalog import SETTINGS
 from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
 from tower_etl.config.resolver import (
     SettingSources,
@@ -35,43 +36,44 @@ _HOUR = timedelta(hours=1)
 endpoint_option = click.option(
     "--endpoint",
     metavar="URL",
-    help="API endpoint [TOWER_API_ENDPOINT; default: https://api.cloud.seqera.io].",
+    help=f"API endpoint {SETTINGS['endpoint'].hint}.",
 )
 workspace_option = click.option(
     "--workspace",
     "workspaces",
     metavar="ORG/NAME|ID",
     multiple=True,
-    help="Workspace to sync; may be repeated [TOWER_WORKSPACE_ID; default: all that the "
-    "token sees].",
+    help=f"Workspace to sync; may be repeated [{SETTINGS['workspace_id'].env_name}, "
+    f"{SETTINGS['workspaces'].hint[1:]}.",
 )
 exclude_option = click.option(
     "--exclude",
     "excluded",
     metavar="COLUMN",
     multiple=True,
-    help="Column to leave empty: table.column, or column for all tables; may be repeated.",
+    help="Column to leave empty: table.column, or column for all tables; may be repeated "
+    f"{SETTINGS['exclude'].hint}.",
 )
 hash_option = click.option(
     "--hash",
     "hashed",
     metavar="COLUMN",
     multiple=True,
-    help="Column whose values are replaced by digests; may be repeated [key: TOWER_ETL_HASH_SALT].",
+    help="Column whose values are replaced by digests; may be repeated "
+    f"{SETTINGS['hash'].hint}; the key of the digests is in TOWER_ETL_HASH_SALT.",
 )
 redact_option = click.option(
-    "--redact/--no-redact", default=None, help="Mask secrets in text [default: --redact]."
+    "--redact/--no-redact", default=None, help=f"Mask secrets in text {SETTINGS['redact'].hint}."
 )
 destination_option = click.option(
     "--destination",
     type=click.Choice(["duckdb", "parquet", "delta", "iceberg", "postgres"]),
-    help="Destination type [TOWER_ETL_DESTINATION; default: duckdb].",
+    help=f"Destination type {SETTINGS['destination'].hint}.",
 )
 destination_path_option = click.option(
     "--path",
     metavar="PATH",
-    help="DuckDB file, folder, or URL of the tables, without a password [TOWER_ETL_PATH; "
-    "default: runs.duckdb].",
+    help=f"DuckDB file, folder, or URL of the tables, without a password {SETTINGS['path'].hint}.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -80,37 +82,37 @@ tables_option = click.option(
     "--tables",
     metavar="A,B*,!C",
     help="Only these tables: comma-separated names, * allowed, !C excludes C "
-    "[TOWER_ETL_TABLES; default: all except on-demand tables].",
+    f"{SETTINGS['tables'].hint}.",
 )
 rate_option = click.option(
     "--rate",
     metavar="N|none",
-    help="Maximum API calls per second [default: 20]. Change it only for self-hosted servers with "
-    "another limit.",
+    help=f"Maximum API calls per second {SETTINGS['rate'].hint}. Change it only for self-hosted "
+    "servers with another limit.",
 )
 rate_limit_share_option = click.option(
     "--budget-share",
     "share",
     metavar="F",
     help="Fraction of the rate limit that all syncs together may use; the rest is left to other "
-    "clients [default: 1].",
+    f"clients {SETTINGS['budget_share'].hint}.",
 )
 
 
 token_command_option = click.option(
     "--token-command",
     metavar="CMD",
-    help="Command that prints the token, run without a shell [TOWER_ETL_TOKEN_COMMAND].",
+    help=f"Command that prints the token, run without a shell {SETTINGS['token_command'].hint}.",
 )
 insecure_option = click.option(
     "--insecure-http",
     is_flag=True,
-    help="Send the token over unencrypted HTTP.",
+    help=f"Send the token over unencrypted HTTP {SETTINGS['insecure_http'].hint}.",
 )
 ca_bundle_option = click.option(
     "--ca-bundle",
     metavar="FILE",
-    help="CA certificates to trust [REQUESTS_CA_BUNDLE, SSL_CERT_FILE].",
+    help=f"CA certificates to trust {SETTINGS['ca_bundle'].hint}.",
 )
 
 
@@ -282,7 +284,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 passed by click by 
             until=parse_user_timestamp(until, "--until") if until else None,
             reconcile=bool(flags.get("reconcile")),
             tables=flags.get("tables") or frozenset(),
-            accept_new_host=sources.get("TOWER_ETL_SERVER_MOVED", "server_moved") is not None,
+            accept_new_host=sources.get("server_moved") is not None,
             reconcile_every=resolve_duration(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
             open_run_max_age=resolve_duration(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tower_etl.config.catalog import SETTINGS
 from tower_etl.config.resolver import parse_token, resolve_token, validate_token
 from tower_etl.config.settings import Token
 from tower_etl.errors import ConfigurationError
@@ -38,11 +39,11 @@ def token_from_sources(sources: SettingSources, command: str | None = None) -> T
     """
     if command is not None:
         return token_from_command(command)
-    if not _variable(sources, "TOWER_ACCESS_TOKEN"):
-        if words := _variable(sources, "TOWER_ETL_TOKEN_COMMAND"):
+    if not (sources.environ.get(SETTINGS["access_token"].env_name) or "").strip():
+        if words := sources.get("token_command"):
             _logger.debug("Token: from the command of TOWER_ETL_TOKEN_COMMAND")
             return token_from_command(words)
-        if service := _variable(sources, "TOWER_ETL_KEYRING"):
+        if service := sources.get("keyring"):
             _logger.debug("Token: from the keyring")
             return token_from_keyring(service)
     return resolve_token(sources)
@@ -109,16 +110,9 @@ def _run_command(command: str) -> tuple[Token, str]:
     return Token(done.stdout.decode("utf-8", "replace").strip()), reason
 
 
-def _variable(sources: SettingSources, name: str) -> str:
-    return (sources.environ.get(name) or "").strip()
-
-
 def resolve_allow_http(sources: SettingSources) -> bool:
-    """Return whether `TOWER_ETL_INSECURE_HTTP` allows to send the token over plain HTTP.
-
-    dlt's configuration is not consulted, because it is read from the current folder.
-    """
-    return sources.environ.get("TOWER_ETL_INSECURE_HTTP", "").lower() in {"1", "true", "yes"}
+    """Return whether `TOWER_ETL_INSECURE_HTTP` allows to send the token over plain HTTP."""
+    return (sources.get("insecure_http") or "").lower() in {"1", "true", "yes"}
 
 
 def resolve_ca_bundle(flag: str | None, sources: SettingSources) -> Path | None:

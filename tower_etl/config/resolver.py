@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.catalog import SETTINGS
 from tower_etl.config.settings import (
     DEFAULT_ENDPOINT,
     HttpSettings,
@@ -52,12 +53,13 @@ class SettingSources:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     lookup: Lookup = _no_config
 
-    def get(self, env_name: str, dlt_name: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """Return a setting from the environment, else from dlt's configuration; None if blank."""
-        for value in (self.environ.get(env_name), self.lookup(dlt_name)):
-            if value and value.strip():
-                return value.strip()
-        return None
+        setting = SETTINGS[name]
+        value = (self.environ.get(setting.env_name) or "").strip()
+        if not value and setting.is_configurable:
+            value = (self.lookup(name) or "").strip()
+        return value or None
 
 
 def resolve_token(sources: SettingSources) -> Token:
@@ -66,7 +68,7 @@ def resolve_token(sources: SettingSources) -> Token:
     Raises:
         ConfigurationError: No token is set, or it is invalid.
     """
-    if token := _as_token(sources.get("TOWER_ACCESS_TOKEN", "access_token")):
+    if token := _as_token(sources.get("access_token")):
         return validate_token(token)
     msg = (
         "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
@@ -111,7 +113,7 @@ def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
     Raises:
         ConfigurationError: It is not an http or https URL, or has a user, query or fragment.
     """
-    found = flag if flag is not None else sources.get("TOWER_API_ENDPOINT", "endpoint")
+    found = flag if flag is not None else sources.get("endpoint")
     value = (DEFAULT_ENDPOINT if found is None else found).strip()
     if not _is_endpoint(value):
         shown = value.rsplit("@", 1)[-1]  # the part before the @ may contain a password
@@ -141,9 +143,9 @@ def resolve_workspaces(flags: tuple[str, ...], sources: SettingSources) -> tuple
     """
     if flags:
         return flags
-    if value := sources.get("TOWER_WORKSPACE_ID", "workspace_id"):
+    if value := sources.get("workspace_id"):
         return (value,)
-    return split_names(sources.get("TOWER_ETL_WORKSPACES", "workspaces"))
+    return split_names(sources.get("workspaces"))
 
 
 def resolve_api_version(sources: SettingSources) -> str:
@@ -152,7 +154,7 @@ def resolve_api_version(sources: SettingSources) -> str:
     Raises:
         ConfigurationError: The version has characters other than letters, digits, `.`, `_`, `-`.
     """
-    value = sources.get("TOWER_ETL_API_VERSION", "api_version") or "1"
+    value = sources.get("api_version") or "1"
     if not re.fullmatch(r"[\w.-]{1,40}", value, re.ASCII):
         msg = f"Invalid api_version {value!r}: expected a value such as 1."
         raise ConfigurationError(msg)
@@ -172,11 +174,9 @@ def resolve_http(rate: str | None, share: str | None, sources: SettingSources) -
         ConfigurationError: One of the values is invalid.
     """
     return HttpSettings(
-        calls_per_second=_parse_rate(rate or sources.get("TOWER_ETL_RATE", "rate")),
-        rate_limit_share=_parse_share(
-            share or sources.get("TOWER_ETL_BUDGET_SHARE", "budget_share")
-        ),
-        rate_limit_store=_parse_store(sources.get("TOWER_ETL_BUDGET", "budget"), sources),
+        calls_per_second=_parse_rate(rate or sources.get("rate")),
+        rate_limit_share=_parse_share(share or sources.get("budget_share")),
+        rate_limit_store=_parse_store(sources.get("budget"), sources),
     )
 
 
@@ -236,8 +236,8 @@ def resolve_package_limits(sources: SettingSources) -> PackageLimits:
     Raises:
         ConfigurationError: One of the values is not a positive number.
     """
-    rows = sources.get("TOWER_ETL_PACKAGE_ROWS", "package_rows")
-    seconds = sources.get("TOWER_ETL_PACKAGE_SECONDS", "package_seconds")
+    rows = sources.get("package_rows")
+    seconds = sources.get("package_seconds")
     default = PackageLimits()
     try:
         chosen = PackageLimits(
@@ -272,7 +272,7 @@ def resolve_duration(
     Raises:
         ConfigurationError: The value is not a positive number.
     """
-    value = sources.get(f"TOWER_ETL_{name.upper()}", name) if given is None else str(given)
+    value = sources.get(name) if given is None else str(given)
     if value is None:
         return default
     try:
@@ -365,4 +365,4 @@ def _make_private_folder(folder: Path) -> Path:
 
 def resolve_tables(flags: tuple[str, ...], sources: SettingSources) -> tuple[str, ...]:
     """Return the names or patterns of the selected tables: of the flags, else the configuration."""
-    return flags or split_names(sources.get("TOWER_ETL_TABLES", "tables"))
+    return flags or split_names(sources.get("tables"))

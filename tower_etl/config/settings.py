@@ -19,7 +19,7 @@ Names = str | int | Iterable[str | int] | None
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Find = Callable[[str, str], str | None]
+    Find = Callable[[str], str | None]
     from datetime import datetime
     from pathlib import Path
 
@@ -63,7 +63,7 @@ def resolve_privacy(
     """Return the privacy settings of the arguments, else of the environment or configuration.
 
     Args:
-        find: Function that returns a setting by its two names, such as `SettingSources.get`.
+        find: Function that returns a setting by its name, such as `SettingSources.get`.
         redact: Whether to mask secrets, or `emails` to mask e-mail addresses too; None for the
             configured value.
         excluded: Columns to leave empty; if empty, those of the configuration.
@@ -72,15 +72,15 @@ def resolve_privacy(
     Raises:
         ConfigurationError: `redact` is none of true, false and emails.
     """
-    configured = redact if isinstance(redact, str) else find("TOWER_ETL_REDACT", "redact")
+    configured = redact if isinstance(redact, str) else find("redact")
     chosen, emails = _parse_redact(configured or "true")
     return PrivacySettings(
         redact=redact if isinstance(redact, bool) else chosen,
         emails=emails,
-        excluded=split_names(excluded) or _read_names(find, "exclude"),
-        hashed=split_names(hashed) or _read_names(find, "hash"),
-        promoted=_read_names(find, "promote"),
-        salt=find("TOWER_ETL_HASH_SALT", "hash_salt") or "",
+        excluded=split_names(excluded) or split_names(find("exclude")),
+        hashed=split_names(hashed) or split_names(find("hash")),
+        promoted=split_names(find("promote")),
+        salt=find("hash_salt") or "",
     )
 
 
@@ -89,10 +89,6 @@ def _parse_redact(value: str) -> tuple[bool, bool]:
         msg = f"Invalid redact {value!r}: expected one of {', '.join(_REDACT)}."
         raise ConfigurationError(msg)
     return _REDACT[value.strip().lower()]
-
-
-def _read_names(find: Find, name: str) -> tuple[str, ...]:
-    return split_names(find(f"TOWER_ETL_{name.upper()}", name))
 
 
 def split_names(names: Names) -> tuple[str, ...]:

@@ -96,13 +96,13 @@ def resolve_destination(
     Raises:
         ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
-    configured = sources.get("TOWER_ETL_DESTINATION", "destination") or "duckdb"
+    configured = sources.get("destination") or "duckdb"
     found = kind or configured
     if found not in DEFAULT_PATHS:
         msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
     if path is None and found == configured:
-        path = sources.get("TOWER_ETL_PATH", "path")
+        path = sources.get("path")
     given = find_default_path(found) if path is None else path
     if exists and kind is None:
         found = _fit_kind(found, given)
@@ -112,7 +112,7 @@ def resolve_destination(
     reject_embedded_password(given)
     validate_location(found, given)
     state = state_dir(sources) / "tower-etl" / "targets"
-    secret = sources.get("TOWER_ETL_POSTGRES", "postgres") if found == "postgres" else None
+    secret = sources.get("postgres") if found == "postgres" else None
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
 
 

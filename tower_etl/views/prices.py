@@ -130,7 +130,7 @@ def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[
 
 def find_price_list() -> Path | None:
     """Return the configured price list, None where there is none."""
-    found = SettingSources(lookup=_look_up).get("TOWER_ETL_PRICES", "prices")
+    found = SettingSources(lookup=_look_up).get("prices")
     return Path(found).expanduser() if found else None
 
 

@@ -8,17 +8,16 @@ that `TOWER_ETL_SEEDS` names.
 from __future__ import annotations
 
 import csv
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tower_etl.config.resolver import SettingSources
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_FOLDER = "TOWER_ETL_SEEDS"
 # One text that the database splits: binding one literal for each of 1,541 rows took 50 ms a query.
 _ROW_END, _CELL_END = ";", "|"
 _UNSAFE = re.compile(r"[;|\\\x00-\x1f]")
@@ -48,11 +47,11 @@ def read_seed(bundled: Path, types: Mapping[str, str]) -> str:
 
 def find_seed(bundled: Path) -> Path:
     """Return the user's file of that name, or the one of this package where there is none."""
-    folder = os.environ.get(_FOLDER)
+    folder = SettingSources().get("seeds")
     if not folder:
         return bundled
     if not (chosen := Path(folder).expanduser()).is_dir():
-        msg = f"{_FOLDER}: {chosen} is not a folder. Create it, or unset the variable."
+        msg = f"TOWER_ETL_SEEDS: {chosen} is not a folder. Create it, or unset the variable."
         raise ConfigurationError(msg)
     return chosen / bundled.name if (chosen / bundled.name).is_file() else bundled
 
