@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.contest import run_contest, set_stage
-from benchmarks.contestants import CONTESTANTS
+from benchmarks.candidates import CANDIDATES
+from benchmarks.comparison import prepare_scenario, run_comparison
 from benchmarks.figures import add_figures, describe_machine, read_figures
 from benchmarks.growth import measure_growth
 from benchmarks.picture import draw_picture
@@ -60,9 +60,9 @@ def _measure(part: str, folder: Path) -> Figures:
 
 
 def _measure_size(name: str, now: datetime, folder: Path) -> Figures:
-    stage = set_stage(SIZES[name], now, folder / name)
-    chosen = [CONTESTANTS[contestant] for contestant in SIZES[name].contestants]
-    outcomes = run_contest(stage, chosen, _say)
+    scenario = prepare_scenario(SIZES[name], now, folder / name)
+    chosen = [CANDIDATES[candidate] for candidate in SIZES[name].candidates]
+    outcomes = run_comparison(scenario, chosen, _say)
     return {"outcomes": {who: asdict(sync_result) for who, sync_result in outcomes.items()}}
 
 

@@ -12,8 +12,8 @@ import psutil
 from pyarrow import csv
 
 from benchmarks.history import COPIED
+from benchmarks.resource_usage import Usage
 from benchmarks.stores import ASK, QUESTIONS, run_sync
-from benchmarks.usage import Usage
 from tower_etl.destinations.lake.mirror import connect as connect_copy
 from tower_etl.destinations.postgres import connect, execute
 

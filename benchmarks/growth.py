@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.contest import perform, set_stage
-from benchmarks.contestants import OURS
+from benchmarks.candidates import OURS
+from benchmarks.comparison import prepare_scenario, run_candidate
 from benchmarks.sizes import Size, find_workspace, make_world
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from benchmarks.contest import Outcome
+    from benchmarks.comparison import Outcome
 
 _OPEN = frozenset({"SUBMITTED", "RUNNING", "UNKNOWN"})
 # Runs, mean tasks and open runs vary apart from each other, so that each gets its own coefficient.
@@ -80,7 +80,7 @@ def measure_growth(
             quiet=True,
             long_run=False,
         )
-        sync_result = perform(set_stage(size, now, folder / str(number)), OURS)
+        sync_result = run_candidate(prepare_scenario(size, now, folder / str(number)), OURS)
         worlds.append(_count(size, now) | _list_costs(sync_result))
     first, again = ("runs", "tasks"), ("stored_runs", "open_runs")
     return {

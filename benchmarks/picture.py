@@ -33,7 +33,7 @@ _LOWEST_S = 0.5
 
 
 def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
-    """Draw what the contestants took, and how right their tables were, by size."""
+    """Draw what the candidates took, and how right their tables were, by size."""
     sizes = [name for name in SIZES if name in figures]
     limited = [name for name in sizes if SIZES[name].limited]
     if not limited:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import duckdb
 
-from benchmarks.usage import measure
+from benchmarks.resource_usage import measure
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from benchmarks.scenario import Event
     from benchmarks.sizes import Size
-    from benchmarks.story import Event
 
 ROOT = Path(__file__).parents[1]
 _TIMEOUT_S = 300

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.accuracy import KEYS
 from benchmarks.remote import ROOT
 from benchmarks.sizes import EVERYONE, SIZES
-from benchmarks.verdicts import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,7 +139,7 @@ def _divide(theirs: Figures, ours: Figures, sync: str, cost: str) -> str:
 
 
 def _extrapolate(figures: Figures) -> list[str]:
-    """What the contestant that is left out at the largest size would take."""
+    """What the candidate that is left out at the largest size would take."""
     name, small, large = _EXTRAPOLATED
     if small not in figures or large not in figures or name in figures[large]["outcomes"]:
         return []

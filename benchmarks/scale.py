@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from benchmarks.database import PostgresStore
 from benchmarks.history import enlarge
 from benchmarks.remote import open_platform
+from benchmarks.scenario import DAY
 from benchmarks.sizes import Size, find_workspace, make_world
 from benchmarks.stores import FileStore
-from benchmarks.story import DAY
 from tests.sql.postgres import start_postgres
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.remote import Platform
+    from benchmarks.resource_usage import Usage
     from benchmarks.stores import Store
-    from benchmarks.usage import Usage
 
 KINDS = ("duckdb", "parquet", "delta", "iceberg", "postgres")
 SEED = Size(

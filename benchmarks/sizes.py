@@ -1,11 +1,11 @@
-"""How large the worlds are in which the contestants are measured."""
+"""How large the worlds are in which the candidates are measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.story import DAY, add_long_run
+from benchmarks.scenario import DAY, add_long_run
 from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Size:
         quiet: Whether nothing happens between the two syncs.
         long_run: Whether a run is open that was submitted days before the first sync, with tasks
             under way.
-        contestants: Names of those who are measured.
+        candidates: Names of those who are measured.
         seed: What the world is drawn from.
     """
 
@@ -43,7 +43,7 @@ class Size:
     latency_s: float = _LATENCY_S
     quiet: bool = False
     long_run: bool = True
-    contestants: tuple[str, ...] = EVERYONE
+    candidates: tuple[str, ...] = EVERYONE
     seed: int = 1
 
 
@@ -57,7 +57,7 @@ SIZES = {
         mean_tasks=100,
         limited=False,
         latency_s=0,
-        contestants=("tower-etl", "declarative tuned", "plain script"),
+        candidates=("tower-etl", "declarative tuned", "plain script"),
     ),
     "million": Size(
         "1,000,000 tasks, no limit",
@@ -65,7 +65,7 @@ SIZES = {
         mean_tasks=216,
         limited=False,
         latency_s=0,
-        contestants=("tower-etl", "declarative tuned", "plain script"),
+        candidates=("tower-etl", "declarative tuned", "plain script"),
     ),
 }
 

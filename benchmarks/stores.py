@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.contestants import OURS
-from benchmarks.usage import measure
+from benchmarks.candidates import OURS
+from benchmarks.resource_usage import measure
 from tower_etl.destinations.config import DestinationConfig
 from tower_etl.destinations.lake.mirror import StagingDatabase, open_mirror
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from benchmarks.usage import Usage
+    from benchmarks.resource_usage import Usage
 
 QUESTIONS = ("cost_by_user", "failure_reasons", "memory_requests", "queue_waits", "retry_waste")
 ASK = "SELECT * FROM {} LIMIT 20"

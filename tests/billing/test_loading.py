@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.shared
 
-KILLED = Path(__file__).parents[1] / "processes" / "killed.py"
+KILLED = Path(__file__).parents[1] / "processes" / "kill_at.py"
 POINTS = [
     "before:dlt.extract.extract:Extract.commit_packages:1",
     "after:dlt.normalize.normalize:Normalize.run:1",

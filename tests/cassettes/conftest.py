@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cassettes.scenes import TOKEN
+from tests.cassettes.scenarios import TOKEN
 from tests.cassettes.scrubber import HOST, Scrubber
-from tests.cassettes.tape import CASSETTES, open_cassette
+from tests.cassettes.vcr_format import CASSETTES, open_cassette
 from tower_etl.api import TowerClient
 from tower_etl.simulator import serve
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.scrubber import Scrubber
-from tests.cassettes.tape import CASSETTES, open_cassette
+from tests.cassettes.vcr_format import CASSETTES, open_cassette
 from tower_etl.api.endpoints import RUN_TASKS, RUNS
 from tower_etl.config.resolver import (
     SettingSources,

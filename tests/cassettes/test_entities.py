@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.api import PathScope, endpoints
 from tower_etl.api.records import record_key
 from tower_etl.extract.reference import ENTITIES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., TowerClient]
 
-HERE = PathScope(scenes.RESEARCH, scenes.ACME)
+HERE = PathScope(scenarios.RESEARCH, scenarios.ACME)
 
 
 def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
@@ -37,7 +37,7 @@ def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
 def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
     """Each item once, with what tells it apart, and as rows without loss."""
-    client = ask(scenes.serve_furnished)
+    client = ask(scenarios.serve_furnished)
     found = client.list_entity(entity.endpoint, find_parent(client, entity))
     keys = [record_key(entity.endpoint.key)(item) for item in found.items]
     assert (found.complete, len(keys)) == (True, len(set(keys)))
@@ -46,25 +46,25 @@ def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
 
 def test_a_launch_says_what_a_run_came_from(ask: Ask) -> None:
     """By the id that the run names."""
-    launch = ask(scenes.serve_furnished).get_launch(scenes.RESEARCH, scenes.LAUNCH)
-    assert launch["id"] == scenes.LAUNCH
+    launch = ask(scenarios.serve_furnished).get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
+    assert launch["id"] == scenarios.LAUNCH
 
 
 def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> None:
     """Which one call for the environment describes further than the list does."""
-    client = ask(scenes.serve_furnished)
-    launch = client.get_launch(scenes.RESEARCH, scenes.LAUNCH)
+    client = ask(scenarios.serve_furnished)
+    launch = client.get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     where = replace(HERE, parent_id=launch["computeEnv"]["id"])
     env = client.get_entity(endpoints.COMPUTE_ENV, where)
     assert env["config"] == launch["computeEnv"]["config"]
-    (dataset,) = client.list_launch_datasets(scenes.RESEARCH, scenes.LAUNCH)
+    (dataset,) = client.list_launch_datasets(scenarios.RESEARCH, scenarios.LAUNCH)
     assert dataset["version"] == 1
 
 
 def test_the_audit_log_is_read_by_the_page(ask: Ask) -> None:
     """Newest first, and no token where nothing follows."""
     before = datetime(2026, 3, 2, tzinfo=UTC)
-    entries, token = ask(scenes.serve_furnished).list_audit_log_page(None, before, None)
+    entries, token = ask(scenarios.serve_furnished).list_audit_log_page(None, before, None)
     times = [entry["timestamp"] for entry in entries]
     assert (times, token) == (sorted(times, reverse=True), None)
     assert times

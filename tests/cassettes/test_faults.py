@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.errors import RateLimitError, ServerError
 from tower_etl.simulator import Fault
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def spoil(*faults: Fault) -> Callable[..., object]:
     """A scene in which calls for the user go wrong."""
-    return lambda: scenes.serve_house(*(("/user-info", fault) for fault in faults))
+    return lambda: scenarios.serve_house(*(("/user-info", fault) for fault in faults))
 
 
 def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock) -> None:
     """429 with `Retry-After: 7`, then the answer, seven seconds later."""
     client = ask(spoil(Fault("status", 429, retry_after="7")))
-    assert client.get_user()["id"] == scenes.USER
+    assert client.get_user()["id"] == scenarios.USER
     stats = client.http.metrics.snapshot()
     assert (stats.calls, stats.retries, stats.throttled_seconds) == (2, 1, 7.0)
     assert pytest.approx(sum(fake_clock.slept)) == 7.0
@@ -38,7 +38,7 @@ def test_a_throttled_call_that_may_come_at_once_waits_a_second(
 ) -> None:
     """`Retry-After: 0` is not taken at its word (API fact 10)."""
     client = ask(spoil(Fault("status", 429, retry_after="0")))
-    assert client.get_user()["id"] == scenes.USER
+    assert client.get_user()["id"] == scenarios.USER
     assert pytest.approx(sum(fake_clock.slept)) == 1.0
 
 
@@ -53,7 +53,7 @@ def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
 def test_a_server_fault_is_tried_again(ask: Ask) -> None:
     """500, then 502, then the answer."""
     client = ask(spoil(Fault("status", 500), Fault("html", 502)))
-    assert client.get_user()["id"] == scenes.USER
+    assert client.get_user()["id"] == scenarios.USER
     stats = client.http.metrics.snapshot()
     assert (stats.calls, stats.retries, stats.throttled_seconds) == (3, 2, 0.0)
 
@@ -68,5 +68,5 @@ def test_a_page_of_html_is_no_answer(ask: Ask) -> None:
 def test_half_a_json_is_tried_again(ask: Ask) -> None:
     """200 with a text cut in the middle, then the whole."""
     client = ask(spoil(Fault("half_json")))
-    assert client.get_user()["id"] == scenes.USER
+    assert client.get_user()["id"] == scenarios.USER
     assert client.http.metrics.snapshot().retries == 1

@@ -11,8 +11,8 @@ import pytest
 
 from tests.cassettes.drift import read_shape
 from tests.cassettes.live import list_drift
-from tests.cassettes.scenes import TOKEN
-from tests.cassettes.tape import CASSETTES
+from tests.cassettes.scenarios import TOKEN
+from tests.cassettes.vcr_format import CASSETTES
 from tower_etl.api import endpoints
 from tower_etl.api.endpoints import Endpoint
 

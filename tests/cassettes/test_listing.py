@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.api import PaginationStats
 from tower_etl.errors import BadRequestError, ForbiddenError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
     """Each of 103 runs comes once, the newest first; the second page begins with a known run."""
     walked = PaginationStats()
-    pages = list(ask(scenes.serve_many_runs).list_runs(scenes.RESEARCH, walked))
+    pages = list(ask(scenarios.serve_many_runs).list_runs(scenarios.RESEARCH, walked))
     expected = [f"run{number:03d}" for number in reversed(range(103))]
     assert expected == [run["workflow"]["id"] for page in pages for run in page]
     assert [len(page) for page in pages] == [100, 3]
@@ -38,17 +38,17 @@ def test_a_window_of_time_is_listed(ask: Ask) -> None:
     walked = PaginationStats()
     after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
     before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
-    (page,) = ask(scenes.serve_many_runs).list_runs(scenes.RESEARCH, walked, after, before)
+    (page,) = ask(scenarios.serve_many_runs).list_runs(scenarios.RESEARCH, walked, after, before)
     assert [run["workflow"]["id"] for run in page] == ["run002", "run001", "run000"]
     assert (walked.reported_totals, walked.count_matches) == ([3], True)
 
 
 def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
     """What the listing says of each run beside its status."""
-    (page,) = ask(scenes.serve_house).list_runs(scenes.RESEARCH, PaginationStats())
+    (page,) = ask(scenarios.serve_house).list_runs(scenarios.RESEARCH, PaginationStats())
     expected = [
-        (scenes.OPEN, "RUNNING", False, [scenes.TEAM]),
-        (scenes.FINAL, "SUCCEEDED", True, [scenes.TEAM, scenes.URGENT]),
+        (scenarios.OPEN, "RUNNING", False, [scenarios.TEAM]),
+        (scenarios.FINAL, "SUCCEEDED", True, [scenarios.TEAM, scenarios.URGENT]),
     ]
     assert expected == [
         (
@@ -63,42 +63,42 @@ def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
 
 def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
     """No `workspaceId` is sent; the run is one that only waits."""
-    (page,) = ask(scenes.serve_house).list_runs(None, PaginationStats())
+    (page,) = ask(scenarios.serve_house).list_runs(None, PaginationStats())
     assert [
         (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
-    ] == [(scenes.PERSONAL, "SUBMITTED", None)]
+    ] == [(scenarios.PERSONAL, "SUBMITTED", None)]
 
 
 def test_labels_have_names_and_values(ask: Ask) -> None:
     """A resource label has a value, a plain one has none."""
-    labels = ask(scenes.serve_house).list_labels(scenes.RESEARCH)
+    labels = ask(scenarios.serve_house).list_labels(scenarios.RESEARCH)
     assert [
         (label["id"], label["name"], label["value"], label["resource"]) for label in labels
-    ] == [(scenes.TEAM, "team", "genomics", True), (scenes.URGENT, "urgent", None, False)]
+    ] == [(scenarios.TEAM, "team", "genomics", True), (scenarios.URGENT, "urgent", None, False)]
 
 
 def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
     """403 to a token that is good elsewhere."""
-    client = ask(scenes.serve_locked_house)
+    client = ask(scenarios.serve_locked_house)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
-        list(client.list_runs(scenes.LAB, PaginationStats()))
+        list(client.list_runs(scenarios.LAB, PaginationStats()))
     assert (caught.value.status_code, caught.value.exit_code) == (403, 4)
-    assert len(list(client.list_runs(scenes.RESEARCH, PaginationStats()))) == 1
+    assert len(list(client.list_runs(scenarios.RESEARCH, PaginationStats()))) == 1
 
 
 def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
     """400 for `max` above 100 (API fact 1), asked once."""
-    client = ask(scenes.serve_house)
+    client = ask(scenarios.serve_house)
     with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
-        client.http.get("/workflow", {"workspaceId": scenes.RESEARCH, "max": 101})
+        client.http.get("/workflow", {"workspaceId": scenarios.RESEARCH, "max": 101})
     assert caught.value.status_code == 400
     assert client.http.metrics.snapshot().calls == 1
 
 
 def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
     """The listing shows the run where it is, and nothing of it elsewhere."""
-    client = ask(scenes.serve_house)
-    places = (scenes.RESEARCH, scenes.LAB, None)
-    assert [client.is_listed(place, scenes.OPEN) for place in places] == [True, False, False]
-    assert client.is_listed(None, scenes.PERSONAL)
+    client = ask(scenarios.serve_house)
+    places = (scenarios.RESEARCH, scenarios.LAB, None)
+    assert [client.is_listed(place, scenarios.OPEN) for place in places] == [True, False, False]
+    assert client.is_listed(None, scenarios.PERSONAL)
     assert client.http.metrics.snapshot().calls == 4

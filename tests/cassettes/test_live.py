@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.live import Tour, main, record_live
 from tests.cassettes.scrubber import HOST, Scrubber
@@ -28,8 +28,8 @@ TOKEN = "eyJ0aWQiOiA3fS5hYmNkZWY"
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
     """A platform whose last workspace refuses the token."""
-    world = scenes.make_house()
-    world.forbid(scenes.LAB)
+    world = scenarios.make_small_account()
+    world.forbid(scenarios.LAB)
     return Simulator(world, tokens=(TOKEN,), limit=NO_LIMIT)
 
 
@@ -60,7 +60,7 @@ def test_a_recorded_tour_can_be_replayed(
     assert names == sorted(path.stem for path in tmp_path.iterdir())
     client = TowerClient(connect(f"https://{HOST}/api"))
     found = Tour(client, tmp_path, Scrubber(), record=False).go(())
-    assert found == [scenes.PERSONAL, scenes.FINAL]
+    assert found == [scenarios.PERSONAL, scenarios.FINAL]
 
 
 def test_a_refusal_is_recorded_as_an_answer(
@@ -71,7 +71,7 @@ def test_a_refusal_is_recorded_as_an_answer(
         client = TowerClient(connect(endpoint, TOKEN))
         found = Tour(client, tmp_path, Scrubber((TOKEN,)), record=True).go(("beta/*",))
     assert found == []
-    (exchange,) = json.loads((tmp_path / f"runs-{scenes.LAB}.json").read_text())["interactions"]
+    (exchange,) = json.loads((tmp_path / f"runs-{scenarios.LAB}.json").read_text())["interactions"]
     assert exchange["response"]["status"] == 403
 
 
@@ -93,7 +93,7 @@ def test_recording_again_shows_what_changed(
     assert "New: discovery.json" in first
     again = record(simulator, settings, tmp_path)
     assert [sign for sign in ("New:", "Gone:", "+++", "only the server") if sign in again] == []
-    label_id = simulator.world.create_label(scenes.CLINIC, "fresh")
+    label_id = simulator.world.create_label(scenarios.CLINIC, "fresh")
     changed = record(simulator, settings, tmp_path)
     assert "+++ now/labels-10417581207108.json" in changed
     assert f'"id": {label_id}' in changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.api import PaginationStats
 from tower_etl.extract.discovery import Workspace, discover
 from tower_etl.extract.runs import fetch_run
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def serve_older() -> Simulator:
     """The house on an older server."""
-    return scenes.serve_house(legacy=True)
+    return scenarios.serve_house(legacy=True)
 
 
 def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
     """A short page ends the walk, and nothing speaks against the listing."""
     walked = PaginationStats()
-    (page,) = ask(serve_older).list_runs(scenes.RESEARCH, walked)
-    assert [run["workflow"]["id"] for run in page] == [scenes.OPEN, scenes.FINAL]
+    (page,) = ask(serve_older).list_runs(scenarios.RESEARCH, walked)
+    assert [run["workflow"]["id"] for run in page] == [scenarios.OPEN, scenarios.FINAL]
     assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)
     assert "labels" not in page[0]
 
@@ -39,14 +39,14 @@ def test_workspaces_without_newer_fields_are_found(ask: Ask) -> None:
     """Preflight needs neither the organisation's type nor roles."""
     discovery = discover(ask(serve_older), ("beta/lab",))
     (space,) = discovery.workspaces
-    assert space.id == scenes.LAB
+    assert space.id == scenarios.LAB
     assert "roles" not in space.membership
 
 
 def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
     """The same rows come of it, with nulls for what the server does not know."""
-    workspace = Workspace(scenes.RESEARCH, "acme/research", {})
-    run_fetch = RunFetch(scenes.FINAL, None, starred=None)
+    workspace = Workspace(scenarios.RESEARCH, "acme/research", {})
+    run_fetch = RunFetch(scenarios.FINAL, None, starred=None)
     fetched = fetch_run(ask(serve_older), workspace, run_fetch, frozenset(TABLES))
     assert fetched is not None
     tables = build_run_tables([fetched.answers])

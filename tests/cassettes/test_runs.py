@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.errors import ApiError, ForbiddenError
 from tower_etl.extract.batch import build_batch
 from tower_etl.extract.discovery import Workspace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., TowerClient]
 
-RESEARCH = Workspace(scenes.RESEARCH, "acme/research", {})
+RESEARCH = Workspace(scenarios.RESEARCH, "acme/research", {})
 
 
 def fetch(
@@ -44,24 +44,24 @@ def read(fetched: FetchedRun | None, table: str, *columns: str) -> list[tuple[An
 
 def test_a_final_run_becomes_rows(ask: Ask) -> None:
     """Times, outcome and places of the run; three calls."""
-    client = ask(scenes.serve_house)
-    fetched = fetch(client, scenes.FINAL)
+    client = ask(scenarios.serve_house)
+    fetched = fetch(client, scenarios.FINAL)
     columns = ("id", "workspace_id", "run_name", "status", "starred", "user_name", "duration")
-    row = (scenes.FINAL, scenes.RESEARCH, "calm_curie", "SUCCEEDED", True, "user-1", 255_000)
+    row = (scenarios.FINAL, scenarios.RESEARCH, "calm_curie", "SUCCEEDED", True, "user-1", 255_000)
     assert [row] == read(fetched, "workflows", *columns)
     times = ((8, 0, 0), (8, 1, 0), (8, 5, 15))
     moments = [datetime(2026, 3, 1, *time, tzinfo=UTC) for time in times]
     assert [tuple(moments)] == read(fetched, "workflows", "submit", "start", "complete")
     counts = [(2, 1)]
     assert counts == read(fetched, "workflows", "stats__succeed_count", "stats__failed_count")
-    links = [(scenes.TEAM,), (scenes.URGENT,)]
+    links = [(scenarios.TEAM,), (scenarios.URGENT,)]
     assert links == read(fetched, "workflow_labels", "label_id")
     assert client.http.metrics.snapshot().calls == 3
 
 
 def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
     """Attempts, exit codes as text, times in milliseconds, costs in USD."""
-    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
+    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
     expected = [
         (1, "ALIGN", "COMPLETED", 1, "0", 30_000, 0.00031),
@@ -75,7 +75,7 @@ def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
 
 def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
     """Processes with one measured task have that task's figures throughout."""
-    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
+    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     rows = read(fetched, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
     (time,) = [row for row in rows if row[:2] == ("ALIGN", "time")]
     assert time == ("ALIGN", "time", 30_000.0, 30_000.0, 30_000.0, "ALIGN (1)")
@@ -86,7 +86,7 @@ def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
 
 def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
     """One row for the run, one for each process."""
-    fetched = fetch(ask(scenes.serve_house), scenes.FINAL)
+    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("succeeded", "failed", "running", "retries")
     assert read(fetched, "workflow_progress", *columns) == [(2, 1, 0, 1)]
     processes = [("ALIGN", 1, 0), ("CALL", 1, 1)]
@@ -95,7 +95,7 @@ def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
 
 def test_an_open_run_has_no_end(ask: Ask) -> None:
     """Its tasks are in all three states, and only the finished one has its measures."""
-    fetched = fetch(ask(scenes.serve_house), scenes.OPEN)
+    fetched = fetch(ask(scenarios.serve_house), scenarios.OPEN)
     run = [("RUNNING", None, None)]
     assert run == read(fetched, "workflows", "status", "complete", "duration")
     tasks = [("COMPLETED", "0", 20_000), ("RUNNING", None, None), ("SUBMITTED", None, None)]
@@ -108,8 +108,8 @@ def test_an_open_run_has_no_end(ask: Ask) -> None:
 
 def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
     """That one only shows that nothing came in between; its row is not written again."""
-    client = ask(scenes.serve_house)
-    fetched = fetch(client, scenes.OPEN, TaskBookmark(1, 1))
+    client = ask(scenarios.serve_house)
+    fetched = fetch(client, scenarios.OPEN, TaskBookmark(1, 1))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(2,), (3,)]
     assert TaskBookmark(1, 1) == fetched.loaded.bookmark
@@ -118,8 +118,8 @@ def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
 
 def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
     """The second task is not the one that was the second: one call more, and all tasks."""
-    client = ask(scenes.serve_house)
-    fetched = fetch(client, scenes.OPEN, TaskBookmark(2, 9))
+    client = ask(scenarios.serve_house)
+    fetched = fetch(client, scenarios.OPEN, TaskBookmark(2, 9))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
     assert TaskBookmark(1, 1) == fetched.loaded.bookmark
@@ -128,8 +128,8 @@ def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
 
 def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None:
     """What was settled while it was open may have got its cost since."""
-    client = ask(scenes.serve_house)
-    fetched = fetch(client, scenes.FINAL, TaskBookmark(2, 2))
+    client = ask(scenarios.serve_house)
+    fetched = fetch(client, scenarios.FINAL, TaskBookmark(2, 2))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
     assert (fetched.loaded.status, fetched.loaded.bookmark) == ("SUCCEEDED", TaskBookmark(3, 3))
@@ -138,9 +138,9 @@ def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None
 
 def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> None:
     """No start, no statistics, no task; and no workspace."""
-    run_fetch = RunFetch(scenes.PERSONAL, None, starred=None)
+    run_fetch = RunFetch(scenarios.PERSONAL, None, starred=None)
     personal = Workspace(None, "personal", {})
-    fetched = fetch_run(ask(scenes.serve_house), personal, run_fetch, frozenset(TABLES))
+    fetched = fetch_run(ask(scenarios.serve_house), personal, run_fetch, frozenset(TABLES))
     columns = ("workspace_id", "status", "start", "stats__succeed_count", "params")
     assert read(fetched, "workflows", *columns) == [(None, "SUBMITTED", None, None, None)]
     assert read(fetched, "tasks", "task_id") == []
@@ -148,8 +148,8 @@ def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> N
 
 def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
     """All 102 tasks, in four calls."""
-    client = ask(scenes.serve_many_tasks)
-    fetched = fetch(client, scenes.LONG)
+    client = ask(scenarios.serve_many_tasks)
+    fetched = fetch(client, scenarios.LONG)
     assert [(number,) for number in range(1, 103)] == read(fetched, "tasks", "task_id")
     assert {("CACHED", "0")} == set(read(fetched, "tasks", "status", "exit"))
     assert client.http.metrics.snapshot().calls == 4
@@ -159,7 +159,7 @@ def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
 def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
     """Servers say 403 or 404; the listing confirms that there is no such run, and no error."""
     fault = ("/workflow/none", Fault("status", status))
-    client = ask(lambda: scenes.serve_house(fault))
+    client = ask(lambda: scenarios.serve_house(fault))
     assert None is fetch(client, "none")
     assert client.http.metrics.snapshot().calls == 2
 
@@ -167,10 +167,10 @@ def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None:
     """The listing shows the run, so that the refusal is an error."""
-    fault = (f"/workflow/{scenes.FINAL}", Fault("status", status))
-    client = ask(lambda: scenes.serve_house(fault))
+    fault = (f"/workflow/{scenarios.FINAL}", Fault("status", status))
+    client = ask(lambda: scenarios.serve_house(fault))
     with pytest.raises(ApiError) as caught:
-        fetch(client, scenes.FINAL)
+        fetch(client, scenarios.FINAL)
     assert caught.value.status_code == status
     assert client.http.metrics.snapshot().calls == 2
 
@@ -179,18 +179,18 @@ def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
 def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, status: int) -> None:
     """And says which it lacks, as long as the listing shows the run."""
-    fault = (f"/workflow/{scenes.FINAL}/{part}", Fault("status", status, times=9))
-    client = ask(lambda: scenes.serve_house(fault))
-    fetched = fetch(client, scenes.FINAL)
+    fault = (f"/workflow/{scenarios.FINAL}/{part}", Fault("status", status, times=9))
+    client = ask(lambda: scenarios.serve_house(fault))
+    fetched = fetch(client, scenarios.FINAL)
     assert fetched is not None
     assert fetched.loaded.missing_parts == (part,)
 
 
 def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
     """Where the listing is refused as well, nothing confirms that the run is gone."""
-    client = ask(scenes.serve_locked_house)
-    locked = Workspace(scenes.LAB, "beta/lab", {})
-    run_fetch = RunFetch(scenes.FAILED, None, starred=None)
+    client = ask(scenarios.serve_locked_house)
+    locked = Workspace(scenarios.LAB, "beta/lab", {})
+    run_fetch = RunFetch(scenarios.FAILED, None, starred=None)
     with pytest.raises(ForbiddenError):
         fetch_run(client, locked, run_fetch, frozenset(TABLES))
     assert client.http.metrics.snapshot().calls == 2
@@ -199,9 +199,9 @@ def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
 def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
     """After a 400 all others are asked for, of this run and of the next."""
     older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
-    client = ask(lambda: scenes.serve_house(quirks=older))
-    labels = client.get_run(scenes.RESEARCH, scenes.FINAL)["labels"]
+    client = ask(lambda: scenarios.serve_house(quirks=older))
+    labels = client.get_run(scenarios.RESEARCH, scenarios.FINAL)["labels"]
     assert [label["name"] for label in labels] == ["team", "urgent"]
-    run = client.get_run(scenes.RESEARCH, scenes.OPEN)["workflow"]
+    run = client.get_run(scenarios.RESEARCH, scenarios.OPEN)["workflow"]
     assert run["runName"] == "busy_bell"
     assert client.http.metrics.snapshot().calls == 3

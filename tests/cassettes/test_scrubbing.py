@@ -11,10 +11,10 @@ import pytest
 from starlette.middleware.gzip import GZipMiddleware
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tests.cassettes.scrubber import HOST, Scrubber
-from tests.cassettes.tape import Format, lay_out, open_cassette
-from tests.privacy import planted
+from tests.cassettes.vcr_format import Format, lay_out, open_cassette
+from tests.privacy import secret_samples
 from tower_etl.api import TowerClient
 from tower_etl.simulator import (
     NO_LIMIT,
@@ -159,7 +159,7 @@ def test_a_compressed_answer_is_recorded_as_it_reads(
     path = tmp_path / "zipped.json"
     with (
         serve(zipped) as endpoint,  # type: ignore[arg-type] # an ASGI application too
-        open_cassette(path, Scrubber((scenes.TOKEN,)), record=True),
+        open_cassette(path, Scrubber((scenarios.TOKEN,)), record=True),
     ):
         answer = connect(endpoint).session.get(f"{endpoint}/user-info")
     assert (
@@ -179,12 +179,12 @@ def test_two_recordings_are_the_same_bytes(
     written = []
     for name in ("first.json", "second.json"):
         with (
-            serve(scenes.serve_house()) as endpoint,
-            open_cassette(tmp_path / name, Scrubber((scenes.TOKEN,)), record=True),
+            serve(scenarios.serve_house()) as endpoint,
+            open_cassette(tmp_path / name, Scrubber((scenarios.TOKEN,)), record=True),
         ):
             client = TowerClient(connect(endpoint))
             client.get_user()
-            client.get_run(scenes.RESEARCH, scenes.FINAL)
+            client.get_run(scenarios.RESEARCH, scenarios.FINAL)
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
     assert len(json.loads(written[0])["interactions"]) == 2
@@ -196,17 +196,17 @@ def test_a_call_that_was_not_recorded_fails(
     """Other parameters, or another header, make another call."""
     path = tmp_path / "one.json"
     with (
-        serve(scenes.serve_house()) as endpoint,
-        open_cassette(path, Scrubber((scenes.TOKEN,)), record=True),
+        serve(scenarios.serve_house()) as endpoint,
+        open_cassette(path, Scrubber((scenarios.TOKEN,)), record=True),
     ):
-        connect(endpoint).get("/labels", {"workspaceId": scenes.RESEARCH})
+        connect(endpoint).get("/labels", {"workspaceId": scenarios.RESEARCH})
     with open_cassette(path, Scrubber(), record=False):
         http_client = connect(f"https://{HOST}/api")
         with pytest.raises(CannotOverwriteExistingCassetteException, match="differ in query"):
-            http_client.get("/labels", {"workspaceId": scenes.LAB})
+            http_client.get("/labels", {"workspaceId": scenarios.LAB})
         http_client.session.headers["Accept-Version"] = "2"
         with pytest.raises(CannotOverwriteExistingCassetteException, match="differ in headers"):
-            http_client.get("/labels", {"workspaceId": scenes.RESEARCH})
+            http_client.get("/labels", {"workspaceId": scenarios.RESEARCH})
 
 
 @pytest.mark.parametrize("value", [{}, [], [1, {"a": None}], {"long": ["x" * 60, {"y": "z" * 60}]}])
@@ -218,7 +218,10 @@ def test_layout_keeps_the_value(value: Any) -> None:
 
 def test_secrets_of_every_known_shape_are_scrubbed() -> None:
     """Wherever they stand in an answer."""
-    body = {"note": [planted.plant(name) for name in planted.SECRETS], "plain": "text"}
+    body = {
+        "note": [secret_samples.plant(name) for name in secret_samples.SECRETS],
+        "plain": "text",
+    }
     text = record(json.dumps(body).encode())
-    assert planted.list_leaks(text) == []
+    assert secret_samples.list_leaks(text) == []
     assert '"plain": "text"' in text

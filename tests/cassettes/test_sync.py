@@ -8,7 +8,7 @@ import dlt
 import duckdb
 import pytest
 
-from tests.cassettes import scenes
+from tests.cassettes import scenarios
 from tower_etl.config.settings import HttpSettings
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
 from tower_etl.source import tower_source
@@ -34,14 +34,14 @@ def synced(
             destination=dlt.destinations.duckdb(path),
             dataset_name="tower",
         )
-        endpoint = play(scenes.serve_house)
+        endpoint = play(scenarios.serve_house)
         # Lists of every other entity would make a cassette that nobody reads.
         tables = (
             *("workflow*", "tasks", "process_*", "labels", "organizations", "workspaces"),
             "sync_runs",
         )
         source = tower_source(
-            endpoint=endpoint, access_token=scenes.TOKEN, http_settings=one_by_one, tables=tables
+            endpoint=endpoint, access_token=scenarios.TOKEN, http_settings=one_by_one, tables=tables
         )
         pipeline.run(source, loader_file_format="parquet")
 
@@ -55,18 +55,22 @@ def synced(
 def test_a_sync_fills_the_tables(synced: Callable[[str], list[tuple[Any, ...]]]) -> None:
     """Every run of every workspace, with its tasks, labels and places, once."""
     runs = [
-        (scenes.FINAL, scenes.RESEARCH, "SUCCEEDED", True),
-        (scenes.OPEN, scenes.RESEARCH, "RUNNING", False),
-        (scenes.PERSONAL, None, "SUBMITTED", False),
-        (scenes.FAILED, scenes.LAB, "FAILED", False),
+        (scenarios.FINAL, scenarios.RESEARCH, "SUCCEEDED", True),
+        (scenarios.OPEN, scenarios.RESEARCH, "RUNNING", False),
+        (scenarios.PERSONAL, None, "SUBMITTED", False),
+        (scenarios.FAILED, scenarios.LAB, "FAILED", False),
     ]
     assert runs == synced(
         "SELECT id, workspace_id, status, starred FROM tower.workflows ORDER BY id"
     )
-    tasks = [(scenes.FINAL, 3, 0.00243), (scenes.OPEN, 3, 0.00021), (scenes.FAILED, 1, 0.00016)]
+    tasks = [
+        (scenarios.FINAL, 3, 0.00243),
+        (scenarios.OPEN, 3, 0.00021),
+        (scenarios.FAILED, 1, 0.00016),
+    ]
     per_run = "SELECT workflow_id, count(*), round(sum(cost), 8) FROM tower.tasks GROUP BY 1"
     assert tasks == synced(f"{per_run} ORDER BY 1")
-    links = [(scenes.FINAL, "team"), (scenes.FINAL, "urgent"), (scenes.OPEN, "team")]
+    links = [(scenarios.FINAL, "team"), (scenarios.FINAL, "urgent"), (scenarios.OPEN, "team")]
     assert links == synced(
         "SELECT workflow_id, name FROM tower.workflow_labels JOIN tower.labels ON id = label_id"
         " ORDER BY 1, 2"

@@ -52,7 +52,7 @@ def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
 
 @pytest.mark.slow
 def test_the_demo_shows_what_the_readme_shows(console: Console) -> None:
-    """Figures apart. Its calls fit into half a minute, and it leaves a file that opens, and a report."""
+    """Figures apart. Its calls take less than half a minute; it leaves a file and a report."""
     ended = console.run("demo", TOWER_ACCESS_TOKEN=None)
     assert (ended.code, ended.err) == (0, "")
     cost = re.search(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 
-from tests.destinations.depot import KINDS, Depot
+from tests.destinations.harness import KINDS, DestinationHarness
 from tests.destinations.store import start_store
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
@@ -86,19 +86,19 @@ def lab(world: World) -> int:
 
 
 @pytest.fixture
-def make_depot(
+def make_harness(
     make_place: Callable[[str], DestinationConfig],
     endpoint: str,
     world: World,
     lab: int,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Depot]:
+) -> Callable[[str], DestinationHarness]:
     """An empty destination of a kind, beside a platform with a workspace and no run."""
     monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
-    return lambda kind: Depot(make_place(kind), endpoint, Clock(now=world.clock.now))
+    return lambda kind: DestinationHarness(make_place(kind), endpoint, Clock(now=world.clock.now))
 
 
 @pytest.fixture
-def depot(kind: str, make_depot: Callable[[str], Depot]) -> Depot:
+def harness(kind: str, make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
     """Each destination."""
-    return make_depot(kind)
+    return make_harness(kind)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.cli.console import Console
     from tests.conftest import FakeClock
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tests.destinations.store import Store
     from tower_etl.simulator import World
 
@@ -37,9 +37,9 @@ SECOND = 1.0
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot]) -> Depot:
+def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
     """An empty folder in a bucket."""
-    return make_depot("delta-s3")
+    return make_harness("delta-s3")
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def console(tmp_path: Path, store: Store) -> Console:
     return replace(make_console(tmp_path), variables=store.environ)
 
 
-def move(depot: Depot, machine: str) -> Depot:
+def move(harness: DestinationHarness, machine: str) -> DestinationHarness:
     """The same lake, from another machine."""
-    return replace(depot, place=replace(depot.place, state=depot.place.state / machine))
+    return replace(harness, place=replace(harness.place, state=harness.place.state / machine))
 
 
 # --- the lease ----------------------------------------------------------------------------------
@@ -153,14 +153,16 @@ def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
 
 
 @pytest.mark.slow
-def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab: int) -> None:
+def test_another_machine_waits_and_then_goes_on(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """It is told who holds the lake, and finds the state there."""
     run_id = add_run(world, lab)
-    depot.sync()
-    other = move(depot, "other")
-    expected = f"{depot.place.path}: process {os.getpid()} on"
+    harness.sync()
+    other = move(harness, "other")
+    expected = f"{harness.place.path}: process {os.getpid()} on"
     with (
-        open_destination(depot.place).lock(depot.clock),
+        open_destination(harness.place).lock(harness.clock),
         pytest.raises(DestinationLockedError, match=expected),
     ):
         other.sync()
@@ -180,40 +182,42 @@ def test_another_machine_waits_and_then_goes_on(depot: Depot, world: World, lab:
     ],
 )
 def test_what_a_killed_machine_wrote_is_written_anew_by_another(
-    kind: str, point: str, make_depot: Callable[[str], Depot], world: World, lab: int
+    kind: str, point: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
     """Also rows of a run that is no more, and states that are ahead of their rows."""
-    depot = make_depot(f"{kind}-s3")
+    harness = make_harness(f"{kind}-s3")
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
-    depot.sync()
+    harness.sync()
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = ObjectManifestStore(open_bucket(depot.place.path), kind).read()
+    manifest = ObjectManifestStore(open_bucket(harness.place.path), kind).read()
     assert manifest is not None
-    kill_sync(depot, f"{point}:{len(manifest.tables)}")
-    assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
-    assert len(depot.read("workflows")) == 1
+    kill_sync(harness, f"{point}:{len(manifest.tables)}")
+    assert {kept, gone} <= {key[0] for key in harness.read("tasks")}
+    assert len(harness.read("workflows")) == 1
     world.delete_run(gone)
-    open_bucket(depot.place.path).remove(NAME)  # as if its time were over
+    open_bucket(harness.place.path).remove(NAME)  # as if its time were over
     add_run(world, lab)
-    other = move(depot, "other")
+    other = move(harness, "other")
     other.sync()
     expect_runs(world, other)
 
 
 @pytest.mark.slow
-def test_a_sync_that_lost_its_lease_commits_nothing(depot: Depot, world: World, lab: int) -> None:
+def test_a_sync_that_lost_its_lease_commits_nothing(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """Another machine may be writing."""
-    depot.sync()
+    harness.sync()
     add_run(world, lab)
-    place = open_destination(depot.place)
-    with place.lock(depot.clock):
+    place = open_destination(harness.place)
+    with place.lock(harness.clock):
         place.prepare()
-        open_bucket(depot.place.path).remove(NAME)
+        open_bucket(harness.place.path).remove(NAME)
         with pytest.raises(TowerEtlError, match="Lost the lock"):
-            place.publish(depot.clock.now())
-    assert depot.read("workflows") == {}
+            place.publish(harness.clock.now())
+    assert harness.read("workflows") == {}
 
 
 # --- readers and the command line ---------------------------------------------------------------
@@ -221,11 +225,11 @@ def test_a_sync_that_lost_its_lease_commits_nothing(depot: Depot, world: World, 
 
 @pytest.mark.slow
 def test_a_reader_sees_no_run_without_its_tasks(
-    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+    harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between any two commits of a sync; what is read by `tower-etl` is of one sync."""
     add_run(world, lab)
-    depot.sync()
+    harness.sync()
     add_run(world, lab)
     seen: list[tuple[int, int]] = []
     check = ObjectStoreLease.check
@@ -233,26 +237,30 @@ def test_a_reader_sees_no_run_without_its_tasks(
     def look(lease: ObjectStoreLease) -> None:
         check(lease)
         counts = [
-            DeltaTable(f"{depot.place.path}/{name}").to_pyarrow_dataset().count_rows()
+            DeltaTable(f"{harness.place.path}/{name}").to_pyarrow_dataset().count_rows()
             for name in ("workflows", "tasks")
         ]
         seen.append((counts[0], counts[1]))
 
     monkeypatch.setattr(ObjectStoreLease, "check", look)
-    depot.sync()
+    harness.sync()
     assert {(1, 1), (1, 2), (2, 2)} == set(seen)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 def test_the_command_line_knows_buckets(
-    kind: str, make_depot: Callable[[str], Depot], console: Console, world: World, tmp_path: Path
+    kind: str,
+    make_harness: Callable[[str], DestinationHarness],
+    console: Console,
+    world: World,
+    tmp_path: Path,
 ) -> None:
     """`sync`, `status`, `query` and `maintain`; keys stay in the environment."""
-    depot = make_depot(f"{kind}-s3")
+    harness = make_harness(f"{kind}-s3")
     add_run(world, next(iter(world.workspaces)))
-    place = ("--destination", kind, "--path", depot.place.path)
-    sync = ("sync", "--endpoint", depot.endpoint, "--tables", "workflows,tasks", "--json", *place)
+    place = ("--destination", kind, "--path", harness.place.path)
+    sync = ("sync", "--endpoint", harness.endpoint, "--tables", "workflows,tasks", "--json", *place)
     ended = console.run(*sync)
     assert (ended.code, ended.json["status"]) == (0, "ok")
     assert "acme/lab" in console.run("status", *place).out
@@ -263,7 +271,7 @@ def test_the_command_line_knows_buckets(
     assert "acme/lab" in console.run("status", *place).out
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"secret-of-the-tests" in path.read_bytes()] == []
-    assert list_holders(depot.place.path, b"-of-the-tests") == []
+    assert list_holders(harness.place.path, b"-of-the-tests") == []
 
 
 def list_holders(url: str, text: bytes) -> list[str]:
@@ -274,19 +282,21 @@ def list_holders(url: str, text: bytes) -> list[str]:
     return [name for name, found in objects.items() if text in bytes(found.bytes())]
 
 
-def test_a_bucket_that_is_not_there_is_bad_usage(depot: Depot, console: Console) -> None:
+def test_a_bucket_that_is_not_there_is_bad_usage(
+    harness: DestinationHarness, console: Console
+) -> None:
     """In a sentence that says where the keys come from."""
     place = ("--destination", "delta", "--path", "s3://no-such-bucket/tower")
-    ended = console.run("sync", "--endpoint", depot.endpoint, *place)
+    ended = console.run("sync", "--endpoint", harness.endpoint, *place)
     assert ended.code == 2
     assert "s3://no-such-bucket/tower cannot be reached" in ended.err
     assert "AWS_ENDPOINT_URL" in ended.err
 
 
-def test_a_folder_of_something_else_is_left_alone(depot: Depot) -> None:
+def test_a_folder_of_something_else_is_left_alone(harness: DestinationHarness) -> None:
     """As it is on a disk."""
-    bucket = open_bucket(depot.place.path)
+    bucket = open_bucket(harness.place.path)
     bucket.put_if_match("thesis.txt", "all of it", None)
     with pytest.raises(ConfigurationError, match="contains other files"):
-        depot.sync()
+        harness.sync()
     assert bucket.list_names() == ["thesis.txt"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.destinations.lake.manifest import Manifest
     from tower_etl.destinations.lake.partitions import PartitionScheme, PartitionStats
     from tower_etl.simulator import World
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["parquet", "delta"])
-def lake(request: pytest.FixtureRequest, make_depot: Callable[[str], Depot]) -> Depot:
+def lake(
+    request: pytest.FixtureRequest, make_harness: Callable[[str], DestinationHarness]
+) -> DestinationHarness:
     """An empty lake beside a platform with one workspace."""
-    return make_depot(request.param)
+    return make_harness(request.param)
 
 
 def list_fingerprints(manifest: Manifest) -> dict[str, dict[str, str]]:
@@ -41,9 +43,9 @@ def list_fingerprints(manifest: Manifest) -> dict[str, dict[str, str]]:
     }
 
 
-def expect_whole(depot: Depot) -> None:
+def expect_whole(harness: DestinationHarness) -> None:
     """The manifest is as if all rows of the staging database had been read."""
-    destination = open_destination(depot.place)
+    destination = open_destination(harness.place)
     assert isinstance(destination, LakeDestination)
     published = destination.lake.read_manifest()
     assert published is not None
@@ -81,7 +83,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.slow
 def test_a_sync_reads_the_months_that_it_changed(
-    lake: Depot, world: World, lab: int, scanned: list[str]
+    lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     for month in (1, 2):
         add_run(world, lab, f"2026-0{month}-10T00:00:00Z")
@@ -101,7 +103,7 @@ def test_a_sync_reads_the_months_that_it_changed(
 
 @pytest.mark.slow
 def test_everything_is_compared_once_a_day(
-    lake: Depot, world: World, lab: int, scanned: list[str]
+    lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     add_run(world, lab)
     lake.sync()
@@ -114,7 +116,7 @@ def test_everything_is_compared_once_a_day(
 
 @pytest.mark.slow
 def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
-    lake: Depot, world: World, lab: int, scanned: list[str]
+    lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     run_id = add_run(world, lab, "2026-01-10T00:00:00Z")
     lake.sync()
@@ -127,7 +129,7 @@ def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
 
 @pytest.mark.slow
 def test_a_lost_staging_database_is_compared_as_a_whole(
-    lake: Depot, world: World, lab: int
+    lake: DestinationHarness, world: World, lab: int
 ) -> None:
     add_run(world, lab)
     lake.sync()
@@ -140,12 +142,12 @@ def test_a_lost_staging_database_is_compared_as_a_whole(
 
 @pytest.mark.slow
 def test_maintain_verifies_what_other_programs_changed(
-    make_depot: Callable[[str], Depot],
+    make_harness: Callable[[str], DestinationHarness],
     world: World,
     lab: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lake = make_depot("parquet")
+    lake = make_harness("parquet")
     world.finish_run(add_run(world, lab))
     lake.sync()
     destination = open_destination(lake.place)

@@ -14,28 +14,30 @@ from tower_etl.warehouse.reader import open_reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.simulator import World
 
 SUBMITTED = [f"2025-{month:02}-10T00:00:00Z" for month in range(6, 13)]  # seven months
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot]) -> Depot:
+def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
     """An empty folder."""
-    return make_depot("delta")
+    return make_harness("delta")
 
 
 @pytest.mark.slow
-def test_a_long_history_is_written_in_parts(depot: Depot, world: World, lab: int) -> None:
+def test_a_long_history_is_written_in_parts(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """Three months a commit; the next sync makes whole what one leaves that is killed between."""
     for submit in SUBMITTED:
         world.finish_run(add_run(world, lab, submit))
-    kill_sync(depot, "after:tower_etl.destinations.lake.delta:DeltaLake._replace_months:1")
-    begun = [DeltaTable(str(log.parent)) for log in Path(depot.place.path).glob("*/_delta_log")]
+    kill_sync(harness, "after:tower_etl.destinations.lake.delta:DeltaLake._replace_months:1")
+    begun = [DeltaTable(str(log.parent)) for log in Path(harness.place.path).glob("*/_delta_log")]
     assert max(len(table.partitions()) for table in begun) == 6
-    depot.sync()
-    expect_tables(world, depot)
-    with open_reader(depot.place.path) as noted:
+    harness.sync()
+    expect_tables(world, harness)
+    with open_reader(harness.place.path) as noted:
         count = noted.execute("SELECT count(*), count(DISTINCT workflow_id) FROM tasks")
         assert [(len(SUBMITTED), len(SUBMITTED))] == count.fetchall()

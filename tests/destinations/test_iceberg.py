@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.simulator import World
 
 FEW = frozenset({"workflows", "tasks", "workflow_labels"})
@@ -37,29 +37,31 @@ def folder(bucket: str) -> ObjectStoreLocation:
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot]) -> Depot:
+def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
     """An empty lake in a bucket."""
-    return make_depot("iceberg-s3")
+    return make_harness("iceberg-s3")
 
 
 # --- read ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_what_a_hint_leads_to_is_what_duckdb_reads(depot: Depot, world: World, lab: int) -> None:
+def test_what_a_hint_leads_to_is_what_duckdb_reads(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """PyIceberg without a catalog, and `tower-etl query`; an empty table has its columns."""
     runs = {add_run(world, lab), add_run(world, lab)}
     world.set_labels(min(runs), [])
     world.set_labels(max(runs), [])
-    depot.sync(tables=FEW)
-    with open_reader(depot.place.path) as connection:
+    harness.sync(tables=FEW)
+    with open_reader(harness.place.path) as connection:
         for table, key in (("workflows", "id"), ("tasks", "workflow_id")):
             rows = connection.execute(f"SELECT {key}, date_created FROM {table}")  # noqa: S608 ours
-            read = depot.read(table).values()
+            read = harness.read(table).values()
             assert {(row[key], row["date_created"]) for row in read} == set(rows.fetchall())
         links = connection.execute("SELECT workflow_id, label_id FROM workflow_labels")
         assert links.fetchall() == []
-    assert runs == {key[0] for key in depot.read("workflows")}
+    assert runs == {key[0] for key in harness.read("workflows")}
 
 
 @contextmanager
@@ -73,37 +75,41 @@ def configure_catalog(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         yield
 
 
-def sync_a_month(depot: Depot, world: World, lab: int) -> str:
+def sync_a_month(harness: DestinationHarness, world: World, lab: int) -> str:
     """Let a month pass, with one run in it."""
     world.clock.advance(timedelta(days=31).total_seconds())
     run_id = add_run(world, lab)
     world.finish_run(run_id)
-    depot.sync(tables=FEW)
+    harness.sync(tables=FEW)
     return run_id
 
 
-def count_runs(depot: Depot) -> int:
+def count_runs(harness: DestinationHarness) -> int:
     """As `tower-etl query` does."""
-    with open_reader(depot.place.path) as connection:
+    with open_reader(harness.place.path) as connection:
         return len(connection.execute("SELECT id FROM workflows").fetchall())
 
 
 @pytest.mark.slow
 def test_a_catalog_of_ones_own_takes_over_what_the_bucket_holds(
-    depot: Depot, world: World, lab: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    harness: DestinationHarness,
+    world: World,
+    lab: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And gives it back: tables that it does not know, or knows as they once were."""
     uri = f"sqlite:///{tmp_path}/shared.db"
-    runs = [sync_a_month(depot, world, lab)]
+    runs = [sync_a_month(harness, world, lab)]
     for _ in range(2):
         with configure_catalog(uri, monkeypatch):
-            assert count_runs(depot) == len(runs)
-            runs.append(sync_a_month(depot, world, lab))
+            assert count_runs(harness) == len(runs)
+            runs.append(sync_a_month(harness, world, lab))
             found = load_catalog("tower").load_table("tower.tasks").scan().to_arrow()
             assert set(found["workflow_id"].to_pylist()) == set(runs)
-            assert count_runs(depot) == len(runs)
-        runs.append(sync_a_month(depot, world, lab))
-        assert {(run_id,) for run_id in runs} == depot.read("workflows").keys()
+            assert count_runs(harness) == len(runs)
+        runs.append(sync_a_month(harness, world, lab))
+        assert {(run_id,) for run_id in runs} == harness.read("workflows").keys()
 
 
 # --- written ------------------------------------------------------------------------------------
@@ -168,27 +174,27 @@ def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["iceberg", "iceberg-s3"])
 def test_what_nobody_has_read_for_a_week_goes(
-    kind: str, make_depot: Callable[[str], Depot], world: World, lab: int
+    kind: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
     """Older snapshots, their files and what a killed sync left; not what was new until lately."""
-    depot = make_depot(kind)
+    harness = make_harness(kind)
     first = add_run(world, lab)
-    depot.sync(tables=FEW)
+    harness.sync(tables=FEW)
     world.finish_run(first)
-    depot.sync(tables=FEW)
-    mirror = open_mirror(depot.place)
+    harness.sync(tables=FEW)
+    mirror = open_mirror(harness.place)
     lake = mirror.lake
     assert isinstance(lake, IcebergLake)
     before = len(list(lake.folder.iter_files("workflows")))
     now = datetime.now(UTC)
-    with mirror.lock(depot.clock):
+    with mirror.lock(harness.clock):
         assert "workflows: 0 old files deleted" in lake.maintain(now + timedelta(days=6))
         assert before == len(list(lake.folder.iter_files("workflows")))
         lake.maintain(now + timedelta(days=8))
     kept = [file for file, _ in lake.folder.iter_files("workflows")]
     assert len([file for file in kept if file.endswith(".parquet")]) == 1
     assert len(kept) < before
-    assert {(first,)} == depot.read("workflows").keys()
+    assert {(first,)} == harness.read("workflows").keys()
     add_run(world, lab)
-    depot.sync(tables=FEW)
-    assert len(depot.read("tasks")) == 2
+    harness.sync(tables=FEW)
+    assert len(harness.read("tasks")) == 2

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.destinations.test_semantics import add_run
-from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run
+from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run
 from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.destinations.depot import Depot
-    from tests.semantics.truth import Rows
+    from tests.destinations.harness import DestinationHarness
+    from tests.semantics.expected import Rows
     from tower_etl.simulator import World
 
 # Lakes in a bucket have the columns of those in a folder.
@@ -91,14 +91,14 @@ def find_differences(expected: Rows, found: Rows) -> list[Any]:
     ]
 
 
-def check(depot: Depot, world: World, lab: int) -> None:
+def check(harness: DestinationHarness, world: World, lab: int) -> None:
     """The tables hold what the platform says, and the next syncs load as this one did."""
     tables = frozenset({*RUN_TABLES, "labels", "sync_runs"})
     for reconcile in (False, True):
         add_run(world, lab)
-        assert depot.sync(tables=tables, reconcile=reconcile).result.status == "ok"
-    for name, rows in expect(world, depot.place.kind, lab).items():
-        found = as_parsed(name, depot.read(name))
+        assert harness.sync(tables=tables, reconcile=reconcile).result.status == "ok"
+    for name, rows in expect(world, harness.place.kind, lab).items():
+        found = as_parsed(name, harness.read(name))
         assert find_differences(rows, found) == [], name
 
 
@@ -109,26 +109,28 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.slow
-def test_any_text_is_loaded(depot: Depot, world: World, lab: int) -> None:
+def test_any_text_is_loaded(harness: DestinationHarness, world: World, lab: int) -> None:
     """In columns, keys, labels and lists; where the database takes no NUL, U+FFFD stands for it."""
     for text in TEXTS.values():
         run_id = add_run(world, lab)
         world.add_task(run_id, name=text, process=text or "p", script=text, tag=text)
         world.set_labels(run_id, [world.create_label(lab, text)])
         world.fail_run(run_id, text)
-    check(depot, world, lab)
+    check(harness, world, lab)
 
 
 @pytest.mark.slow
-def test_any_document_is_loaded(depot: Depot, world: World, lab: int) -> None:
+def test_any_document_is_loaded(harness: DestinationHarness, world: World, lab: int) -> None:
     """Its values stay what they are."""
     for document in DOCUMENTS.values():
         world.finish_run(add_run(world, lab), params=document)
-    check(depot, world, lab)
+    check(harness, world, lab)
 
 
 @pytest.mark.slow
-def test_any_moment_and_number_is_loaded(depot: Depot, world: World, lab: int) -> None:
+def test_any_moment_and_number_is_loaded(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """From the first year to the last, and from the least number to the greatest."""
     for moment in MOMENTS:
         run_id = world.submit_run(lab, submit=moment)
@@ -139,18 +141,18 @@ def test_any_moment_and_number_is_loaded(depot: Depot, world: World, lab: int) -
     for number in NUMBERS:
         world.add_task(run_id, cost=number, pcpu=number)
     world.finish_run(run_id)
-    check(depot, world, lab)
+    check(harness, world, lab)
 
 
 @pytest.mark.slow
 def test_a_reference_with_a_nul_has_one_version(
-    make_depot: Callable[[str], Depot], world: World
+    make_harness: Callable[[str], DestinationHarness], world: World
 ) -> None:
     """What was stored without it is the same as what arrives with it."""
-    depot = make_depot("postgres")
+    harness = make_harness("postgres")
     world.add_entity("computeEnvs", id="ce", name=NUL, platform="\x00")
     tables = frozenset({"compute_envs", "compute_envs_history", "workflows", "sync_runs"})
     for _ in range(3):
-        depot.sync(reconcile=True, tables=tables)
-    assert [row["name"] for row in depot.read("compute_envs").values()] == ["left\ufffdright"]
-    assert len(depot.read("compute_envs_history")) == 1
+        harness.sync(reconcile=True, tables=tables)
+    assert [row["name"] for row in harness.read("compute_envs").values()] == ["left\ufffdright"]
+    assert len(harness.read("compute_envs_history")) == 1

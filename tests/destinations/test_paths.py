@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.destinations.depot import Depot
+from tests.destinations.harness import DestinationHarness
 from tests.destinations.test_semantics import add_run
 from tower_etl.clock import Clock
 from tower_etl.destinations.config import DestinationConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tower_etl.simulator import Simulator, World
 
-    MakeDepot = Callable[..., Depot]
+    MakeDepot = Callable[..., DestinationHarness]
 
 LOCAL = ("duckdb", "parquet", "delta", "iceberg")
 NEVER = "%?\\\n\x7f\udcff"
@@ -41,9 +41,9 @@ def make_at(endpoint: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Mak
     """A destination of a kind in a folder, by the name given or a usual one."""
     monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
 
-    def make(kind: str, folder: Path, name: str = "") -> Depot:
+    def make(kind: str, folder: Path, name: str = "") -> DestinationHarness:
         path = folder / (name or ("runs.duckdb" if kind == "duckdb" else "runs"))
-        return Depot(
+        return DestinationHarness(
             DestinationConfig(kind, str(path), folder), endpoint, Clock(now=world.clock.now)
         )
 
@@ -67,19 +67,19 @@ def test_a_destination_works_in_folders_with_any_name_that_it_takes(
     """Synced twice, and again without its working copy; queried, shown and maintained."""
     folder = tmp_path.joinpath(*name_folders(kind))
     folder.mkdir(parents=True)
-    depot = make_at(kind, folder)
+    harness = make_at(kind, folder)
     for is_lost in (False, False, True):
         add_run(world, lab)
         if is_lost:
-            shutil.rmtree(f"{depot.place.path}.sync")
-        assert depot.sync(tables=TABLES).result.status == "ok"
-    assert len(depot.read("workflows")) == len(depot.read("tasks")) == 3
-    with open_reader(depot.place.path) as connection:
+            shutil.rmtree(f"{harness.place.path}.sync")
+        assert harness.sync(tables=TABLES).result.status == "ok"
+    assert len(harness.read("workflows")) == len(harness.read("tasks")) == 3
+    with open_reader(harness.place.path) as connection:
         assert connection.execute("SELECT count(*) FROM stg_tasks").fetchall() == [(3,)]
-    assert [space.rows["tasks"] for space in read_status(depot.place.path)] == [3, 0]
+    assert [space.rows["tasks"] for space in read_status(harness.place.path)] == [3, 0]
     if kind != "duckdb":
-        open_mirror(depot.place).lake.maintain(world.clock.now())
-        assert len(depot.read("tasks")) == 3
+        open_mirror(harness.place).lake.maintain(world.clock.now())
+        assert len(harness.read("tasks")) == 3
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_other_characters_are_refused_before_the_first_call(
     """In the name or above it; the message names the character, and nothing is made."""
     name = f"x{character}y"
     (tmp_path / name).mkdir()
-    for depot in (make_at(kind, tmp_path, f"{name}z"), make_at(kind, tmp_path / name)):
+    for harness in (make_at(kind, tmp_path, f"{name}z"), make_at(kind, tmp_path / name)):
         with pytest.raises(ConfigurationError, match="Unsupported") as raised:
-            depot.sync()
+            harness.sync()
         assert (name if character == "=" else repr(character)) in str(raised.value)
     assert simulator.calls == []
     assert list(tmp_path.rglob("*")) == [tmp_path / name]

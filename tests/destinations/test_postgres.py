@@ -21,49 +21,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.simulator import World
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot]) -> Depot:
+def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
     """An empty database."""
-    return make_depot("postgres")
+    return make_harness("postgres")
 
 
 @pytest.mark.slow
 def test_a_reader_sees_no_run_without_its_tasks(
-    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+    harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between any two statements that merge a package, nothing of it shows."""
     world.finish_run(add_run(world, lab))
-    depot.sync()
+    harness.sync()
     add_run(world, lab)
     seen: list[dict[str, int]] = []
     merges = SingleTransactionPostgresClient._iter_staged
 
     def look(client: SingleTransactionPostgresClient) -> Any:
         for table in merges(client):
-            seen.append({name: len(depot.read(name)) for name in ("workflows", "tasks")})
+            seen.append({name: len(harness.read(name)) for name in ("workflows", "tasks")})
             yield table
 
     monkeypatch.setattr(SingleTransactionPostgresClient, "_iter_staged", look)
-    depot.sync()
+    harness.sync()
     assert {"workflows": 1, "tasks": 1} in seen
     assert all(counts == {"workflows": 1, "tasks": 1} for counts in seen)
-    assert (len(depot.read("workflows")), len(depot.read("tasks"))) == (2, 2)
+    assert (len(harness.read("workflows")), len(harness.read("tasks"))) == (2, 2)
 
 
 @pytest.mark.slow
 def test_the_database_keeps_a_key_from_being_there_twice(
-    depot: Depot, world: World, lab: int
+    harness: DestinationHarness, world: World, lab: int
 ) -> None:
     """By a unique index on every table."""
     add_run(world, lab)
-    depot.sync()
+    harness.sync()
     twice = "INSERT INTO tower.tasks SELECT * FROM tower.tasks"
     with (
-        closing(psycopg2.connect(depot.place.path)) as connection,
+        closing(psycopg2.connect(harness.place.path)) as connection,
         connection.cursor() as cursor,
         pytest.raises(psycopg2.errors.UniqueViolation, match="tasks_key"),
     ):
@@ -72,23 +72,25 @@ def test_the_database_keeps_a_key_from_being_there_twice(
 
 @pytest.mark.slow
 def test_the_views_are_there_and_are_left_alone_when_they_are_right(
-    depot: Depot, world: World, lab: int
+    harness: DestinationHarness, world: World, lab: int
 ) -> None:
     """A reader that holds one of them does not stop a sync."""
     add_run(world, lab)
-    depot.sync()
-    with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
+    harness.sync()
+    with closing(psycopg2.connect(harness.place.path)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tower.cost_by_pipeline")
         assert cursor.fetchall() == [(1,)]
-        assert depot.sync().result.status == "ok"
+        assert harness.sync().result.status == "ok"
 
 
 @pytest.mark.slow
-def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World) -> None:
+def test_tables_columns_and_views_say_what_they_mean(
+    harness: DestinationHarness, world: World
+) -> None:
     """With their units, in the words of the data dictionary, promoted columns too; said once."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
-    depot.sync(PrivacySettings(promoted=("compute_envs.billedTo",)), reconcile=True)
-    with closing(psycopg2.connect(depot.place.path)) as connection, connection.cursor() as cursor:
+    harness.sync(PrivacySettings(promoted=("compute_envs.billedTo",)), reconcile=True)
+    with closing(psycopg2.connect(harness.place.path)) as connection, connection.cursor() as cursor:
         cursor.execute(postgres._FIND_COMMENTS, {"schema": "tower"})
         said = {(table, column): comment for table, column, comment in cursor.fetchall()}
         cursor.execute("SELECT obj_description('tower.cost_by_pipeline'::regclass, 'pg_class')")
@@ -102,14 +104,14 @@ def test_tables_columns_and_views_say_what_they_mean(depot: Depot, world: World)
 
 @pytest.mark.slow
 def test_a_database_put_back_from_a_backup_is_gone_on_from(
-    depot: Depot, world: World, lab: int
+    harness: DestinationHarness, world: World, lab: int
 ) -> None:
     """Nothing on this machine is ahead of it."""
-    depot.sync()
+    harness.sync()
     run_id = add_run(world, lab)
     world.finish_run(run_id)
-    depot.sync()
-    with closing(psycopg2.connect(depot.place.path)) as connection, connection:  # noqa: SIM117 one closes, the next commits
+    harness.sync()
+    with closing(psycopg2.connect(harness.place.path)) as connection, connection:  # noqa: SIM117 one closes, the next commits
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM tower.workflows")
             cursor.execute(
@@ -117,14 +119,14 @@ def test_a_database_put_back_from_a_backup_is_gone_on_from(
                 "DELETE FROM tower._dlt_loads WHERE load_id NOT IN "
                 "(SELECT _dlt_load_id FROM tower._dlt_pipeline_state)"
             )
-    depot.sync()
-    assert {(run_id,)} == set(depot.read("workflows"))
+    harness.sync()
+    assert {(run_id,)} == set(harness.read("workflows"))
 
 
-def test_a_sync_stops_when_its_lock_is_gone(depot: Depot) -> None:
+def test_a_sync_stops_when_its_lock_is_gone(harness: DestinationHarness) -> None:
     """Another one may have begun by then."""
-    place: Any = open_destination(depot.place)
-    with place.lock(depot.clock):
+    place: Any = open_destination(harness.place)
+    with place.lock(harness.clock):
         place._lock_connection.close()
         with pytest.raises(TowerEtlError, match="holds the sync lock"), place.package_context():
             pytest.fail("there may have been two")

@@ -20,7 +20,7 @@ from tower_etl.errors import ConfigurationError, TowerEtlError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.simulator import Simulator, World
 
 TABLES = frozenset(
@@ -84,10 +84,12 @@ FOREIGN = {
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot], monkeypatch: pytest.MonkeyPatch) -> Depot:
+def harness(
+    make_harness: Callable[[str], DestinationHarness], monkeypatch: pytest.MonkeyPatch
+) -> DestinationHarness:
     """An empty database; processes sync the tables that are compared."""
     monkeypatch.setenv("TOWER_ETL_TABLES", ",".join(TABLES))
-    return make_depot("postgres")
+    return make_harness("postgres")
 
 
 def change(address: str, sql: str) -> list[Any]:
@@ -110,57 +112,57 @@ def changed(address: str, sql: str, undo: str) -> Iterator[None]:
         change(address, undo)
 
 
-def expect_failure(depot: Depot, code: int, *said: str) -> None:
+def expect_failure(harness: DestinationHarness, code: int, *said: str) -> None:
     """A sync fails with the code and the words, and speaks of no disk."""
     with pytest.raises(TowerEtlError) as raised:
-        depot.sync(tables=TABLES)
+        harness.sync(tables=TABLES)
     message = str(raised.value)
     missing = [text for text in said if text not in message]
     assert (raised.value.exit_code, missing) == (code, []), message
     assert "disk space" not in message
 
 
-def expect_exact(depot: Depot, world: World) -> None:
+def expect_exact(harness: DestinationHarness, world: World) -> None:
     """A sync ends with exact tables."""
-    assert depot.sync(tables=TABLES).result.status == "ok"
-    expect_tables(world, depot)
+    assert harness.sync(tables=TABLES).result.status == "ok"
+    expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN)
 def test_what_stands_in_the_way_is_named_and_nothing_is_lost(
-    depot: Depot, world: World, lab: int, broken: str
+    harness: DestinationHarness, world: World, lab: int, broken: str
 ) -> None:
     """Also after a sync that was killed meanwhile."""
     sql, undo, (code, *said) = BROKEN[broken]
     add_run(world, lab)
-    depot.sync(tables=TABLES)
+    harness.sync(tables=TABLES)
     add_run(world, lab)
-    kill_sync(depot, "before:dlt.load.load:Load.run:1")
-    with changed(depot.place.path, sql, undo):
-        expect_failure(depot, code, *said)
+    kill_sync(harness, "before:dlt.load.load:Load.run:1")
+    with changed(harness.place.path, sql, undo):
+        expect_failure(harness, code, *said)
     add_run(world, lab)
-    expect_exact(depot, world)
+    expect_exact(harness, world)
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_an_object_of_a_user_is_refused_and_kept(
-    depot: Depot, simulator: Simulator, foreign: str
+    harness: DestinationHarness, simulator: Simulator, foreign: str
 ) -> None:
     """Before the first call; dlt would have added its columns to it."""
     kind, name, rest = FOREIGN[foreign]
-    address = depot.place.path
+    address = harness.place.path
     change(address, "CREATE SCHEMA tower; CREATE SCHEMA tower_staging")
     change(address, f"CREATE {kind} {name} {rest}")
     before = change(address, f"SELECT * FROM {name}")  # noqa: S608 ours
-    expect_failure(depot, 2, f"{name} was not written by tower-etl", "RENAME TO")
+    expect_failure(harness, 2, f"{name} was not written by tower-etl", "RENAME TO")
     assert simulator.calls == []
     assert change(address, f"SELECT * FROM {name}") == before  # noqa: S608 ours
 
 
 @pytest.mark.slow
 def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
-    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
+    harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server was restarted, for one; the next sync loads what this one did not."""
     add_run(world, lab)
@@ -169,33 +171,33 @@ def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
     def lose(client: SingleTransactionPostgresClient, load_id: str) -> None:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 ours
-        change(depot.place.path, end)
+        change(harness.place.path, end)
         complete(client, load_id)
 
     with monkeypatch.context() as patch:
         patch.setattr(SingleTransactionPostgresClient, "complete_load", lose)
-        expect_failure(depot, 5, "run the same command again")
-    expect_exact(depot, world)
+        expect_failure(harness, 5, "run the same command again")
+    expect_exact(harness, world)
 
 
 @pytest.mark.slow
 def test_a_user_without_rights_is_told_which_are_needed(
-    depot: Depot, world: World, lab: int
+    harness: DestinationHarness, world: World, lab: int
 ) -> None:
     """To make the schemas, and to write to tables of another user."""
-    address, owner = depot.place.path, depot.place
+    address, owner = harness.place.path, harness.place
     change(address, "DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN")
     change(address, "REVOKE CREATE ON DATABASE postgres FROM PUBLIC")
-    depot.place = replace(owner, path=address.replace("tower@", "weak@"))
-    expect_failure(depot, 2, "permission denied for database postgres", "Grant the user")
-    depot.place = owner
+    harness.place = replace(owner, path=address.replace("tower@", "weak@"))
+    expect_failure(harness, 2, "permission denied for database postgres", "Grant the user")
+    harness.place = owner
     add_run(world, lab)
-    depot.sync(tables=TABLES)
+    harness.sync(tables=TABLES)
     change(address, "GRANT USAGE ON SCHEMA tower, tower_staging TO weak")
-    depot.place = replace(owner, path=address.replace("tower@", "weak@"))
-    expect_failure(depot, 2, "permission denied for table", "the owner of the schemas")
-    depot.place = owner
-    expect_exact(depot, world)
+    harness.place = replace(owner, path=address.replace("tower@", "weak@"))
+    expect_failure(harness, 2, "permission denied for table", "the owner of the schemas")
+    harness.place = owner
+    expect_exact(harness, world)
 
 
 @pytest.mark.parametrize(
@@ -207,74 +209,80 @@ def test_a_user_without_rights_is_told_which_are_needed(
     ],
 )
 def test_an_address_that_is_wrong_is_bad_usage(
-    depot: Depot, changed_part: tuple[str, str], said: tuple[str, ...]
+    harness: DestinationHarness, changed_part: tuple[str, str], said: tuple[str, ...]
 ) -> None:
     """The part that is wrong shows in the message."""
-    depot.place = replace(depot.place, path=depot.place.path.replace(*changed_part))
-    expect_failure(depot, 2, "PostgreSQL cannot be reached", *said)
+    harness.place = replace(harness.place, path=harness.place.path.replace(*changed_part))
+    expect_failure(harness, 2, "PostgreSQL cannot be reached", *said)
 
 
-def test_a_wrong_password_is_bad_usage(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_bad_usage(
+    harness: DestinationHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message says where it is read from, and does not show it."""
-    folder = Path(depot.place.path.partition("host=")[2])
+    folder = Path(harness.place.path.partition("host=")[2])
     rules = folder / "data" / "pg_hba.conf"
     trusting = rules.read_text(encoding="utf-8")
-    change(depot.place.path, "DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'a'")
+    change(
+        harness.place.path, "DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'a'"
+    )
     rules.write_text(f"local all guarded scram-sha-256\n{trusting}", encoding="utf-8")
-    change(depot.place.path, "SELECT pg_reload_conf()")
+    change(harness.place.path, "SELECT pg_reload_conf()")
     try:
         monkeypatch.setenv("PGPASSWORD", "hush")
-        guarded = depot.place.path.replace("tower@", "guarded@")
+        guarded = harness.place.path.replace("tower@", "guarded@")
         with pytest.raises(ConfigurationError, match="password authentication failed") as raised:
-            open_destination(replace(depot.place, path=guarded))
+            open_destination(replace(harness.place, path=guarded))
     finally:
         rules.write_text(trusting, encoding="utf-8")
-        change(depot.place.path, "SELECT pg_reload_conf()")
+        change(harness.place.path, "SELECT pg_reload_conf()")
     assert "PGPASSWORD" in str(raised.value)
     assert "hush" not in str(raised.value)
 
 
-def test_too_many_connections_may_pass(depot: Depot) -> None:
+def test_too_many_connections_may_pass(harness: DestinationHarness) -> None:
     """The server is there, and busy: another try may succeed."""
-    change(depot.place.path, "DROP ROLE IF EXISTS narrow")
-    change(depot.place.path, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 0")
-    depot.place = replace(depot.place, path=depot.place.path.replace("tower@", "narrow@"))
-    expect_failure(depot, 5, "too many connections", "Raise the limit")
+    change(harness.place.path, "DROP ROLE IF EXISTS narrow")
+    change(harness.place.path, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 0")
+    harness.place = replace(harness.place, path=harness.place.path.replace("tower@", "narrow@"))
+    expect_failure(harness, 5, "too many connections", "Raise the limit")
 
 
 @pytest.mark.slow
-def test_a_database_without_utf8_is_named(depot: Depot, world: World, lab: int) -> None:
+def test_a_database_without_utf8_is_named(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """Once a text arrives that it cannot hold."""
-    address = depot.place.path
+    address = harness.place.path
     change(address, "DROP DATABASE IF EXISTS latin")
     change(address, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
     world.fail_run(add_run(world, lab), "\u65e5\u672c")
-    depot.place = replace(depot.place, path=address.replace("/postgres?", "/latin?"))
-    expect_failure(depot, 2, "LATIN1", "encoding UTF8")
+    harness.place = replace(harness.place, path=address.replace("/postgres?", "/latin?"))
+    expect_failure(harness, 2, "LATIN1", "encoding UTF8")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 def test_a_full_disk_of_the_server_is_said(
-    depot: Depot, world: World, lab: int, tmp_path_factory: pytest.TempPathFactory
+    harness: DestinationHarness, world: World, lab: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """It is the disk of the server that needs room."""
-    folder = Path(depot.place.path.partition("host=")[2]) / "small"
+    folder = Path(harness.place.path.partition("host=")[2]) / "small"
     folder.mkdir()
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=160k,mode=777", "tmpfs", folder], check=True
     )
     subprocess.run(["chown", "postgres", folder], check=True)
     try:
-        address = depot.place.path
+        address = harness.place.path
         change(address, f"CREATE TABLESPACE small LOCATION '{folder}'")
         change(address, "ALTER DATABASE postgres SET default_tablespace = small")
         add_run(world, lab)
         with pytest.raises(TowerEtlError, match="on the database server") as raised:
-            depot.sync(tables=TABLES)
+            harness.sync(tables=TABLES)
         assert raised.value.exit_code == 5
         subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
-        expect_exact(depot, world)
+        expect_exact(harness, world)
     finally:
         change(address, "ALTER DATABASE postgres RESET default_tablespace")
         change(address, "DROP SCHEMA IF EXISTS tower, tower_staging CASCADE")

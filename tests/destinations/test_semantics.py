@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.destinations.depot import KINDS, Depot, DepotWarehouse
+from tests.destinations.harness import KINDS, DestinationHarness, HarnessDestination
 from tests.processes.command import KILLED
-from tests.semantics.platform import Switchboard
+from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run, list_shown
+from tests.semantics.platform import SwappableApp
 from tests.semantics.test_histories import HISTORIES, run_histories
-from tests.semantics.truth import RUN_TABLES, expect_labels, expect_run, list_shown
 from tower_etl.clock import Clock
 from tower_etl.destinations.base import open_destination
 from tower_etl.destinations.lake.manifest import FileManifestStore
@@ -28,7 +28,7 @@ from tower_etl.simulator import DEMO_TOKEN, serve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.semantics.warehouse import Warehouse
+    from tests.semantics.in_memory import InMemoryDestination
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.simulator import Simulator, World
 
@@ -51,13 +51,13 @@ POINTS = [
 ]
 
 
-def expect_tables(world: World, depot: Depot) -> None:
+def expect_tables(world: World, harness: DestinationHarness) -> None:
     """Every table of runs, and the labels, equal the world."""
-    expect_runs(world, depot)
-    assert expect_labels(world) == depot.read("labels")
+    expect_runs(world, harness)
+    assert expect_labels(world) == harness.read("labels")
 
 
-def expect_runs(world: World, depot: Depot) -> None:
+def expect_runs(world: World, harness: DestinationHarness) -> None:
     """Every table of runs equals the world."""
     shown = list_shown(world)
     for table in RUN_TABLES:
@@ -66,7 +66,7 @@ def expect_runs(world: World, depot: Depot) -> None:
             for run_id, space in shown.items()
             for key, row in expect_run(world, run_id, space)[table].items()
         }
-        assert expected == depot.read(table)
+        assert expected == harness.read(table)
 
 
 def add_run(world: World, lab: int, submit: str | None = None) -> str:
@@ -79,15 +79,23 @@ def add_run(world: World, lab: int, submit: str | None = None) -> str:
     return run_id
 
 
-def kill_sync(depot: Depot, point: str) -> None:
+def kill_sync(harness: DestinationHarness, point: str) -> None:
     """Let a sync kill itself at a point of its code."""
-    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", depot.endpoint]
+    command = [sys.executable, str(KILLED), point, "sync", "--endpoint", harness.endpoint]
     environ = os.environ | {
         "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
-        "XDG_STATE_HOME": str(depot.place.state.parents[1]),
+        "XDG_STATE_HOME": str(harness.place.state.parents[1]),
     }
     killed = subprocess.run(
-        [*command, "--destination", depot.place.kind, "--path", depot.place.path, "--rate", "none"],
+        [
+            *command,
+            "--destination",
+            harness.place.kind,
+            "--path",
+            harness.place.path,
+            "--rate",
+            "none",
+        ],
         env=environ,
         capture_output=True,
         timeout=120,
@@ -105,44 +113,49 @@ def test_tables_equal_the_world_after_any_history(
     kind: str, make_place: Callable[[str], DestinationConfig]
 ) -> None:
     """With faults, and killed between any two batches."""
-    board = Switchboard()
+    board = SwappableApp()
     with serve(cast("Simulator", board)) as url:
         clocks: list[Clock] = []
 
-        def make() -> Warehouse:
+        def make() -> InMemoryDestination:
             place = make_place(kind)
             fresh = replace(place, path=f"{place.path}-{len(clocks)}")
             clocks.append(Clock())
             chosen = place if kind == "postgres" else fresh
-            return cast("Warehouse", DepotWarehouse(Depot(chosen, url, clocks[-1])))
+            return cast(
+                "InMemoryDestination",
+                HarnessDestination(DestinationHarness(chosen, url, clocks[-1])),
+            )
 
         count = max(1, HISTORIES // 200)
         run_histories(count, 8, url=url, board=board, make_warehouse=staticmethod(make))
 
 
 @pytest.mark.slow
-def test_what_is_new_changed_or_gone_lands(depot: Depot, world: World, lab: int) -> None:
+def test_what_is_new_changed_or_gone_lands(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     """Runs of two months; an open one that ends; one that loses its label; one that vanishes.
 
     The full case, with every table.
     """
-    depot = replace(depot, tables=frozenset(TABLES))
+    harness = replace(harness, tables=frozenset(TABLES))
     old, open_one = add_run(world, lab, "2026-01-20T00:00:00Z"), add_run(world, lab)
     world.finish_run(old)
-    depot.sync()
-    expect_tables(world, depot)
+    harness.sync()
+    expect_tables(world, harness)
 
     world.finish_run(open_one)
     world.set_labels(old, [])
     gone = add_run(world, lab)
-    depot.sync(reconcile=True)
-    expect_tables(world, depot)
+    harness.sync(reconcile=True)
+    expect_tables(world, harness)
 
     world.delete_run(gone)
-    assert {"sync_runs": 1, "workflows": 1}.items() <= depot.sync(reconcile=True).rows.items()
-    missing = {key[0] for key, row in depot.read("workflows").items() if row["missing_since"]}
+    assert {"sync_runs": 1, "workflows": 1}.items() <= harness.sync(reconcile=True).rows.items()
+    missing = {key[0] for key, row in harness.read("workflows").items() if row["missing_since"]}
     assert {gone} == missing
-    assert len(depot.read("sync_runs")) == 3
+    assert len(harness.read("sync_runs")) == 3
 
 
 # --- killed, lost, busy -------------------------------------------------------------------------
@@ -151,73 +164,75 @@ def test_what_is_new_changed_or_gone_lands(depot: Depot, world: World, lab: int)
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "point"), POINTS)
 def test_what_a_killed_sync_left_does_not_show(
-    kind: str, point: str, make_depot: Callable[[str], Depot], world: World, lab: int
+    kind: str, point: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
     """While loading, while publishing: the next sync makes all equal, nothing twice."""
-    depot = make_depot(kind)
+    harness = make_harness(kind)
     for submit in ("2026-01-20T00:00:00Z", "2026-02-20T00:00:00Z"):
         world.finish_run(add_run(world, lab, submit))
-    kill_sync(depot, point)
+    kill_sync(harness, point)
     add_run(world, lab)
-    depot.sync()
-    expect_tables(world, depot)
+    harness.sync()
+    expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["iceberg"])  # others: in a bucket, where machines take turns
 def test_what_a_killed_machine_wrote_is_written_anew(
-    kind: str, make_depot: Callable[[str], Depot], world: World, lab: int
+    kind: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
     """Also rows of a run that is no more, and a state that is ahead of its rows."""
-    depot = make_depot(kind)
+    harness = make_harness(kind)
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
-    depot.sync()
+    harness.sync()
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = FileManifestStore(Path(depot.place.path), kind).read()
+    manifest = FileManifestStore(Path(harness.place.path), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
-    kill_sync(depot, f"before:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:{last}")
-    assert {kept, gone} <= {key[0] for key in depot.read("tasks")}
-    assert len(depot.read("workflows")) == 1
-    depot.forget()
+    kill_sync(
+        harness, f"before:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:{last}"
+    )
+    assert {kept, gone} <= {key[0] for key in harness.read("tasks")}
+    assert len(harness.read("workflows")) == 1
+    harness.forget()
     world.delete_run(gone)
     add_run(world, lab)
-    depot.sync()
-    expect_runs(world, depot)
+    harness.sync()
+    expect_runs(world, harness)
 
 
 @pytest.mark.slow
 def test_all_of_this_machine_may_be_lost(
-    depot: Depot, world: World, simulator: Simulator, lab: int
+    harness: DestinationHarness, world: World, simulator: Simulator, lab: int
 ) -> None:
     """The state comes back from the destination: one new run costs its own calls alone."""
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
-    depot.sync()
-    depot.forget()
+    harness.sync()
+    harness.forget()
     fresh = add_run(world, lab)
     simulator.log.clear()
-    depot.sync()
+    harness.sync()
     assert {f"/api/workflow/{fresh}"} == {
         call.path
         for call in simulator.calls
         if call.path.count("/") == 3 and "workflow/" in call.path
     }
-    expect_tables(world, depot)
+    expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
-def test_a_second_writer_stops_at_once(depot: Depot, simulator: Simulator) -> None:
+def test_a_second_writer_stops_at_once(harness: DestinationHarness, simulator: Simulator) -> None:
     """And is told who holds the destination, before the server is asked anything."""
-    depot.sync()
+    harness.sync()
     simulator.log.clear()
     with (
-        open_destination(depot.place).lock(depot.clock),
+        open_destination(harness.place).lock(harness.clock),
         pytest.raises(DestinationLockedError, match=f"{os.getpid()} on "),
     ):
-        depot.sync()
+        harness.sync()
     assert simulator.calls == []
 
 
@@ -243,15 +258,15 @@ def older_version(table: str, *unknown: str) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
 def test_a_column_that_comes_later_is_there_for_all_rows(
-    depot: Depot, world: World, lab: int
+    harness: DestinationHarness, world: World, lab: int
 ) -> None:
     """Null where it was not asked for, and in no file or month missing."""
     old = add_run(world, lab, "2026-01-20T00:00:00Z")
     world.finish_run(old)
     with older_version("workflows", "script_file"):
-        depot.sync()
+        harness.sync()
     new = add_run(world, lab)
-    depot.sync()
-    assert {(old,), (new,)} == set(depot.read("workflows"))
+    harness.sync()
+    assert {(old,), (new,)} == set(harness.read("workflows"))
     expected = expect_run(world, new, lab)["workflows"]
-    assert expected[new,] == depot.read("workflows")[new,]
+    assert expected[new,] == harness.read("workflows")[new,]

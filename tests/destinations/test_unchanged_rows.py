@@ -14,18 +14,20 @@ from tower_etl.simulator import NO_LIMIT, Simulator, build_world, serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
 
 NAMES = frozenset(entity.table for entity in ENTITIES) | {t.name for t in HISTORY_TABLES.values()}
 
 
 @pytest.mark.parametrize("kind", ["postgres", "parquet"])
-def test_unchanged_items_are_not_written(make_depot: Callable[[str], Depot], kind: str) -> None:
+def test_unchanged_items_are_not_written(
+    make_harness: Callable[[str], DestinationHarness], kind: str
+) -> None:
     """JSON and times are compared by value, because a database may store another form of them."""
-    depot = make_depot(kind)
+    harness = make_harness(kind)
     world = build_world(3, runs=2, open_runs=0, mean_tasks=2)
-    with serve(Simulator(world, limit=NO_LIMIT)) as depot.endpoint:
-        first = depot.sync(tables=NAMES, reconcile=True)
-        second = depot.sync(tables=NAMES, reconcile=True)
+    with serve(Simulator(world, limit=NO_LIMIT)) as harness.endpoint:
+        first = harness.sync(tables=NAMES, reconcile=True)
+        second = harness.sync(tables=NAMES, reconcile=True)
     assert written(first).keys() >= {entity.table for entity in ENTITIES}
     assert written(second) == {}

@@ -15,7 +15,7 @@ from tower_etl.schema import COMPUTE_ENV_DETAILS, TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.destinations.depot import Depot
+    from tests.destinations.harness import DestinationHarness
     from tower_etl.simulator import World
 
 NEW_TABLES = frozenset({"organization_quotas", "launch_datasets"})
@@ -50,23 +50,28 @@ def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("kind", DISTINCT)
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 def test_the_next_sync_of_an_older_target_adds_what_it_lacks(
-    depot: Depot, world: World, lab: int, monkeypatch: pytest.MonkeyPatch, *, lost: bool
+    harness: DestinationHarness,
+    world: World,
+    lab: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    lost: bool,
 ) -> None:
     """Without an error, also where nothing but the destination itself is left."""
     world.add_entity("computeEnvs", lab, id="ce", platform="aws-batch", workspaceName="lab")
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     with before_api_1_187(monkeypatch):
-        depot.sync(tables=frozenset(TABLES) - NOT_ASKED)
+        harness.sync(tables=frozenset(TABLES) - NOT_ASKED)
     if lost:
-        depot.forget()
+        harness.forget()
     launched = world.submit_run(lab, launchId="launch-1")
-    report = depot.sync(tables=frozenset(TABLES))
+    report = harness.sync(tables=frozenset(TABLES))
     assert (report.result.status, report.result.reference_errors) == ("ok", [])
 
-    expect_tables(world, depot)
-    found = {name: depot.read(name) for name in (*NEW_TABLES, "launches", "compute_envs")}
+    expect_tables(world, harness)
+    found = {name: harness.read(name) for name in (*NEW_TABLES, "launches", "compute_envs")}
     assert list(found["launches"]) == [("launch-1",)]
     assert found["launches"]["launch-1",]["compute_env__id"] == "ce"
-    assert depot.read("workflows")[launched,]["launch_id"] == "launch-1"
+    assert harness.read("workflows")[launched,]["launch_id"] == "launch-1"
     assert found["compute_envs"]["ce",]["aws_account_id"] is not None
     assert len(found["organization_quotas"]) == 1

@@ -10,7 +10,7 @@ import psycopg2
 import pymysql
 import pytest
 
-from tests.dlt_destinations.depot import Depot
+from tests.dlt_destinations.harness import DltHarness
 from tests.dlt_destinations.kinds import KINDS, REFUSED, Place
 from tests.dlt_destinations.mariadb import HOST, start_mariadb
 from tests.sql.postgres import start_postgres
@@ -56,16 +56,16 @@ def lab(world: World) -> int:
 
 
 @pytest.fixture
-def make_depot(
+def make_harness(
     tmp_path: Path,
     endpoint: str,
     lab: int,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Depot]:
+) -> Callable[[str], DltHarness]:
     """Return a function that makes an empty destination of a kind."""
 
-    def make(name: str) -> Depot:
+    def make(name: str) -> DltHarness:
         place = Place(tmp_path)
         if name == "postgres":
             place = Place(tmp_path, request.getfixturevalue("postgres"))
@@ -75,15 +75,17 @@ def make_depot(
             _empty_mariadb(place)
         elif name == "ducklake":
             _install_ducklake(tmp_path, monkeypatch)
-        return Depot((KINDS | REFUSED)[name], place, endpoint)
+        return DltHarness((KINDS | REFUSED)[name], place, endpoint)
 
     return make
 
 
 @pytest.fixture(params=KINDS)
-def depot(request: pytest.FixtureRequest, make_depot: Callable[[str], Depot]) -> Depot:
+def harness(
+    request: pytest.FixtureRequest, make_harness: Callable[[str], DltHarness]
+) -> DltHarness:
     """Each destination."""
-    return make_depot(request.param)
+    return make_harness(request.param)
 
 
 def _empty_postgres(place: Place) -> None:

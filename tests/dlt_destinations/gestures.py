@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from dlt.pipeline.helpers import pipeline_drop
 
 from tests.destinations.test_semantics import add_run
-from tests.dlt_destinations.depot import Depot
+from tests.dlt_destinations.harness import DltHarness
 from tests.dlt_destinations.kinds import KINDS, Place
-from tests.semantics.truth import expect_labels, expect_run, list_shown
+from tests.semantics.expected import expect_labels, expect_run, list_shown
 from tower_etl import run_in_packages, tower_source
 from tower_etl.config.settings import HttpSettings
 from tower_etl.schema import ON_DEMAND, TABLES
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from dlt.extract import DltSource
 
-    from tests.semantics.truth import Rows
+    from tests.semantics.expected import Rows
 
 _RUN_TABLES = (
     *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
@@ -56,13 +56,13 @@ class Gestures:
 
     Attributes:
         world: The platform.
-        depot: The destination and its pipeline.
+        harness: The destination and its pipeline.
         done: What was done so far, for the message of a failure.
     """
 
     def __init__(self, folder: Path, endpoint: str, world: World, seed: int) -> None:
         self.world = world
-        self.depot = Depot(KINDS["duckdb"], Place(folder), endpoint)
+        self.harness = DltHarness(KINDS["duckdb"], Place(folder), endpoint)
         self.done: list[str] = [f"seed {seed}"]
         self._random = random.Random(seed)
         organization = world.add_organization("acme")
@@ -81,8 +81,8 @@ class Gestures:
 
         Changes that a listing does not show (a deleted run, say) take a reconciliation.
         """
-        if self.depot.open_pipeline().has_pending_data:
-            self.depot.open_pipeline().run()  # dlt loads what is pending, and nothing else
+        if self.harness.open_pipeline().has_pending_data:
+            self.harness.open_pipeline().run()  # dlt loads what is pending, and nothing else
         self.run(reconcile=self._needs_reconciliation)
         shown = list_shown(self.world)
         expected: dict[str, Rows] = {table: {} for table in _RUN_TABLES}
@@ -90,18 +90,18 @@ class Gestures:
             for table, rows in expect_run(self.world, run_id, space).items():
                 expected[table] |= rows
         for table in _RUN_TABLES:
-            found = self.depot.read(table)
+            found = self.harness.read(table)
             column = "id" if table == "workflows" else "workflow_id"
             gone = {key: row for key, row in found.items() if row[column] in self._gone}
             there = {key: row for key, row in found.items() if key not in gone}
             assert there == expected[table], (table, self.done)
             if table == "workflows":
                 assert all(row["missing_since"] for row in gone.values()), self.done
-        assert self.depot.read("labels") == expect_labels(self.world), self.done
+        assert self.harness.read("labels") == expect_labels(self.world), self.done
         named = {run["userName"] for run in self.world.runs(self._spaces[0])}
-        users = {row["user_name"] for row in self.depot.read("users").values()}
+        users = {row["user_name"] for row in self.harness.read("users").values()}
         assert named <= users, self.done
-        spaces = {row["id"] for row in self.depot.read("workspaces").values()}
+        spaces = {row["id"] for row in self.harness.read("workspaces").values()}
         assert set(self._spaces) <= spaces, self.done
         self._expect_one_version_each()
 
@@ -109,8 +109,8 @@ class Gestures:
         """Check the versions of items of the organisation, none of which changes."""
         for name in ("members", "workspaces"):
             column = TABLES[name].key[0]
-            found = [row[column] for row in self.depot.read(f"{name}_history").values()]
-            current = [row[column] for row in self.depot.read(name).values()]
+            found = [row[column] for row in self.harness.read(f"{name}_history").values()]
+            current = [row[column] for row in self.harness.read(name).values()]
             assert sorted(found) == sorted(current), (name, self.done)
 
     def change_world(self) -> None:
@@ -148,7 +148,7 @@ class Gestures:
     ) -> None:
         """Run the pipeline with a source that somebody changed."""
         source = change(self.make_source(**arguments))
-        pipeline, given = self.depot.open_pipeline(), dict(options or {})
+        pipeline, given = self.harness.open_pipeline(), dict(options or {})
         if packages:
             run_in_packages(pipeline, source, max_rows=self._random.choice((1, 20)), **given)
         else:
@@ -157,7 +157,7 @@ class Gestures:
     def make_source(self, **arguments: Any) -> DltSource:
         """Return the source of a user."""
         source: DltSource = tower_source(
-            endpoint=self.depot.endpoint,
+            endpoint=self.harness.endpoint,
             access_token=DEMO_TOKEN,
             http_settings=HttpSettings(None),
             **arguments,
@@ -201,7 +201,7 @@ class Gestures:
         elif how == "workspace":
             self.run(select, workspaces=[self._random.choice(self._spaces)])
         elif how == "kill":
-            self.depot.kill(self._random.choice(_POINTS), tables=chosen, may_end=True)
+            self.harness.kill(self._random.choice(_POINTS), tables=chosen, may_end=True)
         elif how in {"pair", "extract twice"}:
             self._extract_together(select, in_one_run=how == "pair")
         else:
@@ -211,7 +211,7 @@ class Gestures:
         self, select: Callable[[DltSource], DltSource], *, in_one_run: bool
     ) -> None:
         """Extract twice before anything is loaded: two sources in one run, or by separate steps."""
-        pipeline = self.depot.open_pipeline()
+        pipeline = self.harness.open_pipeline()
         if in_one_run:
             pipeline.run([select(self.make_source(workspaces=[space])) for space in self._spaces])
             return
@@ -222,14 +222,14 @@ class Gestures:
         pipeline.load()
 
     def _extract_apart(self) -> None:
-        pipeline = self.depot.open_pipeline()
+        pipeline = self.harness.open_pipeline()
         pipeline.extract(self.make_source(tables=self._pick_tables()))
         pipeline.normalize()
         pipeline.load()
 
     def _lose_something(self) -> None:
         """Drop tables by a command of dlt, or in the database."""
-        pipeline = self.depot.open_pipeline()
+        pipeline = self.harness.open_pipeline()
         known = pipeline.schemas.get("tower")
         stored = [name for name in (known.tables if known else ()) if name in TABLES]
         if not stored:
@@ -240,7 +240,7 @@ class Gestures:
         if how == "lose":
             if pipeline.has_pending_data:
                 pipeline.run()
-            (self.depot.place.folder / "history.duckdb").unlink(missing_ok=True)
+            (self.harness.place.folder / "history.duckdb").unlink(missing_ok=True)
             self._extract_apart()
             return
         if how == "DROP TABLE":

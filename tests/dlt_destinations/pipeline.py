@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.dlt_destinations.depot import open_depot
-from tests.processes.killed import arm
+from tests.dlt_destinations.harness import open_harness
+from tests.processes.kill_at import arm
 
 if __name__ == "__main__":
     point, kind, endpoint, place, packages, *tables = sys.argv[1:]
     arm(point)
-    open_depot(kind, endpoint, **json.loads(place)).run(tables=tables, packages=int(packages))
+    open_harness(kind, endpoint, **json.loads(place)).run(tables=tables, packages=int(packages))

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tests.dlt_destinations.depot import Depot
+    from tests.dlt_destinations.harness import DltHarness
     from tower_etl.simulator import World
 
 MAIL = "ada@example.org"
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot], world: World, lab: int) -> Depot:
+def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -> DltHarness:
     """Two workspaces of an organisation, with a run each that names a mail address."""
     organization = next(iter(world.organizations))
     for space in (lab, world.add_workspace(organization, "clinic")):
         world.update_run(add_run(world, space), runName=MAIL)
     world.add_workspace(organization, "empty")
-    return make_depot("duckdb")
+    return make_harness("duckdb")
 
 
 @pytest.fixture(params=["environment", "file"])
@@ -53,50 +53,50 @@ def configure(
         context.__exit__(None, None, None)
 
 
-def read(depot: Depot, **arguments: Any) -> list[dict[str, Any]]:
+def read(harness: DltHarness, **arguments: Any) -> list[dict[str, Any]]:
     """Return the runs, without a pipeline."""
-    tables: list[pa.Table] = list(make_source(depot, **arguments).workflows)
+    tables: list[pa.Table] = list(make_source(harness, **arguments).workflows)
     return [row for table in tables for row in table.to_pylist()]
 
 
 @pytest.mark.parametrize("value", ["acme/lab, acme/empty", ["acme/lab", "acme/empty"], "acme/lab"])
 def test_workspaces_may_be_text_with_commas(
-    depot: Depot, lab: int, configure: Callable[..., None], value: object
+    harness: DltHarness, lab: int, configure: Callable[..., None], value: object
 ) -> None:
     """As on the command line, or a list."""
     configure("workspaces", value)
-    assert {row["workspace_id"] for row in read(depot)} == {lab}
+    assert {row["workspace_id"] for row in read(harness)} == {lab}
 
 
 def test_a_workspace_may_be_its_id_alone(
-    depot: Depot, lab: int, configure: Callable[..., None]
+    harness: DltHarness, lab: int, configure: Callable[..., None]
 ) -> None:
     """A number of a configuration file, or an argument."""
-    assert {row["workspace_id"] for row in read(depot, workspaces=lab)} == {lab}
+    assert {row["workspace_id"] for row in read(harness, workspaces=lab)} == {lab}
     configure("workspaces", lab)
-    assert {row["workspace_id"] for row in read(depot)} == {lab}
+    assert {row["workspace_id"] for row in read(harness)} == {lab}
 
 
 @pytest.mark.parametrize("value", ["workflows,team*", ["workflows", "team*"]])
 def test_tables_may_be_text_with_commas(
-    depot: Depot, configure: Callable[..., None], value: object
+    harness: DltHarness, configure: Callable[..., None], value: object
 ) -> None:
     """Patterns as well."""
     expected = {"workflows", "teams", "team_members", "teams_history", "team_members_history"}
-    assert set(make_source(depot, tables=value).selected_resources) == expected
+    assert set(make_source(harness, tables=value).selected_resources) == expected
     configure("tables", value)
-    assert set(make_source(depot).selected_resources) == expected
+    assert set(make_source(harness).selected_resources) == expected
 
 
 @pytest.mark.parametrize("name", ["exclude", "hash"])
 @pytest.mark.parametrize("value", ["run_name,user_name", ["run_name", "workflows.user_name"]])
 def test_columns_may_be_text_with_commas(
-    depot: Depot, configure: Callable[..., None], name: str, value: object
+    harness: DltHarness, configure: Callable[..., None], name: str, value: object
 ) -> None:
     """Two columns, not one with a comma, and not letters."""
     expected = re.compile("None" if name == "exclude" else "hash:.*")
     configure(name, value)
-    for row in (*read(depot), *read(depot, **{name: value})):
+    for row in (*read(harness), *read(harness, **{name: value})):
         assert expected.fullmatch(str(row["run_name"]))
         assert expected.fullmatch(str(row["user_name"]))
 
@@ -105,18 +105,18 @@ def test_columns_may_be_text_with_commas(
     ("value", "is_masked"), [("emails", True), ("true", False), (True, False), ("False", False)]
 )
 def test_redaction_may_include_mail_addresses(
-    depot: Depot, configure: Callable[..., None], value: object, *, is_masked: bool
+    harness: DltHarness, configure: Callable[..., None], value: object, *, is_masked: bool
 ) -> None:
     """`redact = "emails"`, as `docs/privacy.md` has it."""
     configure("redact", value)
     expected = {False} if is_masked else {True}
     assert {
-        row["run_name"] == MAIL for row in (*read(depot), *read(depot, redact=value))
+        row["run_name"] == MAIL for row in (*read(harness), *read(harness, redact=value))
     } == expected
 
 
-def test_another_redaction_is_refused(depot: Depot, configure: Callable[..., None]) -> None:
+def test_another_redaction_is_refused(harness: DltHarness, configure: Callable[..., None]) -> None:
     """With what it may be."""
     configure("redact", "mails")
     with pytest.raises(ConfigurationError, match="expected one of true, false, emails"):
-        make_source(depot)
+        make_source(harness)

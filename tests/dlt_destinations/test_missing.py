@@ -14,7 +14,7 @@ from tests.dlt_destinations.test_matrix import expect_tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.dlt_destinations.depot import Depot
+    from tests.dlt_destinations.harness import DltHarness
     from tower_etl.simulator import Simulator, World
 
 RUNS = ("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress")
@@ -36,78 +36,78 @@ def runs(world: World, lab: int) -> list[str]:
     return made
 
 
-def lose(depot: Depot) -> None:
+def lose(harness: DltHarness) -> None:
     """Remove the dataset."""
-    (depot.place.folder / "history.duckdb").unlink(missing_ok=True)
-    shutil.rmtree(depot.place.folder / "history", ignore_errors=True)
+    (harness.place.folder / "history.duckdb").unlink(missing_ok=True)
+    shutil.rmtree(harness.place.folder / "history", ignore_errors=True)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dataset_that_is_gone_is_filled_again_by_separate_steps(
-    make_depot: Callable[[str], Depot], world: World, name: str
+    make_harness: Callable[[str], DltHarness], world: World, name: str
 ) -> None:
     """`pipeline.extract` does not look at the destination, as `pipeline.run` does."""
-    depot = make_depot(name)
-    depot.run(tables=SELECTED)
-    lose(depot)
-    pipeline = depot.open_pipeline()
-    pipeline.extract(make_source(depot, tables=SELECTED), **depot.kind.options)
+    harness = make_harness(name)
+    harness.run(tables=SELECTED)
+    lose(harness)
+    pipeline = harness.open_pipeline()
+    pipeline.extract(make_source(harness, tables=SELECTED), **harness.kind.options)
     pipeline.normalize()
     pipeline.load()
-    expect_tables(world, depot)
+    expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_a_dataset_that_is_gone_is_filled_again_without_restoring(
-    make_depot: Callable[[str], Depot], world: World, monkeypatch: pytest.MonkeyPatch
+    make_harness: Callable[[str], DltHarness], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And tables that the first run afterwards does not select, by a later one."""
     monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
-    depot = make_depot("duckdb")
-    depot.run(tables=SELECTED)
-    lose(depot)
-    depot.run(tables=["tasks"])
-    depot.run(tables=SELECTED)
-    expect_tables(world, depot)
+    harness = make_harness("duckdb")
+    harness.run(tables=SELECTED)
+    lose(harness)
+    harness.run(tables=["tasks"])
+    harness.run(tables=SELECTED)
+    expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAKES)
 def test_a_table_that_was_removed_from_a_folder_is_filled_again(
-    make_depot: Callable[[str], Depot],
+    make_harness: Callable[[str], DltHarness],
     world: World,
     runs: list[str],
     simulator: Simulator,
     name: str,
 ) -> None:
     """And only that: tables without rows are no reason for calls."""
-    depot = make_depot(name)
-    depot.run(tables=SELECTED)
-    again = count_calls(simulator, lambda: depot.run(tables=SELECTED), "/metrics")
+    harness = make_harness(name)
+    harness.run(tables=SELECTED)
+    again = count_calls(simulator, lambda: harness.run(tables=SELECTED), "/metrics")
     assert again == 1  # one run is open
     for table in ("tasks", "workflow_labels"):
-        shutil.rmtree(depot.place.folder / "history" / "tower" / table)
-    depot.run(tables=SELECTED)
-    expect_tables(world, depot)
-    assert len(runs) == len(depot.read("workflows"))
+        shutil.rmtree(harness.place.folder / "history" / "tower" / table)
+    harness.run(tables=SELECTED)
+    expect_tables(world, harness)
+    assert len(runs) == len(harness.read("workflows"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["filesystem Parquet", "filesystem JSON lines"])
 def test_files_of_rows_that_are_appended_are_filled_again(
-    make_depot: Callable[[str], Depot], simulator: Simulator, runs: list[str], name: str
+    make_harness: Callable[[str], DltHarness], simulator: Simulator, runs: list[str], name: str
 ) -> None:
     """Where a table without rows may have no file."""
-    depot = make_depot(name)
+    harness = make_harness(name)
     options = {"write_disposition": "append"}
     tables = (*SELECTED, "teams")
-    depot.run(tables=tables, options=options)
-    count_again = count_calls(simulator, lambda: depot.run(tables=tables, options=options))
+    harness.run(tables=tables, options=options)
+    count_again = count_calls(simulator, lambda: harness.run(tables=tables, options=options))
     assert count_again < 10
-    shutil.rmtree(depot.place.folder / "history" / "tower" / "tasks")
-    depot.run(tables=tables, options=options)
-    rows = list(depot.kind.read(depot.place, "tasks"))
+    shutil.rmtree(harness.place.folder / "history" / "tower" / "tasks")
+    harness.run(tables=tables, options=options)
+    rows = list(harness.kind.read(harness.place, "tasks"))
     assert {row["workflow_id"] for row in rows} == set(runs)

@@ -16,7 +16,7 @@ from tower_etl.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.dlt_destinations.depot import Depot
+    from tests.dlt_destinations.harness import DltHarness
     from tower_etl.simulator import World
 
 NAMES = ("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress")
@@ -24,42 +24,42 @@ RUNS = (*NAMES, "workflow_labels", "labels", "sync_runs")
 
 
 @pytest.fixture
-def depot(make_depot: Callable[[str], Depot], world: World, lab: int) -> Depot:
+def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -> DltHarness:
     """A DuckDB file that holds three runs."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     for _ in range(3):
         add_run(world, lab)
         world.clock.advance(1)
-    depot.run()
-    return depot
+    harness.run()
+    return harness
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("disposition", ["replace", {"disposition": "replace"}])
 def test_tables_with_the_hint_replace_are_replaced_once(
-    depot: Depot, world: World, disposition: Any
+    harness: DltHarness, world: World, disposition: Any
 ) -> None:
     """By the first package; the source of the user keeps its hints."""
-    source = make_source(depot, tables=RUNS)
+    source = make_source(harness, tables=RUNS)
     for name in ("workflows", "tasks", "workflow_labels"):
         source.resources[name].apply_hints(write_disposition=disposition)
-    loads = run_in_packages(depot.open_pipeline(), source, max_rows=1)
+    loads = run_in_packages(harness.open_pipeline(), source, max_rows=1)
     assert len(loads) > 2
-    expect_tables(world, depot)
+    expect_tables(world, harness)
     assert source.tasks.write_disposition == disposition
 
 
 @pytest.mark.slow
 def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
-    depot: Depot, world: World, monkeypatch: pytest.MonkeyPatch
+    harness: DltHarness, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By `dlt.pipeline(refresh=...)`, or by dlt's configuration."""
     monkeypatch.setenv("REFRESH", "drop_data")
-    pipeline = depot.open_pipeline()
+    pipeline = harness.open_pipeline()
     assert pipeline.refresh == "drop_data"
-    loads = run_in_packages(pipeline, make_source(depot, tables=RUNS), max_rows=1)
+    loads = run_in_packages(pipeline, make_source(harness, tables=RUNS), max_rows=1)
     assert len(loads) > 2
-    expect_tables(world, depot)
+    expect_tables(world, harness)
     assert pipeline.refresh == "drop_data"
 
 
@@ -81,28 +81,28 @@ def make_other_source() -> Any:
     ],
 )
 def test_anything_but_one_source_with_a_table_is_refused(
-    make_depot: Callable[[str], Depot], make: Callable[[Any], Any]
+    make_harness: Callable[[str], DltHarness], make: Callable[[Any], Any]
 ) -> None:
     """It would be dropped in part, or loaded without end."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="loads one source"):
-        run_in_packages(depot.open_pipeline(), make(make_source(depot)))
+        run_in_packages(harness.open_pipeline(), make(make_source(harness)))
 
 
-def test_a_source_without_a_table_is_refused(make_depot: Callable[[str], Depot]) -> None:
+def test_a_source_without_a_table_is_refused(make_harness: Callable[[str], DltHarness]) -> None:
     """As `tables` may leave it."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="at least one selected table"):
-        run_in_packages(depot.open_pipeline(), make_source(depot, tables=["!*"]))
+        run_in_packages(harness.open_pipeline(), make_source(harness, tables=["!*"]))
 
 
 @pytest.mark.parametrize(
     "limits", [{"max_rows": 0}, {"max_seconds": 0}, {"max_rows": -1}, {"max_seconds": float("nan")}]
 )
 def test_packages_that_hold_nothing_are_refused(
-    make_depot: Callable[[str], Depot], limits: dict[str, Any]
+    make_harness: Callable[[str], DltHarness], limits: dict[str, Any]
 ) -> None:
     """They would follow one another without end."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="would hold nothing"):
-        run_in_packages(depot.open_pipeline(), make_source(depot), **limits)
+        run_in_packages(harness.open_pipeline(), make_source(harness), **limits)

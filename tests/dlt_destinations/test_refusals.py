@@ -17,7 +17,7 @@ from tower_etl.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.dlt_destinations.depot import Depot
+    from tests.dlt_destinations.harness import DltHarness
     from tower_etl.simulator import Simulator, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:implicitly coercing SELECT")  # dlt's SQL
@@ -46,33 +46,41 @@ def refuse_after(run: Callable[[], object]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_plain_files_are_refused(
-    name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+    name: str,
+    make_harness: Callable[[str], DltHarness],
+    simulator: Simulator,
+    world: World,
+    lab: int,
 ) -> None:
     """And nothing is left pending: the same pipeline runs when it is told to append."""
-    depot = make_depot(name)
+    harness = make_harness(name)
     first = add_run(world, lab)
-    said = refuse(simulator, depot.run)
+    said = refuse(simulator, harness.run)
     assert "table_format='delta' or 'iceberg'" in said
     assert "write_disposition='append'" in said
-    depot.run(options={"write_disposition": "append"})
+    harness.run(options={"write_disposition": "append"})
     world.finish_run(first)
-    depot.run(options={"write_disposition": "append"})
-    rows = depot.kind.read(depot.place, "workflows")
+    harness.run(options={"write_disposition": "append"})
+    rows = harness.kind.read(harness.place, "workflows")
     assert [row["status"] for row in rows] == ["RUNNING", "SUCCEEDED"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["upsert", "scd2", "insert-only"])
 def test_strategies_that_are_not_exact_are_refused(
-    strategy: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+    strategy: str,
+    make_harness: Callable[[str], DltHarness],
+    simulator: Simulator,
+    world: World,
+    lab: int,
 ) -> None:
     """scd2 would leave a package that fails at every later run."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     add_run(world, lab)
     asked: Any = {"write_disposition": {"disposition": "merge", "strategy": strategy}}
-    assert repr(strategy) in refuse(simulator, lambda: depot.run(options=asked))
-    depot.run()
-    expect_tables(world, depot)
+    assert repr(strategy) in refuse(simulator, lambda: harness.run(options=asked))
+    harness.run()
+    expect_tables(world, harness)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +102,14 @@ def test_strategies_that_are_not_exact_are_refused(
     ],
 )
 def test_hints_that_change_a_table_are_refused(
-    make_depot: Callable[[str], Depot],
+    make_harness: Callable[[str], DltHarness],
     simulator: Simulator,
     gesture: Callable[[Any, Any], None],
     told: str,
 ) -> None:
     """The next sync would not find the rows, or would lose some."""
-    pipeline = make_depot("duckdb").open_pipeline()
-    source = make_source(make_depot("duckdb"), tables=["tasks", "labels"])
+    pipeline = make_harness("duckdb").open_pipeline()
+    source = make_source(make_harness("duckdb"), tables=["tasks", "labels"])
     assert told in refuse(simulator, lambda: gesture(pipeline, source))
 
 
@@ -112,53 +120,57 @@ def hint(source: Any, **hints: Any) -> Any:
 
 
 def test_a_hint_that_names_the_table_itself_is_accepted(
-    make_depot: Callable[[str], Depot], world: World, lab: int
+    make_harness: Callable[[str], DltHarness], world: World, lab: int
 ) -> None:
     """Also one column as a text."""
-    depot = make_depot("duckdb")
+    harness = make_harness("duckdb")
     run_id = add_run(world, lab)
-    source = make_source(depot, tables=["workflows"])
+    source = make_source(harness, tables=["workflows"])
     source.workflows.apply_hints(table_name="workflows", primary_key="id")
-    depot.open_pipeline().run(source)
-    assert set(depot.read("workflows")) == {(run_id,)}
+    harness.open_pipeline().run(source)
+    assert set(harness.read("workflows")) == {(run_id,)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHARED)
 def test_a_second_pipeline_into_the_dataset_is_refused(
-    name: str, make_depot: Callable[[str], Depot], simulator: Simulator, world: World, lab: int
+    name: str,
+    make_harness: Callable[[str], DltHarness],
+    simulator: Simulator,
+    world: World,
+    lab: int,
 ) -> None:
     """By the name of the first, which goes on."""
-    depot = make_depot(name)
+    harness = make_harness(name)
     add_run(world, lab)
-    depot.run()
-    said = refuse(simulator, lambda: depot.run(name="other"))
+    harness.run()
+    said = refuse(simulator, lambda: harness.run(name="other"))
     assert "pipeline_name='history', or another dataset_name" in said
     add_run(world, lab)
-    depot.run()
-    expect_tables(world, depot)
+    harness.run()
+    expect_tables(world, harness)
 
 
 def test_a_pipeline_of_other_tables_may_share_the_dataset(
-    make_depot: Callable[[str], Depot], world: World, lab: int
+    make_harness: Callable[[str], DltHarness], world: World, lab: int
 ) -> None:
     """Also one with a table `users`, say, that is not the platform's."""
-    depot = make_depot("duckdb")
-    depot.open_pipeline("invoices").run([{"id": 1}], table_name="users")
+    harness = make_harness("duckdb")
+    harness.open_pipeline("invoices").run([{"id": 1}], table_name="users")
     run_id = add_run(world, lab)
-    depot.run(tables=("workflows",))
-    assert set(depot.read("workflows")) == {(run_id,)}
+    harness.run(tables=("workflows",))
+    assert set(harness.read("workflows")) == {(run_id,)}
 
 
 def test_text_columns_of_64_kb_are_refused(
-    make_depot: Callable[[str], Depot], simulator: Simulator, lab: int
+    make_harness: Callable[[str], DltHarness], simulator: Simulator, lab: int
 ) -> None:
     """As another pipeline makes them, or an older version; with how to change them."""
-    depot = make_depot("sqlalchemy MariaDB")
-    with pymysql.connect(host=HOST, port=int(depot.place.server), user="root") as connection:
+    harness = make_harness("sqlalchemy MariaDB")
+    with pymysql.connect(host=HOST, port=int(harness.place.server), user="root") as connection:
         cursor = connection.cursor()
         cursor.execute("CREATE DATABASE tower")
         cursor.execute("CREATE TABLE tower._dlt_version (`schema` TEXT)")
-    said = refuse(simulator, depot.run)
+    said = refuse(simulator, harness.run)
     assert "tower._dlt_version.schema holds 65,535 bytes only" in said
     assert "LONGTEXT" in said

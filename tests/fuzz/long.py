@@ -9,8 +9,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
-from tests.fuzz import trials
-from tests.semantics.platform import Switchboard
+from tests.fuzz import targets
+from tests.semantics.platform import SwappableApp
 from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ _TURN_SECONDS = {"bytes": 0.5, "walk": 0.5, "tables": 2.0, "plan": 1.0, "sync": 
 
 def fuzz(minutes: float, first: int) -> Counter[str]:
     """Try each kind in turn for so long; how many inputs of each. The first failure ends it."""
-    board, tried = Switchboard(), Counter[str]()
+    board, tried = SwappableApp(), Counter[str]()
     ends = time.monotonic() + 60 * minutes
     with serve(cast("Simulator", board)) as url:
         kinds: dict[str, Callable[[int], None]] = {
-            "bytes": trials.try_bytes,
-            "walk": trials.try_walk,
-            "tables": trials.try_tables,
-            "plan": trials.try_plan,
-            "sync": trials.SyncTrial(url, board),
+            "bytes": targets.try_bytes,
+            "walk": targets.try_walk,
+            "tables": targets.try_tables,
+            "plan": targets.try_plan,
+            "sync": targets.SyncTrial(url, board),
         }
         names = itertools.cycle(kinds)
         while time.monotonic() < ends:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import make_console
-from tests.privacy.planted import SECRETS
-from tests.privacy.planter import Planter
+from tests.privacy.secret_injector import SecretInjector
+from tests.privacy.secret_samples import SECRETS
 from tower_etl.simulator import Simulator, build_world, serve
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture(scope="session")
-def planter(simulator: Simulator) -> Planter:
+def planter(simulator: Simulator) -> SecretInjector:
     """That platform with secrets in every text."""
-    return Planter(simulator)
+    return SecretInjector(simulator)
 
 
 @pytest.fixture(scope="session")
-def endpoint(planter: Planter) -> Iterator[str]:
+def endpoint(planter: SecretInjector) -> Iterator[str]:
     """Where it answers."""
     with serve(planter.app) as url:
         yield url

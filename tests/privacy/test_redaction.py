@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.privacy.planted import SECRETS, list_leaks, plant
+from tests.privacy.secret_samples import SECRETS, list_leaks, plant
 from tower_etl.errors import ServerError
 from tower_etl.lossless import to_json
 from tower_etl.redaction import PATTERNS, build_prefilter, redact_text

@@ -14,8 +14,8 @@ from dlt.common.versioned_state import decompress_state
 
 from tests.cli.console import make_console
 from tests.privacy.conftest import TOKEN
-from tests.privacy.planted import SECRETS, list_leaks
-from tests.privacy.planter import KEPT
+from tests.privacy.secret_injector import KEPT
+from tests.privacy.secret_samples import SECRETS, list_leaks
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
 from tower_etl.destinations.duckdb_client import open_pipeline
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.console import Console
-    from tests.privacy.planter import Planter
+    from tests.privacy.secret_injector import SecretInjector
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Conso
 
 
 def test_no_secret_reaches_table_state_file_or_terminal(
-    talk: tuple[Console, str], planter: Planter
+    talk: tuple[Console, str], planter: SecretInjector
 ) -> None:
     """Whatever the shape of the secret, the access token's included."""
     console, printed = talk

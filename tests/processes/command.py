@@ -17,7 +17,7 @@ from tower_etl.simulator import DEMO_TOKEN
 # Not a fixed day: a sync gives up open runs that are older than a month.
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
-KILLED = Path(__file__).with_name("killed.py")
+KILLED = Path(__file__).with_name("kill_at.py")
 TABLES = (
     *("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress"),
     *("workflow_labels", "labels", "organizations", "workspaces"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from tests.semantics.platform import Platform
+from tests.semantics.platform import SimulatedPlatform
 from tests.semantics.quirky import START
 from tower_etl.simulator import SimClock, build_world
 from tower_etl.simulator.responses import BufferedResponse, capture
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.simulator import Simulator, World
 
     Change = Callable[[Any], Any]
@@ -48,11 +48,11 @@ class AlteredSimulator:
 
 
 def serve_altered(
-    switchboard: tuple[str, Switchboard], world: World | None = None
-) -> tuple[Platform, dict[str, Change]]:
+    swappable_app: tuple[str, SwappableApp], world: World | None = None
+) -> tuple[SimulatedPlatform, dict[str, Change]]:
     """Serve a furnished world; return it with the changes, which tests fill."""
     world = world or build_world(3, clock=SimClock.frozen_at(START), runs=12, mean_tasks=3)
-    platform = Platform.start(*switchboard, world)
+    platform = SimulatedPlatform.start(*swappable_app, world)
     altered = AlteredSimulator(platform.simulator)
-    switchboard[1].simulator = cast("Simulator", altered)
+    swappable_app[1].simulator = cast("Simulator", altered)
     return platform, altered.changes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.semantics.platform import Platform, Switchboard, make_world
+from tests.semantics.platform import SimulatedPlatform, SwappableApp, make_world
 from tests.semantics.quirky import START
 from tower_etl.simulator import (
     Quirks,
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def switchboard() -> Iterator[tuple[str, Switchboard]]:
+def swappable_app() -> Iterator[tuple[str, SwappableApp]]:
     """The address of the server, and what decides which world answers there."""
-    board = Switchboard()
+    board = SwappableApp()
     with serve(cast("Simulator", board)) as url:
         yield url, board
 
 
 @pytest.fixture
-def serve_quirky(switchboard: tuple[str, Switchboard]) -> Serve:
+def serve_quirky(swappable_app: tuple[str, SwappableApp]) -> Serve:
     """Start a platform with quirks."""
 
-    def start(version: str = "26.2.0", **quirks: Any) -> Platform:
+    def start(version: str = "26.2.0", **quirks: Any) -> SimulatedPlatform:
         world = make_world(SimClock.frozen_at(START))
         profile = ServerProfile(version, quirks=Quirks(**quirks))
-        return Platform.start(*switchboard, world, profile)
+        return SimulatedPlatform.start(*swappable_app, world, profile)
 
     return start

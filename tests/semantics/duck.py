@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tests.semantics.truth import index
-from tests.semantics.warehouse import CrashError
+from tests.semantics.expected import index
+from tests.semantics.in_memory import CrashError
 from tower_etl.destinations.dlt_pipeline import (
     declare_schema,
     dlt_defaults,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tests.semantics.truth import Rows
+    from tests.semantics.expected import Rows
     from tower_etl.config.settings import PackageLimits
     from tower_etl.extract.session import SyncSession
 
@@ -68,7 +68,7 @@ class Crashing:
             yield batch
 
 
-class DuckWarehouse:
+class DuckDBTestDestination:
     """Loads sessions as `tower-etl sync` does.
 
     Attributes:

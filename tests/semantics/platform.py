@@ -33,7 +33,7 @@ TEAM = 77
 QUICK = RetryPolicy(base_delay_seconds=0.0005, max_delay_seconds=0.001)
 
 
-class Switchboard:
+class SwappableApp:
     """An ASGI application that passes calls to the simulator of the history at hand.
 
     Attributes:
@@ -49,7 +49,7 @@ class Switchboard:
 
 
 @dataclass
-class Platform:
+class SimulatedPlatform:
     """A world, and syncs of it.
 
     Attributes:
@@ -66,11 +66,15 @@ class Platform:
 
     @classmethod
     def start(
-        cls, url: str, switchboard: Switchboard, world: World, profile: ServerProfile | None = None
-    ) -> Platform:
-        """Let the world answer at the switchboard's address."""
-        switchboard.simulator = Simulator(world, limit=None, faults=FaultPlan(), profile=profile)
-        return cls(url, world, switchboard.simulator)
+        cls,
+        url: str,
+        swappable_app: SwappableApp,
+        world: World,
+        profile: ServerProfile | None = None,
+    ) -> SimulatedPlatform:
+        """Let the world answer at the swappable_app's address."""
+        swappable_app.simulator = Simulator(world, limit=None, faults=FaultPlan(), profile=profile)
+        return cls(url, world, swappable_app.simulator)
 
     @property
     def clock(self) -> Clock:

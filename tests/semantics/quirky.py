@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.semantics.truth import expect_run, list_shown
+from tests.semantics.expected import expect_run, list_shown
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Quirks, ServerProfile
 from tower_etl.simulator.runs import RecordedTasks, RunTasks
@@ -14,27 +14,27 @@ from tower_etl.simulator.runs import RecordedTasks, RunTasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.semantics.platform import Platform
-    from tests.semantics.warehouse import Warehouse
+    from tests.semantics.in_memory import InMemoryDestination
+    from tests.semantics.platform import SimulatedPlatform
     from tower_etl.extract.session import SyncSession
     from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.runs import Snapshot
 
-    Serve = Callable[..., Platform]
+    Serve = Callable[..., SimulatedPlatform]
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DISCOVERY_CALLS = 3
 WORKSPACES = 3  # the personal one and two of an organisation
 
 
-def change(platform: Platform, version: str = "26.2.0", **quirks: Any) -> None:
+def change(platform: SimulatedPlatform, version: str = "26.2.0", **quirks: Any) -> None:
     """Let the server be another one from now on."""
     profile = ServerProfile(version, quirks=Quirks(**quirks))
     platform.simulator._app = platform.simulator._build_app(profile)
 
 
 def contradict(
-    platform: Platform,
+    platform: SimulatedPlatform,
     run_id: str,
     *,
     rows: Sequence[Row] | None = None,
@@ -57,12 +57,14 @@ def contradict(
     run.at = show
 
 
-def find_space(platform: Platform) -> int:
+def find_space(platform: SimulatedPlatform) -> int:
     """The workspace of the runs."""
     return max(place.key for place in platform.world.workspaces.values())
 
 
-def add_run(platform: Platform, tasks: int = 1, *, final: bool = True, going: int = 0) -> str:
+def add_run(
+    platform: SimulatedPlatform, tasks: int = 1, *, final: bool = True, going: int = 0
+) -> str:
     """A run whose tasks ended, but so many of the first ones."""
     world = platform.world
     run_id = world.submit_run(find_space(platform))
@@ -77,7 +79,9 @@ def add_run(platform: Platform, tasks: int = 1, *, final: bool = True, going: in
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSession:
+def sync(
+    platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any
+) -> SyncSession:
     """One sync, which is `ok`."""
     session = platform.open_session(**request)
     try:
@@ -88,20 +92,20 @@ def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSessio
     return session
 
 
-def calls_of(platform: Platform, session: SyncSession, path: str = "") -> int:
+def calls_of(platform: SimulatedPlatform, session: SyncSession, path: str = "") -> int:
     """Calls that a sync made, to paths that end so."""
     calls = platform.simulator.calls[-session.request_stats.calls :]
     return sum(call.path.endswith(path) for call in calls)
 
 
-def refused(platform: Platform, session: SyncSession) -> int:
+def refused(platform: SimulatedPlatform, session: SyncSession) -> int:
     """Calls of a sync that the server refused with 400."""
     return sum(
         call.status == 400 for call in platform.simulator.calls[-session.request_stats.calls :]
     )
 
 
-def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """The tables are the world's."""
     shown = list_shown(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, cast
 
-from tests.semantics.platform import Switchboard
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SwappableApp
 from tests.semantics.test_histories import run_histories
-from tests.semantics.warehouse import Warehouse
 from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ STEPS = 50
 
 def soak(minutes: float) -> int:
     """Try random histories for so long; how many were tried. The first failure ends it."""
-    board, tried = Switchboard(), 0
+    board, tried = SwappableApp(), 0
     ends = time.monotonic() + 60 * minutes
     with serve(cast("Simulator", board)) as url:
         while time.monotonic() < ends:
             run_histories(
-                BATCH, STEPS, url=url, board=board, make_warehouse=staticmethod(Warehouse)
+                BATCH, STEPS, url=url, board=board, make_warehouse=staticmethod(InMemoryDestination)
             )
             tried += BATCH
     return tried

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.simulator.routes.compute_envs import describe_compute_env
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.result import SyncResult
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,14 +24,14 @@ MADE = {"dateCreated": "2026-01-01T00:00:00Z", "lastUpdated": "2026-01-02T00:00:
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A world with one compute environment, in the personal workspace."""
-    platform = Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+    platform = SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
     add_env(platform)
     return platform
 
 
-def add_env(platform: Platform, **fields: Any) -> None:
+def add_env(platform: SimulatedPlatform, **fields: Any) -> None:
     """The compute environment as it is now."""
     platform.world.clear_entities("computeEnvs")
     config = {"discriminator": "slurm-platform", "headQueue": "short"}
@@ -39,7 +39,7 @@ def add_env(platform: Platform, **fields: Any) -> None:
     platform.world.add_entity("computeEnvs", id="ce", platform="slurm-platform", **fields)
 
 
-def sync(platform: Platform, warehouse: Warehouse) -> SyncResult:
+def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> SyncResult:
     """One reconciliation, a minute after the one before."""
     platform.world.clock.advance(60)
     session = platform.open_session(reconcile=True)
@@ -50,16 +50,16 @@ def sync(platform: Platform, warehouse: Warehouse) -> SyncResult:
     return session.sync_result
 
 
-def list_rows(warehouse: Warehouse, table: str = "compute_envs") -> list[dict[str, Any]]:
+def list_rows(warehouse: InMemoryDestination, table: str = "compute_envs") -> list[dict[str, Any]]:
     """The rows of a table, versions in their order."""
     rows = list(warehouse.tables[table].values())
     return sorted(rows, key=lambda row: str(row.get("valid_from")))
 
 
-def test_details_are_those_that_the_platform_gives(switchboard: tuple[str, Switchboard]) -> None:
+def test_details_are_those_that_the_platform_gives(swappable_app: tuple[str, SwappableApp]) -> None:
     """Of every compute environment, with what the list alone says of it."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     sync(platform, warehouse)
     found = {row["id"]: row for row in list_rows(warehouse)}
     for key, rows in world.entities["computeEnvs"].items():
@@ -77,9 +77,11 @@ def test_details_are_those_that_the_platform_gives(switchboard: tuple[str, Switc
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_details_that_do_not_come_take_nothing_away(platform: Platform, status: int) -> None:
+def test_details_that_do_not_come_take_nothing_away(
+    platform: SimulatedPlatform, status: int
+) -> None:
     """The list still says what it says; a refusal is told of once, a failure each time."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     platform.simulator.faults.add("/compute-envs/ce", Fault("status", status, times=FOREVER))
     add_env(platform, name="renamed", config={"headQueue": "long"})
@@ -101,9 +103,9 @@ def test_details_that_do_not_come_take_nothing_away(platform: Platform, status: 
     assert warehouse.state["entities"]["refused"] == {}
 
 
-def test_a_change_of_settings_opens_a_version(platform: Platform) -> None:
+def test_a_change_of_settings_opens_a_version(platform: SimulatedPlatform) -> None:
     """But not that the platform touched the row, or that a run used it."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for fields in ({}, {"lastUpdated": "2026-02-01T00:00:00Z"}, {"config": {"headQueue": "long"}}):
         add_env(platform, **fields)
         sync(platform, warehouse)
@@ -112,9 +114,11 @@ def test_a_change_of_settings_opens_a_version(platform: Platform) -> None:
     assert [row["valid_to"] is None for row in versions] == [False, True]
 
 
-def test_a_version_from_before_details_were_fetched_becomes_complete(platform: Platform) -> None:
+def test_a_version_from_before_details_were_fetched_becomes_complete(
+    platform: SimulatedPlatform,
+) -> None:
     """A target of an older version gets them without another version; a real change opens one."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     details = (
         *("config", "date_created", "last_updated", "deleted", "org_id"),

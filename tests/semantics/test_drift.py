@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import list_shown
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.expected import list_shown
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.simulator import World
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ LISTING = "/api/workflow"
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A workspace of 230 runs, a second apart: three pages."""
     world = make_world(SimClock.frozen_at(START))
     space = max(place.key for place in world.workspaces.values())
@@ -34,10 +34,10 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
         world.start_run(run_id)
         world.finish_run(run_id)
         world.clock.advance(1)
-    return Platform.start(*switchboard, world)
+    return SimulatedPlatform.start(*swappable_app, world)
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> list[str]:
+def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: bool) -> list[str]:
     """Sync everything; the warnings."""
     session = platform.open_session(**request)
     try:
@@ -48,7 +48,7 @@ def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> list[str]
     return session.sync_result.warnings
 
 
-def on_listing(platform: Platform, number: int, change: Callable[[World], None]) -> None:
+def on_listing(platform: SimulatedPlatform, number: int, change: Callable[[World], None]) -> None:
     """Change the world before the nth page of runs is answered."""
     left = [number]
 
@@ -71,7 +71,7 @@ def newest(world: World, first: int, count: int) -> list[str]:
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 2, 60, 120])
 def test_runs_deleted_between_pages_cost_no_other_its_place(
-    platform: Platform, page: int, count: int
+    platform: SimulatedPlatform, page: int, count: int
 ) -> None:
     """Deletions shift the list to the front: what follows would be skipped."""
 
@@ -80,7 +80,7 @@ def test_runs_deleted_between_pages_cost_no_other_its_place(
             world.delete_run(run_id)
 
     on_listing(platform, page, delete)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     assert {run_id for (run_id,) in warehouse.tables["workflows"]} == set(
         list_shown(platform.world)
@@ -91,7 +91,7 @@ def test_runs_deleted_between_pages_cost_no_other_its_place(
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 60, 120])
 def test_runs_submitted_between_pages_cost_no_other_its_place(
-    platform: Platform, page: int, count: int
+    platform: SimulatedPlatform, page: int, count: int
 ) -> None:
     """New runs shift the list to the back; they themselves come now or with the next sync."""
 
@@ -102,7 +102,7 @@ def test_runs_submitted_between_pages_cost_no_other_its_place(
             world.submit_run(space)
 
     on_listing(platform, page, submit)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     before = set(list_shown(platform.world))
     sync(platform, warehouse)
     assert before <= {run_id for (run_id,) in warehouse.tables["workflows"]}
@@ -113,9 +113,9 @@ def test_runs_submitted_between_pages_cost_no_other_its_place(
 
 
 @pytest.mark.slow
-def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Platform) -> None:
+def test_reconciliation_calls_nothing_missing_that_only_moved(platform: SimulatedPlatform) -> None:
     """Runs come and go while everything is listed again."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     gone = newest(platform.world, 0, 30)
 
@@ -138,9 +138,9 @@ def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Platform
 
 
 @pytest.mark.slow
-def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> None:
+def test_a_listing_that_never_holds_still_marks_nothing(platform: SimulatedPlatform) -> None:
     """An incomplete listing marks nothing, says so, and is done again by the next sync."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     space = max(place.key for place in platform.world.workspaces.values())
     ids = newest(platform.world, 0, RUNS)
@@ -167,7 +167,7 @@ def test_a_listing_that_never_holds_still_marks_nothing(platform: Platform) -> N
 
 
 @pytest.mark.slow
-def test_a_task_that_comes_between_two_pages_is_not_lost(platform: Platform) -> None:
+def test_a_task_that_comes_between_two_pages_is_not_lost(platform: SimulatedPlatform) -> None:
     """A lower task id shifts the pages that follow; the tasks are walked again."""
     world = platform.world
     run_id = world.submit_run(max(place.key for place in world.workspaces.values()))
@@ -183,7 +183,7 @@ def test_a_task_that_comes_between_two_pages_is_not_lost(platform: Platform) -> 
                 world.add_task(run_id, 5)
 
     platform.simulator.before_call = insert
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     expected = {task["taskId"] for task in world.tasks(run_id)}
     assert {task_id for _, task_id in warehouse.rows_of("tasks", run_id)} == expected

@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.extract import on_demand
 from tower_etl.extract.reference import ENTITIES
@@ -24,7 +24,7 @@ from tower_etl.simulator import (
 )
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.result import SyncResult
     from tower_etl.simulator import World
 
@@ -33,12 +33,12 @@ IDLE = 3 + 3
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A world without runs."""
-    return Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+    return SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult:
+def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any) -> SyncResult:
     """One sync, whatever comes of it."""
     session = platform.open_session(**request)
     try:
@@ -48,20 +48,22 @@ def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult
     return session.sync_result
 
 
-def serve(switchboard: tuple[str, Switchboard], world: World, **profile: Any) -> Platform:
+def serve(
+    swappable_app: tuple[str, SwappableApp], world: World, **profile: Any
+) -> SimulatedPlatform:
     """Let a world answer, as a server of some version."""
-    platform = Platform.start(*switchboard, world)
+    platform = SimulatedPlatform.start(*swappable_app, world)
     platform.simulator = Simulator(world, limit=None, profile=ServerProfile(**profile))
-    switchboard[1].simulator = platform.simulator
+    swappable_app[1].simulator = platform.simulator
     return platform
 
 
-def count(platform: Platform, path: str) -> int:
+def count(platform: SimulatedPlatform, path: str) -> int:
     """Calls to a path that ends so."""
     return sum(call.path.endswith(path) for call in platform.simulator.calls)
 
 
-def rows_of(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:
+def rows_of(warehouse: InMemoryDestination, table: str) -> list[dict[str, Any]]:
     """All rows of a table."""
     return list(warehouse.tables[table].values())
 
@@ -72,11 +74,11 @@ def find_space(world: World, name: str) -> int:
 
 
 def test_a_sync_of_a_furnished_platform_fills_every_table(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """With as many rows as the platform lists, and the workspace of each."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=20, mean_tasks=4)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
 
     sync_result = sync(platform, warehouse, tables=["*"])
 
@@ -114,11 +116,11 @@ OF_2021 = {"organization_quotas", "launch_datasets"}
     ("profile", "lacks"), [({"api_version": "1.140.0"}, set()), ({"legacy": True}, OF_2021)]
 )
 def test_an_older_server_fills_what_it_knows(
-    switchboard: tuple[str, Switchboard], profile: dict[str, Any], lacks: set[str]
+    swappable_app: tuple[str, SwappableApp], profile: dict[str, Any], lacks: set[str]
 ) -> None:
     """What is not there is told of once: the audit log, and more on the oldest."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=5, mean_tasks=2)
-    platform, warehouse = serve(switchboard, world, **profile), Warehouse()
+    platform, warehouse = serve(swappable_app, world, **profile), InMemoryDestination()
 
     outcomes = [sync(platform, warehouse, tables=["*"], reconcile=True) for _ in range(2)]
 
@@ -130,9 +132,9 @@ def test_an_older_server_fills_what_it_knows(
     assert {name for name in TABLES if not warehouse.tables[name]} >= {"audit_logs"} | lacks
 
 
-def test_what_vanished_keeps_its_row_and_says_since_when(platform: Platform) -> None:
+def test_what_vanished_keeps_its_row_and_says_since_when(platform: SimulatedPlatform) -> None:
     """And no longer does when it is back."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     space = find_space(world, "research")
     world.add_entity("computeEnvs", space, id="ce", name="cluster", workspaceName="research")
     sync(platform, warehouse)
@@ -172,11 +174,11 @@ def test_what_vanished_keeps_its_row_and_says_since_when(platform: Platform) -> 
     )
 )
 def test_versions_are_those_that_were_seen(
-    switchboard: tuple[str, Switchboard], steps: list[tuple[dict[int, str], int]]
+    swappable_app: tuple[str, SwappableApp], steps: list[tuple[dict[int, str], int]]
 ) -> None:
     """Each change opens one version, and ends the one before; the clock may stand still."""
     world = make_world(SimClock.frozen_at(START))
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     space = find_space(world, "clinic")
     expected: dict[int, list[list[Any]]] = {}
     before: dict[int, str] = {}
@@ -202,9 +204,9 @@ def test_versions_are_those_that_were_seen(
     assert len(stored) == sum(map(len, expected.values()))
 
 
-def test_what_moves_by_itself_opens_no_version(platform: Platform) -> None:
+def test_what_moves_by_itself_opens_no_version(platform: SimulatedPlatform) -> None:
     """Nor does a field that a server begins to send."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     for fields in ({"lastUsed": "2026-01-01T00:00:00Z"}, {"lastUsed": None, "fresh": 1}):
         world.clear_entities("computeEnvs")
         world.add_entity("computeEnvs", id="ce", **fields)
@@ -213,9 +215,9 @@ def test_what_moves_by_itself_opens_no_version(platform: Platform) -> None:
     assert [row["last_used"] for row in rows_of(warehouse, "compute_envs")] == [None]
 
 
-def test_a_refusal_is_told_once_and_takes_nothing_away(platform: Platform) -> None:
+def test_a_refusal_is_told_once_and_takes_nothing_away(platform: SimulatedPlatform) -> None:
     """It is asked for again at each reconciliation, and forgotten when it is answered."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     world.add_entity("credentials", id="c", name="cloud", keys={"secret": "s3cret"})
     sync(platform, warehouse)
     world.clear_entities("credentials")
@@ -234,18 +236,18 @@ def test_a_refusal_is_told_once_and_takes_nothing_away(platform: Platform) -> No
     assert rows_of(warehouse, "credentials")[0]["missing_since"] is not None
 
 
-def test_an_idle_sync_asks_for_no_entity(platform: Platform) -> None:
+def test_an_idle_sync_asks_for_no_entity(platform: SimulatedPlatform) -> None:
     """Neither after the first sync nor after a refusal."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     before = platform.count_calls()
     sync(platform, warehouse)
     assert platform.count_calls() - before == IDLE
 
 
-def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: Platform) -> None:
+def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: SimulatedPlatform) -> None:
     """Without waiting for the next reconciliation."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     world.add_entity("studios", sessionId="s", name="notebook")
     sync(platform, warehouse, tables=["workflows"])
     assert rows_of(warehouse, "studios") == []
@@ -257,11 +259,11 @@ def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: Platform
 
 
 def test_a_run_that_names_an_unknown_pipeline_brings_the_list(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """Once: a pipeline that no list shows is not looked for at every sync."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=8, days=2, mean_tasks=2)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     sync(platform, warehouse)
     named = {run["pipeline_info__id"] for run in rows_of(warehouse, "workflows")} - {None}
     stored = {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
@@ -284,11 +286,11 @@ def test_a_run_that_names_an_unknown_pipeline_brings_the_list(
 
 
 def test_versions_of_a_pipeline_are_asked_for_when_it_changed(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """By the daily reconciliation; `--reconcile` asks for those of every pipeline."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     pipelines = sum(map(len, world.entities["pipelines"].values()))
     sync(platform, warehouse)
     assert count(platform, "/versions") - count(platform, "/datasets/versions") == pipelines
@@ -299,11 +301,11 @@ def test_versions_of_a_pipeline_are_asked_for_when_it_changed(
 
 
 def test_the_audit_log_is_read_once_and_in_pieces(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long log comes in over several syncs; then only what is new."""
     monkeypatch.setattr(on_demand, "_MAX_PAGES", 1)
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
 
     def log(number: int) -> None:
         moment = START + timedelta(seconds=number)
@@ -327,9 +329,9 @@ def test_the_audit_log_is_read_once_and_in_pieces(
     assert "timestampAfterOrEqual=2026-03-01T12%3A55" in last
 
 
-def test_what_others_share_is_of_their_workspace(platform: Platform) -> None:
+def test_what_others_share_is_of_their_workspace(platform: SimulatedPlatform) -> None:
     """A workspace lists what another shares with it; the row says whose it is."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     research, clinic = find_space(world, "research"), find_space(world, "clinic")
     for space in (clinic, research):
         shared = {"workspaceId": research, "workspaceName": "research"}
@@ -350,19 +352,19 @@ def test_what_others_share_is_of_their_workspace(platform: Platform) -> None:
     assert len(rows_of(warehouse, "pipelines_history")) == 1
 
 
-def test_the_server_is_described_when_it_changes(switchboard: tuple[str, Switchboard]) -> None:
+def test_the_server_is_described_when_it_changes(swappable_app: tuple[str, SwappableApp]) -> None:
     """Preflight asks it at every sync; one row holds until the next."""
-    world, warehouse = make_world(SimClock.frozen_at(START)), Warehouse()
+    world, warehouse = make_world(SimClock.frozen_at(START)), InMemoryDestination()
     for version in ("25.1", "25.1", "26.2"):
-        sync(serve(switchboard, world, version=version), warehouse)
+        sync(serve(swappable_app, world, version=version), warehouse)
         world.clock.advance(60)
     found = [(row["version"], row["seen_at"]) for row in rows_of(warehouse, "service_info")]
     assert found == [("25.1", START), ("26.2", START + timedelta(seconds=120))]
 
 
-def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> None:
+def test_a_target_of_an_older_version_gets_every_entity(platform: SimulatedPlatform) -> None:
     """What it pending is not forgotten, and no reconciliation is waited for."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     del warehouse.state["entities"]
     for held in warehouse.state["resources"].values():
@@ -374,9 +376,11 @@ def test_a_target_of_an_older_version_gets_every_entity(platform: Platform) -> N
     assert "entities_owed" not in warehouse.state
 
 
-def test_users_of_runs_that_were_loaded_before_are_not_left_out(platform: Platform) -> None:
+def test_users_of_runs_that_were_loaded_before_are_not_left_out(
+    platform: SimulatedPlatform,
+) -> None:
     """A target of an older version has runs, and no table of users."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform.world.finish_run(platform.world.submit_run())
     sync(platform, warehouse)
     (user,) = rows_of(warehouse, "users")
@@ -386,9 +390,9 @@ def test_users_of_runs_that_were_loaded_before_are_not_left_out(platform: Platfo
     assert rows_of(warehouse, "users") == [user]
 
 
-def test_what_another_user_does_not_see_is_not_missing(platform: Platform) -> None:
+def test_what_another_user_does_not_see_is_not_missing(platform: SimulatedPlatform) -> None:
     """Two tokens may take turns at one target."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     owner, clinic = platform.world.owner(), find_space(platform.world, "clinic")
     other = platform.world.add_user("guest", [clinic])
@@ -409,13 +413,13 @@ def test_histories_are_of_entities_that_are_synced() -> None:
 
 @pytest.mark.slow
 def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """Though the pipeline itself is stored by then, and has not changed; so after a refusal."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
-    platform = Platform.start(*switchboard, world)
+    platform = SimulatedPlatform.start(*swappable_app, world)
     for status, hours in ((500, 0), (403, 25)):
-        warehouse, fault = Warehouse(), Fault("status", status, times=10**6)
+        warehouse, fault = InMemoryDestination(), Fault("status", status, times=10**6)
         platform.simulator.faults.add(r"/pipelines/\d+/versions", fault)
         sync(platform, warehouse)
         assert rows_of(warehouse, "pipeline_versions") == []
@@ -426,9 +430,9 @@ def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
         assert len(rows_of(warehouse, "pipeline_versions")) == expected
 
 
-def test_what_a_server_does_not_implement_is_a_refusal(platform: Platform) -> None:
+def test_what_a_server_does_not_implement_is_a_refusal(platform: SimulatedPlatform) -> None:
     """Reported once, and it makes no sync partial."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform.simulator.faults.add("/studios", Fault("status", 501, times=10**6))
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
     assert [(sync_result.status, len(sync_result.warnings)) for sync_result in outcomes] == [

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import expect_labels, expect_run, list_shown
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.expected import expect_labels, expect_run, list_shown
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import DEFAULT_MIX, Fault, SimClock
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.session import SyncSession
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,7 +40,7 @@ PLACES = [
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """Twelve final runs with tasks, over two workspaces."""
     world = make_world(SimClock.frozen_at(START))
     spaces = [place.key for place in world.workspaces.values()]
@@ -51,10 +51,12 @@ def platform(switchboard: tuple[str, Switchboard]) -> Platform:
             world.finish_task(run_id, world.add_task(run_id))
         world.finish_run(run_id)
         world.clock.advance(1)
-    return Platform.start(*switchboard, world)
+    return SimulatedPlatform.start(*swappable_app, world)
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> SyncSession:
+def sync(
+    platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: bool
+) -> SyncSession:
     """One sync, whatever becomes of it."""
     session = platform.open_session(**request)
     try:
@@ -64,7 +66,7 @@ def sync(platform: Platform, warehouse: Warehouse, **request: bool) -> SyncSessi
     return session
 
 
-def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """The tables are the world's."""
     shown = list_shown(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
@@ -73,7 +75,7 @@ def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
             assert warehouse.rows_of(table, run_id) == expected
 
 
-def list_spaces(platform: Platform) -> list[int]:
+def list_spaces(platform: SimulatedPlatform) -> list[int]:
     """Ids of the workspaces of the organisation."""
     return sorted(place.key for place in platform.world.workspaces.values() if place.key > 0)
 
@@ -84,23 +86,23 @@ def name_of(fault: Fault) -> str:
 
 
 @pytest.mark.parametrize("fault", KINDS, ids=name_of)
-def test_each_fault_at_each_place_is_got_over(platform: Platform, fault: Fault) -> None:
+def test_each_fault_at_each_place_is_got_over(platform: SimulatedPlatform, fault: Fault) -> None:
     """Twice in a row, at every endpoint; each strike costs one retry."""
     for place in PLACES:
         platform.simulator.faults.add(place, Fault(**{**vars(fault), "times": 2}))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert (session.sync_result.status, session.sync_result.warnings) == ("ok", [])
     assert session.request_stats.retries == 2 * len(PLACES)
     assert_equal(platform, warehouse)
 
 
-def test_answers_slower_than_the_timeout_are_got_over(platform: Platform) -> None:
+def test_answers_slower_than_the_timeout_are_got_over(platform: SimulatedPlatform) -> None:
     """Each is given up after the timeout and asked for again."""
     platform.read_seconds = 0.5
     for place in PLACES:
         platform.simulator.faults.add(place, Fault("slow", delay=1.0))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert session.sync_result.status == "ok"
     assert session.request_stats.retries >= len(PLACES)
@@ -108,12 +110,12 @@ def test_answers_slower_than_the_timeout_are_got_over(platform: Platform) -> Non
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_mix_at_fifteen_percent_is_got_over(platform: Platform, seed: int) -> None:
+def test_a_mix_at_fifteen_percent_is_got_over(platform: SimulatedPlatform, seed: int) -> None:
     """All kinds at once, over a backfill and a reconciliation."""
     plan = platform.simulator.faults
     plan.rate, plan.mix = 0.15, DEFAULT_MIX
     plan._rng.seed(seed)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for session in (sync(platform, warehouse), sync(platform, warehouse, reconcile=True)):
         assert session.sync_result.status == "ok"
         assert session.request_stats.retries <= 0.5 * session.request_stats.calls
@@ -125,11 +127,11 @@ def test_a_mix_at_fifteen_percent_is_got_over(platform: Platform, seed: int) -> 
     [(r"/workflow\?", "failed", 5), ("/tasks", "partial", 4), ("/metrics", "partial", 4)],
 )
 def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
-    platform: Platform, place: str, status: str, exit_code: int
+    platform: SimulatedPlatform, place: str, status: str, exit_code: int
 ) -> None:
     """Nothing is half a run, no cursor moves past it, and nothing is taken for an empty page."""
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert (session.sync_result.status, session.sync_result.exit_code) == (status, exit_code)
     assert {space.status for space in session.sync_result.workspaces.values()} >= {status}
@@ -141,13 +143,13 @@ def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
 
 @pytest.mark.parametrize("part", ["metrics", "tasks"])
 def test_a_run_that_keeps_failing_is_pending_and_holds_up_no_other(
-    platform: Platform, part: str
+    platform: SimulatedPlatform, part: str
 ) -> None:
     """Syncs retry it until it is loaded; the other runs are loaded, and the exit code is 4."""
     space = list_spaces(platform)[0]
     runs = [run["id"] for run in reversed(platform.world.runs(space))]
     platform.simulator.faults.add(f"{runs[2]}/{part}", Fault("status", status=500, times=10**6))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for _ in range(2):
         session = sync(platform, warehouse)
         assert (session.sync_result.status, session.sync_result.exit_code) == ("partial", 4)
@@ -160,12 +162,12 @@ def test_a_run_that_keeps_failing_is_pending_and_holds_up_no_other(
     assert_equal(platform, warehouse)
 
 
-def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: Platform) -> None:
+def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: SimulatedPlatform) -> None:
     """A complete listing that does not show it ends the matter."""
     space = list_spaces(platform)[0]
     run_id = platform.world.runs(space)[1]["id"]
     platform.simulator.faults.add(f"{run_id}/tasks", Fault("status", status=500, times=10**6))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     platform.world.delete_run(run_id)
     assert sync(platform, warehouse, reconcile=True).sync_result.status == "ok"
@@ -175,23 +177,23 @@ def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: Platform
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize(("part", "exit_code"), [(r"\?", 4), ("/tasks", 0), ("/metrics", 0)])
 def test_a_refusal_is_not_taken_for_a_deletion(
-    platform: Platform, part: str, status: int, exit_code: int
+    platform: SimulatedPlatform, part: str, status: int, exit_code: int
 ) -> None:
     """A refused run is looked up in the listing; a refused part is requested once more."""
     space = list_spaces(platform)[0]
     run_id = platform.world.runs(space)[3]["id"]
     platform.simulator.faults.add(f"/workflow/{run_id}{part}", Fault("status", status=status))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     assert sync(platform, warehouse).sync_result.exit_code == exit_code
     assert sync(platform, warehouse).sync_result.status == "ok"
     assert_equal(platform, warehouse)
 
 
-def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -> None:
+def test_a_workspace_that_refuses_does_not_stop_the_others(platform: SimulatedPlatform) -> None:
     """It is named, the exit code is 4, and it comes in when it is allowed again."""
     spaces = list_spaces(platform)
     platform.world.forbid(spaces[0])
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     failed = session.sync_result.workspaces[str(spaces[0])]
     assert session.sync_result.exit_code == 4
@@ -205,11 +207,11 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: Platform) -
 
 @pytest.mark.parametrize(("place", "calls"), [("/labels", 3), ("/orgs", 9)])
 def test_reference_data_that_fails_is_pending_and_holds_up_no_run(
-    platform: Platform, place: str, calls: int
+    platform: SimulatedPlatform, place: str, calls: int
 ) -> None:
     """All runs are in, the exit code is 4, and the next sync asks for them again, and no more."""
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert (session.sync_result.status, session.sync_result.exit_code) == ("partial", 4)
     assert session.sync_result.reference_errors

@@ -21,9 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.semantics.duck import DuckWarehouse
-from tests.semantics.platform import TEAM, Platform, make_world
-from tests.semantics.truth import (
+from tests.semantics.duck import DuckDBTestDestination
+from tests.semantics.expected import (
     RUN_TABLES,
     expect_labels,
     expect_pipelines,
@@ -31,7 +30,8 @@ from tests.semantics.truth import (
     expect_team_members,
     list_shown,
 )
-from tests.semantics.warehouse import CrashError, Warehouse
+from tests.semantics.in_memory import CrashError, InMemoryDestination
+from tests.semantics.platform import TEAM, SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import TowerEtlError
 from tower_etl.simulator import (
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.semantics.platform import Switchboard
-    from tests.semantics.truth import Rows
+    from tests.semantics.expected import Rows
+    from tests.semantics.platform import SwappableApp
 
 HISTORIES = int(os.environ.get("TOWER_ETL_HISTORIES", "20"))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,19 +76,19 @@ EXPECTED = ("items per page instead of", "does not know the attributes", "does n
 chance = st.integers(0, 10**6)
 
 
-class History(RuleBasedStateMachine):
+class SyncStateMachine(RuleBasedStateMachine):
     """Events on a platform, and syncs of it into one warehouse."""
 
     url = ""
-    board: Switchboard
-    make_warehouse: Callable[[], Warehouse]
+    board: SwappableApp
+    make_warehouse: Callable[[], InMemoryDestination]
 
     @initialize(name=st.sampled_from(list(SERVERS)))
     def begin(self, name: str) -> None:
         """Start with an empty platform, on a server of some kind, and an empty warehouse."""
         self.world: World = make_world(SimClock.frozen_at(START))
         profile = ServerProfile(quirks=SERVERS[name])
-        self.platform = Platform.start(self.url, self.board, self.world, profile)
+        self.platform = SimulatedPlatform.start(self.url, self.board, self.world, profile)
         self.warned: list[str] = []
         self.exhausted = 0  # syncs in which a call met a random fault at every attempt
         self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
@@ -425,7 +425,7 @@ class History(RuleBasedStateMachine):
 
 def run_histories(count: int, steps: int, **served: Any) -> None:
     """Try so many random histories of so many steps at most."""
-    machine = type("Served", (History,), served)
+    machine = type("Served", (SyncStateMachine,), served)
     profile = settings(
         max_examples=count,
         stateful_step_count=steps,
@@ -437,34 +437,36 @@ def run_histories(count: int, steps: int, **served: Any) -> None:
 
 
 @pytest.mark.slow(minutes=2)
-def test_tables_equal_the_world_after_any_history(switchboard: tuple[str, Switchboard]) -> None:
+def test_tables_equal_the_world_after_any_history(swappable_app: tuple[str, SwappableApp]) -> None:
     """Exact, catching up, never losing, stable and resumable, in random order."""
-    url, board = switchboard
-    run_histories(HISTORIES, 25, url=url, board=board, make_warehouse=staticmethod(Warehouse))
+    url, board = swappable_app
+    run_histories(
+        HISTORIES, 25, url=url, board=board, make_warehouse=staticmethod(InMemoryDestination)
+    )
 
 
 @pytest.mark.slow(minutes=2)
 def test_duckdb_equals_the_world_after_any_history(
-    switchboard: tuple[str, Switchboard], tmp_path: Path
+    swappable_app: tuple[str, SwappableApp], tmp_path: Path
 ) -> None:
     """The same through dlt, into files that are published."""
-    url, board = switchboard
+    url, board = swappable_app
     numbers = itertools.count()
 
-    def make() -> DuckWarehouse:
-        return DuckWarehouse(tmp_path / str(next(numbers)))
+    def make() -> DuckDBTestDestination:
+        return DuckDBTestDestination(tmp_path / str(next(numbers)))
 
     run_histories(HISTORIES // 20, 10, url=url, board=board, make_warehouse=staticmethod(make))
 
 
 def test_a_crash_of_a_history_ends_the_load(
-    switchboard: tuple[str, Switchboard], tmp_path: Path
+    swappable_app: tuple[str, SwappableApp], tmp_path: Path
 ) -> None:
     """A history that is never interrupted would show nothing about interruptions."""
     world = World.empty(SimClock())
     world.submit_run(world.add_workspace(world.add_organization("acme"), "lab"))
-    platform = Platform.start(*switchboard, world)
+    platform = SimulatedPlatform.start(*swappable_app, world)
     session = platform.open_session(reconcile=True, tables=TABLES_TRIED)
     with pytest.raises(CrashError):
-        DuckWarehouse(tmp_path / "file").load(session, SMALL, 1)
+        DuckDBTestDestination(tmp_path / "file").load(session, SMALL, 1)
     session.close()

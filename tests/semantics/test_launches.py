@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits, PrivacySettings
 from tower_etl.extract import reference_sync
 from tower_etl.simulator import Fault, SimClock, build_world
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.result import SyncResult
     from tower_etl.simulator import World
     from tower_etl.simulator.faults import FaultKind
@@ -24,9 +24,9 @@ FOREVER = 10**6
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A world without runs, with one compute environment in a workspace."""
-    platform = Platform.start(*switchboard, make_world(SimClock.frozen_at(START)))
+    platform = SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
     fields: dict[str, Any] = {"platform": "aws-batch", "workspaceName": "research"}
     platform.world.add_entity("computeEnvs", find_lab(platform.world), id="ce", name="c", **fields)
     return platform
@@ -37,7 +37,7 @@ def find_lab(world: World) -> int:
     return next(place.key for place in world.workspaces.values() if place.name == "research")
 
 
-def add_run(platform: Platform, launch_id: str | None, *, final: bool = True) -> str:
+def add_run(platform: SimulatedPlatform, launch_id: str | None, *, final: bool = True) -> str:
     """A run of that workspace, from a launch or by hand."""
     world = platform.world
     run_id = world.submit_run(find_lab(world), launchId=launch_id)
@@ -49,7 +49,7 @@ def add_run(platform: Platform, launch_id: str | None, *, final: bool = True) ->
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult:
+def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any) -> SyncResult:
     """One sync, whatever comes of it."""
     session = platform.open_session(**request)
     try:
@@ -59,30 +59,30 @@ def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncResult
     return session.sync_result
 
 
-def fail_launches(platform: Platform, status: int, path: str = "/launch/") -> None:
+def fail_launches(platform: SimulatedPlatform, status: int, path: str = "/launch/") -> None:
     """Let calls for launches fail from now on."""
     platform.simulator.faults.clear()
     platform.simulator.faults.add(path, Fault("status", status, times=FOREVER))
 
 
-def list_asked(platform: Platform) -> list[str]:
+def list_asked(platform: SimulatedPlatform) -> list[str]:
     """The launches requested so far, once for each time."""
     calls = [call.path for call in platform.simulator.calls if call.status != 429]
     return [path.rpartition("/")[2] for path in calls if "/launch/" in path]
 
 
-def list_stored(warehouse: Warehouse, table: str = "launches") -> set[str]:
+def list_stored(warehouse: InMemoryDestination, table: str = "launches") -> set[str]:
     """The launches that have a row."""
     column = "id" if table == "launches" else "launch_id"
     return {row[column] for row in warehouse.tables[table].values()}
 
 
 def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """Runs from the command line have no launch."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=30, days=9, mean_tasks=2)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
 
     sync_result = sync(platform, warehouse)
 
@@ -100,9 +100,11 @@ def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_launch_that_cannot_be_had_keeps_no_run_out(platform: Platform, status: int) -> None:
+def test_a_launch_that_cannot_be_had_keeps_no_run_out(
+    platform: SimulatedPlatform, status: int
+) -> None:
     """It is requested again by reconciliation, and not by the visits of an open run."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     fail_launches(platform, status)
     runs = [add_run(platform, "closed"), add_run(platform, "open", final=False)]
@@ -126,9 +128,9 @@ def test_a_launch_that_cannot_be_had_keeps_no_run_out(platform: Platform, status
     assert warehouse.state["entities"]["launches"] == []
 
 
-def test_a_refused_launch_is_told_of_once(platform: Platform) -> None:
+def test_a_refused_launch_is_told_of_once(platform: SimulatedPlatform) -> None:
     """However often reconciliation asks."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     fail_launches(platform, 403)
     add_run(platform, "gone")
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(3)]
@@ -136,9 +138,9 @@ def test_a_refused_launch_is_told_of_once(platform: Platform) -> None:
     assert "refuses some launches (" in outcomes[0].warnings[0]
 
 
-def test_launches_that_all_fail_are_left_after_a_few(platform: Platform) -> None:
+def test_launches_that_all_fail_are_left_after_a_few(platform: SimulatedPlatform) -> None:
     """Each costs every try of a call; the runs come all the same, and the report counts them."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     fail_launches(platform, 500)
     for number in range(40):
@@ -153,9 +155,11 @@ def test_launches_that_all_fail_are_left_after_a_few(platform: Platform) -> None
 
 
 @pytest.mark.parametrize("kind", ["half_json", "html", "truncated", "reset"])
-def test_an_answer_that_is_no_launch_keeps_no_run_out(platform: Platform, kind: FaultKind) -> None:
+def test_an_answer_that_is_no_launch_keeps_no_run_out(
+    platform: SimulatedPlatform, kind: FaultKind
+) -> None:
     """Whatever comes in its place; it is reported."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform.simulator.faults.add("/launch/", Fault(kind, times=FOREVER))
     run_id = add_run(platform, "odd")
     sync_result = sync(platform, warehouse)
@@ -164,9 +168,9 @@ def test_an_answer_that_is_no_launch_keeps_no_run_out(platform: Platform, kind: 
     assert "launches" in told
 
 
-def test_launches_can_be_left_out(platform: Platform) -> None:
+def test_launches_can_be_left_out(platform: SimulatedPlatform) -> None:
     """And come with the next sync that wants them."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     add_run(platform, "first")
     sync(platform, warehouse, tables=["!launches"])
     assert (list_asked(platform), list_stored(warehouse)) == ([], set())
@@ -177,12 +181,12 @@ def test_launches_can_be_left_out(platform: Platform) -> None:
 
 
 def test_refused_launches_do_not_keep_others_from_their_turn(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sync requests so many at most, and the next goes on behind them."""
     for limit in ("_FILLED_LAUNCHES", "_RETRIED_LAUNCHES"):
         monkeypatch.setattr(reference_sync, limit, 4)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     refused, good = [f"a{n}" for n in range(9)], [f"b{n}" for n in range(3)]
     for launch_id in (*refused, *good):
         add_run(platform, launch_id)
@@ -197,9 +201,9 @@ def test_refused_launches_do_not_keep_others_from_their_turn(
     assert list_stored(warehouse) == set(good)
 
 
-def test_datasets_of_launches_come_on_demand(platform: Platform) -> None:
+def test_datasets_of_launches_come_on_demand(platform: SimulatedPlatform) -> None:
     """One call more for each launch, those of launches that are stored by then included."""
-    world, warehouse = platform.world, Warehouse()
+    world, warehouse = platform.world, InMemoryDestination()
     version = {"datasetId": "d", "version": 2, "workspaceId": find_lab(world), "fileSize": 7}
     add_run(platform, "before")
     sync(platform, warehouse)
@@ -220,9 +224,9 @@ def test_datasets_of_launches_come_on_demand(platform: Platform) -> None:
     assert len(list_asked(platform)) == asked
 
 
-def test_a_launch_without_datasets_is_not_asked_again(platform: Platform) -> None:
+def test_a_launch_without_datasets_is_not_asked_again(platform: SimulatedPlatform) -> None:
     """An empty list is an answer; a refusal is not, and is told of once."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform.world.entities.setdefault("launchDatasets", {})[find_lab(platform.world)] = []
     add_run(platform, "none")
     wanted = ["launch_datasets"]
@@ -240,9 +244,9 @@ def test_a_launch_without_datasets_is_not_asked_again(platform: Platform) -> Non
     assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {0}
 
 
-def test_an_id_that_is_none_is_not_asked_for(platform: Platform) -> None:
+def test_an_id_that_is_none_is_not_asked_for(platform: SimulatedPlatform) -> None:
     """It could be anything, and would stand in addresses and logs."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     runs = [add_run(platform, launch_id) for launch_id in ("some text\nhf_secret", "a/b", "..")]
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
     assert len(warehouse.tables["workflows"]) == len(runs)
@@ -251,9 +255,9 @@ def test_an_id_that_is_none_is_not_asked_for(platform: Platform) -> None:
     assert "an id that cannot be part of a path" in outcomes[0].warnings[0]
 
 
-def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
+def test_a_hidden_launch_id_is_not_asked_for(platform: SimulatedPlatform) -> None:
     """What is stored of it is no id any more."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform_privacy = PrivacySettings(hashed=("workflows.launch_id",))
     add_run(platform, "named")
     sync(platform, warehouse, privacy=platform_privacy)
@@ -262,9 +266,9 @@ def test_a_hidden_launch_id_is_not_asked_for(platform: Platform) -> None:
     assert (list_asked(platform), sync_result.warnings) == (["named"], [])
 
 
-def test_an_id_that_is_none_is_not_remembered(platform: Platform) -> None:
+def test_an_id_that_is_none_is_not_remembered(platform: SimulatedPlatform) -> None:
     """It may be a secret, and the state is stored beside the tables."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     add_run(platform, "some text\nhf_secret", final=False)
     sync(platform, warehouse, reconcile=True)
     assert "hf_secret" not in repr(warehouse.state)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.semantics.platform import Platform
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import SimClock, build_world
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = 100
@@ -25,11 +25,11 @@ HISTORY = re.compile(r"/workflow(/[^/]+)?(/tasks|/metrics)?$")  # listings, and 
 
 @pytest.mark.slow
 def test_a_backfill_takes_one_percent_more_than_it_must(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """A list page per 100 runs; per run a description, metrics, and a page per 100 tasks."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=300, open_runs=0, mean_tasks=60)
-    platform, warehouse = Platform.start(*switchboard, world), Warehouse()
+    platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     session = platform.open_session()
     try:
         warehouse.load(session, PackageLimits())

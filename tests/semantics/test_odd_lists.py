@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.semantics.altered import serve_altered
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import sync
-from tests.semantics.warehouse import Warehouse
 from tower_etl.config.settings import PackageLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
     Answer = dict[str, Any]
 
@@ -22,7 +22,7 @@ PAGED = ("/pipelines", "pipelines", "pipelines")
 UNPAGED = ("/pipeline-secrets", "pipelineSecrets", "pipeline_secrets")
 
 
-def missing(warehouse: Warehouse, table: str) -> int:
+def missing(warehouse: InMemoryDestination, table: str) -> int:
     """Return the number of rows that are marked as missing."""
     return sum(row["missing_since"] is not None for row in warehouse.tables[table].values())
 
@@ -31,11 +31,11 @@ def missing(warehouse: Warehouse, table: str) -> int:
 @pytest.mark.parametrize("listed", [PAGED, UNPAGED, ("/orgs", "organizations", "organizations")])
 @pytest.mark.parametrize(("kept", "total"), [(6, 1_000_000), (0, 6), (1, 20)])
 def test_a_count_that_a_list_does_not_match_is_reported(
-    switchboard: tuple[str, Switchboard], listed: tuple[str, str, str], kept: int, total: int
+    swappable_app: tuple[str, SwappableApp], listed: tuple[str, str, str], kept: int, total: int
 ) -> None:
     path, name, table = listed
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     assert sync(platform, warehouse).sync_result.warnings == []
     changes[path] = lambda answer: answer | {name: answer[name][:kept], "totalSize": total}
     warnings = sync(platform, warehouse, reconcile=True).sync_result.warnings
@@ -63,14 +63,14 @@ def doubled(answer: Answer, name: str) -> Answer:
 )
 @pytest.mark.parametrize("change", [twice, doubled])
 def test_an_element_that_is_listed_twice_is_reported(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
     listed: tuple[str, str, str],
     change: Callable[[Answer, str], Answer],
 ) -> None:
     """Each has one row; the list is whole, so that what it lacks is missing."""
     path, name, table = listed
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     rows = len(warehouse.tables[table])
     changes[path] = lambda answer: change(answer, name)
@@ -80,9 +80,9 @@ def test_an_element_that_is_listed_twice_is_reported(
     assert (len(warehouse.tables[table]), missing(warehouse, table)) == (rows, 0)
 
 
-def test_a_run_that_is_listed_twice_is_reported(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+def test_a_run_that_is_listed_twice_is_reported(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     changes["/workflow"] = lambda answer: doubled(answer, "workflows")
     warnings = sync(platform, warehouse, reconcile=True).sync_result.warnings
@@ -108,11 +108,11 @@ VERSIONS = "/datasets/versions"
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "x", 1.5, 2**63])
 def test_a_version_without_a_number_makes_no_row(
-    switchboard: tuple[str, Switchboard], odd: object
+    swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
     """Its key would be invented, and its row would stay when the server has healed."""
-    platform, changes = serve_altered(switchboard)
-    healthy, warehouse = Warehouse(), Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    healthy, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, healthy)
     changes[VERSIONS] = each("versions", version=odd)
     warnings = sync(platform, warehouse).sync_result.warnings
@@ -124,9 +124,9 @@ def test_a_version_without_a_number_makes_no_row(
     assert set(warehouse.tables["dataset_versions"]) == set(healthy.tables["dataset_versions"])
 
 
-def test_all_versions_of_a_dataset_are_stored(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+def test_all_versions_of_a_dataset_are_stored(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     changes[VERSIONS] = lambda answer: {
         "versions": [one | {"version": n} for one in answer["versions"] for n in (1, "2", 3)]
     }
@@ -147,10 +147,10 @@ def test_all_versions_of_a_dataset_are_stored(switchboard: tuple[str, Switchboar
     ],
 )
 def test_an_empty_text_is_no_id(  # noqa: PLR0913, PLR0917 a row of the table of cases
-    switchboard: tuple[str, Switchboard], odd: str, path: str, name: str, field: str, table: str
+    swappable_app: tuple[str, SwappableApp], odd: str, path: str, name: str, field: str, table: str
 ) -> None:
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     changes[path] = each(name, **{field: odd})
     warnings = sync(platform, warehouse).sync_result.warnings
     assert warnings
@@ -158,9 +158,9 @@ def test_an_empty_text_is_no_id(  # noqa: PLR0913, PLR0917 a row of the table of
     assert warehouse.tables[table] == {}
 
 
-def test_an_empty_text_is_no_id_of_a_run(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+def test_an_empty_text_is_no_id_of_a_run(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
 
     def spoil_second(answer: Answer) -> Answer:
         runs = [dict(item) for item in answer["workflows"]]
@@ -175,11 +175,11 @@ def test_an_empty_text_is_no_id_of_a_run(switchboard: tuple[str, Switchboard]) -
 
 
 def test_ids_of_another_type_are_those_of_the_column(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """Also where other calls and tables depend on them."""
-    platform, changes = serve_altered(switchboard)
-    expected, warehouse = Warehouse(), Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
     for path, name, field in (
         ("/pipelines", "pipelines", "pipelineId"),
@@ -195,11 +195,11 @@ def test_ids_of_another_type_are_those_of_the_column(
 
 @pytest.mark.parametrize("odd", [5, "same"])
 def test_an_id_that_several_workspaces_give_to_different_things_is_reported(
-    switchboard: tuple[str, Switchboard], odd: object
+    swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
     """The table has room for one of them."""
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
 
     def rename_first(answer: Answer) -> Answer:
         envs = answer["computeEnvs"]
@@ -216,13 +216,13 @@ def test_an_id_that_several_workspaces_give_to_different_things_is_reported(
 
 
 def test_a_thing_that_several_workspaces_show_is_no_contradiction(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """One that another workspace shares is in the lists of both, as the same."""
-    platform, changes = serve_altered(switchboard)
+    platform, changes = serve_altered(swappable_app)
     shared = {"id": "shared", "name": "cluster", "workspaceName": "production"}
     changes["/compute-envs"] = lambda answer: {"computeEnvs": [*answer["computeEnvs"], shared]}
     session = platform.open_session(tables=["compute_envs"])
-    Warehouse().load(session, PackageLimits())
+    InMemoryDestination().load(session, PackageLimits())
     session.close()
     assert not any("different elements" in one for one in session.sync_result.warnings)

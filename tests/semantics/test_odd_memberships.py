@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.semantics.altered import serve_altered
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import sync
 from tests.semantics.test_oddities import sync as sync_anyhow
-from tests.semantics.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
 MEMBERSHIPS = r"/user/\d+/workspaces"
 NAMES = ("orgId", "workspaceId")
@@ -29,10 +29,10 @@ def as_text(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_ids_as_decimal_text_name_the_same_workspaces(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    platform, changes = serve_altered(switchboard)
-    expected, found = Warehouse(), Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    expected, found = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
     changes[MEMBERSHIPS] = as_text
     changes["/user-info"] = lambda answer: {
@@ -47,11 +47,11 @@ def test_ids_as_decimal_text_name_the_same_workspaces(
 
 @pytest.mark.parametrize("odd", [None, "text", 7, {"orgId": 1, "workspaceId": "x"}, {"orgId": 1.5}])
 def test_an_element_without_a_usable_id_is_reported(
-    switchboard: tuple[str, Switchboard], odd: Any
+    swappable_app: tuple[str, SwappableApp], odd: Any
 ) -> None:
     """What the list lacks is not missing then."""
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     lost: list[Any] = []
 
@@ -72,11 +72,11 @@ def test_an_element_without_a_usable_id_is_reported(
     assert row["missing_since"] is None
 
 
-def test_the_first_sync_reports_it_as_well(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
+def test_the_first_sync_reports_it_as_well(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
     changes[MEMBERSHIPS] = lambda answer: {
         "orgsAndWorkspaces": [*answer["orgsAndWorkspaces"][:-1], None, None]
     }
-    session = sync(platform, Warehouse())
+    session = sync(platform, InMemoryDestination())
     (warning,) = session.sync_result.warnings
     assert "2 element(s) without a usable id were left out" in warning

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.semantics.altered import serve_altered
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import sync
 from tests.semantics.test_oddities import sync as sync_anyhow
-from tests.semantics.warehouse import Warehouse
 from tower_etl.errors import ApiError
 from tower_etl.simulator import Fault
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
 DEEP = b'{"credentials":' + b"[" * 3000 + b"]" * 3000 + b"}"
 
@@ -28,12 +28,12 @@ DEEP = b'{"credentials":' + b"[" * 3000 + b"]" * 3000 + b"}"
     ],
 )
 def test_a_list_that_cannot_be_used_is_no_refusal(
-    switchboard: tuple[str, Switchboard], odd: Any, said: str
+    swappable_app: tuple[str, SwappableApp], odd: Any, said: str
 ) -> None:
     """It says what was received; the token is not blamed."""
-    platform, changes = serve_altered(switchboard)
+    platform, changes = serve_altered(swappable_app)
     changes["/credentials"] = lambda _: odd
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     (warning,) = sync(platform, warehouse).sync_result.warnings
     assert warning.startswith("The server's answer for credentials of personal, ")
     assert "cannot be used" in warning
@@ -45,10 +45,10 @@ def test_a_list_that_cannot_be_used_is_no_refusal(
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [{"serviceInfo": None}, {}, {"serviceInfo": "26.1"}, []])
 def test_a_server_that_does_not_say_its_version_is_synced(
-    switchboard: tuple[str, Switchboard], odd: object
+    swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
-    platform, changes = serve_altered(switchboard)
-    expected, warehouse = Warehouse(), Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
     changes["/service-info"] = lambda _: odd
     (warning,) = sync(platform, warehouse).sync_result.warnings
@@ -60,19 +60,19 @@ def test_a_server_that_does_not_say_its_version_is_synced(
 
 
 def test_without_a_version_the_answer_for_the_user_decides(
-    switchboard: tuple[str, Switchboard],
+    swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    platform, changes = serve_altered(switchboard)
+    platform, changes = serve_altered(swappable_app)
     changes["/service-info"] = lambda _: {"serviceInfo": None}
     platform.simulator.faults.add("/user-info", Fault("status", status=404, times=1_000))
     with pytest.raises(ApiError, match="not to /user-info"):
         platform.open_session()
 
 
-def test_a_run_that_the_answer_is_not_of_is_named(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
+def test_a_run_that_the_answer_is_not_of_is_named(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
     changes[r"/workflow/[^/]+"] = lambda answer: answer | {"workflow": {"id": "other"}}
-    result = sync_anyhow(platform, Warehouse()).sync_result
+    result = sync_anyhow(platform, InMemoryDestination()).sync_result
     errors = {
         run_id: run.error
         for space in result.workspaces.values()

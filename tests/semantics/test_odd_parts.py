@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.semantics.altered import serve_altered
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.test_oddities import sync
-from tests.semantics.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
 ODD: list[Any] = [
     *({}, {"X": "text"}, {"X": {"a": 1}}, {"X": [None]}, {"X": ["a", []]}),
@@ -27,11 +27,11 @@ def place(odd: object, name: str) -> object:
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 @pytest.mark.parametrize("part", ["metrics", "tasks"])
 def test_a_part_of_the_wrong_type_keeps_no_run_out(
-    switchboard: tuple[str, Switchboard], part: str, odd: object
+    swappable_app: tuple[str, SwappableApp], part: str, odd: object
 ) -> None:
     """It is retried by reconciliation, and complete when the server has healed."""
-    platform, changes = serve_altered(switchboard)
-    warehouse = Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    warehouse = InMemoryDestination()
     changes[rf"/workflow/[^/]+/{part}"] = lambda _: place(odd, part)
     result = sync(platform, warehouse, tables=["workflows", "tasks", "process_metrics"]).sync_result
     assert (result.status, result.reference_errors) == ("ok", [])
@@ -52,10 +52,10 @@ def test_a_part_of_the_wrong_type_keeps_no_run_out(
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "text", 7])
 def test_metrics_that_are_no_objects_hide_no_others(
-    switchboard: tuple[str, Switchboard], odd: object
+    swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
-    platform, changes = serve_altered(switchboard)
-    expected, warehouse = Warehouse(), Warehouse()
+    platform, changes = serve_altered(swappable_app)
+    expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
     changes[r"/workflow/[^/]+/metrics"] = lambda answer: {
         "metrics": [odd, *answer["metrics"]] if answer["metrics"] else []
@@ -68,9 +68,9 @@ def test_metrics_that_are_no_objects_hide_no_others(
 
 
 @pytest.mark.slow
-def test_tasks_that_are_null_hide_no_others(switchboard: tuple[str, Switchboard]) -> None:
-    platform, changes = serve_altered(switchboard)
-    expected, warehouse = Warehouse(), Warehouse()
+def test_tasks_that_are_null_hide_no_others(swappable_app: tuple[str, SwappableApp]) -> None:
+    platform, changes = serve_altered(swappable_app)
+    expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
     changes[r"/workflow/[^/]+/tasks"] = lambda answer: (
         {"tasks": [None, *answer["tasks"], None], "total": answer["total"] + 2}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import expect_run, list_shown
-from tests.semantics.warehouse import Warehouse
+from tests.semantics.expected import expect_run, list_shown
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.api.calls import Calls
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
@@ -18,29 +18,29 @@ from tower_etl.extract.batch import build_batch
 from tower_etl.simulator import SimClock
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.session import SyncSession
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A workspace in which a run was submitted on each of the last ten days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=10)))
-    started = Platform.start(*switchboard, world)
+    started = SimulatedPlatform.start(*swappable_app, world)
     for _ in range(10):
         add_run(started)
         world.clock.advance(86_400)
     return started
 
 
-def list_space(platform: Platform) -> int:
+def list_space(platform: SimulatedPlatform) -> int:
     """The workspace of the runs."""
     return max(place.key for place in platform.world.workspaces.values())
 
 
-def add_run(platform: Platform, *, tasks: int = 3, final: bool = True) -> str:
+def add_run(platform: SimulatedPlatform, *, tasks: int = 3, final: bool = True) -> str:
     """A run with tasks that ended."""
     world = platform.world
     run_id = world.submit_run(list_space(platform))
@@ -52,7 +52,9 @@ def add_run(platform: Platform, *, tasks: int = 3, final: bool = True) -> str:
     return run_id
 
 
-def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSession:
+def sync(
+    platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any
+) -> SyncSession:
     """One sync."""
     session = platform.open_session(**request)
     try:
@@ -62,22 +64,22 @@ def sync(platform: Platform, warehouse: Warehouse, **request: Any) -> SyncSessio
     return session
 
 
-def assert_equal(platform: Platform, warehouse: Warehouse) -> None:
+def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """Every run shown is in the tables as the API has it."""
     for run_id, space in list_shown(platform.world).items():
         for table, expected in expect_run(platform.world, run_id, space).items():
             assert warehouse.rows_of(table, run_id) == expected
 
 
-def list_missing(warehouse: Warehouse) -> set[str]:
+def list_missing(warehouse: InMemoryDestination) -> set[str]:
     """Runs that are marked as missing."""
     rows = warehouse.tables["workflows"].values()
     return {row["id"] for row in rows if row["missing_since"] is not None}
 
 
-def test_tables_that_were_not_wanted_come_when_they_are(platform: Platform) -> None:
+def test_tables_that_were_not_wanted_come_when_they_are(platform: SimulatedPlatform) -> None:
     """Runs that landed in fewer tables are fetched again once, and not a second time."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse, tables=["workflows"])
     assert warehouse.tables["tasks"] == {}
     sync(platform, warehouse)
@@ -87,9 +89,11 @@ def test_tables_that_were_not_wanted_come_when_they_are(platform: Platform) -> N
     assert platform.count_calls() - before <= 3 + 3
 
 
-def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(platform: Platform) -> None:
+def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(
+    platform: SimulatedPlatform,
+) -> None:
     """Its tasks are not left as they were."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform, final=False)
     task = platform.world.add_task(run_id)
     sync(platform, warehouse)
@@ -100,9 +104,11 @@ def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(platform:
     assert_equal(platform, warehouse)
 
 
-def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(platform: Platform) -> None:
+def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(
+    platform: SimulatedPlatform,
+) -> None:
     """Costs may come late."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform, tasks=120, final=False)
     sync(platform, warehouse)
     platform.world.update_task(run_id, 5, cost=99.0)
@@ -111,9 +117,9 @@ def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(platform:
     assert_equal(platform, warehouse)
 
 
-def test_a_task_that_goes_hides_no_other(platform: Platform) -> None:
+def test_a_task_that_goes_hides_no_other(platform: SimulatedPlatform) -> None:
     """The tasks behind it move to the front, past the place where the walk would start."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform, tasks=100, final=False)
     last = platform.world.add_task(run_id)
     sync(platform, warehouse)
@@ -123,9 +129,9 @@ def test_a_task_that_goes_hides_no_other(platform: Platform) -> None:
     assert warehouse.tables["tasks"][run_id, last]["status"] == "COMPLETED"
 
 
-def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: Platform) -> None:
+def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: SimulatedPlatform) -> None:
     """Reconciliation goes on, and open runs are found again."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform, final=False)
     sync(platform, warehouse)
     platform.world.clock.advance(timedelta(days=400))
@@ -136,9 +142,9 @@ def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: Platform) ->
     assert_equal(platform, warehouse)
 
 
-def test_a_run_from_the_future_hides_none_of_today(platform: Platform) -> None:
+def test_a_run_from_the_future_hides_none_of_today(platform: SimulatedPlatform) -> None:
     """The server's clock was ahead when it was submitted."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     platform.world.clock.advance(timedelta(days=300))
     add_run(platform)
     sync(platform, warehouse)
@@ -151,9 +157,9 @@ def test_a_run_from_the_future_hides_none_of_today(platform: Platform) -> None:
     assert (fresh,) in warehouse.tables["workflows"]
 
 
-def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: Platform) -> None:
+def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: SimulatedPlatform) -> None:
     """`--since` and `--until` before what was loaded do not count as a reconciliation."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     days = [START - timedelta(days=back) for back in (2.5, 10.5, 7.5)]
     sync(platform, warehouse, since=days[0])
     sync(platform, warehouse, since=days[1], until=days[2])
@@ -161,9 +167,9 @@ def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: Platform) -> None:
     assert_equal(platform, warehouse)
 
 
-def test_a_run_that_comes_back_is_noticed_at_once(platform: Platform) -> None:
+def test_a_run_that_comes_back_is_noticed_at_once(platform: SimulatedPlatform) -> None:
     """If it is young enough to be in the ordinary listing."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform)
     sync(platform, warehouse)
     platform.world.delete_run(run_id)
@@ -175,10 +181,10 @@ def test_a_run_that_comes_back_is_noticed_at_once(platform: Platform) -> None:
 
 
 def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
-    platform: Platform,
+    platform: SimulatedPlatform,
 ) -> None:
     """The count of the last page is not that of the first."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for _ in range(230):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
     sync(platform, warehouse)
@@ -197,10 +203,10 @@ def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
 
 
 def test_an_empty_listing_is_not_believed_while_runs_answer(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that lists nothing for a while marks nothing as missing."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     with monkeypatch.context() as patch:
         patch.setattr(platform.world, "iter_runs", lambda *_args, **_more: iter(()))
@@ -209,9 +215,9 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(
     assert list_missing(warehouse) == set()
 
 
-def test_another_server_does_not_get_into_the_same_tables(platform: Platform) -> None:
+def test_another_server_does_not_get_into_the_same_tables(platform: SimulatedPlatform) -> None:
     """Each would find the runs of the other missing."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["host"] = "tower.example.org"
     session = platform.open_session(reconcile=True)
@@ -222,9 +228,9 @@ def test_another_server_does_not_get_into_the_same_tables(platform: Platform) ->
     assert list_missing(warehouse) == set()
 
 
-def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> None:
+def test_the_personal_runs_of_another_user_are_left_out(platform: SimulatedPlatform) -> None:
     """They would be taken for those of the first, who would find theirs missing."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     mine = platform.world.submit_run(None, status="SUCCEEDED")
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
@@ -239,10 +245,10 @@ def test_the_personal_runs_of_another_user_are_left_out(platform: Platform) -> N
     ("selectors", "code"), [((), 0), (("personal", "*/research"), 4), (("*",), 4)]
 )
 def test_a_personal_workspace_that_is_left_out_is_reported(
-    platform: Platform, selectors: tuple[str, ...], code: int
+    platform: SimulatedPlatform, selectors: tuple[str, ...], code: int
 ) -> None:
     """As a warning where nobody asked for it by a selector, else as a failure; the others go on."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
     space = next(p for p in platform.world.workspaces.values() if p.name == "research")
@@ -257,10 +263,10 @@ def test_a_personal_workspace_that_is_left_out_is_reported(
 
 @pytest.mark.parametrize("selectors", [("personal",), ("pers*",), ("personal", "no/such")])
 def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
-    platform: Platform, selectors: tuple[str, ...]
+    platform: SimulatedPlatform, selectors: tuple[str, ...]
 ) -> None:
     """There is nothing to sync."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
     session = platform.open_session(workspaces=selectors)
@@ -270,10 +276,10 @@ def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
 
 
 def test_a_server_that_gives_shorter_pages_is_listed_whole(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer than were asked for are not the last ones while its count says more."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for _ in range(60):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
     whole = Calls.get_page
@@ -291,10 +297,10 @@ def test_a_server_that_gives_shorter_pages_is_listed_whole(
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))
 
 
-def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform) -> None:
+def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: SimulatedPlatform) -> None:
     """The workspace that it left does not list it, but another one does."""
     world = platform.world
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     run_id = add_run(platform)
     sync(platform, warehouse)
     old = list_space(platform)
@@ -312,22 +318,22 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Platform
 
 @pytest.mark.parametrize("labels", [[None], ["x"], [{"id": None}], {"id": 1}])
 def test_odd_labels_in_a_listing_stop_no_run(
-    platform: Platform, labels: Any, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, labels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is no label is skipped."""
     world, element = platform.world, platform.world.element
     monkeypatch.setattr(world, "element", lambda run: element(run) | {"labels": labels})
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert session.sync_result.status == "ok"
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
 
 
 def test_a_run_that_cannot_be_made_rows_fails_alone(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were to be made rows together with it land; it is pending, and comes later."""
-    warehouse, runs = Warehouse(), sorted(list_shown(platform.world))
+    warehouse, runs = InMemoryDestination(), sorted(list_shown(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:
         if any(fetched.loaded.fetch.run_id == runs[3] for fetched in fetched_runs):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import (
     WORKSPACES,
     add_run,
@@ -14,7 +15,6 @@ from tests.semantics.quirky import (
     find_space,
     sync,
 )
-from tests.semantics.warehouse import Warehouse
 from tower_etl.simulator.routes.runs import RunRoutes
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
     serve_quirky: Serve, count: int, unpaged: str
 ) -> None:
     """At most; it is complete, so that what it lacks is missing."""
-    platform, warehouse = serve_quirky(unpaged=unpaged), Warehouse()
+    platform, warehouse = serve_quirky(unpaged=unpaged), InMemoryDestination()
     for number in range(count):
         platform.world.add_entity("datasets", find_space(platform), id=f"d{number}", name="x")
         if count < 150:
@@ -47,7 +47,7 @@ def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
 
 def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve) -> None:
     """It is left out and reported; the list is incomplete then, and costs nothing more."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     space = find_space(platform)
     for number in range(3):
         platform.world.add_entity("datasets", space, id=f"d{number}", name="x")
@@ -72,7 +72,7 @@ def test_an_element_that_names_no_run_hides_no_other(
     serve_quirky: Serve, monkeypatch: pytest.MonkeyPatch, odd: Any
 ) -> None:
     """It is reported, no run is called missing, and nothing is listed twice for it."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     gone, kept = add_run(platform), add_run(platform)
     usual = sync(platform, warehouse)
     platform.world.delete_run(gone)

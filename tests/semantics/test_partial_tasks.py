@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import (
     DISCOVERY_CALLS,
     WORKSPACES,
@@ -16,7 +17,6 @@ from tests.semantics.quirky import (
     find_space,
     sync,
 )
-from tests.semantics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from tests.semantics.quirky import Serve
@@ -29,7 +29,7 @@ def test_all_tasks_come_from_a_server_that_gives_fewer_than_requested(
     serve_quirky: Serve, way: dict[str, Any], total: str, *, final: bool
 ) -> None:
     """While its count, or the progress of the run, says that more follow; and once each."""
-    platform, warehouse = serve_quirky(**way, task_total=total), Warehouse()
+    platform, warehouse = serve_quirky(**way, task_total=total), InMemoryDestination()
     for tasks in (0, 1, 50, 133):
         add_run(platform, tasks, final=final)
     assert sync(platform, warehouse).sync_result.warnings == []
@@ -42,7 +42,7 @@ def test_a_count_of_more_tasks_than_there_are_is_reported_once_a_workspace(
     serve_quirky: Serve,
 ) -> None:
     """The runs are loaded; one more call for each shows that nothing follows."""
-    platform, warehouse = serve_quirky(task_total="high"), Warehouse()
+    platform, warehouse = serve_quirky(task_total="high"), InMemoryDestination()
     runs = [add_run(platform, tasks) for tasks in (3, 120, 5)]
     session = sync(platform, warehouse)
     assert_equal(platform, warehouse)
@@ -75,7 +75,7 @@ def test_tasks_are_compared_with_what_else_the_server_counts(
     serve_quirky: Serve, part: str, counts: dict[str, Any], *, odd: bool
 ) -> None:
     """Retried tasks count as failed, too; those that never ended need not be there."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 5)
     none = dict.fromkeys(
         ("succeeded", "failed", "cached", "aborted", "pending", "submitted", "running"), 0
@@ -92,7 +92,7 @@ def test_tasks_are_compared_with_what_else_the_server_counts(
 
 def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> None:
     """It moves while it is looked at."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     load = {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
     contradict(platform, add_run(platform, 5, final=False), progress=load)
     assert sync(platform, warehouse).sync_result.warnings == []
@@ -103,7 +103,7 @@ def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
     serve_quirky: Serve, *, final: bool
 ) -> None:
     """The later one, wherever it is; and it costs no call at the next syncs."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 250, final=final)
     whole = platform.world.tasks(run_id)
     twice = [{**whole[6], "name": name} for name in ("first", "second")]
@@ -119,7 +119,7 @@ def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
 
 def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None:
     """The walk starts again, and finds the same."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 1_150)
     whole = platform.world.tasks(run_id)
     contradict(platform, run_id, rows=[*whole[:100], *whole[99:], {**whole[6], "name": "later"}])
@@ -131,7 +131,7 @@ def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None
 @pytest.mark.parametrize("odd", [None, "seven", {}, 7.5])
 def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: object) -> None:
     """It is stored under a number of its own, and reported."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 3)
     whole = platform.world.tasks(run_id)
     contradict(platform, run_id, rows=[*whole[:2], {**whole[2], "taskId": odd}])
@@ -147,7 +147,7 @@ def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
     serve_quirky: Serve, going: set[int], pages: int
 ) -> None:
     """And the last one, since more may have come; and only those tasks are written again."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     world = platform.world
     run_id = add_run(platform, 520, final=False, going=520)
     for number in set(range(520)) - going:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.platform import Platform, make_world
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tests.semantics.test_oddities import add_run, assert_equal, list_space, sync
-from tests.semantics.warehouse import Warehouse
 from tower_etl.errors import ConfigurationError
 from tower_etl.simulator import Fault, SimClock
 
 if TYPE_CHECKING:
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 FOREVER = 1_000_000
@@ -22,43 +22,43 @@ BROKEN = Fault("status", status=500, times=FOREVER)
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """Provide a workspace in which a run was submitted on each of the last twelve days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=12)))
-    started = Platform.start(*switchboard, world)
+    started = SimulatedPlatform.start(*swappable_app, world)
     for _ in range(12):
         add_run(started)
         world.clock.advance(86_400)
     return started
 
 
-def list_runs(platform: Platform) -> list[str]:
+def list_runs(platform: SimulatedPlatform) -> list[str]:
     """Return the runs of the workspace, in the order of their submission."""
     runs = platform.world.runs(list_space(platform))
     return [run["id"] for run in sorted(runs, key=lambda run: run["submit"])]
 
 
-def loaded(warehouse: Warehouse) -> set[str]:
+def loaded(warehouse: InMemoryDestination) -> set[str]:
     """Return the runs in the tables."""
     return {run_id for (run_id,) in warehouse.tables["workflows"]}
 
 
-def break_metrics(platform: Platform, *run_ids: str) -> None:
+def break_metrics(platform: SimulatedPlatform, *run_ids: str) -> None:
     """Let the metrics of runs fail for ever."""
     for run_id in run_ids:
         platform.simulator.faults.add(f"/workflow/{run_id}/metrics", BROKEN)
 
 
-def advance(platform: Platform, hours: float) -> None:
+def advance(platform: SimulatedPlatform, hours: float) -> None:
     """Let time pass."""
     platform.world.clock.advance(hours * 3600)
 
 
-def test_runs_that_always_fail_keep_no_new_run_out(platform: Platform) -> None:
+def test_runs_that_always_fail_keep_no_new_run_out(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     bad = {runs[1], runs[5], runs[9]}
     break_metrics(platform, *bad)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     fresh = set()
     for _ in range(4):
@@ -69,9 +69,9 @@ def test_runs_that_always_fail_keep_no_new_run_out(platform: Platform) -> None:
         assert loaded(warehouse) == {*runs, *fresh} - bad
 
 
-def test_a_reconciliation_is_completed_although_runs_fail(platform: Platform) -> None:
+def test_a_reconciliation_is_completed_although_runs_fail(platform: SimulatedPlatform) -> None:
     bad = list_runs(platform)[2:9]
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     for run_id in bad:
         platform.world.update_run(run_id)
@@ -83,10 +83,10 @@ def test_a_reconciliation_is_completed_although_runs_fail(platform: Platform) ->
     assert (first.sync_result.reconciled, second.sync_result.reconciled) == (True, False)
 
 
-def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: Platform) -> None:
+def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs[:10])
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert loaded(warehouse) == set(runs[10:])
     (space,) = [s for s in session.sync_result.workspaces.values() if s.pending]
@@ -94,10 +94,10 @@ def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: Platform) 
     assert space.status == "partial"
 
 
-def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: Platform) -> None:
+def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, runs[0])
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     advance(platform, 24 * 60)
     sync(platform, warehouse)
     advance(platform, 1)
@@ -108,10 +108,12 @@ def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: Platform
     assert_equal(platform, warehouse)
 
 
-def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(platform: Platform) -> None:
+def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(
+    platform: SimulatedPlatform,
+) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     for _ in range(9):
         sync(platform, warehouse)
         advance(platform, 0.25)
@@ -122,10 +124,10 @@ def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(platform: Platfo
 
 
 @pytest.mark.slow
-def test_retries_of_permanent_failures_become_rare(platform: Platform) -> None:
+def test_retries_of_permanent_failures_become_rare(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs[:8])
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     calls = []
     for _ in range(12):
         before = platform.count_calls()
@@ -136,10 +138,10 @@ def test_retries_of_permanent_failures_become_rare(platform: Platform) -> None:
     assert sum(calls[4:]) < sum(calls[1:4]) * 2
 
 
-def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: Platform) -> None:
+def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, runs[3])
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     platform.world.delete_run(runs[3])
     session = sync(platform, warehouse)
@@ -147,8 +149,8 @@ def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: Platform) -> 
     assert runs[3] not in loaded(warehouse)
 
 
-def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: Platform) -> None:
-    warehouse = Warehouse()
+def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: SimulatedPlatform) -> None:
+    warehouse = InMemoryDestination()
     platform.simulator.faults.add(rf"/workflow/\w+\?.*workspaceId={list_space(platform)}", BROKEN)
     platform.simulator.faults.add(r"/workflow\?.*max=1&?$|/workflow\?max=1&", BROKEN)
     session = sync(platform, warehouse)
@@ -159,11 +161,11 @@ def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: Platfor
     assert_equal(platform, warehouse)
 
 
-def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: Platform) -> None:
+def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: SimulatedPlatform) -> None:
     for _ in range(110):
         add_run(platform, tasks=0)
         advance(platform, 0.1)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     advance(platform, 25)
     fresh = add_run(platform)
@@ -179,13 +181,13 @@ def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: Platform) 
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_a_run_without_a_part_is_loaded_and_marked(
-    platform: Platform, part: str, status: int
+    platform: SimulatedPlatform, part: str, status: int
 ) -> None:
     run_id = list_runs(platform)[4]
     platform.simulator.faults.add(
         f"/workflow/{run_id}/{part}", Fault("status", status=status, times=FOREVER)
     )
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert session.sync_result.exit_code == 0
     assert warehouse.tables["workflows"][(run_id,)]["missing_parts"] == f'["{part}"]'
@@ -198,11 +200,11 @@ def test_a_run_without_a_part_is_loaded_and_marked(
 
 
 @pytest.mark.slow
-def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: Platform) -> None:
+def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: SimulatedPlatform) -> None:
     for _ in range(60):
         add_run(platform, tasks=0)
     platform.simulator.faults.add("/metrics", Fault("status", status=404, times=FOREVER))
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     advance(platform, 25)
     before = platform.count_calls()
@@ -214,8 +216,8 @@ def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: Platform)
     assert_equal(platform, warehouse)
 
 
-def test_a_selector_that_names_nothing_stops_no_other(platform: Platform) -> None:
-    warehouse = Warehouse()
+def test_a_selector_that_names_nothing_stops_no_other(platform: SimulatedPlatform) -> None:
+    warehouse = InMemoryDestination()
     session = sync(platform, warehouse, workspaces=("acme/clinic", "acme/renamed"))
     assert session.sync_result.exit_code == 4
     assert loaded(warehouse) == set(list_runs(platform))
@@ -224,13 +226,13 @@ def test_a_selector_that_names_nothing_stops_no_other(platform: Platform) -> Non
     assert "acme/renamed" in str(lost.error)
 
 
-def test_selectors_that_all_name_nothing_are_a_usage_error(platform: Platform) -> None:
+def test_selectors_that_all_name_nothing_are_a_usage_error(platform: SimulatedPlatform) -> None:
     with pytest.raises(ConfigurationError, match="acme/renamed"):
-        sync(platform, Warehouse(), workspaces=("acme/renamed", "7"))
+        sync(platform, InMemoryDestination(), workspaces=("acme/renamed", "7"))
 
 
-def test_a_workspace_that_is_no_longer_visible_is_reported(platform: Platform) -> None:
-    warehouse = Warehouse()
+def test_a_workspace_that_is_no_longer_visible_is_reported(platform: SimulatedPlatform) -> None:
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     world, key = platform.world, list_space(platform)
     hidden = world.workspaces.pop(key)
@@ -244,10 +246,10 @@ def test_a_workspace_that_is_no_longer_visible_is_reported(platform: Platform) -
 
 
 def test_a_run_that_is_unknown_and_complete_is_not_visited(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = add_run(platform)
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     describe = platform.world.describe
 
     def unknown(run_id: str) -> dict[str, Any]:

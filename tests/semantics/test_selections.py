@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.platform import Platform
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform
 from tests.semantics.test_entities import START, count, rows_of, sync
-from tests.semantics.warehouse import Warehouse
 from tower_etl.simulator import Fault, SimClock, build_world
 from tower_etl.sync import RUN_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.simulator import World
 
 
 @pytest.fixture
-def platform(switchboard: tuple[str, Switchboard]) -> Platform:
+def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
     """A world with pipelines, labels, and runs that are final."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=4, open_runs=0, mean_tasks=2)
-    return Platform.start(*switchboard, world)
+    return SimulatedPlatform.start(*swappable_app, world)
 
 
 def publish(world: World, key: int | None = None) -> tuple[int, str]:
@@ -36,7 +36,7 @@ def publish(world: World, key: int | None = None) -> tuple[int, str]:
     return pipeline["pipelineId"], "v9"
 
 
-def list_versions(warehouse: Warehouse) -> set[tuple[int, str]]:
+def list_versions(warehouse: InMemoryDestination) -> set[tuple[int, str]]:
     """The stored versions of pipelines."""
     rows = rows_of(warehouse, "pipeline_versions")
     return {(row["pipeline_id"], row["version__id"]) for row in rows}
@@ -45,10 +45,10 @@ def list_versions(warehouse: Warehouse) -> set[tuple[int, str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("other", [("pipelines",), ("pipelines_history",), ("pipelines", "tasks")])
 def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
-    platform: Platform, other: tuple[str, ...]
+    platform: SimulatedPlatform, other: tuple[str, ...]
 ) -> None:
     """The stored pipeline is no proof that its versions were fetched."""
-    warehouse, world = Warehouse(), platform.world
+    warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     version = publish(world)
     sync(platform, warehouse, tables=other, reconcile=True)
@@ -59,10 +59,10 @@ def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
 
 
 def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_without(
-    platform: Platform,
+    platform: SimulatedPlatform,
 ) -> None:
     """Then no stored pipeline says which version was the default."""
-    warehouse, world = Warehouse(), platform.world
+    warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     version = publish(world)
     warehouse.tables["pipelines"] = {}
@@ -72,9 +72,11 @@ def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_witho
     assert version in list_versions(warehouse)
 
 
-def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(platform: Platform) -> None:
+def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(
+    platform: SimulatedPlatform,
+) -> None:
     """After a job that selected pipelines alone."""
-    warehouse = Warehouse()
+    warehouse = InMemoryDestination()
     sync(platform, warehouse)
     sync(platform, warehouse, tables=["pipelines"])
     before = count(platform, "/versions")
@@ -84,10 +86,10 @@ def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(platform:
 
 @pytest.mark.parametrize("failures", [0, 10**6])
 def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
-    platform: Platform, failures: int
+    platform: SimulatedPlatform, failures: int
 ) -> None:
     """Its row was stored between two reconciliations, for the run that names it."""
-    warehouse, world = Warehouse(), platform.world
+    warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     run = next(row for row in rows_of(warehouse, "workflows") if row["pipeline_info__id"])
     pipeline, version = publish(world, run["pipeline_info__id"])
@@ -104,7 +106,7 @@ def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
     assert (pipeline, version) in list_versions(warehouse)
 
 
-def reopen(warehouse: Warehouse, run: dict[str, Any]) -> None:
+def reopen(warehouse: InMemoryDestination, run: dict[str, Any]) -> None:
     """Let the next sync fetch a run."""
     known = {"submit": None, "starred": None, "settled_tasks": 0, "last_settled_task_id": None}
     warehouse.state["workspaces"][str(run["workspace_id"])]["open"] = {run["id"]: known}
@@ -117,7 +119,7 @@ def add_studio(world: World) -> str:
     return "new"
 
 
-def list_studios(warehouse: Warehouse) -> set[str]:
+def list_studios(warehouse: InMemoryDestination) -> set[str]:
     """The stored studios."""
     return {row["session_id"] for row in rows_of(warehouse, "studios")}
 
@@ -125,10 +127,12 @@ def list_studios(warehouse: Warehouse) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("change", "read"), [(add_studio, list_studios), (publish, list_versions)])
 def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
-    platform: Platform, change: Callable[[World], Any], read: Callable[[Warehouse], set[Any]]
+    platform: SimulatedPlatform,
+    change: Callable[[World], Any],
+    read: Callable[[InMemoryDestination], set[Any]],
 ) -> None:
     """The next sync that selects them refreshes what the reconciliation left out, once."""
-    warehouse, world = Warehouse(), platform.world
+    warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     changed = change(world)
     for _ in range(2):
@@ -142,16 +146,16 @@ def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
     assert count_since(platform, before, "/studios") == 0
 
 
-def count_since(platform: Platform, before: int, path: str) -> int:
+def count_since(platform: SimulatedPlatform, before: int, path: str) -> int:
     """Calls to a path that ends so, after some calls."""
     return sum(call.path.endswith(path) for call in platform.simulator.calls[before:])
 
 
 def test_a_table_that_nobody_selected_is_not_fetched_for_a_reconciliation(
-    platform: Platform,
+    platform: SimulatedPlatform,
 ) -> None:
     """By a job that leaves it out, too."""
-    warehouse, world = Warehouse(), platform.world
+    warehouse, world = InMemoryDestination(), platform.world
     for hours in (0, 25, 0):
         world.clock.advance(timedelta(hours=hours))
         sync(platform, warehouse, tables=RUN_TABLES)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.quirky import (
     DISCOVERY_CALLS,
     START,
@@ -20,7 +21,6 @@ from tests.semantics.quirky import (
     refused,
     sync,
 )
-from tests.semantics.warehouse import Warehouse
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Fault
 
@@ -34,7 +34,7 @@ def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
     serve_quirky: Serve, largest: int
 ) -> None:
     """What it allows is found out once, and again when its version changes."""
-    platform, warehouse = serve_quirky(largest_page=largest), Warehouse()
+    platform, warehouse = serve_quirky(largest_page=largest), InMemoryDestination()
     for tasks in (*[0] * 60, 120):
         add_run(platform, tasks)
     session = sync(platform, warehouse)
@@ -58,7 +58,7 @@ def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
 ) -> None:
     """What it knows is there; what it does not know is said once, and asked for no more."""
     unknown = frozenset({"pipelineInfo", "computeEnv"})
-    platform, warehouse = serve_quirky(unknown_attributes=unknown), Warehouse()
+    platform, warehouse = serve_quirky(unknown_attributes=unknown), InMemoryDestination()
     space = find_space(platform)
     label = {"id": 5, "name": "x", "value": None, "resource": False, "isDefault": False}
     platform.world.add_entity(
@@ -89,7 +89,7 @@ def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
     serve_quirky: Serve, way: str
 ) -> None:
     """From the newest one down, as far as the window reaches; it is said once."""
-    platform, warehouse = serve_quirky(search=way), Warehouse()
+    platform, warehouse = serve_quirky(search=way), InMemoryDestination()
     for _ in range(230):
         add_run(platform, 0)
         platform.world.clock.advance(60)
@@ -115,7 +115,7 @@ def test_since_holds_on_a_server_that_does_not_filter_by_time(
     serve_quirky: Serve, way: str
 ) -> None:
     """Also at the first sync, when no run is known that it should show."""
-    platform, warehouse = serve_quirky(search=way), Warehouse()
+    platform, warehouse = serve_quirky(search=way), InMemoryDestination()
     runs = []
     for _ in range(12):
         runs.append(add_run(platform, 0))
@@ -134,7 +134,7 @@ def test_since_holds_on_a_server_that_does_not_filter_by_time(
 
 def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky: Serve) -> None:
     """A listing without them, and one without a search: both are empty."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     add_run(platform)
     platform.world.clock.advance(86_400)
     deleted = add_run(platform)
@@ -150,7 +150,7 @@ def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
     serve_quirky: Serve,
 ) -> None:
     """A search finds no run there; the listing shows it."""
-    platform, warehouse = serve_quirky(search="words"), Warehouse()
+    platform, warehouse = serve_quirky(search="words"), InMemoryDestination()
     for _ in range(2):
         add_run(platform)
         sync(platform, warehouse)
@@ -166,7 +166,7 @@ def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
 
 def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: Serve) -> None:
     """A reconciliation finds nothing changed, and fetches nothing."""
-    platform, warehouse = serve_quirky(zoned=False), Warehouse()
+    platform, warehouse = serve_quirky(zoned=False), InMemoryDestination()
     for _ in range(5):
         add_run(platform, 2)
     sync(platform, warehouse)
@@ -176,7 +176,7 @@ def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: 
 
 def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky: Serve) -> None:
     """Every one of them; none is asked for again."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     for tasks in (0, 3, 120):
         add_run(platform, tasks)
     platform.simulator.faults.add("/api/", Fault("garbled", times=10**6))
@@ -189,7 +189,7 @@ def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky
 
 def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -> None:
     """In JSON columns; redaction of the same column rounds none, nor does a look for new fields."""
-    platform, warehouse = serve_quirky(), Warehouse()
+    platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform)
     platform.world.script(run_id).fields |= {
         "params": {"seed": 12345, "token": "ghp_" + "a" * 36, "p": 0.5},

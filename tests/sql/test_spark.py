@@ -16,7 +16,7 @@ import pytest
 from deltalake import DeltaTable, TableFeatures
 from pyarrow import parquet
 
-from tests.destinations.depot import Depot
+from tests.destinations.harness import DestinationHarness
 from tests.sql.test_dialects import (
     VIEWS,
     ask_all,
@@ -97,7 +97,7 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with serve(Simulator(world, limit=NO_LIMIT)) as endpoint:
         for kind in ("parquet", "delta"):
             place = DestinationConfig(kind, str(root / kind), root / "state")
-            report = Depot(place, endpoint, Clock(now=clock.now)).sync()
+            report = DestinationHarness(place, endpoint, Clock(now=clock.now)).sync()
             assert report.result.status == "ok"
     return root
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sync.rounds import ROUNDS
+from tests.sync.sync_loop import ROUNDS
 from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     FINAL_STATUSES,
@@ -38,7 +38,7 @@ from tower_etl.sync.state import LOOKBACK_RUNS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.sync.rounds import Round
+    from tests.sync.sync_loop import Round
     from tower_etl.sync import (
         ListingWindow,
         RetryCause,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.privacy.planted import list_leaks, plant
+from tests.privacy.secret_samples import list_leaks, plant
 from tests.tables.test_table import API_TABLES, flipped_records, nest
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.errors import ConfigurationError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from tests.privacy.planted import SECRETS, plant
+from tests.privacy.secret_samples import SECRETS, plant
 from tower_etl.simulator.responses import BufferedResponse, capture
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KEPT = frozenset(
 )
 
 
-class Planter:
+class SecretInjector:
     """An ASGI application that plants secrets in the answers of a simulator.
 
     Attributes:

@@ -1,6 +1,6 @@
 """`tower-etl` that kills itself with SIGKILL at a point of its code.
 
-Usage: killed.py WHEN:MODULE:NAME:TIMES ARGUMENTS, where WHEN is `before` or `after`, MODULE and
+Usage: kill_at.py WHEN:MODULE:NAME:TIMES ARGUMENTS, where WHEN is `before` or `after`, MODULE and
 NAME name a function or method, and TIMES is the call at which it happens.
 """
 

@@ -12,7 +12,7 @@ _SYNC = (sys.executable, "-m", "tower_etl", "sync", "--path")
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Candidate:
     """A way to load the run history into a DuckDB file.
 
     Attributes:
@@ -44,17 +44,17 @@ class Contestant:
         return [*self.command, str(path), *self.more, *(self.later if later else ())]
 
 
-def _make_peer(name: str, script: str, *more: str) -> Contestant:
-    return Contestant(name, (sys.executable, str(_PEERS / f"{script}.py")), script, more)
+def _make_peer(name: str, script: str, *more: str) -> Candidate:
+    return Candidate(name, (sys.executable, str(_PEERS / f"{script}.py")), script, more)
 
 
 # The world's clock is moved, the machine's is not: `--reconcile` is what a sync does by itself
 # once a day.
-OURS = Contestant("tower-etl", _SYNC, "tower_etl", later=("--reconcile",))
+OURS = Candidate("tower-etl", _SYNC, "tower_etl", later=("--reconcile",))
 
-CONTESTANTS = {
-    contestant.name: contestant
-    for contestant in (
+CANDIDATES = {
+    candidate.name: candidate
+    for candidate in (
         OURS,
         _make_peer("declarative", "declarative"),
         _make_peer("declarative tuned", "declarative", "--tuned"),

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.contest import perform, set_stage
-from benchmarks.contestants import CONTESTANTS, OURS, Contestant
+from benchmarks.accuracy import KEYS, RowAccuracy
+from benchmarks.candidates import CANDIDATES, OURS, Candidate
+from benchmarks.comparison import prepare_scenario, run_candidate
 from benchmarks.growth import fit_line
 from benchmarks.probes import time_copy, time_merges
 from benchmarks.report import write_report
 from benchmarks.sizes import Size
-from benchmarks.verdicts import KEYS, Verdict
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.contest import Stage
+    from benchmarks.comparison import Scenario
 
 # Syncs once; the second time it does nothing.
 FORGETFUL = """
@@ -40,29 +40,29 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     """A small world between two syncs, without limit and latency."""
     size = Size("toy", runs=14, mean_tasks=12, open_runs=3, limited=False, latency_s=0)
     now = datetime.now(UTC).replace(microsecond=0)
-    return set_stage(size, now, tmp_path_factory.mktemp("toy") / "stage")
+    return prepare_scenario(size, now, tmp_path_factory.mktemp("toy") / "stage")
 
 
-def make_faulty(name: str, program: str) -> Contestant:
+def make_faulty(name: str, program: str) -> Candidate:
     """The plain script, corrupted."""
-    plain = CONTESTANTS["plain script"]
+    plain = CANDIDATES["plain script"]
     code = program.replace("SCRIPT", repr(plain.command[1]))
-    return Contestant(name, (sys.executable, "-c", code), plain.views)
+    return Candidate(name, (sys.executable, "-c", code), plain.views)
 
 
-def count_faults(verdicts: dict[str, Verdict]) -> dict[str, int]:
+def count_faults(verdicts: dict[str, RowAccuracy]) -> dict[str, int]:
     """Rows that are not right, by table."""
     return {table: verdict.faults for table, verdict in verdicts.items()}
 
 
 @pytest.mark.slow
-def test_a_sync_of_ours_is_right_in_every_table(stage: Stage, tmp_path: Path) -> None:
+def test_a_sync_of_ours_is_right_in_every_table(scenario: Scenario, tmp_path: Path) -> None:
     """After a day of new runs, an edited label and a deleted run; and the page can be written."""
-    sync_result = perform(stage, OURS)
+    sync_result = run_candidate(scenario, OURS)
     assert [sync.exit_code for sync in (sync_result.first, sync_result.second)] == [0, 0]
     assert dict.fromkeys(KEYS, 0) == count_faults(sync_result.verdicts)
     assert all(verdict.right > 0 for verdict in sync_result.verdicts.values())
@@ -78,21 +78,21 @@ def test_a_sync_of_ours_is_right_in_every_table(stage: Stage, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_script_without_a_memory_loses_the_deleted_run(stage: Stage) -> None:
+def test_a_script_without_a_memory_loses_the_deleted_run(scenario: Scenario) -> None:
     """All that is shown is right; what is shown no longer is missing."""
-    sync_result = perform(stage, CONTESTANTS["plain script"])
+    sync_result = run_candidate(scenario, CANDIDATES["plain script"])
     assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(
         sync_result.verdicts
     )
     workflows = sync_result.verdicts["workflows"]
-    assert Verdict(workflows.right, wrong=0, missing=1, doubled=0) == workflows
+    assert RowAccuracy(workflows.right, wrong=0, missing=1, doubled=0) == workflows
     assert sync_result.verdicts["tasks"].missing > 0
 
 
 @pytest.mark.slow
-def test_a_peer_that_loses_changes_is_found_wrong(stage: Stage) -> None:
+def test_a_peer_that_loses_changes_is_found_wrong(scenario: Scenario) -> None:
     """Runs that were open are as they were, and new ones are missing."""
-    sync_result = perform(stage, make_faulty("forgetful", FORGETFUL))
+    sync_result = run_candidate(scenario, make_faulty("forgetful", FORGETFUL))
     assert sync_result.second_traffic.calls == 0
     assert sync_result.verdicts["workflows"].wrong > 0
     assert sync_result.verdicts["workflows"].missing > 0
@@ -100,9 +100,9 @@ def test_a_peer_that_loses_changes_is_found_wrong(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_rows_that_come_twice_are_doubled(stage: Stage) -> None:
+def test_rows_that_come_twice_are_doubled(scenario: Scenario) -> None:
     """Each of them is right once, and doubled once."""
-    tasks = perform(stage, make_faulty("doubling", DOUBLING)).verdicts["tasks"]
+    tasks = run_candidate(scenario, make_faulty("doubling", DOUBLING)).verdicts["tasks"]
     assert (tasks.right, 0) == (tasks.doubled, tasks.wrong)
 
 

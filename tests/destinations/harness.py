@@ -18,7 +18,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import StaticTable
 
 from tests.load.warehouse import ask_for
-from tests.semantics.truth import index
+from tests.semantics.expected import index
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.destinations.base import open_destination
 from tower_etl.destinations.dlt_pipeline import (
@@ -34,7 +34,7 @@ from tower_etl.source.resources import build_source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.semantics.truth import Rows
+    from tests.semantics.expected import Rows
     from tower_etl.clock import Clock
     from tower_etl.config.settings import PackageLimits
     from tower_etl.destinations.config import DestinationConfig
@@ -53,7 +53,7 @@ KINDS = ("duckdb", "parquet", "delta", "delta-s3", "iceberg", "iceberg-s3", "pos
 
 
 @dataclass
-class Depot:
+class DestinationHarness:
     """A place, and syncs of one platform into it at the time of that platform.
 
     Attributes:
@@ -88,15 +88,15 @@ class Depot:
         return keyed
 
 
-class DepotWarehouse:
+class HarnessDestination:
     """Loads sessions as `tower-etl sync` does, to be killed before any batch.
 
     Attributes:
         tables: Rows by key, by table, as readers see them after the last load.
     """
 
-    def __init__(self, depot: Depot) -> None:
-        self._depot = depot
+    def __init__(self, harness: DestinationHarness) -> None:
+        self._harness = harness
         self.tables: Mapping[str, Rows] = {name: {} for name in TABLES}
 
     def load(
@@ -106,8 +106,8 @@ class DepotWarehouse:
         from tests.semantics.duck import Crashing  # noqa: PLC0415 imports dlt
 
         feed: Any = Crashing(session, crash_at) if crash_at else session
-        place = open_destination(self._depot.place)
-        with place.lock(self._depot.clock), dlt_defaults():
+        place = open_destination(self._harness.place)
+        with place.lock(self._harness.clock), dlt_defaults():
             place.prepare()
             pipeline = place.open_pipeline()
             with place.package_context():
@@ -117,8 +117,8 @@ class DepotWarehouse:
                 is_new = declare_schema(pipeline, source, session.table_specs)
                 with place.package_context():
                     load_package(pipeline, source, makes_tables=is_new)
-            place.publish(self._depot.clock.now())
-        self.tables = {name: self._depot.read(name) for name in TABLES}
+            place.publish(self._harness.clock.now())
+        self.tables = {name: self._harness.read(name) for name in TABLES}
 
     def rows_of(self, table: str, run_id: str) -> Rows:
         """Rows of one run."""

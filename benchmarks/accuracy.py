@@ -1,4 +1,4 @@
-"""Rows of a contestant against the truth."""
+"""Rows of a candidate against the truth."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FROM truth_once AS a FULL JOIN theirs_once AS b USING ({key})
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RowAccuracy:
     """How many rows of a table are as the platform has them.
 
     Attributes:
@@ -60,11 +60,11 @@ class Verdict:
         return self.wrong + self.missing + self.doubled
 
 
-def judge(path: Path, sql: str, truth: Path) -> dict[str, Verdict]:
+def compare_rows(path: Path, sql: str, truth: Path) -> dict[str, RowAccuracy]:
     """Compare a file with the truth, by table.
 
     Args:
-        path: The contestant's file.
+        path: The candidate's file.
         sql: Views `their_...` of its rows; a table without a view is not judged.
         truth: The file of the truth.
     """
@@ -77,8 +77,8 @@ def judge(path: Path, sql: str, truth: Path) -> dict[str, Verdict]:
         return {table: _compare(connection, table) for table in KEYS if f"their_{table}" in views}
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> Verdict:
+def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> RowAccuracy:
     described = connection.execute(f"DESCRIBE truth.{table}").fetchall()
     columns, key = ", ".join(row[0] for row in described), ", ".join(KEYS[table])
     found = connection.execute(_COMPARE.format(table=table, columns=columns, key=key)).fetchone()
-    return Verdict(*(found or ()))
+    return RowAccuracy(*(found or ()))

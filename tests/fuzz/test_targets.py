@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import trials
-from tests.fuzz.spoiler import load_bodies
-from tests.semantics.platform import Switchboard
+from tests.fuzz import targets
+from tests.fuzz.mutators import load_bodies
+from tests.semantics.platform import SwappableApp
 from tower_etl.simulator import serve
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def try_sync() -> Iterator[Callable[[int], None]]:
     """Syncs of a platform that goes mad."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
-        board = Switchboard()
+        board = SwappableApp()
         with serve(cast("Simulator", board)) as url:
-            yield trials.SyncTrial(url, board)
+            yield targets.SyncTrial(url, board)
 
 
 def test_there_is_a_recorded_answer_of_every_kind_to_spoil() -> None:
@@ -43,28 +43,28 @@ def test_there_is_a_recorded_answer_of_every_kind_to_spoil() -> None:
 @few(max_examples=200)
 def test_any_bytes_are_an_object_or_an_error(seed: int) -> None:
     """Recorded answers with bytes changed, cut and repeated."""
-    trials.try_bytes(seed)
+    targets.try_bytes(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=60)
 def test_any_walk_ends(seed: int) -> None:
     """Pages by chance, with counts and flags by chance."""
-    trials.try_walk(seed)
+    targets.try_walk(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=25)
 def test_any_run_is_rows_or_a_fault(seed: int) -> None:
     """Recorded runs with values replaced, dropped, repeated, wrapped and added."""
-    trials.try_tables(seed)
+    targets.try_tables(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=60)
 def test_any_listing_is_planned(seed: int) -> None:
     """Recorded listings, corrupted likewise; nothing listed is left out."""
-    trials.try_plan(seed)
+    targets.try_plan(seed)
 
 
 @pytest.mark.slow

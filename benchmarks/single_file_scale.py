@@ -1,6 +1,6 @@
 """A DuckDB file that is too large to be held twice: what it takes but for the copying.
 
-Usage: python -m benchmarks.straight TASKS FOLDER. Makes a long history in the folder, as
+Usage: python -m benchmarks.single_file_scale TASKS FOLDER. Makes a long history in the folder, as
 benchmarks.scale does, without process_metrics and process_progress. The syncs go on with the file
 as if it were a draft that a killed one had left, so that they copy nothing.
 """
@@ -20,14 +20,14 @@ import duckdb
 from benchmarks.history import enlarge
 from benchmarks.remote import open_platform
 from benchmarks.scale import SEED, name_platform
+from benchmarks.scenario import DAY
 from benchmarks.stores import QUESTIONS, FileStore
-from benchmarks.story import DAY
 from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingRecord
 from tower_etl.views.definitions import apply_views
 
 if TYPE_CHECKING:
-    from benchmarks.usage import Usage
+    from benchmarks.resource_usage import Usage
 
 _TABLES = ("workflows", "tasks", "workflow_progress", "workflow_labels")
 

@@ -42,7 +42,7 @@ _SCHEMAS = {
 }
 
 
-def write_truth(world: World, run_ids: Iterable[str], path: Path) -> None:
+def write_expected(world: World, run_ids: Iterable[str], path: Path) -> None:
     """Write the rows of runs as the world has them now.
 
     Args:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.accuracy import compare_rows
+from benchmarks.expected import write_expected
 from benchmarks.remote import open_platform
+from benchmarks.resource_usage import measure
+from benchmarks.scenario import DAY, pass_day, plan_events
 from benchmarks.sizes import find_workspace, make_world
-from benchmarks.story import DAY, pass_day, plan_events
-from benchmarks.truth import write_truth
-from benchmarks.usage import measure
-from benchmarks.verdicts import judge
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from benchmarks.contestants import Contestant
+    from benchmarks.accuracy import RowAccuracy
+    from benchmarks.candidates import Candidate
     from benchmarks.remote import Platform, Traffic
+    from benchmarks.resource_usage import Usage
+    from benchmarks.scenario import Event
     from benchmarks.sizes import Size
-    from benchmarks.story import Event
-    from benchmarks.usage import Usage
-    from benchmarks.verdicts import Verdict
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contestant took, and what its tables were worth.
+    """What a candidate took, and what its tables were worth.
 
     Attributes:
         first: What the first sync took.
@@ -42,12 +42,12 @@ class Outcome:
     first_traffic: Traffic
     second: Usage
     second_traffic: Traffic
-    verdicts: dict[str, Verdict]
+    verdicts: dict[str, RowAccuracy]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where the contestants of one size meet.
+class Scenario:
+    """Where the candidates of one size meet.
 
     Attributes:
         size: The size.
@@ -66,7 +66,7 @@ class Stage:
     truth: Path
 
 
-def set_stage(size: Size, now: datetime, folder: Path) -> Stage:
+def prepare_scenario(size: Size, now: datetime, folder: Path) -> Scenario:
     """Plan what happens, and write down what is true afterwards."""
     world = make_world(size, now)
     workspace = find_workspace(world)
@@ -76,52 +76,52 @@ def set_stage(size: Size, now: datetime, folder: Path) -> Stage:
         pass_day(world, events)
         seen |= {run["id"] for run in world.runs(workspace)}
     folder.mkdir(parents=True)
-    write_truth(world, sorted(seen), folder / "truth.duckdb")
-    return Stage(size, now, folder, workspace, events, folder / "truth.duckdb")
+    write_expected(world, sorted(seen), folder / "truth.duckdb")
+    return Scenario(size, now, folder, workspace, events, folder / "truth.duckdb")
 
 
-def perform(stage: Stage, contestant: Contestant) -> Outcome:
-    """Let a contestant sync twice, a day apart, from a platform of its own."""
-    folder = stage.folder / contestant.name.replace(" ", "-")
+def run_candidate(scenario: Scenario, candidate: Candidate) -> Outcome:
+    """Let a candidate sync twice, a day apart, from a platform of its own."""
+    folder = scenario.folder / candidate.name.replace(" ", "-")
     folder.mkdir()
     path = folder / "history.duckdb"
-    with open_platform(stage.size, stage.now) as platform:
-        first = _sync(stage, contestant, platform, path, later=False)
-        if not stage.size.quiet:
+    with open_platform(scenario.size, scenario.now) as platform:
+        first = _sync(scenario, candidate, platform, path, later=False)
+        if not scenario.size.quiet:
             platform.advance(DAY.total_seconds())
-            platform.tell(stage.events)
-        second = _sync(stage, contestant, platform, path, later=not stage.size.quiet)
-    verdicts = judge(path, contestant.sql, stage.truth) if second[0].exit_code == 0 else {}
+            platform.tell(scenario.events)
+        second = _sync(scenario, candidate, platform, path, later=not scenario.size.quiet)
+    verdicts = compare_rows(path, candidate.sql, scenario.truth) if second[0].exit_code == 0 else {}
     return Outcome(*first, *second, verdicts)
 
 
 def _sync(
-    stage: Stage, contestant: Contestant, platform: Platform, path: Path, *, later: bool
+    scenario: Scenario, candidate: Candidate, platform: Platform, path: Path, *, later: bool
 ) -> tuple[Usage, Traffic]:
     environ = {
         "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
         "TOWER_API_ENDPOINT": platform.endpoint,
-        "TOWER_WORKSPACE_ID": str(stage.workspace),
+        "TOWER_WORKSPACE_ID": str(scenario.workspace),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
     }
-    if not stage.size.limited:
+    if not scenario.size.limited:
         environ["TOWER_ETL_RATE"] = "none"
-    usage = measure(contestant.order(path, later=later), path.parent, environ)
+    usage = measure(candidate.order(path, later=later), path.parent, environ)
     return usage, platform.read_traffic()
 
 
-def run_contest(
-    stage: Stage, contestants: Iterable[Contestant], say: Callable[[str], object]
+def run_comparison(
+    scenario: Scenario, candidates: Iterable[Candidate], say: Callable[[str], object]
 ) -> dict[str, Outcome]:
-    """Let everyone perform, one after the other.
+    """Let everyone run_candidate, one after the other.
 
     Args:
-        stage: Where.
-        contestants: Who.
+        scenario: Where.
+        candidates: Who.
         say: Told who is at work.
     """
     outcomes = {}
-    for contestant in contestants:
-        say(f"{stage.size.title}: {contestant.name} ...")
-        outcomes[contestant.name] = perform(stage, contestant)
+    for candidate in candidates:
+        say(f"{scenario.size.title}: {candidate.name} ...")
+        outcomes[candidate.name] = run_candidate(scenario, candidate)
     return outcomes

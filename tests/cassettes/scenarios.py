@@ -38,7 +38,7 @@ LONG, LAUNCHED, LAUNCH = "5long000000000", "6launched00000", "7launch0000000"
 _MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
-def make_house() -> World:
+def make_small_account() -> World:
     """Two organisations, three workspaces and the personal one, four runs."""
     world = World.empty(SimClock.frozen_at(_MORNING))
     made = [world.add_user("user-1")]
@@ -142,7 +142,7 @@ def serve_house(
     for path, fault in faults:
         plan.add(path, fault)
     return Simulator(
-        make_house(),
+        make_small_account(),
         limit=NO_LIMIT,
         faults=plan,
         profile=ServerProfile(legacy=legacy, quirks=quirks or Quirks()),

@@ -1,6 +1,6 @@
 """Whether scheduled syncs hold for hours: two targets at once, at the limit, with faults and kills.
 
-Usage: python -m benchmarks.endurance [MINUTES] (30). A platform on loopback holds its callers to 20
+Usage: python -m benchmarks.soak [MINUTES] (30). A platform on loopback holds its callers to 20
 calls in any second and spoils one answer in twenty. Round by round a few hours pass there: runs
 are submitted and end, labels are edited, runs are deleted. Two syncs of the same token start
 together in each round, and one in six is killed. In the end both files are compared with the world.
@@ -22,10 +22,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contestants import OURS
+from benchmarks.accuracy import compare_rows
+from benchmarks.candidates import OURS
+from benchmarks.expected import write_expected
 from benchmarks.sizes import find_workspace
-from benchmarks.truth import write_truth
-from benchmarks.verdicts import judge
 from tower_etl.simulator import (
     DEMO_TOKEN,
     SimClock,
@@ -122,10 +122,10 @@ class Endurance:
             self.world.delete_run(others[0])
             self._touched.add(others[0])
 
-    def write_truth(self) -> Path:
+    def write_expected(self) -> Path:
         """What should be in both files: all runs that were ever shown."""
         truth = self.folder / "truth.duckdb"
-        write_truth(self.world, sorted(self._seen), truth)
+        write_expected(self.world, sorted(self._seen), truth)
         return truth
 
     def _list_runs(self) -> list[dict[str, Any]]:
@@ -201,10 +201,10 @@ def _mean(syncs: Sequence[Ended]) -> str:
 
 
 def _judge(endurance: Endurance) -> list[str]:
-    truth = endurance.write_truth()
+    truth = endurance.write_expected()
     lines = []
     for target in TARGETS:
-        verdicts = judge(endurance.folder / target, OURS.sql, truth)
+        verdicts = compare_rows(endurance.folder / target, OURS.sql, truth)
         lines += [
             f"{target}: {table} {verdict.right} right, {verdict.faults} not"
             for table, verdict in verdicts.items()

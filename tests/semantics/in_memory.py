@@ -26,7 +26,7 @@ class CrashError(BaseException):
 
 
 @dataclass
-class Warehouse:
+class InMemoryDestination:
     """Tables and state, as a killed process would leave them.
 
     Attributes:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from tests.fuzz.spoiler import load_bodies, spoil, spoil_bytes
-from tests.semantics.platform import Platform, make_world
-from tests.semantics.truth import list_shown
-from tests.semantics.warehouse import Warehouse
+from tests.fuzz.mutators import load_bodies, spoil, spoil_bytes
+from tests.semantics.expected import list_shown
+from tests.semantics.in_memory import InMemoryDestination
+from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.api import (
     Page,
     PaginationStats,
@@ -67,7 +67,7 @@ from tower_etl.transform import build_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.semantics.platform import Switchboard
+    from tests.semantics.platform import SwappableApp
     from tower_etl.extract.session import SyncSession
     from tower_etl.http import JsonHttpClient
 
@@ -267,7 +267,7 @@ def _send(answer: Any) -> Any:
 class SyncTrial:
     """A platform that was synced well once, and is synced again when it has gone mad."""
 
-    def __init__(self, url: str, board: Switchboard) -> None:
+    def __init__(self, url: str, board: SwappableApp) -> None:
         world = make_world(SimClock.frozen_at(START - timedelta(days=1)))
         space = max(place.key for place in world.workspaces.values())
         for number in range(4):
@@ -276,9 +276,9 @@ class SyncTrial:
             world.finish_task(run_id, world.add_task(run_id))
             if number:
                 world.finish_run(run_id)
-        self._platform = Platform.start(url, board, world)
+        self._platform = SimulatedPlatform.start(url, board, world)
         self._kept: dict[str, Any] = {}
-        self._good = Warehouse()
+        self._good = InMemoryDestination()
         self._sync(self._good, 0, 0.0)
 
     def __call__(self, seed: int) -> None:
@@ -296,7 +296,7 @@ class SyncTrial:
         assert {run_id for run_id in shown if rows[run_id]["missing_since"] is None} == set(shown)
 
     def _sync(
-        self, warehouse: Warehouse, seed: int, rate: float, *, reconcile: bool = False
+        self, warehouse: InMemoryDestination, seed: int, rate: float, *, reconcile: bool = False
     ) -> SyncSession:
         wanted = SyncOptions(tables=resolve_table_names(()), reconcile=reconcile)
         settings = Settings(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from tests.dlt_destinations.kinds import DATASET, KINDS, Place, tidy
-from tests.semantics.truth import index
+from tests.semantics.expected import index
 from tower_etl import run_in_packages, tower_source
 from tower_etl.config.settings import HttpSettings
 from tower_etl.simulator import DEMO_TOKEN
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.dlt_destinations.kinds import Kind
-    from tests.semantics.truth import Rows
+    from tests.semantics.expected import Rows
 
 SCRIPT = Path(__file__).with_name("pipeline.py")
 TABLES_WANTED = (
@@ -33,7 +33,7 @@ TABLES_WANTED = (
 
 
 @dataclass(frozen=True)
-class Depot:
+class DltHarness:
     """A destination, and a pipeline that loads one platform into it.
 
     Attributes:
@@ -120,6 +120,6 @@ class Depot:
         return keyed
 
 
-def open_depot(key: str, endpoint: str, folder: str, server: str) -> Depot:
-    """Return a depot as a process is told of it."""
-    return Depot(KINDS[key], Place(Path(folder), server), endpoint)
+def open_harness(key: str, endpoint: str, folder: str, server: str) -> DltHarness:
+    """Return a harness as a process is told of it."""
+    return DltHarness(KINDS[key], Place(Path(folder), server), endpoint)
