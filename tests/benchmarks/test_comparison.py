@@ -41,8 +41,8 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    """A small world between two syncs, without limit and latency."""
-    size = Size("toy", runs=14, mean_tasks=12, open_runs=3, limited=False, latency_s=0)
+    """A small world between two syncs, without limit and latency; two runs are submitted."""
+    size = Size("toy", runs=18, mean_tasks=12, open_runs=3, limited=False, latency_s=0)
     now = datetime.now(UTC).replace(microsecond=0)
     return prepare_scenario(size, now, tmp_path_factory.mktemp("toy") / "stage")
 
