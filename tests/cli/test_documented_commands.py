@@ -132,7 +132,7 @@ def test_the_pages_have_commands() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted({c.page for c in COMMANDS}, key=lambda n: n != "README.md"))
+@pytest.mark.parametrize("page", dict.fromkeys(command.page for command in COMMANDS))
 def test_the_commands_of_a_page_run(
     page: str, reader: Console, request: pytest.FixtureRequest
 ) -> None:
