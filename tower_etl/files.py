@@ -31,6 +31,15 @@ def fsync_tree(folder: Path) -> None:
         fsync_file(Path(root))
 
 
+def may_access(path: Path, mode: int) -> bool:
+    """Return whether this process may access a path in the ways of `mode`, such as `os.W_OK`.
+
+    `os.access` alone asks for the real user, without the capabilities of the process.
+    """
+    has_effective_ids = os.access in os.supports_effective_ids
+    return os.access(path, mode, effective_ids=has_effective_ids)
+
+
 def user_id() -> int | None:
     """Return the effective id of the user, None on Windows."""
     return os.geteuid() if hasattr(os, "geteuid") else None

@@ -28,7 +28,7 @@ from tower_etl.config.settings import (
     split_names,
 )
 from tower_etl.errors import ConfigurationError, FileAccessError
-from tower_etl.files import user_id
+from tower_etl.files import may_access, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -340,7 +340,7 @@ def state_dir(sources: SettingSources) -> Path:
     with suppress(RuntimeError):  # Path.home() without HOME and without a password file entry
         default = Path.home() / ".local" / "state"
         existing = next(path for path in (default, *default.parents) if path.is_dir())
-        if os.access(existing, os.W_OK | os.X_OK):
+        if may_access(existing, os.W_OK | os.X_OK):
             return default
     return _make_private_folder(Path(tempfile.gettempdir()) / f"tower-etl-{user_id()}")
 

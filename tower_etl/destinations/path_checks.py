@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.files import user_id
+from tower_etl.files import may_access, user_id
 from tower_etl.os_errors import refuse_path
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check_readable(path: Path) -> None:
     Raises:
         FileAccessError: The file is not readable.
     """
-    if not os.access(path, os.R_OK):
+    if not may_access(path, os.R_OK):
         raise refuse_path(errno.EACCES, path)
 
 
@@ -94,7 +94,7 @@ def check_writable(folder: Path) -> None:
     """
     if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
         raise refuse_path(errno.EROFS, folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not may_access(folder, os.W_OK | os.X_OK):
         raise refuse_path(errno.EACCES, folder)
 
 
