@@ -217,6 +217,7 @@ def test_a_temporary_folder_that_another_user_prepared_is_not_used(
 ) -> None:
     """It could be read and changed by that user."""
     shutil.chown(command.folder, NOBODY, NOBODY)
+    tmp_path.chmod(0o1777)  # otherwise Python looks for another folder
     (tmp_path / f"tower-etl-{NOBODY}").mkdir(mode=0o777)
     environ = {"TMPDIR": str(tmp_path)}
     nobody = replace(command, prefix=(*AS_NOBODY, "env", "-u", "HOME"), environ=environ)

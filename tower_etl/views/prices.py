@@ -7,6 +7,7 @@ the view `price_list`, which `stg_list_prices` applies to tasks.
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,8 +137,9 @@ def find_price_list() -> Path | None:
 
 def _look_up(name: str) -> str | None:
     """Return a value of dlt's configuration; without such a file, dlt need not be imported."""
-    folders = (Path(".dlt"), Path("~/.dlt").expanduser())
-    if not any(folder.is_dir() for folder in folders):
+    # os.path.expanduser leaves `~` to a user without a home; Path.expanduser would fail.
+    folders = (".dlt", os.path.expanduser("~/.dlt"))  # noqa: PTH111 as above
+    if not any(Path(folder).is_dir() for folder in folders):
         return None
     from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
 
