@@ -119,7 +119,7 @@ class ReferenceSync:
             responses += self._fetch(spaces, tables)
         yield from self._iter_rows(responses)
         self._record(responses, self._own_tables() if due else frozenset().union(*rest))
-        for tables, spaces in {**rest, self._own_tables(): due}.items():
+        for tables, spaces in (*rest.items(), (self._own_tables(), due)):
             versions = {f"{table}_history" for table in tables} & self._tables
             self.state = self.state.load(
                 tables & self._tables | versions, [space.key for space in spaces]
