@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tower_etl.simulator import Call
 
-CALLERS = Path(__file__).with_name("callers.py")
+CALLERS = Path(__file__).with_name("concurrent_clients.py")
 LIMIT = RateLimit()  # 20 in any second
 PATIENCE_S = 240
 
