@@ -35,6 +35,21 @@ def test_help_names_every_command(console: Console) -> None:
     assert set(COMMANDS) <= {line.split()[0] for line in listed if line.strip()}
 
 
+def test_a_mistyped_command_is_named_with_those_that_resemble_it(console: Console) -> None:
+    """Bad usage, as of a name that resembles none."""
+    ended = console.run("snyc")
+    assert (ended.code, ended.out) == (2, "")
+    assert "No such command 'snyc'. Did you mean sync?" in ended.err
+    assert console.run("zzz").code == 2
+
+
+def test_a_query_file_that_does_not_exist_is_named(console: Console) -> None:
+    """No folder needs to be created for a file that is read."""
+    ended = console.run("query", "--file", "none.sql")
+    assert ended.code == 2
+    assert "none.sql of --file does not exist. Check its path." in ended.err
+
+
 def test_version_is_that_of_the_distribution(console: Console) -> None:
     """`--version` speaks of the installed package."""
     assert f"tower-etl, version {version('tower-etl')}\n" == console.run("--version").out

@@ -50,6 +50,31 @@ def test_tables_with_the_hint_replace_are_replaced_once(
 
 
 @pytest.mark.slow
+def test_each_dataset_of_a_pipeline_is_filled(harness: DltHarness, world: World, lab: int) -> None:
+    """Also when the pipeline comes back to the first; changes between are not left out."""
+
+    def count(name: str) -> int:
+        with harness.open_pipeline().sql_client() as client:
+            rows = client.execute_sql(f"SELECT count(*) FROM {name}.tasks")  # noqa: S608 ours
+        return int((rows or [])[0][0])
+
+    for run in world.runs(lab):
+        world.finish_run(run["id"])
+    pipeline = harness.open_pipeline()
+    pipeline.run(make_source(harness))
+    run_in_packages(pipeline, make_source(harness), dataset_name="other")
+    assert count("other") == count("tower") > 0
+    add_run(world, lab)
+    run_in_packages(harness.open_pipeline(), make_source(harness), dataset_name="other")
+    assert count("other") > count("tower")
+    harness.open_pipeline().run(make_source(harness))
+    expect_tables(world, harness)
+    for _ in range(2):  # dlt applies this argument after the extraction
+        harness.open_pipeline().run(make_source(harness), dataset_name="third")
+    assert count("third") == count("other") == count("tower")
+
+
+@pytest.mark.slow
 def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
     harness: DltHarness, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

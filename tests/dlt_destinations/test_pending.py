@@ -129,6 +129,24 @@ def test_a_second_source_for_unmerged_tables_is_refused(
 
 
 @pytest.mark.slow
+def test_an_item_that_was_deleted_before_the_load_is_marked_by_the_next_run(
+    harness: DltHarness, world: World, clinic: int
+) -> None:
+    """The destination does not have it yet when the second extraction no longer lists it."""
+    pipeline, tables = harness.open_pipeline(), (*SELECTED, "credentials")
+    pipeline.run(make_source(harness, tables=tables))
+    world.add_entity("credentials", clinic, id="new", name="new", provider="aws")
+    pipeline.extract(make_source(harness, tables=tables, reconcile=True))
+    world.clear_entities("credentials", clinic)
+    pipeline.extract(make_source(harness, tables=tables, reconcile=True))
+    pipeline.normalize()
+    pipeline.load()
+    pipeline.run(make_source(harness, tables=tables))
+    assert all(row["missing_since"] for row in harness.read("credentials").values())
+    assert harness.read("credentials")
+
+
+@pytest.mark.slow
 def test_an_item_that_changed_back_before_the_load_is_written_again(
     harness: DltHarness, world: World, clinic: int
 ) -> None:

@@ -68,6 +68,21 @@ def test_unchanged_items_are_not_written(full: Warehouse, full_world: World) -> 
 
 
 @pytest.mark.slow
+def test_json_is_compared_with_its_types(full: Warehouse, full_world: World) -> None:
+    """A boolean equals no number, though it does in Python; numbers are compared by value."""
+    item = next(items for items in full_world.entities["computeEnvs"].values() if items)[0]
+    item["config"] = {"spot": 1, "list": [0, 2]}
+    full.sync(reconcile=True)
+    item["config"] = {"list": [0, 2.0], "spot": 1}
+    full_world.clock.advance(3600)
+    assert written(full.sync(reconcile=True)) == {}
+    item["config"] = {"spot": True, "list": [False, 2]}
+    full_world.clock.advance(3600)
+    found = written(full.sync(reconcile=True))
+    assert found == {"compute_envs": 1, "compute_envs_history": 2}
+
+
+@pytest.mark.slow
 def test_rows_that_the_destination_lost_are_written(full: Warehouse) -> None:
     """Also those that somebody changed or doubled."""
     full.sync(reconcile=True)

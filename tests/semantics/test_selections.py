@@ -72,6 +72,18 @@ def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_witho
     assert version in list_versions(warehouse)
 
 
+def test_tables_that_are_selected_later_are_requested_once(platform: SimulatedPlatform) -> None:
+    """Although no workspace is reconciled in the sync that fills all selected reference tables."""
+    warehouse, later = InMemoryDestination(), ["workflows", "pipelines", "credentials", "labels"]
+    sync(platform, warehouse, tables=["workflows"])
+    warehouse.state["resources"].pop("labels")  # as by `dlt pipeline drop labels`
+    sync(platform, warehouse, tables=later)
+    filled = count(platform, "/pipelines"), count(platform, "/credentials")
+    assert min(filled) > 0
+    sync(platform, warehouse, tables=later)
+    assert (count(platform, "/pipelines"), count(platform, "/credentials")) == filled
+
+
 def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(
     platform: SimulatedPlatform,
 ) -> None:

@@ -13,6 +13,7 @@ from tower_etl.cli.failures import report_failure
 from tower_etl.cli.logs import LEVELS, configure_logging
 from tower_etl.cli.output import finish_streams, prepare_streams
 from tower_etl.config.catalog import SETTINGS
+from tower_etl.errors import suggest
 from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a name, or None if there is none."""
-        del ctx
         if cmd_name not in _COMMANDS:
+            if not ctx.resilient_parsing and (hint := suggest(cmd_name, _COMMANDS)):
+                ctx.fail(f"No such command {cmd_name!r}.{hint}")
             return None
         module = importlib.import_module(f"tower_etl.cli.{cmd_name}")
         command = module.command

@@ -153,6 +153,9 @@ def _read_question(question: str | None, file: str | None) -> str | None:
     source = "standard input" if file in {None, "-"} else str(file)
     try:
         text = _read_stdin() if file in {None, "-"} else Path(str(file)).read_text("utf-8")
+    except FileNotFoundError:
+        msg = f"The file {source} of --file does not exist. Check its path."
+        raise ConfigurationError(msg) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = explain_os_error(error, source) if isinstance(error, OSError) else error
         msg = f"Cannot read the query of {source}: {reason}"

@@ -72,7 +72,8 @@ def resolve_token(sources: SettingSources) -> Token:
         return validate_token(token)
     msg = (
         "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
-        "platform), or access_token under [sources.tower_etl.tower] in .dlt/secrets.toml."
+        "platform), TOWER_ETL_TOKEN_COMMAND or TOWER_ETL_KEYRING, or access_token under "
+        "[sources.tower_etl.tower] in .dlt/secrets.toml."
     )
     raise ConfigurationError(msg)
 

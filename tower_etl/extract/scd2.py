@@ -139,7 +139,18 @@ def _tracked_values(table: TableSpec, row: Row) -> Key:
 
 def _plain(value: Any, *, is_json: bool) -> object:  # noqa: ANN401 - any cell
     """Parse JSON for comparison, because destinations may reformat it."""
-    return load_json(value) if is_json and value is not None else value
+    return _mark_booleans(load_json(value)) if is_json and value is not None else value
+
+
+def _mark_booleans(value: Any) -> object:  # noqa: ANN401 - any JSON value
+    """Return a JSON value whose booleans equal no number, as they do in Python."""
+    if isinstance(value, bool):
+        return ("boolean", value)
+    if isinstance(value, list):
+        return [_mark_booleans(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _mark_booleans(item) for name, item in value.items()}
+    return value
 
 
 def _without_deletion(row: Row) -> Row:

@@ -242,7 +242,7 @@ def drop_missing_tables(
     state: MutableMapping[str, Any],
     names: Collection[str],
     *,
-    has_loaded: bool,
+    must_exist: bool,
 ) -> frozenset[str]:
     """Make dlt recreate tables that were removed from the destination by other means.
 
@@ -254,7 +254,7 @@ def drop_missing_tables(
         schema: dlt's schema of earlier loads; None before the first load.
         state: State of the source; the entries of missing tables are removed.
         names: Tables that are about to be loaded.
-        has_loaded: Whether the pipeline has loaded before, so that the dataset must exist.
+        must_exist: Whether a dataset that is not there has been lost, or is another one.
 
     Returns:
         Names of the missing tables.
@@ -266,9 +266,9 @@ def drop_missing_tables(
     listing: Any = client  # dlt's file clients have the methods of its SQL clients
     with listing:
         if not listing.is_storage_initialized():
-            if has_loaded:
+            if must_exist:
                 state.pop("resources", None)
-            return known if has_loaded else frozenset()
+            return known if must_exist else frozenset()
         versions = schema.version_table_name
         stored = listing.get_storage_tables([versions, *known])
         found = {name for name, columns in stored if columns}

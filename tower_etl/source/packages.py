@@ -76,8 +76,9 @@ def run_in_packages(
         source: Result of `tower_source`, with or without a selection of tables.
         max_rows: Number of rows after which a package ends.
         max_seconds: Seconds after which a package ends.
-        options: Arguments of `pipeline.run`. A `refresh` or a `write_disposition` of `replace`
-            empties the tables before the first package; the others are merged.
+        options: Arguments of `pipeline.run`, `destination` and `dataset_name` included. A `refresh`
+            or a `write_disposition` of `replace` empties the tables before the first package; the
+            others are merged.
 
     Returns:
         dlt's load information of each package, in order.
@@ -90,6 +91,9 @@ def run_in_packages(
     _check_source(source)
     _check_limits(max_rows, max_seconds)
     loads = []
+    place = {name: options[name] for name in ("destination", "dataset_name") if name in options}
+    if place:  # `pipeline.run` applies them after the extraction, which reads the destination
+        pipeline.sync_destination(**place)
     if pipeline.has_pending_data:
         pipeline.normalize()
         loads.append(pipeline.load())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.extract.reference import ENTITIES
 from tower_etl.schema import HISTORY_TABLES
 from tower_etl.source.extraction import is_in_pipeline
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, MutableMapping
 
 _EXTRACTED = "tower_etl_extracted"  # key in dlt's state of the load package
+_DATASET = "dataset"  # key in the state of the source
 
 
 def record_extracted(tables: Iterable[str]) -> frozenset[str]:
@@ -39,6 +41,22 @@ def list_postponed(tables: Collection[str]) -> frozenset[str]:
     is pending, it would be written twice.
     """
     return frozenset(table.name for table in HISTORY_TABLES.values() if table.name in tables)
+
+
+def list_incomplete(tables: Collection[str]) -> frozenset[str]:
+    """Return the tables that the next run must compare again, because rows were pending.
+
+    Deleted items are found by comparison with the destination, which lacks pending items.
+    """
+    reference = frozenset(entity.table for entity in ENTITIES if entity.table in tables)
+    return reference | list_postponed(tables)
+
+
+def reset_other_dataset(state: MutableMapping[str, Any], pipeline: dlt.Pipeline) -> None:
+    """Delete the coverage of all tables if it is that of another dataset of the pipeline."""
+    if state.get(_DATASET, pipeline.dataset_name) != pipeline.dataset_name:
+        state.pop("resources", None)
+    state[_DATASET] = pipeline.dataset_name
 
 
 def reset_coverage(state: MutableMapping[str, Any], tables: Iterable[str]) -> None:

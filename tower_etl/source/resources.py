@@ -25,10 +25,12 @@ from tower_etl.source.extraction import (
 )
 from tower_etl.source.packages import CURRENT_RUN, PackageRun
 from tower_etl.source.pending import (
+    list_incomplete,
     list_postponed,
     record_extracted,
     refuse_second_source,
     reset_coverage,
+    reset_other_dataset,
 )
 from tower_etl.source.sharing import refuse_shared_dataset
 
@@ -105,6 +107,8 @@ class TableFeed:
         pipeline = find_pipeline() if is_loaded else None
         state = dlt.current.source_state() if is_loaded else {}
         schema_name = dlt.current.source_schema().name
+        if pipeline:
+            reset_other_dataset(state, pipeline)
         store = DltDestinationState(pipeline, schema_name)
         extraction = read_extraction(self.tables, store.client)
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
@@ -114,9 +118,10 @@ class TableFeed:
         postponed = list_postponed(extraction.tables) if store.has_pending_rows else frozenset()
         run = CURRENT_RUN.get() or PackageRun(self.limits)
         names = extraction.tables - extracted if run.session is None else frozenset[str]()
-        has_loaded = pipeline is not None and not pipeline.first_run
+        # Without pending rows, the coverage in the state is of a dataset that is no longer there.
+        must_exist = pipeline is not None and not (pipeline.first_run and store.has_pending_rows)
         missing = drop_missing_tables(
-            store.client, store.schema, state, names, has_loaded=has_loaded
+            store.client, store.schema, state, names, must_exist=must_exist
         )
         run.refuse_emptied(extraction.emptied)
         session = run.session = run.session or self.open_session(extraction.without(postponed))
@@ -128,7 +133,8 @@ class TableFeed:
             package = session.extract_package(state, store, run.limits)
             prepared = prepare_upserts(package, upserted, store)
             yield from (_drop_tombstones(batch, extraction.replaced) for batch in prepared)
-            reset_coverage(state, postponed)
+            if store.has_pending_rows:
+                reset_coverage(state, list_incomplete(extraction.tables))
             if session.is_done:
                 session.close()
                 self.on_complete(session)
@@ -195,7 +201,7 @@ def _iter_package(
     if pipeline and store.client and not session.is_open:
         refuse_shared_dataset(pipeline, store.client)
         missing = drop_missing_tables(
-            store.client, store.schema, state, tables, has_loaded=not pipeline.first_run
+            store.client, store.schema, state, tables, must_exist=not pipeline.first_run
         )
         store.empty(missing)
         yield {name: tables[name].arrow_schema.empty_table() for name in missing}
