@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from dlt.common.storages.live_schema_storage import LiveSchemaStorage
 
-from tower_etl.destinations.duckdb_client import shared_connection
+from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
 from tower_etl.errors import TowerEtlError
 from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
+    import dlt
+    from dlt.common.schema import Schema
+
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
 
 
@@ -43,3 +47,39 @@ def test_a_draft_that_cannot_be_opened_is_a_failure_that_is_explained(target: Du
     target.staging.write_bytes(b"no database" * 1000)
     with pytest.raises(TowerEtlError, match="could not be loaded"), shared_connection(target):
         pass
+
+
+def _load_row(pipeline: dlt.Pipeline, table: str) -> None:
+    pipeline.run([{"id": 1}], table_name=table)
+
+
+def test_a_schema_file_is_read_again_only_after_it_changed(
+    target: DuckDBPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = list[str]()
+    load_schema = LiveSchemaStorage.load_schema
+
+    def counted(storage: LiveSchemaStorage, name: str) -> Schema:
+        reads.append(name)
+        return load_schema(storage, name)
+
+    target.work_dir.mkdir()
+    pipeline = open_pipeline(target)
+    _load_row(pipeline, "first")
+    assert "first" in pipeline.default_schema.tables
+    monkeypatch.setattr(LiveSchemaStorage, "load_schema", counted)
+    assert pipeline.default_schema is pipeline.default_schema
+    assert reads == []
+    other = open_pipeline(target)
+    _load_row(other, "second")
+    assert "second" in pipeline.default_schema.tables
+    assert reads
+
+
+def test_a_modified_schema_is_returned_before_it_is_stored(target: DuckDBPaths) -> None:
+    target.work_dir.mkdir()
+    pipeline = open_pipeline(target)
+    _load_row(pipeline, "first")
+    pipeline.default_schema.update_table({"name": "added", "columns": {}})
+    assert "added" in pipeline.default_schema.tables
+    assert "added" not in open_pipeline(target).default_schema.tables

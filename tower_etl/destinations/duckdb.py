@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
 from tower_etl.destinations.duckdb_storage import explain_unreadable, find_error, is_usable
@@ -18,12 +16,13 @@ from tower_etl.schema import TABLES
 from tower_etl.views.definitions import apply_views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     import dlt
+    import duckdb
 
     from tower_etl.clock import Clock
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
@@ -55,7 +54,6 @@ class DuckDBDestination:
     def validate(self) -> None:
         """Reject a file that DuckDB cannot open, or with foreign tables under reserved names."""
         probe(self.target)
-        _refuse_foreign(self.target.path)
 
     def lock(self, clock: Clock) -> AbstractContextManager[None]:
         """Return a context that locks the folder of the staging copy."""
@@ -69,9 +67,9 @@ class DuckDBDestination:
         """Create or resume the staging copy; replace one that DuckDB cannot open."""
         publisher = StagingFile(self.target)
         publisher.prepare()
-        if not is_usable(self.target.staging):
+        # Inspected again, because `validate` skips a file that is open for writing.
+        if not is_usable(self.target.staging, _refuse_foreign(self.target.path)):
             publisher.reset()
-        _refuse_foreign(self.target.staging)  # `validate` skips a file that is open for writing
 
     def reset(self) -> None:
         """Replace the staging copy by a new one."""
@@ -89,41 +87,38 @@ class DuckDBDestination:
 
 
 def probe(target: DuckDBPaths) -> None:
-    """Reject a file that DuckDB cannot open, before anything is created beside it.
+    """Reject a file that DuckDB cannot open or that has foreign tables, before anything is created.
 
     A file that another program has open for writing is not checked. A write-ahead log beside the
     file may belong to a program that still writes to a file which a sync has replaced. If the file
     can be opened only without the log, the log is renamed.
 
     Raises:
-        ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB.
+        ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB, or has a table or
+            view with a reserved name that tower-etl did not write.
     """
-    error = find_error(target.path)
+    inspect = _refuse_foreign(target.path)
+    error = find_error(target.path, inspect)
     log = target.path.with_name(target.path.name + ".wal")
     if error and log.exists():
         # Renamed rather than deleted: the log may contain committed rows of the other program.
         aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
         log.rename(aside)
-        error = find_error(target.path)
+        error = find_error(target.path, inspect)
         if error:
             aside.rename(log)
     if error:
         raise explain_unreadable(target.path, error)
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Reject a file with a table or view that has a name of tower-etl but was not written by it.
+def _refuse_foreign(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
+    """Return a function that rejects tables and views with reserved names of other programs.
 
-    A file that another program has open for writing is not checked.
-
-    Raises:
-        ConfigurationError: The file has such a table or view.
+    Args:
+        path: File that the message names.
     """
-    if not path.exists():
-        return
-    try:
-        connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.Error:
-        return
-    with connection:
+
+    def inspect(connection: duckdb.DuckDBPyConnection) -> None:
         refuse_foreign(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
+
+    return inspect

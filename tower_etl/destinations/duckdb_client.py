@@ -21,8 +21,7 @@ from dlt.common.storages.load_package import (
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.job_impl import FinalizedLoadJob
 
-from tower_etl.config.settings import DATASET
-from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities
+from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.duckdb_storage import create_file
 from tower_etl.destinations.errors import unwrap_cause
 
@@ -194,9 +193,5 @@ def open_pipeline(
     destination: type[DirectMergeDuckDB] = DirectMergeDuckDB,
 ) -> dlt.Pipeline:
     """Return the pipeline that loads into the staging copy of a DuckDB file."""
-    return dlt.pipeline(
-        name,
-        pipelines_dir=str(target.pipelines),
-        destination=destination(str(target.staging), destination_name="duckdb"),
-        dataset_name=DATASET,
-    )
+    copy = destination(str(target.staging), destination_name="duckdb")
+    return make_pipeline(name, target.pipelines, copy)

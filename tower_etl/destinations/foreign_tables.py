@@ -9,18 +9,20 @@ by its comment.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import DATASET
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import STORED_TABLES
-from tower_etl.views.definitions import iter_views
+from tower_etl.views.definitions import list_view_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     QueryFunction = Callable[[str], list[tuple[Any, ...]]]
+    ColumnNames = dict[tuple[str, str], set[str]]
 
 _SCHEMAS = f"('{DATASET}', '{DATASET}_staging')"
 _OBJECTS: Mapping[str, str] = {
@@ -40,15 +42,16 @@ _OBJECTS: Mapping[str, str] = {
 }
 # information_schema of PostgreSQL hides columns that the user may not read.
 _COLUMNS: Mapping[str, str] = {
-    "duckdb": """
-        SELECT lower(column_name) FROM duckdb_columns() WHERE database_name = current_catalog()
-        AND schema_name = '{schema}' AND lower(table_name) = '{table}'
-    """,
-    "postgres": """
-        SELECT attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
+    "duckdb": f"""
+        SELECT schema_name, lower(table_name), lower(column_name) FROM duckdb_columns()
+        WHERE database_name = current_catalog() AND schema_name IN {_SCHEMAS}
+    """,  # noqa: S608 constants only
+    "postgres": f"""
+        SELECT nspname, relname, attname FROM pg_attribute AS a
+        JOIN pg_class AS c ON c.oid = attrelid
         JOIN pg_namespace AS n ON n.oid = relnamespace
-        WHERE nspname = '{schema}' AND relname = '{table}' AND attnum > 0 AND NOT attisdropped
-    """,
+        WHERE nspname IN {_SCHEMAS} AND attnum > 0 AND NOT attisdropped
+    """,  # noqa: S608 constants only
 }
 _INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
     "_dlt_loads": frozenset({"load_id", "schema_name", "status"}),
@@ -87,13 +90,14 @@ def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
         ConfigurationError: The database has such a table or view; nothing was changed.
     """
     objects = [Object(*row) for row in query(_OBJECTS[dialect])]
-    stored = _stored_tables(query, dialect)
-    views = frozenset(view.name for view in iter_views())
+    columns = _query_columns(query, dialect)
+    stored = _stored_tables(query, columns)
+    views = list_view_names()
     for found in objects:
         if found.name in views and found.schema == DATASET:
             reason = _explain_foreign_view(found)
         else:
-            reason = _explain_foreign_table(query, dialect, found, stored)
+            reason = _explain_foreign_table(found, columns, stored)
         if reason:
             name = f"{found.schema}.{found.name}"
             msg = (
@@ -113,7 +117,7 @@ def _explain_foreign_view(found: Object) -> str | None:
 
 
 def _explain_foreign_table(
-    query: QueryFunction, dialect: str, found: Object, stored: frozenset[str]
+    found: Object, columns: ColumnNames, stored: frozenset[str]
 ) -> str | None:
     """Return why an object is not a table of tower-etl; None if it is, or if not reserved."""
     expected = _expected_columns(found.name)
@@ -123,7 +127,7 @@ def _explain_foreign_table(
         return "it is not a table"
     if found.name in stored:
         return None
-    missing = sorted(expected - _query_columns(query, dialect, found.schema, found.name))
+    missing = sorted(expected - columns[found.schema, found.name])
     return f"it has no column {', '.join(missing[:3])}" if missing else None
 
 
@@ -134,15 +138,17 @@ def _expected_columns(table: str) -> frozenset[str]:
     return _INTERNAL_TABLES.get(table, frozenset())
 
 
-def _query_columns(query: QueryFunction, dialect: str, schema: str, table: str) -> frozenset[str]:
-    rows = query(_COLUMNS[dialect].format(schema=schema, table=table))
-    return frozenset(name for (name,) in rows)
+def _query_columns(query: QueryFunction, dialect: str) -> ColumnNames:
+    """Return the names of columns by schema and table, in one query, because each takes 5 ms."""
+    columns: ColumnNames = defaultdict(set)
+    for schema, table, column in query(_COLUMNS[dialect]):
+        columns[schema, table].add(column)
+    return columns
 
 
-def _stored_tables(query: QueryFunction, dialect: str) -> frozenset[str]:
+def _stored_tables(query: QueryFunction, columns: ColumnNames) -> frozenset[str]:
     """Return the tables in dlt's newest stored schema, without dlt's internal tables."""
-    columns = _query_columns(query, dialect, DATASET, "_dlt_version")
-    if not _INTERNAL_TABLES["_dlt_version"] <= columns:
+    if not columns[DATASET, "_dlt_version"] >= _INTERNAL_TABLES["_dlt_version"]:
         return frozenset()
     ((catalog,),) = query("SELECT current_database()")  # qualified: the file may be called `tower`
     rows = query(

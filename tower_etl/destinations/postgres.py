@@ -21,7 +21,7 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
 from tower_etl.config.settings import DATASET
-from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities
+from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.postgres_errors import explain_connection
 from tower_etl.errors import ConfigurationError, DestinationError, DestinationLockedError
@@ -114,12 +114,8 @@ class PostgresDestination:
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads each package in one transaction."""
-        return dlt.pipeline(
-            name,
-            pipelines_dir=str(self.folder),
-            destination=SingleTransactionPostgres(self.address, destination_name="postgres"),
-            dataset_name=DATASET,
-        )
+        database = SingleTransactionPostgres(self.address, destination_name="postgres")
+        return make_pipeline(name, self.folder, database)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Create unique indexes on the keys, and refresh views and comments."""

@@ -184,7 +184,7 @@ def build_source(
                 hints = dlt.mark.make_hints(table_name=name, **table_hints(tables[name]))
                 yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
 
-    @dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
+    @dlt.source(name="tower", section="tower_etl", max_table_nesting=0, root_key=False)
     def tower() -> DltResource:
         return history
 

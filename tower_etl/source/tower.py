@@ -64,7 +64,7 @@ _REQUIRED_TABLES = frozenset({"workflows", "workflow_labels", "labels", "sync_ru
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
-@dlt.source(name="tower", section="tower_etl", max_table_nesting=0)
+@dlt.source(name="tower", section="tower_etl", max_table_nesting=0, root_key=False)
 def tower_source(  # noqa: PLR0913 the settings of the source
     workspaces: str | int | Sequence[str | int] | None = dlt.config.value,
     *,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = ("seeds", "staging", "marts")
+_SUFFIXES = frozenset({".sql", ".csv"})
+_PRICE_LIST = "price_list"
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -83,6 +85,12 @@ def iter_views(*kinds: str) -> Iterator[View]:
     return sort_views(view for kind in kinds or _FOLDERS for view in _iter_folder(kind))
 
 
+def list_view_names() -> frozenset[str]:
+    """Return the names of the views of `iter_views`, without reading their files."""
+    files = (path for kind in _FOLDERS for path in (sql_root() / kind).iterdir())
+    return frozenset({_PRICE_LIST, *(path.stem for path in files if path.suffix in _SUFFIXES)})
+
+
 def sort_views(views: Iterable[View]) -> Iterator[View]:
     """Iterate over views in order of dependency."""
     named = {view.name: view for view in views}
@@ -106,7 +114,7 @@ def price_list_view(path: Path | None) -> View:
     Raises:
         ConfigurationError: The price list is invalid.
     """
-    return View("price_list", "seeds", select_prices(path))
+    return View(_PRICE_LIST, "seeds", select_prices(path))
 
 
 def _iter_folder(kind: str) -> Iterator[View]:
