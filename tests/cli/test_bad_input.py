@@ -170,6 +170,12 @@ def test_window_that_no_run_can_be_in(refuse: Callable[..., Ended], endpoint: st
     assert "2026-02-01" in refuse(2, "sync", "--endpoint", endpoint, *window).err
 
 
+def test_since_in_the_future_is_refused(refuse: Callable[..., Ended], endpoint: str) -> None:
+    error = refuse(2, "sync", "--endpoint", endpoint, "--since", "2099-01-01").err
+    assert "--since 2099-01-01 00:00:00Z is in the future" in error
+    assert "Expected a time before now" in error
+
+
 # --- where it should go -------------------------------------------------------------------------
 
 

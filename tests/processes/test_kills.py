@@ -104,3 +104,20 @@ def test_an_interrupted_backfill_wastes_no_calls(
     halves = len(simulator.calls) - whole
     overhead = 3 + 2 * 5  # discovery and one listing a workspace, which every sync takes
     assert halves <= 1.02 * whole + overhead
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_process_at_once(
+    command: Command, platform: tuple[str, Simulator], number: signal.Signals
+) -> None:
+    _, simulator = platform
+    simulator._latency_s = 2.0  # the first signal would wait for the requests in progress
+    process = command.start("stopped.duckdb")
+    while not simulator.calls:
+        time.sleep(0.005)
+    while process.poll() is None:  # signals that arrive together are delivered as one
+        process.send_signal(number)
+        time.sleep(0.05)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -number
+    assert "Run the same command to resume." in err

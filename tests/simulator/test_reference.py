@@ -153,3 +153,13 @@ def test_an_older_server_lacks_what_came_later(
     assert legacy.status(f"/orgs/{org}/quotas") == 404
     assert legacy.status("/launch/l/datasets", workspaceId=lab) == 404
     assert call(world).get(f"/orgs/{org}/quotas")["quotas"]["maxRunHistory"] == 250
+
+
+def test_a_membership_has_an_id_of_its_own_in_each_organization(
+    seeded: World, call: Callable[..., Caller]
+) -> None:
+    caller = call(seeded)
+    lists = [caller.get(f"/orgs/{org}/members", max=100) for org in seeded.organizations]
+    ids = [member["memberId"] for listed in lists for member in listed["members"]]
+    assert len(lists) > 1
+    assert len(set(ids)) == len(ids)

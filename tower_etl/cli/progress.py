@@ -56,6 +56,7 @@ class SyncThread:
     def handle_signal(self, number: int, _frame: FrameType | None) -> None:
         """Stop the sync cleanly on the first signal, and the process immediately on the second."""
         if self.signal:
+            write_error("\nStopped. Committed data is safe. Run the same command to resume.\n")
             # The default action ends the process with the exit status of the signal.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
@@ -168,12 +169,14 @@ def describe_progress(session: SyncSession) -> str:
     """Return a line with the calls, runs and tasks so far, and the estimated time left."""
     sync_result, stats = session.sync_result, session.request_stats
     if sync_result.stopped:
-        return "Stopping after the runs in progress finish; press Ctrl-C again to stop now."
+        return "Stopping after the requests in progress finish; press Ctrl-C again to stop now."
     if not sync_result.planned:
         return f"Listing: {stats.calls:,} calls"
     left = sync_result.planned - sync_result.fetched
     eta = session.seconds / sync_result.fetched * left if sync_result.fetched else None
     remaining = f", {format_duration(eta)} left" if eta is not None else ""
+    if not left:
+        remaining = ", loading the tables"
     waited = f", throttled {stats.throttled_seconds:.0f} s" if stats.throttled_seconds else ""
     return (
         f"{sync_result.fetched:,} of {sync_result.planned:,} runs, {sync_result.tasks:,} tasks, "

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @options.workspace_option
 @options.destination_option
 @options.destination_path_option
-@click.option("--since", metavar="ISO", help="Sync only runs submitted at or after this time.")
+@click.option(
+    "--since",
+    metavar="ISO",
+    help="Sync only runs submitted at or after this time. Later syncs keep it; an earlier time adds "
+    "the runs since then.",
+)
 @click.option("--until", metavar="ISO", help="Sync only runs submitted at or before this time.")
 @click.option(
     "--reconcile",

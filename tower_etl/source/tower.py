@@ -239,7 +239,18 @@ def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]
 def open_client(
     settings: Settings, clock: Clock = SYSTEM_CLOCK, metrics: RequestMetrics | None = None
 ) -> TowerClient:
-    """Return a client of the platform that counts its requests in `metrics`."""
+    """Return a client of the platform that counts its requests in `metrics`.
+
+    Raises:
+        ConfigurationError: `since` is in the future.
+    """
+    since = settings.options.since
+    if since and since > clock.now():
+        msg = (
+            f"--since {since:%Y-%m-%d %H:%M:%SZ} is in the future, so that no run would be synced. "
+            f"Expected a time before now ({clock.now():%Y-%m-%d %H:%M:%SZ})."
+        )
+        raise ConfigurationError(msg)
     return TowerClient(open_http_client(settings, USER_AGENT, clock, metrics))
 
 

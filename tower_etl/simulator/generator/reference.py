@@ -43,7 +43,7 @@ def add_reference_data(world: Accounts) -> None:
 def add_members(world: Accounts, org_id: int) -> None:
     """Add members, teams and a collaborator to an organisation."""
     for user in world.users.values():
-        world.add_entity("members", org_id, **_make("member", _user_values(user)))
+        world.add_entity("members", org_id, **_make("member", _member_values(user, org_id)))
     collaborator = _make("collaborator", {"collaborator_id": 900_000 + org_id % 1000})
     world.add_entity("collaborators", org_id, **collaborator)
     for number, name in enumerate(_TEAMS):
@@ -52,14 +52,16 @@ def add_members(world: Accounts, org_id: int) -> None:
         values = {"team_id": team_id, "team_name": name, "team_size": len(crew)}
         world.add_entity("teams", org_id, **_make("team", values))
         for user in crew:
-            world.add_entity("teamMembers", team_id, **_make("member", _user_values(user)))
+            member = _make("member", _member_values(user, org_id))
+            world.add_entity("teamMembers", team_id, **member)
 
 
 def add_participants(world: Accounts, workspace: Workspace) -> None:
     """Add every user and the first team to the participants of a workspace."""
     first_id = workspace.key % 1_000_003 * 1000
     for user in world.users.values():
-        values = _user_values(user) | {"participant_id": first_id + user.id % 1000}
+        person = _member_values(user, workspace.org_id or 0)
+        values = person | {"participant_id": first_id + user.id % 1000}
         world.add_entity("participants", workspace.id, **_make("participant", values))
     team = {"team_id": _team_id(workspace.org_id or 0, 0), "team_name": _TEAMS[0]}
     row = _make("team_participant", team | {"participant_id": first_id + 999})
@@ -148,12 +150,16 @@ def _platform_values(workspace: Workspace, platform: Platform) -> Row:
     }
 
 
+def _member_values(user: User, org_id: int) -> Row:
+    """Return the values of a user with the id of the membership in an organisation."""
+    return _user_values(user) | {"member_id": org_id % 1_000_003 * 1000 + user.id % 1000}
+
+
 def _user_values(user: User) -> Row:
     first, _, last = user.name.partition("-")
     return {
         "user_id": user.id,
         "user_name": user.name,
-        "member_id": 500_000 + user.id,
         "first_name": first.title(),
         "last_name": last.title(),
     }
