@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -162,43 +163,33 @@ class SyncRunner:
         return session
 
     def _load_packages(self, destination: Destination, session: SyncSession) -> None:
-        limits = self.settings.package_limits
+        numbers = itertools.count(1)
         with dlt_defaults(), reduced_gc():
-            pipeline = self._resume(destination, session)
-            is_first, packages = True, 0
-            while not session.is_done:
-                source = build_source(session, session.table_specs, limits)
-                is_new = is_first and declare_schema(pipeline, source, session.table_specs)
-                with destination.package_context():
-                    load_package(pipeline, source, makes_tables=is_new)
-                is_first = False
-                packages += 1
-                _logger.info(
-                    "Load package %d committed: %d of %d runs fetched so far, %s",
-                    packages,
-                    session.sync_result.fetched,
-                    session.sync_result.planned,
-                    ", ".join(f"{rows} {table}" for table, rows in sorted(session.rows.items())),
-                )
-                if not session.is_done:  # dlt leaves reference cycles with the rows of a package
-                    gc.collect()
-            delete_completed_packages(pipeline)
-
-    def _resume(self, destination: Destination, session: SyncSession) -> Pipeline:
-        """Return the pipeline after loading the pending packages of an interrupted sync."""
-        pipeline = destination.open_pipeline()
-        with destination.package_context():
-            reason = load_pending_packages(pipeline)
-        if reason:
-            destination.reset()
             pipeline = destination.open_pipeline()
             with destination.package_context():
-                pipeline.sync_destination()
-            session.sync_result.warnings.append(
-                "The pending load package of an interrupted sync could not be loaded and was "
-                f"discarded; its runs are fetched again ({reason})."
-            )
-        return pipeline
+                reason = load_pending_packages(pipeline)
+                if not reason:
+                    self._load_package(pipeline, session, next(numbers))
+            if reason:
+                pipeline = _discard_pending(destination, session, reason)
+            while not session.is_done:
+                gc.collect()  # dlt leaves reference cycles with the rows of a package
+                with destination.package_context():
+                    self._load_package(pipeline, session, next(numbers))
+            delete_completed_packages(pipeline)
+
+    def _load_package(self, pipeline: Pipeline, session: SyncSession, number: int) -> None:
+        """Load a package of a session; the first one declares missing tables and columns."""
+        source = build_source(session, session.table_specs, self.settings.package_limits)
+        is_new = number == 1 and declare_schema(pipeline, source, session.table_specs)
+        load_package(pipeline, source, makes_tables=is_new)
+        _logger.info(
+            "Load package %d committed: %d of %d runs fetched so far, %s",
+            number,
+            session.sync_result.fetched,
+            session.sync_result.planned,
+            ", ".join(f"{rows} {table}" for table, rows in sorted(session.rows.items())),
+        )
 
     def _report(self, session: SyncSession, seconds: float) -> SyncReport:
         stats = self.metrics.snapshot()
@@ -210,6 +201,25 @@ class SyncRunner:
             session.rows,
             seconds,
         )
+
+
+def _discard_pending(destination: Destination, session: SyncSession, reason: str) -> Pipeline:
+    """Reset the destination to its published state, and return a new pipeline.
+
+    Args:
+        destination: Destination with a pending package that cannot be loaded.
+        session: Session, whose result gets a warning.
+        reason: Reason why the package cannot be loaded.
+    """
+    destination.reset()
+    pipeline = destination.open_pipeline()
+    with destination.package_context():
+        pipeline.sync_destination()
+    session.sync_result.warnings.append(
+        "The pending load package of an interrupted sync could not be loaded and was discarded; "
+        f"its runs are fetched again ({reason})."
+    )
+    return pipeline
 
 
 def refresh_views(target: DuckDBPaths, clock: Clock = SYSTEM_CLOCK) -> int:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--since",
     metavar="ISO",
-    help="Sync only runs submitted at or after this time. Later syncs keep it; an earlier time adds "
-    "the runs since then.",
+    help="Sync only runs submitted at or after this time. Later syncs keep it; an earlier time "
+    "adds the runs since then.",
 )
 @click.option("--until", metavar="ISO", help="Sync only runs submitted at or before this time.")
 @click.option(

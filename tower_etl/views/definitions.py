@@ -136,11 +136,10 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
     Args:
         path: DuckDB file.
         specs: Tables by name, with promoted columns.
-        known: Digest of the views in the file; if it is equal to the new one, views are not
-            replaced.
+        known: Digest of the file; if it is equal to the new one, views and comments are kept.
 
     Returns:
-        Digest of the views and of their tables.
+        Digest of the views, their tables and all comments.
     """
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {_quote(str(path))} AS target")
@@ -148,10 +147,10 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         connection.begin()
         create_local_tables(connection)
         views = list(iter_views())
-        digest = _digest(connection, views)
+        digest = _digest(connection, views, specs)
         if digest != known:
             create_views(connection, views)
-        apply_comments(connection, "target", specs)
+            apply_comments(connection, "target", specs)
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")
@@ -191,12 +190,15 @@ def _iter_comments(view: View) -> Iterator[str]:
         yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS {_quote(text)}'
 
 
-def _digest(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> str:
-    """Return a digest of the views, of all tables, and of the version of DuckDB."""
+def _digest(
+    connection: duckdb.DuckDBPyConnection, views: Iterable[View], specs: Mapping[str, TableSpec]
+) -> str:
+    """Return a digest of the views, all tables, their comments, and the version of DuckDB."""
     tables = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = 'target' ORDER BY ALL"
     ).fetchall()
-    made = repr([duckdb.__version__, tables, [(view.name, view.sql, view.docs) for view in views]])
+    texts = [(view.name, view.sql, view.docs) for view in views]
+    made = repr([duckdb.__version__, tables, texts, list_comments(specs)])
     return hashlib.sha256(made.encode()).hexdigest()
 
 
