@@ -1,4 +1,4 @@
-"""A simulator whose answers are changed on their way out."""
+"""Serve a simulated platform whose responses are changed before they are sent."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class AlteredSimulator:
-    """An ASGI application that passes calls to a simulator and changes its answers.
+    """Pass calls to a simulator and change its responses; an ASGI application.
 
     Attributes:
-        changes: By a regular expression that the path must match whole, what makes the new answer
-            out of the old one. A `bytes` answer is sent as it is.
+        changes: Functions by a regular expression, which must match the whole path. Each turns the
+            decoded response into the new one. If it returns `bytes`, they are sent unchanged.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -36,7 +36,7 @@ class AlteredSimulator:
         self._simulator = simulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with the changes."""
+        """Send the response of the simulator, with the changes of its path."""
         reply = await capture(self._simulator, scope, receive)
         path = scope["path"].removeprefix("/api")
         for pattern, change in self.changes.items():
@@ -50,7 +50,7 @@ class AlteredSimulator:
 def serve_altered(
     swappable_app: tuple[str, SwappableApp], world: World | None = None
 ) -> tuple[SimulatedPlatform, dict[str, Change]]:
-    """Serve a furnished world; return it with the changes, which tests fill."""
+    """Serve a world with runs and reference data; return it with the changes, which tests fill."""
     world = world or build_world(3, clock=SimClock.frozen_at(START), runs=12, mean_tasks=3)
     platform = SimulatedPlatform.start(*swappable_app, world)
     altered = AlteredSimulator(platform.simulator)

@@ -1,4 +1,4 @@
-"""A server for all histories of a test process."""
+"""Provide one HTTP server for all simulated platforms of a test process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def swappable_app() -> Iterator[tuple[str, SwappableApp]]:
-    """The address of the server, and what decides which world answers there."""
+    """Serve an application whose simulator tests replace; return its address with it."""
     board = SwappableApp()
     with serve(cast("Simulator", board)) as url:
         yield url, board
@@ -32,9 +32,10 @@ def swappable_app() -> Iterator[tuple[str, SwappableApp]]:
 
 @pytest.fixture
 def serve_quirky(swappable_app: tuple[str, SwappableApp]) -> Serve:
-    """Start a platform with quirks."""
+    """Return a function that serves a platform with quirks."""
 
     def start(version: str = "26.2.0", **quirks: Any) -> SimulatedPlatform:
+        """Serve a new world from a server of a version, with quirks."""
         world = make_world(SimClock.frozen_at(START))
         profile = ServerProfile(version, quirks=Quirks(**quirks))
         return SimulatedPlatform.start(*swappable_app, world, profile)

@@ -1,4 +1,4 @@
-"""The same warehouse for real: dlt, a draft, and the published DuckDB file."""
+"""Load sessions for real: through dlt and a staging copy into a published DuckDB file."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Crashing:
-    """A session that is killed before the nth batch that it hands out.
+    """Simulate a session that is killed before the nth batch that it yields.
 
     Attributes:
         session: The session.
-        left: Batches until then.
+        left: The number of batches until the crash.
     """
 
     session: SyncSession
@@ -47,20 +47,20 @@ class Crashing:
 
     @property
     def is_done(self) -> bool:
-        """As the session has it."""
+        """Return whether the session is done."""
         return self.session.is_done
 
     @property
     def is_open(self) -> bool:
-        """As the session has it."""
+        """Return whether the session is open."""
         return self.session.is_open
 
     def close(self) -> None:
-        """As the session has it."""
+        """Close the session."""
         self.session.close()
 
     def extract_package(self, *args: Any) -> Iterator[dict[str, pa.Table]]:
-        """The session's, until the crash."""
+        """Yield the batches of the session until the crash."""
         for batch in self.session.extract_package(*args):
             self.left -= 1
             if self.left == 0:
@@ -69,11 +69,11 @@ class Crashing:
 
 
 class DuckDBTestDestination:
-    """Loads sessions as `tower-etl sync` does.
+    """Load sessions as `tower-etl sync` does.
 
     Attributes:
-        tables: Rows by key, by table, as the published file has them.
-        state: State of the source after the last load.
+        tables: Rows by key for each table, as read from the published file.
+        state: The state of the source after the last load.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ class DuckDBTestDestination:
     def load(
         self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
     ) -> None:
-        """Load every package of a session and publish; crash before the nth batch, if asked to."""
+        """Load every package of a session and publish; with `crash_at`, crash before that batch."""
         publisher = StagingFile(self.target)
         publisher.prepare()
         feed: Any = Crashing(session, crash_at) if crash_at else session
@@ -103,14 +103,14 @@ class DuckDBTestDestination:
         self.state = pipeline.state["sources"]["tower"]
 
     def rows_of(self, table: str, run_id: str) -> Rows:
-        """Rows of one run."""
+        """Return the rows of one run in a table."""
         column = "id" if table == "workflows" else "workflow_id"
         return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
 
     def _read(self, name: str) -> Rows:
         with duckdb.connect(str(self.target.path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            found = connection.execute(f"SELECT * FROM tower.tower.{name}")  # noqa: S608 ours
+            found = connection.execute(f"SELECT * FROM tower.tower.{name}")  # noqa: S608 a name of TABLES
             names = [column[0] for column in found.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
         keyed = index(name, rows)

@@ -1,4 +1,4 @@
-"""What the tables must hold, by the world itself."""
+"""Compute the rows that the tables must hold from the simulated world."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ RUN_TABLES = (
 
 
 def list_shown(world: World) -> dict[str, int | None]:
-    """Workspace of each run that the API shows, by id."""
+    """Return the workspace id of each run that the API lists, by run id."""
     spaces = [None, *(place.id for place in world.workspaces.values() if place.id is not None)]
     return {run["id"]: space for space in spaces for run in world.runs(space)}
 
 
 def expect_run(world: World, run_id: str, workspace_id: int | None) -> dict[str, Rows]:
-    """The rows of one run, by table and key."""
+    """Return the expected rows of one run, by table and key."""
     tables = build_run(
         world.describe(run_id),
         workspace_id=workspace_id,
@@ -41,7 +41,7 @@ def expect_run(world: World, run_id: str, workspace_id: int | None) -> dict[str,
 
 
 def expect_labels(world: World) -> Rows:
-    """The rows of `labels`."""
+    """Return the expected rows of `labels`."""
     rows: Rows = {}
     for key, labels in world.labels.items():
         space = world.workspaces[key].id
@@ -50,13 +50,13 @@ def expect_labels(world: World) -> Rows:
 
 
 def expect_pipelines(world: World) -> Rows:
-    """The rows of `pipelines` that are there."""
+    """Return the expected rows of `pipelines`, without deleted pipelines."""
     rows = [row for of_space in world.entities.get("pipelines", {}).values() for row in of_space]
     return index("pipelines", TABLES["pipelines"].build(rows).to_pylist())
 
 
 def expect_team_members(world: World, team: int) -> Rows:
-    """The rows of `team_members` that are there, of the one team."""
+    """Return the expected rows of `team_members` for one team, without former members."""
     (org,) = world.organizations
     rows = world.entities.get("teamMembers", {}).get(team, [])
     batch = TABLES["team_members"].build(rows, team_id=team, org_id=org)
@@ -64,5 +64,5 @@ def expect_team_members(world: World, team: int) -> Rows:
 
 
 def index(table: str, rows: list[dict[str, Any]]) -> Rows:
-    """Rows by the key of their table."""
+    """Return rows by the key of their table."""
     return {tuple(row[name] for name in TABLES[table].key): row for row in rows}

@@ -1,4 +1,4 @@
-"""A destination in memory with dlt's semantics: packages are committed whole, with their state."""
+"""Provide an in-memory destination that commits packages atomically with their state, like dlt."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Row = dict[str, Any]
 
 
 class CrashError(BaseException):
-    """The process is gone; no `except Exception` sees it."""
+    """Simulate a killed process; it is a BaseException to pass every `except Exception`."""
 
 
 @dataclass
 class InMemoryDestination:
-    """Tables and state, as a killed process would leave them.
+    """Hold tables and state as a killed process would leave them.
 
     Attributes:
-        tables: Rows by key, by table.
-        state: What dlt would keep.
-        packages: Packages committed so far.
+        tables: Rows by key for each table.
+        state: The state that dlt would keep.
+        packages: The number of packages committed so far.
     """
 
     tables: dict[str, dict[Key, Row]] = field(default_factory=lambda: {name: {} for name in TABLES})
@@ -42,9 +42,9 @@ class InMemoryDestination:
     def load(
         self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
     ) -> None:
-        """Load every package of a session; crash before the nth step, if asked to.
+        """Load every package of a session; with `crash_at`, crash before that step.
 
-        Each batch handed out and each commit is a step.
+        Each yielded batch and each commit is a step.
         """
         steps = 0
         while not session.is_done:
@@ -61,36 +61,36 @@ class InMemoryDestination:
             self.state = state
 
     def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """The runs of a workspace, by id."""
+        """Return the runs of a workspace, by id."""
         rows = [r for r in self.tables["workflows"].values() if r["workspace_id"] == workspace_id]
         return {row["id"]: self._brief(row) for row in rows}
 
     def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Whole rows of `workflows`."""
+        """Return complete rows of `workflows`."""
         rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
         return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
 
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """The launches of some runs that have a row."""
+        """Return the launches of the given runs that have a row in `launches`."""
         runs = self.tables["workflows"]
         named = {runs[run_id,]["launch_id"] for run_id in run_ids if (run_id,) in runs}
         return {row["id"] for row in self.tables["launches"].values()} & named
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[Row]:
-        """All rows of a table."""
+        """Return all rows of a table."""
         names = columns or TABLES[name].arrow_schema.names
         return [{column: row[column] for column in names} for row in self.tables[name].values()]
 
     def table_schema(self, name: str) -> pa.Schema:
-        """The columns of a table."""
+        """Return the columns of a table."""
         return TABLES[name].arrow_schema
 
     def is_complete(self, name: str, columns: Iterable[str]) -> bool:
-        """Tables have the columns of their specs."""
+        """Return whether the table has the columns; tables have those of their specification."""
         return set(columns) <= set(TABLES[name].arrow_schema.names)
 
     def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
-        """Rows of one run."""
+        """Return the rows of one run in a table."""
         column = "id" if table == "workflows" else "workflow_id"
         return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
 

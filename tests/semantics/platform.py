@@ -1,4 +1,4 @@
-"""One simulated platform for many histories, and syncs of it that do not wait."""
+"""Serve one simulated platform at a time, and open sync sessions with minimal retry delays."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ QUICK = RetryPolicy(base_delay_seconds=0.0005, max_delay_seconds=0.001)
 
 
 class SwappableApp:
-    """An ASGI application that passes calls to the simulator of the history at hand.
+    """Pass calls to the simulator of the current test; an ASGI application.
 
     Attributes:
-        simulator: That simulator.
+        simulator: The current simulator.
     """
 
     def __init__(self) -> None:
         self.simulator = Simulator(World.empty(), limit=None)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass the event on."""
+        """Pass the event to the current simulator."""
         await self.simulator(scope, receive, send)
 
 
 @dataclass
 class SimulatedPlatform:
-    """A world, and syncs of it.
+    """Combine a world, the simulator that serves it, and sync sessions that read it.
 
     Attributes:
-        url: Where it answers.
-        world: What it answers from.
-        simulator: What answers.
-        read_seconds: Patience for an answer.
+        url: The address of the server.
+        world: The world that responses are built from.
+        simulator: The simulator that serves the world.
+        read_seconds: The time limit for a response.
     """
 
     url: str
@@ -72,17 +72,17 @@ class SimulatedPlatform:
         world: World,
         profile: ServerProfile | None = None,
     ) -> SimulatedPlatform:
-        """Let the world answer at the swappable_app's address."""
+        """Serve the world at the address of the swappable app."""
         swappable_app.simulator = Simulator(world, limit=None, faults=FaultPlan(), profile=profile)
         return cls(url, world, swappable_app.simulator)
 
     @property
     def clock(self) -> Clock:
-        """The wall clock of the world, so that a day there is a day for the sync."""
+        """Return the clock of the world, so that time that passes in it passes for the sync."""
         return Clock(now=self.world.clock.now, sleep=time.sleep)
 
     def open_session(self, **request: Any) -> SyncSession:
-        """A sync that is ready to be loaded."""
+        """Open a sync session that is ready to be loaded."""
         tables = resolve_table_names(request.pop("tables", ()))
         privacy = request.pop("privacy", PrivacySettings())
         settings = Settings(
@@ -98,12 +98,16 @@ class SimulatedPlatform:
         return open_session(settings, client, discovery, self.clock)
 
     def count_calls(self) -> int:
-        """Calls that arrived so far."""
+        """Return the number of calls received so far."""
         return len(self.simulator.calls)
 
 
 def make_world(clock: SimClock) -> World:
-    """Two workspaces with a label each, a personal one, and an organisation with a team."""
+    """Build a world without runs.
+
+    It has a personal workspace, and an organization with a team and two workspaces with a label
+    each.
+    """
     world = World.empty(clock)
     org = world.add_organization("acme")
     for name in ("research", "clinic"):

@@ -1,4 +1,4 @@
-"""Platforms that differ from the published description, and syncs of them that end well."""
+"""Change how a simulated server behaves, and sync from it successfully."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DISCOVERY_CALLS = 3
-WORKSPACES = 3  # the personal one and two of an organisation
+WORKSPACES = 3  # the personal workspace and two of an organization
 
 
 def change(platform: SimulatedPlatform, version: str = "26.2.0", **quirks: Any) -> None:
-    """Let the server be another one from now on."""
+    """Replace the server by one with another version or other quirks."""
     profile = ServerProfile(version, quirks=Quirks(**quirks))
     platform.simulator._app = platform.simulator._build_app(profile)
 
@@ -40,7 +40,7 @@ def contradict(
     rows: Sequence[Row] | None = None,
     progress: Row | None = None,
 ) -> None:
-    """Let the server show other tasks of a run, or another progress than the sums of its tasks."""
+    """Let the server show other tasks for a run, or a progress that is not the sum of its tasks."""
     run = platform.world.find_run(run_id)
     at = run.at
 
@@ -58,14 +58,14 @@ def contradict(
 
 
 def find_space(platform: SimulatedPlatform) -> int:
-    """The workspace of the runs."""
+    """Return the id of the workspace that holds the runs."""
     return max(place.key for place in platform.world.workspaces.values())
 
 
 def add_run(
     platform: SimulatedPlatform, tasks: int = 1, *, final: bool = True, going: int = 0
 ) -> str:
-    """A run whose tasks ended, but so many of the first ones."""
+    """Add a run whose tasks have ended, except the first `going` ones; return its id."""
     world = platform.world
     run_id = world.submit_run(find_space(platform))
     world.start_run(run_id)
@@ -82,7 +82,7 @@ def add_run(
 def sync(
     platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any
 ) -> SyncSession:
-    """One sync, which is `ok`."""
+    """Run one sync and assert that its status is `ok`; return its session."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits())
@@ -93,20 +93,20 @@ def sync(
 
 
 def calls_of(platform: SimulatedPlatform, session: SyncSession, path: str = "") -> int:
-    """Calls that a sync made, to paths that end so."""
+    """Return the number of calls of a sync to paths with this suffix."""
     calls = platform.simulator.calls[-session.request_stats.calls :]
     return sum(call.path.endswith(path) for call in calls)
 
 
 def refused(platform: SimulatedPlatform, session: SyncSession) -> int:
-    """Calls of a sync that the server refused with 400."""
+    """Return the number of calls of a sync that the server refused with 400."""
     return sum(
         call.status == 400 for call in platform.simulator.calls[-session.request_stats.calls :]
     )
 
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
-    """The tables are the world's."""
+    """Assert that the tables hold exactly the runs of the world, with all their rows."""
     shown = list_shown(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
     for run_id, space in shown.items():

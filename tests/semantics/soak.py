@@ -1,4 +1,4 @@
-"""The long profile of the histories: `python -m tests.semantics.soak MINUTES`."""
+"""Run the history tests for a long time: `python -m tests.semantics.soak MINUTES`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS = 50
 
 
 def soak(minutes: float) -> int:
-    """Try random histories for so long; how many were tried. The first failure ends it."""
+    """Run random histories for some minutes; return their number, or raise the first failure."""
     board, tried = SwappableApp(), 0
     ends = time.monotonic() + 60 * minutes
     with serve(cast("Simulator", board)) as url:
