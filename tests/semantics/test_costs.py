@@ -1,4 +1,4 @@
-"""What a sync costs, counted at the server."""
+"""Number of API calls of a sync, counted at the server."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DISCOVERY_CALLS = 3
-WORKSPACES = 3  # the personal one and two of an organisation
+WORKSPACES = 3  # the personal workspace and two of an organization
 
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A world without runs."""
+    """Serve a world without runs."""
     return SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
 
 
 def count_sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any) -> int:
-    """Calls that one sync makes."""
+    """Run one sync and return the number of its calls."""
     before = platform.count_calls()
     session = platform.open_session(**request)
     try:
@@ -41,7 +41,7 @@ def count_sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **re
 
 
 def add_run(platform: SimulatedPlatform, tasks: int, *, final: bool = True, **fields: Any) -> str:
-    """A run with so many tasks, all of them ended."""
+    """Add a run with completed tasks; return its id."""
     world = platform.world
     run_id = world.submit_run(max(place.key for place in world.workspaces.values()), **fields)
     world.start_run(run_id)
@@ -53,8 +53,8 @@ def add_run(platform: SimulatedPlatform, tasks: int, *, final: bool = True, **fi
     return run_id
 
 
-def test_an_idle_sync_costs_one_call_a_workspace(platform: SimulatedPlatform) -> None:
-    """At most two are allowed, beyond discovery."""
+def test_an_idle_sync_makes_one_call_per_workspace(platform: SimulatedPlatform) -> None:
+    """The calls of discovery are made in addition."""
     warehouse = InMemoryDestination()
     for _ in range(70):
         add_run(platform, 0)
@@ -63,20 +63,18 @@ def test_an_idle_sync_costs_one_call_a_workspace(platform: SimulatedPlatform) ->
 
 
 @pytest.mark.parametrize(("tasks", "pages"), [(0, 1), (1, 1), (99, 1), (101, 2), (250, 3)])
-def test_a_new_final_run_costs_two_calls_and_one_per_hundred_tasks(
+def test_a_new_final_run_takes_two_calls_plus_one_per_hundred_tasks(
     platform: SimulatedPlatform, tasks: int, pages: int
 ) -> None:
-    """A description, its metrics, and its pages of tasks."""
+    """The two calls are for its description and its metrics. A run without tasks has one page."""
     warehouse = InMemoryDestination()
     count_sync(platform, warehouse)
     add_run(platform, tasks)
     assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 2 + pages
 
 
-def test_the_launch_of_a_new_run_costs_one_call_more_and_only_once(
-    platform: SimulatedPlatform,
-) -> None:
-    """It tells the compute environment; an open run does not request it again."""
+def test_the_launch_of_a_run_is_fetched_once_with_one_call(platform: SimulatedPlatform) -> None:
+    """The launch names the compute environment. Fetching an open run again does not request it."""
     warehouse = InMemoryDestination()
     count_sync(platform, warehouse)
     run_id = add_run(platform, 0, final=False, launchId="launch-1")
@@ -88,7 +86,7 @@ def test_the_launch_of_a_new_run_costs_one_call_more_and_only_once(
 
 
 def test_a_backfill_requests_each_launch_once(platform: SimulatedPlatform) -> None:
-    """Of ten runs, four were launched from three launches; the others by hand."""
+    """Four of the ten runs were started from three launches, the others from the command line."""
     for launch_id in ("a", "b", "c", "c", *(None,) * 6):
         add_run(platform, 3, launchId=launch_id)
     first, without = InMemoryDestination(), InMemoryDestination()
@@ -96,10 +94,10 @@ def test_a_backfill_requests_each_launch_once(platform: SimulatedPlatform) -> No
     assert count_sync(platform, first) == DISCOVERY_CALLS + WORKSPACES
 
 
-def test_compute_environments_cost_a_call_each_at_a_reconciliation_alone(
+def test_only_reconciliations_make_one_call_per_compute_environment(
     platform: SimulatedPlatform,
 ) -> None:
-    """Also where several workspaces list the same one."""
+    """A compute environment that several workspaces list takes one call, too."""
     world, warehouse = platform.world, InMemoryDestination()
     count_sync(platform, warehouse)
     bare = count_sync(platform, warehouse, reconcile=True)
@@ -111,8 +109,8 @@ def test_compute_environments_cost_a_call_each_at_a_reconciliation_alone(
     assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
-def test_pages_of_settled_tasks_are_not_fetched_again(platform: SimulatedPlatform) -> None:
-    """Of a running run, only what may still change."""
+def test_task_pages_before_the_bookmark_are_not_fetched_again(platform: SimulatedPlatform) -> None:
+    """Of an open run, only tasks that may still change and the last page are fetched."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform, 520, final=False)
     count_sync(platform, warehouse)
@@ -124,21 +122,22 @@ def test_pages_of_settled_tasks_are_not_fetched_again(platform: SimulatedPlatfor
 
 
 @pytest.mark.slow
-def test_reconciliation_costs_one_call_per_hundred_runs(platform: SimulatedPlatform) -> None:
-    """And the reference data: a call for each list of the server, a place, or a team."""
+def test_reconciliation_takes_one_call_per_hundred_runs(platform: SimulatedPlatform) -> None:
+    """Reference data takes one call per list of the server, organization, workspace, or team."""
     warehouse = InMemoryDestination()
     for _ in range(250):
         add_run(platform, 0)
     count_sync(platform, warehouse)
-    # Quotas, workspaces, members, collaborators, teams; and the members of the team.
+    # Quotas, workspaces, members, collaborators and teams, plus the members of the team.
     of_organization = 5 + 1
-    entities = 1 + of_organization + 10 * WORKSPACES + 2  # ten lists each, and participants
+    entities = (
+        1 + of_organization + 10 * WORKSPACES + 2
+    )  # ten lists of each workspace, and participants
     pages = 3 + (WORKSPACES - 1)
     assert count_sync(platform, warehouse, reconcile=True) == DISCOVERY_CALLS + entities + pages
 
 
-def test_a_sync_reconciles_by_itself_once_a_day(platform: SimulatedPlatform) -> None:
-    """Not before, and not at every sync after."""
+def test_a_sync_reconciles_automatically_once_a_day(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     add_run(platform, 0)
     count_sync(platform, warehouse)
@@ -149,20 +148,22 @@ def test_a_sync_reconciles_by_itself_once_a_day(platform: SimulatedPlatform) -> 
     assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
-def test_open_runs_alone_make_an_idle_sync_dearer(platform: SimulatedPlatform) -> None:
-    """Three calls for each small one, until it is given up."""
+def test_each_open_run_adds_three_calls_until_it_is_abandoned(platform: SimulatedPlatform) -> None:
+    """The runs have few tasks, so that each has one page of them."""
     warehouse = InMemoryDestination()
     for _ in range(4):
         add_run(platform, 3, final=False)
     count_sync(platform, warehouse)
     assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES + 4 * 3
     platform.world.clock.advance(timedelta(days=31))
-    count_sync(platform, warehouse)  # reconciles, and gives them up
+    count_sync(platform, warehouse)  # reconciles; the runs are abandoned from now on
     assert count_sync(platform, warehouse) == DISCOVERY_CALLS + WORKSPACES
 
 
-def test_a_lost_folder_costs_nothing_more(platform: SimulatedPlatform) -> None:
-    """The state is all that the next sync needs."""
+def test_a_sync_needs_only_the_tables_and_state_of_the_destination(
+    platform: SimulatedPlatform,
+) -> None:
+    """A lost local folder does not cause another backfill."""
     warehouse = InMemoryDestination()
     add_run(platform, 5)
     count_sync(platform, warehouse)
@@ -170,8 +171,9 @@ def test_a_lost_folder_costs_nothing_more(platform: SimulatedPlatform) -> None:
     assert count_sync(platform, restored) == DISCOVERY_CALLS + WORKSPACES
 
 
-def test_unwanted_tables_are_not_paid_for(platform: SimulatedPlatform) -> None:
-    """Without tasks and metrics a run is one call."""
+def test_a_run_takes_one_call_if_tasks_and_metrics_are_not_selected(
+    platform: SimulatedPlatform,
+) -> None:
     warehouse = InMemoryDestination()
     add_run(platform, 150)
     before = platform.count_calls()

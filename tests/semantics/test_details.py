@@ -1,4 +1,4 @@
-"""Compute environments: what one call for each adds to their list, and how it is kept."""
+"""Compute environments: the details from one call each, and how they are merged and versioned."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MADE = {"dateCreated": "2026-01-01T00:00:00Z", "lastUpdated": "2026-01-02T00:00:
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A world with one compute environment, in the personal workspace."""
+    """Serve a world with one compute environment, in the personal workspace."""
     platform = SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
     add_env(platform)
     return platform
 
 
 def add_env(platform: SimulatedPlatform, **fields: Any) -> None:
-    """The compute environment as it is now."""
+    """Replace the compute environment by one with these fields."""
     platform.world.clear_entities("computeEnvs")
     config = {"discriminator": "slurm-platform", "headQueue": "short"}
     fields = {"name": "cluster", "config": config, **MADE, **fields}
@@ -40,7 +40,7 @@ def add_env(platform: SimulatedPlatform, **fields: Any) -> None:
 
 
 def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> SyncResult:
-    """One reconciliation, a minute after the one before."""
+    """Reconcile once, a minute after the previous sync; return the result."""
     platform.world.clock.advance(60)
     session = platform.open_session(reconcile=True)
     try:
@@ -51,13 +51,15 @@ def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> SyncRes
 
 
 def list_rows(warehouse: InMemoryDestination, table: str = "compute_envs") -> list[dict[str, Any]]:
-    """The rows of a table, versions in their order."""
+    """Return the rows of a table, versions in the order of their start."""
     rows = list(warehouse.tables[table].values())
     return sorted(rows, key=lambda row: str(row.get("valid_from")))
 
 
-def test_details_are_those_that_the_platform_gives(swappable_app: tuple[str, SwappableApp]) -> None:
-    """Of every compute environment, with what the list alone says of it."""
+def test_compute_environments_have_the_details_of_the_platform(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
+    """Columns that only the list fills, such as `region`, keep their values."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     sync(platform, warehouse)
@@ -77,10 +79,10 @@ def test_details_are_those_that_the_platform_gives(swappable_app: tuple[str, Swa
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_details_that_do_not_come_take_nothing_away(
+def test_failed_detail_calls_keep_the_stored_details(
     platform: SimulatedPlatform, status: int
 ) -> None:
-    """The list still says what it says; a refusal is told of once, a failure each time."""
+    """Columns of the list are still updated. Only server errors are reported by each sync."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     platform.simulator.faults.add("/compute-envs/ce", Fault("status", status, times=FOREVER))
@@ -103,8 +105,8 @@ def test_details_that_do_not_come_take_nothing_away(
     assert warehouse.state["entities"]["refused"] == {}
 
 
-def test_a_change_of_settings_opens_a_version(platform: SimulatedPlatform) -> None:
-    """But not that the platform touched the row, or that a run used it."""
+def test_a_changed_configuration_opens_a_version(platform: SimulatedPlatform) -> None:
+    """A new `lastUpdated` alone does not open a version."""
     warehouse = InMemoryDestination()
     for fields in ({}, {"lastUpdated": "2026-02-01T00:00:00Z"}, {"config": {"headQueue": "long"}}):
         add_env(platform, **fields)
@@ -114,10 +116,13 @@ def test_a_change_of_settings_opens_a_version(platform: SimulatedPlatform) -> No
     assert [row["valid_to"] is None for row in versions] == [False, True]
 
 
-def test_a_version_from_before_details_were_fetched_becomes_complete(
+def test_details_are_added_to_a_version_that_was_stored_without_them(
     platform: SimulatedPlatform,
 ) -> None:
-    """A target of an older version gets them without another version; a real change opens one."""
+    """A target of an earlier release has no details.
+
+    Adding them does not open a version, but a real change does.
+    """
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     details = (

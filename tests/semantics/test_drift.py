@@ -1,4 +1,4 @@
-"""Runs that come and go between two pages: none loses its place, and none is called missing."""
+"""Runs and tasks that are added or deleted between two pages do not hide others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTING = "/api/workflow"
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A workspace of 230 runs, a second apart: three pages."""
+    """Serve a workspace of 230 runs, submitted one second apart: three pages."""
     world = make_world(SimClock.frozen_at(START))
     space = max(place.key for place in world.workspaces.values())
     for _ in range(RUNS):
@@ -38,7 +38,7 @@ def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
 
 
 def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: bool) -> list[str]:
-    """Sync everything; the warnings."""
+    """Run one sync that succeeds; return its warnings."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits())
@@ -49,7 +49,7 @@ def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request:
 
 
 def on_listing(platform: SimulatedPlatform, number: int, change: Callable[[World], None]) -> None:
-    """Change the world before the nth page of runs is answered."""
+    """Change the world before the nth page of runs is served."""
     left = [number]
 
     def watch(_index: int, call: object) -> None:
@@ -62,7 +62,7 @@ def on_listing(platform: SimulatedPlatform, number: int, change: Callable[[World
 
 
 def newest(world: World, first: int, count: int) -> list[str]:
-    """Ids of runs by their place in the listing."""
+    """Return the ids of runs by their position in the listing, newest first."""
     space = max(place.key for place in world.workspaces.values())
     return [run["id"] for run in world.runs(space)][first : first + count]
 
@@ -70,10 +70,10 @@ def newest(world: World, first: int, count: int) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 2, 60, 120])
-def test_runs_deleted_between_pages_cost_no_other_its_place(
+def test_runs_deleted_between_pages_do_not_hide_other_runs(
     platform: SimulatedPlatform, page: int, count: int
 ) -> None:
-    """Deletions shift the list to the front: what follows would be skipped."""
+    """Deletions shift the list towards its start, so that the next page would skip runs."""
 
     def delete(world: World) -> None:
         for run_id in newest(world, 0, count):
@@ -90,10 +90,10 @@ def test_runs_deleted_between_pages_cost_no_other_its_place(
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("count", [1, 60, 120])
-def test_runs_submitted_between_pages_cost_no_other_its_place(
+def test_runs_submitted_between_pages_do_not_hide_other_runs(
     platform: SimulatedPlatform, page: int, count: int
 ) -> None:
-    """New runs shift the list to the back; they themselves come now or with the next sync."""
+    """New runs shift the list towards its end. They are loaded by this sync or by the next one."""
 
     def submit(world: World) -> None:
         space = max(place.key for place in world.workspaces.values())
@@ -113,8 +113,10 @@ def test_runs_submitted_between_pages_cost_no_other_its_place(
 
 
 @pytest.mark.slow
-def test_reconciliation_calls_nothing_missing_that_only_moved(platform: SimulatedPlatform) -> None:
-    """Runs come and go while everything is listed again."""
+def test_reconciliation_marks_only_deleted_runs_while_the_list_shifts(
+    platform: SimulatedPlatform,
+) -> None:
+    """Thirty runs are deleted while the full listing is read."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     gone = newest(platform.world, 0, 30)
@@ -138,8 +140,8 @@ def test_reconciliation_calls_nothing_missing_that_only_moved(platform: Simulate
 
 
 @pytest.mark.slow
-def test_a_listing_that_never_holds_still_marks_nothing(platform: SimulatedPlatform) -> None:
-    """An incomplete listing marks nothing, says so, and is done again by the next sync."""
+def test_a_listing_that_keeps_changing_marks_no_run_as_missing(platform: SimulatedPlatform) -> None:
+    """The incomplete listing is reported, and a later sync reconciles again."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     space = max(place.key for place in platform.world.workspaces.values())
@@ -167,8 +169,8 @@ def test_a_listing_that_never_holds_still_marks_nothing(platform: SimulatedPlatf
 
 
 @pytest.mark.slow
-def test_a_task_that_comes_between_two_pages_is_not_lost(platform: SimulatedPlatform) -> None:
-    """A lower task id shifts the pages that follow; the tasks are walked again."""
+def test_a_task_inserted_between_two_pages_is_loaded(platform: SimulatedPlatform) -> None:
+    """A lower task id shifts the following pages, so that the list is read again."""
     world = platform.world
     run_id = world.submit_run(max(place.key for place in world.workspaces.values()))
     world.start_run(run_id)

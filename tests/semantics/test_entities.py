@@ -1,4 +1,4 @@
-"""Reference data: every table, what is missing, versions, refusals, and what they cost."""
+"""Reference data: tables, deletions, versions, denied tables, and the number of calls."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ IDLE = 3 + 3
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A world without runs."""
+    """Serve a world without runs."""
     return SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
 
 
 def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any) -> SyncResult:
-    """One sync, whatever comes of it."""
+    """Run one sync; return its result, whether it succeeds or not."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits())
@@ -51,7 +51,7 @@ def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request:
 def serve(
     swappable_app: tuple[str, SwappableApp], world: World, **profile: Any
 ) -> SimulatedPlatform:
-    """Let a world answer, as a server of some version."""
+    """Serve a world from a server with this profile."""
     platform = SimulatedPlatform.start(*swappable_app, world)
     platform.simulator = Simulator(world, limit=None, profile=ServerProfile(**profile))
     swappable_app[1].simulator = platform.simulator
@@ -59,24 +59,22 @@ def serve(
 
 
 def count(platform: SimulatedPlatform, path: str) -> int:
-    """Calls to a path that ends so."""
+    """Return the number of calls to paths with this suffix."""
     return sum(call.path.endswith(path) for call in platform.simulator.calls)
 
 
 def rows_of(warehouse: InMemoryDestination, table: str) -> list[dict[str, Any]]:
-    """All rows of a table."""
+    """Return all rows of a table."""
     return list(warehouse.tables[table].values())
 
 
 def find_space(world: World, name: str) -> int:
-    """The id of a workspace."""
+    """Return the id of the workspace with this name."""
     return next(place.key for place in world.workspaces.values() if place.name == name)
 
 
-def test_a_sync_of_a_furnished_platform_fills_every_table(
-    swappable_app: tuple[str, SwappableApp],
-) -> None:
-    """With as many rows as the platform lists, and the workspace of each."""
+def test_a_sync_fills_every_table(swappable_app: tuple[str, SwappableApp]) -> None:
+    """Tables have as many rows as the platform lists, with the workspace of each row."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=20, mean_tasks=4)
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
 
@@ -115,10 +113,10 @@ OF_2021 = {"organization_quotas", "launch_datasets"}
 @pytest.mark.parametrize(
     ("profile", "lacks"), [({"api_version": "1.140.0"}, set()), ({"legacy": True}, OF_2021)]
 )
-def test_an_older_server_fills_what_it_knows(
+def test_an_older_server_fills_the_tables_it_supports(
     swappable_app: tuple[str, SwappableApp], profile: dict[str, Any], lacks: set[str]
 ) -> None:
-    """What is not there is told of once: the audit log, and more on the oldest."""
+    """Unavailable tables are reported once: the audit log, and two more on the oldest server."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=5, mean_tasks=2)
     platform, warehouse = serve(swappable_app, world, **profile), InMemoryDestination()
 
@@ -132,8 +130,8 @@ def test_an_older_server_fills_what_it_knows(
     assert {name for name in TABLES if not warehouse.tables[name]} >= {"audit_logs"} | lacks
 
 
-def test_what_vanished_keeps_its_row_and_says_since_when(platform: SimulatedPlatform) -> None:
-    """And no longer does when it is back."""
+def test_a_deleted_entity_keeps_its_row_with_missing_since(platform: SimulatedPlatform) -> None:
+    """When the entity is listed again, `missing_since` is null and a new version opens."""
     world, warehouse = platform.world, InMemoryDestination()
     space = find_space(world, "research")
     world.add_entity("computeEnvs", space, id="ce", name="cluster", workspaceName="research")
@@ -173,10 +171,10 @@ def test_what_vanished_keeps_its_row_and_says_since_when(platform: SimulatedPlat
         max_size=5,
     )
 )
-def test_versions_are_those_that_were_seen(
+def test_the_history_table_has_the_versions_that_syncs_observed(
     swappable_app: tuple[str, SwappableApp], steps: list[tuple[dict[int, str], int]]
 ) -> None:
-    """Each change opens one version, and ends the one before; the clock may stand still."""
+    """Each change opens one version and closes the previous one, even if the clock stands still."""
     world = make_world(SimClock.frozen_at(START))
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     space = find_space(world, "clinic")
@@ -204,8 +202,8 @@ def test_versions_are_those_that_were_seen(
     assert len(stored) == sum(map(len, expected.values()))
 
 
-def test_what_moves_by_itself_opens_no_version(platform: SimulatedPlatform) -> None:
-    """Nor does a field that a server begins to send."""
+def test_untracked_and_extra_fields_do_not_open_a_version(platform: SimulatedPlatform) -> None:
+    """`lastUsed` changes with each use; `fresh` is a field that the server begins to send."""
     world, warehouse = platform.world, InMemoryDestination()
     for fields in ({"lastUsed": "2026-01-01T00:00:00Z"}, {"lastUsed": None, "fresh": 1}):
         world.clear_entities("computeEnvs")
@@ -215,8 +213,8 @@ def test_what_moves_by_itself_opens_no_version(platform: SimulatedPlatform) -> N
     assert [row["last_used"] for row in rows_of(warehouse, "compute_envs")] == [None]
 
 
-def test_a_refusal_is_told_once_and_takes_nothing_away(platform: SimulatedPlatform) -> None:
-    """It is asked for again at each reconciliation, and forgotten when it is answered."""
+def test_a_denied_table_is_reported_once_and_keeps_its_rows(platform: SimulatedPlatform) -> None:
+    """Each reconciliation requests it again; a successful call clears the denial in the state."""
     world, warehouse = platform.world, InMemoryDestination()
     world.add_entity("credentials", id="c", name="cloud", keys={"secret": "s3cret"})
     sync(platform, warehouse)
@@ -236,8 +234,7 @@ def test_a_refusal_is_told_once_and_takes_nothing_away(platform: SimulatedPlatfo
     assert rows_of(warehouse, "credentials")[0]["missing_since"] is not None
 
 
-def test_an_idle_sync_asks_for_no_entity(platform: SimulatedPlatform) -> None:
-    """Neither after the first sync nor after a refusal."""
+def test_an_idle_sync_requests_no_reference_data(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     before = platform.count_calls()
@@ -245,8 +242,8 @@ def test_an_idle_sync_asks_for_no_entity(platform: SimulatedPlatform) -> None:
     assert platform.count_calls() - before == IDLE
 
 
-def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: SimulatedPlatform) -> None:
-    """Without waiting for the next reconciliation."""
+def test_tables_selected_later_are_filled_by_the_next_sync(platform: SimulatedPlatform) -> None:
+    """The sync does not wait for the next reconciliation and requests the tables only once."""
     world, warehouse = platform.world, InMemoryDestination()
     world.add_entity("studios", sessionId="s", name="notebook")
     sync(platform, warehouse, tables=["workflows"])
@@ -258,10 +255,10 @@ def test_tables_that_are_wanted_later_come_with_the_next_sync(platform: Simulate
     assert platform.count_calls() - before == IDLE
 
 
-def test_a_run_that_names_an_unknown_pipeline_brings_the_list(
+def test_a_run_with_an_unknown_pipeline_triggers_a_pipeline_listing(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """Once: a pipeline that no list shows is not looked for at every sync."""
+    """The case is built by deleting the row of a pipeline and reopening a run that names it."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=8, days=2, mean_tasks=2)
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     sync(platform, warehouse)
@@ -285,10 +282,9 @@ def test_a_run_that_names_an_unknown_pipeline_brings_the_list(
     assert gone in {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
 
 
-def test_versions_of_a_pipeline_are_asked_for_when_it_changed(
+def test_daily_reconciliation_fetches_versions_of_changed_pipelines(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """By the daily reconciliation; `--reconcile` asks for those of every pipeline."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     pipelines = sum(map(len, world.entities["pipelines"].values()))
@@ -300,10 +296,10 @@ def test_versions_of_a_pipeline_are_asked_for_when_it_changed(
     assert count(platform, "/versions") - count(platform, "/datasets/versions") == pipelines + 1
 
 
-def test_the_audit_log_is_read_once_and_in_pieces(
+def test_a_long_audit_log_is_read_over_several_syncs(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long log comes in over several syncs; then only what is new."""
+    """Later syncs request only new entries, with an overlap of five minutes."""
     monkeypatch.setattr(on_demand, "_MAX_PAGES", 1)
     world, warehouse = platform.world, InMemoryDestination()
 
@@ -329,8 +325,10 @@ def test_the_audit_log_is_read_once_and_in_pieces(
     assert "timestampAfterOrEqual=2026-03-01T12%3A55" in last
 
 
-def test_what_others_share_is_of_their_workspace(platform: SimulatedPlatform) -> None:
-    """A workspace lists what another shares with it; the row says whose it is."""
+def test_shared_entities_belong_to_the_workspace_that_owns_them(
+    platform: SimulatedPlatform,
+) -> None:
+    """A workspace also lists the entities that another workspace shares with it."""
     world, warehouse = platform.world, InMemoryDestination()
     research, clinic = find_space(world, "research"), find_space(world, "clinic")
     for space in (clinic, research):
@@ -352,8 +350,10 @@ def test_what_others_share_is_of_their_workspace(platform: SimulatedPlatform) ->
     assert len(rows_of(warehouse, "pipelines_history")) == 1
 
 
-def test_the_server_is_described_when_it_changes(swappable_app: tuple[str, SwappableApp]) -> None:
-    """Preflight asks it at every sync; one row holds until the next."""
+def test_service_info_gets_a_row_when_the_server_version_changes(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
+    """Discovery requests it at every sync; a row is valid until the next one."""
     world, warehouse = make_world(SimClock.frozen_at(START)), InMemoryDestination()
     for version in ("25.1", "25.1", "26.2"):
         sync(serve(swappable_app, world, version=version), warehouse)
@@ -362,8 +362,10 @@ def test_the_server_is_described_when_it_changes(swappable_app: tuple[str, Swapp
     assert found == [("25.1", START), ("26.2", START + timedelta(seconds=120))]
 
 
-def test_a_target_of_an_older_version_gets_every_entity(platform: SimulatedPlatform) -> None:
-    """What it pending is not forgotten, and no reconciliation is waited for."""
+def test_a_target_of_an_earlier_release_gets_all_reference_data(
+    platform: SimulatedPlatform,
+) -> None:
+    """Its state has other keys. The sync does not wait for a reconciliation."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     del warehouse.state["entities"]
@@ -376,10 +378,8 @@ def test_a_target_of_an_older_version_gets_every_entity(platform: SimulatedPlatf
     assert "entities_owed" not in warehouse.state
 
 
-def test_users_of_runs_that_were_loaded_before_are_not_left_out(
-    platform: SimulatedPlatform,
-) -> None:
-    """A target of an older version has runs, and no table of users."""
+def test_users_of_runs_that_were_loaded_earlier_are_backfilled(platform: SimulatedPlatform) -> None:
+    """A target of an earlier release has runs, but no table of users."""
     warehouse = InMemoryDestination()
     platform.world.finish_run(platform.world.submit_run())
     sync(platform, warehouse)
@@ -390,8 +390,8 @@ def test_users_of_runs_that_were_loaded_before_are_not_left_out(
     assert rows_of(warehouse, "users") == [user]
 
 
-def test_what_another_user_does_not_see_is_not_missing(platform: SimulatedPlatform) -> None:
-    """Two tokens may take turns at one target."""
+def test_entities_that_another_user_cannot_see_are_not_missing(platform: SimulatedPlatform) -> None:
+    """Two users may sync to the same target in turn."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     owner, clinic = platform.world.owner(), find_space(platform.world, "clinic")
@@ -406,16 +406,18 @@ def test_what_another_user_does_not_see_is_not_missing(platform: SimulatedPlatfo
     assert {row["valid_to"] for row in rows_of(warehouse, "workspaces_history")} == {None}
 
 
-def test_histories_are_of_entities_that_are_synced() -> None:
-    """Each of them has a row in the catalogue."""
+def test_every_history_table_belongs_to_a_reference_entity() -> None:
     assert set(HISTORY_TABLES) <= {entity.table for entity in ENTITIES}
 
 
 @pytest.mark.slow
-def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
+def test_failed_or_denied_pipeline_versions_are_fetched_later(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """Though the pipeline itself is stored by then, and has not changed; so after a refusal."""
+    """The next sync retries a server error, the next reconciliation a denial.
+
+    The pipeline itself is stored by then, and has not changed.
+    """
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)
     platform = SimulatedPlatform.start(*swappable_app, world)
     for status, hours in ((500, 0), (403, 25)):
@@ -430,8 +432,8 @@ def test_versions_of_a_pipeline_that_failed_come_with_the_next_sync(
         assert len(rows_of(warehouse, "pipeline_versions")) == expected
 
 
-def test_what_a_server_does_not_implement_is_a_refusal(platform: SimulatedPlatform) -> None:
-    """Reported once, and it makes no sync partial."""
+def test_a_table_that_the_server_does_not_implement_is_denied(platform: SimulatedPlatform) -> None:
+    """The status 501 is reported once and does not make the sync partial."""
     warehouse = InMemoryDestination()
     platform.simulator.faults.add("/studios", Fault("status", 501, times=10**6))
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]

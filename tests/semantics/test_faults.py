@@ -1,4 +1,4 @@
-"""Faults one by one and mixed: equality within bounded retries, and honesty where it cannot be."""
+"""Server faults, single and mixed: syncs are exact after bounded retries, or report failures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PLACES = [
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """Twelve final runs with tasks, over two workspaces."""
+    """Serve twelve final runs with tasks in two workspaces."""
     world = make_world(SimClock.frozen_at(START))
     spaces = [place.key for place in world.workspaces.values()]
     for number in range(RUNS):
@@ -57,7 +57,7 @@ def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
 def sync(
     platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: bool
 ) -> SyncSession:
-    """One sync, whatever becomes of it."""
+    """Run one sync with small load packages; return its session, whether it succeeds or not."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits(max_rows=20))
@@ -67,7 +67,7 @@ def sync(
 
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
-    """The tables are the world's."""
+    """Assert that the tables hold exactly the runs of the world, with all their rows."""
     shown = list_shown(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
     for run_id, space in shown.items():
@@ -76,18 +76,18 @@ def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) ->
 
 
 def list_spaces(platform: SimulatedPlatform) -> list[int]:
-    """Ids of the workspaces of the organisation."""
+    """Return the ids of the workspaces of the organization."""
     return sorted(place.key for place in platform.world.workspaces.values() if place.key > 0)
 
 
 def name_of(fault: Fault) -> str:
-    """A name for the test's id."""
+    """Return a name for a fault, for the ids of tests."""
     return f"{fault.kind}-{fault.status or 200}-{fault.retry_after}"
 
 
 @pytest.mark.parametrize("fault", KINDS, ids=name_of)
-def test_each_fault_at_each_place_is_got_over(platform: SimulatedPlatform, fault: Fault) -> None:
-    """Twice in a row, at every endpoint; each strike costs one retry."""
+def test_each_fault_is_retried_at_each_endpoint(platform: SimulatedPlatform, fault: Fault) -> None:
+    """Every endpoint fails twice in a row; each failure takes one retry."""
     for place in PLACES:
         platform.simulator.faults.add(place, Fault(**{**vars(fault), "times": 2}))
     warehouse = InMemoryDestination()
@@ -97,8 +97,7 @@ def test_each_fault_at_each_place_is_got_over(platform: SimulatedPlatform, fault
     assert_equal(platform, warehouse)
 
 
-def test_answers_slower_than_the_timeout_are_got_over(platform: SimulatedPlatform) -> None:
-    """Each is given up after the timeout and asked for again."""
+def test_responses_slower_than_the_timeout_are_retried(platform: SimulatedPlatform) -> None:
     platform.read_seconds = 0.5
     for place in PLACES:
         platform.simulator.faults.add(place, Fault("slow", delay=1.0))
@@ -110,8 +109,10 @@ def test_answers_slower_than_the_timeout_are_got_over(platform: SimulatedPlatfor
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_mix_at_fifteen_percent_is_got_over(platform: SimulatedPlatform, seed: int) -> None:
-    """All kinds at once, over a backfill and a reconciliation."""
+def test_a_sync_succeeds_with_mixed_faults_in_15_percent_of_calls(
+    platform: SimulatedPlatform, seed: int
+) -> None:
+    """The faults occur during a backfill and a reconciliation."""
     plan = platform.simulator.faults
     plan.rate, plan.mix = 0.15, DEFAULT_MIX
     plan._rng.seed(seed)
@@ -126,10 +127,13 @@ def test_a_mix_at_fifteen_percent_is_got_over(platform: SimulatedPlatform, seed:
     ("place", "status", "exit_code"),
     [(r"/workflow\?", "failed", 5), ("/tasks", "partial", 4), ("/metrics", "partial", 4)],
 )
-def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
+def test_no_run_is_loaded_while_an_endpoint_fails(
     platform: SimulatedPlatform, place: str, status: str, exit_code: int
 ) -> None:
-    """Nothing is half a run, no cursor moves past it, and nothing is taken for an empty page."""
+    """The next sync loads all runs exactly.
+
+    No run is loaded in part, and no error is taken for an empty page.
+    """
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
     warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
@@ -142,10 +146,10 @@ def test_a_dead_endpoint_fails_honestly_and_the_next_sync_is_exact(
 
 
 @pytest.mark.parametrize("part", ["metrics", "tasks"])
-def test_a_run_that_keeps_failing_is_pending_and_holds_up_no_other(
+def test_a_run_that_keeps_failing_is_pending_and_others_are_loaded(
     platform: SimulatedPlatform, part: str
 ) -> None:
-    """Syncs retry it until it is loaded; the other runs are loaded, and the exit code is 4."""
+    """Syncs retry the run until it is loaded, with exit code 4."""
     space = list_spaces(platform)[0]
     runs = [run["id"] for run in reversed(platform.world.runs(space))]
     platform.simulator.faults.add(f"{runs[2]}/{part}", Fault("status", status=500, times=10**6))
@@ -162,8 +166,8 @@ def test_a_run_that_keeps_failing_is_pending_and_holds_up_no_other(
     assert_equal(platform, warehouse)
 
 
-def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: SimulatedPlatform) -> None:
-    """A complete listing that does not show it ends the matter."""
+def test_reconciliation_forgets_a_pending_run_that_was_deleted(platform: SimulatedPlatform) -> None:
+    """A complete full listing does not show the run."""
     space = list_spaces(platform)[0]
     run_id = platform.world.runs(space)[1]["id"]
     platform.simulator.faults.add(f"{run_id}/tasks", Fault("status", status=500, times=10**6))
@@ -176,7 +180,7 @@ def test_a_run_that_failed_and_was_deleted_is_retried_no_more(platform: Simulate
 
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize(("part", "exit_code"), [(r"\?", 4), ("/tasks", 0), ("/metrics", 0)])
-def test_a_refusal_is_not_taken_for_a_deletion(
+def test_a_run_refused_with_403_or_404_is_not_taken_for_deleted(
     platform: SimulatedPlatform, part: str, status: int, exit_code: int
 ) -> None:
     """A refused run is looked up in the listing; a refused part is requested once more."""
@@ -189,8 +193,8 @@ def test_a_refusal_is_not_taken_for_a_deletion(
     assert_equal(platform, warehouse)
 
 
-def test_a_workspace_that_refuses_does_not_stop_the_others(platform: SimulatedPlatform) -> None:
-    """It is named, the exit code is 4, and it comes in when it is allowed again."""
+def test_a_forbidden_workspace_does_not_stop_the_others(platform: SimulatedPlatform) -> None:
+    """It is reported with exit code 4, and loaded when the token may read it again."""
     spaces = list_spaces(platform)
     platform.world.forbid(spaces[0])
     warehouse = InMemoryDestination()
@@ -206,10 +210,10 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(platform: SimulatedPl
 
 
 @pytest.mark.parametrize(("place", "calls"), [("/labels", 3), ("/orgs", 9)])
-def test_reference_data_that_fails_is_pending_and_holds_up_no_run(
+def test_failed_reference_data_is_pending_and_all_runs_are_loaded(
     platform: SimulatedPlatform, place: str, calls: int
 ) -> None:
-    """All runs are in, the exit code is 4, and the next sync asks for them again, and no more."""
+    """The exit code is 4. The next sync requests the failed lists again, and no others."""
     platform.simulator.faults.add(place, Fault("status", status=500, times=10**6))
     warehouse = InMemoryDestination()
     session = sync(platform, warehouse)

@@ -1,6 +1,6 @@
 """Random histories of a platform, mixed with syncs, faults and crashes: the tables equal the world.
 
-`TOWER_ETL_HISTORIES` sets how many are tried (20 by default); `make soak` tries many more.
+`TOWER_ETL_HISTORIES` sets the number of histories (20 by default); `make soak` runs many more.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SMALL = PackageLimits(max_rows=8, max_seconds=60)
 PAGE = 100
 
-# A platform where every table is asked for costs each sync forty calls more.
+# Selecting every table would add forty calls to each sync.
 TABLES_TRIED = (
     *("workflows", "tasks", "process_*", "workflow_*", "labels", "organizations", "workspaces"),
     *("pipelines*", "team*"),
 )
 
-# Most servers are as they should be.
+# Four of the servers have no quirks, so that ordinary histories are frequent.
 SERVERS = {f"sound {number}": Quirks() for number in range(4)} | {
     "capped": Quirks(page_cap=50, task_total="bound"),
     "narrow": Quirks(largest_page=25),
@@ -77,7 +77,7 @@ chance = st.integers(0, 10**6)
 
 
 class SyncStateMachine(RuleBasedStateMachine):
-    """Events on a platform, and syncs of it into one warehouse."""
+    """Apply random events to a platform, and sync it to one destination."""
 
     url = ""
     board: SwappableApp
@@ -85,22 +85,22 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @initialize(name=st.sampled_from(list(SERVERS)))
     def begin(self, name: str) -> None:
-        """Start with an empty platform, on a server of some kind, and an empty warehouse."""
+        """Start with an empty platform, on one of the servers, and an empty destination."""
         self.world: World = make_world(SimClock.frozen_at(START))
         profile = ServerProfile(quirks=SERVERS[name])
         self.platform = SimulatedPlatform.start(self.url, self.board, self.world, profile)
         self.warned: list[str] = []
-        self.exhausted = 0  # syncs in which a call met a random fault at every attempt
+        self.exhausted = 0  # syncs in which a call failed at every attempt by chance
         self.spaces = [None, *(w.id for w in self.world.workspaces.values() if w.id)]
         self.warehouse = self.make_warehouse()
         self.excused: set[str] = set()
         self.broken: dict[str, int] = {}
 
-    # --- what happens on the platform -----------------------------------------------------
+    # --- events on the platform -----------------------------------------------------------
 
     @rule(pick=chance, tasks=st.integers(0, 3), started=st.booleans())
     def submit(self, pick: int, tasks: int, *, started: bool) -> None:
-        """A run is submitted, and may have tasks at once."""
+        """Submit a run, which may have tasks immediately."""
         run_id = self.world.submit_run(self.spaces[pick % len(self.spaces)])
         if started:
             self.world.start_run(run_id)
@@ -110,25 +110,25 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs("SUBMITTED"))
     @rule(pick=chance)
     def start(self, pick: int) -> None:
-        """A submitted run starts."""
+        """Start a submitted run."""
         self.world.start_run(self._pick(pick, "SUBMITTED"))
 
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance)
     def lose_heartbeat(self, pick: int) -> None:
-        """A running run goes silent."""
+        """Let a running run lose its heartbeat."""
         self.world.lose_heartbeat(self._pick(pick, "RUNNING"))
 
     @precondition(lambda self: self._runs("UNKNOWN"))
     @rule(pick=chance)
     def find_heartbeat(self, pick: int) -> None:
-        """A silent run is heard of again."""
+        """Let a run without a heartbeat send it again."""
         self.world.find_heartbeat(self._pick(pick, "UNKNOWN"))
 
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance, gap=st.integers(1, 3))
     def add_task(self, pick: int, gap: int) -> None:
-        """A task appears; ids may be left out, to come later."""
+        """Add a task; a gap in the ids may be filled later."""
         run_id = self._pick(pick, "RUNNING")
         last = max((task["taskId"] for task in self.world.tasks(run_id)), default=0)
         self.world.add_task(run_id, last + gap)
@@ -136,7 +136,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance)
     def add_late_task(self, pick: int) -> None:
-        """A task appears whose id is lower than that of others."""
+        """Add a task whose id is lower than that of others."""
         run_id = self._pick(pick, "RUNNING")
         taken = {task["taskId"] for task in self.world.tasks(run_id)}
         free = [task_id for task_id in range(1, max(taken, default=1)) if task_id not in taken]
@@ -146,7 +146,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance, count=st.sampled_from([PAGE - 1, PAGE, PAGE + 1]), going=st.integers(0, 2))
     def add_page_of_tasks(self, pick: int, count: int, going: int) -> None:
-        """Many tasks come, and all of them end but a few."""
+        """Add about a page of tasks, and finish all except the first `going` ones."""
         run_id = self._pick(pick, "RUNNING")
         last = max((task["taskId"] for task in self.world.tasks(run_id)), default=0)
         if last < 3 * PAGE:
@@ -158,7 +158,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs("RUNNING"))
     @rule(pick=chance, status=st.sampled_from(["COMPLETED", "FAILED", "CACHED", "ABORTED"]))
     def finish_task(self, pick: int, status: str) -> None:
-        """A task ends."""
+        """Finish a task."""
         run_id = self._pick(pick, "RUNNING")
         going = [t["taskId"] for t in self.world.tasks(run_id) if t["complete"] is None]
         if going:
@@ -167,13 +167,13 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs("RUNNING", "UNKNOWN", "SUBMITTED"))
     @rule(pick=chance, status=st.sampled_from(["SUCCEEDED", "FAILED", "CANCELLED"]))
     def finish(self, pick: int, status: str) -> None:
-        """An open run ends."""
+        """Finish an open run."""
         self.world.finish_run(self._pick(pick, "RUNNING", "UNKNOWN", "SUBMITTED"), status)
 
     @precondition(lambda self: self._runs())
     @rule(pick=chance, keep=st.booleans())
     def relabel(self, pick: int, *, keep: bool) -> None:
-        """A run gets the label of its workspace, or loses it."""
+        """Give a run the labels of its workspace, or remove them."""
         run_id = self._pick(pick)
         space = list_shown(self.world)[run_id]
         labels = list(self.world.labels.get(space, {})) if space else []
@@ -181,13 +181,13 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @rule(name=st.text("abc", min_size=1, max_size=3))
     def rename_label(self, name: str) -> None:
-        """A label is renamed."""
+        """Rename a label."""
         labels = [label for of_space in self.world.labels.values() for label in of_space]
         self.world.rename_label(labels[0], name)
 
     @rule(name=st.text("abc", min_size=1, max_size=2), number=st.integers(1, 3))
     def set_pipeline(self, name: str, number: int) -> None:
-        """A pipeline is added, or takes another name; it stays in its workspace."""
+        """Add a pipeline, or rename it; it stays in its workspace."""
         space = self.spaces[number % len(self.spaces)]
         stays = self.world.entities.get("pipelines", {}).get(self.world.find_key(space), [])
         self.world.clear_entities("pipelines", space)
@@ -197,12 +197,12 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 3))
     def remove_pipelines(self, number: int) -> None:
-        """The pipelines of a workspace are deleted."""
+        """Delete the pipelines of a workspace."""
         self.world.clear_entities("pipelines", self.spaces[number % len(self.spaces)])
 
     @rule(member=st.integers(1, 3), role=st.sampled_from(["member", "owner"]))
     def join_team(self, member: int, role: str) -> None:
-        """A user joins the team, or gets another role."""
+        """Add a user to the team, or change the role of a member."""
         rows = self.world.entities.get("teamMembers", {}).get(TEAM, [])
         rows = [row for row in rows if row["memberId"] != member]
         self.world.clear_entities("teamMembers", TEAM)
@@ -211,25 +211,25 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @rule()
     def leave_team(self) -> None:
-        """Everybody leaves the team."""
+        """Remove all members of the team."""
         self.world.clear_entities("teamMembers", TEAM)
 
     @precondition(lambda self: self._runs())
     @rule(pick=chance, starred=st.booleans())
     def star(self, pick: int, *, starred: bool) -> None:
-        """The user stars a run, or takes the star back."""
+        """Star or unstar a run."""
         self.world.star(self._pick(pick), starred)
 
     @precondition(lambda self: self._runs())
     @rule(pick=chance)
     def delete(self, pick: int) -> None:
-        """A run is deleted."""
+        """Delete a run."""
         self.world.delete_run(self._pick(pick))
 
     @precondition(lambda self: self.world.deleted)
     @rule(pick=chance)
     def restore(self, pick: int) -> None:
-        """A deleted run comes back; only a complete listing is sure to see it."""
+        """Restore a deleted run; only a full listing is certain to show it."""
         gone = sorted(self.world.deleted)
         run_id = gone[pick % len(gone)]
         self.world.restore_run(run_id)
@@ -238,7 +238,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._runs())
     @rule(pick=chance, relabel=st.booleans())
     def vanish_and_return(self, pick: int, *, relabel: bool) -> None:
-        """A run is deleted, found to be missing, restored, and found again."""
+        """Delete a run, reconcile, restore the run, and reconcile again."""
         run_id = self._pick(pick)
         self.world.delete_run(run_id)
         self._sync(0.0, 0, reconcile=True)
@@ -249,18 +249,18 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 60, 7200, 50_000]))
     def pass_time(self, seconds: int) -> None:
-        """Time passes."""
+        """Advance the clock."""
         if self.world.clock.now() < START + timedelta(days=25):
             self.world.clock.advance(seconds)
 
-    # --- what keeps failing ---------------------------------------------------------------
+    # --- permanent failures ---------------------------------------------------------------
 
     @precondition(lambda self: self._runs())
     @rule(
         pick=chance, part=st.sampled_from(["tasks", "metrics"]), status=st.sampled_from([404, 500])
     )
     def break_part(self, pick: int, part: str, status: int) -> None:
-        """A part of a run fails from now on, or the server does not have it any more."""
+        """Let a part of a run fail permanently, with a server error or as not found."""
         run_id = self._pick(pick)
         if run_id not in self.broken:
             fault = Fault("status", status=status, times=10**9)
@@ -270,14 +270,14 @@ class SyncStateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.broken)
     @rule()
     def mend(self) -> None:
-        """Everything answers again: the next sync loads what failed, a reconciliation the rest."""
+        """Clear all faults: the next sync loads failed runs, a reconciliation the missing parts."""
         self.platform.simulator.faults.clear()
         self.excused |= {run_id for run_id, status in self.broken.items() if status == 404}
         self.broken.clear()
 
     @rule(pick=chance, reconcile=st.booleans())
     def hide_workspace(self, pick: int, *, reconcile: bool) -> None:
-        """A workspace is not visible during one sync, which says so and loads the others."""
+        """Hide a workspace during one sync, which reports it and loads the others."""
         keys = [key for key, place in self.world.workspaces.items() if place.id is not None]
         key = keys[pick % len(keys)]
         known = str(key) in self.warehouse.state.get("workspaces", {})
@@ -292,21 +292,21 @@ class SyncStateMachine(RuleBasedStateMachine):
         self.warned += session.sync_result.warnings
         self._sync(0.0, 0, reconcile=reconcile)
 
-    # --- what the sync does ---------------------------------------------------------------
+    # --- syncs ----------------------------------------------------------------------------
 
     @rule(faults=st.sampled_from([0.0, 0.15]), seed=chance)
     def sync(self, faults: float, seed: int) -> None:
-        """A sync brings new runs and open runs up to date."""
+        """Run a sync, which brings new and open runs up to date."""
         self._sync(faults, seed)
 
     @rule(faults=st.sampled_from([0.0, 0.15]), seed=chance)
     def reconcile(self, faults: float, seed: int) -> None:
-        """A reconciled sync makes the tables equal to the world."""
+        """Run a sync with a reconciliation, which makes the tables equal to the world."""
         self._sync(faults, seed, reconcile=True)
 
     @rule(crash_at=st.integers(1, 12), reconcile=st.booleans())
     def crash(self, crash_at: int, *, reconcile: bool) -> None:
-        """A sync is killed at some step, and another one goes on."""
+        """Kill a sync at some step, and run another one."""
         session = self.platform.open_session(reconcile=reconcile, tables=TABLES_TRIED)
         try:
             self.warehouse.load(session, SMALL, crash_at)
@@ -317,7 +317,7 @@ class SyncStateMachine(RuleBasedStateMachine):
         self._sync(0.0, 0, reconcile=reconcile)
 
     def teardown(self) -> None:
-        """Whatever happened, a last reconciled sync makes all equal."""
+        """Run a last reconciliation without faults, after which the tables equal the world."""
         if hasattr(self, "world"):
             self.mend()
             self._sync(0.0, 0, reconcile=True)
@@ -335,7 +335,7 @@ class SyncStateMachine(RuleBasedStateMachine):
         sync_result = session.sync_result
         failing = 500 in self.broken.values()
         if faults and not failing and sync_result.exit_code in {4, 5}:
-            # One call in 100,000 meets a random fault at every attempt: the next sync has the run.
+            # One call in 100,000 fails at every attempt by chance; the next sync loads the run.
             self.exhausted += 1
             assert self.exhausted == 1, sync_result
             self.warned += sync_result.warnings
@@ -345,7 +345,7 @@ class SyncStateMachine(RuleBasedStateMachine):
         warnings = [one for one in sync_result.warnings if "were not valid JSON" not in one]
         if not self.broken:
             assert all(any(hint in one for hint in EXPECTED) for one in warnings), warnings
-            assert not {*self.warned} & {*warnings}  # each is said once for a version of the server
+            assert not {*self.warned} & {*warnings}  # each is reported once per server version
         self.warned += warnings
         if reconcile:
             self.excused.clear()
@@ -353,10 +353,10 @@ class SyncStateMachine(RuleBasedStateMachine):
         else:
             self._check_synced()
 
-    # --- what must be true ----------------------------------------------------------------
+    # --- invariants -----------------------------------------------------------------------
 
     def _check_synced(self) -> None:
-        """Every run shown is in, as the API has it; only labels and stars may wait."""
+        """Assert that every listed run is stored as served; only labels and stars may be stale."""
         for run_id, space in list_shown(self.world).items():
             if run_id in self.excused or run_id in self.broken:
                 continue
@@ -385,7 +385,7 @@ class SyncStateMachine(RuleBasedStateMachine):
         self._check_entity("team_members", expect_team_members(self.world, TEAM))
 
     def _check_entity(self, table: str, there: Rows) -> None:
-        """What is there is as the API has it, what is gone says since when; so do the versions."""
+        """Assert that current rows and versions are those served, and deleted rows are marked."""
         stored = self.warehouse.tables[table]
         gone = {key for key, row in stored.items() if row["missing_since"] is not None}
         assert {key: row for key, row in stored.items() if key not in gone} == there
@@ -401,16 +401,16 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @staticmethod
     def _check_times(versions: list[dict[str, Any]]) -> None:
-        """One version follows the other; no two hold at once."""
+        """Assert that the versions of an entity follow each other without overlap."""
         ordered = sorted(versions, key=lambda row: row["valid_from"])
         assert ordered
         for row, later in itertools.pairwise(ordered):
             assert row["valid_from"] < row["valid_to"] <= later["valid_from"]
 
-    # --- choosing -------------------------------------------------------------------------
+    # --- selection of runs ----------------------------------------------------------------
 
     def _runs(self, *statuses: str) -> list[str]:
-        """Shown runs with one of these statuses, or with any."""
+        """Return the listed runs with one of these statuses, by default with any."""
         return sorted(
             run["id"]
             for space in self.spaces
@@ -424,7 +424,7 @@ class SyncStateMachine(RuleBasedStateMachine):
 
 
 def run_histories(count: int, steps: int, **served: Any) -> None:
-    """Try so many random histories of so many steps at most."""
+    """Run `count` random histories of at most `steps` steps each."""
     machine = type("Served", (SyncStateMachine,), served)
     profile = settings(
         max_examples=count,
@@ -438,7 +438,7 @@ def run_histories(count: int, steps: int, **served: Any) -> None:
 
 @pytest.mark.slow(minutes=2)
 def test_tables_equal_the_world_after_any_history(swappable_app: tuple[str, SwappableApp]) -> None:
-    """Exact, catching up, never losing, stable and resumable, in random order."""
+    """Syncs are exact, incremental and resumable, and lose no row, in any order of events."""
     url, board = swappable_app
     run_histories(
         HISTORIES, 25, url=url, board=board, make_warehouse=staticmethod(InMemoryDestination)
@@ -449,7 +449,7 @@ def test_tables_equal_the_world_after_any_history(swappable_app: tuple[str, Swap
 def test_duckdb_equals_the_world_after_any_history(
     swappable_app: tuple[str, SwappableApp], tmp_path: Path
 ) -> None:
-    """The same through dlt, into files that are published."""
+    """The histories are loaded through dlt into DuckDB files that are published."""
     url, board = swappable_app
     numbers = itertools.count()
 
@@ -459,10 +459,10 @@ def test_duckdb_equals_the_world_after_any_history(
     run_histories(HISTORIES // 20, 10, url=url, board=board, make_warehouse=staticmethod(make))
 
 
-def test_a_crash_of_a_history_ends_the_load(
+def test_a_simulated_crash_interrupts_the_load(
     swappable_app: tuple[str, SwappableApp], tmp_path: Path
 ) -> None:
-    """A history that is never interrupted would show nothing about interruptions."""
+    """Without the crash, the histories would not test interrupted syncs."""
     world = World.empty(SimClock())
     world.submit_run(world.add_workspace(world.add_organization("acme"), "lab"))
     platform = SimulatedPlatform.start(*swappable_app, world)

@@ -1,4 +1,4 @@
-"""Launches: what they tell of a run, what they cost, and what happens where they cannot be had."""
+"""Launches: what they add to runs, the number of calls, and failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOREVER = 10**6
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A world without runs, with one compute environment in a workspace."""
+    """Serve a world without runs, with one compute environment in a workspace."""
     platform = SimulatedPlatform.start(*swappable_app, make_world(SimClock.frozen_at(START)))
     fields: dict[str, Any] = {"platform": "aws-batch", "workspaceName": "research"}
     platform.world.add_entity("computeEnvs", find_lab(platform.world), id="ce", name="c", **fields)
@@ -33,12 +33,12 @@ def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
 
 
 def find_lab(world: World) -> int:
-    """The id of the workspace with the compute environment."""
+    """Return the id of the workspace with the compute environment."""
     return next(place.key for place in world.workspaces.values() if place.name == "research")
 
 
 def add_run(platform: SimulatedPlatform, launch_id: str | None, *, final: bool = True) -> str:
-    """A run of that workspace, from a launch or by hand."""
+    """Add a run to that workspace, from a launch or from the command line; return its id."""
     world = platform.world
     run_id = world.submit_run(find_lab(world), launchId=launch_id)
     world.start_run(run_id)
@@ -50,7 +50,7 @@ def add_run(platform: SimulatedPlatform, launch_id: str | None, *, final: bool =
 
 
 def sync(platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any) -> SyncResult:
-    """One sync, whatever comes of it."""
+    """Run one sync; return its result, whether it succeeds or not."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits())
@@ -66,18 +66,18 @@ def fail_launches(platform: SimulatedPlatform, status: int, path: str = "/launch
 
 
 def list_asked(platform: SimulatedPlatform) -> list[str]:
-    """The launches requested so far, once for each time."""
+    """Return the last path segment of each call for a launch: its id, or `datasets`."""
     calls = [call.path for call in platform.simulator.calls if call.status != 429]
     return [path.rpartition("/")[2] for path in calls if "/launch/" in path]
 
 
 def list_stored(warehouse: InMemoryDestination, table: str = "launches") -> set[str]:
-    """The launches that have a row."""
+    """Return the ids of the launches that have a row in the table."""
     column = "id" if table == "launches" else "launch_id"
     return {row[column] for row in warehouse.tables[table].values()}
 
 
-def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
+def test_a_default_sync_stores_the_compute_environment_of_launched_runs(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
     """Runs from the command line have no launch."""
@@ -100,10 +100,10 @@ def test_a_default_sync_tells_the_compute_environment_of_each_launched_run(
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_launch_that_cannot_be_had_keeps_no_run_out(
+def test_runs_are_loaded_although_their_launches_fail(
     platform: SimulatedPlatform, status: int
 ) -> None:
-    """It is requested again by reconciliation, and not by the visits of an open run."""
+    """Reconciliation requests the launches again; fetching the open run again does not."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     fail_launches(platform, status)
@@ -128,8 +128,8 @@ def test_a_launch_that_cannot_be_had_keeps_no_run_out(
     assert warehouse.state["entities"]["launches"] == []
 
 
-def test_a_refused_launch_is_told_of_once(platform: SimulatedPlatform) -> None:
-    """However often reconciliation asks."""
+def test_a_denied_launch_is_reported_once(platform: SimulatedPlatform) -> None:
+    """Later reconciliations do not report it again."""
     warehouse = InMemoryDestination()
     fail_launches(platform, 403)
     add_run(platform, "gone")
@@ -138,8 +138,8 @@ def test_a_refused_launch_is_told_of_once(platform: SimulatedPlatform) -> None:
     assert "refuses some launches (" in outcomes[0].warnings[0]
 
 
-def test_launches_that_all_fail_are_left_after_a_few(platform: SimulatedPlatform) -> None:
-    """Each costs every try of a call; the runs come all the same, and the report counts them."""
+def test_launches_are_skipped_after_a_few_consecutive_failures(platform: SimulatedPlatform) -> None:
+    """Each failure takes every attempt of a call. The runs are loaded, and one error counts all."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     fail_launches(platform, 500)
@@ -155,10 +155,10 @@ def test_launches_that_all_fail_are_left_after_a_few(platform: SimulatedPlatform
 
 
 @pytest.mark.parametrize("kind", ["half_json", "html", "truncated", "reset"])
-def test_an_answer_that_is_no_launch_keeps_no_run_out(
+def test_a_run_is_loaded_although_its_launch_response_is_corrupted(
     platform: SimulatedPlatform, kind: FaultKind
 ) -> None:
-    """Whatever comes in its place; it is reported."""
+    """The failure is reported."""
     warehouse = InMemoryDestination()
     platform.simulator.faults.add("/launch/", Fault(kind, times=FOREVER))
     run_id = add_run(platform, "odd")
@@ -168,8 +168,7 @@ def test_an_answer_that_is_no_launch_keeps_no_run_out(
     assert "launches" in told
 
 
-def test_launches_can_be_left_out(platform: SimulatedPlatform) -> None:
-    """And come with the next sync that wants them."""
+def test_deselected_launches_are_filled_when_they_are_selected(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     add_run(platform, "first")
     sync(platform, warehouse, tables=["!launches"])
@@ -180,10 +179,10 @@ def test_launches_can_be_left_out(platform: SimulatedPlatform) -> None:
     assert sorted(list_asked(platform)) == ["first", "second"]
 
 
-def test_refused_launches_do_not_keep_others_from_their_turn(
+def test_denied_launches_do_not_block_others(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sync requests so many at most, and the next goes on behind them."""
+    """A sync requests a limited number of launches, and the next one continues after them."""
     for limit in ("_FILLED_LAUNCHES", "_RETRIED_LAUNCHES"):
         monkeypatch.setattr(reference_sync, limit, 4)
     warehouse = InMemoryDestination()
@@ -201,8 +200,8 @@ def test_refused_launches_do_not_keep_others_from_their_turn(
     assert list_stored(warehouse) == set(good)
 
 
-def test_datasets_of_launches_come_on_demand(platform: SimulatedPlatform) -> None:
-    """One call more for each launch, those of launches that are stored by then included."""
+def test_launch_datasets_are_loaded_when_selected(platform: SimulatedPlatform) -> None:
+    """Launches that are already stored are included; each takes one more call."""
     world, warehouse = platform.world, InMemoryDestination()
     version = {"datasetId": "d", "version": 2, "workspaceId": find_lab(world), "fileSize": 7}
     add_run(platform, "before")
@@ -224,8 +223,10 @@ def test_datasets_of_launches_come_on_demand(platform: SimulatedPlatform) -> Non
     assert len(list_asked(platform)) == asked
 
 
-def test_a_launch_without_datasets_is_not_asked_again(platform: SimulatedPlatform) -> None:
-    """An empty list is an answer; a refusal is not, and is told of once."""
+def test_an_empty_list_of_launch_datasets_is_not_requested_again(
+    platform: SimulatedPlatform,
+) -> None:
+    """A denied list is reported once, and a later reconciliation requests it again."""
     warehouse = InMemoryDestination()
     platform.world.entities.setdefault("launchDatasets", {})[find_lab(platform.world)] = []
     add_run(platform, "none")
@@ -244,8 +245,10 @@ def test_a_launch_without_datasets_is_not_asked_again(platform: SimulatedPlatfor
     assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {0}
 
 
-def test_an_id_that_is_none_is_not_asked_for(platform: SimulatedPlatform) -> None:
-    """It could be anything, and would stand in addresses and logs."""
+def test_a_launch_id_that_cannot_be_a_path_segment_is_not_requested(
+    platform: SimulatedPlatform,
+) -> None:
+    """The id may be a secret, and would appear in addresses and logs."""
     warehouse = InMemoryDestination()
     runs = [add_run(platform, launch_id) for launch_id in ("some text\nhf_secret", "a/b", "..")]
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
@@ -255,8 +258,8 @@ def test_an_id_that_is_none_is_not_asked_for(platform: SimulatedPlatform) -> Non
     assert "an id that cannot be part of a path" in outcomes[0].warnings[0]
 
 
-def test_a_hidden_launch_id_is_not_asked_for(platform: SimulatedPlatform) -> None:
-    """What is stored of it is no id any more."""
+def test_the_stored_digest_of_a_launch_id_is_not_requested(platform: SimulatedPlatform) -> None:
+    """Only the first sync has the id itself, in the response for the run."""
     warehouse = InMemoryDestination()
     platform_privacy = PrivacySettings(hashed=("workflows.launch_id",))
     add_run(platform, "named")
@@ -266,8 +269,8 @@ def test_a_hidden_launch_id_is_not_asked_for(platform: SimulatedPlatform) -> Non
     assert (list_asked(platform), sync_result.warnings) == (["named"], [])
 
 
-def test_an_id_that_is_none_is_not_remembered(platform: SimulatedPlatform) -> None:
-    """It may be a secret, and the state is stored beside the tables."""
+def test_an_invalid_launch_id_is_not_kept_in_the_state(platform: SimulatedPlatform) -> None:
+    """The id may be a secret, and the state is stored beside the tables."""
     warehouse = InMemoryDestination()
     add_run(platform, "some text\nhf_secret", final=False)
     sync(platform, warehouse, reconcile=True)
