@@ -1,4 +1,4 @@
-"""Lists of reference data that contradict themselves: reported, and nothing marked as missing."""
+"""Inconsistent lists of reference data are reported, and no row is marked as missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def missing(warehouse: InMemoryDestination, table: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("listed", [PAGED, UNPAGED, ("/orgs", "organizations", "organizations")])
 @pytest.mark.parametrize(("kept", "total"), [(6, 1_000_000), (0, 6), (1, 20)])
-def test_a_count_that_a_list_does_not_match_is_reported(
+def test_a_list_that_does_not_match_its_count_is_reported(
     swappable_app: tuple[str, SwappableApp], listed: tuple[str, str, str], kept: int, total: int
 ) -> None:
     path, name, table = listed
@@ -48,7 +48,7 @@ def test_a_count_that_a_list_does_not_match_is_reported(
 
 
 def twice(answer: Answer, name: str) -> Answer:
-    """Return a list whose first element comes again with another name."""
+    """Return a list whose first element is repeated with another name."""
     return answer | {name: [*answer[name], *({**item, "name": "x"} for item in answer[name][:1])]}
 
 
@@ -62,12 +62,12 @@ def doubled(answer: Answer, name: str) -> Answer:
     "listed", [PAGED, UNPAGED, ("/compute-envs", "computeEnvs", "compute_envs")]
 )
 @pytest.mark.parametrize("change", [twice, doubled])
-def test_an_element_that_is_listed_twice_is_reported(
+def test_a_duplicate_list_element_is_reported(
     swappable_app: tuple[str, SwappableApp],
     listed: tuple[str, str, str],
     change: Callable[[Answer, str], Answer],
 ) -> None:
-    """Each has one row; the list is whole, so that what it lacks is missing."""
+    """Each element has one row, and no row is marked as missing."""
     path, name, table = listed
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
@@ -80,7 +80,9 @@ def test_an_element_that_is_listed_twice_is_reported(
     assert (len(warehouse.tables[table]), missing(warehouse, table)) == (rows, 0)
 
 
-def test_a_run_that_is_listed_twice_is_reported(swappable_app: tuple[str, SwappableApp]) -> None:
+def test_a_duplicate_run_in_the_listing_is_reported(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
@@ -91,12 +93,12 @@ def test_a_run_that_is_listed_twice_is_reported(swappable_app: tuple[str, Swappa
 
 
 def each(name: str, **fields: Any) -> Callable[[Answer], Answer]:
-    """Return a change of fields in each element of a list."""
+    """Return a function that changes fields in each element of a list."""
     return lambda answer: answer | {name: [item | fields for item in answer[name]]}
 
 
 def as_text(name: str, field: str) -> Callable[[Answer], Answer]:
-    """Return a change of a field of each element of a list into text."""
+    """Return a function that turns a field of each element of a list into text."""
     return lambda answer: (
         answer | {name: [item | {field: str(item[field])} for item in answer[name]]}
     )
@@ -107,10 +109,10 @@ VERSIONS = "/datasets/versions"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "x", 1.5, 2**63])
-def test_a_version_without_a_number_makes_no_row(
+def test_a_dataset_version_without_a_valid_number_is_left_out(
     swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
-    """Its key would be invented, and its row would stay when the server has healed."""
+    """A row with a surrogate key would remain after the server sends the number."""
     platform, changes = serve_altered(swappable_app)
     healthy, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, healthy)
@@ -146,7 +148,7 @@ def test_all_versions_of_a_dataset_are_stored(swappable_app: tuple[str, Swappabl
         ("/pipelines", "pipelines", "pipelineId", "pipelines"),
     ],
 )
-def test_an_empty_text_is_no_id(  # noqa: PLR0913, PLR0917 a row of the table of cases
+def test_an_element_with_a_blank_id_is_left_out_and_reported(  # noqa: PLR0913, PLR0917 a row of the table of cases
     swappable_app: tuple[str, SwappableApp], odd: str, path: str, name: str, field: str, table: str
 ) -> None:
     platform, changes = serve_altered(swappable_app)
@@ -158,7 +160,9 @@ def test_an_empty_text_is_no_id(  # noqa: PLR0913, PLR0917 a row of the table of
     assert warehouse.tables[table] == {}
 
 
-def test_an_empty_text_is_no_id_of_a_run(swappable_app: tuple[str, SwappableApp]) -> None:
+def test_a_run_with_an_empty_id_is_left_out_and_reported(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
 
@@ -174,10 +178,10 @@ def test_an_empty_text_is_no_id_of_a_run(swappable_app: tuple[str, SwappableApp]
     assert all("without a usable run id were left out" in warning for warning in warnings)
 
 
-def test_ids_of_another_type_are_those_of_the_column(
+def test_ids_as_text_are_converted_to_the_type_of_the_column(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """Also where other calls and tables depend on them."""
+    """Calls and tables that depend on the ids use the converted values."""
     platform, changes = serve_altered(swappable_app)
     expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)
@@ -194,10 +198,10 @@ def test_ids_of_another_type_are_those_of_the_column(
 
 
 @pytest.mark.parametrize("odd", [5, "same"])
-def test_an_id_that_several_workspaces_give_to_different_things_is_reported(
+def test_an_id_that_workspaces_use_for_different_elements_is_reported(
     swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
-    """The table has room for one of them."""
+    """The table can hold only one row for the id."""
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
 
@@ -215,10 +219,10 @@ def test_an_id_that_several_workspaces_give_to_different_things_is_reported(
     assert any(one.startswith(f"compute_envs: {message}") for one in warnings), warnings
 
 
-def test_a_thing_that_several_workspaces_show_is_no_contradiction(
+def test_an_element_that_several_workspaces_list_is_not_reported(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """One that another workspace shares is in the lists of both, as the same."""
+    """A shared element is in the lists of several workspaces, with the same fields."""
     platform, changes = serve_altered(swappable_app)
     shared = {"id": "shared", "name": "cluster", "workspaceName": "production"}
     changes["/compute-envs"] = lambda answer: {"computeEnvs": [*answer["computeEnvs"], shared]}

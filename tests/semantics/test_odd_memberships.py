@@ -1,4 +1,4 @@
-"""Lists of workspaces with odd elements: no workspace stays out silently."""
+"""Lists of workspaces with malformed elements: a workspace that is left out is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("orgId", "workspaceId")
 
 
 def as_text(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer with the ids of its elements as decimal text."""
+    """Return the response with the ids of its elements as decimal text."""
     roles = answer["orgsAndWorkspaces"]
     texts = [
         role | {name: str(role[name]) for name in NAMES if role.get(name) is not None}
@@ -28,7 +28,7 @@ def as_text(answer: dict[str, Any]) -> dict[str, Any]:
     return {"orgsAndWorkspaces": texts}
 
 
-def test_ids_as_decimal_text_name_the_same_workspaces(
+def test_ids_as_decimal_text_identify_the_same_workspaces(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
     platform, changes = serve_altered(swappable_app)
@@ -46,10 +46,10 @@ def test_ids_as_decimal_text_name_the_same_workspaces(
 
 
 @pytest.mark.parametrize("odd", [None, "text", 7, {"orgId": 1, "workspaceId": "x"}, {"orgId": 1.5}])
-def test_an_element_without_a_usable_id_is_reported(
+def test_a_membership_without_a_usable_id_is_reported(
     swappable_app: tuple[str, SwappableApp], odd: Any
 ) -> None:
-    """What the list lacks is not missing then."""
+    """The workspace that the list lacks fails, and is not marked as missing."""
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
@@ -72,7 +72,9 @@ def test_an_element_without_a_usable_id_is_reported(
     assert row["missing_since"] is None
 
 
-def test_the_first_sync_reports_it_as_well(swappable_app: tuple[str, SwappableApp]) -> None:
+def test_a_first_sync_reports_memberships_without_a_usable_id(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
     platform, changes = serve_altered(swappable_app)
     changes[MEMBERSHIPS] = lambda answer: {
         "orgsAndWorkspaces": [*answer["orgsAndWorkspaces"][:-1], None, None]

@@ -1,4 +1,4 @@
-"""What a sync says of answers of another shape, and of a server that does not describe itself."""
+"""Messages about malformed responses, and about a server that does not send its version."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ DEEP = b'{"credentials":' + b"[" * 3000 + b"]" * 3000 + b"}"
         (b"<html>", "A proxy or login page may stand in between"),
     ],
 )
-def test_a_list_that_cannot_be_used_is_no_refusal(
+def test_a_malformed_list_is_not_reported_as_a_denial(
     swappable_app: tuple[str, SwappableApp], odd: Any, said: str
 ) -> None:
-    """It says what was received; the token is not blamed."""
+    """The message names what was received, and does not blame the token."""
     platform, changes = serve_altered(swappable_app)
     changes["/credentials"] = lambda _: odd
     warehouse = InMemoryDestination()
@@ -44,7 +44,7 @@ def test_a_list_that_cannot_be_used_is_no_refusal(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [{"serviceInfo": None}, {}, {"serviceInfo": "26.1"}, []])
-def test_a_server_that_does_not_say_its_version_is_synced(
+def test_a_server_that_does_not_send_its_version_is_synced(
     swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
     platform, changes = serve_altered(swappable_app)
@@ -59,7 +59,7 @@ def test_a_server_that_does_not_say_its_version_is_synced(
     assert (row["server_version"], row["status"]) == (None, "ok")
 
 
-def test_without_a_version_the_answer_for_the_user_decides(
+def test_a_404_for_the_user_is_an_error_if_the_version_is_unknown(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
     platform, changes = serve_altered(swappable_app)
@@ -69,7 +69,9 @@ def test_without_a_version_the_answer_for_the_user_decides(
         platform.open_session()
 
 
-def test_a_run_that_the_answer_is_not_of_is_named(swappable_app: tuple[str, SwappableApp]) -> None:
+def test_a_response_for_another_run_is_an_error_that_names_the_run(
+    swappable_app: tuple[str, SwappableApp],
+) -> None:
     platform, changes = serve_altered(swappable_app)
     changes[r"/workflow/[^/]+"] = lambda answer: answer | {"workflow": {"id": "other"}}
     result = sync_anyhow(platform, InMemoryDestination()).sync_result

@@ -1,4 +1,4 @@
-"""Parts of a run that are of the wrong type: the run is loaded without them, with a report."""
+"""Parts of a run with the wrong type: the run is loaded without them, and they are reported."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ODD: list[Any] = [
 
 
 def place(odd: object, name: str) -> object:
-    """Return an answer whose list has that name."""
+    """Return a response with its key `X` renamed; return other responses unchanged."""
     return {name: odd["X"]} if isinstance(odd, dict) and odd else odd
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 @pytest.mark.parametrize("part", ["metrics", "tasks"])
-def test_a_part_of_the_wrong_type_keeps_no_run_out(
+def test_a_run_is_loaded_without_a_part_of_the_wrong_type(
     swappable_app: tuple[str, SwappableApp], part: str, odd: object
 ) -> None:
-    """It is retried by reconciliation, and complete when the server has healed."""
+    """A reconciliation retries the part and loads it after the server is repaired."""
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
     changes[rf"/workflow/[^/]+/{part}"] = lambda _: place(odd, part)
@@ -51,7 +51,7 @@ def test_a_part_of_the_wrong_type_keeps_no_run_out(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, "text", 7])
-def test_metrics_that_are_no_objects_hide_no_others(
+def test_metrics_that_are_not_objects_are_left_out_and_reported(
     swappable_app: tuple[str, SwappableApp], odd: object
 ) -> None:
     platform, changes = serve_altered(swappable_app)
@@ -68,7 +68,7 @@ def test_metrics_that_are_no_objects_hide_no_others(
 
 
 @pytest.mark.slow
-def test_tasks_that_are_null_hide_no_others(swappable_app: tuple[str, SwappableApp]) -> None:
+def test_null_tasks_are_left_out_and_reported(swappable_app: tuple[str, SwappableApp]) -> None:
     platform, changes = serve_altered(swappable_app)
     expected, warehouse = InMemoryDestination(), InMemoryDestination()
     sync(platform, expected)

@@ -1,4 +1,4 @@
-"""Odd states, clocks, servers and settings: nothing is lost, stale for ever, or wrongly missing."""
+"""Unusual states, clocks, servers and settings: no run is lost, stale, or wrongly missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A workspace in which a run was submitted on each of the last ten days."""
+    """Serve a workspace with one run submitted on each of the last ten days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=10)))
     started = SimulatedPlatform.start(*swappable_app, world)
     for _ in range(10):
@@ -36,12 +36,12 @@ def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
 
 
 def list_space(platform: SimulatedPlatform) -> int:
-    """The workspace of the runs."""
+    """Return the id of the workspace that holds the runs."""
     return max(place.key for place in platform.world.workspaces.values())
 
 
 def add_run(platform: SimulatedPlatform, *, tasks: int = 3, final: bool = True) -> str:
-    """A run with tasks that ended."""
+    """Add a run with completed tasks; return its id."""
     world = platform.world
     run_id = world.submit_run(list_space(platform))
     world.start_run(run_id)
@@ -55,7 +55,7 @@ def add_run(platform: SimulatedPlatform, *, tasks: int = 3, final: bool = True) 
 def sync(
     platform: SimulatedPlatform, warehouse: InMemoryDestination, **request: Any
 ) -> SyncSession:
-    """One sync."""
+    """Run one sync; return its session, whether it succeeds or not."""
     session = platform.open_session(**request)
     try:
         warehouse.load(session, PackageLimits())
@@ -65,20 +65,19 @@ def sync(
 
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
-    """Every run shown is in the tables as the API has it."""
+    """Assert that every listed run is stored as the API shows it."""
     for run_id, space in list_shown(platform.world).items():
         for table, expected in expect_run(platform.world, run_id, space).items():
             assert warehouse.rows_of(table, run_id) == expected
 
 
 def list_missing(warehouse: InMemoryDestination) -> set[str]:
-    """Runs that are marked as missing."""
+    """Return the ids of the runs that are marked as missing."""
     rows = warehouse.tables["workflows"].values()
     return {row["id"] for row in rows if row["missing_since"] is not None}
 
 
-def test_tables_that_were_not_wanted_come_when_they_are(platform: SimulatedPlatform) -> None:
-    """Runs that landed in fewer tables are fetched again once, and not a second time."""
+def test_runs_are_refetched_once_for_newly_selected_tables(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     sync(platform, warehouse, tables=["workflows"])
     assert warehouse.tables["tasks"] == {}
@@ -89,10 +88,10 @@ def test_tables_that_were_not_wanted_come_when_they_are(platform: SimulatedPlatf
     assert platform.count_calls() - before <= 3 + 3
 
 
-def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(
+def test_a_run_that_ends_while_tasks_are_deselected_is_refetched(
     platform: SimulatedPlatform,
 ) -> None:
-    """Its tasks are not left as they were."""
+    """Otherwise its tasks would keep the values of the open run."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform, final=False)
     task = platform.world.add_task(run_id)
@@ -104,10 +103,10 @@ def test_a_run_that_ends_while_its_tasks_are_not_wanted_is_made_up_for(
     assert_equal(platform, warehouse)
 
 
-def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(
+def test_changes_of_final_tasks_are_loaded_when_the_run_is_final(
     platform: SimulatedPlatform,
 ) -> None:
-    """Costs may come late."""
+    """The server may add the cost of a task after the task ended."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform, tasks=120, final=False)
     sync(platform, warehouse)
@@ -117,8 +116,8 @@ def test_what_changed_in_a_settled_task_is_there_when_the_run_is_final(
     assert_equal(platform, warehouse)
 
 
-def test_a_task_that_goes_hides_no_other(platform: SimulatedPlatform) -> None:
-    """The tasks behind it move to the front, past the place where the walk would start."""
+def test_a_removed_task_does_not_hide_other_tasks(platform: SimulatedPlatform) -> None:
+    """The following tasks move towards the start of the list, before the bookmark."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform, tasks=100, final=False)
     last = platform.world.add_task(run_id)
@@ -129,8 +128,8 @@ def test_a_task_that_goes_hides_no_other(platform: SimulatedPlatform) -> None:
     assert warehouse.tables["tasks"][run_id, last]["status"] == "COMPLETED"
 
 
-def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: SimulatedPlatform) -> None:
-    """Reconciliation goes on, and open runs are found again."""
+def test_open_runs_are_synced_after_the_clock_was_ahead_once(platform: SimulatedPlatform) -> None:
+    """Reconciliations continue, and open runs are fetched again."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform, final=False)
     sync(platform, warehouse)
@@ -142,23 +141,25 @@ def test_a_clock_that_was_ahead_once_does_no_lasting_harm(platform: SimulatedPla
     assert_equal(platform, warehouse)
 
 
-def test_a_run_from_the_future_hides_none_of_today(platform: SimulatedPlatform) -> None:
-    """The server's clock was ahead when it was submitted."""
+def test_a_run_submitted_in_the_future_does_not_hide_current_runs(
+    platform: SimulatedPlatform,
+) -> None:
+    """The server's clock was ahead when the run was submitted."""
     warehouse = InMemoryDestination()
     platform.world.clock.advance(timedelta(days=300))
     add_run(platform)
     sync(platform, warehouse)
     platform.world.clock.advance(timedelta(days=-300, hours=3))
     add_run(platform)
-    sync(platform, warehouse)  # reconciles, for its clock went back
+    sync(platform, warehouse)  # reconciles, because the clock went back
     platform.world.clock.advance(timedelta(hours=3))
     fresh = platform.world.submit_run(list_space(platform))
     sync(platform, warehouse)
     assert (fresh,) in warehouse.tables["workflows"]
 
 
-def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: SimulatedPlatform) -> None:
-    """`--since` and `--until` before what was loaded do not count as a reconciliation."""
+def test_a_sync_bounded_by_since_and_until_leaves_no_gap(platform: SimulatedPlatform) -> None:
+    """A sync with both bounds before the loaded runs does not count as a reconciliation."""
     warehouse = InMemoryDestination()
     days = [START - timedelta(days=back) for back in (2.5, 10.5, 7.5)]
     sync(platform, warehouse, since=days[0])
@@ -167,8 +168,10 @@ def test_a_bounded_look_at_older_runs_leaves_no_gap(platform: SimulatedPlatform)
     assert_equal(platform, warehouse)
 
 
-def test_a_run_that_comes_back_is_noticed_at_once(platform: SimulatedPlatform) -> None:
-    """If it is young enough to be in the ordinary listing."""
+def test_an_incremental_sync_detects_a_recent_run_that_is_restored(
+    platform: SimulatedPlatform,
+) -> None:
+    """The run is recent enough to be in the incremental listing."""
     warehouse = InMemoryDestination()
     run_id = add_run(platform)
     sync(platform, warehouse)
@@ -180,10 +183,10 @@ def test_a_run_that_comes_back_is_noticed_at_once(platform: SimulatedPlatform) -
     assert list_missing(warehouse) == set()
 
 
-def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
+def test_runs_submitted_during_each_listing_do_not_stop_reconciliation(
     platform: SimulatedPlatform,
 ) -> None:
-    """The count of the last page is not that of the first."""
+    """The count of the last page differs from the count of the first."""
     warehouse = InMemoryDestination()
     for _ in range(230):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
@@ -202,10 +205,10 @@ def test_runs_submitted_during_every_listing_do_not_stop_reconciliation(
     assert list_missing(warehouse) == {run_id}
 
 
-def test_an_empty_listing_is_not_believed_while_runs_answer(
+def test_an_empty_listing_marks_no_run_while_runs_still_exist(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that lists nothing for a while marks nothing as missing."""
+    """The sync reports that the listing omits runs."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     with monkeypatch.context() as patch:
@@ -215,8 +218,8 @@ def test_an_empty_listing_is_not_believed_while_runs_answer(
     assert list_missing(warehouse) == set()
 
 
-def test_another_server_does_not_get_into_the_same_tables(platform: SimulatedPlatform) -> None:
-    """Each would find the runs of the other missing."""
+def test_a_target_of_another_server_is_refused(platform: SimulatedPlatform) -> None:
+    """Otherwise, a sync with one server would mark the runs of the other as missing."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["host"] = "tower.example.org"
@@ -228,8 +231,11 @@ def test_another_server_does_not_get_into_the_same_tables(platform: SimulatedPla
     assert list_missing(warehouse) == set()
 
 
-def test_the_personal_runs_of_another_user_are_left_out(platform: SimulatedPlatform) -> None:
-    """They would be taken for those of the first, who would find theirs missing."""
+def test_the_personal_workspace_of_another_user_is_left_out(platform: SimulatedPlatform) -> None:
+    """Its runs would be taken for those of the first user, which would be marked as missing.
+
+    Both personal workspaces have a null `workspace_id`.
+    """
     warehouse = InMemoryDestination()
     mine = platform.world.submit_run(None, status="SUCCEEDED")
     sync(platform, warehouse)
@@ -247,7 +253,10 @@ def test_the_personal_runs_of_another_user_are_left_out(platform: SimulatedPlatf
 def test_a_personal_workspace_that_is_left_out_is_reported(
     platform: SimulatedPlatform, selectors: tuple[str, ...], code: int
 ) -> None:
-    """As a warning where nobody asked for it by a selector, else as a failure; the others go on."""
+    """The report is a failure if a selector includes the workspace, otherwise a warning.
+
+    The other workspaces are synced.
+    """
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
@@ -262,10 +271,9 @@ def test_a_personal_workspace_that_is_left_out_is_reported(
 
 
 @pytest.mark.parametrize("selectors", [("personal",), ("pers*",), ("personal", "no/such")])
-def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
+def test_selecting_only_another_users_personal_workspace_is_an_error(
     platform: SimulatedPlatform, selectors: tuple[str, ...]
 ) -> None:
-    """There is nothing to sync."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     warehouse.state["origin"]["user_id"] += 1
@@ -275,10 +283,10 @@ def test_nothing_but_the_personal_workspace_of_another_user_is_refused(
     session.close()
 
 
-def test_a_server_that_gives_shorter_pages_is_listed_whole(
+def test_short_pages_do_not_end_a_listing_before_the_server_count(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fewer than were asked for are not the last ones while its count says more."""
+    """A page with fewer items than requested is the last one only if the count agrees."""
     warehouse = InMemoryDestination()
     for _ in range(60):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
@@ -298,7 +306,7 @@ def test_a_server_that_gives_shorter_pages_is_listed_whole(
 
 
 def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: SimulatedPlatform) -> None:
-    """The workspace that it left does not list it, but another one does."""
+    """Its former workspace does not list it, but another workspace does."""
     world = platform.world
     warehouse = InMemoryDestination()
     run_id = add_run(platform)
@@ -317,10 +325,9 @@ def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: Simulate
 
 
 @pytest.mark.parametrize("labels", [[None], ["x"], [{"id": None}], {"id": 1}])
-def test_odd_labels_in_a_listing_stop_no_run(
+def test_malformed_labels_in_a_listing_are_skipped(
     platform: SimulatedPlatform, labels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no label is skipped."""
     world, element = platform.world, platform.world.element
     monkeypatch.setattr(world, "element", lambda run: element(run) | {"labels": labels})
     warehouse = InMemoryDestination()
@@ -329,10 +336,10 @@ def test_odd_labels_in_a_listing_stop_no_run(
     assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
 
 
-def test_a_run_that_cannot_be_made_rows_fails_alone(
+def test_a_run_that_cannot_be_converted_fails_alone(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that were to be made rows together with it land; it is pending, and comes later."""
+    """The rest of its batch is loaded. The run is pending, and the next sync loads it."""
     warehouse, runs = InMemoryDestination(), sorted(list_shown(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:

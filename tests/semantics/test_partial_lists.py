@@ -1,4 +1,4 @@
-"""Lists that a server does not page, and elements in them that are none."""
+"""Lists that the server does not paginate, and malformed list elements."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 99, 100, 101, 150, 320])
 @pytest.mark.parametrize("unpaged", [r"/datasets$", r"/datasets|/labels|/workflow$|/tasks$", r"."])
-def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
+def test_an_unpaginated_list_takes_at_most_two_calls(
     serve_quirky: Serve, count: int, unpaged: str
 ) -> None:
-    """At most; it is complete, so that what it lacks is missing."""
+    """The list counts as complete, so that rows it no longer contains are marked as missing."""
     platform, warehouse = serve_quirky(unpaged=unpaged), InMemoryDestination()
     for number in range(count):
         platform.world.add_entity("datasets", find_space(platform), id=f"d{number}", name="x")
@@ -45,8 +45,8 @@ def test_a_list_that_the_server_does_not_page_comes_in_two_calls(
     assert sum(row["missing_since"] is not None for row in rows) == count
 
 
-def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve) -> None:
-    """It is left out and reported; the list is incomplete then, and costs nothing more."""
+def test_an_element_without_an_id_is_left_out_and_reported(serve_quirky: Serve) -> None:
+    """The list is then incomplete: no row is marked as missing, and no further calls are made."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     space = find_space(platform)
     for number in range(3):
@@ -68,10 +68,10 @@ def test_an_element_without_an_id_hides_no_other_of_its_list(serve_quirky: Serve
 
 
 @pytest.mark.parametrize("odd", [None, "text", {}, {"workflow": {"id": 7}}, {"workflow": None}])
-def test_an_element_that_names_no_run_hides_no_other(
+def test_a_listing_element_without_a_run_id_is_left_out_and_reported(
     serve_quirky: Serve, monkeypatch: pytest.MonkeyPatch, odd: Any
 ) -> None:
-    """It is reported, no run is called missing, and nothing is listed twice for it."""
+    """No run is marked as missing, and the listing is not repeated."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     gone, kept = add_run(platform), add_run(platform)
     usual = sync(platform, warehouse)

@@ -1,4 +1,4 @@
-"""Task lists that are partial, or contradict what else the server says: exact, or reported."""
+"""Task lists that are partial or contradict other responses are loaded exactly, or reported."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("total", ["exact", "bound", "absent"])
 @pytest.mark.parametrize("way", [{"page_cap": 50}, {"page_cap": 7}, {"ignores_max": True}])
 @pytest.mark.parametrize("final", [True, False])
-def test_all_tasks_come_from_a_server_that_gives_fewer_than_requested(
+def test_all_tasks_are_loaded_if_pages_are_smaller_than_requested(
     serve_quirky: Serve, way: dict[str, Any], total: str, *, final: bool
 ) -> None:
-    """While its count, or the progress of the run, says that more follow; and once each."""
+    """The server's total, or the progress of the run, tells whether more tasks follow."""
     platform, warehouse = serve_quirky(**way, task_total=total), InMemoryDestination()
     for tasks in (0, 1, 50, 133):
         add_run(platform, tasks, final=final)
@@ -38,10 +38,8 @@ def test_all_tasks_come_from_a_server_that_gives_fewer_than_requested(
     assert_equal(platform, warehouse)
 
 
-def test_a_count_of_more_tasks_than_there_are_is_reported_once_a_workspace(
-    serve_quirky: Serve,
-) -> None:
-    """The runs are loaded; one more call for each shows that nothing follows."""
+def test_a_task_total_that_is_too_high_is_reported_once_per_workspace(serve_quirky: Serve) -> None:
+    """The runs are loaded; one more call for each shows that no task follows."""
     platform, warehouse = serve_quirky(task_total="high"), InMemoryDestination()
     runs = [add_run(platform, tasks) for tasks in (3, 120, 5)]
     session = sync(platform, warehouse)
@@ -71,10 +69,10 @@ def test_a_count_of_more_tasks_than_there_are_is_reported_once_a_workspace(
         ("stats", {"succeedCount": 3, "cachedCount": 2, "failedCount": 1}, True),
     ],
 )
-def test_tasks_are_compared_with_what_else_the_server_counts(
+def test_tasks_are_compared_with_the_progress_and_stats_of_the_run(
     serve_quirky: Serve, part: str, counts: dict[str, Any], *, odd: bool
 ) -> None:
-    """Retried tasks count as failed, too; those that never ended need not be there."""
+    """Retried tasks also count as failed; tasks that never ended may be absent from the list."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 5)
     none = dict.fromkeys(
@@ -91,7 +89,7 @@ def test_tasks_are_compared_with_what_else_the_server_counts(
 
 
 def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> None:
-    """It moves while it is looked at."""
+    """The progress changes while the tasks are read."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     load = {"workflowProgress": {"succeeded": 2}, "processesProgress": []}
     contradict(platform, add_run(platform, 5, final=False), progress=load)
@@ -99,10 +97,8 @@ def test_an_open_run_is_not_compared_with_its_progress(serve_quirky: Serve) -> N
 
 
 @pytest.mark.parametrize("final", [True, False])
-def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
-    serve_quirky: Serve, *, final: bool
-) -> None:
-    """The later one, wherever it is; and it costs no call at the next syncs."""
+def test_a_duplicate_task_is_stored_once_and_reported(serve_quirky: Serve, *, final: bool) -> None:
+    """The later element is stored. Later syncs make no additional calls because of it."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 250, final=final)
     whole = platform.world.tasks(run_id)
@@ -118,7 +114,7 @@ def test_a_task_that_is_listed_twice_is_stored_once_and_reported(
 
 
 def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None:
-    """The walk starts again, and finds the same."""
+    """The list is read again and shows the same duplicates."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 1_150)
     whole = platform.world.tasks(run_id)
@@ -129,8 +125,10 @@ def test_a_task_that_is_on_two_pages_is_stored_once(serve_quirky: Serve) -> None
 
 
 @pytest.mark.parametrize("odd", [None, "seven", {}, 7.5])
-def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: object) -> None:
-    """It is stored under a number of its own, and reported."""
+def test_a_task_without_a_valid_id_is_stored_with_a_surrogate_key(
+    serve_quirky: Serve, odd: object
+) -> None:
+    """The task is reported."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform, 3)
     whole = platform.world.tasks(run_id)
@@ -143,10 +141,13 @@ def test_a_task_without_a_number_keeps_no_run_out(serve_quirky: Serve, odd: obje
 
 
 @pytest.mark.parametrize(("going", "pages"), [({0}, 2), ({300}, 2), ({0, 300}, 3), ({0, 1, 50}, 2)])
-def test_of_an_open_run_only_pages_with_open_tasks_are_fetched(
+def test_an_open_run_fetches_only_task_pages_with_open_tasks(
     serve_quirky: Serve, going: set[int], pages: int
 ) -> None:
-    """And the last one, since more may have come; and only those tasks are written again."""
+    """The last page is fetched as well, since tasks may have been added.
+
+    Few rows of final tasks are written again.
+    """
     platform, warehouse = serve_quirky(), InMemoryDestination()
     world = platform.world
     run_id = add_run(platform, 520, final=False, going=520)

@@ -1,4 +1,4 @@
-"""What keeps failing keeps nothing else out, is retried, and is reported."""
+"""Permanent failures are retried and reported, and everything else is loaded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BROKEN = Fault("status", status=500, times=FOREVER)
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """Provide a workspace in which a run was submitted on each of the last twelve days."""
+    """Serve a workspace with one run submitted on each of the last twelve days."""
     world = make_world(SimClock.frozen_at(START - timedelta(days=12)))
     started = SimulatedPlatform.start(*swappable_app, world)
     for _ in range(12):
@@ -33,28 +33,28 @@ def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
 
 
 def list_runs(platform: SimulatedPlatform) -> list[str]:
-    """Return the runs of the workspace, in the order of their submission."""
+    """Return the ids of the runs of the workspace, in the order of their submission."""
     runs = platform.world.runs(list_space(platform))
     return [run["id"] for run in sorted(runs, key=lambda run: run["submit"])]
 
 
 def loaded(warehouse: InMemoryDestination) -> set[str]:
-    """Return the runs in the tables."""
+    """Return the ids of the runs in the tables."""
     return {run_id for (run_id,) in warehouse.tables["workflows"]}
 
 
 def break_metrics(platform: SimulatedPlatform, *run_ids: str) -> None:
-    """Let the metrics of runs fail for ever."""
+    """Let the metrics of runs fail permanently."""
     for run_id in run_ids:
         platform.simulator.faults.add(f"/workflow/{run_id}/metrics", BROKEN)
 
 
 def advance(platform: SimulatedPlatform, hours: float) -> None:
-    """Let time pass."""
+    """Advance the clock."""
     platform.world.clock.advance(hours * 3600)
 
 
-def test_runs_that_always_fail_keep_no_new_run_out(platform: SimulatedPlatform) -> None:
+def test_new_runs_are_loaded_while_other_runs_keep_failing(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     bad = {runs[1], runs[5], runs[9]}
     break_metrics(platform, *bad)
@@ -69,7 +69,7 @@ def test_runs_that_always_fail_keep_no_new_run_out(platform: SimulatedPlatform) 
         assert loaded(warehouse) == {*runs, *fresh} - bad
 
 
-def test_a_reconciliation_is_completed_although_runs_fail(platform: SimulatedPlatform) -> None:
+def test_a_reconciliation_completes_although_runs_fail(platform: SimulatedPlatform) -> None:
     bad = list_runs(platform)[2:9]
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
@@ -83,7 +83,9 @@ def test_a_reconciliation_is_completed_although_runs_fail(platform: SimulatedPla
     assert (first.sync_result.reconciled, second.sync_result.reconciled) == (True, False)
 
 
-def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: SimulatedPlatform) -> None:
+def test_many_failing_runs_do_not_abort_a_workspace_that_responds(
+    platform: SimulatedPlatform,
+) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs[:10])
     warehouse = InMemoryDestination()
@@ -94,7 +96,7 @@ def test_more_failing_runs_than_a_workspace_is_given_up_for(platform: SimulatedP
     assert space.status == "partial"
 
 
-def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: SimulatedPlatform) -> None:
+def test_an_old_failed_run_is_retried_until_it_is_loaded(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, runs[0])
     warehouse = InMemoryDestination()
@@ -108,7 +110,7 @@ def test_an_old_run_that_failed_is_retried_until_it_is_loaded(platform: Simulate
     assert_equal(platform, warehouse)
 
 
-def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(
+def test_the_first_sync_after_a_long_fault_loads_all_pending_runs(
     platform: SimulatedPlatform,
 ) -> None:
     runs = list_runs(platform)
@@ -124,7 +126,7 @@ def test_the_sync_after_a_long_fault_loads_all_that_it_kept_out(
 
 
 @pytest.mark.slow
-def test_retries_of_permanent_failures_become_rare(platform: SimulatedPlatform) -> None:
+def test_permanent_failures_are_retried_less_often_over_time(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, *runs[:8])
     warehouse = InMemoryDestination()
@@ -134,11 +136,11 @@ def test_retries_of_permanent_failures_become_rare(platform: SimulatedPlatform) 
         sync(platform, warehouse)
         calls.append(platform.count_calls() - before)
         advance(platform, 0.25)
-    assert min(calls[4:]) <= 3 + 3 + 4  # discovery, listings, and one failed run with two tries
+    assert min(calls[4:]) <= 3 + 3 + 4  # discovery, listings, and one failed run with two attempts
     assert sum(calls[4:]) < sum(calls[1:4]) * 2
 
 
-def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: SimulatedPlatform) -> None:
+def test_a_failed_run_that_is_deleted_is_no_longer_retried(platform: SimulatedPlatform) -> None:
     runs = list_runs(platform)
     break_metrics(platform, runs[3])
     warehouse = InMemoryDestination()
@@ -149,7 +151,7 @@ def test_a_failed_run_that_is_deleted_is_retried_no_more(platform: SimulatedPlat
     assert runs[3] not in loaded(warehouse)
 
 
-def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: SimulatedPlatform) -> None:
+def test_a_workspace_that_is_down_is_aborted_after_three_runs(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     platform.simulator.faults.add(rf"/workflow/\w+\?.*workspaceId={list_space(platform)}", BROKEN)
     platform.simulator.faults.add(r"/workflow\?.*max=1&?$|/workflow\?max=1&", BROKEN)
@@ -161,7 +163,7 @@ def test_a_workspace_that_is_down_is_given_up_after_a_few_runs(platform: Simulat
     assert_equal(platform, warehouse)
 
 
-def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: SimulatedPlatform) -> None:
+def test_new_runs_are_loaded_although_the_full_listing_fails(platform: SimulatedPlatform) -> None:
     for _ in range(110):
         add_run(platform, tasks=0)
         advance(platform, 0.1)
@@ -180,7 +182,7 @@ def test_a_complete_listing_that_fails_keeps_no_new_run_out(platform: SimulatedP
 
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_run_without_a_part_is_loaded_and_marked(
+def test_a_run_without_a_part_is_loaded_with_missing_parts(
     platform: SimulatedPlatform, part: str, status: int
 ) -> None:
     run_id = list_runs(platform)[4]
@@ -200,7 +202,7 @@ def test_a_run_without_a_part_is_loaded_and_marked(
 
 
 @pytest.mark.slow
-def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: SimulatedPlatform) -> None:
+def test_a_part_that_is_missing_for_all_runs_takes_few_calls(platform: SimulatedPlatform) -> None:
     for _ in range(60):
         add_run(platform, tasks=0)
     platform.simulator.faults.add("/metrics", Fault("status", status=404, times=FOREVER))
@@ -216,7 +218,7 @@ def test_a_part_that_is_missing_for_all_runs_costs_few_calls(platform: Simulated
     assert_equal(platform, warehouse)
 
 
-def test_a_selector_that_names_nothing_stops_no_other(platform: SimulatedPlatform) -> None:
+def test_a_selector_without_a_match_does_not_stop_the_others(platform: SimulatedPlatform) -> None:
     warehouse = InMemoryDestination()
     session = sync(platform, warehouse, workspaces=("acme/clinic", "acme/renamed"))
     assert session.sync_result.exit_code == 4
@@ -226,7 +228,7 @@ def test_a_selector_that_names_nothing_stops_no_other(platform: SimulatedPlatfor
     assert "acme/renamed" in str(lost.error)
 
 
-def test_selectors_that_all_name_nothing_are_a_usage_error(platform: SimulatedPlatform) -> None:
+def test_selectors_without_any_match_are_a_configuration_error(platform: SimulatedPlatform) -> None:
     with pytest.raises(ConfigurationError, match="acme/renamed"):
         sync(platform, InMemoryDestination(), workspaces=("acme/renamed", "7"))
 
@@ -245,7 +247,7 @@ def test_a_workspace_that_is_no_longer_visible_is_reported(platform: SimulatedPl
     assert warehouse.state["workspaces"][str(key)]["invisible_since"] is None
 
 
-def test_a_run_that_is_unknown_and_complete_is_not_visited(
+def test_an_unknown_run_with_an_end_time_is_not_fetched_again(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = add_run(platform)

@@ -1,4 +1,4 @@
-"""Jobs that select different tables, and share one destination."""
+"""Jobs that select different tables and share one destination."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def platform(swappable_app: tuple[str, SwappableApp]) -> SimulatedPlatform:
-    """A world with pipelines, labels, and runs that are final."""
+    """Serve a world with pipelines, labels, and final runs."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=4, open_runs=0, mean_tasks=2)
     return SimulatedPlatform.start(*swappable_app, world)
 
 
 def publish(world: World, key: int | None = None) -> tuple[int, str]:
-    """Give a pipeline, the first by default, a new default version; return both."""
+    """Give a pipeline, by default the first, a new default version; return the ids of both."""
     pipelines = [row for rows in world.entities["pipelines"].values() for row in rows]
     pipeline = next(row for row in pipelines if key in {None, row["pipelineId"]})
     pipeline["version"] = {**pipeline["version"], "id": "v9", "hash": "9"}
@@ -37,17 +37,17 @@ def publish(world: World, key: int | None = None) -> tuple[int, str]:
 
 
 def list_versions(warehouse: InMemoryDestination) -> set[tuple[int, str]]:
-    """The stored versions of pipelines."""
+    """Return the stored versions of pipelines, as pairs of their ids."""
     rows = rows_of(warehouse, "pipeline_versions")
     return {(row["pipeline_id"], row["version__id"]) for row in rows}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("other", [("pipelines",), ("pipelines_history",), ("pipelines", "tasks")])
-def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
+def test_versions_are_fetched_of_a_pipeline_that_another_job_stored(
     platform: SimulatedPlatform, other: tuple[str, ...]
 ) -> None:
-    """The stored pipeline is no proof that its versions were fetched."""
+    """A stored pipeline does not prove that its versions were fetched."""
     warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     version = publish(world)
@@ -58,10 +58,10 @@ def test_versions_of_a_pipeline_that_another_job_stored_are_fetched(
     assert version in list_versions(warehouse)
 
 
-def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_without(
+def test_versions_are_fetched_after_pipelines_were_dropped_and_reloaded(
     platform: SimulatedPlatform,
 ) -> None:
-    """Then no stored pipeline says which version was the default."""
+    """The dropped rows were the only record of the default versions that had been fetched."""
     warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     version = publish(world)
@@ -72,8 +72,8 @@ def test_versions_are_fetched_after_a_dropped_table_of_pipelines_came_back_witho
     assert version in list_versions(warehouse)
 
 
-def test_tables_that_are_selected_later_are_requested_once(platform: SimulatedPlatform) -> None:
-    """Although no workspace is reconciled in the sync that fills all selected reference tables."""
+def test_reference_tables_selected_later_are_requested_once(platform: SimulatedPlatform) -> None:
+    """The sync that fills the selected tables does not reconcile any workspace."""
     warehouse, later = InMemoryDestination(), ["workflows", "pipelines", "credentials", "labels"]
     sync(platform, warehouse, tables=["workflows"])
     warehouse.state["resources"].pop("labels")  # as by `dlt pipeline drop labels`
@@ -84,10 +84,8 @@ def test_tables_that_are_selected_later_are_requested_once(platform: SimulatedPl
     assert (count(platform, "/pipelines"), count(platform, "/credentials")) == filled
 
 
-def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(
-    platform: SimulatedPlatform,
-) -> None:
-    """After a job that selected pipelines alone."""
+def test_versions_of_unchanged_pipelines_are_not_fetched_again(platform: SimulatedPlatform) -> None:
+    """Between the two syncs, another job selects the pipelines only."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     sync(platform, warehouse, tables=["pipelines"])
@@ -97,10 +95,10 @@ def test_pipelines_that_did_not_change_are_no_reason_to_fetch_versions(
 
 
 @pytest.mark.parametrize("failures", [0, 10**6])
-def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
+def test_versions_are_fetched_of_a_pipeline_that_was_loaded_for_a_run(
     platform: SimulatedPlatform, failures: int
 ) -> None:
-    """Its row was stored between two reconciliations, for the run that names it."""
+    """The pipeline is stored between two reconciliations, because a run names it."""
     warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     run = next(row for row in rows_of(warehouse, "workflows") if row["pipeline_info__id"])
@@ -119,31 +117,31 @@ def test_versions_of_a_pipeline_that_a_run_brought_are_fetched(
 
 
 def reopen(warehouse: InMemoryDestination, run: dict[str, Any]) -> None:
-    """Let the next sync fetch a run."""
+    """Mark a run as open in the state, so that the next sync fetches it."""
     known = {"submit": None, "starred": None, "settled_tasks": 0, "last_settled_task_id": None}
     warehouse.state["workspaces"][str(run["workspace_id"])]["open"] = {run["id"]: known}
 
 
 def add_studio(world: World) -> str:
-    """Add a row to a table that only reconciliations refresh."""
+    """Add a row to a table that only reconciliations refresh; return its id."""
     space = next(place.key for place in world.workspaces.values() if place.org_id)
     world.add_entity("studios", space, sessionId="new", name="notebook")
     return "new"
 
 
 def list_studios(warehouse: InMemoryDestination) -> set[str]:
-    """The stored studios."""
+    """Return the ids of the stored studios."""
     return {row["session_id"] for row in rows_of(warehouse, "studios")}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("change", "read"), [(add_studio, list_studios), (publish, list_versions)])
-def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
+def test_tables_left_out_of_a_reconciliation_are_refreshed_once_later(
     platform: SimulatedPlatform,
     change: Callable[[World], Any],
     read: Callable[[InMemoryDestination], set[Any]],
 ) -> None:
-    """The next sync that selects them refreshes what the reconciliation left out, once."""
+    """The next sync that selects the other tables refreshes them."""
     warehouse, world = InMemoryDestination(), platform.world
     sync(platform, warehouse)
     changed = change(world)
@@ -159,14 +157,13 @@ def test_a_job_that_reconciles_a_few_tables_does_not_starve_the_others(
 
 
 def count_since(platform: SimulatedPlatform, before: int, path: str) -> int:
-    """Calls to a path that ends so, after some calls."""
+    """Return the number of calls to paths with this suffix, without the first `before` calls."""
     return sum(call.path.endswith(path) for call in platform.simulator.calls[before:])
 
 
-def test_a_table_that_nobody_selected_is_not_fetched_for_a_reconciliation(
+def test_reconciliation_does_not_fetch_tables_that_no_job_selects(
     platform: SimulatedPlatform,
 ) -> None:
-    """By a job that leaves it out, too."""
     warehouse, world = InMemoryDestination(), platform.world
     for hours in (0, 25, 0):
         world.clock.advance(timedelta(hours=hours))

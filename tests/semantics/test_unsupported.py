@@ -1,4 +1,4 @@
-"""Servers that are older or odder than expected: all that they support is used."""
+"""Servers that lack page sizes, attributes or searches, or send unusual values, are synced."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("largest", [50, 25, 10, 4, 0])
-def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
+def test_a_server_with_a_smaller_page_limit_is_synced_completely(
     serve_quirky: Serve, largest: int
 ) -> None:
-    """What it allows is found out once, and again when its version changes."""
+    """The limit is detected once, and again when the version of the server changes."""
     platform, warehouse = serve_quirky(largest_page=largest), InMemoryDestination()
     for tasks in (*[0] * 60, 120):
         add_run(platform, tasks)
@@ -53,10 +53,11 @@ def test_a_server_that_allows_fewer_items_a_page_is_synced_whole(
     assert warehouse.state["unsupported"]["page_sizes"] == {}
 
 
-def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
-    serve_quirky: Serve,
-) -> None:
-    """What it knows is there; what it does not know is said once, and asked for no more."""
+def test_attributes_unknown_to_the_server_are_left_out_one_by_one(serve_quirky: Serve) -> None:
+    """Known attributes are loaded.
+
+    Unknown ones are reported once, and requested again only when the server version changes.
+    """
     unknown = frozenset({"pipelineInfo", "computeEnv"})
     platform, warehouse = serve_quirky(unknown_attributes=unknown), InMemoryDestination()
     space = find_space(platform)
@@ -85,10 +86,10 @@ def test_attributes_that_a_server_does_not_know_are_left_out_one_by_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["words", "refused", "ignored"])
-def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
+def test_new_runs_are_found_if_the_server_does_not_filter_by_time(
     serve_quirky: Serve, way: str
 ) -> None:
-    """From the newest one down, as far as the window reaches; it is said once."""
+    """Runs are listed from the newest back to the start of the window. This is reported once."""
     platform, warehouse = serve_quirky(search=way), InMemoryDestination()
     for _ in range(230):
         add_run(platform, 0)
@@ -111,10 +112,10 @@ def test_new_runs_are_found_on_a_server_that_does_not_filter_by_time(
 
 
 @pytest.mark.parametrize("way", ["words", "refused", "ignored"])
-def test_since_holds_on_a_server_that_does_not_filter_by_time(
+def test_since_and_until_apply_if_the_server_does_not_filter_by_time(
     serve_quirky: Serve, way: str
 ) -> None:
-    """Also at the first sync, when no run is known that it should show."""
+    """At the first sync, no run is known that a filtered listing should show."""
     platform, warehouse = serve_quirky(search=way), InMemoryDestination()
     runs = []
     for _ in range(12):
@@ -132,8 +133,8 @@ def test_since_holds_on_a_server_that_does_not_filter_by_time(
     assert {row["id"] for row in rows if row["missing_since"]} == {gone}
 
 
-def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky: Serve) -> None:
-    """A listing without them, and one without a search: both are empty."""
+def test_deleting_the_newest_run_does_not_disable_searches(serve_quirky: Serve) -> None:
+    """The listing is empty with and without a search, which does not show that searches fail."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     add_run(platform)
     platform.world.clock.advance(86_400)
@@ -146,10 +147,8 @@ def test_a_server_is_not_doubted_when_its_newest_runs_were_deleted(serve_quirky:
     assert warehouse.state["unsupported"]["searches"] is not False
 
 
-def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
-    serve_quirky: Serve,
-) -> None:
-    """A search finds no run there; the listing shows it."""
+def test_a_refused_run_is_not_deleted_if_the_server_does_not_search(serve_quirky: Serve) -> None:
+    """A search does not find the run on this server, but the listing shows it."""
     platform, warehouse = serve_quirky(search="words"), InMemoryDestination()
     for _ in range(2):
         add_run(platform)
@@ -164,8 +163,8 @@ def test_a_run_that_is_refused_is_not_gone_on_a_server_that_does_not_search(
     assert_equal(platform, warehouse)
 
 
-def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: Serve) -> None:
-    """A reconciliation finds nothing changed, and fetches nothing."""
+def test_times_without_a_zone_are_equal_in_listings_and_tables(serve_quirky: Serve) -> None:
+    """A reconciliation finds no changed run, and fetches none."""
     platform, warehouse = serve_quirky(zoned=False), InMemoryDestination()
     for _ in range(5):
         add_run(platform, 2)
@@ -174,8 +173,8 @@ def test_times_without_a_zone_are_the_same_in_listings_and_tables(serve_quirky: 
     assert sync(platform, warehouse, reconcile=True).sync_result.fetched == 0
 
 
-def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky: Serve) -> None:
-    """Every one of them; none is asked for again."""
+def test_responses_that_are_almost_json_are_parsed_and_reported_once(serve_quirky: Serve) -> None:
+    """No call is retried because of them."""
     platform, warehouse = serve_quirky(), InMemoryDestination()
     for tasks in (0, 3, 120):
         add_run(platform, tasks)
@@ -187,8 +186,11 @@ def test_answers_that_are_not_quite_json_are_read_and_reported_once(serve_quirky
     assert session.request_stats.retries == 0
 
 
-def test_numbers_beyond_64_bits_are_stored_digit_by_digit(serve_quirky: Serve) -> None:
-    """In JSON columns; redaction of the same column rounds none, nor does a look for new fields."""
+def test_numbers_beyond_64_bits_keep_all_their_digits(serve_quirky: Serve) -> None:
+    """This holds for JSON columns, which are redacted, and for extra fields.
+
+    Neither redaction nor the detection of schema drift rounds the numbers.
+    """
     platform, warehouse = serve_quirky(), InMemoryDestination()
     run_id = add_run(platform)
     platform.world.script(run_id).fields |= {
