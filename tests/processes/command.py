@@ -1,4 +1,4 @@
-"""Running `tower-etl` as its users do: a process, with an environment of its own."""
+"""Run `tower-etl` in separate processes with a restricted environment, as users do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import duckdb
 from tests.cli.console import drop_progress
 from tower_etl.simulator import DEMO_TOKEN
 
-# Not a fixed day: a sync gives up open runs that are older than a month.
+# Relative to today, because open runs that are older than a month are abandoned.
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 KILLED = Path(__file__).with_name("kill_at.py")
@@ -25,19 +25,19 @@ TABLES = (
 
 
 def days_ago(days: float) -> str:
-    """A time before the platform's, as flags take it."""
+    """Return a time some days before the platform's, in the form that flags take."""
     return (NOW - timedelta(days=days)).isoformat()
 
 
 @dataclass(frozen=True)
 class Command:
-    """Syncs of one platform into files of one folder.
+    """Run syncs of one platform into files of one folder.
 
     Attributes:
-        url: The platform.
-        folder: Where the files are, and what the process takes for home.
-        environ: More of the environment.
-        prefix: A program that starts the command, to limit it or as another user.
+        url: The address of the platform.
+        folder: The folder of the files, which is also the home directory of the processes.
+        environ: Additional environment variables.
+        prefix: A program that starts the command, to limit it or to run it as another user.
     """
 
     url: str
@@ -46,7 +46,7 @@ class Command:
     prefix: tuple[str, ...] = ()
 
     def start(self, path: str, *extra: str, point: str | None = None) -> subprocess.Popen[str]:
-        """Start a sync into a file of the folder; `point` says where it is to kill itself."""
+        """Start a sync into a file of the folder; at `point`, the process kills itself."""
         program = [str(KILLED), point] if point else ["-m", "tower_etl"]
         return subprocess.Popen(
             [
@@ -61,13 +61,13 @@ class Command:
         )
 
     def run(self, path: str, *extra: str, point: str | None = None) -> tuple[int, str, str]:
-        """The exit code of a sync, its standard output and its standard error."""
+        """Run a sync; return its exit code, standard output and standard error."""
         process = self.start(path, *extra, point=point)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, drop_progress(err)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run another command than `sync`."""
+        """Run a command other than `sync`."""
         return subprocess.run(
             [*self.prefix, sys.executable, "-m", "tower_etl", *arguments],
             cwd=self.folder,
@@ -79,7 +79,7 @@ class Command:
         )
 
     def differences(self, path: str, reference: str | Path) -> dict[str, tuple[int, int]]:
-        """Rows that one file has and the other has not, by table; empty where they are equal."""
+        """Return by table the numbers of rows that only one of two files has; empty if equal."""
         with duckdb.connect() as connection:
             for name, file in (("one", path), ("other", reference)):
                 connection.execute(f"ATTACH '{self.folder / file}' AS {name} (READ_ONLY)")
@@ -100,15 +100,15 @@ class Command:
             "HOME": str(self.folder),
             "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
             "NO_PROXY": "*",
-            "TOWER_ETL_TABLES": ",".join(TABLES),  # those that are compared
+            "TOWER_ETL_TABLES": ",".join(TABLES),  # only the tables that are compared
             **self.environ,
         }
 
 
 def _count_missing(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> int:
-    """Rows of one table that are not as often in the other, all columns compared."""
+    """Return the number of rows of one table that the other lacks, all columns compared."""
     found = connection.execute(
-        f"SELECT count(*) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})"  # noqa: S608 ours
+        f"SELECT count(*) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})"  # noqa: S608 names of tables
     ).fetchone()
     assert found is not None
     return int(found[0])

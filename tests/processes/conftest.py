@@ -1,4 +1,4 @@
-"""A simulated platform, and syncs of it by processes of their own."""
+"""Serve simulated platforms, and provide commands that sync them in separate processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serve_world() -> Iterator[Platform]:
-    """A seeded world that stands still, without a limit: 45 runs, 4 of them open."""
+    """Serve a seeded world with a stopped clock and no rate limit: 45 runs, 4 of them open."""
     world = build_world(
         7, clock=SimClock.frozen_at(NOW), runs=45, open_runs=4, days=20, mean_tasks=40
     )
@@ -35,21 +35,21 @@ def serve_world() -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def still_platform() -> Iterator[Platform]:
-    """A platform that no test changes."""
+    """Serve a platform that no test changes."""
     with serve_world() as platform:
         yield platform
 
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:
-    """A platform of the test's own, to be slowed down or moved in time."""
+    """Serve a platform for one test, which may slow it down or advance its clock."""
     with serve_world() as platform:
         yield platform
 
 
 @pytest.fixture(scope="session")
 def whole(still_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one undisturbed sync makes of the platform."""
+    """Return the file that one undisturbed sync of the platform writes."""
     folder = tmp_path_factory.mktemp("whole")
     code, _, err = Command(still_platform[0], folder).run("whole.duckdb")
     assert (code, err) == (0, "")
@@ -58,11 +58,11 @@ def whole(still_platform: Platform, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def still(still_platform: Platform, tmp_path: Path) -> Command:
-    """`tower-etl sync` of the platform that no test changes."""
+    """Return a command that syncs the platform that no test changes."""
     return Command(still_platform[0], tmp_path)
 
 
 @pytest.fixture
 def command(platform: Platform, tmp_path: Path) -> Command:
-    """`tower-etl sync` of the test's own platform."""
+    """Return a command that syncs the platform of this test."""
     return Command(platform[0], tmp_path)

@@ -1,7 +1,7 @@
-"""`tower-etl` that kills itself with SIGKILL at a point of its code.
+"""Run `tower-etl`, and kill the process with SIGKILL at a point of its code.
 
 Usage: kill_at.py WHEN:MODULE:NAME:TIMES ARGUMENTS, where WHEN is `before` or `after`, MODULE and
-NAME name a function or method, and TIMES is the call at which it happens.
+NAME identify a function or method, and TIMES is the number of the call that ends the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def arm(point: str) -> None:
-    """Replace the function by one that kills the process."""
+    """Replace the function by a wrapper that kills the process."""
     when, module_name, name, times = point.split(":")
     owner: Any = importlib.import_module(module_name)
     *path, attribute = name.split(".")

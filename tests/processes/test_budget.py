@@ -1,4 +1,4 @@
-"""One limit, whoever calls: counted where it counts, at the server."""
+"""Processes that share a token stay within one rate limit, as counted at the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
+    """Wait until the condition holds."""
     ends = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < ends
@@ -31,8 +31,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jitter_s", [0.0, 0.05, 0.2])
-def test_no_second_holds_more_than_the_limit(tmp_path: Path, jitter_s: float) -> None:
-    """With 1, 2 and 4 processes of 1 to 16 threads, and a way that is longer now and then."""
+def test_no_second_has_more_calls_than_the_rate_limit(tmp_path: Path, jitter_s: float) -> None:
+    """The calls come from 1 to 4 processes of 1 to 16 threads, with a varying network delay."""
     fleets = [Fleet(f"sharers-{p}-{t}", p, t) for p, t in product((1, 2, 4), (1, 4, 16))]
 
     arrived = play(fleets, make_platform(fleets, jitter_s=jitter_s), 120, tmp_path)
@@ -44,8 +44,8 @@ def test_no_second_holds_more_than_the_limit(tmp_path: Path, jitter_s: float) ->
 
 
 @pytest.mark.slow
-def test_the_limit_is_used(tmp_path: Path) -> None:
-    """By one process or four; how much of it, `benchmarks/limit.py` measures."""
+def test_one_process_and_four_processes_use_most_of_the_rate_limit(tmp_path: Path) -> None:
+    """`benchmarks/limit.py` measures the exact share."""
     fleets = [Fleet("one", 1, 8), Fleet("four", 4, 8)]
 
     arrived = play(fleets, make_platform(fleets, latency_s=0.1), 200, tmp_path)
@@ -56,8 +56,8 @@ def test_the_limit_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_share_leaves_the_rest_to_others(tmp_path: Path) -> None:
-    """Half of it is ten calls a second, by all who take that half."""
+def test_a_rate_limit_share_leaves_the_rest_to_other_clients(tmp_path: Path) -> None:
+    """Half of the rate limit is ten calls per second, for all syncs together."""
     fleet = Fleet("sharers", 2, 4, (("TOWER_ETL_BUDGET_SHARE", "0.5"),))
 
     calls = play([fleet], make_platform([fleet]), 60, tmp_path)[fleet]
@@ -67,8 +67,8 @@ def test_a_share_leaves_the_rest_to_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_who_dies_or_stands_still_takes_nothing_along(tmp_path: Path) -> None:
-    """One sharer is killed and one stopped in the middle; the last goes on at the whole pace."""
+def test_killed_and_stopped_processes_do_not_reserve_calls(tmp_path: Path) -> None:
+    """One process is killed and one is stopped; the third continues at a high rate."""
     fleet = Fleet("sharers", 3, 4)
     simulator = make_platform([fleet])
     with serve(simulator) as url, ending(fleet.start(url, tmp_path, 600)) as processes:
@@ -83,8 +83,8 @@ def test_who_dies_or_stands_still_takes_nothing_along(tmp_path: Path) -> None:
     assert measure_pace(simulator.calls[begun + 20 : begun + 60]) >= 10
 
 
-def test_a_refusal_holds_back_every_sharer(tmp_path: Path) -> None:
-    """The one that is refused tells the others, through the ledger; later all call slower."""
+def test_a_pause_after_a_429_applies_to_all_limiters_of_a_store(tmp_path: Path) -> None:
+    """The limiters share it through the rate limit store. Afterwards, all calls are slower."""
     pause_s = 1.5
     http_settings = HttpSettings(rate_limit_store=tmp_path / "budget")
     settings = Settings("http://127.0.0.1:9/api", Token("sharers"), http=http_settings)

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: in the end the tables are as if nothing had happened."""
+"""Syncs that are killed with SIGKILL at any moment: the next sync makes the tables exact."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ POINTS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_the_next_sync_makes_equal(
+def test_the_sync_after_a_kill_makes_the_tables_exact(
     still: Command, whole: Path, point: str
 ) -> None:
-    """Fetching, normalising, loading, committing, applying views, publishing."""
-    if "_copy" in point:  # there is a file to be copied only from the second sync on
+    """The points cover fetching, normalizing, loading, committing, views and publishing."""
+    if "_copy" in point:  # the first sync has no file to copy
         assert still.run("killed.duckdb", "--until", days_ago(14))[0] == 0
     assert still.run("killed.duckdb", point=point)[0] == -signal.SIGKILL
     code, out, err = still.run("killed.duckdb")
@@ -62,8 +62,8 @@ def test_killed_at_a_point_the_next_sync_makes_equal(
 
 
 @pytest.mark.slow(minutes=1)
-def test_thirty_kills_over_one_backfill_leave_nothing_behind(still: Command, whole: Path) -> None:
-    """Killed at random moments, in packages so small that the backfill outlasts the kills."""
+def test_thirty_kills_during_a_backfill_leave_the_tables_exact(still: Command, whole: Path) -> None:
+    """The kills come at random moments, and small packages make the backfill outlast them."""
     chance = random.Random(11)
     killed = replace(still, environ={"TOWER_ETL_PACKAGE_ROWS": "100"})
     ends: list[int] = []
@@ -75,19 +75,19 @@ def test_thirty_kills_over_one_backfill_leave_nothing_behind(still: Command, who
         process.communicate()
         ends.append(process.returncode)
     assert ends.count(-signal.SIGKILL) == KILLS
-    assert set(ends) <= {0, -signal.SIGKILL}  # a fast machine may end the backfill before
+    assert set(ends) <= {0, -signal.SIGKILL}  # a fast machine may complete the backfill earlier
     assert still.run("killed.duckdb")[0] == 0
     assert still.differences("killed.duckdb", whole) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_backfill_wastes_no_calls(
+def test_an_interrupted_backfill_repeats_few_calls(
     command: Command, platform: tuple[str, Simulator], number: signal.Signals
 ) -> None:
-    """Stopped at half, both halves together take at most 2 % more calls than one whole."""
+    """Both halves together take at most 2 % more calls than one undisturbed backfill."""
     _, simulator = platform
-    simulator._latency_s = 0.01  # long enough for there to be a half
+    simulator._latency_s = 0.01  # slow enough to interrupt the sync halfway
     assert command.run("whole.duckdb")[0] == 0
     whole = len(simulator.calls)
     process = command.start("halves.duckdb")
@@ -102,7 +102,7 @@ def test_an_interrupted_backfill_wastes_no_calls(
     assert command.run("halves.duckdb")[0] == 0
     assert command.differences("halves.duckdb", "whole.duckdb") == {}
     halves = len(simulator.calls) - whole
-    overhead = 3 + 2 * 5  # discovery and one listing a workspace, which every sync takes
+    overhead = 3 + 2 * 5  # discovery and one listing per workspace, which every sync needs
     assert halves <= 1.02 * whole + overhead
 
 

@@ -1,4 +1,4 @@
-"""What a killed sync leaves behind: packages are loaded, or given up and said so."""
+"""Pending load packages of a killed sync are loaded, or discarded and reported."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ NORMALISING = "before:dlt.normalize.normalize:Normalize.run:2"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", [NORMALISING, LOADING])
-def test_a_package_left_behind_is_not_fetched_again(
+def test_runs_of_a_pending_load_package_are_not_fetched_again(
     command: Command, platform: tuple[str, Simulator], point: str
 ) -> None:
-    """What was fetched before the kill is loaded by the next sync."""
+    """The next sync loads the package."""
     _, simulator = platform
     assert command.run("killed.duckdb", point=point)[0] == -signal.SIGKILL
     done = {call.path for call in simulator.calls if call.path.endswith("/metrics")}
     before = len(simulator.calls)
     assert command.run("killed.duckdb")[0] == 0
     again = {call.path for call in simulator.calls[before:] if call.path.endswith("/metrics")}
-    in_flight = 3 * 8  # runs that were fetched ahead of the package
+    in_flight = 3 * 8  # fetched runs that were not part of the package yet
     open_runs = 4
     assert len(again & done) <= in_flight + open_runs
     assert len(again) < 45
@@ -51,10 +51,10 @@ def test_a_package_left_behind_is_not_fetched_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("point", "folder"), [(LOADING, "load"), (NORMALISING, "normalize")])
-def test_a_package_that_can_never_be_loaded_is_given_up_and_said_so(
+def test_a_corrupted_pending_load_package_is_discarded_and_reported(
     still: Command, whole: Path, tmp_path: Path, point: str, folder: str
 ) -> None:
-    """With the state that it carried, so that its runs are fetched again."""
+    """Its state is discarded as well, so that its runs are fetched again."""
     assert still.run("broken.duckdb", point=point)[0] == -signal.SIGKILL
     packages = tmp_path / "broken.duckdb.sync" / "dlt" / "tower" / folder
     rows = [path for path in packages.rglob("tasks*.parquet") if path.stat().st_size]
@@ -68,10 +68,10 @@ def test_a_package_that_can_never_be_loaded_is_given_up_and_said_so(
 
 
 @pytest.mark.slow
-def test_without_the_folder_the_next_sync_is_as_cheap_as_ever(
+def test_a_sync_without_the_working_folder_makes_no_additional_calls(
     command: Command, platform: tuple[str, Simulator], tmp_path: Path
 ) -> None:
-    """The state comes back from the database."""
+    """The state is restored from the database."""
     _, simulator = platform
     assert command.run("tower.duckdb")[0] == 0
     costs = []
@@ -85,10 +85,10 @@ def test_without_the_folder_the_next_sync_is_as_cheap_as_ever(
 
 
 @pytest.mark.slow
-def test_a_package_given_up_leaves_no_half_of_itself(
+def test_a_discarded_load_package_leaves_no_partial_changes(
     command: Command, platform: tuple[str, Simulator], tmp_path: Path
 ) -> None:
-    """Some tables of it were changed already: all begins again with what was published."""
+    """Some of its tables were already changed, so the sync restarts from the published file."""
     _, simulator = platform
     assert command.run("broken.duckdb")[0] == 0
     simulator.world.clock.advance(6 * 3600)
@@ -103,8 +103,10 @@ def test_a_package_given_up_leaves_no_half_of_itself(
 
 
 @pytest.mark.slow
-def test_views_do_not_publish_what_a_killed_sync_left(still: Command, tmp_path: Path) -> None:
-    """They are left to the next sync, which applies them."""
+def test_the_views_command_does_not_publish_an_interrupted_sync(
+    still: Command, tmp_path: Path
+) -> None:
+    """The next sync applies the views."""
     assert still.run("tower.duckdb", "--until", days_ago(14))[0] == 0
     published = (tmp_path / "tower.duckdb").read_bytes()
     assert still.run("tower.duckdb", point=LOADING)[0] == -signal.SIGKILL
@@ -120,10 +122,10 @@ def test_views_do_not_publish_what_a_killed_sync_left(still: Command, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_program_that_writes_into_a_replaced_file_harms_nobody(
+def test_writing_to_a_replaced_file_does_not_change_the_new_one(
     still: Command, whole: Path, tmp_path: Path
 ) -> None:
-    """Its log lands beside the new file, to which it does not belong."""
+    """The program's log is written beside the new file, to which it does not belong."""
     assert still.run("tower.duckdb", "--until", days_ago(14))[0] == 0
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path / "tower.duckdb")],

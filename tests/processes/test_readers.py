@@ -1,4 +1,4 @@
-"""Processes that read while others write: each sees the old state or the new one."""
+"""Processes that use a target at the same time: readers see the old state or the new one."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ while True:
 
 
 @pytest.mark.slow
-def test_a_process_that_polls_sees_whole_syncs_alone(
+def test_a_polling_process_sees_only_complete_syncs(
     command: Command, platform: tuple[str, Simulator], tmp_path: Path
 ) -> None:
-    """Opening the file again and again, through three syncs of several packages each."""
+    """It opens the file repeatedly during three syncs of several load packages each."""
     _, simulator = platform
     assert command.run("tower.duckdb", "--until", days_ago(17))[0] == 0
     with subprocess.Popen(
@@ -56,10 +56,10 @@ def test_a_process_that_polls_sees_whole_syncs_alone(
 
 
 @pytest.mark.slow
-def test_of_two_syncs_at_once_one_ends_with_six(
+def test_one_of_concurrent_syncs_succeeds_and_the_others_exit_with_6(
     command: Command, platform: tuple[str, Simulator]
 ) -> None:
-    """Whichever holds the target goes on, and the tables are right."""
+    """The sync that holds the lock continues, and the tables are exact."""
     _, simulator = platform
     simulator._latency_s = 0.02
     syncs = [command.start("tower.duckdb") for _ in range(3)]

@@ -1,4 +1,4 @@
-"""What the operating system refuses: said plainly, with the path, and nothing is lost by it."""
+"""Errors of the operating system are reported with the path, and no data is lost."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 KINDS = pytest.mark.parametrize("kind", ["duckdb", "parquet", "delta", "iceberg"])
 DISTINCT = pytest.mark.parametrize(
     "kind", ["duckdb", "iceberg"]
-)  # of lakes, the one with a catalog
+)  # Iceberg represents the lakes, because it has a catalog
 COMPARED = ("workflows", "tasks", "labels", "workflow_labels")
 NOBODY = 65_533  # no entry in /etc/passwd
-# Python and this checkout may be where only root can read: reading stays allowed, writing does not.
+# Keep the right to read, but not to write: only root may be able to read Python and the checkout.
 CAPABILITY = "+dac_read_search"
 AS_NOBODY = (
     *("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"),
@@ -47,7 +47,7 @@ needs_mount = pytest.mark.skipif(not HAS_MOUNT, reason="only root can mount a fi
 
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[tuple[str, Simulator]]:
-    """A platform with a few runs that stands still."""
+    """Serve a platform with a few runs and a stopped clock."""
     clock = SimClock.frozen_at(NOW)
     world = build_world(7, clock=clock, runs=6, open_runs=1, days=20, mean_tasks=8)
     simulator = Simulator(world, limit=None)
@@ -57,7 +57,7 @@ def tiny() -> Iterator[tuple[str, Simulator]]:
 
 @pytest.fixture(scope="module")
 def expected(tiny: tuple[str, Simulator], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The rows of an undisturbed sync."""
+    """Return the rows that an undisturbed sync loads."""
     folder = tmp_path_factory.mktemp("undisturbed")
     command = make_command(tiny[0], folder)
     assert command.run(*place_of("duckdb"))[0] == 0
@@ -66,38 +66,38 @@ def expected(tiny: tuple[str, Simulator], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def command(tiny: tuple[str, Simulator], tmp_path: Path) -> Command:
-    """`tower-etl sync` in a folder of the test's own."""
+    """Return a command that syncs into a folder of this test."""
     (tmp_path / "work").mkdir()
     return make_command(tiny[0], tmp_path / "work")
 
 
 def make_command(url: str, folder: Path) -> Command:
-    """Syncs of few tables into a folder; the ledger of calls is not what is tested."""
+    """Return a command that syncs few tables into a folder, with a rate limit store in memory."""
     environ = {"TOWER_ETL_TABLES": ",".join(COMPARED), "TOWER_ETL_BUDGET": "process"}
     return Command(url, folder, environ)
 
 
 def place_of(kind: str) -> tuple[str, ...]:
-    """The path of a kind of destination, and the flag that names it."""
+    """Return the path for a kind of destination, with the flag that selects the kind."""
     return ("runs.duckdb" if kind == "duckdb" else "runs", "--destination", kind)
 
 
 def read_rows(folder: Path, kind: str) -> list[str]:
-    """All rows that are compared, as text."""
+    """Return all rows of the compared tables, as sorted text."""
     rows = []
     with open_reader(folder / place_of(kind)[0]) as connection:
         for table in COMPARED:
-            found = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()  # noqa: S608 ours
+            found = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()  # noqa: S608 names of tables
             columns = ", ".join(f'"{name}"' for name, *_ in found if name != "month")
             rows += [
                 f"{table}: {row}"
-                for row in connection.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608 ours
+                for row in connection.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608 names of tables
             ]
     return sorted(rows)
 
 
 def expect_error(command: Command, kind: str, code: int, *said: str) -> None:
-    """A sync ends with the code and one plain message."""
+    """Run a sync, and assert its exit code and a message without a traceback."""
     ended, _, err = command.run(*place_of(kind))
     assert (ended, [text for text in said if text not in err]) == (code, []), err
     assert "Traceback" not in err
@@ -105,7 +105,7 @@ def expect_error(command: Command, kind: str, code: int, *said: str) -> None:
 
 
 def expect_exact(command: Command, kind: str, expected: list[str]) -> None:
-    """A sync succeeds, and every row is there once."""
+    """Run a sync, and assert that it succeeds and that the target holds the expected rows."""
     code, _, err = command.run(*place_of(kind))
     assert (code, err) == (0, "")
     assert read_rows(command.folder, kind) == expected
@@ -113,7 +113,7 @@ def expect_exact(command: Command, kind: str, expected: list[str]) -> None:
 
 @contextmanager
 def refused(command: Command) -> Iterator[Command]:
-    """Syncs by a user who may not write to what is in the folder."""
+    """Yield a command of a user who may not write to the files of the folder."""
     if IS_ROOT:
         yield replace(command, prefix=AS_NOBODY)
         return
@@ -130,7 +130,7 @@ def refused(command: Command) -> Iterator[Command]:
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own in a folder."""
+    """Mount a temporary file system in a folder."""
     mount(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
     try:
         yield
@@ -139,7 +139,7 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
 
 
 def mount(folder: Path, *options: str) -> None:
-    """Mount, or mount again with other options."""
+    """Mount a file system, or remount it with other options."""
     subprocess.run(["mount", *options, folder], check=True)
 
 
@@ -151,7 +151,7 @@ def mount(folder: Path, *options: str) -> None:
 def test_a_target_of_another_user_is_refused_before_the_first_call(
     kind: str, command: Command, tiny: tuple[str, Simulator], expected: list[str]
 ) -> None:
-    """And its owner goes on as if nothing had happened, also after a kill."""
+    """Its owner can still sync it afterwards, even after a kill."""
     assert command.run(*place_of(kind), point=KILLED)[0] == -signal.SIGKILL
     before = len(tiny[1].calls)
     with refused(command) as other:
@@ -162,10 +162,10 @@ def test_a_target_of_another_user_is_refused_before_the_first_call(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["lock", "draft.duckdb", "dlt"])
-def test_a_part_of_the_working_folder_of_another_user_is_named(
+def test_an_unwritable_part_of_the_working_folder_is_named(
     part: str, command: Command, expected: list[str]
 ) -> None:
-    """The folder is shared, one file in it is not."""
+    """The folder is shared, but one file or folder in it belongs to another user."""
     assert command.run(*place_of("duckdb"), point=KILLED)[0] == -signal.SIGKILL
     working = command.folder / "runs.duckdb.sync"
     (working / part).touch()
@@ -182,8 +182,8 @@ def test_a_part_of_the_working_folder_of_another_user_is_named(
 @pytest.mark.slow
 @KINDS
 @needs_root
-def test_another_user_may_read(kind: str, command: Command) -> None:
-    """Nothing that reads wants to write."""
+def test_another_user_can_run_query_and_status(kind: str, command: Command) -> None:
+    """Commands that read do not need permission to write."""
     assert command.run(*place_of(kind))[0] == 0
     name = place_of(kind)[0]
     for reading in (("query", "SELECT count(*) FROM tasks"), ("status",)):
@@ -195,10 +195,10 @@ def test_another_user_may_read(kind: str, command: Command) -> None:
 @pytest.mark.slow
 @DISTINCT
 @needs_root
-def test_a_user_without_name_and_home_syncs(
+def test_a_user_without_a_name_and_home_directory_can_sync(
     kind: str, command: Command, tmp_path: Path, expected: list[str]
 ) -> None:
-    """As in a container with a user id of its own; calls are counted among temporary files."""
+    """Containers may use such a user id. The rate limit store is then in the temporary folder."""
     shutil.chown(command.folder, NOBODY, NOBODY)
     temporary = tmp_path / "temporary"
     temporary.mkdir(mode=0o777)
@@ -212,10 +212,10 @@ def test_a_user_without_name_and_home_syncs(
 
 @pytest.mark.slow
 @needs_root
-def test_a_temporary_folder_that_another_user_prepared_is_not_used(
+def test_a_temporary_folder_that_another_user_created_is_refused(
     command: Command, tmp_path: Path
 ) -> None:
-    """It could be read and changed by that user."""
+    """The other user could read and change its files."""
     shutil.chown(command.folder, NOBODY, NOBODY)
     tmp_path.chmod(0o1777)  # otherwise Python looks for another folder
     (tmp_path / f"tower-etl-{NOBODY}").mkdir(mode=0o777)
@@ -232,10 +232,10 @@ def test_a_temporary_folder_that_another_user_prepared_is_not_used(
 @pytest.mark.slow
 @KINDS
 @needs_mount
-def test_a_full_disk_is_said_and_the_next_sync_goes_on(
+def test_a_full_disk_is_reported_and_the_next_sync_resumes(
     kind: str, command: Command, expected: list[str]
 ) -> None:
-    """Full from the start, and full after a kill; then there is room."""
+    """The disk is full at the first sync, and again after a kill; then space is freed."""
     with mounted(command.folder, "600k"):
         expect_error(command, kind, 5, "No space left on device", str(command.folder))
         mount(command.folder, "-o", "remount,size=100m")
@@ -250,8 +250,8 @@ def test_a_full_disk_is_said_and_the_next_sync_goes_on(
 
 @pytest.mark.slow
 @DISTINCT
-def test_a_limit_of_file_sizes_is_said(kind: str, command: Command, expected: list[str]) -> None:
-    """As a quota would be, wherever it is met."""
+def test_a_file_size_limit_is_reported(kind: str, command: Command, expected: list[str]) -> None:
+    """A disk quota has the same effect, and any write may exceed it."""
     limited = replace(command, prefix=("prlimit", "--fsize=300000"))
     expect_error(limited, kind, 5, "File too large", str(command.folder), "ulimit -f")
     expect_exact(command, kind, expected)
@@ -263,7 +263,7 @@ def test_a_limit_of_file_sizes_is_said(kind: str, command: Command, expected: li
 def test_a_read_only_file_system_is_refused_before_the_first_call(
     kind: str, command: Command, tiny: tuple[str, Simulator], expected: list[str]
 ) -> None:
-    """It can be read, and written to once it is writable."""
+    """The target can be read, and written to after the file system is writable again."""
     with mounted(command.folder, "100m"):
         assert command.run(*place_of(kind))[0] == 0
         mount(command.folder, "-o", "remount,ro")
@@ -276,8 +276,8 @@ def test_a_read_only_file_system_is_refused_before_the_first_call(
 
 
 @pytest.mark.slow
-def test_too_few_open_files_are_said(command: Command, expected: list[str]) -> None:
-    """A limit of the shell."""
+def test_a_limit_on_open_files_is_reported(command: Command, expected: list[str]) -> None:
+    """Shells set such a limit."""
     limited = replace(command, prefix=("prlimit", "--nofile=24"))
     expect_error(limited, "duckdb", 5, "Too many open files", "ulimit -n")
     expect_exact(command, "duckdb", expected)
