@@ -1,4 +1,4 @@
-"""A target in an empty folder, and a platform to sync from."""
+"""Provide a target that does not exist yet, and a platform to sync from."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def target(tmp_path: Path) -> DuckDBPaths:
-    """A target that does not exist yet."""
+    """Return the paths of a target that does not exist yet."""
     return resolve_duckdb_paths(tmp_path / "tower.duckdb")
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """The workspace `acme/lab`."""
+    """Add the workspace `acme/lab`; return its id."""
     return world.add_workspace(world.add_organization("acme"), "lab")
 
 
@@ -33,6 +33,6 @@ def lab(world: World) -> int:
 def warehouse(
     target: DuckDBPaths, endpoint: str, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> Warehouse:
-    """A target beside a platform with one workspace and no run."""
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    """Return a target with a platform that has one workspace and no run."""
+    monkeypatch.setenv("NO_PROXY", "*")  # ignore a proxy of the developer's machine
     return Warehouse(target, endpoint, Clock(now=world.clock.now))

@@ -1,4 +1,4 @@
-"""What things mean is in the database, and saying it again costs nothing."""
+"""Descriptions of tables, views and columns are stored in the database as comments."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(warehouse: Warehouse) -> Path:
-    """A published file."""
+    """Return the path of a published file."""
     warehouse.sync()
     return warehouse.target.path
 
 
 def read_comments(path: Path) -> dict[tuple[str, str], str | None]:
-    """What the file says of tables, views and columns."""
+    """Return the comments of the tables, views and columns of a file."""
     with duckdb.connect(str(path), read_only=True) as connection:
         found = connection.execute(
             """
@@ -45,8 +45,8 @@ def read_comments(path: Path) -> dict[tuple[str, str], str | None]:
     return {(table, column): comment for table, column, comment in found}
 
 
-def test_tables_columns_and_views_say_what_they_mean(path: Path) -> None:
-    """With their units; in the words of the data dictionary."""
+def test_tables_columns_and_views_have_comments(path: Path) -> None:
+    """Comments have the texts of the data dictionary, with units."""
     said = read_comments(path)
     assert said["tasks", ""] == f"{TABLES['tasks'].description} {TABLES['tasks'].grain}"
     assert said["tasks", "peak_rss"] == "Peak resident memory. Unit: bytes."
@@ -60,23 +60,22 @@ def test_tables_columns_and_views_say_what_they_mean(path: Path) -> None:
     assert lacking == []
 
 
-def test_what_is_said_is_not_said_again(path: Path) -> None:
-    """A change is."""
+def test_only_changed_comments_are_written(path: Path) -> None:
     said = read_comments(path)
     assert list(iter_statements(list_comments(), said)) == []
     said["tasks", "name"] = "It's old"
     assert list(iter_statements(list_comments(), said)) == [
         'COMMENT ON COLUMN "tasks"."name" IS \'Name of the task: process and tag.\''
     ]
-    assert list(iter_statements({("t", ""): "It's new"}, {})) == []  # it is not there
+    assert list(iter_statements({("t", ""): "It's new"}, {})) == []  # the table does not exist
     assert list(iter_statements({("t", ""): "It's new"}, {("t", ""): None})) == [
         "COMMENT ON TABLE \"t\" IS 'It''s new'"
     ]
 
 
 @pytest.mark.slow
-def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -> None:
-    """Also when the line that promoted it is gone."""
+def test_a_promoted_column_has_a_comment(warehouse: Warehouse, world: World) -> None:
+    """The comment is kept when the setting that promoted the column is removed."""
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
     for wishes in (PrivacySettings(promoted=("compute_envs.billedTo",)), PrivacySettings()):
         warehouse.sync(wishes, reconcile=True)
@@ -87,8 +86,8 @@ def test_a_promoted_column_says_what_it_is(warehouse: Warehouse, world: World) -
 
 
 @pytest.mark.slow
-def test_a_table_that_an_older_version_lacks_stops_nothing(path: Path) -> None:
-    """Nor does a column."""
+def test_comments_are_applied_although_a_column_is_missing(path: Path) -> None:
+    """The case stands for a file of an earlier release, which lacks newer columns."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("ALTER TABLE tower.tower.labels DROP COLUMN is_dynamic")
     apply_views(path)

@@ -1,4 +1,4 @@
-"""Packages merged straight from Parquet files: keys, groups, tombstones, scopes, odd paths."""
+"""Direct merge of load packages from Parquet files: keys, groups, tombstones, scopes, odd paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rows = list[tuple[Any, ...]]
 
 @pytest.fixture(params=["plain", "it's a=1"])
 def load(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Rows]:
-    """Load batches of rows `(run, task, text, removed)`, and return what the table holds then."""
+    """Return a function that loads batches of rows `(run, task, text, removed)`, then reads all."""
     folder = tmp_path / request.param
     folder.mkdir()
     pipeline = dlt.pipeline(
@@ -46,14 +46,16 @@ def load(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Rows]:
             pipeline.run(resource, loader_file_format="parquet")
         with duckdb.connect(str(folder / "file.duckdb"), read_only=True) as connection:
             schemas = "SELECT DISTINCT schema_name FROM duckdb_tables()"
-            assert connection.sql(schemas).fetchall() == [("tower",)]  # nothing is staged
+            assert connection.sql(schemas).fetchall() == [
+                ("tower",)
+            ]  # no staging dataset is created
             found = "SELECT run, task, text FROM tower.tasks ORDER BY ALL"
             return connection.sql(found).fetchall()
 
     return run
 
 
-def test_a_row_replaces_the_one_with_its_key(load: Callable[..., Rows]) -> None:
+def test_a_row_replaces_the_row_with_the_same_key(load: Callable[..., Rows]) -> None:
     load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
     assert load([("a", 1, "new", False), ("c", 1, "new", False)]) == [
         ("a", 1, "new"),
@@ -63,13 +65,13 @@ def test_a_row_replaces_the_one_with_its_key(load: Callable[..., Rows]) -> None:
     ]
 
 
-def test_of_a_repeated_key_the_last_row_stays(load: Callable[..., Rows]) -> None:
-    """Within a batch and over several; each key once."""
+def test_the_last_row_of_a_repeated_key_is_kept(load: Callable[..., Rows]) -> None:
+    """The key is repeated within a batch and in the next batch."""
     first = [("a", 1, "first", False), ("a", 1, "second", False), ("b", 1, "only", False)]
     assert load(first, [("a", 1, "third", False)]) == [("a", 1, "third"), ("b", 1, "only")]
 
 
-def test_a_group_is_replaced_as_a_whole(load: Callable[..., Rows]) -> None:
+def test_rows_replace_their_group_by_merge_key(load: Callable[..., Rows]) -> None:
     load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
     group = {"merge_key": ("run",)}
     assert load([("a", 2, "new", False)], **group) == [("a", 2, "new"), ("b", 1, "old")]
@@ -81,7 +83,7 @@ def test_a_tombstone_removes_a_row_and_is_not_stored(load: Callable[..., Rows]) 
     assert load([("a", 1, "gone", True)], **removing) == [("a", 2, "old")]
 
 
-def test_a_scope_says_what_is_replaced(load: Callable[..., Rows]) -> None:
+def test_rows_replace_those_in_the_destination_scope(load: Callable[..., Rows]) -> None:
     load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
     scope = {
         "disposition": "merge",
@@ -92,7 +94,7 @@ def test_a_scope_says_what_is_replaced(load: Callable[..., Rows]) -> None:
     assert load(rows, write_disposition=scope) == [("a", 7, "again"), ("b", 1, "old")]
 
 
-def test_rows_are_appended_and_replaced_as_dlt_does(load: Callable[..., Rows]) -> None:
+def test_append_and_replace_dispositions_work_as_in_dlt(load: Callable[..., Rows]) -> None:
     row = ("a", 1, "one", False)
     load([row], write_disposition="append")
     assert load([row], write_disposition="append") == [("a", 1, "one")] * 2

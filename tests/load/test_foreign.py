@@ -1,4 +1,4 @@
-"""Foreign tables and views with names of synced ones: refused before the first call, and kept."""
+"""Foreign tables and views are refused before the first call, and kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOREIGN = {
 
 
 def make_object(warehouse: Warehouse, kind: str, name: str, rest: str) -> None:
-    """Let the user make a table or view."""
+    """Create a table or view as a user would."""
     with duckdb.connect(str(warehouse.target.path)) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS tower.tower")
         connection.execute("CREATE SCHEMA IF NOT EXISTS tower_staging")
@@ -38,10 +38,10 @@ def make_object(warehouse: Warehouse, kind: str, name: str, rest: str) -> None:
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_an_object_of_a_user_is_refused_and_kept(
+def test_a_foreign_table_or_view_is_refused_and_kept(
     warehouse: Warehouse, simulator: Simulator, foreign: str
 ) -> None:
-    """The message names it, and no call is spent."""
+    """The message names it, and the sync makes no call."""
     kind, name, rest = FOREIGN[foreign]
     make_object(warehouse, kind, name, rest)
     before = warehouse.target.path.read_bytes()
@@ -57,8 +57,10 @@ def test_an_object_of_a_user_is_refused_and_kept(
 
 
 @pytest.mark.slow
-def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World, lab: int) -> None:
-    """The table of the user stays beside ours."""
+def test_a_sync_succeeds_after_a_foreign_table_is_renamed(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """The renamed table is kept."""
     make_object(warehouse, "TABLE", "tower.tasks", "AS SELECT 42 AS foo")
     run_id = world.submit_run(lab)
     world.add_task(run_id)
@@ -72,10 +74,10 @@ def test_after_renaming_it_the_sync_loads_all(warehouse: Warehouse, world: World
 
 
 @pytest.mark.slow
-def test_what_a_user_adds_beside_ours_is_no_obstacle(
+def test_columns_and_views_added_by_a_user_do_not_stop_a_sync(
     warehouse: Warehouse, world: World, lab: int
 ) -> None:
-    """Columns, tables and views of other names; also where dlt's schema was lost."""
+    """This holds even after dlt's schema was lost."""
     world.submit_run(lab)
     warehouse.sync()
     with duckdb.connect(str(warehouse.target.path)) as connection:

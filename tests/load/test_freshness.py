@@ -1,4 +1,4 @@
-"""When a workspace counts as brought up to date: its listing was read, and its new runs tried."""
+"""A workspace is up to date if its listing was read and its new runs were attempted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOREVER = 1_000_000
 
 
 def add_run(world: World, lab: int) -> str:
-    """Return a new run, which is final."""
+    """Add a final run; return its id."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_run(run_id)
@@ -35,13 +35,13 @@ def add_run(world: World, lab: int) -> str:
 
 
 def read_lab(warehouse: Warehouse) -> WorkspaceStatus:
-    """Return what the target holds of the workspace."""
+    """Return the status of the workspace, as read from the target."""
     (space,) = [space for space in read_status(warehouse.target.path) if space.name == "acme/lab"]
     return space
 
 
 def started_at(warehouse: Warehouse) -> datetime:
-    """Return when the last sync started."""
+    """Return the start of the last sync."""
     ((moment,),) = warehouse.select("SELECT max(started_at) FROM sync_runs")
     return moment  # type: ignore[no-any-return] # a timestamp of DuckDB
 
@@ -50,7 +50,7 @@ def started_at(warehouse: Warehouse) -> datetime:
 def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:
-    """The run is pending, which has a figure of its own."""
+    """The failing run is pending and counted by a separate metric."""
     bad = add_run(world, lab)
     simulator.faults.add(f"/workflow/{bad}/metrics", Fault("status", status=500, times=FOREVER))
     for _ in range(2):
@@ -72,7 +72,7 @@ def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
 def test_a_workspace_that_cannot_be_listed_is_not_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:
-    """It keeps the time of the sync before."""
+    """The workspace keeps the time of the previous sync."""
     add_run(world, lab)
     assert warehouse.sync().result.exit_code == 0
     before = read_lab(warehouse).last_sync_at
@@ -86,7 +86,7 @@ def test_a_workspace_that_cannot_be_listed_is_not_up_to_date(
 def test_a_workspace_that_a_sync_did_not_finish_is_not_up_to_date(
     warehouse: Warehouse, world: World, lab: int, simulator: Simulator
 ) -> None:
-    """Although it has pending runs, like one that was finished."""
+    """It has a pending run, like a workspace that a sync finished."""
     bad = add_run(world, lab)
     simulator.faults.add(f"/workflow/{bad}/metrics", Fault("status", status=500, times=FOREVER))
     warehouse.sync()

@@ -1,4 +1,4 @@
-"""The lock of a target: one holder, by the operating system."""
+"""The lock of a target, which the operating system grants to one process at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ with file_lock(pathlib.Path(sys.argv[1]), "it", datetime(2026, 3, 1, tzinfo=UTC)
 
 @contextmanager
 def hold_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the lock until its standard input is closed."""
+    """Start another process that holds the lock until its standard input is closed."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)],
         stdin=subprocess.PIPE,
@@ -44,8 +44,8 @@ def hold_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
         holder.kill()
 
 
-def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
-    """Process, host and since when; and that it changed nothing."""
+def test_a_refused_process_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    """The message names process, host and start time, and says that nothing was changed."""
     with hold_elsewhere(tmp_path / "x") as holder:
         expected = f"into it: process {holder.pid} on .*, since 2026-03-01T00:00:00.* nothing"
         with (
@@ -55,8 +55,8 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
             pytest.fail("there were two holders")
 
 
-def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
-    """A killed sync leaves its files, and they stop nobody."""
+def test_the_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    """The files that a killed sync leaves do not block other syncs."""
     with hold_elsewhere(tmp_path / "x") as holder:
         holder.kill()
         holder.wait()
@@ -65,8 +65,7 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     assert f'"pid": {os.getpid()},' in named
 
 
-def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    """An error inside lets go of it."""
+def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), file_lock(tmp_path, "it", NOW):
         _ = 1 / 0
     with file_lock(tmp_path, "it", NOW):
@@ -74,8 +73,10 @@ def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", "half a {"])
-def test_a_holder_that_cannot_be_read_is_still_one(tmp_path: Path, content: str | None) -> None:
-    """It may be about to write its name."""
+def test_a_lock_is_respected_although_its_holder_is_unreadable(
+    tmp_path: Path, content: str | None
+) -> None:
+    """The holder may be about to write its name."""
     with hold_elsewhere(tmp_path):
         named = tmp_path / "holder.json"
         named.unlink() if content is None else named.write_text(content)

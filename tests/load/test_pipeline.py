@@ -1,4 +1,4 @@
-"""What a sync does around dlt: garbage, and the draft that is kept open."""
+"""Garbage collection, and the shared connection to the staging copy, during a sync."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
 
 
-def test_garbage_is_looked_for_seldom_and_then_as_before() -> None:
-    """Also where the sync fails."""
+def test_gc_thresholds_are_raised_during_a_sync_and_restored() -> None:
+    """They are also restored after an error."""
     before = gc.get_threshold()
     with pytest.raises(ZeroDivisionError), reduced_gc():
         _ = 1 / 0
@@ -30,8 +30,8 @@ def test_garbage_is_looked_for_seldom_and_then_as_before() -> None:
     assert before == gc.get_threshold()
 
 
-def test_what_is_kept_open_is_written_out_once_in_the_end(target: DuckDBPaths) -> None:
-    """A connection that closes meanwhile leaves a log; the end leaves none."""
+def test_the_write_ahead_log_is_merged_when_the_shared_connection_ends(target: DuckDBPaths) -> None:
+    """Another connection that closes earlier does not merge it."""
     target.work_dir.mkdir()
     log = target.staging.with_name(target.staging.name + ".wal")
     with shared_connection(target):
@@ -41,8 +41,7 @@ def test_what_is_kept_open_is_written_out_once_in_the_end(target: DuckDBPaths) -
     assert not log.exists()
 
 
-def test_a_draft_that_cannot_be_opened_is_a_failure_that_is_explained(target: DuckDBPaths) -> None:
-    """What DuckDB says is in the message."""
+def test_a_staging_copy_that_cannot_be_opened_is_a_tower_etl_error(target: DuckDBPaths) -> None:
     target.work_dir.mkdir()
     target.staging.write_bytes(b"no database" * 1000)
     with pytest.raises(TowerEtlError, match="could not be loaded"), shared_connection(target):

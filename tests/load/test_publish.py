@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class KilledError(BaseException):
-    """Stands for the end of the process: nothing catches it."""
+    """Simulate the end of the process; a BaseException, which no code catches."""
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> DuckDBPaths:
-    """A target whose folder is there, without a file."""
+    """Return a target whose working folder exists, without a file."""
     target = resolve_duckdb_paths(tmp_path / "tower.duckdb")
     target.work_dir.mkdir()
     return target
@@ -34,7 +34,7 @@ def place(tmp_path: Path) -> DuckDBPaths:
 
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
-    """Run a sync that dies when everything is committed to the draft, before it is published."""
+    """Return a function that runs a sync and kills it after its last commit, before publishing."""
 
     def run(warehouse: Warehouse) -> None:
         def die(_publisher: StagingFile, _views: str) -> None:
@@ -48,11 +48,11 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Warehouse], None]:
     return run
 
 
-# --- bytes alone --------------------------------------------------------------------------------
+# --- files without DuckDB -----------------------------------------------------------------------
 
 
-def test_a_first_draft_is_made_by_whoever_writes_it(place: DuckDBPaths) -> None:
-    """Without a published file there is nothing to copy."""
+def test_the_first_staging_copy_is_created_by_its_first_writer(place: DuckDBPaths) -> None:
+    """Without a published file, there is nothing to copy."""
     StagingFile(place).prepare()
     assert not place.staging.exists()
     place.staging.write_bytes(b"first")
@@ -60,8 +60,8 @@ def test_a_first_draft_is_made_by_whoever_writes_it(place: DuckDBPaths) -> None:
     assert (place.path.read_bytes(), place.staging.exists()) == (b"first", False)
 
 
-def test_a_draft_starts_as_a_copy_with_its_log(place: DuckDBPaths) -> None:
-    """What a program wrote to the file and had not yet merged into it is not lost."""
+def test_a_staging_copy_includes_the_write_ahead_log(place: DuckDBPaths) -> None:
+    """The log may hold changes of a program that are not merged into the file yet."""
     place.path.write_bytes(b"file")
     place.path.with_name("tower.duckdb.wal").write_bytes(b"log")
     StagingFile(place).prepare()
@@ -69,8 +69,8 @@ def test_a_draft_starts_as_a_copy_with_its_log(place: DuckDBPaths) -> None:
     assert place.staging.with_name("draft.duckdb.wal").read_bytes() == b"log"
 
 
-def test_publishing_removes_the_log_of_the_file_it_replaces(place: DuckDBPaths) -> None:
-    """DuckDB would play it into the new file, which it does not belong to."""
+def test_publishing_removes_the_log_of_the_replaced_file(place: DuckDBPaths) -> None:
+    """DuckDB would replay the log into the new file, to which it does not belong."""
     log = place.path.with_name("tower.duckdb.wal")
     place.path.write_bytes(b"file")
     log.write_bytes(b"log")
@@ -79,8 +79,8 @@ def test_publishing_removes_the_log_of_the_file_it_replaces(place: DuckDBPaths) 
     assert not log.exists()
 
 
-def test_a_draft_of_a_killed_sync_is_gone_on_with(place: DuckDBPaths) -> None:
-    """As long as the file that it was taken from is the one that is there."""
+def test_the_staging_copy_of_a_killed_sync_is_resumed(place: DuckDBPaths) -> None:
+    """The published file is still the file that was copied."""
     place.path.write_bytes(b"file")
     StagingFile(place).prepare()
     place.staging.write_bytes(b"draft")
@@ -89,10 +89,10 @@ def test_a_draft_of_a_killed_sync_is_gone_on_with(place: DuckDBPaths) -> None:
 
 
 @pytest.mark.parametrize("note", [None, b"", b"[]", b"null", b'{"other": 1}', b"\xff"])
-def test_a_draft_is_discarded_where_nothing_tells_what_it_is_of(
+def test_a_staging_copy_without_a_valid_record_is_discarded(
     place: DuckDBPaths, note: bytes | None
 ) -> None:
-    """A note that is gone or cannot be read vouches for nothing, dlt's folder included."""
+    """Its write-ahead log and dlt's working folder are discarded as well."""
     place.path.write_bytes(b"file")
     StagingFile(place).prepare()
     place.staging.write_bytes(b"draft")
@@ -106,16 +106,16 @@ def test_a_draft_is_discarded_where_nothing_tells_what_it_is_of(
     assert not place.pipelines.exists()
 
 
-def test_the_record_of_a_draft_has_the_keys_of_earlier_versions(place: DuckDBPaths) -> None:
-    """An upgrade resumes an interrupted sync."""
+def test_the_staging_record_has_the_keys_of_earlier_releases(place: DuckDBPaths) -> None:
+    """An upgraded tower-etl can resume an interrupted sync."""
     place.path.write_bytes(b"file")
     StagingFile(place).prepare()
     written = json.loads((place.work_dir / "draft.json").read_text(encoding="utf-8"))
     assert list(written) == ["taken_from", "published", "views"]
 
 
-def test_a_draft_is_discarded_when_the_file_was_replaced(place: DuckDBPaths) -> None:
-    """By a copy from elsewhere, for one: what stands there now is what counts."""
+def test_a_staging_copy_is_discarded_when_the_file_was_replaced(place: DuckDBPaths) -> None:
+    """The replacement may be a copy from elsewhere; the sync starts from it."""
     place.path.write_bytes(b"file")
     StagingFile(place).prepare()
     place.staging.write_bytes(b"draft")
@@ -126,8 +126,8 @@ def test_a_draft_is_discarded_when_the_file_was_replaced(place: DuckDBPaths) -> 
     assert place.staging.read_bytes() == b"other"
 
 
-def test_dlts_folder_is_kept_while_it_speaks_of_the_file(place: DuckDBPaths) -> None:
-    """It is wiped when the file is another than the one published last."""
+def test_the_dlt_folder_is_kept_only_for_the_file_published_last(place: DuckDBPaths) -> None:
+    """It is deleted when another file has replaced that file."""
     working = place.pipelines / "tower"
     for content, is_kept in ((b"one", False), (None, True), (b"two", False)):
         if content:
@@ -138,8 +138,8 @@ def test_dlts_folder_is_kept_while_it_speaks_of_the_file(place: DuckDBPaths) -> 
         StagingFile(place).publish()
 
 
-def test_the_mode_of_the_file_is_kept(place: DuckDBPaths) -> None:
-    """A file that its group may not read stays so."""
+def test_publishing_keeps_the_mode_of_the_file(place: DuckDBPaths) -> None:
+    """Otherwise a private file would become readable by others."""
     place.path.write_bytes(b"file")
     place.path.chmod(0o640)
     StagingFile(place).prepare()
@@ -151,14 +151,14 @@ def test_the_mode_of_the_file_is_kept(place: DuckDBPaths) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_killed_sync_committed_is_not_fetched_again(
+def test_runs_that_a_killed_sync_committed_are_not_fetched_again(
     warehouse: Warehouse,
     world: World,
     simulator: Simulator,
     lab: int,
     kill: Callable[[Warehouse], None],
 ) -> None:
-    """The next sync publishes its draft: no run costs a second visit, none is there twice."""
+    """The next sync publishes the staging copy, which holds each run once."""
     first = world.submit_run(lab)
     world.finish_run(first)
     warehouse.sync()
@@ -175,10 +175,10 @@ def test_what_a_killed_sync_committed_is_not_fetched_again(
 
 
 @pytest.mark.slow
-def test_a_killed_first_sync_is_gone_on_with(
+def test_a_killed_first_sync_is_resumed(
     warehouse: Warehouse, world: World, lab: int, kill: Callable[[Warehouse], None]
 ) -> None:
-    """There is no file until the first one is whole."""
+    """The file does not exist until a first sync publishes it."""
     run_id = world.submit_run(lab)
     kill(warehouse)
     assert not warehouse.target.path.exists()
@@ -187,10 +187,10 @@ def test_a_killed_first_sync_is_gone_on_with(
 
 
 @pytest.mark.slow
-def test_a_file_put_back_from_a_backup_is_gone_on_from(
+def test_a_sync_continues_from_a_restored_backup(
     warehouse: Warehouse, world: World, lab: int, kill: Callable[[Warehouse], None]
 ) -> None:
-    """Draft and dlt's folder are ahead of it: what they hold is fetched again."""
+    """Staging copy and dlt's folder are ahead of the backup, so their runs are fetched again."""
     first = world.submit_run(lab)
     warehouse.sync()
     backup = warehouse.target.path.read_bytes()
@@ -204,10 +204,10 @@ def test_a_file_put_back_from_a_backup_is_gone_on_from(
 
 
 @pytest.mark.slow
-def test_the_folder_beside_the_file_may_be_lost(
+def test_a_sync_without_the_working_folder_fetches_no_run_again(
     warehouse: Warehouse, world: World, simulator: Simulator, lab: int
 ) -> None:
-    """The cursor comes back out of the file: nothing is fetched twice."""
+    """The cursor is restored from the published file."""
     world.finish_run(world.submit_run(lab))
     warehouse.sync()
     for path in sorted(warehouse.target.work_dir.rglob("*"), reverse=True):
@@ -219,8 +219,10 @@ def test_the_folder_beside_the_file_may_be_lost(
 
 
 @pytest.mark.slow
-def test_what_a_user_adds_to_the_file_stays(warehouse: Warehouse, world: World, lab: int) -> None:
-    """Tables of one's own, also where the program that made them left a log behind."""
+def test_tables_that_a_user_adds_to_the_file_are_kept(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """The table is only in the write-ahead log that the user's program left."""
     warehouse.sync()
     path = warehouse.target.path
     with duckdb.connect(str(path)) as connection:
@@ -238,8 +240,10 @@ def test_what_a_user_adds_to_the_file_stays(warehouse: Warehouse, world: World, 
 
 
 @pytest.mark.slow
-def test_the_file_is_whole_without_a_log(warehouse: Warehouse, world: World, lab: int) -> None:
-    """It may be copied while it stands there; no draft, no log and no package stays behind."""
+def test_a_published_file_is_complete_without_a_log(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """It can be copied at any time. No staging copy, log or load package is left."""
     world.submit_run(lab)
     warehouse.sync()
     left = {path.name for path in warehouse.target.work_dir.rglob("*") if path.is_file()}

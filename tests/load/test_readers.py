@@ -1,4 +1,4 @@
-"""Programs that have the file open neither stop a sync nor see half of one."""
+"""Programs that have the file open neither stop a sync nor see a partial one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ for _ in sys.stdin:
 
 
 class Reader:
-    """Another process that has the file open, and counts the runs when asked."""
+    """Control another process that has the file open and counts the runs."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def count(self) -> int:
-        """Runs that it sees."""
+        """Return the number of runs that the process sees."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("again\n")
@@ -54,10 +54,10 @@ def open_elsewhere(warehouse: Warehouse, mode: str = "read") -> Iterator[Reader]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["read", "write"])
-def test_a_program_keeps_the_file_that_it_opened(
+def test_an_open_connection_keeps_the_state_that_it_opened(
     warehouse: Warehouse, world: World, lab: int, mode: str
 ) -> None:
-    """It sees the old state to its end; who opens the file again sees the new one."""
+    """A program that opens the file afterwards sees the new state."""
     world.submit_run(lab)
     warehouse.sync()
     with open_elsewhere(warehouse, mode) as early:
@@ -70,10 +70,9 @@ def test_a_program_keeps_the_file_that_it_opened(
 
 
 @pytest.mark.slow
-def test_nobody_sees_half_a_sync(
+def test_a_reader_during_a_sync_sees_the_previous_state(
     warehouse: Warehouse, world: World, simulator: Simulator, lab: int
 ) -> None:
-    """Whoever opens the file while a sync is under way gets it as it was before."""
     world.submit_run(lab)
     warehouse.sync()
     world.submit_run(lab)

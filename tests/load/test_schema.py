@@ -1,4 +1,4 @@
-"""The tables as DuckDB has them, from the first load on."""
+"""Columns and types of the tables in DuckDB, from the first load on."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TYPES = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 
 
 
 def expect_type(column: ColumnSpec) -> str:
-    """The type that the contract has for a column."""
+    """Return the DuckDB type that the specification of a column requires."""
     return "JSON" if column.is_json else KINDS[str(column.type)]
 
 
 def read_types(warehouse: Warehouse) -> dict[str, dict[str, str]]:
-    """Type of each column in DuckDB, our tables alone, without dlt's columns."""
+    """Return the DuckDB type of each column by table, without dlt's tables and columns."""
     return {
         table: {
             name: kind
@@ -42,8 +42,8 @@ def read_types(warehouse: Warehouse) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehouse) -> None:
-    """Null or not, asked for or not: SQL that names a column never fails."""
+def test_a_sync_of_an_empty_platform_creates_every_column(warehouse: Warehouse) -> None:
+    """Tables that are not selected are included, so that SQL that names a column never fails."""
     warehouse.sync(tables=frozenset({"workflows", "workflow_labels", "labels", "sync_runs"}))
     expected = {
         name: {column.name: expect_type(column) for column in table.columns}
@@ -53,16 +53,15 @@ def test_an_empty_platform_gives_every_column_of_every_table(warehouse: Warehous
 
 
 @pytest.mark.slow
-def test_a_column_asked_for_later_is_there_without_a_row(warehouse: Warehouse) -> None:
-    """A field of a table that nothing was ever written to is promoted."""
+def test_a_column_that_is_promoted_later_is_added_to_an_empty_table(warehouse: Warehouse) -> None:
     warehouse.sync()
     warehouse.sync(PrivacySettings(promoted=("compute_envs.brandNew:integer",)))
     assert warehouse.select("SELECT brand_new FROM compute_envs") == []
 
 
 @pytest.mark.slow
-def test_types_are_those_of_the_contract(warehouse: Warehouse) -> None:
-    """`exit` is text, times know their zone, parameters are JSON."""
+def test_columns_have_the_specified_types(warehouse: Warehouse) -> None:
+    """`exit` is text, timestamps have a time zone, and parameters are JSON."""
     warehouse.sync()
     types = read_types(warehouse)
     assert types["tasks"]["exit"] == "VARCHAR"
@@ -74,8 +73,10 @@ def test_types_are_those_of_the_contract(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.slow
-def test_rows_change_no_type(warehouse: Warehouse, world: World, lab: int) -> None:
-    """Whatever comes, no column is added and none changes its type."""
+def test_unexpected_values_do_not_change_columns_or_types(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """No column is added; values without a column are kept in `undocumented`."""
     warehouse.sync()
     before = read_types(warehouse)
     strange: dict[str, Any] = {"exit": "137", "peakRss": 2.5, "module": {"a": 1}, "novel": [1]}
@@ -93,10 +94,10 @@ def test_rows_change_no_type(warehouse: Warehouse, world: World, lab: int) -> No
 
 
 @pytest.mark.slow
-def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
+def test_changing_types_and_unknown_statuses_are_loaded(
     warehouse: Warehouse, world: World, lab: int
 ) -> None:
-    """Not from one sync to the next, and not within one."""
+    """They change from one sync to the next, and within one sync."""
     exits = ["0", 0, "-", "", None, 1.5, True]
     run_id = world.submit_run(lab)
     world.start_run(run_id)
@@ -113,8 +114,10 @@ def test_a_field_that_changes_its_type_and_words_that_are_new_stop_nothing(
 
 
 @pytest.mark.slow
-def test_the_sync_run_agrees_with_the_report(warehouse: Warehouse, world: World, lab: int) -> None:
-    """One row per sync: what it cost, what it wrote, how each workspace fared."""
+def test_the_sync_run_record_agrees_with_the_report(
+    warehouse: Warehouse, world: World, lab: int
+) -> None:
+    """Each sync adds one row with its calls, its rows, and the result of each workspace."""
     world.submit_run(lab)
     reports = [warehouse.sync(), warehouse.sync()]
     sync_run = warehouse.select(

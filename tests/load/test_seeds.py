@@ -1,4 +1,4 @@
-"""Seed tables: what is bundled is sound, and a user's file takes its place."""
+"""Seed tables: the bundled files are valid, and a user's file replaces them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = "provider,machine_type,vcpus,memory_gib,gpus"
 
 
 def read_machine_types() -> list[tuple[object, ...]]:
-    """The rows of the view."""
+    """Return the rows of the view `machine_types`."""
     (seed,) = (view for view in iter_views("seeds") if view.name == "machine_types")
     with duckdb.connect() as connection:
         return connection.execute(seed.sql).fetchall()
@@ -27,13 +27,13 @@ def read_machine_types() -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the user's machine types are looked for."""
+    """Return the path from which the user's machine types are read."""
     monkeypatch.setenv("TOWER_ETL_SEEDS", str(tmp_path))
     return tmp_path / "machine_types.csv"
 
 
-def test_the_view_has_the_rows_of_the_file() -> None:
-    """Each type once, with CPUs and memory, of three clouds."""
+def test_machine_types_has_the_rows_of_the_bundled_file() -> None:
+    """It lists each type of three clouds once, with CPUs and memory."""
     with (sql_root() / "seeds" / "machine_types.csv").open(encoding="utf-8") as file:
         expected = [tuple(row) for row in csv.reader(file)][1:]
     rows = read_machine_types()
@@ -57,16 +57,18 @@ def test_the_view_has_the_rows_of_the_file() -> None:
         ("Standard_NC6s_v3", 6, 112, 1),
     ],
 )
-def test_types_have_the_sizes_that_clouds_publish(
+def test_machine_types_have_the_sizes_that_clouds_publish(
     machine_type: str, vcpus: int, gib: float, gpus: int
 ) -> None:
-    """One of each kind."""
     found = {row[1]: row[2:] for row in read_machine_types()}
     assert found[machine_type] == (vcpus, gib, gpus)
 
 
-def test_a_users_file_takes_the_place_of_the_bundled_one(own: Path) -> None:
-    """Its columns in any order, an empty cell, a quote, a type in another case, a type twice."""
+def test_a_users_file_replaces_the_bundled_file(own: Path) -> None:
+    """The columns may be in any order.
+
+    The file has an empty cell, a quote, and a type that is repeated in lower case.
+    """
     own.write_text(
         "machine_type,vcpus,gpus,memory_gib,provider,note\n"
         "Node-Big,4,,32,it's ours,x\nnode-big,4,0,32,ours,y\n",
@@ -80,8 +82,8 @@ def test_a_users_file_takes_the_place_of_the_bundled_one(own: Path) -> None:
     assert (task["gib_per_vcpu"], task["billed_vcpus"]) == (8.0, 4.0)
 
 
-def test_a_type_without_cpus_or_memory_has_no_price_formula(own: Path) -> None:
-    """Nothing is divided by zero."""
+def test_a_machine_type_without_cpus_and_memory_has_no_billed_vcpus(own: Path) -> None:
+    """The formula would divide by zero."""
     own.write_text(f"{HEADER}\nours,bare,0,0,0\n", encoding="utf-8")
     history = SmallHistory()
     history.add_run("a")
@@ -89,8 +91,7 @@ def test_a_type_without_cpus_or_memory_has_no_price_formula(own: Path) -> None:
     assert [task["billed_vcpus"] for task in history.ask("stg_tasks")] == [None]
 
 
-def test_a_file_without_rows_is_an_empty_table(own: Path) -> None:
-    """No machine type is known then."""
+def test_a_seed_file_without_rows_is_an_empty_table(own: Path) -> None:
     own.write_text(f"{HEADER}\n", encoding="utf-8")
     assert read_machine_types() == []
 
@@ -104,17 +105,17 @@ def test_a_file_without_rows_is_an_empty_table(own: Path) -> None:
         ("\xff", "cannot be read as a CSV file"),
     ],
 )
-def test_an_invalid_file_is_named_with_its_line(own: Path, text: str, said: str) -> None:
-    """A table that is half right would give wrong estimates."""
+def test_an_invalid_seed_file_is_a_configuration_error(own: Path, text: str, said: str) -> None:
+    """A partially valid table would give wrong estimates."""
     own.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match=said):
         list(iter_views())
 
 
-def test_a_folder_that_is_not_there_is_bad_usage(
+def test_a_missing_seed_folder_is_a_configuration_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bundled file would be taken without a word otherwise."""
+    """Otherwise the bundled file would be used silently."""
     monkeypatch.setenv("TOWER_ETL_SEEDS", str(tmp_path / "nowhere"))
     with pytest.raises(ConfigurationError, match="not a folder"):
         list(iter_views())

@@ -1,4 +1,4 @@
-"""Files of DuckDB: any supported version opens what a sync makes, and refusals name their cause."""
+"""DuckDB files: every supported version can open them, and errors name the cause."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from tests.load.warehouse import Warehouse
     from tower_etl.simulator import World
 
-OLDEST = 64  # the storage version that DuckDB 0.10 to 1.5 make by default, and read
+OLDEST = 64  # the storage version that DuckDB 0.10 to 1.5 write by default, and read
 VERSION_AT = 12
 
 
 def read_version(path: Path) -> int:
-    """The storage version in the header of a file."""
+    """Return the storage version in the header of a file."""
     (version,) = struct.unpack_from("<Q", path.read_bytes(), VERSION_AT)
     return int(version)
 
 
 def set_version(path: Path, version: int) -> None:
-    """Write another storage version into the header."""
+    """Write another storage version into the header, with a valid checksum."""
     content = bytearray(path.read_bytes())
     struct.pack_into("<Q", content, VERSION_AT, version)
     path.write_bytes(content)
@@ -43,7 +43,7 @@ def set_version(path: Path, version: int) -> None:
 
 
 def make_file(path: Path, storage_version: str = "v1.0.0") -> Path:
-    """A file of some user."""
+    """Create a DuckDB file with a table of a user; return its path."""
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS made (STORAGE_VERSION '{storage_version}')")
         connection.execute("CREATE TABLE made.mine AS SELECT 42 AS a")
@@ -51,10 +51,10 @@ def make_file(path: Path, storage_version: str = "v1.0.0") -> Path:
 
 
 @pytest.mark.slow
-def test_every_supported_duckdb_reads_what_a_sync_makes(
+def test_a_sync_writes_the_oldest_supported_storage_version(
     warehouse: Warehouse, world: World, lab: int
 ) -> None:
-    """The first file, and the one that takes its place."""
+    """This holds for the first file and for the file that replaces it."""
     for _ in range(2):
         world.submit_run(lab)
         warehouse.sync()
@@ -63,10 +63,10 @@ def test_every_supported_duckdb_reads_what_a_sync_makes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1.0.0", "latest"])
-def test_a_file_that_is_there_keeps_its_version(
+def test_an_existing_file_keeps_its_storage_version(
     warehouse: Warehouse, world: World, lab: int, version: str
 ) -> None:
-    """With all that its user put into it."""
+    """The tables of its user are kept as well."""
     before = read_version(make_file(warehouse.target.path, version))
     world.submit_run(lab)
     warehouse.sync()
@@ -74,10 +74,10 @@ def test_a_file_that_is_there_keeps_its_version(
     assert warehouse.select("SELECT a FROM tower.main.mine") == [(42,)]
 
 
-def test_a_working_copy_has_the_version_too(
+def test_the_staging_copy_of_a_lake_has_the_oldest_storage_version(
     tmp_path: Path, warehouse: Warehouse, world: World, lab: int
 ) -> None:
-    """Made by a first sync, and made again out of the lake."""
+    """This holds when it is created and when it is prepared again."""
     folder = tmp_path / "history"
     working = tmp_path / "history.sync"
     for _ in range(2):
@@ -89,8 +89,8 @@ def test_a_working_copy_has_the_version_too(
                 assert read_version(working / "draft.duckdb") == OLDEST
 
 
-def test_a_file_of_a_newer_duckdb_is_not_called_damaged(warehouse: Warehouse) -> None:
-    """The message names both versions, and what to upgrade; nothing is touched."""
+def test_a_file_of_a_newer_duckdb_is_not_reported_as_damaged(warehouse: Warehouse) -> None:
+    """The message names both versions and the command to upgrade. No file is changed."""
     path = make_file(warehouse.target.path)
     set_version(path, 12345)
     said = r"created by a newer DuckDB \(v\d.*storage version 12345.*pip install --upgrade duckdb"
@@ -100,8 +100,8 @@ def test_a_file_of_a_newer_duckdb_is_not_called_damaged(warehouse: Warehouse) ->
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_a_file_of_a_very_old_duckdb_is_not_called_damaged(warehouse: Warehouse) -> None:
-    """It can be exported by the DuckDB that made it."""
+def test_a_file_of_a_very_old_duckdb_is_not_reported_as_damaged(warehouse: Warehouse) -> None:
+    """The message proposes an export by the DuckDB version that wrote the file."""
     set_version(make_file(warehouse.target.path), 39)
     with pytest.raises(
         ConfigurationError, match=r"storage version 39 of an old DuckDB.*EXPORT DATABASE"
@@ -109,8 +109,8 @@ def test_a_file_of_a_very_old_duckdb_is_not_called_damaged(warehouse: Warehouse)
         warehouse.sync()
 
 
-def test_damage_in_a_block_is_damage(warehouse: Warehouse) -> None:
-    """DuckDB's message says `block`, which is no lock of another program."""
+def test_a_damaged_block_is_reported_as_damage(warehouse: Warehouse) -> None:
+    """DuckDB's message contains `block`, which must not be taken for `lock`."""
     path = make_file(warehouse.target.path)
     content = bytearray(path.read_bytes())
     content[4096 + 500 : 4096 + 900] = b"x" * 400
@@ -122,10 +122,10 @@ def test_damage_in_a_block_is_damage(warehouse: Warehouse) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"no database" * 1000, b""])
-def test_a_draft_that_cannot_be_opened_is_taken_again(
+def test_a_staging_copy_that_cannot_be_opened_is_made_again(
     warehouse: Warehouse, world: World, lab: int, damage: bytes
 ) -> None:
-    """It is a copy: what is in it is fetched again."""
+    """The published file is copied again, and runs that it lacks are fetched again."""
     world.submit_run(lab)
     warehouse.sync()
     run_id = world.submit_run(lab)

@@ -1,4 +1,4 @@
-"""How a sync ends when the server fails on the way."""
+"""Results of a sync when the server fails."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
-def test_a_server_that_fails_at_the_listing(
+def test_a_sync_fails_if_the_server_fails_at_the_listing(
     warehouse: Warehouse, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Nothing is in: the sync failed, by the server's fault, and says what was tried."""
+    """No run is loaded, the exit code is that of a server error, and retries are reported."""
     world.submit_run(lab)
     simulator.faults.add(r"/api/workflow\?", Fault("status", status=503, times=1000))
     report = warehouse.sync()
@@ -32,10 +32,10 @@ def test_a_server_that_fails_at_the_listing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["/tasks", "/metrics"])
-def test_a_run_that_cannot_be_fetched_whole_is_not_in_at_all(
+def test_no_table_has_rows_of_a_run_with_a_failed_part(
     warehouse: Warehouse, simulator: Simulator, world: World, lab: int, page: str
 ) -> None:
-    """Its workspace fails, and no table has a row of it; the next sync brings it."""
+    """The sync is partial, and the next sync loads the run."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))

@@ -1,4 +1,4 @@
-"""Rows of reference data that a reconciliation finds unchanged, and those that it writes again."""
+"""Reference data: a reconciliation writes changed rows, and skips unchanged ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = {entity.table for entity in ENTITIES} | {table.name for table in HISTORY
 
 @pytest.fixture
 def full_world() -> World:
-    """Two runs, and items of every reference entity."""
+    """Build a world with two runs and elements of every reference entity."""
     return build_world(3, clock=SimClock(frozen=True), runs=2, open_runs=0, mean_tasks=2)
 
 
@@ -33,24 +33,24 @@ def full_world() -> World:
 def full(
     target: DuckDBPaths, full_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Warehouse]:
-    """A target with everything."""
+    """Serve that world; return a target to sync it to."""
     monkeypatch.setenv("NO_PROXY", "*")
     with serve(Simulator(full_world, limit=NO_LIMIT)) as endpoint:
         yield Warehouse(target, endpoint, Clock(now=full_world.clock.now))
 
 
 def written(report: Any) -> dict[str, int]:
-    """Rows of reference data that a sync wrote."""
+    """Return the number of reference rows that a sync wrote, by table."""
     return {name: count for name, count in report.rows.items() if name in NAMES}
 
 
 def read(warehouse: Warehouse, table: str) -> list[tuple[Any, ...]]:
-    """Rows of a table in a stable order."""
-    return warehouse.select(f"SELECT * FROM {table} ORDER BY ALL")  # noqa: S608 ours
+    """Return the rows of a table in a stable order."""
+    return warehouse.select(f"SELECT * FROM {table} ORDER BY ALL")  # noqa: S608 names of tables
 
 
-def test_unchanged_items_are_not_written(full: Warehouse, full_world: World) -> None:
-    """At the same calls; what changed is written."""
+def test_unchanged_reference_rows_are_not_written(full: Warehouse, full_world: World) -> None:
+    """The number of calls stays the same, and changed rows are written."""
     first = full.sync(reconcile=True)
     full_world.clock.advance(3600)
     second = full.sync(reconcile=True)
@@ -68,8 +68,8 @@ def test_unchanged_items_are_not_written(full: Warehouse, full_world: World) -> 
 
 
 @pytest.mark.slow
-def test_json_is_compared_with_its_types(full: Warehouse, full_world: World) -> None:
-    """A boolean equals no number, though it does in Python; numbers are compared by value."""
+def test_json_columns_are_compared_with_their_types(full: Warehouse, full_world: World) -> None:
+    """Unlike in Python, a boolean does not equal a number; 2 and 2.0 are equal."""
     item = next(items for items in full_world.entities["computeEnvs"].values() if items)[0]
     item["config"] = {"spot": 1, "list": [0, 2]}
     full.sync(reconcile=True)
@@ -83,8 +83,8 @@ def test_json_is_compared_with_its_types(full: Warehouse, full_world: World) -> 
 
 
 @pytest.mark.slow
-def test_rows_that_the_destination_lost_are_written(full: Warehouse) -> None:
-    """Also those that somebody changed or doubled."""
+def test_rows_that_the_destination_lost_are_written_again(full: Warehouse) -> None:
+    """Rows that a user changed or duplicated are also repaired."""
     full.sync(reconcile=True)
     tables = ("labels", "pipelines", "data_links")
     before = {name: read(full, name) for name in tables}
@@ -109,10 +109,10 @@ def test_rows_that_the_destination_lost_are_written(full: Warehouse) -> None:
         (PrivacySettings(promoted=("datasets.extra:integer",)), {"datasets"}),
     ],
 )
-def test_changed_settings_apply_to_unchanged_items(
+def test_changed_privacy_settings_apply_to_unchanged_rows(
     full: Warehouse, privacy: PrivacySettings, names: set[str]
 ) -> None:
-    """And to these alone; a second sync with the same settings writes nothing."""
+    """Only their tables are written. A second sync with the same settings writes nothing."""
     full.sync(reconcile=True)
     found = written(full.sync(privacy, reconcile=True))
     assert {name for name in found if not name.endswith("_history")} == names

@@ -1,4 +1,4 @@
-"""What users keep out of tables and let into them, in rows that are written again."""
+"""Excluded, hashed, redacted and promoted columns in rows that are written repeatedly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def org(world: World, lab: int) -> int:
-    """The organisation, with a member of whom a secret is told."""
+    """Return the id of the organization, which has a member with a secret in the name."""
     (org_id,) = {place.org_id for place in world.workspaces.values() if place.id == lab}
     assert org_id is not None
     add_member(world, org_id, "member")
@@ -23,24 +23,26 @@ def org(world: World, lab: int) -> int:
 
 
 def add_member(world: World, org: int, role: str) -> None:
-    """The member as it is now; its number of the phone is not documented."""
+    """Replace the member by one with this role; its field `phone` is undocumented."""
     world.clear_entities("members", org)
     name, more = {"userName": "joe", "firstName": "password=s3cret"}, {"phone": 7}
     world.add_entity("members", org, memberId=1, email="joe@example.org", role=role, **name, **more)
 
 
 def read_versions(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """The versions of the member."""
+    """Return the versions of the member."""
     names = ("user_name", "email", "first_name", "role", "valid_to IS NULL")
     rows = warehouse.select(
-        f"SELECT {', '.join(names)} FROM members_history ORDER BY valid_from"  # noqa: S608 ours
+        f"SELECT {', '.join(names)} FROM members_history ORDER BY valid_from"  # noqa: S608 names of columns
     )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 @pytest.mark.slow
-def test_what_is_kept_out_opens_no_version(warehouse: Warehouse, world: World, org: int) -> None:
-    """Neither a digest, nor an empty column, nor a secret that was taken out; a change does."""
+def test_hashed_excluded_and_redacted_columns_open_no_version(
+    warehouse: Warehouse, world: World, org: int
+) -> None:
+    """A change of the role opens a version."""
     wishes = PrivacySettings(hashed=("user_name",), excluded=("email",), salt="pepper")
     for _ in range(3):
         warehouse.sync(wishes, reconcile=True)
@@ -55,10 +57,10 @@ def test_what_is_kept_out_opens_no_version(warehouse: Warehouse, world: World, o
 
 
 @pytest.mark.slow
-def test_a_wish_holds_for_the_version_of_today(
+def test_a_new_exclusion_applies_to_the_current_version(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
-    """It is no change of the member, so that no version begins."""
+    """The member did not change, so that no version is opened."""
     warehouse.sync(reconcile=True)
     assert [row["email"] for row in read_versions(warehouse)] == ["joe@example.org"]
     world.clock.advance(3600)
@@ -67,26 +69,26 @@ def test_a_wish_holds_for_the_version_of_today(
 
 
 @pytest.mark.slow
-def test_what_does_not_fit_a_hidden_column_is_nowhere(
+def test_an_invalid_value_of_an_excluded_column_is_not_stored(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
-    """Not in `undocumented` of the versions either."""
+    """Invalid values of other columns are kept in `undocumented`."""
     world.add_entity("computeEnvs", id="ce", name="cluster", fusion2Enabled="s3cret")
     warehouse.sync(PrivacySettings(excluded=("compute_envs.fusion2_enabled",)), reconcile=True)
     for table in ("compute_envs", "compute_envs_history"):
-        assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608 ours
+        assert warehouse.select(f"SELECT undocumented FROM {table}") == [(None,)]  # noqa: S608 names of tables
 
 
 @pytest.mark.slow
-def test_a_promoted_field_outlives_what_it_was_of(
+def test_a_promoted_field_is_kept_when_its_entity_is_deleted(
     warehouse: Warehouse, world: World, org: int
 ) -> None:
-    """The row that says so is written again, and so is the end of the version."""
+    """The row is written again with `missing_since`, and its version with `valid_to`."""
     wishes = PrivacySettings(promoted=("members.phone:integer", "members_history.phone:integer"))
     warehouse.sync(wishes, reconcile=True)
     world.clear_entities("members", org)
     world.clock.advance(3600)
-    for wish in (wishes, PrivacySettings()):  # also when the line of the configuration is gone
+    for wish in (wishes, PrivacySettings()):  # also after the setting is removed
         warehouse.sync(wish, reconcile=True)
         found = warehouse.select("SELECT phone, missing_since IS NOT NULL FROM members")
         assert found == [(7, True)]

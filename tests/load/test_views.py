@@ -1,4 +1,4 @@
-"""The views: applied with each sync, usable under any name, and true on a seeded history."""
+"""Views are applied by each sync, work in files of any name, and are correct."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WITHOUT_ROWS = {
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synced file of a seeded history, only to be read."""
+    """Sync a seeded history; return its file, which tests only read."""
     clock = SimClock()
     world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
     target = resolve_duckdb_paths(tmp_path_factory.mktemp("history") / "tower.duckdb")
@@ -60,21 +60,19 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def name_of(view: View) -> str:
-    """What a test of a view is called."""
+    """Return the name of a view, for the ids of tests."""
     return view.name
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_a_check_returns_no_row(history: Path, check: View) -> None:
-    """On a seeded history every view says what the tables say."""
     with duckdb.connect(str(history), read_only=True) as connection:
         connection.execute("USE tower.tower")
         assert connection.execute(check.sql).fetchall() == []
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
-def test_a_view_answers_and_says_what_it_is(history: Path, view: View) -> None:
-    """It has rows on a seeded history, and its documentation has a grain."""
+def test_a_view_has_rows_and_documents_its_grain(history: Path, view: View) -> None:
     assert "Grain: " in view.comment
     assert view.description.endswith(".")
     with duckdb.connect(str(history), read_only=True) as connection:
@@ -84,13 +82,12 @@ def test_a_view_answers_and_says_what_it_is(history: Path, view: View) -> None:
 
 
 def test_every_mart_has_a_check() -> None:
-    """A view without one could say anything."""
     assert {view.name for view in iter_views("marts")} <= {check.name for check in CHECKS}
 
 
 @pytest.mark.parametrize("name", ["renamed.duckdb", "with blank & 'quote'.duckdb", "no_suffix"])
 def test_views_work_in_a_file_of_any_name(history: Path, tmp_path: Path, name: str) -> None:
-    """A copy of the file answers like the file, opened or attached."""
+    """A renamed copy of the file is attached."""
     copy = tmp_path / name
     shutil.copyfile(history, copy)
     sql = "SELECT count(*) FROM {} WHERE runs > 0"
@@ -102,10 +99,10 @@ def test_views_work_in_a_file_of_any_name(history: Path, tmp_path: Path, name: s
         assert connection.execute(sql.format("other.tower.cost_by_pipeline")).fetchall() == expected
 
 
-def test_a_view_that_fails_leaves_the_others_as_they_were(
+def test_a_failing_view_leaves_the_other_views_unchanged(
     history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are replaced together or not at all."""
+    """All views are replaced in one transaction."""
     copy = tmp_path / "tower.duckdb"
     shutil.copyfile(history, copy)
     views = [
@@ -120,8 +117,8 @@ def test_a_view_that_fails_leaves_the_others_as_they_were(
     assert "pipeline" in {row[0] for row in rows}
 
 
-def test_views_that_read_others_have_their_types(history: Path) -> None:
-    """Also those of a column that is null, or a list; nothing else is left in the connection."""
+def test_views_on_other_views_have_the_types_of_their_queries(history: Path) -> None:
+    """Null columns and lists are included. No temporary table is left in the connection."""
     views = [
         View(
             "lowest", "staging", "SELECT NULL AS nothing, [id] AS ids, 1::UTINYINT AS n FROM tasks"
@@ -146,8 +143,8 @@ def test_views_that_read_others_have_their_types(history: Path) -> None:
 
 
 @pytest.mark.slow
-def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
-    """Whoever has the file open is not disturbed, and the next sync fetches nothing again."""
+def test_refreshed_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
+    """Programs that have the file open are not disturbed, and the next sync fetches no run."""
     warehouse.sync()
     with duckdb.connect(str(warehouse.target.path), read_only=True) as early:
         assert refresh_views(warehouse.target) == len(VIEWS)
@@ -157,8 +154,10 @@ def test_views_are_published_like_a_sync(warehouse: Warehouse) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "left with a log"])
-def test_a_view_that_was_dropped_comes_back(warehouse: Warehouse, *, closed: bool) -> None:
-    """Those that are there already are left alone, but never taken for granted."""
+def test_a_dropped_view_is_created_again_by_the_next_sync(
+    warehouse: Warehouse, *, closed: bool
+) -> None:
+    """The program that drops it closes the file, or leaves a write-ahead log."""
     warehouse.sync()
     program = "import duckdb, os; c = duckdb.connect('{}'); c.execute('DROP VIEW {}')"
     leave = "" if closed else "; os._exit(0)"
@@ -169,10 +168,10 @@ def test_a_view_that_was_dropped_comes_back(warehouse: Warehouse, *, closed: boo
 
 
 @pytest.mark.slow
-def test_views_are_made_anew_only_when_they_would_be_others(
+def test_views_are_created_again_only_when_a_definition_changes(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a new version of one, all of them are."""
+    """A change of one view creates all of them again."""
     made: list[int] = []
     create, views = create_views, list(iter_views())
 

@@ -1,4 +1,4 @@
-"""The rules of Windows, simulated: no POSIX calls, and no replacing of a file that is held open."""
+"""Rules of Windows, simulated: no POSIX calls, and no replacement of a file that is open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALLS = ("geteuid", "getuid", "statvfs", "copy_file_range", "fchmod", "chown")
 
 
 class HeldOpenError(PermissionError):
-    """What Windows raises, with its own number."""
+    """Simulate the error of Windows for an open file, with its Windows error number."""
 
     def __init__(self, winerror: int, path: Path) -> None:
         super().__init__(13, "The process cannot access the file", str(path))
@@ -32,6 +32,7 @@ class HeldOpenError(PermissionError):
 
 
 def iter_imports(path: Path) -> Iterator[str]:
+    """Yield the top-level modules that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -39,7 +40,7 @@ def iter_imports(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
-def test_no_module_imports_what_only_posix_has() -> None:
+def test_no_module_imports_a_posix_only_module() -> None:
     root = Path(tower_etl.__file__).parent
     found = {
         (path.name, name)
@@ -51,7 +52,7 @@ def test_no_module_imports_what_only_posix_has() -> None:
 
 
 @pytest.mark.slow
-def test_a_sync_needs_no_call_that_windows_lacks(
+def test_a_sync_makes_no_call_that_windows_lacks(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in CALLS:
@@ -63,7 +64,7 @@ def test_a_sync_needs_no_call_that_windows_lacks(
 
 
 def refuse_replacing(path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int) -> None:
-    """Let nobody replace a file, as Windows does while a program has it open."""
+    """Let the replacement of a file fail, as on Windows while a program has it open."""
     replace = Path.replace
 
     def replace_unless_open(self: Path, target: Path) -> Path:
@@ -77,7 +78,7 @@ def refuse_replacing(path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("winerror", [5, 32])
-def test_a_file_that_a_reader_holds_open_is_published_by_the_next_sync(
+def test_a_file_held_open_by_a_reader_is_published_by_the_next_sync(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch, winerror: int
 ) -> None:
     first = world.submit_run(lab)
@@ -94,7 +95,7 @@ def test_a_file_that_a_reader_holds_open_is_published_by_the_next_sync(
 
 
 @pytest.mark.slow
-def test_any_other_refusal_is_not_taken_for_a_reader(
+def test_another_permission_error_is_not_taken_for_an_open_file(
     warehouse: Warehouse, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.submit_run(lab)

@@ -1,4 +1,4 @@
-"""A server that takes long to answer is asked by more threads at once."""
+"""The number of worker threads adapts to the response time of the server."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ LATENCY_S = 0.7
     ("seconds", "calls_per_second", "workers"),
     [(0.0, 20, 8), (0.25, 20, 8), (0.5, 20, 15), (3.0, 20, 32), (3.0, 2, 9), (0.5, None, 15)],
 )
-def test_the_rate_limit_is_used_up(
+def test_the_number_of_workers_grows_with_the_response_time(
     seconds: float, calls_per_second: float | None, workers: int
 ) -> None:
-    """From 8 threads to 32; somebody who names a number gets it."""
+    """It is between 8 and 32; a configured number takes precedence."""
     assert HttpSettings(calls_per_second).choose_workers(seconds) == workers
     assert HttpSettings(calls_per_second, workers=3).choose_workers(seconds) == 3
     half = HttpSettings(calls_per_second, rate_limit_share=0.5).choose_workers(seconds)
     assert half <= workers
 
 
-def test_a_slow_server_is_asked_by_more_threads(
+def test_a_slow_server_gets_more_than_eight_concurrent_calls(
     target: DuckDBPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight threads could not send more than eight calls within the time of one response."""
+    """Eight threads could send only eight calls within one response time."""
     monkeypatch.setenv("NO_PROXY", "*")
     world = build_world(3, runs=24, open_runs=0, mean_tasks=2)
     simulator = Simulator(world, limit=None, latency_s=LATENCY_S)

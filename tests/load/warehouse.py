@@ -1,4 +1,4 @@
-"""A target that is kept up to date from a simulated platform, in this process."""
+"""Sync a target from a simulated platform, in the process of the test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _USUAL = PrivacySettings()
 
 
 def ask_for(endpoint: str, privacy: PrivacySettings = _USUAL, **request: Any) -> Settings:
-    """A sync of all tables without waiting; `request` is what differs from the defaults."""
+    """Return settings to sync all tables without a rate limit; `request` overrides options."""
     return Settings(
         endpoint,
         Token(DEMO_TOKEN),
@@ -50,12 +50,12 @@ def ask_for(endpoint: str, privacy: PrivacySettings = _USUAL, **request: Any) ->
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A target that is kept up to date from one platform, at the time of that platform.
+    """Sync one target from one platform, at the time of that platform.
 
     Attributes:
-        target: Where the tables go.
-        endpoint: Address of the platform.
-        clock: Its time.
+        target: The paths of the target.
+        endpoint: The address of the platform.
+        clock: The clock of the platform.
     """
 
     target: DuckDBPaths
@@ -63,23 +63,23 @@ class Warehouse:
     clock: Clock
 
     def sync(self, privacy: PrivacySettings = _USUAL, **request: Any) -> SyncReport:
-        """Sync; `request` is what differs from the defaults."""
+        """Run one sync; `request` overrides the default options."""
         settings = ask_for(self.endpoint, privacy, **request)
         return SyncRunner(settings, self.target, self.clock).run()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the published file, where the tables go by their bare names."""
+        """Return rows of the published file; tables need no schema name."""
         with duckdb.connect(str(self.target.path), read_only=True) as connection:
             connection.execute("USE tower.tower")
             return connection.execute(sql).fetchall()
 
     def list_runs(self) -> set[str]:
-        """Ids of the published runs."""
+        """Return the ids of the published runs."""
         return {run_id for (run_id,) in self.select("SELECT id FROM workflows")}
 
 
 def sync_seeded(folder: Path, seed: int, **world: Any) -> Path:
-    """A synced file of a seeded history; `world` is as for `build_world`."""
+    """Sync a seeded history into a file and return its path; `world` is passed to `build_world`."""
     clock = SimClock()
     target = resolve_duckdb_paths(folder / "tower.duckdb")
     with serve(Simulator(build_world(seed, clock=clock, **world), limit=NO_LIMIT)) as endpoint:
