@@ -83,7 +83,7 @@ def test_a_tombstone_removes_a_row_and_is_not_stored(load: Callable[..., Rows]) 
     assert load([("a", 1, "gone", True)], **removing) == [("a", 2, "old")]
 
 
-def test_rows_replace_those_in_the_destination_scope(load: Callable[..., Rows]) -> None:
+def test_a_destination_scope_selects_the_rows_to_replace(load: Callable[..., Rows]) -> None:
     load([("a", 1, "old", False), ("a", 2, "old", False), ("b", 1, "old", False)])
     scope = {
         "disposition": "merge",

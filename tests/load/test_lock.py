@@ -44,7 +44,7 @@ def hold_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
         holder.kill()
 
 
-def test_a_refused_process_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_the_error_of_a_locked_target_names_the_holder_of_the_lock(tmp_path: Path) -> None:
     """The message names process, host and start time, and says that nothing was changed."""
     with hold_elsewhere(tmp_path / "x") as holder:
         expected = f"into it: process {holder.pid} on .*, since 2026-03-01T00:00:00.* nothing"

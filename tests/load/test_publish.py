@@ -1,4 +1,4 @@
-"""The staging copy and the published file: what is resumed, discarded and kept."""
+"""A staging copy is resumed or discarded, and the published file is replaced atomically."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_the_views_command_does_not_publish_an_interrupted_sync(
 
 
 @pytest.mark.slow
-def test_writing_to_a_replaced_file_does_not_change_the_new_one(
+def test_writing_to_a_replaced_file_does_not_change_the_new_file(
     still: Command, whole: Path, tmp_path: Path
 ) -> None:
     """The program's log is written beside the new file, to which it does not belong."""

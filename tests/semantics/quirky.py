@@ -28,7 +28,7 @@ WORKSPACES = 3  # the personal workspace and two of an organization
 
 
 def change(platform: SimulatedPlatform, version: str = "26.2.0", **quirks: Any) -> None:
-    """Replace the server by one with another version or other quirks."""
+    """Give the server another version or other quirks from now on."""
     profile = ServerProfile(version, quirks=Quirks(**quirks))
     platform.simulator._app = platform.simulator._build_app(profile)
 

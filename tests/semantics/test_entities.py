@@ -282,7 +282,7 @@ def test_a_run_with_an_unknown_pipeline_triggers_a_pipeline_listing(
     assert gone in {row["pipeline_id"] for row in rows_of(warehouse, "pipelines")}
 
 
-def test_daily_reconciliation_fetches_versions_of_changed_pipelines(
+def test_reconciliation_fetches_versions_of_changed_pipelines_only(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
     world = build_world(3, clock=SimClock.frozen_at(START), runs=1, open_runs=0, mean_tasks=2)

@@ -385,7 +385,7 @@ class SyncStateMachine(RuleBasedStateMachine):
         self._check_entity("team_members", expect_team_members(self.world, TEAM))
 
     def _check_entity(self, table: str, there: Rows) -> None:
-        """Assert that current rows and versions are those served, and deleted rows are marked."""
+        """Assert that current rows and versions match the API, and deleted rows are marked."""
         stored = self.warehouse.tables[table]
         gone = {key for key, row in stored.items() if row["missing_since"] is not None}
         assert {key: row for key, row in stored.items() if key not in gone} == there

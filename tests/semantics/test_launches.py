@@ -1,4 +1,4 @@
-"""Launches: what they add to runs, the number of calls, and failures."""
+"""Launches: their rows, the number of calls, and failures."""
 
 from __future__ import annotations
 

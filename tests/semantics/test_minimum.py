@@ -27,10 +27,7 @@ HISTORY = re.compile(r"/workflow(/[^/]+)?(/tasks|/metrics)?$")  # listings, runs
 def test_a_backfill_makes_at_most_one_percent_more_calls_than_needed(
     swappable_app: tuple[str, SwappableApp],
 ) -> None:
-    """The needed calls are one per 100 listed runs and, for each run, three kinds.
-
-    These are a description, metrics, and a page per 100 tasks.
-    """
+    """The minimum is a call per 100 runs and, for each run, two calls and one per 100 tasks."""
     world = build_world(3, clock=SimClock.frozen_at(START), runs=300, open_runs=0, mean_tasks=60)
     platform, warehouse = SimulatedPlatform.start(*swappable_app, world), InMemoryDestination()
     session = platform.open_session()

@@ -148,7 +148,7 @@ def test_all_versions_of_a_dataset_are_stored(swappable_app: tuple[str, Swappabl
         ("/pipelines", "pipelines", "pipelineId", "pipelines"),
     ],
 )
-def test_an_element_with_a_blank_id_is_left_out_and_reported(  # noqa: PLR0913, PLR0917 a row of the table of cases
+def test_an_element_with_a_blank_id_is_left_out_and_reported(  # noqa: PLR0913, PLR0917 parameters of a case
     swappable_app: tuple[str, SwappableApp], odd: str, path: str, name: str, field: str, table: str
 ) -> None:
     platform, changes = serve_altered(swappable_app)

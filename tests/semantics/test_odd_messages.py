@@ -30,7 +30,7 @@ DEEP = b'{"credentials":' + b"[" * 3000 + b"]" * 3000 + b"}"
 def test_a_malformed_list_is_not_reported_as_a_denial(
     swappable_app: tuple[str, SwappableApp], odd: Any, said: str
 ) -> None:
-    """The message names what was received, and does not blame the token."""
+    """The message describes the response, and does not blame the token."""
     platform, changes = serve_altered(swappable_app)
     changes["/credentials"] = lambda _: odd
     warehouse = InMemoryDestination()

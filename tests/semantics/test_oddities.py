@@ -232,10 +232,7 @@ def test_a_target_of_another_server_is_refused(platform: SimulatedPlatform) -> N
 
 
 def test_the_personal_workspace_of_another_user_is_left_out(platform: SimulatedPlatform) -> None:
-    """Its runs would be taken for those of the first user, which would be marked as missing.
-
-    Both personal workspaces have a null `workspace_id`.
-    """
+    """Both have a null `workspace_id`: each sync would mark the runs of the other as missing."""
     warehouse = InMemoryDestination()
     mine = platform.world.submit_run(None, status="SUCCEEDED")
     sync(platform, warehouse)
@@ -283,10 +280,10 @@ def test_selecting_only_another_users_personal_workspace_is_an_error(
     session.close()
 
 
-def test_short_pages_do_not_end_a_listing_before_the_server_count(
+def test_a_short_page_does_not_end_a_listing_before_its_total(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page with fewer items than requested is the last one only if the count agrees."""
+    """A page with fewer items than requested is the last page only if the count agrees."""
     warehouse = InMemoryDestination()
     for _ in range(60):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")

@@ -76,7 +76,7 @@ def test_reference_tables_selected_later_are_requested_once(platform: SimulatedP
     """The sync that fills the selected tables does not reconcile any workspace."""
     warehouse, later = InMemoryDestination(), ["workflows", "pipelines", "credentials", "labels"]
     sync(platform, warehouse, tables=["workflows"])
-    warehouse.state["resources"].pop("labels")  # as by `dlt pipeline drop labels`
+    warehouse.state["resources"].pop("labels")  # like `dlt pipeline drop labels`
     sync(platform, warehouse, tables=later)
     filled = count(platform, "/pipelines"), count(platform, "/credentials")
     assert min(filled) > 0

@@ -68,7 +68,7 @@ def test_attributes_unknown_to_the_server_are_left_out_one_by_one(serve_quirky: 
     run: Any = platform.world.find_run(add_run(platform))
     messages = [{"message": "hello"}]
     describe = platform.world.describe
-    platform.world.describe = lambda run_id: describe(run_id) | {"messages": messages}  # type: ignore[method-assign] # as of a run with messages
+    platform.world.describe = lambda run_id: describe(run_id) | {"messages": messages}  # type: ignore[method-assign] # a run with messages
     session = sync(platform, warehouse)
     assert sum("does not know the attributes" in one for one in session.sync_result.warnings) == 2
     assert warehouse.tables["workflows"][run.id,]["messages"] == '[{"message":"hello"}]'
