@@ -1,4 +1,4 @@
-"""A console, a platform in the present, and a target that is ready to be asked."""
+"""Fixtures: a console, a simulated platform in the present, and a synced target."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def console(tmp_path: Path) -> Console:
-    """Somebody at a terminal, in an empty folder."""
+    """Return a console with an empty folder."""
     return make_console(tmp_path)
 
 
 @pytest.fixture
 def world() -> World:
-    """A world with nothing in it, in the present: the commands know no other time."""
+    """Return an empty world in the present, because commands use the system clock."""
     return World.empty(SimClock())
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """The workspace `acme/lab`."""
+    """Return the id of the workspace `acme/lab`."""
     return world.add_workspace(world.add_organization("acme"), "lab")
 
 
 @pytest.fixture
 def annex(world: World, lab: int) -> int:
-    """The workspace `acme/annex`, beside `acme/lab`."""
+    """Return the id of the workspace `acme/annex`, in the organization of `acme/lab`."""
     return world.add_workspace(world.workspaces[lab].org_id or 0, "annex")
 
 
 @pytest.fixture(scope="session")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Console:
-    """A console beside a `runs.duckdb` of a seeded world; only to be read."""
+    """Return a console next to a `runs.duckdb` of a generated world; tests only read it."""
     console = make_console(tmp_path_factory.mktemp("synced"))
     world = build_world(3, runs=25, days=5, mean_tasks=20)
     with serve(Simulator(world, limit=None)) as endpoint:
@@ -61,5 +61,5 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Console:
 
 @pytest.fixture
 def run_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Console], Run]:
-    """Run commands in this process as somebody at a console would: `run_here(console)`."""
+    """Return a function whose result runs the commands of a console in the test process."""
     return lambda console: settle(console, monkeypatch)

@@ -1,4 +1,4 @@
-"""The command line as its users have it: a process of its own, with a folder and a home."""
+"""Run the command line as a user does: in a process, with a folder and a home directory."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ KEYS: dict[str, type | tuple[type, ...]] = {
 
 
 def drop_progress(err: str) -> str:
-    """Return standard error without the lines of progress that a slow machine gets."""
+    """Return standard error without the progress lines that appear on a slow machine."""
     return _PROGRESS.sub("", err)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that came to its end.
+    """The result of a command.
 
     Attributes:
         code: Its exit code.
@@ -59,18 +59,18 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """Standard output, which must be one JSON value and nothing else."""
+        """Parse standard output, which must be exactly one JSON value."""
         return json.loads(self.out)
 
 
 @dataclass(frozen=True)
 class Console:
-    """Somebody at a terminal, with a token.
+    """A user at a terminal, with a token.
 
     Attributes:
-        folder: Where the commands are run.
-        home: Home of that somebody.
-        variables: What is set beside the token.
+        folder: Working directory of the commands.
+        home: Home directory of the user.
+        variables: Environment variables in addition to the token.
     """
 
     folder: Path
@@ -78,7 +78,7 @@ class Console:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *args: str, **variables: str | None) -> Ended:
-        """Run `tower-etl` to its end; a variable of None is not set."""
+        """Run `tower-etl` and return its result; a variable of None is not set."""
         environ = self.environ(**variables)
         if can_fork(environ):
             return self._fork(args, environ)
@@ -95,7 +95,7 @@ class Console:
         return Ended(done.returncode, done.stdout, drop_progress(done.stderr))
 
     def _fork(self, args: tuple[str, ...], environ: dict[str, str]) -> Ended:
-        """Run `tower-etl` without an interpreter of its own."""
+        """Run `tower-etl` without a new interpreter."""
         with (
             Path(os.devnull).open("rb") as nothing,
             tempfile.TemporaryFile() as out,
@@ -108,7 +108,7 @@ class Console:
             return Ended(code, shown, drop_progress(err.read().decode().replace("\r\n", "\n")))
 
     def start(self, *args: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """Start `tower-etl`."""
+        """Start `tower-etl` and return the running process."""
         return subprocess.Popen(
             [TOWER_ETL, *args],
             cwd=self.folder,
@@ -120,11 +120,11 @@ class Console:
         )
 
     def environ(self, **variables: str | None) -> dict[str, str]:
-        """The environment of a command, without anything of the developer's own."""
+        """Return the environment of a command, without settings of the developer."""
         chosen = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
-            "XDG_STATE_HOME": str(self.home.with_name("state")),  # the ledger of calls
+            "XDG_STATE_HOME": str(self.home.with_name("state")),  # for the rate limit store
             "NO_PROXY": "*",
             "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
             **self.variables,
@@ -133,7 +133,7 @@ class Console:
         return {name: value for name, value in chosen.items() if value is not None}
 
     def list_files(self) -> dict[str, bytes | None]:
-        """Everything in the folder and the home, with its content; None is a folder."""
+        """Return all paths in folder and home with their content, None for a folder."""
         return {
             str(path): path.read_bytes() if path.is_file() else None
             for root in (self.folder, self.home)
@@ -141,18 +141,18 @@ class Console:
         }
 
     def select(self, sql: str, path: str = "runs.duckdb") -> list[tuple[Any, ...]]:
-        """Rows of a target, where the tables go by their bare names."""
+        """Return the rows of a query of a target, with unqualified table names."""
         with duckdb.connect(str(self.folder / path), read_only=True) as connection:
             connection.execute(f'USE "{Path(path).stem}".tower')
             return connection.execute(sql).fetchall()
 
     def list_runs(self) -> set[str]:
-        """Ids of the runs in the default file."""
+        """Return the ids of the runs in the default file."""
         return {run_id for (run_id,) in self.select("SELECT id FROM workflows")}
 
 
 def make_console(root: Path) -> Console:
-    """A console with an empty folder and an empty home below `root`."""
+    """Return a console with an empty folder and an empty home below `root`."""
     console = Console(root / "work", root / "home")
     console.folder.mkdir()
     console.home.mkdir()
@@ -160,7 +160,7 @@ def make_console(root: Path) -> Console:
 
 
 def expect_contract(result: dict[str, Any]) -> None:
-    """The object has every key of the contract, of its type."""
+    """Assert that an object has every key of the contract, with its type."""
     assert {key: isinstance(result[key], kind) for key, kind in KEYS.items()} == dict.fromkeys(
         KEYS, True
     )

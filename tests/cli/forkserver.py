@@ -1,6 +1,6 @@
-"""A server that has imported the package, and forks a process for each command.
+"""Run commands in forks of a server process that has imported the package.
 
-A command of its own interpreter spends most of its time on imports. `Console.run` asks this server
+A command in a new interpreter spends most of its time on imports. `Console.run` uses this server
 instead, unless the environment of the command concerns the interpreter itself.
 """
 
@@ -41,7 +41,7 @@ _MODULES = (
     "tower_etl.report.render",
     "tower_etl.warehouse.status",
 )
-# Read when the interpreter or a library starts.
+# Variables that the interpreter or a library reads only at its start.
 _STARTUP = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "OMP_", "ARROW_", "TZ", "COVERAGE")
 
 
@@ -57,10 +57,10 @@ def run_forked(
     streams: tuple[IO[bytes], IO[bytes], IO[bytes]],
     seconds: float,
 ) -> int:
-    """Run `tower-etl` to its end in a forked process; return its exit code as `subprocess` does.
+    """Run `tower-etl` in a forked process and return its exit code as `subprocess` does.
 
     Raises:
-        subprocess.TimeoutExpired: It took too long, and was killed.
+        subprocess.TimeoutExpired: The command took too long and was killed.
     """
     ours, theirs = socket.socketpair()
     with ours:
@@ -80,7 +80,7 @@ def run_forked(
 
 @cache
 def _start_server() -> socket.socket:
-    """Start the server, and return the socket that takes orders: one message each."""
+    """Start the server and return the socket that takes one command per message."""
     folder = tempfile.mkdtemp(prefix="forkserver-")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -97,7 +97,7 @@ def _start_server() -> socket.socket:
 
 
 def main(descriptor: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the client closes the socket."""
     for name in _MODULES:
         importlib.import_module(name)
     with socket.socket(fileno=descriptor) as orders:
@@ -125,7 +125,7 @@ def _wait(pid: int, connection: socket.socket) -> None:
 
 
 def _run(order: Mapping[str, object], descriptors: Sequence[int]) -> None:
-    """Become the command; never returns."""
+    """Replace the forked process by the command; never return."""
     code = 1
     try:
         for number, descriptor in enumerate(descriptors):
@@ -134,10 +134,10 @@ def _run(order: Mapping[str, object], descriptors: Sequence[int]) -> None:
         os.chdir(str(order["cwd"]))
         os.environ.clear()
         os.environ.update(order["environ"])  # type: ignore[call-overload] # JSON
-        sys.modules["__main__"].__package__ = None  # click would show it as the program
+        sys.modules["__main__"].__package__ = None  # otherwise click shows it as the program
         sys.argv = ["tower-etl", *order["args"]]  # type: ignore[misc] # JSON
         sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 for good
+            open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 open until the exit
             for number, mode in enumerate("rww")
         )
         from tower_etl.cli import main as run_command  # noqa: PLC0415 imported above

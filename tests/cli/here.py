@@ -1,4 +1,4 @@
-"""Commands in this process, with streams of a test in the place of the standard ones."""
+"""Run commands in the test process, with test streams in place of the standard ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Run(Protocol):
-    """Runs commands in this process."""
+    """A function that runs commands in the test process."""
 
     def __call__(self, *args: str, out: TextIO | None, err: TextIO | None = None) -> Ended:
-        """Run a command to its end; standard error is read back unless it is given."""
+        """Run a command and return its result; capture standard error unless it is given."""
 
 
 def settle(console: Console, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run commands in the folder and with the environment of a console."""
+    """Return a function that runs commands in the folder and environment of a console."""
     monkeypatch.chdir(console.folder)
     for name, value in console.environ().items():
         monkeypatch.setenv(name, value)
@@ -42,12 +42,12 @@ def settle(console: Console, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def open_paper(encoding: str) -> TextIO:
-    """A stream of an encoding, to be read back."""
+    """Return an in-memory stream with an encoding, for `read_back`."""
     return io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
 
 
 def read_back(stream: TextIO | None) -> str:
-    """What was written to such a stream; nothing of any other."""
+    """Return the text that was written to an in-memory stream; empty for other streams."""
     buffer = getattr(stream, "buffer", None)
     if stream is None or not isinstance(buffer, io.BytesIO):
         return ""

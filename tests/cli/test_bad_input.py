@@ -1,4 +1,4 @@
-"""What cannot work is said in one sentence with the next step, and changes nothing on disk."""
+"""Invalid input is refused with a one-line message, and no file is changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def refuse(console: Console) -> Callable[..., Ended]:
-    """Run a command that must end with that code, one sentence, and the folder as it was."""
+    """Return a function that asserts exit code, one line of error and unchanged files."""
 
     def run(code: int, *args: str, **variables: str | None) -> Ended:
         before = console.list_files()
@@ -38,14 +38,14 @@ def refuse(console: Console) -> Callable[..., Ended]:
 
 
 def make_database(path: Path) -> None:
-    """A DuckDB file that no sync has written to."""
+    """Create a DuckDB file that no sync has written to."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
 
 
 @contextmanager
 def serve_welcome_page() -> Iterator[str]:
-    """An address that answers every call with 200 and a page for people."""
+    """Serve an HTML page with status 200 for every path, and yield the address."""
 
     class Welcome(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +57,7 @@ def serve_welcome_page() -> Iterator[str]:
             self.wfile.write(page)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Welcome) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -70,27 +70,29 @@ def serve_welcome_page() -> Iterator[str]:
 
 
 def find_closed_port() -> int:
-    """A port of loopback on which nothing listens."""
+    """Return a port of the loopback interface on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
 
 
-# --- the server and the token -------------------------------------------------------------------
+# --- server and token ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_refused_token(refuse: Callable[..., Ended], endpoint: str, command: str) -> None:
-    """A token that the server refuses ends with 3 and is not shown."""
+def test_a_refused_token_exits_with_3_and_is_not_printed(
+    refuse: Callable[..., Ended], endpoint: str, command: str
+) -> None:
     ended = refuse(3, command, "--endpoint", endpoint, TOWER_ACCESS_TOKEN="wrong-and-secret")
     assert "set TOWER_ACCESS_TOKEN" in ended.err
     assert "wrong-and-secret" not in ended.err
 
 
 @pytest.mark.parametrize("token", [None, "  "])
-def test_absent_token(refuse: Callable[..., Ended], endpoint: str, token: str | None) -> None:
-    """No token ends with 2, and says where one comes from."""
+def test_a_missing_token_exits_with_2_and_names_its_sources(
+    refuse: Callable[..., Ended], endpoint: str, token: str | None
+) -> None:
     ended = refuse(2, "sync", "--endpoint", endpoint, TOWER_ACCESS_TOKEN=token)
     assert "set TOWER_ACCESS_TOKEN" in ended.err
     assert ".dlt/secrets.toml" in ended.err
@@ -100,48 +102,47 @@ def test_absent_token(refuse: Callable[..., Ended], endpoint: str, token: str | 
 @pytest.mark.parametrize(
     ("scheme", "host"), [("http", "127.0.0.1"), ("https", "no-such-host.invalid")]
 )
-def test_unreachable_server(refuse: Callable[..., Ended], scheme: str, host: str) -> None:
-    """Nobody there ends with 5 while a person would still wait for it."""
+def test_an_unreachable_server_exits_with_5_within_20_seconds(
+    refuse: Callable[..., Ended], scheme: str, host: str
+) -> None:
     started = time.monotonic()
     ended = refuse(5, "sync", "--endpoint", f"{scheme}://{host}:{find_closed_port()}/api")
     assert f"no answer from {host}:" in ended.err
     assert "Check the endpoint" in ended.err
-    assert time.monotonic() - started < 20  # 2 s where nothing else runs
+    assert time.monotonic() - started < 20  # about 2 s on an idle machine
 
 
 @pytest.mark.slow
-def test_server_that_is_no_platform(refuse: Callable[..., Ended]) -> None:
-    """HTML with 200 is no API: it ends with 5."""
+def test_a_server_that_answers_html_exits_with_5(refuse: Callable[..., Ended]) -> None:
     with serve_welcome_page() as url:
         ended = refuse(5, "sync", "--endpoint", url)
     assert "check the endpoint" in ended.err
 
 
-def test_endpoint_without_its_path(refuse: Callable[..., Ended], endpoint: str) -> None:
-    """The root of a server of one's own is no endpoint: the message says how one looks."""
+def test_an_endpoint_without_its_api_path_exits_with_5(
+    refuse: Callable[..., Ended], endpoint: str
+) -> None:
+    """The message says that an endpoint ends in /api."""
     ended = refuse(5, "sync", "--endpoint", endpoint.removesuffix("/api"))
     assert "ends in /api" in ended.err
 
 
 @pytest.mark.parametrize("url", ["cloud.seqera.io", "https://"])
-def test_endpoint_that_is_no_address(refuse: Callable[..., Ended], url: str) -> None:
-    """An endpoint must be an http or https address."""
+def test_an_endpoint_that_is_not_a_url_exits_with_2(refuse: Callable[..., Ended], url: str) -> None:
     assert "for example https://" in refuse(2, "sync", "--endpoint", url).err
 
 
-def test_endpoint_of_the_environment_is_checked_too(refuse: Callable[..., Ended]) -> None:
-    """Where a setting comes from makes no difference."""
+def test_an_invalid_endpoint_in_the_environment_exits_with_2(refuse: Callable[..., Ended]) -> None:
     assert "Invalid API endpoint" in refuse(2, "sync", TOWER_API_ENDPOINT="nonsense").err
 
 
-# --- what is asked for --------------------------------------------------------------------------
+# --- selection of workspaces, tables and runs ---------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["acme/none", "42"])
-def test_unknown_workspace(
+def test_an_unknown_workspace_exits_with_2_and_lists_visible_ones(
     refuse: Callable[..., Ended], endpoint: str, world: World, lab: int, name: str
 ) -> None:
-    """A workspace that the token does not see ends with 2, and the message lists those it sees."""
     ended = refuse(2, "sync", "--endpoint", endpoint, "--workspace", name)
     assert f"acme/lab ({lab})" in ended.err
 
@@ -156,16 +157,14 @@ def test_unknown_workspace(
         ("--rate", "0", "for example 10), or `none`"),
     ],
 )
-def test_flag_that_cannot_be_read(
+def test_an_invalid_flag_value_exits_with_2_and_names_valid_ones(
     refuse: Callable[..., Ended], endpoint: str, flag: str, value: str, says: str
 ) -> None:
-    """The message shows the value and how it should look."""
     ended = refuse(2, "sync", "--endpoint", endpoint, flag, value)
     assert says in ended.err
 
 
-def test_window_that_no_run_can_be_in(refuse: Callable[..., Ended], endpoint: str) -> None:
-    """A start after the end is a slip, not a wish for nothing."""
+def test_since_after_until_exits_with_2(refuse: Callable[..., Ended], endpoint: str) -> None:
     window = ("--since", "2026-02-01", "--until", "2026-01-01")
     assert "2026-02-01" in refuse(2, "sync", "--endpoint", endpoint, *window).err
 
@@ -176,11 +175,12 @@ def test_since_in_the_future_is_refused(refuse: Callable[..., Ended], endpoint: 
     assert "Expected a time before now" in error
 
 
-# --- where it should go -------------------------------------------------------------------------
+# --- target to write ----------------------------------------------------------------------------
 
 
-def test_folder_that_does_not_exist(refuse: Callable[..., Ended], endpoint: str) -> None:
-    """No folder is made."""
+def test_a_missing_target_folder_exits_with_2_and_is_not_created(
+    refuse: Callable[..., Ended], endpoint: str
+) -> None:
     ended = refuse(2, "sync", "--endpoint", endpoint, "--path", "no/such/runs.duckdb")
     assert "Create it, or choose another --path" in ended.err
 
@@ -189,26 +189,27 @@ FOREIGN_COMMANDS = (["sync"], ["query", "SELECT 1"], ["status"], ["views"])
 
 
 @pytest.mark.parametrize("command", FOREIGN_COMMANDS, ids=" ".join)
-def test_file_that_is_no_database(
+def test_a_file_that_is_not_a_database_is_not_overwritten(
     refuse: Callable[..., Ended], console: Console, endpoint: str, command: list[str]
 ) -> None:
-    """What stands there is somebody's: it is not touched."""
     (console.folder / "runs.duckdb").write_bytes(b"id,name\n1,precious\n")
     ended = refuse(2, *command, TOWER_API_ENDPOINT=endpoint)
     assert "choose another --path" in ended.err
 
 
-def test_empty_file(refuse: Callable[..., Ended], console: Console, endpoint: str) -> None:
-    """It may be the rest of something: it is not filled."""
+def test_an_empty_file_is_not_overwritten(
+    refuse: Callable[..., Ended], console: Console, endpoint: str
+) -> None:
+    """Another program may have created the file."""
     (console.folder / "runs.duckdb").touch()
     assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
 @pytest.mark.parametrize("command", FOREIGN_COMMANDS, ids=" ".join)
-def test_database_that_is_damaged(
+def test_a_damaged_database_is_named_and_not_changed(
     refuse: Callable[..., Ended], console: Console, endpoint: str, command: list[str]
 ) -> None:
-    """A file cut off by a full disk or a broken copy is named, and left for its owner to see."""
+    """The file is truncated, as after a full disk or an incomplete copy."""
     path = console.folder / "runs.duckdb"
     make_database(path)
     path.write_bytes(path.read_bytes()[:5000])
@@ -218,37 +219,38 @@ def test_database_that_is_damaged(
     assert "choose another --path" in ended.err
 
 
-def test_folder_in_the_place_of_the_file(
+def test_a_folder_at_the_target_path_exits_with_2(
     refuse: Callable[..., Ended], console: Console, endpoint: str
 ) -> None:
-    """A folder cannot be written to as a file."""
     (console.folder / "runs.duckdb").mkdir()
     assert "choose another --path" in refuse(2, "sync", "--endpoint", endpoint).err
 
 
-# --- asking a target ----------------------------------------------------------------------------
+# --- target to read -----------------------------------------------------------------------------
 
 ASKING = (["query", "SELECT 1"], ["query", "cost_by_pipeline"], ["status"], ["views"])
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
-def test_asking_before_the_first_sync(refuse: Callable[..., Ended], command: list[str]) -> None:
-    """There is no file yet: the message names the command that makes one."""
+def test_reading_before_the_first_sync_names_the_sync_command(
+    refuse: Callable[..., Ended], command: list[str]
+) -> None:
     assert "Run `tower-etl sync --path" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
-def test_asking_a_database_of_something_else(
+def test_reading_a_database_without_tables_of_a_sync_exits_with_2(
     refuse: Callable[..., Ended], console: Console, command: list[str]
 ) -> None:
-    """Told from one without runs, though DuckDB calls the file's catalog `tower`."""
     make_database(console.folder / "runs.duckdb")
     assert "contains no tables of tower-etl" in refuse(2, *command).err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
-def test_asking_while_a_program_writes(console: Console, command: list[str]) -> None:
-    """DuckDB lets nobody read what another process has open to write: it is said so."""
+def test_reading_a_file_that_is_open_for_writing_exits_with_2(
+    console: Console, command: list[str]
+) -> None:
+    """DuckDB lets no other process read a file while it is open for writing."""
     with duckdb.connect(str(console.folder / "runs.duckdb")):
         ended = console.run(*command)
     assert (ended.code, ended.out) == (2, "")
@@ -268,8 +270,10 @@ def test_asking_while_a_program_writes(console: Console, command: list[str]) -> 
         ("/* nothing */ -- at all", "expected a SELECT"),
     ],
 )
-def test_question_that_has_no_answer(synced: Console, question: str, says: str) -> None:
-    """Bad SQL is the user's fault, not ours: 2, and DuckDB's own words on one line."""
+def test_an_invalid_query_exits_with_2_and_one_line_of_error(
+    synced: Console, question: str, says: str
+) -> None:
+    """Invalid SQL is an error of the user; the message quotes the one of DuckDB."""
     ended = synced.run("query", question)
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err
@@ -280,13 +284,15 @@ def test_question_that_has_no_answer(synced: Console, question: str, says: str) 
 
 
 @pytest.mark.parametrize("folder", [".", "no-such-folder"])
-def test_simulating_no_runs(refuse: Callable[..., Ended], folder: str) -> None:
-    """A folder without dumped runs is named."""
+def test_simulate_with_a_folder_without_runs_exits_with_2(
+    refuse: Callable[..., Ended], folder: str
+) -> None:
     assert "--runs: No dumped run" in refuse(2, "simulate", "--runs", folder, "--port", "0").err
 
 
-def test_simulating_on_a_taken_port(refuse: Callable[..., Ended], endpoint: str) -> None:
-    """The message names the port."""
+def test_simulate_on_a_used_port_exits_with_2_and_names_the_port(
+    refuse: Callable[..., Ended], endpoint: str
+) -> None:
     port = endpoint.removesuffix("/api").rpartition(":")[2]
     assert f"port {port}" in refuse(2, "simulate", "--port", port).err
 
@@ -294,39 +300,41 @@ def test_simulating_on_a_taken_port(refuse: Callable[..., Ended], endpoint: str)
 @pytest.mark.parametrize(
     ("flag", "value"), [("--port", "-1"), ("--port", "99999"), ("--size", "0"), ("--latency", "-1")]
 )
-def test_simulating_with_a_number_out_of_range(console: Console, flag: str, value: str) -> None:
-    """The message says what the range is."""
+def test_simulate_with_a_number_out_of_range_exits_with_2(
+    console: Console, flag: str, value: str
+) -> None:
     ended = console.run("simulate", flag, value)
     assert (ended.code, ended.out) == (2, "")
     assert f"Invalid value for '{flag}'" in ended.err
 
 
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_plain_http_to_another_machine(refuse: Callable[..., Ended], command: str) -> None:
-    """Before anything is sent, and with the way out named."""
+def test_plain_http_to_a_remote_host_is_refused(refuse: Callable[..., Ended], command: str) -> None:
+    """The message names `--insecure-http`. No server can have the address (RFC 5737)."""
     ended = refuse(2, command, "--endpoint", "http://192.0.2.1/api")
     assert "is not encrypted" in ended.err
     assert "--insecure-http" in ended.err
 
 
-def test_a_token_command_that_fails(refuse: Callable[..., Ended]) -> None:
-    """What it printed is not shown."""
+def test_a_failed_token_command_is_reported_without_its_output(
+    refuse: Callable[..., Ended],
+) -> None:
     ended = refuse(2, "check", "--token-command", "sh -c 'echo hidden-word; exit 3'")
     assert "ended with 3" in ended.err
     assert "hidden-word" not in ended.err
 
 
-def test_certificates_that_are_not_there(refuse: Callable[..., Ended]) -> None:
-    """Of a flag and of a variable alike."""
+def test_a_missing_ca_bundle_of_flag_or_environment_exits_with_2(
+    refuse: Callable[..., Ended],
+) -> None:
     assert "No CA bundle at /x.pem" in refuse(2, "check", "--ca-bundle", "/x.pem").err
     assert "No CA bundle at /y.pem" in refuse(2, "check", SSL_CERT_FILE="/y.pem").err
 
 
 @pytest.mark.parametrize("command", [["query", "run_costs"], ["report"]])
-def test_an_address_of_postgres_is_not_read(
+def test_a_path_with_a_password_is_refused_without_showing_it(
     refuse: Callable[..., Ended], command: list[str]
 ) -> None:
-    """Nor is its password shown."""
     ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
     assert "--path contains a password" in ended.err
     assert "hush" not in ended.err

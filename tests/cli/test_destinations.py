@@ -1,4 +1,4 @@
-"""`--destination` and `--path`: where a sync writes, and what is refused."""
+"""`--destination` and `--path`: where a sync writes, and which values are refused."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
-def test_a_lake_is_synced_asked_and_cleaned(
+def test_a_lake_is_synced_queried_and_maintained(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """By the environment or a flag; `status` and `query` find out by themselves what is there."""
+    """The environment or a flag gives the type; `status` and `query` detect it from the path."""
     world.submit_run(lab)
     ended = console.run("sync", "--endpoint", endpoint, TOWER_ETL_DESTINATION="parquet")
     assert (ended.code, ended.err) == (0, "")
@@ -38,10 +38,9 @@ def test_a_lake_is_synced_asked_and_cleaned(
 
 
 @pytest.mark.slow
-def test_a_stale_workspace_shows_in_the_exit_code(
+def test_a_stale_workspace_exits_with_4_and_is_named(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """4 and a line for each that is older; 0 when none is."""
     assert console.run("sync", "--endpoint", endpoint).code == 0
     assert console.run("status", "--max-age", "1h").code == 0
     stale = console.run("status", "--max-age", "0s", "--json")
@@ -51,10 +50,13 @@ def test_a_stale_workspace_shows_in_the_exit_code(
 
 
 @pytest.mark.slow
-def test_metrics_tell_how_old_and_how_dear(
+def test_prometheus_metrics_have_freshness_rows_and_calls(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """In a file for the textfile collector, or printed; read by Prometheus' own parser."""
+    """Parse the metrics with the parser of Prometheus.
+
+    They are written to a file for the textfile collector, or printed.
+    """
     world.submit_run(lab)
     assert console.run("sync", "--endpoint", endpoint).code == 0
     file = console.folder / "tower.prom"
@@ -83,7 +85,7 @@ def test_metrics_tell_how_old_and_how_dear(
 
 
 def read_metrics(text: str) -> dict[tuple[str, str], float]:
-    """Values by name and label."""
+    """Return values of metrics by name and labels."""
     return {
         (sample.name, "".join(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -92,8 +94,7 @@ def read_metrics(text: str) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.parametrize("age", ["", "1", "h", "-1h", "1w", "1e9d"])
-def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
-    """Anything else is bad usage."""
+def test_an_invalid_max_age_exits_with_2(console: Console, age: str) -> None:
     assert console.run("status", f"--max-age={age}").code == 2
 
 
@@ -114,8 +115,9 @@ def test_an_age_is_a_number_and_a_unit(console: Console, age: str) -> None:
         ("postgres", "postgresql://me:hush@[host/db", "contains a password"),
     ],
 )
-def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, said: str) -> None:
-    """With a sentence that does not show a password."""
+def test_an_invalid_destination_is_refused_without_its_password(
+    kind: str, path: str | None, said: str
+) -> None:
     with pytest.raises(ConfigurationError, match=said) as refusal:
         resolve_destination(kind, path, SettingSources(environ={}))
     assert "hush" not in str(refusal.value)
@@ -124,10 +126,9 @@ def test_a_place_that_cannot_be_used_is_refused(kind: str, path: str | None, sai
 @pytest.mark.parametrize(
     ("kind", "library"), [("delta", "deltalake"), ("iceberg", "pyiceberg.exceptions")]
 )
-def test_a_lake_whose_library_is_not_installed_says_what_to_install(
+def test_reading_a_lake_without_its_library_names_the_extra(
     kind: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it is read, as where it is written."""
     notes = FileManifestStore(tmp_path, kind)
     notes.mark_in_progress()
     notes.write(Manifest(kind, "first"), None)
@@ -152,31 +153,31 @@ BUCKET = "s3://bucket/tower"
         ({"TOWER_ETL_DESTINATION": "parquet"}, "folder", "parquet"),
     ],
 )
-def test_a_url_alone_names_a_destination_to_read(
+def test_the_type_of_a_destination_to_read_follows_from_its_url(
     environ: dict[str, str], path: str | None, kind: str
 ) -> None:
-    """The configured type stays where it has URLs of that form."""
+    """The configured type is used if it has URLs of that form."""
     found = resolve_destination(None, path, SettingSources(environ=environ), exists=True)
     assert (found.kind, found.path) == (kind, path or BUCKET)
 
 
-def test_a_type_that_has_no_such_url_is_refused_where_it_is_named() -> None:
-    """A flag is no guess, and a sync has to know the format that it writes."""
+def test_a_bucket_url_is_refused_with_type_duckdb_or_for_an_untyped_sync() -> None:
+    """A type that a flag names is not replaced, and a sync has to know the format to write."""
     for kind, exists in (("duckdb", True), (None, False)):
         with pytest.raises(ConfigurationError, match="--destination delta or iceberg"):
             resolve_destination(kind, BUCKET, SettingSources(environ={}), exists=exists)
 
 
-def test_a_password_from_the_environment_shows_nowhere() -> None:
-    """Not in the place's own words either."""
+def test_a_password_from_the_environment_is_not_in_the_config_repr() -> None:
     environ = {"TOWER_ETL_POSTGRES": "postgresql://me:hush@host/db", "XDG_STATE_HOME": "/state"}
     place = resolve_destination("postgres", None, SettingSources(environ=environ))
     assert "hush" not in repr(place)
     assert (place.path, place.state) == ("", Path("/state/tower-etl/targets"))
 
 
-def test_a_database_that_does_not_answer_is_bad_usage(console: Console, endpoint: str) -> None:
-    """The server's reason in a sentence, and nothing is made."""
+def test_an_unreachable_postgres_exits_with_2_and_writes_no_file(
+    console: Console, endpoint: str
+) -> None:
     address = "postgresql://me@127.0.0.1:1/db"
     ended = console.run(
         "sync", "--endpoint", endpoint, "--destination", "postgres", "--path", address

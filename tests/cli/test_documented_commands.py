@@ -1,4 +1,4 @@
-"""Every command in the blocks of the pages runs as it is printed."""
+"""Commands, SQL queries and flags in the README and the docs work as printed."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ PRICES = """\
 executor,queue,machine_type,workspace,valid_from,cpu_hour,gib_hour,gpu_hour,currency,clock,combine
 *,*,,,,0.05,0.005,1.20,USD,ran,sum
 """
-# Run by tests of their own: they do not end, or take a minute.
+# Run by other tests: `simulate` does not end, and `demo` takes a minute.
 ELSEWHERE = {"simulate", "demo"}
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a page.
+    """A `tower-etl` command that a page shows.
 
     Attributes:
-        page: Name of the page.
-        line: Number of its line.
+        page: Path of the page.
+        line: Line number in the page.
         text: The command, without prompt and comment.
     """
 
@@ -63,7 +63,7 @@ class Command:
 
 
 def _iter_blocks(page: Path) -> Iterator[tuple[int, str, str]]:
-    """Iterate over the lines of the blocks of a page: number, language and text."""
+    """Yield line number, language and text of each line in the code blocks of a page."""
     language = None
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if fence := re.match(r"\s*```(\S*)", line):
@@ -83,14 +83,14 @@ COMMANDS = [command for page in PAGES for command in _iter_commands(page)]
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL; skips where none is installed."""
+    """Yield the URL of a PostgreSQL server; skip if PostgreSQL is not installed."""
     with start_postgres() as server:
         yield f"postgresql://tower@/postgres?host={server.folder}"
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A reader of the pages, with the files that they name, and a platform of theirs."""
+    """Yield a console with a synced target and the files that the pages refer to."""
     console = make_console(tmp_path_factory.mktemp("reader"))
     world = build_world(1, runs=60, days=12, mean_tasks=20)
     research = next(space for space in world.workspaces.values() if space.name == "research")
@@ -118,25 +118,25 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 
 def localize(command: Command, places: dict[str, str]) -> list[str]:
-    """The arguments, with places of this machine for those that only the page's reader has."""
+    """Return the arguments of a command, with addresses and paths replaced by local ones."""
     text = re.sub(r"\s+>\s*\S+$", "", command.text)
     for there, here in places.items():
         text = text.replace(there, here)
     return shlex.split(text)[1:]
 
 
-def test_the_pages_have_commands() -> None:
-    """The collection below is not empty by mistake."""
+def test_commands_are_found_in_the_pages() -> None:
+    """Otherwise the tests below would pass without running a command."""
     assert {"README.md", "docs/bills.md", "docs/compare.md"} <= {c.page for c in COMMANDS}
     assert len(COMMANDS) > 35
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", dict.fromkeys(command.page for command in COMMANDS))
-def test_the_commands_of_a_page_run(
+def test_every_command_of_a_page_exits_with_0_and_prints_output(
     page: str, reader: Console, request: pytest.FixtureRequest
 ) -> None:
-    """One after the other, with exit code 0 and something to read."""
+    """The commands of a page run in order, because later ones use the results of earlier ones."""
     places = {
         "s3://my-exports/cur/": "cur",
         "s3://bucket/tower": "lake",
@@ -158,8 +158,8 @@ def test_the_commands_of_a_page_run(
 
 
 @pytest.mark.slow
-def test_the_sql_of_the_pages_runs(reader: Console) -> None:
-    """Each query of a block; the statements of a database's owner are left out."""
+def test_every_sql_query_of_the_pages_runs(reader: Console) -> None:
+    """GRANT statements are left out: DuckDB has no such statement."""
     blocks: dict[tuple[str, int], str] = {}
     for page in PAGES:
         last = -1
@@ -179,7 +179,7 @@ def test_the_sql_of_the_pages_runs(reader: Console) -> None:
 
 
 def _list_flags(words: list[str]) -> set[str]:
-    """The flags of the command that the words begin with."""
+    """Return the flags of the command that the words begin with."""
     command: click.Command = cli
     for word in words:
         if not isinstance(command, click.Group):
@@ -192,13 +192,13 @@ def _list_flags(words: list[str]) -> set[str]:
     return {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
 
 
-def test_the_flags_of_the_pages_exist() -> None:
-    """In running text, too: `tower-etl COMMAND --flag`."""
+def test_every_flag_in_the_text_of_the_pages_exists() -> None:
+    """Outside of code blocks, commands have the form `tower-etl COMMAND --flag`."""
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         for found in re.findall(r"`tower-etl ([^`]+)`", text):
             words = found.split()
-            while words and words[0].startswith("--"):  # of the program, such as --log-level info
+            while words and words[0].startswith("--"):  # a global flag, such as --log-level info
                 words = words[2:]
             used = {word.partition("=")[0] for word in words if word.startswith("--")}
             assert not words or used <= _list_flags(words) | {"--help"}, (page.name, found)

@@ -1,4 +1,4 @@
-"""The exit codes of the contract, each by a process that came to it."""
+"""Exit codes of the contract, each with the state that a sync leaves."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """A server that stands still at the first listing of runs.
+    """A server that blocks the listing of runs until a test releases it.
 
     Attributes:
         endpoint: Its address.
-        reached: Set when a sync came to its first listing.
-        opened: To be set to let it go on.
+        reached: Set when a sync requests its first listing.
+        opened: Set by the test to release the listing.
     """
 
     endpoint: str
@@ -40,7 +40,7 @@ class Gate:
 
 @pytest.fixture
 def gate(simulator: Simulator, endpoint: str) -> Iterator[Gate]:
-    """A server that stands still at the first listing of runs."""
+    """Yield a server that blocks the listing of runs."""
     gate = Gate(endpoint, threading.Event(), threading.Event())
 
     def hold(_number: int, call: Call) -> None:
@@ -54,10 +54,9 @@ def gate(simulator: Simulator, endpoint: str) -> Iterator[Gate]:
 
 
 @pytest.mark.slow
-def test_a_workspace_that_refuses_does_not_stop_the_others(
+def test_a_denied_workspace_exits_with_4_and_the_others_are_synced(
     console: Console, world: World, endpoint: str, lab: int, annex: int
 ) -> None:
-    """Exit code 4: the refusal is reported, the other workspaces are in."""
     run_id = world.submit_run(lab)
     world.forbid(annex)
     ended = console.run("sync", "--endpoint", endpoint, "--json")
@@ -72,10 +71,9 @@ def test_a_workspace_that_refuses_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(("code", "token"), [(3, "refused"), (2, None)])
-def test_json_stays_json_when_nothing_was_done(
+def test_a_sync_that_cannot_start_prints_a_json_object(
     console: Console, endpoint: str, code: int, token: str | None
 ) -> None:
-    """A sync that the server refuses prints an object, and so do bad settings."""
     ended = console.run("sync", "--endpoint", endpoint, "--json", TOWER_ACCESS_TOKEN=token)
     assert code == ended.code
     assert ended.err.startswith("Error: ")
@@ -85,10 +83,10 @@ def test_json_stays_json_when_nothing_was_done(
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_with_5_and_the_published_file_stays(
+def test_a_full_disk_exits_with_5_and_keeps_the_published_file(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """The fault is told in a sentence, and the next sync puts everything right."""
+    """A limit on the size of files stands for the full disk; the next sync loads the new run."""
     first = world.submit_run(lab)
     assert console.run("sync", "--endpoint", endpoint).code == 0
     second = world.submit_run(lab)
@@ -110,10 +108,10 @@ def test_a_full_disk_ends_with_5_and_the_published_file_stays(
 
 
 @pytest.mark.slow
-def test_a_second_sync_ends_with_6_at_once_and_names_the_first(
+def test_a_concurrent_sync_exits_with_6_and_names_the_lock_holder(
     console: Console, gate: Gate, lab: int
 ) -> None:
-    """Before it asks the server anything; once the holder is killed, the next one goes on."""
+    """It makes no call. After the holder was killed, the next sync succeeds."""
     gate.opened.set()
     sync = ("sync", "--endpoint", gate.endpoint, "--json")
     assert console.run(*sync).code == 0
@@ -132,10 +130,10 @@ def test_a_second_sync_ends_with_6_at_once_and_names_the_first(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_sync_cleanly(
+def test_a_signal_stops_a_sync_with_128_plus_its_number(
     console: Console, world: World, lab: int, gate: Gate, number: signal.Signals
 ) -> None:
-    """It exits with 128 and the number, and the next sync brings what this one left."""
+    """The next sync loads the runs that the stopped one did not."""
     run_id = world.submit_run(lab)
     with console.start("sync", "--endpoint", gate.endpoint, "--json") as sync:
         assert gate.reached.wait(60)
@@ -150,14 +148,14 @@ def test_a_signal_ends_a_sync_cleanly(
 
 
 @pytest.mark.slow
-def test_the_personal_workspace_of_another_user_is_no_success(
+def test_the_personal_workspace_of_another_user_is_refused(
     run_here: Callable[[Console], Run],
     console: Console,
     world: World,
     lab: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Alone it is refused; beside other workspaces it is reported, and they go on."""
+    """Alone, it fails the sync; with other workspaces, it is reported and the others are synced."""
     world.owner()
     other = world.add_user("guest", [lab])
     run = run_here(console)

@@ -1,4 +1,4 @@
-"""What a failed command says: a sentence for people, and an object where `--json` asks for it."""
+"""Errors of a command: a message on standard error, and a JSON object with `--json`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def run(
     endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Ended]:
-    """Run a command in an empty folder, with a server that answers."""
+    """Return a function that runs commands in an empty folder with a reachable server."""
     here = run_here(console)
     monkeypatch.setenv("TOWER_API_ENDPOINT", endpoint)
     return lambda *args: here(*args, out=open_paper("utf-8"))
 
 
 def expect_object(ended: Ended, code: int) -> None:
-    """One object of the contract, whose error is the sentence on standard error."""
+    """Assert one object of the contract, whose error is also on standard error."""
     assert ended.code == code, ended.err
     expect_contract(ended.json)
     assert (ended.json["status"], "Traceback" in ended.err) == ("failed", False)
@@ -58,8 +58,8 @@ USAGE = {
 
 
 @pytest.mark.parametrize("args", USAGE.values(), ids=USAGE)
-def test_bad_usage_prints_an_object(run: Callable[..., Ended], args: list[str]) -> None:
-    """Also where no command was found that could print it."""
+def test_a_usage_error_prints_a_json_object(run: Callable[..., Ended], args: list[str]) -> None:
+    """The object is also printed if click finds no command, or the command lacks `--json`."""
     expect_object(run(*args), 2)
 
 
@@ -81,10 +81,9 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_a_setting_that_is_refused_prints_an_object(
+def test_an_invalid_setting_prints_a_json_object(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, command: str, name: str
 ) -> None:
-    """With what was spent until then."""
     args, variables = SETTINGS[name]
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
@@ -93,26 +92,24 @@ def test_a_setting_that_is_refused_prints_an_object(
 
 
 @pytest.mark.parametrize("args", [[], ["--path", "no/such.duckdb"], ["--max-age", "soon"]])
-def test_a_status_that_fails_prints_an_object(run: Callable[..., Ended], args: list[str]) -> None:
-    """Before the first sync, say."""
+def test_a_failed_status_prints_a_json_object(run: Callable[..., Ended], args: list[str]) -> None:
     expect_object(run("status", "--json", *args), 2)
 
 
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_a_refused_token_prints_an_object(
+def test_a_refused_token_prints_a_json_object_with_its_calls(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Its calls are counted."""
     monkeypatch.setenv("TOWER_ACCESS_TOKEN", "refused")
     ended = run(command, "--json")
     expect_object(ended, 3)
     assert ended.json["calls"] == 2
 
 
-def test_a_target_that_is_busy_prints_an_object(
+def test_a_locked_target_prints_a_json_object(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is held by another process, here by this one."""
+    """The test itself holds the lock, in place of another sync."""
     folder = Path("runs.duckdb.sync").absolute()
     with file_lock(folder, "runs.duckdb", datetime.now(UTC)):
         expect_object(run("sync", "--json"), 6)
@@ -131,10 +128,10 @@ SYSTEM = {
 
 
 @pytest.mark.parametrize(("error", "code"), SYSTEM.items(), ids=map(repr, SYSTEM))
-def test_an_error_of_the_system_prints_an_object(
+def test_an_operating_system_error_prints_a_json_object(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, error: OSError, code: int
 ) -> None:
-    """Wherever in a sync it happens: what concerns a path is 2, what may pass is 5."""
+    """Errors that need another path exit with 2, errors that may be temporary with 5."""
 
     def fail(_: SyncRunner) -> None:
         raise error
@@ -146,10 +143,10 @@ def test_an_error_of_the_system_prints_an_object(
     assert ("/x/runs.duckdb" in ended.err) == (error.filename is not None)
 
 
-def test_an_internal_error_prints_an_object(
+def test_an_internal_error_prints_a_json_object_without_secrets(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On one line, without a token; the traceback is shown on request."""
+    """The message is one line; TOWER_ETL_DEBUG adds the traceback."""
 
     def fail(_: SyncRunner) -> None:
         msg = "surprise\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz"
@@ -167,10 +164,10 @@ def test_an_internal_error_prints_an_object(
 
 
 @pytest.mark.slow
-def test_a_sync_of_which_everything_fails_names_the_error(
+def test_a_sync_whose_only_workspace_fails_reports_its_error(
     run: Callable[..., Ended], world: World, lab: int
 ) -> None:
-    """The report of such a sync has the reason at its top."""
+    """The error of the workspace is also the error of the whole sync."""
     world.forbid(lab)
     ended = run("sync", "--json", "--workspace", str(lab))
     assert (ended.code, ended.json["status"]) == (4, "failed")
@@ -178,14 +175,12 @@ def test_a_sync_of_which_everything_fails_names_the_error(
 
 
 @pytest.mark.slow
-def test_a_sync_that_is_well_has_no_error(run: Callable[..., Ended]) -> None:
-    """The key is there only where something is said."""
+def test_a_successful_sync_has_no_error_key(run: Callable[..., Ended]) -> None:
     ended = run("sync", "--json")
     assert (ended.code, ended.json["status"], "error" in ended.json) == (0, "ok", False)
 
 
-def test_help_is_no_failure(run: Callable[..., Ended]) -> None:
-    """Also beside `--json`."""
+def test_help_exits_with_0_despite_json(run: Callable[..., Ended]) -> None:
     ended = run("sync", "--json", "--help")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("Usage: ")
@@ -204,13 +199,12 @@ def test_help_is_no_failure(run: Callable[..., Ended]) -> None:
     ],
     ids=repr,
 )
-def test_every_error_has_a_code_and_a_sentence(error: BaseException, code: int) -> None:
-    """Which ends with a stop, or is the words of click."""
+def test_every_error_has_an_exit_code_and_a_message(error: BaseException, code: int) -> None:
     failure = explain(error)
     assert (failure.code, bool(failure.message)) == (code, True)
 
 
 def test_a_path_in_bytes_is_shown_as_text() -> None:
-    """The interfaces of the operating system take both."""
+    """Functions of the operating system accept paths as text or bytes."""
     failure = explain(PermissionError(errno.EACCES, "no", os.fsencode("/caf\xe9")))
     assert failure.message.startswith("Permission denied: /caf\xe9")

@@ -1,4 +1,4 @@
-"""What stands before a platform, or in its place: exit codes and sentences of real servers."""
+"""Failures of the handshake: redirects, proxies, gateways and servers of other products."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that does as it is told."""
+    """Yield a server with scripted responses."""
     started = ScriptedServer()
     yield started
     started.close()
@@ -44,14 +44,14 @@ CASES: dict[str, tuple[list[tuple[int, object]], int, str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("command", ["sync", "check"])
-def test_every_failure_of_the_first_calls_has_its_code_and_sentence(
+def test_every_failure_of_the_handshake_has_its_code_and_message(
     run_here: Callable[[Console], Run],
     console: Console,
     server: ScriptedServer,
     command: str,
     name: str,
 ) -> None:
-    """And no target is made."""
+    """No target is created."""
     script, code, says = CASES[name]
     for status, body in script:
         if status == 302:

@@ -1,4 +1,4 @@
-"""Log lines on standard error: their levels, and what they never hold."""
+"""Log lines on standard error: their levels, and data that they must not contain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REQUEST = re.compile(
 
 @pytest.fixture
 def simulator(world: World, lab: int) -> Simulator:
-    """A platform with one final run."""
+    """Return a platform with one final run."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))
@@ -36,7 +36,7 @@ def simulator(world: World, lab: int) -> Simulator:
 
 @pytest.fixture
 def endpoint(simulator: Simulator) -> Iterator[str]:
-    """The address of the platform."""
+    """Serve the platform and yield its address."""
     with serve(simulator) as address:
         yield address
 
@@ -45,7 +45,7 @@ def endpoint(simulator: Simulator) -> Iterator[str]:
 def log(
     console: Console, run_here: Callable[[Console], Run], endpoint: str
 ) -> Callable[..., list[str]]:
-    """Run a sync with options of the group; the lines on standard error."""
+    """Return a function that runs a sync with global options and returns the lines of stderr."""
 
     def run(*options: str) -> list[str]:
         ended = run_here(console)(
@@ -66,7 +66,7 @@ def test_a_sync_logs_nothing_by_default(log: Callable[..., list[str]]) -> None:
 
 
 @pytest.mark.slow
-def test_each_workspace_and_each_load_package_is_a_line_at_info(
+def test_info_logs_a_line_per_workspace_and_load_package(
     log: Callable[..., list[str]],
 ) -> None:
     lines = [line for line in log("--log-level", "info") if " tower_etl." in line]
@@ -79,9 +79,8 @@ def test_each_workspace_and_each_load_package_is_a_line_at_info(
 
 
 @pytest.mark.slow
-def test_each_request_is_one_line_at_debug(
-    log: Callable[..., list[str]], simulator: Simulator
-) -> None:
+def test_debug_logs_a_line_per_call(log: Callable[..., list[str]], simulator: Simulator) -> None:
+    """A retry is a call with a line that has its attempt number."""
     simulator.faults.add("/workflow", Fault("status", status=503, times=1))
     requests = [match for line in log("--log-level", "DEBUG") if (match := REQUEST.search(line))]
     assert len(requests) == len(simulator.calls)
@@ -92,7 +91,7 @@ def test_each_request_is_one_line_at_debug(
 
 
 @pytest.mark.slow
-def test_a_retry_is_logged_without_the_person(
+def test_a_retry_is_logged_without_the_user_id(
     log: Callable[..., list[str]], simulator: Simulator
 ) -> None:
     simulator.faults.add("/user/", Fault("status", status=503, times=1))
@@ -102,7 +101,7 @@ def test_a_retry_is_logged_without_the_person(
 
 
 @pytest.mark.slow
-def test_the_environment_sets_the_level(
+def test_the_environment_sets_the_log_level(
     log: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOWER_ETL_LOG_LEVEL", "info")
@@ -110,7 +109,7 @@ def test_the_environment_sets_the_level(
 
 
 @pytest.mark.slow
-def test_progress_is_a_line_now_and_then_where_nobody_watches(
+def test_progress_is_printed_as_lines_without_a_terminal(
     log: Callable[..., list[str]], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_LINE_SECONDS", 0.05)

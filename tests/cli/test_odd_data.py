@@ -1,4 +1,4 @@
-"""Data that means harm, or only looks like it, all the way into the file and onto the terminal."""
+"""Hostile or unusual values from the server are stored unchanged and printed safely."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ NAME = "'; DROP TABLE tower.workflows; -- \"\\ \x1b[2J\u202e\n[red]"
 ODD_ID = 'it\'s; "a" %s {run} $1 --'
 
 
-def test_odd_runs_are_rows_like_any_other(console: Console, world: World, endpoint: str) -> None:
-    """Quotes, SQL, markup and newlines in ids and names; years 1 and 9999; numbers too large."""
+def test_runs_with_unusual_values_are_synced_and_printed_safely(
+    console: Console, world: World, endpoint: str
+) -> None:
+    """Store ids and names with quotes, SQL, markup and line breaks.
+
+    Years are 0, 1 and 9999, numbers exceed 64 signed bits, and parameters are deeply nested.
+    """
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     deep: Any = {"leaf": 1}
     for _ in range(60):

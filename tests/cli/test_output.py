@@ -1,6 +1,6 @@
-"""What commands print into: encodings that lack characters, and streams that are closed or full.
+"""Output streams and files: encodings that lack characters, closed pipes, full disks.
 
-Most of these run in this process, with streams of their own in the place of the standard ones.
+Most of these commands run in the test process, with test streams in place of the standard ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.cli.here import Run
     from tower_etl.simulator import World
 
-# Greek, a letter of Latin-1, an emoji, and what steers a terminal.
+# Greek, a letter of Latin-1, an emoji, and control characters of terminals.
 TEXT = "\u03a9 \xe9 \U0001f600\x1b[31mred\x1b[0m\x07\x9b\u202e"
 SQL = (
     "SELECT '\u03a9 \xe9 \U0001f600' || chr(27) || '[31mred' || chr(27) || '[0m'"
@@ -39,7 +39,7 @@ ENCODINGS = ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"]
 
 @pytest.fixture
 def run(run_here: Callable[[Console], Run], synced: Console) -> Run:
-    """Run commands beside a synced file."""
+    """Return a function that runs commands next to a synced file."""
     return run_here(synced)
 
 
@@ -49,7 +49,7 @@ def run(run_here: Callable[[Console], Run], synced: Console) -> Run:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "json"])
 def test_rows_are_printed_in_every_encoding(run: Run, encoding: str, form: str) -> None:
-    """A character that the encoding lacks is escaped; JSON has its own escapes."""
+    """Characters that the encoding lacks are escaped; JSON escapes all that ASCII lacks."""
     ended = run("query", SQL, "--format", form, out=open_paper(encoding))
     lacks = encoding not in {"utf-8", "utf-16"} or form == "json"
     assert (ended.code, "\u03a9" in ended.out, "\\u03a9" in ended.out) == (0, not lacks, lacks)
@@ -57,14 +57,13 @@ def test_rows_are_printed_in_every_encoding(run: Run, encoding: str, form: str) 
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
-def test_names_of_columns_do_not_steer_the_terminal(run: Run, form: str) -> None:
-    """An alias is text as well."""
+def test_column_names_are_printed_without_control_characters(run: Run, form: str) -> None:
     ended = run("query", 'SELECT 1 AS "a\x1b[2J"', "--format", form, out=open_paper("utf-8"))
     assert (ended.code, "\x1b" in ended.out) == (0, False)
 
 
-def test_escapes_keep_the_columns_aligned(run: Run) -> None:
-    """An escape is wider than the character that it stands for."""
+def test_columns_stay_aligned_when_characters_are_escaped(run: Run) -> None:
+    """An escape sequence is wider than the character that it replaces."""
     sql = "SELECT * FROM (VALUES ('\u03a9\u03a9', 'x'), ('plain', 'y')) AS pair(a, b)"
     head, _, first, second = run("query", sql, out=open_paper("ascii")).out.splitlines()
     assert head.index("b") == first.index("x") == second.index("y")
@@ -72,14 +71,14 @@ def test_escapes_keep_the_columns_aligned(run: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_names_are_printed_in_every_encoding(
+def test_workspace_names_are_printed_in_every_encoding(
     console: Console,
     run_here: Callable[[Console], Run],
     world: World,
     endpoint: str,
     encoding: str,
 ) -> None:
-    """The name of a workspace is the users', and does not steer the terminal either."""
+    """Users choose these names, so control characters are replaced."""
     world.add_workspace(world.add_organization("\u03a9-org"), "\u0141ab\x1b[2J")
     run = run_here(console)
     server = ("--endpoint", endpoint)
@@ -92,7 +91,7 @@ def test_names_are_printed_in_every_encoding(
 @pytest.mark.parametrize("args", [["--help"], ["query", "--help"], ["--version"], ["query"]])
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
 def test_help_is_printed_in_every_encoding(run: Run, args: list[str], encoding: str) -> None:
-    """The names of the questions as well."""
+    """`query` without arguments prints the list of marts."""
     ended = run(*args, out=open_paper(encoding))
     assert (ended.code, ended.err) == (0, "")
     assert "tower-etl" in ended.out or "cost_by_pipeline" in ended.out
@@ -111,7 +110,7 @@ def test_help_is_printed_in_every_encoding(run: Run, args: list[str], encoding: 
     ids=ascii,
 )
 def test_errors_are_printed_in_every_encoding(run: Run, encoding: str, args: list[str]) -> None:
-    """They quote what was typed, and nothing in it steers the terminal."""
+    """Messages quote the arguments, with control characters replaced."""
     ended = run(*args, out=open_paper("ascii"), err=open_paper(encoding))
     assert (ended.code, ended.out) == (2, "")
     assert ("Error: " in ended.err, "\x1b" in ended.err) == (True, False)
@@ -136,8 +135,8 @@ NO_TEXT = os.fsdecode(b"\xff\xfe")
     ],
     ids=ascii,
 )
-def test_arguments_that_are_no_text_are_refused(run: Run, args: list[str]) -> None:
-    """Bytes that are not in the encoding of the terminal, as a script may pass them."""
+def test_arguments_that_are_not_valid_text_are_refused(run: Run, args: list[str]) -> None:
+    """A script may pass bytes that are invalid in the encoding of the terminal."""
     ended = run(*args, out=open_paper("utf-8"))
     assert (ended.code, ended.out) == (2, "")
     assert "Error: " in ended.err
@@ -145,23 +144,23 @@ def test_arguments_that_are_no_text_are_refused(run: Run, args: list[str]) -> No
 
 
 def test_csv_keeps_every_character(run: Run) -> None:
-    """Control sequences, carriage returns and line ends too, as JSON does."""
+    """Control sequences, carriage returns and line breaks are kept, as in JSON."""
     sql = f"{SQL} UNION ALL SELECT 'a' || chr(13) || 'b' || chr(10) || ',\"' || chr(0), 2"
     text = run("query", sql, "--format", "csv", out=open_paper("utf-8")).out
     read = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["name"] for row in read] == [TEXT, 'a\rb\n,"\0']
 
 
-def test_csv_says_that_it_is_escaped(run: Run) -> None:
-    """A program that reads it cannot know."""
+def test_csv_warns_when_characters_are_escaped(run: Run) -> None:
+    """A program that reads the CSV cannot tell an escape from text."""
     ended = run("query", SQL, "--format", "csv", out=open_paper("latin-1"))
     assert (ended.code, ended.err.count("\n")) == (0, 1)
     assert "PYTHONIOENCODING=utf-8" in ended.err
     assert run("query", SQL, "--format", "csv", out=open_paper("utf-8")).err == ""
 
 
-def test_csv_for_excel_has_a_mark_and_no_formulas(run: Run) -> None:
-    """It is UTF-8 whatever the terminal has, so that Excel takes it for nothing else."""
+def test_excel_csv_has_a_byte_order_mark_and_no_formulas(run: Run) -> None:
+    """It is UTF-8 in every terminal; the mark tells Excel so."""
     sql = (
         "SELECT '=1+1' AS \"@name\", -1 AS n, '-1.5e3' AS number, '\u03a9' AS letter, NULL AS none"
     )
@@ -175,8 +174,7 @@ def test_csv_for_excel_has_a_mark_and_no_formulas(run: Run) -> None:
 
 
 @pytest.mark.parametrize("value", ["INTERVAL 1 DAY", "union_value(k := 1)"])
-def test_a_type_that_parquet_lacks_is_named(run: Run, value: str) -> None:
-    """And what to do about it."""
+def test_a_type_that_parquet_lacks_is_refused_with_advice(run: Run, value: str) -> None:
     ended = run("query", f"SELECT {value} AS a", "--format", "parquet", out=open_paper("utf-8"))
     assert (ended.code, ended.out) == (2, "")
     assert "Cast the columns" in ended.err
@@ -199,8 +197,7 @@ HELPING = (["--help"], ["status", "--help"], ["--version"])
 
 
 @pytest.mark.parametrize("args", [*PRINTING, *HELPING], ids=" ".join)
-def test_a_full_disk_behind_standard_output_ends_with_5(run: Run, args: list[str]) -> None:
-    """One sentence says so."""
+def test_a_full_disk_behind_stdout_exits_with_5(run: Run, args: list[str]) -> None:
     with open_full() as full:
         ended = run(*args, out=full)
     assert (ended.code, ended.err.count("\n")) == (5, 1), ended.err
@@ -208,13 +205,13 @@ def test_a_full_disk_behind_standard_output_ends_with_5(run: Run, args: list[str
 
 
 def open_full() -> TextIO:
-    """A disk without any space."""
+    """Open a file to which every write fails, as on a full disk."""
     return Path("/dev/full").open("w", encoding="utf-8")
 
 
 @pytest.mark.parametrize("args", PRINTING, ids=" ".join)
-def test_a_closed_standard_output_ends_with_2(run: Run, args: list[str]) -> None:
-    """What was asked for has nowhere to go. Python has no stream for a closed descriptor."""
+def test_a_closed_stdout_exits_with_2(run: Run, args: list[str]) -> None:
+    """Python sets `sys.stdout` to None if the descriptor is closed."""
     ended = run(*args, out=None)
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "Bad file descriptor: standard output." in ended.err
@@ -222,7 +219,7 @@ def test_a_closed_standard_output_ends_with_2(run: Run, args: list[str]) -> None
 
 @pytest.fixture
 def left_pipe() -> Iterator[TextIO]:
-    """A pipe whose reader has left."""
+    """Yield the writing end of a pipe whose reading end is closed."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
@@ -230,21 +227,17 @@ def left_pipe() -> Iterator[TextIO]:
 
 
 @pytest.mark.parametrize("args", [*PRINTING, *HELPING], ids=" ".join)
-def test_a_reader_that_leaves_is_no_error(run: Run, left_pipe: TextIO, args: list[str]) -> None:
-    """Of help as well, which click prints."""
+def test_a_closed_pipe_exits_with_0(run: Run, left_pipe: TextIO, args: list[str]) -> None:
+    """This includes the help, which click prints."""
     ended = run(*args, out=left_pipe)
     assert (ended.code, ended.err) == (0, "")
 
 
-def test_a_reader_that_leaves_does_not_hide_how_a_command_ended(
-    run: Run, left_pipe: TextIO
-) -> None:
-    """What `--max-age` found is still the exit code."""
+def test_a_closed_pipe_keeps_the_exit_code_of_max_age(run: Run, left_pipe: TextIO) -> None:
     assert run("status", "--max-age", "1s", out=left_pipe).code == 4
 
 
-def test_a_full_standard_error_does_not_change_the_exit_code(run: Run) -> None:
-    """There is nowhere left to say anything."""
+def test_a_full_stderr_does_not_change_the_exit_code(run: Run) -> None:
     with open_full() as full:
         assert run("query", "no_such_question", out=open_paper("utf-8"), err=full).code == 2
 
@@ -254,14 +247,19 @@ def test_a_full_standard_error_does_not_change_the_exit_code(run: Run) -> None:
     ("ending", "code"),
     [("> /dev/full", 5), (">&-", 2), ("2> /dev/full", 0), ("2>&- > /dev/full", 5), ("| true", 0)],
 )
-def test_streams_of_a_process(synced: Console, ending: str, code: int) -> None:
-    """Python itself has nothing to complain about as it ends, and does not change the exit code."""
+def test_redirected_streams_give_the_expected_exit_code(
+    synced: Console, ending: str, code: int
+) -> None:
+    """Run a separate process, because the interpreter flushes its streams at exit.
+
+    This must neither print an error nor change the exit code.
+    """
     done = run_in_shell(synced, ending, "status")
     assert (done.code, done.err.count("\n")) == (code, int("2>" not in ending and code != 0))
 
 
 def run_in_shell(console: Console, ending: str, *args: str) -> Ended:
-    """Run a command with redirections in the shell's words; a pipe ends as the command does."""
+    """Run a command with redirections of bash; a pipeline has the command's exit code."""
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f'"$@" {ending}', "bash", TOWER_ETL, *args],
         cwd=console.folder,
@@ -274,10 +272,10 @@ def run_in_shell(console: Console, ending: str, *args: str) -> Ended:
 
 
 @pytest.mark.slow
-def test_a_sync_with_closed_streams_is_complete(
+def test_a_sync_with_closed_streams_loads_all_runs(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """No file that it opens takes the place of a stream, and so what others print."""
+    """No file that the sync opens may get the descriptor of a closed stream."""
     run_id = world.submit_run(lab)
     ended = run_in_shell(console, "<&- >&- 2>&-", "sync", "--endpoint", endpoint)
     assert (ended.code, ended.out, ended.err) == (2, "", "")
@@ -292,10 +290,10 @@ WRITING = (["report", "--output"], ["status", "--prometheus"])
 @pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
 @pytest.mark.parametrize("path", ["no/such/file", ".", "runs.duckdb/file", "/proc/nothing/file"])
-def test_a_file_that_cannot_be_written_ends_with_2(
+def test_an_output_file_that_cannot_be_written_exits_with_2(
     run: Run, synced: Console, command: list[str], path: str
 ) -> None:
-    """It is named, and nothing is left beside it."""
+    """The message names the path, and no file is left behind."""
     before = synced.list_files()
     ended = run(*command, path, out=open_paper("utf-8"))
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
@@ -306,7 +304,7 @@ def test_a_file_that_cannot_be_written_ends_with_2(
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """Let no file grow, as on a full disk."""
+    """Limit the size of files to zero, which acts like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
@@ -318,8 +316,10 @@ def small_files() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
 @pytest.mark.usefixtures("small_files")
-def test_a_file_on_a_full_disk_ends_with_5(run: Run, command: list[str], tmp_path: Path) -> None:
-    """It is named, and what was there before is there still."""
+def test_an_output_file_on_a_full_disk_exits_with_5(
+    run: Run, command: list[str], tmp_path: Path
+) -> None:
+    """The message names the file, and neither content nor a temporary file is written."""
     (output := tmp_path / "output").touch()
     ended = run(*command, str(output), out=open_paper("utf-8"))
     assert (ended.code, ended.out, ended.err.count("\n")) == (5, "", 1), ended.err
@@ -329,10 +329,10 @@ def test_a_file_on_a_full_disk_ends_with_5(run: Run, command: list[str], tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", WRITING, ids=" ".join)
-def test_a_pipe_is_written_to_and_not_replaced(
+def test_a_named_pipe_is_written_to_and_not_replaced(
     run: Run, command: list[str], tmp_path: Path
 ) -> None:
-    """Nor has a device an ordinary file in its place afterwards."""
+    """An atomic write would put a regular file in place of the pipe."""
     os.mkfifo(pipe := tmp_path / "pipe")
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
@@ -344,8 +344,7 @@ def test_a_pipe_is_written_to_and_not_replaced(
 
 
 @pytest.mark.slow
-def test_a_link_to_a_report_stays_a_link(run: Run, tmp_path: Path) -> None:
-    """The file behind it is replaced, on whatever disk that is."""
+def test_writing_a_report_to_a_symlink_replaces_the_linked_file(run: Run, tmp_path: Path) -> None:
     (link := tmp_path / "link.html").symlink_to(tmp_path / "real.html")
     assert run("report", "--output", str(link), out=open_paper("utf-8")).code == 0
     assert link.is_symlink()

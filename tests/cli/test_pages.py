@@ -1,4 +1,4 @@
-"""The page on the command line says what `--help` says."""
+"""The page of the command line has the text of `--help`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tower_etl.cli.docs import render_pages
 WRITTEN = Path(__file__).parents[2] / "docs" / "command-line.md"
 
 
-def test_the_written_page_is_that_of_the_commands() -> None:
-    """Where it is stale: `make docs`."""
+def test_the_page_of_the_command_line_is_current() -> None:
+    """`make docs` updates the page."""
     assert render_pages() == WRITTEN.read_text(encoding="utf-8")

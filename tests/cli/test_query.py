@@ -1,4 +1,4 @@
-"""Asking a target: `query`, `status`, `views`, and what they print for whom."""
+"""`query`, `status` and `views` of a synced target, and the formats of their output."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 COUNTS = "SELECT status, count(*) AS runs FROM workflows GROUP BY status ORDER BY status"
 
 
-def test_names_of_questions_are_listed(console: Console) -> None:
-    """Without a question, the names come with what they answer; no target is needed."""
+def test_query_without_arguments_lists_the_marts(console: Console) -> None:
+    """No target is needed."""
     ended = console.run("query")
     assert (ended.code, ended.err) == (0, "")
     assert "Cost of the runs of each pipeline" in ended.out
     assert "cost_by_pipeline" in ended.out
 
 
-def test_csv_and_json_hold_the_same_rows(synced: Console) -> None:
-    """CSV has a header, JSON is a list of objects; both are complete."""
+def test_csv_and_json_contain_the_same_rows(synced: Console) -> None:
     in_csv = list(csv.DictReader(io.StringIO(synced.run("query", COUNTS, "--format", "csv").out)))
     in_json = synced.run("query", COUNTS, "--format", "json").json
     assert len(in_json) > 1
@@ -38,8 +37,8 @@ def test_csv_and_json_hold_the_same_rows(synced: Console) -> None:
     assert sum(row["runs"] for row in in_json) == 25
 
 
-def test_a_table_is_for_people(synced: Console) -> None:
-    """It has a header and a rule, and shows null as nothing."""
+def test_a_table_has_a_header_a_rule_and_formatted_numbers(synced: Console) -> None:
+    """Null is an empty cell."""
     lines = synced.run("query", "SELECT 1234 AS calls, NULL AS nothing, 0.5 AS share").out
     header, rule, row = lines.splitlines()
     assert header.split() == ["calls", "nothing", "share"]
@@ -48,8 +47,7 @@ def test_a_table_is_for_people(synced: Console) -> None:
 
 
 @pytest.mark.slow
-def test_times_are_utc_wherever_one_is(synced: Console) -> None:
-    """The zone of the machine does not show through."""
+def test_json_times_are_utc_in_every_local_time_zone(synced: Console) -> None:
     sql = "SELECT started_at FROM sync_runs"
     here = synced.run("query", sql, "--format", "json", TZ="Pacific/Auckland").json
     moment = datetime.fromisoformat(here[0]["started_at"])
@@ -57,28 +55,25 @@ def test_times_are_utc_wherever_one_is(synced: Console) -> None:
     assert abs(datetime.now(UTC) - moment) < timedelta(hours=1)
 
 
-def test_json_carries_every_kind_of_value(synced: Console) -> None:
-    """Decimals, dates and intervals too, which JSON has no words for."""
+def test_json_has_text_for_types_that_json_lacks(synced: Console) -> None:
     sql = "SELECT 1.50::DECIMAL(9, 2) AS a, DATE '2026-01-31' AS b, INTERVAL 1 DAY AS c, [1] AS d"
     (row,) = synced.run("query", sql, "--format", "json").json
     assert row == {"a": "1.50", "b": "2026-01-31", "c": "1 day, 0:00:00", "d": [1]}
 
 
-def test_columns_of_one_name_are_told_apart(synced: Console) -> None:
-    """A join has them, and no format loses one."""
+def test_duplicate_column_names_get_a_suffix(synced: Console) -> None:
+    """Without it, a JSON object would lose one of the columns of a join."""
     sql = "SELECT w.status, t.status FROM tasks t JOIN workflows w ON w.id = t.workflow_id LIMIT 1"
     (row,) = synced.run("query", sql, "--format", "json").json
     assert list(row) == ["status", "status_1"]
 
 
 @pytest.mark.parametrize("name", ["cost_by_pipeline", "failure_reasons", "memory_requests"])
-def test_every_question_has_an_answer(synced: Console, name: str) -> None:
-    """On a seeded history no mart is empty."""
+def test_marts_of_a_generated_history_are_not_empty(synced: Console, name: str) -> None:
     assert synced.run("query", name, "--format", "json").json != []
 
 
-def test_a_question_may_have_any_white_space(synced: Console) -> None:
-    """A SELECT over several lines is no name of a question."""
+def test_sql_with_a_line_break_is_not_taken_for_a_mart_name(synced: Console) -> None:
     assert synced.run("query", "FROM\nsync_runs", "--format", "json").code == 0
 
 
@@ -86,8 +81,10 @@ def test_a_question_may_have_any_white_space(synced: Console) -> None:
 @pytest.mark.parametrize(
     ("form", "reader"), [("csv", "head -1"), ("table", "head -1"), ("json", "true")]
 )
-def test_a_reader_that_goes_away_is_no_error(synced: Console, form: str, reader: str) -> None:
-    """As `head` does: no traceback, and exit code 0 where the shell looks at it."""
+def test_a_pipe_that_is_closed_early_causes_no_error(
+    synced: Console, form: str, reader: str
+) -> None:
+    """With `pipefail`, bash returns the exit code of the command, not that of `head`."""
     query = (TOWER_ETL, "query", "SELECT * FROM range(20000)", "--format", form)
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f'"$@" | {reader}', "bash", *query],
@@ -100,8 +97,8 @@ def test_a_reader_that_goes_away_is_no_error(synced: Console, form: str, reader:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_status_tells_what_the_tables_hold(synced: Console) -> None:
-    """Runs, tasks and open runs per workspace are those of the tables."""
+def test_status_counts_match_the_tables(synced: Console) -> None:
+    """Runs, tasks, open runs and cursor of each workspace are compared."""
     spaces = synced.run("status", "--json").json["workspaces"]
     sql = """
         SELECT w.workspace_id AS id, count(*) AS runs, max(w.submit) AS cursor,
@@ -122,12 +119,12 @@ def test_status_tells_what_the_tables_hold(synced: Console) -> None:
 
 
 def read_moment(text: str | None) -> datetime | None:
-    """A time out of JSON."""
+    """Parse a timestamp of a JSON object; null is None."""
     return datetime.fromisoformat(text) if text else None
 
 
-def test_status_shows_people_one_line_a_workspace(synced: Console) -> None:
-    """The personal workspace is among them."""
+def test_status_prints_one_line_per_workspace(synced: Console) -> None:
+    """The personal workspace is included."""
     lines = synced.run("status").out.splitlines()
     spaces = synced.run("status", "--json").json["workspaces"]
     assert len(lines) == 2 + len(spaces)
@@ -135,8 +132,8 @@ def test_status_shows_people_one_line_a_workspace(synced: Console) -> None:
 
 
 @pytest.mark.slow
-def test_views_can_be_made_again(synced: Console, tmp_path: Path) -> None:
-    """`views` replaces what was changed or dropped, and touches no row."""
+def test_views_are_restored_without_changing_rows(synced: Console, tmp_path: Path) -> None:
+    """`views` replaces views that were changed and creates views that were dropped."""
     console = make_console(tmp_path)
     copy = console.folder / "mine.duckdb"
     copy.write_bytes((synced.folder / "runs.duckdb").read_bytes())

@@ -1,4 +1,4 @@
-"""Options of `query`: where the SELECT comes from, which rows, and formats for other programs."""
+"""Options of `query`: source of the SQL, run filters, and formats for other programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SELECT = "SELECT status, count(*) AS runs FROM workflows GROUP BY status ORDER B
 
 @pytest.fixture
 def query(synced: Console, run_here: Callable[[Console], Run]) -> Callable[..., Ended]:
-    """Run `query` with options beside a synced file."""
+    """Return a function that runs `query` with options next to a synced file."""
 
     def run(*args: str) -> Ended:
         return run_here(synced)("query", *args, out=open_paper("utf-8"))
@@ -49,7 +49,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", stream)
 
 
-def test_a_select_comes_from_a_file_or_from_standard_input(
+def test_sql_is_read_from_a_file_or_from_standard_input(
     query: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = query(SELECT, "--format", "json").json
@@ -61,7 +61,7 @@ def test_a_select_comes_from_a_file_or_from_standard_input(
         assert query(*option, "--format", "json").json == expected
 
 
-def test_two_selects_and_none_are_refused(
+def test_two_queries_or_no_query_are_refused(
     query: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed(monkeypatch, " \n")
@@ -75,7 +75,7 @@ def test_two_selects_and_none_are_refused(
         assert words in ended.err
 
 
-def test_a_limit_is_applied_to_names_and_selects(query: Callable[..., Ended]) -> None:
+def test_limit_applies_to_marts_tables_and_sql(query: Callable[..., Ended]) -> None:
     for name in ("run_costs", "SELECT * FROM tasks ORDER BY task_id", "workflows"):
         assert len(query(name, "--limit", "3", "--format", "json").json) == 3
     assert query("run_costs", "--limit", "0", "--format", "json").json == []
@@ -93,7 +93,7 @@ def test_runs_are_filtered_by_user_and_status(query: Callable[..., Ended]) -> No
 
 
 @pytest.mark.slow
-def test_times_may_be_ages(query: Callable[..., Ended]) -> None:
+def test_since_and_until_accept_ages(query: Callable[..., Ended]) -> None:
     every = query("run_costs", "--format", "json").json
     assert query("run_costs", "--since", "52w", "--format", "json").json == every
     assert query("run_costs", "--until", "400d", "--format", "json").json == []
@@ -107,7 +107,7 @@ def test_a_mistyped_name_gets_a_suggestion(query: Callable[..., Ended]) -> None:
     assert "Did you mean FAILED?" in query("run_costs", "--status", "faild").err
 
 
-def test_the_environment_names_the_path(
+def test_the_path_is_read_from_the_environment(
     synced: Console,
     run_here: Callable[[Console], Run],
     tmp_path: Path,
@@ -120,13 +120,13 @@ def test_the_environment_names_the_path(
 
 
 @pytest.mark.parametrize("command", [["query", "workflows"], ["report"], ["status"]])
-def test_no_command_answers_from_another_destination(
+def test_no_command_reads_a_destination_that_is_not_configured(
     synced: Console,
     run_here: Callable[[Console], Run],
     monkeypatch: pytest.MonkeyPatch,
     command: list[str],
 ) -> None:
-    """A file lies there, but the configured destination is another one that does not exist."""
+    """The folder has a DuckDB file, but the configured Parquet lake does not exist."""
     run = run_here(synced)
     monkeypatch.setenv("TOWER_ETL_DESTINATION", "parquet")
     ended = run(*command, out=open_paper("utf-8"))
@@ -134,9 +134,10 @@ def test_no_command_answers_from_another_destination(
     assert "tower-parquet" in ended.err
 
 
-def test_a_file_of_an_earlier_version_is_used_where_it_is_the_only_one(
+def test_the_default_file_of_an_earlier_version_is_read(
     synced: Console, run_here: Callable[[Console], Run], tmp_path: Path
 ) -> None:
+    """Its name was `tower.duckdb`; it is the default if `runs.duckdb` does not exist."""
     console = make_console(tmp_path)
     (console.folder / "tower.duckdb").write_bytes((synced.folder / "runs.duckdb").read_bytes())
     ended = run_here(console)("query", SELECT, "--format", "json", out=open_paper("utf-8"))
@@ -144,10 +145,10 @@ def test_a_file_of_an_earlier_version_is_used_where_it_is_the_only_one(
 
 
 @pytest.mark.slow
-def test_postgresql_answers_by_name_and_in_sql(
+def test_query_reads_postgres_by_name_and_in_sql(
     run_here: Callable[[Console], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own views are asked; what only DuckDB can do is refused, and nothing can be written."""
+    """Features that only DuckDB has are refused, and no statement can write."""
     with start_postgres() as server:
         console = make_console(tmp_path)
         run = run_here(console)
@@ -178,7 +179,9 @@ def test_postgresql_answers_by_name_and_in_sql(
         assert run("report", out=open_paper("utf-8")).code == 2
 
 
-def test_the_shell_completes_names(synced: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_completion_offers_names_of_views_and_workspaces(
+    synced: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(synced.folder)
     context = click.Context(command, info_name="query")
     parameter = command.params[0]
@@ -191,7 +194,7 @@ def test_the_shell_completes_names(synced: Console, monkeypatch: pytest.MonkeyPa
     assert found == sorted(found)
     assert "northwind-genomics/research" in found
     monkeypatch.chdir("/")
-    assert complete_workspaces(context, parameter, "") == []  # nothing to read is no error
+    assert complete_workspaces(context, parameter, "") == []  # a missing target is not an error
 
 
 @pytest.mark.parametrize(
@@ -202,9 +205,10 @@ def test_the_shell_completes_names(synced: Console, monkeypatch: pytest.MonkeyPa
         ("spark", "USE `my schema`"),
     ],
 )
-def test_printed_views_may_have_a_schema(
+def test_printed_views_start_with_the_given_schema(
     console: Console, run_here: Callable[[Console], Run], dialect: str, statement: str
 ) -> None:
+    """Without `--sql`, `--schema` is a usage error."""
     run = run_here(console)
     shown = run("views", "--sql", dialect, "--schema", "my schema", out=open_paper("utf-8"))
     assert (shown.code, shown.out.splitlines()[0]) == (0, f"{statement};")
@@ -212,10 +216,10 @@ def test_printed_views_may_have_a_schema(
 
 
 @pytest.mark.slow
-def test_the_marts_of_a_report_are_files(
+def test_report_data_writes_filtered_marts_and_an_index(
     synced: Console, run_here: Callable[[Console], Run], tmp_path: Path
 ) -> None:
-    """With the filter of the report, and an index that describes every column."""
+    """The index describes every column of each file."""
     run, folder = run_here(synced), tmp_path / "data"
     output = str(tmp_path / "report.html")
     for scope in ((), ("--since", "2d")):
@@ -244,7 +248,7 @@ def test_the_marts_of_a_report_are_files(
         (None, "{python} -m pip install '/src/tower-etl[xlsx]'"),
     ],
 )
-def test_the_command_for_an_extra_is_that_of_the_installation(
+def test_the_command_for_an_extra_matches_the_installer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receipt: str | None, expected: str
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
@@ -255,8 +259,8 @@ def test_the_command_for_an_extra_is_that_of_the_installation(
 
 
 @pytest.mark.slow
-def test_a_sync_without_changes_imports_no_library_that_it_does_without(console: Console) -> None:
-    """Half of its time is imports; pandas and SQLAlchemy came in by accident."""
+def test_a_sync_without_changes_imports_no_unneeded_library(console: Console) -> None:
+    """Half of its time is imports; pandas and SQLAlchemy were once imported by accident."""
     world = World.empty(SimClock())
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     world.finish_run(world.submit_run(lab))
@@ -272,7 +276,7 @@ def test_a_sync_without_changes_imports_no_library_that_it_does_without(console:
     }
     assert {"dlt", "duckdb"} <= imported
     unwanted = {"pandas", "sqlalchemy", "matplotlib", "jinja2", "deltalake", "pyiceberg"}
-    # An attempt that fails is listed as well, but loads no module below.
+    # Python also lists a failed import, but without submodules.
     assert not {name for name in imported if "." in name and name.split(".")[0] in unwanted}
     assert len(imported) < 1_350
 
@@ -284,7 +288,7 @@ ROWS = [
 NAMES = ("text", "number", "time", "nothing", "flag", "words")
 
 
-def test_a_workbook_holds_values_not_formulas() -> None:
+def test_a_workbook_contains_values_and_no_formulas() -> None:
     with zipfile.ZipFile(io.BytesIO(as_xlsx(NAMES, ROWS))) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
         strings = book.read("xl/sharedStrings.xml").decode()
@@ -293,10 +297,10 @@ def test_a_workbook_holds_values_not_formulas() -> None:
     for text in ("=1+1", "https://x.y", str(2**60)):
         assert f">{text}<" in strings
     assert "<v>1.5</v>" in sheet
-    assert "<v>46082.5</v>" in sheet  # 2026-03-01 12:00 as Excel counts days
+    assert "<v>46082.5</v>" in sheet  # 2026-03-01 12:00 as a day number of Excel
 
 
-def test_lines_of_json_and_of_tabs_have_one_row_each() -> None:
+def test_json_lines_and_tsv_have_one_line_per_row() -> None:
     lines = as_json_lines(NAMES, ROWS).splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["=1+1", "https://x.y"]
     rows = [line.split("\t") for line in as_tsv(NAMES, ROWS).split("\n")]

@@ -1,4 +1,4 @@
-"""Named questions: of some of the runs, in every format, and what is said where they cannot be."""
+"""Marts by name: run filters, output formats, and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def ask(console: Console, *args: str) -> list[Row]:
-    """The rows of a question."""
+    """Return the rows that `query` prints for these arguments."""
     ended = console.run("query", *args, "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     rows: list[Row] = ended.json
@@ -29,8 +29,8 @@ def ask(console: Console, *args: str) -> list[Row]:
 
 
 @pytest.mark.slow
-def test_every_mart_is_listed_with_what_it_answers(console: Console) -> None:
-    """With `--list` and without a question; no target is needed."""
+def test_every_mart_is_listed_with_its_description(console: Console) -> None:
+    """`query` alone prints the same list as `--list`; no target is needed."""
     listed = ask(console, "--list")
     assert listed == ask(console)
     assert listed == sorted(
@@ -40,8 +40,8 @@ def test_every_mart_is_listed_with_what_it_answers(console: Console) -> None:
 
 
 @pytest.mark.slow
-def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
-    """By name, in capitals too, and by pattern: the same rows as without, and no others."""
+def test_a_mart_is_filtered_by_pipeline(synced: Console) -> None:
+    """Names match regardless of case; patterns are accepted."""
     rows = ask(synced, "cost_by_pipeline")
     assert len(rows) > 2
     assert ask(synced, "cost_by_pipeline", "--pipeline", rows[1]["pipeline"]) == rows[1:2]
@@ -52,8 +52,8 @@ def test_a_question_is_asked_of_some_pipelines(synced: Console) -> None:
 
 
 @pytest.mark.slow
-def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
-    """By name, in capitals too, by id and by pattern."""
+def test_a_mart_is_filtered_by_workspace(synced: Console) -> None:
+    """Names match regardless of case; ids and patterns are accepted."""
     rows = ask(synced, "cost_by_workspace")
     first = rows[0]["workspace"]
     assert ask(synced, "cost_by_workspace", "--workspace", first.upper()) == rows[:1]
@@ -64,8 +64,8 @@ def test_a_question_is_asked_of_some_workspaces(synced: Console) -> None:
 
 
 @pytest.mark.slow
-def test_a_question_is_asked_of_a_time(synced: Console) -> None:
-    """A run is before or after a moment, never both: at the moment itself it is after."""
+def test_a_mart_is_filtered_by_submission_time(synced: Console) -> None:
+    """`--since` is inclusive and `--until` is exclusive, so adjacent periods do not overlap."""
     runs = ask(synced, "run_costs")
     middle = runs[len(runs) // 2]["submitted_at"]
     after = ask(synced, "run_costs", "--since", middle)
@@ -76,8 +76,7 @@ def test_a_question_is_asked_of_a_time(synced: Console) -> None:
 
 
 @pytest.mark.slow
-def test_scopes_hold_together(synced: Console) -> None:
-    """Tasks, labels and runs are those of the runs that all flags leave over."""
+def test_combined_filters_apply_to_runs_tasks_and_labels(synced: Console) -> None:
     run = ask(synced, "run_costs")[3]
     scope = ("--pipeline", run["pipeline"], "--workspace", run["workspace"])
     left = ask(synced, "run_costs", *scope, "--until", run["submitted_at"])
@@ -101,24 +100,22 @@ def test_scopes_hold_together(synced: Console) -> None:
         (("--list", "--format", "parquet"), "not available as Parquet"),
     ],
 )
-def test_what_cannot_be_asked_is_bad_usage(
+def test_an_unusable_name_filter_or_format_exits_with_2(
     synced: Console, args: tuple[str, ...], said: str
 ) -> None:
-    """The message says what there is, or where to say it."""
+    """The message lists the valid values or names the clause of SQL to use."""
     ended = synced.run("query", *args)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
 
 
 @pytest.mark.parametrize("name", ["workflows", "stg_tasks", "labels"])
-def test_tables_and_staging_views_go_by_name(synced: Console, name: str) -> None:
-    """They have rows, like a question."""
+def test_tables_and_staging_views_are_queried_by_name(synced: Console, name: str) -> None:
     assert ask(synced, name) != []
 
 
 @pytest.mark.slow
-def test_parquet_holds_the_rows(synced: Console, tmp_path: Path) -> None:
-    """With types, to standard output."""
+def test_parquet_on_stdout_has_the_rows_with_types(synced: Console, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     with path.open("wb") as file:
         subprocess.run(
@@ -138,16 +135,16 @@ def test_parquet_holds_the_rows(synced: Console, tmp_path: Path) -> None:
     assert rows.column("cost_usd").to_pylist() == expected
 
 
-def test_markdown_is_a_table_with_its_marks_escaped(synced: Console) -> None:
-    """Numbers to the right; a bar or a line break in a text breaks no row."""
+def test_markdown_escapes_bars_and_line_breaks(synced: Console) -> None:
+    """Numbers are aligned to the right."""
     sql = "SELECT 1234 AS calls, 'a|b' || chr(10) || 'c' AS text, NULL AS nothing"
     assert synced.run("query", sql, "--format", "markdown").out == (
         "| calls | text | nothing |\n| ---: | --- | --- |\n| 1,234 | a\\|b c |  |\n"
     )
 
 
-def test_a_file_of_an_older_version_is_asked_all_the_same(synced: Console, tmp_path: Path) -> None:
-    """A view that its file lacks is made for the question, and the file is not touched."""
+def test_a_mart_that_an_older_file_lacks_is_queried(synced: Console, tmp_path: Path) -> None:
+    """The view is created for the query only, and the file is not changed."""
     console = make_console(tmp_path)
     copy = console.folder / "old.duckdb"
     copy.write_bytes((synced.folder / "runs.duckdb").read_bytes())
@@ -159,8 +156,8 @@ def test_a_file_of_an_older_version_is_asked_all_the_same(synced: Console, tmp_p
     assert copy.read_bytes() == held
 
 
-def test_views_are_printed_for_tables_elsewhere(console: Console) -> None:
-    """In the words of a dialect, for its own client; no target is needed."""
+def test_views_are_printed_in_the_dialect_of_another_engine(console: Console) -> None:
+    """No target is needed. An unknown dialect is a usage error."""
     ended = console.run("views", "--sql", "postgres")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count("CREATE OR REPLACE VIEW ") == len(list(iter_views()))

@@ -1,4 +1,4 @@
-"""Nothing but GET leaves a command, whichever library sends it."""
+"""Commands send GET requests only, whichever library sends them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-# Notes the method and address of every request that the process makes, then runs the command.
+# Records method and address of every request that the process sends, then runs the command.
 DRIVER = """
 import http.client, sys
 notes = sys.argv.pop(1)
@@ -35,7 +35,7 @@ tower_etl.cli.main()
 
 
 def run_noted(console: Console, *args: str) -> list[str]:
-    """Run a command; the methods of its requests."""
+    """Run a command and return the methods of the requests that it sends."""
     notes: Path = console.home / "notes"
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, str(notes), *args],
@@ -51,8 +51,10 @@ def run_noted(console: Console, *args: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", ["check", "sync --reconcile"])
-def test_a_command_only_reads(console: Console, world: World, lab: int, command: str) -> None:
-    """By what it sends, and by what arrives: the two agree."""
+def test_check_and_sync_send_get_requests_only(
+    console: Console, world: World, lab: int, command: str
+) -> None:
+    """The requests that the process sends are those that the server receives."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))
@@ -64,15 +66,14 @@ def test_a_command_only_reads(console: Console, world: World, lab: int, command:
     assert [call.method for call in simulator.calls] == sent
 
 
-def test_the_demo_only_reads(console: Console) -> None:
-    """Two syncs."""
+def test_the_demo_sends_get_requests_only(console: Console) -> None:
     sent = run_noted(console, "demo")
 
     assert (set(sent), len(sent) > 20) == ({"GET"}, True)
 
 
-def test_a_method_that_writes_would_be_noted(console: Console) -> None:
-    """Or the tests above would prove nothing."""
+def test_a_post_request_would_be_recorded(console: Console) -> None:
+    """Otherwise the tests above would prove nothing."""
     console.home.joinpath("notes").touch()
     post = "http.client.HTTPConnection('127.0.0.1', 9).putrequest('POST', '/x')"
     code = DRIVER.replace("import tower_etl.cli, tower_etl.cli.demo", f"{post}\nsys.exit(0)")

@@ -1,4 +1,4 @@
-"""The token shows up nowhere, and nothing is told to third parties unless the user wants it."""
+"""The token is in no file or output, and telemetry is off unless the user enables it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHAPES = (SECRET.encode(), base64.b64encode(SECRET.encode()).rstrip(b"="))
 
 
 def find_secret(console: Console, ended: Ended) -> list[str]:
-    """Where the token is to be read: output, or a file other than the user's own settings."""
+    """Return where the token occurs: output, or files except the user's own settings."""
     places = {name: content or b"" for name, content in console.list_files().items()}
     places |= {"output": ended.out.encode(), "error output": ended.err.encode()}
     return [
@@ -46,7 +46,7 @@ def find_secret(console: Console, ended: Ended) -> list[str]:
 def test_the_token_is_in_no_file_and_no_output(
     console: Console, world: World, lab: int, *, from_file: bool
 ) -> None:
-    """From the environment or from dlt's secrets, with dlt at its most talkative."""
+    """The token comes from the environment or dlt's secrets; dlt logs at DEBUG."""
     world.submit_run(lab)
     if from_file:
         (console.folder / ".dlt").mkdir()
@@ -60,14 +60,14 @@ def test_the_token_is_in_no_file_and_no_output(
             TOWER_ETL_DEBUG="1",
         )
     assert ended.code == 0, ended.err
-    assert "|dlt|" in ended.err  # it did talk
+    assert "|dlt|" in ended.err  # the debug log was written
     assert find_secret(console, ended) == []
 
 
-def test_the_token_is_not_in_what_a_failed_sync_leaves(
+def test_a_failed_sync_leaves_no_token_in_files_or_output(
     console: Console, world: World, lab: int
 ) -> None:
-    """A run that cannot be fetched ends the workspace; its draft and its error are clean."""
+    """A run cannot be fetched; the target and the error message must not contain the token."""
     run_id = world.submit_run(lab)
     faults = FaultPlan()
     faults.add(f"/workflow/{run_id}", Fault("status", status=418, times=1000))
@@ -82,8 +82,10 @@ def test_the_token_is_not_in_what_a_failed_sync_leaves(
     assert find_secret(console, ended) == []
 
 
-def test_a_killed_sync_leaves_no_token(console: Console, world: World, lab: int) -> None:
-    """Neither in its files nor in what faulthandler says of every thread when it dies."""
+def test_a_killed_sync_leaves_no_token_in_files_or_tracebacks(
+    console: Console, world: World, lab: int
+) -> None:
+    """SIGABRT makes faulthandler print the traceback of every thread."""
     run_id = world.submit_run(lab)
     faults = FaultPlan()
     faults.add(f"/workflow/{run_id}", Fault("slow", delay=60.0))
@@ -107,7 +109,7 @@ def test_a_killed_sync_leaves_no_token(console: Console, world: World, lab: int)
 
 @contextmanager
 def listen() -> Iterator[tuple[str, list[str]]]:
-    """An address for telemetry, and what was sent there."""
+    """Serve an address for telemetry; yield it with the list of received texts."""
     told: list[str] = []
 
     class Listener(BaseHTTPRequestHandler):
@@ -117,7 +119,7 @@ def listen() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -130,10 +132,10 @@ def listen() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-def test_telemetry_is_sent_only_by_those_who_turn_it_on(
+def test_telemetry_is_sent_only_if_the_configuration_enables_it(
     console: Console, endpoint: str, lab: int, *, wanted: bool
 ) -> None:
-    """Dlt sends its own unless told otherwise; here it is the other way round."""
+    """The default of dlt is to send telemetry; tower-etl turns it off."""
     if wanted:
         (console.folder / ".dlt").mkdir()
         (console.folder / ".dlt" / "config.toml").write_text("[runtime]\ndlthub_telemetry = true\n")

@@ -1,4 +1,4 @@
-"""`tower-etl simulate` and `tower-etl demo`, as somebody tries them who has no platform."""
+"""`tower-etl simulate` and `tower-etl demo`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.slow
-def test_a_simulated_platform_is_synced_as_its_banner_says(console: Console) -> None:
-    """The printed token and command work; ending it tells what traffic there was."""
+def test_the_banner_of_simulate_gives_a_working_token_and_endpoint(console: Console) -> None:
+    """When it is stopped, the simulator prints the number of calls that it received."""
     with console.start("simulate", "--port", "0", "--size", "5", "--no-limit") as server:
         assert server.stdout is not None
         banner = "".join(server.stdout.readline() for _ in range(4))
@@ -41,8 +41,7 @@ def test_a_simulated_platform_is_synced_as_its_banner_says(console: Console) -> 
     assert f"{ended.json['calls']} calls, at most " in out
 
 
-def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
-    """One run is a world, too."""
+def test_simulate_serves_a_world_of_one_run(console: Console) -> None:
     with console.start("simulate", "--port", "0", "--size", "1") as server:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("Serving a simulated platform at http://")
@@ -51,8 +50,11 @@ def test_a_small_world_has_as_many_runs_as_asked_for(console: Console) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_shows_what_the_readme_shows(console: Console) -> None:
-    """Figures apart. Its calls take less than half a minute; it leaves a file and a report."""
+def test_the_readme_shows_the_output_of_the_demo(console: Console) -> None:
+    """Compare the headings, because the figures change with each demo.
+
+    The number of calls leaves room for the installation within the minute that the README promises.
+    """
     ended = console.run("demo", TOWER_ACCESS_TOKEN=None)
     assert (ended.code, ended.err) == (0, "")
     cost = re.search(
@@ -72,24 +74,21 @@ def test_the_demo_shows_what_the_readme_shows(console: Console) -> None:
 
 
 def list_headings(text: str) -> list[str]:
-    """The questions of the demo, with the columns of their answers."""
+    """Return the questions of the demo with the columns of their results."""
     lines = text.splitlines()
     asked = [n for n, line in enumerate(lines) if "?  (tower-etl query " in line]
     return [re.sub(r"\s+", " ", f"{lines[n]} {lines[n + 1]}") for n in asked]
 
 
-def test_the_demo_does_not_replace_a_file_of_something_else(console: Console) -> None:
-    """A database of the user's own is not touched."""
+def test_the_demo_does_not_replace_another_database(console: Console) -> None:
     with duckdb.connect(str(console.folder / "tower-demo.duckdb")) as connection:
         connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
     expect_refusal(console)
 
 
 @pytest.mark.slow
-def test_the_demo_does_not_replace_what_was_synced_from_a_platform(
-    console: Console, world: World
-) -> None:
-    """Not even from one that answers on loopback, as through a tunnel."""
+def test_the_demo_does_not_replace_a_synced_history(console: Console, world: World) -> None:
+    """The platform is on loopback, as through a tunnel, so the host does not identify a demo."""
     simulator = Simulator(world, limit=None, profile=ServerProfile(version="25.1.0"))
     with serve(simulator) as endpoint:
         assert console.run("sync", "--endpoint", endpoint, "--path", "tower-demo.duckdb").code == 0
@@ -97,7 +96,7 @@ def test_the_demo_does_not_replace_what_was_synced_from_a_platform(
 
 
 def expect_refusal(console: Console) -> None:
-    """The demo ends with 2 and leaves everything as it was."""
+    """Assert that the demo exits with 2 and changes no file."""
     before = console.list_files()
     ended = console.run("demo")
     assert (ended.code, ended.out) == (2, "")

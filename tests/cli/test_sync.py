@@ -1,4 +1,4 @@
-"""The contract of `tower-etl sync`: flags, settings, what it prints where."""
+"""The contract of `tower-etl sync`: flags, settings and output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tests.cli.console import Console
     from tower_etl.simulator import World
 
-# --- what comes out -----------------------------------------------------------------------------
+# --- output -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_json_is_one_object_with_the_keys_of_the_contract(
+def test_json_prints_one_object_with_the_keys_of_the_contract(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """Rows are by table; nothing but the object is printed, and no progress without a terminal."""
+    """Rows are counted by table; nothing else is printed."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))
@@ -40,8 +40,10 @@ def test_json_is_one_object_with_the_keys_of_the_contract(
 
 
 @pytest.mark.slow
-def test_progress_shows_on_a_terminal_alone(console: Console, world: World, lab: int) -> None:
-    """Where standard error is a terminal, a line is renewed there; standard output stays clean."""
+def test_progress_is_drawn_if_standard_error_is_a_terminal(
+    console: Console, world: World, lab: int
+) -> None:
+    """Standard output has nothing but the object."""
     world.submit_run(lab)
     primary, secondary = pty.openpty()
     with serve(Simulator(world, limit=None, latency_s=0.1)) as endpoint:
@@ -56,34 +58,34 @@ def test_progress_shows_on_a_terminal_alone(console: Console, world: World, lab:
 
 
 def read_terminal(primary: int) -> str:
-    """What was written to a terminal whose other end is closed."""
+    """Return what was written to a pseudo-terminal whose other end is closed."""
     shown = b""
     try:
         while part := os.read(primary, 4096):
             shown += part
-    except OSError:  # how Linux says that the other end is closed
+    except OSError:  # Linux raises it when the other end is closed
         pass
     os.close(primary)
     return shown.decode()
 
 
-# --- what is asked for --------------------------------------------------------------------------
+# --- selection of workspaces, tables and runs ---------------------------------------------------
 
 
-def test_workspaces_are_named_by_id_name_and_pattern(
+def test_workspaces_are_selected_by_id_name_and_pattern(
     console: Console, endpoint: str, lab: int, annex: int
 ) -> None:
-    """`--workspace` may be repeated; case makes no difference."""
+    """`--workspace` may be repeated and ignores case."""
     flags = ("--workspace", str(lab), "--workspace", "ACME/ann*", "--workspace", "acme/lab")
     ended = console.run("check", "--endpoint", endpoint, "--json", *flags)
     assert [lab, annex] == [space["id"] for space in ended.json["workspaces"]]
 
 
 @pytest.mark.slow
-def test_a_sync_keeps_to_its_workspaces(
+def test_a_sync_loads_the_selected_workspaces_only(
     console: Console, world: World, endpoint: str, lab: int, annex: int
 ) -> None:
-    """Runs of others stay out, and the environment names them as a flag does."""
+    """The selectors come from the environment or a flag."""
     mine, _, other = world.submit_run(lab), world.submit_run(annex), world.submit_run(None)
     done = console.run("sync", "--endpoint", endpoint, "--json", TOWER_WORKSPACE_ID=str(lab))
     assert [lab] == [space["id"] for space in done.json["workspaces"]]
@@ -93,8 +95,9 @@ def test_a_sync_keeps_to_its_workspaces(
 
 
 @pytest.mark.slow
-def test_tables_keep_calls_down(console: Console, world: World, endpoint: str, lab: int) -> None:
-    """`--tables` fills those and what a sync cannot do without; the others exist, empty."""
+def test_tables_option_fills_selected_and_required_tables_only(
+    console: Console, world: World, endpoint: str, lab: int
+) -> None:
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))
@@ -105,10 +108,10 @@ def test_tables_keep_calls_down(console: Console, world: World, endpoint: str, l
 
 
 @pytest.mark.slow
-def test_since_and_until_bound_the_submission(
+def test_since_and_until_are_inclusive_bounds_of_the_submission(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """Both ends belong to the window; what came later lands once `--until` is left out."""
+    """A later sync without `--until` loads the runs after it."""
     days = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
     runs = [world.submit_run(lab, submit=f"{day}T00:00:00Z") for day in days]
     window = ("--since", "2026-01-02", "--until", "2026-01-03T00:00:00Z")
@@ -119,10 +122,10 @@ def test_since_and_until_bound_the_submission(
 
 
 @pytest.mark.slow
-def test_reconcile_finds_what_was_deleted(
+def test_reconcile_marks_a_deleted_run_and_keeps_its_row(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """Without the flag a sync of the same day does not look; the row stays in any case."""
+    """Without the flag, the second sync of a day does not look for deleted runs."""
     run_id = world.submit_run(lab)
     world.finish_run(run_id)
     world.delete_run(world.submit_run(lab))
@@ -134,14 +137,13 @@ def test_reconcile_finds_what_was_deleted(
         assert [is_missing] == [moment is not None for (moment,) in console.select(sql)]
 
 
-# --- where settings come from -------------------------------------------------------------------
+# --- sources of settings ------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_flags_go_before_the_environment_and_that_before_dlts_files(
+def test_flags_override_the_environment_which_overrides_dlt_files(
     console: Console, endpoint: str, lab: int
 ) -> None:
-    """Endpoint and token from `.dlt`, from the environment, from a flag."""
     write_dlt(console, endpoint=endpoint, token=DEMO_TOKEN)
     bare = {"TOWER_ACCESS_TOKEN": None}
     assert endpoint == console.run("check", "--json", **bare).json["endpoint"]
@@ -154,7 +156,7 @@ def test_flags_go_before_the_environment_and_that_before_dlts_files(
 
 
 def write_dlt(console: Console, endpoint: str, token: str) -> None:
-    """Settings as a dlt user has them."""
+    """Write endpoint and token to the configuration files of dlt."""
     folder = console.folder / ".dlt"
     folder.mkdir()
     section = "[sources.tower_etl.tower]\n"
@@ -163,10 +165,10 @@ def write_dlt(console: Console, endpoint: str, token: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_sync_works_with_dlts_secrets_alone(
+def test_a_sync_reads_endpoint_and_token_from_dlt_files(
     console: Console, world: World, endpoint: str, lab: int
 ) -> None:
-    """No variable is set at all."""
+    """No environment variable is set."""
     run_id = world.submit_run(lab)
     write_dlt(console, endpoint=endpoint, token=DEMO_TOKEN)
     ended = console.run("sync", TOWER_ACCESS_TOKEN=None)
@@ -175,8 +177,10 @@ def test_a_sync_works_with_dlts_secrets_alone(
 
 
 @pytest.mark.slow
-def test_a_path_is_meant_from_where_one_stands(console: Console, endpoint: str, lab: int) -> None:
-    """It is named to people in a summary; beside it there is one folder, else nothing anywhere."""
+def test_a_relative_path_starts_at_the_working_directory(
+    console: Console, endpoint: str, lab: int
+) -> None:
+    """The sync writes the file and one folder beside it, and nothing elsewhere."""
     (console.folder / "data").mkdir()
     started = datetime.now(UTC)
     ended = console.run("sync", "--endpoint", endpoint, "--path", "data/my runs.duckdb")

@@ -1,4 +1,4 @@
-"""What the command line says of itself, and what it costs to ask."""
+"""Help, version, usage errors, and the output of `check`."""
 
 from __future__ import annotations
 
@@ -22,41 +22,37 @@ HEAVY = {"dlt", "duckdb", "pandas", "pyarrow", "requests", "starlette"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(console: Console, command: str) -> None:
-    """`--help` shows the usage and exits with 0, with no token set."""
+def test_every_command_has_a_help_that_needs_no_token(console: Console, command: str) -> None:
     ended = console.run(command, "--help", TOWER_ACCESS_TOKEN=None)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"Usage: tower-etl {command}")
 
 
-def test_help_names_every_command(console: Console) -> None:
-    """The list of commands is complete."""
+def test_help_lists_every_command(console: Console) -> None:
     listed = console.run("--help").out.partition("Commands:")[2].splitlines()
     assert set(COMMANDS) <= {line.split()[0] for line in listed if line.strip()}
 
 
-def test_a_mistyped_command_is_named_with_those_that_resemble_it(console: Console) -> None:
-    """Bad usage, as of a name that resembles none."""
+def test_a_mistyped_command_gets_a_suggestion(console: Console) -> None:
+    """A name that resembles no command exits with 2 as well."""
     ended = console.run("snyc")
     assert (ended.code, ended.out) == (2, "")
     assert "No such command 'snyc'. Did you mean sync?" in ended.err
     assert console.run("zzz").code == 2
 
 
-def test_a_query_file_that_does_not_exist_is_named(console: Console) -> None:
-    """No folder needs to be created for a file that is read."""
+def test_a_missing_query_file_is_named(console: Console) -> None:
+    """The message gives advice for a file that is read: no folder has to be created."""
     ended = console.run("query", "--file", "none.sql")
     assert ended.code == 2
     assert "none.sql of --file does not exist. Check its path." in ended.err
 
 
-def test_version_is_that_of_the_distribution(console: Console) -> None:
-    """`--version` speaks of the installed package."""
+def test_version_is_that_of_the_installed_package(console: Console) -> None:
     assert f"tower-etl, version {version('tower-etl')}\n" == console.run("--version").out
 
 
-def test_help_imports_nothing_heavy() -> None:
-    """Neither dlt nor DuckDB nor a data frame is imported to show the help."""
+def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys, click.testing, tower_etl.cli as c;"
         "r = click.testing.CliRunner().invoke(c.cli, ['--help']); assert r.exit_code == 0;"
@@ -67,27 +63,26 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_no_command_takes_the_token_as_a_flag() -> None:
-    """A flag would stand in the list of processes for everyone to read."""
+    """Every user of the machine could read such a flag in the list of processes."""
     context = click.Context(cli)
     commands = [cli.get_command(context, name) for name in COMMANDS]
     flags = {flag for command in commands if command for p in command.params for flag in p.opts}
     assert "--path" in flags
     secret = {flag for flag in flags if "token" in flag or "secret" in flag}
-    assert secret == {"--token-command"}  # a command that prints it, which is no secret
+    assert secret == {"--token-command"}  # a command that prints the token; it is not secret itself
 
 
 @pytest.mark.parametrize("args", [["snyc"], ["sync", "--token", "x"], ["sync", "--no-such-flag"]])
-def test_what_it_does_not_know_is_bad_usage(console: Console, args: list[str]) -> None:
-    """An unknown command or flag exits with 2 and points to the help."""
+def test_an_unknown_command_or_flag_exits_with_2(console: Console, args: list[str]) -> None:
     ended = console.run(*args)
     assert (ended.code, ended.out) == (2, "")
     assert "--help" in ended.err
 
 
-def test_check_describes_platform_token_and_workspaces(
+def test_check_reports_endpoint_api_version_and_workspaces(
     console: Console, endpoint: str, lab: int
 ) -> None:
-    """`check --json` tells what a sync would reach, and writes nothing."""
+    """It writes no file."""
     before = console.list_files()
     ended = console.run("check", "--endpoint", endpoint, "--json")
     assert (ended.code, ended.err) == (0, "")
@@ -97,8 +92,9 @@ def test_check_describes_platform_token_and_workspaces(
     assert before == console.list_files()
 
 
-def test_check_shows_people_the_same(console: Console, endpoint: str, lab: int) -> None:
-    """Without `--json` it is a short text, which names the workspaces."""
+def test_check_prints_token_workspaces_and_tables_as_text(
+    console: Console, endpoint: str, lab: int
+) -> None:
     ended = console.run("check", "--endpoint", endpoint)
     assert ended.code == 0
     assert "Token       accepted" in ended.out
@@ -107,8 +103,8 @@ def test_check_shows_people_the_same(console: Console, endpoint: str, lab: int) 
 
 
 @pytest.mark.usefixtures("lab")
-def test_check_asks_for_the_tables_that_are_wanted(console: Console, endpoint: str) -> None:
-    """By flag or by environment, as a sync would; patterns may name them."""
+def test_check_tests_access_to_selected_tables_only(console: Console, endpoint: str) -> None:
+    """A flag or the environment selects tables by name or pattern, as for a sync."""
     flagged = console.run("check", "--endpoint", endpoint, "--json", "--tables", "team*")
     configured = console.run("check", "--endpoint", endpoint, "--json", TOWER_ETL_TABLES="team*")
     for ended in (flagged, configured):
@@ -118,10 +114,10 @@ def test_check_asks_for_the_tables_that_are_wanted(console: Console, endpoint: s
 
 
 @pytest.mark.usefixtures("lab")
-def test_check_names_who_refuses_a_table(
+def test_check_names_the_workspaces_that_deny_a_table(
     console: Console, endpoint: str, simulator: Simulator
 ) -> None:
-    """The token is good, so that the exit code is 0."""
+    """The token itself is valid, so the exit code is 0."""
     simulator.faults.add("/actions", Fault("status", 403, times=99))
     ended = console.run("check", "--endpoint", endpoint, "--tables", "actions")
     assert ended.code == 0

@@ -1,4 +1,4 @@
-"""Watching a sync: how long it will take, how far it is, and how much it says."""
+"""Progress of a sync: the estimate of `check`, the state in `status`, and verbosity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def simulator(world: World, lab: int) -> Simulator:
-    """A platform with three runs in one of two workspaces."""
+    """Return a platform with three runs in one of two workspaces."""
     for _ in range(3):
         world.submit_run(lab)
     return Simulator(world, limit=None)
@@ -34,6 +34,7 @@ def simulator(world: World, lab: int) -> Simulator:
 
 @pytest.fixture
 def endpoint(simulator: Simulator) -> Iterator[str]:
+    """Serve the platform and yield its address."""
     with serve(simulator) as address:
         yield address
 
@@ -42,7 +43,7 @@ def endpoint(simulator: Simulator) -> Iterator[str]:
 def call(
     console: Console, run_here: Callable[[Console], Run], endpoint: str
 ) -> Callable[..., Ended]:
-    """Run a command that calls the platform, without the limit of calls."""
+    """Return a function that runs a command against the platform without a rate limit."""
 
     def run(*args: str) -> Ended:
         return run_here(console)(
@@ -71,14 +72,14 @@ def test_a_workspace_whose_runs_cannot_be_counted_is_still_checked(
 
 
 @pytest.mark.slow
-def test_status_shows_a_first_sync(
+def test_status_shows_the_process_of_a_first_sync(
     call: Callable[..., Ended],
     console: Console,
     run_here: Callable[[Console], Run],
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is published yet, and who looks learns how far it is and whose it is."""
+    """No workspace is published yet, but the progress file names the process."""
     monkeypatch.setattr(progress, "_RECORD_SECONDS", 0.02)
     seen: list[Ended] = []
     record = write_progress
@@ -100,7 +101,8 @@ def test_status_shows_a_first_sync(
     assert len(after["workspaces"]) == 2
 
 
-def test_the_progress_of_a_killed_sync_is_outdated(tmp_path: Path) -> None:
+def test_an_outdated_progress_file_is_ignored(tmp_path: Path) -> None:
+    """A killed sync leaves its progress file behind."""
     config = resolve_destination("duckdb", str(tmp_path / "runs.duckdb"), SettingSources({}))
     assert config.work_dir is not None
     config.work_dir.mkdir()
@@ -116,13 +118,13 @@ def test_the_progress_of_a_killed_sync_is_outdated(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_quiet_sync_says_nothing(call: Callable[..., Ended]) -> None:
+def test_a_quiet_sync_prints_nothing(call: Callable[..., Ended]) -> None:
     ended = call("sync", "--quiet")
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
 @pytest.mark.slow
-def test_a_quiet_sync_says_what_failed(call: Callable[..., Ended], simulator: Simulator) -> None:
+def test_a_quiet_sync_prints_what_failed(call: Callable[..., Ended], simulator: Simulator) -> None:
     simulator.faults.add("/metrics", Fault("status", status=500, times=1000))
     ended = call("sync", "--quiet")
     assert ended.code == 4
