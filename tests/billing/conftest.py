@@ -1,4 +1,4 @@
-"""Real runs, synced once, to load bills beside."""
+"""Fixtures: a target with three real runs, and the real export of their bill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the three real runs, only to be copied."""
+    """Return a file with the three real runs; tests only copy it."""
     target = resolve_duckdb_paths(tmp_path_factory.mktemp("synced") / "runs.duckdb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
@@ -30,13 +30,13 @@ def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def export(shared: Path) -> Path:
-    """The real export: two of the runs, and a line of an unknown run."""
+    """Return the real export, with lines of two of the runs and a line of an unknown run."""
     return shared / "billing" / "aws_cur_split_two_runs.parquet"
 
 
 @pytest.fixture
 def target(synced: Path, tmp_path: Path) -> BillTarget:
-    """A file of the three real runs, for one test alone."""
+    """Return a copy of the file with the three real runs."""
     path = tmp_path / "runs.duckdb"
     shutil.copyfile(synced, path)
     return BillTarget(path)

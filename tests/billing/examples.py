@@ -1,4 +1,4 @@
-"""The questions whose answers stand in the documentation, of the real runs and their bill."""
+"""Queries of the documentation, whose results come from the real runs and their bill."""
 
 EXAMPLES = {
     "bills": "SELECT run_id, platform_usd, used_usd, unused_usd, bill_usd, ratio, coverage, method "

@@ -1,4 +1,4 @@
-"""A DuckDB file that bills are loaded into."""
+"""A DuckDB file into which tests load bills."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ USUAL = TagMapping()
 
 
 def ignore(_name: str) -> None:
-    """Print nothing."""
+    """Discard the name of a file that is being loaded."""
 
 
 @dataclass(frozen=True)
 class BillTarget:
-    """The file.
+    """A DuckDB file with runs.
 
     Attributes:
-        path: Where it is.
+        path: Path of the file.
     """
 
     path: Path
 
     def load(self, *files: Path, provider: str = "aws", mapping: TagMapping = USUAL) -> BillReport:
-        """Load an export."""
+        """Load an export and return the report."""
         place = DestinationConfig("duckdb", str(self.path), self.path.parent / "state")
         names = tuple(map(str, files))
         destination = open_destination(place)
         return BillLoad(destination, names, provider, SYSTEM_CLOCK, mapping, ignore).run()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the published file, where tables and views go by their bare names."""
+        """Return rows of the published file, with unqualified names of tables and views."""
         with duckdb.connect(str(self.path), read_only=True) as connection:
             connection.execute("USE runs.tower")
             return connection.execute(sql).fetchall()

@@ -1,4 +1,4 @@
-"""Exports in other formats: FOCUS, amortized costs, odd files; what is refused and how."""
+"""Formats of exports: FOCUS, amortized costs of AWS, and files that are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USUAL = TagMapping()
 
 
 def read(path: Path, provider: str, mapping: TagMapping = USUAL) -> list[dict[str, object]]:
-    """Return the lines of a file, without what is null."""
+    """Return the lines of a file without null values."""
     batches = list(iter_lines(path, path.name, provider, mapping, None))
     rows = [row for batch in batches for row in batch.to_pylist()]
     return [{k: v for k, v in row.items() if v is not None} for row in rows]
@@ -36,7 +36,7 @@ acct,sub,2026-03-01T00:00:00Z,2026-03-05T12:00:00Z,2026-03-05T13:00:00Z,Purchase
 
 
 def test_focus_is_read_with_its_tags_and_unused_commitments(tmp_path: Path) -> None:
-    """Effective costs; whatever has no column is kept as JSON."""
+    """The cost is the effective cost. Fields without a column are kept as JSON."""
     path = tmp_path / "focus.csv"
     path.write_text(FOCUS)
     first, second = read(path, "focus")
@@ -47,8 +47,8 @@ def test_focus_is_read_with_its_tags_and_unused_commitments(tmp_path: Path) -> N
     assert (second["used_cost"], second["unused_cost"]) == (0.0, 0.5)
 
 
-def test_tags_of_azure_come_without_braces(tmp_path: Path) -> None:
-    """Azure's older exports leave them out; the pool is named by a tag of the user's choice."""
+def test_azure_tags_without_braces_are_read(tmp_path: Path) -> None:
+    """Older exports of Azure leave out the braces of the JSON object."""
     path = tmp_path / "azure.parquet"
     duckdb.sql(
         "COPY (SELECT 'a' AS BillingAccountId, TIMESTAMP '2026-03-05' AS ChargePeriodStart, "
@@ -74,8 +74,8 @@ splitLineItem/NetSplitCost,splitLineItem/UnusedCost,splitLineItem/ParentResource
 """
 
 
-def test_costs_of_aws_are_amortized_and_net(tmp_path: Path) -> None:
-    """Usage under a savings plan costs its part of the plan, and what is left of it is unused."""
+def test_aws_costs_are_amortized_and_net(tmp_path: Path) -> None:
+    """Usage under a savings plan costs its share of the plan, whose rest is unused cost."""
     path = tmp_path / "cur.csv"
     path.write_text(AWS)
     rows = read(path, "aws")
@@ -94,15 +94,15 @@ def test_costs_of_aws_are_amortized_and_net(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("provider", ["aws", "focus"])
 def test_a_file_of_another_format_is_refused(tmp_path: Path, provider: str) -> None:
-    """With the column that it lacks."""
+    """The message names a missing column."""
     path = tmp_path / "any.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ConfigurationError, match=r"any\.csv is not .*missing column"):
         read(path, provider)
 
 
-def test_a_value_that_is_no_cost_is_refused(tmp_path: Path) -> None:
-    """A bill with a gap would look like a cheaper one."""
+def test_a_cost_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    """A bill without the line would look cheaper than it is."""
     path = tmp_path / "cur.csv"
     path.write_text(AWS.replace(",3,2.5,", ",three,2.5,").replace(",2.5,", ",many,"))
     with pytest.raises(ConfigurationError, match=r"cur\.csv cannot be read"):
@@ -110,14 +110,13 @@ def test_a_value_that_is_no_cost_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pair", ["run_id", "run_id=", "user=x"])
-def test_a_mapping_names_a_known_column_and_a_tag(pair: str) -> None:
-    """The message says which."""
+def test_an_invalid_tag_mapping_is_refused(pair: str) -> None:
     with pytest.raises(ConfigurationError, match="expected NAME=TAG, where NAME is run_id"):
         parse_mapping([pair])
 
 
-def test_of_several_versions_of_a_period_the_newest_is_read(tmp_path: Path) -> None:
-    """Of legacy exports that keep them; chunks of one version and other periods stay."""
+def test_only_the_newest_version_of_a_billing_period_is_read(tmp_path: Path) -> None:
+    """Legacy exports can keep earlier versions. A version may have several chunks."""
     for number, name in enumerate(
         (
             "20260301-20260401/aaaa/cur-1.csv.gz",
@@ -150,8 +149,10 @@ def test_of_several_versions_of_a_period_the_newest_is_read(tmp_path: Path) -> N
         ("/r/x.parquet", None),
     ],
 )
-def test_the_path_of_an_export_names_its_period(path: str, period: str | None) -> None:
-    """In each layout that AWS has."""
+def test_the_billing_period_is_read_from_the_path_of_an_export(
+    path: str, period: str | None
+) -> None:
+    """The paths are those of the layouts of AWS."""
     from datetime import UTC, datetime  # noqa: PLC0415 beside its only use
 
     from tower_etl.billing.files import ExportFile  # noqa: PLC0415 as above
@@ -160,6 +161,6 @@ def test_the_path_of_an_export_names_its_period(path: str, period: str | None) -
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path: Path) -> None:
-    """The message names the kinds of files."""
+    """The message lists the types of files."""
     with pytest.raises(ConfigurationError, match=r"\.parquet, \.csv, \.csv\.gz"):
         list_files([str(tmp_path)])

@@ -1,4 +1,4 @@
-"""Loads that are killed, concurrent with syncs, or too early; lakes and S3; the command line."""
+"""Loads of bills: killed, repeated, or before the first sync; `bill check`; lakes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TOTALS = "SELECT count(*), round(sum(cost), 6), count(DISTINCT line_number) FROM
 
 
 def run_command(target: BillTarget, *args: str, point: str | None = None) -> tuple[int, str]:
-    """Run `tower-etl bill` on a target; exit code and standard output."""
+    """Run `tower-etl bill` on a target and return exit code and standard output."""
     command = [sys.executable, str(KILLED), point] if point else [sys.executable, "-m", "tower_etl"]
     done = subprocess.run(
         [*command, "bill", *args, "--path", str(target.path)],
@@ -52,10 +52,10 @@ def run_command(target: BillTarget, *args: str, point: str | None = None) -> tup
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_the_next_load_is_exact(
+def test_a_load_after_a_killed_load_has_every_line_once(
     target: BillTarget, export: Path, point: str
 ) -> None:
-    """What was published before stays readable, and is replaced as a whole."""
+    """The runs that were published before the kill are kept."""
     args = ("load", "--provider", "aws", str(export))
     assert run_command(target, *args, point=point)[0] == -signal.SIGKILL
     code, out = run_command(target, *args, "--json")
@@ -64,8 +64,8 @@ def test_killed_at_a_point_the_next_load_is_exact(
     assert target.select("SELECT count(*) FROM workflows") == [(3,)]
 
 
-def test_a_bill_needs_runs(tmp_path: Path, export: Path) -> None:
-    """Before the first sync, there is nothing to attribute it to."""
+def test_a_bill_before_the_first_sync_is_refused(tmp_path: Path, export: Path) -> None:
+    """Without runs, no line can be attributed."""
     place = DestinationConfig("duckdb", str(tmp_path / "none.duckdb"), tmp_path / "state")
     load = BillLoad(open_destination(place), [str(export)], "aws", SYSTEM_CLOCK)
     with pytest.raises(ConfigurationError, match="has no runs yet: run `tower-etl sync` first"):
@@ -74,8 +74,8 @@ def test_a_bill_needs_runs(tmp_path: Path, export: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_check_says_what_is_attributed_and_what_to_do(target: BillTarget, export: Path) -> None:
-    """Before a load, after it, and of an export whose tags have other names."""
+def test_bill_check_reports_attribution_and_missing_tags(target: BillTarget, export: Path) -> None:
+    """It runs before a load, after a load, and after a load with a mapping to an unknown tag."""
     code, out = run_command(target, "check")
     assert (code, "No bill is loaded" in out) == (0, True)
     target.load(export)
@@ -95,10 +95,10 @@ def test_the_check_says_what_is_attributed_and_what_to_do(target: BillTarget, ex
 
 
 @pytest.mark.slow
-def test_a_lake_keeps_the_bill_through_the_loss_of_its_working_copy(
+def test_a_lake_restores_the_bill_without_its_staging_copy(
     synced: Path, export: Path, tmp_path: Path
 ) -> None:
-    """The lines come back out of the lake; a load again changes nothing in it."""
+    """The staging copy is deleted, and the second load rebuilds it from the lake."""
     from tests.load.warehouse import ask_for  # noqa: PLC0415 beside its only use
     from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 as above
     from tower_etl.simulator import (  # noqa: PLC0415 as above

@@ -1,4 +1,4 @@
-"""The worked examples of the documentation are what the marts say of the real runs."""
+"""Example tables in the documentation are the results of the marts over the real runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.slow
-def test_the_pages_show_what_the_marts_say(
+def test_tables_in_the_pages_are_the_results_of_the_marts(
     target: BillTarget, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every table of an example, as `tower-etl query --format markdown` prints it."""
+    """They have the form of `tower-etl query --format markdown`."""
     (tmp_path / "prices.csv").write_text(PRICES)
     monkeypatch.setenv("TOWER_ETL_PRICES", str(tmp_path / "prices.csv"))
     target.load(export)

@@ -1,4 +1,4 @@
-"""The real bill, price list and energy on PostgreSQL: the values that DuckDB has."""
+"""The real bill, price list and energy: views on PostgreSQL, estimates, comparisons."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ NAMES = frozenset(
 )
 
 
-def test_postgres_has_the_values_of_duckdb(
+def test_postgres_views_have_the_values_of_duckdb(
     target: BillTarget, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """View by view, and no check returns a row."""
+    """All checks return no row on PostgreSQL."""
     (tmp_path / "prices.csv").write_text(PRICES)
     monkeypatch.setenv("TOWER_ETL_PRICES", str(tmp_path / "prices.csv"))
     target.load(export)
@@ -68,10 +68,10 @@ def test_postgres_has_the_values_of_duckdb(
         assert broken == []
 
 
-def test_the_price_list_gives_what_the_platform_estimates(
+def test_list_prices_are_close_to_the_estimates_of_the_platform(
     target: BillTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the on-demand tasks of a real run, by the list prices of AWS: within 0.5 %."""
+    """For on-demand tasks, list prices of AWS are within 0.5 % of the estimates."""
     (tmp_path / "prices.csv").write_text(PRICES)
     monkeypatch.setenv("TOWER_ETL_PRICES", str(tmp_path / "prices.csv"))
     with duckdb.connect(str(target.path)) as connection:
@@ -86,10 +86,10 @@ def test_the_price_list_gives_what_the_platform_estimates(
     assert listed == pytest.approx(estimated, rel=0.005)
 
 
-def test_the_two_real_runs_are_compared_by_estimate_and_bill(
+def test_two_real_runs_are_compared_by_estimate_and_bill(
     target: BillTarget, export: Path, tmp_path: Path
 ) -> None:
-    """They are of two pipelines, which is said; each has its estimate and its bill."""
+    """They belong to different pipelines, which the comparison reports."""
     target.load(export)
     (tmp_path / "g.csv").write_text("run_id,group\n10Sj9ejvKktHWg,rna\nwELtvsveirfd9,meth\n")
     groups = read_groups(target.select, str(tmp_path / "g.csv"), ("rna", "meth"))

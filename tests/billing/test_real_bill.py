@@ -1,4 +1,4 @@
-"""The real export of two runs, in every shape that AWS writes tags in: the figures of the bill."""
+"""The real export of two runs, with tags in every form of AWS, gives the figures of the bill."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLAT = ", ".join(
 
 
 def write(source: Path, path: Path, sql: str) -> Path:
-    """Write the export in another shape; `sql` selects from `lines`."""
+    """Write the result of a query of the view `lines`, which is the export, and return the path."""
     form = "(FORMAT parquet)" if path.suffix == ".parquet" else "(HEADER, FORMAT csv)"
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW lines AS FROM '{source}'")
@@ -42,7 +42,7 @@ def write(source: Path, path: Path, sql: str) -> Path:
 
 
 def legacy_names(source: Path) -> str:
-    """Return the columns under the names of a legacy CSV, tags last, as one column each."""
+    """Return a SQL list of the columns, without tags, under the names of a legacy CSV."""
     with duckdb.connect() as connection:
         names = [row[0] for row in connection.sql(f"DESCRIBE FROM '{source}'").fetchall()]
     legacy = []
@@ -84,10 +84,10 @@ SHAPES: dict[str, Callable[[Path, Path], Path]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_of_tags_gives_the_figures_of_the_bill(
+def test_every_form_of_tags_gives_the_figures_of_the_bill(
     target: BillTarget, export: Path, tmp_path: Path, shape: str
 ) -> None:
-    """Used and unused of both runs, nothing for the third, and the rest with its reason."""
+    """The third run has no lines, and the line of the unknown run is unattributed."""
     report = target.load(SHAPES[shape](export, tmp_path))
     assert report.lines.total() == 793
     rows = target.select(
@@ -103,8 +103,8 @@ def test_every_shape_of_tags_gives_the_figures_of_the_bill(
 
 
 @pytest.mark.slow
-def test_the_estimate_stands_beside_the_bill(target: BillTarget, export: Path) -> None:
-    """The bill is twice the estimate, most of it unused capacity; all checks of the marts hold."""
+def test_the_bill_is_compared_with_the_estimate_by_user(target: BillTarget, export: Path) -> None:
+    """The bill is twice the estimate, most of it for unused capacity. All checks hold."""
     target.load(export)
     rows = target.select(
         "SELECT user_name, billed_runs, platform_usd, bill_usd, ratio FROM bill_by_user LIMIT 1"
@@ -120,8 +120,8 @@ def test_the_estimate_stands_beside_the_bill(target: BillTarget, export: Path) -
 
 
 @pytest.mark.slow
-def test_a_task_has_the_lines_of_its_hash(target: BillTarget, export: Path) -> None:
-    """Of every completed task of both runs; the process with the largest bill comes first."""
+def test_bill_lines_are_attributed_to_tasks_by_their_hash(target: BillTarget, export: Path) -> None:
+    """The process with the largest bill comes first."""
     target.load(export)
     first, *_ = target.select("SELECT process, tasks, platform_usd, bill_usd FROM bill_by_process")
     assert first == (
@@ -133,8 +133,8 @@ def test_a_task_has_the_lines_of_its_hash(target: BillTarget, export: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_period_loaded_again_replaces_itself(target: BillTarget, export: Path) -> None:
-    """Restated with the half of its lines, and back; another account stays beside it."""
+def test_a_reloaded_billing_period_is_replaced_as_a_whole(target: BillTarget, export: Path) -> None:
+    """It is reloaded with about half of its lines, and back; the other account is not changed."""
     folder = target.path.parent
     target.load(export)
     half = write(export, folder / "half.parquet", "FROM lines LIMIT 400")

@@ -1,4 +1,4 @@
-"""The simulator's bill beside its runs: sums of the bill, and comparisons of releases."""
+"""The bill of the simulator: sums over its runs, and comparisons of releases."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tower_etl.report.comparison import Comparison
 
 PIPELINE = "nf-core/rnaseq"
-PLANTED = 0.9 / 1.3  # factors of the run times of 3.19.0 and 3.18.0 in data/pipelines.toml
+PLANTED = 0.9 / 1.3  # run time factors of 3.19.0 and 3.18.0 in data/pipelines.toml
 CHARGED = 0.72
 
 
 @pytest.fixture(scope="module")
 def billed(tmp_path_factory: pytest.TempPathFactory) -> tuple[BillTarget, Path]:
-    """The runs of the demo with their bill, and the export."""
+    """Return a target with the runs and the bill of the demo, and the export."""
     folder = tmp_path_factory.mktemp("demo")
     target, export = BillTarget(folder / "runs.duckdb"), folder / "bill.csv.gz"
     simulator = Simulator(build_world(1, runs=110, open_runs=6, days=12), limit=NO_LIMIT)
@@ -44,14 +44,16 @@ def billed(tmp_path_factory: pytest.TempPathFactory) -> tuple[BillTarget, Path]:
 
 
 def compare(target: BillTarget, kind: str, first: str, second: str) -> Comparison:
-    """Compare two groups of the pipeline's runs."""
+    """Compare two groups of runs of the pipeline."""
     groups = read_groups(target.select, kind, (first, second), (PIPELINE,))
     return compare_groups(kind, *groups)
 
 
 @pytest.mark.slow
-def test_every_line_is_of_a_run_or_of_none(billed: tuple[BillTarget, Path]) -> None:
-    """Lines of machines that split lines cover count once."""
+def test_every_bill_line_is_attributed_once_or_unattributed(
+    billed: tuple[BillTarget, Path],
+) -> None:
+    """Lines of machines are not counted in addition to their split lines."""
     target, export = billed
     with gzip.open(export, "rt") as file:
         lines = list(csv.DictReader(file))
@@ -84,8 +86,8 @@ def test_every_line_is_of_a_run_or_of_none(billed: tuple[BillTarget, Path]) -> N
 
 
 @pytest.mark.slow
-def test_two_releases_differ_by_what_was_planted(billed: tuple[BillTarget, Path]) -> None:
-    """Run times of the newer one are lower, and so are its costs."""
+def test_two_releases_differ_by_the_simulated_factor(billed: tuple[BillTarget, Path]) -> None:
+    """The newer release has shorter run times, and its estimates differ as well."""
     found = compare(billed[0], "revision", "3.18.0", "3.19.0")
     measures = {measure.name: measure for measure in found.measures}
     run = measures["run_seconds"]
@@ -96,10 +98,9 @@ def test_two_releases_differ_by_what_was_planted(billed: tuple[BillTarget, Path]
 
 
 @pytest.mark.slow
-def test_two_halves_of_a_release_do_not_differ(
+def test_two_halves_of_a_release_differ_in_no_measure(
     billed: tuple[BillTarget, Path], tmp_path: Path
 ) -> None:
-    """In no measure."""
     target = billed[0]
     runs = target.select(
         "SELECT run_id FROM stg_runs WHERE pipeline = 'nf-core/rnaseq' AND revision = '3.18.0' "

@@ -1,4 +1,4 @@
-"""A console, and a platform full of secrets."""
+"""Fixtures: a console, and a platform whose texts contain secrets."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ TOKEN = SECRETS["platform token"][1]
 
 @pytest.fixture
 def console(tmp_path: Path) -> Console:
-    """Somebody at a terminal, in an empty folder."""
+    """Return a console with an empty folder."""
     return make_console(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def simulator() -> Simulator:
-    """A few runs, behind a token that is among the secrets."""
+    """Return a platform with a few runs, whose token is one of the secrets."""
     world = build_world(5, runs=6, days=3, open_runs=1, mean_tasks=8)
     return Simulator(world, tokens=(TOKEN,), limit=None)
 
 
 @pytest.fixture(scope="session")
 def planter(simulator: Simulator) -> SecretInjector:
-    """That platform with secrets in every text."""
+    """Return that platform with a secret in every text."""
     return SecretInjector(simulator)
 
 
 @pytest.fixture(scope="session")
 def endpoint(planter: SecretInjector) -> Iterator[str]:
-    """Where it answers."""
+    """Serve the platform with secrets and yield its address."""
     with serve(planter.app) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def plain(simulator: Simulator) -> Iterator[str]:
-    """Where it answers without secrets."""
+    """Serve the platform without secrets and yield its address."""
     with serve(simulator) as url:
         yield url

@@ -1,4 +1,4 @@
-"""A platform in whose every text something secret stands."""
+"""A platform with a secret in every text of its responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tower_etl.simulator import Simulator
 
-# Without these a sync cannot tell one thing from another, or what changed.
+# A sync needs these fields to identify records and to detect changes.
 KEPT = frozenset(
     {
         *("datasetId", "sessionId", "id", "taskId", "orgId", "workspaceId"),
@@ -27,11 +27,11 @@ KEPT = frozenset(
 
 
 class SecretInjector:
-    """An ASGI application that plants secrets in the answers of a simulator.
+    """An ASGI application that inserts secrets into the responses of a simulator.
 
     Attributes:
-        planted: Texts planted so far.
-        names: Every name of a field that got one.
+        planted: Number of texts with secrets so far.
+        names: Names of the fields that got such a text.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -42,11 +42,11 @@ class SecretInjector:
 
     @property
     def app(self) -> Simulator:
-        """The same, as what `serve` takes."""
+        """The application, with the type that `serve` takes."""
         return cast("Simulator", self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with secrets."""
+        """Send the response of the simulator with secrets."""
         reply = await capture(self._simulator, scope, receive)
         body = orjson.dumps(self._spoil("", orjson.loads(reply.body)))
         await BufferedResponse(reply.status, body).send(send)

@@ -1,4 +1,4 @@
-"""Made-up secrets of every shape that is known, and texts around them."""
+"""Invented secrets of every known form, with texts around them."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ SECRETS: dict[str, tuple[str, str]] = {
 
 
 def plant(name: str) -> str:
-    """The text with its secret."""
+    """Return the text of a sample with its secret."""
     text, secret = SECRETS[name]
     return text.format(secret)
 
 
 def list_leaks(text: str) -> list[str]:
-    """The names of the secrets that are to be read in a text, as they are or as JSON has them."""
+    """Return the names of the secrets in a text, in plain form or escaped as in JSON."""
     return [
         name
         for name, (_, secret) in SECRETS.items()

@@ -1,4 +1,4 @@
-"""Columns that users keep out, and fields that they let in, through the command line."""
+"""Column policies on the command line: exclusion, hashing and promotion."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 
 class Grower:
-    """An ASGI application in whose answers runs and tasks have a field that is new."""
+    """An ASGI application that adds a new field to the runs and tasks of a simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with the field."""
+        """Send the response of the simulator with the field."""
         reply = await capture(self._simulator, scope, receive)
         body: Any = orjson.loads(reply.body)
         if "progress" in body:
@@ -41,7 +41,7 @@ class Grower:
 
 @pytest.fixture
 def world() -> World:
-    """Two runs of one user, one of them deleted after the first sync."""
+    """Return a world with two final runs of one workspace."""
     world = World.empty()
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     for _ in range(2):
@@ -54,14 +54,14 @@ def world() -> World:
 
 @pytest.fixture
 def growing(world: World) -> Iterator[str]:
-    """Where that world answers with a field that is new."""
+    """Serve the world with the new field and yield the address."""
     simulator = Simulator(world, tokens=(TOKEN,), limit=None)
     with serve(cast("Simulator", Grower(simulator))) as url:
         yield url
 
 
 def sync(console: Console, endpoint: str, *flags: str, **variables: str) -> Ended:
-    """One sync into `runs.duckdb`, as it ended."""
+    """Sync into `runs.duckdb` and return the result of the command."""
     return console.run(
         *("sync", "--endpoint", endpoint, "--rate", "none", "--json", *flags),
         TOWER_ACCESS_TOKEN=TOKEN,
@@ -69,10 +69,10 @@ def sync(console: Console, endpoint: str, *flags: str, **variables: str) -> Ende
     )
 
 
-def test_excluded_and_hashed_columns_stay_so_and_views_go_on(
+def test_column_policies_hold_for_in_place_updates_and_views(
     console: Console, growing: str, world: World
 ) -> None:
-    """Also in a row that is written again without a visit, because its run is gone."""
+    """The second sync updates the row of a deleted run in place, without a fetch."""
     (console.folder / ".dlt").mkdir()
     (console.folder / ".dlt" / "config.toml").write_text(
         '[sources.tower_etl.tower]\nhash = ["user_name"]\npromote = ["workflows.brandNew:json"]\n'
@@ -95,10 +95,10 @@ def test_excluded_and_hashed_columns_stay_so_and_views_go_on(
     assert console.run("query", "cost_by_pipeline").code == 0
 
 
-def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_for(
+def test_a_new_field_is_reported_once_and_promoted_by_configuration(
     console: Console, growing: str
 ) -> None:
-    """In `--json` and in words; not again by the next sync; never a column by accident."""
+    """Until it is promoted, its values are kept in `undocumented`."""
     first = sync(console, growing)
     assert first.json["undocumented"] == {"tasks": ["brandNew"], "workflows": ["brandNew"]}
     assert sync(console, growing, "--reconcile").json["undocumented"] == {}
@@ -121,10 +121,10 @@ def test_a_field_is_named_when_it_is_seen_first_and_gets_its_column_when_asked_f
         (("--exclude", "user_nam"), "Did you mean user_name"),
     ],
 )
-def test_a_column_that_cannot_be_had_is_bad_usage(
+def test_an_invalid_column_policy_exits_with_2_before_the_first_call(
     console: Console, flags: tuple[str, ...], said: str
 ) -> None:
-    """It shows before the first call and before anything is made."""
+    """No server listens at the endpoint, and no file is created."""
     before = console.list_files()
     ended = sync(console, "http://127.0.0.1:9/api", *flags)
     assert ended.code == 2
@@ -132,7 +132,6 @@ def test_a_column_that_cannot_be_had_is_bad_usage(
     assert before == console.list_files()
 
 
-def test_a_word_for_redaction_that_is_none_is_bad_usage(console: Console) -> None:
-    """The words are listed."""
+def test_an_invalid_redact_value_exits_with_2_and_lists_valid_ones(console: Console) -> None:
     ended = sync(console, "http://127.0.0.1:9/api", TOWER_ETL_REDACT="sometimes")
     assert (ended.code, "true, false, emails" in ended.err) == (2, True)

@@ -1,4 +1,4 @@
-"""What is taken for a secret, what is not, and that both engines agree."""
+"""Redaction: secrets, harmless texts, and the agreement of both regex engines."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ AROUND = st.text(st.sampled_from("ab 1_-\n\t\"'\\:=,;/@${}[]()<>.é"), max_size=
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_is_blotted_out_and_what_stands_around_it_stays(name: str) -> None:
-    """The text keeps its shape."""
+def test_a_secret_is_masked_and_the_text_before_it_is_kept(name: str) -> None:
     text, secret = SECRETS[name]
     cleaned = redact_text(plant(name))
     assert secret not in cleaned
@@ -47,21 +46,23 @@ def test_a_secret_is_blotted_out_and_what_stands_around_it_stays(name: str) -> N
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_secret_stays(text: str) -> None:
-    """References to variables, digests, tools whose words look like names of secrets."""
+def test_harmless_text_is_not_redacted(text: str) -> None:
+    """The texts are references to variables, digests, and words that resemble names of secrets."""
     assert text == redact_text(text)
 
 
 @given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
-def test_a_second_time_changes_nothing(name: str, before: str, after: str) -> None:
-    """Rows that were read back are redacted again."""
+def test_redaction_is_idempotent(name: str, before: str, after: str) -> None:
+    """Rows that are read back from a destination are redacted again."""
     once = redact_text(before + plant(name) + after)
     assert once == redact_text(once)
 
 
 @given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
-def test_the_quick_look_misses_nothing(name: str, before: str, after: str) -> None:
-    """What a pattern finds, the look at clean text finds before, also in JSON."""
+def test_the_prefilter_matches_wherever_a_pattern_matches(
+    name: str, before: str, after: str
+) -> None:
+    """This also holds if the text is a JSON string."""
     text = before + plant(name) + after
     sign = build_prefilter(PATTERNS)
     if redact_text(text) != text or any(re.search(p.regex, text, re.ASCII) for p in PATTERNS):
@@ -73,8 +74,8 @@ def test_the_quick_look_misses_nothing(name: str, before: str, after: str) -> No
 
 @pytest.mark.slow
 @given(st.sampled_from(sorted(SECRETS)), AROUND, AROUND)
-def test_both_engines_agree(name: str, before: str, after: str) -> None:
-    """Python's, for messages, and RE2, for columns."""
+def test_python_and_re2_redact_alike(name: str, before: str, after: str) -> None:
+    """Python redacts messages, RE2 (in Arrow) redacts columns."""
     text = before + plant(name) + after
     column = pa.array([text])
     for pattern in PATTERNS:
@@ -82,6 +83,6 @@ def test_both_engines_agree(name: str, before: str, after: str) -> None:
     assert [redact_text(text)] == column.to_pylist()
 
 
-def test_a_message_of_an_error_is_redacted() -> None:
-    """It may quote what a server said."""
+def test_error_messages_are_redacted() -> None:
+    """A message may quote a response of the server."""
     assert list_leaks(str(ServerError(f"500: {plant('password')}"))) == []

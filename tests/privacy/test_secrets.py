@@ -1,4 +1,4 @@
-"""No secret gets out of the page that it came with, wherever in the page it stands."""
+"""No secret of a response reaches tables, state, files, output or logs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 
 def read_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table of a file, dlt's own included, its state unpacked."""
+    """Return all rows by table, including the tables of dlt with their state unpacked."""
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         names = connection.execute(
@@ -45,14 +45,14 @@ def read_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read_rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
-    """The rows of one table."""
-    found = connection.execute(f"SELECT * FROM tower.{name}")  # noqa: S608 ours
+    """Return the rows of a table."""
+    found = connection.execute(f"SELECT * FROM tower.{name}")  # noqa: S608 a name from the catalog
     names = [column[0] for column in found.description or ()]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def list_files(root: Path) -> str:
-    """Everything in a folder as text, with Parquet unpacked."""
+    """Return all paths and contents in a folder as text, with Parquet decoded."""
     texts = [str(path) for path in root.rglob("*")]
     for path in (path for path in root.rglob("*") if path.is_file()):
         packed = path.suffix == ".parquet"
@@ -64,7 +64,7 @@ def list_files(root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Console, str]:
-    """A console after a sync, and all that was printed, dlt and errors at their most talkative."""
+    """Return a console after two syncs, and all output of its commands with debug logs."""
     console = make_console(tmp_path_factory.mktemp("talkative"))
     variables = {
         "TOWER_ACCESS_TOKEN": TOKEN,
@@ -82,14 +82,14 @@ def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Conso
         ended = console.run(*command, **variables)
         assert ended.code == 0, ended.err
         printed += ended.out + ended.err
-    assert "|dlt|" in printed  # it did talk
+    assert "|dlt|" in printed  # the debug log was written
     return console, printed
 
 
-def test_no_secret_reaches_table_state_file_or_terminal(
+def test_no_secret_reaches_tables_state_files_or_output(
     talk: tuple[Console, str], planter: SecretInjector
 ) -> None:
-    """Whatever the shape of the secret, the access token's included."""
+    """The secrets have every known form; the access token is one of them."""
     console, printed = talk
     tables = read_tables(console.folder / "t.duckdb")
     assert planter.planted > 10 * len(SECRETS)
@@ -99,10 +99,10 @@ def test_no_secret_reaches_table_state_file_or_terminal(
     assert "hunter2" not in repr(tables)
 
 
-def test_every_text_that_was_spoilt_is_there_without_its_secret(
+def test_texts_with_secrets_are_stored_with_the_secret_masked(
     talk: tuple[Console, str],
 ) -> None:
-    """It was planted everywhere, and what stood around it stays."""
+    """At least half of the text columns of each filled table must hold such a text."""
     tables = read_tables(talk[0].folder / "t.duckdb")
     for name, rows in ((name, tables[name]) for name in TABLES if tables[name]):
         columns = [
@@ -111,15 +111,16 @@ def test_every_text_that_was_spoilt_is_there_without_its_secret(
             if column.can_hold_secrets
             and column.source != "tower-etl"
             and KEPT.isdisjoint(column.path)
-            and any(row[column.name] is not None for row in rows)  # a text took an object's place
+            # A column is null if a text replaced its object.
+            and any(row[column.name] is not None for row in rows)
         ]
         corrupted = [c for c in columns if any("some text" in str(row[c]) for row in rows)]
         assert all("***" in str(row[c]) for c in corrupted for row in rows if "text" in str(row[c]))
         assert len(corrupted) >= len(columns) / 2, (name, set(columns) - set(corrupted))
 
 
-def test_raw_text_is_to_be_had(console: Console, endpoint: str) -> None:
-    """By those who ask for it; so the tests above can fail."""
+def test_no_redact_stores_texts_with_their_secrets(console: Console, endpoint: str) -> None:
+    """This also proves that the tests above can fail. The output is redacted in any case."""
     ended = console.run(
         *("sync", "--endpoint", endpoint, "--path", "t.duckdb", "--rate", "none", "--no-redact"),
         TOWER_ACCESS_TOKEN=TOKEN,
@@ -129,10 +130,10 @@ def test_raw_text_is_to_be_had(console: Console, endpoint: str) -> None:
     assert list_leaks(ended.out + ended.err) == []
 
 
-def test_no_secret_is_in_the_working_folder_between_two_steps(
+def test_no_secret_is_in_files_of_extraction_and_normalization(
     tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What dlt writes down when it extracts and normalises, which a kill would leave there."""
+    """A kill between the steps of dlt would leave these files behind."""
     monkeypatch.setenv("TOWER_ETL_RATE", "none")
     target = resolve_duckdb_paths(tmp_path / "t.duckdb")
     target.work_dir.mkdir()
@@ -155,7 +156,7 @@ def test_no_secret_is_logged_at_any_level(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """By whatever library, at the level at which it says most."""
+    """All libraries log at their lowest level."""
     monkeypatch.setenv("TOWER_ETL_RATE", "none")
     caplog.set_level(logging.NOTSET)
     logging.getLogger("dlt").addHandler(caplog.handler)
