@@ -1,4 +1,4 @@
-"""The long profile of the trials: `python -m tests.fuzz.long MINUTES`."""
+"""Run the fuzz trials for some minutes: `python -m tests.fuzz.long MINUTES [SEED]`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _TURN_SECONDS = {"bytes": 0.5, "walk": 0.5, "tables": 2.0, "plan": 1.0, "sync": 
 
 
 def fuzz(minutes: float, first: int) -> Counter[str]:
-    """Try each kind in turn for so long; how many inputs of each. The first failure ends it."""
+    """Try the kinds of inputs in turn until the time is over or a trial fails.
+
+    Return the number of inputs of each kind.
+    """
     board, tried = SwappableApp(), Counter[str]()
     ends = time.monotonic() + 60 * minutes
     with serve(cast("Simulator", board)) as url:

@@ -1,4 +1,4 @@
-"""Answers as no platform sends them: recorded ones, with a few things turned upside down."""
+"""Corrupted responses: recorded ones with a few random changes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ODD_TEXTS = (*map(json.dumps, _VALUES), *_DEEP)
 
 @cache
 def load_bodies() -> dict[str, list[dict[str, Any]]]:
-    """Recorded good answers by what they are: `workflow`, `tasks`, `run` and so on."""
+    """Return recorded successful responses by kind: `workflow`, `tasks`, `run` and so on."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(CASSETTES.rglob("*.json")):
         if path.parent.name == "live":
@@ -71,13 +71,13 @@ def load_bodies() -> dict[str, list[dict[str, Any]]]:
 
 
 def name_kind(path: str) -> str:
-    """What a path gives: its last segment, or `run` for one run."""
+    """Return the kind of a response by its path: the last segment, or `run` for one run."""
     parts = path.removeprefix("/api").strip("/").split("/")
     return "run" if parts[0] == "workflow" and len(parts) == 2 else parts[-1]
 
 
 def spoil(value: Any, rng: Random) -> Any:
-    """A copy with one to a few changes, anywhere in it."""
+    """Return a copy of a JSON value with one to a few random changes."""
     box = [copy.deepcopy(value)]
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         holder, key = rng.choice(_list_places(box))
@@ -87,7 +87,7 @@ def spoil(value: Any, rng: Random) -> Any:
 
 
 def spoil_bytes(body: bytes, rng: Random) -> bytes:
-    """The same of bytes: changed, cut, repeated."""
+    """Return a copy of a body with bytes changed, cut and repeated."""
     raw = bytearray(body)
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         at = rng.randrange(len(raw) + 1)
@@ -104,7 +104,7 @@ def spoil_bytes(body: bytes, rng: Random) -> bytes:
 
 
 def _list_places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a JSON value, as the container and the key in it."""
+    """Return every position in a JSON value as its container and key."""
     places, waiting = [], [value]
     while waiting:
         holder = waiting.pop()

@@ -1,4 +1,4 @@
-"""One trial each: something is corrupted by a seed, and what must hold is asserted."""
+"""Fuzz trials: each corrupts an input by a seed and asserts what must hold."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _MOST_ITEMS = 3_000
 
 
 def try_bytes(seed: int) -> None:
-    """Whatever bytes come, they are an object or an error of the API."""
+    """Assert that corrupted bytes give an object or an API error."""
     rng = Random(seed)
     bodies = load_bodies()
     body = orjson.dumps(rng.choice(bodies[rng.choice(sorted(bodies))]))
@@ -87,7 +87,7 @@ def try_bytes(seed: int) -> None:
 
 
 def try_walk(seed: int) -> None:
-    """Whatever pages come, a walk ends, and gives no item twice but those that are listed twice."""
+    """Assert that walks over random pages end, and report each item that they give twice."""
     rng = Random(seed)
     discovery = rng.choice([1, 3, 150, 1_000])
 
@@ -132,7 +132,7 @@ def try_walk(seed: int) -> None:
 
 
 def try_tables(seed: int) -> None:
-    """Whatever a run looks like, it is rows of the right shape with sound keys, or a fault."""
+    """Assert that a corrupted run gives valid rows with unique keys, or a server error."""
     rng = Random(seed)
     bodies = load_bodies()
     parts = {name: rng.choice(bodies[name]) for name in ("run", "tasks", "metrics")}
@@ -156,7 +156,10 @@ def try_tables(seed: int) -> None:
 
 
 def try_plan(seed: int) -> None:
-    """Whatever a listing says, it is planned, landed and kept as JSON; no run is left out."""
+    """Assert that corrupted listings are planned and no listed run is lost.
+
+    The state must also survive its conversion to JSON.
+    """
     rng = Random(seed)
     pages = [spoil(body, rng) for body in rng.choices(load_bodies()["workflow"], k=3)]
     tower = TowerClient(cast("JsonHttpClient", CannedTransport(pages)))
@@ -175,9 +178,8 @@ def try_plan(seed: int) -> None:
             if window.is_full
             else plan_incremental(state, listed, request, now)
         )
-        given_up = (
-            state.open.keys() - plan.initial_state.open.keys()
-        )  # the next complete listing has them
+        # The next complete listing includes these runs.
+        given_up = state.open.keys() - plan.initial_state.open.keys()
         state = plan.initial_state
         for run_fetch in plan.fetches:
             if rng.random() < 0.2:
@@ -200,7 +202,7 @@ def try_plan(seed: int) -> None:
 
 
 class CannedTransport:
-    """Gives out answers one by one, whatever is asked for, and the last of them for ever."""
+    """A transport that returns given responses in order, the last one repeatedly."""
 
     policy = RetryPolicy()
 
@@ -212,7 +214,7 @@ class CannedTransport:
         self._answers = list(answers)
 
     def get(self, *_: object, **__: object) -> dict[str, Any]:
-        """The next answer, as the transport would give it."""
+        """Return the next response, or raise the error of the real transport."""
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, dict):
             return answer
@@ -221,9 +223,9 @@ class CannedTransport:
 
 
 class SpoilingTransport:
-    """Answers as the real one does, but for a share of the answers, which is corrupted by a seed.
+    """A transport that corrupts a share of the responses of the real one, by a seed.
 
-    What was answered well once is not asked for again: the world stands still.
+    Each response is requested once and kept, because the world does not change.
     """
 
     def __init__(self, inner: JsonHttpClient, kept: dict[str, Any], seed: int, rate: float) -> None:
@@ -237,11 +239,11 @@ class SpoilingTransport:
         return getattr(self._inner, name)
 
     def with_policy(self, _policy: RetryPolicy) -> SpoilingTransport:
-        """Return the transport itself: its answers do not change when they are retried."""
+        """Return the transport itself: a retry would get the same response."""
         return self
 
     def get(self, path: str, params: Any = None, policy: Any = None) -> dict[str, Any]:
-        """The answer, corrupted or not."""
+        """Return the response of a request, corrupted or not."""
         call = f"{path}?{sorted((params or {}).items())}"
         with self._lock:
             if call not in self._kept:
@@ -257,7 +259,7 @@ class SpoilingTransport:
 
 
 def _send(answer: Any) -> Any:
-    """Return what the client reads of the answer: two deep values in each other are refused."""
+    """Return a response as the client reads it; raise ServerError if its nesting is too deep."""
     try:
         return read_json(to_json(answer).encode())[0]
     except ValueError as error:
@@ -265,7 +267,7 @@ def _send(answer: Any) -> Any:
 
 
 class SyncTrial:
-    """A platform that was synced well once, and is synced again when it has gone mad."""
+    """A platform that is synced once without faults, and then with corrupted responses."""
 
     def __init__(self, url: str, board: SwappableApp) -> None:
         world = make_world(SimClock.frozen_at(START - timedelta(days=1)))
@@ -282,7 +284,10 @@ class SyncTrial:
         self._sync(self._good, 0, 0.0)
 
     def __call__(self, seed: int) -> None:
-        """A mad sync ends in peace, and a sound one after it finds everything in its place."""
+        """Sync with corrupted responses, then without.
+
+        The first sync must lose no run, and the second one must show every run of the platform.
+        """
         warehouse = copy.deepcopy(self._good)
         rate = Random(seed).choice([0.05, 0.3, 1.0])
         with contextlib.suppress(TowerEtlError):

@@ -1,4 +1,4 @@
-"""A few of the trials; `make fuzz MINUTES=5` makes as many as there is time for."""
+"""A few fuzz trials of each kind; `make fuzz MINUTES=5` runs as many as time allows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ few = partial(settings, deadline=None, suppress_health_check=[HealthCheck.functi
 
 @pytest.fixture(scope="module")
 def try_sync() -> Iterator[Callable[[int], None]]:
-    """Syncs of a platform that goes mad."""
+    """Yield the trial that syncs a platform with corrupted responses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
         board = SwappableApp()
@@ -33,43 +33,42 @@ def try_sync() -> Iterator[Callable[[int], None]]:
             yield targets.SyncTrial(url, board)
 
 
-def test_there_is_a_recorded_answer_of_every_kind_to_spoil() -> None:
-    """Or the trials would be of nothing."""
+def test_every_kind_of_response_is_recorded() -> None:
+    """Without recorded responses, the trials would test nothing."""
     kinds = {"workflow", "run", "tasks", "metrics", "labels", "user-info", "service-info"}
     assert kinds <= load_bodies().keys()
 
 
 @given(seed=SEEDS)
 @few(max_examples=200)
-def test_any_bytes_are_an_object_or_an_error(seed: int) -> None:
-    """Recorded answers with bytes changed, cut and repeated."""
+def test_corrupted_bytes_give_an_object_or_an_api_error(seed: int) -> None:
     targets.try_bytes(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=60)
-def test_any_walk_ends(seed: int) -> None:
-    """Pages by chance, with counts and flags by chance."""
+def test_a_walk_over_random_pages_ends(seed: int) -> None:
+    """The counts and flags of the pages are random as well."""
     targets.try_walk(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=25)
-def test_any_run_is_rows_or_a_fault(seed: int) -> None:
-    """Recorded runs with values replaced, dropped, repeated, wrapped and added."""
+def test_a_corrupted_run_gives_valid_rows_or_a_server_error(seed: int) -> None:
+    """Values of recorded runs are replaced, dropped, repeated, wrapped and added."""
     targets.try_tables(seed)
 
 
 @given(seed=SEEDS)
 @few(max_examples=60)
-def test_any_listing_is_planned(seed: int) -> None:
-    """Recorded listings, corrupted likewise; nothing listed is left out."""
+def test_a_corrupted_listing_is_planned_without_losing_a_run(seed: int) -> None:
     targets.try_plan(seed)
 
 
 @pytest.mark.slow
 @given(seed=SEEDS)
 @few(max_examples=25)
-def test_any_sync_ends_and_the_next_one_heals(seed: int, try_sync: Callable[[int], None]) -> None:
-    """A platform that answers madly, and then soundly again."""
+def test_a_sync_after_one_with_corrupted_responses_has_all_runs(
+    seed: int, try_sync: Callable[[int], None]
+) -> None:
     try_sync(seed)

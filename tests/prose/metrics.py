@@ -1,4 +1,4 @@
-"""Figures on the code base: `python -m tests.prose.metrics` (`make metrics`)."""
+"""Measure the code base: `python -m tests.prose.metrics` (`make metrics`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.prose.words import find_retired
 
 ROOT = Path(__file__).parents[2]
 _SMALL_LINES = 80
-# First words of function docstrings that are no imperative: articles, pronouns, conjunctions.
+# First words of function docstrings that are not verbs: articles, pronouns, conjunctions.
 _NO_VERBS = frozenset(
     (
         *("a", "all", "an", "any", "as", "at", "by", "each", "every", "for", "from", "her", "his"),
@@ -29,14 +29,14 @@ _NO_VERBS = frozenset(
 
 @dataclass
 class Figures:
-    """What is counted in some modules.
+    """Figures of a set of modules.
 
     Attributes:
-        modules: Lines of each module.
-        comments: Comments.
+        modules: Number of lines by module.
+        comments: Number of comments.
         functions: Lines of the body of each function, without its docstring.
-        docstrings: Docstrings of functions.
-        no_verbs: Those that do not begin with a verb.
+        docstrings: Number of docstrings of functions.
+        no_verbs: Number of these docstrings that do not begin with a verb.
     """
 
     modules: dict[Path, int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Figures:
     no_verbs: int = 0
 
     def add(self, path: Path) -> None:
-        """Count a module."""
+        """Add the figures of a module."""
         text = path.read_text(encoding="utf-8")
         self.modules[path] = text.count("\n")
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
@@ -66,12 +66,12 @@ class Figures:
 
     @property
     def lines(self) -> int:
-        """Lines of all modules."""
+        """Number of lines of all modules."""
         return sum(self.modules.values())
 
 
 def measure(*folders: str, but: str = "") -> Figures:
-    """Measure the modules below some folders, without those below another."""
+    """Measure the modules below some folders, without those below the folder `but`."""
     figures = Figures()
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -98,7 +98,7 @@ def describe(title: str, figures: Figures) -> str:
 
 
 def main() -> None:
-    """Print the figures of the connector, of the simulator and of the tests."""
+    """Print the figures of the connector, the simulator and the tests."""
     connector = measure("tower_etl", but="tower_etl/simulator")
     packages = Counter[str]()
     for path, count in connector.modules.items():

@@ -1,4 +1,4 @@
-"""The check of words finds what it is for."""
+"""The check of retired words finds them in names and in prose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_a_retired_word_is_found_in_a_name_of_any_spelling() -> None:
     assert found == [(1, "next_visit"), (2, "VisitQueue"), (3, "_VISITS")]
 
 
-def test_a_retired_phrase_is_found_in_prose_with_what_to_write() -> None:
+def test_a_retired_phrase_is_reported_with_its_replacement() -> None:
     (found,) = check_prose("x.md", "Fine.\nA Haul of files.\n")
     assert str(found) == "x.md:2: 'Haul' is retired: write 'partition result'"
 

@@ -1,7 +1,7 @@
-"""Words that the project does not use: `python -m tests.prose.words` fails on each (`make check`).
+"""Find retired words: `python -m tests.prose.words` fails if there is one (`make check`).
 
-docs/glossary.md has the terms that took their place. Names are split at underscores and capitals,
-and so are file names; prose is docstrings, comments, messages, SQL comments and pages.
+docs/glossary.md has their replacements. Names of files and in code are split at underscores and
+capitals; prose is docstrings, comments, messages, SQL comments and pages.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ PROSE = {
     "spoilt": "corrupted",
     "told once": "reported once",
 }
-# Files that name the words on purpose, and recorded data.
+# Files that contain the words on purpose, and recorded data.
 _EXEMPT = ("tests/prose/", "docs/glossary.md", "docs/decisions/0012", "cassettes/", "CHANGELOG.md")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PHRASES = re.compile(r"\b(" + "|".join(map(re.escape, PROSE)) + r")\b", re.IGNORECASE)
@@ -78,13 +78,13 @@ _PHRASES = re.compile(r"\b(" + "|".join(map(re.escape, PROSE)) + r")\b", re.IGNO
 
 @dataclass(frozen=True)
 class Retired:
-    """A retired word in a place.
+    """One occurrence of a retired word.
 
     Attributes:
         path: The file, relative to the project.
-        line: The line, from 1 on.
-        word: The word.
-        better: What to write.
+        line: The line number, from 1.
+        word: The word as it is written in the file.
+        better: The words to write instead.
     """
 
     path: str
@@ -110,7 +110,7 @@ def find_retired() -> list[Retired]:
 
 
 def check_file(path: str) -> Iterator[Retired]:
-    """Find the retired words of one file: those of names in Python alone."""
+    """Yield the retired words of a file; names are checked in Python files only."""
     text = (ROOT / path).read_text(encoding="utf-8")
     yield from check_prose(path, text)
     if path.endswith(".py"):
@@ -118,14 +118,14 @@ def check_file(path: str) -> Iterator[Retired]:
 
 
 def check_prose(path: str, text: str) -> Iterator[Retired]:
-    """Find retired phrases, in any kind of text."""
+    """Yield the retired phrases of a text."""
     for number, line in enumerate(text.splitlines(), 1):
         for match in _PHRASES.finditer(line):
             yield Retired(path, number, match[0], PROSE[match[0].lower()])
 
 
 def check_names(path: str, text: str) -> Iterator[Retired]:
-    """Find retired words in the names of Python code."""
+    """Yield the retired words in names of Python code."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
             for part in _PARTS.findall(token.string):
@@ -134,7 +134,7 @@ def check_names(path: str, text: str) -> Iterator[Retired]:
 
 
 def main() -> int:
-    """Print each retired word; 1 if there is one."""
+    """Print each retired word; return 1 if there is one, else 0."""
     found = find_retired()
     for retired in found:
         sys.stdout.write(f"{retired}\n")

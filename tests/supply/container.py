@@ -1,4 +1,4 @@
-"""The Containerfile as values; `python -m tests.supply.container` runs its first stage's steps.
+"""The steps of the Containerfile; `python -m tests.supply.container` runs the build stage.
 
 They run in a temporary folder instead of a container, for `make container-check`.
 """
@@ -21,12 +21,12 @@ _PLACES = ("/src", "/opt/tower-etl")
 
 @dataclass(frozen=True)
 class Step:
-    """One instruction.
+    """One instruction of the Containerfile.
 
     Attributes:
-        stage: From 0; each FROM begins one.
-        name: In capitals, as `RUN`.
-        text: What follows it, on one line.
+        stage: Number of the stage, from 0; each FROM begins a stage.
+        name: The instruction in capitals, such as `RUN`.
+        text: Its arguments, on one line.
     """
 
     stage: int
@@ -35,7 +35,7 @@ class Step:
 
 
 def read_steps(text: str) -> list[Step]:
-    """The instructions of a Containerfile, without comments."""
+    """Return the instructions of a Containerfile, without comments."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     whole = re.sub(r"\\\n\s*", "", "\n".join(lines))
     found: list[Step] = []
@@ -47,7 +47,7 @@ def read_steps(text: str) -> list[Step]:
 
 
 def try_out(folder: Path) -> str:
-    """Copy and run what the first stage does; what the command then says of its version."""
+    """Run the steps of the first stage and return the version that the command prints."""
     environ = {**os.environ}
     for step in (step for step in read_steps(CONTAINERFILE.read_text()) if step.stage == 0):
         if step.name == "ARG":

@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject allows: `python -m tests.supply.floors`, for `make lowest`."""
+"""Print the lowest allowed versions: `python -m tests.supply.floors` (`make lowest`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def list_direct() -> list[Requirement]:
-    """What a user may have installed by name, by the extras for users included."""
+    """Return the direct dependencies, including those of the extras for users."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     extras = [project["optional-dependencies"][name] for name in USER_EXTRAS]
     return [Requirement(line) for line in (*project["dependencies"], *chain(*extras))]
 
 
 def find_floor(requirement: Requirement) -> str | None:
-    """The version after `>=`, None where there is none."""
+    """Return the version after `>=`, None without one."""
     floors = [spec.version for spec in requirement.specifier if spec.operator == ">="]
     return floors[0] if floors else None
 

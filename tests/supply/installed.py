@@ -1,4 +1,4 @@
-"""Installs what `make dist-check` built into empty environments, and runs the demo from there."""
+"""Install the packages of `make dist-check` into empty environments and run the demo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_SECONDS = 900
 
 
 def try_out(package: Path, folder: Path) -> str:
-    """Install a wheel or sdist into an environment of its own; what the demo says at its end."""
+    """Install a wheel or sdist into a new environment; return its version and the demo's result."""
     home = folder / "environment"
     venv.create(home, with_pip=True, clear=True)
     bins = home / "bin"
@@ -26,7 +26,7 @@ def try_out(package: Path, folder: Path) -> str:
 
 
 def weigh(site: Path) -> list[tuple[str, float]]:
-    """Megabytes of each thing in an environment, the largest first."""
+    """Return the megabytes of each entry of a site-packages folder, the largest first."""
     sizes = {entry.name: _measure(entry) / 1e6 for entry in site.iterdir()}
     return sorted(sizes.items(), key=lambda item: -item[1])
 
@@ -51,7 +51,7 @@ def _run(folder: Path, *command: str) -> str:
 
 
 def main(built: Path) -> None:
-    """Try out every package in a folder, then say what takes the room."""
+    """Try out every package in a folder, then print the largest parts of the installation."""
     for package in sorted(built.iterdir()):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

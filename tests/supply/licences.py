@@ -1,4 +1,4 @@
-"""Who is installed with the package, under which licence: `python -m tests.supply.licences`."""
+"""Print the licences of all dependencies: `python -m tests.supply.licences`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.supply.floors import USER_EXTRAS
 
 ROOT = "tower-etl"
 _TROVE = "License :: OSI Approved :: "
-_LONGEST = 60  # some put the whole text where its name is due
+_LONGEST = 60  # some packages put the full text in the field for the name
 
 
 def list_installed(extras: tuple[str, ...] = USER_EXTRAS) -> dict[str, str]:
-    """Licence by name of everything that the package needs, directly or not."""
+    """Return the licence of each direct and indirect dependency by its name."""
     found: dict[str, str] = {}
     waiting = [(ROOT, extra) for extra in ("", *extras)]
     done = set()
@@ -28,7 +28,7 @@ def list_installed(extras: tuple[str, ...] = USER_EXTRAS) -> dict[str, str]:
         done.add((name, extra))
         try:
             package = distribution(name)
-        except PackageNotFoundError:  # a requirement of another platform
+        except PackageNotFoundError:  # required on another platform only
             continue
         if name != ROOT:
             found[name] = read_licence(name)
@@ -40,7 +40,7 @@ def list_installed(extras: tuple[str, ...] = USER_EXTRAS) -> dict[str, str]:
 
 
 def read_licence(name: str) -> str:
-    """What a package says of its licence, by the newer field, the classifiers, or the older one."""
+    """Return the licence of a package from its expression, its classifiers or its text field."""
     metadata = distribution(name).metadata
     if "License-Expression" in metadata:
         return str(metadata["License-Expression"])
@@ -53,9 +53,9 @@ def read_licence(name: str) -> str:
 
 
 def is_copyleft(licence: str) -> bool:
-    """Whether it asks that works which use the package are under the same licence.
+    """Return whether a licence demands the same licence of works that use the package.
 
-    The Lesser GPL does not, where the package is only imported.
+    The Lesser GPL does not, if the package is only imported.
     """
     lesser = re.sub(r"(?i)LGPL[\w.+-]*|(GNU )?lesser general public licen[cs]e[^,]*", "", licence)
     return (

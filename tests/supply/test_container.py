@@ -1,4 +1,4 @@
-"""The Containerfile: not root, no token, the pinned versions, nothing that is not there."""
+"""The Containerfile: unprivileged user, no token, pinned versions, and existing files only."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ STEPS = read_steps(CONTAINERFILE.read_text())
 
 
 def find(name: str, stage: int | None = None) -> list[str]:
-    """What follows an instruction, in a stage or in all."""
+    """Return the arguments of an instruction, in one stage or in all."""
     return [s.text for s in STEPS if s.name == name and stage in {None, s.stage}]
 
 
-def test_instructions_are_read_as_they_are_meant() -> None:
-    """Comments go, lines that go on are one."""
+def test_read_steps_drops_comments_and_joins_continued_lines() -> None:
     text = "# why\nFROM a\nRUN x \\\n    && y\n# no\nFROM b\nUSER 1\n"
     expected = [(0, "FROM", "a"), (0, "RUN", "x && y"), (1, "FROM", "b"), (1, "USER", "1")]
     assert [Step(*step) for step in expected] == read_steps(text)
 
 
-def test_it_is_small() -> None:
-    """The slim image of the Python that is tested; what builds stays in a stage of its own."""
+def test_the_image_is_slim_and_has_no_build_tools() -> None:
+    """The final stage copies the installed environment only."""
     images = {line.split()[0] for line in find("FROM")}
     assert images == {"docker.io/library/python:3.11-slim"}
     assert len(find("FROM")) == 2
@@ -37,24 +36,24 @@ def test_it_is_small() -> None:
     assert all("pip" not in command for command in find("RUN", 1))
 
 
-def test_it_installs_the_pinned_versions() -> None:
-    """From a wheel of what is copied."""
+def test_the_image_installs_a_wheel_with_pinned_dependencies() -> None:
+    """The wheel is built from the copied source."""
     (command,) = find("RUN", 0)
     assert "pip wheel --no-cache-dir --no-deps --wheel-dir /src/dist /src" in command
-    assert "wheel=$(echo /src/dist/*.whl)" in command  # by its path: a name may be another's
+    # The wheel is named by its path, because an index may have another package of that name.
+    assert "wheel=$(echo /src/dist/*.whl)" in command
     assert command.endswith('--constraint /src/constraints.txt "${wheel}[${EXTRAS}]"')
 
 
-def test_what_it_copies_is_there_and_not_ignored() -> None:
-    """And what is ignored is all the rest."""
+def test_copied_files_exist_and_all_others_are_ignored() -> None:
     sources = {source for line in find("COPY", 0) for source in line.split()[:-1]}
     allowed = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     assert sources == set(allowed)
     assert [source for source in sources if not (ROOT / source).exists()] == []
 
 
-def test_it_has_a_user_without_rights_and_places_that_are_his() -> None:
-    """From before the command is named; the state is where `XDG_STATE_HOME` says."""
+def test_the_image_has_an_unprivileged_user_that_owns_its_volumes() -> None:
+    """The state is in the volume that `XDG_STATE_HOME` names."""
     assert STEPS[-3:] == [
         Step(1, "USER", "10001:10001"),
         Step(1, "ENTRYPOINT", '["tower-etl"]'),
@@ -67,14 +66,13 @@ def test_it_has_a_user_without_rights_and_places_that_are_his() -> None:
     assert find("WORKDIR", 1) == ["/data"]
 
 
-def test_no_secret_is_in_it() -> None:
-    """Who runs it gives the token."""
+def test_the_image_contains_no_secret() -> None:
+    """The token is passed when the container is started."""
     assert [step for step in STEPS if re.search("(?i)token|secret|password", step.text)] == []
     assert find("ARG") == ["EXTRAS=delta,postgres,redis,s3"]
 
 
-def test_hadolint_finds_nothing() -> None:
-    """Where it is installed."""
+def test_hadolint_reports_no_problem() -> None:
     beside = Path(sys.executable).with_name("hadolint")
     program = str(beside) if beside.exists() else shutil.which("hadolint")
     if program is None:

@@ -1,4 +1,4 @@
-"""The recipe for conda-forge in docs/releasing.md requires what pyproject.toml requires."""
+"""The conda-forge recipe in docs/releasing.md agrees with pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NAMES = {"duckdb": "python-duckdb"}  # conda-forge's name, where it differs
 
 
 def read_recipe() -> dict[str, Any]:
+    """Return the recipe in the YAML block of the page."""
     page = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     recipe: dict[str, Any] = yaml.safe_load(text)
@@ -22,6 +23,7 @@ def read_recipe() -> dict[str, Any]:
 
 
 def read_project() -> dict[str, Any]:
+    """Return the project table of pyproject.toml."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         project: dict[str, Any] = tomllib.load(file)["project"]
     return project
@@ -40,7 +42,7 @@ def test_the_recipe_has_the_requirements_of_the_package() -> None:
     assert found == expected
 
 
-def test_the_recipe_is_of_this_version_and_its_command() -> None:
+def test_the_recipe_has_the_version_and_command_of_the_package() -> None:
     recipe, project = read_recipe(), read_project()
     assert recipe["context"]["version"] == project["version"]
     scripts = [f"{name} = {entry}" for name, entry in project["scripts"].items()]

@@ -1,4 +1,4 @@
-"""What comes with the package: licences that go with ours, and versions that were thought about."""
+"""Dependencies: licences that are compatible with Apache-2.0, and lowest versions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.supply.floors import find_floor, list_direct
 from tests.supply.licences import is_copyleft, list_installed
 
 
-def test_no_licence_asks_for_ours() -> None:
-    """Apache-2.0 goes with permissive ones, and with MPL-2.0, whose files stay what they are."""
+def test_no_dependency_has_a_copyleft_or_unknown_licence() -> None:
+    """MPL-2.0 is compatible: it covers its own files only."""
     licences = list_installed()
     assert {name: text for name, text in licences.items() if is_copyleft(text)} == {}
     assert {name for name, text in licences.items() if text == "unknown"} == set()
@@ -26,11 +26,10 @@ def test_no_licence_asks_for_ours() -> None:
         ("GNU Lesser General Public License v3 (LGPLv3)", False),
     ],
 )
-def test_a_licence_is_read_as_it_is_meant(licence: str, *, copyleft: bool) -> None:
-    """By the names that packages give it."""
+def test_copyleft_licences_are_recognized_by_name(licence: str, *, copyleft: bool) -> None:
     assert is_copyleft(licence) is copyleft
 
 
-def test_every_dependency_has_a_floor() -> None:
-    """Which `make lowest` tries out; one without would be untested below what is installed here."""
+def test_every_dependency_has_a_lowest_version() -> None:
+    """`make lowest` tests these versions; without one, older versions would be untested."""
     assert [direct.name for direct in list_direct() if find_floor(direct) is None] == []
