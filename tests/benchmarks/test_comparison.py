@@ -1,4 +1,4 @@
-"""The benchmarks at toy size: everyone is measured, and judged rightly."""
+"""The benchmarks at toy size: candidates are measured, and their rows are compared."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from benchmarks.comparison import Scenario
 
-# Syncs once; the second time it does nothing.
+# Syncs once; the second sync does nothing.
 FORGETFUL = """
 import os, runpy, sys
 if not os.path.exists(sys.argv[1]):
     runpy.run_path(SCRIPT, run_name="__main__")
 """
-# Syncs as the plain script does, then stores every task again.
+# Syncs as the plain script does, then inserts every task again.
 DOUBLING = """
 import duckdb, runpy, sys
 runpy.run_path(SCRIPT, run_name="__main__")
@@ -41,27 +41,30 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    """A small world between two syncs, without limit and latency; two runs are submitted."""
+    """Return a small world between two syncs, without rate limit and latency."""
     size = Size("toy", runs=18, mean_tasks=12, open_runs=3, limited=False, latency_s=0)
     now = datetime.now(UTC).replace(microsecond=0)
     return prepare_scenario(size, now, tmp_path_factory.mktemp("toy") / "stage")
 
 
 def make_faulty(name: str, program: str) -> Candidate:
-    """The plain script, corrupted."""
+    """Return a candidate that runs the plain script inside a faulty program."""
     plain = CANDIDATES["plain script"]
     code = program.replace("SCRIPT", repr(plain.command[1]))
     return Candidate(name, (sys.executable, "-c", code), plain.views)
 
 
 def count_faults(verdicts: dict[str, RowAccuracy]) -> dict[str, int]:
-    """Rows that are not right, by table."""
+    """Return the number of incorrect rows by table."""
     return {table: verdict.faults for table, verdict in verdicts.items()}
 
 
 @pytest.mark.slow
-def test_a_sync_of_ours_is_right_in_every_table(scenario: Scenario, tmp_path: Path) -> None:
-    """After a day of new runs, an edited label and a deleted run; and the page can be written."""
+def test_tower_etl_has_correct_rows_in_every_table(scenario: Scenario, tmp_path: Path) -> None:
+    """Sync twice; in between, runs are new, a label is edited and a run is deleted.
+
+    The page of the comparison can be written from the result.
+    """
     sync_result = run_candidate(scenario, OURS)
     assert [sync.exit_code for sync in (sync_result.first, sync_result.second)] == [0, 0]
     assert dict.fromkeys(KEYS, 0) == count_faults(sync_result.verdicts)
@@ -78,8 +81,8 @@ def test_a_sync_of_ours_is_right_in_every_table(scenario: Scenario, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_script_without_a_memory_loses_the_deleted_run(scenario: Scenario) -> None:
-    """All that is shown is right; what is shown no longer is missing."""
+def test_a_script_without_state_loses_the_deleted_run(scenario: Scenario) -> None:
+    """All other runs are correct."""
     sync_result = run_candidate(scenario, CANDIDATES["plain script"])
     assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(
         sync_result.verdicts
@@ -90,8 +93,8 @@ def test_a_script_without_a_memory_loses_the_deleted_run(scenario: Scenario) -> 
 
 
 @pytest.mark.slow
-def test_a_peer_that_loses_changes_is_found_wrong(scenario: Scenario) -> None:
-    """Runs that were open are as they were, and new ones are missing."""
+def test_a_candidate_that_misses_changes_has_wrong_and_missing_rows(scenario: Scenario) -> None:
+    """Open runs have their former status, and new runs are missing."""
     sync_result = run_candidate(scenario, make_faulty("forgetful", FORGETFUL))
     assert sync_result.second_traffic.calls == 0
     assert sync_result.verdicts["workflows"].wrong > 0
@@ -100,14 +103,13 @@ def test_a_peer_that_loses_changes_is_found_wrong(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
-def test_rows_that_come_twice_are_doubled(scenario: Scenario) -> None:
-    """Each of them is right once, and doubled once."""
+def test_duplicate_rows_are_counted_as_right_and_as_doubled(scenario: Scenario) -> None:
     tasks = run_candidate(scenario, make_faulty("doubling", DOUBLING)).verdicts["tasks"]
     assert (tasks.right, 0) == (tasks.doubled, tasks.wrong)
 
 
-def test_a_line_through_exact_costs_has_their_coefficients() -> None:
-    """Two for each run, a hundredth for each task, and three whatever there is."""
+def test_fit_line_recovers_the_coefficients_of_exact_costs() -> None:
+    """The costs are 3, plus 2 per run, plus 0.01 per task."""
     counts = [{"runs": runs, "tasks": tasks} for runs, tasks in ((1, 5), (2, 90), (7, 10), (4, 40))]
     line = fit_line(counts, [3 + 2 * each["runs"] + each["tasks"] / 100 for each in counts])
     assert pytest.approx(3) == line.base
@@ -116,8 +118,8 @@ def test_a_line_through_exact_costs_has_their_coefficients() -> None:
 
 
 @pytest.mark.slow
-def test_the_probes_time_what_they_name(tmp_path: Path) -> None:
-    """On a small file, and on a table of few rows."""
+def test_the_probes_time_copies_and_merges(tmp_path: Path) -> None:
+    """The file is small, and the table has few rows."""
     copy = time_copy(tmp_path, 10_000_000)
     with dlt_defaults():
         merge = time_merges(tmp_path, 600)

@@ -1,4 +1,4 @@
-"""The long history that is measured is one: no key comes twice, and every check holds."""
+"""The enlarged history of the benchmarks is valid: unique keys, and every check holds."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COUNT = "SELECT count(*), count(DISTINCT workflow_id) FROM tasks"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A small history in a file."""
+    """Return a DuckDB file with a small history."""
     synced = sync_seeded(tmp_path, 3, runs=12, days=5, mean_tasks=8)
     return synced.rename(tmp_path / "history.duckdb")
 
 
 @pytest.mark.slow
-def test_a_history_is_made_long(file: Path) -> None:
-    """Ten times its tasks, in runs of their own."""
+def test_an_enlarged_history_has_unique_keys_and_passes_all_checks(file: Path) -> None:
+    """It has ten times the tasks, in ten times the runs."""
     with open_reader(file) as connection:
         ((tasks, runs),) = connection.sql(COUNT).fetchall()
     assert 10 * tasks == enlarge(file, 10 * tasks)
@@ -40,14 +40,13 @@ def test_a_history_is_made_long(file: Path) -> None:
         assert connection.sql(COUNT).fetchall() == [(10 * tasks, 10 * runs)]
         for name in ("workflows", "tasks", "process_metrics", "workflow_labels"):
             key = ", ".join(TABLES[name].key)
-            twice = f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 ours
+            twice = f"SELECT {key} FROM {name} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 names of the schema
             assert connection.sql(twice).fetchall() == []
         assert [check.name for check in CHECKS if connection.sql(check.sql).fetchall()] == []
 
 
 @pytest.mark.slow
-def test_a_lake_takes_the_long_history(file: Path, tmp_path: Path) -> None:
-    """The parts of a sync are timed, and the folder has the tasks of the file."""
+def test_an_enlarged_history_is_timed_and_mirrored_to_a_lake(file: Path, tmp_path: Path) -> None:
     tasks = enlarge(file, 500)
     assert min(time_parts(file)) > 0
     store = FileStore("parquet", tmp_path / "history-parquet", {})

@@ -1,4 +1,4 @@
-"""The notebooks: run again on a fresh history, and kept with output that can be read."""
+"""The notebooks run on a new history, and are stored with complete output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_BYTES = 300_000
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the notebooks, with a history where they look for one."""
+    """Return a folder with the notebooks and the history that they read."""
     root = tmp_path_factory.mktemp("workplace")
     history = sync_seeded(root, 5, runs=50, days=8, mean_tasks=25)
     copied, _ = copy_notebooks(root / "notebooks")
@@ -38,38 +38,39 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path) -> Any:
-    """A notebook."""
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call] # it has no types
+    """Return the notebook of a file."""
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types
 
 
 def iter_outputs(notebook: Any) -> Iterator[tuple[str, Any]]:
-    """The source of a code cell, and one of its outputs."""
+    """Yield the source of each code cell with each of its outputs."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             yield cell.source, output
 
 
 def list_plots(notebook: Any) -> list[Image.Image]:
-    """Its pictures."""
+    """Return the images in the outputs of a notebook."""
     pictures = [output.get("data", {}).get("image/png") for _, output in iter_outputs(notebook)]
     return [Image.open(io.BytesIO(b64decode(picture))) for picture in pictures if picture]
 
 
 def count_plots(notebook: Any) -> int:
-    """How many pictures its cells mean to show."""
+    """Return the number of images that the cells of a notebook show."""
     return sum(cell.source.count("plt.show()") for cell in notebook.cells)
 
 
 def is_drawn(plot: Image.Image) -> bool:
-    """Whether it has marks, in colours: bare axes are grey."""
+    """Return whether an image has coloured marks; bare axes are grey."""
     pixels = np.asarray(plot.convert("RGB"), dtype=int)
     return bool((np.ptp(pixels, axis=2) > 60).sum() > 300)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs(workplace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an error or a warning, and each plot has something in it."""
+def test_a_notebook_runs_without_warnings_and_fills_its_plots(
+    workplace: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(workplace.parent / "ipython"))
     notebook = read(workplace / f"{name}.ipynb")
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(workplace)}}).execute()
@@ -81,8 +82,8 @@ def test_a_notebook_runs(workplace: Path, name: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_can_be_read_as_it_is(name: str) -> None:
-    """It is kept with the output of every cell, small, without errors and paths of a machine."""
+def test_a_stored_notebook_has_complete_output_and_is_small(name: str) -> None:
+    """The output has no errors and no paths of a machine."""
     path = FOLDER / f"{name}.ipynb"
     notebook = read(path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -102,8 +103,8 @@ def test_a_notebook_can_be_read_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(("heights", "drawn"), [([], False), ([2, 1], True)])
-def test_bare_axes_are_no_plot(heights: list[int], drawn: bool) -> None:  # noqa: FBT001 a case
-    """What the tests above look for is there only where something is drawn."""
+def test_bare_axes_do_not_count_as_a_plot(heights: list[int], drawn: bool) -> None:  # noqa: FBT001 a parameter
+    """Otherwise the tests above would pass for empty plots."""
     figure = Figure()
     figure.subplots().bar(range(len(heights)), heights)
     picture = io.BytesIO()
@@ -111,15 +112,14 @@ def test_bare_axes_are_no_plot(heights: list[int], drawn: bool) -> None:  # noqa
     assert is_drawn(Image.open(picture)) == drawn
 
 
-def test_every_notebook_is_run() -> None:
-    """And stands in the README beside it."""
+def test_every_notebook_is_tested_and_in_the_readme() -> None:
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     listed = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert all(f"[{name}]({name}.ipynb)" in listed for name in NAMES)
 
 
-def test_copies_replace_no_notebook(tmp_path: Path) -> None:
-    """A notebook that somebody has changed stays theirs."""
+def test_copying_notebooks_replaces_no_existing_file(tmp_path: Path) -> None:
+    """The user may have changed the notebook."""
     (tmp_path / "failures.ipynb").write_text("mine")
     copied, kept = copy_notebooks(tmp_path)
     assert (len(copied), kept) == (3, ["failures.ipynb"])

@@ -1,4 +1,4 @@
-"""The examples run as they stand; those for orchestrators in tests/orchestrators."""
+"""The example pipelines run unchanged; tests/orchestrators has those for orchestrators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONGEST_LINES = 40
 
 @pytest.fixture
 def run_id(world: World) -> str:
-    """The one run of the platform, with a task."""
+    """Return the id of the only run of the platform, which has one task."""
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     run_id = world.submit_run(lab)
     world.start_run(run_id)
@@ -45,7 +45,7 @@ def run_id(world: World) -> str:
 
 @pytest.fixture
 def run(endpoint: str, tmp_path: Path) -> Run:
-    """Run an example in an empty folder."""
+    """Return a function that runs an example in an empty folder."""
 
     def start(name: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
@@ -73,8 +73,10 @@ def run(endpoint: str, tmp_path: Path) -> Run:
     "command",
     ["to_duckdb.py", "reconcile.py", "backfill_window.py 2026-01-01 2027-01-01"],
 )
-def test_an_example_fills_its_file(run: Run, run_id: str, tmp_path: Path, command: str) -> None:
-    """Plain dlt, twice: the second time there is nothing new."""
+def test_an_example_loads_the_run_into_its_file_once(
+    run: Run, run_id: str, tmp_path: Path, command: str
+) -> None:
+    """It runs twice, with plain dlt; the second time there is nothing new."""
     for _ in range(2):
         ended = run(*command.split())
         assert ended.returncode == 0, ended.stderr
@@ -83,22 +85,23 @@ def test_an_example_fills_its_file(run: Run, run_id: str, tmp_path: Path, comman
 
 
 @pytest.mark.slow
-def test_two_sources_share_a_pipeline(run: Run, run_id: str, tmp_path: Path) -> None:
-    """Neither disturbs the state of the other."""
+def test_two_sources_can_share_a_pipeline(run: Run, run_id: str, tmp_path: Path) -> None:
     ended = run("with_another_source.py")
     assert ended.returncode == 0, ended.stderr
     assert list_runs(tmp_path / "budgets.duckdb") == [run_id]
 
 
 def list_runs(file: Path) -> list[str]:
-    """Ids of the runs in a DuckDB file."""
+    """Return the ids of the runs in a DuckDB file."""
     with duckdb.connect(str(file), read_only=True) as connection:
         return [run for (run,) in connection.execute("SELECT id FROM tower.workflows").fetchall()]
 
 
 @pytest.mark.slow
-def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: Path) -> None:
-    """Each run counts, and who launched runs in both is one user."""
+def test_shards_are_queried_as_one_history(
+    run: Run, world: World, endpoint: str, tmp_path: Path
+) -> None:
+    """The runs of both are counted; a user with runs in both is one user."""
     for name in ("acme", "beta"):
         world.submit_run(world.add_workspace(world.add_organization(name), "lab"))
     for name in ("acme", "beta"):
@@ -118,10 +121,10 @@ def test_shards_answer_as_one(run: Run, world: World, endpoint: str, tmp_path: P
 
 
 @pytest.mark.slow
-def test_the_parquet_example_prints_what_pandas_reads(
+def test_the_parquet_example_writes_a_folder_that_pandas_reads(
     run: Run, run_id: str, tmp_path: Path
 ) -> None:
-    """The folder stays, one row a run."""
+    """The example prints the number of runs by status."""
     ended = run("to_parquet.py")
     assert ended.returncode == 0, ended.stderr
     assert "SUCCEEDED    1" in ended.stdout
@@ -129,8 +132,7 @@ def test_the_parquet_example_prints_what_pandas_reads(
 
 
 @pytest.mark.slow
-def test_the_postgres_example_fills_the_database(run: Run, run_id: str) -> None:
-    """With credentials of dlt's own."""
+def test_the_postgres_example_loads_with_credentials_of_dlt(run: Run, run_id: str) -> None:
     with start_postgres() as server:
         address = f"postgresql://tower:unasked@{quote(str(server.folder), safe='')}/postgres"
         ended = run("to_postgres.py", DESTINATION__POSTGRES__CREDENTIALS=address)
@@ -140,12 +142,12 @@ def test_the_postgres_example_fills_the_database(run: Run, run_id: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the dlt project."""
+    """Return a copy of the dlt project."""
     return Path(shutil.copytree(EXAMPLES / "dlt_project", tmp_path / "project"))
 
 
 def run_project(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the project with nothing but its own configuration."""
+    """Run the dlt project with its own configuration only."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": "*"}
     return subprocess.run(
         [sys.executable, "tower_pipeline.py"],
@@ -159,10 +161,10 @@ def run_project(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_dlt_project_loads_by_its_own_configuration(
+def test_the_dlt_project_is_configured_by_its_toml_files(
     project: Path, run_id: str, endpoint: str
 ) -> None:
-    """Token, endpoint and tables are read by dlt from the two files."""
+    """They have the token, the endpoint and the tables."""
     config, secrets = project / ".dlt" / "config.toml", project / ".dlt" / "secrets.toml"
     text = config.read_text().replace("https://api.cloud.seqera.io", endpoint)
     config.write_text(text.replace('# tables = ["!launches"]', 'tables = ["workflows", "tasks"]'))
@@ -178,16 +180,15 @@ def test_the_dlt_project_loads_by_its_own_configuration(
 
 
 @pytest.mark.slow
-def test_a_dlt_project_without_a_token_says_where_it_goes(project: Path) -> None:
-    """The placeholder is no token."""
+def test_a_dlt_project_without_a_token_names_the_file_for_it(project: Path) -> None:
+    """The placeholder in the file does not count as a token."""
     ended = run_project(project)
     assert ended.returncode != 0
     assert "access_token" in ended.stderr
     assert "secrets.toml" in ended.stderr
 
 
-def test_systemd_takes_the_units() -> None:
-    """Where systemd's programs are installed; nothing is started."""
+def test_systemd_accepts_the_units() -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed")
@@ -198,8 +199,7 @@ def test_systemd_takes_the_units() -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_an_example_is_forty_lines_at_most_and_is_listed() -> None:
-    """In the README beside it."""
+def test_every_example_has_at_most_forty_lines_and_is_in_the_readme() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     for path in EXAMPLES.rglob("*"):
         if path.is_file() and path.suffix != ".md" and "__pycache__" not in path.parts:
