@@ -124,7 +124,7 @@ def test_a_quiet_sync_prints_nothing(call: Callable[..., Ended]) -> None:
 
 
 @pytest.mark.slow
-def test_a_quiet_sync_prints_what_failed(call: Callable[..., Ended], simulator: Simulator) -> None:
+def test_a_quiet_sync_prints_pending_runs(call: Callable[..., Ended], simulator: Simulator) -> None:
     simulator.faults.add("/metrics", Fault("status", status=500, times=1000))
     ended = call("sync", "--quiet")
     assert ended.code == 4
