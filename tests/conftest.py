@@ -1,4 +1,4 @@
-"""What tests of several packages share: a clock, the simulated server, the public data."""
+"""Shared fixtures: a clock, a simulated platform, and the public test data."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
     from tower_etl.http import JsonHttpClient
 
-_QUICK_TESTS = 20  # that take as long as a slow one
+_QUICK_TESTS = 20  # as many quick tests take about as long as a slow one
 
-settings.register_profile("any machine", deadline=None)  # a busy one is no failure
+settings.register_profile("any machine", deadline=None)  # a busy machine must not fail tests
 settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for all slow tests."""
+    """Add the option that runs all slow tests."""
     parser.addoption(
         "--slow", action="store_true", help="run all slow tests, not only the first of each file"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the first slow test of each file, and the others on demand; long files come first.
+    """Select one slow test per file unless more are requested, and run the longest files first.
 
-    A test that is named, by its id or by `-k`, is on demand.
+    All slow tests run with `--slow`, or when tests are named by id or by `-k`.
 
-    pytest-xdist gives a worker one file after the other (`--dist loadfile`), so that the fixtures
-    of a file are made once.
+    pytest-xdist gives each worker one file after another (`--dist loadfile`), so that the fixtures
+    of a file are created once.
     """
     is_named = config.option.keyword or any("::" in name for name in config.args)
     if not config.getoption("--slow") and not is_named:
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """Return the quick tests with the first slow one of each file, and the rest."""
+    """Return the quick tests with the first slow one of each file, and the tests left out."""
     sampled: set[Path] = set()
     chosen: list[pytest.Item] = []
     left: list[pytest.Item] = []
@@ -73,7 +73,7 @@ def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], lis
 
 
 def _weigh(item: pytest.Item) -> int:
-    """0 for a quick test; more for one of minutes."""
+    """Return 0 for a quick test, and more for a test that takes minutes."""
     slow = item.get_closest_marker("slow")
     return 1 + int(slow.kwargs.get("minutes", 0)) if slow else 0
 
@@ -82,10 +82,10 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time that passes only while somebody sleeps.
+    """A clock whose time passes only while a thread sleeps.
 
     Attributes:
-        clock: What is passed to the code under test.
+        clock: The clock to pass to the code under test.
         slept: Seconds of each sleep, in order.
     """
 
@@ -109,13 +109,13 @@ class FakeClock:
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """Time that passes only while somebody sleeps."""
+    """Return a clock whose time passes only during sleeps."""
     return FakeClock()
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of public test data; skips where there is none."""
+    """Return the folder of the public test data; skip the test if the folder does not exist."""
     beside = Path(__file__).parents[2] / "shared"
     folder = Path(os.environ.get("TOWER_ETL_SHARED", beside))
     if not (folder / "responses").is_dir():
@@ -127,8 +127,8 @@ def shared() -> Path:
 def connect(
     fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., JsonHttpClient]]:
-    """Open transports that wait on the fake clock: `connect(endpoint, token=..., **pacing)`."""
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    """Open HTTP clients on the fake clock: `connect(endpoint, token=..., **http_settings)`."""
+    monkeypatch.setenv("NO_PROXY", "*")  # a developer's proxy must not intercept requests
     opened: list[JsonHttpClient] = []
 
     def open_to(
@@ -150,18 +150,18 @@ def connect(
 
 @pytest.fixture
 def world() -> World:
-    """A world with nothing in it, at a moment that stands still."""
+    """Return an empty world whose clock is frozen."""
     return World.empty(SimClock.frozen_at(START))
 
 
 @pytest.fixture
 def simulator(world: World) -> Simulator:
-    """A simulated platform without a rate limit."""
+    """Return a simulated platform without a rate limit."""
     return Simulator(world, limit=None)
 
 
 @pytest.fixture
 def endpoint(simulator: Simulator) -> Iterator[str]:
-    """The address at which the simulated platform answers."""
+    """Serve the simulated platform and yield its address."""
     with serve(simulator) as url:
         yield url

@@ -1,4 +1,4 @@
-"""Where the token comes from, in which order, and that nothing shows it on the way."""
+"""The token: its sources and their precedence, and that it is never shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "eyJ0aWQiOiA3fS5zZWNyZXQ="
 
 
 def command(code: str) -> str:
-    """A command that runs some Python."""
+    """Return a shell-quoted command that runs Python code."""
     return shlex.join([sys.executable, "-c", code])
 
 
@@ -33,25 +33,25 @@ PRINTS = command(f"print('{SECRET}')")
 
 
 class Drawer(KeyringBackend):
-    """A keyring of one password, which may be locked."""
+    """A keyring with one password, which may be locked."""
 
     priority = 1
     held: tuple[str, str, str] | None = ("tower-etl", "token", SECRET)
 
     def get_password(self, service: str, username: str) -> str | None:
-        """The password, if it is that one."""
+        """Return the password if service and user name match."""
         if self.held is None:
             raise KeyringLocked(SECRET)
         return self.held[2] if self.held[:2] == (service, username) else None
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Keep another one."""
+        """Replace the password."""
         self.held = (service, username, password)
 
 
 @pytest.fixture
 def drawer() -> Iterator[Drawer]:
-    """The keyring of the system, for one test."""
+    """Install the test keyring as the system's keyring for one test."""
     before, ours = keyring.get_keyring(), Drawer()  # type: ignore[no-untyped-call] # its base has no types
     keyring.set_keyring(ours)
     yield ours
@@ -59,15 +59,15 @@ def drawer() -> Iterator[Drawer]:
 
 
 def find(flag: str | None = None, dlt: str | None = None, **variables: str) -> str:
-    """The token found, with these variables and that in dlt's secrets."""
+    """Return the token found with these environment variables and this token in dlt's secrets."""
     lookup = {"access_token": dlt, "token_command": PRINTS, "keyring": "tower-etl"}.get
     return token_from_sources(
         SettingSources(environ=variables, lookup=lookup), flag
     ).get_secret_value()
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_dlt(drawer: Drawer) -> None:
-    """And in the environment the token itself before what leads to it."""
+def test_the_flag_overrides_the_environment_which_overrides_dlt_secrets(drawer: Drawer) -> None:
+    """Within the environment, the token itself overrides a command, and a command a keyring."""
     drawer.held = ("tower-etl", "token", "kept")
     wanted = command("print('printed')")
     everything = {
@@ -82,14 +82,13 @@ def test_a_flag_goes_before_the_environment_and_that_before_dlt(drawer: Drawer) 
     assert find(None, "file") == "file"
 
 
-def test_a_folder_names_no_command_and_no_keyring(drawer: Drawer) -> None:
-    """The configuration of dlt is of the folder of the moment; anybody may have written it."""
+def test_token_command_and_keyring_are_ignored_in_dlt_configuration(drawer: Drawer) -> None:
+    """The configuration of dlt comes from the current folder, which anybody may have written."""
     with pytest.raises(ConfigurationError, match="No access token"):
         find()
 
 
-def test_a_command_is_no_shell(tmp_path: Path) -> None:
-    """What it is given is words, and nothing else of it is run."""
+def test_a_token_command_runs_without_a_shell(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="non-printable characters"):
         find(f"echo x; touch {tmp_path / 'made'}")
     assert list(tmp_path.iterdir()) == []
@@ -109,32 +108,33 @@ def test_a_command_is_no_shell(tmp_path: Path) -> None:
         (command("import sys; sys.stdout.buffer.write(b'\\xff')"), "non-printable characters"),
     ],
 )
-def test_a_command_that_gives_no_token_is_explained(
+def test_a_failing_token_command_is_reported_without_its_output(
     capfd: pytest.CaptureFixture[str], words: str, says: str
 ) -> None:
-    """Nothing that it printed is shown, on whatever channel."""
+    """Neither the message nor stdout and stderr contain output of the command."""
     with pytest.raises(ConfigurationError, match=says) as caught:
         find(words)
 
     assert SECRET not in str(caught.value) + "".join(capfd.readouterr())
 
 
-def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password prompt that nobody answers must not hold a schedule up for ever."""
+def test_a_token_command_that_hangs_is_killed_after_the_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A password prompt without a user must not block a scheduled sync for ever."""
     monkeypatch.setattr(credentials, "_TIMEOUT_SECONDS", 0.3)
 
     with pytest.raises(ConfigurationError, match=r"took longer than 0\.3 s"):
         find(command(f"import time; print('{SECRET}', flush=True); time.sleep(60)"))
 
 
-def test_a_keyring_without_the_token_is_explained(drawer: Drawer) -> None:
-    """With the command that puts it there."""
+def test_a_missing_keyring_entry_is_reported_with_the_keyring_set_command(drawer: Drawer) -> None:
     with pytest.raises(ConfigurationError, match="`keyring set other token`"):
         find(TOWER_ETL_KEYRING="other")
 
 
-def test_a_locked_keyring_is_explained(drawer: Drawer) -> None:
-    """In our words: its own may say more than they should."""
+def test_a_locked_keyring_is_reported_without_its_own_message(drawer: Drawer) -> None:
+    """The keyring's message may contain the secret, so only the type of its error is shown."""
     drawer.held = None
 
     with pytest.raises(ConfigurationError, match=r"cannot be read \(KeyringLocked\)") as caught:
@@ -143,8 +143,9 @@ def test_a_locked_keyring_is_explained(drawer: Drawer) -> None:
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_keyring_without_its_library_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra."""
+def test_a_missing_keyring_library_is_reported_with_the_extra_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
 
     with pytest.raises(ConfigurationError, match=r"pip install \S+\[keyring\]"):
@@ -152,8 +153,8 @@ def test_a_keyring_without_its_library_is_explained(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("way", ["given", "environment", "command"])
-def test_a_token_that_is_none_shows_in_no_variable_of_a_traceback(way: str) -> None:
-    """Some programs print those: what was pasted badly is a secret all the same."""
+def test_an_invalid_token_is_in_no_local_variable_of_a_traceback(way: str) -> None:
+    """Some programs print local variables, and a badly pasted token is still a secret."""
     bad = f"{SECRET} {SECRET}"
     sources = SettingSources(environ={"TOWER_ACCESS_TOKEN": bad})
     ways = {
@@ -175,5 +176,5 @@ def _paste() -> str:
 
 
 def _printing() -> str:
-    """A command that does not hold what it prints."""
+    """Return a command that prints an invalid token without containing it."""
     return command(f"x = '{SECRET[::-1]}'[::-1]; print(x, x)")

@@ -1,4 +1,4 @@
-"""The token goes over TLS, or not at all."""
+"""Encryption: the token is sent over TLS only, unless plain HTTP is allowed explicitly."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ TOKEN = Token("let-me-in")
         *("http://0.0.0.0/api", "http://2130706433/api"),
     ],
 )
-def test_plain_http_is_refused(endpoint: str) -> None:
-    """Unless it is asked for by name."""
+def test_plain_http_is_refused_unless_allowed(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match=r"is not encrypted.*--insecure-http"):
         Settings(endpoint, TOKEN)
 
@@ -40,8 +39,8 @@ def test_plain_http_is_refused(endpoint: str) -> None:
         *("http://127.8.9.1:80/api", "http://[::1]:8000/api", "http://LOCALHOST/api"),
     ],
 )
-def test_tls_and_this_machine_are_not(endpoint: str) -> None:
-    """Nobody is on the way there."""
+def test_https_and_plain_http_to_loopback_are_accepted(endpoint: str) -> None:
+    """Traffic to the loopback interface does not leave the machine."""
     assert not Settings(endpoint, TOKEN).allow_http
 
 
@@ -49,16 +48,17 @@ def test_tls_and_this_machine_are_not(endpoint: str) -> None:
     ("value", "allowed"),
     [("1", True), ("true", True), ("YES", True), ("", False), ("0", False), ("no", False)],
 )
-def test_the_environment_may_allow_it(value: str, *, allowed: bool) -> None:
-    """A folder may not: dlt's configuration is not asked."""
+def test_the_environment_but_not_dlt_configuration_may_allow_plain_http(
+    value: str, *, allowed: bool
+) -> None:
+    """The configuration of dlt comes from the current folder, which anybody may have written."""
     sources = SettingSources(environ={"TOWER_ETL_INSECURE_HTTP": value}, lookup=lambda _: "1")
 
     assert resolve_allow_http(sources) is allowed
     assert not resolve_allow_http(SettingSources(environ={}, lookup=lambda _: "1"))
 
 
-def test_a_ca_bundle_is_looked_for_where_other_programs_look(tmp_path: Path) -> None:
-    """The flag goes first."""
+def test_a_ca_bundle_is_read_from_the_flag_then_standard_variables(tmp_path: Path) -> None:
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     files = {name: tmp_path / name for name in ("flag", *names)}
     for file in files.values():
@@ -72,7 +72,7 @@ def test_a_ca_bundle_is_looked_for_where_other_programs_look(tmp_path: Path) -> 
     assert resolve_ca_bundle(None, SettingSources(environ=variables)) is None
 
 
-def test_a_ca_bundle_that_is_not_there_is_refused() -> None:
-    """Or every call would fail, with another reason each time."""
+def test_a_missing_ca_bundle_is_refused() -> None:
+    """Otherwise every call would fail, each with a different message."""
     with pytest.raises(ConfigurationError, match=r"No CA bundle at /nonexistent\.pem"):
         resolve_ca_bundle("/nonexistent.pem", SettingSources(environ={}))

@@ -1,4 +1,4 @@
-"""One tree of errors: what its docstring draws is what there is."""
+"""The error hierarchy: exit codes, retryable errors, and the tree in the module's docstring."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RETRYABLE = {
 
 
 def iter_kinds(root: type[TowerEtlError] = TowerEtlError) -> Iterator[type[TowerEtlError]]:
-    """Walk the tree of the package."""
+    """Yield an error class of the package and all its subclasses."""
     yield root
     for kind in root.__subclasses__():
         if kind.__module__ == errors.__name__:
@@ -39,8 +39,7 @@ KINDS = list(iter_kinds())
 API_KINDS = [kind for kind in KINDS if issubclass(kind, ApiError)]
 
 
-def test_the_docstring_draws_every_error_with_its_exit_code() -> None:
-    """Nothing is missing in it, and nothing made up."""
+def test_the_docstring_lists_every_error_with_its_exit_code() -> None:
     drawn = re.findall(r"^[ │├└─]+(\w+Error) +(\d)", errors.__doc__ or "", re.MULTILINE)
 
     assert sorted((name, int(code)) for name, code in drawn) == sorted(
@@ -48,8 +47,8 @@ def test_the_docstring_draws_every_error_with_its_exit_code() -> None:
     )
 
 
-def test_exit_codes_are_those_of_the_contract() -> None:
-    """Scheduled jobs hang on them; what is not named here is 5."""
+def test_exit_codes_match_the_documented_contract() -> None:
+    """Scheduled jobs depend on the codes; errors that the contract does not list exit with 5."""
     expected = CONTRACT | API_CONTRACT
 
     assert {kind.__name__: kind.exit_code for kind in KINDS} == {
@@ -57,14 +56,12 @@ def test_exit_codes_are_those_of_the_contract() -> None:
     }
 
 
-def test_the_retryable_ones_are_those_that_may_pass() -> None:
-    """A refusal is none of them."""
+def test_only_transient_api_errors_are_retryable() -> None:
     assert {kind.__name__ for kind in API_KINDS if kind.retryable} == RETRYABLE
 
 
 @pytest.mark.parametrize("kind", API_KINDS)
-def test_an_api_error_says_its_message_and_keeps_what_the_server_said(kind: type[ApiError]) -> None:
-    """The message is the text, the rest are attributes."""
+def test_an_api_error_has_message_status_code_and_retry_after(kind: type[ApiError]) -> None:
     error = kind("GET /x: no.", status_code=429, retry_after=2.0)
 
     assert (str(error), error.status_code, error.retry_after) == ("GET /x: no.", 429, 2.0)

@@ -1,4 +1,4 @@
-"""Every link between the pages leads somewhere: to a file, and to a heading that it has."""
+"""Every link between the Markdown pages leads to an existing file and heading."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_its_links_lead_somewhere(page: Path) -> None:
-    """Those within the project; what is on the web is not asked."""
+def test_links_of_a_page_lead_to_existing_files_and_headings(page: Path) -> None:
+    """Only links within the project are checked; web addresses are skipped."""
     broken = []
     for link in _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
         path, _, heading = link.partition("#")
@@ -33,11 +33,11 @@ def test_its_links_lead_somewhere(page: Path) -> None:
 
 
 def list_anchors(page: Path) -> set[str]:
-    """The names by which headings of a page can be linked to."""
+    """Return the anchors of a page's headings."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     return {name_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
 
 
 def name_anchor(heading: str) -> str:
-    """In lower case, without marks, a hyphen for each space."""
+    """Return the anchor of a heading: lower case, no punctuation, hyphens for spaces."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")

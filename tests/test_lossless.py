@@ -1,4 +1,4 @@
-"""JSON without loss: long numbers keep their digits, and what is almost JSON is read."""
+"""Lossless JSON: long numbers keep their digits, and almost valid JSON is repaired."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("number", LONG)
-def test_a_long_number_is_written_as_it_was_read(number: str) -> None:
-    """Alone, and in objects and lists; and again when the text is read back."""
+def test_a_long_number_keeps_its_digits_when_read_and_written(number: str) -> None:
+    """The number is in an object and in a list, and the written text is read back once more."""
     text = '{"a":' + number + ',"b":[1,' + number + ',"x"]}'
     value, faults = read_json(text.encode())
     assert (to_json(value), faults) == (text, ())
@@ -45,22 +45,22 @@ def test_a_long_number_is_written_as_it_was_read(number: str) -> None:
 
 
 @pytest.mark.parametrize("number", LONG)
-def test_a_long_number_is_rounded_where_a_number_is_wanted(number: str) -> None:
-    """As float64 has it, so that columns of numbers see what they always saw."""
+def test_a_long_number_equals_its_float64_value(number: str) -> None:
+    """Numeric columns thus get the rounded value that a plain JSON parser returns."""
     (value,) = load_json(f"[{number}]")
     assert isinstance(value, float)
     assert float(value) == float(number)
 
 
-def test_numbers_that_float64_gives_back_stay_plain() -> None:
-    """However many digits they are written with: columns of numbers read those fastest."""
+def test_numbers_that_float64_represents_stay_plain_floats_and_ints() -> None:
+    """Numeric columns convert plain numbers fastest, however many digits they are written with."""
     values = load_json("[1.50000000000000000000, 0.1, 18446744073709551615, 12345678901234567]")
     assert [type(value) for value in values] == [float, float, int, int]
     assert values == [1.5, 0.1, 2**64 - 1, 12345678901234567]
 
 
-def test_long_numbers_differ_by_their_digits() -> None:
-    """Versions of an entity are compared: a change in the last digit is one."""
+def test_long_numbers_that_differ_in_the_last_digit_are_unequal() -> None:
+    """Versions of an entity are compared, so a change of the last digit must count."""
     one, other = (ExactNumber(f"0.1234567890123456789{digit}") for digit in "12")
     assert one != other
     assert one == copy.deepcopy(one)
@@ -68,15 +68,14 @@ def test_long_numbers_differ_by_their_digits() -> None:
 
 
 @given(VALUES)
-def test_what_is_sound_is_read_as_before(value: object) -> None:
-    """With the same types."""
+def test_valid_json_is_read_as_by_orjson(value: object) -> None:
+    """Values and types are equal."""
     body = orjson.dumps(value)
     assert repr(read_json(body)) == repr((orjson.loads(body), ()))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_no_decimal_loses_a_digit(number: Decimal) -> None:
-    """Whatever its length and exponent."""
+def test_a_decimal_of_any_length_and_exponent_keeps_its_digits(number: Decimal) -> None:
     (value,) = load_json(f"[{number}]")
     if len(number.as_tuple().digits) > 15:
         assert Decimal(to_json(value)) == number
@@ -98,18 +97,19 @@ def test_no_decimal_loses_a_digit(number: Decimal) -> None:
         (b'{"a": -Infinity}', "-Infinity", "NaN or Infinity"),
     ],
 )
-def test_what_strict_reading_refuses_is_repaired(body: bytes, value: object, fault: str) -> None:
-    """Nothing of it is lost, and what was wrong is said."""
+def test_json_that_a_strict_parser_refuses_is_repaired_and_reported(
+    body: bytes, value: object, fault: str
+) -> None:
     assert read_json(body) == ({"a": value}, (fault,))
 
 
-def test_an_escaped_backslash_before_a_surrogate_is_none() -> None:
-    r"""`\\ud800` is a backslash and five letters."""
+def test_an_escaped_backslash_before_ud800_is_not_a_surrogate() -> None:
+    r"""In JSON, `\\ud800` is a backslash and five letters."""
     assert read_json(b'{"a": "\\\\ud800 \\\\\\ud800"}')[0] == {"a": "\\ud800 \\\\ud800"}
 
 
-def test_a_number_beyond_float64_is_no_fault() -> None:
-    """Strict decoding refuses it; it is kept."""
+def test_a_number_beyond_float64_is_kept_and_not_reported() -> None:
+    """A strict parser refuses such a number."""
     value, faults = read_json(b'{"a": 1e400, "b": [NaN]}')
     assert (to_json(value), faults) == ('{"a":1e400,"b":["NaN"]}', ("NaN or Infinity",))
     assert math.isinf(value["a"])
@@ -123,15 +123,15 @@ def test_a_number_beyond_float64_is_no_fault() -> None:
         *(b"[" * 100_000, b"[" * 5_000 + b"NaN" + b"]" * 5_000),
     ],
 )
-def test_what_is_cut_or_no_json_stays_an_error(body: bytes) -> None:
-    """A failure never becomes an answer."""
+def test_truncated_or_invalid_json_raises_an_error(body: bytes) -> None:
+    """A failure must never be taken for a response."""
     with pytest.raises(ValueError, match=r"."):
         read_json(body)
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))
-def test_any_bytes_are_a_value_or_an_error(junk: bytes, place: int) -> None:
-    """And what comes out can be written as UTF-8."""
+def test_arbitrary_bytes_give_a_value_or_a_value_error(junk: bytes, place: int) -> None:
+    """A returned value can always be written as UTF-8."""
     sound = b'{"a": ["x", 1.5, {"b": "\\u00e9"}], "c": null}'
     try:
         value, _ = read_json(sound[:place] + junk + sound[place:])

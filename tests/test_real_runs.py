@@ -1,4 +1,4 @@
-"""Three real runs, served as they were dumped, against what a sync makes of them."""
+"""Three real runs, served from their dumps: the tables after a sync match the dumps."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Synced:
-    """The real runs after two syncs.
+    """The tables of the real runs after two syncs.
 
     Attributes:
         path: The DuckDB file.
-        first: How the first sync ended.
-        second: How the second sync ended.
-        calls: What the second one asked the server for, by path.
-        grown: Rows of each table after the second sync less those after the first.
+        first: Result of the first sync's process.
+        second: Result of the second sync's process.
+        calls: Calls of the second sync, by path.
+        grown: Rows that the second sync added, by table.
         types: Type of each column, by table and name.
     """
 
@@ -50,7 +50,7 @@ class Synced:
     types: Mapping[str, Mapping[str, str]]
 
     def ask(self, sql: str, *values: object) -> list[Row]:
-        """Rows as dictionaries, times as aware UTC."""
+        """Return rows as dictionaries, with times as aware UTC datetimes."""
         with open_tables(self.path) as connection:
             asked = connection.execute(sql, list(values))
             names = [column[0] for column in asked.description or ()]
@@ -58,7 +58,7 @@ class Synced:
 
 
 def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
-    """A connection in which the tables go by their bare names."""
+    """Open a connection in which tables are found by their bare names."""
     connection = duckdb.connect(str(path), read_only=True)
     connection.execute("USE runs.tower")
     connection.execute("SET TimeZone = 'UTC'")
@@ -66,7 +66,7 @@ def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def count_rows(path: Path) -> dict[str, int]:
-    """Rows of each of our tables."""
+    """Return the number of rows of each table, except dlt's."""
     with open_tables(path) as connection:
         names = [
             name
@@ -82,7 +82,7 @@ def count_rows(path: Path) -> dict[str, int]:
 
 
 def read_types(path: Path) -> dict[str, dict[str, str]]:
-    """The type of each column."""
+    """Return the type of each column, by table and name."""
     with open_tables(path) as connection:
         rows = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() "
@@ -96,14 +96,14 @@ def read_types(path: Path) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def dumps(shared: Path) -> dict[str, Row]:
-    """The dumped runs, by id."""
+    """Return the dumped runs, by id."""
     read = (json.loads(path.read_text()) for path in sorted((shared / "runs").glob("*.json")))
     return {dump["workflow"]["id"]: dump for dump in read}
 
 
 @pytest.fixture(scope="module")
 def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Synced:
-    """Two syncs by a real process, the second against a server that stands still."""
+    """Sync twice in a real process; the server's data does not change in between."""
     console = make_console(tmp_path_factory.mktemp("real"))
     path = console.folder / "runs.duckdb"
     simulator = Simulator(load_runs(shared / "runs"))
@@ -118,16 +118,16 @@ def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Synced:
     return Synced(path, first, second, calls, grown, read_types(path))
 
 
-# --- what the file says -------------------------------------------------------------------------
+# --- values expected from the dump ----------------------------------------------------------------
 
 
 def snake(name: str) -> str:
-    """An API name as a column name."""
+    """Convert an API name to a column name."""
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
 
 def flatten(record: Row, types: Mapping[str, str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The columns that a record of the file must fill: nested objects as `parent__child`."""
+    """Yield the columns that a record of the dump must fill: nested objects as `parent__child`."""
     for field, value in record.items():
         name = prefix + snake(field)
         if isinstance(value, dict) and name not in types:
@@ -137,7 +137,7 @@ def flatten(record: Row, types: Mapping[str, str], prefix: str = "") -> Iterator
 
 
 def expect(value: Any, kind: str, column: str) -> Any:
-    """The value of the file as it must come out of a column of that type."""
+    """Convert a value of the dump to the value expected from a column of this type."""
     if value is None:
         return None
     if kind == "TIMESTAMP WITH TIME ZONE":
@@ -146,11 +146,11 @@ def expect(value: Any, kind: str, column: str) -> Any:
 
 
 def find_differences(record: Row, row: Row, types: Mapping[str, str]) -> list[tuple[str, Any, Any]]:
-    """Columns of a row that are not what the file says: name, expected, actual."""
+    """Return the columns in which a row differs from the dump: name, expected, actual."""
     found = []
     for column, value in flatten(record, types):
         if value is None and any(name.startswith(f"{column}__") for name in types):
-            continue  # an object that the run has not
+            continue  # the run lacks this nested object
         actual = row[column]
         if types.get(column) == "JSON" and actual is not None:
             actual = json.loads(actual)
@@ -163,15 +163,14 @@ def find_differences(record: Row, row: Row, types: Mapping[str, str]) -> list[tu
 # --- the tests ----------------------------------------------------------------------------------
 
 
-def test_both_syncs_end_well_and_quietly(synced: Synced) -> None:
-    """Exit code 0, status ok, nothing on standard error."""
+def test_both_syncs_succeed_without_output_on_stderr(synced: Synced) -> None:
     for ended in (synced.first, synced.second):
         assert (ended.code, ended.err) == (0, "")
         assert ended.json["status"] == "ok"
 
 
-def test_every_task_is_there_once(synced: Synced) -> None:
-    """371 tasks in three runs, with the cost that the runs are known for."""
+def test_every_task_is_stored_once(synced: Synced) -> None:
+    """There are 371 tasks in three runs; the expected costs are the known totals of the runs."""
     sql = "SELECT workflow_id, count(*) AS n, round(sum(cost), 4) AS usd FROM tasks GROUP BY ALL"
     counted = {row["workflow_id"]: (row["n"], row["usd"]) for row in synced.ask(sql)}
     expected = {RNASEQ: (297, 21.2607), SAREK: (16, 6.1615), METHYLSEQ: (58, 11.5759)}
@@ -180,17 +179,14 @@ def test_every_task_is_there_once(synced: Synced) -> None:
     assert keys["n"] == 371
 
 
-def test_cached_and_failed_tasks_are_told_apart(synced: Synced) -> None:
-    """Four tasks of the sarek run came from an earlier one; two of the rnaseq run failed."""
+def test_cached_and_failed_tasks_keep_their_status(synced: Synced) -> None:
+    """Four tasks of the sarek run came from an earlier run; two of the rnaseq run failed."""
     sql = "SELECT workflow_id, status, count(*) AS n FROM tasks GROUP BY ALL"
     counted = {(row["workflow_id"], row["status"]): row["n"] for row in synced.ask(sql)}
     assert (counted[SAREK, "CACHED"], counted[RNASEQ, "FAILED"]) == (4, 2)
 
 
-def test_every_field_of_every_run_is_as_in_the_file(
-    synced: Synced, dumps: Mapping[str, Row]
-) -> None:
-    """Each field of `workflow` has a column with its value."""
+def test_every_field_of_a_run_matches_the_dump(synced: Synced, dumps: Mapping[str, Row]) -> None:
     rows = {row["id"]: row for row in synced.ask("SELECT * FROM workflows")}
     assert dumps.keys() == rows.keys()
     types = synced.types["workflows"]
@@ -198,10 +194,8 @@ def test_every_field_of_every_run_is_as_in_the_file(
         assert find_differences(dump["workflow"], rows[run_id], types) == []
 
 
-def test_every_field_of_every_task_is_as_in_the_file(
-    synced: Synced, dumps: Mapping[str, Row]
-) -> None:
-    """Each field of each task has a column with its value; `exit` is text."""
+def test_every_field_of_a_task_matches_the_dump(synced: Synced, dumps: Mapping[str, Row]) -> None:
+    """The column `exit` is text although the dump may have numbers."""
     rows = {(row["workflow_id"], row["task_id"]): row for row in synced.ask("SELECT * FROM tasks")}
     types = synced.types["tasks"]
     for run_id, dump in dumps.items():
@@ -209,10 +203,10 @@ def test_every_field_of_every_task_is_as_in_the_file(
             assert find_differences(task, rows[run_id, task["taskId"]], types) == []
 
 
-def test_every_field_of_progress_is_as_in_the_file(
+def test_every_field_of_run_and_process_progress_matches_the_dump(
     synced: Synced, dumps: Mapping[str, Row]
 ) -> None:
-    """The progress of each run and of each process, and no process more."""
+    """No process has a row that the dump does not contain."""
     loads = {row["workflow_id"]: row for row in synced.ask("SELECT * FROM workflow_progress")}
     rows = synced.ask("SELECT * FROM process_progress")
     processes = {(row["workflow_id"], row["process"]): row for row in rows}
@@ -227,10 +221,10 @@ def test_every_field_of_progress_is_as_in_the_file(
             assert find_differences(load, row, synced.types["process_progress"]) == []
 
 
-def test_every_figure_of_the_metrics_is_as_in_the_file(
+def test_every_figure_of_the_process_metrics_matches_the_dump(
     synced: Synced, dumps: Mapping[str, Row]
 ) -> None:
-    """One row per process and quantity, with all its figures, and no row more."""
+    """There is one row per process and metric, and no other row."""
     rows = {
         (row["workflow_id"], row["process"], row["metric"]): row
         for row in synced.ask("SELECT * FROM process_metrics")
@@ -246,22 +240,21 @@ def test_every_figure_of_the_metrics_is_as_in_the_file(
     assert expected == len(rows)
 
 
-def test_nothing_is_undocumented(synced: Synced) -> None:
-    """Every field of the real runs has a column of its own."""
+def test_every_field_of_the_real_runs_has_a_column(synced: Synced) -> None:
+    """The column `undocumented`, which keeps extra fields, is null in every row."""
     for table, columns in synced.types.items():
         if "undocumented" in columns:
             sql = f"SELECT undocumented FROM {table} WHERE undocumented IS NOT NULL"  # noqa: S608 names of tables
             assert (table, []) == (table, synced.ask(sql))
 
 
-def test_a_sync_with_nothing_new_writes_its_sync_run_alone(synced: Synced) -> None:
-    """The second sync adds one row to `sync_runs`, and says so."""
+def test_a_sync_without_changes_writes_only_its_sync_run(synced: Synced) -> None:
     assert {name: count for name, count in synced.grown.items() if count} == {"sync_runs": 1}
     assert synced.second.json["rows"] == {"sync_runs": 1}
 
 
-def test_a_sync_with_nothing_new_costs_two_calls_a_workspace(synced: Synced) -> None:
-    """Beside the three calls of discovery, counted where they arrive."""
+def test_a_sync_without_changes_makes_two_calls_per_workspace(synced: Synced) -> None:
+    """Discovery makes three calls besides. Calls are counted where the server receives them."""
     discovery = Counter({"/api/service-info": 1, "/api/user-info": 1, "/api/user/N/workspaces": 1})
     assert discovery == synced.calls & discovery
     beyond = synced.calls - discovery

@@ -1,4 +1,4 @@
-"""Settings: where each comes from, and what is refused."""
+"""Settings: precedence of the sources, parsing, and refused values."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ STATE = {"XDG_STATE_HOME": "/state"}
 
 
 def make_sources(environ: dict[str, str] | None = None, **configured: str) -> SettingSources:
-    """Make an environment, and dlt's configuration as keyword arguments."""
+    """Return sources with these environment variables, and dlt's configuration as keywords."""
     return SettingSources(environ or {}, configured.get)
 
 
 # --- precedence -------------------------------------------------------------------------------
 
 
-def test_the_environment_speaks_before_the_configuration() -> None:
-    """And a blank variable is none."""
+def test_the_environment_overrides_dlt_configuration() -> None:
+    """A blank variable counts as not set."""
     environ = {"TOWER_ACCESS_TOKEN": " from-env ", "TOWER_API_ENDPOINT": "  "}
     sources = make_sources(environ, access_token="from-dlt", endpoint="https://dlt")
 
@@ -55,8 +55,7 @@ def test_the_environment_speaks_before_the_configuration() -> None:
     assert resolve_endpoint(None, sources) == "https://dlt"
 
 
-def test_a_flag_speaks_before_the_environment() -> None:
-    """It was given last."""
+def test_a_flag_overrides_the_environment() -> None:
     environ = {"TOWER_API_ENDPOINT": "https://env", "TOWER_WORKSPACE_ID": "1"}
     sources = make_sources(environ, endpoint="https://dlt", workspace_id="2")
 
@@ -72,25 +71,24 @@ def test_a_flag_speaks_before_the_environment() -> None:
         ({}, {}, DEFAULT_ENDPOINT, None),
     ],
 )
-def test_without_flags_the_next_source_counts(
+def test_without_flags_environment_then_dlt_then_default_is_used(
     environ: dict[str, str], configured: dict[str, str], endpoint: str, workspaces: str | None
 ) -> None:
-    """Environment, dlt's configuration, default."""
     sources = make_sources(environ, **configured)
 
     assert resolve_endpoint(None, sources) == endpoint
     assert resolve_workspaces((), sources) == ((workspaces,) if workspaces else ())
 
 
-def test_the_environment_is_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless another is passed in."""
+def test_the_process_environment_is_the_default_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOWER_ACCESS_TOKEN", "from-process")
 
     assert resolve_token(SettingSources()).get_secret_value() == "from-process"
 
 
-def test_the_state_lives_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or in the home folder."""
+def test_the_state_folder_follows_xdg_state_home_or_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
 
     assert state_dir(make_sources({"XDG_STATE_HOME": "/state"})) == Path("/state")
@@ -100,15 +98,13 @@ def test_the_state_lives_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch)
 # --- the token ----------------------------------------------------------------------------------
 
 
-def test_without_a_token_the_message_says_how_to_get_one() -> None:
-    """And where to put it."""
+def test_a_missing_token_is_reported_with_the_places_to_set_it() -> None:
     with pytest.raises(ConfigurationError, match=r"set TOWER_ACCESS_TOKEN .*secrets\.toml"):
         resolve_token(make_sources({"TOWER_ACCESS_TOKEN": " "}))
 
 
 @pytest.mark.parametrize("value", [f"{SECRET} {SECRET}", f"{SECRET}\nx", f"é{SECRET}", "a\x00b"])
-def test_what_cannot_be_a_token_is_refused_unseen(value: str) -> None:
-    """The message does not show it."""
+def test_an_invalid_token_is_refused_without_being_shown(value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         resolve_token(make_sources({"TOWER_ACCESS_TOKEN": value}))
 
@@ -117,18 +113,18 @@ def test_what_cannot_be_a_token_is_refused_unseen(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["", " ", "\n"])
 def test_an_empty_token_is_refused(value: str) -> None:
-    """It may come from an empty file."""
+    """An empty file may be the source of the token."""
     with pytest.raises(ConfigurationError):
         parse_token(value)
 
 
-def test_a_line_end_is_no_part_of_a_token() -> None:
-    """Files end with one."""
+def test_a_trailing_line_end_is_stripped_from_a_token() -> None:
+    """A token read from a file usually ends with a line end."""
     assert parse_token(f"{SECRET}\r\n").get_secret_value() == SECRET
 
 
-def test_a_token_shows_itself_to_nobody() -> None:
-    """Neither alone, nor within the settings, nor in a formatted text."""
+def test_a_token_is_masked_in_every_text_form() -> None:
+    """It has no `__dict__` either, so that tools that dump attributes do not find it."""
     token = Token(SECRET)
     settings = Settings("https://host", token)
 
@@ -138,8 +134,7 @@ def test_a_token_shows_itself_to_nobody() -> None:
     assert not hasattr(token, "__dict__")
 
 
-def test_the_digest_names_a_token_without_giving_it_away() -> None:
-    """Always the same, different for another, and of sixteen hex digits."""
+def test_a_token_fingerprint_is_stable_and_does_not_reveal_the_token() -> None:
     digest = Token(SECRET).fingerprint()
 
     assert digest == Token(SECRET).fingerprint() != Token(SECRET + "x").fingerprint()
@@ -162,8 +157,10 @@ def test_the_digest_names_a_token_without_giving_it_away() -> None:
         ("HTTPS://Host/api", "HTTPS://Host/api"),
     ],
 )
-def test_an_endpoint_is_taken_without_its_trailing_slash(given_: str, endpoint: str) -> None:
-    """Cloud, legacy and self-hosted ones (API fact 12)."""
+def test_trailing_slashes_and_spaces_are_stripped_from_an_endpoint(
+    given_: str, endpoint: str
+) -> None:
+    """The examples are of the cloud, the legacy cloud and self-hosted servers (API fact 12)."""
     assert resolve_endpoint(given_, make_sources()) == endpoint
 
 
@@ -193,8 +190,10 @@ def test_an_endpoint_is_taken_without_its_trailing_slash(given_: str, endpoint: 
     ],
 )
 @pytest.mark.parametrize("from_flag", [True, False])
-def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
-    """Wherever it came from; a password in it is not shown."""
+def test_an_invalid_endpoint_is_refused_from_flag_and_environment(
+    value: str, *, from_flag: bool
+) -> None:
+    """A password in the address is not shown."""
     sources = make_sources({} if from_flag else {"TOWER_API_ENDPOINT": value})
 
     with pytest.raises(
@@ -209,8 +208,8 @@ def test_what_is_no_endpoint_is_refused(value: str, *, from_flag: bool) -> None:
     value=st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=30)
     | st.from_regex(r"https?://[!-~]{1,20}", fullmatch=True)
 )
-def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
-    """And an endpoint can be prolonged by a path."""
+def test_any_text_is_an_endpoint_or_a_configuration_error(value: str) -> None:
+    """A path can be appended to every accepted endpoint."""
     try:
         endpoint = resolve_endpoint(value, make_sources())
     except ConfigurationError:
@@ -220,7 +219,7 @@ def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
     assert set(endpoint).isdisjoint(" \t\n?#@")
 
 
-# --- the pace -------------------------------------------------------------------------------------
+# --- the rate limit and the load packages ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -236,19 +235,18 @@ def test_any_text_is_an_endpoint_or_a_usage_error(value: str) -> None:
 def test_a_rate_is_a_number_or_none(
     flag: str | None, environ: dict[str, str], calls: float | None
 ) -> None:
-    """Servers of one's own may have another limit, or none (API fact 10)."""
+    """Self-hosted servers may have another rate limit, or none (API fact 10)."""
     assert resolve_http(flag, None, make_sources(environ)).calls_per_second == calls
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "fast", "1/s"])
-def test_what_is_no_rate_is_refused(value: str) -> None:
-    """The message says what to give."""
+def test_an_invalid_rate_is_refused_with_an_example(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"for example 10\), or `none`"):
         resolve_http(value, None, make_sources())
 
 
-def test_the_default_pace_is_the_limit() -> None:
-    """20 calls a second (API fact 10), all of them, shared by the syncs of this machine."""
+def test_the_default_rate_is_the_whole_limit_of_the_platform() -> None:
+    """The rate limit is 20 calls per second (API fact 10), shared by the syncs of this machine."""
     http_settings = resolve_http(None, None, make_sources(STATE))
 
     assert (http_settings.calls_per_second, http_settings.rate_limit_share) == (20.0, 1.0)
@@ -263,16 +261,15 @@ def test_the_default_pace_is_the_limit() -> None:
         (None, {"TOWER_ETL_BUDGET_SHARE": "1"}, 1.0),
     ],
 )
-def test_a_share_is_a_part_or_a_percentage(
+def test_a_rate_limit_share_is_a_fraction_or_a_percentage(
     flag: str | None, environ: dict[str, str], share: float
 ) -> None:
-    """The rest is left to the team's other tools."""
+    """The rest of the rate limit is left to other clients."""
     assert resolve_http(None, flag, make_sources(environ)).rate_limit_share == share
 
 
 @pytest.mark.parametrize("value", ["0", "-0.5", "1.5", "101%", "%", "half", "nan"])
-def test_what_is_no_share_is_refused(value: str) -> None:
-    """The message says what to give."""
+def test_an_invalid_rate_limit_share_is_refused_with_an_example(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"for example 0\.5 or 50%"):
         resolve_http(None, value, make_sources())
 
@@ -285,17 +282,17 @@ def test_what_is_no_share_is_refused(value: str) -> None:
         ("redis://host:6379/0", "redis://host:6379/0"),
     ],
 )
-def test_the_budget_is_shared_with_whom_the_configuration_says(
+def test_the_rate_limit_store_is_a_file_memory_or_redis(
     value: str, window: Path | str | None
 ) -> None:
-    """By the machine, by nobody, or by all who use one Redis."""
+    """The machine shares a file, a process keeps its own memory, and hosts share a Redis."""
     sources = make_sources(STATE | {"TOWER_ETL_BUDGET": value})
 
     assert resolve_http(None, None, sources).rate_limit_store == window
 
 
-def test_the_address_of_the_budget_shows_its_password_nowhere() -> None:
-    """Neither in the settings, nor where it is refused."""
+def test_the_password_of_the_redis_address_is_never_shown() -> None:
+    """Neither the representation of the settings nor an error message contains it."""
     address = "redis://:pass-word@host:6379/0"
     with pytest.raises(ConfigurationError) as caught:
         resolve_http(None, None, make_sources({"TOWER_ETL_BUDGET": f"http{address}"}))
@@ -304,8 +301,7 @@ def test_the_address_of_the_budget_shows_its_password_nowhere() -> None:
     assert "pass-word" not in f"{shown} {caught.value}"
 
 
-def test_packages_are_as_large_as_configured() -> None:
-    """Rows and seconds; the default where there is nothing."""
+def test_package_limits_come_from_environment_then_dlt_then_default() -> None:
     environ = {"TOWER_ETL_PACKAGE_ROWS": "7"}
 
     packages = resolve_package_limits(
@@ -318,13 +314,13 @@ def test_packages_are_as_large_as_configured() -> None:
 
 @pytest.mark.parametrize("name", ["package_rows", "package_seconds"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "nan"])
-def test_what_is_no_size_of_a_package_is_refused(name: str, value: str) -> None:
-    """A package of nothing would never end."""
+def test_an_invalid_package_limit_is_refused(name: str, value: str) -> None:
+    """With a limit of 0, a load package would never be completed."""
     with pytest.raises(ConfigurationError):
         resolve_package_limits(make_sources(None, **{name: value}))
 
 
-# --- moments ------------------------------------------------------------------------------------
+# --- timestamps ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -338,8 +334,8 @@ def test_what_is_no_size_of_a_package_is_refused(name: str, value: str) -> None:
         ("2026-01-01T00:30:00+01:00", datetime(2025, 12, 31, 23, 30, tzinfo=UTC)),
     ],
 )
-def test_a_moment_is_read_as_utc(text: str, moment: datetime) -> None:
-    """Without an offset it is UTC already."""
+def test_a_timestamp_is_converted_to_utc(text: str, moment: datetime) -> None:
+    """A timestamp without an offset is taken as UTC."""
     parsed = parse_user_timestamp(text, "--since")
 
     assert (parsed, parsed.tzinfo) == (moment, UTC)
@@ -349,8 +345,7 @@ def test_a_moment_is_read_as_utc(text: str, moment: datetime) -> None:
     "text",
     ["", "yesterday", "31.01.2026", "2026-02-30", "2026-01-31T25:00", "0001-01-01T00:00+05:00"],
 )
-def test_what_is_no_moment_is_refused(text: str) -> None:
-    """The message names the flag, shows the text and gives an example."""
+def test_an_invalid_timestamp_is_refused_with_flag_and_example(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_user_timestamp(text, "--until")
 
@@ -359,8 +354,8 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 
 
 @given(moment=st.datetimes(timezones=st.just(UTC)))
-def test_a_moment_survives_being_written(moment: datetime) -> None:
-    """`tower_source` takes datetimes as well."""
+def test_an_isoformat_timestamp_is_parsed_back_unchanged(moment: datetime) -> None:
+    """`tower_source` accepts datetimes and formats them this way."""
     assert parse_user_timestamp(moment.isoformat(), "since") == moment
 
 
@@ -377,22 +372,23 @@ def test_a_moment_survives_being_written(moment: datetime) -> None:
         ("", ()),
     ],
 )
-def test_a_list_stands_in_a_variable_or_in_a_file(value: str, expected: tuple[str, ...]) -> None:
-    """With commas, or as the array that dlt hands over as text; flags go first."""
+def test_a_list_is_read_from_environment_or_dlt_configuration(
+    value: str, expected: tuple[str, ...]
+) -> None:
+    """It is comma-separated, or the array that dlt passes as text. Flags override both."""
     assert resolve_tables((), make_sources({"TOWER_ETL_TABLES": value})) == expected
     assert resolve_tables((), make_sources(tables=value)) == expected
     assert resolve_workspaces((), make_sources(workspaces=value)) == expected
     assert resolve_tables(("labels",), make_sources(tables=value)) == ("labels",)
 
 
-def test_a_single_workspace_goes_before_a_list() -> None:
-    """The name that users of the platform have already."""
+def test_tower_workspace_id_overrides_the_list_of_workspaces() -> None:
+    """Users of the platform already have `TOWER_WORKSPACE_ID` set."""
     sources = make_sources({"TOWER_WORKSPACE_ID": "7"}, workspaces="acme/*")
     assert resolve_workspaces((), sources) == ("7",)
 
 
-def test_the_readme_lists_the_settings() -> None:
-    """Every setting, with a flag that a command has."""
+def test_the_readme_lists_all_settings_and_existing_flags() -> None:
     page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert update_page(page) == page, "make docs"
     assert render_table() in page
@@ -402,8 +398,11 @@ def test_the_readme_lists_the_settings() -> None:
             assert flag in shown
 
 
-def test_what_a_folder_must_not_decide_is_not_in_its_configuration() -> None:
-    """A blank variable is none; a value of the configuration counts for other settings alone."""
+def test_security_settings_are_not_read_from_dlt_configuration() -> None:
+    """The configuration of dlt may come from the current folder.
+
+    A blank variable counts as not set.
+    """
     sources = SettingSources({"TOWER_ETL_RATE": " ", "TOWER_ETL_DEBUG": "1"}, lookup=str.upper)
     assert sources.get("rate") == "RATE"
     assert sources.get("debug") == "1"
