@@ -1,4 +1,4 @@
-"""Histories to ask the views about."""
+"""Histories that the tests of the views query."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def small() -> SmallHistory:
-    """A history without rows."""
+    """Return a history without rows."""
     return SmallHistory()
 
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synced file of a seeded history, only to be read."""
+    """Sync a seeded world into a DuckDB file, which tests only read."""
     clock = SimClock()
     world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
     target = resolve_duckdb_paths(tmp_path_factory.mktemp("seeded") / "tower.duckdb")

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test's own, in a temporary folder, on a socket in that folder."""
+"""A temporary PostgreSQL server with its data and its socket in a temporary folder."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Postgres:
     """A running server.
 
     Attributes:
-        programs: Folder of its programs.
-        folder: Folder of its socket, and of files for it to read and write.
+        programs: Folder of the PostgreSQL programs.
+        folder: Folder of the socket, and of files that the server reads and writes.
     """
 
     programs: Path
     folder: Path
 
     def run(self, script: str) -> str:
-        """Run SQL and backslash commands, to the first error; what psql printed."""
+        """Run SQL and psql commands up to the first error, and return what psql printed."""
         done = subprocess.run(
             [
                 self.programs / "psql",
@@ -67,7 +67,7 @@ class Postgres:
         return done.stdout
 
     def fill(self, tables: Mapping[str, pa.Table]) -> None:
-        """Make tables with these rows."""
+        """Create tables with these rows."""
         for name, rows in tables.items():
             columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in rows.schema)
             path = self.folder / f"{name}.csv"
@@ -76,7 +76,7 @@ class Postgres:
             self.run(f'CREATE TABLE "{name}" ({columns});\n\\copy "{name}" FROM \'{path}\' CSV\n')
 
     def ask(self, views: Iterable[str]) -> dict[str, list[list[str]]]:
-        """The rows of views as text, header first; null is empty."""
+        """Return the rows of views as text, with the header first; null is an empty string."""
         paths = {view: self.folder / f"{view}.csv" for view in views}
         copies = [f"\\copy (TABLE {v}) TO '{p}' CSV HEADER" for v, p in paths.items()]
         self.run("SET TIME ZONE 'Pacific/Auckland';\n" + "\n".join(copies) + "\n")
@@ -90,7 +90,7 @@ def _read_csv(path: Path) -> list[list[str]]:
 
 @contextmanager
 def start_postgres() -> Iterator[Postgres]:
-    """Start a server with an empty database; skips where PostgreSQL is not installed."""
+    """Start a server with an empty database; skip the test if PostgreSQL is not installed."""
     programs = _find_programs()
     folder = Path(tempfile.mkdtemp(prefix="tower-etl-"))
     data = folder / "data"
@@ -118,9 +118,9 @@ def _find_programs() -> Path:
 
 
 def _run(command: list[str | Path]) -> None:
-    """Run one of its programs; it refuses to be root."""
+    """Run a PostgreSQL program, as user `postgres` if this process is root, which it refuses."""
     user = [_RUNUSER, "-u", "postgres", "--"] if os.geteuid() == _ROOT else []
-    with tempfile.TemporaryFile("w+") as said:  # a pipe would stay open as long as the server
+    with tempfile.TemporaryFile("w+") as said:  # the server would keep a pipe open
         done = subprocess.run(
             [*user, *command],
             stdout=said,
@@ -134,7 +134,7 @@ def _run(command: list[str | Path]) -> None:
 
 
 def read_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
-    """The stored rows, in the columns of the specs."""
+    """Return the stored rows of all tables, in the columns of the table specifications."""
     tables = {}
     for name, table in STORED_TABLES.items():
         columns = ", ".join(f'"{column.name}"' for column in table.columns)

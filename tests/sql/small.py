@@ -1,4 +1,4 @@
-"""A history of a few rows, written down by hand, in tables of the real schemas."""
+"""A small history that a test writes by hand, in tables with the real schemas."""
 
 from __future__ import annotations
 
@@ -58,50 +58,53 @@ _TASK: Row = {
 
 
 class SmallHistory:
-    """Rows by table, as the API would have given them; what is not said is of a plain run."""
+    """Rows by table, built from API records; omitted fields are those of a plain run or task."""
 
     def __init__(self) -> None:
         self._batches: dict[str, list[pa.Table]] = defaultdict(list)
         self._tasks = 0
 
     def add_run(self, run_id: str, **fields: Any) -> None:
-        """Add a run; `fields` are the API's."""
+        """Add a run; `fields` have the API's names."""
         self._add("workflows", [_RUN | {"id": run_id} | fields])
 
     def add_task(self, run_id: str, **fields: Any) -> None:
-        """Add a task to a run; `fields` are the API's. Unless they say so, nothing was staged."""
+        """Add a task to a run; `fields` have the API's names.
+
+        Without other times, the task has no staging: it ends when its command ends.
+        """
         self._tasks += 1
         task = _TASK | {"taskId": self._tasks} | _end(**fields) | fields
         self._add("tasks", [task], workflow_id=run_id, workspace_id=7)
 
     def add_label(self, run_id: str, label_id: int) -> None:
-        """Put a label on a run."""
+        """Link a label to a run."""
         link: Row = {"workflow_id": run_id, "workspace_id": 7, "_removed": False}
         self._add("workflow_labels", [{"id": label_id}], **link)
 
     def name_label(self, label_id: int, name: str, value: str | None = None) -> None:
-        """Describe a label."""
+        """Add a label to the reference data."""
         self._add("labels", [{"id": label_id, "name": name, "value": value}], workspace_id=7)
 
     def add_launch(self, launch_id: str, **env: Any) -> None:
-        """Add a launch; `env` are the API's fields of its compute environment."""
+        """Add a launch; `env` has the API's fields of its compute environment."""
         self._add("launches", [{"id": launch_id, "workspaceId": 7, "computeEnv": env or None}])
 
     def add_compute_env(self, env_id: str, **fields: Any) -> None:
-        """Describe a compute environment; `fields` are the API's."""
+        """Add a compute environment to the reference data; `fields` have the API's names."""
         self._add("compute_envs", [{"id": env_id, "workspaceId": 7} | fields])
 
     def add_peak(self, run_id: str, *, cpus: int, tasks: int) -> None:
-        """Add the progress of a run."""
+        """Add the progress of a run with its peaks."""
         self.add_progress(run_id, peakCpus=cpus, peakTasks=tasks)
 
     def add_progress(self, run_id: str, **fields: Any) -> None:
-        """Add the progress of a run; `fields` are the API's."""
+        """Add the progress of a run; `fields` have the API's names."""
         record = {"workflowProgress": fields}
         self._add("workflow_progress", [record], workflow_id=run_id, workspace_id=7)
 
     def add_bill_line(self, **values: Any) -> None:
-        """Add a line of a bill; `values` are columns."""
+        """Add a bill line; `values` are columns."""
         plain: Row = {
             "provider": "aws",
             "billing_account": "1",
@@ -119,7 +122,7 @@ class SmallHistory:
         self._batches["bill_lines"].append(STORED_TABLES["bill_lines"].build([{}], **line))
 
     def add_sync(self, **values: Any) -> None:
-        """Add a sync; `values` are columns."""
+        """Add a sync run; `values` are columns."""
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
         plain = {"id": "sync", "started_at": begun, "finished_at": begun, "seconds": 2.5}
         plain |= {"status": "ok", "endpoint": "api.example.org", "calls": 3, "runs_fetched": 1}
@@ -130,20 +133,20 @@ class SmallHistory:
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
-        """Every table, also the empty ones."""
+        """Return every table, including empty ones."""
         return {
             name: pa.concat_tables([table.arrow_schema.empty_table(), *self._batches[name]])
             for name, table in STORED_TABLES.items()
         }
 
     def open(self, *asked: str, stored: bool = False) -> duckdb.DuckDBPyConnection:
-        """A database in memory with these tables, and the views asked for (all without a name).
+        """Open an in-memory database with the tables and the requested views (all by default).
 
-        Stored, the rows of each view are a table: a query is then cheap, because DuckDB
+        With `stored`, the rows of each view become a table: a query is then cheap, because DuckDB
         does not bind the views below each view again.
         """
         connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'Pacific/Auckland'")  # no view may honour it
+        connection.execute("SET TimeZone = 'Pacific/Auckland'")  # views must not depend on it
         for name, rows in self.tables.items():
             connection.register("rows", rows)
             connection.execute(f'CREATE TABLE "{name}" AS FROM rows')
@@ -156,21 +159,21 @@ class SmallHistory:
         return connection
 
     def ask(self, view: str) -> list[Row]:
-        """The rows of a view, in its order."""
+        """Return the rows of a view, in the order of the view."""
         with self.open(view, stored=True) as connection:
             asked = connection.execute(f'FROM "{view}"')
             names = [column[0] for column in asked.description or ()]
             return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
 
     def check(self, name: str) -> list[tuple[Any, ...]]:
-        """The rows of a check, which should be none."""
+        """Return the rows of a check; a check that holds has none."""
         check = next(view for view in iter_views("checks") if view.name == name)
         with self.open(*check.sources, stored=True) as connection:
             return connection.execute(check.sql).fetchall()
 
 
 def _end(start: str | None = _TASK["start"], realtime: int | None = HOUR_MS, **_: object) -> Row:
-    """When a task ends whose command runs from its start on."""
+    """Return the end of a task whose command runs from the task's start on."""
     if start is None or realtime is None:
         return {}
     ended = datetime.fromisoformat(start) + timedelta(milliseconds=realtime)
@@ -178,5 +181,5 @@ def _end(start: str | None = _TASK["start"], realtime: int | None = HOUR_MS, **_
 
 
 def _views(asked: Sequence[str]) -> list[View]:
-    """The views of those names with all that they read; creating all of them takes a second."""
+    """Return the named views and all views that they read; creating every view takes a second."""
     return select_views(iter_views(), asked) if asked else list(iter_views())

@@ -1,4 +1,4 @@
-"""Bills, projects, samples, price lists and energy, with answers worked out by hand."""
+"""Marts of bills, label keys, samples, price lists and energy; expected values computed by hand."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ WORK = f"s3://bucket/work/{HASH[:2]}/{HASH[2:]}"
 
 
 def broken_checks(small: SmallHistory) -> list[str]:
-    """Names of the checks that return a row."""
+    """Return the names of the checks that return a row."""
     with small.open(stored=True) as connection:
         return [v.name for v in iter_views("checks") if connection.execute(v.sql).fetchall()]
 
 
 @pytest.mark.parametrize("spelling", [HASH, HASH[:8]])
-def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelling: str) -> None:
-    """Whole or shortened, and whatever the case of the run: Google Cloud has small letters."""
+def test_a_bill_line_is_attributed_to_the_task_of_its_hash(
+    small: SmallHistory, spelling: str
+) -> None:
+    """The hash is whole or shortened. The run id is in lower case, as in labels of Google Cloud."""
     small.add_run("aBc")
     small.add_task("aBc", workdir=WORK, cost=2.0)
     small.add_task("aBc", workdir="s3://bucket/work/00/" + "1" * 30, process="SORT", cost=1.0)
@@ -45,8 +47,11 @@ def test_a_line_goes_to_the_task_whose_hash_it_names(small: SmallHistory, spelli
 
 
 @pytest.mark.slow
-def test_costs_may_be_those_of_the_bill(small: SmallHistory) -> None:
-    """What names a run alone is shared among its tasks; runs without lines keep the estimate."""
+def test_billed_costs_replace_estimates_of_runs_with_bill_lines(small: SmallHistory) -> None:
+    """A line that names only a run is shared among its tasks.
+
+    Runs without lines keep the estimate.
+    """
     small.add_run("a")
     small.add_task("a", workdir=WORK, cost=2.0)
     small.add_task("a", workdir="s3://bucket/work/00/" + "1" * 30, process="SORT", cost=1.0)
@@ -72,10 +77,10 @@ def test_costs_may_be_those_of_the_bill(small: SmallHistory) -> None:
     assert runs == [("a", 5.1, "bill"), ("b", 7.0, "platform")]
 
 
-def test_the_line_of_a_machine_that_split_lines_cover_does_not_count_twice(
+def test_a_machine_line_covered_by_split_lines_is_not_counted_twice(
     small: SmallHistory,
 ) -> None:
-    """In the same hour alone; its other charges, as for traffic, count."""
+    """Lines of the machine in another hour, and its other charges such as traffic, still count."""
     small.add_run("a")
     small.add_bill_line(run_id="a", is_split=True, parent_id="i-1", used_cost=2.0, unused_cost=1.0)
     machine = {"resource_id": "i-1", "resource_type": "Compute Instance"}
@@ -88,10 +93,10 @@ def test_the_line_of_a_machine_that_split_lines_cover_does_not_count_twice(
     assert broken_checks(small) == []
 
 
-def test_lines_of_a_compute_environment_are_shared_by_machine_share_and_time(
+def test_compute_environment_lines_are_allocated_by_machine_share_and_time(
     small: SmallHistory,
 ) -> None:
-    """From 12 to 13: 2 vCPUs for 40 minutes, and 4 for 20 (its memory is worth 4): a half each."""
+    """Each task gets half: 2 vCPUs for 40 minutes, and 4 vCPUs (by its memory) for 20 minutes."""
     small.add_run("a")
     small.add_run("b", userName="bob")
     small.add_task("a", machineType=None)
@@ -108,8 +113,7 @@ def test_lines_of_a_compute_environment_are_shared_by_machine_share_and_time(
     assert broken_checks(small) == []
 
 
-def test_other_currencies_are_not_added(small: SmallHistory) -> None:
-    """They stay apart, in their own currency."""
+def test_bill_lines_in_other_currencies_stay_unattributed(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_bill_line(run_id="a", used_cost=5.0, currency="EUR")
     assert pick(small.ask("bill_by_run"), "bill_usd") == [(None,)]
@@ -118,8 +122,8 @@ def test_other_currencies_are_not_added(small: SmallHistory) -> None:
     assert broken_checks(small) == []
 
 
-def test_a_label_key_has_one_value_for_each_run(small: SmallHistory) -> None:
-    """Runs without the key are (none); a run with two keys counts whole for each."""
+def test_cost_by_label_key_groups_runs_by_the_value_of_each_key(small: SmallHistory) -> None:
+    """Runs without the key have the value `(none)`. A run with two keys counts in full for each."""
     for number, (name, value) in enumerate(
         [("project", "x"), ("project", "y"), ("centre", "7"), ("plain", None)]
     ):
@@ -139,8 +143,8 @@ def test_a_label_key_has_one_value_for_each_run(small: SmallHistory) -> None:
     assert broken_checks(small) == []
 
 
-def test_what_all_samples_need_is_shared_by_what_each_cost(small: SmallHistory) -> None:
-    """3 and 1 of their own, and 2 of an index and a report: 4.5 and 1.5."""
+def test_shared_tasks_are_divided_among_samples_by_their_direct_cost(small: SmallHistory) -> None:
+    """The samples cost 3 and 1 directly; an index and a report cost 2, which makes 4.5 and 1.5."""
     small.add_run("a")
     for process in ("TRIM", "ALIGN", "SORT", "COUNT"):
         small.add_task("a", process=process, tag="s1", cost=0.75)
@@ -168,10 +172,13 @@ slurm,*,acme/*,2026-03-01,0.05,0.02,,EUR,ran,max
 """
 
 
-def test_a_price_list_prices_tasks_from_the_top(
+def test_the_first_matching_price_list_row_prices_a_task(
     small: SmallHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By queue; by date within the same names; by the larger of CPUs and memory, or their sum."""
+    """Rows match by queue, and rows with the same names apply by date.
+
+    The price of an hour is that of CPUs or memory, whichever is larger, or their sum.
+    """
     use_prices(tmp_path, monkeypatch, PRICES)
     small.add_run("a")
     plain = {"executor": "slurm", "cost": None, "machineType": None}
@@ -190,17 +197,17 @@ def test_a_price_list_prices_tasks_from_the_top(
 
 
 def use_prices(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
-    """Configure a price list."""
+    """Write a price list and configure it."""
     path = folder / "prices.csv"
     path.write_text(text)
     monkeypatch.setenv("TOWER_ETL_PRICES", str(path))
     return path
 
 
-def test_the_list_prices_what_the_platform_does_not(
+def test_a_price_list_prices_only_tasks_without_a_platform_cost(
     small: SmallHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows of two currencies or sources stay apart, and every sum holds."""
+    """Costs of different currencies or cost sources are in separate rows."""
     use_prices(tmp_path, monkeypatch, PRICES)
     small.name_label(1, "project", "x")
     small.add_run("a")
@@ -242,8 +249,13 @@ def test_the_list_prices_what_the_platform_does_not(
 
 
 @pytest.mark.slow
-def test_another_list_replaces_every_cost(small: SmallHistory, tmp_path: Path) -> None:
-    """What if: tasks that the list does not match have none, and CACHED ones save."""
+def test_a_price_list_in_the_run_filter_replaces_every_cost(
+    small: SmallHistory, tmp_path: Path
+) -> None:
+    """Tasks that the list does not match have no cost.
+
+    CACHED tasks are savings at the list's prices.
+    """
     path = tmp_path / "what-if.csv"
     path.write_text("executor,cpu_hour\nawsbatch,0.5\n")
     small.add_run("a")
@@ -257,8 +269,8 @@ def test_another_list_replaces_every_cost(small: SmallHistory, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_bill_is_shared_among_all_runs_whatever_is_asked(small: SmallHistory) -> None:
-    """A query about one run shows its part, not the whole."""
+def test_a_run_filter_does_not_change_the_allocation_of_a_bill(small: SmallHistory) -> None:
+    """A query for one run shows its part of the bill line, not the whole line."""
     for run_id, pipeline in (("a", "acme/one"), ("b", "acme/two")):
         small.add_run(run_id, projectName=pipeline)
         small.add_task(run_id)
@@ -274,7 +286,7 @@ def test_a_bill_is_shared_among_all_runs_whatever_is_asked(small: SmallHistory) 
     ("watts", "pue", "wh", "grams"),
     [(11.45, 1.0, 14.06, 6.75), (7.5, 1.0, 10.11, 4.85), (11.45, 1.4, 19.68, 9.45)],
 )
-def test_energy_has_the_published_values(  # noqa: PLR0913, PLR0917 the vector is one
+def test_energy_and_carbon_match_published_values(  # noqa: PLR0913, PLR0917 the vector is one
     small: SmallHistory,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -283,7 +295,7 @@ def test_energy_has_the_published_values(  # noqa: PLR0913, PLR0917 the vector i
     wh: float,
     grams: float,
 ) -> None:
-    """1 CPU busy for an hour with 7 GiB, at 480 g/kWh; a CACHED task used nothing."""
+    """One CPU is busy for an hour with 7 GiB, at 480 g/kWh. A CACHED task uses no energy."""
     (tmp_path / "cpu_power.csv").write_text(f"machine_type,watts_low,watts_high\n*,1,{watts}\n")
     (tmp_path / "power_usage_effectiveness.csv").write_text(f"platform,pue\n*,9\naws*,{pue}\n")
     (tmp_path / "grid_intensity.csv").write_text("region,location,g_per_kwh\neu-west-1,X,480\n")
@@ -299,8 +311,10 @@ def test_energy_has_the_published_values(  # noqa: PLR0913, PLR0917 the vector i
     assert broken_checks(small) == []
 
 
-def test_energy_of_an_unmeasured_task_in_an_unknown_place(small: SmallHistory) -> None:
-    """All CPUs busy, the overhead of unknown data centres, the average of the world."""
+def test_energy_of_an_unmeasured_task_in_an_unknown_region_uses_defaults(
+    small: SmallHistory,
+) -> None:
+    """All CPUs count as busy, with the PUE of unknown data centres and the world's average grid."""
     small.add_run("a")
     small.add_task(
         "a", cpus=2, pcpu=None, memory=None, executor="slurm", cloudZone=None, machineType=None

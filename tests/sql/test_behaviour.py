@@ -1,4 +1,4 @@
-"""How runs and tasks behave: failures, waits, waste and speed, with answers worked out by hand."""
+"""Marts of failures, waits, waste and speed; expected values computed by hand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def at(minutes: float) -> str:
-    """That many minutes after noon, as the API writes it."""
+    """Return the time so many minutes after noon, as the API writes it."""
     return (NOON + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
-def test_cpu_efficiency_weighs_tasks_by_their_time(small: SmallHistory) -> None:
-    """4 cores: 1 in use for 3 hours, all for 1 hour: 7 of 16 core hours; 9 idle."""
+def test_cpu_efficiency_is_weighted_by_the_run_time_of_tasks(small: SmallHistory) -> None:
+    """Of 4 cores, 1 is used for 3 hours and all for 1 hour: 7 of 16 core hours, so 9 are idle."""
     small.add_run("a")
     small.add_task("a", cpus=4, pcpu=100.0, realtime=3 * HOUR_MS, cost=4.0)
     small.add_task("a", cpus=4, pcpu=400.0, realtime=HOUR_MS, cost=2.0)
@@ -49,11 +49,13 @@ def test_cpu_efficiency_weighs_tasks_by_their_time(small: SmallHistory) -> None:
     }
 
 
-def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> None:
-    """20 peaks of 1 to 20 GiB: their 95th percentile is 19.05; 23.81 with headroom; 24 to request.
+def test_recommended_memory_is_the_95th_percentile_of_peaks_plus_a_quarter(
+    small: SmallHistory,
+) -> None:
+    """Of 20 peaks from 1 to 20 GiB, the 95th percentile is 19.05 GiB, or 23.81 with headroom.
 
-    64 GiB for 20 hours are 1280 GiB hours, 24 are 480: 800 saved. On a machine with 4 GiB for a
-    vCPU that is 6 of 16 vCPUs: five eighths of the cost.
+    The recommendation is thus 24 GiB. 64 GiB for 20 hours are 1280 GiB hours, 24 GiB are 480:
+    800 saved. With 4 GiB per vCPU that is 6 of 16 vCPUs, which saves five eighths of the cost.
     """
     small.add_run("a")
     for gib in range(1, 21):
@@ -85,7 +87,7 @@ def test_a_memory_request_is_a_high_peak_and_a_quarter(small: SmallHistory) -> N
 
 
 def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> None:
-    """An exit code as text, as a number alone, and none at all."""
+    """The exit code may be text, only a number, or missing."""
     small.add_run("a")
     small.add_run("b")
     failed: dict[str, Any] = {"status": "FAILED", "cost": 0.5}
@@ -100,8 +102,7 @@ def test_failures_are_grouped_by_process_and_exit_code(small: SmallHistory) -> N
     assert "out of memory" in rows[0]["meaning"]
 
 
-def test_a_task_can_fail_although_its_command_did_not(small: SmallHistory) -> None:
-    """What it promised to write was not there."""
+def test_a_failed_task_with_exit_code_0_is_reported_as_missing_outputs(small: SmallHistory) -> None:
     small.add_run("a", status="FAILED")
     small.add_task("a", status="FAILED", exit="0", errorMessage="Missing output file(s)")
     assert pick(small.ask("failure_reasons"), "exit_code", "meaning") == [
@@ -109,8 +110,8 @@ def test_a_task_can_fail_although_its_command_did_not(small: SmallHistory) -> No
     ]
 
 
-def test_messages_differ_by_more_than_names_and_numbers(small: SmallHistory) -> None:
-    """Tags, paths, hashes and numbers make no new message; exit codes and causes do."""
+def test_failure_messages_are_grouped_without_names_and_numbers(small: SmallHistory) -> None:
+    """Tags, paths, hashes and numbers do not distinguish messages; exit codes and causes do."""
     said = "Error executing process > 'A:B ({})'\n\nCaused by:\n  {}\n\nCommand executed:\n  x {}"
     ended = "Process `A:B ({})` terminated with an error exit status ({})"
     for run_id, tag, code in (("a", "one (1)", 137), ("b", "two", 137), ("b2", "two", 1)):
@@ -137,8 +138,11 @@ def test_messages_differ_by_more_than_names_and_numbers(small: SmallHistory) -> 
     assert [row["times"] for row in rows][:2] == [2, 2]
 
 
-def test_waits_are_from_submission_to_start(small: SmallHistory) -> None:
-    """Of 1 to 5 minutes; a cached task, a waiting one and a clock that is off do not count."""
+def test_queue_waits_are_measured_from_submission_to_start(small: SmallHistory) -> None:
+    """The waits are 1 to 5 minutes.
+
+    Cached tasks, tasks that still wait and negative waits are ignored.
+    """
     small.add_run("a")
     for minutes in range(1, 6):
         small.add_task("a", submit=at(0), start=at(minutes))
@@ -158,8 +162,11 @@ def test_waits_are_from_submission_to_start(small: SmallHistory) -> None:
     }
 
 
-def test_only_attempts_that_were_made_again_are_waste(small: SmallHistory) -> None:
-    """Three attempts of one task (1 + 2 wasted), and two tasks of one name, one of them retried."""
+def test_only_retried_attempts_count_as_retry_waste(small: SmallHistory) -> None:
+    """One task has three attempts, which waste 1 and 2.
+
+    Two tasks share a name; one of them is retried and wastes 8.
+    """
     small.add_run("a", status="FAILED")
     again: dict[str, Any] = {"status": "FAILED", "errorAction": "RETRY", "realtime": HOUR_MS // 2}
     small.add_task("a", name="ALIGN (x)", cost=1.0, **again)
@@ -185,8 +192,12 @@ def test_only_attempts_that_were_made_again_are_waste(small: SmallHistory) -> No
     }
 
 
-def test_interruptions_are_counted_and_suspected(small: SmallHistory) -> None:
-    """Two by their exit codes, one that failed after two, one that its queue began again."""
+def test_spot_interruptions_are_counted_and_inferred_from_exit_codes(small: SmallHistory) -> None:
+    """Two are inferred from exit codes.
+
+    Two were counted by the platform for a task that failed in the end, and one for a task that its
+    queue restarted.
+    """
     small.add_run("a")
     spot: dict[str, Any] = {"priceModel": "spot", "cost": 1.0}
     small.add_task("a", **spot)
@@ -213,8 +224,8 @@ def test_interruptions_are_counted_and_suspected(small: SmallHistory) -> None:
     }
 
 
-def test_a_result_counts_from_the_first_try_of_its_session(small: SmallHistory) -> None:
-    """One session fails and is resumed: 5 hours; one succeeds at once: 1 hour; one is cancelled."""
+def test_time_to_result_starts_with_the_first_run_of_a_session(small: SmallHistory) -> None:
+    """One session fails and is resumed (5 hours), one succeeds (1 hour), and one is cancelled."""
     small.add_run("a", sessionId="s", status="FAILED", submit=at(0), complete=at(60))
     small.add_run("b", sessionId="s", resume=True, submit=at(240), complete=at(300))
     small.add_run("c", sessionId="t", submit=at(0), complete=at(60))
@@ -237,7 +248,10 @@ def test_a_result_counts_from_the_first_try_of_its_session(small: SmallHistory) 
 
 
 def test_parallelism_is_averaged_over_every_hour(small: SmallHistory) -> None:
-    """2 CPUs from 12:30 to 15:15, 4 from 12:45 to 13:00; in the third hour nothing changes."""
+    """2 CPUs are busy from 12:30 to 15:15 and 4 more from 12:45 to 13:00.
+
+    In the third hour no task starts or ends.
+    """
     small.add_run("a")
     small.add_peak("a", cpus=8, tasks=2)
     small.add_task("a", cpus=2, start=at(30), complete=at(195))
@@ -252,8 +266,8 @@ def test_parallelism_is_averaged_over_every_hour(small: SmallHistory) -> None:
     ] == pick(small.ask("parallelism"), *columns)
 
 
-def test_io_is_all_that_programs_moved(small: SmallHistory) -> None:
-    """6 GiB in an hour and a second's fraction; cached tasks moved nothing."""
+def test_storage_io_sums_bytes_read_and_written_by_executed_tasks(small: SmallHistory) -> None:
+    """One of the two ALIGN tasks takes no time, so their 6 GiB are divided by one hour."""
     small.add_run("a")
     small.add_task("a", rchar=3 * GIB, wchar=GIB, readBytes=GIB, writeBytes=GIB)
     small.add_task("a", rchar=2 * GIB, wchar=None, realtime=0)
@@ -273,17 +287,18 @@ UNSTEADY = (10, 40, 20, 60, 15, 50, 30, 45)
 
 
 def add_history(small: SmallHistory, minutes: Iterable[float], usd: Iterable[float]) -> None:
-    """One run after another, r0 and on, with one task each and a dear one from the cache."""
+    """Add consecutive runs r0, r1, ... with one task each, and an expensive cached task."""
     for number, (took, cost) in enumerate(zip(minutes, usd, strict=True)):
         small.add_run(f"r{number}", submit=at(number))
         small.add_task(f"r{number}", realtime=int(took * 60_000), cost=cost)
         small.add_task(f"r{number}", realtime=9 * HOUR_MS, cost=9.0, status="CACHED")
 
 
-def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None:
-    """After eight runs of about half an hour and a dollar: one twice as slow, one thrice as dear.
+def test_regressions_compare_a_process_with_its_own_earlier_runs(small: SmallHistory) -> None:
+    """One run takes twice as long as eight runs of about 30 minutes; one costs three times as much.
 
-    Of 28 to 32 minutes the quartiles are 29.75 and 31: 35 is far out, but no half as long again.
+    The quartiles of 28 to 32 minutes are 29.75 and 31: 35 is an outlier, but not half as long
+    again, and thus not a regression.
     """
     add_history(small, (*STEADY, 60, 30, 35), (*[1.0] * 9, 3.0, 1.0))
     columns = (
@@ -300,10 +315,10 @@ def test_a_process_is_compared_with_its_own_history(small: SmallHistory) -> None
     ]
 
 
-def test_few_earlier_runs_are_enough_where_they_agree(small: SmallHistory) -> None:
-    """Of 30, 31 and 29 minutes the interval is narrow: twice as long is more, whatever comes next.
+def test_three_consistent_earlier_runs_suffice_to_find_a_regression(small: SmallHistory) -> None:
+    """The interval of 30, 31 and 29 minutes is narrow, so a run of 60 minutes is a regression.
 
-    The other pipeline took 10, 40 and 20 minutes: after three such runs nobody can tell.
+    The other pipeline took 10, 40 and 20 minutes: after these runs, 60 minutes are not significant.
     """
     add_history(small, (30, 31, 29, 60), [1.0] * 4)
     for number, took in enumerate((10, 40, 20, 60)):
@@ -318,23 +333,21 @@ def test_few_earlier_runs_are_enough_where_they_agree(small: SmallHistory) -> No
 @pytest.mark.parametrize(
     "minutes",
     [
-        UNSTEADY,  # quartiles of 18.75 and 46.25: not even 540 minutes are far out
-        STEADY[:1],  # one run tells nothing of how much they vary
-        [0.01] * 8,  # seconds and tenths of a cent matter to nobody
+        UNSTEADY,  # quartiles of 18.75 and 46.25: not even 540 minutes are an outlier
+        STEADY[:1],  # one run shows nothing about the variation
+        [0.01] * 8,  # differences of seconds and tenths of a cent are not relevant
     ],
 )
-def test_noise_is_no_regression(small: SmallHistory, minutes: Sequence[float]) -> None:
-    """A process that varies widely, one that is new, and one that takes no time.
-
-    Each takes nine times its most in the last run, at 10 cents a minute.
-    """
+def test_unsteady_new_or_tiny_processes_have_no_regressions(
+    small: SmallHistory, minutes: Sequence[float]
+) -> None:
+    """The last run takes nine times the longest earlier run, at 10 cents per minute."""
     took = (*minutes, 9 * max(minutes))
     add_history(small, took, [0.1 * each for each in took])
     assert small.ask("regressions") == []
 
 
-def test_only_runs_that_ended_are_compared(small: SmallHistory) -> None:
-    """An open run is judged when it has ended, and is no history till then."""
+def test_open_runs_are_neither_compared_nor_history_in_regressions(small: SmallHistory) -> None:
     add_history(small, [30], [1.0])
     small.add_run("open", status="RUNNING", submit=at(8))
     small.add_task("open", realtime=9 * HOUR_MS)
@@ -343,8 +356,7 @@ def test_only_runs_that_ended_are_compared(small: SmallHistory) -> None:
     assert small.ask("regressions") == []
 
 
-def test_freshness_counts_open_and_lost_runs(small: SmallHistory) -> None:
-    """Of each workspace, with the newest submission."""
+def test_freshness_counts_runs_and_open_runs_per_workspace(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_run("b", status="RUNNING", submit=at(30))
     small.add_run("c", status="UNKNOWN", submit=at(10))
@@ -357,16 +369,19 @@ def test_freshness_counts_open_and_lost_runs(small: SmallHistory) -> None:
     assert rows[0]["last_submitted_at"] == NOON + timedelta(minutes=30)
 
 
-def test_the_newest_sync_comes_first(small: SmallHistory) -> None:
-    """With what it took."""
+def test_sync_history_starts_with_the_newest_sync(small: SmallHistory) -> None:
     small.add_sync(id="old", started_at=NOON)
     small.add_sync(id="new", started_at=NOON + timedelta(minutes=15), calls=7)
     rows = small.ask("sync_history")
     assert pick(rows, "sync_id", "calls", "reconciled") == [("new", 7, False), ("old", 3, False)]
 
 
-def test_a_run_has_the_compute_environment_of_its_launch(small: SmallHistory) -> None:
-    """One that was deleted is known by its launch; a run by hand has its platform alone."""
+def test_a_run_gets_the_compute_environment_of_its_launch(small: SmallHistory) -> None:
+    """The environment `gone` is deleted and known from its launch alone.
+
+    Runs without a launch, or with a launch that names no environment, have only the platform of the
+    run.
+    """
     small.add_launch("l1", id="ce1", name="old name", platform="aws-batch")
     small.add_launch("l2", id="gone", name="deleted", platform="google-batch")
     small.add_launch("l3")

@@ -1,4 +1,4 @@
-"""Clocks, prices, queues, months and releases: answers worked out by hand."""
+"""Marts of times, machine prices, queues, months and releases; expected values computed by hand."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.sql.small import SmallHistory
 
 
-def test_a_task_has_the_clocks_of_the_platform_and_of_nextflow(small: SmallHistory) -> None:
-    """It waits 10 minutes, holds 2 CPUs for an hour, and its command takes half of that."""
+def test_task_hours_are_measured_by_the_platform_and_by_nextflow(small: SmallHistory) -> None:
+    """The task waits 10 minutes and holds 2 CPUs for an hour; its command takes half an hour."""
     small.add_run("a")
     small.add_task("a", realtime=HOUR_MS // 2, complete=at(80), pcpu=150.0, cost=3.0)
     small.add_task("a", status="CACHED", complete=at(80), cost=4.0)
@@ -31,8 +31,8 @@ def test_a_task_has_the_clocks_of_the_platform_and_of_nextflow(small: SmallHisto
     assert (cached["saved_cpu_hours"], cached["saved_usd"]) == (2.0, 4.0)
 
 
-def test_a_task_that_never_ran_has_no_wait(small: SmallHistory) -> None:
-    """Its machine was taken away before its command began; it held the machine all the same."""
+def test_a_spot_task_that_never_ran_has_no_wait_but_has_cpu_hours(small: SmallHistory) -> None:
+    """The machine was reclaimed before the command began, but the task occupied it until then."""
     small.add_run("a")
     lost: dict[str, Any] = {"status": "FAILED", "priceModel": "spot", "exit": "2147483647"}
     small.add_task("a", realtime=0, complete=at(26), **lost)
@@ -48,8 +48,8 @@ def test_a_task_that_never_ran_has_no_wait(small: SmallHistory) -> None:
     assert pick(small.ask("spot_interruptions"), "lost_tasks", "never_ran_tasks") == [(3, 2)]
 
 
-def test_time_goes_to_waits_staging_commands_and_retries(small: SmallHistory) -> None:
-    """What was retried is in the platform's figures, and apart from what was kept."""
+def test_time_by_run_splits_into_waits_staging_commands_and_retries(small: SmallHistory) -> None:
+    """Hours of retried attempts are part of staging and commands, except in the `kept_` columns."""
     small.add_run("a")
     small.add_task("a", realtime=HOUR_MS // 4, complete=at(50), status="FAILED", exit="1")
     small.add_task("a", attempt=2, realtime=HOUR_MS // 2, complete=at(80))
@@ -62,8 +62,8 @@ def test_time_goes_to_waits_staging_commands_and_retries(small: SmallHistory) ->
     assert small.check("time_by_process") == []
 
 
-def test_spend_belongs_to_the_month_in_which_a_task_ran(small: SmallHistory) -> None:
-    """The run was submitted in March, and its second task started in April."""
+def test_spend_is_assigned_to_the_month_in_which_a_task_started(small: SmallHistory) -> None:
+    """The run was submitted in March; its second task started in April."""
     small.add_run("a", submit="2026-03-31T22:00:00Z")
     small.add_task("a", start="2026-03-31T23:59:59Z", cost=1.0)
     small.add_task("a", start="2026-04-01T00:00:00Z", cost=2.0)
@@ -80,8 +80,8 @@ def test_spend_belongs_to_the_month_in_which_a_task_ran(small: SmallHistory) -> 
     assert pick(small.ask("cost_by_month"), "submission_month", "cost_usd") == [(march, 3.0)]
 
 
-def test_a_machine_has_a_price_for_occupied_and_for_billed_cpus(small: SmallHistory) -> None:
-    """2 CPUs and 32 GiB are 8 of its vCPUs. A task without a price is in neither."""
+def test_machine_mix_has_prices_per_requested_and_per_billed_cpu_hour(small: SmallHistory) -> None:
+    """2 CPUs and 32 GiB are billed as 8 vCPUs. Tasks without a cost are left out of both prices."""
     small.add_run("a")
     small.add_task("a", memory=32 * GIB, cost=1.6)
     small.add_task("a", cost=None)
@@ -89,8 +89,11 @@ def test_a_machine_has_a_price_for_occupied_and_for_billed_cpus(small: SmallHist
     assert pick(small.ask("machine_mix"), *names) == [(4.0, 10.0, 0.8, 0.2)]
 
 
-def test_a_queue_goes_by_the_name_of_its_compute_environment(small: SmallHistory) -> None:
-    """By the id in its own name, else by the launch of the run, else it goes by its own name."""
+def test_a_queue_is_named_after_its_compute_environment(small: SmallHistory) -> None:
+    """The id in the name of the queue finds the environment, or else the launch of the run.
+
+    Without either, the name of the queue is shown.
+    """
     small.add_compute_env("3xY", name="spot pool", platform="aws-batch")
     small.add_launch("l1", id="ce2", name="cluster", platform="slurm")
     small.add_run("a")
@@ -105,8 +108,8 @@ def test_a_queue_goes_by_the_name_of_its_compute_environment(small: SmallHistory
     ]
 
 
-def test_waits_are_listed_by_weekday_and_hour(small: SmallHistory) -> None:
-    """The first of March 2026 is a Sunday, the second a Monday."""
+def test_queue_waits_are_grouped_by_weekday_and_hour(small: SmallHistory) -> None:
+    """2026-03-01 is a Sunday."""
     small.add_run("a")
     small.add_task("a", submit="2026-03-01T23:59:00Z", start="2026-03-02T00:09:00Z")
     small.add_task("a", submit="2026-03-02T00:00:00Z", start="2026-03-02T00:20:00Z")
@@ -116,7 +119,7 @@ def test_waits_are_listed_by_weekday_and_hour(small: SmallHistory) -> None:
 
 
 def add_release(small: SmallHistory, revision: str, month: int, *hours: int, failed: int) -> None:
-    """Runs of a release that took so many hours, and some that failed."""
+    """Add successful runs of a release that took these hours, and failed runs."""
     for number, took in enumerate((*hours, *[1] * failed)):
         run_id = f"{revision}-{number}"
         status = "FAILED" if number >= len(hours) else "SUCCEEDED"
@@ -127,10 +130,11 @@ def add_release(small: SmallHistory, revision: str, month: int, *hours: int, fai
         small.add_task(run_id, realtime=took * HOUR_MS, cost=float(took))
 
 
-def test_a_release_is_compared_with_the_one_before_it(small: SmallHistory) -> None:
-    """2 hours against 4, as geometric means; with three runs a side either may be the faster one.
+def test_a_release_is_compared_with_the_previous_release(small: SmallHistory) -> None:
+    """The geometric means are 4 and 2 hours; with three runs each, the interval contains 1.
 
-    Student's t of 4 degrees of freedom is 2.73, and 1 of 4 runs that failed against 0 of 3.
+    Student's t with 4 degrees of freedom is 2.73. Of the previous release 1 of 4 runs failed, of
+    the new release 0 of 3. Resumed runs are not compared.
     """
     add_release(small, "1.0", 1, 1, 2, 4, failed=1)
     add_release(small, "2.0", 2, 2, 4, 8, failed=0)
@@ -151,8 +155,8 @@ def test_a_release_is_compared_with_the_one_before_it(small: SmallHistory) -> No
     assert small.check("release_changes") == []
 
 
-def test_costs_in_another_currency_stand_alone(small: SmallHistory) -> None:
-    """The platform bills the whole run in credits; its tasks have no estimate."""
+def test_a_reported_cost_in_another_currency_is_kept_apart(small: SmallHistory) -> None:
+    """The platform reports the whole run in credits; the tasks have no cost."""
     small.add_run("a", cost=12.5, costCurrency="credits")
     small.add_task("a", cost=None)
     names = ("cost_usd", "currency", "cost_source", "reported_cost", "reported_currency")
@@ -163,7 +167,10 @@ def test_costs_in_another_currency_stand_alone(small: SmallHistory) -> None:
     ("progress", "found"),
     [
         ({"cpuTime": 4 * HOUR_MS, "cost": 3.0, "netCost": 1.0, "cpus": 4}, False),
-        ({"cpuTime": 4 * HOUR_MS + 4_000, "cost": 3.0, "cpus": 4}, False),  # a second of each CPU
+        (
+            {"cpuTime": 4 * HOUR_MS + 4_000, "cost": 3.0, "cpus": 4},
+            False,
+        ),  # one second per CPU is tolerated
         ({"cpuTime": 4 * HOUR_MS * 1.002, "cost": 3.0, "cpus": 4}, True),
         ({"cpuTime": 2 * HOUR_MS, "cost": 3.0, "cpus": 4}, True),  # without CACHED tasks
         ({"cpuTime": 4 * HOUR_MS, "cost": 1.0}, True),
@@ -171,10 +178,13 @@ def test_costs_in_another_currency_stand_alone(small: SmallHistory) -> None:
         ({"cpuTime": None, "cost": None}, False),  # of an old server
     ],
 )
-def test_the_sums_of_a_run_are_those_of_its_progress(
+def test_progress_totals_check_compares_task_sums_with_progress(
     small: SmallHistory, progress: dict[str, Any], *, found: bool
 ) -> None:
-    """CPU hours and cost with CACHED tasks, within a thousandth; an open run still moves."""
+    """CPU hours and cost include CACHED tasks and may differ by a thousandth.
+
+    Open runs are skipped.
+    """
     for run_id, status in (("a", "SUCCEEDED"), ("b", "RUNNING")):
         small.add_run(run_id, status=status)
         small.add_task(run_id, cost=1.0)

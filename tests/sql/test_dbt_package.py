@@ -1,4 +1,4 @@
-"""The dbt package: every view is a model, every read name a ref or a source, and dbt can run it."""
+"""The dbt package: every view is a model, every table read is a ref or a source, and dbt builds it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_sources_describe_tables_keys_and_freshness(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_package_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+def test_writing_a_package_replaces_a_package_but_no_other_folder(tmp_path: Path) -> None:
     write_dbt_package(tmp_path / "package", "postgres")
     (tmp_path / "package" / "models" / "marts" / "gone.sql").write_text("SELECT 1")
     write_dbt_package(tmp_path / "package", "duckdb")

@@ -1,6 +1,6 @@
-"""The views say the same elsewhere: on a real PostgreSQL, value by value, and Spark parses them.
+"""The views in other dialects: same values on a real PostgreSQL, and SQL that Spark can parse.
 
-What a real Spark says: `test_spark.py`.
+The views on a real Spark are tested in `test_spark.py`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ Answer = tuple[list[str], Sequence[Sequence[Any]]]
 
 
 def name_of(view: View) -> str:
-    """What a test of a view is called."""
+    """Return the id of a view's test."""
     return view.name
 
 
 def make_odd_history() -> SmallHistory:
-    """Fractions of seconds, ties, nulls, and what divides by zero if one lets it."""
+    """Build a history with fractions of seconds, ties, nulls, and zeros in denominators."""
     odd = SmallHistory()
     odd.add_run("bare", submit=None, start=None, complete=None, projectName=None, userName=None)
     odd.add_run("late", submit="2026-02-28T23:59:59.999Z", complete="2026-03-01T00:00:00.005Z")
@@ -85,7 +85,7 @@ def add_retries(odd: SmallHistory) -> None:
 
 
 def ask_all(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[list[str], Rows]]:
-    """Columns and rows of each view."""
+    """Return the columns and rows of each view."""
     relations = {view.name: connection.sql(f'FROM "{view.name}"') for view in VIEWS}
     return {name: (rel.columns, rel.fetchall()) for name, rel in relations.items()}
 
@@ -95,14 +95,14 @@ Answers = tuple[dict[str, tuple[list[str], Rows]], dict[str, list[list[str]]], "
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    """A running server."""
+    """Start a PostgreSQL server."""
     with start_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=["odd", "seeded"])
 def answers(request: pytest.FixtureRequest, postgres: Postgres) -> Answers:
-    """What DuckDB and PostgreSQL say, view by view, and the checks that returned a row there."""
+    """Return each view's rows in DuckDB and PostgreSQL, and the checks that return rows in the latter."""
     if request.param == "odd":
         connection = make_odd_history().open()
     else:
@@ -125,7 +125,7 @@ def _check(check: View) -> str:
 
 
 def same(expected: object, cell: str, slack: float) -> bool:
-    """Whether PostgreSQL wrote that value; sums of floats may differ in their last digits."""
+    """Tell whether PostgreSQL wrote this value; sums of floats may differ in their last digits."""
     if expected is None or isinstance(expected, str):
         return cell == (expected or "")
     if isinstance(expected, bool):
@@ -139,14 +139,14 @@ def same(expected: object, cell: str, slack: float) -> bool:
 
 
 def find_slack(view: View, column: str) -> float:
-    """How far a rounded column may be off: a half may be rounded either way."""
+    """Return how far a rounded column may be off: a half may be rounded up or down."""
     rounded = re.search(rf",\s*([0-9])\s*\) AS {column}\b", view.sql)
     return 1.01 * 10 ** -int(rounded[1]) if rounded else 1e-9
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
-def test_postgres_says_the_same(answers: Answers, view: View) -> None:
-    """Every view has the same columns, rows, order and values there."""
+def test_a_view_on_postgresql_equals_the_view_on_duckdb(answers: Answers, view: View) -> None:
+    """Columns, rows, order and values are equal."""
     here, there, _ = answers
     header, *cells = there[view.name]
     assert list_unlike(view, here[view.name], (header, cells), same) == []
@@ -155,11 +155,11 @@ def test_postgres_says_the_same(answers: Answers, view: View) -> None:
 def list_unlike(
     view: View, expected: Answer, found: Answer, same: Callable[[Any, Any, float], bool]
 ) -> list[tuple[str, object, object]]:
-    """Column and values where two answers differ by what `same` says, within rounding."""
+    """Return column and values where two results differ according to `same`, within rounding."""
     (columns, rows), (header, others) = expected, found
     assert header == columns
     assert len(others) == len(rows)
-    if view.kind == "staging":  # those promise no order
+    if view.kind == "staging":  # staging views have no defined order
         rows, others = sorted(rows, key=identify), sorted(others, key=identify)
     return [
         (column, value, other)
@@ -170,32 +170,30 @@ def list_unlike(
 
 
 def identify(row: Sequence[object]) -> list[str]:
-    """The first columns, which name a row of a staging view."""
+    """Return the first columns, which identify a row of a staging view."""
     return [str(value) for value in row[:3]]
 
 
-def test_checks_hold_on_postgres(answers: Answers) -> None:
-    """They are as portable as the views, and return no row there either."""
+def test_checks_return_no_rows_on_postgresql(answers: Answers) -> None:
     assert answers[2] == []
 
 
 @pytest.mark.parametrize("view", [*VIEWS, *CHECKS], ids=name_of)
-def test_spark_parses_what_is_meant_for_it(view: View) -> None:
-    """Nothing is left in it that Spark has not, or understands otherwise."""
+def test_translated_views_parse_as_spark_sql(view: View) -> None:
+    """No function remains that Spark lacks or that has another meaning there."""
     spoken = translate(view.sql, "spark")
     sqlglot.parse_one(spoken, read="spark")
     for word in ("EPOCH_MS", "TIMESTAMP_MILLIS", "PERCENTILE_APPROX", "PERCENTILE_CONT", "::"):
         assert word not in spoken.upper()
-    assert "FROM_UNIXTIME" not in spoken.upper()  # it goes by the session's time zone
+    assert "FROM_UNIXTIME" not in spoken.upper()  # depends on the session's time zone
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_statements_say_what_the_views_are(dialect: str) -> None:
-    """Each view is followed by its comment and those of its columns, in the dialect's words."""
+def test_statements_create_each_view_with_its_comments(dialect: str) -> None:
     statements = list(iter_statements(VIEWS, dialect))
     columns = sum(len(view.docs.columns) for view in VIEWS)
     said = "Cost, hours and outcome of each run. Grain: "
-    if dialect == "spark":  # it has comments of columns only where a view is created
+    if dialect == "spark":  # Spark takes column comments only at creation
         assert len(statements) == 2 * len(VIEWS)
         comment = f"ALTER VIEW run_costs SET TBLPROPERTIES ('comment' = '{said}"
     else:
@@ -206,7 +204,6 @@ def test_statements_say_what_the_views_are(dialect: str) -> None:
     assert any(statement.startswith(comment) for statement in statements)
 
 
-def test_an_unknown_dialect_is_bad_usage() -> None:
-    """The message names those there are."""
+def test_an_unknown_dialect_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=", ".join(DIALECTS)):
         translate("SELECT 1", "oracle")

@@ -1,4 +1,4 @@
-"""What is written of the views is true: headers, comments, order, the page that lists them."""
+"""The documentation of the views matches the views: headers, comments, order, and questions.md."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ name_of = operator.attrgetter("name")
 
 
 @pytest.mark.parametrize("view", WRITTEN, ids=name_of)
-def test_a_view_is_short_and_says_its_grain(view: View) -> None:
-    """Its first line is the grain of its documentation; it has 80 lines at most."""
+def test_a_view_starts_with_its_grain_and_has_at_most_80_lines(view: View) -> None:
+    """The grain is that of the YAML documentation."""
     header = " ".join(line.removeprefix("-- ") for line in view.sql.splitlines()[:4])
     assert header.startswith(f"Grain: {view.docs.grain}.")
     assert len(view.sql.splitlines()) <= 80
@@ -40,14 +40,14 @@ def test_a_view_is_short_and_says_its_grain(view: View) -> None:
 
 @pytest.fixture(scope="module")
 def columns() -> Iterator[dict[str, list[str]]]:
-    """The columns of each view, in their order."""
+    """Return the columns of each view, in their order."""
     with SmallHistory().open() as connection:
         yield {view.name: connection.sql(f'FROM "{view.name}"').columns for view in VIEWS}
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
 def test_every_view_and_column_is_described(columns: dict[str, list[str]], view: View) -> None:
-    """In the order of the view, in whole sentences, with a unit where the name has one."""
+    """Columns are described in the order of the view, in full sentences, and with the unit in the name."""
     docs = view.docs
     assert list(docs.columns) == columns[view.name]
     texts = (docs.description, *(column.description for column in docs.columns.values()))
@@ -57,8 +57,8 @@ def test_every_view_and_column_is_described(columns: dict[str, list[str]], view:
     assert [name for name in named if not docs.columns[name].unit] == []
 
 
-def test_documentation_has_the_form_of_dbt() -> None:
-    """One model or seed a file, named like it, so that dbt reads it, too."""
+def test_yaml_files_follow_the_dbt_format() -> None:
+    """Each file has one model or seed and the same name, so that dbt can read it too."""
     for path in sorted(sql_root().glob("*/*.yml")):
         content = yaml.safe_load(path.read_text("utf-8"))
         assert content["version"] == 2
@@ -67,8 +67,8 @@ def test_documentation_has_the_form_of_dbt() -> None:
         assert model["name"] == path.stem
 
 
-def test_marts_with_money_name_its_currency_and_source(columns: dict[str, list[str]]) -> None:
-    """So that nobody adds two currencies, or an estimate to a bill."""
+def test_marts_with_costs_have_currency_and_cost_source(columns: dict[str, list[str]]) -> None:
+    """Without these columns, users might add two currencies, or an estimate to a bill."""
     lacking = [
         view.name
         for view in VIEWS
@@ -79,36 +79,35 @@ def test_marts_with_money_name_its_currency_and_source(columns: dict[str, list[s
     assert lacking == []
 
 
-def test_marts_read_staging_views_alone() -> None:
-    """Or else a scope would not hold for them."""
+def test_marts_read_only_staging_views_and_marts() -> None:
+    """A run filter replaces staging views, so it would not apply to a mart that reads a table."""
     marts = [view for view in VIEWS if view.kind == "marts"]
     assert {view.name for view in marts if view.sources & STORED_TABLES.keys()} == set()
 
 
-def test_views_come_after_those_that_they_read() -> None:
-    """Also where the alphabet would have it otherwise."""
+def test_views_are_ordered_after_the_views_that_they_read() -> None:
+    """The order of names would put `stg_run_spend` before `stg_tasks`."""
     names = [view.name for view in VIEWS]
     for place, view in enumerate(VIEWS):
         assert view.sources & set(names) <= set(names[:place])
     assert names.index("stg_tasks") < names.index("stg_run_spend")
 
 
-def test_the_page_lists_every_question() -> None:
-    """As the command prints it that stands there."""
+def test_questions_page_lists_every_mart() -> None:
+    """The table is the output of the command that precedes it on the page."""
     rows = sorted((view.name, view.description) for view in iter_views("marts"))
     page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
     assert as_markdown(("name", "answers"), rows) in page
 
 
-def test_the_page_lists_every_column() -> None:
-    """As `python -m tower_etl.views.model_page` writes them."""
+def test_questions_page_lists_every_column() -> None:
     page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
     assert render_columns() in page
 
 
 @pytest.mark.slow
-def test_views_carry_their_headers_as_comments(tmp_path: Path) -> None:
-    """SQL clients show them."""
+def test_views_and_columns_have_comments_in_the_database(tmp_path: Path) -> None:
+    """SQL clients show these comments."""
     path = tmp_path / "here.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA tower; USE here.tower")

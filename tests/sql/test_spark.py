@@ -1,4 +1,4 @@
-"""The views on a real Spark, over the folders of a sync: value by value what DuckDB says."""
+"""The views on a real Spark, over synced folders: the same values as on DuckDB."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ pytestmark = [
 Answers = tuple[dict[str, tuple[list[str], "Rows"]], str]
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "on_spark.py"
-ELSEWHERE = "Pacific/Auckland"  # half a day from UTC: months begin on other days there
+ELSEWHERE = "Pacific/Auckland"  # half a day from UTC, so that months begin on other days
 READ = sorted(frozenset[str]().union(*(view.sources for view in VIEWS)) & TABLES.keys())
-# The answers are the same without these. They spare compiling what runs once, on few rows.
+# Faster with the same results: no compilation of queries that run once, on few rows.
 QUICK = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
@@ -68,7 +68,7 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session on two cores of this machine; skips where PySpark or Java is not installed."""
+    """Start a session on two cores; skip the tests if PySpark or Java is not installed."""
     sql = pytest.importorskip(
         "pyspark.sql", reason="PySpark is not installed: pip install 'tower-etl[spark]'"
     )
@@ -90,7 +90,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A seeded history, synced into the folders `parquet` and `delta`."""
+    """Sync a seeded world into the folders `parquet` and `delta`."""
     root = tmp_path_factory.mktemp("lakes")
     clock = SimClock()
     world = build_world(11, clock=clock, runs=60, days=10, mean_tasks=25)
@@ -106,9 +106,9 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Answers]:
-    """What DuckDB says, view by view, and what the example printed, which made the views on Spark.
+    """Yield each view's rows on DuckDB, and the output of the example, which creates the views on Spark.
 
-    Of the odd history the session is far from UTC.
+    For the odd history, the time zone of the session is far from UTC.
     """
     if request.param == "odd":
         folder, connection = tmp_path_factory.mktemp("odd"), make_odd_history().open()
@@ -126,7 +126,7 @@ def answers(
 
 
 def run_example(folder: Path) -> str:
-    """What it prints; it finds the session that is open."""
+    """Run the example, which uses the open session, and return its output."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.setattr(sys, "argv", [str(EXAMPLE), str(folder), "cost_by_pipeline"])
         runpy.run_path(str(EXAMPLE), run_name="__main__")
@@ -134,26 +134,30 @@ def run_example(folder: Path) -> str:
 
 
 def ask(spark: SparkSession, view: str) -> tuple[list[str], Rows]:
-    """Columns and rows of a view."""
+    """Return the columns and rows of a view."""
     found = spark.table(view).toArrow()
     return found.column_names, [tuple(row.values()) for row in found.to_pylist()]
 
 
 def same(expected: object, found: object, slack: float) -> bool:
-    """Whether Spark says that value; sums of floats may differ in their last digits."""
+    """Tell whether Spark returned this value; sums of floats may differ in their last digits."""
     if isinstance(expected, bool) or not isinstance(expected, int | float):
         return found == expected and isinstance(found, datetime) is isinstance(expected, datetime)
     return isinstance(found, int | float) and found == pytest.approx(expected, rel=1e-9, abs=slack)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
-def test_spark_says_the_same(spark: SparkSession, answers: Answers, view: View) -> None:
-    """Every view has the same columns, rows, order and values there."""
+def test_a_view_on_spark_equals_the_view_on_duckdb(
+    spark: SparkSession, answers: Answers, view: View
+) -> None:
+    """Columns, rows, order and values are equal."""
     assert list_unlike(view, answers[0][view.name], ask(spark, view.name), same) == []
 
 
-def test_printed_statements_make_lasting_views(spark: SparkSession, lakes: Path) -> None:
-    """What `tower-etl views --sql spark` prints, where the folders are tables."""
+def test_printed_statements_create_permanent_views_on_spark(
+    spark: SparkSession, lakes: Path
+) -> None:
+    """The statements are the output of `tower-etl views --sql spark`; the tables are Parquet folders."""
     catalog = spark.newSession()  # without the temporary views
     for table in READ:
         folder = lakes / "parquet" / table
@@ -169,22 +173,24 @@ def test_printed_statements_make_lasting_views(spark: SparkSession, lakes: Path)
     assert said["Comment"].startswith("Cost of the runs of each pipeline. Grain: pipeline")
 
 
-def test_the_example_shows_an_answer(answers: Answers) -> None:
-    """It makes the views that are asked here, and prints one of them."""
+def test_the_example_prints_the_requested_view(answers: Answers) -> None:
     assert "|pipeline" in answers[1]
     assert "|cost_usd" in answers[1]
 
 
-def test_a_table_with_deletion_vectors_is_refused(spark: SparkSession, tmp_path: Path) -> None:
-    """Its files hold rows that it no longer has."""
+def test_the_example_refuses_a_delta_table_with_deletion_vectors(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """The files of such a table contain rows that the table no longer has."""
     table = DeltaTable.create(tmp_path, pa.schema([("id", pa.string())]))
     table.alter.add_feature(TableFeatures.DeletionVectors, allow_protocol_versions_increase=True)
     with pytest.raises(NotImplementedError, match=tmp_path.name):
         runpy.run_path(str(EXAMPLE))["read_table"](spark, tmp_path)
 
 
-def test_a_table_without_a_file_has_its_columns(spark: SparkSession, tmp_path: Path) -> None:
-    """And no row."""
+def test_the_example_reads_an_empty_delta_table_with_its_columns(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     DeltaTable.create(tmp_path, pa.schema([("id", pa.string())]))
     empty = runpy.run_path(str(EXAMPLE))["read_table"](spark, tmp_path)
     assert (empty.columns, empty.count()) == (["id"], 0)
