@@ -1,4 +1,4 @@
-"""The dbt package: every view is a model, every table read is a ref or a source, and dbt builds it."""
+"""The dbt package: each view is a model, each table read a ref or source, and dbt can build it."""
 
 from __future__ import annotations
 

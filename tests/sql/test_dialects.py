@@ -102,7 +102,10 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module", params=["odd", "seeded"])
 def answers(request: pytest.FixtureRequest, postgres: Postgres) -> Answers:
-    """Return each view's rows in DuckDB and PostgreSQL, and the checks that return rows in the latter."""
+    """Query every view in DuckDB and PostgreSQL, and every check in PostgreSQL.
+
+    The third element has the names of the checks that returned a row.
+    """
     if request.param == "odd":
         connection = make_odd_history().open()
     else:

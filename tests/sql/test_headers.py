@@ -47,7 +47,7 @@ def columns() -> Iterator[dict[str, list[str]]]:
 
 @pytest.mark.parametrize("view", VIEWS, ids=name_of)
 def test_every_view_and_column_is_described(columns: dict[str, list[str]], view: View) -> None:
-    """Columns are described in the order of the view, in full sentences, and with the unit in the name."""
+    """Columns are described in the order of the view, in full sentences and with their unit."""
     docs = view.docs
     assert list(docs.columns) == columns[view.name]
     texts = (docs.description, *(column.description for column in docs.columns.values()))

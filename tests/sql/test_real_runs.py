@@ -1,4 +1,4 @@
-"""The views on three real runs, against the same sums in plain Python over the dumped JSON."""
+"""Marts on three real runs: the same sums as plain Python over the dumped JSON."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RealRuns:
-    """Three runs as they were dumped, and as they were synced.
+    """Three runs, as dumped and as synced.
 
     Attributes:
         path: The DuckDB file.
-        tasks: Tasks of each run, as the API gave them.
+        tasks: Tasks of each run, as the API returned them.
     """
 
     path: Path
     tasks: dict[str, list[Row]]
 
     def ask(self, sql: str) -> list[Row]:
-        """Rows by column."""
+        """Return rows as dictionaries."""
         with duckdb.connect(str(self.path), read_only=True) as connection:
             connection.execute("USE tower.tower")
             asked = connection.execute(sql)
@@ -56,14 +56,14 @@ class RealRuns:
             return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
 
     def list_executed(self) -> list[Row]:
-        """Tasks of all runs that ran in them."""
+        """Return the tasks of all runs that were not taken from the cache."""
         tasks = [task for tasks in self.tasks.values() for task in tasks]
         return [task for task in tasks if task["status"] != "CACHED"]
 
 
 @pytest.fixture(scope="module")
 def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> RealRuns:
-    """The runs, synced once."""
+    """Sync the runs once."""
     target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
     with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
         assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
@@ -75,7 +75,7 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> RealRuns:
 
 
 def group(tasks: list[Row], *fields: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Tasks by some of their fields."""
+    """Group tasks by some of their fields."""
     groups = defaultdict(list)
     for task in tasks:
         groups[tuple(task[field] for field in fields)].append(task)
@@ -83,28 +83,28 @@ def group(tasks: list[Row], *fields: str) -> dict[tuple[Any, ...], list[Row]]:
 
 
 def total(tasks: list[Row], value: Callable[[Row], float]) -> float:
-    """The sum of something of each task."""
+    """Sum a value over tasks."""
     return sum(map(value, tasks))
 
 
 def between(task: Row, first: str, last: str) -> float:
-    """Seconds from one time of a task to another."""
+    """Return the seconds between two times of a task."""
     begin, end = (datetime.fromisoformat(task[name]) for name in (first, last))
     return (end - begin).total_seconds()
 
 
 def count_waited(task: Row) -> float:
-    """Seconds from submission to start."""
+    """Return the seconds from submission to start."""
     return between(task, "submit", "start")
 
 
 def lasted(task: Row) -> float:
-    """Seconds from start to end."""
+    """Return the seconds from start to end."""
     return between(task, "start", "complete")
 
 
-def test_runs_cost_what_their_tasks_cost(real: RealRuns) -> None:
-    """The four cached tasks of one of them are saved and not spent."""
+def test_run_costs_are_the_sums_of_their_executed_tasks(real: RealRuns) -> None:
+    """The four cached tasks of the sarek run count as savings."""
     costs = {row["run_id"]: row for row in real.ask("FROM run_costs")}
     assert costs.keys() == real.tasks.keys()
     for run_id, tasks in real.tasks.items():
@@ -117,14 +117,13 @@ def test_runs_cost_what_their_tasks_cost(real: RealRuns) -> None:
     assert costs[SAREK]["cached_tasks"] == 4
 
 
-def test_every_run_has_the_tasks_that_it_counts(real: RealRuns) -> None:
-    """Failed and cached ones included."""
+def test_task_counts_check_returns_no_rows_on_real_runs(real: RealRuns) -> None:
+    """Failed and cached tasks are included."""
     check = next(view for view in iter_views("checks") if view.name == "task_counts")
     assert real.ask(check.sql) == []
 
 
-def test_processes_cost_and_take_what_their_tasks_do(real: RealRuns) -> None:
-    """Process by process: tasks, cost, CPU hours."""
+def test_cost_by_process_matches_sums_over_the_tasks(real: RealRuns) -> None:
     expected = {
         process: (
             len(tasks),
@@ -140,8 +139,7 @@ def test_processes_cost_and_take_what_their_tasks_do(real: RealRuns) -> None:
     assert actual == expected
 
 
-def test_machines_are_those_of_the_tasks(real: RealRuns) -> None:
-    """Type, zone and price model, with their tasks and cost."""
+def test_machine_mix_matches_the_machines_of_the_tasks(real: RealRuns) -> None:
     fields = ("machineType", "cloudZone", "priceModel")
     expected = {
         machine: (len(tasks), pytest.approx(total(tasks, lambda t: t["cost"]), abs=1e-6))
@@ -153,8 +151,7 @@ def test_machines_are_those_of_the_tasks(real: RealRuns) -> None:
     assert {tuple(row.values())[:3]: tuple(row.values())[3:] for row in rows} == expected
 
 
-def test_waits_are_those_of_the_tasks(real: RealRuns) -> None:
-    """The median and the longest of each queue."""
+def test_queue_waits_match_median_and_maximum_over_the_tasks(real: RealRuns) -> None:
     expected = {
         queue: tuple(
             pytest.approx(seconds / 60, abs=0.0051)
@@ -168,8 +165,7 @@ def test_waits_are_those_of_the_tasks(real: RealRuns) -> None:
     } == expected
 
 
-def test_efficiency_is_that_of_the_tasks(real: RealRuns) -> None:
-    """CPU time used of that requested by first attempts, process by process, without GPU tasks."""
+def test_cpu_efficiency_matches_the_first_attempts_without_gpu(real: RealRuns) -> None:
     done = [task for task in real.list_executed() if task["status"] == "COMPLETED"]
     measured = [
         task
@@ -191,8 +187,7 @@ def test_efficiency_is_that_of_the_tasks(real: RealRuns) -> None:
     assert {row["process"]: row["efficiency"] for row in rows} == expected
 
 
-def test_io_is_that_of_the_tasks(real: RealRuns) -> None:
-    """What was read and written, process by process."""
+def test_storage_io_matches_sums_over_the_tasks(real: RealRuns) -> None:
     expected = {
         process: (
             pytest.approx(total(tasks, lambda t: t["rchar"] or 0) / GIB, abs=0.00051),
@@ -206,8 +201,8 @@ def test_io_is_that_of_the_tasks(real: RealRuns) -> None:
     assert {row["process"]: (row["read_gib"], row["written_gib"]) for row in rows} == expected
 
 
-def test_attempts_that_failed_are_the_waste(real: RealRuns) -> None:
-    """Three tasks were tried twice, and their first attempts failed with 143, 143 and 2."""
+def test_retry_waste_is_the_cost_of_the_failed_attempts(real: RealRuns) -> None:
+    """Three tasks were retried; their first attempts failed with 143, 143 and 2."""
     failed = [task for task in real.list_executed() if task["status"] == "FAILED"]
     retried = real.ask("FROM retry_waste")
     assert {row["process"]: row["retried_tasks"] for row in retried} == {
@@ -226,15 +221,14 @@ def test_attempts_that_failed_are_the_waste(real: RealRuns) -> None:
     assert lost == pytest.approx(0.6219736873 + 0.3018590571, abs=2e-6)
 
 
-def test_no_hour_is_busier_than_the_peak(real: RealRuns) -> None:
-    """And the busy time of all hours that changed is no more than the tasks took."""
+def test_average_parallelism_never_exceeds_the_peak(real: RealRuns) -> None:
     rows = real.ask("FROM parallelism")
     assert {row["run_id"] for row in rows} == real.tasks.keys()
     assert all(0 <= row["average_tasks"] <= row["peak_tasks"] for row in rows)
     assert all(0 <= row["of_peak"] <= 1 for row in rows)
 
 
-# Measured on the same data by other means; `platform_cpu_hours` includes CACHED tasks.
+# Computed from the same data with other tools; `platform_cpu_hours` includes CACHED tasks.
 REFERENCE = {
     RNASEQ: {
         "cost_usd": 21.260741,
@@ -282,10 +276,10 @@ LEDGER = {
     ("mart", "reference"),
     [("run_costs", REFERENCE), ("waste_by_run", LEDGER)],
 )
-def test_runs_have_their_reference_values(
+def test_marts_match_the_reference_values_of_the_runs(
     real: RealRuns, mart: str, reference: dict[str, dict[str, float]]
 ) -> None:
-    """To the last digit in which the reference is given."""
+    """The tolerance is half of the last digit of the reference."""
     rows = {row["run_id"]: row for row in real.ask(f"FROM {mart}")}
     found = {run: {name: rows[run][name] for name in names} for run, names in reference.items()}
     assert found == {
@@ -295,8 +289,8 @@ def test_runs_have_their_reference_values(
 
 
 @pytest.mark.slow
-def test_the_categories_add_up_to_the_cost_of_each_run(real: RealRuns) -> None:
-    """And no check of them has a row, nor those against the platform's own sums."""
+def test_waste_categories_add_up_to_the_cost_of_each_run(real: RealRuns) -> None:
+    """The checks, including those against the platform's own sums, return no row."""
     for row in real.ask("FROM waste_by_run"):
         categories = ("retried", "lost", "staging", "escalated", "over_requested", "useful")
         parts = [row[f"{name}_usd"] for name in categories]
@@ -309,8 +303,9 @@ def test_the_categories_add_up_to_the_cost_of_each_run(real: RealRuns) -> None:
 
 
 @pytest.mark.parametrize("figure", ["cpu_time", "cost", "net_cost"])
-def test_a_difference_from_the_platforms_sums_is_found(real: RealRuns, figure: str) -> None:
-    """Beyond a thousandth; a little less is none."""
+def test_progress_totals_check_finds_differences_above_a_thousandth(
+    real: RealRuns, figure: str
+) -> None:
     check = next(view for view in iter_views("checks") if view.name == "progress_totals")
     for factor, found in ((1.0005, 0), (1.002, 1)):
         with duckdb.connect() as connection:
@@ -322,15 +317,18 @@ def test_a_difference_from_the_platforms_sums_is_found(real: RealRuns, figure: s
             assert len(connection.execute(check.sql).fetchall()) == found
 
 
-def test_platform_cpu_time_is_not_the_time_of_commands(real: RealRuns) -> None:
-    """The check would find a mart that took Nextflow's clock for the platform's."""
+def test_progress_totals_check_finds_command_time_in_place_of_cpu_time(real: RealRuns) -> None:
+    """A mart that used the time of commands (Nextflow) instead of the platform's would be found."""
     check = next(view for view in iter_views("checks") if view.name == "progress_totals")
     wrong = check.sql.replace("r.platform_cpu_hours", "r.compute_cpu_hours")
     assert len(real.ask(wrong)) == 3
 
 
-def test_savings_are_far_below_the_shares_that_nobody_uses(real: RealRuns) -> None:
-    """By shares alone memory saves 18.42 USD and CPUs 13.33; the price formula leaves a part."""
+def test_estimated_savings_are_far_below_the_unused_shares(real: RealRuns) -> None:
+    """The unused shares alone would be 18.42 USD (memory) and 13.33 USD (CPUs).
+
+    The price formula estimates less, because the larger of CPUs and memory sets the price.
+    """
     (memory,) = real.ask("SELECT sum(saves_estimate_usd) AS usd FROM memory_requests")
     (cpus,) = real.ask("SELECT sum(saves_estimate_usd) AS usd FROM cpu_efficiency")
     assert memory["usd"] == pytest.approx(7.16, abs=0.01)
@@ -339,8 +337,8 @@ def test_savings_are_far_below_the_shares_that_nobody_uses(real: RealRuns) -> No
     assert machines["n"] == 0
 
 
-def test_the_price_formula_explains_the_platforms_costs(real: RealRuns) -> None:
-    """A billed vCPU hour has one price on each type, zone and price model, within 0.5 %."""
+def test_the_price_of_a_billed_vcpu_hour_is_constant_per_machine_type(real: RealRuns) -> None:
+    """Within a run, machine type, zone and price model, prices vary by less than 0.5 %."""
     rows = real.ask(
         "SELECT run_id, machine_type, cloud_zone, price_model, "
         "min(cost_usd / billed_vcpus / ran_seconds) AS lowest, "

@@ -106,9 +106,10 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Answers]:
-    """Yield each view's rows on DuckDB, and the output of the example, which creates the views on Spark.
+    """Yield each view's rows on DuckDB and the output of the example.
 
-    For the odd history, the time zone of the session is far from UTC.
+    The example creates the views on Spark. For the odd history, the time zone of the session is far
+    from UTC.
     """
     if request.param == "odd":
         folder, connection = tmp_path_factory.mktemp("odd"), make_odd_history().open()
@@ -157,11 +158,11 @@ def test_a_view_on_spark_equals_the_view_on_duckdb(
 def test_printed_statements_create_permanent_views_on_spark(
     spark: SparkSession, lakes: Path
 ) -> None:
-    """The statements are the output of `tower-etl views --sql spark`; the tables are Parquet folders."""
+    """The statements are those of `tower-etl views --sql spark`; the tables are Parquet folders."""
     catalog = spark.newSession()  # without the temporary views
     for table in READ:
         folder = lakes / "parquet" / table
-        catalog.sql(f"CREATE VIEW {table} AS SELECT * FROM parquet.`{folder}`")  # noqa: S608 ours
+        catalog.sql(f"CREATE VIEW {table} AS SELECT * FROM parquet.`{folder}`")  # noqa: S608 trusted names
     for statement in iter_statements(VIEWS, "spark"):
         catalog.sql(statement)
     with open_reader(lakes / "parquet") as connection:

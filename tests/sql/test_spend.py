@@ -1,4 +1,4 @@
-"""What was spent, by whatever it can be divided by: answers worked out by hand."""
+"""Marts of cost by pipeline, user, label, process and machine; expected values computed by hand."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ USD = {"currency": "USD", "cost_source": "platform"}
 
 
 def pick(rows: Sequence[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
-    """Some columns of the rows."""
+    """Return some columns of the rows."""
     return [tuple(row[column] for column in columns) for row in rows]
 
 
 @pytest.fixture
 def stats(small: SmallHistory) -> SmallHistory:
-    """Two users, two workspaces, two pipelines, two months, and a run that spent nothing.
+    """Return a history with two users, workspaces, pipelines and months, and a run without cost.
 
-    a: 1.00 and 2.00 (failed), 4 CPU hours; b: 0.50, 1 CPU hour, and 8.00 saved; c: no task.
+    Run a costs 1.00 and 2.00 (failed) in 4 CPU hours, run b costs 0.50 in 1 CPU hour and saves
+    8.00, and run c has no task.
     """
     small.add_run("a")
     small.add_task("a", cost=1.0)
@@ -62,16 +63,15 @@ COUNTS = ("runs", "succeeded_runs", "failed_runs", "cpu_hours", "cost_usd", "fai
         ),
     ],
 )
-def test_spend_is_divided_without_what_was_cached(
+def test_cost_is_grouped_without_cached_tasks(
     stats: SmallHistory, by: str, expected: list[tuple[Any, ...]]
 ) -> None:
-    """A cached task costs nothing again, a run without tasks is a run, months end in UTC."""
+    """A run without tasks counts as a run. Months are those of UTC."""
     column = {"user": "user_name", "month": "submission_month"}.get(by, by)
     assert expected == pick(stats.ask(f"cost_by_{by}"), column, *COUNTS)
 
 
-def test_each_run_has_its_cost(stats: SmallHistory) -> None:
-    """The latest first, what was saved beside what was spent."""
+def test_run_costs_has_costs_and_savings_with_the_latest_run_first(stats: SmallHistory) -> None:
     columns = ("run_id", "hours", "tasks", "cached_tasks", "failed_tasks", "cost_usd", "saved_usd")
     assert pick(stats.ask("run_costs"), *columns) == [
         ("b", 2.0, 2, 1, 0, 0.5, 8.0),
@@ -80,8 +80,8 @@ def test_each_run_has_its_cost(stats: SmallHistory) -> None:
     ]
 
 
-def test_what_has_no_price_did_not_cost_nothing(small: SmallHistory) -> None:
-    """On most clusters nothing is priced: the cost of what failed there is not known either."""
+def test_cost_is_null_and_not_zero_without_prices(small: SmallHistory) -> None:
+    """On most clusters tasks have no price, so the cost of failed tasks is unknown as well."""
     small.add_run("a")
     small.add_task("a", cost=None)
     small.add_task("a", cost=None, status="FAILED", priceModel="spot", exit="143")
@@ -91,21 +91,22 @@ def test_what_has_no_price_did_not_cost_nothing(small: SmallHistory) -> None:
     assert pick(small.ask("spot_interruptions"), *columns) == [(None, 1, 2.0, None)]
 
 
-def test_a_run_that_the_platform_lost_still_counts(small: SmallHistory) -> None:
-    """Its money was spent all the same."""
+def test_a_deleted_run_still_counts(small: SmallHistory) -> None:
     small.add_run("gone", missing_since=datetime(2026, 3, 2, tzinfo=UTC))
     small.add_task("gone", cost=1.25)
     assert pick(small.ask("cost_by_pipeline"), "runs", "cost_usd") == [(1, 1.25)]
 
 
-def test_a_personal_run_has_a_workspace_of_that_name(small: SmallHistory) -> None:
-    """It has no workspace on the platform."""
+def test_a_run_without_a_workspace_is_in_the_workspace_personal(small: SmallHistory) -> None:
     small.add_run("mine", workspaceId=None, workspaceName=None, orgName=None)
     assert pick(small.ask("cost_by_workspace"), "workspace", "runs") == [("personal", 1)]
 
 
-def test_labels_share_a_run_and_never_count_it_twice(stats: SmallHistory) -> None:
-    """Run a has two labels, one of them from two workspaces; b has one of them; c has none."""
+def test_cost_of_a_run_is_shared_among_its_labels_without_duplicates(stats: SmallHistory) -> None:
+    """Run a has two labels, one of them defined in two workspaces.
+
+    Run b has one label, c has none.
+    """
     stats.name_label(1, "team", "blue")
     stats.name_label(2, "urgent")
     stats.name_label(3, "urgent")
@@ -120,8 +121,11 @@ def test_labels_share_a_run_and_never_count_it_twice(stats: SmallHistory) -> Non
     ]
 
 
-def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> None:
-    """Per run: 2 hours, then 3 on average; a new revision against the one before it."""
+def test_cpu_hours_per_run_are_compared_with_the_previous_month(small: SmallHistory) -> None:
+    """A new revision is compared with the previous revision.
+
+    Revision 1.0 takes 2 and then 3 hours.
+    """
     for run_id, month, revision, hours in (
         ("a", 1, "1.0", 1),
         ("b", 3, "1.0", 1),
@@ -138,8 +142,8 @@ def test_cpu_hours_are_compared_with_the_month_before(small: SmallHistory) -> No
     ] == pick(small.ask("cpu_hours_trend"), *columns)
 
 
-def test_a_run_that_is_still_open_is_no_measure_of_runs(small: SmallHistory) -> None:
-    """Its hours so far count as spent, and not as what a run takes."""
+def test_an_open_run_is_left_out_of_cpu_hours_per_run(small: SmallHistory) -> None:
+    """Its hours so far are part of the sum of hours."""
     small.add_run("a", submit="2026-01-15T00:00:00Z")
     small.add_task("a")
     small.add_run("b", submit="2026-02-15T00:00:00Z")
@@ -153,8 +157,9 @@ def test_a_run_that_is_still_open_is_no_measure_of_runs(small: SmallHistory) -> 
     ]
 
 
-def test_processes_are_listed_by_their_cost(small: SmallHistory) -> None:
-    """Failed attempts are paid for, cached tasks are not."""
+def test_processes_are_sorted_by_cost_with_failed_and_without_cached_tasks(
+    small: SmallHistory,
+) -> None:
     small.add_run("a")
     small.add_run("b")
     small.add_task("a", process="ALIGN", cost=2.0)
@@ -168,8 +173,7 @@ def test_processes_are_listed_by_their_cost(small: SmallHistory) -> None:
     ]
 
 
-def test_machines_are_listed_with_their_price(small: SmallHistory) -> None:
-    """A spot machine at a quarter of the price, in another zone."""
+def test_machine_mix_lists_machines_with_their_price_per_cpu_hour(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_task("a", cost=4.0)
     small.add_task("a", cost=1.0, priceModel="spot", cloudZone="eu-west-1b")
@@ -183,8 +187,7 @@ def test_machines_are_listed_with_their_price(small: SmallHistory) -> None:
     assert pick(rows, "usd_per_cpu_hour") == [(2.0,), (0.5,)]
 
 
-def test_resuming_saves_what_the_original_took(small: SmallHistory) -> None:
-    """Two cached tasks of three, 3 dollars and 6 CPU hours in all."""
+def test_resume_savings_are_the_cost_and_cpu_hours_of_cached_tasks(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_run("b", resume=True)
     small.add_task("b", status="CACHED", cost=1.0, realtime=HOUR_MS)

@@ -1,4 +1,4 @@
-"""The check that compares the number of tasks with the progress of a run."""
+"""The check `task_counts`: stored tasks of a run against the counters of its progress."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NONE = dict.fromkeys(
         ("UNKNOWN", {"succeeded": 1}, 3, False),
     ],
 )
-def test_a_run_that_ended_with_other_tasks_than_it_counts_is_found(
+def test_task_counts_check_finds_ended_runs_with_a_wrong_task_count(
     status: str, counts: dict[str, Any], tasks: int, *, found: bool
 ) -> None:
-    """Open runs move while they are fetched; counters that older servers lack say nothing."""
+    """Open runs change while they are fetched. Without all counters there is no upper bound."""
     history = SmallHistory()
     history.add_run("r", status=status)
     history.add_progress("r", **NONE | counts)

@@ -1,4 +1,4 @@
-"""The waste ledger and the savings: answers worked out by hand, and sums that always hold."""
+"""Waste categories and savings: expected values computed by hand, and sums that always hold."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ BUSY: dict[str, Any] = {
     "pcpu": 200.0,
     "memory": 8 * GIB,
     "peakRss": 8 * GIB,
-}  # uses what it requests
+}  # uses all that it requests
 
 
 def ledger(small: SmallHistory, *categories: str) -> dict[str, tuple[float, ...]]:
-    """Some categories of each run."""
+    """Return some waste categories of each run; assert that the checks return no row."""
     rows = small.ask("waste_by_run")
     assert small.check("waste_by_run") == []
     assert small.check("waste_by_process") == []
     return {row["run_id"]: tuple(row[name] for name in categories) for row in rows}
 
 
-def test_a_busy_task_is_useful_but_for_its_staging(small: SmallHistory) -> None:
-    """It ran for an hour, and its command for three quarters of it."""
+def test_a_fully_used_task_is_useful_except_for_its_staging(small: SmallHistory) -> None:
+    """It runs for an hour, and its command for 45 minutes."""
     small.add_run("a")
     small.add_task("a", cost=4.0, realtime=HOUR_MS * 3 // 4, complete=at(80), **BUSY)
     assert ledger(small, *CATEGORIES) == {"a": (0.0, 0.0, 1.0, 0.0, 0.0, 3.0)}
 
 
-def test_a_failed_attempt_is_retried_with_its_whole_cost(small: SmallHistory) -> None:
-    """Its staging is not counted again, in a failed run neither."""
+def test_a_retried_attempt_counts_as_retried_with_its_whole_cost(small: SmallHistory) -> None:
+    """Its staging is not counted twice. The last attempt, which failed as well, is lost."""
     small.add_run("a", status="FAILED")
     small.add_task("a", cost=4.0, realtime=0, complete=at(80), **FAILED)
     small.add_task("a", cost=2.0, attempt=2, status="FAILED", exit="1")
     assert ledger(small, *CATEGORIES) == {"a": (4.0, 2.0, 0.0, 0.0, 0.0, 0.0)}
 
 
-def test_what_a_later_run_took_from_the_cache_is_not_lost(small: SmallHistory) -> None:
-    """Of three tasks of a failed run, the resumed run executes one again and reuses one."""
+def test_a_task_that_a_resumed_run_reused_is_not_lost(small: SmallHistory) -> None:
+    """Of the three tasks of a failed run, the resumed run reuses one and executes one again."""
     small.add_run("a", status="FAILED", sessionId="s", submit=at(0))
     small.add_run("b", sessionId="s", resume=True, submit=at(60))
     small.add_run("c", status="CANCELLED", sessionId="t", submit=at(0))
@@ -73,8 +73,8 @@ def test_what_a_later_run_took_from_the_cache_is_not_lost(small: SmallHistory) -
     assert ledger(small, "lost_usd", "useful_usd") == expected
 
 
-def test_the_last_execution_before_the_cache_is_what_was_reused(small: SmallHistory) -> None:
-    """Two failed runs executed the same task; the third run took it from the second."""
+def test_a_reused_task_is_credited_to_its_latest_execution(small: SmallHistory) -> None:
+    """Two failed runs executed the same task; the third run reused the result of the second."""
     for run_id, minute in (("a", 0), ("b", 60)):
         small.add_run(run_id, status="FAILED", sessionId="s", submit=at(minute))
         small.add_task(run_id, hash="aa/1", cost=1.0, **BUSY)
@@ -84,8 +84,8 @@ def test_the_last_execution_before_the_cache_is_what_was_reused(small: SmallHist
 
 
 @pytest.mark.slow
-def test_a_question_about_some_runs_knows_what_later_ones_reused(small: SmallHistory) -> None:
-    """`--until` leaves the resumed run out, and the failed one lost no more for that."""
+def test_a_run_filter_keeps_the_reuse_by_runs_outside_the_filter(small: SmallHistory) -> None:
+    """The filter leaves the resumed run out, and the failed run still has nothing lost."""
     small.add_run("a", status="FAILED", sessionId="s", submit=at(0))
     small.add_task("a", hash="aa/1", cost=1.0, **BUSY)
     small.add_run("b", sessionId="s", resume=True, submit=at(60))
@@ -97,17 +97,18 @@ def test_a_question_about_some_runs_knows_what_later_ones_reused(small: SmallHis
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "FAILED"])
-def test_a_task_without_a_result_is_lost_in_any_run(small: SmallHistory, status: str) -> None:
-    """An aborted one, and one whose failure was ignored."""
+def test_an_aborted_or_ignored_failed_task_is_lost_in_a_successful_run(
+    small: SmallHistory, status: str
+) -> None:
     small.add_run("a")
     small.add_task("a", status=status, errorAction="IGNORE", cost=3.0)
     assert ledger(small, "lost_usd", "useful_usd") == {"a": (3.0, 0.0)}
 
 
-def test_a_retry_pays_for_a_larger_request(small: SmallHistory) -> None:
-    """4 CPUs and 32 GiB at 4 GiB for a vCPU are 8 vCPUs; the first attempt had 2 and 8: 2 vCPUs.
+def test_the_larger_request_of_a_retry_is_escalated(small: SmallHistory) -> None:
+    """With 4 GiB per vCPU, the first attempt is billed as 2 vCPUs and the second as 8.
 
-    An eighth of the cost is staging, and six eighths of the rest are due to the growth.
+    An eighth of the cost of the second is staging; six eighths of the rest are due to the growth.
     """
     small.add_run("a")
     small.add_task("a", priceModel="spot", cost=1.0, **(BUSY | FAILED | {"exit": "143"}))
@@ -119,10 +120,10 @@ def test_a_retry_pays_for_a_larger_request(small: SmallHistory) -> None:
     assert sum(row["escalated_usd"] or 0 for row in small.ask("spot_interruptions")) == 0
 
 
-def test_without_a_machine_type_growth_is_what_both_requests_have_in_common(
+def test_escalation_without_a_machine_type_is_the_smaller_growth(
     small: SmallHistory,
 ) -> None:
-    """CPUs doubled, memory grew fourfold: half of the cost at least."""
+    """CPUs doubled and memory grew fourfold, so at least half of the cost is due to the growth."""
     small.add_run("a")
     small.add_task("a", machineType=None, cost=1.0, **(BUSY | FAILED))
     grown = BUSY | {"attempt": 2, "cpus": 4, "pcpu": 400.0, "memory": 32 * GIB}
@@ -130,16 +131,16 @@ def test_without_a_machine_type_growth_is_what_both_requests_have_in_common(
     assert ledger(small, "escalated_usd") == {"a": (4.0,)}
 
 
-def test_over_requested_is_what_both_requests_have_to_spare(small: SmallHistory) -> None:
-    """1 of 4 CPUs in use, 10 of 16 GiB with headroom: six of sixteen parts at least."""
+def test_over_requested_is_the_smaller_spare_share_of_cpus_and_memory(small: SmallHistory) -> None:
+    """1 of 4 CPUs and, with headroom, 10 of 16 GiB are needed: at least 6 of 16 parts are spare."""
     small.add_run("a")
     small.add_task("a", cost=16.0, cpus=4, pcpu=80.0, memory=16 * GIB, peakRss=8 * GIB)
     assert ledger(small, "over_requested_usd", "useful_usd") == {"a": (6.0, 10.0)}
 
 
 @pytest.mark.slow
-def test_a_gpu_task_is_not_judged_by_its_cpus(small: SmallHistory) -> None:
-    """By its type, or by what the platform says of its accelerator: what it used of that."""
+def test_gpu_tasks_are_measured_by_gpu_use_and_not_by_cpu_use(small: SmallHistory) -> None:
+    """They are recognized by the machine type or by the accelerators of the task."""
     small.add_run("a")
     gpu = {"name": "A10G", "pct": 25.0, "peak": 90.0, "mem": 24576, "peak_mem_used": 12288}
     idle: dict[str, Any] = {"pcpu": 10.0, "memory": 16 * GIB, "cpus": 4}
@@ -154,8 +155,8 @@ def test_a_gpu_task_is_not_judged_by_its_cpus(small: SmallHistory) -> None:
     ]
 
 
-def test_savings_of_memory_are_bounds_where_the_machine_is_not_known(small: SmallHistory) -> None:
-    """CPUs may set the price: nothing at least, five eighths at most; by the formula in between."""
+def test_memory_savings_are_bounds_if_the_machine_type_is_unknown(small: SmallHistory) -> None:
+    """CPUs may set the price, so the savings are between 0 and the unused share of memory."""
     small.add_run("a")
     task: dict[str, Any] = {"cpus": 8, "memory": 64 * GIB, "peakRss": 20 * GIB, "cost": 16.0}
     small.add_task("a", process="UNKNOWN", machineType=None, **task)
@@ -170,8 +171,11 @@ def test_savings_of_memory_are_bounds_where_the_machine_is_not_known(small: Smal
     assert small.check("memory_requests") == []
 
 
-def test_savings_of_cpus_are_none_where_memory_sets_the_price(small: SmallHistory) -> None:
-    """32 GiB are 8 vCPUs whatever the CPUs; 4 GiB are one, and two of eight CPUs are enough."""
+def test_cpu_savings_are_zero_if_memory_sets_the_price(small: SmallHistory) -> None:
+    """32 GiB are billed as 8 vCPUs for any number of CPUs; 4 GiB are billed as 1 vCPU.
+
+    2 of the 8 CPUs are enough for the tasks.
+    """
     small.add_run("a")
     task: dict[str, Any] = {"cpus": 8, "pcpu": 170.0, "cost": 16.0}
     small.add_task("a", process="MEMORY", memory=32 * GIB, **task)
@@ -185,10 +189,13 @@ def test_savings_of_cpus_are_none_where_memory_sets_the_price(small: SmallHistor
     ]
 
 
-def test_memory_is_recommended_from_first_attempts_and_above_every_peak(
+def test_recommended_memory_exceeds_every_peak_including_retries(
     small: SmallHistory,
 ) -> None:
-    """19 peaks of 4 GiB and one of 12: the 95th percentile is far below; a retry used 14.5."""
+    """The 95th percentile of 19 peaks of 4 GiB and one of 12 is far below 12.
+
+    A retry used 14.5 GiB.
+    """
     small.add_run("a")
     for peak in (*[4] * 19, 12):
         small.add_task("a", memory=32 * GIB, peakRss=peak * GIB)
@@ -198,8 +205,8 @@ def test_memory_is_recommended_from_first_attempts_and_above_every_peak(
     assert pick(small.ask("memory_requests"), *columns) == [(20, False, 32.0, 14.5, 15, 1)]
 
 
-def test_more_memory_is_recommended_where_tasks_ran_out_of_it(small: SmallHistory) -> None:
-    """What they would have used is not known. A lost spot machine says nothing of memory."""
+def test_recommended_memory_exceeds_the_request_of_killed_tasks(small: SmallHistory) -> None:
+    """The memory that they needed is unknown. The loss of a spot machine is not due to memory."""
     small.add_run("a")
     for process, model in (("KILLED", "standard"), ("LOST", "spot")):
         task = {"process": process, "priceModel": model, "memory": 8 * GIB}
@@ -246,17 +253,17 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Tables to fill, below the views that the checks read; the views are created once."""
+    """Create the tables and the views that the checks read, once for all examples."""
     with SmallHistory().open(*(name for check in CHECKS for name in check.sources)) as connection:
         yield connection
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(runs=st.lists(st.tuples(RUN_STATUSES, st.lists(TASKS, max_size=8)), max_size=4))
-def test_the_categories_of_any_history_add_up_to_its_cost(
+def test_waste_categories_of_any_history_add_up_to_its_cost(
     database: duckdb.DuckDBPyConnection, runs: list[Any]
 ) -> None:
-    """Whatever the tasks of a run say of themselves; no category is below nothing."""
+    """No category is negative."""
     history = SmallHistory()
     for number, (status, tasks) in enumerate(runs):
         history.add_run(f"r{number}", status=status, sessionId="s", submit=at(number))
@@ -265,21 +272,20 @@ def test_the_categories_of_any_history_add_up_to_its_cost(
     columns = ", ".join(("cost_usd", *CATEGORIES))
     for table in ("workflows", "tasks"):
         database.register("rows", history.tables[table])
-        database.execute(f"DELETE FROM {table}; INSERT INTO {table} FROM rows")  # noqa: S608 ours
+        database.execute(f"DELETE FROM {table}; INSERT INTO {table} FROM rows")  # noqa: S608 trusted names
     assert [check.name for check in CHECKS if database.execute(check.sql).fetchall()] == []
-    rows = database.execute(f"SELECT {columns} FROM waste_by_run").fetchall()  # noqa: S608 ours
+    rows = database.execute(f"SELECT {columns} FROM waste_by_run").fetchall()  # noqa: S608 trusted names
     for cost, *parts in rows:
         if cost is not None:
             assert sum(parts) == pytest.approx(cost, rel=1e-9, abs=1e-6)
             assert min(parts) >= -0.00001
 
 
-def test_the_categories_of_a_seeded_history_add_up(seeded: Path) -> None:
-    """Of every run that has a cost."""
+def test_waste_categories_of_a_seeded_history_add_up_to_its_cost(seeded: Path) -> None:
     with duckdb.connect(str(seeded), read_only=True) as connection:
         connection.execute("USE tower.tower")
         columns = ", ".join(("cost_usd", *CATEGORIES))
-        rows = connection.execute(f"SELECT {columns} FROM waste_by_run").fetchall()  # noqa: S608 ours
+        rows = connection.execute(f"SELECT {columns} FROM waste_by_run").fetchall()  # noqa: S608 trusted names
     priced = [row for row in rows if row[0] is not None]
     assert priced
     for cost, *parts in priced:
