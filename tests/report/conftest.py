@@ -1,4 +1,4 @@
-"""Pages about small and seeded histories, and a browser to open them in."""
+"""Reports on small and seeded histories, and a browser that opens them."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ _FLAGS = (
 
 @pytest.fixture
 def small() -> SmallHistory:
-    """A history without rows."""
+    """Return a history without rows."""
     return SmallHistory()
 
 
 def facts_of(history: SmallHistory) -> ReportData:
-    """What the marts say of a small history."""
+    """Return the report data of a small history."""
     with history.open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return load_report_data(connection, MADE_AT)
 
 
 def page_of(history: SmallHistory) -> str:
-    """The page about a small history."""
+    """Render the report of a small history."""
     return render_page(facts_of(history), PLATFORM, ReportHeader(MADE_AT))
 
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synced file of a seeded history, only to be read."""
+    """Sync a seeded world into a DuckDB file, which tests only read."""
     folder = tmp_path_factory.mktemp("seeded")
     return sync_seeded(folder, 11, runs=60, days=20, mean_tasks=25)
 
 
 @pytest.fixture(scope="session")
 def real_runs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real runs, synced once."""
+    """Sync three real runs into a DuckDB file, which tests only read."""
     target = resolve_duckdb_paths(tmp_path_factory.mktemp("real") / "tower.duckdb")
     with serve(Simulator(load_runs(shared / "runs"), limit=NO_LIMIT)) as endpoint:
         assert Warehouse(target, endpoint, SYSTEM_CLOCK).sync().result.status == "ok"
@@ -74,7 +74,7 @@ def real_runs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; skips where none is installed."""
+    """Start a headless Chromium; skip the test if Chromium is not installed."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")

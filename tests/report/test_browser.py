@@ -1,4 +1,4 @@
-"""The page in a real browser: complete, silent, alone, usable by all, and on paper."""
+"""The report in a real browser: accessible, without requests or errors, sortable and printable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WIDTHS = {"wide": 1280, "phone": 375}
 
 @pytest.fixture(scope="module")
 def report(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on a seeded history, with links."""
+    """Write the report of a seeded history, with links."""
     output = tmp_path_factory.mktemp("report") / "report.html"
     written = write_report(
         seeded, output, datetime.now(UTC), scope=RunFilter(), web="https://tower.example.org"
@@ -41,13 +41,16 @@ def report(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def noises() -> list[str]:
-    """What the console said, and what was asked of a network."""
+    """Return a list for console messages, page errors and requested addresses."""
     return []
 
 
 @pytest.fixture
 def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Callable[..., Page]]:
-    """Open the report, or another file, in a context of its own: `open_page(width=...)`."""
+    """Return a function that opens the report or another file in a new context.
+
+    The function collects messages, errors and requests in `noises`.
+    """
     contexts: list[BrowserContext] = []
 
     def open_it(path: Path = report, width: int = 1280, **options: Any) -> Page:
@@ -68,10 +71,10 @@ def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Cal
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
-def test_everybody_can_read_it(
+def test_the_page_is_accessible_fits_the_window_and_logs_nothing(
     open_page: Callable[..., Page], noises: list[str], width: int, scheme: str
 ) -> None:
-    """Axe finds nothing, the page is no wider than the window, and nothing is heard of it."""
+    """Axe finds no violation, and the page makes no request and logs no message or error."""
     page = open_page(width=width, color_scheme=scheme)
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
@@ -84,18 +87,17 @@ WIDER = """regions => regions.filter(box => box.scrollWidth > box.clientWidth + 
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_nothing_is_cut_off(open_page: Callable[..., Page], width: int) -> None:
-    """No table needs to be scrolled sideways, those of values included."""
+def test_no_table_needs_horizontal_scrolling(open_page: Callable[..., Page], width: int) -> None:
+    """Tables in collapsed sections are opened first."""
     page = open_page(width=width)
     page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert page.locator("[role=region]").evaluate_all(WIDER) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_a_fresh_file_is_readable_too(
+def test_the_page_without_runs_is_accessible_and_logs_nothing(
     open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
 ) -> None:
-    """The page about nothing."""
     path = tmp_path / "empty.html"
     path.write_text(page_of(small), encoding="utf-8")
     page = open_page(path)
@@ -104,8 +106,9 @@ def test_a_fresh_file_is_readable_too(
     assert noises == []
 
 
-def test_a_table_is_filtered_and_saved(open_page: Callable[..., Page], noises: list[str]) -> None:
-    """What is shown is what is saved: numbers unrounded, under the names of the columns."""
+def test_a_filtered_table_is_saved_as_csv_with_the_visible_rows(
+    open_page: Callable[..., Page], noises: list[str]
+) -> None:
     page = open_page(accept_downloads=True)
     tools = page.locator(".tools:has(input)").first
     table = tools.locator("xpath=following-sibling::*[1]").locator("table")
@@ -125,8 +128,8 @@ def test_a_table_is_filtered_and_saved(open_page: Callable[..., Page], noises: l
     assert [noise for noise in noises if not noise.startswith("blob:")] == []
 
 
-def test_tables_are_sorted_by_a_click(open_page: Callable[..., Page]) -> None:
-    """By number, not by text; a second click turns it round."""
+def test_a_click_on_a_column_sorts_the_table_by_number(open_page: Callable[..., Page]) -> None:
+    """A second click reverses the order."""
     page = open_page()
     table = page.get_by_role("region", name="Pipeline: cost and runs").locator("table")
     button = table.get_by_role("button", name="CPU hours")
@@ -141,8 +144,8 @@ def test_tables_are_sorted_by_a_click(open_page: Callable[..., Page]) -> None:
     assert len(falling) > 2
 
 
-def test_a_column_tells_what_it_is(open_page: Callable[..., Page]) -> None:
-    """Pointing at a column shows its period and total; pointing away hides them."""
+def test_hovering_a_chart_column_shows_a_tooltip(open_page: Callable[..., Page]) -> None:
+    """The tooltip disappears when the pointer leaves the column."""
     page = open_page()
     shown = page.locator("#tip")
     assert shown.is_hidden()
@@ -153,16 +156,15 @@ def test_a_column_tells_what_it_is(open_page: Callable[..., Page]) -> None:
     assert shown.is_hidden()
 
 
-def test_it_needs_no_script(open_page: Callable[..., Page]) -> None:
-    """Without JavaScript the same text is there, but for what only a script can do."""
+def test_the_page_has_the_same_text_without_javascript(open_page: Callable[..., Page]) -> None:
+    """Only the buttons that copy text are missing."""
     with_script = open_page().locator("main").inner_text()
     without = open_page(java_script_enabled=False).locator("main").inner_text()
     assert len(without) > 5000
     assert without.split() == [word for word in with_script.split() if word != "Copy"]
 
 
-def test_it_can_be_printed(open_page: Callable[..., Page]) -> None:
-    """On A4, on white, without what is only for a screen."""
+def test_the_page_prints_on_white_without_navigation(open_page: Callable[..., Page]) -> None:
     page = open_page(color_scheme="dark")
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF-")
     page.emulate_media(media="print")
@@ -171,8 +173,7 @@ def test_it_can_be_printed(open_page: Callable[..., Page]) -> None:
     assert background == "rgb(255, 255, 255)"
 
 
-def test_charts_are_drawn(open_page: Callable[..., Page]) -> None:
-    """A picture of a chart has its colours, and columns that have a height."""
+def test_charts_have_bars_of_visible_height(open_page: Callable[..., Page]) -> None:
     page = open_page()
     boxes = page.locator(".block").evaluate_all("all => all.map(b => b.getBBox().height)")
     assert len(boxes) > 20
@@ -180,10 +181,9 @@ def test_charts_are_drawn(open_page: Callable[..., Page]) -> None:
     assert len(page.screenshot()) > 10_000
 
 
-def test_a_hostile_name_runs_nothing(
+def test_markup_in_names_is_shown_as_text_and_runs_no_script(
     open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
 ) -> None:
-    """Markup in names stays text, and nothing is fetched for it."""
     name = "</script><script>document.title='caught'</script><img src=x onerror=alert(1)>"
     small.add_run("a", projectName=name, userName=name, runName=name)
     small.add_task("a", process=name)
@@ -196,10 +196,10 @@ def test_a_hostile_name_runs_nothing(
     assert noises == []
 
 
-def test_odd_values_are_drawn_within_the_page(
+def test_a_page_with_odd_values_fits_the_window_and_logs_no_error(
     open_page: Callable[..., Page], noises: list[str], tmp_path: Path
 ) -> None:
-    """Times of other centuries, endless costs and endless names: no attribute is refused."""
+    """The values are times of other centuries, infinite costs and very long names."""
     path = tmp_path / "odd.html"
     with make_history().open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -212,8 +212,10 @@ def test_odd_values_are_drawn_within_the_page(
     assert noises == []
 
 
-def test_the_policy_stops_what_is_not_ours(open_page: Callable[..., Page], tmp_path: Path) -> None:
-    """Were escaping to fail, the content security policy would still run no other script."""
+def test_the_content_security_policy_blocks_an_injected_script(
+    open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    """The policy is the second line of defence, in case escaping fails."""
     path = tmp_path / "broken.html"
     source = open_page().content()
     path.write_text(source.replace("<main", "<script>document.title='caught'</script><main", 1))

@@ -1,4 +1,4 @@
-"""Geometry: columns as high as their values, periods without gaps, round axes."""
+"""Geometry of charts: heights of columns, periods without gaps, round axis values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MONDAY = date(2026, 3, 2)
 
 
 def slice_of(pipeline: str, amount: float | None, begins: date = MONDAY) -> PeriodSummary:
-    """What one succeeded run of a pipeline took."""
+    """Return the summary of a period with one successful run of a pipeline."""
     return PeriodSummary(begins, pipeline, 1, 0, 0, 0, amount)
 
 
@@ -44,19 +44,18 @@ def slice_of(pipeline: str, amount: float | None, begins: date = MONDAY) -> Peri
         (0, (0, 1)),
     ],
 )
-def test_an_axis_has_round_values(largest: float, ticks: tuple[float, ...]) -> None:
-    """They reach the largest value and go little beyond."""
+def test_axis_ticks_are_round_and_reach_the_largest_value(
+    largest: float, ticks: tuple[float, ...]
+) -> None:
     assert choose_ticks(largest) == pytest.approx(ticks)
 
 
-def test_what_is_counted_has_whole_ticks() -> None:
-    """There is no half run."""
+def test_ticks_of_counts_are_whole_numbers() -> None:
     assert choose_ticks(2, least=1) == (0, 1, 2)
     assert choose_ticks(10, least=1) == (0, 5, 10)
 
 
-def test_periods_have_no_gaps() -> None:
-    """Days, weeks and months, over the end of a year."""
+def test_periods_of_days_weeks_and_months_have_no_gaps() -> None:
     assert list(iter_periods(date(2026, 2, 27), date(2026, 3, 1), "day")) == [
         date(2026, 2, 27),
         date(2026, 2, 28),
@@ -69,8 +68,8 @@ def test_periods_have_no_gaps() -> None:
 
 @pytest.mark.parametrize("step", ["day", "week", "month", "year"])
 @pytest.mark.parametrize("begins", [date(1, 1, 1), date(9999, 12, 1), date(9999, 12, 27)])
-def test_periods_end_with_the_calendar(begins: date, step: str) -> None:
-    """There is no day before the year 1, and none after 9999."""
+def test_periods_at_the_first_and_last_year_do_not_overflow(begins: date, step: str) -> None:
+    """Python's dates have no day before the year 1 and none after 9999."""
     assert list(iter_periods(begins, begins, step)) == [begins]
 
 
@@ -91,16 +90,17 @@ NORMAL = {2025: 5, 2026: 40}
         (dict.fromkeys(range(1, 10_000), 1), (1968, 2027)),
     ],
 )
-def test_an_axis_has_no_centuries(runs: dict[int, int], years: tuple[int, int]) -> None:
-    """Sixty years at most: those up to the last sync, or those of most runs."""
+def test_a_time_axis_spans_at_most_sixty_years(
+    runs: dict[int, int], years: tuple[int, int]
+) -> None:
+    """It shows the years up to the last sync, or else those with most runs."""
     assert choose_years(runs, 2026) == years
 
 
 @pytest.mark.parametrize(
     ("days", "step"), [(0, "day"), (45, "day"), (200, "week"), (2000, "month"), (20_000, "year")]
 )
-def test_columns_are_few(days: int, step: str) -> None:
-    """Days, weeks, months or years, as the time that they cover asks for."""
+def test_the_period_step_keeps_columns_to_at_most_100(days: int, step: str) -> None:
     first = datetime(1970, 1, 1, tzinfo=UTC)
     last = first + timedelta(days=days)
     assert choose_step(first, last) == step
@@ -109,8 +109,7 @@ def test_columns_are_few(days: int, step: str) -> None:
 
 
 @pytest.mark.parametrize("largest", [5e-324, 1e-310, 1e-290, 1e-9, 0.5, 1e15, 1e299, 1e306])
-def test_an_axis_of_any_height_is_finite(largest: float) -> None:
-    """Its ticks rise, from 0 to no less than what is shown."""
+def test_axis_ticks_are_finite_and_rising_for_any_largest_value(largest: float) -> None:
     ticks = choose_ticks(largest)
     assert ticks[0] == 0
     assert all(low < high < math.inf for low, high in itertools.pairwise(ticks))
@@ -118,8 +117,7 @@ def test_an_axis_of_any_height_is_finite(largest: float) -> None:
     assert len(ticks) <= 6
 
 
-def test_columns_of_vast_and_negative_values_stay_inside() -> None:
-    """What is below nothing has no block, and does not lower the axis."""
+def test_huge_values_stay_inside_the_chart_and_negative_ones_are_not_drawn() -> None:
     values = {date(2026, 3, 2): [1e299, -9e298], date(2026, 3, 3): [5.0, -7.0]}
     chart = stack_columns(values, ("a", "b"), "day", show_usd)
     blocks = [block for column in chart.columns for block in column.blocks]
@@ -127,8 +125,11 @@ def test_columns_of_vast_and_negative_values_stay_inside() -> None:
     assert len(blocks) == 2
 
 
-def test_columns_stand_on_each_other() -> None:
-    """3 and 1 of an axis to 4: three quarters below one quarter, and an empty day between."""
+def test_segments_of_a_column_are_stacked() -> None:
+    """On an axis up to 4, 3 and 1 fill three quarters and one quarter.
+
+    The day between has no value.
+    """
     values = {date(2026, 3, 2): [3.0, 1.0], date(2026, 3, 4): [0.0, 2.0]}
     chart = stack_columns(values, ("a", "b"), "day", show_count)
     assert [tick.label for tick in chart.ticks] == ["0", "1", "2", "3", "4"]
@@ -143,21 +144,19 @@ def test_columns_stand_on_each_other() -> None:
     assert full.tip(chart.names) == "2 Mar 2026: 4\nb: 1\na: 3"
 
 
-def test_an_axis_has_no_cents() -> None:
-    """Unless its steps are less than a dollar."""
+def test_axis_labels_have_cents_only_for_steps_below_one_dollar() -> None:
     for height, label in ((70.0, "$40"), (0.7, "$0.40")):
         chart = stack_columns({MONDAY: [height]}, ("a",), "day", show_usd)
         assert label in {tick.label for tick in chart.ticks}
 
 
-def test_no_values_make_an_empty_chart() -> None:
-    """Nothing is drawn, and nothing fails."""
+def test_a_chart_without_values_is_empty() -> None:
     chart = stack_columns({}, ("a",), "day", show_count)
     assert (chart.columns, chart.labels) == ((), ())
 
 
-def test_labels_are_few() -> None:
-    """A year of weeks has at most eight, of which a phone shows a third."""
+def test_a_year_of_weeks_has_at_most_eight_labels() -> None:
+    """Two or three labels are not optional: a phone shows only those."""
     values = {begins: [1.0] for begins in iter_periods(MONDAY, date(2027, 2, 22), "week")}
     chart = stack_columns(values, ("a",), "week", show_count)
     assert len(chart.columns) == 52
@@ -165,22 +164,20 @@ def test_labels_are_few() -> None:
     assert 2 <= sum(not label.minor for label in chart.labels) <= 3
 
 
-def test_small_pipelines_are_summed() -> None:
-    """The rest has one name, unless it is a single pipeline."""
+def test_small_pipelines_are_summed_unless_there_is_only_one() -> None:
     slices = [slice_of(name, amount) for name, amount in (("a", 5), ("b", 3), ("c", 1), ("d", 1))]
     assert rank_pipelines(slices, 2) == ["a", "b", OTHERS]
     assert rank_pipelines(slices, 3) == ["a", "b", "c", "d"]
     assert sum_amounts(slices, ["a", "b", OTHERS]) == {MONDAY: [5, 3, 2]}
 
 
-def test_an_unknown_amount_is_none() -> None:
-    """Runs without a price have a column of their period, and no block."""
+def test_an_unknown_amount_counts_as_zero_and_its_run_is_counted() -> None:
     assert sum_amounts([slice_of("a", None)], ["a"]) == {MONDAY: [0]}
     assert count_outcomes([slice_of("a", None)]) == {MONDAY: [1, 0, 0, 0]}
 
 
 def test_bars_are_shares_of_the_largest() -> None:
-    """Unknown and negative amounts have none; where all are nothing, so is every bar."""
+    """Unknown and negative amounts have no bar. If the largest amount is 0, no amount has one."""
     assert share_bars([4, 1, None]) == [100, 25, 0]
     assert share_bars([0, None]) == [0, 0]
     assert share_bars([4, -1, 1]) == [100, 0, 25]

@@ -1,4 +1,4 @@
-"""Colors of pipelines: from the name alone, visible on both pages, and told apart in a chart."""
+"""Colors of pipelines: derived from the name, visible in both color schemes, unique in a chart."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tower_etl.report.charts import OTHERS
 from tower_etl.report.colors import paint_names
 
 NAMES = [f"nf-core/pipeline{number}" for number in range(200)]
-LIGHT, DARK = "#ffffff", "#1c2027"  # cards
+LIGHT, DARK = "#ffffff", "#1c2027"  # backgrounds of the charts
 
 
 def read_legend(page: str) -> dict[str, str]:
-    """The color of each pipeline in the chart of costs."""
+    """Return the color of each pipeline in the cost chart."""
     chart = page[page.index('aria-labelledby="spend-chart-title"') :]
     items = re.findall(r'fill="(#\w{6})".*?</svg>(.*?)</li>', chart[: chart.index("</ul>")])
     return {name.replace("<wbr>", ""): color for color, name in items}
 
 
 def history_of(costs: dict[str, float]) -> SmallHistory:
-    """A history with a run of each pipeline."""
+    """Return a history with one run per pipeline."""
     history = SmallHistory()
     for name, cost in costs.items():
         history.add_run(name, projectName=name)
@@ -32,8 +32,8 @@ def history_of(costs: dict[str, float]) -> SmallHistory:
 
 
 @pytest.mark.slow
-def test_a_pipeline_keeps_its_color_from_report_to_report() -> None:
-    """Whatever else is in the report, and however it ranks there."""
+def test_a_pipeline_has_the_same_color_in_different_reports() -> None:
+    """The other pipelines and the rank by cost do not matter."""
     first = read_legend(page_of(history_of({"acme/a": 9, "acme/b": 5, "acme/c": 1})))
     second = read_legend(page_of(history_of({"acme/c": 70, "acme/new": 20, "acme/a": 1})))
     assert len(first) == len(second) == 3
@@ -42,8 +42,11 @@ def test_a_pipeline_keeps_its_color_from_report_to_report() -> None:
     }
 
 
-def test_no_two_pipelines_of_a_chart_are_the_same() -> None:
-    """Names have colors of their own; one that is alike an earlier one is hatched."""
+def test_pipelines_of_a_chart_have_distinct_colors() -> None:
+    """A color similar to an earlier one is hatched.
+
+    Colors do not depend on the order of the names.
+    """
     paints = paint_names([*NAMES, OTHERS], OTHERS)
     assert len({paint.color for paint in paints}) == len(paints)
     assert not paints[0].hatched
@@ -52,20 +55,20 @@ def test_no_two_pipelines_of_a_chart_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("card", [LIGHT, DARK])
-def test_colors_can_be_seen(card: str) -> None:
-    """With a contrast of 3 : 1 at least, as graphics need."""
+def test_colors_have_enough_contrast_to_the_background(card: str) -> None:
+    """WCAG requires 3 : 1 for graphics."""
     below = [paint.color for paint in paint_names(NAMES, OTHERS) if contrast(paint.color, card) < 3]
     assert below == []
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colors, as the web's guidelines define it."""
+    """Return the contrast ratio of two colors, as WCAG defines it."""
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 def luminance(color: str) -> float:
-    """The relative luminance of a color."""
+    """Return the relative luminance of a color."""
     channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(c * weight for c, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))

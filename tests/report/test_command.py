@@ -1,4 +1,4 @@
-"""`tower-etl report`: what it writes, and what it refuses."""
+"""`tower-etl report`: the written file, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def console(seeded: Path, tmp_path: Path) -> Console:
-    """Somebody beside a synced file."""
+    """Return a console in a folder with a synced file."""
     console = make_console(tmp_path)
     (console.folder / "runs.duckdb").write_bytes(seeded.read_bytes())
     return console
 
 
 @pytest.mark.slow
-def test_one_file_is_written(console: Console) -> None:
-    """By default beside the tables; nothing else changes."""
+def test_report_writes_one_file_to_the_current_folder(console: Console) -> None:
     before = console.list_files()
     ended = console.run("report", TOWER_ACCESS_TOKEN=None)
     assert (ended.code, ended.err) == (0, "")
@@ -35,8 +34,8 @@ def test_one_file_is_written(console: Console) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_is_about_some_runs(console: Console) -> None:
-    """Those of a workspace, however it is written; links lead where one says."""
+def test_report_filters_by_workspace_and_links_to_the_given_address(console: Console) -> None:
+    """The name of the workspace is matched without regard to case."""
     ((name,), *_) = console.select("SELECT workspace FROM cost_by_workspace WHERE runs < 60")
     chosen = ("--workspace", name.upper(), "--web", "https://tower.example.org/")
     ended = console.run("report", *chosen, "--output", "part.html")
@@ -48,8 +47,7 @@ def test_a_report_is_about_some_runs(console: Console) -> None:
 
 
 @pytest.mark.slow
-def test_a_time_without_runs_is_no_error(console: Console) -> None:
-    """The page says so."""
+def test_report_of_a_time_without_runs_succeeds(console: Console) -> None:
     ended = console.run("report", "--until", "2001-01-01")
     assert (ended.code, ended.out.split(",")[0]) == (0, "report.html: 0 runs")
     assert "No runs to show" in (console.folder / "report.html").read_text(encoding="utf-8")
@@ -67,8 +65,9 @@ def test_a_time_without_runs_is_no_error(console: Console) -> None:
         (("--web", "ftp://x"), "Invalid --web"),
     ],
 )
-def test_what_cannot_be_done_is_said(console: Console, args: tuple[str, ...], said: str) -> None:
-    """With exit code 2, and nothing is left behind."""
+def test_report_with_invalid_arguments_exits_with_2_and_writes_nothing(
+    console: Console, args: tuple[str, ...], said: str
+) -> None:
     before = console.list_files()
     ended = console.run("report", *args)
     assert (ended.code, said in ended.err) == (2, True), ended.err

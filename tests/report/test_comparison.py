@@ -1,4 +1,4 @@
-"""Two groups of runs: a planted difference is found, and none between two halves of one."""
+"""Comparison of two groups of runs: real differences are found, random ones are not."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def compare(history: SmallHistory, group_by: str, *names: str) -> Comparison:
 
 
 def measure_of(comparison: Comparison, name: str) -> MeasureRatio:
-    """The row of one measure."""
+    """Return the row of one measure."""
     return next(measure for measure in comparison.measures if measure.name == name)
 
 
 @pytest.mark.slow
-def test_a_planted_difference_is_found_with_its_size() -> None:
+def test_a_difference_between_releases_is_found_with_its_size() -> None:
     """The new release takes 1.4 times as long; waits are the same."""
     history = SmallHistory()
     add_runs(history, "1.0", 8)
@@ -69,8 +69,8 @@ def test_a_planted_difference_is_found_with_its_size() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_two_halves_of_one_release_do_not_differ(tmp_path: Path, seed: int) -> None:
-    """By a list of runs that was drawn at random."""
+def test_random_halves_of_one_release_do_not_differ(tmp_path: Path, seed: int) -> None:
+    """The groups come from a CSV file."""
     history = SmallHistory()
     add_runs(history, "1.0", 16)
     halves = [f"1.0-{number},{'ab'[number % 2]}" for number in range(16)]
@@ -83,8 +83,8 @@ def test_two_halves_of_one_release_do_not_differ(tmp_path: Path, seed: int) -> N
     assert "no difference between a and b is shown" in write_headline(found)
 
 
-def test_groups_are_of_labels_compute_environments_and_fusion() -> None:
-    """Tags that no two groups share are matched by process; processes of one group are listed."""
+def test_label_and_fusion_groups_without_shared_tags_match_by_process() -> None:
+    """Processes that only one group has are listed as unmatched."""
     history = SmallHistory()
     history.name_label(1, "study", "x")
     history.name_label(2, "study", "y")
@@ -102,8 +102,8 @@ def test_groups_are_of_labels_compute_environments_and_fusion() -> None:
     assert (found.first.name, found.second.name) == ("off", "on")
 
 
-def test_other_pipelines_are_never_compared_silently() -> None:
-    """The page says so, and holds no name as markup."""
+def test_the_page_warns_if_the_groups_are_different_pipelines() -> None:
+    """Names are escaped, and the page has no web address."""
     history = SmallHistory()
     history.add_run("a", projectName="acme/<b>one</b>", revision="1.0")
     history.add_run("b", projectName="acme/two", revision="2.0", submit="2026-04-01T12:00:00Z")
@@ -119,8 +119,7 @@ def test_other_pipelines_are_never_compared_silently() -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
-    """With the groups that there are, or what a group can be."""
+def test_invalid_groups_are_refused_with_the_existing_ones(tmp_path: Path) -> None:
     history = SmallHistory()
     add_runs(history, "1.0", 1)
     with pytest.raises(ConfigurationError, match=r"no two groups by revision .*found: 1\.0"):

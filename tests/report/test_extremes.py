@@ -1,4 +1,4 @@
-"""The page about rows with any value that a column can hold: it is made, small, and still true."""
+"""Reports on rows with extreme values: they are rendered, are small, and have correct sums."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLES = ("workflows", "tasks", "sync_runs", "labels", "workflow_labels", "works
 
 
 def make_history() -> SmallHistory:
-    """A history with something in every part of the page."""
+    """Return a history with content for every part of the page."""
     history = SmallHistory()
     for number in range(20):
         run_id, status = f"run{number}", "FAILED" if number % 4 == 0 else "SUCCEEDED"
@@ -54,19 +54,19 @@ def make_history() -> SmallHistory:
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[DuckDBPyConnection]:
-    """The history, to be changed within a transaction."""
+    """Open the history; tests change it within a transaction."""
     with make_history().open() as opened:
         opened.execute("SET TimeZone = 'UTC'")
         yield opened
 
 
 def render(connection: DuckDBPyConnection) -> str:
-    """The page about what a connection holds."""
+    """Render the page of the rows of a connection."""
     return render_page(load_report_data(connection, MADE_AT), PLATFORM, ReportHeader(MADE_AT))
 
 
 def change(connection: DuckDBPyConnection, *statements: str) -> str:
-    """The page after statements, which are taken back."""
+    """Render the page after some statements, and roll them back."""
     connection.execute("BEGIN")
     try:
         for statement in statements:
@@ -77,7 +77,7 @@ def change(connection: DuckDBPyConnection, *statements: str) -> str:
 
 
 def expect_sound(page: str) -> None:
-    """Small, whole, and without figures that are none."""
+    """Assert that the page is small and complete and has no invalid or endless figures."""
     assert len(page.encode()) < MOST_BYTES
     assert page.rstrip().endswith("</html>")
     assert re.findall(r"(?<![\w-])(?:-?inf|nan)(?![\w-])", page) == []
@@ -86,7 +86,7 @@ def expect_sound(page: str) -> None:
 
 
 def spoil(connection: DuckDBPyConnection, table: str, share: int, seed: int) -> str:
-    """The statement that gives a share of the values of each column, 1 in so many, odd ones."""
+    """Return an update that replaces 1 in `share` values of each column by odd values."""
     columns = connection.execute(
         "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [table]
     ).fetchall()
@@ -97,13 +97,15 @@ def spoil(connection: DuckDBPyConnection, table: str, share: int, seed: int) -> 
         cases = " ".join(f"WHEN {n} THEN CAST({value} AS {kind})" for n, value in enumerate(values))
         odd = f"CASE {pick} // 64 % {len(values)} {cases} END"
         changes.append(f'"{name}" = CASE WHEN {pick} % {share} = 0 THEN {odd} ELSE "{name}" END')
-    return f"UPDATE {table} SET {', '.join(changes)}"  # noqa: S608 our own names
+    return f"UPDATE {table} SET {', '.join(changes)}"  # noqa: S608 trusted names
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "seed"), [(1, 1), (2, 2), (4, 3), *((16, n) for n in range(9))])
-def test_any_values_have_a_page(connection: DuckDBPyConnection, share: int, seed: int) -> None:
-    """Odd ones in all rows and columns, or in some of them, drawn by a seed."""
+def test_a_page_with_odd_values_in_any_column_is_valid(
+    connection: DuckDBPyConnection, share: int, seed: int
+) -> None:
+    """Either all values are odd, or a share of them that a seed selects."""
     statements = [spoil(connection, table, share, seed) for table in TABLES]
     expect_sound(change(connection, *statements))
 
@@ -123,8 +125,10 @@ FAR = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("said", FAR)
-def test_far_times_are_left_out_of_the_charts(connection: DuckDBPyConnection, said: str) -> None:
-    """And said so, once at each chart; the others are drawn day by day."""
+def test_runs_of_distant_times_are_left_out_of_the_charts_with_a_note(
+    connection: DuckDBPyConnection, said: str
+) -> None:
+    """Each of the two charts has the note; the other runs are shown by day."""
     page = change(connection, *FAR[said])
     expect_sound(page)
     assert page.count(f"{said} submitted decades before or after these") == 2
@@ -134,8 +138,9 @@ def test_far_times_are_left_out_of_the_charts(connection: DuckDBPyConnection, sa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("year", [1, 9999])
-def test_a_history_of_one_odd_year_is_shown(connection: DuckDBPyConnection, year: int) -> None:
-    """There is nothing else to show."""
+def test_a_history_with_only_one_distant_year_is_shown(
+    connection: DuckDBPyConnection, year: int
+) -> None:
     page = change(connection, f"UPDATE workflows SET submit = '{year:04}-12-31 12:00+00'")  # noqa: S608 a number
     expect_sound(page)
     assert "decades before or after" not in page
@@ -143,8 +148,8 @@ def test_a_history_of_one_odd_year_is_shown(connection: DuckDBPyConnection, year
 
 
 @pytest.mark.slow
-def test_two_thousand_years_make_a_small_page(connection: DuckDBPyConnection) -> None:
-    """One run a century."""
+def test_a_history_of_two_thousand_years_gives_a_small_page(connection: DuckDBPyConnection) -> None:
+    """There is one run per century."""
     page = change(
         connection,
         "UPDATE workflows SET submit = make_timestamptz(100 + 100 * rowid, 1, 1, 0, 0, 0.0)",
@@ -154,8 +159,9 @@ def test_two_thousand_years_make_a_small_page(connection: DuckDBPyConnection) ->
 
 
 @pytest.mark.slow
-def test_eight_years_are_shown_by_month_and_fifty_by_year(connection: DuckDBPyConnection) -> None:
-    """Columns are few enough to be told apart."""
+def test_charts_of_seven_years_are_by_month_and_of_fifty_by_year(
+    connection: DuckDBPyConnection,
+) -> None:
     for years, step in ((7, "month"), (50, "year")):
         page = change(
             connection,
@@ -168,19 +174,18 @@ def test_eight_years_are_shown_by_month_and_fifty_by_year(connection: DuckDBPyCo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", ["'inf'", "'-inf'", "'nan'", "1e308"])
-def test_one_infinite_cost_does_not_spoil_the_sums(
+def test_an_infinite_cost_is_left_out_of_the_sums_with_a_note(
     connection: DuckDBPyConnection, cost: str
 ) -> None:
-    """All runs but one cost 4 dollars; that one is named as left out."""
-    page = change(connection, f"UPDATE tasks SET cost = {cost} WHERE workflow_id = 'run3'")  # noqa: S608 ours
+    """All other runs cost 4 USD each."""
+    page = change(connection, f"UPDATE tasks SET cost = {cost} WHERE workflow_id = 'run3'")  # noqa: S608 trusted names
     expect_sound(page)
     assert "$76" in re.sub(r"\s+", " ", page)
     assert "1 run has a cost or CPU hours that are infinite, or not a number" in page
 
 
 @pytest.mark.slow
-def test_the_same_history_has_no_notes(connection: DuckDBPyConnection) -> None:
-    """They are for what is odd."""
+def test_a_history_without_odd_values_has_no_notes(connection: DuckDBPyConnection) -> None:
     page = render(connection)
     expect_sound(page)
     assert "omitted from the charts" not in page
@@ -188,15 +193,15 @@ def test_the_same_history_has_no_notes(connection: DuckDBPyConnection) -> None:
     assert "$80" in page
 
 
-def test_empty_names_are_named(small: SmallHistory) -> None:
-    """A row without a name looks like a fault of the page."""
+def test_empty_names_are_shown_as_empty(small: SmallHistory) -> None:
+    """A row without a name would look like an error of the page."""
     small.add_run("a", projectName="", userName="", runName="", status="FAILED", errorMessage="")
     small.add_task("a", process="")
     assert page_of(small).count("(empty)") >= 3
 
 
 def test_long_names_are_cut(small: SmallHistory) -> None:
-    """A pipeline is named in the legend, in tables and at every column."""
+    """The name of a pipeline is in the legend, in tables and in the tooltip of every column."""
     for number in range(6):
         name = f"{number}" + "x" * 100_000
         small.add_run(name, projectName=name, userName=name, runName=name, workspaceName=name)

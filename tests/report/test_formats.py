@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Formatting of amounts, durations, dates and names for readers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> str:
-    """The text with common spaces in the place of narrow ones."""
+    """Replace narrow spaces by normal ones."""
     return text.replace(formats.NARROW, " ")
 
 
@@ -22,8 +22,8 @@ def plain(text: str) -> str:
     ("amount", "shown"),
     [(1094.2, "$1,094"), (12.4, "$12.40"), (0.004, "< $0.01"), (0, "$0"), (None, "\u2013")],
 )
-def test_dollars(amount: float | None, shown: str) -> None:
-    """Cents matter below a hundred; a little is not nothing; unknown is not nothing."""
+def test_usd_has_cents_below_100_and_a_dash_if_unknown(amount: float | None, shown: str) -> None:
+    """A small amount is not shown as zero."""
     assert shown == plain(formats.show_usd(amount))
 
 
@@ -40,29 +40,28 @@ def test_dollars(amount: float | None, shown: str) -> None:
         (None, "\u2013"),
     ],
 )
-def test_stretches_of_time(hours: float | None, shown: str) -> None:
-    """Two units at most, and no 60 minutes or 24 hours."""
+def test_durations_have_at_most_two_units(hours: float | None, shown: str) -> None:
+    """Rounding never gives 60 minutes or 24 hours."""
     assert shown == plain(formats.show_hours(hours))
 
 
 @pytest.mark.parametrize(
     ("share", "shown"), [(0.824, "82 %"), (0.004, "< 1 %"), (0, "0 %"), (None, "\u2013")]
 )
-def test_shares(share: float | None, shown: str) -> None:
-    """More than nothing is not shown as nothing."""
+def test_shares_are_whole_percents_and_small_ones_are_not_zero(
+    share: float | None, shown: str
+) -> None:
     assert shown == plain(formats.show_share(share))
 
 
 @pytest.mark.parametrize(
     ("count", "shown"), [(5632, "5,632"), (0.44, "0.4"), (0.04, "0.04"), (99.6, "100"), (0, "0")]
 )
-def test_counts(count: float, shown: str) -> None:
-    """Whole numbers have no fraction, small measures keep theirs."""
+def test_counts_are_whole_and_small_measures_keep_a_fraction(count: float, shown: str) -> None:
     assert shown == formats.show_count(count)
 
 
-def test_days_and_minutes() -> None:
-    """No leading zero, and the time after the day."""
+def test_days_have_no_leading_zero_and_precede_the_time() -> None:
     assert formats.show_day(date(2026, 3, 8)) == "8 Mar 2026"
     assert formats.show_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
 
@@ -70,18 +69,15 @@ def test_days_and_minutes() -> None:
 @pytest.mark.parametrize(
     "text", ["a/b_c:d.e-f", "", "__/::", "no breaks", "two\nlines/here", "x" * 99]
 )
-def test_marks_of_breaks_change_no_text(text: str) -> None:
-    """What is read is what was given."""
+def test_line_break_marks_do_not_change_the_text(text: str) -> None:
     assert text == formats.mark_breaks(text).replace("<wbr>", "")
 
 
-def test_marks_of_breaks_escape() -> None:
-    """A name is text, whatever is in it."""
+def test_line_break_marks_escape_html() -> None:
     assert str(formats.mark_breaks("<b/x")) == "&lt;b/<wbr>x"
 
 
-def test_processes_are_called_by_their_last_part() -> None:
-    """Or by more of it, where that would be two of them."""
+def test_process_names_are_shortened_to_a_unique_suffix() -> None:
     names = ("A:B:ALIGN", "A:B:QC", "A:C:QC", "QC", "A:B:ALIGN")
     assert formats.name_processes(names) == {
         "A:B:ALIGN": "ALIGN",
@@ -101,8 +97,7 @@ REAL = (
 )
 
 
-def test_long_processes_are_short_and_distinct() -> None:
-    """Their end is kept, and their middle left out; none has the name of another."""
+def test_long_process_names_are_cut_in_the_middle_and_stay_unique() -> None:
     names = formats.name_processes(REAL)
     assert len(set(names.values())) == len(REAL)
     assert names[REAL[2]] == "METHYLSEQ:TRIMGALORE"
@@ -112,8 +107,7 @@ def test_long_processes_are_short_and_distinct() -> None:
 
 
 @pytest.mark.parametrize("longest", [12, 20, 38])
-def test_a_text_is_cut_in_its_middle(longest: int) -> None:
-    """To what is allowed, and not at all where it fits."""
+def test_cut_middle_keeps_the_end_and_returns_short_texts_unchanged(longest: int) -> None:
     text = "FASTQ_ALIGN_DEDUP_BISMARK:SAMTOOLS_SORT"
     assert len(formats.cut_middle(text, longest)) == longest
     assert formats.cut_middle(text, longest).endswith("SORT")
@@ -121,8 +115,7 @@ def test_a_text_is_cut_in_its_middle(longest: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "shown"), [(1, "1 run"), (2, "2 runs"), (0, "0 runs")])
-def test_numbers_with_their_noun(count: int, shown: str) -> None:
-    """One is singular."""
+def test_a_noun_is_singular_only_after_one(count: int, shown: str) -> None:
     assert shown == formats.name_number(count, "run")
 
 
@@ -139,15 +132,16 @@ SHOWS = (
 
 @pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_what_is_no_finite_number_is_unknown(show: Callable[[float], str], value: float) -> None:
-    """As what was not measured."""
+def test_nan_and_infinity_are_shown_as_unknown(show: Callable[[float], str], value: float) -> None:
     assert show(value) == formats.UNKNOWN
 
 
 @pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
 @pytest.mark.parametrize("value", [1e308, -1e308, 1e15, 10**38, -(10**18), 5e-324, -5e-324])
-def test_no_figure_is_a_line_of_digits(show: Callable[[float], str], value: float) -> None:
-    """Beyond a quadrillion, the power of ten is what counts."""
+def test_extreme_figures_have_fewer_than_25_characters(
+    show: Callable[[float], str], value: float
+) -> None:
+    """Figures beyond a quadrillion are shown with a power of ten."""
     assert 0 < len(show(value)) < 25
 
 
@@ -163,6 +157,6 @@ def test_no_figure_is_a_line_of_digits(show: Callable[[float], str], value: floa
         (formats.show_times(None), "\u2013"),
     ],
 )
-def test_figures_below_nothing_and_beyond_all_others(shown: str, expected: str) -> None:
-    """The sign stands before the unit."""
+def test_negative_huge_and_unknown_figures_are_formatted(shown: str, expected: str) -> None:
+    """The sign precedes the unit."""
     assert plain(shown) == expected

@@ -1,4 +1,4 @@
-"""Costs by the values of a label key: a page, and a CSV for each value."""
+"""Costs by the values of a label key: an HTML page, and a CSV file for each value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 def write_file(history: SmallHistory, path: Path) -> Path:
-    """Write a history to a file, with views."""
+    """Write a history to a DuckDB file, with views."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA tower; USE tower")
         for name, rows in history.tables.items():
@@ -34,16 +34,16 @@ def write_file(history: SmallHistory, path: Path) -> Path:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file."""
+    """Return the lines of a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
-def test_each_value_has_a_file_that_adds_up(
+def test_each_label_value_has_a_csv_file_with_totals_by_currency(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By currency, with the bill beside the estimate; runs without the key are (none)."""
+    """The bill is beside the estimate. Runs without the key are in the file for `none`."""
     (tmp_path / "prices.csv").write_text("executor,cpu_hour,currency\nslurm,0.5,EUR\n")
     monkeypatch.setenv("TOWER_ETL_PRICES", str(tmp_path / "prices.csv"))
     small = SmallHistory()
@@ -75,8 +75,7 @@ def test_each_value_has_a_file_that_adds_up(
 
 
 @pytest.mark.slow
-def test_a_key_that_no_run_has_is_named(tmp_path: Path) -> None:
-    """With the keys that there are."""
+def test_an_unknown_label_key_is_refused_with_the_existing_keys(tmp_path: Path) -> None:
     small = SmallHistory()
     small.name_label(1, "centre", "7")
     small.add_run("a")

@@ -1,4 +1,4 @@
-"""The ledgers of money and time: their parts add up to the whole, as bars and as figures."""
+"""The breakdowns of cost and time: parts add up to the total, as bars and as figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def list_ledgers(facts: ReportData) -> list[Ledger]:
-    """Every ledger of a report."""
+    """Return every breakdown of a report."""
     measure = CostMetric.choose(facts)
     spenders = (facts.totals, *facts.pipelines, *facts.users, *facts.workspaces, *facts.processes)
     times = (facts.time, *facts.processes)
@@ -34,12 +34,12 @@ def list_ledgers(facts: ReportData) -> list[Ledger]:
 
 
 def read_figure(shown: str) -> Decimal:
-    """The number in a formatted amount."""
+    """Return the number in a formatted amount."""
     return Decimal(re.sub(r"[^\d.-]", "", shown))
 
 
 def waste_money(small: SmallHistory) -> SmallHistory:
-    """A history with something in each of the six categories, of 33 dollars and a third."""
+    """Fill a history with each of the six waste categories; the total is 33.33 USD."""
     staged = {"realtime": HOUR_MS // 2, "complete": "2026-03-01T13:20:00Z"}
     small.add_run("a")
     small.add_task("a", cost=7.0 / 3, status="FAILED", exit="1", errorAction="RETRY")
@@ -51,8 +51,7 @@ def waste_money(small: SmallHistory) -> SmallHistory:
     return small
 
 
-def test_the_bar_adds_up_to_the_cost(small: SmallHistory) -> None:
-    """Six parts side by side fill the bar, and their figures add up to the cost beneath."""
+def test_the_six_parts_of_the_cost_bar_add_up_to_the_cost(small: SmallHistory) -> None:
     facts = facts_of(waste_money(small))
     money = split_cost(facts.totals, CostMetric.choose(facts))
     assert [part.key for part in money.parts] == [
@@ -66,8 +65,8 @@ def test_the_bar_adds_up_to_the_cost(small: SmallHistory) -> None:
     assert money.shown == "$33.33"
 
 
-def test_the_page_has_the_bar_and_its_figures(small: SmallHistory) -> None:
-    """The drawn widths fill it, and its text for those who do not see it has the amounts."""
+def test_the_page_shows_the_cost_bar_with_its_amounts_as_label(small: SmallHistory) -> None:
+    """Screen readers read the amounts from `aria-label`."""
     page = page_of(waste_money(small))
     bar = re.search(r'<svg class="ledger".*?aria-label="([^"]*)".*?</svg>', page, re.DOTALL)
     assert bar
@@ -80,8 +79,8 @@ def test_the_page_has_the_bar_and_its_figures(small: SmallHistory) -> None:
 
 
 @pytest.mark.slow
-def test_every_ledger_of_a_history_adds_up(seeded: Path) -> None:
-    """Of all runs, of groups and processes, in money and in time."""
+def test_every_breakdown_of_a_seeded_history_adds_up(seeded: Path) -> None:
+    """The breakdowns are of all runs, of groups and of processes, by cost and by time."""
     with open_reader(seeded) as connection:
         facts = load_report_data(connection, MADE_AT)
     ledgers = list_ledgers(facts)
@@ -97,8 +96,7 @@ def test_every_ledger_of_a_history_adds_up(seeded: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_the_real_runs_have_their_reference_values(real_runs: Path) -> None:
-    """Sums of three runs, in the platform's dollars and hours."""
+def test_breakdowns_of_real_runs_match_the_reference_values(real_runs: Path) -> None:
     with open_reader(real_runs) as connection:
         facts = load_report_data(connection, MADE_AT)
     money = split_cost(facts.totals, CostMetric.choose(facts))
@@ -113,16 +111,15 @@ def test_the_real_runs_have_their_reference_values(real_runs: Path) -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=8), st.integers(0, 4))
-def test_rounded_parts_add_up(amounts: list[float], digits: int) -> None:
-    """To their rounded sum; none is moved by more than its last digit."""
+def test_rounded_parts_add_up_to_the_rounded_sum(amounts: list[float], digits: int) -> None:
+    """No part is changed by more than its last digit."""
     rounded = round_parts(amounts, digits)
     step = 10.0**-digits
     assert sum(rounded) == pytest.approx(sum(amounts), abs=step)
     assert all(abs(a - r) <= step * 1.001 for a, r in zip(amounts, rounded, strict=True))
 
 
-def test_hours_are_all_where_nothing_is_priced(small: SmallHistory) -> None:
-    """The money has no section, the time has."""
+def test_a_page_without_costs_shows_only_the_time_breakdown(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_task("a", cost=None)
     page = page_of(small)

@@ -1,4 +1,4 @@
-"""Where a run is shown, whatever the names."""
+"""Links from the report to the platform's pages of runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tower_etl.report.render import WebLinks
 
 
 def run_in(workspace: str, run_id: str = "4a") -> Run:
-    """A run of a workspace."""
+    """Return a run of a workspace."""
     return Run(run_id, "x", "p", "1", "ada l", workspace, "FAILED", None, None, 1, 1, None, None)
 
 
@@ -28,8 +28,8 @@ def run_in(workspace: str, run_id: str = "4a") -> Run:
         (None, None),
     ],
 )
-def test_pages_belong_to_an_endpoint(host: str | None, web: str | None) -> None:
-    """`api.` is left out; what was on loopback is not known."""
+def test_the_web_address_is_derived_from_the_endpoint(host: str | None, web: str | None) -> None:
+    """The prefix `api.` is removed. An endpoint on loopback has no known web address."""
     assert web == WebLinks.of_endpoint(host).web
 
 
@@ -41,24 +41,21 @@ def test_pages_belong_to_an_endpoint(host: str | None, web: str | None) -> None:
         ("a b/c?d", "/orgs/a%20b/workspaces/c%3Fd/watch/4a"),
     ],
 )
-def test_a_run_has_a_page(workspace: str, path: str) -> None:
-    """In its workspace, or with its user."""
+def test_a_run_links_to_its_page_in_the_workspace_or_of_the_user(workspace: str, path: str) -> None:
     assert PLATFORM.link_run(run_in(workspace)) == f"https://tower.example.org{path}"
 
 
-def test_a_workspace_without_a_name_has_no_link() -> None:
-    """An id is no address; nor is there one where the pages are not known."""
+def test_a_run_has_no_link_without_workspace_name_or_web_address() -> None:
+    """The pages of the platform are found by the name of the workspace, not by its id."""
     assert PLATFORM.link_run(run_in("1234567")) is None
     assert WebLinks(None).link_run(run_in("acme/lab")) is None
 
 
-def test_an_address_may_be_given() -> None:
-    """With a path, without its last slash."""
+def test_a_given_web_address_keeps_its_path_without_trailing_slash() -> None:
     assert WebLinks.at("https://tower.example.org/web/").web == "https://tower.example.org/web"
 
 
 @pytest.mark.parametrize("web", ["tower.example.org", "javascript:alert(1)", "https://", ""])
-def test_no_address_is_refused(web: str) -> None:
-    """What is no page of a server would be a link to somewhere else."""
+def test_an_invalid_web_address_is_refused(web: str) -> None:
     with pytest.raises(ConfigurationError, match="Invalid --web"):
         WebLinks.at(web)

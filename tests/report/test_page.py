@@ -1,4 +1,4 @@
-"""What the page says: the figures of the marts, of any history, and names as text."""
+"""Text of the report: figures of the marts, histories without runs or costs, escaped names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOSTILE = (
 
 
 class Reader(HTMLParser):
-    """The elements and the text of a page."""
+    """Parser that collects the elements and the text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -35,23 +35,23 @@ class Reader(HTMLParser):
         self.text = " ".join(" ".join(self._pieces).replace(NARROW, " ").split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember an element."""
+        """Record an element."""
         self.tags.append((tag, dict(attrs)))
         self._inside = tag
 
     def handle_data(self, data: str) -> None:
-        """Remember what is read."""
+        """Record visible text."""
         if self._inside not in {"style", "script"}:
             self._pieces.append(data)
 
 
 def read(history: SmallHistory) -> str:
-    """The text of the page about a history."""
+    """Return the text of the page of a history."""
     return Reader(page_of(history)).text
 
 
-def test_the_figures_are_those_of_the_marts(small: SmallHistory) -> None:
-    """Two runs at 1.25 and 4 dollars, one of which failed: 5.25 in all, half succeeded."""
+def test_the_page_shows_the_figures_of_the_marts(small: SmallHistory) -> None:
+    """Two runs cost 1.25 and 4 USD, and one of them failed."""
     small.add_run("a", projectName="acme/align", userName="ada")
     small.add_task("a", cost=1.25)
     small.add_run("b", projectName="acme/call", userName="bob", status="FAILED")
@@ -66,8 +66,7 @@ def test_the_figures_are_those_of_the_marts(small: SmallHistory) -> None:
     assert "Lost failed and cancelled work that no later run took from the cache" in text
 
 
-def test_cached_tasks_are_savings(small: SmallHistory) -> None:
-    """They cost nothing, and stand under what resume saved."""
+def test_cached_tasks_are_shown_as_savings_and_not_as_costs(small: SmallHistory) -> None:
     small.add_run("a", resume=True)
     small.add_task("a", cost=2.0)
     small.add_task("a", cost=3.0, status="CACHED")
@@ -76,8 +75,8 @@ def test_cached_tasks_are_savings(small: SmallHistory) -> None:
     assert "Saved by resume $3.00 1 task taken from the cache" in text
 
 
-def test_without_prices_cpu_hours_are_compared(small: SmallHistory) -> None:
-    """A cluster has no prices: nothing is called a cost, and nothing is 0 dollars."""
+def test_a_page_without_costs_compares_cpu_hours(small: SmallHistory) -> None:
+    """Tasks on a cluster have no cost: the page does not show 0 USD."""
     small.add_run("a")
     small.add_task("a", cost=None, cpus=8)
     page = page_of(small)
@@ -87,8 +86,8 @@ def test_without_prices_cpu_hours_are_compared(small: SmallHistory) -> None:
     assert "$" not in text
 
 
-def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
-    """Beside priced ones their cost is missing, and the page says of how many that have ended."""
+def test_the_page_notes_the_number_of_ended_runs_without_a_cost(small: SmallHistory) -> None:
+    """Open runs are not counted."""
     small.add_run("a")
     small.add_task("a")
     small.add_run("b")
@@ -98,24 +97,23 @@ def test_runs_without_a_price_are_owned_up_to(small: SmallHistory) -> None:
     assert "The platform reports no cost for 1 run" in read(small)
 
 
-def test_a_fresh_file_has_a_page(small: SmallHistory) -> None:
-    """No run, no sync: a sentence on what to do, and no chart."""
+def test_a_page_without_runs_has_no_charts(small: SmallHistory) -> None:
     page = page_of(small)
     assert "No runs to show" in page
     assert "<figure" not in page
     assert "No sync is recorded" in page
 
 
-def test_a_scope_without_runs_says_so(small: SmallHistory) -> None:
-    """Another sentence, because something else is to be done."""
+def test_a_filter_without_runs_is_shown_on_the_page(small: SmallHistory) -> None:
+    """The message differs from that of an empty history, because another action is needed."""
     cover = ReportHeader(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
     page = render_page(facts_of(small), PLATFORM, cover)
     assert "No stored run matches the filter" in page
     assert "in acme/lab (filter: from 8 Mar 2026, 09:30)" in " ".join(page.split())
 
 
-def test_runs_without_anything_have_a_page(small: SmallHistory) -> None:
-    """A run that was only just submitted has neither tasks nor times."""
+def test_a_run_without_tasks_and_times_has_a_page(small: SmallHistory) -> None:
+    """A run has neither just after its submission."""
     bare = dict.fromkeys(("submit", "start", "complete", "duration", "userName", "runName"))
     small.add_run("a", status="SUBMITTED", **bare)
     text = read(small)
@@ -123,8 +121,8 @@ def test_runs_without_anything_have_a_page(small: SmallHistory) -> None:
     assert "No run was submitted in this time" in text
 
 
-def test_names_are_text(small: SmallHistory) -> None:
-    """Whatever a pipeline, user, workspace, run, process, label or message is called."""
+def test_markup_in_names_and_messages_is_escaped(small: SmallHistory) -> None:
+    """The names are of pipelines, users, workspaces, runs, processes, labels and others."""
     small.add_run(
         HOSTILE,
         **dict.fromkeys(("projectName", "userName", "runName", "revision"), HOSTILE),
@@ -148,7 +146,7 @@ def test_names_are_text(small: SmallHistory) -> None:
 
 
 def make_plain() -> SmallHistory:
-    """A history with harmless names and everything that the hostile one has."""
+    """Return a history with harmless names and all elements of the hostile history."""
     history = SmallHistory()
     history.add_run("a", status="FAILED", errorMessage="it failed", runName="x")
     history.add_task("a", memory=64 * GIB, cpus=8)
@@ -159,16 +157,14 @@ def make_plain() -> SmallHistory:
     return history
 
 
-def test_links_lead_to_the_platform(small: SmallHistory) -> None:
-    """Each run that is named has its page."""
+def test_the_page_links_runs_to_the_platform(small: SmallHistory) -> None:
     small.add_run("4aXy", runName="big_allen")
     small.add_task("4aXy")
     hrefs = {attrs.get("href") for tag, attrs in Reader(page_of(small)).tags if tag == "a"}
     assert "https://tower.example.org/orgs/acme/workspaces/lab/watch/4aXy" in hrefs
 
 
-def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
-    """It depends on the tables and the time alone."""
+def test_rendering_twice_gives_identical_pages(small: SmallHistory) -> None:
     for number in range(12):
         small.add_run(f"run{number}", projectName=f"acme/p{number % 3}")
         small.add_task(f"run{number}", cost=1.0, memory=64 * GIB)
@@ -176,14 +172,14 @@ def test_a_page_is_the_same_twice(small: SmallHistory) -> None:
 
 
 def find_leads(facts: ReportData) -> list[str]:
-    """What the page says first."""
+    """Return the first sentences of the findings, in the order of the page."""
     measure = CostMetric.choose(facts)
     findings = list_findings(facts, split_cost(facts.totals, measure), list_actions(facts), measure)
     return [finding.lead for finding in findings]
 
 
-def test_what_saves_most_comes_first(small: SmallHistory) -> None:
-    """1 of 8 CPUs is in use: 2 are billed for the memory all the same; 6 of 8 dollars are saved."""
+def test_findings_start_with_the_waste_and_the_first_action(small: SmallHistory) -> None:
+    """1 of 8 CPUs is used. The memory is billed as 2 vCPUs anyway, so 6 of 8 USD are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)
     facts = facts_of(small)
@@ -195,16 +191,15 @@ def test_what_saves_most_comes_first(small: SmallHistory) -> None:
     ]
 
 
-def test_no_waste_is_said(small: SmallHistory) -> None:
-    """A run that used all that it asked for; causes of nothing are not listed."""
+def test_a_page_without_waste_says_so_and_lists_no_actions(small: SmallHistory) -> None:
     small.add_run("a")
     small.add_task("a", cpus=2, pcpu=200.0, memory=2 * GIB)
     assert list_actions(facts_of(small)) == []
     assert "No waste was found" in read(small)
 
 
-def test_a_pipeline_that_fails_is_named(small: SmallHistory) -> None:
-    """Of those with enough runs to tell, the one that succeeds least often."""
+def test_the_pipeline_with_the_lowest_success_rate_is_a_finding(small: SmallHistory) -> None:
+    """A pipeline with only a few runs is not considered."""
     for number in range(5):
         small.add_run(f"a{number}", projectName="acme/weak", status="FAILED")
         small.add_run(f"b{number}", projectName="acme/strong")

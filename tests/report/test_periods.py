@@ -1,4 +1,4 @@
-"""What was spent lately: counted from the present or `--until`, by when tasks ran."""
+"""Recent spend: the seven days before now or `--until`, by the start of tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 def add_spend(small: SmallHistory, days_ago: float, cost: float) -> None:
-    """Add a run with one task of an hour."""
+    """Add a run with one task of one hour."""
     begun = MADE_AT - days_ago * DAY
     run_id = f"run{days_ago}"
     small.add_run(run_id, submit=begun.isoformat())
@@ -31,7 +31,7 @@ def add_spend(small: SmallHistory, days_ago: float, cost: float) -> None:
 
 
 def read_until(small: SmallHistory, until: datetime = MADE_AT) -> str:
-    """The text of the report on tasks until a moment."""
+    """Return the text of a report on the tasks until a time."""
     with small.open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         facts = load_report_data(connection, until)
@@ -39,23 +39,20 @@ def read_until(small: SmallHistory, until: datetime = MADE_AT) -> str:
     return Reader(render_page(facts, PLATFORM, cover)).text
 
 
-def test_the_last_seven_days_end_now(small: SmallHistory) -> None:
-    """Not with the latest run: that was three days ago."""
+def test_the_last_seven_days_end_now_and_not_with_the_latest_run(small: SmallHistory) -> None:
     for days_ago, cost in ((3, 1.0), (6.9, 2.0), (7.1, 4.0), (13.9, 8.0), (20, 16.0)):
         add_spend(small, days_ago, cost)
     small.add_sync(started_at=MADE_AT)
     assert "$3.00 in the last 7 days, $12.00 in the 7 before" in read_until(small)
 
 
-def test_an_old_history_spent_nothing_lately(small: SmallHistory) -> None:
-    """Fourteen months without a run are not a last week."""
+def test_a_history_without_recent_runs_shows_zero_recent_spend(small: SmallHistory) -> None:
     add_spend(small, 430, 5.0)
     small.add_sync(started_at=MADE_AT)
     assert "$0 in the last 7 days, $0 in the 7 before" in read_until(small)
 
 
-def test_seven_days_can_end_with_until(small: SmallHistory) -> None:
-    """And are called so; the present has no part in them."""
+def test_with_until_the_seven_days_end_there_and_are_named_by_date(small: SmallHistory) -> None:
     for days_ago, cost in ((3, 1.0), (12, 2.0)):
         add_spend(small, days_ago, cost)
     small.add_sync(started_at=MADE_AT)
@@ -64,8 +61,8 @@ def test_seven_days_can_end_with_until(small: SmallHistory) -> None:
     assert "last 7 days," not in text
 
 
-def test_a_short_history_has_no_week_before(small: SmallHistory) -> None:
-    """Nothing is compared with days before the first run."""
+def test_the_previous_week_is_omitted_if_the_history_starts_in_it(small: SmallHistory) -> None:
+    """It would be compared with days before the first run."""
     add_spend(small, 10, 2.0)
     add_spend(small, 1, 1.0)
     small.add_sync(started_at=MADE_AT)
@@ -82,10 +79,9 @@ def test_a_short_history_has_no_week_before(small: SmallHistory) -> None:
         (8, ""),
     ],
 )
-def test_what_was_not_synced_is_not_claimed(
+def test_recent_spend_names_an_old_sync_and_is_omitted_after_a_week(
     small: SmallHistory, days_ago: float, said: str
 ) -> None:
-    """Of an old sync the day is named; after a week nothing is known of the last one."""
     add_spend(small, 9, 2.0)
     small.add_sync(started_at=MADE_AT - days_ago * DAY)
     text = read_until(small).replace("Runs 1 ", "1 runs ")
@@ -94,8 +90,9 @@ def test_what_was_not_synced_is_not_claimed(
 
 
 @pytest.mark.slow
-def test_a_report_until_a_day_counts_from_it(seeded: Path, tmp_path: Path) -> None:
-    """Of a synced file; `--until` in the future is the present."""
+def test_until_in_the_past_ends_the_week_and_in_the_future_is_ignored(
+    seeded: Path, tmp_path: Path
+) -> None:
     with_until = tmp_path / "until.html"
     now = datetime.now().astimezone()
     for until, said in ((now - DAY, "7 days before"), (now + DAY, "last 7 days")):

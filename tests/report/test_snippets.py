@@ -1,4 +1,4 @@
-"""The configuration to paste: what it says, that Groovy parses it, and what it would have cost."""
+"""The configuration snippet for Nextflow: its content, its syntax, and the cost that it saves."""
 
 from __future__ import annotations
 
@@ -46,31 +46,30 @@ process {
     errorStrategy = { task.exitStatus in ((130..145) + [104, 247, 50001, 2147483647]) ? 'retry' : 'finish' }
     maxRetries = 3
   }
-}"""  # noqa: E501 as it is pasted
+}"""  # noqa: E501 users paste it like this
 
 
-def test_memory_grows_only_after_exit_codes_that_can_mean_a_lack_of_it() -> None:
-    """And such tasks are retried, as are those that lost a spot machine."""
+def test_the_snippet_raises_memory_only_after_out_of_memory_exit_codes() -> None:
+    """Tasks with these exit codes, and tasks that lost a spot machine, are retried."""
     assert memory_config_snippet([REQUEST]) == EXPECTED
     assert memory_config_snippet([]) == ""
 
 
-def test_a_process_with_two_sources_of_cost_is_named_once() -> None:
-    """And not at all where the rows of one source advise against it."""
+def test_a_process_with_two_cost_sources_is_in_the_snippet_once() -> None:
+    """The process is left out if the row of one source does not recommend the change."""
     assert memory_config_snippet([REQUEST, replace(REQUEST, saves_at_least_usd=None)]) == EXPECTED
     other = replace(REQUEST, requested_gib=2.0, lowest_requested_gib=2.0)
     assert memory_config_snippet([REQUEST, other]) == ""
 
 
-def test_a_recommendation_from_few_tasks_says_so() -> None:
-    """In a comment of the configuration."""
+def test_a_recommendation_from_few_tasks_has_a_comment() -> None:
     assert "// measured on 9 tasks only" in memory_config_snippet(
         [replace(REQUEST, tasks=9, weak=True)]
     )
 
 
-def test_a_request_that_spot_losses_doubled_stays_what_it_is() -> None:
-    """CPUs, too; memory that was enough is not lowered below what was seen."""
+def test_requests_that_grew_after_spot_losses_keep_their_first_values() -> None:
+    """CPUs are set as well. If tasks ran out of memory, the recommended memory is used instead."""
     grown = replace(REQUEST, recommended_gib=70, grown_tasks=2, spot_grown_tasks=2)
     config = memory_config_snippet([grown])
     assert "    cpus = 4\n    memory = { 64.GB * (" in config
@@ -81,21 +80,20 @@ def test_a_request_that_spot_losses_doubled_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"recommended_gib": 64},  # nothing to lower
+        {"recommended_gib": 64},  # the recommendation is the present request
         {"lowest_requested_gib": 2.0},  # one value would raise the smallest request
-        {"grown_tasks": 1},  # recovered with more from something else: it may need that
-        {"process": "it's", "grown_tasks": 1},  # no name of a process
+        {"grown_tasks": 1},  # a retry with more succeeded: tasks may need it
+        {"process": "it's", "grown_tasks": 1},  # not a valid process name
         {"recommended_gib": None},
     ],
 )
-def test_a_process_is_left_alone_where_one_value_may_harm(changes: dict[str, Any]) -> None:
-    """Nothing is written for it."""
+def test_a_process_is_left_out_if_one_setting_could_harm_its_tasks(changes: dict[str, Any]) -> None:
     assert memory_config_snippet([replace(REQUEST, **changes)]) == ""
 
 
 @pytest.mark.slow
-def test_groovy_parses_the_configuration() -> None:
-    """Nextflow's configuration is Groovy; the parser refuses what is broken."""
+def test_the_snippet_is_valid_groovy() -> None:
+    """Nextflow's configuration is Groovy. The parser refuses two broken variants."""
     grown = replace(REQUEST, tasks=3, weak=True, grown_tasks=1, spot_grown_tasks=1)
     config = memory_config_snippet([grown, replace(REQUEST, process="ACME:COUNT")])
     assert parse_groovy_content(config) is not None
@@ -114,13 +112,13 @@ class Setting:
 
 
 def read_settings(config: str) -> dict[str, Setting]:
-    """The settings of a configuration, by process."""
+    """Return the settings of a configuration, by process."""
     blocks = re.findall(r"withName: '([\w:]+)' \{\n(.*?)\n  \}", config, re.DOTALL)
     return {name: read_setting(block) for name, block in blocks}
 
 
 def read_setting(block: str) -> Setting:
-    """One block of a configuration."""
+    """Parse one block of a configuration."""
     memory = re.search(r"memory = \{ (\d+)\.GB \* \(task\.exitStatus in \[(.*?)\]", block)
     cpus = re.search(r"cpus = (\d+)", block)
     assert memory
@@ -137,10 +135,10 @@ FROM stg_tasks AS t WHERE NOT t.cached AND t.cost_usd IS NOT NULL ORDER BY t.att
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_real_runs_would_have_cost_less_with_it(real_runs: Path) -> None:
-    """Every task is priced again by the platform's formula, with the requests of the configuration.
+def test_real_runs_would_have_cost_less_with_the_snippet(real_runs: Path) -> None:
+    """The platform's formula prices every task again, with the requests of the snippet.
 
-    No task gets less than it used, and none costs more than it did.
+    No task gets less memory than it used, and no task costs more than before.
     """
     with open_reader(real_runs) as connection:
         settings = read_settings(
@@ -166,7 +164,10 @@ def test_real_runs_would_have_cost_less_with_it(real_runs: Path) -> None:
 
 
 def price_again(task: dict[str, Any], setting: Setting, previous_exit: str) -> float:
-    """The cost of a task with other requests; a task that completed must have memory enough."""
+    """Return the cost of a task with other requests.
+
+    A completed task must have at least the memory that it used.
+    """
     growth = task["attempt"] if previous_exit in setting.growth else 1
     memory = setting.memory_gib * growth
     if task["status"] == "COMPLETED":
