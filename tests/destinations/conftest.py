@@ -1,4 +1,4 @@
-"""Every destination, each empty, beside a platform with one workspace."""
+"""Fixtures: each destination, empty, with a simulated platform that has one workspace."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[str]:
-    """The address of a PostgreSQL; skips where none is installed."""
+    """Yield the address of a PostgreSQL server; skip the test if PostgreSQL is not installed."""
     with start_postgres() as server:
         yield f"postgresql://tower@/postgres?host={server.folder}"
 
 
 @pytest.fixture(scope="session")
 def store() -> Iterator[Store]:
-    """An S3 on loopback."""
+    """Start an S3 server on loopback."""
     with start_store() as found:
         yield found
 
 
 @pytest.fixture
 def bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of an empty folder in a bucket, which the environment has the keys of."""
+    """Return the address of an empty folder in a bucket; its keys are in the environment."""
     for name, value in store.environ.items():
         monkeypatch.setenv(name, value)
     return store.make_folder()
@@ -47,10 +47,12 @@ def bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
 def make_place(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> Callable[[str], DestinationConfig]:
-    """An empty place of a kind."""
+    """Return a function that returns the configuration of an empty destination of a kind."""
 
     def make(kind: str) -> DestinationConfig:
-        state = tmp_path / "tower-etl" / "targets"  # where a process with this home has it
+        state = (
+            tmp_path / "tower-etl" / "targets"
+        )  # where a process with this XDG_STATE_HOME keeps its state
         if kind.endswith("-s3"):
             return DestinationConfig(kind[:-3], request.getfixturevalue("bucket"), state)
         if kind != "postgres":
@@ -64,7 +66,7 @@ def make_place(
 
 
 def empty_database(address: str) -> None:
-    """Drop what a test before left."""
+    """Drop the schemas of an earlier test."""
     connection = psycopg2.connect(address)
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -75,13 +77,13 @@ def empty_database(address: str) -> None:
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of destination."""
+    """Return each kind of destination in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """The workspace `acme/lab`."""
+    """Add the workspace `acme/lab`."""
     return world.add_workspace(world.add_organization("acme"), "lab")
 
 
@@ -93,12 +95,15 @@ def make_harness(
     lab: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], DestinationHarness]:
-    """An empty destination of a kind, beside a platform with a workspace and no run."""
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    """Return a function that returns an empty destination of a kind.
+
+    The platform has one workspace and no run.
+    """
+    monkeypatch.setenv("NO_PROXY", "*")  # a developer's proxy must not intercept requests
     return lambda kind: DestinationHarness(make_place(kind), endpoint, Clock(now=world.clock.now))
 
 
 @pytest.fixture
 def harness(kind: str, make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
-    """Each destination."""
+    """Return each destination in turn."""
     return make_harness(kind)

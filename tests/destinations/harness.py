@@ -1,4 +1,4 @@
-"""A destination that is kept up to date from a simulated platform, and read by other programs."""
+"""A destination under test: synced from a simulated platform, and read by independent programs."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ KINDS = ("duckdb", "parquet", "delta", "delta-s3", "iceberg", "iceberg-s3", "pos
 
 @dataclass
 class DestinationHarness:
-    """A place, and syncs of one platform into it at the time of that platform.
+    """A destination, and syncs of one platform into it at the time of the platform's clock.
 
     Attributes:
-        place: The destination.
+        place: The configuration of the destination.
         endpoint: Address of the platform.
-        clock: Its time.
-        tables: What is synced unless a sync names other tables.
+        clock: The platform's clock.
+        tables: Tables that are synced unless a sync names others.
     """
 
     place: DestinationConfig
@@ -69,19 +69,19 @@ class DestinationHarness:
     tables: frozenset[str] = CORE
 
     def sync(self, privacy: PrivacySettings = _USUAL, **request: Any) -> SyncReport:
-        """Sync; `request` is what differs from the defaults."""
+        """Sync; `request` has the options that differ from the defaults."""
         settings = ask_for(self.endpoint, privacy, **{"tables": self.tables, **request})
         return SyncRunner(settings, open_destination(self.place), self.clock).run()
 
     def forget(self) -> None:
-        """Lose all that is not in the destination itself."""
+        """Delete all files that are outside the destination itself."""
         if not self.place.is_remote:
             path = Path(self.place.path)
             shutil.rmtree(path.with_name(f"{path.name}.sync"))
         shutil.rmtree(self.place.state, ignore_errors=True)
 
     def read(self, table: str) -> Rows:
-        """Rows by key, as a program that knows nothing of tower-etl reads them."""
+        """Return rows by key, read by a program that does not use tower-etl."""
         rows = READERS[self.place.kind](self.place.path, table)
         keyed = index(table, [_tidy(table, row) for row in rows])
         assert len(keyed) == len(rows), f"{table} has a key twice"
@@ -89,7 +89,7 @@ class DestinationHarness:
 
 
 class HarnessDestination:
-    """Loads sessions as `tower-etl sync` does, to be killed before any batch.
+    """Loads sessions as `tower-etl sync` does, and can crash before any batch.
 
     Attributes:
         tables: Rows by key, by table, as readers see them after the last load.
@@ -102,7 +102,7 @@ class HarnessDestination:
     def load(
         self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
     ) -> None:
-        """Load every package of a session and publish; crash before the nth batch, if asked to."""
+        """Load all packages of a session and publish; crash before batch `crash_at`, if given."""
         from tests.semantics.duck import Crashing  # noqa: PLC0415 imports dlt
 
         feed: Any = Crashing(session, crash_at) if crash_at else session
@@ -121,13 +121,13 @@ class HarnessDestination:
         self.tables = {name: self._harness.read(name) for name in TABLES}
 
     def rows_of(self, table: str, run_id: str) -> Rows:
-        """Rows of one run."""
+        """Return the rows of one run."""
         column = "id" if table == "workflows" else "workflow_id"
         return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
 
 
 def _tidy(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The columns of the table, JSON as its text with the least blanks."""
+    """Return the columns of the table, with JSON as compact text."""
     names = {column.name: column.is_json for column in TABLES[table].columns}
     return {name: _compact(row[name]) if is_json else row[name] for name, is_json in names.items()}
 
@@ -142,7 +142,7 @@ def _compact(value: Any) -> Any:
 def _read_duckdb(path: str, table: str) -> list[dict[str, Any]]:
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 ours
+        found = connection.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 trusted names
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
@@ -156,7 +156,7 @@ def _read_delta(path: str, table: str) -> list[dict[str, Any]]:
 
 
 def _read_iceberg(path: str, table: str) -> list[dict[str, Any]]:
-    if "://" in path:  # no catalog: the hint names the newest state
+    if "://" in path:  # no catalog: the version hint names the newest metadata
         where = {"s3.endpoint": os.environ["AWS_ENDPOINT_URL"], "s3.region": "us-east-1"}
         found = StaticTable.from_metadata(f"{path}/{table}", where)
         return list(found.scan().to_arrow().to_pylist())
@@ -167,7 +167,7 @@ def _read_iceberg(path: str, table: str) -> list[dict[str, Any]]:
 def _read_postgres(path: str, table: str) -> list[dict[str, Any]]:
     with closing(psycopg2.connect(path)) as connection, connection.cursor() as cursor:
         connection.set_client_encoding("UTF8")
-        cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 ours
+        cursor.execute(f"SELECT * FROM tower.{table}")  # noqa: S608 trusted names
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

@@ -1,4 +1,7 @@
-"""An S3 of the test's own on loopback: a process, because Rust and Python wait for each other."""
+"""An S3 server on loopback, in a process.
+
+In a thread, the server (Python) and its client (Rust) would wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ class Store:
     """A running server with a bucket.
 
     Attributes:
-        url: Its address.
+        url: Address of the server.
     """
 
     url: str
 
     @property
     def environ(self) -> dict[str, str]:
-        """What programs read to find it and to be let in."""
+        """Return the environment variables with which programs find the server and its keys."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
@@ -43,7 +46,7 @@ class Store:
         }
 
     def make_folder(self) -> str:
-        """The address of a folder in which nothing is."""
+        """Return the address of a new, empty folder."""
         return f"s3://{_BUCKET}/{uuid.uuid4().hex[:8]}/tower"
 
 
@@ -59,7 +62,7 @@ def start_store() -> Iterator[Store]:
             _wait_for(server, port)
             url = f"http://127.0.0.1:{port}"
             with requests.Session() as session:
-                session.trust_env = False  # a proxy of the developer's is not what is tested
+                session.trust_env = False  # a developer's proxy must not intercept requests
                 session.put(f"{url}/{_BUCKET}", timeout=_LONGEST_SECONDS).raise_for_status()
             yield Store(url)
         finally:
@@ -72,6 +75,6 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)  # a server says nothing when it is ready
+        time.sleep(0.05)  # the server gives no sign when it is ready
     message = "the S3 of the tests did not start"
     raise AssertionError(message)

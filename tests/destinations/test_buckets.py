@@ -1,4 +1,4 @@
-"""A lake in a bucket: several machines, readers at work, and the command line."""
+"""Lakes in a bucket: several machines, concurrent readers, and the command line."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ SECOND = 1.0
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
-    """An empty folder in a bucket."""
+    """Return an empty Delta lake in a bucket."""
     return make_harness("delta-s3")
 
 
 @pytest.fixture
 def make_lease(bucket: str, tmp_path: Path) -> Callable[[str], ObjectStoreLease]:
-    """The lease of that folder, as a machine of a name asks for it."""
+    """Return a function that returns the lease of the folder, as a named machine holds it."""
 
     def make(machine: str) -> ObjectStoreLease:
         folder = tmp_path / machine
@@ -56,22 +56,22 @@ def make_lease(bucket: str, tmp_path: Path) -> Callable[[str], ObjectStoreLease]
 
 @pytest.fixture
 def console(tmp_path: Path, store: Store) -> Console:
-    """Somebody with the keys of the bucket."""
+    """Return a console whose environment has the keys of the bucket."""
     return replace(make_console(tmp_path), variables=store.environ)
 
 
 def move(harness: DestinationHarness, machine: str) -> DestinationHarness:
-    """The same lake, from another machine."""
+    """Return the same lake, as seen from another machine."""
     return replace(harness, place=replace(harness.place, state=harness.place.state / machine))
 
 
 # --- the lease ----------------------------------------------------------------------------------
 
 
-def test_a_lease_keeps_another_machine_out_until_it_runs_out(
+def test_a_lease_blocks_other_machines_until_it_expires_plus_clock_skew(
     make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
-    """And a minute longer, for clocks that go wrong; then the first one may not commit."""
+    """After that, the first machine can no longer commit."""
     one, other = make_lease("one"), make_lease("other")
     one.acquire(fake_clock.clock)
     fake_clock.clock.sleep((LEASE + SKEW).total_seconds())
@@ -85,10 +85,9 @@ def test_a_lease_keeps_another_machine_out_until_it_runs_out(
         one.check()
 
 
-def test_a_lease_that_is_renewed_does_not_run_out(
+def test_a_renewed_lease_does_not_expire(
     make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
-    """However long a sync takes."""
     one, other = make_lease("one"), make_lease("other")
     one.acquire(fake_clock.clock)
     for _ in range(4):
@@ -98,12 +97,11 @@ def test_a_lease_that_is_renewed_does_not_run_out(
         other.acquire(fake_clock.clock)
 
 
-def test_a_lease_given_back_is_free_and_was_renewed_in_between(
+def test_a_held_lease_is_renewed_by_a_thread_and_released_at_the_end(
     make_lease: Callable[[str], ObjectStoreLease],
     fake_clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By a thread, at its own pace."""
     monkeypatch.setattr("tower_etl.destinations.locks.RENEW_SECONDS", 0.01)
     one = make_lease("one")
     with one.hold(fake_clock.clock):
@@ -116,28 +114,27 @@ def test_a_lease_given_back_is_free_and_was_renewed_in_between(
         pass
 
 
-def test_a_killed_sync_of_this_machine_holds_nobody_up(
+def test_the_lease_of_a_killed_sync_is_taken_over_on_the_same_machine(
     make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
-    """Who holds the folder of the working copy knows that it is dead."""
+    """The holder of the lock on the local staging folder knows that the earlier sync is dead."""
     make_lease("one").acquire(fake_clock.clock)
     again = make_lease("one")
     again.acquire(fake_clock.clock)
     again.check()
 
 
-def test_a_lock_that_cannot_be_read_is_not_taken(
+def test_an_unreadable_lease_counts_as_held(
     make_lease: Callable[[str], ObjectStoreLease], fake_clock: FakeClock
 ) -> None:
-    """Somebody put it there."""
     one = make_lease("one")
     assert one.bucket.put_if_match(NAME, "[]", None)
     with pytest.raises(DestinationLockedError, match="has just started"):
         one.acquire(fake_clock.clock)
 
 
-def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
-    """The last line of defence, behind the lease."""
+def test_a_manifest_replaces_only_the_version_that_was_read(bucket: str) -> None:
+    """This conditional write protects the lake even if the lease fails."""
     notes = ObjectManifestStore(open_bucket(bucket), "delta")
     second, third = Manifest("delta", "second"), Manifest("delta", "third")
     notes.write(Manifest("delta", "first"), None)
@@ -153,10 +150,10 @@ def test_a_note_replaces_only_the_one_that_was_read(bucket: str) -> None:
 
 
 @pytest.mark.slow
-def test_another_machine_waits_and_then_goes_on(
+def test_another_machine_is_locked_out_and_later_continues_from_the_state(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """It is told who holds the lake, and finds the state there."""
+    """The error names the process that holds the lake."""
     run_id = add_run(world, lab)
     harness.sync()
     other = move(harness, "other")
@@ -181,10 +178,10 @@ def test_another_machine_waits_and_then_goes_on(
         ("iceberg", "before:tower_etl.destinations.lake.iceberg:IcebergLake._write_table"),
     ],
 )
-def test_what_a_killed_machine_wrote_is_written_anew_by_another(
+def test_tables_that_a_killed_machine_wrote_are_rewritten_by_another(
     kind: str, point: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
-    """Also rows of a run that is no more, and states that are ahead of their rows."""
+    """One written run is deleted before the next sync, and the state is ahead of its rows."""
     harness = make_harness(f"{kind}-s3")
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     harness.sync()
@@ -197,7 +194,7 @@ def test_what_a_killed_machine_wrote_is_written_anew_by_another(
     assert {kept, gone} <= {key[0] for key in harness.read("tasks")}
     assert len(harness.read("workflows")) == 1
     world.delete_run(gone)
-    open_bucket(harness.place.path).remove(NAME)  # as if its time were over
+    open_bucket(harness.place.path).remove(NAME)  # as if the lease had expired
     add_run(world, lab)
     other = move(harness, "other")
     other.sync()
@@ -224,10 +221,10 @@ def test_a_sync_that_lost_its_lease_commits_nothing(
 
 
 @pytest.mark.slow
-def test_a_reader_sees_no_run_without_its_tasks(
+def test_a_delta_reader_never_sees_a_run_without_its_tasks(
     harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between any two commits of a sync; what is read by `tower-etl` is of one sync."""
+    """The tables are counted at each check of the lease, that is between commits."""
     add_run(world, lab)
     harness.sync()
     add_run(world, lab)
@@ -249,14 +246,13 @@ def test_a_reader_sees_no_run_without_its_tasks(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
-def test_the_command_line_knows_buckets(
+def test_commands_work_with_a_lake_in_a_bucket_and_store_no_keys(
     kind: str,
     make_harness: Callable[[str], DestinationHarness],
     console: Console,
     world: World,
     tmp_path: Path,
 ) -> None:
-    """`sync`, `status`, `query` and `maintain`; keys stay in the environment."""
     harness = make_harness(f"{kind}-s3")
     add_run(world, next(iter(world.workspaces)))
     place = ("--destination", kind, "--path", harness.place.path)
@@ -275,17 +271,16 @@ def test_the_command_line_knows_buckets(
 
 
 def list_holders(url: str, text: bytes) -> list[str]:
-    """The objects below an address that hold a text."""
+    """Return the names of the objects below an address that contain a text."""
     bucket = open_bucket(url)
     objects = {name: obstore.get(bucket.store, name) for name, _ in bucket.iter_objects("")}
     assert "_tower_etl.json" in objects
     return [name for name, found in objects.items() if text in bytes(found.bytes())]
 
 
-def test_a_bucket_that_is_not_there_is_bad_usage(
+def test_a_missing_bucket_exits_with_2_and_names_the_environment(
     harness: DestinationHarness, console: Console
 ) -> None:
-    """In a sentence that says where the keys come from."""
     place = ("--destination", "delta", "--path", "s3://no-such-bucket/tower")
     ended = console.run("sync", "--endpoint", harness.endpoint, *place)
     assert ended.code == 2
@@ -293,8 +288,9 @@ def test_a_bucket_that_is_not_there_is_bad_usage(
     assert "AWS_ENDPOINT_URL" in ended.err
 
 
-def test_a_folder_of_something_else_is_left_alone(harness: DestinationHarness) -> None:
-    """As it is on a disk."""
+def test_a_bucket_folder_with_other_files_is_refused_and_unchanged(
+    harness: DestinationHarness,
+) -> None:
     bucket = open_bucket(harness.place.path)
     bucket.put_if_match("thesis.txt", "all of it", None)
     with pytest.raises(ConfigurationError, match="contains other files"):

@@ -1,4 +1,4 @@
-"""Publishing a lake looks at the months that changed, and ends as if it had looked at all."""
+"""Publishing a lake compares only changed months, with the same result as comparing all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def lake(
     request: pytest.FixtureRequest, make_harness: Callable[[str], DestinationHarness]
 ) -> DestinationHarness:
-    """An empty lake beside a platform with one workspace."""
+    """Return an empty lake and a platform with one workspace."""
     return make_harness(request.param)
 
 
@@ -44,7 +44,7 @@ def list_fingerprints(manifest: Manifest) -> dict[str, dict[str, str]]:
 
 
 def expect_whole(harness: DestinationHarness) -> None:
-    """The manifest is as if all rows of the staging database had been read."""
+    """Assert that the manifest equals that of a scan of all rows of the staging database."""
     destination = open_destination(harness.place)
     assert isinstance(destination, LakeDestination)
     published = destination.lake.read_manifest()
@@ -55,7 +55,7 @@ def expect_whole(harness: DestinationHarness) -> None:
 
 
 def move_submission(world: World, run_id: str, submit: str) -> None:
-    """Let the server show another submission of a run."""
+    """Let the server return another submission time of a run."""
     run = world.find_run(run_id)
     at = run.at
 
@@ -68,7 +68,7 @@ def move_submission(world: World, run_id: str, submit: str) -> None:
 
 @pytest.fixture
 def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tables that were read as a whole."""
+    """Return a list to which each scan of a whole table appends the name of the table."""
     names: list[str] = []
 
     def scan(
@@ -82,7 +82,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_sync_reads_the_months_that_it_changed(
+def test_publishing_reads_only_the_months_that_a_sync_changed(
     lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     for month in (1, 2):
@@ -102,7 +102,7 @@ def test_a_sync_reads_the_months_that_it_changed(
 
 
 @pytest.mark.slow
-def test_everything_is_compared_once_a_day(
+def test_all_months_are_compared_once_a_day(
     lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     add_run(world, lab)
@@ -115,7 +115,7 @@ def test_everything_is_compared_once_a_day(
 
 
 @pytest.mark.slow
-def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
+def test_rows_of_a_run_move_when_its_submission_moves_to_another_month(
     lake: DestinationHarness, world: World, lab: int, scanned: list[str]
 ) -> None:
     run_id = add_run(world, lab, "2026-01-10T00:00:00Z")
@@ -128,7 +128,7 @@ def test_a_run_that_moves_to_another_month_takes_its_rows_with_it(
 
 
 @pytest.mark.slow
-def test_a_lost_staging_database_is_compared_as_a_whole(
+def test_all_months_are_compared_after_the_staging_database_is_lost(
     lake: DestinationHarness, world: World, lab: int
 ) -> None:
     add_run(world, lab)
@@ -141,7 +141,7 @@ def test_a_lost_staging_database_is_compared_as_a_whole(
 
 
 @pytest.mark.slow
-def test_maintain_verifies_what_other_programs_changed(
+def test_maintain_verify_finds_changes_of_other_programs(
     make_harness: Callable[[str], DestinationHarness],
     world: World,
     lab: int,

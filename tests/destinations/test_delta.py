@@ -1,4 +1,4 @@
-"""A folder of Delta tables: how a long history gets into it."""
+"""Delta tables: a long history is written in several commits."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SUBMITTED = [f"2025-{month:02}-10T00:00:00Z" for month in range(6, 13)]  # seven
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
-    """An empty folder."""
+    """Return an empty Delta lake."""
     return make_harness("delta")
 
 
 @pytest.mark.slow
-def test_a_long_history_is_written_in_parts(
+def test_a_sync_completes_a_long_history_after_a_kill_between_commits(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """Three months a commit; the next sync makes whole what one leaves that is killed between."""
+    """Each commit writes three months of a table."""
     for submit in SUBMITTED:
         world.finish_run(add_run(world, lab, submit))
     kill_sync(harness, "after:tower_etl.destinations.lake.delta:DeltaLake._replace_months:1")

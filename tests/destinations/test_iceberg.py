@@ -1,4 +1,4 @@
-"""Iceberg tables: read without a catalog, moved by nobody else, cleaned."""
+"""Iceberg tables: reads without a catalog, version hints, S3 properties, and maintenance."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ FEW = frozenset({"workflows", "tasks", "workflow_labels"})
 
 @pytest.fixture
 def folder(bucket: str) -> ObjectStoreLocation:
-    """An empty folder in a bucket."""
+    """Return an empty folder in a bucket."""
     return ObjectStoreLocation(open_bucket(bucket), s3_properties(SettingSources().environ))
 
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
-    """An empty lake in a bucket."""
+    """Return an empty Iceberg lake in a bucket."""
     return make_harness("iceberg-s3")
 
 
-# --- read ---------------------------------------------------------------------------------------
+# --- reads --------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_what_a_hint_leads_to_is_what_duckdb_reads(
+def test_tables_read_by_version_hint_equal_those_read_by_duckdb(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """PyIceberg without a catalog, and `tower-etl query`; an empty table has its columns."""
+    """PyIceberg reads without a catalog. An empty table has its columns."""
     runs = {add_run(world, lab), add_run(world, lab)}
     world.set_labels(min(runs), [])
     world.set_labels(max(runs), [])
     harness.sync(tables=FEW)
     with open_reader(harness.place.path) as connection:
         for table, key in (("workflows", "id"), ("tasks", "workflow_id")):
-            rows = connection.execute(f"SELECT {key}, date_created FROM {table}")  # noqa: S608 ours
+            rows = connection.execute(f"SELECT {key}, date_created FROM {table}")  # noqa: S608 trusted names
             read = harness.read(table).values()
             assert {(row[key], row["date_created"]) for row in read} == set(rows.fetchall())
         links = connection.execute("SELECT workflow_id, label_id FROM workflow_labels")
@@ -76,7 +76,7 @@ def configure_catalog(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def sync_a_month(harness: DestinationHarness, world: World, lab: int) -> str:
-    """Let a month pass, with one run in it."""
+    """Advance the clock by a month, add a finished run and sync."""
     world.clock.advance(timedelta(days=31).total_seconds())
     run_id = add_run(world, lab)
     world.finish_run(run_id)
@@ -85,20 +85,20 @@ def sync_a_month(harness: DestinationHarness, world: World, lab: int) -> str:
 
 
 def count_runs(harness: DestinationHarness) -> int:
-    """As `tower-etl query` does."""
+    """Count the runs that `tower-etl query` reads."""
     with open_reader(harness.place.path) as connection:
         return len(connection.execute("SELECT id FROM workflows").fetchall())
 
 
 @pytest.mark.slow
-def test_a_catalog_of_ones_own_takes_over_what_the_bucket_holds(
+def test_a_configured_catalog_takes_over_the_lake_and_gives_it_back(
     harness: DestinationHarness,
     world: World,
     lab: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And gives it back: tables that it does not know, or knows as they once were."""
+    """At first the catalog does not know the tables, and later it knows an outdated state."""
     uri = f"sqlite:///{tmp_path}/shared.db"
     runs = [sync_a_month(harness, world, lab)]
     for _ in range(2):
@@ -112,11 +112,13 @@ def test_a_catalog_of_ones_own_takes_over_what_the_bucket_holds(
         assert {(run_id,) for run_id in runs} == harness.read("workflows").keys()
 
 
-# --- written ------------------------------------------------------------------------------------
+# --- version hints ------------------------------------------------------------------------------
 
 
-def test_a_hint_that_another_sync_moved_is_not_moved_back(folder: ObjectStoreLocation) -> None:
-    """Neither where there was none when it was read."""
+def test_a_version_hint_written_by_another_sync_is_not_overwritten(
+    folder: ObjectStoreLocation,
+) -> None:
+    """This includes a hint that did not exist when it was read."""
     first, second = (f"{folder.url}/tasks/metadata/{n}.metadata.json" for n in ("one", "two"))
     assert folder.read_hint("tasks") is None
     folder.update_version_hint("tasks", first, None)
@@ -130,13 +132,12 @@ def test_a_hint_that_another_sync_moved_is_not_moved_back(folder: ObjectStoreLoc
     assert found.metadata == second
 
 
-def test_metadata_that_a_catalog_puts_elsewhere_has_no_hint(folder: ObjectStoreLocation) -> None:
-    """It would lead nowhere."""
+def test_metadata_outside_the_bucket_gets_no_version_hint(folder: ObjectStoreLocation) -> None:
     folder.update_version_hint("tasks", "s3://other/tasks/metadata/one.metadata.json", None)
     assert folder.bucket.read(f"tasks/{HINT}") is None
 
 
-# --- reached ------------------------------------------------------------------------------------
+# --- S3 properties ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -150,16 +151,15 @@ def test_metadata_that_a_catalog_puts_elsewhere_has_no_hint(folder: ObjectStoreL
         ),
     ],
 )
-def test_the_store_is_that_of_the_environment(
+def test_s3_properties_have_region_and_endpoint_but_no_keys(
     environ: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys are not passed on: the libraries find them, and the project never writes them."""
+    """The libraries read the keys from the environment, so the project never writes keys."""
     monkeypatch.setenv("NO_PROXY", "*")
     assert expected == s3_properties(environ | {"AWS_SECRET_ACCESS_KEY": "hush"})
 
 
-def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a store that is to be reached without one is."""
+def test_s3_properties_honour_proxy_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "store.example")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -168,15 +168,15 @@ def test_the_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch)
     assert "s3.proxy-uri" not in s3_properties(inside)
 
 
-# --- cleaned ------------------------------------------------------------------------------------
+# --- maintenance --------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["iceberg", "iceberg-s3"])
-def test_what_nobody_has_read_for_a_week_goes(
+def test_maintain_deletes_files_of_old_snapshots_after_a_week(
     kind: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
-    """Older snapshots, their files and what a killed sync left; not what was new until lately."""
+    """The newest snapshot is kept, and the next sync works."""
     harness = make_harness(kind)
     first = add_run(world, lab)
     harness.sync(tables=FEW)

@@ -1,4 +1,4 @@
-"""The manifest of a lake: its keys on disk are those of earlier versions."""
+"""The manifest of a lake: its JSON keys are those of earlier versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tower_etl.destinations.lake.manifest import (
 )
 
 
-def test_the_keys_are_those_of_earlier_versions() -> None:
+def test_the_manifest_keeps_the_json_keys_of_earlier_versions() -> None:
     partition = PartitionEntry("abc", "month=2026-01/a.parquet")
     table = TableEntry("CREATE TABLE tasks (id BIGINT)", {"2026-01-01": partition}, "7")
     manifest = Manifest("parquet", "first", {"tasks": table})

@@ -1,4 +1,4 @@
-"""Months of the working copy: what changed is found, and what lies apart is taken out whole."""
+"""Partitions by month: changes are detected, and all rows of a month are selected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
 MONTHS = ("2026-01-01", "2026-02-01", "2026-03-01")
-RUNS = 30  # by turns in each month
+RUNS = 30  # distributed evenly over the months
 OTHER = {
     pa.string(): "'other'",
     pa.int64(): "42",
@@ -32,7 +32,7 @@ OTHER = {
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A working copy with runs of one task."""
+    """Open a staging database with runs of one task each."""
     runs = [make_run(number) for number in range(RUNS)]
     tasks = [{"workflow_id": run["id"], "task_id": 1, "name": "align"} for run in runs]
     with connect(tmp_path / "draft.duckdb") as connection:
@@ -44,13 +44,13 @@ def copy(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def make_run(number: int) -> dict[str, Any]:
-    """A run with nothing but what matters here."""
+    """Return a run with an id and a submission time only."""
     month = datetime.fromisoformat(MONTHS[number % len(MONTHS)]).replace(tzinfo=UTC)
     return {"id": f"run-{number}", "submit": month + timedelta(hours=number)}
 
 
 def find_changed(connection: duckdb.DuckDBPyConnection, statement: str) -> set[str]:
-    """The months of tasks that another fingerprint is found for once a statement has run."""
+    """Return the months of tasks whose fingerprint a statement changes."""
     before = scan_partitions(connection, partition_scheme("tasks"))
     connection.execute(statement)
     after = scan_partitions(connection, partition_scheme("tasks"))
@@ -58,13 +58,14 @@ def find_changed(connection: duckdb.DuckDBPyConnection, statement: str) -> set[s
     return {month for month, found in after.items() if found.fingerprint != known.get(month)}
 
 
-def test_any_value_that_changes_changes_its_month(copy: duckdb.DuckDBPyConnection) -> None:
-    """In every column of one row, and no other month."""
+def test_a_changed_value_in_any_column_changes_only_its_month(
+    copy: duckdb.DuckDBPyConnection,
+) -> None:
     fields = [field for field in TABLES["tasks"].arrow_schema if field.name != "workflow_id"]
     changed = {
         field.name: find_changed(
             copy,
-            f'UPDATE tower.tasks SET "{field.name}" = {OTHER[field.type]} '  # noqa: S608 ours
+            f'UPDATE tower.tasks SET "{field.name}" = {OTHER[field.type]} '  # noqa: S608 trusted names
             "WHERE workflow_id = 'run-4'",
         )
         for field in fields
@@ -73,15 +74,19 @@ def test_any_value_that_changes_changes_its_month(copy: duckdb.DuckDBPyConnectio
 
 
 @pytest.mark.parametrize("name", ["s", "t", "w", "tasks", "the_row", "rowid_"])
-def test_a_column_of_any_name_hides_no_change(copy: duckdb.DuckDBPyConnection, name: str) -> None:
-    """A promoted field is called as the platform calls it."""
+def test_changes_are_found_if_a_column_has_the_name_of_an_alias(
+    copy: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    """A promoted field may have any name, also one that the query uses."""
     copy.execute(f"ALTER TABLE tower.tasks ADD COLUMN {name} VARCHAR")
     renamed = "UPDATE tower.tasks SET name = 'sort' WHERE workflow_id = 'run-5'"
     assert {MONTHS[2]} == find_changed(copy, renamed)
 
 
-def test_rows_that_lie_apart_are_all_taken(copy: duckdb.DuckDBPyConnection) -> None:
-    """A run that was written again lies behind those of later months."""
+def test_all_rows_of_a_month_are_selected_wherever_they_are_stored(
+    copy: duckdb.DuckDBPyConnection,
+) -> None:
+    """A rewritten run is stored behind the rows of later months."""
     copy.execute("CREATE TEMP TABLE again AS FROM tower.tasks WHERE workflow_id = 'run-3'")
     copy.execute("DELETE FROM tower.tasks WHERE workflow_id = 'run-3'")
     copy.execute("INSERT INTO tower.tasks FROM again")
@@ -89,22 +94,22 @@ def test_rows_that_lie_apart_are_all_taken(copy: duckdb.DuckDBPyConnection) -> N
     stretches = scan_partitions(copy, cut)
     for wanted in ([MONTHS[0]], MONTHS[1:], MONTHS, []):
         chosen = cut.select({month: stretches[month] for month in wanted})
-        runs = f"SELECT workflow_id FROM ({chosen}) ORDER BY ALL"  # noqa: S608 ours
+        runs = f"SELECT workflow_id FROM ({chosen}) ORDER BY ALL"  # noqa: S608 trusted names
         expected = [f"run-{number}" for number in range(RUNS) if MONTHS[number % 3] in wanted]
         assert [(run,) for run in sorted(expected)] == copy.execute(runs).fetchall()
 
 
-def test_a_copy_is_gone_through_within_bounds(copy: duckdb.DuckDBPyConnection) -> None:
-    """However large the machine: DuckDB keeps what it read until it comes to its limit."""
+def test_a_staging_connection_has_a_memory_limit_and_utc(copy: duckdb.DuckDBPyConnection) -> None:
+    """Without a limit, DuckDB caches what it reads in up to 80 % of the machine's memory."""
     limit = "SELECT current_setting('memory_limit'), current_setting('TimeZone')"
     assert copy.execute(limit).fetchall() == [("381.4 MiB", "UTC")]
 
 
 @pytest.mark.slow
-def test_long_texts_are_written_within_bounds(
+def test_long_texts_are_exported_within_the_memory_limit(
     copy: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    """Groups of rows are closed by their size, not only by their number."""
+    """Row groups are limited by size, not only by their number of rows."""
     copy.execute(
         "INSERT INTO tower.tasks BY NAME SELECT 'run-0' AS workflow_id, n AS task_id, "
         "repeat(md5(n::VARCHAR), 400) AS script FROM range(2, 50_002) AS made(n)"

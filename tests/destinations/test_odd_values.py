@@ -1,4 +1,4 @@
-"""Values at the edge of what a column can hold: every destination loads them, at every sync."""
+"""Extreme values: every destination loads them, and syncs after them succeed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.semantics.expected import Rows
     from tower_etl.simulator import World
 
-# Lakes in a bucket have the columns of those in a folder.
+# Lakes in a bucket have the same columns as lakes in a folder.
 FORMATS = ["duckdb", "parquet", "delta", "iceberg", "postgres"]
 NUL = "left\x00right"
 LONG = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
@@ -47,7 +47,7 @@ NUMBERS = [1.7976931348623157e308, 5e-324, -0.0, -1.5]
 
 
 def as_stored(value: Any) -> Any:
-    """A value as PostgreSQL has it, which takes no NUL."""
+    """Return a value as PostgreSQL stores it, which does not accept NUL."""
     if isinstance(value, dict):
         return {as_stored(key): as_stored(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -56,7 +56,7 @@ def as_stored(value: Any) -> Any:
 
 
 def as_parsed(table: str, rows: Rows) -> Rows:
-    """Rows with JSON as the values that it says."""
+    """Return rows with JSON columns parsed."""
     names = [column.name for column in TABLES[table].columns if column.is_json]
     return {
         key: row | {name: row[name] and json.loads(row[name]) for name in names}
@@ -65,7 +65,7 @@ def as_parsed(table: str, rows: Rows) -> Rows:
 
 
 def expect(world: World, kind: str, lab: int) -> dict[str, Rows]:
-    """What the tables of runs and the labels must hold."""
+    """Return the expected rows of the tables of runs and of the labels."""
     whole: dict[str, Rows] = {name: {} for name in RUN_TABLES}
     for run in world.runs(lab):
         for name, rows in expect_run(world, run["id"], lab).items():
@@ -81,7 +81,7 @@ def expect(world: World, kind: str, lab: int) -> dict[str, Rows]:
 
 
 def find_differences(expected: Rows, found: Rows) -> list[Any]:
-    """Cells that differ, the beginnings of both."""
+    """Return cells that differ, with the beginnings of both values."""
     rows = [(key, expected.get(key, {}), found.get(key, {})) for key in expected.keys() | found]
     return [
         (key, column, str(one.get(column))[:200], str(other.get(column))[:200])
@@ -92,7 +92,7 @@ def find_differences(expected: Rows, found: Rows) -> list[Any]:
 
 
 def check(harness: DestinationHarness, world: World, lab: int) -> None:
-    """The tables hold what the platform says, and the next syncs load as this one did."""
+    """Assert that the tables equal the platform's data, after two more syncs that succeed."""
     tables = frozenset({*RUN_TABLES, "labels", "sync_runs"})
     for reconcile in (False, True):
         add_run(world, lab)
@@ -104,13 +104,16 @@ def check(harness: DestinationHarness, world: World, lab: int) -> None:
 
 @pytest.fixture(params=FORMATS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each format once."""
+    """Return each format in turn."""
     return str(request.param)
 
 
 @pytest.mark.slow
-def test_any_text_is_loaded(harness: DestinationHarness, world: World, lab: int) -> None:
-    """In columns, keys, labels and lists; where the database takes no NUL, U+FFFD stands for it."""
+def test_extreme_texts_are_loaded(harness: DestinationHarness, world: World, lab: int) -> None:
+    """The texts are in columns, keys, labels and lists.
+
+    PostgreSQL stores U+FFFD in place of NUL.
+    """
     for text in TEXTS.values():
         run_id = add_run(world, lab)
         world.add_task(run_id, name=text, process=text or "p", script=text, tag=text)
@@ -120,18 +123,18 @@ def test_any_text_is_loaded(harness: DestinationHarness, world: World, lab: int)
 
 
 @pytest.mark.slow
-def test_any_document_is_loaded(harness: DestinationHarness, world: World, lab: int) -> None:
-    """Its values stay what they are."""
+def test_extreme_json_documents_are_loaded(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
     for document in DOCUMENTS.values():
         world.finish_run(add_run(world, lab), params=document)
     check(harness, world, lab)
 
 
 @pytest.mark.slow
-def test_any_moment_and_number_is_loaded(
+def test_the_lowest_and_highest_timestamps_and_numbers_are_loaded(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """From the first year to the last, and from the least number to the greatest."""
     for moment in MOMENTS:
         run_id = world.submit_run(lab, submit=moment)
         world.finish_run(run_id, start=moment, complete=moment)
@@ -145,10 +148,10 @@ def test_any_moment_and_number_is_loaded(
 
 
 @pytest.mark.slow
-def test_a_reference_with_a_nul_has_one_version(
+def test_a_reference_row_with_nul_has_one_version_in_postgresql(
     make_harness: Callable[[str], DestinationHarness], world: World
 ) -> None:
-    """What was stored without it is the same as what arrives with it."""
+    """The stored value without NUL counts as equal to the value that the API returns."""
     harness = make_harness("postgres")
     world.add_entity("computeEnvs", id="ce", name=NUL, platform="\x00")
     tables = frozenset({"compute_envs", "compute_envs_history", "workflows", "sync_runs"})

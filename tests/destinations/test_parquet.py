@@ -1,4 +1,4 @@
-"""The folder of Parquet files, as programs read it that know nothing of it."""
+"""The folder of Parquet files, as read by pandas and DuckDB."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> LakeDestination:
-    """An empty folder and its working copy."""
+    """Return an empty folder with its staging copy."""
     folder = tmp_path / "history"
     return LakeDestination(
         "parquet", ParquetLake(folder), DuckDBPaths(folder, tmp_path / "history.sync")
@@ -58,7 +58,7 @@ def mirror(tmp_path: Path) -> LakeDestination:
 
 @pytest.fixture
 def publish(mirror: LakeDestination) -> Callable[..., None]:
-    """Let the folder hold `RUNS` runs, those of some months with a status of their own."""
+    """Return a function that publishes `RUNS` runs, with a status for each month."""
     mirror.target.work_dir.mkdir()
 
     def run(statuses: dict[str, str], now: datetime = NOW) -> None:
@@ -72,22 +72,21 @@ def publish(mirror: LakeDestination) -> Callable[..., None]:
                 )
                 connection.register("rows", rows)
                 connection.execute(f"CREATE OR REPLACE TABLE tower.{name} AS FROM rows")
-        mirror.publish(now, verify=True)  # no package brought these rows
+        mirror.publish(now, verify=True)  # no load package recorded these changes
 
     return run
 
 
 def make_run(number: int, statuses: dict[str, str]) -> dict[str, Any]:
-    """A run with nothing but what matters here."""
+    """Return a run with an id, a submission time and a status only."""
     month = MONTHS[number % len(MONTHS)]
     submit = datetime.fromisoformat(month).replace(tzinfo=UTC) + timedelta(hours=number)
     return {"id": f"run-{number}", "submit": submit, "status": statuses[month]}
 
 
-def test_a_month_that_did_not_change_is_the_same_file(
+def test_an_unchanged_month_is_a_hard_link_to_the_same_file(
     mirror: LakeDestination, publish: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A hard link, so that it costs neither time nor disk."""
     publish(dict.fromkeys(MONTHS, "old"))
     before = find_files(tmp_path)
     publish(dict.fromkeys(MONTHS, "old") | {MONTHS[2]: "new"})
@@ -96,28 +95,27 @@ def test_a_month_that_did_not_change_is_the_same_file(
 
 
 def find_files(folder: Path) -> dict[str, tuple[str, int]]:
-    """The file of each month and its inode."""
+    """Return the file of each month and its inode."""
     found = (folder / "history" / "workflows").rglob("*.parquet")
     return {
         path.parent.name.removeprefix("month="): (path.name, path.stat().st_ino) for path in found
     }
 
 
-def test_a_question_about_a_month_reads_its_file_alone(
+def test_a_query_of_one_month_reads_only_its_file(
     publish: Callable[..., None], tmp_path: Path
 ) -> None:
-    """DuckDB leaves out the other two by the names of their folders."""
+    """DuckDB skips the other files by the names of their folders."""
     publish(dict.fromkeys(MONTHS, "old"))
     glob = tmp_path / "history/workflows/**/*.parquet"
     rows = f"read_parquet('{glob}') WHERE month = '{MONTHS[1]}'"
     with duckdb.connect() as connection:
-        explain = f"EXPLAIN ANALYZE SELECT count(*) FROM {rows}"  # noqa: S608 ours
+        explain = f"EXPLAIN ANALYZE SELECT count(*) FROM {rows}"  # noqa: S608 trusted names
         plan = connection.execute(explain).fetchall()
     assert "1/3" in "".join(plan[0][1].split())
 
 
 def test_an_empty_table_has_its_columns(publish: Callable[..., None], tmp_path: Path) -> None:
-    """For pandas and for DuckDB."""
     publish(dict.fromkeys(MONTHS, "old"))
     names = [*TABLES["tasks"].arrow_schema.names, "month"]
     assert names == list(pd.read_parquet(tmp_path / "history/tasks").columns)
@@ -128,10 +126,13 @@ def test_an_empty_table_has_its_columns(publish: Callable[..., None], tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["pandas", "duckdb"])
-def test_a_reader_sees_one_state_of_a_table(
+def test_a_reader_never_sees_a_mixture_of_two_snapshots(
     how: str, publish: Callable[..., None], tmp_path: Path
 ) -> None:
-    """While twenty syncs publish: the whole of one, or that its files are gone, never a mixture."""
+    """Twenty syncs publish meanwhile.
+
+    A read returns one snapshot, or fails because its files are gone.
+    """
     publish(dict.fromkeys(MONTHS, "0"))
     table = str(tmp_path / "history" / "workflows")
     command = [sys.executable, "-c", READER, how, table]
@@ -153,10 +154,13 @@ def test_a_reader_sees_one_state_of_a_table(
 
 
 @pytest.mark.slow
-def test_who_resolves_the_link_first_never_misses_a_file(
+def test_a_reader_that_resolves_the_symlink_keeps_its_snapshot(
     publish: Callable[..., None], tmp_path: Path
 ) -> None:
-    """The snapshot stays for its time of grace; `open_reader` does so by itself."""
+    """The previous snapshot is kept for its retention time.
+
+    `open_reader` resolves the symlink itself.
+    """
     publish(dict.fromkeys(MONTHS, "old"))
     pinned = (tmp_path / "history" / "workflows").resolve()
     with open_reader(tmp_path / "history") as connection:
@@ -167,10 +171,10 @@ def test_who_resolves_the_link_first_never_misses_a_file(
 
 
 @pytest.mark.slow
-def test_a_snapshot_goes_when_its_time_of_grace_is_over(
+def test_a_snapshot_is_deleted_after_its_retention_time(
     mirror: LakeDestination, publish: Callable[..., None], tmp_path: Path
 ) -> None:
-    """Counted from when the next one took its place."""
+    """The time starts when the next snapshot replaces it."""
     publish(dict.fromkeys(MONTHS, "old"), NOW)
     publish(dict.fromkeys(MONTHS, "new"), NOW + timedelta(hours=5))
     pinned = (tmp_path / "history" / "workflows").resolve()
@@ -181,8 +185,9 @@ def test_a_snapshot_goes_when_its_time_of_grace_is_over(
     assert {"newer"} == set(pd.read_parquet(tmp_path / "history" / "workflows")["status"])
 
 
-def test_a_folder_of_something_else_is_not_touched(mirror: LakeDestination, tmp_path: Path) -> None:
-    """It is refused before anything is made."""
+def test_a_folder_with_other_files_is_refused_and_unchanged(
+    mirror: LakeDestination, tmp_path: Path
+) -> None:
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "thesis.txt").write_text("mine")
     with pytest.raises(ConfigurationError, match="contains other files"):

@@ -1,4 +1,4 @@
-"""Unusual characters in paths: a destination works with them, or refuses them at once."""
+"""Unusual characters in paths: a destination supports them, or refuses them before any call."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ TABLES = frozenset({"workflows", "tasks", "labels", "workflow_labels", "sync_run
 
 @pytest.fixture
 def make_at(endpoint: str, world: World, monkeypatch: pytest.MonkeyPatch) -> MakeDepot:
-    """A destination of a kind in a folder, by the name given or a usual one."""
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    """Return a function that returns a destination of a kind in a folder, with an optional name."""
+    monkeypatch.setenv("NO_PROXY", "*")  # a developer's proxy must not intercept requests
 
     def make(kind: str, folder: Path, name: str = "") -> DestinationHarness:
         path = folder / (name or ("runs.duckdb" if kind == "duckdb" else "runs"))
@@ -51,7 +51,7 @@ def make_at(endpoint: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Mak
 
 
 def name_folders(kind: str) -> list[str]:
-    """Names that have, together, all characters that a kind of destination takes."""
+    """Return names that together contain all characters that a kind of destination supports."""
     taken = [character for character in CHARACTERS if character not in REFUSED[kind]]
     words = ["-flag", ".hidden", " blanks ", "tower"]
     if kind == "duckdb":
@@ -61,10 +61,10 @@ def name_folders(kind: str) -> list[str]:
 
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("kind", LOCAL)
-def test_a_destination_works_in_folders_with_any_name_that_it_takes(
+def test_a_destination_works_with_all_supported_characters_in_its_path(
     kind: str, make_at: MakeDepot, tmp_path: Path, world: World, lab: int
 ) -> None:
-    """Synced twice, and again without its working copy; queried, shown and maintained."""
+    """It is synced twice, and again without its staging copy; then queried and maintained."""
     folder = tmp_path.joinpath(*name_folders(kind))
     folder.mkdir(parents=True)
     harness = make_at(kind, folder)
@@ -85,10 +85,10 @@ def test_a_destination_works_in_folders_with_any_name_that_it_takes(
 @pytest.mark.parametrize(
     ("kind", "character"), [(kind, character) for kind in LOCAL for character in REFUSED[kind]]
 )
-def test_other_characters_are_refused_before_the_first_call(
+def test_unsupported_characters_are_refused_before_the_first_call(
     kind: str, character: str, make_at: MakeDepot, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """In the name or above it; the message names the character, and nothing is made."""
+    """They are in the name or in a parent folder. No file is created."""
     name = f"x{character}y"
     (tmp_path / name).mkdir()
     for harness in (make_at(kind, tmp_path, f"{name}z"), make_at(kind, tmp_path / name)):
@@ -111,10 +111,9 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize("kind", LOCAL)
-def test_a_path_that_cannot_be_is_refused_before_the_first_call(
+def test_an_impossible_path_is_refused_before_the_first_call(
     kind: str, make_at: MakeDepot, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """A part of it is a file, a loop, or too long; or the working folder is a file."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "taken.sync").touch()

@@ -1,4 +1,4 @@
-"""PostgreSQL: what a reader sees between two statements of dlt, and what the database holds to."""
+"""PostgreSQL: atomic merges, unique keys, views, comments, backups, locks and addresses."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DestinationHarness]) -> DestinationHarness:
-    """An empty database."""
+    """Return an empty database."""
     return make_harness("postgres")
 
 
 @pytest.mark.slow
-def test_a_reader_sees_no_run_without_its_tasks(
+def test_a_reader_sees_no_row_of_a_package_before_its_merge_is_complete(
     harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between any two statements that merge a package, nothing of it shows."""
+    """The tables are read between the statements that merge a load package."""
     world.finish_run(add_run(world, lab))
     harness.sync()
     add_run(world, lab)
@@ -55,10 +55,9 @@ def test_a_reader_sees_no_run_without_its_tasks(
 
 
 @pytest.mark.slow
-def test_the_database_keeps_a_key_from_being_there_twice(
+def test_a_duplicate_key_violates_the_unique_index_of_the_table(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """By a unique index on every table."""
     add_run(world, lab)
     harness.sync()
     twice = "INSERT INTO tower.tasks SELECT * FROM tower.tasks"
@@ -71,10 +70,10 @@ def test_the_database_keeps_a_key_from_being_there_twice(
 
 
 @pytest.mark.slow
-def test_the_views_are_there_and_are_left_alone_when_they_are_right(
+def test_views_are_created_and_not_replaced_while_they_are_unchanged(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """A reader that holds one of them does not stop a sync."""
+    """A reader that holds a lock on a view thus does not block a sync."""
     add_run(world, lab)
     harness.sync()
     with closing(psycopg2.connect(harness.place.path)) as connection, connection.cursor() as cursor:
@@ -84,10 +83,11 @@ def test_the_views_are_there_and_are_left_alone_when_they_are_right(
 
 
 @pytest.mark.slow
-def test_tables_columns_and_views_say_what_they_mean(
-    harness: DestinationHarness, world: World
-) -> None:
-    """With their units, in the words of the data dictionary, promoted columns too; said once."""
+def test_tables_columns_and_views_have_comments(harness: DestinationHarness, world: World) -> None:
+    """Comments have units, and promoted columns have comments too.
+
+    Existing comments are not set again.
+    """
     world.add_entity("computeEnvs", id="ce", billedTo="lab")
     harness.sync(PrivacySettings(promoted=("compute_envs.billedTo",)), reconcile=True)
     with closing(psycopg2.connect(harness.place.path)) as connection, connection.cursor() as cursor:
@@ -103,10 +103,10 @@ def test_tables_columns_and_views_say_what_they_mean(
 
 
 @pytest.mark.slow
-def test_a_database_put_back_from_a_backup_is_gone_on_from(
+def test_a_sync_continues_from_a_database_restored_from_a_backup(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """Nothing on this machine is ahead of it."""
+    """No state on this machine is ahead of the database."""
     harness.sync()
     run_id = add_run(world, lab)
     world.finish_run(run_id)
@@ -123,8 +123,8 @@ def test_a_database_put_back_from_a_backup_is_gone_on_from(
     assert {(run_id,)} == set(harness.read("workflows"))
 
 
-def test_a_sync_stops_when_its_lock_is_gone(harness: DestinationHarness) -> None:
-    """Another one may have begun by then."""
+def test_a_sync_stops_when_its_lock_connection_is_lost(harness: DestinationHarness) -> None:
+    """Another sync may have started."""
     place: Any = open_destination(harness.place)
     with place.lock(harness.clock):
         place._lock_connection.close()
@@ -132,10 +132,10 @@ def test_a_sync_stops_when_its_lock_is_gone(harness: DestinationHarness) -> None
             pytest.fail("there may have been two")
 
 
-def test_the_address_comes_from_the_configuration(
+def test_the_address_comes_from_tower_etl_then_dlt_then_postgresql(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rules of tower-etl, dlt and PostgreSQL, in this order; the password shows nowhere."""
+    """The password is never shown."""
     secret = database.replace("tower@", "tower:hush@")
     for place in (
         DestinationConfig("postgres", database, tmp_path),

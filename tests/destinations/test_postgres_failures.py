@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses: the object, the cause and the next step, and exact tables after it."""
+"""Errors of PostgreSQL: messages with object, cause and next step, and exact tables afterwards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CREATE FUNCTION tower.no() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION 'no more rows'; END $$;
 CREATE TRIGGER no BEFORE INSERT ON tower.tasks EXECUTE FUNCTION tower.no()
 """
-# What is done to the database, what takes it back, the exit code, and what the message says.
+# Statement that breaks the database, statement that undoes it, exit code, texts of the message.
 BROKEN = {
     "a constraint": (
         "ALTER TABLE tower.tasks ADD CONSTRAINT mine CHECK (task_id < 0) NOT VALID",
@@ -87,13 +87,13 @@ FOREIGN = {
 def harness(
     make_harness: Callable[[str], DestinationHarness], monkeypatch: pytest.MonkeyPatch
 ) -> DestinationHarness:
-    """An empty database; processes sync the tables that are compared."""
+    """Return an empty database; processes sync the tables that are compared."""
     monkeypatch.setenv("TOWER_ETL_TABLES", ",".join(TABLES))
     return make_harness("postgres")
 
 
 def change(address: str, sql: str) -> list[Any]:
-    """Run statements as the owner, whatever was set for others."""
+    """Run statements as the owner, regardless of the settings for other users."""
     free = "-c default_transaction_read_only=off -c statement_timeout=0"
     with closing(psycopg2.connect(address, options=free)) as connection:
         connection.autocommit = True
@@ -104,7 +104,7 @@ def change(address: str, sql: str) -> list[Any]:
 
 @contextmanager
 def changed(address: str, sql: str, undo: str) -> Iterator[None]:
-    """Run statements, and take them back."""
+    """Run statements, and undo them at the end."""
     change(address, sql)
     try:
         yield
@@ -113,7 +113,7 @@ def changed(address: str, sql: str, undo: str) -> Iterator[None]:
 
 
 def expect_failure(harness: DestinationHarness, code: int, *said: str) -> None:
-    """A sync fails with the code and the words, and speaks of no disk."""
+    """Assert that a sync fails with the exit code and texts, and does not mention disk space."""
     with pytest.raises(TowerEtlError) as raised:
         harness.sync(tables=TABLES)
     message = str(raised.value)
@@ -123,17 +123,17 @@ def expect_failure(harness: DestinationHarness, code: int, *said: str) -> None:
 
 
 def expect_exact(harness: DestinationHarness, world: World) -> None:
-    """A sync ends with exact tables."""
+    """Assert that a sync succeeds and that the tables are exact."""
     assert harness.sync(tables=TABLES).result.status == "ok"
     expect_tables(world, harness)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN)
-def test_what_stands_in_the_way_is_named_and_nothing_is_lost(
+def test_a_refusal_by_the_database_is_reported_and_loses_no_rows(
     harness: DestinationHarness, world: World, lab: int, broken: str
 ) -> None:
-    """Also after a sync that was killed meanwhile."""
+    """An earlier sync was killed and left a pending load package."""
     sql, undo, (code, *said) = BROKEN[broken]
     add_run(world, lab)
     harness.sync(tables=TABLES)
@@ -146,31 +146,31 @@ def test_what_stands_in_the_way_is_named_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_an_object_of_a_user_is_refused_and_kept(
+def test_a_foreign_table_or_view_is_refused_and_unchanged(
     harness: DestinationHarness, simulator: Simulator, foreign: str
 ) -> None:
-    """Before the first call; dlt would have added its columns to it."""
+    """It is refused before the first call. Without the check, dlt would add columns to it."""
     kind, name, rest = FOREIGN[foreign]
     address = harness.place.path
     change(address, "CREATE SCHEMA tower; CREATE SCHEMA tower_staging")
     change(address, f"CREATE {kind} {name} {rest}")
-    before = change(address, f"SELECT * FROM {name}")  # noqa: S608 ours
+    before = change(address, f"SELECT * FROM {name}")  # noqa: S608 trusted names
     expect_failure(harness, 2, f"{name} was not written by tower-etl", "RENAME TO")
     assert simulator.calls == []
-    assert change(address, f"SELECT * FROM {name}") == before  # noqa: S608 ours
+    assert change(address, f"SELECT * FROM {name}") == before  # noqa: S608 trusted names
 
 
 @pytest.mark.slow
-def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
+def test_a_lost_connection_exits_with_5_and_the_next_sync_loads_the_rows(
     harness: DestinationHarness, world: World, lab: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server was restarted, for one; the next sync loads what this one did not."""
+    """A restart of the server, for example, terminates connections."""
     add_run(world, lab)
     complete = SingleTransactionPostgresClient.complete_load
 
     def lose(client: SingleTransactionPostgresClient, load_id: str) -> None:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
-        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 ours
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 trusted names
         change(harness.place.path, end)
         complete(client, load_id)
 
@@ -181,10 +181,10 @@ def test_a_connection_that_is_lost_is_no_fault_of_the_rows(
 
 
 @pytest.mark.slow
-def test_a_user_without_rights_is_told_which_are_needed(
+def test_missing_privileges_are_reported_with_the_needed_ones(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """To make the schemas, and to write to tables of another user."""
+    """The user may lack the right to create schemas, or to write to tables of another user."""
     address, owner = harness.place.path, harness.place
     change(address, "DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN")
     change(address, "REVOKE CREATE ON DATABASE postgres FROM PUBLIC")
@@ -208,18 +208,17 @@ def test_a_user_without_rights_is_told_which_are_needed(
         (("host=", "host=/nowhere"), ("No such file", "Check the address")),
     ],
 )
-def test_an_address_that_is_wrong_is_bad_usage(
+def test_a_wrong_address_is_refused_with_the_wrong_part(
     harness: DestinationHarness, changed_part: tuple[str, str], said: tuple[str, ...]
 ) -> None:
-    """The part that is wrong shows in the message."""
     harness.place = replace(harness.place, path=harness.place.path.replace(*changed_part))
     expect_failure(harness, 2, "PostgreSQL cannot be reached", *said)
 
 
-def test_a_wrong_password_is_bad_usage(
+def test_a_wrong_password_is_refused_without_being_shown(
     harness: DestinationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says where it is read from, and does not show it."""
+    """The message names the source of the password."""
     folder = Path(harness.place.path.partition("host=")[2])
     rules = folder / "data" / "pg_hba.conf"
     trusting = rules.read_text(encoding="utf-8")
@@ -240,8 +239,8 @@ def test_a_wrong_password_is_bad_usage(
     assert "hush" not in str(raised.value)
 
 
-def test_too_many_connections_may_pass(harness: DestinationHarness) -> None:
-    """The server is there, and busy: another try may succeed."""
+def test_too_many_connections_exit_with_5(harness: DestinationHarness) -> None:
+    """Another attempt may succeed, so this is not a configuration error."""
     change(harness.place.path, "DROP ROLE IF EXISTS narrow")
     change(harness.place.path, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 0")
     harness.place = replace(harness.place, path=harness.place.path.replace("tower@", "narrow@"))
@@ -249,10 +248,9 @@ def test_too_many_connections_may_pass(harness: DestinationHarness) -> None:
 
 
 @pytest.mark.slow
-def test_a_database_without_utf8_is_named(
+def test_a_text_that_the_database_encoding_lacks_is_reported(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """Once a text arrives that it cannot hold."""
     address = harness.place.path
     change(address, "DROP DATABASE IF EXISTS latin")
     change(address, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
@@ -263,10 +261,9 @@ def test_a_database_without_utf8_is_named(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
-def test_a_full_disk_of_the_server_is_said(
+def test_a_full_disk_of_the_database_server_is_reported(
     harness: DestinationHarness, world: World, lab: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It is the disk of the server that needs room."""
     folder = Path(harness.place.path.partition("host=")[2]) / "small"
     folder.mkdir()
     subprocess.run(

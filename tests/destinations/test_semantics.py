@@ -1,4 +1,4 @@
-"""What a sync promises, at every destination, read by that destination's own programs."""
+"""Sync semantics at every destination, read by independent programs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.simulator import Simulator, World
 
-# DuckDB has tests of its own; a lake in a bucket loads into the same working copy as another.
+# DuckDB is tested elsewhere; a lake in a bucket has the same staging copy as one in a folder.
 OTHERS = [kind for kind in KINDS if kind not in {"duckdb", "delta-s3", "iceberg-s3"}]
-# Its lease is that of Delta in a bucket, and its columns are those of Iceberg in a folder.
+# `iceberg-s3` has the lease of `delta-s3` and the columns of `iceberg`.
 DISTINCT = [kind for kind in KINDS if kind != "iceberg-s3"]
 POINTS = [
     *((kind, "before:dlt.load.load:Load.complete_package:1") for kind in OTHERS),
@@ -52,13 +52,13 @@ POINTS = [
 
 
 def expect_tables(world: World, harness: DestinationHarness) -> None:
-    """Every table of runs, and the labels, equal the world."""
+    """Assert that the tables of runs and the labels equal the world."""
     expect_runs(world, harness)
     assert expect_labels(world) == harness.read("labels")
 
 
 def expect_runs(world: World, harness: DestinationHarness) -> None:
-    """Every table of runs equals the world."""
+    """Assert that the tables of runs equal the world."""
     shown = list_shown(world)
     for table in RUN_TABLES:
         expected = {
@@ -70,7 +70,7 @@ def expect_runs(world: World, harness: DestinationHarness) -> None:
 
 
 def add_run(world: World, lab: int, submit: str | None = None) -> str:
-    """A run with a task and a label, that goes on."""
+    """Add a running run with a task and a label."""
     run_id = world.submit_run(lab, submit=submit) if submit else world.submit_run(lab)
     world.start_run(run_id)
     world.add_task(run_id)
@@ -80,7 +80,7 @@ def add_run(world: World, lab: int, submit: str | None = None) -> str:
 
 
 def kill_sync(harness: DestinationHarness, point: str) -> None:
-    """Let a sync kill itself at a point of its code."""
+    """Run a sync in a process that kills itself at a point of its code."""
     command = [sys.executable, str(KILLED), point, "sync", "--endpoint", harness.endpoint]
     environ = os.environ | {
         "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
@@ -109,10 +109,10 @@ def kill_sync(harness: DestinationHarness, point: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
-def test_tables_equal_the_world_after_any_history(
+def test_tables_equal_the_world_after_random_histories(
     kind: str, make_place: Callable[[str], DestinationConfig]
 ) -> None:
-    """With faults, and killed between any two batches."""
+    """The histories have faults, and syncs are killed between batches."""
     board = SwappableApp()
     with serve(cast("Simulator", board)) as url:
         clocks: list[Clock] = []
@@ -132,12 +132,12 @@ def test_tables_equal_the_world_after_any_history(
 
 
 @pytest.mark.slow
-def test_what_is_new_changed_or_gone_lands(
+def test_new_changed_and_deleted_runs_are_loaded_with_all_tables(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """Runs of two months; an open one that ends; one that loses its label; one that vanishes.
+    """The runs are of two months.
 
-    The full case, with every table.
+    One open run ends, one run loses its label, and one is deleted.
     """
     harness = replace(harness, tables=frozenset(TABLES))
     old, open_one = add_run(world, lab, "2026-01-20T00:00:00Z"), add_run(world, lab)
@@ -163,10 +163,10 @@ def test_what_is_new_changed_or_gone_lands(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "point"), POINTS)
-def test_what_a_killed_sync_left_does_not_show(
+def test_the_sync_after_a_killed_one_makes_the_tables_exact(
     kind: str, point: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
-    """While loading, while publishing: the next sync makes all equal, nothing twice."""
+    """The sync is killed while it loads or publishes."""
     harness = make_harness(kind)
     for submit in ("2026-01-20T00:00:00Z", "2026-02-20T00:00:00Z"):
         world.finish_run(add_run(world, lab, submit))
@@ -177,11 +177,11 @@ def test_what_a_killed_sync_left_does_not_show(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["iceberg"])  # others: in a bucket, where machines take turns
-def test_what_a_killed_machine_wrote_is_written_anew(
+@pytest.mark.parametrize("kind", ["iceberg"])  # test_buckets.py has the other lakes
+def test_tables_of_a_killed_sync_are_rewritten_without_its_local_state(
     kind: str, make_harness: Callable[[str], DestinationHarness], world: World, lab: int
 ) -> None:
-    """Also rows of a run that is no more, and a state that is ahead of its rows."""
+    """One written run is deleted before the next sync, and the state is ahead of its rows."""
     harness = make_harness(kind)
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     harness.sync()
@@ -204,10 +204,10 @@ def test_what_a_killed_machine_wrote_is_written_anew(
 
 
 @pytest.mark.slow
-def test_all_of_this_machine_may_be_lost(
+def test_state_is_restored_from_the_destination_without_local_files(
     harness: DestinationHarness, world: World, simulator: Simulator, lab: int
 ) -> None:
-    """The state comes back from the destination: one new run costs its own calls alone."""
+    """Only the new run is fetched."""
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     harness.sync()
     harness.forget()
@@ -224,8 +224,10 @@ def test_all_of_this_machine_may_be_lost(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
-def test_a_second_writer_stops_at_once(harness: DestinationHarness, simulator: Simulator) -> None:
-    """And is told who holds the destination, before the server is asked anything."""
+def test_a_second_sync_is_refused_before_its_first_call(
+    harness: DestinationHarness, simulator: Simulator
+) -> None:
+    """The error names the process that holds the destination."""
     harness.sync()
     simulator.log.clear()
     with (
@@ -241,7 +243,7 @@ def test_a_second_writer_stops_at_once(harness: DestinationHarness, simulator: S
 
 @contextmanager
 def older_version(table: str, *unknown: str) -> Iterator[None]:
-    """As if some columns were not known yet."""
+    """Remove some columns from a table specification, as in an older version."""
     spec = TABLES[table]
     whole = spec.columns
 
@@ -257,10 +259,10 @@ def older_version(table: str, *unknown: str) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
-def test_a_column_that_comes_later_is_there_for_all_rows(
+def test_a_column_added_by_a_newer_version_exists_for_all_rows(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:
-    """Null where it was not asked for, and in no file or month missing."""
+    """No file or month lacks the column; rows of earlier syncs have null."""
     old = add_run(world, lab, "2026-01-20T00:00:00Z")
     world.finish_run(old)
     with older_version("workflows", "script_file"):

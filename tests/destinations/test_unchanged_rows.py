@@ -1,4 +1,4 @@
-"""Unchanged reference rows are recognised as each database stores them."""
+"""Unchanged reference rows are recognized in the form in which each database stores them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = frozenset(entity.table for entity in ENTITIES) | {t.name for t in HISTOR
 
 
 @pytest.mark.parametrize("kind", ["postgres", "parquet"])
-def test_unchanged_items_are_not_written(
+def test_unchanged_reference_rows_are_not_written_again(
     make_harness: Callable[[str], DestinationHarness], kind: str
 ) -> None:
     """JSON and times are compared by value, because a database may store another form of them."""

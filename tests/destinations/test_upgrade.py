@@ -1,4 +1,4 @@
-"""A destination that an older version wrote: new tables, columns and months come with a sync."""
+"""Upgrade: a sync adds new tables, columns and months to a target of an older version."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ NEW_COLUMNS: dict[str, frozenset[str]] = {
     "compute_envs_history": frozenset(column.name for column in COMPUTE_ENV_DETAILS),
     "studios": frozenset({"allowed_users"}),
 }
-# What an older version knows of launches and compute environments is tested where they are.
+# Upgrades of launches and compute environments are tested with these tables.
 NOT_ASKED = NEW_TABLES | {"launches", "compute_envs", "compute_envs_history"}
 
 
 @contextmanager
 def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if these tables and columns were not known yet, nor months of launches."""
+    """Remove these tables and columns, and the months of launches, as in an older version."""
     (tables,) = (found for found in gc.get_referents(TABLES) if isinstance(found, dict))
     known: dict[str, Any] = dict(tables)
     with ExitStack() as stack, monkeypatch.context() as patch:
-        stack.callback(tables.update, known)  # after the next one
+        stack.callback(tables.update, known)  # runs after `tables.clear`
         stack.callback(tables.clear)
         for table, columns in NEW_COLUMNS.items():
             stack.enter_context(older_version(table, *columns))
@@ -49,7 +49,7 @@ def before_api_1_187(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTINCT)
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
-def test_the_next_sync_of_an_older_target_adds_what_it_lacks(
+def test_a_sync_adds_missing_tables_and_columns_to_an_older_target(
     harness: DestinationHarness,
     world: World,
     lab: int,
@@ -57,7 +57,7 @@ def test_the_next_sync_of_an_older_target_adds_what_it_lacks(
     *,
     lost: bool,
 ) -> None:
-    """Without an error, also where nothing but the destination itself is left."""
+    """With `lost`, all files outside the destination itself are deleted before the sync."""
     world.add_entity("computeEnvs", lab, id="ce", platform="aws-batch", workspaceName="lab")
     world.finish_run(add_run(world, lab, "2026-01-20T00:00:00Z"))
     with before_api_1_187(monkeypatch):
