@@ -104,7 +104,7 @@ def kill_sync(harness: DestinationHarness, point: str) -> None:
     assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
 
 
-# --- exact --------------------------------------------------------------------------------------
+# --- exact tables ---------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_new_changed_and_deleted_runs_are_loaded_with_all_tables(
     assert len(harness.read("sync_runs")) == 3
 
 
-# --- killed, lost, busy -------------------------------------------------------------------------
+# --- interrupted syncs, lost state, concurrent syncs ----------------------------------------------
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ def test_a_second_sync_is_refused_before_its_first_call(
     assert simulator.calls == []
 
 
-# --- growth -------------------------------------------------------------------------------------
+# --- new columns ----------------------------------------------------------------------------------
 
 
 @contextmanager

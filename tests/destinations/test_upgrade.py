@@ -26,7 +26,7 @@ NEW_COLUMNS: dict[str, frozenset[str]] = {
     "compute_envs_history": frozenset(column.name for column in COMPUTE_ENV_DETAILS),
     "studios": frozenset({"allowed_users"}),
 }
-# Upgrades of launches and compute environments are tested with these tables.
+# Upgrades of launches and compute environments have their tests beside those of the tables.
 NOT_ASKED = NEW_TABLES | {"launches", "compute_envs", "compute_envs_history"}
 
 
