@@ -1,4 +1,4 @@
-"""A small HTTP server that does as it is told, once for each call."""
+"""HTTP server on loopback that plays one scripted response per call."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _LONGEST_WAIT_S = 20
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it arrived; header names in lower case."""
+    """Request as the server received it, with header names in lower case."""
 
     path: str
     headers: Mapping[str, str]
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Keeps quiet about clients that hang up."""
+    """HTTP server that reports no error for clients that disconnect."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that timed out does not wait for its answer."""
+        """Ignore the error: a client that timed out does not wait for its response."""
 
 
 class ScriptedServer:
-    """Answers each call with the next act of its script, and `{"ok": true}` after the last.
+    """Server that plays one scripted step per call, and responds `{"ok": true}` after the last.
 
     Attributes:
-        seen: The requests, in order of arrival.
-        left: Set when a client hung up in the middle of an answer.
+        seen: Requests, in order of arrival.
+        left: Set when a client disconnected during a response.
     """
 
     def __init__(self) -> None:
@@ -57,52 +57,52 @@ class ScriptedServer:
 
     @property
     def endpoint(self) -> str:
-        """Its address, the API's base path included."""
+        """URL of the server, including the base path of the API."""
         return f"http://127.0.0.1:{self._server.server_port}/api"
 
     def wrap(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from now on."""
+        """Use TLS for all later connections."""
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
 
     def close(self) -> None:
-        """Stop serving, and let go of calls that are kept waiting."""
+        """Stop the server, and release the calls that are kept waiting."""
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def act(self, act: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        """Next: whatever that does."""
+        """Add a step that calls the given function with the request handler."""
         self._script.append(act)
 
     def is_over(self, seconds: float = 0.0) -> bool:
-        """Whether the server is closed, after so many seconds at the latest."""
+        """Return whether the server is closed, after waiting at most the given seconds for it."""
         return self._over.wait(seconds)
 
     def answer(self, body: object, status: int = 200, **headers: str) -> None:
-        """Next: that status and body (bytes as they are, anything else as JSON)."""
+        """Add a response with a status and a body: bytes as they are, anything else as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._script.append(lambda handler: _send(handler, status, raw, named))
 
     def redirect(self, location: str, **headers: str) -> None:
-        """Next: a redirect."""
+        """Add a redirect."""
         self.answer(b"", 302, Location=location, **headers)
 
     def reset(self) -> None:
-        """Next: the connection is reset without an answer."""
+        """Add a connection reset without a response."""
         self._script.append(_reset)
 
     def truncate(self, body: bytes) -> None:
-        """Next: the connection ends before the announced length is reached."""
+        """Add a response that ends before its announced length."""
         self._script.append(
             lambda handler: _send(handler, 200, body, {"Content-Length": str(len(body) + 50)})
         )
 
     def stall(self) -> None:
-        """Next: no answer until the server is closed."""
+        """Add a step that sends no response until the server is closed."""
 
         def wait(handler: BaseHTTPRequestHandler) -> None:
             self._over.wait(_LONGEST_WAIT_S)
@@ -139,14 +139,14 @@ def _agree(handler: BaseHTTPRequestHandler) -> None:
 
 
 def _reset(handler: BaseHTTPRequestHandler) -> None:
-    # Lingering for no time makes the close a reset.
+    # With a linger time of 0, `close` resets the connection instead of ending it regularly.
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
 
 
 @pytest.fixture
 def make_server() -> Iterator[Callable[[], ScriptedServer]]:
-    """Start servers that are stopped with the test."""
+    """Return a function that starts servers; they are stopped after the test."""
     started: list[ScriptedServer] = []
 
     def start() -> ScriptedServer:
@@ -160,5 +160,5 @@ def make_server() -> Iterator[Callable[[], ScriptedServer]]:
 
 @pytest.fixture
 def server(make_server: Callable[[], ScriptedServer]) -> ScriptedServer:
-    """A server that does as it is told."""
+    """Start a scripted server."""
     return make_server()

@@ -1,4 +1,4 @@
-"""From an HTTP answer to an object, or to the error that it stands for."""
+"""Conversion of an HTTP response to a JSON object, or to the error class of its status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHERE = "GET /workflow"
     ("body", "kind"),
     [(b"[1]", "a list"), (b'"x"', "a text"), (b"null", "null"), (b"1e400", "a number")],
 )
-def test_json_that_is_no_object_is_named_for_what_it_is(body: bytes, kind: str) -> None:
+def test_the_error_for_non_object_json_names_its_type(body: bytes, kind: str) -> None:
     with pytest.raises(MalformedResponseError, match=f"no JSON object but {kind}"):
         parse_object(200, {}, body, WHERE)
 
@@ -40,16 +40,15 @@ def test_json_that_is_no_object_is_named_for_what_it_is(body: bytes, kind: str) 
         (b'{"workflows": [', "line 1 column"),
     ],
 )
-def test_json_that_cannot_be_read_says_why(body: bytes, reason: str) -> None:
-    """No login page sends what begins like an object."""
+def test_the_error_for_unreadable_json_states_the_reason(body: bytes, reason: str) -> None:
+    """A body that begins like a JSON object is not reported as a login page."""
     with pytest.raises(ServerError, match=reason) as caught:
         parse_object(200, {}, body, WHERE)
     assert "login page" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [200, 201, 206, 299])
-def test_a_success_carries_its_object(status: int) -> None:
-    """Any status of success will do."""
+def test_any_2xx_response_returns_its_json_object(status: int) -> None:
     assert parse_object(status, {}, b'{"a": [1, null]}', WHERE) == {"a": [1, None]}
 
 
@@ -76,8 +75,8 @@ def test_a_success_carries_its_object(status: int) -> None:
         (599, ServerError),
     ],
 )
-def test_every_other_status_is_an_error(status: int, kind: type[ApiError]) -> None:
-    """Of the kind that says what the sync must do, and with the status at hand."""
+def test_every_other_status_raises_its_error_class(status: int, kind: type[ApiError]) -> None:
+    """The class tells the sync how to react: retry, skip or stop."""
     with pytest.raises(ApiError) as caught:
         parse_object(status, {}, b"{}", WHERE)
 
@@ -102,8 +101,8 @@ def test_every_other_status_is_an_error(status: int, kind: type[ApiError]) -> No
         b'{"a": "\xff',
     ],
 )
-def test_a_success_without_an_object_is_a_fault(body: bytes) -> None:
-    """A failure never becomes an empty page; the same call may succeed later."""
+def test_a_2xx_response_without_a_json_object_is_a_retryable_error(body: bytes) -> None:
+    """It must not become an empty page, and the same call may succeed later."""
     headers = {"Content-Type": "text/html; charset=utf-8"}
 
     with pytest.raises(ServerError, match="no JSON object") as caught:
@@ -114,8 +113,7 @@ def test_a_success_without_an_object_is_a_fault(body: bytes) -> None:
 
 
 @given(body=st.binary(max_size=40), status=st.integers(100, 599))
-def test_any_answer_is_an_object_or_an_api_error(body: bytes, status: int) -> None:
-    """Nothing that a server sends ends in another kind of error."""
+def test_any_response_gives_an_object_or_an_api_error(body: bytes, status: int) -> None:
     try:
         parsed = parse_object(status, {}, body, WHERE)
     except ApiError as error:
@@ -124,16 +122,15 @@ def test_any_answer_is_an_object_or_an_api_error(body: bytes, status: int) -> No
         assert isinstance(parsed, dict)
 
 
-def test_a_refusal_says_what_the_server_said() -> None:
-    """On one line."""
+def test_an_error_quotes_the_server_message_on_one_line() -> None:
     with pytest.raises(BadRequestError) as caught:
         parse_object(400, {}, b'{"message": "Invalid max:\\n 101"}', WHERE)
 
     assert str(caught.value) == "GET /workflow: the server answered 400 (Invalid max: 101)."
 
 
-def test_a_long_refusal_is_cut() -> None:
-    """A stack trace is no message."""
+def test_a_long_server_message_is_truncated() -> None:
+    """Some servers send a stack trace as the message."""
     with pytest.raises(ServerError) as caught:
         parse_object(500, {}, b'{"message": "' + b"x" * 5000 + b'"}', WHERE)
 
@@ -141,14 +138,13 @@ def test_a_long_refusal_is_cut() -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"[1]", b'{"message": null}'])
-def test_a_refusal_without_a_message_stays_short(body: bytes) -> None:
-    """Pages of HTML are not shown."""
+def test_an_error_without_a_server_message_omits_the_body(body: bytes) -> None:
+    """An HTML page of a gateway does not belong in a message."""
     with pytest.raises(ServerError, match=r"^GET /workflow: the server answered 502\.$"):
         parse_object(502, {}, body, WHERE)
 
 
-def test_a_refusal_carries_the_wait_that_was_asked_for() -> None:
-    """In seconds."""
+def test_a_429_error_carries_retry_after_in_seconds() -> None:
     with pytest.raises(RateLimitError) as caught:
         parse_object(429, {"Retry-After": "3"}, b"", WHERE)
 
@@ -177,14 +173,15 @@ def test_a_refusal_carries_the_wait_that_was_asked_for() -> None:
         ("Sun, 99 Mar 2026 12:00:30 GMT", None),
     ],
 )
-def test_retry_after_is_read(value: str | None, seconds: float | None) -> None:
-    """Seconds or a date; a moment that is over means now; garbage means nothing."""
+def test_retry_after_is_parsed_as_seconds_or_as_a_date(
+    value: str | None, seconds: float | None
+) -> None:
+    """A date in the past gives 0, an invalid value gives None."""
     assert parse_retry_after(value, NOW) == seconds
 
 
 @given(value=st.text(max_size=40))
-def test_no_retry_after_breaks_the_client(value: str) -> None:
-    """Whatever stands in the header, it is a wait or it is nothing."""
+def test_any_retry_after_value_gives_a_delay_or_none(value: str) -> None:
     seconds = parse_retry_after(value, NOW)
 
     assert seconds is None or seconds >= 0.0
@@ -197,6 +194,5 @@ def test_no_retry_after_breaks_the_client(value: str) -> None:
         "Wed, 21 Oct 99999999999 07:28:00 GMT",
     ],
 )
-def test_a_retry_after_beyond_the_calendar_is_nothing(value: str) -> None:
-    """Numbers that no date can hold."""
+def test_a_retry_after_date_out_of_range_is_ignored(value: str) -> None:
     assert parse_retry_after(value, NOW) is None

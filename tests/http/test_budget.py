@@ -1,4 +1,4 @@
-"""The budget under threads: evenly spaced, held back together, closed at once."""
+"""Rate limiter with several threads: even spacing, shared pauses and immediate closing."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ PATIENCE_S = 20
 
 
 class SteppedClock:
-    """A clock for threads: it moves when the test says so, once all of them are asleep.
+    """Clock for threads that moves only when the test says so, once all of them sleep.
 
     Attributes:
-        clock: What is passed to the budget.
+        clock: Clock to pass to the rate limiter.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class SteppedClock:
         self._changed = threading.Condition()
 
     def step(self, seconds: float, sleepers: int) -> None:
-        """Wait until that many threads are asleep, then let time pass."""
+        """Wait until the given number of threads sleep, then move the clock forward."""
         with self._changed:
             asleep = self._changed.wait_for(lambda: self._count() == sleepers, PATIENCE_S)
             assert asleep, f"{self._count()} threads are asleep instead of {sleepers}"
@@ -70,7 +70,7 @@ class SteppedClock:
 
 
 class Unreliable(MemoryStore):
-    """A ledger that works once."""
+    """Store whose first update succeeds and whose later updates fail."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -79,7 +79,7 @@ class Unreliable(MemoryStore):
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the ledger, the first time."""
+        """Update the window, the first time only."""
         if self._worked:
             msg = "gone"
             raise ApiConnectionError(msg)
@@ -88,11 +88,11 @@ class Unreliable(MemoryStore):
 
 
 class Crowd:
-    """Threads that each want one slot.
+    """Threads that each acquire one permit.
 
     Attributes:
-        granted: When each got it, in seconds of the stepped clock.
-        refused: How many found the budget closed.
+        granted: Times of the permits, in seconds of the stepped clock.
+        refused: Number of threads that found the limiter closed.
     """
 
     def __init__(self, limiter: RateLimiter, clock: Clock, size: int) -> None:
@@ -105,12 +105,12 @@ class Crowd:
             thread.start()
 
     def wait_for_grants(self, count: int) -> None:
-        """Wait until so many got a slot."""
+        """Wait until at least the given number of permits were granted."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.granted) >= count, PATIENCE_S)
 
     def join(self) -> None:
-        """Wait until all are done."""
+        """Wait until all threads have ended."""
         for thread in self._threads:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
@@ -126,8 +126,8 @@ class Crowd:
             self._changed.notify_all()
 
 
-def test_eight_threads_keep_the_limit() -> None:
-    """On the real clock: the k-th call goes out k distances after the first at the earliest."""
+def test_eight_threads_never_exceed_the_rate_limit() -> None:
+    """The real clock is used: call k is sent at least k spacings after the start."""
     distance, calls = 0.005, 40
     limiter = RateLimiter(RateLimit(1, distance), SYSTEM_CLOCK, RequestMetrics())
     begun = time.monotonic()
@@ -142,8 +142,8 @@ def test_eight_threads_keep_the_limit() -> None:
     assert all(at - begun >= k * distance - 1e-6 for k, at in enumerate(times))
 
 
-def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
-    """The calls after it are nearer to each other by a twentieth, not more."""
+def test_a_late_wake_up_is_compensated_without_a_burst() -> None:
+    """Later calls are at most 5 % closer to each other than the even spacing."""
     moments: list[float] = []
     now = 0.0
 
@@ -163,7 +163,7 @@ def test_one_that_wakes_up_late_is_made_good_without_a_burst() -> None:
 
 
 class Recording(MemoryStore):
-    """A store that keeps the windows that were stored."""
+    """Store that keeps every window that was stored."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -172,7 +172,7 @@ class Recording(MemoryStore):
     def update(
         self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
     ) -> Result:
-        """Change the window, and keep the new one."""
+        """Update the window, and keep the new one if it changed."""
         before = self._window
         result = super().update(change)
         if self._window is not before:
@@ -194,8 +194,8 @@ def test_responses_are_stored_with_the_next_call(fake_clock: FakeClock) -> None:
     assert store.stored[-1].received_by == pytest.approx((0.1, 0.2, 0.3))
 
 
-def test_a_response_is_stored_by_a_call_that_has_to_wait(fake_clock: FakeClock) -> None:
-    """Otherwise other processes would take the calls of a slow one to be on their way."""
+def test_a_response_is_stored_by_a_call_that_must_wait(fake_clock: FakeClock) -> None:
+    """Otherwise other processes would count the calls of a slow process as still in flight."""
     store = Recording(fake_clock.clock)
     limiter = RateLimiter(RateLimit(1, 10.0), fake_clock.clock, RequestMetrics(), store)
     limiter.record_response(limiter.acquire())
@@ -206,8 +206,8 @@ def test_a_response_is_stored_by_a_call_that_has_to_wait(fake_clock: FakeClock) 
     assert len(store.stored) == 3
 
 
-def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) -> None:
-    """The period begins with its answer."""
+def test_the_period_of_a_call_starts_at_its_response(fake_clock: FakeClock) -> None:
+    """Until the response, the server may not have received the call yet."""
     limiter = RateLimiter(RateLimit(1, 1.0), fake_clock.clock, RequestMetrics())
     departure = limiter.acquire()
     fake_clock.clock.sleep(0.4)
@@ -219,17 +219,17 @@ def test_a_call_under_way_is_not_taken_to_have_arrived(fake_clock: FakeClock) ->
     assert sum(fake_clock.slept) == pytest.approx(1.0)
 
 
-def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
-    """Threads that wait within the pause go out after it, one by one, and slower than before."""
+def test_waiting_threads_resume_one_by_one_after_a_pause() -> None:
+    """The slowdown after a 429 lengthens the spacing from 1 s to 1.25 s."""
     stepped = SteppedClock()
     limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, RequestMetrics())
     crowd = Crowd(limiter, stepped.clock, THREADS)
     crowd.wait_for_grants(1)
-    stepped.step(0.0, 1)  # the first of those who wait; the others stand behind it
+    stepped.step(0.0, 1)  # the first waiting thread sleeps; the others queue on its lock
 
     limiter.pause(10.0)
     for quarter in range(40 + 5 * (THREADS - 1)):
-        # One in five quarters from the tenth second on: who had it is not asleep any more.
+        # From second 10 on, one thread gets a permit every five quarters and sleeps no more.
         done = 1 + max(0, (quarter - 40) // 5 + 1)
         crowd.wait_for_grants(done)
         stepped.step(0.25, min(1, THREADS - done))
@@ -238,8 +238,7 @@ def test_a_pause_holds_back_waiting_threads_and_they_do_not_burst() -> None:
     assert [0.0, *(10.0 + 1.25 * k for k in range(THREADS - 1))] == crowd.granted
 
 
-def test_closing_ends_those_who_wait() -> None:
-    """Without a further call, however long their slots are away."""
+def test_close_ends_waiting_threads_without_a_call() -> None:
     stepped = SteppedClock()
     metrics = RequestMetrics()
     limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, metrics)
@@ -254,8 +253,7 @@ def test_closing_ends_those_who_wait() -> None:
     assert (crowd.refused, metrics.snapshot().calls, crowd.granted) == (THREADS, 0, [])
 
 
-def test_a_closed_budget_lets_nothing_out(fake_clock: FakeClock) -> None:
-    """Nor does it wait."""
+def test_a_closed_limiter_refuses_calls_without_waiting(fake_clock: FakeClock) -> None:
     limiter = RateLimiter(None, fake_clock.clock, RequestMetrics())
     limiter.close()
 
@@ -265,8 +263,8 @@ def test_a_closed_budget_lets_nothing_out(fake_clock: FakeClock) -> None:
     assert fake_clock.slept == []
 
 
-def test_without_a_limit_nobody_waits(fake_clock: FakeClock) -> None:
-    """Self-hosted servers may have none."""
+def test_calls_do_not_wait_without_a_rate_limit(fake_clock: FakeClock) -> None:
+    """Self-hosted servers may have no rate limit."""
     metrics = RequestMetrics()
     limiter = RateLimiter(None, fake_clock.clock, metrics)
 
@@ -276,8 +274,8 @@ def test_without_a_limit_nobody_waits(fake_clock: FakeClock) -> None:
     assert (metrics.snapshot().calls, fake_clock.slept) == (100, [])
 
 
-def test_a_pause_counts_even_without_a_limit(fake_clock: FakeClock) -> None:
-    """A 429 of a server that was thought to have no limit."""
+def test_a_pause_delays_calls_without_a_rate_limit(fake_clock: FakeClock) -> None:
+    """A server that was configured without a limit may still send a 429."""
     limiter = RateLimiter(None, fake_clock.clock, RequestMetrics())
 
     limiter.pause(3.0)
@@ -286,8 +284,8 @@ def test_a_pause_counts_even_without_a_limit(fake_clock: FakeClock) -> None:
     assert sum(fake_clock.slept) == pytest.approx(3.0)
 
 
-def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
-    """Eight threads that meet the same limit were not held back eight times as long."""
+def test_overlapping_pauses_are_counted_once_as_throttled_time(fake_clock: FakeClock) -> None:
+    """Several threads that receive a 429 at the same time wait together."""
     metrics = RequestMetrics()
     limiter = RateLimiter(RateLimit.of(20), fake_clock.clock, metrics)
 
@@ -297,7 +295,7 @@ def test_overlapping_pauses_are_counted_once(fake_clock: FakeClock) -> None:
     assert RequestStats(throttled_seconds=8.0) == metrics.snapshot()
 
 
-def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
+def test_separate_pauses_add_up_as_throttled_time(fake_clock: FakeClock) -> None:
     """The time between two pauses was not throttled."""
     metrics = RequestMetrics()
     limiter = RateLimiter(RateLimit.of(20), fake_clock.clock, metrics)
@@ -309,8 +307,8 @@ def test_a_later_pause_is_counted_anew(fake_clock: FakeClock) -> None:
     assert metrics.snapshot().throttled_seconds == 3.0
 
 
-def test_an_answer_is_not_lost_with_the_ledger(fake_clock: FakeClock) -> None:
-    """A ledger that fails after the call leaves it under way, which is safe, and says nothing."""
+def test_a_failing_store_is_reported_by_the_next_call(fake_clock: FakeClock) -> None:
+    """Recording a response does not raise. The call then counts as in flight, which is safe."""
     limiter = RateLimiter(
         RateLimit.of(20), fake_clock.clock, RequestMetrics(), Unreliable(fake_clock.clock)
     )

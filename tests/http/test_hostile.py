@@ -1,4 +1,4 @@
-"""Servers that mean harm, or have lost their mind: every call ends, soon, and in little memory."""
+"""Hostile or broken servers: every call ends soon and uses little memory."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     Connect = Callable[..., JsonHttpClient]
 
 MEGABYTE = 2**20
-SOON_SECONDS = 5.0  # on a busy machine; each of these would last for minutes, or for ever
+SOON_SECONDS = 5.0  # on a busy machine; without limits these calls would take minutes or never end
 
 
 def narrow(http_client: JsonHttpClient, max_bytes: int) -> JsonHttpClient:
-    """Let bodies have fewer bytes."""
+    """Lower the maximum size of a body, and return the client."""
     adapter = cast("RateLimitedAdapter", http_client.session.get_adapter(http_client.endpoint))
     adapter.max_body_bytes = max_bytes
     return http_client
 
 
 def zip_zeros(megabytes: int) -> bytes:
-    """So many megabytes of spaces, a thousandth of that when compressed."""
+    """Return the given megabytes of spaces, compressed to about a thousandth of that size."""
     packer = zlib.compressobj(9, wbits=31)
     pieces = [packer.compress(b" " * MEGABYTE) for _ in range(megabytes)]
     return b"".join(pieces) + packer.flush()
 
 
 def pour(server: ScriptedServer, head: bytes, piece: bytes, pause: float = 0.0) -> None:
-    """Next: that head, and then that piece for as long as somebody listens."""
+    """Respond to the next call with a head, and repeat a piece until the client disconnects."""
 
     def act(handler: BaseHTTPRequestHandler) -> None:
         connection = handler.connection
@@ -83,8 +83,10 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_a_body_without_end_is_left(server: ScriptedServer, connect: Connect, kind: str) -> None:
-    """After as many bytes as an answer may have, once, and with the connection closed."""
+def test_an_endless_body_is_aborted_at_the_size_limit(
+    server: ScriptedServer, connect: Connect, kind: str
+) -> None:
+    """The call is not retried, and the connection is closed."""
     pour(server, *ENDLESS[kind])
     http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
 
@@ -95,8 +97,10 @@ def test_a_body_without_end_is_left(server: ScriptedServer, connect: Connect, ki
     assert server.left.wait(SOON_SECONDS)
 
 
-def test_a_bomb_does_not_unfold(server: ScriptedServer, connect: Connect) -> None:
-    """A hundred megabytes in a hundred kilobytes take no more memory than is allowed."""
+def test_a_compression_bomb_stays_within_the_memory_limit(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The body decompresses from about 100 kB to 100 MB."""
     server.answer(zip_zeros(100), Content_Encoding="gzip")
     http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
     tracemalloc.start()
@@ -110,26 +114,26 @@ def test_a_bomb_does_not_unfold(server: ScriptedServer, connect: Connect) -> Non
     assert peak < 16 * MEGABYTE
 
 
-def test_a_bomb_in_a_bomb_does_not_unfold(server: ScriptedServer, connect: Connect) -> None:
-    """Compressed over and over."""
+def test_a_doubly_compressed_bomb_is_refused(server: ScriptedServer, connect: Connect) -> None:
     server.answer(gzip.compress(zip_zeros(64)), Content_Encoding="gzip, gzip")
 
     with pytest.raises(ResponseTooLargeError):
         narrow(connect(server.endpoint), 4 * MEGABYTE).get("/workflow")
 
 
-def test_more_layers_than_anybody_needs_are_refused(
+def test_a_body_with_forty_layers_of_compression_is_refused(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Each of them would cost time."""
+    """Each layer would cost CPU time."""
     server.answer(b"x", Content_Encoding=", ".join(["gzip"] * 40))
 
     with pytest.raises(ApiConnectionError, match="could not be decompressed"):
         connect(server.endpoint, attempts=1).get("/workflow")
 
 
-def test_the_largest_answer_is_read(server: ScriptedServer, connect: Connect) -> None:
-    """Up to the last byte that is allowed, and no further."""
+def test_a_body_of_the_maximum_size_is_read_and_a_longer_one_refused(
+    server: ScriptedServer, connect: Connect
+) -> None:
     body = b'{"ok": 1}'
     server.answer(body + b" " * (1000 - len(body)))
     server.answer(body + b" " * (1001 - len(body)))
@@ -154,10 +158,10 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("drip", DRIPS)
-def test_an_answer_that_drips_for_ever_is_cut(
+def test_a_response_that_trickles_is_cut_off_at_the_deadline(
     server: ScriptedServer, connect: Connect, drip: str
 ) -> None:
-    """No gap between two bytes is long, but the whole is."""
+    """The read time-out does not end it, because no gap between two bytes is long."""
     pour(server, *DRIPS[drip], pause=0.02)
     http_client = connect(server.endpoint, attempts=1, read_seconds=30, call_seconds=0.3)
     before = time.monotonic()
@@ -169,8 +173,7 @@ def test_an_answer_that_drips_for_ever_is_cut(
     assert server.left.wait(SOON_SECONDS)
 
 
-def test_headers_without_end_are_refused(server: ScriptedServer, connect: Connect) -> None:
-    """As fast as the line carries them."""
+def test_endless_headers_are_refused(server: ScriptedServer, connect: Connect) -> None:
     pour(server, HEAD, b"X: 1\r\n" * 100)
 
     with pytest.raises(ApiConnectionError):
@@ -179,22 +182,24 @@ def test_headers_without_end_are_refused(server: ScriptedServer, connect: Connec
     assert server.left.wait(SOON_SECONDS)
 
 
-def test_a_call_in_time_is_not_cut_later(server: ScriptedServer, connect: Connect) -> None:
-    """The connection is used again after the time of the first call is over."""
+def test_a_completed_call_does_not_close_its_reused_connection(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The deadline of the first call passes while the connection is idle."""
     http_client = connect(server.endpoint, attempts=1, call_seconds=0.2)
 
     http_client.get("/workflow")
-    time.sleep(0.4)  # nothing to wait for: the point is that nothing happens
+    time.sleep(0.4)  # no condition to wait for: the test is that nothing happens
 
     assert http_client.get("/workflow") == {"ok": True}
 
 
 @pytest.mark.parametrize("depth", [1_000_000, 2_000])
 @pytest.mark.parametrize("kind", [(b"[", b"]"), (b'{"a":', b"}")])
-def test_nesting_without_end_is_refused(
+def test_deeply_nested_json_is_refused(
     server: ScriptedServer, connect: Connect, kind: tuple[bytes, bytes], depth: int
 ) -> None:
-    """It is no JSON to us, as half a JSON is none."""
+    """It is reported like truncated JSON, as an invalid response."""
     server.answer(b'{"a":' + kind[0] * depth + b"1" + kind[1] * depth + b"}")
 
     with pytest.raises(ServerError, match="no JSON object"):
@@ -204,10 +209,10 @@ def test_nesting_without_end_is_refused(
 @pytest.mark.parametrize(
     "body", [b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'\xef\xbb\xbf{"a": "x\ty"}']
 )
-def test_what_is_not_quite_json_costs_one_call_and_is_counted(
+def test_nearly_valid_json_is_repaired_without_a_retry_and_counted(
     server: ScriptedServer, connect: Connect, body: bytes
 ) -> None:
-    """The next answer would have the same character in it."""
+    """A retry would return the same characters."""
     server.answer(body)
     http_client = connect(server.endpoint)
 
@@ -218,8 +223,10 @@ def test_what_is_not_quite_json_costs_one_call_and_is_counted(
 
 
 @pytest.mark.parametrize("body", [b'{"a": "\xff', b'{"a": NaN', b'{"a": "\\ud800"', b'{"a": 1e400'])
-def test_what_is_cut_is_no_answer(server: ScriptedServer, connect: Connect, body: bytes) -> None:
-    """Whatever else is wrong with it."""
+def test_truncated_json_with_other_defects_is_refused(
+    server: ScriptedServer, connect: Connect, body: bytes
+) -> None:
+    """Repairs must not hide that a response is incomplete."""
     server.answer(body)
 
     with pytest.raises(ServerError, match="no JSON object"):
@@ -227,24 +234,26 @@ def test_what_is_cut_is_no_answer(server: ScriptedServer, connect: Connect, body
 
 
 @pytest.mark.parametrize("kind", ["text/html", "text/plain; charset=utf-16", "image/png", ""])
-def test_a_wrong_content_type_does_not_matter(
+def test_the_content_type_of_a_response_is_ignored(
     server: ScriptedServer, connect: Connect, kind: str
 ) -> None:
-    """The body tells; some gateways label everything alike."""
+    """Some gateways send the same content type for everything; the body decides."""
     server.answer({"ok": 1}, Content_Type=kind)
 
     assert connect(server.endpoint).get("/workflow") == {"ok": 1}
 
 
-def test_the_last_of_duplicate_keys_counts(server: ScriptedServer, connect: Connect) -> None:
-    """As in every other reader of JSON."""
+def test_the_last_of_duplicate_json_keys_is_used(server: ScriptedServer, connect: Connect) -> None:
+    """Most JSON parsers do the same."""
     server.answer(b'{"a": 1, "a": 2}')
 
     assert connect(server.endpoint).get("/workflow") == {"a": 2}
 
 
-def test_a_message_cannot_steer_a_terminal(server: ScriptedServer, connect: Connect) -> None:
-    """What a server says of itself is shown; colours and cursor movements are not its to send."""
+def test_control_characters_are_removed_from_server_messages(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """A server must not be able to send colours or cursor movements to a terminal."""
     server.answer({"message": "no\x1b[2J\x1b]0;title\x07\u202e way\x9b1m"}, 400)
 
     with pytest.raises(ApiError) as caught:
@@ -254,10 +263,10 @@ def test_a_message_cannot_steer_a_terminal(server: ScriptedServer, connect: Conn
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"])
-def test_nothing_but_reading_goes_out(
+def test_the_adapter_refuses_every_method_but_get(
     server: ScriptedServer, connect: Connect, method: str
 ) -> None:
-    """By construction: the one adapter that there is sends nothing else."""
+    """The session has no other adapter, so that tower-etl cannot write to the platform."""
     http_client = connect(server.endpoint)
     request = http_client.session.prepare_request(requests.Request("GET", server.endpoint))
     request.method = method

@@ -1,4 +1,4 @@
-"""Ledgers that several processes, or machines, share."""
+"""Rate limit stores that several processes or machines share."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ LEDGERS = st.builds(
 
 
 def note_call(window: RequestWindow, now: float) -> tuple[RequestWindow, int]:
-    """Let a call out; how many there were before."""
+    """Record a call, and return the number of earlier calls."""
     return record_send(window, now), len(window.sent_at)
 
 
 def hold(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
-    """Pause for a minute; until when."""
+    """Pause for one minute, and return the end of the pause."""
     return pause(window, now + 60), now + 60
 
 
 def look(window: RequestWindow, _now: float) -> tuple[RequestWindow, RequestWindow]:
-    """Change nothing."""
+    """Return the window without a change."""
     return window, window
 
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of our own on loopback; skips where Debian's redis-server is not installed."""
+    """Start a Redis server on loopback and return its URL; skip if redis-server is missing."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server: install the package of that name to test a shared budget")
@@ -87,7 +87,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_for_port(port: int) -> None:
-    """Wait until somebody listens there."""
+    """Wait until a server listens on a port."""
     ends = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -101,13 +101,15 @@ def wait_for_port(port: int) -> None:
 
 @pytest.fixture(params=["file", "redis"])
 def open_shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], RateLimitStore]:
-    """Open a ledger by its name, in the one place or the other."""
+    """Return a function that opens a shared store by name, in a folder or in Redis."""
     place = tmp_path if request.param == "file" else request.getfixturevalue("redis_url")
     return lambda name: open_store(place, f"{tmp_path.name}-{name}", SYSTEM_CLOCK)
 
 
-def test_two_who_open_it_see_the_same(open_shared: Callable[[str], RateLimitStore]) -> None:
-    """A call of the one, a pause of the other; another name is another ledger."""
+def test_two_clients_of_a_store_share_calls_and_pauses(
+    open_shared: Callable[[str], RateLimitStore],
+) -> None:
+    """A store with another name is independent."""
     one, other = open_shared("a"), open_shared("a")
 
     assert [one.update(note_call), other.update(note_call)] == [0, 1]
@@ -115,9 +117,7 @@ def test_two_who_open_it_see_the_same(open_shared: Callable[[str], RateLimitStor
     assert open_shared("b").update(note_call) == 0
 
 
-def test_nobody_s_change_is_lost(open_shared: Callable[[str], RateLimitStore]) -> None:
-    """Four who change it at the same time leave all their calls in it."""
-
+def test_no_concurrent_update_is_lost(open_shared: Callable[[str], RateLimitStore]) -> None:
     def call(_: int) -> None:
         store = open_shared("a")
         for _ in range(25):
@@ -129,8 +129,8 @@ def test_nobody_s_change_is_lost(open_shared: Callable[[str], RateLimitStore]) -
     assert len(open_shared("a").update(look).sent_at) == 100
 
 
-def test_a_redis_that_is_gone_is_an_error_without_the_password() -> None:
-    """It says which host, and what to do."""
+def test_an_unreachable_redis_raises_an_error_without_the_password() -> None:
+    """The message names the host and the setting to change."""
     store = open_store("redis://:pass-word@127.0.0.1:1/0", "a", SYSTEM_CLOCK)
 
     with pytest.raises(ApiConnectionError, match=r"on 127.0.0.1 .*TOWER_ETL_BUDGET") as caught:
@@ -140,7 +140,7 @@ def test_a_redis_that_is_gone_is_an_error_without_the_password() -> None:
 
 
 def test_the_keys_of_a_window_are_those_of_earlier_versions() -> None:
-    """Versions may share a store."""
+    """Processes with different versions of tower-etl may share a store."""
     written = {
         "departures": [1.0, 2.0],
         "arrivals": [1.5, 2.5],
@@ -155,27 +155,26 @@ def test_the_keys_of_a_window_are_those_of_earlier_versions() -> None:
 
 
 @given(window=LEDGERS)
-def test_a_ledger_is_read_as_it_was_written(window: RequestWindow) -> None:
-    """Bit by bit: a call is known by its departure."""
+def test_an_encoded_window_decodes_to_the_same_window(window: RequestWindow) -> None:
+    """Times are kept to the last bit, because a call is identified by its send time."""
     assert decode_window(encode_window(window)) == window
 
 
 @given(written=st.binary() | st.sampled_from([b"[]", b"{}", b"null", b'{"departures": 1}']))
-def test_what_is_no_ledger_counts_as_an_empty_one(written: bytes) -> None:
-    """A torn file must not stop every sync for good."""
+def test_invalid_content_decodes_to_an_empty_window(written: bytes) -> None:
+    """A damaged file must not stop all later syncs."""
     assert decode_window(written) == RequestWindow()
 
 
 @given(window=LEDGERS, cut=st.integers(0, 400))
-def test_half_a_ledger_counts_as_an_empty_one(window: RequestWindow, cut: int) -> None:
-    """Or as a whole one, where nothing was cut."""
+def test_a_truncated_window_decodes_to_an_empty_window(window: RequestWindow, cut: int) -> None:
+    """If the cut is beyond the end, the window is unchanged."""
     written = encode_window(window)
 
     assert decode_window(written[:cut]) in {RequestWindow(), window}
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """And so is its folder; no name gives no token away."""
+def test_store_files_are_private_and_do_not_contain_the_token(tmp_path: Path) -> None:
     settings = Settings(
         "http://127.0.0.1:9/api",
         Token("s3cret"),
@@ -191,7 +190,7 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert not any("s3cret" in str(file) or b"s3cret" in file.read_bytes() for file in files)
 
 
-def test_another_token_or_server_has_another_budget(tmp_path: Path) -> None:
+def test_each_token_and_server_has_a_separate_rate_limit(tmp_path: Path) -> None:
     """The limit is per access token (API fact 10); the path of the endpoint does not matter."""
 
     def open_file(endpoint: str, token: str) -> set[str]:
@@ -205,10 +204,10 @@ def test_another_token_or_server_has_another_budget(tmp_path: Path) -> None:
     assert len(open_file("http://127.0.0.1:10", "b")) == 3
 
 
-def test_where_there_is_no_place_the_sync_has_a_budget_of_its_own(
+def test_an_unusable_folder_is_replaced_by_a_store_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And a warning says so."""
+    """A warning says that the rate limit is not shared."""
     (tmp_path / "file").write_text("in the way")
 
     store = open_store(tmp_path / "file", "a", SYSTEM_CLOCK)
@@ -217,8 +216,8 @@ def test_where_there_is_no_place_the_sync_has_a_budget_of_its_own(
     assert "not shared with other syncs" in caplog.text
 
 
-def test_a_disk_that_fails_later_is_an_error_that_can_be_tried_again(tmp_path: Path) -> None:
-    """The message names the file."""
+def test_a_folder_that_fails_later_raises_a_connection_error(tmp_path: Path) -> None:
+    """The error is retryable, and the message names the folder."""
     store = FileStore(tmp_path / "gone" / "a")
     shutil.rmtree(tmp_path / "gone")
     (tmp_path / "gone").write_text("in the way")
@@ -227,8 +226,8 @@ def test_a_disk_that_fails_later_is_an_error_that_can_be_tried_again(tmp_path: P
         store.update(look)
 
 
-def test_one_who_was_away_for_long_changes_nothing(tmp_path: Path) -> None:
-    """Its change is tried again on the ledger as it is now, however many were made meanwhile."""
+def test_an_update_by_a_suspended_process_is_redone_on_the_latest_window(tmp_path: Path) -> None:
+    """Up to 200 other updates are stored between the read and the write of the process."""
     store, other = FileStore(tmp_path / "a"), FileStore(tmp_path / "a")
 
     for others in (1, 63, 64, 65, 200):
@@ -237,7 +236,7 @@ def test_one_who_was_away_for_long_changes_nothing(tmp_path: Path) -> None:
         def fall_asleep(
             window: RequestWindow, now: float, away: list[int] = away
         ) -> tuple[RequestWindow, int]:
-            """A change in the middle of which the others go on."""
+            """Record a call after the other store made its updates."""
             for _ in range(away.pop() if away else 0):
                 other.update(note_call)
             return note_call(window, now)
@@ -247,8 +246,8 @@ def test_one_who_was_away_for_long_changes_nothing(tmp_path: Path) -> None:
         assert min(before + others + 1, 128) == len(other.update(look).sent_at)
 
 
-def test_what_the_killed_have_left_is_swept_up(tmp_path: Path) -> None:
-    """And the ledger takes no more room than so many changes."""
+def test_stale_temporary_files_and_old_versions_are_removed(tmp_path: Path) -> None:
+    """Killed processes leave temporary files behind."""
     store = FileStore(tmp_path / "a")
     left = tmp_path / "a" / "draft-1-1"
     left.write_text("half")
@@ -262,24 +261,24 @@ def test_what_the_killed_have_left_is_swept_up(tmp_path: Path) -> None:
     assert len(list((tmp_path / "a").iterdir())) <= 66
 
 
-def test_a_machine_whose_clock_was_set_back_calls_on(tmp_path: Path, fake_clock: FakeClock) -> None:
-    """What lies in the future is forgotten."""
+def test_a_store_drops_future_calls_when_the_clock_was_set_back(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
     FileStore(tmp_path / "a", SYSTEM_CLOCK).update(note_call)  # later than the fake clock's time
 
     assert FileStore(tmp_path / "a", fake_clock.clock).update(note_call) == 0
 
 
 @pytest.mark.parametrize("address", ["redis://host:port", "redis://127.0.0.1:x/0"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    """Before the first call."""
+def test_an_invalid_redis_url_is_refused_before_the_first_call(address: str) -> None:
     with pytest.raises(ConfigurationError, match="redis://host:6379/0"):
         open_store(address, "a", SYSTEM_CLOCK)
 
 
-def test_without_the_client_for_redis_it_says_what_to_install(
+def test_a_missing_redis_package_is_reported_with_its_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is an extra."""
+    """The package redis is an optional dependency."""
     monkeypatch.setitem(__import__("sys").modules, "redis", None)
 
     with pytest.raises(ConfigurationError, match=r"pip install \S+\[redis\]"):

@@ -1,4 +1,4 @@
-"""When the next call may go out: properties of the pure ledger."""
+"""Rate limit policy: when the next call may be sent, given the window of recent calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LIMITS = st.builds(RateLimit, st.integers(1, 20), st.floats(0.1, 10))
-# Of each call: the way there, the way back, and how long nobody wants to call after it.
+# Per call: network delay of request and of response, and idle time after the call, in seconds.
 WAYS = st.lists(
     st.tuples(st.floats(0, 4.9), st.floats(0, 6), st.just(0.0) | st.floats(0, 2)),
     min_size=1,
@@ -38,7 +38,7 @@ WAYS = st.lists(
 
 
 def play(ways: Iterable[tuple[float, float, float]], limit: RateLimit) -> list[float]:
-    """Call whenever it may be; the moments of arrival at the server."""
+    """Send each call as soon as the policy allows; return the arrival times at the server."""
     window, now = RequestWindow(), 100.0
     answers: list[tuple[float, float]] = []
     arrivals = []
@@ -59,42 +59,42 @@ def play(ways: Iterable[tuple[float, float, float]], limit: RateLimit) -> list[f
 
 
 @given(ways=WAYS, limit=LIMITS)
-def test_no_period_at_the_server_holds_more_than_the_limit(
+def test_no_period_at_the_server_exceeds_the_rate_limit(
     ways: list[tuple[float, float, float]], limit: RateLimit
 ) -> None:
-    """Whatever the ways are, as long as none is longer than the longest."""
+    """This holds for all network delays up to the maximum."""
     arrivals = play(ways, limit)
 
     assert peak_calls_in_window(arrivals, limit.seconds - 1e-6) <= limit.calls
 
 
 @given(count=st.integers(1, 80), limit=LIMITS)
-def test_without_a_way_the_limit_is_used_whole(count: int, limit: RateLimit) -> None:
-    """So many calls take no longer than the limit makes them take."""
+def test_the_full_rate_limit_is_used_without_network_delay(count: int, limit: RateLimit) -> None:
     arrivals = play([(0.0, 0.0, 0.0)] * count, limit)
 
     assert arrivals[-1] - arrivals[0] <= (count - 1) // limit.calls * limit.seconds + limit.seconds
 
 
 @given(ways=WAYS, limit=LIMITS)
-def test_calls_go_out_evenly(ways: list[tuple[float, float, float]], limit: RateLimit) -> None:
-    """Two departures are never closer than nearly the even distance: there is no burst."""
+def test_calls_are_spaced_evenly_without_a_burst(
+    ways: list[tuple[float, float, float]], limit: RateLimit
+) -> None:
+    """Two calls are never closer than 95 % of the even spacing."""
     departures = play([(0.0, there + back, idle) for there, back, idle in ways], limit)
 
     nearly = 0.95 * limit.seconds / limit.calls
     assert all(later - earlier >= nearly - 1e-9 for earlier, later in pairwise(departures))
 
 
-def test_an_idle_budget_saves_nothing_up() -> None:
-    """After an hour without calls the next two are spaced like any others."""
+def test_an_idle_hour_does_not_permit_a_burst() -> None:
     limit = RateLimit.of(20)
     window = record_send(record_send(RequestWindow(), 0.0), 3600.0)
 
     assert next_send_time(window, 3600.0, limit) == pytest.approx(3600.0475)
 
 
-def test_a_call_that_is_never_answered_comes_free() -> None:
-    """One who died leaves nothing behind for longer than the longest way and a period."""
+def test_a_call_without_a_response_expires_after_the_maximum_delay() -> None:
+    """A crashed process delays others by at most the maximum network delay and one period."""
     limit = RateLimit.of(2)
     window = record_send(record_send(RequestWindow(), 0.0), 0.5)
 
@@ -110,22 +110,21 @@ def test_a_call_that_is_never_answered_comes_free() -> None:
         (1280, RateLimit(128, 0.1)),
     ],
 )
-def test_a_rate_is_a_limit_on_about_a_second(rate: float, limit: RateLimit) -> None:
-    """Whole calls, and the period that they take at that rate."""
+def test_a_rate_becomes_a_whole_number_of_calls_in_a_period(rate: float, limit: RateLimit) -> None:
     assert RateLimit.of(rate) == limit
 
 
 @given(first=st.floats(0, 100), second=st.floats(0, 100))
 def test_a_pause_is_never_shortened(first: float, second: float) -> None:
-    """Two answers of 429: the longer one counts, with a limit and without."""
+    """The later end of two pauses counts, with and without a limit."""
     window = pause(pause(RequestWindow(), first), second)
 
     assert next_send_time(window, 0.0, None) == max(first, second)
     assert next_send_time(window, 0.0, RateLimit.of(20)) == max(first, second)
 
 
-def test_a_refusal_slows_down_and_a_quiet_hour_brings_it_back() -> None:
-    """By a quarter; half an hour later by half of that."""
+def test_a_429_slows_down_calls_until_an_hour_without_429_has_passed() -> None:
+    """The slowdown of 1.25 decreases linearly to 1."""
     window = record_throttle(RequestWindow(), 10_000.0)
 
     slowness = [current_slowdown(window, 10_000.0 + minutes * 60) for minutes in (0, 30, 60, 90)]
@@ -133,8 +132,8 @@ def test_a_refusal_slows_down_and_a_quiet_hour_brings_it_back() -> None:
     assert slowness == [1.25, 1.125, 1.0, 1.0]
 
 
-def test_refusals_of_one_wave_slow_down_once_and_the_next_wave_again() -> None:
-    """Calls that were under way together say the same thing; and there is an end to it."""
+def test_429s_within_two_seconds_slow_down_calls_once() -> None:
+    """They refuse calls that were in flight together. A later 429 adds to the slowdown, up to 4."""
     once = record_throttle(record_throttle(RequestWindow(), 10_000.0), 10_001.0)
     twice = record_throttle(once, 10_003.0)
     often = twice
@@ -146,8 +145,7 @@ def test_refusals_of_one_wave_slow_down_once_and_the_next_wave_again() -> None:
     assert often.slowdown == 4.0
 
 
-def test_a_slower_budget_makes_the_period_longer() -> None:
-    """Of the window as of the distance."""
+def test_a_slowdown_lengthens_the_period_and_the_spacing() -> None:
     limit = RateLimit(2, 1.0)
     window = record_throttle(RequestWindow(), 100.0)
     for moment in (100.0, 101.0):
@@ -157,8 +155,8 @@ def test_a_slower_budget_makes_the_period_longer() -> None:
     assert next_send_time(window, 101.0, RateLimit(1, 1.0)) == pytest.approx(102.25, abs=1e-3)
 
 
-def test_what_every_answer_takes_is_no_uncertainty() -> None:
-    """Once there are enough of them, and as far as they are steady."""
+def test_a_steady_response_time_is_not_counted_as_network_delay() -> None:
+    """After 50 responses, 80 % of the fastest response time, less the spread, is subtracted."""
     assert network_delay(0.3, [0.1] * 49) == 0.3
     assert network_delay(0.3, [0.1] * 50) == pytest.approx(0.22)
     assert network_delay(0.3, [0.1, 0.12] * 25) == pytest.approx(0.236)
@@ -170,10 +168,10 @@ def test_what_every_answer_takes_is_no_uncertainty() -> None:
     ways=st.lists(st.tuples(st.floats(0, 0.2), st.just(0.0)), min_size=60, max_size=120),
     common=st.floats(0.01, 0.5),
 )
-def test_the_limit_holds_with_the_common_part_left_out(
+def test_the_rate_limit_holds_when_the_common_delay_is_subtracted(
     ways: list[tuple[float, float]], common: float
 ) -> None:
-    """Whatever part of it lies before the arrival."""
+    """Half of the common delay is before the arrival at the server."""
     limit = RateLimit.of(20)
     latest = [common] * 50
     trimmed = [(there, back) for there, back in ways]
@@ -188,7 +186,7 @@ def test_the_limit_holds_with_the_common_part_left_out(
 
 
 def test_a_clock_that_was_set_back_does_not_stop_all_calls() -> None:
-    """What lies an hour ahead is of another time; a pause of a minute is not."""
+    """Calls recorded an hour ahead are dropped, a pause that ends in a minute is kept."""
     window = pause(record_send(RequestWindow(), 5000.0), 5060.0)
 
     assert next_send_time(drop_future_entries(window, 1400.0), 1400.0, RateLimit.of(20)) == 1400.0

@@ -1,4 +1,4 @@
-"""Why a call has no answer: redirects and proxies, named with what to do about them."""
+"""Errors for redirects and proxies: each names the cause and the setting to change."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ PASSWORD = "pr0xy-pass"
 
 
 def fail(http_client: JsonHttpClient, path: str = "/workflow") -> ApiError:
-    """Make a call, and return the error that it ends with."""
+    """Make a call, and return the error that it raises."""
     with pytest.raises(ApiError) as caught:
         http_client.get(path)
     return caught.value
 
 
-def test_a_redirect_names_both_origins_and_the_new_endpoint(
+def test_a_redirect_error_names_both_origins_and_the_new_endpoint(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """It is asked for once: the next answer would be the same."""
+    """The call is not retried, because the next response would be the same."""
     server.redirect("https://tower.example.org:8443/new/api/workflow?workspaceId=7")
     http_client = connect(server.endpoint)
 
@@ -46,10 +46,10 @@ def test_a_redirect_names_both_origins_and_the_new_endpoint(
     assert (error.exit_code, http_client.metrics.snapshot().calls) == (5, 1)
 
 
-def test_a_redirect_to_https_names_the_https_endpoint(
+def test_a_redirect_error_suggests_the_https_endpoint(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Of the same host, as most servers have it."""
+    """Most servers redirect plain HTTP to the same host."""
     server.redirect(f"{server.endpoint.replace('http', 'https', 1)}/workflow")
     wanted = server.endpoint.replace("http", "https", 1)
 
@@ -68,10 +68,10 @@ def test_a_redirect_to_https_names_the_https_endpoint(
         "ftp://sso.example.org/api/workflow",
     ],
 )
-def test_a_redirect_that_says_no_endpoint_makes_none_up(
+def test_a_redirect_outside_an_api_path_suggests_no_endpoint(
     server: ScriptedServer, connect: Connect, location: str
 ) -> None:
-    """A login page, say. What else stands in its address is not shown."""
+    """The target may be a login page. Only the origin of its address is shown."""
     server.redirect(location)
 
     message = str(fail(connect(server.endpoint)))
@@ -81,8 +81,8 @@ def test_a_redirect_that_says_no_endpoint_makes_none_up(
     assert "s3cret" not in message
 
 
-def test_a_redirect_cannot_steer_a_terminal(server: ScriptedServer, connect: Connect) -> None:
-    """Nor fill it."""
+def test_a_redirect_error_is_printable_and_short(server: ScriptedServer, connect: Connect) -> None:
+    """The server controls the text of the location."""
     server.redirect("https://a\x1b7" + "b" * 2000 + "/x")
 
     message = str(fail(connect(server.endpoint)))
@@ -95,11 +95,11 @@ def test_a_redirect_cannot_steer_a_terminal(server: ScriptedServer, connect: Con
 
 
 class Proxy:
-    """Answers every request, also CONNECT, with the same status.
+    """Proxy that responds to every request, including CONNECT, with the same status.
 
     Attributes:
-        asked: What it was sent.
-        name: Its host and port.
+        asked: Bytes that it received.
+        name: Host and port of the proxy.
     """
 
     def __init__(self, status: bytes) -> None:
@@ -111,7 +111,7 @@ class Proxy:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the proxy."""
         if self._thread.is_alive():
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
@@ -133,7 +133,10 @@ class Proxy:
 
 @pytest.fixture
 def make_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Proxy]]:
-    """Start a proxy and name it in the environment: `make_proxy(status, login="me:pass@")`."""
+    """Return a function that starts a proxy and sets it in the environment.
+
+    Usage: `make_proxy(status, login="me:pass@")`.
+    """
     started: list[Proxy] = []
 
     def start(status: bytes, login: str = "") -> Proxy:
@@ -150,7 +153,7 @@ def make_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Proxy]
 
 @pytest.fixture
 def ask(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ApiError]:
-    """Make a call to a host that only a proxy leads to, by a scheme."""
+    """Return a function that calls a host behind the proxy and returns the error."""
 
     def call(scheme: str) -> ApiError:
         monkeypatch.setenv("NO_PROXY", "elsewhere.example.org")  # `connect` exempts every host
@@ -162,10 +165,10 @@ def ask(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ap
 
 
 @pytest.mark.parametrize(("scheme", "verb"), [("http", b"GET"), ("https", b"CONNECT")])
-def test_a_proxy_that_wants_credentials_is_told_apart(
+def test_a_proxy_that_requires_credentials_is_named_with_its_variable(
     make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str, verb: bytes
 ) -> None:
-    """With the variable that they go into; nothing is tried again."""
+    """The call is not retried."""
     proxy = make_proxy(b"407 Proxy Authentication Required")
 
     error = ask(scheme)
@@ -178,10 +181,10 @@ def test_a_proxy_that_wants_credentials_is_told_apart(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_credentials_that_a_proxy_refuses_are_not_shown(
+def test_refused_proxy_credentials_are_not_shown(
     make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str
 ) -> None:
-    """They are named as those of the variable."""
+    """The message names the variable that contains them."""
     make_proxy(b"407 No", login=f"ada:{PASSWORD}@")
 
     message = str(ask(scheme))
@@ -193,13 +196,13 @@ def test_credentials_that_a_proxy_refuses_are_not_shown(
 @pytest.mark.parametrize(
     ("status", "kind"), [(b"403 Forbidden", EndpointError), (b"502 Bad", ApiConnectionError)]
 )
-def test_a_proxy_that_lets_nothing_through_is_named(
+def test_a_proxy_that_does_not_forward_a_request_is_named(
     make_proxy: Callable[..., Proxy],
     ask: Callable[[str], ApiError],
     status: bytes,
     kind: type[ApiError],
 ) -> None:
-    """A refusal is final, a fault may pass."""
+    """A 403 is a final error; a 502 may be transient."""
     proxy = make_proxy(status)
 
     error = ask("https")
@@ -209,10 +212,9 @@ def test_a_proxy_that_lets_nothing_through_is_named(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_is_named(
+def test_an_unreachable_proxy_is_named_instead_of_the_server(
     make_proxy: Callable[..., Proxy], ask: Callable[[str], ApiError], scheme: str
 ) -> None:
-    """It is not the server that does not answer."""
     proxy = make_proxy(b"", login=f"ada:{PASSWORD}@")
     proxy.close()
 
@@ -223,10 +225,10 @@ def test_a_proxy_that_is_not_there_is_named(
     assert PASSWORD not in str(error)
 
 
-def test_a_proxy_that_nobody_configured_is_told_apart(
+def test_a_407_without_a_configured_proxy_is_explained(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """One that stands in the way by itself."""
+    """A transparent proxy can send it."""
     server.answer(b"<html>", 407)
 
     message = str(fail(connect(server.endpoint)))
@@ -243,10 +245,9 @@ def test_a_proxy_that_nobody_configured_is_told_apart(
         ("socks5://127.0.0.1:9", "a SOCKS proxy|no answer"),
     ],
 )
-def test_a_proxy_with_an_odd_address_is_explained(
+def test_an_unusable_proxy_url_is_explained(
     ask: Callable[[str], ApiError], monkeypatch: pytest.MonkeyPatch, address: str, says: str
 ) -> None:
-    """Whatever the variable holds, the call ends in a sentence."""
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, address)
 

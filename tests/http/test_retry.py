@@ -1,4 +1,4 @@
-"""Which failures are worth another try, and when: the pure policy."""
+"""Retry policy: which errors are retried, how often and after which delay."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ CHANCE = st.floats(0, 1, exclude_max=True)
 
 
 @pytest.mark.parametrize("kind", FINAL)
-def test_refusals_are_not_repeated(kind: type[ApiError]) -> None:
-    """What the server means is not asked again."""
+def test_final_errors_are_not_retried(kind: type[ApiError]) -> None:
     assert RetryPolicy().next_delay_seconds(1, kind("no"), 0.5) is None
 
 
 @pytest.mark.parametrize("kind", RETRYABLE)
 def test_the_first_failure_counts_as_an_attempt(kind: type[ApiError]) -> None:
-    """`attempts` tries in all: a wait follows each failure but the last."""
+    """A delay follows each failed attempt except the last."""
     policy = RetryPolicy(attempts=3, connection_attempts=3)
 
     waits = [policy.next_delay_seconds(failures, kind("no"), 0.5) for failures in (1, 2, 3, 4)]
@@ -39,16 +38,16 @@ def test_the_first_failure_counts_as_an_attempt(kind: type[ApiError]) -> None:
     assert [wait is not None for wait in waits] == [True, True, False, False]
 
 
-def test_an_unreachable_server_has_attempts_of_its_own() -> None:
-    """A wrong address can be said sooner than a server that is ill."""
+def test_connection_errors_have_a_separate_attempt_limit() -> None:
+    """A wrong address should be reported sooner than a failing server."""
     policy = RetryPolicy(attempts=6, connection_attempts=2)
 
     assert policy.next_delay_seconds(2, ApiConnectionError("no"), 0.5) is None
     assert policy.next_delay_seconds(2, ServerError("no"), 0.5) is not None
 
 
-def test_back_off_doubles() -> None:
-    """Without jitter the waits are half of 1, 2, 4 and 8 times the first."""
+def test_the_backoff_doubles_with_each_failure() -> None:
+    """With the minimum jitter, each delay is half of the full back-off."""
     policy = RetryPolicy(base_delay_seconds=2.0)
     error = ServerError("no")
 
@@ -56,8 +55,10 @@ def test_back_off_doubles() -> None:
 
 
 @given(failures=st.integers(1, 5), chance=CHANCE)
-def test_jitter_lies_between_half_and_the_whole(failures: int, chance: float) -> None:
-    """Clients that failed together come back apart."""
+def test_a_delay_with_jitter_is_between_half_and_all_of_the_backoff(
+    failures: int, chance: float
+) -> None:
+    """Clients that failed together must not retry at the same time."""
     whole = 0.5 * 2 ** (failures - 1)
 
     wait = RetryPolicy().next_delay_seconds(failures, ServerError("no"), chance)
@@ -72,10 +73,10 @@ def test_jitter_lies_between_half_and_the_whole(failures: int, chance: float) ->
     asked=st.none() | st.floats(0, 1e9),
     chance=CHANCE,
 )
-def test_no_wait_is_longer_than_the_longest(
+def test_no_delay_exceeds_the_maximum_delay(
     kind: type[ApiError], failures: int, asked: float | None, chance: float
 ) -> None:
-    """Whatever the server asks for, and however often it failed."""
+    """This holds for every `Retry-After` and every number of failures."""
     policy = RetryPolicy(attempts=50, connection_attempts=50, max_delay_seconds=60.0)
 
     wait = policy.next_delay_seconds(failures, kind("no", retry_after=asked), chance)
@@ -86,11 +87,10 @@ def test_no_wait_is_longer_than_the_longest(
 
 
 @pytest.mark.parametrize("asked", [None, 0.0])
-def test_a_rate_limit_waits_a_second_at_least(asked: float | None) -> None:
-    """`Retry-After: 0` is what the platform sends, and the second is not over yet."""
+def test_a_429_delays_the_retry_by_at_least_one_second(asked: float | None) -> None:
+    """The platform sends `Retry-After: 0` before the second is over (API fact 10)."""
     assert RetryPolicy().next_delay_seconds(1, RateLimitError("no", retry_after=asked), 0.0) == 1.0
 
 
-def test_a_server_fault_waits_as_asked() -> None:
-    """503 with `Retry-After: 7`."""
+def test_a_server_error_waits_for_retry_after() -> None:
     assert RetryPolicy().next_delay_seconds(1, ServerError("no", retry_after=7.0), 0.9) == 7.0

@@ -1,4 +1,4 @@
-"""Where the token goes, and where it does not: redirects, cookies, messages."""
+"""The token is sent to its origin only, and is not in cookies, messages, logs or tracebacks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
 
 def lead_in_circles(server: ScriptedServer) -> None:
-    """Redirect for longer than anybody follows."""
+    """Redirect more often than the client follows."""
     for _ in range(40):
         server.redirect("/api/workflow")
 
@@ -36,7 +36,7 @@ def lead_in_circles(server: ScriptedServer) -> None:
 def test_a_redirect_to_another_origin_is_not_followed(
     server: ScriptedServer, make_server: Callable[[], ScriptedServer], connect: Connect
 ) -> None:
-    """Another port is another server: it sees nothing of the call."""
+    """Another port is another origin, which receives no part of the call."""
     other = make_server()
     server.redirect(f"{other.endpoint}/workflow")
 
@@ -47,10 +47,10 @@ def test_a_redirect_to_another_origin_is_not_followed(
     assert other.seen == []
 
 
-def test_a_redirect_to_another_name_of_the_host_is_not_followed(
+def test_a_redirect_to_another_host_name_is_not_followed(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """The same machine under another name may be another site."""
+    """Another name of the same machine may belong to another site."""
     renamed = server.endpoint.replace("127.0.0.1", "localhost")
     server.redirect(f"{renamed}/workflow")
 
@@ -63,7 +63,7 @@ def test_a_redirect_to_another_name_of_the_host_is_not_followed(
 def test_a_later_redirect_to_another_origin_is_not_followed(
     server: ScriptedServer, make_server: Callable[[], ScriptedServer], connect: Connect
 ) -> None:
-    """After one that stays."""
+    """The first redirect stays on the origin."""
     other = make_server()
     server.redirect("/api/v1/workflow")
     server.redirect(f"{other.endpoint}/workflow")
@@ -77,7 +77,7 @@ def test_a_later_redirect_to_another_origin_is_not_followed(
 def test_a_redirect_on_the_same_origin_carries_the_token(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Absolute or relative."""
+    """One redirect is absolute, the other relative."""
     server.redirect(f"{server.endpoint}/v1/workflow")
     server.redirect("/api/v2/workflow")
 
@@ -91,8 +91,9 @@ def test_a_redirect_on_the_same_origin_carries_the_token(
     assert [f"Bearer {TOKEN}"] * 3 == [seen.headers["authorization"] for seen in server.seen]
 
 
-def test_a_redirected_request_pays_for_a_call(server: ScriptedServer, connect: Connect) -> None:
-    """It arrives at the server like any other, and is no retry."""
+def test_a_redirect_counts_as_a_call_but_not_as_a_retry(
+    server: ScriptedServer, connect: Connect
+) -> None:
     http_client = connect(server.endpoint, TOKEN)
     server.redirect("/api/v1/workflow")
 
@@ -101,8 +102,9 @@ def test_a_redirected_request_pays_for_a_call(server: ScriptedServer, connect: C
     assert (http_client.metrics.snapshot().calls, http_client.metrics.snapshot().retries) == (2, 0)
 
 
-def test_redirects_in_circles_are_explained(server: ScriptedServer, connect: Connect) -> None:
-    """They end, each of them paid, and nothing is tried again: it would be the same."""
+def test_a_redirect_loop_is_explained_and_not_retried(
+    server: ScriptedServer, connect: Connect
+) -> None:
     http_client = connect(server.endpoint, TOKEN)
     lead_in_circles(server)
 
@@ -115,20 +117,19 @@ def test_redirects_in_circles_are_explained(server: ScriptedServer, connect: Con
 @pytest.mark.parametrize(
     "location", ["http://[bad", "http://127.0.0.1:99999/api", "ftp://127.0.0.1/api", "/caf\xe9"]
 )
-def test_a_redirect_to_nowhere_is_explained(
+def test_an_invalid_redirect_location_raises_an_api_error(
     server: ScriptedServer, connect: Connect, location: str
 ) -> None:
-    """An address that is none ends in an error of the tree."""
     server.redirect(location)
 
     with pytest.raises(ApiError, match=r"^GET /workflow: "):
         connect(server.endpoint, TOKEN, attempts=1).get("/workflow")
 
 
-def test_a_netrc_file_gives_no_password_away(
+def test_credentials_in_a_netrc_file_are_not_sent(
     server: ScriptedServer, connect: Connect, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user's file of passwords speaks for other programs, on redirects too."""
+    """Without protection, requests would send them in place of the token, also after redirects."""
     netrc = f"{tmp_path}/netrc"
     with open(netrc, "w") as file:  # noqa: PTH123 - a path as the variable holds it
         file.write("default login me password mine\n")
@@ -141,7 +142,7 @@ def test_a_netrc_file_gives_no_password_away(
 
 
 def test_cookies_are_not_kept(server: ScriptedServer, connect: Connect) -> None:
-    """A session of a load balancer or a login page does not stick to later calls."""
+    """A session of a load balancer or a login page must not apply to later calls."""
     http_client = connect(server.endpoint, TOKEN)
     server.answer({}, Set_Cookie="JSESSIONID=abc; Path=/")
 
@@ -169,7 +170,7 @@ TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_error_shows_the_token(server: ScriptedServer, connect: Connect, trouble: str) -> None:
-    """Neither its text, nor its repr, nor a traceback with all that went before."""
+    """The token is not in the text, the repr, the attributes or the traceback with its causes."""
     http_client = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
     TROUBLES[trouble](server)
 
@@ -182,7 +183,7 @@ def test_no_error_shows_the_token(server: ScriptedServer, connect: Connect, trou
 
 
 def render_all(error: BaseException) -> str:
-    """All that a debugger could show: every frame of every cause, with its variables in full."""
+    """Return all that a debugger could show: every frame of every cause, with its variables."""
     shown: list[str] = []
     seen, waiting = set[int](), [error]
     while waiting:
@@ -199,7 +200,7 @@ def render_all(error: BaseException) -> str:
 def test_no_variable_in_a_traceback_shows_the_token(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
-    """Neither as Python prints them, nor as rich does; also not those of the causes."""
+    """Both Python and rich print the variables of all frames, including those of causes."""
     http_client = connect(server.endpoint, TOKEN, attempts=1, read_seconds=0.1)
     TROUBLES[trouble](server)
 
@@ -225,7 +226,7 @@ def test_no_variable_in_a_traceback_shows_the_token(
 def test_an_interrupted_call_does_not_show_the_token(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in a notebook ends up in the frames of the libraries below, headers in hand."""
+    """Ctrl-C in a notebook raises in the frames of HTTP libraries, which hold the headers."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -242,7 +243,7 @@ def test_an_interrupted_call_does_not_show_the_token(
 def test_no_log_shows_the_token(
     server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At any level, by any library below, for calls that go well and calls that do not."""
+    """The logs of all levels and libraries are checked, for successful and failed calls."""
     caplog.set_level(logging.NOTSET)
     server.answer({}, 503)
     server.redirect("/api/v1/workflow")
@@ -259,10 +260,10 @@ def test_no_log_shows_the_token(
     assert (TOKEN in logged, "Bearer" in logged) == (False, False)
 
 
-def test_a_token_that_a_server_sends_back_is_not_shown(
+def test_a_token_that_a_server_message_quotes_is_not_shown(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Some gateways quote what they refuse."""
+    """Some gateways quote the refused header."""
     server.answer({"message": f"Invalid token {TOKEN}"}, 401)
 
     with pytest.raises(ApiError) as caught:
@@ -271,15 +272,16 @@ def test_a_token_that_a_server_sends_back_is_not_shown(
     assert TOKEN not in str(caught.value)
 
 
-def test_data_is_left_as_it_is(server: ScriptedServer, connect: Connect) -> None:
-    """A token may be a word that data has as well."""
+def test_data_that_equals_the_token_is_not_masked(server: ScriptedServer, connect: Connect) -> None:
+    """A short token may be a word of the data."""
     server.answer({"tasks": [{"name": "tasks"}]})
 
     assert connect(server.endpoint, "tasks").get("/x") == {"tasks": [{"name": "tasks"}]}
 
 
-def test_no_object_on_the_way_shows_the_token(server: ScriptedServer, connect: Connect) -> None:
-    """What a debugger or a log line may print."""
+def test_the_repr_of_client_session_and_auth_does_not_show_the_token(
+    server: ScriptedServer, connect: Connect
+) -> None:
     http_client = connect(server.endpoint, TOKEN)
 
     shown = [repr(http_client), repr(http_client.session), repr(http_client.session.auth)]
@@ -298,5 +300,5 @@ def test_no_object_on_the_way_shows_the_token(server: ScriptedServer, connect: C
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, origin: tuple[str, str, int]) -> None:
-    """Default ports are spelt out, so that both spellings are one origin."""
+    """Default ports are filled in, so that both spellings are the same origin."""
     assert origin_of(url) == origin

@@ -1,4 +1,4 @@
-"""Servers with a certificate of their own, and the way through a proxy, over real sockets."""
+"""TLS with private certificate authorities, and requests through a proxy, over real sockets."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TOKEN = "eyJ0aWQiOiA5fS5zZWNyZXQ="
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """An authority that nobody knows."""
+    """Create a certificate authority that no system trusts."""
     return trustme.CA()
 
 
 @pytest.fixture
 def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
-    """Its certificate, as administrators hand it out."""
+    """Write the certificate of the authority to a file, as administrators distribute it."""
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return path
@@ -42,7 +42,7 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(authority: trustme.CA) -> Iterator[ScriptedServer]:
-    """A server with a certificate by that authority."""
+    """Start a server with a certificate of that authority."""
     started = ScriptedServer()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -52,7 +52,7 @@ def server(authority: trustme.CA) -> Iterator[ScriptedServer]:
 
 
 def connect(server: ScriptedServer, bundle: Path | None, host: str = "127.0.0.1") -> JsonHttpClient:
-    """A transport to a server, as the commands open it."""
+    """Return a client for a server, opened as the commands open it."""
     endpoint = server.endpoint.replace("http://127.0.0.1", f"https://{host}")
     http_settings = HttpSettings(None, attempts=1, call_seconds=20)
     settings = Settings(endpoint, Token(TOKEN), ca_bundle=bundle, http=http_settings)
@@ -66,8 +66,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
 
-def test_an_unknown_authority_gets_no_token(server: ScriptedServer) -> None:
-    """Nothing at all, but a sentence for the user."""
+def test_a_server_with_an_untrusted_certificate_receives_no_request(server: ScriptedServer) -> None:
     with pytest.raises(
         ApiConnectionError, match="the TLS certificate or handshake was not accepted"
     ):
@@ -76,16 +75,15 @@ def test_an_unknown_authority_gets_no_token(server: ScriptedServer) -> None:
     assert server.seen == []
 
 
-def test_an_authority_that_was_named_is_trusted(server: ScriptedServer, bundle: Path) -> None:
-    """Before what the environment names: a flag goes first."""
+def test_a_configured_ca_bundle_is_trusted(server: ScriptedServer, bundle: Path) -> None:
     assert connect(server, bundle).get("/workflow") == {"ok": True}
     assert server.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_the_flag_goes_before_the_variable(
+def test_a_configured_ca_bundle_overrides_requests_ca_bundle(
     server: ScriptedServer, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library below would take the variable."""
+    """By default, requests would use the bundle in the environment variable."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
@@ -93,16 +91,20 @@ def test_the_flag_goes_before_the_variable(
     assert connect(server, bundle).get("/workflow") == {"ok": True}
 
 
-def test_a_certificate_of_another_name_is_refused(server: ScriptedServer, bundle: Path) -> None:
-    """Also by an authority that is trusted."""
+def test_a_certificate_for_another_host_name_is_refused(
+    server: ScriptedServer, bundle: Path
+) -> None:
+    """The authority is trusted, but the name does not match."""
     with pytest.raises(ApiConnectionError, match="was not accepted"):
         connect(server, bundle, host="localhost").get("/workflow")
 
     assert server.seen == []
 
 
-def test_an_encrypted_answer_that_drips_is_cut(server: ScriptedServer, bundle: Path) -> None:
-    """The connection below the encryption is."""
+def test_a_tls_response_that_trickles_is_cut_off_at_the_deadline(
+    server: ScriptedServer, bundle: Path
+) -> None:
+    """The deadline closes the socket below the TLS layer."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
@@ -119,10 +121,10 @@ def test_an_encrypted_answer_that_drips_is_cut(server: ScriptedServer, bundle: P
 
 
 class Proxy:
-    """Takes one CONNECT, keeps what it was sent, and refuses or tunnels it.
+    """Proxy that accepts one CONNECT, records it, and refuses or tunnels it.
 
     Attributes:
-        asked: What came before the tunnel.
+        asked: Bytes that it received before the tunnel.
     """
 
     def __init__(self, *, refuses: bool) -> None:
@@ -134,11 +136,11 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its address, with a password of its own."""
+        """URL of the proxy, with a user name and a password."""
         return f"http://ada:pr0xy-pass@127.0.0.1:{self._listener.getsockname()[1]}"
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the proxy."""
         self._thread.join(10)
         self._listener.close()
 
@@ -169,10 +171,10 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-def test_a_proxy_of_the_environment_is_used_and_sees_no_token(
+def test_a_proxy_from_the_environment_does_not_see_the_token(
     server: ScriptedServer, bundle: Path, monkeypatch: pytest.MonkeyPatch, *, refuses: bool
 ) -> None:
-    """It tunnels what it cannot read; and its password is in no message."""
+    """It tunnels the encrypted request or refuses it. The error does not show its password."""
     proxy = Proxy(refuses=refuses)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "")
@@ -193,10 +195,9 @@ def test_a_proxy_of_the_environment_is_used_and_sees_no_token(
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_hosts_that_need_no_proxy_are_asked_directly(
+def test_hosts_in_no_proxy_are_requested_directly(
     server: ScriptedServer, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """By the variable that other programs know."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY")
     monkeypatch.setenv(name, "127.0.0.1")

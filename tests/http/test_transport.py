@@ -1,4 +1,4 @@
-"""Calls over real HTTP: what is repeated, what is counted, and what is given up."""
+"""HTTP client over loopback: retries, counted calls, and errors with an explanation."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_passing_trouble_is_overcome(
+def test_a_transient_error_is_retried(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
-    """Two failures, then the answer: three calls, two of them repeated ones."""
+    """Two failures and the response make three calls, two of them retries."""
     http_client = connect(server.endpoint, read_seconds=0.2)
     for _ in range(2):
         TROUBLES[trouble](server)
@@ -63,10 +63,10 @@ def test_a_passing_trouble_is_overcome(
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_lasting_trouble_is_given_up(
+def test_a_lasting_error_is_raised_after_the_last_attempt(
     server: ScriptedServer, connect: Connect, trouble: str
 ) -> None:
-    """After `attempts` calls, with a sentence that names the call."""
+    """The message names the call."""
     http_client = connect(server.endpoint, read_seconds=0.2, attempts=3)
     for _ in range(4):
         TROUBLES[trouble](server)
@@ -79,8 +79,7 @@ def test_a_lasting_trouble_is_given_up(
     assert (stats.calls, stats.retries, len(server.seen)) == (3, 2, 3)
 
 
-def test_a_refusal_is_asked_for_once(server: ScriptedServer, connect: Connect) -> None:
-    """403 stays 403."""
+def test_a_403_is_not_retried(server: ScriptedServer, connect: Connect) -> None:
     http_client = connect(server.endpoint)
     server.answer({"message": "Operation not allowed"}, 403)
 
@@ -90,10 +89,10 @@ def test_a_refusal_is_asked_for_once(server: ScriptedServer, connect: Connect) -
     assert (http_client.metrics.snapshot().calls, http_client.metrics.snapshot().retries) == (1, 0)
 
 
-def test_back_off_waits_longer_each_time(
+def test_the_backoff_doubles_with_each_retry(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
-    """Half a second, doubled, with the least jitter."""
+    """The jitter is the minimum, so that each delay is half of the back-off."""
     http_client = replace(connect(server.endpoint), jitter=lambda: 0.0)
     for _ in range(3):
         server.answer({}, 502)
@@ -104,10 +103,9 @@ def test_back_off_waits_longer_each_time(
     assert http_client.metrics.snapshot().throttled_seconds == 0.0
 
 
-def test_a_rate_limit_holds_every_call_back(
+def test_a_429_pauses_calls_for_retry_after_and_counts_the_time(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
-    """A 429 that asks for 7 seconds: the time passes in the budget, and is counted."""
     http_client = connect(server.endpoint)
     server.answer({}, 429, Retry_After="7")
 
@@ -117,10 +115,10 @@ def test_a_rate_limit_holds_every_call_back(
     assert http_client.metrics.snapshot().throttled_seconds == pytest.approx(7.0)
 
 
-def test_retry_after_zero_is_no_invitation(
+def test_retry_after_zero_still_waits_one_second(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
-    """The platform sends `Retry-After: 0` before the second is over."""
+    """The platform sends `Retry-After: 0` before the second is over (API fact 10)."""
     http_client = connect(server.endpoint)
     server.answer({}, 429, Retry_After="0")
 
@@ -129,8 +127,9 @@ def test_retry_after_zero_is_no_invitation(
     assert sum(fake_clock.slept) == pytest.approx(1.0)
 
 
-def test_a_lasting_rate_limit_says_so(server: ScriptedServer, connect: Connect) -> None:
-    """With the wait that the server asked for last."""
+def test_a_lasting_429_raises_an_error_with_the_last_retry_after(
+    server: ScriptedServer, connect: Connect
+) -> None:
     http_client = connect(server.endpoint, attempts=2)
     for _ in range(2):
         server.answer({}, 429, Retry_After="2")
@@ -141,10 +140,10 @@ def test_a_lasting_rate_limit_says_so(server: ScriptedServer, connect: Connect) 
     assert (caught.value.status_code, caught.value.retry_after) == (429, 2.0)
 
 
-def test_every_attempt_pays_for_a_call(
+def test_every_attempt_waits_for_the_rate_limiter(
     server: ScriptedServer, connect: Connect, fake_clock: FakeClock
 ) -> None:
-    """Two calls a second, four attempts: the back-off is no way around the spacing."""
+    """With one call per 10 s, four attempts take 30 s although the back-off is shorter."""
     http_client = replace(connect(server.endpoint, calls_per_second=0.1), jitter=lambda: 0.0)
     for _ in range(3):
         server.answer({}, 500)
@@ -154,8 +153,8 @@ def test_every_attempt_pays_for_a_call(
     assert fake_clock.clock.monotonic() == pytest.approx(30.0)
 
 
-def test_a_call_may_have_a_patience_of_its_own(server: ScriptedServer, connect: Connect) -> None:
-    """The first call to an address gives up sooner."""
+def test_a_call_can_override_the_retry_policy(server: ScriptedServer, connect: Connect) -> None:
+    """The first call to an endpoint makes fewer attempts."""
     http_client = connect(server.endpoint)
     for _ in range(5):
         server.answer({}, 500)
@@ -166,15 +165,16 @@ def test_a_call_may_have_a_patience_of_its_own(server: ScriptedServer, connect: 
     assert http_client.metrics.snapshot().calls == 2
 
 
-def test_parameters_are_sent_quoted(server: ScriptedServer, connect: Connect) -> None:
+def test_query_parameters_are_url_encoded(server: ScriptedServer, connect: Connect) -> None:
     """A search has colons and spaces."""
     connect(server.endpoint).get("/workflow", {"max": 100, "search": "after:1 before:2"})
 
     assert [s.path for s in server.seen] == ["/api/workflow?max=100&search=after%3A1+before%3A2"]
 
 
-def test_headers_say_who_asks_and_for_what(server: ScriptedServer, connect: Connect) -> None:
-    """User agent, version of the API, JSON, and the token."""
+def test_calls_send_user_agent_api_version_json_and_token_headers(
+    server: ScriptedServer, connect: Connect
+) -> None:
     connect(server.endpoint, "let-me-in").get("/user-info")
 
     sent = server.seen[0].headers
@@ -187,15 +187,16 @@ def test_headers_say_who_asks_and_for_what(server: ScriptedServer, connect: Conn
     assert expected == {name: sent[name] for name in expected}
 
 
-def test_compressed_answers_are_read(server: ScriptedServer, connect: Connect) -> None:
-    """A task page is large: compression is asked for."""
+def test_calls_accept_gzip_compression(server: ScriptedServer, connect: Connect) -> None:
+    """Pages of tasks are large."""
     connect(server.endpoint).get("/workflow")
 
     assert "gzip" in server.seen[0].headers["accept-encoding"]
 
 
-def test_a_refused_connection_is_explained(server: ScriptedServer, connect: Connect) -> None:
-    """Nothing listens there: as often as the policy says, then a sentence."""
+def test_a_refused_connection_is_retried_and_explained(
+    server: ScriptedServer, connect: Connect
+) -> None:
     http_client = connect(server.endpoint, attempts=2)
     server.close()
 
@@ -205,8 +206,10 @@ def test_a_refused_connection_is_explained(server: ScriptedServer, connect: Conn
     assert http_client.metrics.snapshot().calls == 2
 
 
-def test_an_unknown_name_is_explained(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The resolver's words stay out, the host stays in."""
+def test_an_unresolvable_host_name_is_explained(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the host and omits the text of the resolver."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise socket.gaierror(-2, "Name or service not known")
@@ -224,16 +227,15 @@ def test_an_unknown_name_is_explained(connect: Connect, monkeypatch: pytest.Monk
     assert caught.value.status_code is None
 
 
-def test_an_untrusted_connection_is_explained(server: ScriptedServer, connect: Connect) -> None:
-    """TLS spoken to a server that speaks none."""
+def test_a_failed_tls_handshake_is_explained(server: ScriptedServer, connect: Connect) -> None:
+    """The client speaks TLS to a server that does not."""
     endpoint = server.endpoint.replace("http://", "https://")
 
     with pytest.raises(ApiConnectionError, match="the TLS certificate or handshake was not accept"):
         connect(endpoint, attempts=1).get("/workflow")
 
 
-def test_a_silent_server_is_explained(server: ScriptedServer, connect: Connect) -> None:
-    """It took the call and says nothing."""
+def test_a_read_timeout_is_explained(server: ScriptedServer, connect: Connect) -> None:
     server.stall()
 
     with pytest.raises(ApiConnectionError, match="the server took too long to respond"):
@@ -247,7 +249,7 @@ def test_a_silent_server_is_explained(server: ScriptedServer, connect: Connect) 
 def test_a_broken_connection_is_explained(
     server: ScriptedServer, connect: Connect, trouble: str, words: str
 ) -> None:
-    """Before the answer, or within it."""
+    """The connection breaks before or within the response."""
     TROUBLES[trouble](server)
 
     with pytest.raises(ApiConnectionError, match=re.escape(f"({words})")):
@@ -255,17 +257,17 @@ def test_a_broken_connection_is_explained(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_closing_ends_calls_that_wait(
+def test_close_ends_calls_that_wait_for_a_retry(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """A call that was told to come back in a minute ends with the transport, not after it."""
+    """The server requested a wait of one minute."""
     http_client = connect(server.endpoint)
     server.answer({}, status, Retry_After="60")
     waits, sync_result = threading.Event(), list[BaseException]()
 
     def sleep(_: float) -> None:
         waits.set()
-        time.sleep(0.001)  # this clock stands still: it would spin otherwise
+        time.sleep(0.001)  # the clock stands still, and the wait would spin
 
     monkeypatch.setattr(
         http_client.rate_limiter, "_clock", Clock(sleep=sleep, monotonic=lambda: 0.0)
@@ -286,8 +288,8 @@ def test_closing_ends_calls_that_wait(
     assert ([RateLimiterClosedError], 1) == ([type(e) for e in sync_result], len(server.seen))
 
 
-def test_many_threads_share_one_transport(server: ScriptedServer, connect: Connect) -> None:
-    """Every call is answered and counted, failed ones twice."""
+def test_many_threads_share_one_client(server: ScriptedServer, connect: Connect) -> None:
+    """Each of 20 calls returns a response; five of them fail once and are counted twice."""
     http_client = connect(server.endpoint)
     for _ in range(5):
         server.answer({}, 503)
@@ -307,10 +309,10 @@ def test_many_threads_share_one_transport(server: ScriptedServer, connect: Conne
     assert (stats.calls, stats.retries, len(server.seen)) == (25, 5, 25)
 
 
-def test_a_proxy_of_the_environment_is_asked(
+def test_a_proxy_from_the_environment_is_used(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is looked for before the first call, and for all of them."""
+    """The environment is read once, when the client is opened."""
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, server.endpoint.removesuffix("/api"))
     for name in ("NO_PROXY", "no_proxy"):
@@ -321,10 +323,9 @@ def test_a_proxy_of_the_environment_is_asked(
     assert [seen.path for seen in server.seen] == ["http://tower.example.org/api/workflow"]
 
 
-def test_a_host_that_no_proxy_is_for_is_asked_itself(
+def test_a_host_in_no_proxy_is_requested_directly(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`NO_PROXY` names it."""
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -333,10 +334,10 @@ def test_a_host_that_no_proxy_is_for_is_asked_itself(
     assert connect(server.endpoint).get("/workflow") == OK
 
 
-def test_certificates_of_the_environment_are_used(
+def test_a_ca_bundle_from_the_environment_is_used(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`REQUESTS_CA_BUNDLE` names them, as for any program that uses requests."""
+    """`REQUESTS_CA_BUNDLE` applies as in every program that uses requests."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/somewhere/bundle.pem")
 
     assert connect("https://tower.example.org/api").session.verify == "/somewhere/bundle.pem"

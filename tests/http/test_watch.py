@@ -1,4 +1,4 @@
-"""What is due is done, and what is taken back is not, whatever else is watched."""
+"""Deadline scheduler: callbacks run when they are due, unless they were cancelled."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tower_etl.http.deadline import DeadlineScheduler
 LONG = 3600.0
 
 
-def test_what_is_due_is_done_in_the_order_of_time() -> None:
-    """Also where the one that comes first was added last."""
+def test_callbacks_run_in_the_order_of_their_deadlines() -> None:
+    """The earliest deadline is scheduled last."""
     watch, done, all_done = DeadlineScheduler(), list[str](), threading.Event()
     watch.schedule(LONG, lambda: done.append("never"))
     watch.schedule(0.3, all_done.set)
@@ -21,8 +21,7 @@ def test_what_is_due_is_done_in_the_order_of_time() -> None:
     assert done == ["first", "second"]
 
 
-def test_what_is_taken_back_is_not_done() -> None:
-    """Nor is it when the next deadline passes."""
+def test_a_cancelled_callback_does_not_run() -> None:
     watch, done, passed = DeadlineScheduler(), list[str](), threading.Event()
     key = watch.schedule(0.05, lambda: done.append("taken back"))
     watch.cancel(key)
@@ -31,8 +30,8 @@ def test_what_is_taken_back_is_not_done() -> None:
     assert done == []
 
 
-def test_it_goes_on_after_a_rest() -> None:
-    """With nothing to look after, the thread waits."""
+def test_the_scheduler_resumes_after_an_idle_time() -> None:
+    """Its thread waits while nothing is scheduled."""
     watch = DeadlineScheduler()
     for _ in range(3):
         passed = threading.Event()
@@ -40,21 +39,20 @@ def test_it_goes_on_after_a_rest() -> None:
         assert passed.wait(10)
 
 
-def test_one_thread_serves_all() -> None:
-    """Thousands of calls start no thousands of threads."""
+def test_one_thread_serves_all_deadlines() -> None:
     watch, before = DeadlineScheduler(), threading.active_count()
     for _ in range(1000):
         watch.cancel(watch.schedule(LONG, lambda: None))
     assert threading.active_count() == before + 1
 
 
-def test_after_it_is_taken_back_nothing_is_under_way() -> None:
-    """A connection that goes back to its pool is not cut by a deadline that just passed."""
+def test_cancel_waits_for_a_running_callback() -> None:
+    """Otherwise a deadline that just passed could cut a connection that is back in the pool."""
     watch, under_way, ended = DeadlineScheduler(), threading.Event(), threading.Event()
 
     def act() -> None:
         under_way.set()
-        time.sleep(0.1)  # long enough for `remove` to be called meanwhile
+        time.sleep(0.1)  # long enough for `cancel` to be called meanwhile
         ended.set()
 
     key = watch.schedule(0.0, act)
