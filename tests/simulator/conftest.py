@@ -1,4 +1,4 @@
-"""Worlds to serve, and a caller that speaks to them over real HTTP."""
+"""Simulated worlds, and a client that calls them over real HTTP."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass
 class Caller:
-    """Calls a served simulator with a token.
+    """Client that calls a served simulator with a token.
 
     Attributes:
-        endpoint: Where the API is, `/api` included.
-        session: The connection.
+        endpoint: Base address of the API, including `/api`.
+        session: HTTP session of all calls.
     """
 
     endpoint: str
     session: requests.Session = field(default_factory=requests.Session)
 
     def ask(self, path: str, **query: object) -> requests.Response:
-        """The answer to a GET."""
+        """Return the response to a GET."""
         params = {name: str(value) for name, value in query.items()}
         return self.session.get(self.endpoint + path, params=params, timeout=30)
 
     def get(self, path: str, **query: object) -> Any:
-        """The JSON of an answer that must be good."""
+        """Return the JSON of the response to a GET, which must have status 200."""
         answer = self.ask(path, **query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def status(self, path: str, **query: object) -> int:
-        """The status of an answer."""
+        """Return the status of the response to a GET."""
         return self.ask(path, **query).status_code
 
     def control(self, path: str, json: object = None, **query: object) -> requests.Response:
-        """The answer to a POST below `/_sim`."""
+        """Return the response to a POST below `/_sim`."""
         root = self.endpoint.removesuffix("/api")
         params = {name: str(value) for name, value in query.items()}
         return self.session.post(f"{root}/_sim{path}", json=json, params=params, timeout=30)
@@ -54,25 +54,25 @@ class Caller:
 
 @pytest.fixture
 def clock() -> SimClock:
-    """A clock that stands still at noon."""
+    """Return a clock that is frozen at noon."""
     return SimClock.frozen_at(NOON)
 
 
 @pytest.fixture
 def world(clock: SimClock) -> World:
-    """An empty world at noon."""
+    """Return an empty world at noon."""
     return World.empty(clock)
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """A workspace of the empty world."""
+    """Add a workspace to the empty world, and return its id."""
     return world.add_workspace(world.add_organization("acme"), "lab")
 
 
 @pytest.fixture
 def call() -> Iterator[Callable[..., Caller]]:
-    """Serve a simulator, or a world with the given settings, for the length of the test."""
+    """Return a function that serves a simulator or a world until the end of the test."""
     with ExitStack() as stack:
 
         def start(
@@ -93,5 +93,5 @@ def call() -> Iterator[Callable[..., Caller]]:
 
 @pytest.fixture
 def seeded(clock: SimClock) -> World:
-    """A small seeded world at noon."""
+    """Build a small generated world at noon."""
     return build_world(7, clock=clock, runs=60, days=20, mean_tasks=30)

@@ -1,4 +1,4 @@
-"""Who may ask what: tokens, workspaces, organisations, routes that do not exist."""
+"""Access control of the simulator: tokens, workspaces, organizations and unknown routes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
-def test_a_call_needs_a_good_token(
+def test_calls_require_a_valid_token_except_service_info(
     world: World, call: Callable[..., Caller], token: str | None
 ) -> None:
-    """401 without one, or with another; service-info answers anyway."""
     caller = call(world, token=token)
 
     assert [caller.status(path) for path in ("/user-info", "/workflow", "/service-info")] == [
@@ -29,8 +28,9 @@ def test_a_call_needs_a_good_token(
     ]
 
 
-def test_service_info_tells_the_version(world: World, call: Callable[..., Caller]) -> None:
-    """Version, API version and whether there are personal workspaces."""
+def test_service_info_returns_the_values_of_the_server_profile(
+    world: World, call: Callable[..., Caller]
+) -> None:
     profile = ServerProfile(version="24.1.0", api_version="1.140.0", user_workspace=False)
 
     info = call(world, profile=profile).get("/service-info")["serviceInfo"]
@@ -39,8 +39,10 @@ def test_service_info_tells_the_version(world: World, call: Callable[..., Caller
     assert expected == {name: info[name] for name in expected}
 
 
-def test_a_user_finds_what_it_may_see(world: World, lab: int, call: Callable[..., Caller]) -> None:
-    """The list of workspaces names organisations with a null workspace, then workspaces."""
+def test_visible_organizations_and_workspaces_are_listed(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """In the list of a user, an organization is an entry with a null workspace."""
     (org,) = world.organizations
     caller = call(world)
     user = caller.get("/user-info")["user"]["id"]
@@ -53,10 +55,10 @@ def test_a_user_finds_what_it_may_see(world: World, lab: int, call: Callable[...
     assert lab == caller.get(f"/orgs/{org}/workspaces/{lab}")["workspace"]["id"]
 
 
-def test_each_token_sees_its_own_workspaces(
+def test_a_token_sees_only_the_workspaces_of_its_user(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """A user who is bound to one workspace gets 403 elsewhere, and does not see it listed."""
+    """Other workspaces are not listed, and respond with 403."""
     (org,) = world.organizations
     other = world.add_workspace(org, "other")
     world.add_user("owner")
@@ -69,10 +71,10 @@ def test_each_token_sees_its_own_workspaces(
     assert [caller.status("/workflow", workspaceId=key) for key in (other, lab)] == [200, 403]
 
 
-def test_a_forbidden_workspace_is_listed_and_refuses(
+def test_a_forbidden_workspace_is_listed_but_responds_with_403(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """What a caller can see it may still not be let into; that can be taken back."""
+    """`allow` reverts `forbid`."""
     caller = call(world)
     user = caller.get("/user-info")["user"]["id"]
     world.forbid(lab)
@@ -85,10 +87,9 @@ def test_a_forbidden_workspace_is_listed_and_refuses(
     assert [refused, caller.status("/workflow", workspaceId=lab)] == [403, 200]
 
 
-def test_without_a_workspace_a_call_speaks_of_the_personal_one(
+def test_calls_without_workspace_id_use_the_personal_workspace(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Runs of the personal workspace are listed without workspaceId, and only there."""
     own, foreign = world.submit_run(), world.submit_run(lab)
     caller = call(world)
 
@@ -96,17 +97,16 @@ def test_without_a_workspace_a_call_speaks_of_the_personal_one(
     assert [caller.status(f"/workflow/{run}") for run in (own, foreign)] == [200, 403]
 
 
-def test_a_server_may_have_no_personal_workspaces(
+def test_calls_without_workspace_id_get_403_without_personal_workspaces(
     world: World, call: Callable[..., Caller]
 ) -> None:
-    """Then a call without workspaceId is refused."""
     assert call(world, profile=ServerProfile(user_workspace=False)).status("/workflow") == 403
 
 
-def test_runs_that_are_not_there_are_forbidden(
+def test_runs_that_a_workspace_does_not_contain_respond_with_403(
     world: World, lab: int, clock: SimClock, call: Callable[..., Caller]
 ) -> None:
-    """403 for a run unknown, deleted, of another workspace, or still to come."""
+    """The runs are unknown, deleted, in another workspace, or submitted in the future."""
     deleted, ahead = world.submit_run(lab), world.submit_run(lab, submit="2026-03-02T00:00:00Z")
     world.delete_run(deleted)
     caller = call(world)
@@ -117,8 +117,10 @@ def test_runs_that_are_not_there_are_forbidden(
     assert caller.status(f"/workflow/{ahead}", workspaceId=lab) == 200
 
 
-def test_unknown_routes_are_not_found(world: World, call: Callable[..., Caller]) -> None:
-    """404 with a message; a run from the command line has no launch either."""
+def test_unknown_routes_and_missing_launches_respond_with_404(
+    world: World, call: Callable[..., Caller]
+) -> None:
+    """A run that was started from the command line has no launch."""
     run = world.submit_run()
     launched = world.submit_run(launchId="W2VbOE0DTN6BUMbGGvb0A")
     caller = call(world)

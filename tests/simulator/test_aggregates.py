@@ -1,4 +1,4 @@
-"""The sums of the simulator against those that the platform made of the same real tasks."""
+"""Aggregates of the simulator, compared with those of the platform for the same real tasks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ COUNTED = (
 
 @pytest.fixture(params=RUNS)
 def dump(request: pytest.FixtureRequest, shared: Path) -> dict[str, Any]:
-    """A real run."""
+    """Return a recorded run."""
     answer: dict[str, Any] = json.loads((shared / "runs" / f"{request.param}.json").read_bytes())
     return answer
 
 
 @pytest.fixture
 def tasks(dump: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its tasks."""
+    """Return the tasks of the recorded run."""
     return [entry["task"] for entry in dump["tasks"]]
 
 
-def test_progress_adds_up_as_the_platform_does(
+def test_progress_equals_that_of_the_platform(
     dump: dict[str, Any], tasks: list[dict[str, Any]]
 ) -> None:
-    """Counts and sums are equal; times to the second, which is all that tasks tell."""
+    """Times and peaks are approximate, because the times of tasks are in whole seconds."""
     real = dump["progress"]["workflowProgress"]
 
     ours = sum_progress(tasks, (), None, None)["workflowProgress"]
@@ -53,10 +53,10 @@ def test_progress_adds_up_as_the_platform_does(
         assert ours[name] == pytest.approx(real[name], rel=0.25)
 
 
-def test_processes_are_counted_as_the_platform_does(
+def test_process_progress_equals_that_of_the_platform(
     dump: dict[str, Any], tasks: list[dict[str, Any]]
 ) -> None:
-    """Each process has its row, those without tasks a row of zeros."""
+    """Every process has a row; a process without tasks has a row of zeros."""
     real = dump["progress"]["processesProgress"]
     names = [row["process"] for row in real]
 
@@ -67,10 +67,10 @@ def test_processes_are_counted_as_the_platform_does(
         assert [row[name] for row in real] == [row[name] for row in ours["processesProgress"]]
 
 
-def test_statistics_add_up_as_the_platform_does(
+def test_statistics_equal_those_of_the_platform(
     dump: dict[str, Any], tasks: list[dict[str, Any]]
 ) -> None:
-    """Equal but for two shares, which real answers round or leave out at times."""
+    """Two percentages are left out, because real responses sometimes round or omit them."""
     real, ours = dump["workflow"]["stats"], sum_stats(tasks)
 
     assert set(real) == set(ours)
@@ -80,10 +80,10 @@ def test_statistics_add_up_as_the_platform_does(
     }
 
 
-def test_metrics_are_the_quartiles_that_nextflow_found(
+def test_metrics_equal_the_quartiles_of_nextflow(
     dump: dict[str, Any], tasks: list[dict[str, Any]]
 ) -> None:
-    """All processes and quantities, within what single precision and rounding leave."""
+    """Single precision and rounding allow a difference of 2 %."""
     real = {row["process"]: row for row in dump["metrics"]}
     ours = {row["process"]: row for row in compute_metrics(tasks)}
 

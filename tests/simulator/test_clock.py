@@ -1,4 +1,4 @@
-"""The movable clock and the two shapes of time."""
+"""Clock of the simulator, and conversion of timestamps."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tower_etl.simulator.clock import format_timestamp, parse_timestamp, to_seco
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def test_frozen_clock_stands_still_until_moved() -> None:
-    """A frozen clock answers its start, then start plus what it was advanced by."""
+def test_a_frozen_clock_moves_only_when_it_is_advanced() -> None:
     clock = SimClock.frozen_at(NOON)
 
     assert [clock.now(), clock.now()] == [NOON, NOON]
@@ -21,8 +20,7 @@ def test_frozen_clock_stands_still_until_moved() -> None:
     assert NOON + timedelta(days=1, seconds=90) == clock.advance(timedelta(days=1))
 
 
-def test_running_clock_follows_its_source_plus_offset() -> None:
-    """A running clock started elsewhere keeps its distance from the real time."""
+def test_a_running_clock_keeps_its_offset_from_the_source() -> None:
     real = [NOON]
     clock = SimClock(NOON - timedelta(days=30), source=lambda: real[0])
 
@@ -31,23 +29,25 @@ def test_running_clock_follows_its_source_plus_offset() -> None:
     assert NOON - timedelta(days=30) + timedelta(minutes=5) == clock.now()
 
 
-def test_clock_refuses_a_naive_time() -> None:
-    """A time without a zone would be read differently on every machine."""
+def test_a_clock_refuses_a_start_without_a_time_zone() -> None:
+    """A naive time would depend on the time zone of the machine."""
     with pytest.raises(ValueError, match="time zone"):
-        SimClock(datetime(2026, 3, 1))  # noqa: DTZ001 - what must be refused
+        SimClock(datetime(2026, 3, 1))  # noqa: DTZ001 - the value to refuse
 
 
 @pytest.mark.parametrize(
     ("second", "text"),
     [(0, "1970-01-01T00:00:00Z"), (1_772_366_399, "2026-03-01T11:59:59Z"), (None, None)],
 )
-def test_times_are_written_as_the_api_does(second: int | None, text: str | None) -> None:
-    """Whole seconds, UTC, with a Z."""
+def test_timestamps_are_formatted_like_those_of_the_api(
+    second: int | None, text: str | None
+) -> None:
+    """The format is whole seconds in UTC with the suffix Z."""
     assert text == format_timestamp(second)
 
 
-def test_written_times_read_back() -> None:
-    """Text made of seconds reads as the same seconds, and fractions survive."""
+def test_formatted_timestamps_parse_to_the_same_seconds() -> None:
+    """Fractions of a second and dates without a time are parsed, too."""
     assert to_seconds(NOON) == parse_timestamp(format_timestamp(to_seconds(NOON)))
     assert parse_timestamp("1970-01-01T00:00:00.250Z") == 0.25
     assert parse_timestamp("1970-01-02") == 86_400.0

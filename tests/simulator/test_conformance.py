@@ -1,7 +1,7 @@
-"""Every route against the published description of the API: three editions of it.
+"""Every route of the simulator against the published API descriptions of three versions.
 
-Real servers answer null almost anywhere, so null passes everywhere. A wrong type fails, and so does
-a field that the description does not name, but for a short list of known ones.
+Real servers return null almost anywhere, so that null is valid everywhere. A wrong type fails, and
+so does a field that the description does not name, except for a short list of known fields.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.shared
 
 VERSIONS = ("1.140.0", "1.181.0", "1.187.0")
 
-# Fields that real answers carry (see the dumped runs) and the description does not name.
+# Fields that real responses have (see the recorded runs) and the description does not name.
 UNDOCUMENTED = {
     "WorkflowDbDto": {"peakLoadCpus", "peakLoadTasks", "peakLoadMemory"},
     "WorkflowMaxDbDto": {"peakLoadCpus", "peakLoadTasks", "peakLoadMemory"},
 }
-# The description says "object" of every parameter of a run; they are any JSON.
+# The description declares every parameter of a run as an object; real ones are any JSON value.
 ANY_JSON = {("WorkflowDbDto", "params"), ("WorkflowMaxDbDto", "params")}
 
 
@@ -48,10 +48,10 @@ def _load(path: Path) -> Schema:
 
 
 class _Strictness:
-    """The description as strict JSON schemas.
+    """Strict JSON schemas made from an API description.
 
-    `allOf` is merged, null is allowed, other fields than the named ones are not. Of an object that
-    differs by kind, one kind must fit, and have the name that the discriminator maps to it.
+    `allOf` is merged, null is allowed, and fields that are not named are refused. If an object
+    differs by kind, one kind must fit, and must have the name that the discriminator maps to it.
     """
 
     def __init__(self, description: Schema) -> None:
@@ -59,7 +59,7 @@ class _Strictness:
         self._schemas = description["components"]["schemas"]
 
     def build(self, path: str) -> Schema:
-        """The schema of a good answer of a route, with all that it refers to."""
+        """Return the schema of a successful response of a route, with its definitions."""
         answer = self.description["paths"][path]["get"]["responses"]["200"]
         schema = answer["content"]["application/json"]["schema"]
         definitions: Schema = {}
@@ -123,14 +123,14 @@ class _Strictness:
 
 @pytest.fixture(params=VERSIONS)
 def edition(request: pytest.FixtureRequest, shared: Path) -> tuple[str, _Strictness]:
-    """A version and its description."""
+    """Return an API version and its strict schemas."""
     (path,) = (shared / "api").glob(f"seqera-api-{request.param}.*")
     return request.param, _Strictness(_load(path))
 
 
 @pytest.fixture
 def populated(clock: SimClock) -> World:
-    """Seeded runs in every state, and a manual run with a task in each state."""
+    """Build a world with runs in every state, and a scripted run with a task in every state."""
     world = build_world(5, clock=clock, runs=60, mean_tasks=25)
     key = next(key for key in world.workspaces if key > 0)
     run = world.submit_run(key, launchId="W2VbOE0DTN6BUMbGGvb0A")
@@ -202,10 +202,9 @@ def _iter_calls(world: World, user: int) -> Iterator[tuple[str, str, dict[str, A
 
 
 @pytest.mark.slow
-def test_every_route_answers_as_described(
+def test_every_route_conforms_to_the_description_of_its_api_version(
     edition: tuple[str, _Strictness], populated: World, call: Callable[..., Caller]
 ) -> None:
-    """All answers of all routes validate, in the edition that the server claims to be."""
     version, strictness = edition
     caller = call(populated, profile=ServerProfile(api_version=version))
     user = caller.get("/user-info")["user"]["id"]
@@ -220,7 +219,7 @@ def test_every_route_answers_as_described(
             for error in validators[route].iter_errors(answer)
         ]
 
-    if version != VERSIONS[0]:  # the oldest one knows no such route
+    if version != VERSIONS[0]:  # the oldest version does not have the route
         validator = jsonschema.Draft202012Validator(strictness.build(_LOGS))
         logs = caller.get(_LOGS)
         faults += [error.message for error in validator.iter_errors(logs)]
@@ -240,10 +239,10 @@ def test_every_route_answers_as_described(
         ("/workflow/{workflowId}/tasks", {"status": "DONE"}, "'DONE' is not one of"),
     ],
 )
-def test_the_check_itself_can_fail(
+def test_the_strict_schema_refuses_invalid_tasks(
     edition: tuple[str, _Strictness], path: str, change: dict[str, Any], complaint: str
 ) -> None:
-    """A wrong type, an unnamed field and an unknown status are all found."""
+    """A wrong type, an unnamed field and an unknown status are found."""
     validator = jsonschema.Draft202012Validator(edition[1].build(path))
     good = {"task": {"taskId": 1, "status": "COMPLETED", "exit": 0, "cost": None}}
     bad = {"task": good["task"] | change}
@@ -257,10 +256,10 @@ def test_the_check_itself_can_fail(
 @pytest.mark.parametrize(
     "change", [{"surprise": 1}, {"headQueue": 1}, {"discriminator": "x"}, {"discriminator": None}]
 )
-def test_the_check_of_settings_can_fail(
+def test_the_strict_schema_refuses_invalid_compute_env_settings(
     edition: tuple[str, _Strictness], change: dict[str, Any]
 ) -> None:
-    """They differ by platform: one of the platforms must fit, with its own name."""
+    """The settings depend on the platform: those of one platform must fit, with its own name."""
     validator = jsonschema.Draft202012Validator(edition[1].build("/compute-envs/{computeEnvId}"))
     good = {"discriminator": "slurm-platform", "headQueue": "short"}
 

@@ -1,4 +1,4 @@
-"""Manual runs: what each event does to the truth."""
+"""Scripted runs: the effect of each event on what the simulator serves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from tower_etl.simulator import SimClock, World
 
 
-def test_a_submitted_run_has_not_begun(world: World, lab: int) -> None:
-    """Start, statistics, parameters, manifest and nextflow are null until a run starts."""
+def test_a_submitted_scripted_run_has_null_details(world: World, lab: int) -> None:
+    """`start`, `stats`, `params`, `manifest` and `nextflow` are null until the run starts."""
     run = world.submit_run(lab)
 
     workflow = world.describe(run)["workflow"]
@@ -22,8 +22,9 @@ def test_a_submitted_run_has_not_begun(world: World, lab: int) -> None:
     ] * 5
 
 
-def test_a_run_goes_through_its_life(world: World, lab: int, clock: SimClock) -> None:
-    """Each event sets the status, moves lastUpdated, and the end gives a duration."""
+def test_run_events_set_status_last_updated_and_duration(
+    world: World, lab: int, clock: SimClock
+) -> None:
     run = world.submit_run(lab)
     seen = []
     for event in (world.start_run, world.lose_heartbeat, world.find_heartbeat, world.finish_run):
@@ -42,8 +43,9 @@ def test_a_run_goes_through_its_life(world: World, lab: int, clock: SimClock) ->
 
 
 @pytest.mark.parametrize(("event", "status"), [("fail_run", "FAILED"), ("cancel_run", "CANCELLED")])
-def test_a_run_can_end_badly(world: World, lab: int, event: str, status: str) -> None:
-    """A failed or cancelled run is final and no success."""
+def test_a_failed_or_cancelled_run_is_not_a_success(
+    world: World, lab: int, event: str, status: str
+) -> None:
     run = world.submit_run(lab)
     world.start_run(run)
 
@@ -53,8 +55,8 @@ def test_a_run_can_end_badly(world: World, lab: int, event: str, status: str) ->
     assert (status, False) == (workflow["status"], workflow["success"])
 
 
-def test_tasks_may_come_out_of_order(world: World, lab: int) -> None:
-    """Whatever order tasks are added in, they are listed by taskId."""
+def test_tasks_added_in_any_order_are_listed_by_task_id(world: World, lab: int) -> None:
+    """A task id that exists already is refused."""
     run = world.submit_run(lab)
 
     added = [world.add_task(run, task_id) for task_id in (5, 2, None)]
@@ -65,8 +67,9 @@ def test_tasks_may_come_out_of_order(world: World, lab: int) -> None:
         world.add_task(run, 5)
 
 
-def test_progress_and_statistics_follow_the_tasks(world: World, lab: int, clock: SimClock) -> None:
-    """Counts, peaks and cost are sums over the tasks as they stand."""
+def test_progress_and_statistics_sum_the_current_tasks(
+    world: World, lab: int, clock: SimClock
+) -> None:
     run = world.submit_run(lab)
     world.start_run(run)
     for status in ("COMPLETED", "FAILED", "RUNNING"):
@@ -92,7 +95,7 @@ def test_progress_and_statistics_follow_the_tasks(world: World, lab: int, clock:
 
 
 def test_metrics_are_quartiles_over_ended_tasks(world: World, lab: int) -> None:
-    """Running tasks do not count; labels name the task of each quartile."""
+    """Running tasks do not count, and a label names the task of each quartile."""
     run = world.submit_run(lab)
     for task_id, pcpu in ((1, 10.0), (2, 20.0), (3, 40.0)):
         world.add_task(run, task_id, process="FLOW:ALIGN", status="COMPLETED", pcpu=pcpu, cpus=2)
@@ -113,10 +116,10 @@ def test_metrics_are_quartiles_over_ended_tasks(world: World, lab: int) -> None:
     assert row["mem"] is None
 
 
-def test_labels_stars_and_deletions_do_not_touch_the_run(
+def test_labels_stars_and_deletions_do_not_change_a_run(
     world: World, lab: int, clock: SimClock
 ) -> None:
-    """What is edited beside a run leaves its lastUpdated where it was."""
+    """These edits leave `lastUpdated` as it was."""
     run = world.submit_run(lab)
     before = world.describe(run)["workflow"]
     clock.advance(60)
@@ -133,8 +136,8 @@ def test_labels_stars_and_deletions_do_not_touch_the_run(
     assert [(one["name"], one["value"]) for one in answer["labels"]] == [("study", "atlas")]
 
 
-def test_a_deleted_run_is_gone_until_it_is_restored(world: World, lab: int) -> None:
-    """Deletion takes a run out of the listing, restoring brings it back in its place."""
+def test_a_deleted_run_is_not_listed_until_it_is_restored(world: World, lab: int) -> None:
+    """A restored run returns to its previous position."""
     first, second = world.submit_run(lab), world.submit_run(lab)
 
     world.delete_run(first)
@@ -145,8 +148,10 @@ def test_a_deleted_run_is_gone_until_it_is_restored(world: World, lab: int) -> N
     assert [second, first] == [run["id"] for run in world.runs(lab)]
 
 
-def test_a_silent_update_keeps_last_updated(world: World, lab: int, clock: SimClock) -> None:
-    """A change without a touch is the harder case for a caller, and possible."""
+def test_an_update_without_touch_keeps_last_updated(
+    world: World, lab: int, clock: SimClock
+) -> None:
+    """Such a change is possible, and harder for a client to detect."""
     run = world.submit_run(lab)
     clock.advance(60)
 
@@ -160,7 +165,7 @@ def test_a_silent_update_keeps_last_updated(world: World, lab: int, clock: SimCl
 
 
 def test_events_on_unknown_or_generated_runs_are_refused(seeded: World) -> None:
-    """Only scripted runs take events, and only those that exist."""
+    """Only scripted runs accept events."""
     (run, *_) = seeded.runs(_first_workspace(seeded))
 
     with pytest.raises(TypeError, match="depends on the clock"):
@@ -173,8 +178,8 @@ def _first_workspace(world: World) -> int:
     return next(key for key in world.workspaces if key > 0)
 
 
-def test_many_runs_have_different_ids(world: World, lab: int) -> None:
-    """Ids of scripted runs look like the platform's and never repeat."""
+def test_ids_of_scripted_runs_are_unique_and_have_14_characters(world: World, lab: int) -> None:
+    """Ids of the platform have the same length."""
     ids = {world.submit_run(lab) for _ in range(2000)}
 
     assert len(ids) == 2000

@@ -1,4 +1,4 @@
-"""Faults, seen from the other end of a real socket."""
+"""Injected faults, as a client receives them over a real socket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def struck(world: World, call: Callable[..., Caller]) -> Struck:
-    """A caller whose next call to user-info meets the fault."""
+    """Return a function that serves a world whose next call to `/user-info` has a fault."""
 
     def start(fault: Fault) -> Caller:
         plan = FaultPlan()
@@ -32,8 +32,8 @@ def struck(world: World, call: Callable[..., Caller]) -> Struck:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_an_error_status_comes_with_a_message(struck: Struck, status: int) -> None:
-    """JSON as the platform words errors, with Retry-After if told so; then all is well."""
+def test_a_status_fault_has_a_json_message_and_retry_after(struck: Struck, status: int) -> None:
+    """The next call succeeds."""
     caller = struck(Fault("status", status=status, retry_after="3"))
 
     answer = caller.ask("/user-info")
@@ -43,8 +43,8 @@ def test_an_error_status_comes_with_a_message(struck: Struck, status: int) -> No
     assert caller.status("/user-info") == 200
 
 
-def test_a_reset_gives_no_answer(struck: Struck) -> None:
-    """The connection is reset by the peer, not closed."""
+def test_a_reset_fault_resets_the_connection(struck: Struck) -> None:
+    """The peer resets the connection instead of closing it."""
     caller = struck(Fault("reset"))
 
     with pytest.raises(requests.ConnectionError, match="reset by peer"):
@@ -52,16 +52,14 @@ def test_a_reset_gives_no_answer(struck: Struck) -> None:
     assert caller.status("/user-info") == 200
 
 
-def test_a_truncated_answer_ends_before_its_length(struck: Struck) -> None:
-    """Content-Length promises more than comes."""
+def test_a_truncated_fault_ends_before_content_length(struck: Struck) -> None:
     caller = struck(Fault("truncated"))
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         caller.ask("/user-info")
 
 
-def test_half_a_json_is_a_whole_answer(struck: Struck) -> None:
-    """Status and length are right, the text is not JSON."""
+def test_a_half_json_fault_has_the_correct_length_and_invalid_json(struck: Struck) -> None:
     answer = struck(Fault("half_json")).ask("/user-info")
 
     assert answer.status_code == 200
@@ -71,16 +69,17 @@ def test_half_a_json_is_a_whole_answer(struck: Struck) -> None:
 
 
 @pytest.mark.parametrize(("status", "expected"), [(None, 200), (502, 502)])
-def test_a_gateway_answers_in_html(struck: Struck, status: int | None, expected: int) -> None:
-    """An HTML page, with 200 or with an error status."""
+def test_an_html_fault_responds_with_an_html_page(
+    struck: Struck, status: int | None, expected: int
+) -> None:
+    """Gateways send such pages with 200 or with an error status."""
     answer = struck(Fault("html", status=status)).ask("/user-info")
 
     assert (expected, "text/html") == (answer.status_code, answer.headers["Content-Type"])
     assert answer.text.startswith("<html>")
 
 
-def test_a_slow_answer_is_right_in_the_end(struck: Struck) -> None:
-    """The delay passes before the first byte."""
+def test_a_slow_fault_delays_a_correct_response(struck: Struck) -> None:
     caller = struck(Fault("slow", delay=0.2))
     begun_s = time.monotonic()
 
@@ -88,10 +87,10 @@ def test_a_slow_answer_is_right_in_the_end(struck: Struck) -> None:
     assert time.monotonic() - begun_s >= 0.2
 
 
-def test_a_fault_strikes_the_aimed_path_as_often_as_told(
+def test_a_targeted_fault_applies_to_the_next_matching_calls_only(
     world: World, call: Callable[..., Caller]
 ) -> None:
-    """The next three calls fail, calls elsewhere do not; each is counted with its fault."""
+    """The request log contains the fault of each call."""
     plan = FaultPlan()
     plan.add(r"/workflow\?.*max=5", Fault("status", status=503, times=3))
     simulator = Simulator(world, faults=plan)
@@ -103,8 +102,7 @@ def test_a_fault_strikes_the_aimed_path_as_often_as_told(
     assert [one.fault for one in simulator.calls] == ["status", None, "status", "status", None]
 
 
-def test_a_seeded_plan_strikes_its_share_and_repeats_itself() -> None:
-    """The same seed strikes the same calls; about the asked share of them."""
+def test_a_seeded_fault_plan_is_reproducible_and_keeps_its_rate() -> None:
     draws = [
         [plan.choose(f"/workflow/{place}") for place in range(4000)]
         for plan in (FaultPlan(rate=0.15, seed=3), FaultPlan(rate=0.15, seed=3))
@@ -116,8 +114,7 @@ def test_a_seeded_plan_strikes_its_share_and_repeats_itself() -> None:
     assert len({fault.kind for fault in draws[0] if fault}) == 6
 
 
-def test_seeded_faults_let_a_path_through_in_the_end() -> None:
-    """However high the rate, at most three in a row on one path."""
+def test_seeded_faults_occur_at_most_three_times_in_a_row_per_path() -> None:
     plan = FaultPlan(rate=1.0)
 
     struck = [plan.choose("/user-info") is not None for _ in range(8)]
@@ -126,7 +123,7 @@ def test_seeded_faults_let_a_path_through_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "gremlin"}, {"kind": "reset", "times": 0}])
-def test_faults_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    """An unknown kind, or a fault that never strikes."""
+def test_invalid_faults_are_refused(wrong: dict[str, Any]) -> None:
+    """The kind is unknown, or the fault would never occur."""
     with pytest.raises(ValueError, match=r"gremlin|at least once"):
         Fault(**wrong)

@@ -1,4 +1,4 @@
-"""The seeded world: the same every time, alive on the clock, and like real ones."""
+"""Generated worlds: reproducible, driven by the clock, and similar to real histories."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def _digest(world: World) -> str:
 
 @pytest.fixture(scope="module")
 def big() -> World:
-    """A world whose distributions can be measured."""
+    """Build a world that is large enough to measure distributions."""
     return build_world(1, clock=SimClock.frozen_at(NOON), runs=300, mean_tasks=50)
 
 
 @pytest.fixture(scope="module")
 def tasks(big: World) -> list[dict[str, Any]]:
-    """All its tasks."""
+    """Return all tasks of the large world."""
     return [task for run in _iter_runs(big) for task in big.tasks(run.id)]
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_bytes_in_any_process(seeded: World) -> None:
-    """No hash of a string, no clock, no machine has a say."""
+def test_a_seed_generates_the_same_world_in_every_process(seeded: World) -> None:
+    """String hashes, the real clock and the machine have no influence."""
     digests = {
         subprocess.run(
             [sys.executable, "-c", _DIGEST],
@@ -93,15 +93,13 @@ def test_the_same_seed_gives_the_same_bytes_in_any_process(seeded: World) -> Non
     assert {_digest(seeded)} == digests
 
 
-def test_another_seed_gives_another_world() -> None:
-    """Ids differ, and so does everything else."""
+def test_another_seed_generates_other_run_ids() -> None:
     first, second = (build_world(seed, clock=SimClock.frozen_at(NOON)) for seed in (1, 2))
 
     assert not first.run_ids() & second.run_ids()
 
 
-def test_what_was_forgotten_comes_back_the_same(seeded: World) -> None:
-    """Tasks that left the cache are drawn again, equal to the byte."""
+def test_tasks_evicted_from_the_cache_are_regenerated_unchanged(seeded: World) -> None:
     before = _digest(seeded)
     for run in _iter_runs(seeded):
         _generated(run).cache = TaskCache(max_tasks=1)
@@ -109,8 +107,8 @@ def test_what_was_forgotten_comes_back_the_same(seeded: World) -> None:
     assert before == _digest(seeded)
 
 
-def test_the_cache_of_tasks_is_bounded(big: World) -> None:
-    """A world of any size holds no more tasks than the cache takes."""
+def test_the_task_cache_is_bounded(big: World) -> None:
+    """Only a single run with more tasks may exceed the maximum."""
     cache = TaskCache(max_tasks=500)
     for run in _iter_runs(big):
         cache.get(_generated(run).spec)
@@ -120,8 +118,8 @@ def test_the_cache_of_tasks_is_bounded(big: World) -> None:
     assert kept <= 500 or len(cache._entries) == 1
 
 
-def test_as_many_runs_as_planned_and_as_many_open(big: World) -> None:
-    """Of the runs before now five are open: one waits, one is silent, one is old."""
+def test_a_world_has_the_configured_number_of_runs_and_open_runs(big: World) -> None:
+    """One open run is submitted, one has lost its heartbeat, and one is older than eight days."""
     runs = list(_iter_runs(big))
     open_runs = [run for run in runs if run.at(big.now_s()).status in OPEN_STATUSES]
 
@@ -134,8 +132,7 @@ def test_as_many_runs_as_planned_and_as_many_open(big: World) -> None:
     assert big.now_s() - min(run.submit_s for run in open_runs) > 8 * 86_400
 
 
-def test_the_clock_ends_open_runs_and_brings_new_ones() -> None:
-    """A day later the open runs are final, and others were submitted."""
+def test_advancing_the_clock_ends_open_runs_and_submits_new_ones() -> None:
     clock = SimClock.frozen_at(NOON)
     world = build_world(1, clock=clock, runs=300, mean_tasks=30)
     before = {run.id: run.at(world.now_s()).status for run in _iter_runs(world)}
@@ -149,7 +146,6 @@ def test_the_clock_ends_open_runs_and_brings_new_ones() -> None:
 
 
 def test_a_final_run_never_changes() -> None:
-    """What was final before is the same a month later."""
     clock = SimClock.frozen_at(NOON)
     world = build_world(3, clock=clock, runs=30, mean_tasks=20)
     final = [r.id for r in _iter_runs(world) if r.at(world.now_s()).status not in OPEN_STATUSES]
@@ -169,8 +165,8 @@ def _watch(world: World, clock: SimClock, run_id: str) -> Iterator[dict[str, Any
         clock.advance(240)
 
 
-def test_an_open_run_unfolds_task_by_task() -> None:
-    """Tasks appear, start and end; none goes back; counts and cost follow them."""
+def test_an_open_run_progresses_task_by_task() -> None:
+    """The status of a task never goes back, and the progress counts match the tasks."""
     clock = SimClock.frozen_at(NOON)
     world = build_world(2, clock=clock, runs=20, mean_tasks=80)
     waiting = next(r.id for r in _iter_runs(world) if r.at(world.now_s()).status == "SUBMITTED")
@@ -194,8 +190,8 @@ def test_an_open_run_unfolds_task_by_task() -> None:
     assert kinds >= {"SUBMITTED", "RUNNING", "COMPLETED"}
 
 
-def test_a_submitted_run_is_bare(big: World) -> None:
-    """No start, statistics, parameters, manifest, nextflow or tasks yet."""
+def test_a_submitted_generated_run_has_null_details_and_no_tasks(big: World) -> None:
+    """`start`, `stats`, `params`, `manifest` and `nextflow` are null."""
     run = next(r.id for r in _iter_runs(big) if r.at(big.now_s()).status == "SUBMITTED")
     workflow = big.describe(run)["workflow"]
 
@@ -205,8 +201,8 @@ def test_a_submitted_run_is_bare(big: World) -> None:
     assert big.tasks(run) == []
 
 
-def test_a_silent_run_is_heard_of_again() -> None:
-    """UNKNOWN after its heartbeat is lost, RUNNING when it is found; nothing moves between."""
+def test_a_run_that_lost_its_heartbeat_succeeds_in_the_end() -> None:
+    """Until the heartbeat is found, the status is UNKNOWN and nothing changes."""
     clock = SimClock.frozen_at(NOON)
     world = build_world(1, clock=clock, runs=300, mean_tasks=50)
     run = next(r.id for r in _iter_runs(world) if r.at(world.now_s()).status == "UNKNOWN")
@@ -220,8 +216,8 @@ def test_a_silent_run_is_heard_of_again() -> None:
     assert statuses[-1] == "SUCCEEDED"
 
 
-def test_a_resumed_run_takes_tasks_from_the_cache(big: World) -> None:
-    """Same session; cached tasks keep times and cost of their first execution."""
+def test_a_resumed_run_contains_cached_tasks_of_its_session(big: World) -> None:
+    """Cached tasks keep the times and the cost of their first execution."""
     runs = {run.id: run.at(big.now_s()).workflow for run in _iter_runs(big)}
     resumed = [w for w in runs.values() if w["resume"] and w["stats"]["cachedCount"]]
     child = resumed[0]
@@ -248,8 +244,7 @@ def _never_ran(task: dict[str, Any]) -> bool:
     return task["status"] == "FAILED" and not task["realtime"]
 
 
-def test_every_task_lies_within_its_run(big: World) -> None:
-    """Submission, start and end come in this order, between start and end of the run."""
+def test_task_times_are_in_order_and_within_the_run(big: World) -> None:
     for run in _iter_runs(big):
         workflow = run.at(big.now_s()).workflow
         for task in big.tasks(run.id):
@@ -260,8 +255,8 @@ def test_every_task_lies_within_its_run(big: World) -> None:
             assert _never_ran(task) or 0 < task["realtime"] <= _elapsed_ms(task)
 
 
-def test_progress_adds_up_to_the_tasks(big: World) -> None:
-    """CPU time is CPUs times the time on the machine, cached tasks included; so are costs."""
+def test_progress_sums_the_tasks_of_a_run(big: World) -> None:
+    """CPU time is CPUs times elapsed time; it and the cost include cached tasks."""
     for run in _iter_runs(big):
         tasks = [task for task in big.tasks(run.id) if task["start"] and task["complete"]]
         load = big.progress(run.id)["workflowProgress"]
@@ -275,8 +270,8 @@ def test_progress_adds_up_to_the_tasks(big: World) -> None:
         assert {name: load[name] or 0 for name in expected} == pytest.approx(expected, rel=1e-3)
 
 
-def test_staging_takes_a_share_of_the_run_time_and_less_with_fusion(big: World) -> None:
-    """It is skewed, rarely twice the run time, and short where inputs are streamed."""
+def test_staging_is_a_skewed_share_of_run_time_and_less_with_fusion(big: World) -> None:
+    """Fusion streams inputs instead of copying them before the run."""
     shares: dict[bool, list[float]] = {True: [], False: []}
     for run in _iter_runs(big):
         fusion = (run.at(big.now_s()).workflow["fusion"] or {}).get("enabled", False)
@@ -292,16 +287,15 @@ def test_staging_takes_a_share_of_the_run_time_and_less_with_fusion(big: World) 
     assert 1.5 < max(shares[False]) < 2.1
 
 
-def test_durations_are_heavy_tailed(tasks: list[dict[str, Any]]) -> None:
-    """The mean lies well above the median, the longest far above both."""
+def test_task_durations_are_heavy_tailed(tasks: list[dict[str, Any]]) -> None:
     realtimes = [task["realtime"] for task in tasks if task["status"] == "COMPLETED"]
 
     assert mean(realtimes) > 1.8 * median(realtimes)
     assert max(realtimes) > 20 * median(realtimes)
 
 
-def test_whatever_ran_took_some_time_and_cost_something() -> None:
-    """Also an attempt that was taken away at once, as in the demo's world."""
+def test_executed_tasks_have_a_positive_run_time_and_cost() -> None:
+    """This includes attempts that are interrupted at once. The world is that of the demo."""
     world = build_world(1, clock=SimClock.frozen_at(NOON), runs=110, open_runs=6, days=12)
     tasks = [task for run in _iter_runs(world) for task in world.tasks(run.id)]
     ran = [task for task in tasks if task["realtime"] is not None and not _never_ran(task)]
@@ -309,8 +303,8 @@ def test_whatever_ran_took_some_time_and_cost_something() -> None:
     assert min(task["cost"] for task in ran if task["cost"] is not None) > 0
 
 
-def test_memory_is_asked_for_in_excess(tasks: list[dict[str, Any]]) -> None:
-    """Half of the tasks use less than a fifth of their memory, none uses more than all of it."""
+def test_tasks_request_more_memory_than_they_use(tasks: list[dict[str, Any]]) -> None:
+    """Half of the tasks use less than a fifth of their memory."""
     ratios = [task["memory"] / task["peakRss"] for task in tasks if task["peakRss"]]
 
     assert median(ratios) > 5
@@ -318,8 +312,8 @@ def test_memory_is_asked_for_in_excess(tasks: list[dict[str, Any]]) -> None:
     assert max(ratios) > 50
 
 
-def test_some_runs_fail_and_say_why(big: World) -> None:
-    """About one run in six fails, with a message, a report, and a task to blame."""
+def test_failed_runs_have_the_error_of_the_task_that_ended_them(big: World) -> None:
+    """Between 5 % and 25 % of the final runs fail."""
     final = [
         run.at(big.now_s()).workflow
         for run in _iter_runs(big)
@@ -334,8 +328,8 @@ def test_some_runs_fail_and_say_why(big: World) -> None:
         assert workflow["errorMessage"] in workflow["errorReport"]
 
 
-def test_tasks_are_retried_and_interrupted(tasks: list[dict[str, Any]]) -> None:
-    """Second attempts follow failures, on spot machines mostly interruptions."""
+def test_failed_and_interrupted_tasks_are_retried(tasks: list[dict[str, Any]]) -> None:
+    """Some tasks succeed after a spot interruption."""
     retried = [task for task in tasks if task["errorAction"] == "RETRY"]
 
     assert 0.02 < len(retried) / len(tasks) < 0.1
@@ -345,8 +339,8 @@ def test_tasks_are_retried_and_interrupted(tasks: list[dict[str, Any]]) -> None:
     assert any(task["numSpotInterruptions"] and task["status"] == "COMPLETED" for task in tasks)
 
 
-def test_some_spot_machines_are_lost_before_their_task_runs(tasks: list[dict[str, Any]]) -> None:
-    """Such a task has no exit status, no run time and no cost, and is retried."""
+def test_some_spot_interruptions_happen_before_the_task_runs(tasks: list[dict[str, Any]]) -> None:
+    """Such a task has no exit status and no run time, costs nothing, and is retried."""
     lost = [task for task in tasks if _never_ran(task)]
 
     assert len(lost) > 10
@@ -355,8 +349,8 @@ def test_some_spot_machines_are_lost_before_their_task_runs(tasks: list[dict[str
         assert (task["errorAction"], task["numSpotInterruptions"]) == ("RETRY", 1)
 
 
-def test_a_retry_doubles_the_request_and_uses_no_more(tasks: list[dict[str, Any]]) -> None:
-    """Also after a spot loss; only after running out of memory a task needs more than it had."""
+def test_a_retry_doubles_the_requested_memory_and_cpus(tasks: list[dict[str, Any]]) -> None:
+    """Only a task that ran out of memory uses more than its first request."""
     first = {task["process"]: task for task in tasks if task["attempt"] == 1}
     retried = [task for task in tasks if task["attempt"] == 2]
     requested = [(first[task["process"]], task) for task in retried if task["process"] in first]
@@ -368,8 +362,8 @@ def test_a_retry_doubles_the_request_and_uses_no_more(tasks: list[dict[str, Any]
     assert 0.05 < mean(grown) < 0.5
 
 
-def test_costs_follow_the_formula_of_the_platform(tasks: list[dict[str, Any]]) -> None:
-    """The larger share of the machine, memory as whole vCPUs, for the time on the machine."""
+def test_task_costs_follow_the_formula_of_the_platform(tasks: list[dict[str, Any]]) -> None:
+    """The larger of the CPU and memory shares of a machine is charged for the elapsed time."""
     machines = {entry.name: entry for platform in PLATFORMS for entry in platform.machines}
     priced = [task for task in tasks if task["complete"] and task["executor"] != "slurm"]
 
@@ -384,16 +378,16 @@ def test_costs_follow_the_formula_of_the_platform(tasks: list[dict[str, Any]]) -
         assert task["cost"] == pytest.approx(usd * vcpus / machine.vcpus * hours, abs=1e-9)
 
 
-def test_a_cluster_on_premises_has_no_costs(tasks: list[dict[str, Any]]) -> None:
-    """It reports no machine types and prices either."""
+def test_tasks_of_an_on_premises_cluster_have_no_cost_or_machine_type(
+    tasks: list[dict[str, Any]],
+) -> None:
     own = [task for task in tasks if task["executor"] == "slurm"]
 
     assert own
     assert {(t["cost"], t["priceModel"], t["machineType"]) for t in own} == {(None, None, None)}
 
 
-def test_some_tasks_use_a_gpu(tasks: list[dict[str, Any]]) -> None:
-    """They run on machines that have one, and report its metrics in the cloud."""
+def test_gpu_tasks_run_on_gpu_machines_and_report_gpu_metrics(tasks: list[dict[str, Any]]) -> None:
     granted = [task for task in tasks if task["resourceAllocation"]]
     measured = [task for task in granted if task["status"] == "COMPLETED"]
 
@@ -409,8 +403,7 @@ def test_some_tasks_use_a_gpu(tasks: list[dict[str, Any]]) -> None:
     assert not any(task["gpuMetrics"] for task in tasks if not task["resourceAllocation"])
 
 
-def test_releases_replace_each_other(big: World) -> None:
-    """Each pipeline has several, later runs use later ones, and several are in use at a time."""
+def test_every_pipeline_runs_in_each_of_its_releases(big: World) -> None:
     used: dict[str, list[str]] = {}
     for key in sorted(big.workspaces):
         for workflow in reversed(big.runs(key if key > 0 else None)):
@@ -422,8 +415,7 @@ def test_releases_replace_each_other(big: World) -> None:
         assert len(pipeline.revisions) > 1
 
 
-def test_failed_and_cancelled_runs_are_resumed(big: World) -> None:
-    """Some of either are, and others never, whose tasks are lost."""
+def test_some_failed_and_cancelled_runs_are_resumed_and_others_not(big: World) -> None:
     final = [run.at(big.now_s()).fields for run in _iter_runs(big)]
     resumed = {workflow["sessionId"] for workflow in final if workflow["resume"]}
     ended = [workflow for workflow in final if workflow["status"] in {"FAILED", "CANCELLED"}]
@@ -432,8 +424,8 @@ def test_failed_and_cancelled_runs_are_resumed(big: World) -> None:
     assert set(taken) == set(product(("FAILED", "CANCELLED"), (True, False)))
 
 
-def test_a_run_has_at_most_one_resource_label_of_a_key(big: World) -> None:
-    """Most have a project and a cost centre; a few have none."""
+def test_a_run_has_at_most_one_resource_label_per_key(big: World) -> None:
+    """Most runs have a project label."""
     keys = [
         [label["name"] for label in big.labels_of(run) if label["resource"]]
         for run in _iter_runs(big)
@@ -443,8 +435,8 @@ def test_a_run_has_at_most_one_resource_label_of_a_key(big: World) -> None:
     assert 0.6 < mean("project" in names for names in keys) < 0.9
 
 
-def test_a_large_world_is_made_at_once() -> None:
-    """Five thousand runs of two hundred tasks are decided without making one task."""
+def test_a_large_world_is_built_without_generating_tasks() -> None:
+    """Tasks are generated when they are first requested."""
     world = build_world(1, clock=SimClock.frozen_at(NOON), runs=5000, days=365, mean_tasks=200)
     run = next(iter(_iter_runs(world)))
 
@@ -453,7 +445,7 @@ def test_a_large_world_is_made_at_once() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"runs": 2, "open_runs": 3}, {"workspaces": 0}, {"days": 0}])
-def test_plans_that_do_not_add_up_are_refused(wrong: dict[str, Any]) -> None:
-    """More open runs than runs, or no place to put them."""
+def test_invalid_world_settings_are_refused(wrong: dict[str, Any]) -> None:
+    """For example more open runs than runs, or no workspace."""
     with pytest.raises(ValueError, match="at least one of everything"):
         build_world(1, **wrong)

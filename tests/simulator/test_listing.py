@@ -1,4 +1,4 @@
-"""The listing of runs and tasks over HTTP: order, pages, search, attributes."""
+"""Listings of runs and tasks over HTTP: order, pages, search and attributes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _submit(world: World, lab: int, clock: SimClock, count: int) -> list[str]:
     return runs
 
 
-def test_runs_come_newest_first_in_pages(
+def test_runs_are_listed_newest_first_in_pages(
     world: World, lab: int, clock: SimClock, call: Callable[..., Caller]
 ) -> None:
-    """Pages join into the whole listing, and hasMore ends with the last."""
+    """The pages join to the full listing, and `hasMore` is false from the last page on."""
     runs = _submit(world, lab, clock, 7)
     caller = call(world)
 
@@ -46,10 +46,10 @@ def test_runs_come_newest_first_in_pages(
     assert [page["totalSize"] for page in pages] == [7, 7, 7, 7]
 
 
-def test_defaults_are_fifty_runs_and_ten_tasks(
+def test_default_page_sizes_are_50_runs_and_10_tasks(
     world: World, lab: int, clock: SimClock, call: Callable[..., Caller]
 ) -> None:
-    """Who leaves out max gets little, and no total unless asked for."""
+    """The total number of runs is 0 unless it is requested."""
     runs = _submit(world, lab, clock, 51)
     for _ in range(11):
         world.add_task(runs[0])
@@ -79,20 +79,18 @@ def test_defaults_are_fifty_runs_and_ten_tasks(
         {"workspaceId": "lab"},
     ],
 )
-def test_bad_parameters_are_refused(
+def test_invalid_query_parameters_respond_with_400(
     world: World, call: Callable[..., Caller], query: dict[str, object]
 ) -> None:
-    """400 with a message, as the real server answers."""
     answer = call(world).ask("/workflow", **query)
 
     assert answer.status_code == 400
     assert list(answer.json()) == ["message"]
 
 
-def test_bounds_of_the_search_are_inclusive(
+def test_search_bounds_after_and_before_are_inclusive(
     world: World, lab: int, clock: SimClock, call: Callable[..., Caller]
 ) -> None:
-    """after: and before: name submit times, both of which belong to the answer."""
     runs = _submit(world, lab, clock, 5)
     caller = call(world)
     search = "after:2026-03-01T12:02:00.000Z before:2026-03-01T12:04:00.000Z"
@@ -118,10 +116,9 @@ def test_bounds_of_the_search_are_inclusive(
         ("status:SUBMITTED gam", ["gamma"]),
     ],
 )
-def test_search_keywords(
+def test_search_keywords_filter_runs_and_combine(
     world: World, lab: int, call: Callable[..., Caller], search: str, expected: list[str]
 ) -> None:
-    """Each keyword filters, several of them all hold."""
     alpha = world.submit_run(lab, runName="alpha")
     beta = world.submit_run(lab, runName="beta", projectName="nf-core/sarek")
     world.submit_run(lab, runName="gamma", userName="grace")
@@ -134,17 +131,17 @@ def test_search_keywords(
     assert expected == sorted(element["workflow"]["runName"] for element in found["workflows"])
 
 
-def test_search_by_id(world: World, lab: int, call: Callable[..., Caller]) -> None:
-    """workflowId: finds one run."""
+def test_search_by_workflow_id_finds_one_run(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
     run, _ = world.submit_run(lab), world.submit_run(lab)
 
     assert [run] == _ids(call(world).get("/workflow", workspaceId=lab, search=f"workflowId:{run}"))
 
 
-def test_labels_are_null_unless_asked_for(
+def test_labels_are_null_unless_they_are_requested(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """attributes=labels is what brings them, in the listing and in the description."""
     run = world.submit_run(lab)
     world.set_labels(run, [world.create_label(lab, "pilot")])
     caller = call(world)
@@ -158,10 +155,9 @@ def test_labels_are_null_unless_asked_for(
     assert [labels[0]["name"] for labels in answers[2:]] == ["pilot", "pilot"]
 
 
-def test_tasks_come_in_pages_by_task_id(
+def test_tasks_are_paged_in_the_order_of_task_id(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Pages of tasks join into the truth."""
     run = world.submit_run(lab)
     for task_id in (4, 1, 3, 5, 2):
         world.add_task(run, task_id)
@@ -176,10 +172,10 @@ def test_tasks_come_in_pages_by_task_id(
     assert [page["total"] for page in pages] == [5, 5, 5]
 
 
-def test_a_run_that_is_submitted_while_paging_shifts_the_offsets(
+def test_a_run_submitted_while_paging_shifts_the_offsets(
     world: World, lab: int, clock: SimClock, call: Callable[..., Caller]
 ) -> None:
-    """The second page begins with the last run of the first."""
+    """The second page begins with the last run of the first page."""
     runs = _submit(world, lab, clock, 4)
     caller = call(world)
     first = _ids(caller.get("/workflow", workspaceId=lab, max=2))
@@ -191,8 +187,9 @@ def test_a_run_that_is_submitted_while_paging_shifts_the_offsets(
     assert [runs[2], runs[1]] == second
 
 
-def test_an_old_server_gives_less(world: World, lab: int, call: Callable[..., Caller]) -> None:
-    """No totals, no hasMore, exit as text."""
+def test_a_legacy_server_omits_totals_and_returns_exit_as_text(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
     run = world.submit_run(lab)
     world.finish_task(run, world.add_task(run))
     caller = call(world, profile=ServerProfile(legacy=True))
@@ -210,10 +207,9 @@ def test_an_old_server_gives_less(world: World, lab: int, call: Callable[..., Ca
 
 
 @pytest.mark.shared
-def test_an_old_server_gives_what_old_answers_have(
+def test_a_legacy_server_returns_the_fields_of_recorded_responses(
     seeded: World, shared: Path, call: Callable[..., Caller]
 ) -> None:
-    """Task, progress, organisations and workspaces have the fields of recorded answers."""
     key = next(key for key in seeded.workspaces if key > 0)
     run = next(r.id for r in seeded.iter_runs(key) if r.at(seeded.now_s()).status == "SUCCEEDED")
     caller = call(seeded, profile=ServerProfile(legacy=True))

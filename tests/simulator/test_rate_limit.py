@@ -1,4 +1,4 @@
-"""The rate limit, and the record of calls."""
+"""Rate limit of the simulator, and the request log."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tower_etl.simulator import World
 
 
-def test_the_gate_closes_past_the_limit_and_opens_a_second_later() -> None:
-    """The twenty-first call within any sliding second is refused."""
+def test_the_21st_call_of_a_token_within_a_second_is_refused() -> None:
+    """Another token is not affected, and the calls leave the window after a second."""
     gate = RateLimiter(RateLimit())
     admitted = [gate.admit("a", place * 0.05) for place in range(20)]
 
@@ -28,8 +28,8 @@ def test_the_gate_closes_past_the_limit_and_opens_a_second_later() -> None:
     assert gate.admit("a", 2.0)
 
 
-def test_refused_calls_count_as_arrivals() -> None:
-    """Who keeps on knocking stays outside."""
+def test_refused_calls_count_towards_the_rate_limit() -> None:
+    """A client that keeps calling stays refused."""
     gate = RateLimiter(RateLimit(per_second=2))
 
     assert [gate.admit("a", arrived_s) for arrived_s in (0.0, 0.1, 0.5, 0.9, 1.1, 2.2)] == [
@@ -42,8 +42,7 @@ def test_refused_calls_count_as_arrivals() -> None:
     ]
 
 
-def test_the_hour_has_a_limit_of_its_own() -> None:
-    """Slow calls meet the limit per hour."""
+def test_slow_calls_are_refused_at_the_hourly_limit() -> None:
     gate = RateLimiter(RateLimit(per_second=None, per_hour=3))
 
     assert [gate.admit("a", arrived_s) for arrived_s in (0.0, 10.0, 20.0, 30.0, 3610.0)] == [
@@ -56,10 +55,9 @@ def test_the_hour_has_a_limit_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["0", "1", None])
-def test_a_refusal_is_a_429_with_retry_after(
+def test_a_refused_call_gets_a_429_with_the_configured_retry_after(
     world: World, call: Callable[..., Caller], retry_after: str | None
 ) -> None:
-    """The header says what the limit says, or is left out."""
     now_s = [0.0]
     limit = RateLimit(per_second=2, retry_after=retry_after)
     caller = call(world, limit=limit, monotonic=lambda: now_s[0])
@@ -72,15 +70,19 @@ def test_a_refusal_is_a_429_with_retry_after(
     assert caller.status("/user-info") == 200
 
 
-def test_calls_without_a_token_are_not_limited(world: World, call: Callable[..., Caller]) -> None:
-    """The limit is per token; service-info needs none."""
+def test_calls_without_a_token_are_not_rate_limited(
+    world: World, call: Callable[..., Caller]
+) -> None:
+    """The limit is per token, and `/service-info` requires none."""
     caller = call(world, token=None, limit=RateLimit(per_second=1))
 
     assert [caller.status("/service-info") for _ in range(5)] == [200] * 5
 
 
-def test_every_arrival_is_recorded(world: World, call: Callable[..., Caller]) -> None:
-    """Path, query, status and a digest of the token, refused calls included."""
+def test_every_call_is_recorded_in_the_request_log(
+    world: World, call: Callable[..., Caller]
+) -> None:
+    """Refused calls are included, and the token is recorded as a digest."""
     simulator = Simulator(world, limit=RateLimit(per_second=1))
     caller = call(simulator, token="tower-etl-demo-token")
     caller.status("/workflow", max=7)
@@ -94,16 +96,14 @@ def test_every_arrival_is_recorded(world: World, call: Callable[..., Caller]) ->
     assert calls[0].arrived_s < calls[1].arrived_s
 
 
-def test_the_worst_second_slides() -> None:
-    """Calls on both sides of a full second count together."""
+def test_the_peak_is_counted_in_a_sliding_second() -> None:
     times = (0.0, 0.6, 0.9, 1.2, 1.55, 3.0)
 
     assert peak_calls_per_second([Call(at, "GET", "/", "", None) for at in times]) == 4
     assert peak_calls_per_second([]) == 0
 
 
-def test_the_log_can_start_anew() -> None:
-    """A test that counts from here on forgets what was before."""
+def test_clear_empties_the_request_log() -> None:
     log = RequestLog()
     log.add(Call(1.0, "GET", "/", "", None))
 

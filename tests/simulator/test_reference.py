@@ -1,4 +1,4 @@
-"""Reference data: people, pipelines, compute environments and the like beside the runs."""
+"""Reference data of the simulator: members, pipelines, compute environments and others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tower_etl.simulator import World
 
 
-def test_entities_are_listed_where_they_were_added(
+def test_entities_are_listed_in_the_scope_they_were_added_to(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Rows of a workspace, of an organisation, and of the personal workspace."""
+    """The scopes are a workspace, an organization and the personal workspace."""
     (org,) = world.organizations
     world.add_entity("pipelines", lab, pipelineId=1, name="rnaseq")
     world.add_entity("teams", org, teamId=2, name="platform")
@@ -37,10 +37,10 @@ def test_entities_are_listed_where_they_were_added(
     }
 
 
-def test_paged_entities_come_ten_at_a_time(
+def test_paged_entities_have_a_default_page_size_of_ten(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Members and the like default to ten; compute environments come whole."""
+    """Compute environments are not paged."""
     (org,) = world.organizations
     for number in range(12):
         world.add_entity("members", org, memberId=number)
@@ -55,10 +55,10 @@ def test_paged_entities_come_ten_at_a_time(
     assert caller.status(path, max=101) == 400
 
 
-def test_entities_are_guarded_like_runs(
+def test_entities_can_be_cleared_and_respond_with_403_when_forbidden(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """403 for a forbidden workspace and an unknown organisation; gone rows are gone."""
+    """An unknown organization responds with 403, too."""
     (org,) = world.organizations
     world.add_entity("participants", lab, participantId=1)
     caller = call(world)
@@ -72,8 +72,10 @@ def test_entities_are_guarded_like_runs(
     assert [caller.status(path), caller.status("/orgs/1/members")] == [403, 403]
 
 
-def test_a_seeded_workspace_is_furnished(seeded: World, call: Callable[..., Caller]) -> None:
-    """The pipelines of its runs, environments, credentials without keys, people."""
+def test_a_generated_workspace_has_pipelines_and_credentials(
+    seeded: World, call: Callable[..., Caller]
+) -> None:
+    """The credentials are without keys."""
     key = next(key for key in seeded.workspaces if key > 0)
     caller = call(seeded)
 
@@ -85,10 +87,10 @@ def test_a_seeded_workspace_is_furnished(seeded: World, call: Callable[..., Call
     assert {row["keys"] for row in credentials} == {None}
 
 
-def test_one_compute_environment_shows_more_than_the_list(
+def test_a_single_compute_environment_has_more_fields_than_the_list(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Its settings and dates; labels where they are asked for; 403 where there is none."""
+    """Labels must be requested. An environment outside the workspace responds with 403."""
     world.add_entity(
         "computeEnvs", lab, id="ce", name="c", platform="aws-batch", labels=[{"id": 1}]
     )
@@ -104,10 +106,10 @@ def test_one_compute_environment_shows_more_than_the_list(
     assert caller.status("/compute-envs/other", workspaceId=lab) == 403
 
 
-def test_a_launch_shows_its_compute_environment_and_its_datasets(
+def test_a_launch_contains_its_compute_environment_and_datasets(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """By the run as well as by its own id."""
+    """It can be requested by its run and by its own id, until the run is deleted."""
     world.add_entity("computeEnvs", lab, id="ce", name="c", platform="aws-batch")
     world.add_entity("launchDatasets", lab, datasetId="d", version=1)
     run = world.submit_run(lab, launchId="launch-1")
@@ -124,10 +126,9 @@ def test_a_launch_shows_its_compute_environment_and_its_datasets(
     assert caller.status("/launch/launch-1") == 403
 
 
-def test_an_older_server_lacks_what_came_later(
+def test_older_api_versions_lack_later_fields_and_routes(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """Fields by the version of the API; routes of a server of 2021."""
     (org,) = world.organizations
     world.add_entity("computeEnvs", lab, id="ce", platform="aws-batch")
     world.add_entity("studios", lab, sessionId="s", allowedUsers=[])

@@ -1,4 +1,4 @@
-"""Dumped runs, served as they were dumped."""
+"""Recorded runs, served with the values of their files."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def _find_workspace(world: World, full_name: str) -> int:
 
 
 @pytest.mark.shared
-def test_real_runs_are_served_value_for_value(shared: Path, call: Callable[..., Caller]) -> None:
-    """Description, all pages of tasks, metrics and progress equal the files."""
+def test_recorded_runs_are_served_with_unchanged_values(
+    shared: Path, call: Callable[..., Caller]
+) -> None:
+    """Description, tasks, metrics and progress equal the files."""
     world = load_runs(shared / "runs")
     caller = call(world)
     served, dumped = {}, {}
@@ -59,8 +61,9 @@ def test_real_runs_are_served_value_for_value(shared: Path, call: Callable[..., 
 
 
 @pytest.mark.shared
-def test_real_runs_have_their_workspaces(shared: Path, call: Callable[..., Caller]) -> None:
-    """Two runs share a workspace, the third has its own organisation."""
+def test_recorded_runs_are_served_in_their_workspaces(
+    shared: Path, call: Callable[..., Caller]
+) -> None:
     world = load_runs(shared / "runs")
     caller = call(world)
 
@@ -76,8 +79,7 @@ def test_real_runs_have_their_workspaces(shared: Path, call: Callable[..., Calle
     assert listed["scidev/testing"][0]["workflow"]["lastUpdated"] == "2025-03-31T18:14:37Z"
 
 
-def test_tasks_are_sorted_whatever_the_order_of_the_file(tmp_path: Path) -> None:
-    """A dump in any order is listed by taskId."""
+def test_recorded_tasks_are_listed_by_task_id(tmp_path: Path) -> None:
     (tmp_path / "abc.json").write_text(json.dumps(DUMP))
 
     world = load_runs(tmp_path)
@@ -96,22 +98,23 @@ def test_tasks_are_sorted_whatever_the_order_of_the_file(tmp_path: Path) -> None
         (json.dumps({name: DUMP[name] for name in ("workflow", "tasks")}), "lacks metrics"),
     ],
 )
-def test_bad_dumps_are_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
-    """One sentence that names the file and what is wrong with it."""
+def test_an_invalid_recording_is_refused_with_file_name_and_reason(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "abc.json").write_text(text)
 
     with pytest.raises(ValueError, match=message):
         load_runs(tmp_path)
 
 
-def test_a_folder_without_dumps_is_refused(tmp_path: Path) -> None:
-    """An empty folder is a mistake, not an empty world."""
+def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
+    """An empty folder is more likely a mistake than an empty world."""
     with pytest.raises(ValueError, match="No dumped run"):
         load_runs(tmp_path)
 
 
-def test_a_run_that_is_dumped_twice_is_refused(tmp_path: Path) -> None:
-    """Two files with one id would hide each other."""
+def test_two_recordings_of_the_same_run_are_refused(tmp_path: Path) -> None:
+    """One recording would hide the other."""
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(json.dumps(DUMP))
 

@@ -1,4 +1,4 @@
-"""Serving, the hooks of tests, and control over HTTP."""
+"""Server of the simulator, hooks for tests, and control over HTTP."""
 
 from __future__ import annotations
 
@@ -28,23 +28,22 @@ print("stopped", flush=True)
 """
 
 
-def test_a_taken_port_is_an_os_error(world: World) -> None:
-    """Before anything is served."""
+def test_serving_on_a_port_in_use_raises_an_os_error(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"), serve(Simulator(world), port):
             pytest.fail("served on a taken port")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])  # noqa: S104 - what must be refused
-def test_only_loopback_is_served(world: World, host: str) -> None:
-    """The simulator is not for the network."""
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])  # noqa: S104 - the value to refuse
+def test_only_loopback_addresses_are_served(world: World, host: str) -> None:
+    """The simulator must not be reachable from the network."""
     with pytest.raises(ValueError, match="loopback"), serve(Simulator(world), host=host):
         pytest.fail("served on the network")
 
 
-def test_a_served_simulator_leaves_nothing_behind(world: World) -> None:
-    """The thread ends and the port is free again, open connections or not."""
+def test_a_stopped_simulator_ends_its_thread_and_frees_its_port(world: World) -> None:
+    """An open connection does not prevent it."""
     before = threading.active_count()
     with requests.Session() as session:
         with serve(Simulator(world)) as endpoint:
@@ -56,8 +55,8 @@ def test_a_served_simulator_leaves_nothing_behind(world: World) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_forever_ends_with_a_signal(number: signal.Signals) -> None:
-    """It tells its endpoint, answers, prints nothing of its own, and returns."""
+def test_run_forever_returns_after_a_signal(number: signal.Signals) -> None:
+    """It reports its endpoint, serves requests and prints nothing."""
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", _SERVE],
         stdout=subprocess.PIPE,
@@ -75,10 +74,10 @@ def test_run_forever_ends_with_a_signal(number: signal.Signals) -> None:
     assert (process.returncode, said, errors) == (0, "stopped\n", "")
 
 
-def test_the_hook_changes_the_world_between_two_pages(
+def test_before_call_can_change_the_world_between_two_calls(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:
-    """before_call sees the number and the path of each call before it is answered."""
+    """The hook receives the number and the path of each call before the response."""
     simulator, seen = Simulator(world), []
 
     def submit(number: int, arrived: Any) -> None:
@@ -94,23 +93,23 @@ def test_the_hook_changes_the_world_between_two_pages(
     assert seen == [(0, "/api/workflow"), (1, "/api/workflow"), (2, "/api/workflow")]
 
 
-def test_latency_is_waited_for(world: World, call: Callable[..., Caller]) -> None:
-    """Every answer takes at least the latency."""
+def test_a_response_takes_at_least_the_latency(world: World, call: Callable[..., Caller]) -> None:
     caller = call(world, latency_s=0.1, jitter_s=0.01)
 
     assert caller.ask("/service-info").elapsed.total_seconds() >= 0.1
 
 
-def test_control_moves_the_clock(world: World, call: Callable[..., Caller]) -> None:
-    """POST /_sim/advance answers the new time."""
+def test_control_advance_moves_the_clock(world: World, call: Callable[..., Caller]) -> None:
     answer = call(world).control("/advance", seconds=3600)
 
     assert answer.json() == {"now": "2026-03-01T13:00:00+00:00"}
     assert world.clock.now().hour == 13
 
 
-def test_control_makes_events(world: World, lab: int, call: Callable[..., Caller]) -> None:
-    """POST /_sim/event names a method of the world; others are refused."""
+def test_control_event_calls_a_method_of_the_world(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """Other methods, unknown runs and malformed events respond with 400."""
     caller = call(world)
     event = {"method": "submit_run", "args": [lab], "kwargs": {"runName": "remote"}}
 
@@ -126,8 +125,9 @@ def test_control_makes_events(world: World, lab: int, call: Callable[..., Caller
     assert [caller.control("/event", event).status_code for event in wrong] == [400] * 4
 
 
-def test_control_sets_faults(world: World, call: Callable[..., Caller]) -> None:
-    """POST /_sim/faults aims one, sets a rate, or clears."""
+def test_control_faults_adds_a_fault_sets_the_rate_and_clears(
+    world: World, call: Callable[..., Caller]
+) -> None:
     caller = call(world)
     caller.control("/faults", {"path": "/user-info", "fault": {"kind": "status", "status": 504}})
     struck = [caller.status("/user-info"), caller.status("/user-info")]
@@ -139,8 +139,10 @@ def test_control_sets_faults(world: World, call: Callable[..., Caller]) -> None:
     assert caller.control("/faults", {"path": "/", "fault": {"kind": "x"}}).status_code == 400
 
 
-def test_control_tells_calls_and_state(world: World, lab: int, call: Callable[..., Caller]) -> None:
-    """GET /_sim/calls and /_sim/state; control calls are not counted."""
+def test_control_returns_calls_and_state(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """Control requests are not counted as calls."""
     caller = call(world)
     world.submit_run(lab)
     caller.status("/user-info")
