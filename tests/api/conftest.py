@@ -1,4 +1,4 @@
-"""What the tests of the client share: a client, and a workspace to ask for."""
+"""Client of the simulated platform, and a workspace."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
-    """A client of the simulated platform."""
+    """Return a client of the simulated platform."""
     return TowerClient(connect(endpoint))
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """A workspace of an organisation."""
+    """Add a workspace of an organization, and return its id."""
     return world.add_workspace(world.add_organization("acme"), "lab")

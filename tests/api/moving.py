@@ -1,4 +1,4 @@
-"""A paged list that changes between any two pages."""
+"""Paged list that changes between any two pages."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Change = tuple[Literal["delete", "insert"], float]
 
 @dataclass
 class Server:
-    """A paged list of which changes are made between two pages.
+    """Paged list that changes between two pages.
 
     Attributes:
-        items: The ids, in the server's order.
-        changes: What happens before the second page, before the third, and so on.
-        counts: Whether it says how many there are.
-        tells: Whether it says that there are more.
-        offsets: The pages that were asked for.
-        deleted: What is gone.
+        items: Ids of the items, in the server's order.
+        changes: Changes before the second page, before the third page, and so on.
+        counts: Whether it reports the number of items.
+        tells: Whether it reports that more items follow.
+        offsets: Offsets of the requested pages.
+        deleted: Ids of the deleted items.
     """
 
     items: list[int]
@@ -44,7 +44,7 @@ class Server:
     _new: Iterator[int] = field(default_factory=lambda: count(1_000_000))
 
     def fetch(self, offset: int) -> Page:
-        """Answer a page, after the changes that are due."""
+        """Return a page, after the changes that are due."""
         if self.offsets and self.changes:
             for change in self.changes.pop(0):
                 self._change(*change)
@@ -63,15 +63,15 @@ class Server:
 
 
 def key(item: Any) -> int:
-    """Tell two items apart."""
+    """Return the id of an item."""
     return int(item["id"])
 
 
 def flatten(pages: Iterable[Sequence[Any]]) -> list[int]:
-    """List the ids of all pages."""
+    """Return the ids of all pages."""
     return [key(item) for page in pages for item in page]
 
 
 def some_changes(*kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[list[list[Change]]]:
-    """Few or many changes, before a few of the pages."""
+    """Return a strategy of few or many changes, before some of the pages."""
     return st.lists(st.lists(st.one_of(*kinds), max_size=120), max_size=6)

@@ -1,4 +1,4 @@
-"""Pages fetched side by side: the same items, in as many calls, and nothing hidden."""
+"""Stable lists: pages that are fetched in parallel return the same items in as few calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pool() -> Iterator[Executor]:
-    """Four idle threads."""
+    """Create a pool of four idle threads."""
     with ThreadPoolExecutor(4) as pool:
         yield pool
 
@@ -34,19 +34,19 @@ def pool() -> Iterator[Executor]:
 def walk(
     fetch: FetchPage, pool: Executor, tally: TotalCheck | None = None
 ) -> list[list[Item]] | None:
-    """The pages of a list at rest."""
+    """Return the pages of a stable list, None if it changed."""
     make: Callable[[], list[list[Item]]] = list
     return fetch_stable_list(fetch, key, make, pool, tally)
 
 
 def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
-    """A page of a list, with what the server says of its length."""
+    """Return a page of a list, with the count that the server reports."""
     return Page([{"id": n} for n in numbers[offset : offset + MAX_PAGE]], count=count)
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 200, 1234])
-def test_every_item_comes_once_and_in_order(size: int, pool: Executor) -> None:
-    """With one call for each page, and one more where the last page is full."""
+def test_a_stable_list_returns_every_item_once_and_in_order(size: int, pool: Executor) -> None:
+    """It takes one call per page, and one more if the last page is full."""
     asked: list[int] = []
 
     def fetch(offset: int) -> Page:
@@ -57,8 +57,8 @@ def test_every_item_comes_once_and_in_order(size: int, pool: Executor) -> None:
     assert sorted(asked) == list(range(0, size + 1, MAX_PAGE))
 
 
-def test_idle_threads_fetch_what_follows(pool: Executor) -> None:
-    """Two pages are under way at once, or neither would be answered."""
+def test_idle_threads_fetch_pages_in_parallel(pool: Executor) -> None:
+    """Each of two pages is returned only after the other one was requested."""
     together = threading.Barrier(2)
 
     def fetch(offset: int) -> Page:
@@ -69,15 +69,15 @@ def test_idle_threads_fetch_what_follows(pool: Executor) -> None:
     assert flatten(walk(fetch, pool) or []) == list(range(250))
 
 
-def test_it_waits_for_no_thread_that_has_other_work() -> None:
-    """Two walks in a pool of two fetch their pages themselves."""
+def test_a_stable_list_is_read_while_all_threads_are_busy() -> None:
+    """Two lists in a pool of two threads fetch their pages themselves."""
     with ThreadPoolExecutor(2) as pool:
         walks = [pool.submit(walk, lambda at: answer(range(950), at, 950), pool) for _ in range(2)]
         assert [flatten(one.result(10) or []) for one in walks] == [list(range(950))] * 2
 
 
-def test_an_item_that_answers_out_of_order_hide_is_noticed(pool: Executor) -> None:
-    """Page three is answered before an item enters on page two, which is answered after it."""
+def test_an_insertion_hidden_by_out_of_order_pages_is_detected(pool: Executor) -> None:
+    """The third page is read before an item enters the second page, which is read after it."""
     numbers, entered, third = list(range(250)), threading.Event(), threading.Event()
 
     def fetch(offset: int) -> Page:
@@ -94,9 +94,7 @@ def test_an_item_that_answers_out_of_order_hide_is_noticed(pool: Executor) -> No
     assert entered.is_set()
 
 
-def test_a_failure_is_raised_and_nothing_more_asked_for(pool: Executor) -> None:
-    """As in a walk of one page after the other."""
-
+def test_an_error_of_a_page_fetched_in_parallel_is_raised(pool: Executor) -> None:
     def fetch(offset: int) -> Page:
         if offset == 300:
             msg = "broken"
@@ -108,8 +106,10 @@ def test_a_failure_is_raised_and_nothing_more_asked_for(pool: Executor) -> None:
 
 
 @pytest.mark.parametrize(("cap", "bound"), [(40, False), (40, True), (150, False), (10, True)])
-def test_pages_of_any_size_are_fetched_ahead(cap: int, pool: Executor, *, bound: bool) -> None:
-    """A server that caps pages or ignores `max`, with a count that is exact or a lower bound."""
+def test_a_stable_list_is_complete_for_any_size_of_page(
+    cap: int, pool: Executor, *, bound: bool
+) -> None:
+    """The server caps pages or ignores `max`, and its count is exact or a lower bound."""
     asked: list[int] = []
 
     def fetch(offset: int) -> Page:
@@ -126,11 +126,10 @@ def test_pages_of_any_size_are_fetched_ahead(cap: int, pool: Executor, *, bound:
 
 
 @pytest.mark.parametrize("total", [None, 0, 1, 101, 103, 1_000_000, "102"])
-def test_tasks_come_whatever_the_server_counts(total: object, pool: Executor) -> None:
-    """A count that proves wrong is believed no more: the next run is asked for page by page.
-
-    Where it says that more follows, one more page is asked for.
-    """
+def test_all_tasks_are_listed_whatever_count_the_server_reports(
+    total: object, pool: Executor
+) -> None:
+    """After a wrong count, pages are requested in order, and one more if the count is too high."""
     tasks = [{"task": {"taskId": number}} for number in range(1, 103)]
 
     def respond(_: str, params: Mapping[str, Any]) -> dict[str, Any]:

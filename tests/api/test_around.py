@@ -1,4 +1,4 @@
-"""Walks around what is known of a list that grows: few pages, and nothing is missed."""
+"""Lists of which ranges are known already: few pages are read, and no unknown item is missed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Ranges = list[TaskRange]
 
 
 def ranges_of(ids: list[int], *bounds: tuple[int, int]) -> Ranges:
-    """Known ranges by their offsets."""
+    """Return known ranges by their offsets."""
     return [TaskRange(start, end, ids[start], ids[end - 1]) for start, end in bounds]
 
 
 def walk(fetch: FetchPage, known: Ranges, tally: TotalCheck | None = None) -> list[int] | None:
-    """The ids that are in no known range, None where those have moved."""
+    """Return the ids outside of the known ranges, None if the ranges have moved."""
     found = paginate_around_known(fetch, key, known, tally or TotalCheck())
     return None if found is None else [key(item) for _, item in found]
 
@@ -46,10 +46,10 @@ def walk(fetch: FetchPage, known: Ranges, tally: TotalCheck | None = None) -> li
         ([(10, 20), (30, 40), (50, 90)], [0, 100, 200, 300, 400, 500]),
     ],
 )
-def test_only_pages_with_something_unknown_are_fetched(
+def test_only_pages_with_unknown_items_are_fetched(
     bounds: list[tuple[int, int]], offsets: list[int]
 ) -> None:
-    """And a look at the last item of each range that was skipped."""
+    """The last item of each skipped range is read too, to verify that the range has not moved."""
     ids = list(range(0, 1040, 2))
     server = Server(ids)
 
@@ -67,10 +67,10 @@ def test_only_pages_with_something_unknown_are_fetched(
     late=st.lists(st.integers(0, 920), max_size=3),
     counts=st.booleans(),
 )
-def test_late_items_are_found_or_noticed(
+def test_late_items_are_returned_or_move_a_known_range(
     size: int, cap: int, cuts: list[int], late: list[int], *, counts: bool
 ) -> None:
-    """Whatever is known: all that is unknown comes, or the edges of the ranges have moved."""
+    """This holds for all ranges and page sizes, with a count or a flag."""
     before = list(range(0, 2 * size, 2))
     edges = sorted({min(cut, size) for cut in cuts})
     known = ranges_of(before, *(p for p in zip(edges[::2], edges[1::2], strict=False)))
@@ -91,8 +91,8 @@ def test_late_items_are_found_or_noticed(
 
 
 @given(size=st.integers(50, 450), lost=st.integers(0, 449), start=st.integers(0, 30))
-def test_items_that_went_are_noticed(size: int, lost: int, start: int) -> None:
-    """A server may lose some, too."""
+def test_a_deletion_moves_a_known_range(size: int, lost: int, start: int) -> None:
+    """A server may lose items, too."""
     before = list(range(size))
     known = ranges_of(before, (start, size))
     after = [number for number in before if number != lost]
@@ -101,16 +101,15 @@ def test_items_that_went_are_noticed(size: int, lost: int, start: int) -> None:
     assert (walk(server.fetch, known) is None) == (after != before)
 
 
-def test_an_item_that_enters_between_two_pages_is_noticed() -> None:
-    """It shifts the range that was to be skipped."""
+def test_an_insertion_between_two_pages_moves_a_known_range() -> None:
     ids = list(range(1000, 1520))
     server = Server(list(ids), [[("insert", 0.5)]])
 
     assert walk(server.fetch, ranges_of(ids, (1, 519))) is None
 
 
-def test_an_item_that_is_twice_on_a_page_is_taken_twice_and_reported() -> None:
-    """It has not been shifted: one answer shows both."""
+def test_an_item_twice_on_a_page_is_returned_twice_and_reported() -> None:
+    """It was not shifted, because one response contains it twice."""
     ids = [*range(30), 29, *range(30, 60)]
 
     got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], tally := TotalCheck())
@@ -118,8 +117,8 @@ def test_an_item_that_is_twice_on_a_page_is_taken_twice_and_reported() -> None:
     assert (got, tally.repeated) == (ids[30:], {29})
 
 
-def test_a_server_that_ignores_offsets_is_noticed() -> None:
-    """The whole list is walked then."""
+def test_a_server_that_ignores_offsets_is_detected() -> None:
+    """The caller then reads the whole list."""
     ids = list(range(100))
 
     assert walk(lambda _: Page([{"id": n} for n in ids]), ranges_of(ids, (0, 60))) is None

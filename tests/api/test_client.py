@@ -1,4 +1,4 @@
-"""The client against a simulated platform: what it asks for, and what it makes of the answers."""
+"""API client against a simulated platform: its requests, and how it reads the responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
-    """Submit runs a minute apart; their ids, oldest first."""
+    """Submit runs one minute apart, and return their ids, oldest first."""
     ids = []
     for _ in range(count):
         world.clock.advance(60)
@@ -38,27 +38,27 @@ def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
 
 
 def list_ids(client: TowerClient, workspace_id: int | None, **bounds: datetime) -> list[str]:
-    """List the ids of the runs that the client lists, in its order."""
+    """Return the ids of the runs, in the order of the listing."""
     pages = client.list_runs(workspace_id, PaginationStats(), **bounds)
     return [element["workflow"]["id"] for page in pages for element in page]
 
 
 def read_queries(simulator: Simulator, path: str) -> list[dict[str, list[str]]]:
-    """Read the parameters of every call to a path that ends so."""
+    """Return the parameters of every call whose path ends with the given one."""
     return [parse_qs(call.query) for call in simulator.calls if call.path.endswith(path)]
 
 
 def test_runs_are_listed_newest_first(client: TowerClient, world: World, lab: int) -> None:
-    """All of them, over three pages."""
+    """The listing has three pages."""
     ids = submit_many(world, lab, 250)
 
     assert list_ids(client, lab) == ids[::-1]
 
 
-def test_every_paged_endpoint_is_asked_for_the_largest_page(
+def test_paged_endpoints_are_requested_with_the_largest_page_size(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Left out, `max` is 50 or 10 (API fact 1)."""
+    """Without `max`, a page has 50 or 10 items (API fact 1)."""
     run_id = world.submit_run(lab)
     world.create_label(lab, "urgent")
 
@@ -71,10 +71,10 @@ def test_every_paged_endpoint_is_asked_for_the_largest_page(
     assert all(query["workspaceId"] == [str(lab)] for query in asked)
 
 
-def test_the_personal_workspace_is_asked_for_without_an_id(
+def test_the_personal_workspace_is_requested_without_an_id(
     client: TowerClient, simulator: Simulator, world: World
 ) -> None:
-    """API fact 13."""
+    """It has no id (API fact 13)."""
     run_id = world.submit_run(None)
 
     assert list_ids(client, None) == [run_id]
@@ -82,10 +82,10 @@ def test_the_personal_workspace_is_asked_for_without_an_id(
     assert all("workspaceId" not in parse_qs(call.query) for call in simulator.calls)
 
 
-def test_runs_are_listed_with_their_labels_and_count(
+def test_runs_are_listed_with_their_labels_and_the_total(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Neither comes unless it is asked for (API facts 3 and 14)."""
+    """The server sends both only on request (API facts 3 and 14)."""
     run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
     world.set_labels(run_id, [label_id])
     walked = PaginationStats()
@@ -97,10 +97,10 @@ def test_runs_are_listed_with_their_labels_and_count(
     assert read_queries(simulator, "/workflow")[0]["attributes"] == ["labels"]
 
 
-def test_bounds_are_inclusive(
+def test_listing_bounds_are_inclusive_and_sent_as_a_search(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Both of them, and sent as the platform takes them (API fact 4)."""
+    """The search has the format of API fact 4."""
     ids = submit_many(world, lab, 5)
     start = world.clock.now() - timedelta(minutes=4)
 
@@ -113,10 +113,9 @@ def test_bounds_are_inclusive(
     assert read_queries(simulator, "/workflow")[0]["search"] == [search]
 
 
-def test_without_bounds_nothing_is_searched_for(
+def test_a_listing_without_bounds_sends_no_search(
     client: TowerClient, simulator: Simulator, lab: int
 ) -> None:
-    """An empty search is left out."""
     assert list_ids(client, lab) == []
     assert "search" not in read_queries(simulator, "/workflow")[0]
 
@@ -134,15 +133,15 @@ def test_without_bounds_nothing_is_searched_for(
         ),
     ],
 )
-def test_moments_are_written_as_the_search_takes_them(moment: datetime, text: str) -> None:
-    """UTC with three digits; what is finer is cut, so that `after:` passes over nothing."""
+def test_search_timestamps_are_in_utc_with_milliseconds(moment: datetime, text: str) -> None:
+    """Microseconds are truncated, so that `after:` excludes no run."""
     assert format_timestamp(moment) == text
 
 
 def test_a_deletion_between_two_pages_loses_no_run(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Runs move up while the listing is walked; the walk notices."""
+    """It shifts runs to a page that was read already, which the pagination detects."""
     ids = submit_many(world, lab, 250)
     doomed = [ids[-1], ids[-30], ids[-31]]
 
@@ -160,10 +159,10 @@ def test_a_deletion_between_two_pages_loses_no_run(
     assert walked.was_modified
 
 
-def test_runs_that_arrive_between_two_pages_cost_no_run(
+def test_a_submission_between_two_pages_loses_no_run(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Runs move down; none comes twice."""
+    """It shifts runs to later pages, and no run is returned twice."""
     ids = submit_many(world, lab, 250)
 
     def arrive(number: int, _: Call) -> None:
@@ -177,15 +176,15 @@ def test_runs_that_arrive_between_two_pages_cost_no_run(
     assert [run_id for run_id in listed if run_id in ids] == ids[::-1]
 
 
-def test_all_labels_are_listed(client: TowerClient, world: World, lab: int) -> None:
-    """More than a page of them."""
+def test_labels_of_several_pages_are_listed(client: TowerClient, world: World, lab: int) -> None:
     ids = [world.create_label(lab, f"label-{number}") for number in range(130)]
 
     assert [label["id"] for label in client.list_labels(lab)] == ids
 
 
-def test_places_are_listed(client: TowerClient, world: World, lab: int) -> None:
-    """Organisations, their workspaces, and what the user sees of both."""
+def test_organizations_and_workspaces_are_listed(
+    client: TowerClient, world: World, lab: int
+) -> None:
     user = client.get_user()
     org_id = client.list_organizations()[0]["orgId"]
 
@@ -198,8 +197,8 @@ def test_places_are_listed(client: TowerClient, world: World, lab: int) -> None:
     assert [space["id"] for space in client.list_org_workspaces(org_id)] == [lab]
 
 
-def test_a_bad_token_is_told_from_a_server_that_is_none(endpoint: str, connect: Connect) -> None:
-    """`/service-info` answers to anybody, all else does not (API fact 11)."""
+def test_an_invalid_token_can_read_only_service_info(endpoint: str, connect: Connect) -> None:
+    """`/service-info` requires no token (API fact 11), which tells it from a wrong address."""
     stranger = TowerClient(connect(endpoint, "wrong"))
 
     assert stranger.get_service_info()["apiVersion"] == ServerProfile().api_version
@@ -207,10 +206,10 @@ def test_a_bad_token_is_told_from_a_server_that_is_none(endpoint: str, connect: 
         stranger.get_user()
 
 
-def test_a_closed_workspace_is_told_from_a_bad_token(
+def test_a_forbidden_workspace_raises_forbidden_error_without_retry(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """403 to a token that is good for `/user-info`, and no second try."""
+    """The same token can read `/user-info`."""
     world.forbid(lab)
 
     assert client.get_user()["userName"] == world.owner().name
@@ -219,8 +218,8 @@ def test_a_closed_workspace_is_told_from_a_bad_token(
     assert len(read_queries(simulator, "/workflow")) == 1
 
 
-def test_a_dead_address_is_said_soon(connect: Connect) -> None:
-    """The first call is tried again, but less often than the others are."""
+def test_get_service_info_makes_fewer_attempts_than_other_calls(connect: Connect) -> None:
+    """It is the first call of a sync, so that a wrong address is reported soon."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     dead = TowerClient(connect(f"http://127.0.0.1:{port}/api", attempts=6))
@@ -231,10 +230,9 @@ def test_a_dead_address_is_said_soon(connect: Connect) -> None:
     assert 2 <= dead.http.metrics.snapshot().calls < 6
 
 
-def test_faults_of_any_kind_cost_calls_and_no_data(
+def test_transient_faults_are_retried_and_lose_no_run(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """A page that comes only at the third attempt is the same page."""
     ids = submit_many(world, lab, 150)
     for kind in ("reset", "truncated", "half_json", "html"):
         simulator.faults.add("/workflow", Fault(kind))
@@ -244,8 +242,8 @@ def test_faults_of_any_kind_cost_calls_and_no_data(
     assert client.http.metrics.snapshot().retries == 5
 
 
-def test_an_older_server_is_listed_whole(world: World, lab: int, connect: Connect) -> None:
-    """Neither counts nor flags: short pages alone tell the end (API fact 3)."""
+def test_a_legacy_server_is_listed_in_full(world: World, lab: int, connect: Connect) -> None:
+    """Without totals and flags, only a short page shows the end (API fact 3)."""
     ids = submit_many(world, lab, 100)
     walked = PaginationStats()
 

@@ -1,4 +1,4 @@
-"""Servers that refuse a part of a call: what is left is still asked for, and it is remembered."""
+"""Servers that reject part of a request: the request is reduced, and the result remembered."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SAYS = {
 
 
 class Older:
-    """A server that knows some attributes and allows some page size, and answers 400 to more.
+    """Server that knows some attributes, allows some page size, and responds with 400 to more.
 
     Attributes:
-        refused: How many calls were refused.
+        refused: Number of rejected calls.
     """
 
     def __init__(self, known: tuple[str, ...] = ALL, most: int = 100, says: str = "") -> None:
@@ -42,7 +42,7 @@ class Older:
         self._says = says
 
     def __call__(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Describe the run, list pipelines or tasks, or refuse."""
+        """Return the run with pipelines and tasks, or reject the call."""
         asked = [name for name in params.get("attributes", "").split(",") if name]
         unknown = [name for name in asked if name not in self._known]
         if unknown:
@@ -67,8 +67,8 @@ class Older:
 
 @pytest.mark.parametrize("says", SAYS)
 @given(known=st.sets(st.sampled_from(ALL)))
-def test_all_attributes_that_a_server_knows_are_asked_for(says: str, known: set[str]) -> None:
-    """Whichever they are, and whatever it says of those that it does not know."""
+def test_all_attributes_that_a_server_knows_are_requested(says: str, known: set[str]) -> None:
+    """This holds for every set of attributes and every form of the error message."""
     kept = tuple(name for name in ALL if name in known)
     client, http_client = make_client(Older(kept, says=SAYS[says]))
 
@@ -81,8 +81,8 @@ def test_all_attributes_that_a_server_knows_are_asked_for(says: str, known: set[
     assert all(name in news[0] for name in {*ALL} - known)
 
 
-def test_attributes_are_dropped_one_at_a_time_the_youngest_first() -> None:
-    """Each refusal costs one call, once."""
+def test_attributes_are_dropped_one_at_a_time_newest_first() -> None:
+    """Only the first run costs rejected calls."""
     client, http_client = make_client(Older(ALL[:2], says="Unknown attributes"))
 
     for run_id in "abc":
@@ -95,10 +95,10 @@ def test_attributes_are_dropped_one_at_a_time_the_youngest_first() -> None:
 @pytest.mark.parametrize("says", ["", "what"])
 @pytest.mark.parametrize("most", [50, 49, 25, 10, 7])
 @pytest.mark.parametrize("known", [("labels", "computeEnv", "optimized"), ("labels",), ()])
-def test_a_server_is_asked_for_as_many_items_as_it_allows(
+def test_lists_use_the_largest_page_size_and_attributes_allowed(
     most: int, known: tuple[str, ...], says: str
 ) -> None:
-    """And for the attributes that it knows: lists come whole, and cost no refusal any more."""
+    """The lists are complete, and the second one causes no rejected call."""
     older = Older(known, most, SAYS["what"] if says else "")
     client, _ = make_client(older)
 
@@ -113,8 +113,7 @@ def test_a_server_is_asked_for_as_many_items_as_it_allows(
     assert older.refused == refused <= 13
 
 
-def test_tasks_come_whole_from_a_server_that_allows_fewer() -> None:
-    """Page by page, as large as it allows."""
+def test_all_tasks_are_listed_with_the_page_size_that_is_allowed() -> None:
     client, http_client = make_client(Older(most=50))
 
     assert len(client.iter_tasks(1, "r")) == 345
@@ -123,8 +122,8 @@ def test_tasks_come_whole_from_a_server_that_allows_fewer() -> None:
     assert sizes == [100, None, 100, 50, *[50] * 13]
 
 
-def test_what_was_learned_is_remembered_until_the_version_changes() -> None:
-    """As plain JSON, in the state."""
+def test_compatibility_is_remembered_until_the_version_changes() -> None:
+    """It is stored as JSON in the state."""
     client, _ = make_client(Older(("labels",), 25))
     client.get_run(1, "r")
     client.iter_tasks(1, "r")
@@ -141,8 +140,8 @@ def test_what_was_learned_is_remembered_until_the_version_changes() -> None:
         assert (client.compatibility.messages != []) == (refused > 0)
 
 
-def test_threads_that_ask_at_once_learn_from_each_other() -> None:
-    """The second refusal comes when the first has been learnt from already."""
+def test_concurrent_requests_share_what_one_of_them_has_learned() -> None:
+    """The second rejection arrives when the first one was handled already."""
     older = Older(("labels",))
     inner: list[object] = []
 
@@ -159,8 +158,8 @@ def test_threads_that_ask_at_once_learn_from_each_other() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_run_that_is_refused_either_way_takes_nothing_from_others(*, first: bool) -> None:
-    """Two calls for it, or one when it is known that the attributes are not at fault."""
+def test_a_run_rejected_in_every_form_does_not_affect_other_runs(*, first: bool) -> None:
+    """It costs two calls, or one if the server has accepted the attributes before."""
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if path.endswith("/odd"):
@@ -181,8 +180,8 @@ def test_a_run_that_is_refused_either_way_takes_nothing_from_others(*, first: bo
     assert client.compatibility.messages == []
 
 
-def test_a_refusal_by_chance_takes_nothing_from_anybody() -> None:
-    """The same call is made again before it is made for less."""
+def test_a_single_random_rejection_drops_no_attribute() -> None:
+    """The same request is repeated before a reduced one."""
     left = [1]
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,8 +197,8 @@ def test_a_refusal_by_chance_takes_nothing_from_anybody() -> None:
 @pytest.mark.parametrize(
     "error", [ServerError("no"), BadRequestError("no such method", status_code=405)]
 )
-def test_other_refusals_are_no_reason_to_ask_for_less(error: ApiError) -> None:
-    """403, 405 and 500 say nothing about attributes."""
+def test_a_405_or_a_server_error_does_not_reduce_the_request(error: ApiError) -> None:
+    """Such an error says nothing about attributes."""
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         raise error
@@ -213,8 +212,8 @@ def test_other_refusals_are_no_reason_to_ask_for_less(error: ApiError) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.TEAMS, endpoints.STUDIOS])
-def test_an_endpoint_that_refuses_everything_costs_two_calls(endpoint: Endpoint) -> None:
-    """It is not for its attributes then, nor for the size of its pages."""
+def test_an_endpoint_that_rejects_every_form_costs_two_calls(endpoint: Endpoint) -> None:
+    """The second call has neither attributes nor a page size."""
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         msg = "GET /x: the server answered 400."
@@ -228,8 +227,8 @@ def test_an_endpoint_that_refuses_everything_costs_two_calls(endpoint: Endpoint)
     assert len(http_client.asked) == 2
 
 
-def test_runs_are_listed_without_labels_where_those_are_not_known() -> None:
-    """A server of before there were labels."""
+def test_runs_are_listed_without_labels_if_these_are_rejected() -> None:
+    """Servers from before the introduction of labels reject them."""
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if "attributes" in params:

@@ -1,4 +1,4 @@
-"""Walks of lists that only grow: tasks that enter anywhere, between any two pages."""
+"""Append-only lists: tasks that are inserted anywhere, between any two pages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def walk(fetch: FetchPage, tally: TotalCheck | None = None) -> list[list[Item]]:
-    """The pages of a list that only grows."""
+    """Return the pages of an append-only list."""
     pages: list[list[Item]] = paginate_append_only(fetch, key, list, tally)
     return pages
 
 
 @given(size=SIZES, changes=st.lists(st.lists(INSERTIONS, max_size=5), max_size=4))
-def test_no_task_is_lost_to_tasks_in_between(size: int, changes: list[list[Change]]) -> None:
-    """A task that enters the list anywhere shifts others, yet all come, each once, in order."""
+def test_no_task_is_lost_to_insertions_between_pages(
+    size: int, changes: list[list[Change]]
+) -> None:
+    """An insertion shifts other tasks, but each of them is returned once and in order."""
     server = Server(list(range(size)), changes)
 
     pages = walk(server.fetch)
@@ -38,8 +40,8 @@ def test_no_task_is_lost_to_tasks_in_between(size: int, changes: list[list[Chang
     assert [number for number in got if number < size] == list(range(size))
 
 
-def test_a_task_between_two_pages_starts_the_walk_again() -> None:
-    """The last task of page one comes twice: page one holds another one now."""
+def test_an_insertion_on_a_page_already_read_starts_another_pass() -> None:
+    """It shifts the last task of the first page to the second page."""
     server = Server(list(range(150)), [[("insert", 0.0)]])
 
     got = flatten(walk(server.fetch))
@@ -49,10 +51,10 @@ def test_a_task_between_two_pages_starts_the_walk_again() -> None:
 
 
 @given(changes=st.lists(st.lists(INSERTIONS, max_size=5), min_size=8, max_size=8))
-def test_a_list_that_grows_during_every_walk_is_an_error_or_whole(
+def test_a_list_that_grows_in_every_pass_is_complete_or_an_error(
     changes: list[list[Change]],
 ) -> None:
-    """What was there from the beginning is never left out."""
+    """No task that existed from the start is left out."""
     server = Server(list(range(250)), changes)
 
     try:
@@ -64,8 +66,8 @@ def test_a_list_that_grows_during_every_walk_is_an_error_or_whole(
 
 
 @pytest.mark.parametrize("counted", [None, MAX_PAGE])
-def test_a_page_that_repeats_is_the_whole_list(counted: int | None) -> None:
-    """The server ignores `offset`: two calls (API fact 1)."""
+def test_a_repeated_page_is_the_whole_list(counted: int | None) -> None:
+    """The server ignores `offset`, which takes two calls (API fact 1)."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -76,8 +78,8 @@ def test_a_page_that_repeats_is_the_whole_list(counted: int | None) -> None:
     assert (calls, tally.is_counted, tally.repeated) == ([0, 100], True, set())
 
 
-def test_a_page_that_repeats_although_more_is_said_to_follow_is_reported() -> None:
-    """What there is is taken, and the count speaks against it."""
+def test_a_repeated_page_with_a_higher_count_fails_the_count_check() -> None:
+    """Its items are returned all the same."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -100,10 +102,10 @@ def test_a_page_that_repeats_although_more_is_said_to_follow_is_reported() -> No
         ([*range(199), 199, 200, 200, *range(202, 250)], [0, 100, 200]),
     ],
 )
-def test_a_task_that_is_listed_twice_is_taken_and_reported(
+def test_a_task_that_is_listed_twice_is_returned_and_reported(
     items: list[int], offsets: list[int]
 ) -> None:
-    """Where it is on two pages, as if another one was added, the walk starts again, once."""
+    """On two pages, it looks like the effect of an insertion, which starts one more pass."""
     server = Server(items)
 
     got = flatten(walk(server.fetch, tally := TotalCheck()))
@@ -114,8 +116,8 @@ def test_a_task_that_is_listed_twice_is_taken_and_reported(
 
 
 @pytest.mark.parametrize("total", [None, 3, 100, 230])
-def test_a_count_below_what_is_there_ends_no_walk(total: int | None) -> None:
-    """A short page does, and no count alone (API fact 3)."""
+def test_a_count_that_is_too_low_does_not_end_the_list(total: int | None) -> None:
+    """Only a short page does (API fact 3)."""
     server = Server(list(range(230)))
 
     pages = walk(lambda at: Page(server.fetch(at).items, count=total), tally := TotalCheck())
@@ -129,10 +131,10 @@ def test_a_count_below_what_is_there_ends_no_walk(total: int | None) -> None:
     cap=st.integers(1, 120),
     way=st.sampled_from(["flag", "total", "count", "bound"]),
 )
-def test_tasks_on_pages_of_any_size_are_all_fetched(size: int, cap: int, way: str) -> None:
-    """A server that caps pages or ignores `max`; its flag or one of its counts tells what follows.
+def test_all_tasks_are_read_from_pages_of_any_size(size: int, cap: int, way: str) -> None:
+    """The server caps pages or ignores `max`; its flag or a count shows whether more follow.
 
-    The lower bound of a count is the offset, the items of the page, and one if more follows.
+    The lower bound of a count is the offset, the items of the page, and one if more follow.
     """
     offsets: list[int] = []
 
@@ -153,8 +155,8 @@ def test_tasks_on_pages_of_any_size_are_all_fetched(size: int, cap: int, way: st
 
 
 @pytest.mark.parametrize("least", [0, 40, 41, 95, 300])
-def test_a_walk_goes_on_while_the_server_must_have_more(least: int) -> None:
-    """A capped server without counts: the progress of the run says how many tasks ended."""
+def test_reading_continues_up_to_the_known_minimum_of_tasks(least: int) -> None:
+    """A server with capped pages reports no count; the progress of the run has the minimum."""
     server = Server(list(range(95)))
 
     def fetch(offset: int) -> Page:
@@ -165,8 +167,8 @@ def test_a_walk_goes_on_while_the_server_must_have_more(least: int) -> None:
     assert got == list(range(95 if least > 40 else 40))
 
 
-def test_a_count_of_more_than_there_is_ends_with_an_empty_page() -> None:
-    """Once past the end there is nothing, whatever the count says; it is reported."""
+def test_a_count_that_is_too_high_ends_with_an_empty_page() -> None:
+    """The count check then fails."""
     server = Server(list(range(30)))
 
     pages = walk(lambda at: Page(server.fetch(at).items, count=1_000_000), tally := TotalCheck())

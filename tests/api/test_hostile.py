@@ -1,4 +1,4 @@
-"""Lists without end, and ids that lead elsewhere."""
+"""Endless lists, and ids that would change the path of a request."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ ODD_IDS = (
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that does as it is told."""
+    """Start a scripted server."""
     started = ScriptedServer()
     yield started
     started.close()
 
 
 @pytest.mark.parametrize("run_id", ODD_IDS)
-def test_an_odd_id_stays_one_segment_of_the_path(
+def test_a_run_id_with_special_characters_stays_one_path_segment(
     server: ScriptedServer, connect: Callable[..., JsonHttpClient], run_id: str
 ) -> None:
-    """Over real HTTP: neither the path nor the query is another one."""
+    """The request is sent over real HTTP, and its query does not change either."""
     server.answer({"workflow": {"id": run_id}})
     server.answer({"tasks": []})
 
@@ -72,10 +72,10 @@ def test_an_odd_id_stays_one_segment_of_the_path(
 
 
 @pytest.mark.parametrize("run_id", ["", ".", ".."])
-def test_an_id_that_means_another_path_is_not_asked_for(
+def test_a_run_id_that_would_change_the_path_is_refused(
     server: ScriptedServer, connect: Callable[..., JsonHttpClient], run_id: str
 ) -> None:
-    """No quoting helps: clients and servers take `%2E%2E` for `..` too."""
+    """Quoting does not help, because clients and servers treat `%2E%2E` like `..`."""
     tower = TowerClient(connect(server.endpoint))
 
     for ask in (tower.get_run, tower.iter_tasks, tower.list_metrics):
@@ -86,8 +86,8 @@ def test_an_id_that_means_another_path_is_not_asked_for(
 
 
 @pytest.mark.parametrize("found", [None, {}, {"id": None}, {"id": "other"}, {"id": 5}, "r", []])
-def test_a_description_of_something_else_is_a_fault(found: object) -> None:
-    """The rows of the run named in it would be replaced."""
+def test_a_response_that_describes_another_run_is_an_error(found: object) -> None:
+    """Otherwise it would replace the rows of the run that it names."""
     tower, _ = make_client(lambda *_: {"workflow": found})
 
     with pytest.raises(ServerError):
@@ -95,8 +95,8 @@ def test_a_description_of_something_else_is_a_fault(found: object) -> None:
 
 
 @pytest.mark.parametrize("run_id", [5, True, 2**70, 1.0, None, {}])
-def test_a_run_whose_id_is_no_text_hides_no_other(run_id: object) -> None:
-    """The state would not know it again: it has no key, and the others have theirs."""
+def test_a_run_without_a_text_id_does_not_hide_other_runs(run_id: object) -> None:
+    """The state could not recognize it, so that it gets no key."""
     runs = [{"workflow": {"id": one}} for one in ("a", run_id, "b")]
     tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 3})
 
@@ -108,7 +108,7 @@ def test_a_run_whose_id_is_no_text_hides_no_other(run_id: object) -> None:
 
 
 def make_endless(size: int) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
-    """Pages of so many items, none of which was there before, for ever."""
+    """Return a responder with endless pages of the given number of new items."""
     numbers = count(1)
 
     def answer(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def make_endless(size: int) -> Callable[[str, Mapping[str, Any]], dict[str, Any]
 
 @pytest.mark.parametrize("ask", ["runs", "labels", "tasks"])
 @pytest.mark.parametrize("size", [1, 100, 2_500])
-def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one whose pages hold far more, or far less, than was asked for."""
+def test_an_endless_list_is_an_error(ask: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This includes pages with more or fewer items than requested."""
     monkeypatch.setattr(client, "_MAX_LISTED", 5_000)
     monkeypatch.setattr(client, "_MAX_TASKS", 5_000)
     tower, http_client = make_client(make_endless(size))
@@ -144,8 +144,8 @@ def test_a_list_without_end_is_left(ask: str, size: int, monkeypatch: pytest.Mon
     assert len(http_client.asked) <= 501
 
 
-def test_a_page_that_repeats_is_the_whole_list() -> None:
-    """With the same items, whatever is asked for: the server does not page (API fact 1)."""
+def test_a_repeated_page_is_the_whole_list() -> None:
+    """The server ignores pagination and returns the same items (API fact 1)."""
     page = {
         "workflows": [{"workflow": {"id": f"r{number}"}} for number in range(100)],
         "tasks": [{"task": {"taskId": number}} for number in range(100)],
@@ -157,8 +157,8 @@ def test_a_page_that_repeats_is_the_whole_list() -> None:
     assert len(http_client.asked) == 4
 
 
-def test_a_page_that_repeats_although_more_is_said_to_follow_is_left() -> None:
-    """It is not the whole list; the message names it."""
+def test_a_repeated_page_with_a_higher_total_is_an_error() -> None:
+    """It is not the whole list. The message names the list."""
     runs = [{"workflow": {"id": f"r{number}"}} for number in range(100)]
     tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 345})
 
@@ -168,8 +168,7 @@ def test_a_page_that_repeats_although_more_is_said_to_follow_is_left() -> None:
     assert len(http_client.asked) <= 6
 
 
-def test_the_last_item_allowed_is_taken() -> None:
-    """The bound is on what comes after it."""
+def test_a_list_with_the_maximum_number_of_items_is_read() -> None:
     fetch = limit_items(200, lambda _: Page([{"id": 1}] * 100))
 
     assert len([*fetch(0).items, *fetch(100).items]) == 200
@@ -179,8 +178,8 @@ def test_the_last_item_allowed_is_taken() -> None:
 
 @pytest.mark.parametrize("endpoint", [endpoints.COMPUTE_ENVS, endpoints.PIPELINES])
 @pytest.mark.parametrize("odd", [None, [], {"a": 1}, 1.5, True])
-def test_an_entity_whose_id_is_none_is_left_out(endpoint: Endpoint, odd: object) -> None:
-    """Also in a list that comes in one piece; what the list lacks need not be missing then."""
+def test_entities_with_an_invalid_id_are_left_out(endpoint: Endpoint, odd: object) -> None:
+    """The list is then incomplete, so that absent entities are not taken for deleted."""
     sound = {endpoint.id_field: endpoint.key[endpoint.id_field](7)}
     items = [{endpoint.id_field: odd}, sound, "text", None]
     tower, http_client = make_client(lambda *_: {endpoint.records_key: items})

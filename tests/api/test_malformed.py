@@ -1,4 +1,4 @@
-"""Answers that are not what the platform sends, and older ones, over a transport that is none."""
+"""Malformed responses, and responses of older servers, through a fake HTTP client."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class FakeTransport:
-    """Answers by a function of path and parameters.
+    """HTTP client whose responses are computed from path and parameters.
 
     Attributes:
-        asked: The paths and parameters, in order.
+        asked: Paths and parameters of the calls, in order.
     """
 
     policy = RetryPolicy()
@@ -43,15 +43,15 @@ class FakeTransport:
         self,
         path: str,
         params: Mapping[str, Any] | None = None,
-        policy: RetryPolicy | None = None,  # noqa: ARG002 - as the transport has it
+        policy: RetryPolicy | None = None,  # noqa: ARG002 - the signature of the real client
     ) -> dict[str, Any]:
-        """Answer as the function says."""
+        """Record the call, and return the computed response."""
         self.asked.append((path, params or {}))
         return self._answer(path, params or {})
 
 
 def make_client(answer: Answer) -> tuple[TowerClient, FakeTransport]:
-    """Make a client of answers."""
+    """Return an API client with computed responses, and its fake HTTP client."""
     http_client = FakeTransport(answer)
     return TowerClient(cast("JsonHttpClient", http_client)), http_client
 
@@ -77,8 +77,8 @@ ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
 
 @pytest.mark.parametrize("ask", ASKS)
 @pytest.mark.parametrize("found", [None, "absent", 7, "text", [1], [None], [["x"]]])
-def test_an_answer_without_its_items_is_a_fault(ask: str, found: object) -> None:
-    """Never an empty page: what it lacks and where is said."""
+def test_a_response_without_its_records_is_an_error(ask: str, found: object) -> None:
+    """It must not become an empty page. The message names the missing key."""
     items, call = ASKS[ask]
     client, _ = make_client(lambda *_: {} if found == "absent" else {items: found})
 
@@ -98,8 +98,8 @@ SOUND: dict[str, Any] = {
 
 @pytest.mark.parametrize("ask", SOUND)
 @pytest.mark.parametrize("odd", [1, None, "text", ["x"], 2.5, True])
-def test_an_element_that_is_no_object_hides_no_other(ask: str, odd: object) -> None:
-    """In one call; tasks are kept whatever they are, the others are left out."""
+def test_an_element_that_is_not_an_object_does_not_hide_others(ask: str, odd: object) -> None:
+    """Tasks are kept in any form, other elements are left out, and no call is repeated."""
     items, call = ASKS[ask]
     client, http_client = make_client(lambda *_: {items: [odd, SOUND[ask], odd]})
 
@@ -119,8 +119,8 @@ def test_an_element_that_is_no_object_hides_no_other(ask: str, odd: object) -> N
         ("tasks", {"task": 7}),
     ],
 )
-def test_an_element_without_its_id_hides_no_other(ask: str, element: object) -> None:
-    """A task is kept even so, since its run would be short of it; anything else is left out."""
+def test_an_element_without_an_id_does_not_hide_others(ask: str, element: object) -> None:
+    """A task is kept all the same, because its run would be incomplete without it."""
     items, call = ASKS[ask]
     client, http_client = make_client(lambda *_: {items: [element, SOUND[ask]]})
 
@@ -130,15 +130,14 @@ def test_an_element_without_its_id_hides_no_other(ask: str, element: object) -> 
 
 @pytest.mark.parametrize("element", [{}, {"workflow": None}, {"workflow": {"id": None}}, 7])
 def test_a_run_is_found_beside_an_element_without_an_id(element: object) -> None:
-    """What is no run is not the one that was searched for."""
     client, _ = make_client(lambda *_: {"workflows": [element, {"workflow": {"id": "r"}}]})
 
     assert client.is_listed(1, "r")
     assert not client.is_listed(1, "other")
 
 
-def test_tasks_of_older_servers_need_no_wrapper() -> None:
-    """A task is known by its number, wherever that is."""
+def test_tasks_without_a_wrapper_object_are_read() -> None:
+    """Older servers list them in this form."""
     client, _ = make_client(lambda *_: {"tasks": [{"taskId": 1}, {"taskId": 1}, {"taskId": 2}]})
 
     assert client.iter_tasks(1, "r") == [{"taskId": 1}, {"taskId": 2}]
@@ -146,8 +145,7 @@ def test_tasks_of_older_servers_need_no_wrapper() -> None:
 
 @pytest.mark.parametrize("total", [None, "12", 0, -1, 3.5, [], {}])
 @pytest.mark.parametrize("more", [None, "yes", 0, []])
-def test_odd_counts_and_flags_are_passed_over(total: object, more: object) -> None:
-    """What is no count counts nothing."""
+def test_invalid_counts_and_flags_are_ignored(total: object, more: object) -> None:
     answer = {"workflows": [{"workflow": {"id": "r"}}], "totalSize": total, "hasMore": more}
     client, _ = make_client(lambda *_: answer)
     walked = PaginationStats()
@@ -157,8 +155,8 @@ def test_odd_counts_and_flags_are_passed_over(total: object, more: object) -> No
 
 
 @pytest.mark.parametrize("total", [None, 0, 1, 2, 102, 1_000_000, "2", True])
-def test_tasks_are_asked_for_while_the_server_counts_more(total: object) -> None:
-    """Its count is right about whether more follows (API fact 3); an empty page ends it anyhow."""
+def test_tasks_are_requested_while_the_count_promises_more(total: object) -> None:
+    """The count shows whether more follow (API fact 3); an empty page ends the list anyway."""
     tasks = [{"task": {"taskId": number}} for number in range(1, 103)]
 
     def answer(_: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,8 +180,8 @@ def test_tasks_are_asked_for_while_the_server_counts_more(total: object) -> None
         (["other", "r"], True),
     ],
 )
-def test_a_run_is_listed_if_its_very_id_is(ids: list[str], *, listed: bool) -> None:
-    """A search that is not understood, or finds similar ids, proves nothing."""
+def test_a_run_is_listed_only_if_its_exact_id_is_found(ids: list[str], *, listed: bool) -> None:
+    """A server may ignore the search or return similar ids."""
     client, http_client = make_client(
         lambda *_: {"workflows": [{"workflow": {"id": i}} for i in ids]}
     )
@@ -193,8 +191,8 @@ def test_a_run_is_listed_if_its_very_id_is(ids: list[str], *, listed: bool) -> N
     assert (path, params["search"], "workspaceId" in params) == ("/workflow", "workflowId:r", False)
 
 
-def test_the_listing_of_2021_is_read(shared: Path) -> None:
-    """Without labels, counts and flags (API fact 3)."""
+def test_a_listing_of_a_2021_server_is_read(shared: Path) -> None:
+    """It has no labels, totals and flags (API fact 3)."""
     answer = orjson.loads((shared / "responses" / "workflow_list.json").read_bytes())
     client, _ = make_client(lambda *_: answer)
     walked = PaginationStats()
@@ -208,8 +206,10 @@ def test_the_listing_of_2021_is_read(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ask"), [("organizations_list", "organizations"), ("workspaces_list", "roles")]
 )
-def test_the_places_of_2021_are_read(shared: Path, name: str, ask: str) -> None:
-    """Entries with null ids included (API fact 13)."""
+def test_organizations_and_workspaces_of_a_2021_server_are_read(
+    shared: Path, name: str, ask: str
+) -> None:
+    """Entries with null ids are included (API fact 13)."""
     items, call = ASKS[ask]
     answer = orjson.loads((shared / "responses" / f"{name}.json").read_bytes())
     client, _ = make_client(lambda *_: answer)
@@ -217,8 +217,8 @@ def test_the_places_of_2021_are_read(shared: Path, name: str, ask: str) -> None:
     assert call(client) == answer[items]
 
 
-def test_an_answer_about_another_thing_is_a_fault() -> None:
-    """Its details would be taken for those of the thing that was asked for."""
+def test_a_response_that_describes_another_entity_is_an_error() -> None:
+    """Otherwise its details would be stored for the requested entity."""
     client, _ = make_client(lambda *_: {"computeEnv": {"id": "other", "config": {}}})
     with pytest.raises(ServerError, match="no object with the id mine under 'computeEnv'"):
         client.get_entity(_ENV, PathScope(1, None, "mine"))

@@ -1,4 +1,4 @@
-"""Page walks as properties: lists that change between any two pages."""
+"""Pagination of lists that change between any two pages."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def walk(server: Server) -> tuple[list[int], PaginationStats]:
-    """Walk a list whose items come and go."""
+    """Read a list whose items are added and deleted."""
     walked = PaginationStats()
     return flatten(paginate_descending(server.fetch, key, walked)), walked
 
 
 @given(size=SIZES, counts=st.booleans(), tells=st.booleans())
-def test_a_quiet_list_is_walked_whole(size: int, *, counts: bool, tells: bool) -> None:
-    """In order, each item once, and known to be complete, whatever the server says of it."""
+def test_an_unchanged_list_is_read_in_full(size: int, *, counts: bool, tells: bool) -> None:
+    """Items are in order and complete, whether the server reports totals and flags or not."""
     server = Server(list(range(size)), counts=counts, tells=tells)
 
     got, walked = walk(server)
@@ -56,10 +56,10 @@ def test_a_quiet_list_is_walked_whole(size: int, *, counts: bool, tells: bool) -
     counts=st.booleans(),
     tells=st.booleans(),
 )
-def test_no_item_is_lost_to_changes(
+def test_no_item_is_lost_to_insertions_and_deletions(
     size: int, changes: list[list[Change]], *, counts: bool, tells: bool
 ) -> None:
-    """What was there from start to end is seen, and nothing is seen twice."""
+    """Items that exist from start to end are returned, and no item is returned twice."""
     server = Server(list(range(size)), changes, counts, tells)
 
     got, _ = walk(server)
@@ -69,8 +69,10 @@ def test_no_item_is_lost_to_changes(
 
 
 @given(size=SIZES, changes=some_changes(ARRIVALS))
-def test_new_items_disturb_nobody(size: int, changes: list[list[Change]]) -> None:
-    """New runs come first: the walk shifts back with them and need not step back."""
+def test_insertions_at_the_start_do_not_count_as_a_modification(
+    size: int, changes: list[list[Change]]
+) -> None:
+    """New runs are listed first. They shift known runs to later pages, where the overlap is."""
     server = Server(list(range(size)), changes)
 
     got, walked = walk(server)
@@ -80,10 +82,10 @@ def test_new_items_disturb_nobody(size: int, changes: list[list[Change]]) -> Non
 
 
 @given(size=st.integers(MAX_PAGE + 1, 450), changes=some_changes(DELETIONS), counts=st.booleans())
-def test_an_undisturbed_walk_saw_everything_that_is_there(
+def test_an_unmodified_list_contains_every_item_that_still_exists(
     size: int, changes: list[list[Change]], *, counts: bool
 ) -> None:
-    """It is what lets the absent be called missing: a deletion must not go unnoticed."""
+    """Runs are marked as deleted on this condition, so that every deletion must be detected."""
     server = Server(list(range(size)), changes, counts)
 
     got, walked = walk(server)
@@ -93,8 +95,8 @@ def test_an_undisturbed_walk_saw_everything_that_is_there(
 
 
 @pytest.mark.parametrize("deleted", [1, 2, 50, 101])
-def test_a_list_that_shrinks_below_the_next_page_is_not_over(deleted: int) -> None:
-    """101 items, and so many of the first page go: the last one is now on the first page."""
+def test_a_list_that_shrinks_below_the_next_page_is_read_to_the_end(deleted: int) -> None:
+    """The last of 101 items is shifted to the first page, which was read already."""
     changes: list[list[Change]] = [[("delete", 0.0)] * min(deleted, MAX_PAGE)]
     server = Server(list(range(MAX_PAGE + 1)), changes)
 
@@ -104,8 +106,8 @@ def test_a_list_that_shrinks_below_the_next_page_is_not_over(deleted: int) -> No
     assert walked.was_modified
 
 
-def test_a_wrong_count_speaks_against_a_walk() -> None:
-    """The server says 7 and shows 5: nothing may be called missing."""
+def test_a_wrong_total_does_not_match() -> None:
+    """The server reports 7 items and lists 5, so that no run may be marked as deleted."""
     server, walked = Server(list(range(5))), PaginationStats()
 
     pages = paginate_descending(lambda at: Page(server.fetch(at).items, 7), key, walked)
@@ -116,7 +118,7 @@ def test_a_wrong_count_speaks_against_a_walk() -> None:
         False,
         False,
     )
-    assert server.offsets == [0, 4]  # the second page brings nothing new: there is no more
+    assert server.offsets == [0, 4]  # a second page without new items is the end
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,10 @@ def test_a_wrong_count_speaks_against_a_walk() -> None:
         ([3, 6], 7, False),
     ],
 )
-def test_any_count_on_the_way_will_do(totals: list[int], seen: int, *, counted: bool) -> None:
-    """Runs come and go meanwhile: only what lies outside of all counts speaks against the walk."""
+def test_a_count_matches_within_the_range_of_reported_totals(
+    totals: list[int], seen: int, *, counted: bool
+) -> None:
+    """The totals change, because runs are added and deleted during the pagination."""
     walked = PaginationStats()
     walked.reported_totals, walked.keys = totals, set(range(seen))
 
@@ -144,8 +148,10 @@ def test_any_count_on_the_way_will_do(totals: list[int], seen: int, *, counted: 
 
 
 @given(size=SIZES, changes=some_changes(ARRIVALS))
-def test_arrivals_do_not_speak_against_a_count(size: int, changes: list[list[Change]]) -> None:
-    """The count moves with what arrives, between the first page and the last."""
+def test_the_count_matches_after_insertions_at_the_start(
+    size: int, changes: list[list[Change]]
+) -> None:
+    """They change the total between the first page and the last."""
     server = Server(list(range(size)), changes, counts=True)
 
     _, walked = walk(server)
@@ -177,12 +183,12 @@ def test_arrivals_do_not_speak_against_a_count(size: int, changes: list[list[Cha
         (MAX_PAGE, 1, False, False),
     ],
 )
-def test_what_makes_a_page_the_last(
+def test_length_flag_and_total_decide_whether_a_page_is_the_last(
     length: int, total: int | None, end: int, *, has_more: bool | None, last: bool
 ) -> None:
-    """A short one is unless the server says more; a full one only by flag and count together.
+    """A short page is, unless the server reports more; a full page needs both flag and total.
 
-    The count is given by how far it is past the end of the page.
+    The parameter `total` is relative to the end of the page.
     """
     counted = total if total is None or total == 1_000 else end + total
     page = Page([{"id": number} for number in range(length)], counted, has_more)
@@ -192,10 +198,8 @@ def test_what_makes_a_page_the_last(
 
 @pytest.mark.parametrize("length", [2 * MAX_PAGE, MAX_PAGE, 7, 1])
 @pytest.mark.parametrize("counts", [False, True])
-def test_a_list_that_is_not_paged_is_walked_whole_in_two_calls(
-    length: int, *, counts: bool
-) -> None:
-    """A server that ignores `offset` and `max`, with a count or without."""
+def test_an_unpaged_list_is_read_in_at_most_two_calls(length: int, *, counts: bool) -> None:
+    """The server ignores `offset` and `max`, with a total or without."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -211,8 +215,8 @@ def test_a_list_that_is_not_paged_is_walked_whole_in_two_calls(
 
 
 @pytest.mark.parametrize("has_more", [True, None])
-def test_items_beyond_a_page_of_more_than_requested_are_fetched(*, has_more: bool | None) -> None:
-    """A server that ignores `max` and honours `offset`: it says that there is more."""
+def test_items_after_a_page_of_more_than_requested_are_fetched(*, has_more: bool | None) -> None:
+    """The server ignores `max`, honours `offset`, and reports that more items follow."""
 
     def fetch(offset: int) -> Page:
         items: list[Item] = [{"id": number} for number in range(345)[offset : offset + 150]]
@@ -228,11 +232,9 @@ def test_items_beyond_a_page_of_more_than_requested_are_fetched(*, has_more: boo
     asked=st.sampled_from([None, 10, 100]),
     tells=st.booleans(),
 )
-def test_any_size_of_page_brings_every_item(
+def test_every_item_is_read_from_pages_of_any_size(
     size: int, cap: int, asked: int | None, *, tells: bool
 ) -> None:
-    """Whatever was requested, and however few come."""
-
     def fetch(offset: int) -> Page:
         items: list[Item] = [{"id": number} for number in range(size)[offset : offset + cap]]
         more = offset + len(items) < size
@@ -241,8 +243,8 @@ def test_any_size_of_page_brings_every_item(
     assert flatten(paginate_descending(fetch, key, PaginationStats())) == list(range(size))
 
 
-def test_a_capped_server_hides_no_item_behind_a_deleted_one() -> None:
-    """Its pages begin with an item of the page before, from the second one on."""
+def test_a_deletion_on_a_server_with_capped_pages_hides_no_item() -> None:
+    """From the second page on, each page begins with the last item of the page before."""
     numbers = list(range(95))
     calls = []
 
@@ -260,8 +262,8 @@ def test_a_capped_server_hides_no_item_behind_a_deleted_one() -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_PAGE, 7])
-def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
-    """A server that ignores `offset` and says that there is more."""
+def test_an_endlessly_repeated_page_is_an_error(length: int) -> None:
+    """The server ignores `offset` and reports that more items follow."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -271,11 +273,11 @@ def test_a_page_that_repeats_for_ever_ends_with_an_error(length: int) -> None:
     with pytest.raises(ServerError, match="its pages repeat, or change faster"):
         list(paginate_descending(fetch, key, PaginationStats()))
 
-    assert len(calls) == 5  # one that brought its items, and four that brought nothing
+    assert len(calls) == 5  # one page with new items, and four without
 
 
-def test_an_item_that_is_twice_on_a_page_comes_once() -> None:
-    """As the page has it last."""
+def test_an_item_twice_on_a_page_is_returned_once() -> None:
+    """The last occurrence is used."""
     page = Page([{"id": 1, "at": 1}, {"id": 2}, {"id": 1, "at": 2}])
 
     walked = paginate_descending(lambda _: page, key, PaginationStats())
@@ -283,8 +285,8 @@ def test_an_item_that_is_twice_on_a_page_comes_once() -> None:
     assert [[*items] for items in walked] == [[{"id": 1, "at": 2}, {"id": 2}]]
 
 
-def test_a_list_that_is_new_on_every_page_ends_with_an_error() -> None:
-    """Nothing is ever recognised: the walk steps back, and gives up in the end."""
+def test_a_list_with_only_new_items_on_every_page_is_an_error() -> None:
+    """No page overlaps the one before, and stepping back does not help."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -297,8 +299,8 @@ def test_a_list_that_is_new_on_every_page_ends_with_an_error() -> None:
     assert len(calls) < 200
 
 
-def test_a_long_list_may_be_disturbed_often() -> None:
-    """Sixty pages bring nothing, but as many bring something: the walk gets to the end."""
+def test_a_long_list_tolerates_many_deletions() -> None:
+    """Sixty pages have no new items, but as many have some, so that the end is reached."""
     changes: list[list[Change]] = [[("delete", 0.0)], []] * 60
     server = Server(list(range(5_000)), changes)
 
@@ -309,8 +311,8 @@ def test_a_long_list_may_be_disturbed_often() -> None:
     assert walked.was_modified
 
 
-def test_a_list_that_empties_itself_ends() -> None:
-    """All runs are deleted while the walk is under way."""
+def test_a_list_that_becomes_empty_ends_after_the_first_page() -> None:
+    """All runs are deleted during the pagination."""
     changes: list[list[Change]] = [[("delete", 0.0)] * 300]
     server = Server(list(range(300)), changes)
 
@@ -321,8 +323,8 @@ def test_a_list_that_empties_itself_ends() -> None:
 
 
 @pytest.mark.parametrize("tells", [False, True])
-def test_a_server_with_shorter_pages_is_walked_whole(*, tells: bool) -> None:
-    """It caps pages below what was asked for; its flag or its count says that there is more."""
+def test_a_server_with_capped_pages_is_read_in_full(*, tells: bool) -> None:
+    """Its flag or its total shows that more items follow a short page."""
     calls = []
 
     def fetch(offset: int) -> Page:
@@ -343,8 +345,10 @@ def test_a_server_with_shorter_pages_is_walked_whole(*, tells: bool) -> None:
     ("size", "calls_of_older", "calls_of_newer"),
     [(0, 1, 1), (1, 1, 1), (99, 1, 1), (100, 2, 1), (101, 2, 2), (199, 3, 2), (200, 3, 3)],
 )
-def test_a_walk_costs_no_call_too_many(size: int, calls_of_older: int, calls_of_newer: int) -> None:
-    """A short page ends it; so does a full one when count and flag agree that it is the last."""
+def test_pagination_makes_no_unnecessary_call(
+    size: int, calls_of_older: int, calls_of_newer: int
+) -> None:
+    """A short page ends it, and so does a full page if total and flag agree."""
     older = Server(list(range(size)))
     newer = Server(list(range(size)), counts=True, tells=True)
 
@@ -356,7 +360,7 @@ def test_a_walk_costs_no_call_too_many(size: int, calls_of_older: int, calls_of_
 
 @pytest.mark.parametrize("total", [None, 5, 100])
 def test_has_more_alone_does_not_end_a_full_page(total: int | None) -> None:
-    """A flag that is false by default on some servers, with a count that speaks against it."""
+    """The flag is false by default on some servers, with no total or one that contradicts it."""
     server = Server(list(range(150)))
     calls: list[int] = []
 

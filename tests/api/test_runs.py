@@ -1,4 +1,4 @@
-"""One run, as the client asks a simulated platform for it."""
+"""Requests for one run, against a simulated platform."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_all_tasks_are_fetched_in_pages(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """By ascending id."""
+    """They are in the order of their ids."""
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     for _ in range(230):
@@ -32,10 +32,10 @@ def test_all_tasks_are_fetched_in_pages(
     assert offsets == [["0"], ["100"], ["200"]]
 
 
-def test_a_task_that_comes_in_between_is_not_lost(
+def test_a_task_inserted_between_two_pages_is_not_lost(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """Ids are given before tasks are submitted: a lower one may appear later."""
+    """Ids are assigned before tasks are submitted, so that a lower id may appear later."""
     run_id = world.submit_run(lab)
     for task_id in range(2, 152):
         world.add_task(run_id, task_id)
@@ -51,8 +51,10 @@ def test_a_task_that_comes_in_between_is_not_lost(
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 152))
 
 
-def test_a_run_is_described_with_everything(client: TowerClient, world: World, lab: int) -> None:
-    """Labels and progress in one call (API fact 14)."""
+def test_get_run_returns_the_run_with_labels_and_progress(
+    client: TowerClient, world: World, lab: int
+) -> None:
+    """One response contains all of them (API fact 14)."""
     run_id, label_id = world.submit_run(lab), world.create_label(lab, "urgent")
     world.set_labels(run_id, [label_id])
 
@@ -62,8 +64,9 @@ def test_a_run_is_described_with_everything(client: TowerClient, world: World, l
     assert [label["id"] for label in described["labels"]] == [label_id]
 
 
-def test_metrics_are_as_the_platform_has_them(client: TowerClient, world: World, lab: int) -> None:
-    """One element per process."""
+def test_list_metrics_returns_one_element_per_process(
+    client: TowerClient, world: World, lab: int
+) -> None:
     run_id = world.submit_run(lab)
     world.start_run(run_id)
     world.finish_task(run_id, world.add_task(run_id))
@@ -74,8 +77,10 @@ def test_metrics_are_as_the_platform_has_them(client: TowerClient, world: World,
     assert len(metrics) == 1
 
 
-def test_a_run_that_is_not_there_is_forbidden(client: TowerClient, world: World, lab: int) -> None:
-    """The platform says 403 of what does not exist (API fact 11)."""
+def test_a_run_that_does_not_exist_raises_forbidden_error(
+    client: TowerClient, world: World, lab: int
+) -> None:
+    """The platform responds with 403 to unknown ids (API fact 11)."""
     run_id = world.submit_run(lab)
     world.delete_run(run_id)
 
@@ -84,10 +89,9 @@ def test_a_run_that_is_not_there_is_forbidden(client: TowerClient, world: World,
             ask(lab, run_id)
 
 
-def test_an_id_cannot_leave_its_place_in_the_path(
+def test_a_question_mark_in_a_run_id_does_not_start_a_query(
     client: TowerClient, simulator: Simulator, lab: int
 ) -> None:
-    """Slashes, dots and question marks in it are quoted."""
     with pytest.raises(ForbiddenError):
         client.get_run(lab, "a?b&c=d")
 
@@ -100,7 +104,7 @@ def test_an_id_cannot_leave_its_place_in_the_path(
 def test_a_run_is_listed_until_it_is_deleted(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """One call, which searches for that run alone."""
+    """Each check is one call that searches for this run only."""
     run_id, other = world.submit_run(lab), world.submit_run(lab)
 
     assert client.is_listed(lab, run_id)
@@ -119,18 +123,18 @@ def test_a_run_is_listed_until_it_is_deleted(
     assert len(queries) == 3
 
 
-def test_a_run_is_listed_only_where_it_is(client: TowerClient, world: World, lab: int) -> None:
-    """Not in another workspace, nor in the personal one, which is asked for without an id."""
+def test_a_run_is_listed_only_in_its_workspace(client: TowerClient, world: World, lab: int) -> None:
+    """The personal workspace, which is requested without an id, is checked too."""
     run_id, own = world.submit_run(lab), world.submit_run(None)
 
     assert [client.is_listed(place, run_id) for place in (lab, None)] == [True, False]
     assert [client.is_listed(place, own) for place in (lab, None)] == [False, True]
 
 
-def test_a_workspace_that_is_closed_does_not_say_what_it_lists(
+def test_is_listed_raises_forbidden_error_in_a_forbidden_workspace(
     client: TowerClient, world: World, lab: int
 ) -> None:
-    """No answer is not the answer that the run is gone."""
+    """The refusal does not show that the run was deleted."""
     run_id = world.submit_run(lab)
     world.forbid(lab)
 
@@ -138,10 +142,9 @@ def test_a_workspace_that_is_closed_does_not_say_what_it_lists(
         client.is_listed(lab, run_id)
 
 
-def test_a_fault_does_not_make_a_run_unlisted(
+def test_is_listed_is_retried_after_a_server_error(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
-    """The call is tried again as any other."""
     run_id = world.submit_run(lab)
     simulator.faults.add("/workflow", Fault("status", status=500))
 
