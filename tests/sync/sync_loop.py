@@ -1,4 +1,4 @@
-"""What may happen to a workspace between two syncs, and what may happen to those."""
+"""Random changes of a workspace between two syncs, and random failures of syncs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HAPPENINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "touch": {"pick": PICK},
     "delete_or_restore": {"pick": st.integers(0, 3)},
 }
-# Most syncs are plain ones; the rest reconcile, or reach back by some days.
+# Most syncs are incremental; the others reconcile, or extend the history by some days.
 REQUEST = {
     "reconcile": st.sampled_from([False, False, False, True]),
     "days_back": st.sampled_from([None, None, 0, 1, 3, 10]),
 }
-# Visits that fail, by their number modulo ten; then a kill, or the end of a sync that limped.
+# Number of fetches before a kill, and the fetches that fail, by their number modulo ten.
 TROUBLE = {
     "loaded": st.none() | st.integers(0, 12),
     "failing": st.frozensets(st.integers(0, 9), max_size=10),

@@ -1,4 +1,4 @@
-"""How the state moves on when something landed."""
+"""State transitions after a run was loaded or failed, and at the end of a workspace."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def land(
     run_id: str = "r",
     is_new: bool = True,
 ) -> WorkspaceState:
-    """Land a run that was submitted then."""
+    """Return the state after a run was loaded."""
     run_fetch = RunFetch(run_id, submit, starred=True, advances_cursor=is_new)
     return mark_run_loaded(
         state, LoadedRun(run_fetch, status, submit, TaskBookmark(100, 120)), GIVE_UP, NOW
@@ -51,29 +51,27 @@ def land(
 
 
 @pytest.mark.parametrize("status", OPEN)
-def test_an_open_run_is_watched(status: str | None) -> None:
-    """With its star and what is settled of it; an unknown word is no final one."""
+def test_a_loaded_open_run_is_kept_in_the_state(status: str | None) -> None:
+    """The state has its star and its task bookmark. An unknown status counts as open."""
     assert land(WorkspaceState(), status).open == {"r": OpenRun(NOW, True, TaskBookmark(100, 120))}  # noqa: FBT003 - starred
 
 
 @pytest.mark.parametrize("status", FINAL)
-def test_a_final_run_is_watched_no_longer(status: str) -> None:
-    """Others are."""
+def test_a_loaded_final_run_is_removed_from_the_open_runs(status: str) -> None:
     state = WorkspaceState(open={"r": OpenRun(NOW), "other": OpenRun(NOW)})
 
     assert set(land(state, status).open) == {"other"}
 
 
-def test_an_open_run_past_the_give_up_age_is_not_watched() -> None:
-    """Only reconciliation comes back to it."""
+def test_a_run_past_the_maximum_age_is_removed_from_the_open_runs() -> None:
+    """Only a reconciliation fetches an abandoned run again."""
     state = WorkspaceState(open={"r": OpenRun(NOW - 31 * DAY)})
 
     assert land(state, "RUNNING", NOW - 31 * DAY, is_new=False).open == {}
     assert set(land(state, "RUNNING", NOW - 30 * DAY, is_new=False).open) == {"r"}
 
 
-def test_a_new_run_moves_the_cursor_on() -> None:
-    """Forward only."""
+def test_new_runs_advance_the_cursor_and_never_move_it_back() -> None:
     state = land(WorkspaceState(), submit=NOW - MINUTE, run_id="a")
     state = land(state, submit=NOW, run_id="b")
     state = land(state, submit=NOW - 2 * MINUTE, run_id="c")
@@ -82,30 +80,29 @@ def test_a_new_run_moves_the_cursor_on() -> None:
     assert state.lookback == {"a": NOW - MINUTE, "b": NOW, "c": NOW - 2 * MINUTE}
 
 
-def test_an_old_run_moves_no_cursor() -> None:
-    """It was listed for another reason."""
+def test_a_refetched_run_does_not_advance_the_cursor() -> None:
     state = WorkspaceState(cursor=NOW - DAY, lookback={"a": NOW - DAY})
 
     assert land(state, is_new=False) == state
 
 
-def test_the_description_knows_better_when_a_run_was_submitted() -> None:
-    """The listing may not have said."""
+def test_the_submission_time_of_the_detail_advances_the_cursor() -> None:
+    """The listing may lack the submission time."""
     loaded = LoadedRun(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
 
     assert mark_run_loaded(WorkspaceState(), loaded, GIVE_UP, NOW).cursor == NOW
 
 
-def test_a_run_without_a_time_moves_no_cursor() -> None:
-    """It is watched all the same while it is open."""
+def test_a_run_without_a_submission_time_does_not_advance_the_cursor() -> None:
+    """It is refreshed all the same while it is open."""
     state = land(WorkspaceState(), "RUNNING", None)
 
     assert (state.cursor, state.lookback, set(state.open)) == (None, {}, {"r"})
 
 
 @given(minutes=st.lists(st.integers(0, 300), min_size=1, max_size=150))
-def test_what_is_seen_is_what_the_next_listing_shows(minutes: list[int]) -> None:
-    """No run that it shows is unknown, and no more is kept than that."""
+def test_the_lookback_equals_the_loaded_runs_of_the_next_listing(minutes: list[int]) -> None:
+    """The next listing shows no unknown run, and the state keeps no other runs."""
     state = WorkspaceState()
     submits = {f"r{number}": NOW + at * MINUTE for number, at in enumerate(minutes)}
     later = max(submits.values())
@@ -120,15 +117,14 @@ def test_what_is_seen_is_what_the_next_listing_shows(minutes: list[int]) -> None
     assert sum(at > start for at in state.lookback.values()) < LOOKBACK_RUNS
 
 
-def test_a_partial_sync_ends_as_it_is() -> None:
-    """Only a complete listing is noted."""
+def test_completing_an_incremental_sync_does_not_change_the_state() -> None:
+    """Only a full listing shows which runs were deleted."""
     state = WorkspaceState(cursor=NOW, open={"r": OpenRun(NOW)})
 
     assert complete_workspace(state, WorkspacePlan(state, deleted=("r",)), NOW) == state
 
 
-def test_a_complete_sync_is_noted() -> None:
-    """And missing runs are watched no longer."""
+def test_completing_a_reconciliation_records_its_time_and_drops_deleted() -> None:
     state = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW), "there": OpenRun(NOW)})
 
     done = complete_workspace(state, WorkspacePlan(state, deleted=("gone",), is_full=True), NOW)
@@ -136,8 +132,8 @@ def test_a_complete_sync_is_noted() -> None:
     assert (set(done.open), done.reconciled_at, done.cursor) == ({"there"}, NOW, NOW)
 
 
-def test_what_is_gone_is_forgotten() -> None:
-    """Open or landed, stored or not: if it comes back it is new."""
+def test_runs_that_a_full_listing_lacks_are_new_if_they_reappear() -> None:
+    """This holds for open and loaded runs, with and without stored rows."""
     state = WorkspaceState(
         cursor=NOW,
         lookback={"missing": NOW, "there": NOW, "gone": NOW},
@@ -158,7 +154,7 @@ def test_what_is_gone_is_forgotten() -> None:
 
 
 def test_tables_are_complete_although_a_run_failed() -> None:
-    """A failed run is fetched whole, in all wanted tables, when it is retried."""
+    """The retry of a failed run loads it into all selected tables."""
     tables = {"workflows": TableCoverage(), "tasks": TableCoverage(complete=False)}
     state = WorkspaceState(cursor=NOW, tables=tables)
     plan = WorkspacePlan(state, is_full=True, tables=frozenset(tables))
@@ -166,8 +162,8 @@ def test_tables_are_complete_although_a_run_failed() -> None:
     assert complete_workspace(state, plan, NOW).tables == dict.fromkeys(tables, TableCoverage())
 
 
-def test_a_deleted_run_is_no_longer_missing_after_a_reconciliation() -> None:
-    """Otherwise each later sync would list all runs to find its star."""
+def test_a_reconciliation_clears_the_missing_runs_of_a_table() -> None:
+    """Otherwise every later sync would list all runs to find the star of a deleted run."""
     tables = {"workflows": TableCoverage(missing_runs=frozenset({"deleted"}))}
     state = WorkspaceState(cursor=NOW, tables=tables, reconciled_at=NOW - DAY)
     wanted = frozenset(tables)
@@ -178,8 +174,8 @@ def test_a_deleted_run_is_no_longer_missing_after_a_reconciliation() -> None:
     assert not plan_listing(done, SyncOptions(tables=wanted), NOW).is_full
 
 
-def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:
-    """Younger runs were not compared; what it lacks is gone all the same."""
+def test_a_full_listing_with_an_upper_bound_is_not_a_reconciliation() -> None:
+    """Newer runs were not compared. Open runs that it lacks are removed all the same."""
     before = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW)}, reconciled_at=NOW - DAY)
 
     done = complete_workspace(
@@ -189,15 +185,14 @@ def test_a_complete_sync_with_an_end_is_no_reconciliation() -> None:
     assert done == WorkspaceState(cursor=NOW, reconciled_at=NOW - DAY)
 
 
-def test_an_empty_workspace_is_noted_too() -> None:
-    """There is nothing for a cursor."""
+def test_the_reconciliation_of_an_empty_workspace_is_recorded() -> None:
     done = complete_workspace(WorkspaceState(), WorkspacePlan(WorkspaceState(), is_full=True), NOW)
 
     assert done == WorkspaceState(reconciled_at=NOW)
 
 
-def test_adopted_runs_move_the_cursor_and_are_seen() -> None:
-    """As far as the next listing shows them, together with those that landed now."""
+def test_recovered_runs_advance_the_cursor_and_enter_the_lookback() -> None:
+    """The lookback contains only those that the next listing shows."""
     state = WorkspaceState(cursor=NOW - MINUTE, lookback={"new": NOW - MINUTE})
     adopts = {"newest": NOW, "recent": NOW - HOUR, "old": NOW - DAY}
 
@@ -217,8 +212,7 @@ def fail(state: WorkspaceState, run_fetch: RunFetch, times: int = 1) -> Workspac
     return state
 
 
-def test_a_run_that_fails_is_pending() -> None:
-    """The cursor passes it."""
+def test_a_failed_new_run_is_pending_and_advances_the_cursor() -> None:
     state = fail(
         WorkspaceState(cursor=NOW - HOUR), RunFetch("r", NOW, starred=True, advances_cursor=True)
     )
@@ -226,8 +220,8 @@ def test_a_run_that_fails_is_pending() -> None:
     assert state == WorkspaceState(cursor=NOW, lookback={"r": NOW}, failed={"r": failed})
 
 
-def test_an_open_run_that_fails_keeps_what_is_settled() -> None:
-    """Other open runs are not touched."""
+def test_a_failed_open_run_keeps_its_task_bookmark() -> None:
+    """Other open runs are not affected."""
     watched = {"r": OpenRun(NOW, None, TaskBookmark(100, 120)), "other": OpenRun(NOW)}
     state = WorkspaceState(cursor=NOW - DAY, open=watched)
     failed = fail(state, RunFetch("r", NOW, None, TaskBookmark(100, 120)))
@@ -235,26 +229,25 @@ def test_an_open_run_that_fails_keeps_what_is_settled() -> None:
     assert failed.failed["r"].bookmark == TaskBookmark(100, 120)
 
 
-def test_a_changed_run_that_fails_moves_no_cursor() -> None:
-    """It was listed for another reason."""
+def test_a_failed_refetch_does_not_advance_the_cursor() -> None:
     state = WorkspaceState(cursor=NOW - 2 * DAY)
     assert fail(state, RunFetch("r", NOW - DAY, None)).cursor == NOW - 2 * DAY
 
 
-def test_a_run_without_a_time_that_fails_is_pending_too() -> None:
-    """There is nothing for the cursor."""
+def test_a_failed_run_without_a_submission_time_is_pending() -> None:
+    """It does not advance the cursor."""
     state = fail(WorkspaceState(), RunFetch("r", None, None, advances_cursor=True))
     assert (state.cursor, list(state.failed)) == (None, ["r"])
 
 
-def test_a_pending_run_that_is_loaded_is_pending_no_more() -> None:
-    """Final, it is followed no longer, and not seen twice."""
+def test_a_pending_run_that_is_loaded_is_no_longer_pending() -> None:
+    """As a final run it is not refreshed, and the lookback contains it once."""
     state = fail(WorkspaceState(), RunFetch("r", NOW, None, advances_cursor=True))
     assert land(state, is_new=False) == WorkspaceState(cursor=NOW, lookback={"r": NOW})
 
 
-def test_a_pending_run_that_is_deleted_is_forgotten() -> None:
-    """What else is known stays."""
+def test_clear_failure_removes_a_deleted_pending_run() -> None:
+    """The rest of the state does not change."""
     state = fail(WorkspaceState(), RunFetch("r", NOW, None, advances_cursor=True))
     assert clear_failure(state, "r") == WorkspaceState(cursor=NOW, lookback={"r": NOW})
 
@@ -262,16 +255,16 @@ def test_a_pending_run_that_is_deleted_is_forgotten() -> None:
 @pytest.mark.parametrize(
     ("attempts", "wait"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 4), (6, 8), (7, 16), (50, 16)]
 )
-def test_the_wait_between_retries_grows(attempts: int, wait: int) -> None:
-    """Three prompt retries come first; the wait is bounded."""
+def test_the_retry_wait_grows_up_to_a_maximum(attempts: int, wait: int) -> None:
+    """The first three retries are each made by the next sync."""
     failed = fail(WorkspaceState(), RunFetch("r", NOW, None), attempts).failed["r"]
     assert (failed.attempts, failed.retry_in) == (attempts, wait)
     assert failed.first_failed_at == NOW - HOUR * (attempts - 1)
     assert failed.last_failed_at == NOW
 
 
-def test_a_run_of_the_future_does_not_make_those_of_now_forgotten() -> None:
-    """The next listing starts before now, and shows them again."""
+def test_a_run_from_the_future_does_not_remove_current_runs() -> None:
+    """The next listing starts before the current time and shows them again."""
     state = land(WorkspaceState(), submit=NOW, run_id="now")
     state = land(state, submit=NOW + DAY, run_id="ahead")
 

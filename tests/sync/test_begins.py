@@ -1,4 +1,4 @@
-"""With which state a sync starts out, so that whatever ends it the next one does the rest."""
+"""State at the start of a sync, from which the next sync continues if this one is interrupted."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ RUNS, TASKS = frozenset({"workflows", "workflow_labels"}), frozenset({"tasks"})
 
 
 def listed(run_id: str, ago: timedelta) -> ListedRun:
-    """Make a run that was submitted so long ago, and is final."""
+    """Return a listed final run of the given age."""
     return ListedRun(run_id, NOW - ago, "SUCCEEDED")
 
 
 def stored(ago: timedelta) -> StoredRun:
-    """Make the same as the tables have it."""
+    """Return a stored final run of the given age."""
     return StoredRun(NOW - ago, "SUCCEEDED")
 
 
-def test_tables_without_a_state_are_adopted() -> None:
-    """The state was lost: what is stored needs no second fetch and tells where the cursor is."""
+def test_a_lost_state_is_recovered_from_the_stored_runs() -> None:
+    """Stored runs are not fetched again, and give the cursor."""
     known = {"a": stored(DAY), "timeless": StoredRun(None, "SUCCEEDED")}
 
     plan = plan_reconciliation(WorkspaceState(), [listed("a", DAY)], known, SyncOptions(), NOW)
@@ -55,27 +55,26 @@ def test_tables_without_a_state_are_adopted() -> None:
     assert (plan.recovered, plan.initial_state.reconciled_at) == ({"a": NOW - DAY}, None)
 
 
-def test_a_state_that_is_there_adopts_nothing() -> None:
-    """The cursor tells already."""
+def test_an_existing_state_is_not_recovered_from_the_stored_runs() -> None:
     assert plan_reconciliation(SYNCED, [], {"a": stored(DAY)}, SyncOptions(), NOW).recovered == {}
 
 
-def test_an_interrupted_first_load_goes_on_from_the_cursor() -> None:
-    """It is not listed as a whole again."""
+def test_an_interrupted_first_sync_continues_from_the_cursor() -> None:
+    """It requires no second full listing."""
     plan = plan_reconciliation(WorkspaceState(), [], {}, SyncOptions(since=NOW - DAY), NOW)
 
     assert plan.initial_state == WorkspaceState(history_start=NOW - DAY, reconciled_at=NOW)
 
 
-def test_an_interrupted_reconciliation_is_done_again() -> None:
-    """Its time is noted only when all of it landed."""
+def test_an_interrupted_reconciliation_is_repeated() -> None:
+    """Its time is recorded only after all its runs were loaded."""
     state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - 2 * DAY)
 
     assert plan_reconciliation(state, [], {}, SyncOptions(), NOW).initial_state == state
 
 
-def test_an_interrupted_reach_further_back_is_done_again() -> None:
-    """The cursor knows nothing of the older runs, so the next listing is complete too."""
+def test_an_interrupted_extension_of_the_history_is_repeated() -> None:
+    """The cursor says nothing about older runs, so that the next listing is a full one, too."""
     state = WorkspaceState(cursor=NOW - HOUR, history_start=NOW - DAY, reconciled_at=NOW - HOUR)
     request = SyncOptions(since=NOW - 9 * DAY)
 
@@ -87,16 +86,16 @@ def test_an_interrupted_reach_further_back_is_done_again() -> None:
     )
 
 
-# --- what tables hold --------------------------------------------------------------------------
+# --- table coverage ----------------------------------------------------------------------------
 
 
 def holding(*names: str, complete: bool = True) -> dict[str, TableCoverage]:
-    """Return tables that hold every run, or none."""
+    """Return the coverage of tables that contain every run, or none."""
     return dict.fromkeys(names, TableCoverage(complete))
 
 
 def plan_wide(state: WorkspaceState, *runs: str, until: datetime | None = None) -> WorkspacePlan:
-    """Plan a complete listing of stored final runs, named for their age in days."""
+    """Plan a full listing of stored final runs, each named for its age in days."""
     listings = [listed(run, int(run[1:]) * DAY) for run in runs]
     known = {run: stored(int(run[1:]) * DAY) for run in runs}
     return plan_reconciliation(
@@ -104,20 +103,20 @@ def plan_wide(state: WorkspaceState, *runs: str, until: datetime | None = None) 
     )
 
 
-def test_the_first_sync_fills_the_wanted_tables_of_runs() -> None:
+def test_the_first_sync_covers_the_selected_tables_of_runs() -> None:
     request = SyncOptions(tables=RUNS | {"labels", "sync_runs"})
     plan = plan_reconciliation(WorkspaceState(), [], {}, request, NOW)
     assert plan.initial_state.tables == holding(*RUNS)
 
 
-def test_a_table_that_is_selected_later_holds_nothing() -> None:
+def test_a_table_that_is_selected_later_starts_empty() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     request = SyncOptions(tables=RUNS | TASKS)
     assert plan_listing(state, request, NOW).is_full
     assert plan_wide(state).initial_state.tables["tasks"] == TableCoverage(complete=False)
 
 
-def test_only_the_tables_that_lack_a_run_are_filled_oldest_run_first() -> None:
+def test_a_backfill_loads_only_the_tables_that_lack_runs_oldest_first() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     fetches = plan_wide(state, "r3", "r9", "r5").fetches
     assert [run_fetch.run_id for run_fetch in fetches] == ["r9", "r5", "r3"]
@@ -125,7 +124,7 @@ def test_only_the_tables_that_lack_a_run_are_filled_oldest_run_first() -> None:
     assert all(run_fetch.in_order and not run_fetch.advances_cursor for run_fetch in fetches)
 
 
-def test_filling_goes_on_where_it_was_interrupted() -> None:
+def test_an_interrupted_backfill_is_resumed() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     plan = plan_wide(state, "r3", "r9", "r5")
     loaded = LoadedRun(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
@@ -136,22 +135,22 @@ def test_filling_goes_on_where_it_was_interrupted() -> None:
     assert [run_fetch.run_id for run_fetch in fetches] == [
         "r5",
         "r3",
-    ]  # runs of one second are not told apart
+    ]  # r5 again: runs of the same second are not told apart
 
 
-def test_a_table_is_complete_after_all_runs_were_compared() -> None:
+def test_a_table_is_complete_after_a_reconciliation() -> None:
     plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), "r3")
     done = complete_workspace(plan.initial_state, plan, NOW)
     assert done.tables == holding(*RUNS, *TASKS)
     assert not plan_listing(done, SyncOptions(tables=RUNS | TASKS), NOW).is_full
 
 
-def test_a_table_is_not_complete_after_a_listing_with_an_end() -> None:
+def test_a_table_is_not_complete_after_a_listing_with_an_upper_bound() -> None:
     plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), until=NOW - timedelta(hours=1))
     assert not complete_workspace(plan.initial_state, plan, NOW).tables["tasks"].complete
 
 
-def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_listing() -> None:
+def test_missing_runs_of_a_table_are_backfilled_by_an_incremental_sync() -> None:
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS))
     run_fetch = RunFetch("new", NOW, None, advances_cursor=True)
     state = mark_run_loaded(
@@ -168,7 +167,7 @@ def test_runs_loaded_while_a_table_was_not_selected_are_filled_in_without_a_list
     )
 
 
-def test_a_run_filled_in_later_keeps_the_star_of_the_listing() -> None:
+def test_a_backfilled_run_keeps_the_star_of_the_listing() -> None:
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS), lookback={"new": NOW})
     lacking = {"workflows": TableCoverage(missing_runs=frozenset({"new"}))}
     state = replace(state, tables={**state.tables, **lacking})
@@ -177,28 +176,30 @@ def test_a_run_filled_in_later_keeps_the_star_of_the_listing() -> None:
     assert (fill.tables, fill.starred) == (frozenset({"workflows"}), True)
 
 
-def test_a_run_to_fill_in_that_the_lookback_does_not_show_takes_a_complete_listing() -> None:
+def test_a_missing_run_outside_the_lookback_requires_a_full_listing() -> None:
+    """Only a listing contains the star of a run."""
     tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs=frozenset({"old"}))}
     state = replace(SYNCED, tables=tables)
     assert plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
     assert not plan_listing(state, SyncOptions(tables=RUNS - {"workflows"}), NOW).is_full
 
 
-def test_the_stars_of_open_and_failed_runs_need_no_complete_listing() -> None:
+def test_missing_open_and_failed_runs_do_not_require_a_full_listing() -> None:
+    """The state contains their stars."""
     failed = FailedRun(NOW - DAY, None, TaskBookmark(), 1, NOW, NOW, 1, "HTTP 500")
     tables = holding(*RUNS) | {"workflows": TableCoverage(missing_runs=frozenset({"o", "f"}))}
     state = replace(SYNCED, tables=tables, open={"o": OpenRun(NOW - DAY)}, failed={"f": failed})
     assert not plan_listing(state, SyncOptions(tables=RUNS), NOW).is_full
 
 
-def test_a_table_that_lacks_too_many_runs_is_compared_with_all() -> None:
+def test_a_table_with_over_1000_missing_runs_is_no_longer_complete() -> None:
     holding = TableCoverage()
     for number in range(1001):
         holding = holding.record_missing(f"r{number}")
     assert holding == TableCoverage(complete=False)
 
 
-def test_an_open_run_whose_tasks_are_lacking_is_fetched_whole() -> None:
+def test_an_open_run_is_fetched_without_bookmark_if_tasks_are_missing() -> None:
     watched = {"open": OpenRun(NOW - DAY, None, TaskBookmark(3, 7))}
     for tables, bookmark in (
         (holding(*TASKS), TaskBookmark(3, 7)),
@@ -209,7 +210,7 @@ def test_an_open_run_whose_tasks_are_lacking_is_fetched_whole() -> None:
         assert run_fetch.bookmark == bookmark
 
 
-def test_a_reconciliation_without_a_table_leaves_one_due_for_it() -> None:
+def test_a_table_left_out_of_a_reconciliation_requires_another_one() -> None:
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS))
     plan = plan_reconciliation(state, [], {}, SyncOptions(tables=RUNS), NOW)
     done = complete_workspace(plan.initial_state, plan, NOW)
@@ -217,7 +218,7 @@ def test_a_reconciliation_without_a_table_leaves_one_due_for_it() -> None:
     assert plan_listing(done, SyncOptions(tables=RUNS | TASKS), NOW).is_full
 
 
-def test_a_lost_state_fills_every_table_again() -> None:
+def test_a_lost_state_backfills_every_selected_table() -> None:
     plan = plan_wide(WorkspaceState(), "r3")
     assert plan.initial_state.tables == holding(*RUNS, *TASKS, complete=False)
     assert [run_fetch.tables for run_fetch in plan.fetches] == [RUNS | TASKS]

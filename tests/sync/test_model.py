@@ -1,7 +1,7 @@
-"""The planning as a whole, against a model: a world of runs, tables that are a dict, many syncs.
+"""Sync planning as a whole, against a model: a world of runs, tables in a dict, and many syncs.
 
-No I/O: a listing is a filter of the world, a visit copies a run into the tables, and a crash is a
-sync that ends after some visits, with the state as it was then. Visits fail, too.
+There is no I/O: a listing filters the world, a fetch copies a run into the tables, and a crash is a
+sync that ends after some fetches, with the state at that time. Fetches can fail, too.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ NEXT_STATUSES = {
 
 @dataclass
 class Run:
-    """A run as the platform has it.
+    """Run as the platform has it.
 
     Attributes:
-        row: What its row in the tables should say.
-        deleted: Whether the platform no longer shows it.
+        row: Expected row of the run in the tables.
+        deleted: Whether the platform no longer lists the run.
     """
 
     row: StoredRun
@@ -69,7 +69,7 @@ class Run:
 
 
 class SyncedWorld:
-    """A workspace in which anything happens, and syncs into tables that are a dict."""
+    """Workspace that changes at random, and syncs into tables that are a dict."""
 
     def __init__(self) -> None:
         self.now = START
@@ -77,24 +77,24 @@ class SyncedWorld:
         self.tables: dict[str, StoredRun] = {}
         self.state = WorkspaceState()
         self.lost_state = False
-        self.behind: set[str] = set()  # changed where only a complete listing can see it
+        self.behind: set[str] = set()  # changed in a way that only a full listing shows
         self.pending: set[str] = set()  # failed, and not fetched since
 
-    # --- what happens on the platform ---------------------------------------------------------
+    # --- changes on the platform --------------------------------------------------------------
 
     def submit(self, count: int, gap_s: int) -> None:
-        """Runs are submitted, some at the same second."""
+        """Submit runs, some of them in the same second."""
         for _ in range(count):
             self.now += timedelta(seconds=gap_s)
             row = StoredRun(self.now, "SUBMITTED", self.now, starred=False)
             self.runs[f"r{len(self.runs)}"] = Run(row)
 
     def pass_time(self, hours: float) -> None:
-        """Nothing happens for a while."""
+        """Let time pass without a change."""
         self.now += timedelta(hours=hours)
 
     def move_on(self, picks: list[int], way: int) -> None:
-        """Some runs go on: start, lose their heartbeat, find it, end."""
+        """Change the status of some runs: start, lost or found heartbeat, end."""
         self.now += timedelta(seconds=1)
         for pick in picks:
             run_id, run = self._pick(pick)
@@ -104,27 +104,27 @@ class SyncedWorld:
                 self._change(run_id, status=status, complete=ended, last_updated=self.now)
 
     def relabel(self, pick: int, labels: frozenset[int]) -> None:
-        """Other labels, on which `lastUpdated` says nothing."""
+        """Change the labels of a run, which does not change `last_updated`."""
         self._change(self._pick(pick)[0], label_ids=labels)
 
     def star(self, pick: int) -> None:
-        """A star is set or taken away."""
+        """Set or remove the star of a run."""
         run_id, run = self._pick(pick)
         self._change(run_id, starred=not run.row.starred)
-        self.behind.add(run_id)  # the description does not show it: only a listing does
+        self.behind.add(run_id)  # only a listing contains the star, not the detail of a run
 
     def touch(self, pick: int) -> None:
-        """Something else changes, of an old run for one."""
+        """Change `last_updated` of a run, which may be an old one."""
         self._change(self._pick(pick)[0], last_updated=self.now)
 
     def delete_or_restore(self, pick: int) -> None:
-        """A run goes, or comes back."""
+        """Delete a run, or restore it if it was deleted."""
         run_id, run = self._pick(pick)
         run.deleted = not run.deleted
         self.behind.add(run_id)
 
     def _pick(self, pick: int) -> tuple[str, Run]:
-        # The newest ones more often than by chance: that is where things happen.
+        # Prefer the newest runs, because most changes on a platform concern them.
         run_id = f"r{max(len(self.runs) - 1 - pick % 40, 0)}" if pick % 2 else None
         return (found := run_id or f"r{pick % len(self.runs)}"), self.runs[found]
 
@@ -133,12 +133,12 @@ class SyncedWorld:
         run.row = replace(run.row, **fields)  # type: ignore[arg-type] # by name
         stored = self.tables.get(run_id)
         if stored and (stored.status in FINAL_STATUSES or stored.missing_since):
-            self.behind.add(run_id)  # it is watched no longer
+            self.behind.add(run_id)  # it is no longer refreshed
 
     # --- syncs ---------------------------------------------------------------------------------
 
     def sync(self, *, reconcile: bool, days_back: int | None) -> None:
-        """A sync from start to end, after which the tables are as they should be."""
+        """Run a sync to its end, and check the tables and the state."""
         request = self._request(days_back, reconcile=reconcile)
         before = self.state
         plan = self._carry_out(request, None)
@@ -153,11 +153,11 @@ class SyncedWorld:
     def get_into_trouble(
         self, loaded: int | None, failing: frozenset[int], *, reconcile: bool, days_back: int | None
     ) -> None:
-        """A sync that is killed, or in which runs fail: the tables have what landed before."""
+        """Run a sync that is killed, or in which fetches fail; loaded runs stay in the tables."""
         self._carry_out(self._request(days_back, reconcile=reconcile), loaded, failing)
 
     def lose_state(self) -> None:
-        """The state is gone, the tables are not."""
+        """Lose the state but not the tables."""
         self.lost_state = True
         self.state = WorkspaceState()
 
@@ -188,7 +188,7 @@ class SyncedWorld:
         return plan
 
     def _plan(self, request: SyncOptions) -> WorkspacePlan:
-        # As JSON and back, as between two processes.
+        # Encode the state as JSON and decode it, as between two processes.
         state = load_state(json.loads(json.dumps(dump_state(self.state))))
         window = plan_listing(state, request, self.now)
         listed = list(self._list(window))
@@ -232,7 +232,7 @@ class SyncedWorld:
             self.tables[run_id] = replace(self.tables[run_id], missing_since=self.now)
         self.state = complete_workspace(self.state, plan, self.now)
 
-    # --- what must be true after a sync ---------------------------------------------------------
+    # --- checks after a sync --------------------------------------------------------------------
 
     def _in_scope(self) -> dict[str, Run]:
         floor = self.state.history_start
@@ -243,7 +243,7 @@ class SyncedWorld:
         }
 
     def _check_open_and_new(self, plan: WorkspacePlan) -> None:
-        """Every run is there; those that are watched, or were, are as the platform has them."""
+        """Check that every run is stored, and that refreshed runs are as on the platform."""
         for run_id, run in self._in_scope().items():
             if run.deleted or run_id in self.behind:
                 continue
@@ -256,7 +256,7 @@ class SyncedWorld:
                 assert stored == replace(self.runs[run_fetch.run_id].row, starred=None)
 
     def _check_floor(self, before: WorkspaceState) -> None:
-        """Once something was loaded, `since` reaches further back, or changes nothing."""
+        """Check that after the first load, `since` extends the history or changes nothing."""
         if before.cursor is None and before.reconciled_at is None:
             return
         after = self.state.history_start
@@ -266,7 +266,7 @@ class SyncedWorld:
         return run.row.submit is not None and self.now - run.row.submit > GIVE_UP
 
     def _check_everything(self) -> None:
-        """After a complete listing: all columns, and what the platform shows no longer."""
+        """Check all columns and the deleted runs, after a full listing."""
         for run_id, run in self._in_scope().items():
             if not run.deleted:
                 assert self.tables[run_id] == run.row
@@ -277,7 +277,7 @@ class SyncedWorld:
                 assert run_id not in self.state.lookback or run_id in self.state.deleted
 
     def _check_state_is_small(self) -> None:
-        """It grows with the runs that are open, never with those ever seen."""
+        """Check that the state grows with the open runs, not with all runs."""
         start = self.state.listing_start(self.now)
         newer = [at for at in self.state.lookback.values() if start is not None and at > start]
         assert len(newer) < LOOKBACK_RUNS
@@ -286,9 +286,9 @@ class SyncedWorld:
         assert all(self.tables[run_id].status not in FINAL_STATUSES for run_id in there)
 
     def _check_next_sync_is_cheap(self) -> None:
-        """A sync right after it visits the runs that are open, and no other."""
+        """Check that another sync right after this one fetches only the open runs."""
         if self.lost_state:
-            return  # what was stored before may be visited once more
+            return  # runs that were stored before may be fetched once more
         request = SyncOptions(since=self.state.history_start, open_run_max_age=GIVE_UP)
         plan = self._plan(request)
         young = {run_id for run_id in self.state.open if not self._is_given_up(self.runs[run_id])}
@@ -298,8 +298,8 @@ class SyncedWorld:
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(rounds=st.lists(ROUNDS, min_size=2, max_size=8))
-def test_after_every_sync_the_tables_are_as_the_platform_has_it(rounds: list[Round]) -> None:
-    """Whatever happened before it, syncs that were killed or limped included."""
+def test_after_every_sync_the_tables_equal_the_platform(rounds: list[Round]) -> None:
+    """Earlier syncs may have been killed, or may have had failed fetches."""
     world = SyncedWorld()
     for happenings, troubles, sync, is_lost in rounds:
         for name, arguments in happenings:

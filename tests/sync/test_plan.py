@@ -1,4 +1,4 @@
-"""What to do with what was listed: each rule by itself."""
+"""Plan of a workspace after a listing: each rule separately."""
 
 from __future__ import annotations
 
@@ -30,25 +30,24 @@ SYNCED = WorkspaceState(
 
 
 def listed(run_id: str, ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> ListedRun:
-    """Make a run that was submitted so long ago."""
+    """Return a listed run of the given age."""
     return ListedRun(run_id, NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
 
 
 def stored(ago: timedelta, status: str = "SUCCEEDED", **fields: object) -> StoredRun:
-    """Make a run of the tables that was submitted so long ago."""
+    """Return a stored run of the given age."""
     return StoredRun(NOW - ago, status, **fields)  # type: ignore[arg-type] # by name
 
 
 def visited(plan: WorkspacePlan) -> list[str]:
-    """List the ids of the runs to fetch, in order."""
+    """Return the ids of the runs to fetch, in order."""
     return [run_fetch.run_id for run_fetch in plan.fetches]
 
 
-# --- after a listing since the cursor -------------------------------------------------------
+# --- after an incremental listing -----------------------------------------------------------
 
 
-def test_new_runs_are_visited_oldest_first() -> None:
-    """So that the cursor may follow; they move it."""
+def test_new_runs_are_fetched_oldest_first_and_advance_the_cursor() -> None:
     runs = [listed("c", MINUTE), listed("b", 2 * MINUTE), listed("a", 3 * MINUTE)]
 
     plan = plan_incremental(SYNCED, runs, SyncOptions(), NOW)
@@ -57,29 +56,28 @@ def test_new_runs_are_visited_oldest_first() -> None:
     assert all(run_fetch.advances_cursor for run_fetch in plan.fetches)
 
 
-def test_new_runs_without_a_time_come_last() -> None:
-    """They cannot move the cursor; ties are told by id."""
+def test_new_runs_without_a_submission_time_are_fetched_last() -> None:
+    """They cannot advance the cursor. Runs with equal times are in the order of their ids."""
     runs = [ListedRun("x"), listed("b", MINUTE), ListedRun("w"), listed("a", MINUTE)]
 
     assert visited(plan_incremental(SYNCED, runs, SyncOptions(), NOW)) == ["a", "b", "w", "x"]
 
 
-def test_runs_that_were_loaded_before_are_not_visited() -> None:
-    """The overlap shows them again."""
+def test_runs_in_the_lookback_are_not_fetched_again() -> None:
     plan = plan_incremental(SYNCED, [listed("last", HOUR)], SyncOptions(), NOW)
 
     assert (plan.fetches, plan.initial_state) == ((), SYNCED)
 
 
-def test_a_run_that_enters_the_overlap_late_is_new() -> None:
-    """It was submitted before the cursor, and was not there the last time."""
+def test_a_run_that_appears_late_in_the_lookback_window_is_new() -> None:
+    """It was submitted before the cursor, but the last listing did not contain it."""
     assert visited(plan_incremental(SYNCED, [listed("late", 90 * MINUTE)], SyncOptions(), NOW)) == [
         "late"
     ]
 
 
-def test_open_runs_are_visited_first_listed_or_not() -> None:
-    """Whatever their age: with what is settled of them, and without moving the cursor."""
+def test_open_runs_are_fetched_first_whether_they_are_listed_or_not() -> None:
+    """They keep their task bookmarks, and do not advance the cursor."""
     watched = {
         "old": OpenRun(NOW - 9 * DAY, True, TaskBookmark(100, 107)),  # noqa: FBT003 - starred
         "young": OpenRun(NOW - MINUTE, False, TaskBookmark()),  # noqa: FBT003 - not starred
@@ -94,8 +92,8 @@ def test_open_runs_are_visited_first_listed_or_not() -> None:
     )
 
 
-def test_open_runs_past_the_give_up_age_are_dropped() -> None:
-    """Those whose age is not known stay."""
+def test_open_runs_past_the_maximum_age_are_dropped() -> None:
+    """Runs of unknown age are kept."""
     watched = {
         "aged": OpenRun(NOW - 31 * DAY),
         "edge": OpenRun(NOW - 30 * DAY),
@@ -109,18 +107,16 @@ def test_open_runs_past_the_give_up_age_are_dropped() -> None:
     assert set(plan.initial_state.open) == {"edge", "timeless"}
 
 
-def test_a_listing_since_the_cursor_finds_nothing_missing() -> None:
-    """It is not complete."""
+def test_an_incremental_listing_finds_no_deleted_runs() -> None:
     plan = plan_incremental(SYNCED, [], SyncOptions(), NOW)
 
     assert (plan.deleted, plan.is_full, plan.recovered) == ((), False, {})
 
 
-# --- after a complete listing ---------------------------------------------------------------
+# --- after a full listing -------------------------------------------------------------------
 
 
-def test_a_run_that_is_as_stored_is_not_visited() -> None:
-    """Final, and nothing differs."""
+def test_a_final_run_that_equals_its_stored_row_is_not_fetched() -> None:
     fields: dict[str, Any] = {"last_updated": NOW - HOUR, "complete": NOW - 2 * HOUR}
     plan = plan_reconciliation(
         SYNCED, [listed("r", DAY, **fields)], {"r": stored(DAY, **fields)}, SyncOptions(), NOW
@@ -140,8 +136,8 @@ def test_a_run_that_is_as_stored_is_not_visited() -> None:
         stored(DAY, last_updated=NOW - HOUR, complete=NOW - HOUR, missing_since=NOW - HOUR),
     ],
 )
-def test_a_run_that_changed_or_came_back_is_visited(known: StoredRun) -> None:
-    """It moves no cursor, being old."""
+def test_a_run_that_changed_or_reappeared_is_fetched_again(known: StoredRun) -> None:
+    """It does not advance the cursor."""
     shown = listed("r", DAY, last_updated=NOW - HOUR, complete=NOW - HOUR)
 
     plan = plan_reconciliation(SYNCED, [shown], {"r": known}, SyncOptions(), NOW)
@@ -152,8 +148,8 @@ def test_a_run_that_changed_or_came_back_is_visited(known: StoredRun) -> None:
 
 
 @pytest.mark.parametrize("left_out", ["status", "last_updated", "complete"])
-def test_what_a_listing_leaves_out_says_nothing(left_out: str) -> None:
-    """Those of 2021 show neither status nor completion: not everything is fetched again."""
+def test_a_field_that_a_listing_lacks_does_not_cause_a_refetch(left_out: str) -> None:
+    """Listings of 2021 servers have neither status nor completion time."""
     fields: dict[str, Any] = {
         "status": "SUCCEEDED",
         "last_updated": NOW - HOUR,
@@ -167,8 +163,8 @@ def test_what_a_listing_leaves_out_says_nothing(left_out: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "RUNNING", "UNKNOWN", "PAUSED", None])
-def test_a_run_that_is_not_final_is_visited(status: str | None) -> None:
-    """By reconciliation, even when nothing of it seems to differ: new words are open ones."""
+def test_a_reconciliation_fetches_every_run_that_is_not_final(status: str | None) -> None:
+    """An unknown status counts as open, even if no field has changed."""
     plan = plan_reconciliation(
         SYNCED, [ListedRun("r", NOW, status)], {"r": StoredRun(NOW, status)}, SyncOptions(), NOW
     )
@@ -176,8 +172,8 @@ def test_a_run_that_is_not_final_is_visited(status: str | None) -> None:
     assert visited(plan) == ["r"]
 
 
-def test_fetches_come_in_order_of_urgency() -> None:
-    """Open ones, then new ones oldest first, then changed ones."""
+def test_open_runs_are_fetched_before_new_and_changed_runs() -> None:
+    """New runs come before changed ones, oldest first."""
     state = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW)
     runs = [
         listed("new2", MINUTE),
@@ -192,8 +188,8 @@ def test_fetches_come_in_order_of_urgency() -> None:
     assert visited(plan) == ["open", "new1", "new2", "changed"]
 
 
-def test_changed_labels_are_found_without_a_fetch() -> None:
-    """Added, exchanged, taken away; a listing that shows no labels says nothing."""
+def test_changed_labels_are_updated_without_a_fetch() -> None:
+    """Labels are added, replaced and removed. A listing without labels changes nothing."""
     one, two = {"id": 1, "name": "a"}, {"id": 2, "name": "b"}
     runs = [
         listed("same", DAY, labels=(one, two)),
@@ -212,8 +208,8 @@ def test_changed_labels_are_found_without_a_fetch() -> None:
     assert plan.fetches == ()
 
 
-def test_changed_stars_are_found_without_a_fetch() -> None:
-    """A listing that does not speak of stars takes none away."""
+def test_changed_stars_are_updated_without_a_fetch() -> None:
+    """A listing without stars changes nothing."""
     runs = [
         listed("set", DAY, starred=True),
         listed("unset", DAY, starred=False),
@@ -232,8 +228,8 @@ def test_changed_stars_are_found_without_a_fetch() -> None:
     assert (plan.star_updates, plan.fetches) == ({"set": True, "unset": False}, ())
 
 
-def test_a_visited_run_needs_no_other_touch() -> None:
-    """Its visit brings labels and star."""
+def test_a_run_to_fetch_needs_no_in_place_update() -> None:
+    """Its fetch updates labels and star."""
     run = listed("r", DAY, starred=True, labels=({"id": 1},))
 
     plan = plan_reconciliation(SYNCED, [run], {"r": stored(DAY, "FAILED")}, SyncOptions(), NOW)
@@ -241,15 +237,15 @@ def test_a_visited_run_needs_no_other_touch() -> None:
     assert (visited(plan), plan.label_updates, plan.star_updates) == (["r"], {}, {})
 
 
-def test_runs_that_are_not_listed_are_missing_once() -> None:
-    """What was missing before keeps its first date."""
+def test_runs_that_a_full_listing_lacks_are_marked_as_deleted_once() -> None:
+    """A run that was marked before keeps its first `missing_since`."""
     known = {"gone": stored(DAY), "long gone": stored(DAY, missing_since=NOW - HOUR)}
 
     assert plan_reconciliation(SYNCED, [], known, SyncOptions(), NOW).deleted == ("gone",)
 
 
-def test_only_runs_within_the_listing_are_missing() -> None:
-    """Before the floor, after `until`, or without a time: nothing was said of them."""
+def test_only_runs_within_the_listing_window_can_be_deleted() -> None:
+    """The window says nothing about runs before or after it, or without a submission time."""
     state = WorkspaceState(cursor=NOW, history_start=NOW - 9 * DAY, reconciled_at=NOW)
     known = {
         "before": stored(10 * DAY),
@@ -265,15 +261,15 @@ def test_only_runs_within_the_listing_are_missing() -> None:
     assert plan.deleted == ("at floor", "within", "at until")
 
 
-def test_a_run_without_a_time_is_missing_from_an_unbounded_listing() -> None:
-    """There it must be shown."""
+def test_an_unbounded_listing_can_delete_a_run_without_a_time() -> None:
+    """A listing without bounds contains runs without a submission time."""
     plan = plan_reconciliation(SYNCED, [], {"r": StoredRun(None, "SUCCEEDED")}, SyncOptions(), NOW)
 
     assert plan.deleted == ("r",)
 
 
-def test_an_open_run_that_is_gone_is_not_visited() -> None:
-    """One beyond the listing is."""
+def test_an_open_run_that_a_full_listing_lacks_is_not_fetched() -> None:
+    """An open run outside the listing window is fetched."""
     watched = {"gone": OpenRun(NOW - DAY), "beyond": OpenRun(NOW - MINUTE)}
     state = WorkspaceState(cursor=NOW, open=watched, reconciled_at=NOW)
 
@@ -282,16 +278,16 @@ def test_an_open_run_that_is_gone_is_not_visited() -> None:
     assert (visited(plan), plan.vanished) == (["beyond"], ("gone",))
 
 
-def test_a_listing_with_an_end_is_bounded() -> None:
-    """It is complete up to there; younger runs were not compared."""
+def test_a_full_listing_with_until_has_an_upper_bound() -> None:
+    """It is complete up to the bound; newer runs were not compared."""
     plan = plan_reconciliation(SYNCED, [], {}, SyncOptions(until=NOW - HOUR), NOW)
 
     assert (plan.is_full, plan.has_upper_bound) == (True, True)
     assert not plan_reconciliation(SYNCED, [], {}, SyncOptions(), NOW).has_upper_bound
 
 
-def test_reconciliation_fetches_runs_that_were_given_up() -> None:
-    """They are open in the tables, and no longer watched."""
+def test_a_reconciliation_fetches_abandoned_runs() -> None:
+    """They are open in the destination, and no longer in the state."""
     plan = plan_reconciliation(
         SYNCED,
         [listed("r", 60 * DAY, "RUNNING")],

@@ -1,4 +1,4 @@
-"""Which failed and incomplete runs a sync retries, and which it defers."""
+"""Failed and incomplete runs: when a sync retries them, and when it defers the retry."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ HOUR = timedelta(hours=1)
 
 
 def failed_run(retry_in: int, *, hours_ago: int = 1, age_days: int = 2) -> FailedRun:
-    """Return a run that failed so many hours ago."""
+    """Return a run that failed the given number of hours ago."""
     at = NOW - hours_ago * HOUR
     submit = NOW - timedelta(days=age_days)
     return FailedRun(submit, None, TaskBookmark(), 4, at, at, retry_in, "it failed")
 
 
 def make_state(**runs: FailedRun) -> WorkspaceState:
-    """Return a state in which runs have failed."""
+    """Return a state with failed runs."""
     return WorkspaceState(cursor=NOW, reconciled_at=NOW, failed=runs)
 
 
-def test_a_run_is_retried_when_its_wait_is_over_after_new_runs() -> None:
+def test_a_failed_run_is_retried_after_its_wait_and_after_new_runs() -> None:
     state = make_state(due=failed_run(1), later=failed_run(3))
     plan = plan_incremental(state, [ListedRun("new", NOW)], SyncOptions(), NOW)
     assert [run_fetch.run_id for run_fetch in plan.fetches] == ["new", "due"]
@@ -46,20 +46,20 @@ def test_a_run_is_retried_when_its_wait_is_over_after_new_runs() -> None:
     assert plan.initial_state.failed["later"].retry_in == 2
 
 
-def test_at_least_one_run_is_retried_by_every_sync() -> None:
+def test_every_sync_retries_at_least_one_failed_run() -> None:
     state = make_state(a=failed_run(9), b=failed_run(5, hours_ago=3), c=failed_run(5, hours_ago=7))
     plan = plan_incremental(state, [], SyncOptions(), NOW)
     assert [run_fetch.run_id for run_fetch in plan.fetches] == ["c"]
     assert [run_fetch.run_id for run_fetch in plan.deferred] == ["b", "a"]
 
 
-def test_a_failed_run_has_no_age() -> None:
+def test_a_failed_run_is_retried_whatever_its_age() -> None:
     state = make_state(old=failed_run(1, age_days=400))
     plan = plan_incremental(state, [], SyncOptions(), NOW)
     assert [run_fetch.run_id for run_fetch in plan.fetches] == ["old"]
 
 
-def test_deferred_runs_follow_when_a_retry_of_the_same_cause_succeeded() -> None:
+def test_deferred_retries_follow_a_successful_one_for_the_same_cause() -> None:
     plan = plan_incremental(make_state(a=failed_run(1), b=failed_run(5)), [], SyncOptions(), NOW)
     assert [run_fetch.run_id for run_fetch in plan.follow_up({"failed"}).fetches] == ["b"]
     assert plan.follow_up({"parts"}).fetches == ()
@@ -67,19 +67,19 @@ def test_deferred_runs_follow_when_a_retry_of_the_same_cause_succeeded() -> None
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_reconciliation_on_request_retries_everything(*, asked: bool) -> None:
+def test_only_a_requested_reconciliation_retries_every_failed_run(*, asked: bool) -> None:
     state = make_state(a=failed_run(9), b=failed_run(9))
     known = [ListedRun("a", NOW - 48 * HOUR), ListedRun("b", NOW - 48 * HOUR)]
     plan = plan_reconciliation(state, known, {}, SyncOptions(reconcile=asked), NOW)
     assert (len(plan.fetches), len(plan.deferred)) == ((2, 0) if asked else (1, 1))
 
 
-def test_a_failed_run_that_a_complete_listing_lacks_is_gone() -> None:
+def test_a_failed_run_that_a_full_listing_lacks_is_not_retried() -> None:
     plan = plan_reconciliation(make_state(a=failed_run(1)), [], {}, SyncOptions(), NOW)
     assert (plan.fetches, plan.vanished) == ((), ("a",))
 
 
-def test_runs_that_lack_a_part_take_turns() -> None:
+def test_runs_with_missing_parts_are_retried_in_turn() -> None:
     listed = [ListedRun(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=()) for n in range(50)]
     stored = {
         run.run_id: StoredRun(NOW, "SUCCEEDED", NOW, NOW, has_missing_parts=True) for run in listed
@@ -94,7 +94,7 @@ def test_runs_that_lack_a_part_take_turns() -> None:
     assert all(len(plan.deferred) == 30 for plan in days)
 
 
-def test_a_change_of_a_run_that_lacks_a_part_is_made_whether_it_is_fetched_or_not() -> None:
+def test_new_labels_of_runs_with_missing_parts_are_always_applied() -> None:
     labels = ({"id": 1},)
     listed = [ListedRun(f"r{n:03}", NOW, "SUCCEEDED", NOW, NOW, labels=labels) for n in range(30)]
     stored = {

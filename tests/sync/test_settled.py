@@ -1,4 +1,4 @@
-"""Tasks of an open run that need no further visit: which they are, and how they are kept."""
+"""Bookmark of an open run: the final tasks that are not fetched again, and how they are stored."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ OPEN = "RUNNING"
 def tasks(
     *ids: object, status: str | None = "COMPLETED", start: int = 0
 ) -> list[tuple[int, TaskBrief]]:
-    """Make tasks of one status, at offsets from some start on."""
+    """Return tasks of one status, at consecutive offsets."""
     return [(start + place, (task_id, status)) for place, task_id in enumerate(ids)]
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "ABORTED", "CACHED"])
-def test_final_tasks_are_settled(status: str) -> None:
-    """To the last of them, whatever the size of a page, with gaps between the ids."""
+def test_a_bookmark_contains_all_final_tasks(status: str) -> None:
+    """It does not depend on the page size, and ids may have gaps."""
     assert advance_task_bookmark(
         tasks(1, 2, 3, 4, 6, 7, 8, status=status), TaskBookmark()
     ) == TaskBookmark(7, 8)
 
 
 @pytest.mark.parametrize("status", ["NEW", "SUBMITTED", "RUNNING", "ODD", None])
-def test_an_open_task_is_not_settled_and_those_around_it_are(status: str | None) -> None:
-    """A few tasks behind it are not worth the state."""
+def test_a_bookmark_leaves_out_open_tasks_but_not_those_around_them(status: str | None) -> None:
+    """A range of few tasks at the end is not worth its size in the state."""
     listed = [
         *tasks(1, 2, 3),
         *tasks(4, status=status, start=3),
@@ -57,21 +57,21 @@ def test_an_open_task_is_not_settled_and_those_around_it_are(status: str | None)
         ((5, 5, *range(6, 40)), TaskBookmark(1, 5)),
     ],
 )
-def test_nothing_is_settled_from_a_task_on_that_does_not_ascend(
+def test_a_bookmark_ends_before_a_task_id_out_of_order(
     ids: tuple[int, ...], bookmark: TaskBookmark
 ) -> None:
-    """How a task that came in between is noticed rests on their order."""
+    """The detection of inserted tasks relies on ascending ids."""
     assert advance_task_bookmark(tasks(*ids), TaskBookmark()) == bookmark
 
 
 @pytest.mark.parametrize("odd", [None, "2", 2.0, {}, True, 2**63])
-def test_nothing_is_settled_from_an_odd_id_on(odd: object) -> None:
-    """Nor does it end in an error; the state could not hold an id beyond 64 bits."""
+def test_a_bookmark_ends_before_an_invalid_task_id(odd: object) -> None:
+    """An id beyond 64 bits is invalid, because the state cannot contain it."""
     assert advance_task_bookmark(tasks(1, odd, *range(3, 40)), TaskBookmark()) == TaskBookmark(1, 1)
 
 
-def test_settling_goes_on_from_what_was_settled() -> None:
-    """Tasks are fetched around it."""
+def test_a_bookmark_is_extended_by_newly_fetched_tasks() -> None:
+    """Only the tasks outside of it are fetched."""
     before = TaskBookmark(4, 4, (TaskRange(5, 30, 6, 30),))
     assert advance_task_bookmark(tasks(5, status=OPEN, start=4), before) == before
     assert advance_task_bookmark([], before) == before
@@ -81,8 +81,8 @@ def test_settling_goes_on_from_what_was_settled() -> None:
     assert later == TaskBookmark(4, 4, (TaskRange(5, 49, 6, 49),))
 
 
-def test_the_state_stays_small() -> None:
-    """However many tasks are open among those that are final: the longest ranges are kept."""
+def test_a_bookmark_keeps_only_the_longest_ranges() -> None:
+    """The state stays small, however many tasks are open among the final ones."""
     ids = [
         (offset, (offset, OPEN if offset % (12 if offset < 30_000 else 60) == 0 else "COMPLETED"))
         for offset in range(60_000)
@@ -98,10 +98,10 @@ def test_the_state_stays_small() -> None:
     open_at=st.sets(st.integers(0, 119), max_size=10),
     step=st.integers(1, 3),
 )
-def test_what_is_settled_is_final_and_comes_back_from_the_state(
+def test_a_bookmark_contains_only_final_tasks_and_round_trips_as_json(
     count: int, open_at: set[int], step: int
 ) -> None:
-    """Each range by its offsets and the ids at its edges."""
+    """Each range has its offsets and the ids at its edges."""
     ids = [7 + step * offset for offset in range(count)]
     found = [(n, (ids[n], OPEN if n in open_at else "FAILED")) for n in range(count)]
 
@@ -118,8 +118,8 @@ def test_what_is_settled_is_final_and_comes_back_from_the_state(
     )
 
 
-def test_the_state_of_an_older_version_is_read() -> None:
-    """It knew the first tasks alone; and it reads what is written now."""
+def test_a_bookmark_of_an_older_version_is_read() -> None:
+    """Older versions stored only the first range, and can read what is written now."""
     stored = {"settled_tasks": 7, "last_settled_task_id": 9}
     assert load_bookmark(stored) == TaskBookmark(7, 9)
     assert dump_bookmark(TaskBookmark(7, 9)) == stored

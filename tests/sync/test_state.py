@@ -1,4 +1,4 @@
-"""What is remembered of a workspace: written as JSON, read back as it was, and kept small."""
+"""State of a workspace: encoded as JSON, decoded unchanged, and kept small."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ HOLDINGS = st.builds(
 
 
 @given(holding=HOLDINGS)
-def test_what_a_table_holds_comes_back_from_json_as_it_was(holding: TableCoverage) -> None:
+def test_table_coverage_round_trips_as_json(holding: TableCoverage) -> None:
     assert load_coverage(json.loads(json.dumps(dump_coverage(holding)))) == holding
 
 
 @given(state=STATES)
-def test_a_state_comes_back_from_json_as_it_was(state: WorkspaceState) -> None:
-    """Times in any zone included."""
+def test_a_state_round_trips_as_json(state: WorkspaceState) -> None:
+    """Its times may be in any time zone."""
     assert load_state(json.loads(json.dumps(dump_state(state)))) == state
 
 
 @given(state=STATES)
-def test_a_state_is_written_in_utc(state: WorkspaceState) -> None:
-    """People read it in `tower-etl status`."""
+def test_the_times_of_a_state_are_written_in_utc(state: WorkspaceState) -> None:
+    """Users read them in `tower-etl status`."""
     dumped = dump_state(state)
     moments = [dumped["cursor"], dumped["floor"], *dumped["seen"].values()]
 
@@ -66,52 +66,50 @@ def test_a_state_is_written_in_utc(state: WorkspaceState) -> None:
 
 @pytest.mark.parametrize("tables", [["tasks", "workflows"], []])
 def test_a_state_of_version_1_is_read(tables: list[str]) -> None:
-    """It names the tables that hold all runs; without names, all tables do."""
+    """It lists the tables that contain all runs; an empty list stands for all tables."""
     dumped = dump_state(WorkspaceState(cursor=NOON)) | {"tables": tables}
     names = {*(tables or RUN_TABLES), "users"}
     assert load_state(dumped).tables == dict.fromkeys(names, TableCoverage())
 
 
 @pytest.mark.parametrize("stored", [None, {}])
-def test_without_a_state_everything_is_new(stored: dict[str, object] | None) -> None:
-    """A workspace that was never synced."""
+def test_a_missing_state_is_read_as_an_empty_one(stored: dict[str, object] | None) -> None:
     assert load_state(stored) == WorkspaceState()
 
 
 @pytest.mark.parametrize("version", [None, 0, STATE_VERSION])
-def test_a_state_of_this_version_or_an_older_one_is_taken(version: int | None) -> None:
-    """None is a target without a state."""
+def test_a_state_of_this_or_an_older_version_is_accepted(version: int | None) -> None:
+    """None stands for a target without a state."""
     check_version(version)
 
 
 def test_a_state_of_a_newer_version_is_refused() -> None:
-    """What it means is not known here; the message says what to do."""
+    """Its meaning is unknown. The message names the action."""
     with pytest.raises(ConfigurationError, match=r"newer tower-etl: .*Install that version here"):
         check_version(STATE_VERSION + 1)
 
 
-def test_the_first_listing_starts_at_the_floor() -> None:
-    """Or at the beginning."""
+def test_the_first_listing_starts_at_the_history_start() -> None:
+    """Without a history start, it has no lower bound."""
     assert WorkspaceState().listing_start(NOON) is None
     assert WorkspaceState(history_start=NOON).listing_start(NOON) == NOON
 
 
-def test_a_listing_starts_an_overlap_before_the_cursor() -> None:
-    """A run may enter the listing a little after one that was submitted later."""
+def test_a_listing_starts_a_lookback_window_before_the_cursor() -> None:
+    """A run may enter the listing a little after a run that was submitted later."""
     state = WorkspaceState(cursor=NOON, lookback={"r": NOON})
 
     assert state.listing_start(NOON) == NOON - LOOKBACK_WINDOW
 
 
-def test_a_listing_starts_at_the_floor_at_the_earliest() -> None:
-    """Runs before it stay out."""
+def test_a_listing_never_starts_before_the_history_start() -> None:
     floor = NOON - timedelta(minutes=1)
 
     assert WorkspaceState(cursor=NOON, history_start=floor).listing_start(NOON) == floor
 
 
-def test_a_listing_in_a_busy_hour_needs_no_second_page() -> None:
-    """It starts at the fiftieth run before its end, inclusive."""
+def test_a_listing_starts_at_the_50th_lookback_run_in_a_busy_hour() -> None:
+    """More runs would require a second page."""
     seen = {f"r{age}": NOON - timedelta(seconds=age) for age in range(LOOKBACK_RUNS + 20)}
 
     start = WorkspaceState(cursor=NOON, lookback=seen).listing_start(NOON)
@@ -120,20 +118,20 @@ def test_a_listing_in_a_busy_hour_needs_no_second_page() -> None:
 
 
 @pytest.mark.parametrize("late", [timedelta(), timedelta(days=3)])
-def test_a_listing_starts_before_the_cursor_whatever_the_time_is(late: timedelta) -> None:
-    """A workspace in which nothing happens is listed from its last run on."""
+def test_a_listing_starts_before_the_cursor_whatever_its_age(late: timedelta) -> None:
+    """A workspace without new runs is listed from its last run on."""
     assert WorkspaceState(cursor=NOON).listing_start(NOON + late) == NOON - LOOKBACK_WINDOW
 
 
-def test_a_cursor_in_the_future_hides_nothing() -> None:
-    """The clock of the server was wrong: runs submitted from now on are before the cursor."""
+def test_a_cursor_in_the_future_hides_no_new_run() -> None:
+    """The clock of the server was wrong, and runs submitted from now on are before the cursor."""
     state = WorkspaceState(cursor=NOON + timedelta(days=365))
 
     assert state.listing_start(NOON) == NOON - LOOKBACK_WINDOW
 
 
-def test_many_runs_of_the_future_do_not_shorten_the_listing() -> None:
-    """Those of now would be skipped."""
+def test_many_runs_from_the_future_do_not_shorten_the_listing() -> None:
+    """Otherwise runs that are submitted now would be skipped."""
     seen = {f"r{age}": NOON + timedelta(seconds=age) for age in range(1, LOOKBACK_RUNS + 20)}
     state = WorkspaceState(cursor=max(seen.values()), lookback=seen)
 

@@ -1,4 +1,4 @@
-"""Which runs to list: each rule by itself."""
+"""Window of a listing: each rule separately."""
 
 from __future__ import annotations
 
@@ -21,37 +21,34 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SYNCED = WorkspaceState(cursor=NOW - HOUR, reconciled_at=NOW - timedelta(hours=2))
 
 
-def test_the_first_time_everything_is_listed() -> None:
-    """From the beginning of all."""
+def test_the_first_listing_is_full_and_without_bounds() -> None:
     assert plan_listing(WorkspaceState(), SyncOptions(), NOW) == ListingWindow(
         None, None, is_full=True
     )
 
 
-def test_the_first_time_since_is_where_it_starts() -> None:
-    """And `until` where it ends."""
+def test_the_first_listing_starts_at_since_and_ends_at_until() -> None:
     request = SyncOptions(since=NOW - DAY, until=NOW - HOUR)
 
     expected = ListingWindow(NOW - DAY, NOW - HOUR, is_full=True)
     assert plan_listing(WorkspaceState(), request, NOW) == expected
 
 
-def test_later_the_listing_starts_before_the_cursor() -> None:
-    """An hour of overlap."""
+def test_an_incremental_listing_starts_before_the_cursor() -> None:
+    """The lookback window is one hour."""
     assert plan_listing(SYNCED, SyncOptions(), NOW) == ListingWindow(
         NOW - 2 * HOUR, None, is_full=False
     )
 
 
-def test_a_cursor_at_the_beginning_of_time_is_one() -> None:
-    """A server may say that its last run was submitted in the year 1."""
+def test_a_cursor_in_the_year_1_does_not_underflow() -> None:
+    """A server may report that year as the submission time of a run."""
     state = replace(SYNCED, cursor=datetime.min.replace(tzinfo=UTC))
 
     assert plan_listing(state, SyncOptions(), NOW).after == datetime(1969, 12, 31, 23, tzinfo=UTC)
 
 
-def test_until_ends_a_later_listing_too() -> None:
-    """Runs after it stay out, for now."""
+def test_until_ends_an_incremental_listing() -> None:
     window = plan_listing(SYNCED, SyncOptions(until=NOW - MINUTE), NOW)
 
     assert (window.before, window.is_full) == (NOW - MINUTE, False)
@@ -71,10 +68,10 @@ def test_until_ends_a_later_listing_too() -> None:
         (SyncOptions(reconcile_every=timedelta(days=30)), NOW - 29 * DAY, False),
     ],
 )
-def test_a_complete_listing_is_made_when_it_is_due(
+def test_a_listing_is_full_when_a_reconciliation_is_due(
     request_: SyncOptions, reconciled: datetime | None, *, whole: bool
 ) -> None:
-    """By itself once a day, when told to, or after a clock that was ahead."""
+    """It is due once a day, on request, and after a clock was ahead."""
     state = WorkspaceState(cursor=NOW - HOUR, reconciled_at=reconciled)
 
     assert plan_listing(state, request_, NOW).is_full == whole
@@ -90,10 +87,10 @@ def test_a_complete_listing_is_made_when_it_is_due(
         (None, NOW - 20 * DAY, NOW - 2 * HOUR, False),
     ],
 )
-def test_since_reaches_further_back_but_never_leaves_a_gap(
+def test_since_can_extend_the_history_but_never_leaves_a_gap(
     floor: datetime | None, since: datetime | None, after: datetime, *, whole: bool
 ) -> None:
-    """An earlier `since` lists everything from there; a later one changes nothing."""
+    """An earlier `since` lists all runs from there on; a later one changes nothing."""
     state = WorkspaceState(cursor=NOW - HOUR, history_start=floor, reconciled_at=NOW - HOUR)
 
     window = plan_listing(state, SyncOptions(since=since), NOW)
@@ -101,8 +98,8 @@ def test_since_reaches_further_back_but_never_leaves_a_gap(
     assert (window.after, window.is_full) == (after, whole)
 
 
-def test_a_reconciliation_keeps_to_the_floor() -> None:
-    """Runs that `since` left out once stay out until it reaches further back."""
+def test_a_reconciliation_starts_at_the_history_start() -> None:
+    """Runs that `since` left out stay out until an earlier `since` includes them."""
     state = WorkspaceState(cursor=NOW, history_start=NOW - 9 * DAY, reconciled_at=NOW - 2 * DAY)
 
     assert plan_listing(state, SyncOptions(), NOW).after == NOW - 9 * DAY
@@ -119,17 +116,17 @@ def test_a_reconciliation_keeps_to_the_floor() -> None:
         (set(), RUN_TABLES, True),
     ],
 )
-def test_more_tables_of_a_run_need_a_complete_listing(
+def test_a_newly_selected_table_of_runs_requires_a_full_listing(
     loaded: set[str], wanted: set[str], *, whole: bool
 ) -> None:
-    """Tables lack the runs loaded before; other tables are not filled by runs."""
+    """It lacks the runs loaded before. Tables without rows of runs require none."""
     state = replace(SYNCED, tables=dict.fromkeys(loaded, TableCoverage()))
 
     assert plan_listing(state, SyncOptions(tables=frozenset(wanted)), NOW).is_full == whole
 
 
-def test_a_cursor_in_the_future_is_listed_before_now() -> None:
-    """What is submitted now must not hide behind it."""
+def test_a_listing_with_a_cursor_in_the_future_starts_before_now() -> None:
+    """Runs submitted now must not be hidden before the cursor."""
     state = replace(SYNCED, cursor=NOW + 365 * DAY)
 
     assert plan_listing(state, SyncOptions(), NOW) == ListingWindow(NOW - HOUR, None, is_full=False)
