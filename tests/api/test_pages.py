@@ -106,7 +106,7 @@ def test_a_list_that_shrinks_below_the_next_page_is_read_to_the_end(deleted: int
     assert walked.was_modified
 
 
-def test_a_wrong_total_does_not_match() -> None:
+def test_a_wrong_total_fails_the_count_check() -> None:
     """The server reports 7 items and lists 5, so that no run may be marked as deleted."""
     server, walked = Server(list(range(5))), PaginationStats()
 

@@ -308,7 +308,7 @@ def test_separate_pauses_add_up_as_throttled_time(fake_clock: FakeClock) -> None
 
 
 def test_a_failing_store_is_reported_by_the_next_call(fake_clock: FakeClock) -> None:
-    """Recording a response does not raise. The call then counts as in flight, which is safe."""
+    """`record_response` itself does not raise: the call counts as in flight, which is safe."""
     limiter = RateLimiter(
         RateLimit.of(20), fake_clock.clock, RequestMetrics(), Unreliable(fake_clock.clock)
     )

@@ -126,7 +126,7 @@ def test_a_newly_selected_table_of_runs_requires_a_full_listing(
 
 
 def test_a_listing_with_a_cursor_in_the_future_starts_before_now() -> None:
-    """Runs submitted now must not be hidden before the cursor."""
+    """Otherwise no new run would be listed until the time of the cursor."""
     state = replace(SYNCED, cursor=NOW + 365 * DAY)
 
     assert plan_listing(state, SyncOptions(), NOW) == ListingWindow(NOW - HOUR, None, is_full=False)
