@@ -1,4 +1,4 @@
-"""Every dlt destination that can run here, each empty, beside a platform with one workspace."""
+"""Fixtures for every dlt destination that can run locally and a platform with one workspace."""
 
 from __future__ import annotations
 
@@ -22,36 +22,39 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep dlt in its folder, and from telling of what it does."""
+    """Keep dlt's files in the test's folder, and disable its telemetry and log."""
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("RUNTIME__LOG_LEVEL", "CRITICAL")
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy of the developer's is not what is tested
+    monkeypatch.setenv("NO_PROXY", "*")  # the developer's proxy must not affect the tests
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Start a PostgreSQL and yield the folder of its socket; skip where there is none."""
+    """Start a PostgreSQL server and yield the folder of its socket; skip if not installed."""
     with start_postgres() as server:
         yield str(server.folder)
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
-    """Start a MariaDB and yield its port; skip where there is none."""
+    """Start a MariaDB server and yield its port; skip if not installed."""
     with start_mariadb() as port:
         yield str(port)
 
 
 @pytest.fixture
 def world() -> World:
-    """A world of today, as the source gives up open runs that are older than a month."""
+    """Return an empty world with the current date.
+
+    The source abandons open runs that are older than a month, so a fixed date would not do.
+    """
     return World.empty(SimClock())
 
 
 @pytest.fixture
 def lab(world: World) -> int:
-    """The workspace `acme/lab`."""
+    """Return the id of the workspace `acme/lab`."""
     return world.add_workspace(world.add_organization("acme"), "lab")
 
 
@@ -63,7 +66,7 @@ def make_harness(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], DltHarness]:
-    """Return a function that makes an empty destination of a kind."""
+    """Return a function that creates an empty destination of a kind."""
 
     def make(name: str) -> DltHarness:
         place = Place(tmp_path)
@@ -84,7 +87,7 @@ def make_harness(
 def harness(
     request: pytest.FixtureRequest, make_harness: Callable[[str], DltHarness]
 ) -> DltHarness:
-    """Each destination."""
+    """Return a harness for each destination in turn."""
     return make_harness(request.param)
 
 
@@ -108,7 +111,7 @@ def _empty_mariadb(place: Place) -> None:
 
 
 def _install_ducklake(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the extension where DuckDB looks for it; skip where it is not installed."""
+    """Link the extension into DuckDB's extension folder; skip if not installed."""
     reason = "no extension for this DuckDB: make ducklake"
     package = pytest.importorskip("duckdb_extension_ducklake", reason=reason)
     version = f"v{duckdb.__version__}"

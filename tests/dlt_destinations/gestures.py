@@ -1,7 +1,7 @@
-"""What users do to a dlt pipeline of the source, in random order, while the platform changes.
+"""Random user operations on a dlt pipeline of the source while the platform changes.
 
-`python -m tests.dlt_destinations.gestures COUNT [SEED]` tries so many sequences, beyond those of
-the suite.
+`python -m tests.dlt_destinations.gestures COUNT [SEED]` runs COUNT sequences, beyond those of the
+test suite.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _REFRESHES = ("drop_sources", "drop_resources", "drop_data")
 
 
 class Gestures:
-    """A pipeline, a platform, and a source of randomness.
+    """Random operations on one pipeline and one platform.
 
     Attributes:
-        world: The platform.
+        world: State of the platform.
         harness: The destination and its pipeline.
-        done: What was done so far, for the message of a failure.
+        done: Log of the operations so far, for the message of a failure.
     """
 
     def __init__(self, folder: Path, endpoint: str, world: World, seed: int) -> None:
@@ -72,17 +72,18 @@ class Gestures:
         self._needs_reconciliation = False
 
     def perform(self, count: int) -> None:
-        """Do several things in random order."""
+        """Perform the given number of random operations."""
         for _ in range(count):
             self._random.choice((self.change_world, self._run_somehow, self._lose_something))()
 
     def expect_equality_after_a_plain_run(self) -> None:
-        """Run once with everything selected, and check the tables.
+        """Run once with all tables selected, and check that the tables equal the platform.
 
-        Changes that a listing does not show (a deleted run, say) take a reconciliation.
+        Changes that an incremental listing does not show, such as deleted runs, need a
+        reconciliation.
         """
         if self.harness.open_pipeline().has_pending_data:
-            self.harness.open_pipeline().run()  # dlt loads what is pending, and nothing else
+            self.harness.open_pipeline().run()  # dlt loads the pending load package only
         self.run(reconcile=self._needs_reconciliation)
         shown = list_shown(self.world)
         expected: dict[str, Rows] = {table: {} for table in _RUN_TABLES}
@@ -106,7 +107,7 @@ class Gestures:
         self._expect_one_version_each()
 
     def _expect_one_version_each(self) -> None:
-        """Check the versions of items of the organisation, none of which changes."""
+        """Check that each unchanged item of the organization has exactly one version."""
         for name in ("members", "workspaces"):
             column = TABLES[name].key[0]
             found = [row[column] for row in self.harness.read(f"{name}_history").values()]
@@ -114,7 +115,7 @@ class Gestures:
             assert sorted(found) == sorted(current), (name, self.done)
 
     def change_world(self) -> None:
-        """Change a run, or add some."""
+        """Change a random open run, or add runs."""
         open_runs = [run for run in self._list_runs() if run["status"] == "RUNNING"]
         change = self._random.choice(("add", "finish", "task", "relabel", "delete", "star"))
         self.done.append(change)
@@ -146,7 +147,7 @@ class Gestures:
         options: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
-        """Run the pipeline with a source that somebody changed."""
+        """Run the pipeline with a modified source."""
         source = change(self.make_source(**arguments))
         pipeline, given = self.harness.open_pipeline(), dict(options or {})
         if packages:
@@ -155,7 +156,7 @@ class Gestures:
             pipeline.run(source, **given)
 
     def make_source(self, **arguments: Any) -> DltSource:
-        """Return the source of a user."""
+        """Return the source as a user would create it."""
         source: DltSource = tower_source(
             endpoint=self.harness.endpoint,
             access_token=DEMO_TOKEN,
@@ -210,7 +211,7 @@ class Gestures:
     def _extract_together(
         self, select: Callable[[DltSource], DltSource], *, in_one_run: bool
     ) -> None:
-        """Extract twice before anything is loaded: two sources in one run, or by separate steps."""
+        """Extract twice before a load: from two sources in one run, or in separate steps."""
         pipeline = self.harness.open_pipeline()
         if in_one_run:
             pipeline.run([select(self.make_source(workspaces=[space])) for space in self._spaces])
@@ -228,7 +229,7 @@ class Gestures:
         pipeline.load()
 
     def _lose_something(self) -> None:
-        """Drop tables by a command of dlt, or in the database."""
+        """Drop tables with a dlt command, in the database, or with the whole file."""
         pipeline = self.harness.open_pipeline()
         known = pipeline.schemas.get("tower")
         stored = [name for name in (known.tables if known else ()) if name in TABLES]
@@ -251,9 +252,9 @@ class Gestures:
                     )
             return
         if pipeline.has_pending_data:
-            pipeline.run()  # dlt refuses to drop meanwhile
+            pipeline.run()  # dlt refuses to drop while a load package is pending
         if pipeline.first_run:
-            return  # nothing was loaded yet, and dlt says so
+            return  # dlt raises an error if nothing was loaded yet
         pipeline_drop(
             pipeline,
             resources=() if how == "drop all" else chosen,
@@ -275,7 +276,7 @@ class Gestures:
 
 
 def try_sequence(folder: Path, seed: int, steps: int) -> None:
-    """Try one sequence on a platform of its own."""
+    """Run one sequence on a new platform and check the tables."""
     world = World.empty(SimClock())
     with serve(Simulator(world, limit=None)) as endpoint:
         gestures = Gestures(folder, endpoint, world, seed)
@@ -289,7 +290,7 @@ def try_sequence(folder: Path, seed: int, steps: int) -> None:
 
 
 def main(count: int, first: int = 0) -> None:
-    """Try many sequences; the first that fails ends it."""
+    """Run many sequences, up to the first that fails."""
     for seed in range(first, first + count):
         with tempfile.TemporaryDirectory() as folder:
             os.environ["DLT_DATA_DIR"] = folder

@@ -1,4 +1,4 @@
-"""A dlt destination that is kept up to date from a simulated platform by a user's pipeline."""
+"""A dlt destination that a user's pipeline keeps in sync with a simulated platform."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class DltHarness:
     """A destination, and a pipeline that loads one platform into it.
 
     Attributes:
-        kind: What the destination is.
-        place: Where it is.
+        kind: Kind of the destination.
+        place: Location of the destination.
         endpoint: Address of the platform.
     """
 
@@ -47,7 +47,7 @@ class DltHarness:
     endpoint: str
 
     def open_pipeline(self, name: str = "history") -> dlt.Pipeline:
-        """Return the pipeline of a user."""
+        """Return the user's pipeline."""
         return dlt.pipeline(
             name,
             destination=self.kind.make(self.place),
@@ -66,9 +66,9 @@ class DltHarness:
         """Run the pipeline once.
 
         Args:
-            name: That of the pipeline.
-            packages: Rows after which a package is full; all rows go into one if it is 0.
-            options: More arguments of `pipeline.run`.
+            name: Name of the pipeline.
+            packages: Rows after which a load package is full; 0 for a single load package.
+            options: Further arguments of `pipeline.run`.
             source: Arguments of the source.
         """
         wanted = tower_source(
@@ -91,13 +91,13 @@ class DltHarness:
         packages: int = 0,
         may_end: bool = False,
     ) -> None:
-        """Run the pipeline in a process that kills itself at a point of dlt's code.
+        """Run the pipeline in a process that kills itself at a point in dlt's code.
 
         Args:
-            point: The point.
-            tables: Names of the tables that are selected.
-            packages: Rows after which a package is full; all rows go into one if it is 0.
-            may_end: Whether the run may end before the point, because nothing is to be loaded.
+            point: Function call at which the process kills itself, as `kill_at.arm` expects it.
+            tables: Names of the selected tables.
+            packages: Rows after which a load package is full; 0 for a single load package.
+            may_end: Whether the run may end before the point because it has nothing to load.
         """
         place = {"folder": str(self.place.folder), "server": self.place.server}
         command = [sys.executable, str(SCRIPT), point, self.kind.key, self.endpoint]
@@ -113,7 +113,7 @@ class DltHarness:
         assert killed.returncode in ends, killed.stderr
 
     def read(self, table: str) -> Rows:
-        """Return the rows by key."""
+        """Return the rows of a table by key."""
         rows = [tidy(table, row) for row in self.kind.read(self.place, table)]
         keyed = index(table, rows)
         assert len(keyed) == len(rows), f"{table} has a key twice"
@@ -121,5 +121,5 @@ class DltHarness:
 
 
 def open_harness(key: str, endpoint: str, folder: str, server: str) -> DltHarness:
-    """Return a harness as a process is told of it."""
+    """Return a harness from the command-line arguments of pipeline.py."""
     return DltHarness(KINDS[key], Place(Path(folder), server), endpoint)

@@ -1,4 +1,4 @@
-"""The dlt destinations of the matrix: how each is made, and how its own programs read it."""
+"""The dlt destinations of the matrix: how to create each one and to read it without tower-etl."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Place:
     """An empty destination.
 
     Attributes:
-        folder: Where files go.
-        server: Where the database server is, if there is one: a folder with its socket, or a port.
+        folder: Folder for files.
+        server: Database server, if any: the folder of its socket, or its port.
     """
 
     folder: Path
@@ -44,15 +44,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Kind:
-    """A destination of dlt, with the options of a run.
+    """A kind of dlt destination, with the options of a pipeline run.
 
     Attributes:
         name: Name of the destination in dlt.
-        make: Makes dlt's destination.
-        read: Reads the rows of a table as a program that knows nothing of tower-etl.
-        variant: The database or the format, where there are several.
+        make: Function that creates the dlt destination.
+        read: Function that reads the rows of a table without tower-etl or dlt.
+        variant: Database or format, if dlt's destination supports several.
         options: Arguments of `pipeline.run`.
-        differs: What is not as in DuckDB, for the documentation.
+        differs: Differences from DuckDB, for the documentation.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Kind:
 
     @property
     def key(self) -> str:
-        """Name and variant."""
+        """Return name and variant."""
         return f"{self.name} {self.variant}".strip()
 
 
@@ -81,7 +81,7 @@ def _make_duckdb(place: Place) -> Any:
 
 def _read_duckdb(place: Place, table: str) -> list[Row]:
     with duckdb.connect(str(place.folder / "history.duckdb"), read_only=True) as connection:
-        return _select(connection, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 - no user input
 
 
 def _make_postgres(place: Place) -> Any:
@@ -91,7 +91,7 @@ def _make_postgres(place: Place) -> Any:
 
 def _read_postgres(place: Place, table: str) -> list[Row]:
     with closing(psycopg2.connect(f"postgresql://tower@/postgres?host={place.server}")) as found:
-        return _select(found, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 ours
+        return _select(found, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 - no user input
 
 
 def _make_sqlite(place: Place) -> Any:
@@ -100,7 +100,7 @@ def _make_sqlite(place: Place) -> Any:
 
 def _read_sqlite(place: Place, table: str) -> list[Row]:
     with closing(sqlite3.connect(place.folder / f"history__{DATASET}.db")) as connection:
-        return _select(connection, f"SELECT * FROM {table}")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM {table}")  # noqa: S608 - no user input
 
 
 def _make_mariadb(place: Place) -> Any:
@@ -109,7 +109,7 @@ def _make_mariadb(place: Place) -> Any:
 
 def _read_mariadb(place: Place, table: str) -> list[Row]:
     with closing(pymysql.connect(host=HOST, port=int(place.server), user="root")) as connection:
-        return _select(connection, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM {DATASET}.{table}")  # noqa: S608 - no user input
 
 
 def _make_folder(place: Place) -> Any:
@@ -131,13 +131,13 @@ def _read_iceberg(place: Place, table: str) -> list[Row]:
 def _read_parquet(place: Place, table: str) -> list[Row]:
     files = place.folder / "history" / DATASET / table / "*.parquet"
     with duckdb.connect() as connection:
-        return _select(connection, f"SELECT * FROM read_parquet('{files}')")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM read_parquet('{files}')")  # noqa: S608 - no user input
 
 
 def _read_jsonl(place: Place, table: str) -> list[Row]:
     files = place.folder / "history" / DATASET / table / "*.jsonl*"
     with duckdb.connect() as connection:
-        return _select(connection, f"SELECT * FROM read_json('{files}')")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM read_json('{files}')")  # noqa: S608 - no user input
 
 
 def _make_ducklake(place: Place) -> Any:
@@ -149,7 +149,7 @@ def _make_ducklake(place: Place) -> Any:
 def _read_ducklake(place: Place, table: str) -> list[Row]:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH 'ducklake:{place.folder}/catalog.duckdb' AS lake")
-        return _select(connection, f"SELECT * FROM lake.{DATASET}.{table}")  # noqa: S608 ours
+        return _select(connection, f"SELECT * FROM lake.{DATASET}.{table}")  # noqa: S608 - no user input
 
 
 _TEXT = "JSON is text"
@@ -205,7 +205,7 @@ KINDS = {
 
 
 def tidy(table: str, row: Row) -> Row:
-    """Return the columns of the specification, with the types that it says."""
+    """Return the specified columns of a row with the types of the table specification."""
     return {c.name: _convert(row[c.name], str(c.type), c.is_json) for c in TABLES[table].columns}
 
 

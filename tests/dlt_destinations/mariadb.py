@@ -1,4 +1,4 @@
-"""A MariaDB for the tests, in a temporary folder, on a port of the loopback."""
+"""A MariaDB server for the tests, in a temporary folder and on a loopback port."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _LONGEST_SECONDS = 60
-_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin"  # cron and CI have no sbin
+_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin"  # cron and CI lack sbin
 _PROGRAMS = ("mariadb-install-db", "mariadbd")
 _ROOT = 0
 
 
 @contextmanager
 def start_mariadb() -> Iterator[int]:
-    """Start an empty server and yield its port; skip where MariaDB is not installed."""
+    """Start an empty server and yield its port; skip the test if MariaDB is not installed."""
     installer, program = (shutil.which(name, path=_PLACES) for name in _PROGRAMS)
     if installer is None or program is None:
         pytest.skip("MariaDB is not installed: apt-get install mariadb-server")
@@ -70,7 +70,7 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
         try:
             pymysql.connect(host=HOST, port=port, user="root").close()
         except pymysql.err.OperationalError:
-            time.sleep(0.05)  # a server says nothing when it is ready
+            time.sleep(0.05)  # the server does not signal that it is ready
         else:
             return
     message = "the MariaDB of the tests did not start"

@@ -1,4 +1,4 @@
-"""The table of dlt's destinations in the documentation: `python -m tests.dlt_destinations.page`."""
+"""Write the documentation's table of dlt destinations: `python -m tests.dlt_destinations.page`."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ UNTRIED = {
 
 
 def list_destinations() -> set[str]:
-    """Return the names of the destinations that dlt has, but that made of a function."""
+    """Return the names of dlt's destinations, without the decorator for custom destinations."""
     found = vars(dlt.destinations).items()
     made = {name for name, one in found if isinstance(one, type) and issubclass(one, Destination)}
     return made - {"destination"}
 
 
 def render() -> str:
-    """Return the table."""
+    """Return the table between its markers."""
     return "\n".join([START, "", *_HEADER, *_iter_rows(), "", END])
 
 
@@ -85,7 +85,7 @@ def _explain_merge(name: str, table_format: str | None) -> str:
 
 
 def update(page: str) -> str:
-    """Return the page with the table as it should be."""
+    """Return the page with an up-to-date table."""
     before, rest = page.split(START)
     return before + render() + rest.split(END)[1]
 

@@ -1,4 +1,4 @@
-"""Run a pipeline that kills itself: pipeline.py POINT KIND ENDPOINT PLACE PACKAGES TABLE ..."""
+"""Run a pipeline that kills itself: `pipeline.py POINT KIND ENDPOINT PLACE PACKAGES TABLE ...`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the source in dlt's configuration, as text, lists and truth values."""
+"""Settings of the source in dlt's configuration may be text, lists, numbers or booleans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAIL = "ada@example.org"
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -> DltHarness:
-    """Two workspaces of an organisation, with a run each that names a mail address."""
+    """Add a run named by a mail address to each of two workspaces, and an empty workspace."""
     organization = next(iter(world.organizations))
     for space in (lab, world.add_workspace(organization, "clinic")):
         world.update_run(add_run(world, space), runName=MAIL)
@@ -38,7 +38,7 @@ def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -
 def configure(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
-    """Set one setting: in dlt's environment variables, or as its files do."""
+    """Return a function that sets one setting by an environment variable or as dlt's files do."""
     opened: list[AbstractContextManager[Any]] = []
 
     def configure(name: str, value: object) -> None:
@@ -54,34 +54,32 @@ def configure(
 
 
 def read(harness: DltHarness, **arguments: Any) -> list[dict[str, Any]]:
-    """Return the runs, without a pipeline."""
+    """Return the rows of `workflows` without a pipeline."""
     tables: list[pa.Table] = list(make_source(harness, **arguments).workflows)
     return [row for table in tables for row in table.to_pylist()]
 
 
 @pytest.mark.parametrize("value", ["acme/lab, acme/empty", ["acme/lab", "acme/empty"], "acme/lab"])
-def test_workspaces_may_be_text_with_commas(
+def test_workspaces_accept_a_list_or_comma_separated_text(
     harness: DltHarness, lab: int, configure: Callable[..., None], value: object
 ) -> None:
-    """As on the command line, or a list."""
     configure("workspaces", value)
     assert {row["workspace_id"] for row in read(harness)} == {lab}
 
 
-def test_a_workspace_may_be_its_id_alone(
+def test_workspaces_accept_a_single_id(
     harness: DltHarness, lab: int, configure: Callable[..., None]
 ) -> None:
-    """A number of a configuration file, or an argument."""
     assert {row["workspace_id"] for row in read(harness, workspaces=lab)} == {lab}
     configure("workspaces", lab)
     assert {row["workspace_id"] for row in read(harness)} == {lab}
 
 
 @pytest.mark.parametrize("value", ["workflows,team*", ["workflows", "team*"]])
-def test_tables_may_be_text_with_commas(
+def test_tables_accept_a_list_or_comma_separated_text(
     harness: DltHarness, configure: Callable[..., None], value: object
 ) -> None:
-    """Patterns as well."""
+    """Both forms may contain patterns."""
     expected = {"workflows", "teams", "team_members", "teams_history", "team_members_history"}
     assert set(make_source(harness, tables=value).selected_resources) == expected
     configure("tables", value)
@@ -90,10 +88,10 @@ def test_tables_may_be_text_with_commas(
 
 @pytest.mark.parametrize("name", ["exclude", "hash"])
 @pytest.mark.parametrize("value", ["run_name,user_name", ["run_name", "workflows.user_name"]])
-def test_columns_may_be_text_with_commas(
+def test_column_settings_accept_a_list_or_comma_separated_text(
     harness: DltHarness, configure: Callable[..., None], name: str, value: object
 ) -> None:
-    """Two columns, not one with a comma, and not letters."""
+    """The text is neither a single column name nor a sequence of letters."""
     expected = re.compile("None" if name == "exclude" else "hash:.*")
     configure(name, value)
     for row in (*read(harness), *read(harness, **{name: value})):
@@ -104,10 +102,9 @@ def test_columns_may_be_text_with_commas(
 @pytest.mark.parametrize(
     ("value", "is_masked"), [("emails", True), ("true", False), (True, False), ("False", False)]
 )
-def test_redaction_may_include_mail_addresses(
+def test_redact_masks_mail_addresses_only_with_the_value_emails(
     harness: DltHarness, configure: Callable[..., None], value: object, *, is_masked: bool
 ) -> None:
-    """`redact = "emails"`, as `docs/privacy.md` has it."""
     configure("redact", value)
     expected = {False} if is_masked else {True}
     assert {
@@ -115,8 +112,9 @@ def test_redaction_may_include_mail_addresses(
     } == expected
 
 
-def test_another_redaction_is_refused(harness: DltHarness, configure: Callable[..., None]) -> None:
-    """With what it may be."""
+def test_an_unknown_redact_value_is_refused_with_the_accepted_values(
+    harness: DltHarness, configure: Callable[..., None]
+) -> None:
     configure("redact", "mails")
     with pytest.raises(ConfigurationError, match="expected one of true, false, emails"):
         make_source(harness)

@@ -1,4 +1,4 @@
-"""What users of dlt do with a source: the tables end as after a first load of everything."""
+"""After any user operation on a dlt pipeline, the tables equal those of a first full load."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ KILLED = "before:dlt.pipeline.pipeline:Pipeline.load:4"
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DltHarness]) -> DltHarness:
-    """A DuckDB file: the destinations have tests of their own."""
+    """Return a harness for a DuckDB file; other modules test the other destinations."""
     return make_harness("duckdb")
 
 
 @pytest.fixture
 def runs(world: World, lab: int) -> list[str]:
-    """Six runs, five of them final."""
+    """Add six runs, five of them final."""
     made = []
     for _ in range(6):
         made.append(add_run(world, lab))
@@ -49,7 +49,7 @@ def runs(world: World, lab: int) -> list[str]:
 
 
 def make_source(harness: DltHarness, **arguments: Any) -> Any:
-    """Return the source of a user."""
+    """Return the source as a user would create it."""
     return tower_source(
         endpoint=harness.endpoint,
         access_token=DEMO_TOKEN,
@@ -59,7 +59,7 @@ def make_source(harness: DltHarness, **arguments: Any) -> Any:
 
 
 def count_calls(simulator: Simulator, run: Callable[[], object], path: str = "") -> int:
-    """Return how many calls something makes."""
+    """Return the number of API calls that a function makes to paths with the given text."""
     before = len(simulator.calls)
     run()
     return sum(path in call.path for call in simulator.calls[before:])
@@ -68,10 +68,10 @@ def count_calls(simulator: Simulator, run: Callable[[], object], path: str = "")
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("first", ["workflows", "tasks", "labels", "process_progress", "launches"])
-def test_one_table_first_and_everything_later(
+def test_tables_are_complete_after_a_first_run_with_a_single_table(
     harness: DltHarness, world: World, first: str
 ) -> None:
-    """A child of runs may come without them."""
+    """A child table of `workflows` may be loaded without it."""
     harness.open_pipeline().run(make_source(harness).with_resources(first))
     assert harness.read(first) or first == "launches"
     with pytest.raises(duckdb.Error):
@@ -81,10 +81,13 @@ def test_one_table_first_and_everything_later(
 
 
 @pytest.mark.slow
-def test_datasets_of_launches_may_be_selected_alone(
+def test_launch_datasets_can_be_loaded_before_launches(
     harness: DltHarness, world: World, lab: int, simulator: Simulator
 ) -> None:
-    """With the tables of runs, or without; `launches` may come later."""
+    """Select `launch_datasets` alone, with `tasks` and with `workflows`.
+
+    A run without new launches requests no datasets.
+    """
     add_launched_run(world, lab, "first")
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness).with_resources("workflows"))
@@ -102,7 +105,7 @@ def test_datasets_of_launches_may_be_selected_alone(
 
 
 def add_launched_run(world: World, space: int, launch_id: str) -> None:
-    """Add a final run of a launch that names a dataset."""
+    """Add a final run whose launch names a dataset."""
     if not world.entities.get("launchDatasets"):
         world.add_entity("launchDatasets", space, datasetId="d", id="v", version=1, fileName="x")
     world.finish_run(world.submit_run(space, launchId=launch_id))
@@ -110,15 +113,15 @@ def add_launched_run(world: World, space: int, launch_id: str) -> None:
 
 
 def list_launches(harness: DltHarness) -> set[str]:
-    """Return the launches with stored datasets."""
+    """Return the ids of the launches with stored datasets."""
     return {row["launch_id"] for row in harness.read("launch_datasets").values()}
 
 
 @pytest.mark.slow
-def test_a_selected_table_costs_the_calls_of_its_own(
+def test_a_run_makes_only_the_calls_that_its_selected_tables_need(
     harness: DltHarness, runs: list[str], simulator: Simulator
 ) -> None:
-    """Reference data needs no run; tasks of final runs need no description."""
+    """`labels` needs no calls for runs, and `tasks` needs no calls for metrics."""
     pipeline = harness.open_pipeline()
     labels = make_source(harness).with_resources("labels")
     assert count_calls(simulator, lambda: pipeline.run(labels), "/workflow") == 0
@@ -127,16 +130,16 @@ def test_a_selected_table_costs_the_calls_of_its_own(
     metrics = make_source(harness).with_resources("process_metrics", "tasks")
     fetched = count_calls(simulator, lambda: pipeline.run(metrics), "/metrics")
     again = count_calls(simulator, lambda: pipeline.run(metrics), "/metrics")
-    assert (fetched, again) == (len(runs), 1)  # one run is open
+    assert (fetched, again) == (len(runs), 1)  # only the open run is fetched again
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
-def test_a_refresh_of_some_tables_and_of_all(
+def test_tables_are_complete_after_a_refresh_of_some_or_all_tables(
     harness: DltHarness, world: World, refresh: Any
 ) -> None:
-    """In each mode of dlt, `drop_sources` of some included, which drops all."""
+    """`drop_sources` drops all tables of the source even if only some are selected."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))
     pipeline.run(make_source(harness).with_resources("tasks", "users"), refresh=refresh)
@@ -148,8 +151,10 @@ def test_a_refresh_of_some_tables_and_of_all(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_replace_of_some_tables_and_of_all(harness: DltHarness, world: World) -> None:
-    """Also in packages, of which the first replaces and the others add."""
+def test_tables_are_complete_after_a_replace_of_some_or_all_tables(
+    harness: DltHarness, world: World
+) -> None:
+    """In a load of several packages, the first package replaces and the later ones add rows."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))
     some = make_source(harness).with_resources("tasks", "labels", "workflow_labels")
@@ -164,8 +169,7 @@ def test_replace_of_some_tables_and_of_all(harness: DltHarness, world: World) ->
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_replace_may_name_its_strategy(harness: DltHarness, world: World) -> None:
-    """As dlt takes it, too."""
+def test_a_replace_disposition_may_name_a_strategy(harness: DltHarness, world: World) -> None:
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))
     labels = make_source(harness).with_resources("workflow_labels", "labels")
@@ -177,7 +181,7 @@ def test_replace_may_name_its_strategy(harness: DltHarness, world: World) -> Non
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_append_keeps_each_version_of_a_row(harness: DltHarness, world: World, lab: int) -> None:
-    """The newest version is told by the package that it came with."""
+    """Each pipeline run loads the open run again, and the load id tells the newest version."""
     pipeline = harness.open_pipeline()
     selected = make_source(harness).with_resources("workflows")
     pipeline.run(selected, write_disposition="append")
@@ -191,8 +195,10 @@ def test_append_keeps_each_version_of_a_row(harness: DltHarness, world: World, l
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_tables_that_dlt_dropped_are_filled_again(harness: DltHarness, world: World) -> None:
-    """By `dlt pipeline drop`, of some resources or of all, and of their state alone."""
+def test_tables_dropped_by_dlt_pipeline_drop_are_refilled(
+    harness: DltHarness, world: World
+) -> None:
+    """The command drops some resources, all resources, or only the state of a resource."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))
     for options in ({"resources": ("tasks", "labels", "launches")}, {"drop_all": True}):
@@ -206,10 +212,8 @@ def test_tables_that_dlt_dropped_are_filled_again(harness: DltHarness, world: Wo
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_tables_that_were_dropped_in_the_database_are_filled_again(
-    harness: DltHarness, world: World
-) -> None:
-    """Of which dlt knows nothing."""
+def test_tables_dropped_in_the_database_are_refilled(harness: DltHarness, world: World) -> None:
+    """A drop by SQL is unknown to dlt."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))
     with pipeline.sql_client() as client:
@@ -220,10 +224,10 @@ def test_tables_that_were_dropped_in_the_database_are_filled_again(
 
 
 @pytest.mark.slow
-def test_reference_data_is_filled_in_each_workspace(
+def test_a_dropped_reference_table_is_refilled_for_every_workspace(
     harness: DltHarness, world: World, lab: int
 ) -> None:
-    """Also after a run for one workspace alone filled the dropped table there."""
+    """The first run after the drop refills the table for one workspace only."""
     organization = next(iter(world.organizations))
     clinic = world.add_workspace(organization, "clinic")
     for space in (lab, clinic):
@@ -238,10 +242,10 @@ def test_reference_data_is_filled_in_each_workspace(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(
+def test_a_run_limit_is_respected_and_the_next_pipeline_run_continues(
     harness: DltHarness, world: World
 ) -> None:
-    """Whole runs, the oldest first."""
+    """The limit counts whole runs, and the oldest runs are loaded first."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness).add_limit(2))
     assert len(harness.read("workflows")) == 2
@@ -253,8 +257,10 @@ def test_a_limit_bounds_the_runs_and_the_next_run_goes_on(
 
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("limit", [{"max_items": -1}, {"max_time": -1}, {"max_time": 0}, {}])
-def test_a_negative_limit_is_none(harness: DltHarness, limit: dict[str, Any]) -> None:
-    """As in dlt; and it takes a limit back that was set before."""
+def test_a_negative_or_missing_limit_means_no_limit(
+    harness: DltHarness, limit: dict[str, Any]
+) -> None:
+    """As in dlt. Such a limit, or a time of 0, also removes a limit that was set before."""
     source = make_source(harness, yield_rows=True)
     source.add_limit(**limit)
     assert len(list(source.workflows)) == 6
@@ -263,8 +269,8 @@ def test_a_negative_limit_is_none(harness: DltHarness, limit: dict[str, Any]) ->
 
 
 @pytest.mark.usefixtures("runs")
-def test_filters_and_maps_work_on_rows(harness: DltHarness) -> None:
-    """Which the source yields on demand; Arrow tables are refused with that advice."""
+def test_filters_and_maps_require_yield_rows(harness: DltHarness) -> None:
+    """Filters on Arrow tables are refused with the advice to set `yield_rows`."""
     with pytest.raises(ConfigurationError, match="yield_rows=True"):
         make_source(harness).workflows.add_filter(lambda row: row["status"] == "RUNNING")
     source = make_source(harness, yield_rows=True).with_resources("workflows", "tasks")
@@ -281,8 +287,10 @@ def test_filters_and_maps_work_on_rows(harness: DltHarness) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_rows_and_arrow_tables_may_take_turns(harness: DltHarness, world: World) -> None:
-    """They end in the same columns."""
+def test_rows_and_arrow_tables_load_into_the_same_columns(
+    harness: DltHarness, world: World
+) -> None:
+    """`drop_data` empties the tables but keeps the columns of the first run."""
     harness.open_pipeline().run(make_source(harness, yield_rows=True))
     expect_tables(world, harness)
     harness.open_pipeline().run(make_source(harness), refresh="drop_data")
@@ -290,8 +298,7 @@ def test_rows_and_arrow_tables_may_take_turns(harness: DltHarness, world: World)
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_look_needs_no_pipeline(harness: DltHarness) -> None:
-    """Arrow tables, or rows."""
+def test_a_resource_can_be_iterated_without_a_pipeline(harness: DltHarness) -> None:
     tables = list(make_source(harness).workflows)
     assert sum(table.num_rows for table in tables) == 6
     assert all(isinstance(table, pa.Table) for table in tables)
@@ -299,10 +306,9 @@ def test_a_look_needs_no_pipeline(harness: DltHarness) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_backfill_goes_on_where_it_was(
+def test_a_killed_backfill_does_not_fetch_runs_of_loaded_packages_again(
     harness: DltHarness, world: World, runs: list[str], simulator: Simulator
 ) -> None:
-    """What is loaded in packages is not fetched again."""
     harness.kill(KILLED, packages=1)
     pipeline = harness.open_pipeline()
     left = count_calls(
@@ -314,16 +320,19 @@ def test_a_killed_backfill_goes_on_where_it_was(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_a_killed_run_is_resumed_with_another_selection(harness: DltHarness, world: World) -> None:
-    """The pending package is loaded first."""
+def test_a_killed_run_can_be_resumed_with_another_table_selection(
+    harness: DltHarness, world: World
+) -> None:
+    """The pending load package is loaded first."""
     harness.kill("before:dlt.load.load:Load.complete_package:1", tables=("workflows", "labels"))
     run_in_packages(harness.open_pipeline(), make_source(harness))
     expect_tables(world, harness)
 
 
 @pytest.mark.slow
-def test_a_refused_run_leaves_nothing_behind(harness: DltHarness, world: World, lab: int) -> None:
-    """The next one is as if it had not been."""
+def test_a_refused_run_leaves_no_pending_data_and_the_next_run_succeeds(
+    harness: DltHarness, world: World, lab: int
+) -> None:
     world.finish_run(add_run(world, lab))
     pipeline = harness.open_pipeline()
     with pytest.raises(PipelineStepFailed, match="scd2"):
@@ -337,15 +346,15 @@ def test_a_refused_run_leaves_nothing_behind(harness: DltHarness, world: World, 
 
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("seed", range(SEQUENCES))
-def test_tables_equal_the_platform_after_any_sequence_of_gestures(
-    tmp_path: Path, seed: int
-) -> None:
-    """Random ones; `make gestures` tries many more."""
+def test_tables_match_the_platform_after_random_user_operations(tmp_path: Path, seed: int) -> None:
+    """`make gestures` runs many more sequences."""
     try_sequence(tmp_path, seed, 6)
 
 
-def test_gestures_name_what_they_did(tmp_path: Path, endpoint: str, world: World) -> None:
-    """A failure must be repeatable: the same seed does the same."""
+def test_the_operation_log_starts_with_the_seed(
+    tmp_path: Path, endpoint: str, world: World
+) -> None:
+    """The seed in the message of a failure makes the sequence repeatable."""
     told = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

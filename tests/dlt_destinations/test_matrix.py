@@ -1,4 +1,4 @@
-"""Every dlt destination: runs, a reconciliation, a killed run, and a selection."""
+"""Tables of every dlt destination after runs, a reconciliation, a kill and a selection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:implicitly coercing SELECT"),  # dlt's SQL
-    pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated"),  # dlt tells of a package
+    pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated"),  # by a dependency of dlt
 ]
 ABSENT = (duckdb.Error, psycopg2.Error, pymysql.Error, sqlite3.Error, DeltaError, ValueError)
 POINTS = (
@@ -34,7 +34,7 @@ POINTS = (
 
 
 def expect_tables(world: World, harness: DltHarness, missing: Mapping[str, Rows] = {}) -> None:
-    """Check that the tables equal the world, and hold the rows of a run that is gone as well."""
+    """Check that the tables equal the world, plus the given rows of deleted runs."""
     shown = list_shown(world)
     for table in RUN_TABLES:
         expected = {
@@ -51,10 +51,10 @@ def expect_tables(world: World, harness: DltHarness, missing: Mapping[str, Rows]
 
 
 @pytest.mark.slow
-def test_runs_keep_the_tables_equal_to_the_platform(
+def test_tables_match_the_platform_after_each_pipeline_run(
     harness: DltHarness, world: World, lab: int
 ) -> None:
-    """New and finished runs, labels that change or go, runs that vanish."""
+    """The runs cover new, finished and deleted runs as well as changed and removed labels."""
     old, gone, relabelled = (add_run(world, lab) for _ in range(3))
     world.finish_run(old)
     harness.run()
@@ -83,24 +83,25 @@ def _rows_of(run_id: str, harness: DltHarness, table: str) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_is_resumed(harness: DltHarness, world: World, lab: int, point: str) -> None:
-    """While rows of an earlier run change as well."""
+def test_a_killed_pipeline_run_is_resumed(
+    harness: DltHarness, world: World, lab: int, point: str
+) -> None:
+    """Rows that were loaded earlier change as well, before and after the kill."""
     first = add_run(world, lab)
     harness.run()
     world.finish_run(first)
     add_run(world, lab)
     harness.kill(point)
     world.finish_run(add_run(world, lab))
-    harness.run()  # dlt loads what is pending, and nothing else
+    harness.run()  # dlt loads the pending load package only
     harness.run()
     expect_tables(world, harness)
 
 
 @pytest.mark.slow
-def test_a_selection_leaves_the_other_tables_out(
+def test_a_selection_creates_only_its_tables_and_a_later_run_the_others(
     harness: DltHarness, world: World, lab: int
 ) -> None:
-    """And everything is there after a run without one."""
     run_id = add_run(world, lab)
     world.finish_run(run_id)
     harness.run(tables=("workflows", "process_metrics"))
@@ -112,10 +113,10 @@ def test_a_selection_leaves_the_other_tables_out(
 
 
 @pytest.mark.parametrize("name", ["sqlalchemy SQLite", "sqlalchemy MariaDB"])
-def test_merges_find_rows_by_an_index(
+def test_sqlalchemy_staging_tables_have_an_index_on_the_key(
     name: str, make_harness: Callable[[str], DltHarness], world: World, lab: int
 ) -> None:
-    """Without one a merge looks at every pair of a stored and a staged row."""
+    """Without an index, a merge compares every stored row with every staged row."""
     harness = make_harness(name)
     add_run(world, lab)
     harness.run(tables=("workflows",))

@@ -1,4 +1,4 @@
-"""Tables that somebody removed from the destination without dlt: they are filled again."""
+"""Tables that were removed from the destination without dlt are refilled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = ["duckdb", *LAKES]
 
 @pytest.fixture
 def runs(world: World, lab: int) -> list[str]:
-    """Three runs, two of them final; one has a label."""
+    """Add three runs, two of them final, one of these with a label."""
     made = []
     for _ in range(3):
         made.append(add_run(world, lab))
@@ -37,7 +37,7 @@ def runs(world: World, lab: int) -> list[str]:
 
 
 def lose(harness: DltHarness) -> None:
-    """Remove the dataset."""
+    """Remove the dataset from the destination."""
     (harness.place.folder / "history.duckdb").unlink(missing_ok=True)
     shutil.rmtree(harness.place.folder / "history", ignore_errors=True)
 
@@ -45,10 +45,10 @@ def lose(harness: DltHarness) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_dataset_that_is_gone_is_filled_again_by_separate_steps(
+def test_a_lost_dataset_is_refilled_by_separate_pipeline_steps(
     make_harness: Callable[[str], DltHarness], world: World, name: str
 ) -> None:
-    """`pipeline.extract` does not look at the destination, as `pipeline.run` does."""
+    """`pipeline.extract` does not look at the destination, unlike `pipeline.run`."""
     harness = make_harness(name)
     harness.run(tables=SELECTED)
     lose(harness)
@@ -61,10 +61,10 @@ def test_a_dataset_that_is_gone_is_filled_again_by_separate_steps(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("runs")
-def test_a_dataset_that_is_gone_is_filled_again_without_restoring(
+def test_a_lost_dataset_is_refilled_if_dlt_does_not_restore_the_state(
     make_harness: Callable[[str], DltHarness], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And tables that the first run afterwards does not select, by a later one."""
+    """Tables that the first run after the loss does not select are refilled by a later run."""
     monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
     harness = make_harness("duckdb")
     harness.run(tables=SELECTED)
@@ -76,14 +76,14 @@ def test_a_dataset_that_is_gone_is_filled_again_without_restoring(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAKES)
-def test_a_table_that_was_removed_from_a_folder_is_filled_again(
+def test_a_table_removed_from_a_lake_folder_is_refilled(
     make_harness: Callable[[str], DltHarness],
     world: World,
     runs: list[str],
     simulator: Simulator,
     name: str,
 ) -> None:
-    """And only that: tables without rows are no reason for calls."""
+    """A table without rows does not count as removed, so it causes no calls."""
     harness = make_harness(name)
     harness.run(tables=SELECTED)
     again = count_calls(simulator, lambda: harness.run(tables=SELECTED), "/metrics")
@@ -97,10 +97,10 @@ def test_a_table_that_was_removed_from_a_folder_is_filled_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["filesystem Parquet", "filesystem JSON lines"])
-def test_files_of_rows_that_are_appended_are_filled_again(
+def test_a_table_removed_from_append_only_files_is_refilled(
     make_harness: Callable[[str], DltHarness], simulator: Simulator, runs: list[str], name: str
 ) -> None:
-    """Where a table without rows may have no file."""
+    """A table without rows may have no file and does not count as removed."""
     harness = make_harness(name)
     options = {"write_disposition": "append"}
     tables = (*SELECTED, "teams")

@@ -1,4 +1,4 @@
-"""A load in packages ends with the tables of a load in one, however tables are emptied before."""
+"""A load in several packages ends with the same tables as a load in one, also after a refresh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUNS = (*NAMES, "workflow_labels", "labels", "sync_runs")
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -> DltHarness:
-    """A DuckDB file that holds three runs."""
+    """Return a harness for a DuckDB file that holds three runs."""
     harness = make_harness("duckdb")
     for _ in range(3):
         add_run(world, lab)
@@ -36,10 +36,10 @@ def harness(make_harness: Callable[[str], DltHarness], world: World, lab: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("disposition", ["replace", {"disposition": "replace"}])
-def test_tables_with_the_hint_replace_are_replaced_once(
+def test_tables_with_hint_replace_are_replaced_by_the_first_package_only(
     harness: DltHarness, world: World, disposition: Any
 ) -> None:
-    """By the first package; the source of the user keeps its hints."""
+    """The hints of the user's source do not change."""
     source = make_source(harness, tables=RUNS)
     for name in ("workflows", "tasks", "workflow_labels"):
         source.resources[name].apply_hints(write_disposition=disposition)
@@ -50,12 +50,14 @@ def test_tables_with_the_hint_replace_are_replaced_once(
 
 
 @pytest.mark.slow
-def test_each_dataset_of_a_pipeline_is_filled(harness: DltHarness, world: World, lab: int) -> None:
-    """Also when the pipeline comes back to the first; changes between are not left out."""
+def test_one_pipeline_keeps_several_datasets_complete(
+    harness: DltHarness, world: World, lab: int
+) -> None:
+    """A change that was loaded into one dataset is still loaded into the others."""
 
     def count(name: str) -> int:
         with harness.open_pipeline().sql_client() as client:
-            rows = client.execute_sql(f"SELECT count(*) FROM {name}.tasks")  # noqa: S608 ours
+            rows = client.execute_sql(f"SELECT count(*) FROM {name}.tasks")  # noqa: S608 - constant
         return int((rows or [])[0][0])
 
     for run in world.runs(lab):
@@ -69,16 +71,16 @@ def test_each_dataset_of_a_pipeline_is_filled(harness: DltHarness, world: World,
     assert count("other") > count("tower")
     harness.open_pipeline().run(make_source(harness))
     expect_tables(world, harness)
-    for _ in range(2):  # dlt applies this argument after the extraction
+    for _ in range(2):  # dlt applies `dataset_name` only after the extraction
         harness.open_pipeline().run(make_source(harness), dataset_name="third")
     assert count("third") == count("other") == count("tower")
 
 
 @pytest.mark.slow
-def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
+def test_a_refresh_configured_on_the_pipeline_applies_to_the_first_package_only(
     harness: DltHarness, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By `dlt.pipeline(refresh=...)`, or by dlt's configuration."""
+    """The refresh is set by `dlt.pipeline(refresh=...)` or, as here, by dlt's configuration."""
     monkeypatch.setenv("REFRESH", "drop_data")
     pipeline = harness.open_pipeline()
     assert pipeline.refresh == "drop_data"
@@ -90,7 +92,7 @@ def test_a_refresh_that_the_pipeline_is_set_to_empties_tables_once(
 
 @dlt.source
 def make_other_source() -> Any:
-    """Return a source that is not the project's."""
+    """Return a source of another project."""
     return dlt.resource([{"id": 1}], name="budgets")
 
 
@@ -105,17 +107,19 @@ def make_other_source() -> Any:
         lambda _source: None,
     ],
 )
-def test_anything_but_one_source_with_a_table_is_refused(
+def test_run_in_packages_refuses_data_other_than_one_tower_etl_source(
     make_harness: Callable[[str], DltHarness], make: Callable[[Any], Any]
 ) -> None:
-    """It would be dropped in part, or loaded without end."""
+    """Other data would be loaded in part only, or without end."""
     harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="loads one source"):
         run_in_packages(harness.open_pipeline(), make(make_source(harness)))
 
 
-def test_a_source_without_a_table_is_refused(make_harness: Callable[[str], DltHarness]) -> None:
-    """As `tables` may leave it."""
+def test_a_source_without_a_selected_table_is_refused(
+    make_harness: Callable[[str], DltHarness],
+) -> None:
+    """The argument `tables` may exclude every table."""
     harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="at least one selected table"):
         run_in_packages(harness.open_pipeline(), make_source(harness, tables=["!*"]))
@@ -124,10 +128,10 @@ def test_a_source_without_a_table_is_refused(make_harness: Callable[[str], DltHa
 @pytest.mark.parametrize(
     "limits", [{"max_rows": 0}, {"max_seconds": 0}, {"max_rows": -1}, {"max_seconds": float("nan")}]
 )
-def test_packages_that_hold_nothing_are_refused(
+def test_package_limits_that_are_not_positive_are_refused(
     make_harness: Callable[[str], DltHarness], limits: dict[str, Any]
 ) -> None:
-    """They would follow one another without end."""
+    """A load in empty packages would never end."""
     harness = make_harness("duckdb")
     with pytest.raises(ConfigurationError, match="would hold nothing"):
         run_in_packages(harness.open_pipeline(), make_source(harness), **limits)

@@ -1,4 +1,4 @@
-"""Several extractions before a load: the destination lacks the rows of the first ones."""
+"""Several extractions before a load: the destination lacks the rows of the earlier ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SELECTED = (
 
 @pytest.fixture
 def clinic(world: World, lab: int) -> int:
-    """A second workspace of the organisation, a run and a pipeline in each, and a member."""
+    """Add a second workspace to the organization, a run and a pipeline in each, and a member."""
     organization = next(iter(world.organizations))
     clinic = world.add_workspace(organization, "clinic")
     world.add_entity("members", organization, memberId=1, userName="ada", role="owner")
@@ -41,12 +41,12 @@ def clinic(world: World, lab: int) -> int:
 
 @pytest.fixture
 def harness(make_harness: Callable[[str], DltHarness]) -> DltHarness:
-    """An empty DuckDB file."""
+    """Return a harness for an empty DuckDB file."""
     return make_harness("duckdb")
 
 
 def expect_one_version_each(harness: DltHarness) -> None:
-    """Check that each row has one version, which is open: nothing has changed."""
+    """Check that each row has exactly one version, which is current."""
     assert harness.read("members")
     assert harness.read("pipelines")
     for name in VERSIONED:
@@ -61,10 +61,10 @@ def expect_one_version_each(harness: DltHarness) -> None:
 
 
 @pytest.mark.slow
-def test_two_sources_in_one_run_write_each_version_once(
+def test_two_sources_in_one_run_write_each_history_version_once(
     harness: DltHarness, world: World, lab: int, clinic: int
 ) -> None:
-    """The workspaces of one organisation share its members and teams."""
+    """Workspaces of one organization share its members and teams."""
     sources = [make_source(harness, tables=SELECTED, workspaces=[space]) for space in (lab, clinic)]
     harness.open_pipeline().run(sources)
     for reconcile in (False, True):
@@ -75,10 +75,10 @@ def test_two_sources_in_one_run_write_each_version_once(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [False, True])
-def test_two_extractions_before_a_load_write_each_version_once(
+def test_two_extractions_before_a_load_write_each_history_version_once(
     harness: DltHarness, world: World, clinic: int, *, is_normalized: bool
 ) -> None:
-    """Whether dlt has normalised the first or not."""
+    """The second extraction starts before or after dlt has normalized the first."""
     pipeline = harness.open_pipeline()
     pipeline.extract(make_source(harness, tables=SELECTED))
     if is_normalized:
@@ -95,8 +95,10 @@ def test_two_extractions_before_a_load_write_each_version_once(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("clinic")
-def test_a_history_table_alone_waits_for_the_load(harness: DltHarness) -> None:
-    """Without its table."""
+def test_a_history_table_extracted_twice_before_a_load_has_no_duplicates(
+    harness: DltHarness,
+) -> None:
+    """The history table is selected without the table whose versions it holds."""
     pipeline = harness.open_pipeline()
     for _ in range(2):
         pipeline.extract(make_source(harness, tables=["pipelines_history"]))
@@ -112,10 +114,13 @@ def test_a_history_table_alone_waits_for_the_load(harness: DltHarness) -> None:
     [("duckdb", {"write_disposition": "replace"}), ("filesystem Delta", {"table_format": "delta"})],
 )
 @pytest.mark.usefixtures("clinic")
-def test_a_second_source_for_unmerged_tables_is_refused(
+def test_a_second_source_for_replaced_or_upserted_tables_is_refused(
     make_harness: Callable[[str], DltHarness], world: World, name: str, options: dict[str, Any]
 ) -> None:
-    """Rows that both yield, such as users, would be there twice; other tables may follow."""
+    """Rows that both sources yield, such as users, would be duplicated.
+
+    Sources that share no table are accepted.
+    """
     harness = make_harness(name)
     both = [
         make_source(harness, workspaces=[space], tables=RUNS) for space in ("*/lab", "*/clinic")
@@ -129,10 +134,10 @@ def test_a_second_source_for_unmerged_tables_is_refused(
 
 
 @pytest.mark.slow
-def test_an_item_that_was_deleted_before_the_load_is_marked_by_the_next_run(
+def test_an_item_deleted_before_the_load_gets_missing_since_by_the_next_run(
     harness: DltHarness, world: World, clinic: int
 ) -> None:
-    """The destination does not have it yet when the second extraction no longer lists it."""
+    """The second extraction no longer lists the item, and the destination does not hold it yet."""
     pipeline, tables = harness.open_pipeline(), (*SELECTED, "credentials")
     pipeline.run(make_source(harness, tables=tables))
     world.add_entity("credentials", clinic, id="new", name="new", provider="aws")
@@ -147,10 +152,10 @@ def test_an_item_that_was_deleted_before_the_load_is_marked_by_the_next_run(
 
 
 @pytest.mark.slow
-def test_an_item_that_changed_back_before_the_load_is_written_again(
+def test_an_item_changed_back_before_the_load_is_written_again(
     harness: DltHarness, world: World, clinic: int
 ) -> None:
-    """It equals the stored row, but a row of its earlier change is pending."""
+    """The item equals its stored row, but a row with the intermediate value is pending."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness, tables=["pipelines"]))
     (item,) = world.entities["pipelines"][clinic]

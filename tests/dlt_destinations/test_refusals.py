@@ -1,4 +1,4 @@
-"""What cannot be exact is refused before the first call, with what to do instead."""
+"""Unsupported arguments and destinations are refused before the first call, with an alternative."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARED = ["duckdb", "postgres", "sqlalchemy SQLite", "filesystem Delta"]
 
 
 def refuse(simulator: Simulator, run: Callable[[], object]) -> str:
-    """Run what must be refused before the first call; return the message."""
+    """Run a function that must be refused before the first call; return the message."""
     simulator.log.clear()
     said = refuse_after(run)
     assert simulator.calls == []
@@ -34,7 +34,7 @@ def refuse(simulator: Simulator, run: Callable[[], object]) -> str:
 
 
 def refuse_after(run: Callable[[], object]) -> str:
-    """Run what must be refused, after calls or not; return the message."""
+    """Run a function that must be refused, possibly after calls; return the message."""
     with pytest.raises(PipelineStepFailed) as caught:
         run()
     cause: BaseException | None = caught.value
@@ -45,14 +45,14 @@ def refuse_after(run: Callable[[], object]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
-def test_plain_files_are_refused(
+def test_plain_file_formats_are_refused_unless_rows_are_appended(
     name: str,
     make_harness: Callable[[str], DltHarness],
     simulator: Simulator,
     world: World,
     lab: int,
 ) -> None:
-    """And nothing is left pending: the same pipeline runs when it is told to append."""
+    """The refused run leaves nothing pending: the same pipeline then runs with `append`."""
     harness = make_harness(name)
     first = add_run(world, lab)
     said = refuse(simulator, harness.run)
@@ -67,14 +67,14 @@ def test_plain_files_are_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["upsert", "scd2", "insert-only"])
-def test_strategies_that_are_not_exact_are_refused(
+def test_inexact_merge_strategies_are_refused(
     strategy: str,
     make_harness: Callable[[str], DltHarness],
     simulator: Simulator,
     world: World,
     lab: int,
 ) -> None:
-    """scd2 would leave a package that fails at every later run."""
+    """With scd2, a load package would remain that fails in every later run."""
     harness = make_harness("duckdb")
     add_run(world, lab)
     asked: Any = {"write_disposition": {"disposition": "merge", "strategy": strategy}}
@@ -101,28 +101,28 @@ def test_strategies_that_are_not_exact_are_refused(
         (lambda pipeline, source: pipeline.run(hint(source, merge_key="id")), "merge_key='id'"),
     ],
 )
-def test_hints_that_change_a_table_are_refused(
+def test_hints_that_change_a_table_name_or_key_are_refused(
     make_harness: Callable[[str], DltHarness],
     simulator: Simulator,
     gesture: Callable[[Any, Any], None],
     told: str,
 ) -> None:
-    """The next sync would not find the rows, or would lose some."""
+    """With such hints, the next sync would not find the stored rows or would lose some."""
     pipeline = make_harness("duckdb").open_pipeline()
     source = make_source(make_harness("duckdb"), tables=["tasks", "labels"])
     assert told in refuse(simulator, lambda: gesture(pipeline, source))
 
 
 def hint(source: Any, **hints: Any) -> Any:
-    """Return the source with hints of a table."""
+    """Return the source with hints applied to the table `tasks`."""
     source.tasks.apply_hints(**hints)
     return source
 
 
-def test_a_hint_that_names_the_table_itself_is_accepted(
+def test_hints_that_equal_the_table_name_and_key_are_accepted(
     make_harness: Callable[[str], DltHarness], world: World, lab: int
 ) -> None:
-    """Also one column as a text."""
+    """A key of one column may be a string instead of a list."""
     harness = make_harness("duckdb")
     run_id = add_run(world, lab)
     source = make_source(harness, tables=["workflows"])
@@ -133,14 +133,14 @@ def test_a_hint_that_names_the_table_itself_is_accepted(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHARED)
-def test_a_second_pipeline_into_the_dataset_is_refused(
+def test_a_second_pipeline_into_the_same_dataset_is_refused(
     name: str,
     make_harness: Callable[[str], DltHarness],
     simulator: Simulator,
     world: World,
     lab: int,
 ) -> None:
-    """By the name of the first, which goes on."""
+    """The message names the first pipeline, which continues to work."""
     harness = make_harness(name)
     add_run(world, lab)
     harness.run()
@@ -151,10 +151,10 @@ def test_a_second_pipeline_into_the_dataset_is_refused(
     expect_tables(world, harness)
 
 
-def test_a_pipeline_of_other_tables_may_share_the_dataset(
+def test_a_pipeline_of_another_source_may_share_the_dataset(
     make_harness: Callable[[str], DltHarness], world: World, lab: int
 ) -> None:
-    """Also one with a table `users`, say, that is not the platform's."""
+    """Its table may even have the name of one of the source's tables, such as `users`."""
     harness = make_harness("duckdb")
     harness.open_pipeline("invoices").run([{"id": 1}], table_name="users")
     run_id = add_run(world, lab)
@@ -162,10 +162,10 @@ def test_a_pipeline_of_other_tables_may_share_the_dataset(
     assert set(harness.read("workflows")) == {(run_id,)}
 
 
-def test_text_columns_of_64_kb_are_refused(
+def test_mariadb_text_columns_limited_to_64_kb_are_refused(
     make_harness: Callable[[str], DltHarness], simulator: Simulator, lab: int
 ) -> None:
-    """As another pipeline makes them, or an older version; with how to change them."""
+    """Another pipeline or an older version may have created them. The message names the fix."""
     harness = make_harness("sqlalchemy MariaDB")
     with pymysql.connect(host=HOST, port=int(harness.place.server), user="root") as connection:
         cursor = connection.cursor()
