@@ -1,4 +1,4 @@
-"""Replays one cassette a test; `--record` writes them again against the simulator."""
+"""Fixtures that replay one cassette per test; `--record` records them from the simulator."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Known where this folder is named on the command line, as `make record` does."""
+    """Add the option `--record`.
+
+    pytest knows it if this folder is named on the command line, as in `make record`.
+    """
     parser.addoption(
         "--record", action="store_true", help="write the cassettes again against the simulator"
     )
 
 
 def find_cassette(item: pytest.Item) -> Path:
-    """The file of a test: folder by module, name by test."""
+    """Return the path of a test's cassette: the folder by module, the name by test."""
     module = item.path.stem.removeprefix("test_")
     name = re.sub(r"\W+", "-", item.name.removeprefix("test_")).strip("-")
     return CASSETTES / module / f"{name}.json"
@@ -41,10 +44,10 @@ def find_cassette(item: pytest.Item) -> Path:
 
 @pytest.fixture
 def play(request: pytest.FixtureRequest) -> Iterator[Callable[[Scene], str]]:
-    """Play the test's cassette for the rest of the test; answers the endpoint to call.
+    """Return a function that plays the test's cassette and returns the endpoint to call.
 
-    The scene is what is recorded; while replaying it is not looked at. A test that makes fewer
-    calls than were recorded fails, as one that makes others does.
+    The scenario is used for recording only. A test fails if it makes fewer calls than were
+    recorded, or other calls.
     """
     record = request.config.getoption("--record", default=False)
     path = find_cassette(request.node)
@@ -69,7 +72,10 @@ def play(request: pytest.FixtureRequest) -> Iterator[Callable[[Scene], str]]:
 def ask(
     play: Callable[[Scene], str], connect: Callable[..., JsonHttpClient]
 ) -> Callable[..., TowerClient]:
-    """A client for a scene: `ask(scene, token=..., **pacing)`; waits pass on the fake clock."""
+    """Return a function that creates a client for a scenario.
+
+    Its arguments are the scenario, a token and HTTP settings. Waits pass on the fake clock.
+    """
 
     def start(scene: Scene, token: str = TOKEN, **http_settings: float) -> TowerClient:
         return TowerClient(connect(play(scene), token, **http_settings))

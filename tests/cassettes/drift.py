@@ -1,4 +1,4 @@
-"""How the answers of two recordings differ in shape: fields that only one of them has."""
+"""Comparison of the shapes of two recordings: fields and types that only one of them has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAPS = ("params",)  # their keys are data, not fields
 
 
 def read_shape(paths: Iterable[Path]) -> Shape:
-    """By endpoint, the fields of its good answers, each with the kinds of value it has had."""
+    """Return the fields of successful responses by endpoint, each with the types of its values."""
     shape: Shape = {}
     for path in paths:
         for exchange in json.loads(path.read_text())["interactions"]:
@@ -33,18 +33,18 @@ def read_shape(paths: Iterable[Path]) -> Shape:
 
 
 def name_endpoint(uri: str) -> str:
-    """The endpoint of an address, ids replaced: `/workflow/{id}/tasks`."""
+    """Return the endpoint of an address with ids replaced: `/workflow/{id}/tasks`."""
     path = urlsplit(uri).path.removeprefix("/api")
     return re.sub(r"(?<=/workflow/)[^/]+|(?<=/)\d+", "{id}", path)
 
 
 def compare_shapes(one: Shape, other: Shape, names: tuple[str, str]) -> list[str]:
-    """What differs, one line each; null and the empty list agree with everything.
+    """Return the differences, one line each; null and the empty list match every type.
 
     Args:
-        one: A shape.
-        other: What it is compared with; endpoints that only one of them has are left out.
-        names: What the two are called.
+        one: First shape.
+        other: Second shape; endpoints that only one of the two shapes has are left out.
+        names: Names of the two shapes in the lines.
     """
     lines = []
     for endpoint in sorted(one.keys() & other.keys()):
@@ -63,14 +63,14 @@ def compare_shapes(one: Shape, other: Shape, names: tuple[str, str]) -> list[str
 
 
 def _is_missing(field: str, fields: dict[str, set[str]]) -> bool:
-    """Whether a field is not there though the object that would hold it is."""
+    """Return whether a field is missing although the object that would hold it exists."""
     parent = field.rpartition(".")[0]
     there = not parent or "object" in fields.get(parent, ())
     return there and field not in fields and not field.endswith("[]")
 
 
 def _iter_fields(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Fields by path, objects and lists themselves too; the elements of a list share one path."""
+    """Yield fields by path, also of objects and lists; elements of a list share one path."""
     yield prefix, _KINDS[type(value)]
     if isinstance(value, list):
         for item in value:

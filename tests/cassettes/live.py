@@ -1,6 +1,6 @@
-"""Records a few reading calls to a real platform, scrubbed, and says how its answers differ.
+"""Record a few read calls to a real platform, scrubbed, and report how its responses differ.
 
-`make record-live` runs it, with TOWER_ACCESS_TOKEN and TOWER_API_ENDPOINT set.
+Run it with `make record-live`, with TOWER_ACCESS_TOKEN and TOWER_API_ENDPOINT set.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ LIVE = CASSETTES / "live"
 _WORKSPACES = 3
 _RUNS = 5
 _TASKS = 10
-_UNLIKE = ("live", "older_server", "faults")  # no measure of what a current server answers
+_UNLIKE = ("live", "older_server", "faults")  # not comparable with a current server
 
 
 @dataclass(frozen=True)
 class Tour:
-    """The same few reading calls, recorded or replayed, one cassette for each chapter.
+    """A fixed series of read calls, recorded or replayed, with one cassette for each step.
 
     Attributes:
-        client: Asks the platform.
-        folder: Where the cassettes are.
-        scrubber: Takes out what must not be written.
-        record: Whether they are written, not replayed.
+        client: Client of the platform.
+        folder: Folder of the cassettes.
+        scrubber: Removes secrets and personal data from the recording.
+        record: Whether the cassettes are recorded instead of replayed.
     """
 
     client: TowerClient
@@ -60,7 +60,7 @@ class Tour:
     record: bool
 
     def go(self, selectors: tuple[str, ...]) -> list[str]:
-        """Look at the first few workspaces; answers the ids of the runs that were described."""
+        """Make the calls for the first few workspaces; return the ids of the fetched runs."""
         with self._open("discovery"):
             discovery = discover(self.client, selectors)
         with self._open("organizations"), suppress(ForbiddenError, NotFoundError):
@@ -70,7 +70,7 @@ class Tour:
         ]
 
     def _fetch(self, space: Workspace) -> list[str]:
-        """Labels, the newest runs, and one of them whole; a refusal is an answer too."""
+        """Request labels, the newest runs and one whole run; a refusal is recorded as well."""
         with self._open(f"labels-{space.key}"), suppress(ForbiddenError, NotFoundError):
             self.client.list_labels(space.id)
         chosen: list[str] = []
@@ -85,7 +85,7 @@ class Tour:
         return open_cassette(self.folder / f"{name}.json", self.scrubber, record=self.record)
 
     def _choose_run(self, space: Workspace) -> list[str]:
-        """Of the newest runs one that succeeded, as it has most to show; none without runs."""
+        """Return one of the newest runs, if any: preferably a succeeded one with most data."""
         params = _place(space) | {"attributes": "labels", "includeTotalSize": "true"}
         listed = self.client.http.get(RUNS.path, params | {"max": _RUNS, "offset": 0})
         runs = [element["workflow"] for element in listed["workflows"]]
@@ -104,7 +104,7 @@ def _place(space: Workspace) -> dict[str, str | int]:
 
 
 def record_live(settings: Settings, folder: Path) -> str:
-    """Record the tour again; answers what changed since the last time, and what differs.
+    """Record the tour again; return the changes since the last recording, and the drift.
 
     Raises:
         TowerEtlError: The server cannot be reached, or refuses the token.
@@ -116,13 +116,13 @@ def record_live(settings: Settings, folder: Path) -> str:
     client = open_client(settings)
     with closing(client.http), TemporaryDirectory() as fresh:
         Tour(client, Path(fresh), scrubber, record=True).go(settings.options.workspaces)
-        after = _read_texts(Path(fresh))  # what there was stays until the tour has come to its end
+        after = _read_texts(Path(fresh))  # keeps the last recording if the tour fails
     before = _replace_texts(folder, after)
     return "\n".join([*_list_changes(before, after), *list_drift(folder, CASSETTES)]) + "\n"
 
 
 def list_drift(folder: Path, simulated: Path) -> list[str]:
-    """How the recorded answers differ in shape from those of the simulator."""
+    """Return how the recorded responses differ in shape from those of the simulator."""
     paths = [path for path in sorted(simulated.rglob("*.json")) if path.parent.name not in _UNLIKE]
     live = read_shape(sorted(folder.glob("*.json")))
     differences = compare_shapes(live, read_shape(paths), ("the server", "the simulator"))
@@ -134,7 +134,7 @@ def _read_texts(folder: Path) -> dict[str, str]:
 
 
 def _replace_texts(folder: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Let the folder hold these cassettes alone; answers those that it held."""
+    """Replace all cassettes of the folder; return the previous ones."""
     folder.mkdir(parents=True, exist_ok=True)
     before = _read_texts(folder)
     for name in before:
@@ -145,7 +145,7 @@ def _replace_texts(folder: Path, texts: dict[str, str]) -> dict[str, str]:
 
 
 def _list_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """A unified diff for every file that was there before, and the names of the others."""
+    """Return a diff of each changed file, and the names of new and removed files."""
     lines = [f"New: {name}" for name in sorted(after.keys() - before.keys())]
     lines += [f"Gone: {name}" for name in sorted(before.keys() - after.keys())]
     for name in sorted(after.keys() & before.keys()):
@@ -155,7 +155,7 @@ def _list_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def main() -> int:
-    """Record by the environment; answers the exit code."""
+    """Record with the settings of the environment; return the exit code."""
     try:
         sources = SettingSources()
         request = SyncOptions(workspaces=resolve_workspaces((), sources))

@@ -1,4 +1,4 @@
-"""What the simulated platform shows while a cassette is recorded: small, and always the same."""
+"""Simulated platforms that the cassettes are recorded from: small and deterministic."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
 def make_small_account() -> World:
-    """Two organisations, three workspaces and the personal one, four runs."""
+    """Create two organizations, three workspaces, a personal workspace and four runs."""
     world = World.empty(SimClock.frozen_at(_MORNING))
     made = [world.add_user("user-1")]
     acme = world.add_organization("acme")
@@ -49,7 +49,7 @@ def make_small_account() -> World:
     labels = [world.create_label(RESEARCH, "team", "genomics")]
     labels.append(world.create_label(RESEARCH, "urgent"))
     expected = [USER, ACME, RESEARCH, CLINIC, BETA, LAB, TEAM, URGENT]
-    assert expected == [*made, *places, *labels]  # the tests name them, and see no world
+    assert expected == [*made, *places, *labels]  # tests use these ids in a replay, without a world
     _finish_run(world)
     _open_run(world)
     _fail_run(world)
@@ -58,7 +58,7 @@ def make_small_account() -> World:
 
 
 def _finish_run(world: World) -> None:
-    """A run that came to its end: two processes, a retried task, labels, a star."""
+    """Add a succeeded run with two processes, a retried task, two labels and a star."""
     world.submit_run(RESEARCH, id=FINAL, runName="calm_curie", projectName="nextflow-io/hello")
     world.clock.advance(60)
     world.start_run(FINAL)
@@ -71,7 +71,7 @@ def _finish_run(world: World) -> None:
 
 
 def _open_run(world: World) -> None:
-    """A run under way: one task is done, one runs, one waits."""
+    """Add an open run with a completed, a running and a submitted task."""
     world.clock.advance(timedelta(minutes=10))
     world.submit_run(RESEARCH, id=OPEN, runName="busy_bell")
     world.clock.advance(45)
@@ -94,7 +94,7 @@ def _fail_run(world: World) -> None:
 def _do_task(
     world: World, run_id: str, *, seconds: int, status: str = "COMPLETED", **fields: str | int
 ) -> None:
-    """A task from its submission to its end."""
+    """Add a task and run it until it ends with the given status."""
     task_id = world.add_task(run_id, None, **fields)
     world.clock.advance(5)
     world.start_task(run_id, task_id)
@@ -103,7 +103,7 @@ def _do_task(
 
 
 def serve_furnished() -> Simulator:
-    """One workspace with a thing of each kind, people, teams, and a run that was launched."""
+    """Serve one workspace with reference data of each kind, members, teams and a launched run."""
     world = World.empty(SimClock.frozen_at(_MORNING))
     world.add_user("user-1")
     acme = world.add_organization("acme")
@@ -112,17 +112,17 @@ def serve_furnished() -> Simulator:
     assert (acme, place) == (ACME, RESEARCH)
     for kind in ("pipelines", "pipelineVersions", "computeEnvs", "credentials"):
         for holder, rows in world.entities[kind].items():
-            world.entities[kind][holder] = rows[:1]  # what nobody reads, nobody reviews
+            world.entities[kind][holder] = rows[:1]  # short enough to review
     world.submit_run(RESEARCH, id=LAUNCHED, launchId=LAUNCH)
     world.entities["launchDatasets"] = {RESEARCH: world.entities["datasetVersions"][RESEARCH]}
     return Simulator(world, limit=NO_LIMIT)
 
 
 class TerseWorld(World):
-    """A world whose listing says little of each run, to keep long recordings short."""
+    """A world whose listing has few fields per run, which keeps long recordings short."""
 
     def element(self, run: Run) -> Row:
-        """What the listing says of the run, with what a walk looks at."""
+        """Return the listed run with only the fields that a page walk reads."""
         workflow = super().element(run)["workflow"]
         kept = ("id", "status", "submit", "lastUpdated")
         return {"workflow": {name: workflow[name] for name in kept}, "starred": False}
@@ -137,7 +137,7 @@ def _make_terse() -> tuple[World, int]:
 def serve_house(
     *faults: tuple[str, Fault], legacy: bool = False, quirks: Quirks | None = None
 ) -> Simulator:
-    """The house, answering with a few faults."""
+    """Serve the small account with the given faults."""
     plan = FaultPlan()
     for path, fault in faults:
         plan.add(path, fault)
@@ -150,14 +150,14 @@ def serve_house(
 
 
 def serve_locked_house() -> Simulator:
-    """The house, with a workspace that is listed and refuses every call."""
+    """Serve the small account with a listed workspace that refuses every call."""
     simulator = serve_house()
     simulator.world.forbid(LAB)
     return simulator
 
 
 def serve_many_runs() -> Simulator:
-    """103 runs in one workspace, a minute apart: more than a page."""
+    """Serve 103 runs of one workspace, submitted a minute apart: more than one page."""
     world, place = _make_terse()
     assert place == RESEARCH
     for number in range(103):
@@ -167,7 +167,7 @@ def serve_many_runs() -> Simulator:
 
 
 def serve_many_tasks() -> Simulator:
-    """A run of 102 finished tasks: more than a page."""
+    """Serve a run of 102 finished tasks: more than one page."""
     world, place = _make_terse()
     world.submit_run(place, id=LONG)
     world.start_run(LONG)

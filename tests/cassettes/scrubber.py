@@ -1,4 +1,4 @@
-"""What is taken out of recorded traffic before it is written: secrets, people, places."""
+"""Removal of secrets, people and hosts from recorded traffic before it is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PICTURE = f"https://{HOST}/picture"
 _NAMES = {"username": "user", "firstname": "first", "lastname": "last", "author": "author"}
 _PICTURES = frozenset({"avatar", "avatarurl", "logourl", "orglogourl"})
 _SECRET_KEY = re.compile(r"token|secret|passw|credential|(api|access|private)_?key", re.IGNORECASE)
-_SHORTEST_NAME = 3  # shorter ones would be found in the middle of everything
+_SHORTEST_NAME = 3  # shorter names would match in unrelated text
 
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bBearer\s+[^\s\"'<>]+", re.IGNORECASE), f"Bearer {MASK}"),
@@ -46,33 +46,33 @@ _ADDRESSES = (
 
 @dataclass(frozen=True)
 class Scrubber:
-    """Takes out what is known to be secret, and what looks like it.
+    """Removes known secrets, and text that looks like a secret or personal data.
 
-    Scrubbing twice changes no more than scrubbing once.
+    Scrubbing is idempotent.
 
     Attributes:
-        secrets: Texts that must not be written in any encoding, the access token first of all.
-        hosts: Hosts, with and without port, that become `tower.test`.
+        secrets: Texts that must not be written in any encoding, above all the access token.
+        hosts: Hosts, with and without port, that are replaced by `tower.test`.
     """
 
     secrets: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
     def scrub_uri(self, uri: str) -> str:
-        """The address on `tower.test` over https, its query without secrets."""
+        """Return the address on `tower.test` over https, without secrets in its query."""
         parts = urlsplit(uri)
         query = [(name, self.scrub_text(value)) for name, value in parse_qsl(parts.query, True)]  # noqa: FBT003 - keep blanks
         path = quote(self._mask(unquote(parts.path)), safe="/*")
         return urlunsplit(("https", HOST, path, urlencode(query), ""))
 
     def scrub_headers(self, headers: Mapping[str, str], kept: Iterable[str]) -> dict[str, str]:
-        """The headers that matter; of a token only that there was one."""
+        """Return the headers to keep, with the token masked."""
         found = {name.lower(): value for name, value in headers.items()}
         chosen = {name: found[name.lower()] for name in kept if name.lower() in found}
         return {name: self.scrub_text(value) for name, value in chosen.items()}
 
     def scrub_text(self, text: str) -> str:
-        """Any text."""
+        """Return a text without secrets, real hosts, mail addresses and IP addresses."""
         text = redact_text(self._mask(text))
         for host in sorted(self.hosts, key=len, reverse=True):
             text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", HOST, text)
@@ -83,7 +83,7 @@ class Scrubber:
         return text
 
     def scrub_bodies(self, bodies: list[Any]) -> list[Any]:
-        """The bodies of one recording: a person has the same pseudonym in all of them."""
+        """Return the scrubbed bodies of a recording, with one pseudonym per person in all."""
         aliases = _name_people(bodies)
         return [self._scrub_value("", body, aliases) for body in bodies]
 
@@ -114,13 +114,13 @@ class Scrubber:
 
 
 def _list_shapes(secret: str) -> tuple[str, ...]:
-    """The ways in which a secret may be written."""
+    """Return the encodings in which a secret may be written."""
     encoded = base64.b64encode(secret.encode()).decode()
     return secret, quote(secret, safe=""), encoded, encoded.rstrip("=")
 
 
 def _hide_addresses(text: str, pattern: re.Pattern[str], hidden: str) -> str:
-    """The text without IP addresses; what only looks like one stays."""
+    """Return the text with IP addresses replaced; matches that are not valid addresses stay."""
 
     def hide(found: re.Match[str]) -> str:
         try:
@@ -144,7 +144,7 @@ def _iter_leaves(key: str, value: object) -> Iterator[tuple[str, str]]:
 
 
 def _name_people(bodies: Iterable[object]) -> dict[str, str]:
-    """Pseudonyms by name, numbered in the order in which the names come."""
+    """Return pseudonyms by name, numbered in the order in which the names appear."""
     aliases: dict[str, str] = {}
     for body in bodies:
         for key, text in _iter_leaves("", body):
@@ -158,7 +158,7 @@ def _name_people(bodies: Iterable[object]) -> dict[str, str]:
 
 
 def _replace_names(text: str, aliases: Mapping[str, str]) -> str:
-    """The text without names of people, such as in a path below a home folder."""
+    """Return the text without people's names, such as in a path below a home folder."""
     names = [name for name, alias in aliases.items() if name != alias]
     long = sorted((name for name in names if len(name) >= _SHORTEST_NAME), key=len, reverse=True)
     if not long:

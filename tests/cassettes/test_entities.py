@@ -1,4 +1,4 @@
-"""Reference data, launches and the audit log, from recorded traffic."""
+"""Reference data, launches and the audit log, from recorded responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = PathScope(scenarios.RESEARCH, scenarios.ACME)
 
 
 def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
-    """Where an entity is asked for: the first team or pipeline, where it belongs to one."""
+    """Return the scope that an entity is requested for: its first parent, if it has parents."""
     if not entity.parent:
         return HERE
     parent = next(other for other in ENTITIES if other.table == entity.parent)
@@ -36,7 +36,7 @@ def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
 def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
-    """Each item once, with what tells it apart, and as rows without loss."""
+    """The list is complete, each item has a unique key, and the entity has a table."""
     client = ask(scenarios.serve_furnished)
     found = client.list_entity(entity.endpoint, find_parent(client, entity))
     keys = [record_key(entity.endpoint.key)(item) for item in found.items]
@@ -45,13 +45,13 @@ def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
 
 
 def test_a_launch_says_what_a_run_came_from(ask: Ask) -> None:
-    """By the id that the run names."""
+    """The launch is requested by the id that the run names."""
     launch = ask(scenarios.serve_furnished).get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     assert launch["id"] == scenarios.LAUNCH
 
 
 def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> None:
-    """Which one call for the environment describes further than the list does."""
+    """A call for one compute environment returns more than the list does, such as `config`."""
     client = ask(scenarios.serve_furnished)
     launch = client.get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     where = replace(HERE, parent_id=launch["computeEnv"]["id"])
@@ -62,7 +62,7 @@ def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> No
 
 
 def test_the_audit_log_is_read_by_the_page(ask: Ask) -> None:
-    """Newest first, and no token where nothing follows."""
+    """Entries are sorted newest first, and the last page has no token."""
     before = datetime(2026, 3, 2, tzinfo=UTC)
     entries, token = ask(scenarios.serve_furnished).list_audit_log_page(None, before, None)
     times = [entry["timestamp"] for entry in entries]

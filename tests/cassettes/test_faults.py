@@ -1,4 +1,4 @@
-"""Answers that go wrong, then right, from recorded traffic; waits pass on a fake clock."""
+"""Retries of failed calls, from recorded responses; waits pass on a fake clock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def spoil(*faults: Fault) -> Callable[..., object]:
-    """A scene in which calls for the user go wrong."""
+    """Return a scenario in which calls for the user fail with the given faults."""
     return lambda: scenarios.serve_house(*(("/user-info", fault) for fault in faults))
 
 
 def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock) -> None:
-    """429 with `Retry-After: 7`, then the answer, seven seconds later."""
+    """The server sends 429 with `Retry-After: 7`, then the response."""
     client = ask(spoil(Fault("status", 429, retry_after="7")))
     assert client.get_user()["id"] == scenarios.USER
     stats = client.http.metrics.snapshot()
@@ -36,14 +36,14 @@ def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock
 def test_a_throttled_call_that_may_come_at_once_waits_a_second(
     ask: Ask, fake_clock: FakeClock
 ) -> None:
-    """`Retry-After: 0` is not taken at its word (API fact 10)."""
+    """`Retry-After: 0` does not make the client retry at once (API fact 10)."""
     client = ask(spoil(Fault("status", 429, retry_after="0")))
     assert client.get_user()["id"] == scenarios.USER
     assert pytest.approx(sum(fake_clock.slept)) == 1.0
 
 
 def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
-    """After the last attempt the error carries what the server asked for."""
+    """After the last attempt, the error carries the server's `Retry-After`."""
     client = ask(spoil(Fault("status", 429, retry_after="3", times=2)), attempts=2)
     with pytest.raises(RateLimitError, match="Simulated fault 429") as caught:
         client.get_user()
@@ -51,7 +51,7 @@ def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
 
 
 def test_a_server_fault_is_tried_again(ask: Ask) -> None:
-    """500, then 502, then the answer."""
+    """The server sends 500, then 502, then the response."""
     client = ask(spoil(Fault("status", 500), Fault("html", 502)))
     assert client.get_user()["id"] == scenarios.USER
     stats = client.http.metrics.snapshot()
@@ -59,14 +59,14 @@ def test_a_server_fault_is_tried_again(ask: Ask) -> None:
 
 
 def test_a_page_of_html_is_no_answer(ask: Ask) -> None:
-    """200 with HTML from a gateway, until the attempts are spent."""
+    """A gateway sends 200 with HTML until the attempts are used up."""
     client = ask(spoil(Fault("html", times=2)), attempts=2)
     with pytest.raises(ServerError, match="of text/html that are no JSON object"):
         client.get_user()
 
 
 def test_half_a_json_is_tried_again(ask: Ask) -> None:
-    """200 with a text cut in the middle, then the whole."""
+    """The server sends 200 with truncated JSON, then the whole response."""
     client = ask(spoil(Fault("half_json")))
     assert client.get_user()["id"] == scenarios.USER
     assert client.http.metrics.snapshot().retries == 1

@@ -1,4 +1,4 @@
-"""The cassettes as files: small, each with its test, and clean by rules of their own."""
+"""The cassette files are small, belong to a test, and contain no secrets or personal data."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ FORBIDDEN = {
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """The committed cassettes by name."""
+    """Return the texts of the committed cassettes by name."""
     paths = [path for path in sorted(CASSETTES.rglob("*.json")) if path.parent.name != "live"]
     return {path.relative_to(CASSETTES).as_posix(): path.read_text() for path in paths}
 
 
 def list_exchanges(texts: dict[str, str]) -> list[dict[str, Any]]:
-    """Every request with its answer."""
+    """Return every request with its response."""
     return [pair for text in texts.values() for pair in json.loads(text)["interactions"]]
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_cassettes_are_free_of(texts: dict[str, str], what: str) -> None:
-    """No line holds what must not be there."""
+def test_cassettes_contain_no_sensitive_data(texts: dict[str, str], what: str) -> None:
     found = {name: FORBIDDEN[what].search(text) for name, text in texts.items()}
     assert {name: match[0] for name, match in found.items() if match} == {}
 
@@ -62,19 +61,18 @@ def test_cassettes_are_free_of(texts: dict[str, str], what: str) -> None:
         ("paths of a machine", "/home/ada/x"),
     ],
 )
-def test_the_search_finds_what_is_planted(what: str, planted: str) -> None:
-    """A rule that finds nothing anywhere would prove nothing."""
+def test_the_patterns_for_sensitive_data_match_planted_samples(what: str, planted: str) -> None:
+    """A pattern that never matches would prove nothing."""
     assert FORBIDDEN[what].search(planted)
 
 
 def test_cassettes_name_known_hosts_only(texts: dict[str, str]) -> None:
-    """Calls went to `tower.test`; bodies name the sites of public pipelines."""
+    """Calls went to `tower.test`, and bodies contain the addresses of public pipelines."""
     pattern = re.compile(r"(?<!s3)://([^/\"\s\\]+)")
     assert {host for text in texts.values() for host in pattern.findall(text)} == KNOWN_HOSTS
 
 
-def test_cassettes_have_the_headers_that_matter(texts: dict[str, str]) -> None:
-    """And no other, in either direction."""
+def test_cassettes_contain_only_the_headers_to_keep(texts: dict[str, str]) -> None:
     exchanges = list_exchanges(texts)
     asked = {name for exchange in exchanges for name in exchange["request"]["headers"]}
     said = {name for exchange in exchanges for name in exchange["response"]["headers"]}
@@ -83,12 +81,11 @@ def test_cassettes_have_the_headers_that_matter(texts: dict[str, str]) -> None:
 
 
 def test_cassettes_are_small_enough_to_review(texts: dict[str, str]) -> None:
-    """What nobody reads, nobody checks."""
     assert {name: len(text) for name, text in texts.items() if len(text) > MOST_BYTES} == {}
 
 
 def test_every_cassette_belongs_to_a_test(texts: dict[str, str]) -> None:
-    """A renamed test leaves no file behind."""
+    """A renamed test must not leave its cassette behind."""
     folder = CASSETTES.parent / "tests" / "cassettes"
     orphans = [
         name
@@ -99,8 +96,8 @@ def test_every_cassette_belongs_to_a_test(texts: dict[str, str]) -> None:
     assert orphans == []
 
 
-def test_every_endpoint_that_is_asked_was_recorded(texts: dict[str, str]) -> None:
-    """With a good answer. One that is new fails here until `make record` has a scene for it."""
+def test_every_endpoint_of_the_client_has_a_recorded_response(texts: dict[str, str]) -> None:
+    """A new endpoint fails here until `make record` has a scenario for it."""
     known = [found for found in vars(endpoints).values() if isinstance(found, Endpoint)]
     shapes = {e.path: re.sub(r"\{\w+\}", "[^/]+", f"/api{e.path}") for e in known}
     good = {
@@ -112,16 +109,16 @@ def test_every_endpoint_that_is_asked_was_recorded(texts: dict[str, str]) -> Non
     assert (bare, len(known) >= 10) == ([], True)
 
 
-def test_every_kind_of_refusal_was_recorded(texts: dict[str, str]) -> None:
-    """The statuses that the client tells apart, and a page of HTML in the place of an answer."""
+def test_every_error_that_the_client_distinguishes_is_recorded(texts: dict[str, str]) -> None:
+    """This includes HTML pages with status 200 and 502 instead of a JSON response."""
     answers = [exchange["response"] for exchange in list_exchanges(texts)]
     kinds = {(answer["status"], "text" in answer) for answer in answers}
     refusals = {(status, False) for status in (400, 401, 403, 404, 429, 500)}
     assert refusals | {(200, True), (502, True)} <= kinds
 
 
-def test_cassettes_have_the_endpoints_of_a_sync() -> None:
-    """So that a recording of a real server has something to be compared with."""
+def test_the_sync_cassette_covers_the_endpoints_of_a_sync() -> None:
+    """Recordings of a real server are compared with these endpoints."""
     known = read_shape((CASSETTES / "sync").glob("*.json"))
     wanted = {"/service-info", "/workflow", "/workflow/{id}", "/workflow/{id}/tasks", "/labels"}
     assert wanted <= known.keys()

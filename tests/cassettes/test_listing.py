@@ -1,4 +1,4 @@
-"""Listings of runs and labels, from recorded answers."""
+"""Listings of runs and labels, from recorded responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
-    """Each of 103 runs comes once, the newest first; the second page begins with a known run."""
+    """Each of the 103 runs is listed once, newest first.
+
+    The second page starts with a run of the first one, which shows that the list did not move.
+    """
     walked = PaginationStats()
     pages = list(ask(scenarios.serve_many_runs).list_runs(scenarios.RESEARCH, walked))
     expected = [f"run{number:03d}" for number in reversed(range(103))]
@@ -34,7 +37,7 @@ def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
 
 
 def test_a_window_of_time_is_listed(ask: Ask) -> None:
-    """Both bounds are inclusive."""
+    """Both bounds of the listing window are inclusive."""
     walked = PaginationStats()
     after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
     before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
@@ -44,7 +47,7 @@ def test_a_window_of_time_is_listed(ask: Ask) -> None:
 
 
 def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
-    """What the listing says of each run beside its status."""
+    """The listing has status, star and labels of each run."""
     (page,) = ask(scenarios.serve_house).list_runs(scenarios.RESEARCH, PaginationStats())
     expected = [
         (scenarios.OPEN, "RUNNING", False, [scenarios.TEAM]),
@@ -62,7 +65,7 @@ def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
 
 
 def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
-    """No `workspaceId` is sent; the run is one that only waits."""
+    """The call has no `workspaceId`. The listed run is submitted but not started."""
     (page,) = ask(scenarios.serve_house).list_runs(None, PaginationStats())
     assert [
         (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
@@ -70,7 +73,7 @@ def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
 
 
 def test_labels_have_names_and_values(ask: Ask) -> None:
-    """A resource label has a value, a plain one has none."""
+    """A resource label has a value; a plain label has none."""
     labels = ask(scenarios.serve_house).list_labels(scenarios.RESEARCH)
     assert [
         (label["id"], label["name"], label["value"], label["resource"]) for label in labels
@@ -78,7 +81,7 @@ def test_labels_have_names_and_values(ask: Ask) -> None:
 
 
 def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
-    """403 to a token that is good elsewhere."""
+    """The server sends 403 although the token is valid for another workspace."""
     client = ask(scenarios.serve_locked_house)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
         list(client.list_runs(scenarios.LAB, PaginationStats()))
@@ -87,7 +90,7 @@ def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
 
 
 def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
-    """400 for `max` above 100 (API fact 1), asked once."""
+    """The server rejects a `max` above 100 with 400 (API fact 1), which is not retried."""
     client = ask(scenarios.serve_house)
     with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
         client.http.get("/workflow", {"workspaceId": scenarios.RESEARCH, "max": 101})
@@ -96,7 +99,7 @@ def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
 
 
 def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
-    """The listing shows the run where it is, and nothing of it elsewhere."""
+    """A listing searched for the id shows the run in its own workspace only."""
     client = ask(scenarios.serve_house)
     places = (scenarios.RESEARCH, scenarios.LAB, None)
     assert [client.is_listed(place, scenarios.OPEN) for place in places] == [True, False, False]

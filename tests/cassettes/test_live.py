@@ -1,4 +1,4 @@
-"""Recording from a real platform, tried on a simulator that is taken for one."""
+"""Recording from a real platform, tested with the simulator in its place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOKEN = "eyJ0aWQiOiA3fS5hYmNkZWY"
 
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
-    """A platform whose last workspace refuses the token."""
+    """Return a platform whose last workspace refuses the token."""
     world = scenarios.make_small_account()
     world.forbid(scenarios.LAB)
     return Simulator(world, tokens=(TOKEN,), limit=NO_LIMIT)
@@ -35,13 +35,13 @@ def simulator() -> Simulator:
 
 @pytest.fixture
 def settings(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What the environment would say, but for the endpoint."""
+    """Return settings without an endpoint, as from the environment."""
     monkeypatch.setenv("NO_PROXY", "*")
     return Settings("", Token(TOKEN), http=HttpSettings(calls_per_second=None, workers=1))
 
 
 def record(simulator: Simulator, settings: Settings, folder: Path) -> str:
-    """Record once, from a port of its own; answers the report."""
+    """Record once, with the simulator on a new port; return the report."""
     with serve(simulator) as endpoint:
         return record_live(Settings(endpoint, settings.token, http=settings.http), folder)
 
@@ -52,7 +52,7 @@ def test_a_recorded_tour_can_be_replayed(
     tmp_path: Path,
     connect: Callable[..., JsonHttpClient],
 ) -> None:
-    """Without a server the same calls find the same runs; a refusal is replayed as one."""
+    """The replay finds the same runs without a server, and repeats refusals."""
     record(simulator, settings, tmp_path)
     names = ["discovery", "labels-10313185905331", "labels-10417581207108", "labels-personal"]
     names += ["organizations", "run-10313185905331", "run-personal"]
@@ -63,10 +63,9 @@ def test_a_recorded_tour_can_be_replayed(
     assert found == [scenarios.PERSONAL, scenarios.FINAL]
 
 
-def test_a_refusal_is_recorded_as_an_answer(
+def test_a_refused_call_is_recorded_and_the_tour_continues(
     simulator: Simulator, settings: Settings, tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
-    """The tour goes on where the token may not look."""
     with serve(simulator) as endpoint:
         client = TowerClient(connect(endpoint, TOKEN))
         found = Tour(client, tmp_path, Scrubber((TOKEN,)), record=True).go(("beta/*",))
@@ -78,17 +77,17 @@ def test_a_refusal_is_recorded_as_an_answer(
 def test_a_live_recording_is_scrubbed(
     simulator: Simulator, settings: Settings, tmp_path: Path
 ) -> None:
-    """Neither token nor host nor port nor address is in any file."""
+    """No file contains the token, the host or a mail address."""
     record(simulator, settings, tmp_path)
     written = "".join(path.read_text() for path in tmp_path.iterdir())
     assert "Bearer ***" in written
     assert [text for text in (TOKEN, "127.0.0.1", "example.org") if text in written] == []
 
 
-def test_recording_again_shows_what_changed(
+def test_a_second_recording_reports_what_changed(
     simulator: Simulator, settings: Settings, tmp_path: Path
 ) -> None:
-    """First the names of the files; then nothing; then the lines of what became otherwise."""
+    """The first report names new files; without a change on the platform the report has no diff."""
     first = record(simulator, settings, tmp_path)
     assert "New: discovery.json" in first
     again = record(simulator, settings, tmp_path)
@@ -100,10 +99,9 @@ def test_recording_again_shows_what_changed(
     assert "--- before/discovery.json" not in changed
 
 
-def test_a_tour_that_fails_leaves_the_last_recording(
+def test_a_failed_tour_keeps_the_last_recording(
     simulator: Simulator, settings: Settings, tmp_path: Path
 ) -> None:
-    """A wrong token, say, costs no file."""
     record(simulator, settings, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     wrong = Settings("", Token("opens-nothing-at-all"), http=settings.http)
@@ -112,8 +110,8 @@ def test_a_tour_that_fails_leaves_the_last_recording(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_fields_that_the_simulator_lacks_are_named(tmp_path: Path) -> None:
-    """The other way round too, and kinds of value; ids and nulls make no difference."""
+def test_shape_comparison_reports_fields_and_types_that_differ(tmp_path: Path) -> None:
+    """Fields of either side are reported; ids, nulls and empty lists make no difference."""
     uri = "https://tower.test/workflow/abc123/metrics"
     for name, body in (
         ("one", {"a": 1, "same": None, "metrics": [{"new": {"x": 1}}], "n": {"in": 1}, "e": []}),
@@ -133,10 +131,9 @@ def test_fields_that_the_simulator_lacks_are_named(tmp_path: Path) -> None:
     assert compare_shapes(one, one, ("A", "B")) == []
 
 
-def test_without_a_token_nothing_is_asked(
+def test_recording_without_a_token_exits_with_an_error_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message says what to set."""
     monkeypatch.delenv("TOWER_ACCESS_TOKEN", raising=False)
     assert main() == 2
     assert "set TOWER_ACCESS_TOKEN" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A server of 2021, from recorded answers: no totals, text for numbers, missing fields."""
+"""A server of 2021 that sends neither totals nor newer fields, from recorded responses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def serve_older() -> Simulator:
-    """The house on an older server."""
+    """Serve the small account as an older server does."""
     return scenarios.serve_house(legacy=True)
 
 
 def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
-    """A short page ends the walk, and nothing speaks against the listing."""
+    """A short page ends the page walk, and the count is taken to match without a total."""
     walked = PaginationStats()
     (page,) = ask(serve_older).list_runs(scenarios.RESEARCH, walked)
     assert [run["workflow"]["id"] for run in page] == [scenarios.OPEN, scenarios.FINAL]
@@ -36,7 +36,7 @@ def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
 
 
 def test_workspaces_without_newer_fields_are_found(ask: Ask) -> None:
-    """Preflight needs neither the organisation's type nor roles."""
+    """Discovery needs neither the organization's type nor the user's roles."""
     discovery = discover(ask(serve_older), ("beta/lab",))
     (space,) = discovery.workspaces
     assert space.id == scenarios.LAB
@@ -44,7 +44,7 @@ def test_workspaces_without_newer_fields_are_found(ask: Ask) -> None:
 
 
 def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
-    """The same rows come of it, with nulls for what the server does not know."""
+    """Columns are null for fields that the older server does not know."""
     workspace = Workspace(scenarios.RESEARCH, "acme/research", {})
     run_fetch = RunFetch(scenarios.FINAL, None, starred=None)
     fetched = fetch_run(ask(serve_older), workspace, run_fetch, frozenset(TABLES))

@@ -1,4 +1,4 @@
-"""Who the server is, whose the token is, and what it may see, from recorded answers."""
+"""Discovery of the server, the user and the visible workspaces, from recorded responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ WRONG_TOKEN = "opens-nothing-at-all"
 
 
 def test_discovery_finds_every_workspace(ask: Ask) -> None:
-    """Version, user, the personal workspace and those of both organisations, in three calls."""
+    """Discovery takes three calls.
+
+    It finds the server's version, the user, the personal workspace and those of both
+    organizations.
+    """
     client = ask(scenarios.serve_house)
     discovery = discover(client, ())
     names = [(None, "personal"), (scenarios.RESEARCH, "acme/research")]
@@ -34,20 +38,20 @@ def test_discovery_finds_every_workspace(ask: Ask) -> None:
 
 
 def test_a_selector_picks_workspaces_by_name(ask: Ask) -> None:
-    """A pattern picks those of one organisation."""
+    """The pattern `acme/*` selects the workspaces of one organization."""
     discovery = discover(ask(scenarios.serve_house), ("acme/*",))
     assert [space.name for space in discovery.workspaces] == ["acme/research", "acme/clinic"]
 
 
 def test_an_unknown_workspace_is_named_with_those_there_are(ask: Ask) -> None:
-    """The message says what the token sees instead."""
+    """The error message also lists the workspaces that the token can see."""
     client = ask(scenarios.serve_house)
     with pytest.raises(ConfigurationError, match=r"No workspace 'acme/none'.*beta/lab"):
         discover(client, ("acme/none",))
 
 
 def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
-    """Roles, organisations, and the workspaces of one."""
+    """The user's roles name every organization and workspace."""
     client = ask(scenarios.serve_house)
     roles = client.list_user_workspaces(scenarios.USER).items
     places = [(scenarios.ACME, None), (scenarios.BETA, None), (scenarios.ACME, scenarios.RESEARCH)]
@@ -59,7 +63,7 @@ def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
 
 
 def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
-    """The server says its version, but not to this token who it belongs to."""
+    """The server shows its version to any token, but the user to a valid one only."""
     client = ask(scenarios.serve_house, token=WRONG_TOKEN)
     with pytest.raises(AuthenticationError, match="refuses the token") as caught:
         discover(client, ())
@@ -68,7 +72,7 @@ def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
 
 
 def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
-    """Other servers say 403 to a token that they do not know."""
+    """Some servers send 403 instead of 401 for an unknown token."""
     client = ask(lambda: scenarios.serve_house(("/user-info", Fault("status", 403))))
     with pytest.raises(AuthenticationError, match="refuses the token") as caught:
         discover(client, ())
@@ -76,7 +80,7 @@ def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
 
 
 def test_another_server_is_told_from_the_platform(ask: Ask) -> None:
-    """404 for the service's own address means that the endpoint is wrong."""
+    """A 404 for `/service-info` means that the endpoint is not the platform's API."""
     client = ask(lambda: scenarios.serve_house(("/service-info", Fault("status", 404))))
     with pytest.raises(ServerError, match="does not answer as the platform's API does"):
         discover(client, ())

@@ -1,4 +1,4 @@
-"""One run, fetched whole from recorded answers."""
+"""The fetch of one run with its parts, from recorded responses."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ RESEARCH = Workspace(scenarios.RESEARCH, "acme/research", {})
 def fetch(
     client: TowerClient, run_id: str, bookmark: TaskBookmark | None = None
 ) -> FetchedRun | None:
-    """Fetch a run of the research workspace into all tables."""
+    """Fetch a run of the research workspace for all tables."""
     run_fetch = RunFetch(run_id, None, starred=True, bookmark=bookmark or TaskBookmark())
     return fetch_run(client, RESEARCH, run_fetch, frozenset(TABLES))
 
 
 def read(fetched: FetchedRun | None, table: str, *columns: str) -> list[tuple[Any, ...]]:
-    """Rows of a table of the fetched run."""
+    """Return columns of a table of the fetched run."""
     assert fetched is not None
     tables = build_batch([fetched], frozenset(TABLES))
     return [tuple(row[name] for name in columns) for row in tables[table].to_pylist()]
 
 
 def test_a_final_run_becomes_rows(ask: Ask) -> None:
-    """Times, outcome and places of the run; three calls."""
+    """Check times, counts and labels of the run. The fetch takes three calls."""
     client = ask(scenarios.serve_house)
     fetched = fetch(client, scenarios.FINAL)
     columns = ("id", "workspace_id", "run_name", "status", "starred", "user_name", "duration")
@@ -60,7 +60,7 @@ def test_a_final_run_becomes_rows(ask: Ask) -> None:
 
 
 def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
-    """Attempts, exit codes as text, times in milliseconds, costs in USD."""
+    """Exit codes are text, times are in milliseconds, memory in bytes and costs in USD."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
     expected = [
@@ -74,18 +74,18 @@ def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
 
 
 def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
-    """Processes with one measured task have that task's figures throughout."""
+    """If only one task of a process was measured, all its statistics equal that task's value."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     rows = read(fetched, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
     (time,) = [row for row in rows if row[:2] == ("ALIGN", "time")]
     assert time == ("ALIGN", "time", 30_000.0, 30_000.0, 30_000.0, "ALIGN (1)")
     (memory,) = [row for row in rows if row[:2] == ("ALIGN", "mem")]
-    assert pytest.approx(2 * 2**20, rel=1e-5) == memory[2]  # the platform rounds
+    assert pytest.approx(2 * 2**20, rel=1e-5) == memory[2]  # the platform rounds values
     assert {"ALIGN", "CALL"} == {row[0] for row in rows}
 
 
 def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
-    """One row for the run, one for each process."""
+    """The run has one row, and each process has one row."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("succeeded", "failed", "running", "retries")
     assert read(fetched, "workflow_progress", *columns) == [(2, 1, 0, 1)]
@@ -94,7 +94,7 @@ def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
 
 
 def test_an_open_run_has_no_end(ask: Ask) -> None:
-    """Its tasks are in all three states, and only the finished one has its measures."""
+    """One task each is completed, running and submitted; only the completed one is measured."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.OPEN)
     run = [("RUNNING", None, None)]
     assert run == read(fetched, "workflows", "status", "complete", "duration")
@@ -107,7 +107,10 @@ def test_an_open_run_has_no_end(ask: Ask) -> None:
 
 
 def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
-    """That one only shows that nothing came in between; its row is not written again."""
+    """The last bookmarked task is requested again to verify the bookmark.
+
+    Its row is not written again.
+    """
     client = ask(scenarios.serve_house)
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(1, 1))
     assert fetched is not None
@@ -117,7 +120,10 @@ def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
 
 
 def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
-    """The second task is not the one that was the second: one call more, and all tasks."""
+    """The second task does not match the bookmark, so all tasks are fetched.
+
+    This costs one more call.
+    """
     client = ask(scenarios.serve_house)
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(2, 9))
     assert fetched is not None
@@ -127,7 +133,7 @@ def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
 
 
 def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None:
-    """What was settled while it was open may have got its cost since."""
+    """Bookmarked tasks may have received their cost since they were loaded."""
     client = ask(scenarios.serve_house)
     fetched = fetch(client, scenarios.FINAL, TaskBookmark(2, 2))
     assert fetched is not None
@@ -137,7 +143,7 @@ def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None
 
 
 def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> None:
-    """No start, no statistics, no task; and no workspace."""
+    """The run has no start, statistics, tasks or workspace id."""
     run_fetch = RunFetch(scenarios.PERSONAL, None, starred=None)
     personal = Workspace(None, "personal", {})
     fetched = fetch_run(ask(scenarios.serve_house), personal, run_fetch, frozenset(TABLES))
@@ -147,7 +153,7 @@ def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> N
 
 
 def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
-    """All 102 tasks, in four calls."""
+    """The fetch of 102 tasks takes four calls."""
     client = ask(scenarios.serve_many_tasks)
     fetched = fetch(client, scenarios.LONG)
     assert [(number,) for number in range(1, 103)] == read(fetched, "tasks", "task_id")
@@ -157,7 +163,7 @@ def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
-    """Servers say 403 or 404; the listing confirms that there is no such run, and no error."""
+    """Servers send 403 or 404, and the listing confirms that the run does not exist."""
     fault = ("/workflow/none", Fault("status", status))
     client = ask(lambda: scenarios.serve_house(fault))
     assert None is fetch(client, "none")
@@ -166,7 +172,7 @@ def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None:
-    """The listing shows the run, so that the refusal is an error."""
+    """The listing shows the run, so the refusal is raised as an error."""
     fault = (f"/workflow/{scenarios.FINAL}", Fault("status", status))
     client = ask(lambda: scenarios.serve_house(fault))
     with pytest.raises(ApiError) as caught:
@@ -178,7 +184,7 @@ def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
 def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, status: int) -> None:
-    """And says which it lacks, as long as the listing shows the run."""
+    """The refused part is recorded as missing, because the listing still shows the run."""
     fault = (f"/workflow/{scenarios.FINAL}/{part}", Fault("status", status, times=9))
     client = ask(lambda: scenarios.serve_house(fault))
     fetched = fetch(client, scenarios.FINAL)
@@ -187,7 +193,7 @@ def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, sta
 
 
 def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
-    """Where the listing is refused as well, nothing confirms that the run is gone."""
+    """If the listing is refused as well, nothing confirms that the run was deleted."""
     client = ask(scenarios.serve_locked_house)
     locked = Workspace(scenarios.LAB, "beta/lab", {})
     run_fetch = RunFetch(scenarios.FAILED, None, starred=None)
@@ -197,7 +203,7 @@ def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
 
 
 def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
-    """After a 400 all others are asked for, of this run and of the next."""
+    """After a 400, the attribute is left out for this run and for later ones."""
     older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
     client = ask(lambda: scenarios.serve_house(quirks=older))
     labels = client.get_run(scenarios.RESEARCH, scenarios.FINAL)["labels"]

@@ -1,4 +1,4 @@
-"""Nothing that is secret or personal reaches a cassette."""
+"""No secret or personal data is written to a cassette."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SECRETS = (
 
 
 def record(body: bytes) -> str:
-    """The text of a cassette with one call, secrets planted in both directions."""
+    """Return the text of a cassette with one exchange that has secrets in both directions."""
     request = {
         "method": "GET",
         "uri": f"https://{SERVER}:8443/api/workflow/{QUOTED}?search=grace@corp.example&t={QUOTED}",
@@ -82,23 +82,21 @@ def record(body: bytes) -> str:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_planted_secret_is_not_written(secret: str) -> None:
-    """Not from a header, an address or a body, of either direction, in any encoding."""
+def test_a_secret_in_headers_address_or_body_is_not_written(secret: str) -> None:
+    """Request and response contain the secrets, the token in several encodings."""
     planted = json.dumps(BODY)
     written = record(planted.encode())
     assert secret in planted + "session-of-grace"
     assert secret not in written
 
 
-def test_secrets_in_a_text_that_is_no_json_are_not_written() -> None:
-    """Pages of HTML go through the same hands."""
+def test_secrets_in_an_html_body_are_not_written() -> None:
     page = f"<p>{TOKEN} of grace@corp.example at {SERVER}, 10.1.22.3</p>"
     written = json.loads(record(page.encode()))["interactions"][0]["response"]
     assert f"<p>*** of somebody@{HOST} at {HOST}, 192.0.2.1</p>" == written["text"]
 
 
-def test_one_person_has_one_pseudonym() -> None:
-    """Who is who can still be told: by fields, in paths and in prose."""
+def test_a_person_has_the_same_pseudonym_in_fields_paths_and_text() -> None:
     (body,) = SCRUBBER.scrub_bodies([BODY])
     assert tuple(body["user"][name] for name in ("userName", "firstName", "lastName")) == (
         "user-1",
@@ -109,14 +107,14 @@ def test_one_person_has_one_pseudonym() -> None:
     assert body["nested"] == [{"userName": "user-2"}, {"note": "asked user-2 and first-1 last-1"}]
 
 
-def test_a_pseudonym_is_given_once() -> None:
-    """Not to a second person either, when a body holds pseudonyms already."""
+def test_a_pseudonym_is_not_given_to_a_second_person() -> None:
+    """The body already contains a name that looks like a pseudonym."""
     bodies = [[{"userName": "user-1"}, {"userName": "ada-l"}, {"userName": "grace-h"}]]
     (body,) = SCRUBBER.scrub_bodies(bodies)
     assert [row["userName"] for row in body] == ["user-1", "user-2", "user-3"]
 
 
-def test_what_only_looks_like_a_secret_stays() -> None:
+def test_values_that_only_resemble_secrets_are_kept() -> None:
     """Times, versions, hashes, process names and nulls are data."""
     row: dict[str, Any] = {
         "submit": "2026-03-01T08:00:00Z",
@@ -131,8 +129,8 @@ def test_what_only_looks_like_a_secret_stays() -> None:
     assert [row] == SCRUBBER.scrub_bodies([row])
 
 
-def test_scrubbing_twice_is_scrubbing_once() -> None:
-    """So that a request that is replayed equals the one that was written."""
+def test_scrubbing_is_idempotent() -> None:
+    """In a replay, a scrubbed request must equal the recorded one."""
     once = SCRUBBER.scrub_bodies([BODY])
     assert once == SCRUBBER.scrub_bodies(once)
     uri = SCRUBBER.scrub_uri(f"http://{SERVER}/api/workflow?search=after%3A2026&t={QUOTED}")
@@ -140,8 +138,8 @@ def test_scrubbing_twice_is_scrubbing_once() -> None:
     assert uri == SCRUBBER.scrub_uri(uri)
 
 
-def test_a_body_that_is_no_text_is_not_recorded() -> None:
-    """What cannot be read cannot be scrubbed."""
+def test_a_binary_body_is_not_recorded() -> None:
+    """A binary body cannot be scrubbed."""
     response = {"status": {"code": 200}, "headers": {}, "body": {"string": b"\xff\x00"}}
     request: dict[str, Any] = {"method": "GET", "uri": "https://x/", "body": None, "headers": {}}
     exchanges = [{"request": request, "response": response}]
@@ -149,16 +147,16 @@ def test_a_body_that_is_no_text_is_not_recorded() -> None:
         Format(SCRUBBER).serialize({"version": 1, "interactions": exchanges})
 
 
-def test_a_compressed_answer_is_recorded_as_it_reads(
+def test_a_compressed_response_is_recorded_uncompressed(
     tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
-    """Compression would hide a secret from the scrubber, and the body from a reviewer."""
+    """Compression would hide secrets from the scrubber, and the body from reviewers."""
     world = World.empty()
     world.add_user("grace-h")
     zipped = GZipMiddleware(Simulator(world, limit=NO_LIMIT), minimum_size=1)
     path = tmp_path / "zipped.json"
     with (
-        serve(zipped) as endpoint,  # type: ignore[arg-type] # an ASGI application too
+        serve(zipped) as endpoint,  # type: ignore[arg-type] # also an ASGI application
         open_cassette(path, Scrubber((scenarios.TOKEN,)), record=True),
     ):
         answer = connect(endpoint).session.get(f"{endpoint}/user-info")
@@ -172,10 +170,10 @@ def test_a_compressed_answer_is_recorded_as_it_reads(
     assert ("user-1", f"somebody@{HOST}") == (user["userName"], user["email"])
 
 
-def test_two_recordings_are_the_same_bytes(
+def test_two_recordings_are_byte_identical(
     tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
-    """Neither the port nor the time of day reaches a file."""
+    """Neither the port nor the time of day is written."""
     written = []
     for name in ("first.json", "second.json"):
         with (
@@ -193,7 +191,7 @@ def test_two_recordings_are_the_same_bytes(
 def test_a_call_that_was_not_recorded_fails(
     tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
-    """Other parameters, or another header, make another call."""
+    """A call with other parameters or headers is not the recorded one."""
     path = tmp_path / "one.json"
     with (
         serve(scenarios.serve_house()) as endpoint,
@@ -210,14 +208,12 @@ def test_a_call_that_was_not_recorded_fails(
 
 
 @pytest.mark.parametrize("value", [{}, [], [1, {"a": None}], {"long": ["x" * 60, {"y": "z" * 60}]}])
-def test_layout_keeps_the_value(value: Any) -> None:
-    """However it is broken into lines, it is the same JSON."""
+def test_the_layout_preserves_the_value_and_breaks_long_lines(value: Any) -> None:
     assert value == json.loads(lay_out(value))
     assert re.search(r"[^\n]{120,}", lay_out(value)) is None
 
 
-def test_secrets_of_every_known_shape_are_scrubbed() -> None:
-    """Wherever they stand in an answer."""
+def test_secrets_of_every_known_format_are_scrubbed() -> None:
     body = {
         "note": [secret_samples.plant(name) for name in secret_samples.SECRETS],
         "plain": "text",

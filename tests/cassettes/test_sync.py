@@ -1,4 +1,4 @@
-"""A whole sync into DuckDB, from recorded answers."""
+"""A whole sync into a DuckDB file, from recorded responses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def synced(
     play: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[tuple[Any, ...]]]:
-    """A file that was synced once from the whole house, and how to ask it."""
-    one_by_one = HttpSettings(calls_per_second=None, workers=1)  # so that calls have one order
+    """Sync the small account into a DuckDB file; return a function that queries it."""
+    one_by_one = HttpSettings(calls_per_second=None, workers=1)  # a fixed order of calls
     monkeypatch.delenv("TOWER_WORKSPACE_ID", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
-    path = str(tmp_path / "replayed.duckdb")  # not `tower`, as the schema is
+    path = str(tmp_path / "replayed.duckdb")  # not `tower`, the name of the schema
     with dlt_defaults():
         pipeline = dlt.pipeline(
             "replayed",
@@ -35,7 +35,7 @@ def synced(
             dataset_name="tower",
         )
         endpoint = play(scenarios.serve_house)
-        # Lists of every other entity would make a cassette that nobody reads.
+        # Lists of all other entities would make the cassette too long to review.
         tables = (
             *("workflow*", "tasks", "process_*", "labels", "organizations", "workspaces"),
             "sync_runs",
@@ -53,7 +53,7 @@ def synced(
 
 
 def test_a_sync_fills_the_tables(synced: Callable[[str], list[tuple[Any, ...]]]) -> None:
-    """Every run of every workspace, with its tasks, labels and places, once."""
+    """Every run of every workspace is loaded once, with its tasks, labels and workspace."""
     runs = [
         (scenarios.FINAL, scenarios.RESEARCH, "SUCCEEDED", True),
         (scenarios.OPEN, scenarios.RESEARCH, "RUNNING", False),

@@ -1,4 +1,4 @@
-"""Cassettes: how they are written and read, and how requests are matched with them."""
+"""File format of the cassettes, and the matching of requests with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINE = 100
 
 
 def lay_out(value: object, indent: str = "") -> str:
-    """JSON with one field a line, and on one line whatever is short; keys as they come."""
+    """Return JSON with one field per line, but short values on one line, and keys in order."""
     flat = json.dumps(value)
     if not isinstance(value, dict | list) or len(indent) + len(flat) <= _LINE:
         return flat
@@ -37,16 +37,16 @@ def lay_out(value: object, indent: str = "") -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """The file format, as vcr asks for it: bodies as JSON, and everything scrubbed.
+    """The file format as a vcr serializer: bodies as JSON, and everything scrubbed.
 
     Attributes:
-        scrubber: Takes out what must not be written.
+        scrubber: Removes secrets and personal data.
     """
 
     scrubber: Scrubber
 
     def serialize(self, recorded: dict[str, Any]) -> str:
-        """From vcr's form to the text of the file."""
+        """Return the text of the file for vcr's recorded exchanges."""
         pairs = [(pair["request"], pair["response"]) for pair in recorded["interactions"]]
         bodies = self.scrubber.scrub_bodies([_read_body(response) for _, response in pairs])
         written = [
@@ -56,7 +56,7 @@ class Format:
         return lay_out({"version": recorded["version"], "interactions": written}) + "\n"
 
     def deserialize(self, text: str) -> dict[str, Any]:
-        """From the text of the file to vcr's form."""
+        """Return vcr's recorded exchanges from the text of the file."""
         stored = json.loads(text)
         pairs = [
             {"request": pair["request"] | {"body": None}, "response": _restore(pair["response"])}
@@ -85,14 +85,14 @@ class Format:
         }
 
     def normalise(self, request: vcr.request.Request) -> vcr.request.Request:
-        """The request as it would stand in the file, so that the two can be compared."""
+        """Return the request as the file would store it, so that the two can be compared."""
         headers = self.scrubber.scrub_headers(request.headers, KEPT_REQUEST_HEADERS)
         uri = self.scrubber.scrub_uri(request.uri)
         return vcr.request.Request(request.method, uri, request.body, headers)
 
 
 def _read_body(response: dict[str, Any]) -> Any:
-    """The body as JSON, or as the text that it is; vcr hands over bytes where it is neither."""
+    """Return the body as JSON, or as text if it is not JSON; vcr passes other bodies as bytes."""
     body = response["body"]["string"]
     if not isinstance(body, str):
         msg = "A body that is no text cannot be scrubbed, so it is not recorded."
@@ -116,10 +116,10 @@ def _restore(response: dict[str, Any]) -> dict[str, Any]:
 def open_cassette(
     path: Path, scrubber: Scrubber, *, record: bool
 ) -> AbstractContextManager[vcr.cassette.Cassette]:
-    """Replay a file, or write it again.
+    """Replay a cassette, or record it again.
 
-    Calls are matched by method, path, query and headers, not by host. While replaying, a call
-    that was not recorded fails.
+    Calls are matched by method, path, query and headers, not by host. In a replay, a call that
+    was not recorded fails.
     """
     shape = Format(scrubber)
     recorder = vcr.VCR(
