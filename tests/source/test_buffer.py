@@ -1,4 +1,4 @@
-"""Rows on their way to dlt: joined, a key once, and counted as what stays."""
+"""The batch buffer: rows on their way to dlt are joined, deduplicated and counted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tower_etl.schema import (
 
 
 def make_labels(*labels: tuple[int, str]) -> pa.Table:
-    """Rows of `labels`."""
+    """Return rows of `labels`."""
     return TABLES["labels"].build([{"id": key, "name": name} for key, name in labels])
 
 
-def test_of_a_key_that_comes_again_the_last_stays() -> None:
-    """Two runs name the same label; it was renamed in between."""
+def test_the_last_row_of_a_key_replaces_earlier_ones() -> None:
+    """Two runs name the same label, which was renamed in between."""
     buffer = BatchBuffer()
     buffer.add({"labels": make_labels((1, "old"), (2, "two"))})
     buffer.add({"labels": make_labels((1, "new"))})
@@ -31,15 +31,14 @@ def test_of_a_key_that_comes_again_the_last_stays() -> None:
     assert buffer.written == {"labels": 2}
 
 
-def test_keys_of_several_columns_are_compared_whole() -> None:
-    """The same label on two runs is two links."""
+def test_keys_of_several_columns_are_compared_as_a_whole() -> None:
+    """The same label on two runs makes two links."""
     rows = pa.table({"a": [1, 1, 2], "b": [1, 2, 1], "c": ["x", "y", "z"]})
     assert deduplicate(rows, ("a", "b")).equals(rows)
     assert deduplicate(rows, ("a",))["c"].to_pylist() == ["y", "z"]
 
 
-def test_a_flush_empties_it() -> None:
-    """What was handed on does not come again, and stays counted."""
+def test_a_flush_empties_the_buffer_but_keeps_the_row_counts() -> None:
     buffer = BatchBuffer()
     buffer.add({"labels": make_labels((1, "one"))})
     assert [rows.num_rows for rows in buffer.flush().values()] == [1]
@@ -48,8 +47,8 @@ def test_a_flush_empties_it() -> None:
     assert buffer.row_counts() == {"labels": 2}
 
 
-def test_it_is_full_by_rows_of_all_tables() -> None:
-    """Empty tables count for nothing."""
+def test_the_buffer_is_full_at_a_number_of_rows() -> None:
+    """Empty tables do not count."""
     buffer = BatchBuffer()
     buffer.add({"labels": make_labels(*((key, "x") for key in range(FLUSH_ROWS - 1)))})
     buffer.add({"labels": make_labels()})
@@ -59,7 +58,7 @@ def test_it_is_full_by_rows_of_all_tables() -> None:
 
 
 def test_tombstones_are_not_counted_as_rows() -> None:
-    """A run without labels takes links away; it writes none."""
+    """A run without labels removes links and writes none."""
     buffer = BatchBuffer()
     label = {"id": 7, "name": "x"}
     buffer.add({"workflow_labels": label_links([label], workflow_id="a", workspace_id=1)})

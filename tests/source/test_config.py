@@ -1,4 +1,4 @@
-"""dlt's configuration as a place where settings may come from."""
+"""Settings from dlt's configuration, and the selection of tables."""
 
 from __future__ import annotations
 
@@ -13,36 +13,34 @@ from tower_etl.source import resolve_table_names
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's own."""
+    """Remove the developer's own setting."""
     monkeypatch.delenv("ACCESS_TOKEN", raising=False)
 
 
-def test_a_value_of_our_section_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By dlt's own name for it."""
+def test_a_value_in_the_section_of_the_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__TOWER_ETL__TOWER__ACCESS_TOKEN", "from-dlt")
     assert dlt_config_value("access_token") == "from-dlt"
 
 
-def test_the_short_section_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`[sources.tower]`, where the module is left out."""
+def test_a_value_in_the_short_section_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`[sources.tower]` omits the name of the module."""
     monkeypatch.setenv("SOURCES__TOWER__ENDPOINT", "https://host/api")
     assert dlt_config_value("endpoint") == "https://host/api"
 
 
-def test_what_is_not_set_is_none() -> None:
-    """And no error."""
+def test_an_unset_value_is_none() -> None:
     assert dlt_config_value("access_token") is None
 
 
 @pytest.mark.parametrize("value", [42, "42"])
-def test_a_number_comes_as_text(value: object) -> None:
-    """A workspace id stands without quotes in a file, and is compared as text."""
+def test_a_number_is_returned_as_text(value: object) -> None:
+    """A workspace id may be unquoted in a file, and is compared as text."""
     with dlt.config.values({"sources.tower_etl.tower.workspace_id": value}):
         assert dlt_config_value("workspace_id") == "42"
 
 
-def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> None:
-    """Planning reads runs and their labels out of the target."""
+def test_required_tables_are_added_to_the_selected_tables() -> None:
+    """Planning reads runs and their labels from the destination."""
     assert resolve_table_names(()) == frozenset(TABLES) - {"launch_datasets", "audit_logs"}
     assert resolve_table_names(["tasks"]) == {
         "tasks",
@@ -53,8 +51,8 @@ def test_tables_that_a_sync_cannot_do_without_come_with_those_asked_for() -> Non
     }
 
 
-def test_tables_may_be_named_by_patterns() -> None:
-    """What costs calls at every sync comes only so, or by its name."""
+def test_tables_can_be_selected_by_patterns() -> None:
+    """Tables on demand, which cost calls in every sync, are selected only by pattern or name."""
     assert resolve_table_names(["*"]) == frozenset(TABLES)
     assert {"teams", "team_members"} < resolve_table_names(["team*"])
     assert "audit_logs" in resolve_table_names(["audit_log?"])
@@ -67,8 +65,8 @@ def test_tables_may_be_named_by_patterns() -> None:
         resolve_table_names(["tasks", "runs*"])
 
 
-def test_a_table_is_left_out_by_an_exclamation_mark() -> None:
-    """Of all tables, or of those that are named; a sync's own tables stay."""
+def test_tables_are_excluded_by_an_exclamation_mark() -> None:
+    """Tables that every sync needs cannot be excluded."""
     assert resolve_table_names(["!launches"]) == resolve_table_names(()) - {"launches"}
     assert resolve_table_names(["team*", "!team_members", "!*_history"]) == resolve_table_names(
         ["teams"]
@@ -82,8 +80,8 @@ def test_a_table_is_left_out_by_an_exclamation_mark() -> None:
         resolve_table_names(["!lanches"])
 
 
-def test_datasets_of_launches_come_with_launches() -> None:
-    """A launch remembers whether its datasets were listed; without launches there are none."""
+def test_launch_datasets_are_selected_and_excluded_with_launches() -> None:
+    """A row of `launches` records whether its datasets were listed."""
     assert resolve_table_names(["launch_datasets"]) == resolve_table_names(
         ["launches", "launch_datasets"]
     )

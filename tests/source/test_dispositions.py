@@ -1,4 +1,4 @@
-"""How rows are merged: by what dlt's destinations say that they can do."""
+"""Write dispositions and merge strategies by the capabilities of dlt's destinations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UPSERT = {"disposition": "merge", "strategy": "upsert"}
 
 
 def know(name: str) -> DestinationCapabilitiesContext:
-    """What a destination of dlt can do, by its name."""
+    """Return the capabilities of a dlt destination."""
     found: DestinationCapabilitiesContext = getattr(dlt.destinations, name)().capabilities()
     return found
 
@@ -38,22 +38,21 @@ def know(name: str) -> DestinationCapabilitiesContext:
     ],
 )
 @pytest.mark.parametrize("requested", ["merge", {"disposition": "merge"}, DELETE_INSERT])
-def test_databases_delete_and_insert(name: str, requested: Any) -> None:
-    """Which is exact when a package is loaded twice."""
+def test_databases_merge_by_delete_insert(name: str, requested: Any) -> None:
+    """Delete-insert is exact even if dlt loads a package twice."""
     chosen = choose_disposition(know(name), None, requested)
     assert (chosen, is_upsert(chosen)) == (DELETE_INSERT, False)
 
 
 @pytest.mark.parametrize("table_format", ["delta", "iceberg"])
 @pytest.mark.parametrize("requested", ["merge", UPSERT])
-def test_lakes_upsert(table_format: str, requested: Any) -> None:
-    """There is nothing else."""
+def test_delta_and_iceberg_tables_merge_by_upsert(table_format: str, requested: Any) -> None:
+    """They support no other merge strategy."""
     chosen = choose_disposition(know("filesystem"), table_format, requested)
     assert (chosen, is_upsert(chosen)) == (UPSERT, True)
 
 
-def test_athena_merges_where_its_tables_are_iceberg() -> None:
-    """By format of the table, or of the destination."""
+def test_athena_merges_iceberg_tables_only() -> None:
     athena = know("athena")
     assert choose_disposition(athena, "iceberg") == DELETE_INSERT
     with pytest.raises(ConfigurationError, match="table_format='iceberg', "):
@@ -62,15 +61,14 @@ def test_athena_merges_where_its_tables_are_iceberg() -> None:
 
 @pytest.mark.parametrize("name", ["duckdb", "filesystem", "qdrant"])
 @pytest.mark.parametrize("requested", ["append", "replace", {"disposition": "replace"}])
-def test_append_and_replace_are_possible_everywhere(name: str, requested: Any) -> None:
-    """Who asks for one knows what it does."""
+def test_append_and_replace_are_accepted_for_every_destination(name: str, requested: Any) -> None:
     chosen = choose_disposition(know(name), None, requested)
     assert chosen in {"append", "replace"}
     assert not is_upsert(chosen)
 
 
-def test_plain_files_are_refused() -> None:
-    """Where dlt would append without a word."""
+def test_plain_files_are_refused_for_a_merge() -> None:
+    """Otherwise dlt would append the rows without a warning."""
     with pytest.raises(
         ConfigurationError, match="'delta' or 'iceberg', `tower-etl sync --destination p"
     ):
@@ -79,7 +77,7 @@ def test_plain_files_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["lancedb", "qdrant", "weaviate"])
 def test_vector_stores_are_refused(name: str) -> None:
-    """They upsert by keys of their own, and have no formats to choose from."""
+    """They upsert by generated keys, and support no table formats."""
     with pytest.raises(
         ConfigurationError, match="Expected `tower-etl sync --destination parquet`, or"
     ):
@@ -88,19 +86,19 @@ def test_vector_stores_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("strategy", ["scd2", "insert-only", "cdc"])
 def test_strategies_that_lose_rows_are_refused(strategy: str) -> None:
-    """With those that there are instead."""
+    """The message names the accepted dispositions."""
     with pytest.raises(ConfigurationError, match=f"{strategy}.*expected 'merge'"):
         choose_disposition(know("duckdb"), None, {"disposition": "merge", "strategy": strategy})
 
 
-def test_what_is_not_loaded_is_refused() -> None:
-    """The state would say that it was."""
+def test_the_disposition_skip_is_refused() -> None:
+    """The state would claim that the skipped rows were loaded."""
     with pytest.raises(ConfigurationError, match="'skip'"):
         choose_disposition(know("duckdb"), None, "skip")
 
 
-def test_an_upsert_is_refused_where_rows_can_be_deleted_and_inserted() -> None:
-    """It doubles rows when it is interrupted between staging and merge."""
+def test_a_merge_strategy_other_than_the_exact_one_is_refused() -> None:
+    """An upsert duplicates rows if it is interrupted between staging and merge."""
     with pytest.raises(ConfigurationError, match="'upsert' may duplicate rows"):
         choose_disposition(know("duckdb"), None, UPSERT)
     with pytest.raises(ConfigurationError, match="'delete-insert' is not available"):

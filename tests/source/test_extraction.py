@@ -1,4 +1,4 @@
-"""Rows that a user changed, on their way back into Arrow tables."""
+"""Conversion of rows that a user changed back to Arrow tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_a_column_that_only_some_rows_have_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the first row lacks it."""
+    """The first row lacks the column."""
     monkeypatch.setattr(extraction, "is_in_pipeline", lambda: True)
     labels = TABLES["labels"]
     row = dict.fromkeys(labels.arrow_schema.names)

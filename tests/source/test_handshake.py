@@ -1,4 +1,4 @@
-"""The first three calls: every way in which they fail is told apart, with what to do next."""
+"""The three calls of discovery: every kind of failure has a distinct error and advice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PATHS = ("/service-info", "/user-info", "/user/{id}/workspaces")
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that does as it is told."""
+    """Start a server with scripted responses."""
     started = ScriptedServer()
     yield started
     started.close()
@@ -42,7 +42,10 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def fail(server: ScriptedServer, connect: Callable[..., JsonHttpClient]) -> Fail:
-    """Fail in the first, second or third call, and return the error: `fail(0, 404, b"")`."""
+    """Return a function that fails in one of the three calls and returns the error.
+
+    `fail(0, 404, b"")` fails in the first call, with status 404 and an empty body.
+    """
 
     def run(call: int, status: int, body: bytes) -> ApiError:
         for answer in GOOD[:call]:
@@ -58,8 +61,8 @@ def fail(server: ScriptedServer, connect: Callable[..., JsonHttpClient]) -> Fail
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_without_a_token_is_of_a_gateway(fail: Fail, status: int) -> None:
-    """`/service-info` needs none."""
+def test_a_refusal_of_service_info_is_attributed_to_a_gateway(fail: Fail, status: int) -> None:
+    """The platform serves `/service-info` without a token."""
     error = fail(0, status, b"<html>Sign in</html>")
     assert (type(error), error.exit_code, error.status_code) == (EndpointError, 5, status)
     assert "A gateway or login page" in str(error)
@@ -67,8 +70,8 @@ def test_a_refusal_without_a_token_is_of_a_gateway(fail: Fail, status: int) -> N
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 410, 501])
-def test_a_server_without_the_first_call_is_no_platform(fail: Fail, status: int) -> None:
-    """The base path is wrong, say."""
+def test_a_server_without_service_info_is_an_endpoint_error(fail: Fail, status: int) -> None:
+    """The base path of the endpoint may be wrong, for example."""
     error = fail(0, status, b"")
     assert (type(error), error.exit_code) == (EndpointError, 5)
     assert f"(status {status} for /service-info). Check the endpoint." in str(error)
@@ -76,8 +79,10 @@ def test_a_server_without_the_first_call_is_no_platform(fail: Fail, status: int)
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_refusal_after_that_is_of_the_token(fail: Fail, call: int, status: int) -> None:
-    """API fact 11; the token may also lack the right to list workspaces."""
+def test_a_refusal_of_a_later_call_is_attributed_to_the_token(
+    fail: Fail, call: int, status: int
+) -> None:
+    """See API fact 11. The token may also lack the permission to list workspaces."""
     error = fail(call, status, b"{}")
     assert (type(error), error.exit_code) == (AuthenticationError, 3)
     assert f"(status {status}" in str(error)
@@ -87,8 +92,10 @@ def test_a_refusal_after_that_is_of_the_token(fail: Fail, call: int, status: int
 
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_server_that_lacks_a_later_call_is_explained(fail: Fail, call: int, status: int) -> None:
-    """Open-source Tower, or a gateway that passes some calls only: nothing can be synced."""
+def test_a_server_without_a_later_call_is_an_endpoint_error(
+    fail: Fail, call: int, status: int
+) -> None:
+    """Open-source Tower lacks these calls, and some gateways do not pass them."""
     error = fail(call, status, b"{}")
     assert (type(error), error.exit_code) == (EndpointError, 5)
     assert f"but not to {PATHS[call]} (status {status})" in str(error)
@@ -104,10 +111,10 @@ def test_a_server_that_lacks_a_later_call_is_explained(fail: Fail, call: int, st
     ],
 )
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_page_in_the_place_of_an_answer_is_explained(
+def test_a_response_with_status_200_but_no_json_is_explained(
     fail: Fail, call: int, body: bytes, said: str
 ) -> None:
-    """With 200, as portals and single sign-on do it."""
+    """Captive portals and single sign-on send such pages."""
     error = fail(call, 200, body)
     assert (type(error), error.exit_code) == (ServerError, 5)
     assert said in str(error)
@@ -115,8 +122,8 @@ def test_a_page_in_the_place_of_an_answer_is_explained(
 
 
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_list_in_the_place_of_an_answer_is_named(fail: Fail, call: int) -> None:
-    """Without a version of the server, the call for the user decides."""
+def test_a_list_instead_of_an_object_is_a_malformed_response(fail: Fail, call: int) -> None:
+    """A malformed version is tolerated; the call for the user then fails."""
     error = fail(call, 200, b"[]")
     assert (type(error), error.exit_code) == (MalformedResponseError, 5)
     assert f"GET {PATHS[max(call, 1)].format(id=1)}: " in str(error)
@@ -134,8 +141,9 @@ def test_a_list_in_the_place_of_an_answer_is_named(fail: Fail, call: int) -> Non
     ],
 )
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_server_that_fails_is_explained(fail: Fail, call: int, status: int, says: str) -> None:
-    """After the last try."""
+def test_a_persistent_server_error_is_explained_by_its_status(
+    fail: Fail, call: int, status: int, says: str
+) -> None:
     error = fail(call, status, b"<html>Bad gateway</html>")
     assert (type(error), error.exit_code, error.status_code) == (ServerError, 5, status)
     assert f"the server answered {status}" in str(error)
@@ -143,18 +151,18 @@ def test_a_server_that_fails_is_explained(fail: Fail, call: int, status: int, sa
 
 
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_lasting_rate_limit_is_explained(fail: Fail, call: int) -> None:
-    """Others use the token."""
+def test_a_persistent_rate_limit_error_suggests_a_smaller_share(fail: Fail, call: int) -> None:
+    """Other clients use the same token."""
     error = fail(call, 429, b"{}")
     assert (type(error), error.exit_code) == (RateLimitError, 5)
     assert "--budget-share" in str(error)
 
 
 @pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_redirect_elsewhere_is_no_refused_token(
+def test_a_redirect_to_another_host_is_an_endpoint_error(
     server: ScriptedServer, connect: Callable[..., JsonHttpClient], call: int
 ) -> None:
-    """Nor is it followed: the other server would not know the token."""
+    """The redirect is not followed, as the other server would refuse the token."""
     for answer in GOOD[:call]:
         server.answer(answer)
     path = ("/service-info", "/user-info", "/user/1/workspaces")[call]

@@ -1,4 +1,4 @@
-"""What a token may read, table by table."""
+"""The access check: whether the token may read each table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def inspect(connect: Callable[..., JsonHttpClient], simulator: Simulator) -> dict[str, TableAccess]:
-    """Ask for everything; what came, by table."""
+    """Check the access to all tables; return the results by table."""
     with serve(simulator) as url:
         client = TowerClient(connect(url))
         discovery = discover(client, ())
@@ -34,12 +34,14 @@ def inspect(connect: Callable[..., JsonHttpClient], simulator: Simulator) -> dic
 
 
 def make_world() -> World:
-    """A small furnished world."""
+    """Return a small generated world."""
     return build_world(2, runs=8, open_runs=0, days=2, mean_tasks=2)
 
 
-def test_every_list_is_asked_for_in_every_place(connect: Callable[..., JsonHttpClient]) -> None:
-    """Runs, what hangs on one, and each entity; a call asks for one item where it can."""
+def test_the_access_check_covers_every_table_and_partition(
+    connect: Callable[..., JsonHttpClient],
+) -> None:
+    """Calls request a single item where the API allows it."""
     simulator = Simulator(make_world(), limit=None)
     found = inspect(connect, simulator)
 
@@ -56,8 +58,10 @@ def test_every_list_is_asked_for_in_every_place(connect: Callable[..., JsonHttpC
     }
 
 
-def test_who_refuses_is_named_with_the_reason(connect: Callable[..., JsonHttpClient]) -> None:
-    """And the other places are said to be readable."""
+def test_a_denied_partition_is_reported_with_the_reason(
+    connect: Callable[..., JsonHttpClient],
+) -> None:
+    """The other partitions of the table are reported as readable."""
     simulator = Simulator(make_world(), limit=None)
     world = simulator.world
     place = next(place for place in world.workspaces.values() if place.org_id)

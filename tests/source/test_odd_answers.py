@@ -1,4 +1,4 @@
-"""Values of another kind than the platform's, where a sync looks at them itself."""
+"""Values of an unexpected type in the responses that a sync evaluates itself."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ ODD: list[Any] = [7, 2.5, True, [], {"a": 1}, ["SUCCEEDED"], {"id": [1]}]
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_status_that_is_no_text_is_none(odd: object) -> None:
-    """It is compared with texts, and a list cannot be."""
+def test_a_status_that_is_not_text_is_read_as_none(odd: object) -> None:
+    """The status is compared with a set of texts, which fails for a list."""
     assert parse_listed_run({"workflow": {"id": "r", "status": odd}}).status is None
 
 
 @pytest.mark.parametrize("odd", ["yes", 1, 0, [], {"deep": [[]]}])
-def test_a_star_that_is_no_flag_is_none(odd: object) -> None:
-    """It is kept in the state."""
+def test_a_star_that_is_not_a_boolean_is_read_as_none(odd: object) -> None:
+    """The value is stored in the state."""
     assert parse_listed_run({"workflow": {"id": "r"}, "starred": odd}).starred is None
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_version_that_is_no_text_is_none(odd: object) -> None:
-    """It is written into the row of the sync."""
+def test_a_version_or_user_name_that_is_not_text_is_read_as_none(odd: object) -> None:
+    """The values are written to the sync run record."""
     answers: dict[str, dict[str, Any]] = {
         "/service-info": {"serviceInfo": {"version": odd, "apiVersion": odd}},
         "/user-info": {"user": {"id": 1, "userName": odd}},
@@ -46,8 +46,8 @@ def test_a_version_that_is_no_text_is_none(odd: object) -> None:
 
 
 @pytest.mark.parametrize("odd", [True, 2**63, 2**64 - 1, "x", "", str(2**63), 1.0, None, []])
-def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
-    """Neither of a user, nor of a workspace."""
+def test_an_id_that_does_not_fit_its_column_is_rejected(odd: object) -> None:
+    """An invalid user id is an error; a workspace with an invalid id is left out."""
     answers: dict[str, dict[str, Any]] = {
         "/service-info": {"serviceInfo": {}},
         "/user-info": {"user": {"id": odd}},
@@ -61,8 +61,8 @@ def test_an_id_that_no_column_holds_is_none(odd: object) -> None:
 
 @pytest.mark.parametrize("odd", [True, 2**63, "x", "", "01", 1.0, [], {"a": 1}])
 @pytest.mark.parametrize("name", ["orgId", "workspaceId"])
-def test_a_role_whose_ids_are_none_is_left_out(name: str, odd: object) -> None:
-    """The others are there; a null is no fault (an organisation has no workspace)."""
+def test_a_role_with_an_invalid_id_is_left_out(name: str, odd: object) -> None:
+    """Other roles are kept. A null workspace id is valid: such a role is one in an organization."""
     roles: list[dict[str, Any]] = [
         {"orgId": 1, "workspaceId": 2},
         {"orgId": 1, "workspaceId": None},

@@ -1,4 +1,4 @@
-"""Whose history a target holds."""
+"""The source identity: the server and user whose history a target holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOPBACK = ("http://localhost:8080/api", "http://127.0.0.1/api", "http://127.3.2
 
 
 def remember(endpoint: str, user_id: int | None = 7) -> dict[str, object]:
-    """What a first sync from there remembers, as it comes back from JSON."""
+    """Return the source identity that a first sync stores, after a round trip through JSON."""
     known = verify_source_identity(None, SourceIdentity.of(endpoint, user_id), moved=False)
     return dict(json.loads(json.dumps(known)))
 
@@ -34,14 +34,17 @@ def remember(endpoint: str, user_id: int | None = 7) -> dict[str, object]:
         *((endpoint, None) for endpoint in LOOPBACK),
     ],
 )
-def test_an_origin_is_the_name_of_a_server(endpoint: str, host: str | None) -> None:
-    """In any case, at any port and path; the old name of the cloud is its new one."""
+def test_a_source_identity_is_the_canonical_host_of_the_endpoint(
+    endpoint: str, host: str | None
+) -> None:
+    """Case, port and path are ignored, and the cloud's old host name is mapped to its new one."""
     assert SourceIdentity.of(endpoint, 7) == SourceIdentity(host, 7)
 
 
 @pytest.mark.parametrize("stored", [None, {}])
-def test_a_new_target_takes_any_server(stored: dict[str, object] | None) -> None:
-    """And remembers it."""
+def test_a_new_target_accepts_any_server_and_stores_its_identity(
+    stored: dict[str, object] | None,
+) -> None:
     known = verify_source_identity(stored, SourceIdentity.of(OURS, 7), moved=False)
 
     assert known == {"host": "tower.example.org", "user_id": 7}
@@ -55,23 +58,22 @@ def test_a_new_target_takes_any_server(stored: dict[str, object] | None) -> None
         (CLOUD, "https://api.tower.nf"),
     ],
 )
-def test_the_same_server_goes_on(first: str, then: str) -> None:
-    """By whichever of its names."""
+def test_the_same_server_is_accepted_under_another_address(first: str, then: str) -> None:
     known = remember(first)
 
     assert verify_source_identity(known, SourceIdentity.of(then, 7), moved=False) == known
 
 
 @pytest.mark.parametrize("endpoint", LOOPBACK)
-def test_loopback_matches_anything(endpoint: str) -> None:
-    """A tunnel may lead anywhere: it neither is refused nor changes what is known."""
+def test_a_loopback_endpoint_is_accepted_and_changes_nothing(endpoint: str) -> None:
+    """A tunnel on a loopback address may lead to any server."""
     known = remember(OURS)
 
     assert verify_source_identity(known, SourceIdentity.of(endpoint, 7), moved=False) == known
 
 
-def test_a_target_of_a_tunnel_takes_the_first_server_with_a_name() -> None:
-    """From then on it is that of this server."""
+def test_a_target_synced_through_a_tunnel_adopts_the_first_named_server() -> None:
+    """Afterwards it accepts this server only."""
     tunnel = remember(LOOPBACK[0])
     known = verify_source_identity(tunnel, SourceIdentity.of(OURS, 7), moved=False)
 
@@ -82,7 +84,10 @@ def test_a_target_of_a_tunnel_takes_the_first_server_with_a_name() -> None:
 
 @pytest.mark.parametrize("endpoint", [OTHER, CLOUD, "https://example.org/api"])
 def test_another_server_is_refused(endpoint: str) -> None:
-    """With both names and what to do: each would find the runs of the other missing."""
+    """The message names both servers and the options.
+
+    A sync from another server would find all runs of the first one missing.
+    """
     here = SourceIdentity.of(endpoint, 7)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -93,8 +98,8 @@ def test_another_server_is_refused(endpoint: str) -> None:
     assert "TOWER_ETL_SERVER_MOVED=1" in str(caught.value)
 
 
-def test_a_server_that_moved_is_let_pass_once() -> None:
-    """Its new name is remembered: the next time the old one is refused."""
+def test_a_new_host_is_stored_if_the_user_declares_a_move() -> None:
+    """The next sync accepts the new host without the declaration and refuses the old one."""
     known = verify_source_identity(remember(OURS), SourceIdentity.of(OTHER, 7), moved=True)
 
     assert known == {"host": "tower.example.com", "user_id": 7}
@@ -103,18 +108,18 @@ def test_a_server_that_moved_is_let_pass_once() -> None:
         verify_source_identity(known, SourceIdentity.of(OURS, 7), moved=False)
 
 
-def test_a_tunnel_to_a_server_that_moved_keeps_its_name() -> None:
-    """It has none of its own."""
+def test_a_declared_move_to_a_loopback_endpoint_keeps_the_stored_host() -> None:
+    """A loopback endpoint does not tell the server's host name."""
     known = remember(OURS)
 
     assert verify_source_identity(known, SourceIdentity.of(LOOPBACK[0], 7), moved=True) == known
 
 
 @pytest.mark.parametrize(("first", "then", "kept"), [(7, 8, 7), (None, 8, 8), (7, None, 7)])
-def test_the_first_user_is_remembered(
+def test_the_first_known_user_id_is_stored(
     first: int | None, then: int | None, kept: int | None
 ) -> None:
-    """Later ones may read the same workspaces."""
+    """Later users may read the same workspaces."""
     known = verify_source_identity(
         remember(OURS, first), SourceIdentity.of(OURS, then), moved=False
     )

@@ -1,4 +1,4 @@
-"""From what became of each workspace to the status and the exit code of the whole."""
+"""Status and exit code of a sync, from the results of its workspaces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOWN, SILENT, BUSY = ServerError("no"), ApiConnectionError("no"), RateLimitError
 def make_outcome(
     *errors: ApiError | None, given_up: bool = True, stopped: bool = False
 ) -> SyncResult:
-    """An outcome with one workspace for each of these, given up where there is an error."""
+    """Return a result with one workspace per argument; an error aborts it by default."""
     spaces = {str(key): WorkspaceResult(key, f"acme/{key}") for key in range(len(errors))}
     sync_result = SyncResult(spaces, stopped=stopped)
     for key, error in enumerate(errors):
@@ -54,22 +54,29 @@ def make_outcome(
         ((REFUSED, FORBIDDEN), "failed", 4),
     ],
 )
-def test_status_and_exit_code(errors: tuple[ApiError | None, ...], status: str, code: int) -> None:
-    """Some failed is 4; where all did, the cause says it, and 3 only where every one is that."""
+def test_status_and_exit_code_depend_on_the_errors_of_all_workspaces(
+    errors: tuple[ApiError | None, ...], status: str, code: int
+) -> None:
+    """If some workspaces failed, the exit code is 4.
+
+    If all failed, the causes decide; 3 means that the token was refused for every workspace.
+    """
     sync_result = make_outcome(*errors)
     assert (sync_result.status, sync_result.exit_code) == (status, code)
 
 
 @pytest.mark.parametrize("errors", [(DOWN,), (REFUSED, REFUSED), (OK, FORBIDDEN)])
-def test_workspaces_that_were_not_given_up_are_partial(errors: tuple[ApiError | None, ...]) -> None:
-    """Some of their runs failed; others landed."""
+def test_workspaces_with_errors_that_were_not_aborted_are_partial(
+    errors: tuple[ApiError | None, ...],
+) -> None:
+    """Some of their runs failed, and others were loaded."""
     sync_result = make_outcome(*errors, given_up=False)
     assert (sync_result.status, sync_result.exit_code) == ("partial", 4)
     assert sync_result.failed == [s for s in sync_result.workspaces.values() if s.error]
 
 
-def test_one_workspace_that_was_not_given_up_keeps_the_whole_from_failing() -> None:
-    """Something of it landed."""
+def test_a_sync_is_partial_if_one_failing_workspace_was_not_aborted() -> None:
+    """Some runs of this workspace were loaded."""
     sync_result = make_outcome(DOWN, REFUSED)
     sync_result.workspaces["1"].aborted = False
     assert (sync_result.status, sync_result.exit_code) == ("partial", 4)
@@ -85,8 +92,10 @@ def test_one_workspace_that_was_not_given_up_keeps_the_whole_from_failing() -> N
         (WorkspaceResult(1, "w", error="why", failures=3, aborted=True), "failed"),
     ],
 )
-def test_the_status_of_a_workspace(space: WorkspaceResult, status: str) -> None:
-    """As `--json` has it."""
+def test_the_status_of_a_workspace_depends_on_its_result(
+    space: WorkspaceResult, status: str
+) -> None:
+    """The output of `--json` has the same status."""
     assert (space.status, space.as_json()["status"]) == (status, status)
 
 
@@ -94,25 +103,25 @@ def test_the_status_of_a_workspace(space: WorkspaceResult, status: str) -> None:
     ("errors", "status", "code"),
     [((OK,), "partial", 4), ((), "partial", 4), ((DOWN,), "failed", 5)],
 )
-def test_slow_entities_that_could_not_be_read_are_partial(
+def test_errors_of_reference_data_make_a_successful_sync_partial(
     errors: tuple[ApiError | None, ...], status: str, code: int
 ) -> None:
-    """No workspace failed by them."""
+    """They do not make a workspace fail."""
     sync_result = make_outcome(*errors)
     sync_result.reference_errors.append("labels could not be read")
     assert (sync_result.status, sync_result.exit_code) == (status, code)
 
 
-def test_a_stopped_sync_is_partial_and_no_failure() -> None:
-    """What was not finished is `interrupted`, with no error."""
+def test_a_stopped_sync_is_partial_with_exit_code_0() -> None:
+    """Workspaces that were not finished are `interrupted`, without an error."""
     sync_result = make_outcome(OK, stopped=True)
     assert (sync_result.status, sync_result.exit_code) == ("partial", 0)
     space = sync_result.workspaces["0"].as_json()
     assert (space["status"], space["error"]) == ("interrupted", None)
 
 
-def test_a_workspace_fails_for_its_first_reason() -> None:
-    """What fails after it is a consequence."""
+def test_a_workspace_keeps_its_first_error() -> None:
+    """Later errors are consequences of the first one."""
     sync_result = make_outcome(FORBIDDEN)
     assert sync_result.record_failure("0", "later", DOWN) is sync_result.workspaces["0"]
     assert (sync_result.workspaces["0"].error, sync_result.exit_code) == ("why", 4)

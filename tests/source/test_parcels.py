@@ -1,4 +1,4 @@
-"""Rows of many runs at once: as one by one, and nothing of one run with another."""
+"""Conversion of several fetched runs to tables in one run batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABEL = {"id": 7, "name": "urgent"}
 def make_fetched_run(
     run_id: str, *labels: Any, tasks: int = 2, space: int | None = 1
 ) -> FetchedRun:
-    """A run with tasks, metrics and progress; every other task has a field more."""
+    """Return a run with tasks, metrics and progress; every other task has an extra field."""
     described = {
         "workflow": {"id": run_id, "status": "SUCCEEDED", "stats": {"odd": run_id}},
         "progress": {
@@ -43,12 +43,12 @@ def make_fetched_run(
 
 
 def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
-    """The rows of each table."""
+    """Return the rows of each table."""
     return {name: rows.to_pylist() for name, rows in tables.items()}
 
 
-def test_together_they_make_the_rows_that_each_makes_alone() -> None:
-    """Of several workspaces, with fields that have no column."""
+def test_a_batch_has_the_same_rows_as_its_runs_converted_one_by_one() -> None:
+    """The runs belong to several workspaces and have extra fields."""
     fetched_runs = [
         make_fetched_run("a", LABEL),
         make_fetched_run("b", LABEL, space=None),
@@ -61,11 +61,11 @@ def test_together_they_make_the_rows_that_each_makes_alone() -> None:
     labels = together.pop("labels")
     expected = {name: [row for rows in alone for row in rows[name]] for name in together}
     assert expected == together
-    assert [(row["id"], row["workspace_id"]) for row in labels] == [(7, 1)]  # the last one named it
+    assert [(row["id"], row["workspace_id"]) for row in labels] == [(7, 1)]  # as in the last run
 
 
-def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
-    """The others keep theirs."""
+def test_a_run_without_labels_has_a_tombstone_for_its_label_links() -> None:
+    """The links of other runs stay."""
     rows = build_batch([make_fetched_run("a"), make_fetched_run("b", LABEL)], ALL)[
         "workflow_labels"
     ]
@@ -74,14 +74,13 @@ def test_a_run_without_labels_takes_its_links_out_of_the_table() -> None:
     assert {("a", 0, True), ("b", 7, False)} == links
 
 
-def test_tables_that_are_not_wanted_are_left_out() -> None:
-    """Whatever was fetched."""
+def test_tables_that_are_not_selected_are_left_out() -> None:
     wanted = frozenset({"workflows", "labels"})
     assert wanted == build_batch([make_fetched_run("a")], wanted).keys()
 
 
-def test_many_tasks_become_rows_on_the_way() -> None:
-    """The same rows, in the same order, as if all had waited."""
+def test_task_pages_converted_during_the_fetch_give_the_same_rows() -> None:
+    """The rows of a long run are converted in chunks of 1,000 before all pages have arrived."""
     waiting = make_fetched_run("a", tasks=2_345)
     taken = TaskPageBuffer(waiting.answers.owner)
     for page in waiting.answers.tasks:
@@ -98,8 +97,7 @@ def test_many_tasks_become_rows_on_the_way() -> None:
     assert expected == list_rows(build_batch([early], ALL))
 
 
-def test_runs_wait_until_they_are_many() -> None:
-    """By their number, or by their rows."""
+def test_a_run_batch_is_full_by_its_number_of_runs_or_rows() -> None:
     work: Any = object()
     held, full = RunBatch(), []
     for number in range(32):

@@ -1,4 +1,4 @@
-"""What an incomplete listing says of the runs that it lacks."""
+"""Runs that an incomplete listing lacks are not marked as deleted."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ WHOLE = ListingWindow(None, None, is_full=True)
 
 
 class OneRun:
-    """Tables that have one final run."""
+    """A destination state with one final run."""
 
     def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """The run, in whichever workspace."""
+        """Return the run, for any workspace."""
         return {f"final-{workspace_id}": StoredRun(NOW - DAY, "SUCCEEDED")}
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """No other table has rows."""
+        """Return no rows, as no other table has any."""
         del name, columns
         return []
 
     def table_schema(self, name: str) -> pa.Schema:
-        """The columns of a table."""
+        """Return the schema of a table."""
         return TABLES[name].arrow_schema
 
     def is_complete(self, name: str, columns: Iterable[str]) -> bool:
-        """Tables have the columns of their specs."""
+        """Return whether the columns are in the table's specification."""
         return set(columns) <= set(TABLES[name].arrow_schema.names)
 
     def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """No launch."""
+        """Return no launch."""
         assert not list(run_ids)
         return set()
 
     def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """No row."""
+        """Return no row."""
         assert not list(run_ids)
         return TABLES["workflows"].arrow_schema.empty_table()
 
@@ -70,7 +70,7 @@ class OneRun:
         (False, False, (), (), False, "reconciles again"),
     ],
 )
-def test_only_a_listing_that_is_complete_for_sure_tells_what_is_missing(  # noqa: PLR0913 - a row of the table
+def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR0913 - parametrized values
     *,
     steady: bool,
     counted: bool,
@@ -79,7 +79,7 @@ def test_only_a_listing_that_is_complete_for_sure_tells_what_is_missing(  # noqa
     whole: bool,
     word: str | None,
 ) -> None:
-    """Of runs that are watched as of those that are stored."""
+    """Stored runs are marked as deleted, and open runs of the state as vanished."""
     said: list[str] = []
     planner = Planner(SyncOptions(), OneRun(), NOW, said.append)
     listing = RunListing(WHOLE, (), is_unmodified=steady, count_matches=counted)

@@ -1,4 +1,4 @@
-"""Which workspaces a token sees, and which of them are meant."""
+"""Discovery of the workspaces that a token sees, and their selection."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ VISIBLE = (PERSONAL, LAB, ANNEX, OTHER)
         (("*",), VISIBLE),
     ],
 )
-def test_selectors(selectors: tuple[str, ...], expected: tuple[Workspace, ...]) -> None:
-    """An id, a name in any case, or a pattern; each workspace once."""
+def test_selectors_match_ids_names_and_patterns(
+    selectors: tuple[str, ...], expected: tuple[Workspace, ...]
+) -> None:
+    """Names match in any case, and each workspace is selected once."""
     assert select_workspaces(VISIBLE, selectors) == (expected, {})
 
 
 @pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
-def test_selectors_that_name_nothing_are_an_error(selector: str) -> None:
-    """The message lists what there is."""
+def test_selectors_without_any_match_are_an_error(selector: str) -> None:
+    """The message lists the visible workspaces."""
     with pytest.raises(
         ConfigurationError, match=r"It sees personal, acme/lab \(1\), acme/annex \(2\)"
     ):
@@ -59,16 +61,15 @@ def test_selectors_that_name_nothing_are_an_error(selector: str) -> None:
 
 
 @pytest.mark.parametrize("selector", ["lab", "acme", "9", "acme/lab/x", ""])
-def test_a_selector_that_names_nothing_is_reported_beside_those_that_do(selector: str) -> None:
-    """A name mistyped in a job would otherwise drop a workspace silently."""
+def test_a_selector_without_a_match_is_reported_if_others_match(selector: str) -> None:
+    """Otherwise a typo in a job would silently drop a workspace."""
     selected, unmatched = select_workspaces(VISIBLE, ("acme/lab", selector))
     assert selected == (LAB,)
     assert list(unmatched) == [selector]
     assert f"No workspace {selector!r}" in unmatched[selector]
 
 
-def test_a_long_list_is_cut_in_the_message() -> None:
-    """Hundreds of names help nobody."""
+def test_a_long_list_of_workspaces_is_cut_in_the_message() -> None:
     many = tuple(Workspace(number, f"acme/w{number}", {}) for number in range(1, 21))
     with pytest.raises(ConfigurationError, match="and 12 more"):
         select_workspaces(many, ("none",))
@@ -78,14 +79,14 @@ def test_a_long_list_is_cut_in_the_message() -> None:
     ("selector", "meant"),
     [("acme/lap", "acme/lab"), ("ACME", "ACME/\\*"), ("personel", "personal")],
 )
-def test_a_workspace_that_was_meant_is_named(selector: str, meant: str) -> None:
-    """Before those that there are, which may be many."""
+def test_the_message_suggests_a_similar_workspace(selector: str, meant: str) -> None:
+    """The suggestion precedes the list of visible workspaces, which may be long."""
     with pytest.raises(ConfigurationError, match=f"Did you mean {meant}.*It sees"):
         select_workspaces(VISIBLE, (selector,))
 
 
-def test_entries_without_a_workspace_are_organisations() -> None:
-    """API fact 13."""
+def test_roles_without_a_workspace_are_not_selected_as_workspaces() -> None:
+    """They are roles in an organization (API fact 13)."""
     roles: list[dict[str, Any]] = [
         {"orgId": 7, "orgName": "acme", "workspaceId": None, "workspaceName": None},
         {"orgId": 7, "orgName": "acme", "workspaceId": 1, "workspaceName": "lab"},
@@ -99,14 +100,14 @@ def test_entries_without_a_workspace_are_organisations() -> None:
 
 @pytest.fixture
 def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
-    """A client of the simulated platform."""
+    """Return a client of the simulated platform."""
     return TowerClient(connect(endpoint))
 
 
 def test_discovery_takes_three_calls(
     client: TowerClient, simulator: Simulator, world: World
 ) -> None:
-    """Who the server is, who we are, what we see."""
+    """The calls return the server's version, the user and the visible workspaces."""
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     discovery = discover(client, ("acme/*",))
     assert (discovery.api_version, [space.id for space in discovery.workspaces]) == (
@@ -117,20 +118,20 @@ def test_discovery_takes_three_calls(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_after_the_server_said_its_version_is_the_tokens_fault(
+def test_a_refusal_of_the_user_call_is_an_authentication_error(
     client: TowerClient, simulator: Simulator, status: int
 ) -> None:
-    """API fact 11."""
+    """The server has sent its version, so the token is at fault (API fact 11)."""
     simulator.faults.add("/user-info", Fault("status", status=status))
     with pytest.raises(AuthenticationError, match="set TOWER_ACCESS_TOKEN"):
         discover(client, ())
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
-def test_a_server_that_does_not_say_its_version_is_no_platform(
+def test_a_refusal_of_service_info_is_an_endpoint_problem(
     client: TowerClient, simulator: Simulator, status: int
 ) -> None:
-    """`/service-info` needs no token: whoever refuses it is something else."""
+    """`/service-info` needs no token, so the platform itself does not refuse it."""
     simulator.faults.add("/service-info", Fault("status", status=status))
     with pytest.raises(ServerError, match="ends in /api"):
         discover(client, ())

@@ -1,4 +1,4 @@
-"""What the destination holds, read through dlt: in part, late, or not there at all."""
+"""The destination state, read through dlt: complete, partial, outdated or absent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dlt.Pipeline:
-    """A pipeline into an empty DuckDB file."""
+    """Return a pipeline into an empty DuckDB file."""
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     return dlt.pipeline(
         "history",
@@ -34,7 +34,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dlt.Pipeline:
 
 
 def load(pipeline: dlt.Pipeline, **tables: pa.Table) -> None:
-    """Load some tables as the source does."""
+    """Load tables as the source does."""
 
     @dlt.source(name="tower")
     def tower() -> Any:
@@ -45,21 +45,23 @@ def load(pipeline: dlt.Pipeline, **tables: pa.Table) -> None:
 
 
 def make_runs(workspace_id: int | None, *run_ids: str) -> pa.Table:
-    """Rows of `workflows`."""
+    """Return rows of `workflows`."""
     runs = [{"id": run_id, "submit": "2026-03-01T12:00:00Z"} for run_id in run_ids]
     return TABLES["workflows"].build(runs, workspace_id=workspace_id, starred=True)
 
 
-def test_without_a_pipeline_nothing_is_stored() -> None:
-    """As where a resource is iterated for a look."""
+def test_the_destination_state_is_empty_without_a_pipeline() -> None:
+    """A resource that is iterated directly has no pipeline."""
     store = DltDestinationState(None)
     assert store.runs(1) == {}
     assert store.read_table("workflows") == []
     assert store.run_rows(["a"]).schema == TABLES["workflows"].arrow_schema
 
 
-def test_before_the_first_load_nothing_is_stored(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
-    """And nothing is asked: not even the file is made."""
+def test_the_destination_state_is_empty_before_the_first_load(
+    pipeline: dlt.Pipeline, tmp_path: Path
+) -> None:
+    """The destination is not queried, so the DuckDB file is not created."""
     store = DltDestinationState(pipeline)
     assert store.runs(None) == {}
     assert store.read_table("users", ("id",)) == []
@@ -67,7 +69,7 @@ def test_before_the_first_load_nothing_is_stored(pipeline: dlt.Pipeline, tmp_pat
 
 
 def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:
-    """The personal one has no id; links belong to their runs."""
+    """The personal workspace has no id. Each run has the label ids of its own links."""
     links = label_links([{"id": 7}], workflow_id="a", workspace_id=1)
     runs = pa.concat_tables([make_runs(1, "a", "b"), make_runs(None, "c")])
     load(pipeline, workflows=runs, workflow_labels=links)
@@ -81,14 +83,13 @@ def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:
 
 
 def test_many_runs_are_read_in_several_queries(pipeline: dlt.Pipeline) -> None:
-    """More than databases take as parameters."""
+    """Databases limit the number of parameters of a query."""
     ids = [f"run{number}" for number in range(1_234)]
     load(pipeline, workflows=make_runs(1, *ids))
     assert set(DltDestinationState(pipeline).run_rows(ids)["id"].to_pylist()) == set(ids)
 
 
-def test_launches_that_have_a_row_are_found(pipeline: dlt.Pipeline) -> None:
-    """By the runs that name them."""
+def test_stored_launches_are_found_by_the_runs_that_name_them(pipeline: dlt.Pipeline) -> None:
     named = [{"id": "a", "launchId": "one"}, {"id": "b", "launchId": "two"}, {"id": "c"}]
     runs = TABLES["workflows"].build(named, workspace_id=1)
     launches = TABLES["launches"].build([{"id": "one"}], workspace_id=1)
@@ -96,8 +97,10 @@ def test_launches_that_have_a_row_are_found(pipeline: dlt.Pipeline) -> None:
     assert DltDestinationState(pipeline).find_launches(["a", "b", "c"]) == {"one"}
 
 
-def test_a_table_that_was_dropped_is_empty(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
-    """By hand, where dlt does not know of it."""
+def test_a_table_dropped_in_the_database_is_read_as_empty(
+    pipeline: dlt.Pipeline, tmp_path: Path
+) -> None:
+    """The drop is unknown to dlt."""
     load(pipeline, workflows=make_runs(1, "a"), users=TABLES["users"].build([{"id": 5}]))
     with duckdb.connect(str(tmp_path / "history.duckdb")) as connection:
         connection.execute("DROP TABLE tower.users")
@@ -106,16 +109,16 @@ def test_a_table_that_was_dropped_is_empty(pipeline: dlt.Pipeline, tmp_path: Pat
     assert set(store.runs(1)) == {"a"}
 
 
-def test_a_table_that_the_load_empties_is_empty(pipeline: dlt.Pipeline) -> None:
-    """Although it holds its rows until then."""
+def test_a_table_that_the_load_will_empty_is_read_as_empty(pipeline: dlt.Pipeline) -> None:
+    """The table still holds its rows."""
     load(pipeline, workflows=make_runs(1, "a"))
     store = DltDestinationState(pipeline)
     store.empty({"workflows"})
     assert store.runs(1) == {}
 
 
-def test_a_column_that_came_later_is_null(pipeline: dlt.Pipeline) -> None:
-    """An older version did not write it."""
+def test_a_column_missing_in_the_destination_is_null(pipeline: dlt.Pipeline) -> None:
+    """An older version did not write the column."""
     load(pipeline, workflows=make_runs(1, "a").drop_columns(["starred", "params"]))
     store = DltDestinationState(pipeline)
     assert store.runs(1)["a"].starred is None
@@ -123,14 +126,14 @@ def test_a_column_that_came_later_is_null(pipeline: dlt.Pipeline) -> None:
     assert (row["id"], row["params"]) == ("a", None)
 
 
-def test_a_promoted_column_is_read_and_kept(pipeline: dlt.Pipeline) -> None:
-    """A row is replaced whole."""
+def test_a_promoted_column_is_read_from_the_destination(pipeline: dlt.Pipeline) -> None:
+    """An in-place update replaces the whole row and would lose the column."""
     runs = make_runs(1, "a").append_column("params__genome", pa.array(["GRCh38"]))
     load(pipeline, workflows=runs)
     assert DltDestinationState(pipeline).run_rows(["a"])["params__genome"].to_pylist() == ["GRCh38"]
 
 
-def test_tables_of_another_schema_are_read_by_its_name(pipeline: dlt.Pipeline) -> None:
+def test_tables_are_read_through_the_schema_of_the_given_name(pipeline: dlt.Pipeline) -> None:
     """A resource that is run alone has the schema of the pipeline."""
     pipeline.run(dlt.resource([make_runs(1, "a")], name="workflows"), loader_file_format="parquet")
     assert DltDestinationState(pipeline).runs(1) == {}
@@ -150,8 +153,8 @@ def test_tables_of_another_schema_are_read_by_its_name(pipeline: dlt.Pipeline) -
         (pa.string(), b"text", "text"),
     ],
 )
-def test_values_of_any_database_are_those_of_the_column(
+def test_values_of_any_database_are_converted_to_the_column_type(
     kind: pa.DataType, given: object, expected: object
 ) -> None:
-    """SQLite, MySQL, those with decimals for integers, and those with objects for JSON."""
+    """Databases differ: SQLite has times as text, and others have decimals or JSON objects."""
     assert convert([given, None], kind) == [expected, None]

@@ -1,4 +1,4 @@
-"""Many things under way at once, handed out in order."""
+"""Concurrent work whose results are returned in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_results_come_in_the_order_asked_for() -> None:
-    """Also where a later one is ready first."""
+def test_results_are_returned_in_the_order_of_the_inputs() -> None:
+    """The second result is ready before the first."""
     later = threading.Event()
 
     def work(number: int) -> int:
@@ -29,8 +29,8 @@ def test_results_come_in_the_order_asked_for() -> None:
         assert list(map_ordered(pool, work, range(6), ahead=2)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_no_more_are_taken_than_allowed_ahead() -> None:
-    """A long history is not drawn into memory at once."""
+def test_inputs_are_read_ahead_up_to_the_limit_only() -> None:
+    """A long history must not be read into memory at once."""
     taken: list[int] = []
 
     def ask() -> Iterator[int]:
@@ -45,8 +45,7 @@ def test_no_more_are_taken_than_allowed_ahead() -> None:
         results.close()  # type: ignore[attr-defined] # a generator
 
 
-def test_an_error_is_raised_in_its_place() -> None:
-    """What came before it is handed out."""
+def test_an_error_is_raised_after_the_results_before_it() -> None:
     with ThreadPoolExecutor(2) as pool:
         results = map_ordered(pool, lambda number: 1 // (2 - number), range(5), ahead=4)
         assert [next(results), next(results)] == [0, 1]
@@ -54,7 +53,6 @@ def test_an_error_is_raised_in_its_place() -> None:
             next(results)
 
 
-def test_nothing_asked_for_is_nothing() -> None:
-    """An empty plan ends at once."""
+def test_no_inputs_give_no_results() -> None:
     with ThreadPoolExecutor(1) as pool:
         assert list(map_ordered(pool, str, (), ahead=4)) == []

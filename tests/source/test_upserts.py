@@ -1,4 +1,4 @@
-"""Rows for destinations that upsert: each key once, and tombstones of what is no more."""
+"""Rows for destinations that upsert: one row per key, and tombstones for removed label links."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LABELS, LINKS = TABLES["labels"], TABLES["workflow_labels"]
 
 
 class Held:
-    """What a destination holds of one table."""
+    """The rows that a destination holds of one table."""
 
     def __init__(self, rows: pa.Table) -> None:
         self._rows = rows
 
     def read_groups(self, name: str, column: str, values: Iterable[object]) -> pa.Table:
-        """Return those whose column has one of the values."""
+        """Return the rows whose column has one of the values."""
         assert name == LINKS.name
         return self._rows.filter(pc.is_in(self._rows[column], pa.array(values)))
 
@@ -32,23 +32,23 @@ NOTHING = Held(LINKS.arrow_schema.empty_table())
 
 
 def link(run_id: str, *labels: int) -> pa.Table:
-    """The links of a run."""
+    """Return the label links of a run."""
     return label_links(({"id": label} for label in labels), workflow_id=run_id, workspace_id=1)
 
 
 def prepare(*batches: dict[str, pa.Table], held: Held = NOTHING) -> list[dict[str, Any]]:
-    """Prepare a package; each batch as rows."""
+    """Prepare the batches of a load package; return each batch as rows."""
     ready = prepare_upserts(batches, [LABELS, LINKS], held)
     return [{name: rows.to_pylist() for name, rows in batch.items()} for batch in ready]
 
 
 def list_links(rows: list[dict[str, Any]]) -> set[tuple[str, int, bool]]:
-    """Run, label, and whether it is removed."""
+    """Return run, label and removal mark of each link."""
     return {(row["workflow_id"], row["label_id"], row["_removed"]) for row in rows}
 
 
-def test_the_last_row_of_a_key_is_handed_out_once() -> None:
-    """Whichever batch it came in."""
+def test_only_the_last_row_of_a_key_is_yielded() -> None:
+    """The rows come in different batches."""
     batches = [
         {"labels": LABELS.build([{"id": 1, "name": name}], workspace_id=1)}
         for name in ("old", "new")
@@ -57,15 +57,15 @@ def test_the_last_row_of_a_key_is_handed_out_once() -> None:
     assert [(row["id"], row["name"]) for row in found["labels"]] == [(1, "new")]
 
 
-def test_other_tables_pass_at_once() -> None:
-    """They are merged by deleting and inserting."""
+def test_tables_without_upsert_are_yielded_at_once() -> None:
+    """They are merged by delete-insert."""
     rows = TABLES["users"].build([{"id": 1, "userName": "kim"}])
     found = prepare({"users": rows, "workflow_labels": link("a", 1)}, {"users": rows})
     assert [list(batch) for batch in found] == [["users"], ["users"], ["workflow_labels"]]
 
 
-def test_a_link_that_is_no_more_becomes_a_tombstone() -> None:
-    """Of the runs that the package has, no other."""
+def test_a_removed_label_link_becomes_a_tombstone() -> None:
+    """Only the links of runs in the load package are compared with the stored ones."""
     held = Held(pa.concat_tables([link("a", 1, 2), link("b", 1), link("c", 1)]))
     bare = label_link_tombstones(["b"], workspace_id=1)
     (found,) = prepare({"workflow_labels": link("a", 2, 3)}, {"workflow_labels": bare}, held=held)
@@ -77,20 +77,19 @@ def test_a_link_that_is_no_more_becomes_a_tombstone() -> None:
     }
 
 
-def test_nothing_is_removed_where_nothing_is_held() -> None:
-    """A first load would store a tombstone as a row."""
+def test_a_first_load_writes_no_tombstones() -> None:
+    """The destination would store a tombstone as a row."""
     (found,) = prepare({"workflow_labels": label_link_tombstones(["a"], workspace_id=1)})
     assert found["workflow_labels"] == []
 
 
-def test_a_tombstone_that_is_stored_is_not_written_again() -> None:
-    """Iceberg keeps them; a label that comes back is a link again."""
+def test_a_stored_tombstone_is_not_written_again() -> None:
+    """Iceberg keeps tombstones. A label that is added again becomes a link again."""
     gone = link("a", 1, 2)
     gone = gone.set_column(3, gone.schema.field(3), pa.array([True, True]))
     (found,) = prepare({"workflow_labels": link("a", 2)}, held=Held(gone))
     assert list_links(found["workflow_labels"]) == {("a", 2, False)}
 
 
-def test_an_empty_package_is_empty() -> None:
-    """No batch at all."""
+def test_a_load_package_without_batches_stays_empty() -> None:
     assert prepare() == []

@@ -1,4 +1,4 @@
-"""Fetching one run: what is asked for, and what it means when a part of it is refused."""
+"""The fetch of one run: the calls it makes, and the handling of refused parts."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ PARTS = [r"/workflow/\w+\?", "/tasks", "/metrics"]
 
 @pytest.fixture
 def client(endpoint: str, connect: Callable[..., JsonHttpClient]) -> TowerClient:
-    """A client of the simulated platform."""
+    """Return a client of the simulated platform."""
     return TowerClient(connect(endpoint))
 
 
 @pytest.fixture
 def lab(world: World) -> Workspace:
-    """The workspace `acme/lab`."""
+    """Return the workspace `acme/lab`."""
     key = world.add_workspace(world.add_organization("acme"), "lab")
     return Workspace(key, "acme/lab", {})
 
 
 @pytest.fixture
 def run_id(world: World, lab: Workspace) -> str:
-    """A run under way with four tasks, of which the first three are final."""
+    """Start a run with four tasks, the first three of them final; return its id."""
     run_id = world.submit_run(lab.id)
     world.start_run(run_id)
     for task_id in (2, 4, 6, 8):
@@ -67,37 +67,37 @@ def fetch(
     bookmark: TaskBookmark,
     wanted: frozenset[str] = ALL,
 ) -> FetchedRun:
-    """Fetch a run of which so much is settled."""
+    """Fetch a run whose tasks are bookmarked so far."""
     fetched = fetch_run(client, lab, RunFetch(run_id, None, None, bookmark), wanted)
     assert fetched is not None
     return fetched
 
 
 def task_ids(fetched: FetchedRun) -> list[int]:
-    """The tasks that it brings."""
+    """Return the ids of the tasks that a fetch loads."""
     return sorted(build_batch([fetched], ALL)["tasks"]["task_id"].to_pylist())
 
 
 def offsets(simulator: Simulator) -> list[str]:
-    """Where the walks over tasks started and went on."""
+    """Return the offset of each call for tasks."""
     calls = [call for call in simulator.calls if call.path.endswith("/tasks")]
     return [parse_qs(call.query)["offset"][0] for call in calls]
 
 
-def test_the_first_fetch_brings_all_tasks(
+def test_the_first_fetch_loads_all_tasks_and_sets_the_bookmark(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """And settles those that are final, up to the first that is not."""
+    """The bookmark covers the final tasks before the first one that is not final."""
     fetched = fetch(client, lab, run_id, TaskBookmark())
 
     assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
     assert offsets(simulator) == ["0"]
 
 
-def test_a_later_fetch_starts_with_the_last_settled_task(
+def test_a_later_fetch_starts_at_the_last_bookmarked_task(
     client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
 ) -> None:
-    """Which is only looked at; what was final since is settled too."""
+    """That task only verifies the bookmark, which advances over tasks that became final."""
     world.finish_task(run_id, 8)
     world.add_task(run_id, 9)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
@@ -106,10 +106,10 @@ def test_a_later_fetch_starts_with_the_last_settled_task(
     assert offsets(simulator) == ["2"]
 
 
-def test_a_task_that_came_in_before_the_settled_ones_fetches_all(
+def test_a_task_inserted_before_the_bookmark_causes_a_fetch_of_all_tasks(
     client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
 ) -> None:
-    """Settled is what is final up to there, from the beginning."""
+    """The new bookmark covers the final tasks from the start of the list."""
     world.add_task(run_id, 5)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
@@ -117,10 +117,10 @@ def test_a_task_that_came_in_before_the_settled_ones_fetches_all(
     assert offsets(simulator) == ["2", "0"]
 
 
-def test_fewer_tasks_than_were_settled_fetch_all(
+def test_fewer_tasks_than_bookmarked_cause_a_fetch_of_all_tasks(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """The server lost some; nothing is skipped."""
+    """The server has lost tasks, so the bookmark is invalid."""
     fetched = fetch(client, lab, run_id, TaskBookmark(9, 18))
 
     assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
@@ -128,7 +128,7 @@ def test_fewer_tasks_than_were_settled_fetch_all(
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELLED"])
-def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(  # noqa: PLR0913 - fixtures and a row of the table
+def test_a_run_that_became_final_is_fetched_with_all_its_tasks(  # noqa: PLR0913 - fixtures and parametrized values
     client: TowerClient,
     simulator: Simulator,
     world: World,
@@ -137,7 +137,7 @@ def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(  # noqa: PLR0913
     *,
     status: str,
 ) -> None:
-    """Settled ones may have got their cost since."""
+    """Bookmarked tasks may have received their cost since they were loaded."""
     world.finish_run(run_id, status)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
@@ -145,10 +145,10 @@ def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(  # noqa: PLR0913
     assert offsets(simulator) == ["0"]
 
 
-def test_tables_that_are_not_wanted_cost_no_call(
+def test_tables_that_are_not_selected_cause_no_calls(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """What is settled stays so."""
+    """The bookmark does not change."""
     wanted = frozenset({"workflows", "workflow_labels"})
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6), wanted)
 
@@ -160,10 +160,10 @@ def test_tables_that_are_not_wanted_cost_no_call(
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_run_that_is_listed_is_not_gone(
+def test_a_refused_run_that_is_still_listed_raises_the_error(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str, *, status: int
 ) -> None:
-    """The refusal of its description is an error then."""
+    """A search of the listing shows that the run was not deleted."""
     simulator.faults.add(PARTS[0], Fault("status", status=status))
 
     with pytest.raises((ForbiddenError, NotFoundError)):
@@ -173,7 +173,7 @@ def test_a_run_that_is_listed_is_not_gone(
 
 @pytest.mark.parametrize("part", PARTS[1:])
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_refused_part_is_missing(  # noqa: PLR0913 - fixtures and a row of the table
+def test_a_refused_part_is_recorded_as_missing(  # noqa: PLR0913 - fixtures and parametrized values
     client: TowerClient,
     simulator: Simulator,
     lab: Workspace,
@@ -182,7 +182,7 @@ def test_a_refused_part_is_missing(  # noqa: PLR0913 - fixtures and a row of the
     part: str,
     status: int,
 ) -> None:
-    """The run is fetched without it."""
+    """The run is loaded without it."""
     simulator.faults.add(part, Fault("status", status=status, times=9))
     fetched = fetch(client, lab, run_id, TaskBookmark())
     assert fetched.loaded.missing_parts == (part[1:],)
@@ -192,7 +192,7 @@ def test_a_refused_part_is_missing(  # noqa: PLR0913 - fixtures and a row of the
 
 @pytest.mark.parametrize("part", PARTS[1:])
 @pytest.mark.parametrize("answer", [{}, {"tasks": None, "metrics": None}])
-def test_a_part_without_a_list_is_missing(  # noqa: PLR0913 - fixtures and a row of the table
+def test_a_part_without_a_list_is_recorded_as_missing(  # noqa: PLR0913 - fixtures and parametrized values
     client: TowerClient,
     lab: Workspace,
     run_id: str,
@@ -201,7 +201,7 @@ def test_a_part_without_a_list_is_missing(  # noqa: PLR0913 - fixtures and a row
     part: str,
     answer: dict[str, Any],
 ) -> None:
-    """Servers leave a list out, or give null."""
+    """Some servers omit the list or send null."""
     get = Calls.get
 
     def get_without(calls: Calls, endpoint: Endpoint, *args: Any, **names: Any) -> Any:
@@ -213,7 +213,7 @@ def test_a_part_without_a_list_is_missing(  # noqa: PLR0913 - fixtures and a row
 
 @pytest.mark.parametrize("part", PARTS[1:])
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a row of the table
+def test_a_run_deleted_during_its_fetch_is_not_loaded(  # noqa: PLR0913 - fixtures and parametrized values
     client: TowerClient,
     simulator: Simulator,
     world: World,
@@ -224,8 +224,8 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
     part: str,
     status: int,
 ) -> None:
-    """It went between two calls: no part of it is taken."""
-    world.submit_run(lab.id)  # what else the listing shows does not count
+    """The run disappears between two calls, and none of its parts is loaded."""
+    world.submit_run(lab.id)  # another listed run makes no difference
     simulator.faults.add(part, Fault("status", status=status, times=2))
     describe_run = client.get_run
     described: list[str] = []
@@ -241,20 +241,20 @@ def test_a_run_that_is_listed_no_more_is_gone(  # noqa: PLR0913 - fixtures and a
     assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
 
 
-def test_a_run_that_went_before_is_gone(
+def test_a_run_deleted_before_its_fetch_is_not_loaded(
     client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
 ) -> None:
-    """After two calls: its description and the listing."""
+    """The fetch takes two calls: the description of the run and the listing."""
     world.delete_run(run_id)
 
     assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
     assert len(simulator.calls) == 2
 
 
-def test_a_run_is_not_gone_by_a_listing_that_fails(
+def test_a_missing_run_is_an_error_if_the_listing_fails(
     client: TowerClient, simulator: Simulator, world: World, lab: Workspace, run_id: str
 ) -> None:
-    """It is not known then."""
+    """Without the listing, nothing confirms that the run was deleted."""
     world.delete_run(run_id)
     simulator.faults.add(r"/workflow\?", Fault("status", status=403))
 
@@ -262,10 +262,10 @@ def test_a_run_is_not_gone_by_a_listing_that_fails(
         fetch_run(client, lab, RunFetch(run_id, None, None), ALL)
 
 
-def test_another_failure_asks_no_listing(
+def test_a_server_error_causes_no_search_of_the_listing(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """It says nothing on whether the run is there."""
+    """The error does not tell whether the run exists."""
     simulator.faults.add("/tasks", Fault("html", times=50))
 
     with pytest.raises(ApiError) as caught:
@@ -274,10 +274,10 @@ def test_another_failure_asks_no_listing(
     assert not any("search" in call.query for call in simulator.calls)
 
 
-def test_the_end_that_the_listing_says_counts_where_no_description_is_requested(
+def test_the_end_from_the_listing_counts_if_the_run_is_not_described(
     client: TowerClient, simulator: Simulator, lab: Workspace, run_id: str
 ) -> None:
-    """A run that is UNKNOWN with an end is final, and all of its tasks are requested."""
+    """A run with status UNKNOWN and an end is final, so all of its tasks are requested."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
     bookmark = TaskBookmark(tasks=3, last_task_id=6)
     run_fetch = RunFetch(run_id, None, None, bookmark, status="UNKNOWN", complete=end)
