@@ -1,4 +1,4 @@
-"""Tables that are not fetched run by run: labels, workspaces, metrics of new kinds, sync runs."""
+"""Rows that are not built run by run: label links, labels, workspaces, new metrics, sync runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tower_etl.schema import (
 from tower_etl.transform import build_run
 
 
-def test_a_tombstone_names_the_run_and_no_label() -> None:
-    """It has the schema of the links, so that both can travel in one batch."""
+def test_a_tombstone_of_label_links_has_the_run_and_label_id_0() -> None:
+    """It has the schema of label links, so that both can be in one batch."""
     batch = label_link_tombstones(["a", "b"], workspace_id=None)
     row = {"label_id": 0, "workspace_id": None, "_removed": True}
     assert [{"workflow_id": "a"} | row, {"workflow_id": "b"} | row] == batch.to_pylist()
@@ -26,15 +26,14 @@ def test_a_tombstone_names_the_run_and_no_label() -> None:
     assert label_link_tombstones([], workspace_id=1).num_rows == 0
 
 
-def test_links_and_labels_are_unique() -> None:
-    """A label named twice is one label and one link."""
+def test_a_label_named_twice_is_one_label_and_one_label_link() -> None:
     labels = [{"id": 1, "name": "old"}, {"id": 1, "name": "new"}]
     assert label_rows(labels, workspace_id=1)["name"].to_pylist() == ["new"]
     assert label_links(labels, workflow_id="r", workspace_id=1)["label_id"].to_pylist() == [1]
 
 
-def test_workspaces_join_what_two_calls_know() -> None:
-    """The membership knows the organisation and roles, the organisation the description."""
+def test_workspace_rows_join_memberships_and_descriptions() -> None:
+    """The membership has organization and roles; the description has the other fields."""
     seen = [
         {"orgId": 5, "orgName": "o", "workspaceId": None},
         {"orgId": 5, "orgName": "o", "workspaceId": 6, "workspaceName": "w", "roles": ["owner"]},
@@ -49,8 +48,8 @@ def test_workspaces_join_what_two_calls_know() -> None:
     assert expected == [tuple(row[name] for name in names) for row in rows]
 
 
-def test_a_quantity_that_nobody_documents_is_a_metric_too() -> None:
-    """New quantities appear without notice; a null one is no row."""
+def test_an_undocumented_metric_gets_a_row() -> None:
+    """The platform adds metrics without notice. A metric that is null has no row."""
     metrics = [{"id": 3, "process": "P", "diskSpace": {"mean": 2}, "cpu": None, "mem": "?"}]
     batch = build_run(
         {"workflow": {"id": "r"}}, workspace_id=1, starred=None, tasks=[], metrics=metrics
@@ -61,8 +60,7 @@ def test_a_quantity_that_nobody_documents_is_a_metric_too() -> None:
     assert rows["mem"]["metric_id"] == 3
 
 
-def test_a_sync_writes_its_row() -> None:
-    """Times as times, counts per table and outcomes as JSON."""
+def test_a_sync_run_row_has_times_counts_and_json() -> None:
     start = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
     batch = sync_run_rows(
         id="s", started_at=start, calls=3, rows={"tasks": 2}, workspaces=[{"id": 1}]
@@ -72,7 +70,6 @@ def test_a_sync_writes_its_row() -> None:
     assert (row["rows"], row["workspaces"]) == ('{"tasks":2}', '[{"id":1}]')
 
 
-def test_a_sync_without_an_identifier_is_refused() -> None:
-    """The key must be given."""
+def test_a_sync_run_row_without_an_id_is_refused() -> None:
     with pytest.raises(TypeError, match="'id'"):
         sync_run_rows(calls=1)

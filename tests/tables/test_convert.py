@@ -1,4 +1,4 @@
-"""Values to columns: what fits, what does not, and nothing in between."""
+"""Conversion of API values to column types, and detection of invalid values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NEARLY = st.sampled_from(
 
 
 def convert(kind: str, *values: object) -> list[object]:
-    """Convert values, `MISFIT` where one does not fit."""
+    """Convert values; return `MISFIT` in place of each invalid value."""
     array, invalid = to_array(values, local_column("field", KINDS[kind], "A field."))
     assert KINDS[kind] == array.type
     assert [None] * len(invalid) == [array[row].as_py() for row in invalid]
@@ -100,10 +100,10 @@ def convert(kind: str, *values: object) -> list[object]:
         ("text", "a\ud800b", "a\\ud800b"),
     ],
 )
-def test_a_value_comes_into_its_column_or_is_a_misfit(
+def test_a_value_is_converted_to_its_column_type_or_is_invalid(
     kind: str, value: object, expected: object
 ) -> None:
-    """Alone, and beside a null and a value that fits."""
+    """The value is converted alone, and between a null and a usual value."""
     usual = {"integer": 3, "number": 0.5, "flag": True, "text": "x"}[kind]
     assert [expected] == convert(kind, value)
     assert [None, expected, usual] == convert(kind, None, value, usual)
@@ -149,8 +149,11 @@ def test_a_value_comes_into_its_column_or_is_a_misfit(
         (True, MISFIT),
     ],
 )
-def test_a_time_is_read_as_utc_or_is_a_misfit(text: object, expected: object) -> None:
-    """Alone, among times of the usual form, and in a listing, which is compared with tables."""
+def test_a_time_is_converted_to_utc_or_is_invalid(text: object, expected: object) -> None:
+    """The time is converted alone, between other values, and by the listing.
+
+    Times of the listing are compared with those of the tables, so both must agree.
+    """
     usual = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert [expected] == convert("moment", text)
     assert [usual, expected, None] == convert("moment", "2025-01-02T03:04:05Z", text, None)
@@ -159,51 +162,50 @@ def test_a_time_is_read_as_utc_or_is_a_misfit(text: object, expected: object) ->
 
 
 @given(st.sampled_from(sorted(KINDS)), st.lists(NEARLY | JSON, max_size=6))
-def test_a_value_does_not_hang_on_its_neighbours(kind: str, values: list[Any]) -> None:
-    """The whole column at once gives what each value alone gives."""
+def test_a_value_is_converted_independently_of_its_neighbours(kind: str, values: list[Any]) -> None:
+    """A whole column gives the same result as each value alone."""
     alone = [convert(kind, value)[0] for value in values]
     assert alone == convert(kind, *values)
 
 
-@given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), min_size=1))  # noqa: DTZ001 - Hypothesis wants naive bounds
-def test_every_time_that_python_writes_is_read_back(moments: list[datetime]) -> None:
-    """To the microsecond, in years of four digits."""
+@given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), min_size=1))  # noqa: DTZ001 - Hypothesis needs naive bounds
+def test_every_time_in_iso_format_round_trips(moments: list[datetime]) -> None:
+    """The times have microseconds and years from 1 to 9999."""
     texts = [moment.isoformat() + "Z" for moment in moments]
     assert [moment.replace(tzinfo=UTC) for moment in moments] == convert("moment", *texts)
 
 
 @given(JSON.filter(lambda value: "inf" not in repr(value)))
-def test_json_text_says_the_same_as_the_value(value: object) -> None:
-    """Whatever its size; infinities are no JSON."""
+def test_json_text_round_trips(value: object) -> None:
+    """Infinities are left out, as JSON has none."""
     assert value == json.loads(to_json(value))
 
 
 @pytest.mark.parametrize("depth", [250, 260, 1020])
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"k":', "}"), ('[{},{"a":[],"k":', "}]")])
-def test_json_text_says_it_however_deep(depth: int, start: str, end: str) -> None:
-    """The deepest value that an answer can carry is kept too."""
+def test_deeply_nested_json_text_round_trips(depth: int, start: str, end: str) -> None:
+    """1,020 levels are close to the depth limit of the JSON parser."""
     levels = depth // len(end)
     text = start * levels + '[1,null,"é",2.5]' + end * levels
     assert to_json(orjson.loads(text)) == text
 
 
-def test_json_text_keeps_the_order_of_keys() -> None:
-    """Keys stay as received; a lone surrogate becomes text that every reader takes."""
+def test_json_text_keeps_key_order_and_escapes_lone_surrogates() -> None:
+    """An escaped surrogate is plain text, which every reader accepts."""
     assert to_json({"b": 1, "a": 2}) == '{"b":1,"a":2}'
     assert to_json({"k\udfff": "\ud800"}) == '{"k\\\\udfff":"\\\\ud800"}'
     assert str(2**70) == to_json(2**70)
 
 
-def test_json_columns_keep_null_as_null() -> None:
-    """SQL null, not the JSON text `null`; everything else is JSON text."""
+def test_a_null_in_a_json_column_is_sql_null() -> None:
+    """It is not the JSON text `null`."""
     column = local_column("field", TEXT, "A field.", is_json=True)
     array, invalid = to_array([None, [], "x", {"a": None}], column)
     assert (array.to_pylist(), invalid) == ([None, "[]", '"x"', '{"a":null}'], {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_column_of_nulls_has_its_type(kind: str) -> None:
-    """And so has one of no rows."""
+def test_a_column_without_values_has_its_type(kind: str) -> None:
     assert convert(kind, None, None) == [None, None]
     assert convert(kind) == []
     assert (

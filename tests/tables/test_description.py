@@ -1,4 +1,4 @@
-"""The specs against the published description of the API."""
+"""The table specifications agree with the published API description."""
 
 from __future__ import annotations
 
@@ -58,11 +58,15 @@ SCHEMAS: dict[str, list[str]] = {
     "service_info": ["ServiceInfo"],
     "audit_logs": ["AuditLogV2ResponseDto"],
 }
-BY_OURSELVES = {"workflow_labels", "users", "sync_runs"}  # no object of the description alone
-YOUNGER = {"audit_logs"}  # tables of which the older version knows nothing
+BY_OURSELVES = {
+    "workflow_labels",
+    "users",
+    "sync_runs",
+}  # not built from one object of the description
+YOUNGER = {"audit_logs"}  # tables that the oldest version does not have
 WITHHELD = {
-    "credentials": {"keys"},  # secret: what opens the provider
-    "service_info": {"analytics"},  # keys of the services that watch the platform's pages
+    "credentials": {"keys"},  # secrets of the provider
+    "service_info": {"analytics"},  # keys of web analytics services
 }
 ELSEWHERE = {
     "workflows": {"workflow", "progress", "labels"},
@@ -74,7 +78,7 @@ RENAMED = {
     "workspaces": {"workspace_name": "name", "workspace_full_name": "full_name"},
     "audit_logs": {"target__workspace__id": "workspace_id"},
 }
-# Named by the platform's own command line, for an API after 1.187 whose description is not here.
+# Named by the platform's command line for an API after 1.187, whose description is missing here.
 AFTER_THE_NEWEST = {"sched_config__max_spot_attempts", "sched_config__max_cpus_per_user"}
 UNDOCUMENTED = {
     "workflows": {"peak_load_cpus", "peak_load_tasks", "peak_load_memory"} | AFTER_THE_NEWEST,
@@ -87,17 +91,17 @@ SCALARS = {
     "boolean": pa.bool_(),
     "string": pa.string(),
 }
-AS_JSON = {"AuditLogTargetState"}  # before and after, of any kind of thing
+AS_JSON = {"AuditLogTargetState"}  # states before and after, of any kind of object
 AS_TEXT = {"exit"}  # a string on older servers, an integer on newer ones
 
 
 def snake(name: str) -> str:
-    """CamelCase to snake_case, written apart from the code under test."""
+    """Convert camelCase to snake_case, independently of the code under test."""
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
 
 def list_properties(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Collect the properties of a schema, through references and `allOf`."""
+    """Return the properties of a schema, through references and `allOf`."""
     if "$ref" in schema:
         return list_properties(schemas, schemas[schema["$ref"].split("/")[-1]])
     found: dict[str, Any] = dict(schema.get("properties", {}))
@@ -107,7 +111,7 @@ def list_properties(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str
 
 
 def is_of_many_shapes(schemas: dict[str, Any], schema: dict[str, Any]) -> bool:
-    """Whether an object holds other fields by its kind, so that it is kept whole, as JSON."""
+    """Return whether the fields of an object differ by its kind, so that it is kept as JSON."""
     name = schema.get("$ref", "").split("/")[-1] or "".join(
         part["$ref"].split("/")[-1] for part in schema.get("allOf", []) if "$ref" in part
     )
@@ -115,7 +119,7 @@ def is_of_many_shapes(schemas: dict[str, Any], schema: dict[str, Any]) -> bool:
 
 
 def list_fields(schemas: dict[str, Any], schema: dict[str, Any], skip: set[str]) -> Fields:
-    """List the columns that a schema asks for: name -> Arrow type, and whether it is JSON."""
+    """Return the columns for a schema: name -> Arrow type, and whether it is JSON."""
     found: Fields = {}
     for name, declared in list_properties(schemas, schema).items():
         column = snake(name)
@@ -137,7 +141,7 @@ def list_fields(schemas: dict[str, Any], schema: dict[str, Any], skip: set[str])
 
 
 def list_expected(schemas: dict[str, Any], table: str) -> Fields:
-    """List the columns that the description asks of a table."""
+    """Return the columns of a table according to the description."""
     found: Fields = {}
     skip = ELSEWHERE.get(table, set()) | WITHHELD.get(table, set())
     for name in SCHEMAS[table]:
@@ -147,7 +151,7 @@ def list_expected(schemas: dict[str, Any], table: str) -> Fields:
 
 
 def list_columns() -> list[tuple[TableSpec, ColumnSpec]]:
-    """List every column with its table."""
+    """Return every column with its table."""
     return [(table, column) for table in TABLES.values() for column in table.columns]
 
 
@@ -155,7 +159,7 @@ def list_columns() -> list[tuple[TableSpec, ColumnSpec]]:
 def test_every_documented_field_has_a_column_of_its_type(
     schemas: dict[str, Any], table: str
 ) -> None:
-    """Nothing that the description names is missing, in either version."""
+    """Every version of the API description is checked."""
     expected = list_expected(schemas, table)
     built = {c.name: (c.type, c.is_json) for c in TABLES[table].columns}
     assert expected == {name: built.get(name) for name in expected}
@@ -163,14 +167,14 @@ def test_every_documented_field_has_a_column_of_its_type(
 
 
 def test_every_table_is_compared_with_the_description() -> None:
-    """But for those that no single object of it fills, and the versions of others."""
+    """Exceptions are history tables, and tables that no single object of the description fills."""
     versions = {table.name for table in HISTORY_TABLES.values()}
     assert set(TABLES) == set(SCHEMAS) | BY_OURSELVES | versions
 
 
 @pytest.mark.parametrize("entity", HISTORY_TABLES)
-def test_a_version_has_the_columns_of_its_entity(entity: str) -> None:
-    """And the time in which it held, which is part of its key."""
+def test_a_history_table_has_the_columns_of_its_entity_table(entity: str) -> None:
+    """It also has the validity period, whose start is part of the key."""
     own = {column.name: column.type for column in TABLES[entity].columns}
     versions = {column.name: column.type for column in HISTORY_TABLES[entity].columns}
     del versions["valid_from"], versions["valid_to"]
@@ -179,22 +183,23 @@ def test_a_version_has_the_columns_of_its_entity(entity: str) -> None:
 
 
 @pytest.mark.parametrize("table", WITHHELD)
-def test_what_is_secret_never_gets_in(all_schemas: list[dict[str, Any]], table: str) -> None:
-    """No column takes it, nor what might come in its place."""
+def test_secret_fields_are_documented_but_have_no_column(
+    all_schemas: list[dict[str, Any]], table: str
+) -> None:
     schema = all_schemas[-1][SCHEMAS[table][0]]
     assert WITHHELD[table] <= {snake(name) for name in list_properties(all_schemas[-1], schema)}
     assert not WITHHELD[table] & {column.name for column in TABLES[table].columns}
 
 
 @pytest.mark.parametrize("table", ["credentials", "pipeline_secrets"])
-def test_secrets_of_another_name_are_dropped(table: str) -> None:
-    """A field that nobody documents might be the secret itself."""
+def test_undocumented_fields_of_secrets_are_dropped(table: str) -> None:
+    """An undocumented field might be the secret itself."""
     (row,) = TABLES[table].build([{"id": "1", "keys": {"a": "s3cret"}, "v": "s3cret"}]).to_pylist()
     assert "s3cret" not in str(row)
 
 
-def test_keys_of_the_analytics_are_dropped() -> None:
-    """They are of the platform's own pages."""
+def test_analytics_keys_of_the_service_info_are_dropped() -> None:
+    """They belong to the platform's web pages."""
     info = {"version": "1", "analytics": {"posthogApiKey": "s3cret"}}
     (row,) = service_rows(info, "s", datetime(2026, 1, 2, tzinfo=UTC)).to_pylist()
     assert "s3cret" not in str(row)
@@ -202,17 +207,18 @@ def test_keys_of_the_analytics_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("table", SCHEMAS)
-def test_no_column_claims_a_field_that_nobody_documents(
+def test_every_api_column_is_documented_or_listed_as_undocumented(
     all_schemas: list[dict[str, Any]], table: str
 ) -> None:
-    """A column that reads from the API is documented, or known and listed as undocumented."""
     documented = {name for schemas in all_schemas for name in list_expected(schemas, table)}
     claimed = {column.name for column in TABLES[table].columns if column.path}
     assert UNDOCUMENTED.get(table, set()) == claimed - documented
 
 
-def test_every_source_names_a_field_of_the_description(all_schemas: list[dict[str, Any]]) -> None:
-    """`ApiObject.field` can be looked up in a published version."""
+def test_the_source_of_every_column_is_a_field_of_the_description(
+    all_schemas: list[dict[str, Any]],
+) -> None:
+    """A source such as `ApiObject.field` can be looked up in a published version."""
     known = {
         f"{name}.{field}"
         for schemas in all_schemas
@@ -229,24 +235,23 @@ def test_every_source_names_a_field_of_the_description(all_schemas: list[dict[st
     assert strange == []
 
 
-def test_metrics_of_every_documented_quantity_have_a_unit(
+def test_every_documented_metric_has_a_unit(
     all_schemas: list[dict[str, Any]],
 ) -> None:
-    """The quantities are those of the newest description."""
+    """The metrics are those of the newest API description."""
     quantities = set(all_schemas[-1]["WorkflowMetrics"]["properties"]) - {"id", "process"}
     assert {snake(quantity) for quantity in quantities} == set(METRIC_UNITS)
 
 
 def test_fields_of_a_run_and_fields_around_it_never_share_a_name(schemas: dict[str, Any]) -> None:
-    """Both go side by side into one row."""
+    """Both kinds of fields become columns of the same row."""
     run = set(list_properties(schemas, schemas["WorkflowMaxDbDto"]))
     around = set(schemas["DescribeWorkflowResponse"]["properties"])
     around |= set(schemas["ListWorkflowsResponse.ListWorkflowsElement"]["properties"])
     assert set() == run & around
 
 
-def test_every_column_says_what_it_means() -> None:
-    """A description is a sentence."""
+def test_every_column_description_is_a_sentence() -> None:
     bad = [
         (table.name, column.name)
         for table, column in list_columns()
@@ -255,8 +260,7 @@ def test_every_column_says_what_it_means() -> None:
     assert bad == []
 
 
-def test_every_figure_has_a_unit() -> None:
-    """A number without a unit is an identifier, a code or a name."""
+def test_every_numeric_column_except_ids_and_exit_codes_has_a_unit() -> None:
     bare = {
         column.name
         for _, column in list_columns()
@@ -266,15 +270,13 @@ def test_every_figure_has_a_unit() -> None:
     assert {"exit_status", "job_info__exit_code"} == bare - identifiers
 
 
-def test_every_moment_is_utc() -> None:
-    """Times are TIMESTAMP WITH TIME ZONE, to the microsecond."""
+def test_every_time_column_is_utc_with_microseconds() -> None:
     moments = [column for _, column in list_columns() if pa.types.is_timestamp(column.type)]
     assert {(MOMENT, "UTC")} == {(column.type, column.unit) for column in moments}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_names_are_unique_and_survive_the_loader(table: TableSpec) -> None:
-    """The loader's own naming leaves every name as it is."""
+def test_column_names_are_unique_and_unchanged_by_dlt_naming(table: TableSpec) -> None:
     names = [column.name for column in table.columns]
     naming = NamingConvention()
     assert names == [naming.normalize_path(name) for name in names]
@@ -282,15 +284,15 @@ def test_names_are_unique_and_survive_the_loader(table: TableSpec) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_key_columns_alone_are_never_null(table: TableSpec) -> None:
-    """The schema says so, too."""
+def test_exactly_the_key_columns_are_not_nullable(table: TableSpec) -> None:
+    """The Arrow schema agrees with the column specifications."""
     required = {column.name for column in table.columns if not column.nullable}
     assert set(table.key) == required
     assert set(table.key) == {field.name for field in table.arrow_schema if not field.nullable}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-def test_every_table_carries_its_workspace(table: TableSpec) -> None:
-    """Every row says which workspace it belongs to, as an integer."""
+def test_every_table_has_an_integer_workspace_id(table: TableSpec) -> None:
+    """The merge key is a part of the key."""
     assert pa.int64() == table.arrow_schema.field("workspace_id").type
     assert set(table.merge_key) <= set(table.key)

@@ -1,4 +1,4 @@
-"""The data dictionary: up to date, whole, and right about how tables hang together."""
+"""The data dictionary is up to date and complete, and its references between tables are right."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from tower_etl.schema.docs import iter_references, render_dictionary
 WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 
-def test_the_written_dictionary_is_that_of_the_specs() -> None:
-    """Where it is stale: `make docs`."""
+def test_the_written_dictionary_is_up_to_date() -> None:
+    """If this test fails, run `make docs`."""
     assert render_dictionary(STORED_TABLES) == WRITTEN.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_column_is_in_it(name: str) -> None:
-    """In the section of its table, with what it means."""
+def test_every_column_is_in_the_section_of_its_table(name: str) -> None:
     section = render_dictionary(TABLES).partition(f"## `{name}`\n")[2].partition("\n## ")[0]
     for column in TABLES[name].columns:
         assert f"| `{column.name}` |" in section
@@ -27,8 +26,8 @@ def test_every_column_is_in_it(name: str) -> None:
     assert TABLES[name].grain in section
 
 
-def test_every_row_of_a_run_leads_to_its_run() -> None:
-    """And every row with a workspace to that, but for the tables that stand above."""
+def test_tables_of_runs_refer_to_their_run_and_workspace() -> None:
+    """Tables of organizations and servers do not refer to a workspace."""
     found = {
         (table.name, column.name, other.name) for table, column, other in iter_references(TABLES)
     }
@@ -46,8 +45,8 @@ def test_every_row_of_a_run_leads_to_its_run() -> None:
     assert ("workflows", "pipeline_info__id", "pipelines") in found
 
 
-def test_every_table_is_in_the_diagram() -> None:
-    """But versions; and none stands alone but that of the syncs' own server."""
+def test_the_diagram_shows_every_table_except_history_tables() -> None:
+    """A table in the diagram has at least one relation."""
     diagram = render_dictionary(TABLES).partition("```mermaid")[2].partition("```")[0]
     for name, table in TABLES.items():
         lines = [line for line in diagram.splitlines() if name in line.split()]
@@ -55,8 +54,7 @@ def test_every_table_is_in_the_diagram() -> None:
         assert len(lines) != 1, name
 
 
-def test_a_reference_is_to_a_column_that_there_is() -> None:
-    """Of the same type, in a table that there is."""
+def test_every_reference_names_a_column_of_the_same_type() -> None:
     for table in TABLES.values():
         for column in table.columns:
             place, _, name = (column.references or "").partition(".")

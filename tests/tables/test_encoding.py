@@ -1,4 +1,4 @@
-"""Characters that a database refuses: replaced where it does, and nothing else is touched."""
+"""Characters that a destination refuses are replaced for it; all other text is unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCUMENTS = {
 
 
 def treat(dialect: str, **columns: list[str | None]) -> pa.Table:
-    """Rows of `workflows` as they go to a destination."""
+    """Return rows of `workflows` as the column policy passes them to a destination."""
     rows = TABLES["workflows"].arrow_schema.empty_table().to_pydict()
     count = len(next(iter(columns.values())))
     table = pa.table(
@@ -36,16 +36,16 @@ def treat(dialect: str, **columns: list[str | None]) -> pa.Table:
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "redshift"])
-def test_a_nul_in_text_is_replaced(dialect: str) -> None:
-    """In keys, too; null stays null."""
+def test_nul_characters_in_text_are_replaced(dialect: str) -> None:
+    """Key columns are included; null stays null."""
     rows = treat(dialect, id=["a\x00b", "c"], run_name=["\x00\x00", None])
     assert rows["id"].to_pylist() == ["a\ufffdb", "c"]
     assert rows["run_name"].to_pylist() == ["\ufffd\ufffd", None]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_escapes_in_json_that_name_no_character_are_replaced(document: str) -> None:
-    """Numbers keep their digits, and an escaped backslash is no escape."""
+def test_json_escapes_of_invalid_characters_are_replaced(document: str) -> None:
+    """Numbers keep their digits, and an escaped backslash does not start another escape."""
     rows = treat("postgres", id=["r"], params=[document])
     (text,) = rows["params"].to_pylist()
     assert json.loads(text) == DOCUMENTS[document]
@@ -54,6 +54,6 @@ def test_escapes_in_json_that_name_no_character_are_replaced(document: str) -> N
 
 
 def test_other_destinations_keep_every_character() -> None:
-    """DuckDB and Parquet hold them."""
+    """DuckDB and Parquet can store these characters."""
     rows = treat("duckdb", id=["a\x00b"], params=['"\\u0000"'])
     assert (rows["id"].to_pylist(), rows["params"].to_pylist()) == (["a\x00b"], ['"\\u0000"'])

@@ -1,4 +1,4 @@
-"""Every field of every answer that a sync reads has a column, or a reason why it has none."""
+"""Every field of every response that a sync reads has a column, or a reason for having none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Node = dict[str, Any]
 ENDPOINTS = {
     name: endpoint for name, endpoint in vars(endpoints).items() if isinstance(endpoint, Endpoint)
 }
-# The tables that an endpoint fills, where the catalogue of reference data does not say so.
+# Tables that an endpoint fills, unless the reference entities define them.
 FILLS: dict[str, tuple[str, ...]] = {
     "SERVICE_INFO": ("service_info",),
     "USER_INFO": (),
@@ -42,7 +42,7 @@ FILLS: dict[str, tuple[str, ...]] = {
     "COMPUTE_ENV": ("compute_envs",),
     "AUDIT_LOGS": ("audit_logs",),
 }
-# Objects and lists of objects inside an answer whose fields are those of a record.
+# Objects and lists of objects inside a response whose fields belong to a record.
 WRAPPERS: dict[str, tuple[Field, ...]] = {
     "RUNS": (("workflow",),),
     "RUN": (("progress", "processesProgress"), ("progress",), ("workflow",), ("labels",)),
@@ -76,12 +76,12 @@ BESIDE = {
 
 @pytest.fixture(scope="module")
 def description(shared: Path) -> Node:
-    """The newest description."""
+    """Return the newest API description."""
     return load_description(shared, VERSIONS[-1])
 
 
 class Answers:
-    """The answers of a description, and the fields of the records in them."""
+    """The responses in an API description, and the fields of their records."""
 
     def __init__(self, description: Node) -> None:
         self._schemas = description["components"]["schemas"]
@@ -94,7 +94,7 @@ class Answers:
     def iter_fields(self, name: str) -> Iterator[Field]:
         """Yield each field of the records, and those beside the records, by path.
 
-        Lists, objects with any keys, and objects that differ by kind are one field.
+        Lists, objects with arbitrary keys, and objects that differ by kind count as one field.
         """
         endpoint = ENDPOINTS[name]
         fields = self._properties(
@@ -124,18 +124,18 @@ class Answers:
 
 
 def _blank(path: str) -> tuple[str, ...]:
-    """A path without the names of its variables."""
+    """Return a path without the names of its variables."""
     return tuple("{}" if part.startswith("{") else part for part in path.split("/"))
 
 
 def list_tables(name: str) -> tuple[str, ...]:
-    """The tables that an endpoint fills."""
+    """Return the tables that an endpoint fills."""
     listed = tuple(entity.table for entity in ENTITIES if entity.endpoint is ENDPOINTS[name])
     return listed or FILLS[name]
 
 
 def has_column(name: str, field: Field) -> bool:
-    """Whether a column takes the field, or the object that it is in."""
+    """Return whether a column holds the field, or the object that contains it."""
     for wrapper in WRAPPERS.get(name, ()):
         if field[: len(wrapper)] == wrapper:
             field = field[len(wrapper) :]
@@ -154,7 +154,7 @@ def has_column(name: str, field: Field) -> bool:
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_every_documented_field_has_a_column_or_a_reason(description: Node, name: str) -> None:
-    """A field that a newer description adds fails here until somebody decides about it."""
+    """A field that a newer API description adds fails here until it gets a column or a reason."""
     reasons = BESIDE | LEFT_OUT.get(name, {})
     bare = [
         ".".join(field)
@@ -164,8 +164,8 @@ def test_every_documented_field_has_a_column_or_a_reason(description: Node, name
     assert bare == []
 
 
-def test_a_field_without_a_column_is_found(description: Node) -> None:
-    """The walk goes through references, lists and nested objects."""
+def test_nested_fields_are_listed_and_unknown_fields_have_no_column(description: Node) -> None:
+    """The listing follows references, lists and nested objects."""
     runs = set(Answers(description).iter_fields("RUN"))
     assert {("workflow", "nextflowVersion"), ("schedConfig", "pool", "enabled")} < runs
     assert {("progress", "processesProgress", "cpuTime"), ("labels", "isDefault")} < runs
@@ -173,16 +173,16 @@ def test_a_field_without_a_column_is_found(description: Node) -> None:
     assert not has_column("COMPUTE_ENV", ("surprise", "id"))
 
 
-def test_every_reason_is_for_a_field_that_there_is(description: Node) -> None:
-    """A reason that outlives its field, or its lack of a column, goes."""
+def test_every_reason_refers_to_a_documented_field(description: Node) -> None:
+    """A reason for a field that no longer exists must be removed."""
     for name, reasons in LEFT_OUT.items():
         fields = {field[0] for field in Answers(description).iter_fields(name)}
         assert reasons.keys() <= fields, name
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
-def test_an_element_is_accepted_by_all_columns_of_its_key(entity: ReferenceEntity) -> None:
-    """In their types: a key column that the element does not fill would get an invented value."""
+def test_the_key_of_an_endpoint_fills_all_key_columns_of_its_table(entity: ReferenceEntity) -> None:
+    """A key column that the element does not fill would get a surrogate key."""
     table = TABLES[entity.table]
     columns = [column for column in table.columns if column.name in table.key and column.path]
     expected = {".".join(column.path): KINDS[str(column.type)] for column in columns}

@@ -1,4 +1,4 @@
-"""Answers of an older server: missing fields, text where numbers are due, null identifiers."""
+"""Responses of older servers: missing fields, text instead of numbers, and null ids."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def build(described: dict[str, Any], *, tasks: object = ()) -> dict[str, pa.Tabl
     return build_run(described, workspace_id=None, starred=None, tasks=pages, metrics=None)
 
 
-def test_a_submitted_run_is_a_row_of_mostly_nulls(response: Callable[[str], Any]) -> None:
-    """A run that the listing knows little of still has its row, and nothing else."""
+def test_a_run_with_few_fields_is_a_row_of_mostly_nulls(response: Callable[[str], Any]) -> None:
+    """Apart from its user, the run has no rows in other tables."""
     listed = response("workflow_list")["workflows"][0]
     tables = build(listed)
     (row,) = tables.pop("workflows").to_pylist()
@@ -36,7 +36,7 @@ def test_a_submitted_run_is_a_row_of_mostly_nulls(response: Callable[[str], Any]
     assert dict.fromkeys(tables, 0) == {name: table.num_rows for name, table in tables.items()}
 
 
-def test_exit_is_text_whichever_way_it_comes(response: Callable[[str], Any]) -> None:
+def test_exit_codes_as_text_or_integers_become_text(response: Callable[[str], Any]) -> None:
     """Older servers send text, newer ones integers."""
     old = response("task_detail_exit_as_string")
     tasks = [old, {"task": {"taskId": 2, "exit": 0}}, {"task": {"taskId": 3, "exit": "-"}}]
@@ -46,8 +46,9 @@ def test_exit_is_text_whichever_way_it_comes(response: Callable[[str], Any]) -> 
     assert table["pmem"].to_pylist() == [0.0, None, None]
 
 
-def test_progress_without_newer_fields_fills_the_others(response: Callable[[str], Any]) -> None:
-    """What an older server does not count is null."""
+def test_progress_fields_that_an_older_server_lacks_are_null(
+    response: Callable[[str], Any],
+) -> None:
     tables = build({"workflow": {"id": "r"}} | response("runs_progress"))
     (row,) = tables["workflow_progress"].to_pylist()
     assert (row["succeeded"], row["cost"], row["executors"]) == (282, 0.070410747, '["awsbatch"]')
@@ -57,10 +58,10 @@ def test_progress_without_newer_fields_fills_the_others(response: Callable[[str]
     assert [entry["process"] for entry in processes] == names
 
 
-def test_organisations_listed_among_workspaces_are_no_workspaces(
+def test_organizations_listed_among_workspaces_make_no_workspace_rows(
     response: Callable[[str], Any],
 ) -> None:
-    """An entry with a null workspace is an organisation."""
+    """An entry with a null workspace id is an organization."""
     table = workspace_rows(response("workspaces_list")["orgsAndWorkspaces"])
     ids = [75887156211589, 75887156211590]
     assert ids == table["id"].to_pylist()
@@ -69,8 +70,7 @@ def test_organisations_listed_among_workspaces_are_no_workspaces(
     assert table["org_name"].to_pylist() == ["organization1", "organization2"]
 
 
-def test_organisations_are_read_as_they_are(response: Callable[[str], Any]) -> None:
-    """Fields that the server does not send are null."""
+def test_organizations_without_newer_fields_have_nulls(response: Callable[[str], Any]) -> None:
     rows = organization_rows(response("organizations_list")["organizations"]).to_pylist()
     assert [row["org_id"] for row in rows] == [81702924135038, 27736513644467]
     assert {("owner", None, None)} == {(r["member_role"], r["type"], r["paying"]) for r in rows}

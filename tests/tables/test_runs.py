@@ -1,4 +1,4 @@
-"""Real runs: what stands in the tables is what the API said."""
+"""Tables of real runs hold exactly the values of the API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LABELS = [
 
 
 def build(run: Mapping[str, Any]) -> dict[str, pa.Table]:
-    """Build the tables of a real run, its tasks on two pages."""
+    """Build the tables of a real run, with its tasks on two pages."""
     described = {
         "workflow": run["workflow"],
         "progress": run["progress"],
@@ -45,7 +45,7 @@ def build(run: Mapping[str, Any]) -> dict[str, pa.Table]:
 
 
 def expect(table: str, name: str, value: Any) -> object:
-    """Say what a JSON value should be in a column of that type."""
+    """Return the expected column value of a JSON value."""
     column = next(c for c in TABLES[table].columns if c.name == name)
     if value is None or column.is_json:
         return value
@@ -55,13 +55,13 @@ def expect(table: str, name: str, value: Any) -> object:
 
 
 def read(table: str, row: Mapping[str, Any], name: str) -> object:
-    """Read a column of a row, JSON taken apart."""
+    """Return the value of a column, with JSON parsed."""
     column = next(c for c in TABLES[table].columns if c.name == name)
     return orjson.loads(row[name]) if column.is_json and row[name] is not None else row[name]
 
 
 def flatten(record: Mapping[str, Any], whole: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Name every value of an API record as its column should be named."""
+    """Return the values of an API record by the expected column name."""
     found: dict[str, Any] = {}
     for key, value in record.items():
         name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", key).lower()
@@ -79,8 +79,8 @@ def compare(table: str, record: Mapping[str, Any], row: Mapping[str, Any]) -> No
     assert expected
 
 
-def test_run_has_every_value_of_the_file(run: dict[str, Any]) -> None:
-    """Scalars, times, nested objects and JSON of the run."""
+def test_a_run_row_has_every_value_of_the_api_record(run: dict[str, Any]) -> None:
+    """These are scalars, times, nested objects and JSON."""
     (row,) = build(run)["workflows"].to_pylist()
     compare("workflows", flatten(run["workflow"], frozenset({"params"})), row)
     compare("workflows", {"starred": True, "platform__id": "aws-batch"}, row)
@@ -88,8 +88,8 @@ def test_run_has_every_value_of_the_file(run: dict[str, Any]) -> None:
     assert None is row["missing_since"]
 
 
-def test_tasks_have_every_value_of_the_file(run: dict[str, Any]) -> None:
-    """Every task of every page, once, under the run's id."""
+def test_task_rows_have_every_value_of_the_api_records(run: dict[str, Any]) -> None:
+    """Every task of every page has one row, with the id of the run."""
     tasks = [element["task"] for element in run["tasks"]]
     rows = {row["task_id"]: row for row in build(run)["tasks"].to_pylist()}
     assert {task["taskId"] for task in tasks} == rows.keys()
@@ -100,8 +100,7 @@ def test_tasks_have_every_value_of_the_file(run: dict[str, Any]) -> None:
     assert {(run["workflow"]["id"], WORKSPACE)} == owners
 
 
-def test_metrics_have_one_row_for_each_quantity_with_figures(run: dict[str, Any]) -> None:
-    """Quartiles, labels and warnings of every process and quantity that is not null."""
+def test_metrics_have_one_row_per_process_and_metric_that_is_not_null(run: dict[str, Any]) -> None:
     names = {"cpuUsage": "cpu_usage", "memUsage": "mem_usage", "timeUsage": "time_usage"}
     rows = {(r["process"], r["metric"]): r for r in build(run)["process_metrics"].to_pylist()}
     figures = {
@@ -115,8 +114,8 @@ def test_metrics_have_one_row_for_each_quantity_with_figures(run: dict[str, Any]
         compare("process_metrics", flatten(value) | {"metric_id": metric_id}, rows[key])
 
 
-def test_progress_has_every_value_of_the_file(run: dict[str, Any]) -> None:
-    """Load of the run and of each process."""
+def test_progress_rows_have_every_value_of_the_api_record(run: dict[str, Any]) -> None:
+    """The run has one row, and so does each process."""
     tables = build(run)
     progress = run["progress"]
     (row,) = tables["workflow_progress"].to_pylist()
@@ -131,8 +130,8 @@ def test_progress_has_every_value_of_the_file(run: dict[str, Any]) -> None:
         compare("process_progress", flatten(entry), rows[entry["process"]])
 
 
-def test_labels_become_links_and_labels(run: dict[str, Any]) -> None:
-    """The link holds the identifiers alone, the label the rest."""
+def test_labels_become_label_rows_and_label_links(run: dict[str, Any]) -> None:
+    """A label link has ids only; a label row has name, value and flags."""
     tables = build(run)
     run_id = run["workflow"]["id"]
     link = {"workflow_id": run_id, "workspace_id": WORKSPACE, "_removed": False}
@@ -142,8 +141,7 @@ def test_labels_become_links_and_labels(run: dict[str, Any]) -> None:
     assert tables["labels"]["resource"].to_pylist() == [True, False]
 
 
-def test_real_runs_leave_nothing_without_a_column(run: dict[str, Any]) -> None:
-    """Every field of the real answers has a column, of the right type."""
+def test_real_runs_have_no_undocumented_fields(run: dict[str, Any]) -> None:
     tables = build(run)
     leftovers = {
         name: table["undocumented"].drop_null().to_pylist()
@@ -153,8 +151,8 @@ def test_real_runs_leave_nothing_without_a_column(run: dict[str, Any]) -> None:
     assert {key: [] for key in leftovers} == leftovers
 
 
-def test_every_table_has_its_schema_to_the_letter(run: dict[str, Any]) -> None:
-    """Types, order and nullability do not hang on the data."""
+def test_every_table_has_exactly_its_specified_schema(run: dict[str, Any]) -> None:
+    """Types, order and nullability do not depend on the data."""
     for name, table in build(run).items():
         table.validate(full=True)
         assert TABLES[name].arrow_schema == table.schema
@@ -165,8 +163,10 @@ def test_every_table_has_its_schema_to_the_letter(run: dict[str, Any]) -> None:
     [("10Sj9ejvKktHWg", 21.2607, 0), ("15dvxY1LnZYrYe", 6.1615, 4), ("wELtvsveirfd9", 11.5759, 0)],
     indirect=["run"],
 )
-def test_costs_are_those_published(run: dict[str, Any], cost: float, cached: int) -> None:
-    """The cost of the run, and how many of its tasks an earlier run paid for."""
+def test_the_costs_of_real_runs_are_those_published(
+    run: dict[str, Any], cost: float, cached: int
+) -> None:
+    """Tasks with status CACHED were paid for by an earlier run."""
     tables = build(run)
     status = tables["tasks"]["status"].to_pylist()
     assert [pytest.approx(cost, abs=1e-4)] == tables["workflow_progress"]["cost"].to_pylist()

@@ -1,4 +1,4 @@
-"""Records to rows: keys, constants, and what has no column."""
+"""Conversion of API records to rows: keys, local columns, and fields without a column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tower_etl.transform import build_run
 if TYPE_CHECKING:
     from tower_etl.schema import ColumnSpec
 
-# Infinities are no JSON.
+# JSON has no infinities.
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -37,13 +37,13 @@ NARROW_TABLES = ["credentials", "pipeline_secrets", "users"]
 
 
 def fill_keys(table: str) -> dict[str, Any]:
-    """Give the key columns of the table a value."""
+    """Return values for the local key columns of a table."""
     own = [c for c in TABLES[table].columns if not c.nullable and not c.path]
     return {c.name: "r" if c.type == pa.string() else 1 for c in own}
 
 
 def build(table: str, *records: object, **constants: object) -> list[dict[str, Any]]:
-    """Build rows of a table."""
+    """Build rows of a table, and check their schema."""
     batch = TABLES[table].build(records, **(fill_keys(table) | constants))
     batch.validate(full=True)
     assert TABLES[table].arrow_schema == batch.schema
@@ -52,7 +52,7 @@ def build(table: str, *records: object, **constants: object) -> list[dict[str, A
 
 
 def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Make a record of values by path."""
+    """Return a nested record from values by path."""
     record: dict[str, Any] = {}
     for path, value in values.items():
         inner = record
@@ -63,7 +63,7 @@ def nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
 
 
 def holds(column: ColumnSpec, cell: object, value: Any) -> bool:
-    """Whether a cell says the same as an API value."""
+    """Return whether a cell is equivalent to an API value."""
     if column.is_json or (column.type == pa.string() and not isinstance(value, str)):
         return bool(json.loads(str(cell)) == value)
     if column.type == pa.timestamp("us", "UTC"):
@@ -73,13 +73,13 @@ def holds(column: ColumnSpec, cell: object, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if column.type == pa.int64():
-        return bool(cell == int(value))  # exact, also where no float is
+        return bool(cell == int(value))  # exact, also beyond the precision of floats
     return bool(cell == (value if column.type == pa.string() else float(value)))
 
 
 @st.composite
 def flipped_records(draw: st.DrawFn, table: str) -> dict[tuple[str, ...], Any]:
-    """Draw a record in which fields of every kind hold anything at all."""
+    """Draw a record whose fields hold values of any type."""
     paths = sorted({column.path for column in TABLES[table].columns if column.path})
     chosen = draw(st.lists(st.sampled_from(paths), unique=True, max_size=8))
     extra = draw(st.lists(st.from_regex(r"new[A-Z][a-z]{1,3}", fullmatch=True), max_size=2))
@@ -90,8 +90,10 @@ def flipped_records(draw: st.DrawFn, table: str) -> dict[tuple[str, ...], Any]:
 @pytest.mark.parametrize("table", API_TABLES)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_any_value_is_in_its_column_or_undocumented(table: str, data: st.DataObject) -> None:
-    """No type flip raises, and nothing that arrives is lost."""
+def test_any_value_is_stored_in_its_column_or_in_undocumented(
+    table: str, data: st.DataObject
+) -> None:
+    """No unexpected type raises an error, and no value is lost."""
     values = data.draw(flipped_records(table))
     (row,) = build(table, nest(values))
     columns = {column.path: column for column in TABLES[table].columns}
@@ -106,17 +108,19 @@ def test_any_value_is_in_its_column_or_undocumented(table: str, data: st.DataObj
 @pytest.mark.parametrize("table", NARROW_TABLES)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_any_value_makes_a_row_where_the_rest_is_dropped(table: str, data: st.DataObject) -> None:
-    """No type flip raises where only the columns named may come in."""
+def test_any_value_makes_a_row_in_tables_that_drop_extra_fields(
+    table: str, data: st.DataObject
+) -> None:
+    """No unexpected type raises an error."""
     values = data.draw(flipped_records(table))
     assert len(build(table, nest(values))) == 1
 
 
 @given(JSON, JSON, JSON, JSON)
-def test_a_run_is_built_whatever_its_parts_are(
+def test_a_run_with_parts_of_any_type_has_unique_keys_that_are_not_null(
     tasks: object, metrics: object, progress: object, labels: object
 ) -> None:
-    """Keys are there and unique, whatever stands where lists and objects are due."""
+    """Lists and objects of the run are replaced by values of any type."""
     described = {"workflow": {"id": "r"}, "progress": progress, "labels": labels}
     tables = build_run(described, workspace_id=1, starred=None, tasks=[tasks], metrics=metrics)
     for name, table in tables.items():
@@ -126,8 +130,8 @@ def test_a_run_is_built_whatever_its_parts_are(
         assert TABLES[name].arrow_schema == table.schema
 
 
-def test_what_does_not_fit_is_kept_by_its_dotted_name() -> None:
-    """Unknown fields at any depth, values of another type, and something else for an object."""
+def test_extra_fields_and_invalid_values_are_kept_by_their_dotted_path() -> None:
+    """Extra fields may be at any depth; invalid values include scalars instead of objects."""
     record = {
         "taskId": 1,
         "cpus": "many",
@@ -148,28 +152,28 @@ def test_what_does_not_fit_is_kept_by_its_dotted_name() -> None:
     assert (row["cpus"], row["resource_allocation__time"]) == (None, "1h")
 
 
-def test_rows_without_leftovers_have_none() -> None:
-    """The leftovers of one record are not those of its neighbours."""
+def test_a_row_without_extra_fields_has_null_in_undocumented() -> None:
+    """The extra fields of one record do not appear in its neighbours."""
     rows = build("tasks", {"taskId": 1}, {"taskId": 2, "brandNew": 1}, {"taskId": 3})
     assert [row["undocumented"] for row in rows] == [None, '{"brandNew":1}', None]
 
 
-def test_the_last_record_of_a_key_wins() -> None:
-    """A task that stands on two pages counts once, as the later page has it."""
+def test_the_last_record_of_a_key_is_kept() -> None:
+    """A task that is on two pages has one row, from the later page."""
     statuses = [(1, "RUNNING"), (2, "RUNNING"), (1, "COMPLETED"), (3, "NEW")]
     rows = build("tasks", *({"taskId": key, "status": status} for key, status in statuses))
     expected = [(2, "RUNNING"), (1, "COMPLETED"), (3, "NEW")]
     assert expected == [(row["task_id"], row["status"]) for row in rows]
 
 
-def test_the_last_record_wins_where_constants_are_the_whole_key() -> None:
-    """A run has one row of progress."""
+def test_the_last_record_is_kept_if_the_key_has_local_columns_only() -> None:
+    """A run has one row in `workflow_progress`."""
     rows = build("workflow_progress", {"totalProcesses": 1}, {"totalProcesses": 2})
     assert [row["total_processes"] for row in rows] == [2]
 
 
-def test_a_key_that_does_not_fit_gets_a_stand_in() -> None:
-    """Such records stay apart from each other, and the same record stays the same."""
+def test_an_invalid_or_missing_key_gets_a_surrogate_key() -> None:
+    """Different records get different keys, and the same record gets the same key each time."""
     records = [{"taskId": "one"}, {"taskId": "two"}, {"taskId": "one"}, {"name": "x"}, {}]
     rows = build("tasks", *records)
     keys = [row["task_id"] for row in rows]
@@ -180,14 +184,14 @@ def test_a_key_that_does_not_fit_gets_a_stand_in() -> None:
     assert [row["process"] for row in build("process_progress", {"running": 1})] == [""]
 
 
-def test_a_stand_in_hangs_on_the_key_alone() -> None:
-    """A task that moves on stays the same task."""
+def test_a_surrogate_key_depends_on_the_invalid_key_only() -> None:
+    """A task keeps its surrogate key when its status changes."""
     rows = build("tasks", {"taskId": "one", "status": "NEW"}, {"taskId": "one", "status": "FAILED"})
     assert [row["status"] for row in rows] == ["FAILED"]
 
 
-def test_constants_go_before_the_api() -> None:
-    """What the API says otherwise is kept beside them."""
+def test_constants_take_precedence_over_values_of_the_api() -> None:
+    """A different value of the API is kept in `undocumented`."""
     (row,) = build("workflows", {"id": "r", "workspaceId": 8}, workspace_id=9)
     assert (row["workspace_id"], row["undocumented"]) == (9, '{"workspaceId":8}')
     (row,) = build("workflows", {"id": "r", "workspaceId": 9}, workspace_id=9)
@@ -196,40 +200,37 @@ def test_constants_go_before_the_api() -> None:
     assert row["workspace_id"] == 8
 
 
-def test_constants_fill_our_own_columns() -> None:
-    """Text, integers and times, in every row."""
+def test_constants_fill_local_columns_in_every_row() -> None:
     moment = datetime(2025, 1, 2, tzinfo=UTC)
     rows = build("workflows", {"id": "a"}, {"id": "b"}, missing_since=moment)
     assert [moment, moment] == [row["missing_since"] for row in rows]
 
 
-def test_a_constant_of_no_column_is_refused() -> None:
-    """A mistake in the code shows at once."""
+def test_a_constant_without_a_column_is_refused() -> None:
+    """Such a constant is a programming error."""
     with pytest.raises(TypeError, match="no_such_column"):
         TABLES["labels"].build([], no_such_column=1)
 
 
-def test_a_key_of_ours_must_be_given() -> None:
-    """No row without its run."""
+def test_a_missing_local_key_is_refused() -> None:
     with pytest.raises(TypeError, match="workflow_id"):
         TABLES["tasks"].build([])
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_no_records_give_no_rows(name: str) -> None:
-    """With the full schema all the same."""
+def test_no_records_give_an_empty_table_with_the_full_schema(name: str) -> None:
     batch = TABLES[name].build([], **fill_keys(name))
     assert (0, TABLES[name].arrow_schema) == (batch.num_rows, batch.schema)
 
 
-def test_what_is_no_object_is_kept() -> None:
-    """Null gives no row, anything else a row that holds it."""
+def test_a_record_that_is_not_an_object_is_kept_in_undocumented() -> None:
+    """A null record is skipped."""
     rows = build("labels", "urgent", None, {"id": 1})
     assert [row["undocumented"] for row in rows] == ['{"":"urgent"}', None]
 
 
-def test_a_run_and_what_stands_around_it_do_not_hide_each_other() -> None:
-    """The documented field has the name, the other is kept by its dotted one."""
+def test_fields_of_a_run_and_of_its_response_do_not_overwrite_each_other() -> None:
+    """The valid, documented field fills the column; the other value is kept by its dotted path."""
     described = {"workflow": {"id": "r", "cost": "high", "duration": 5}, "cost": 1.5, "duration": 6}
     (row,) = build("workflows", workflow_record(described, starred=False))
     assert (row["cost"], row["duration"], row["starred"]) == (1.5, 5, False)
@@ -237,8 +238,8 @@ def test_a_run_and_what_stands_around_it_do_not_hide_each_other() -> None:
     assert expected == json.loads(row["undocumented"])
 
 
-def test_what_stands_beside_a_task_is_kept() -> None:
-    """A page element may gain a field some day."""
+def test_extra_fields_beside_a_task_are_kept() -> None:
+    """Elements of a page may get new fields in later versions."""
     tables = build_run(
         {"workflow": {"id": "r"}},
         workspace_id=None,
@@ -250,7 +251,7 @@ def test_what_stands_beside_a_task_is_kept() -> None:
 
 
 @pytest.mark.parametrize("described", [{}, {"workflow": None}, {"workflow": {"runName": "x"}}])
-def test_a_description_without_a_run_is_a_fault_of_the_server(described: dict[str, Any]) -> None:
-    """Never an empty run."""
+def test_a_response_without_a_run_is_a_server_error(described: dict[str, Any]) -> None:
+    """It must never become an empty run."""
     with pytest.raises(ServerError, match="contains no run"):
         workflow_record(described, starred=None)

@@ -1,4 +1,4 @@
-"""What users want to keep out: excluded, hashed, redacted, promoted."""
+"""The column policy: redaction, exclusion, hashing and promotion of columns."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_
 
 
 def make_keys(name: str) -> dict[str, Any]:
-    """Values for the key columns that are ours to give."""
+    """Return values for the local key columns of a table."""
     given = [c for c in TABLES[name].columns if not c.nullable and not c.path]
     return {c.name: pa.scalar(1).cast(c.type).as_py() for c in given}
 
 
 def treat(name: str, *records: object, **wishes: Any) -> list[dict[str, Any]]:
-    """The rows of a table, treated twice, which must be the same as once."""
+    """Return the rows of a table after the column policy, which must be idempotent."""
     column_policy = ColumnPolicy.from_settings(PrivacySettings(**wishes), TABLES)
     keys = make_keys(name)
     once = column_policy.apply({name: TABLES[name].build(records, **keys)})
@@ -40,8 +40,8 @@ def treat(name: str, *records: object, **wishes: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def test_secrets_go_and_what_is_around_them_stays() -> None:
-    """In text, in JSON and in what has no column; clean rows beside them stay as they are."""
+def test_secrets_are_masked_and_the_surrounding_text_is_kept() -> None:
+    """Secrets are in text, in JSON and in extra fields. Rows without secrets do not change."""
     dirty = {
         "taskId": 1,
         "script": f"echo 1\n{plant('password')}\necho 2",
@@ -56,14 +56,14 @@ def test_secrets_go_and_what_is_around_them_stays() -> None:
     assert [row["script"] for row in rows[1:]] == ["echo é", None]
 
 
-def test_keys_are_not_touched() -> None:
-    """Whatever they look like: rows are told apart by them."""
+def test_key_columns_are_not_redacted() -> None:
+    """A changed key could merge two rows into one."""
     (row,) = treat("process_progress", {"process": "password=hunter2"})
     assert row["process"] == "password=hunter2"
 
 
-def test_json_stays_json() -> None:
-    """Numbers, nulls, flags and lists under names of secrets, and integers beyond 64 bits."""
+def test_redacted_json_is_valid_and_keeps_its_types() -> None:
+    """Numbers and texts with the name of a secret are masked; nulls and booleans are kept."""
     params = {
         "password": 12345,
         "secret": None,
@@ -86,8 +86,8 @@ def test_json_stays_json() -> None:
     assert expected == json.loads(row["params"])
 
 
-def test_json_without_end_is_cut_off() -> None:
-    """Nothing stops at it, and nothing is left in it."""
+def test_json_beyond_the_maximum_depth_is_masked() -> None:
+    """Deep nesting neither raises an error nor hides a secret."""
     deep: Any = plant("password")
     for _ in range(300):
         deep = [deep]
@@ -98,8 +98,8 @@ def test_json_without_end_is_cut_off() -> None:
 
 @pytest.mark.slow
 @given(data=st.data(), name=st.sampled_from(API_TABLES))
-def test_whatever_comes_keeps_its_key_its_type_and_its_json(data: st.DataObject, name: str) -> None:
-    """Fields of every kind hold anything at all, secrets among it; twice is the same as once."""
+def test_any_record_keeps_its_key_its_schema_and_valid_json(data: st.DataObject, name: str) -> None:
+    """Fields hold values of any type with secrets in their texts."""
     values = data.draw(flipped_records(name))
     dirty = {path: _spoil(value) for path, value in values.items()}
     (row,) = treat(name, nest(dirty), excluded=["undocumented"] if len(dirty) % 2 else [])
@@ -115,31 +115,31 @@ def _spoil(value: Any) -> Any:
     return f"{value} {plant('password')}" if isinstance(value, str) else value
 
 
-def test_a_sync_run_with_the_word_of_a_server_is_redacted() -> None:
-    """The errors of workspaces are in it."""
+def test_error_messages_in_sync_runs_are_redacted() -> None:
+    """The errors of workspaces may quote a response of the server."""
     batch = sync_run_rows(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
     (row,) = ColumnPolicy(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()
     assert list_leaks(row["workspaces"]) == []
 
 
-def test_e_mail_addresses_go_where_it_is_asked_for() -> None:
-    """They are personal, not secret."""
+def test_mail_addresses_are_masked_only_on_request() -> None:
+    """They are personal data, not secrets."""
     record = {"id": "r", "commandLine": "nextflow run x --email ada@lab.example.org -r 1"}
     assert treat("workflows", record)[0]["command_line"] == record["commandLine"]
     (row,) = treat("workflows", record, emails=True)
     assert row["command_line"] == "nextflow run x --email *** -r 1"
 
 
-def test_an_excluded_column_is_there_and_empty() -> None:
-    """In one table or in all, and what did not fit it is not left in `undocumented`."""
+def test_an_excluded_column_is_null() -> None:
+    """Its invalid values are not kept in `undocumented` either."""
     task = {"taskId": 1, "name": "n", "script": "s", "cpus": "many", "fresh": 1}
     (row,) = treat("tasks", task, excluded=["tasks.script", "cpus"])
     assert (row["script"], row["cpus"], row["name"]) == (None, None, "n")
     assert row["undocumented"] == '{"fresh":1}'
 
 
-def test_a_digest_is_the_same_in_every_table() -> None:
-    """So that hashed columns can be joined; null stays null, and it hangs on the salt."""
+def test_a_digest_depends_on_value_and_salt_only() -> None:
+    """Equal values have equal digests, so that hashed columns can be joined. Null stays null."""
     runs = [{"id": str(n), "userName": name} for n, name in enumerate(["ada", "bob", "ada", None])]
     rows = treat("workflows", *runs, hashed=["user_name"], salt="pepper")
     expected = "hash:" + hmac.digest(b"pepper", b"ada", hashlib.sha256).hex()[:32]
@@ -149,8 +149,7 @@ def test_a_digest_is_the_same_in_every_table() -> None:
     assert names[0] != treat("workflows", runs[0], hashed=["user_name"])[0]["user_name"]
 
 
-def test_a_digest_of_json_is_json() -> None:
-    """Its column takes nothing else."""
+def test_the_digest_in_a_json_column_is_valid_json() -> None:
     (row,) = treat("workflows", {"id": "r", "params": {"a": 1}}, hashed=["workflows.params"])
     assert json.loads(row["params"]).startswith("hash:")
 
@@ -180,20 +179,19 @@ def test_a_digest_of_json_is_json() -> None:
         ({"promoted": ["tasks.rowid"]}, "Cannot promote"),
     ],
 )
-def test_a_wish_that_cannot_be_had_is_refused(wish: dict[str, Any], said: str) -> None:
-    """With what to do instead."""
+def test_invalid_column_settings_are_refused_with_advice(wish: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         ColumnPolicy.from_settings(PrivacySettings(**wish), TABLES)
 
 
-def test_what_a_sync_reads_back_cannot_be_kept_out() -> None:
-    """It would take every run for changed."""
+def test_columns_that_a_sync_reads_back_cannot_be_excluded() -> None:
+    """Without them, the sync would take every run for changed."""
     assert {*_RUN_COLUMNS} - {"missing_since", "missing_parts"} == STATE_COLUMNS
     assert is_required(TABLES["workflows"], find_column(TABLES["workflows"], "missing_since"))
 
 
 def test_a_promoted_field_has_a_column_of_its_type() -> None:
-    """What does not fit stays in `undocumented`, as do the fields beside it."""
+    """Invalid values and other extra fields stay in `undocumented`."""
     records = [
         {"taskId": 1, "newThing": "7", "other": 1, "resourceAllocation": {"fresh": [1]}},
         {"taskId": 2, "newThing": "many"},
@@ -211,22 +209,20 @@ def test_a_promoted_field_has_a_column_of_its_type() -> None:
     ["workflows.nextflowVersion", "workflows.nextflowVersion:text", "workflows.manifest.version"],
 )
 def test_a_promoted_field_that_became_documented_keeps_its_column(name: str) -> None:
-    """The line of configuration is from before an upgrade: it must not end the sync."""
+    """The setting dates from before an upgrade, and must not make the sync fail."""
     assert ColumnPolicy.from_settings(PrivacySettings(promoted=(name,)), TABLES).specs == dict(
         TABLES
     )
 
 
 def test_promoted_text_is_redacted_and_can_be_excluded() -> None:
-    """It is a column like any other."""
     record = {"taskId": 1, "newThing": "password=hunter2"}
     assert treat("tasks", record, promoted=("tasks.newThing",))[0]["new_thing"] == "password=***"
     wishes = {"promoted": ("tasks.newThing",), "excluded": ("new_thing",)}
     assert treat("tasks", record, **wishes)[0]["new_thing"] is None
 
 
-def test_nothing_is_changed_where_nothing_is_wished_or_secret() -> None:
-    """Not a byte of a real batch."""
+def test_tables_without_secrets_are_not_changed() -> None:
     described = {"workflow": {"id": "r", "params": {"b": 1, "a": 2.0}, "configText": "x { y = 1 }"}}
     tables = build_run(
         described, workspace_id=1, starred=None, tasks=[[{"task": {"taskId": 1}}]], metrics=[]
@@ -243,10 +239,10 @@ VARIABLES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("table", ["compute_envs", "launches"])
-def test_environment_variables_of_a_compute_environment_are_redacted_by_their_name(
+def test_environment_variables_with_secret_names_are_masked(
     table: str,
 ) -> None:
-    """Beside the names that look like secrets, and in the specification of a pod."""
+    """This includes variables in a pod specification and in a script."""
     pod = "spec:\n  env:\n    - name: REGISTRY_PASSWORD\n      value: hunter2-of-a-pod\n"
     script = "export NXF_OPTS='-Xms1g'\nexport GITHUB_TOKEN=t0k3n-of-a-script\n"
     config = {"environment": VARIABLES, "headPodSpec": pod, "preRunScript": script}
@@ -261,8 +257,8 @@ def test_environment_variables_of_a_compute_environment_are_redacted_by_their_na
     assert kept["preRunScript"] == script.replace("t0k3n-of-a-script", "***")
 
 
-def test_a_variable_alone_is_found_by_its_name() -> None:
-    """Where nothing else of the row looks like a secret."""
+def test_a_single_variable_with_a_secret_name_is_masked() -> None:
+    """The prefilter must match although nothing else in the row looks like a secret."""
     for variable in VARIABLES[:3]:
         (row,) = treat("compute_envs", {"id": "1", "config": {"environment": [variable]}})
         assert '"***"' in row["config"]
