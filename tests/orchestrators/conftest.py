@@ -1,4 +1,4 @@
-"""What the tests of orchestrators share: a platform, and programs that reach nothing else."""
+"""Fixtures for the tests of orchestrators: a platform, and programs that reach no other host."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ NO_TELEMETRY = {
 
 @dataclass(frozen=True)
 class Programs:
-    """Programs of the virtual environment of this test, in a folder and environment of their own.
+    """Programs of the virtual environment, run in a separate folder and environment.
 
     Attributes:
         folder: Working directory and home.
         environ: All environment variables.
-        started: Programs that were started, some of which may have ended.
+        started: Programs that were started and may have ended since.
     """
 
     folder: Path
@@ -60,12 +60,12 @@ class Programs:
         return program
 
     def run(self, name: str, *arguments: str) -> str:
-        """Return what a program printed."""
+        """Run a program and return its output."""
         return finish(self.start(name, *arguments))
 
 
 def finish(program: subprocess.Popen[str], expected: int = 0) -> str:
-    """Wait for the end of a program, and return what it printed."""
+    """Wait for the end of a program and return its output."""
     output, _ = program.communicate(timeout=LONGEST_SECONDS)
     assert program.returncode == expected, output
     return output
@@ -73,16 +73,16 @@ def finish(program: subprocess.Popen[str], expected: int = 0) -> str:
 
 @pytest.fixture
 def world() -> World:
-    """A platform with two workspaces and twelve runs, in which nothing happens during a test."""
+    """Return a platform with two workspaces and twelve runs that do not change during a test."""
     clock = SimClock.frozen_at(datetime.now(UTC))
     return build_world(3, clock=clock, workspaces=2, runs=12, open_runs=2, mean_tasks=6)
 
 
 @pytest.fixture
 def programs(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Programs]:
-    """Programs with the token of the simulated platform; none tries to reach another host."""
+    """Return programs with the token of the simulated platform, without access to other hosts."""
     for name, value in {"NO_PROXY": "*", **NO_TELEMETRY}.items():
-        monkeypatch.setenv(name, value)  # for the first load, in this process
+        monkeypatch.setenv(name, value)  # for `load_everything`, which runs in this process
     refused = tmp_path / "refused-hosts.txt"
     folder = tmp_path / "programs"
     folder.mkdir()
@@ -101,7 +101,7 @@ def programs(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }
     programs = Programs(folder, environ | NO_TELEMETRY)
     yield programs
-    for program in programs.started:  # those of a failed test
+    for program in programs.started:  # still running after a failed test
         program.kill()
         program.communicate()
     assert not refused.exists(), refused.read_text()

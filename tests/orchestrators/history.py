@@ -1,4 +1,4 @@
-"""The keys in a synced file, and those that one load of everything leads to."""
+"""Keys of the rows in a synced file, and those after a single load of all tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_keys(file: Path) -> Keys:
         keys: Keys = {}
         for name in (names & TABLES.keys()) - {"sync_runs"}:
             columns = ", ".join(column for column in TABLES[name].key if column not in BY_SYNC)
-            query = f"SELECT {columns or 'NULL'} FROM {file.stem}.tower.{name} ORDER BY ALL"  # noqa: S608 names
+            query = f"SELECT {columns or 'NULL'} FROM {file.stem}.tower.{name} ORDER BY ALL"  # noqa: S608 - known names
             keys[name] = connection.execute(query).fetchall()
     return {name: rows for name, rows in keys.items() if rows}
 

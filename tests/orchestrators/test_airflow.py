@@ -1,4 +1,4 @@
-"""The Airflow example, run by Airflow's own command, with SQLite as its metadata database."""
+"""The Airflow example, run by Airflow's own command with SQLite as metadata database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOREVER = 10_000
 
 @pytest.fixture
 def airflow(programs: Programs, endpoint: str, tmp_path: Path) -> Programs:
-    """Airflow with the example, and the Variable and Connection that the example needs."""
+    """Return Airflow with the example and its Variable and Connection."""
     home = programs.folder / "airflow"
     (home / "dags").mkdir(parents=True)
     shutil.copy(ROOT / "pipelines" / "airflow_dag.py", home / "dags")
@@ -46,7 +46,7 @@ def airflow(programs: Programs, endpoint: str, tmp_path: Path) -> Programs:
 
 
 def describe_connection(endpoint: str, token: str) -> str:
-    """Return the Connection of the platform."""
+    """Return the Connection to the platform as JSON."""
     return json.dumps({"conn_type": "http", "host": endpoint, "password": token})
 
 
@@ -58,19 +58,19 @@ def query(airflow: Programs, sql: str) -> list[Any]:
 
 
 def run_dag(airflow: Programs, expected: int = 0) -> dict[str, str]:
-    """Return the state of each task after a run of the DAG."""
+    """Run the DAG and return the state of each task."""
     logical_date = datetime.now(UTC).isoformat()
     program = airflow.start("airflow", "dags", "test", "tower_sync", logical_date)
     finish(program, expected)
     newest = "(SELECT run_id FROM dag_run ORDER BY id DESC LIMIT 1)"
-    sql = f"SELECT task_id, state FROM task_instance WHERE run_id = {newest}"  # noqa: S608 constant
+    sql = f"SELECT task_id, state FROM task_instance WHERE run_id = {newest}"  # noqa: S608 - constant
     return dict(query(airflow, sql))
 
 
-def test_the_dag_loads_everything_and_keeps_the_token_to_itself(
+def test_the_dag_loads_all_tables_and_does_not_store_the_token(
     airflow: Programs, endpoint: str, tmp_path: Path
 ) -> None:
-    """The token is in no log and not in the metadata database."""
+    """The token is neither in a log nor in the metadata database."""
     assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
     assert read_keys(tmp_path / "history.duckdb") == load_everything(endpoint, tmp_path)
     written = [file for file in airflow.folder.rglob("*") if file.is_file()]
@@ -78,10 +78,10 @@ def test_the_dag_loads_everything_and_keeps_the_token_to_itself(
     assert query(airflow, "SELECT max_active_runs FROM dag") == [(1,)]
 
 
-def test_failed_workspaces_and_a_second_sync_are_no_failure(
+def test_failed_workspaces_and_a_locked_target_do_not_fail_the_dag(
     airflow: Programs, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Exit codes 4 and 6: `check_age` tells whether a workspace is behind."""
+    """These are exit codes 4 and 6. The task `check_age` reports outdated workspaces."""
     assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
     target = resolve_duckdb_paths(tmp_path / "history.duckdb")
     with file_lock(target.work_dir, str(target.path), datetime.now(UTC)):
@@ -92,8 +92,10 @@ def test_failed_workspaces_and_a_second_sync_are_no_failure(
     assert run_dag(airflow) == {"sync": "success", "check_age": "success"}
 
 
-def test_a_refused_token_fails_the_run_after_its_retries(airflow: Programs, endpoint: str) -> None:
-    """Exit code 3."""
+def test_a_refused_token_fails_the_dag_run_after_all_retries(
+    airflow: Programs, endpoint: str
+) -> None:
+    """This is exit code 3."""
     airflow.environ["AIRFLOW_CONN_TOWER"] = describe_connection(endpoint, "a-token-that-expired")
     assert run_dag(airflow, expected=1) == {"sync": "failed", "check_age": "upstream_failed"}
     assert query(airflow, "SELECT try_number FROM task_instance WHERE task_id = 'sync'") == [(3,)]

@@ -23,25 +23,25 @@ STEP_EVENT = re.compile(r"^(\S+ \S+) .* tower_tables - STEP_(START|SUCCESS) ", r
 
 @pytest.fixture
 def dagster(programs: Programs) -> Programs:
-    """Dagster with the configuration that stands beside the example."""
+    """Return Dagster with the configuration file of the example."""
     home = programs.folder / "dagster"
     home.mkdir()
     shutil.copy(ROOT / "pipelines" / "dagster.yaml", home)
     programs.environ["DAGSTER_HOME"] = str(home)
-    programs.run("dagster", "instance", "concurrency", "get", "--all")  # makes its databases
+    programs.run("dagster", "instance", "concurrency", "get", "--all")  # creates its databases
     return programs
 
 
 def materialize(*tables: str) -> list[str]:
-    """Return the command that materialises some tables."""
+    """Return the command that materializes some tables."""
     selection = ",".join(f"tower/{table}" for table in tables)
     return ["dagster", "asset", "materialize", "--select", selection, "-f", ASSETS]
 
 
-def test_a_subset_and_then_all_equal_a_first_load_of_everything(
+def test_materializing_a_subset_then_all_assets_equals_one_full_load(
     dagster: Programs, endpoint: str, tmp_path: Path
 ) -> None:
-    """The subset holds the selected tables alone, complete; `tasks` without its `workflows`."""
+    """The subset loads the selected tables only, and completely: `tasks` without `workflows`."""
     file = tmp_path / "history.duckdb"
     subset = ["tasks", "users"]
     everything = load_everything(endpoint, tmp_path)
@@ -51,8 +51,10 @@ def test_a_subset_and_then_all_equal_a_first_load_of_everything(
     assert read_keys(file) == everything
 
 
-def test_a_sync_waits_for_the_one_before(dagster: Programs, endpoint: str, tmp_path: Path) -> None:
-    """Two runs of one moment take the only slot of the pool one after the other."""
+def test_concurrent_dagster_runs_sync_one_after_the_other(
+    dagster: Programs, endpoint: str, tmp_path: Path
+) -> None:
+    """The pool has a single slot, which the second run waits for."""
     both = [dagster.start(*materialize(*tables)) for tables in (["tasks"], ["workflows"])]
     spans = sorted(find_span(finish(run)) for run in both)
     assert spans[0][1] <= spans[1][0]
@@ -62,7 +64,7 @@ def test_a_sync_waits_for_the_one_before(dagster: Programs, endpoint: str, tmp_p
 
 
 def find_span(log: str) -> tuple[datetime, datetime]:
-    """Return when the one step of a run started and ended."""
+    """Return the start and the end of the only step of a run."""
     events = {event: moment for moment, event in STEP_EVENT.findall(log)}
     assert events.keys() == {"START", "SUCCESS"}, log
     start, end = events["START"], events["SUCCESS"]
@@ -72,7 +74,7 @@ def find_span(log: str) -> tuple[datetime, datetime]:
 def test_the_definitions_load_without_a_token_and_have_a_running_schedule(
     dagster: Programs,
 ) -> None:
-    """Secrets are for the processes that sync."""
+    """Only the processes that sync need the token."""
     for name in ("TOWER_ACCESS_TOKEN", "TOWER_HISTORY"):
         del dagster.environ[name]
     listed = dagster.run("dagster", "schedule", "list", "-f", ASSETS)

@@ -1,4 +1,4 @@
-"""The Prefect example, with a Prefect server of the test's own."""
+"""The Prefect example, run with a Prefect server on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN_ONCE = "import prefect_flow; prefect_flow.tower_sync()"
 
 @pytest.fixture
 def prefect(programs: Programs) -> Iterator[Programs]:
-    """Prefect with a server on loopback, without the limit that the example needs."""
+    """Start Prefect with a server, without the concurrency limit that the example needs."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/api"
     programs.environ.update(
@@ -61,7 +61,7 @@ def find_free_port() -> int:
 
 
 def is_healthy(url: str) -> bool:
-    """Return whether a Prefect server answers."""
+    """Return whether a Prefect server responds."""
     try:
         return requests.get(f"{url}/health", timeout=5).ok
     except requests.ConnectionError:
@@ -77,16 +77,16 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def list_runs(prefect: Programs) -> list[str]:
-    """Return the state of each run of a flow."""
+    """Return the state of each flow run."""
     url = f"{prefect.environ['PREFECT_API_URL']}/flow_runs/filter"
     runs = requests.post(url, json={}, timeout=30).json()
     return [run["state_type"] for run in runs]
 
 
-def test_two_runs_at_once_sync_one_after_the_other(
+def test_concurrent_prefect_runs_sync_one_after_the_other(
     prefect: Programs, endpoint: str, tmp_path: Path
 ) -> None:
-    """Neither meets the lock of the file, which would make it retry after a minute."""
+    """A run that found the file locked would fail and retry after a minute."""
     prefect.run("prefect", "gcl", "create", "tower-sync", "--limit", "1")
     both = [prefect.start("python", "-c", RUN_ONCE) for _ in range(2)]
     logs = [finish(run) for run in both]
@@ -95,10 +95,10 @@ def test_two_runs_at_once_sync_one_after_the_other(
     assert list_runs(prefect) == ["COMPLETED"] * 2
 
 
-def test_a_served_flow_syncs_and_cancels_a_run_that_is_due_meanwhile(
+def test_a_served_flow_cancels_a_run_that_is_due_during_a_sync(
     prefect: Programs, endpoint: str, tmp_path: Path
 ) -> None:
-    """Of two runs of one moment, one is cancelled."""
+    """Two flow runs are created at the same time; one completes and the other is cancelled."""
     prefect.run("prefect", "gcl", "create", "tower-sync", "--limit", "1")
     server = prefect.start("python", str(EXAMPLE))
     deployments = f"{prefect.environ['PREFECT_API_URL']}/deployments"
@@ -115,8 +115,8 @@ def test_a_served_flow_syncs_and_cancels_a_run_that_is_due_meanwhile(
     assert read_keys(tmp_path / "history.duckdb") == load_everything(endpoint, tmp_path)
 
 
-def test_a_sync_without_the_limit_fails(prefect: Programs, tmp_path: Path) -> None:
-    """Rather than run beside another one."""
+def test_a_sync_without_the_concurrency_limit_fails(prefect: Programs, tmp_path: Path) -> None:
+    """Without the limit, it might run at the same time as another sync."""
     once = "prefect_flow.sync.with_options(retries=0)"
     code = f"import os, prefect_flow; {once}(os.environ['TOWER_HISTORY'])"
     output = finish(prefect.start("python", "-c", code), expected=1)

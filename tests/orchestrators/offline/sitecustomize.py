@@ -5,7 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
-LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname()}  # noqa: S104 compared
+LOOPBACK = {None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname()}  # noqa: S104 - compared only
 
 
 def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
@@ -16,7 +16,9 @@ def refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
     """
     if event == "socket.connect":
         address = arguments[1]
-        host = address[0] if isinstance(address, tuple) else None  # else the path of a socket
+        host = (
+            address[0] if isinstance(address, tuple) else None
+        )  # otherwise the path of a Unix socket
     elif event == "socket.getaddrinfo":
         host = arguments[0]
     else:
