@@ -77,7 +77,7 @@ def test_one_pipeline_keeps_several_datasets_complete(
 
 
 @pytest.mark.slow
-def test_a_refresh_configured_on_the_pipeline_applies_to_the_first_package_only(
+def test_a_refresh_set_on_the_pipeline_applies_to_the_first_package_only(
     harness: DltHarness, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refresh is set by `dlt.pipeline(refresh=...)` or, as here, by dlt's configuration."""

@@ -134,7 +134,7 @@ def test_a_second_source_for_replaced_or_upserted_tables_is_refused(
 
 
 @pytest.mark.slow
-def test_an_item_deleted_before_the_load_gets_missing_since_by_the_next_run(
+def test_an_item_deleted_before_the_load_is_marked_by_the_next_run(
     harness: DltHarness, world: World, clinic: int
 ) -> None:
     """The second extraction no longer lists the item, and the destination does not hold it yet."""
