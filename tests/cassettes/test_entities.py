@@ -35,7 +35,7 @@ def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
-def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
+def test_every_entity_list_is_complete(ask: Ask, entity: ReferenceEntity) -> None:
     """The list is complete, each item has a unique key, and the entity has a table."""
     client = ask(scenarios.serve_furnished)
     found = client.list_entity(entity.endpoint, find_parent(client, entity))
@@ -44,7 +44,7 @@ def test_entities_are_listed_whole(ask: Ask, entity: ReferenceEntity) -> None:
     assert entity.table in TABLES
 
 
-def test_a_launch_says_what_a_run_came_from(ask: Ask) -> None:
+def test_a_launch_is_fetched_by_its_id(ask: Ask) -> None:
     """The launch is requested by the id that the run names."""
     launch = ask(scenarios.serve_furnished).get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     assert launch["id"] == scenarios.LAUNCH
@@ -61,7 +61,7 @@ def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> No
     assert dataset["version"] == 1
 
 
-def test_the_audit_log_is_read_by_the_page(ask: Ask) -> None:
+def test_the_audit_log_is_read_page_by_page(ask: Ask) -> None:
     """Entries are sorted newest first, and the last page has no token."""
     before = datetime(2026, 3, 2, tzinfo=UTC)
     entries, token = ask(scenarios.serve_furnished).list_audit_log_page(None, before, None)

@@ -24,7 +24,9 @@ def spoil(*faults: Fault) -> Callable[..., object]:
     return lambda: scenarios.serve_house(*(("/user-info", fault) for fault in faults))
 
 
-def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock) -> None:
+def test_a_throttled_call_waits_for_the_time_in_retry_after(
+    ask: Ask, fake_clock: FakeClock
+) -> None:
     """The server sends 429 with `Retry-After: 7`, then the response."""
     client = ask(spoil(Fault("status", 429, retry_after="7")))
     assert client.get_user()["id"] == scenarios.USER
@@ -33,16 +35,14 @@ def test_a_throttled_call_waits_as_long_as_asked(ask: Ask, fake_clock: FakeClock
     assert pytest.approx(sum(fake_clock.slept)) == 7.0
 
 
-def test_a_throttled_call_that_may_come_at_once_waits_a_second(
-    ask: Ask, fake_clock: FakeClock
-) -> None:
+def test_retry_after_zero_still_waits_one_second(ask: Ask, fake_clock: FakeClock) -> None:
     """`Retry-After: 0` does not make the client retry at once (API fact 10)."""
     client = ask(spoil(Fault("status", 429, retry_after="0")))
     assert client.get_user()["id"] == scenarios.USER
     assert pytest.approx(sum(fake_clock.slept)) == 1.0
 
 
-def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
+def test_a_call_throttled_on_every_attempt_raises_rate_limit_error(ask: Ask) -> None:
     """After the last attempt, the error carries the server's `Retry-After`."""
     client = ask(spoil(Fault("status", 429, retry_after="3", times=2)), attempts=2)
     with pytest.raises(RateLimitError, match="Simulated fault 429") as caught:
@@ -50,7 +50,7 @@ def test_a_call_throttled_to_the_end_fails_as_that(ask: Ask) -> None:
     assert (caught.value.status_code, caught.value.retry_after) == (429, 3.0)
 
 
-def test_a_server_fault_is_tried_again(ask: Ask) -> None:
+def test_a_server_error_is_retried(ask: Ask) -> None:
     """The server sends 500, then 502, then the response."""
     client = ask(spoil(Fault("status", 500), Fault("html", 502)))
     assert client.get_user()["id"] == scenarios.USER
@@ -58,14 +58,14 @@ def test_a_server_fault_is_tried_again(ask: Ask) -> None:
     assert (stats.calls, stats.retries, stats.throttled_seconds) == (3, 2, 0.0)
 
 
-def test_a_page_of_html_is_no_answer(ask: Ask) -> None:
+def test_an_html_response_on_every_attempt_is_a_server_error(ask: Ask) -> None:
     """A gateway sends 200 with HTML until the attempts are used up."""
     client = ask(spoil(Fault("html", times=2)), attempts=2)
     with pytest.raises(ServerError, match="of text/html that are no JSON object"):
         client.get_user()
 
 
-def test_half_a_json_is_tried_again(ask: Ask) -> None:
+def test_a_truncated_json_response_is_retried(ask: Ask) -> None:
     """The server sends 200 with truncated JSON, then the whole response."""
     client = ask(spoil(Fault("half_json")))
     assert client.get_user()["id"] == scenarios.USER

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Ask = Callable[..., TowerClient]
 
 
-def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
+def test_a_listing_of_two_pages_has_each_run_once(ask: Ask) -> None:
     """Each of the 103 runs is listed once, newest first.
 
     The second page starts with a run of the first one, which shows that the list did not move.
@@ -36,7 +36,7 @@ def test_two_pages_of_runs_are_walked(ask: Ask) -> None:
     )
 
 
-def test_a_window_of_time_is_listed(ask: Ask) -> None:
+def test_a_listing_window_includes_both_bounds(ask: Ask) -> None:
     """Both bounds of the listing window are inclusive."""
     walked = PaginationStats()
     after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ def test_a_window_of_time_is_listed(ask: Ask) -> None:
     assert (walked.reported_totals, walked.count_matches) == ([3], True)
 
 
-def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
+def test_a_listing_has_the_stars_and_labels_of_runs(ask: Ask) -> None:
     """The listing has status, star and labels of each run."""
     (page,) = ask(scenarios.serve_house).list_runs(scenarios.RESEARCH, PaginationStats())
     expected = [
@@ -64,7 +64,7 @@ def test_a_listing_carries_stars_and_labels(ask: Ask) -> None:
     ]
 
 
-def test_without_a_workspace_the_personal_one_is_listed(ask: Ask) -> None:
+def test_a_listing_without_a_workspace_id_shows_the_personal_workspace(ask: Ask) -> None:
     """The call has no `workspaceId`. The listed run is submitted but not started."""
     (page,) = ask(scenarios.serve_house).list_runs(None, PaginationStats())
     assert [
@@ -80,7 +80,7 @@ def test_labels_have_names_and_values(ask: Ask) -> None:
     ] == [(scenarios.TEAM, "team", "genomics", True), (scenarios.URGENT, "urgent", None, False)]
 
 
-def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
+def test_a_listing_of_a_forbidden_workspace_raises_forbidden_error(ask: Ask) -> None:
     """The server sends 403 although the token is valid for another workspace."""
     client = ask(scenarios.serve_locked_house)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
@@ -89,7 +89,7 @@ def test_a_forbidden_workspace_says_so(ask: Ask) -> None:
     assert len(list(client.list_runs(scenarios.RESEARCH, PaginationStats()))) == 1
 
 
-def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
+def test_a_page_size_above_the_limit_is_a_bad_request(ask: Ask) -> None:
     """The server rejects a `max` above 100 with 400 (API fact 1), which is not retried."""
     client = ask(scenarios.serve_house)
     with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
@@ -98,7 +98,7 @@ def test_a_page_too_large_is_a_bad_request(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 1
 
 
-def test_a_run_is_searched_for_by_its_id(ask: Ask) -> None:
+def test_a_run_is_found_in_its_workspace_by_a_search_for_its_id(ask: Ask) -> None:
     """A listing searched for the id shows the run in its own workspace only."""
     client = ask(scenarios.serve_house)
     places = (scenarios.RESEARCH, scenarios.LAB, None)

@@ -37,20 +37,20 @@ def test_discovery_finds_every_workspace(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 3
 
 
-def test_a_selector_picks_workspaces_by_name(ask: Ask) -> None:
+def test_a_selector_pattern_selects_workspaces_by_name(ask: Ask) -> None:
     """The pattern `acme/*` selects the workspaces of one organization."""
     discovery = discover(ask(scenarios.serve_house), ("acme/*",))
     assert [space.name for space in discovery.workspaces] == ["acme/research", "acme/clinic"]
 
 
-def test_an_unknown_workspace_is_named_with_those_there_are(ask: Ask) -> None:
+def test_an_unknown_workspace_is_an_error_that_lists_the_visible_ones(ask: Ask) -> None:
     """The error message also lists the workspaces that the token can see."""
     client = ask(scenarios.serve_house)
     with pytest.raises(ConfigurationError, match=r"No workspace 'acme/none'.*beta/lab"):
         discover(client, ("acme/none",))
 
 
-def test_organisations_and_workspaces_are_listed(ask: Ask) -> None:
+def test_roles_organizations_and_workspaces_are_listed(ask: Ask) -> None:
     """The user's roles name every organization and workspace."""
     client = ask(scenarios.serve_house)
     roles = client.list_user_workspaces(scenarios.USER).items
@@ -79,7 +79,7 @@ def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
     assert caught.value.status_code == 403
 
 
-def test_another_server_is_told_from_the_platform(ask: Ask) -> None:
+def test_a_server_without_service_info_is_not_the_platform(ask: Ask) -> None:
     """A 404 for `/service-info` means that the endpoint is not the platform's API."""
     client = ask(lambda: scenarios.serve_house(("/service-info", Fault("status", 404))))
     with pytest.raises(ServerError, match="does not answer as the platform's API does"):

@@ -59,7 +59,7 @@ def test_a_final_run_becomes_rows(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 3
 
 
-def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
+def test_tasks_of_a_final_run_have_measurements_and_costs(ask: Ask) -> None:
     """Exit codes are text, times are in milliseconds, memory in bytes and costs in USD."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
@@ -73,7 +73,7 @@ def test_tasks_of_a_final_run_have_their_measures(ask: Ask) -> None:
     assert used == read(fetched, "tasks", "cpus", "peak_rss")
 
 
-def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
+def test_metrics_of_a_final_run_are_rows_by_process(ask: Ask) -> None:
     """If only one task of a process was measured, all its statistics equal that task's value."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     rows = read(fetched, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
@@ -84,7 +84,7 @@ def test_metrics_of_a_final_run_come_by_process(ask: Ask) -> None:
     assert {"ALIGN", "CALL"} == {row[0] for row in rows}
 
 
-def test_progress_of_a_final_run_is_summed(ask: Ask) -> None:
+def test_progress_of_a_final_run_has_totals_per_run_and_process(ask: Ask) -> None:
     """The run has one row, and each process has one row."""
     fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
     columns = ("succeeded", "failed", "running", "retries")
@@ -106,7 +106,7 @@ def test_an_open_run_has_no_end(ask: Ask) -> None:
     assert (fetched.loaded.status, fetched.loaded.bookmark) == ("RUNNING", TaskBookmark(1, 1))
 
 
-def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
+def test_an_open_run_is_fetched_from_its_last_bookmarked_task(ask: Ask) -> None:
     """The last bookmarked task is requested again to verify the bookmark.
 
     Its row is not written again.
@@ -119,7 +119,7 @@ def test_an_open_run_is_fetched_from_its_last_settled_task_on(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 3
 
 
-def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
+def test_an_open_run_is_fetched_completely_if_the_bookmark_is_invalid(ask: Ask) -> None:
     """The second task does not match the bookmark, so all tasks are fetched.
 
     This costs one more call.
@@ -132,7 +132,7 @@ def test_an_open_run_is_fetched_whole_when_tasks_have_moved(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 4
 
 
-def test_a_run_that_is_final_now_is_fetched_with_all_its_tasks(ask: Ask) -> None:
+def test_a_run_that_became_final_is_fetched_with_all_its_tasks(ask: Ask) -> None:
     """Bookmarked tasks may have received their cost since they were loaded."""
     client = ask(scenarios.serve_house)
     fetched = fetch(client, scenarios.FINAL, TaskBookmark(2, 2))
@@ -152,7 +152,7 @@ def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> N
     assert read(fetched, "tasks", "task_id") == []
 
 
-def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
+def test_two_pages_of_tasks_are_fetched(ask: Ask) -> None:
     """The fetch of 102 tasks takes four calls."""
     client = ask(scenarios.serve_many_tasks)
     fetched = fetch(client, scenarios.LONG)
@@ -162,7 +162,7 @@ def test_two_pages_of_tasks_are_walked(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
+def test_a_refused_run_that_is_not_listed_counts_as_deleted(ask: Ask, status: int) -> None:
     """Servers send 403 or 404, and the listing confirms that the run does not exist."""
     fault = ("/workflow/none", Fault("status", status))
     client = ask(lambda: scenarios.serve_house(fault))
@@ -171,7 +171,7 @@ def test_an_unknown_run_is_gone(ask: Ask, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None:
+def test_a_refused_run_that_is_listed_raises_the_error(ask: Ask, status: int) -> None:
     """The listing shows the run, so the refusal is raised as an error."""
     fault = (f"/workflow/{scenarios.FINAL}", Fault("status", status))
     client = ask(lambda: scenarios.serve_house(fault))
@@ -183,7 +183,7 @@ def test_a_refused_run_that_is_listed_is_not_gone(ask: Ask, status: int) -> None
 
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("part", ["tasks", "metrics"])
-def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, status: int) -> None:
+def test_a_refused_part_of_a_run_is_recorded_as_missing(ask: Ask, part: str, status: int) -> None:
     """The refused part is recorded as missing, because the listing still shows the run."""
     fault = (f"/workflow/{scenarios.FINAL}/{part}", Fault("status", status, times=9))
     client = ask(lambda: scenarios.serve_house(fault))
@@ -192,7 +192,7 @@ def test_a_run_is_loaded_without_a_part_that_is_refused(ask: Ask, part: str, sta
     assert fetched.loaded.missing_parts == (part,)
 
 
-def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
+def test_a_run_of_a_refused_workspace_raises_forbidden_error(ask: Ask) -> None:
     """If the listing is refused as well, nothing confirms that the run was deleted."""
     client = ask(scenarios.serve_locked_house)
     locked = Workspace(scenarios.LAB, "beta/lab", {})
@@ -202,7 +202,7 @@ def test_a_run_of_a_locked_workspace_is_not_gone(ask: Ask) -> None:
     assert client.http.metrics.snapshot().calls == 2
 
 
-def test_an_unknown_attribute_is_asked_for_less(ask: Ask) -> None:
+def test_an_attribute_rejected_with_400_is_no_longer_requested(ask: Ask) -> None:
     """After a 400, the attribute is left out for this run and for later ones."""
     older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
     client = ask(lambda: scenarios.serve_house(quirks=older))
