@@ -344,7 +344,7 @@ def test_a_run_that_cannot_be_converted_fails_alone(
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 
-    monkeypatch.setattr("tower_etl.extract.session.build_batch", break_one)
+    monkeypatch.setattr("tower_etl.extract.run_sync.build_batch", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
     assert "unexpected response (ZeroDivisionError" in str(session.sync_result.failed[0].error)

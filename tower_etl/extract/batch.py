@@ -20,7 +20,7 @@ from tower_etl.schema import (
     task_rows,
 )
 from tower_etl.sync import RUN_TABLES
-from tower_etl.transform import ColumnPolicy, build_run_tables
+from tower_etl.transform import build_run_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -184,7 +184,6 @@ def _join_launches(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
 
 
 FLUSH_ROWS = 25_000
-_DEFAULT_POLICY = ColumnPolicy(TABLES)
 
 
 class BatchBuffer:
@@ -195,9 +194,8 @@ class BatchBuffer:
         written: Number of flushed rows by table.
     """
 
-    def __init__(self, column_policy: ColumnPolicy = _DEFAULT_POLICY) -> None:
+    def __init__(self) -> None:
         self.rows = 0
-        self._column_policy = column_policy
         self.written: dict[str, int] = {}
         self._parts: dict[str, list[pa.Table]] = {}
 
@@ -221,13 +219,12 @@ class BatchBuffer:
         return {name: count for name, count in sorted(counts.items()) if count}
 
     def flush(self) -> dict[str, pa.Table]:
-        """Return and remove all rows: one deduplicated and redacted Arrow table per table."""
+        """Return and remove all rows: one deduplicated Arrow table per table."""
         joined = {name: _join(name, parts) for name, parts in self._parts.items()}
-        ready = self._column_policy.apply(joined)
-        for name, rows in ready.items():
+        for name, rows in joined.items():
             self.written[name] = self.written.get(name, 0) + _count(rows)
         self._parts, self.rows = {}, 0
-        return ready
+        return joined
 
 
 def _join(name: str, parts: list[pa.Table]) -> pa.Table:

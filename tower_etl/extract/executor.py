@@ -51,10 +51,10 @@ class QueuedFetch:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Result of a fetch: the run, None if it is deleted or at the end marker, or the failure."""
+    """Outcome of a fetch: the run, None if it is deleted or at the end marker, or the failure."""
 
     queued: QueuedFetch
-    result: FetchedRun | Failure | None
+    outcome: FetchedRun | Failure | None
 
 
 class FetchExecutor:
@@ -62,9 +62,6 @@ class FetchExecutor:
 
     A circuit breaker opens when the server does not respond at all: all later requests fail
     immediately, instead of each waiting for its time-out.
-
-    Attributes:
-        launches: Loader that adds the launch to a run, None if launches are not selected.
     """
 
     def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
@@ -76,7 +73,6 @@ class FetchExecutor:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._circuit_open: ApiError | None = None
         self._failed: set[str] = set()
-        self.launches: LaunchLoader | None = None
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
@@ -95,14 +91,23 @@ class FetchExecutor:
         """Return the result of `work` for each request, in order; requests run concurrently."""
         return list(self._pool.map(work, list(requests)))
 
-    def iter_results(self, works: Iterable[WorkspaceSync]) -> Iterator[RunResult]:
-        """Yield the runs of all plans in order, with an end marker after each workspace."""
+    def iter_results(
+        self, works: Iterable[WorkspaceSync], launches: LaunchLoader | None
+    ) -> Iterator[RunResult]:
+        """Yield the runs of all plans in order, with an end marker after each workspace.
+
+        Args:
+            works: Sync of each workspace.
+            launches: Loader that adds the launch to a run, None if launches are not selected.
+        """
         queue = (
             QueuedFetch(work, run_fetch)
             for work in works
             for run_fetch in (*work.plan.fetches, None)
         )
-        return map_ordered(self._pool, self._run, queue, self._ahead)
+        return map_ordered(
+            self._pool, lambda queued: self._run(queued, launches), queue, self._ahead
+        )
 
     def cancel_workspace(self, workspace: Workspace) -> None:
         """Skip the remaining runs of a workspace."""
@@ -131,21 +136,23 @@ class FetchExecutor:
         self._client.http.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, queued: QueuedFetch) -> RunResult:
+    def _run(self, queued: QueuedFetch, launches: LaunchLoader | None) -> RunResult:
         workspace, run_fetch = queued.work.workspace, queued.run_fetch
         if run_fetch is None or workspace.key in self._failed:
             return RunResult(queued, None)
         return RunResult(
             queued,
-            self.capture_error(lambda: self._fetch_run(workspace, run_fetch)),
+            self.capture_error(lambda: self._fetch_run(workspace, run_fetch, launches)),
         )
 
-    def _fetch_run(self, workspace: Workspace, run_fetch: RunFetch) -> FetchedRun | None:
+    def _fetch_run(
+        self, workspace: Workspace, run_fetch: RunFetch, launches: LaunchLoader | None
+    ) -> FetchedRun | None:
         doubted = run_fetch.retry or workspace.key in self._fail_fast
         client = self._probe_client if doubted else self._client
         fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
-        if fetched and self.launches:
-            return self.launches.attach(fetched, workspace.id)
+        if fetched and launches:
+            return launches.attach(fetched, workspace.id)
         return fetched
 
     def run_exists(self, workspace: Workspace, run_id: str) -> bool:

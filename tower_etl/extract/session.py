@@ -6,19 +6,18 @@ package, threads fetch the runs of the next one.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import NO_LIMIT
-from tower_etl.extract.batch import BatchBuffer, FetchedRun, RunBatch, build_batch
-from tower_etl.extract.discovery import access_error_message
-from tower_etl.extract.failures import capture_failure
+from tower_etl.extract.batch import BatchBuffer
 from tower_etl.extract.planning import Planner
 from tower_etl.extract.reference_sync import ReferenceSync
 from tower_etl.extract.result import SyncResult, WorkspaceResult
+from tower_etl.extract.run_sync import RunSync
 from tower_etl.extract.schema_drift import SchemaDrift
 from tower_etl.extract.source_identity import SourceIdentity, verify_source_identity
 from tower_etl.extract.workspaces import (
+    FailureRecorder,
     Opening,
     exclude_other_users_workspace,
     load_states,
@@ -26,38 +25,31 @@ from tower_etl.extract.workspaces import (
     report_unmatched,
     save_states,
 )
-from tower_etl.http import RateLimiterClosedError
 from tower_etl.schema import TABLES
 from tower_etl.sync import (
     RUN_TABLES,
     STATE_VERSION,
-    WorkspaceState,
     check_version,
-    clear_failure,
-    complete_workspace,
-    mark_run_failed,
-    mark_run_loaded,
     read_reference_state,
     write_reference_state,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
     import pyarrow as pa
 
     from tower_etl.api import TowerClient
     from tower_etl.config.settings import PackageLimits, RunLimit, SyncOptions
-    from tower_etl.errors import ApiError
     from tower_etl.extract.destination_state import DestinationState
-    from tower_etl.extract.discovery import Discovery, Workspace
-    from tower_etl.extract.executor import FetchExecutor, QueuedFetch, RunResult
-    from tower_etl.extract.failures import Failure
+    from tower_etl.extract.discovery import Discovery
+    from tower_etl.extract.executor import FetchExecutor
+    from tower_etl.extract.on_demand import LaunchLoader
     from tower_etl.extract.planning import WorkspaceSync
     from tower_etl.extract.result import SyncRunRecord
     from tower_etl.http import RequestStats
     from tower_etl.schema import TableSpec
-    from tower_etl.sync import RunFetch
+    from tower_etl.sync import WorkspaceState
     from tower_etl.transform import ColumnPolicy
 
 
@@ -72,9 +64,9 @@ class SyncSession:
     def __init__(  # noqa: PLR0913, PLR0917 the parts that it brings together
         self,
         client: TowerClient,
-        fetcher: FetchExecutor,
+        executor: FetchExecutor,
         discovery: Discovery,
-        request: SyncOptions,
+        options: SyncOptions,
         sync_run: SyncRunRecord,
         column_policy: ColumnPolicy,
         limit: RunLimit = NO_LIMIT,
@@ -85,27 +77,22 @@ class SyncSession:
         self.sync_result = SyncResult(spaces | report_unmatched(discovery.unmatched))
         self.is_done = False
         self._client = client
-        self._executor = fetcher
+        self._executor = executor
         self._discovery = discovery
-        self._options = request
+        self._options = options
         self._sync_run = sync_run
         self._column_policy = column_policy
         self._limit = limit
-        self._buffer = BatchBuffer(column_policy)
-        self._batch = RunBatch()
-        self._workspaces: list[WorkspaceSync] = []
-        self._states: dict[str, WorkspaceState] = {}
-        self._results: Iterator[RunResult] | None = None
+        self._buffer = BatchBuffer()
         self._current = SourceIdentity.of(client.http.endpoint, discovery.user_id)
         self._schema_drift = SchemaDrift()
         self._source_identity: dict[str, Any] = {}
-        self._planner: Planner
-        self._reference_sync: ReferenceSync
+        self._runs: RunSync | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the first package was begun."""
-        return self._results is not None
+        return self._runs is not None
 
     @property
     def rows(self) -> dict[str, int]:
@@ -141,22 +128,19 @@ class SyncSession:
         Raises:
             ConfigurationError: The state was written by a newer version.
         """
-        if self._results is None:
-            self._open(state, store)
-        rows, ends = 0, self._sync_run.seconds + limits.max_seconds
-        while rows + self._buffer.rows + self._batch.rows < limits.max_rows and (
-            self._sync_run.seconds < ends
-        ):
-            if not self._process_next():
-                self._build_batch(self._batch.drain())
-                self._close()
+        runs = self._runs = self._runs or self._open(state, store)
+        rows, ends = 0, self.seconds + limits.max_seconds
+        while rows + self._buffer.rows + runs.batch.rows < limits.max_rows and self.seconds < ends:
+            if self._is_at_limit(runs) or not runs.process_next():
+                runs.build_batch()
+                self._close(runs)
                 break
             if self._buffer.is_full:
                 rows += self._buffer.rows
                 yield self._flush()
-        self._build_batch(self._batch.drain())
+        runs.build_batch()
         yield self._flush()
-        self._save(state)
+        self._save(state, runs)
 
     def stop(self) -> None:
         """Request a clean stop: runs in progress are loaded, the others are left to the next sync.
@@ -170,7 +154,8 @@ class SyncSession:
         """Close connections and stop the threads."""
         self._executor.close()
 
-    def _open(self, state: MutableMapping[str, Any], store: DestinationState) -> None:
+    def _open(self, state: MutableMapping[str, Any], store: DestinationState) -> RunSync:
+        """List and plan the workspaces, extract the reference data, and begin to fetch runs."""
         check_version(state.get("version"))
         discovery = self._discovery
         version = f"{discovery.server_version}, API {discovery.api_version}"
@@ -185,31 +170,12 @@ class SyncSession:
             )
         self._schema_drift.load(state.get("undocumented", {}))
         now, warn = self._sync_run.started_at, self.sync_result.warnings.append
-        self._states = load_states(state, self._discovery, now)
-        report_invisible(
-            self._states, self._options.workspaces, self.sync_result, discovery.left_out
-        )
-        self._planner = Planner(self._options, store, now, warn)
-        opening = Opening(
-            self._executor,
-            self._planner,
-            self.sync_result,
-            self._record_failure,
-            self._abort_workspace,
-        )
-        spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
-        self._workspaces = opening.plan_all(spaces, self._states)
-        if self._limit != NO_LIMIT:
-            for work in self._workspaces:
-                work.plan = work.plan.advance_first()
-        self._open_reference_sync(state, store, is_other_user=is_other_user)
-        self._extract_reference_data()
-        self._results = self._executor.iter_results(self._workspaces)
-
-    def _open_reference_sync(
-        self, state: MutableMapping[str, Any], store: DestinationState, *, is_other_user: bool
-    ) -> None:
-        self._reference_sync = ReferenceSync(
+        states = load_states(state, self._discovery, now)
+        report_invisible(states, self._options.workspaces, self.sync_result, discovery.left_out)
+        planner = Planner(self._options, store, now, warn)
+        failures = FailureRecorder(self._executor, self.sync_result)
+        works = self._plan_workspaces(planner, failures, states)
+        reference_sync = ReferenceSync(
             self._client,
             self._executor,
             self._discovery,
@@ -221,162 +187,65 @@ class SyncSession:
             self._column_policy,
             is_other_user=is_other_user,
         )
+        launches = reference_sync.open_launches(works)
+        self._extract_reference_data(reference_sync, works, launches)
+        return RunSync(
+            self._executor,
+            planner,
+            reference_sync,
+            failures,
+            self._buffer,
+            launches,
+            works,
+            states,
+        )
 
-    def _extract_reference_data(self) -> None:
+    def _plan_workspaces(
+        self, planner: Planner, failures: FailureRecorder, states: Mapping[str, WorkspaceState]
+    ) -> list[WorkspaceSync]:
+        """Return the planned sync of each workspace, if any table of runs is selected."""
+        spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
+        works = Opening(self._executor, planner, failures).plan_all(spaces, states)
+        if self._limit != NO_LIMIT:
+            for work in works:
+                work.plan = work.plan.advance_first()
+        return works
+
+    def _extract_reference_data(
+        self,
+        reference_sync: ReferenceSync,
+        works: Sequence[WorkspaceSync],
+        launches: LaunchLoader | None,
+    ) -> None:
         """Extract the reference data that is due."""
-        listed = [(work.workspace, work.plan.is_full) for work in self._workspaces]
+        listed = [(work.workspace, work.plan.is_full) for work in works]
         if not self._options.tables & RUN_TABLES:  # no run listing that decides what is due
             listed = [(space, True) for space in self._discovery.workspaces]
-        self._executor.launches = launches = self._reference_sync.open_launches(self._workspaces)
-        for tables in self._reference_sync.extract_due(listed, launches):
-            self._buffer.add(tables)
+        for rows in reference_sync.extract_due(listed, launches):
+            self._buffer.add(rows)
 
-    def _is_at_limit(self) -> bool:
+    def _is_at_limit(self, runs: RunSync) -> bool:
         """Return whether the limit of runs or time is reached; fetched runs are still loaded."""
-        runs, seconds = self._limit.max_runs, self._limit.max_seconds
-        taken = self.sync_result.fetched + len(self._batch)
-        return (runs is not None and taken >= runs) or (
-            seconds is not None and self._sync_run.seconds >= seconds
+        taken = self.sync_result.fetched + len(runs.batch)
+        return (self._limit.max_runs is not None and taken >= self._limit.max_runs) or (
+            self._limit.max_seconds is not None and self.seconds >= self._limit.max_seconds
         )
-
-    def _process_next(self) -> bool:
-        """Process the next result; return False at the end, at a limit or after a stop."""
-        if self._is_at_limit():
-            return False
-        result = next(self._results or iter(()), None)
-        if result and isinstance(result.result, FetchedRun):
-            self._batch.add(result.queued.work, result.result)
-        if result is None or self._batch.is_full or not isinstance(result.result, FetchedRun):
-            self._build_batch(self._batch.drain())  # so that an end marker follows its runs
-        if result is None or isinstance(result.result, RateLimiterClosedError):
-            return False
-        if not isinstance(result.result, FetchedRun):
-            self._handle_result(result.queued, result.result)
-        return True
-
-    def _handle_result(self, queued: QueuedFetch, failure: ApiError | None) -> None:
-        """Handle the end of a workspace, a deleted run or a failed run."""
-        work, run_fetch = queued.work, queued.run_fetch
-        if self._is_aborted(work):
-            return  # without advancing the cursor
-        if run_fetch is None:
-            self._end_workspace(work)
-        elif failure is None:
-            work.state = clear_failure(work.state, run_fetch.run_id)
-            work.recovered |= {run_fetch.retry} if run_fetch.retry else set()
-        else:
-            self._mark_failed(work, run_fetch, failure)
-
-    def _end_workspace(self, work: WorkspaceSync) -> None:
-        """Finish a workspace, after the deferred retries of causes that have recovered."""
-        follow_up = work.plan.follow_up(work.recovered)
-        if not follow_up.fetches:
-            self._finish(work)
-            return
-        work.plan = follow_up
-        sync_result = self.sync_result.workspaces[work.workspace.key]
-        sync_result.planned = (sync_result.planned or 0) + len(follow_up.fetches)
-        self._results = chain(self._executor.iter_results([work]), self._results or ())
-
-    def _build_batch(self, batch: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
-        """Build rows of some runs together; if that fails, run by run to isolate the failure."""
-        batch = [pair for pair in batch if not self._is_aborted(pair[0])]
-        if not batch:
-            return
-        fetched_runs = [fetched for _, fetched in batch]
-        tables = capture_failure(lambda: build_batch(fetched_runs, self._options.tables))
-        if isinstance(tables, dict):
-            self._buffer.add(tables)
-            self.sync_result.tasks += tables["tasks"].num_rows if "tasks" in tables else 0
-            self._reference_sync.record_pipeline_ids(
-                tables, {work.workspace.id: work.workspace for work, _ in batch}
-            )
-            for work, fetched in batch:
-                self._mark_loaded(work, fetched)
-            self._reference_sync.forget_launches([work.workspace for work, _ in batch])
-        elif len(batch) == 1:
-            ((work, fetched),) = batch
-            self._mark_failed(work, fetched.loaded.fetch, tables)
-        else:
-            for pair in batch:
-                self._build_batch([pair])
-
-    def _is_aborted(self, work: WorkspaceSync) -> bool:
-        return self.sync_result.workspaces[work.workspace.key].aborted
-
-    def _mark_loaded(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
-        sync_result, loaded = self.sync_result.workspaces[work.workspace.key], fetched.loaded
-        max_age, now = self._options.open_run_max_age, self._sync_run.started_at
-        work.state = mark_run_loaded(work.state, loaded, max_age, now)
-        sync_result.fetched, sync_result.failures = sync_result.fetched + 1, 0
-        sync_result.incomplete.update(loaded.missing_parts)
-        if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
-            work.recovered.add(loaded.fetch.retry)
-        self._executor.set_fail_fast(work.workspace, doubted=False)
-
-    def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
-        """Record a failed run for a retry, and check the workspace after consecutive failures.
-
-        A failed retry does not count, because it says nothing about the workspace.
-        """
-        message = self._record_failure(work.workspace, failure)
-        if message is None:
-            return
-        work.state = mark_run_failed(work.state, run_fetch, message, self._sync_run.started_at)
-        if run_fetch.retry is None:
-            self._check_workspace(work.workspace)
-
-    def _check_workspace(self, workspace: Workspace) -> None:
-        """Abort a workspace if consecutive runs fail and its listing fails as well."""
-        sync_result = self.sync_result.workspaces[workspace.key]
-        sync_result.failures += 1
-        if sync_result.failures < sync_result.max_consecutive_failures:
-            return
-        failure = self._executor.check_workspace(workspace)
-        if failure is not None:
-            self._abort_workspace(workspace, failure)
-            return
-        sync_result.failures, sync_result.max_consecutive_failures = (
-            0,
-            2 * sync_result.max_consecutive_failures,
-        )
-        self._executor.set_fail_fast(workspace, doubted=True)
-
-    def _finish(self, work: WorkspaceSync) -> None:
-        sync_result = self.sync_result.workspaces[work.workspace.key]
-        self._buffer.add(self._planner.build_in_place_updates(work))
-        work.state = complete_workspace(work.state, work.plan, self._sync_run.started_at)
-        sync_result.deleted, sync_result.done = len(work.plan.deleted), True
-
-    def _abort_workspace(self, workspace: Workspace, failure: Failure) -> None:
-        """Stop fetching from a workspace that cannot be listed."""
-        if self._record_failure(workspace, failure) is not None:
-            self.sync_result.workspaces[workspace.key].aborted = True
-            self._executor.cancel_workspace(workspace)
-
-    def _record_failure(self, workspace: Workspace, failure: Failure) -> str | None:
-        """Record a failure and return its message, or None if the sync was stopped."""
-        if isinstance(failure, RateLimiterClosedError):
-            self.sync_result.stopped = True
-            return None
-        message = access_error_message(workspace, failure)
-        self.sync_result.record_failure(workspace.key, message, failure)
-        return message
 
     def _flush(self) -> dict[str, pa.Table]:
-        ready = self._buffer.flush()
-        self._schema_drift.observe(ready)
+        """Return the rows in the buffer after the column policy, which masks secrets."""
+        rows = self._column_policy.apply(self._buffer.flush())
+        self._schema_drift.observe(rows)
         self.sync_result.undocumented = self._schema_drift.new_fields
-        return ready
+        return rows
 
-    def _close(self) -> None:
+    def _close(self, runs: RunSync) -> None:
         """Add the row of `sync_runs` to the last package, after all results or a stop."""
         self.is_done = True
-        self._reference_sync.report_denied_launches(self._executor.launches)
+        runs.reference_sync.report_denied_launches(runs.launches)
         if not self.sync_result.stopped:
-            for tables in self._reference_sync.extract_referenced_pipelines():
-                self._buffer.add(tables)
-        for key, state in self._iter_states():
+            for rows in runs.reference_sync.extract_referenced_pipelines():
+                self._buffer.add(rows)
+        for key, state in runs.iter_states():
             if key in self.sync_result.workspaces:
                 self.sync_result.workspaces[key].pending = state.failed
         self.sync_result.warnings += self._client.list_reports()
@@ -385,18 +254,12 @@ class SyncSession:
         )
         self._buffer.add({"sync_runs": sync_run})
 
-    def _save(self, state: MutableMapping[str, Any]) -> None:
+    def _save(self, state: MutableMapping[str, Any], runs: RunSync) -> None:
         state["version"] = STATE_VERSION
         state["tables"] = sorted(TABLES)
         state["origin"] = self._source_identity
         state["undocumented"] = self._schema_drift.dump()
         state["unsupported"] = self._client.compatibility.dump()
-        write_reference_state(state, self._reference_sync.state)
+        write_reference_state(state, runs.reference_sync.state)
         state.pop("entities_owed", None)  # written by earlier versions
-        save_states(state, dict(self._iter_states()))
-
-    def _iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
-        """Yield the state of each workspace that has one."""
-        planned = {work.workspace.key: work.state for work in self._workspaces}
-        known = self._states | planned
-        yield from ((key, state) for key, state in known.items() if state != WorkspaceState())
+        save_states(state, dict(runs.iter_states()))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ConfigurationError, ForbiddenError
-from tower_etl.extract.discovery import Workspace
+from tower_etl.extract.discovery import Workspace, access_error_message
 from tower_etl.extract.listing import RunListing
 from tower_etl.extract.result import WorkspaceResult
+from tower_etl.http import RateLimiterClosedError
 from tower_etl.sync import (
     PERSONAL,
     RUN_TABLES,
@@ -22,7 +23,6 @@ from tower_etl.sync import (
 
 if TYPE_CHECKING:
     from collections.abc import (
-        Callable,
         Collection,
         Iterable,
         Iterator,
@@ -182,22 +182,51 @@ def report_invisible(
 
 
 @dataclass(frozen=True)
+class FailureRecorder:
+    """Recorder of failures in the result of a sync.
+
+    Attributes:
+        executor: Executor whose requests for an aborted workspace are cancelled.
+        result: Result of the sync.
+    """
+
+    executor: FetchExecutor
+    result: SyncResult
+
+    def record(self, workspace: Workspace, failure: Failure) -> str | None:
+        """Record a failure and return its message, or None if the sync was stopped."""
+        if isinstance(failure, RateLimiterClosedError):
+            self.result.stopped = True
+            return None
+        message = access_error_message(workspace, failure)
+        self.result.record_failure(workspace.key, message, failure)
+        return message
+
+    def abort(self, workspace: Workspace, failure: Failure) -> None:
+        """Record a failure and stop fetching from the workspace, which cannot be listed."""
+        if self.record(workspace, failure) is not None:
+            self.result.workspaces[workspace.key].aborted = True
+            self.executor.cancel_workspace(workspace)
+
+
+@dataclass(frozen=True)
 class Opening:
     """Listing and planning of all workspaces.
 
     Attributes:
         executor: Executor that lists workspaces concurrently.
         planner: Planner of each workspace.
-        result: Result of the sync, which receives the counts.
-        record_failure: Function called if a full listing failed.
-        abort_workspace: Function called if a workspace could not be listed at all.
+        failures: Recorder of listings that failed, with the result that receives the counts.
     """
 
     executor: FetchExecutor
     planner: Planner
-    result: SyncResult
-    record_failure: Callable[[Workspace, Failure], object]
-    abort_workspace: Callable[[Workspace, Failure], None]
+    failures: FailureRecorder
+
+    @property
+    def result(self) -> SyncResult:
+        """Result of the sync."""
+        return self.failures.result
 
     def plan_all(
         self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
@@ -218,15 +247,15 @@ class Opening:
             state = replace(states[space.key], name=space.name)
             work = self.planner.plan(space, state, listing)
             listed.update(run.run_id for run in listing.runs)
-            sync_result = self.result.workspaces[space.key]
-            sync_result.listed, sync_result.planned = len(listing.runs), len(work.plan.fetches)
+            result = self.result.workspaces[space.key]
+            result.listed, result.planned = len(listing.runs), len(work.plan.fetches)
             self.result.reconciled |= listing.window.is_full
             _logger.info(
                 "%s: %d runs listed since %s, %d to fetch",
                 space.name,
-                sync_result.listed,
+                result.listed,
                 listing.window.after or "the first",
-                sync_result.planned,
+                result.planned,
             )
             yield work
 
@@ -241,16 +270,16 @@ class Opening:
             if isinstance(listing, RunListing):
                 yield space, listing
             elif windows[space.key].is_full and state.cursor is not None:
-                self.record_failure(space, listing)
+                self.failures.record(space, listing)
                 start = state.listing_start(self.planner.now)
                 retries.append((space, replace(windows[space.key], after=start, is_full=False)))
             else:
-                self.abort_workspace(space, listing)
+                self.failures.abort(space, listing)
         for space, listing in self.executor.list_runs(retries):
             if isinstance(listing, RunListing):
                 yield space, listing
             else:
-                self.abort_workspace(space, listing)
+                self.failures.abort(space, listing)
 
     def _verify_deleted(self, work: WorkspaceSync, listed: set[str]) -> None:
         """Do not mark runs as missing that moved to another workspace, or still exist."""

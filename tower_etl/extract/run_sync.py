@@ -1,0 +1,186 @@
+"""The runs of a sync that is under way: rows, transitions of the states, and failures.
+
+A run goes from `RunFetch` to `FetchedRun`, `RunBatch`, and its rows in `BatchBuffer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tower_etl.extract.batch import FetchedRun, RunBatch, build_batch
+from tower_etl.extract.failures import capture_failure
+from tower_etl.http import RateLimiterClosedError
+from tower_etl.sync import (
+    WorkspaceState,
+    clear_failure,
+    complete_workspace,
+    mark_run_failed,
+    mark_run_loaded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from tower_etl.extract.batch import BatchBuffer
+    from tower_etl.extract.discovery import Workspace
+    from tower_etl.extract.executor import FetchExecutor, QueuedFetch, RunResult
+    from tower_etl.extract.failures import Failure
+    from tower_etl.extract.on_demand import LaunchLoader
+    from tower_etl.extract.planning import Planner, WorkspaceSync
+    from tower_etl.extract.reference_sync import ReferenceSync
+    from tower_etl.extract.result import WorkspaceResult
+    from tower_etl.extract.workspaces import FailureRecorder
+    from tower_etl.sync import RunFetch
+
+
+@dataclass
+class RunSync:
+    """Sync of the runs of all workspaces, after they were listed and planned.
+
+    Attributes:
+        executor: Executor that fetches the runs.
+        planner: Planner of the workspaces, which also builds rows that need no fetch.
+        reference_sync: Sync of reference data, which records pipelines and launches of runs.
+        failures: Recorder of failures in the result of the sync.
+        buffer: Buffer that receives the rows.
+        launches: Loader that adds launches to runs, None if launches are not selected.
+        works: Sync of each workspace.
+        states: Stored state of each workspace, also of those that are not synced.
+        batch: Fetched runs whose rows are not built yet.
+    """
+
+    executor: FetchExecutor
+    planner: Planner
+    reference_sync: ReferenceSync
+    failures: FailureRecorder
+    buffer: BatchBuffer
+    launches: LaunchLoader | None
+    works: Sequence[WorkspaceSync]
+    states: dict[str, WorkspaceState]
+    batch: RunBatch = field(default_factory=RunBatch, init=False)
+    _results: Iterator[RunResult] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to fetch the runs of all plans."""
+        self._results = self.executor.iter_results(self.works, self.launches)
+
+    def process_next(self) -> bool:
+        """Process the next result of the executor; return False at the end or after a stop."""
+        result = next(self._results, None)
+        if result and isinstance(result.outcome, FetchedRun):
+            self.batch.add(result.queued.work, result.outcome)
+        if result is None or self.batch.is_full or not isinstance(result.outcome, FetchedRun):
+            self.build_batch()  # so that an end marker follows its runs
+        if result is None or isinstance(result.outcome, RateLimiterClosedError):
+            return False
+        if not isinstance(result.outcome, FetchedRun):
+            self._handle_result(result.queued, result.outcome)
+        return True
+
+    def build_batch(self) -> None:
+        """Build the rows of the runs in the batch, and mark these runs as loaded."""
+        self._build_batch(self.batch.drain())
+
+    def iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
+        """Yield the state of each workspace that has one, by its key."""
+        planned = {work.workspace.key: work.state for work in self.works}
+        known = self.states | planned
+        yield from ((key, state) for key, state in known.items() if state != WorkspaceState())
+
+    @property
+    def _started_at(self) -> datetime:
+        return self.planner.now
+
+    def _result_of(self, workspace: Workspace) -> WorkspaceResult:
+        return self.failures.result.workspaces[workspace.key]
+
+    def _handle_result(self, queued: QueuedFetch, failure: Failure | None) -> None:
+        """Handle the end of a workspace, a deleted run or a failed run."""
+        work, run_fetch = queued.work, queued.run_fetch
+        if self._result_of(work.workspace).aborted:
+            return  # without advancing the cursor
+        if run_fetch is None:
+            self._end_workspace(work)
+        elif failure is None:
+            work.state = clear_failure(work.state, run_fetch.run_id)
+            work.recovered |= {run_fetch.retry} if run_fetch.retry else set()
+        else:
+            self._mark_failed(work, run_fetch, failure)
+
+    def _end_workspace(self, work: WorkspaceSync) -> None:
+        """Finish a workspace, after the deferred retries of causes that have recovered."""
+        follow_up = work.plan.follow_up(work.recovered)
+        if not follow_up.fetches:
+            self._finish(work)
+            return
+        work.plan = follow_up
+        result = self._result_of(work.workspace)
+        result.planned = (result.planned or 0) + len(follow_up.fetches)
+        self._results = chain(self.executor.iter_results([work], self.launches), self._results)
+
+    def _finish(self, work: WorkspaceSync) -> None:
+        result = self._result_of(work.workspace)
+        self.buffer.add(self.planner.build_in_place_updates(work))
+        work.state = complete_workspace(work.state, work.plan, self._started_at)
+        result.deleted, result.done = len(work.plan.deleted), True
+
+    def _build_batch(self, runs: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
+        """Build the rows of runs together; if that fails, run by run to isolate the failure."""
+        runs = [pair for pair in runs if not self._result_of(pair[0].workspace).aborted]
+        if not runs:
+            return
+        selected = self.planner.options.tables
+        rows = capture_failure(lambda: build_batch([run for _, run in runs], selected))
+        if isinstance(rows, dict):
+            self.buffer.add(rows)
+            self.failures.result.tasks += rows["tasks"].num_rows if "tasks" in rows else 0
+            spaces = [work.workspace for work, _ in runs]
+            self.reference_sync.record_pipeline_ids(rows, {space.id: space for space in spaces})
+            for work, run in runs:
+                self._mark_loaded(work, run)
+            self.reference_sync.forget_launches(spaces)
+        elif len(runs) == 1:
+            ((work, run),) = runs
+            self._mark_failed(work, run.loaded.fetch, rows)
+        else:
+            for pair in runs:
+                self._build_batch([pair])
+
+    def _mark_loaded(self, work: WorkspaceSync, run: FetchedRun) -> None:
+        result, loaded = self._result_of(work.workspace), run.loaded
+        max_age = self.planner.options.open_run_max_age
+        work.state = mark_run_loaded(work.state, loaded, max_age, self._started_at)
+        result.fetched, result.failures = result.fetched + 1, 0
+        result.incomplete.update(loaded.missing_parts)
+        if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
+            work.recovered.add(loaded.fetch.retry)
+        self.executor.set_fail_fast(work.workspace, doubted=False)
+
+    def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
+        """Record a failed run for a retry, and check the workspace after consecutive failures.
+
+        A failed retry does not count, because it says nothing about the workspace.
+        """
+        message = self.failures.record(work.workspace, failure)
+        if message is None:
+            return
+        work.state = mark_run_failed(work.state, run_fetch, message, self._started_at)
+        if run_fetch.retry is None:
+            self._check_workspace(work.workspace)
+
+    def _check_workspace(self, workspace: Workspace) -> None:
+        """Abort a workspace if consecutive runs fail and its listing fails as well."""
+        result = self._result_of(workspace)
+        result.failures += 1
+        if result.failures < result.max_consecutive_failures:
+            return
+        failure = self.executor.check_workspace(workspace)
+        if failure is not None:
+            self.failures.abort(workspace, failure)
+            return
+        result.failures = 0
+        result.max_consecutive_failures *= 2
+        self.executor.set_fail_fast(workspace, doubted=True)
