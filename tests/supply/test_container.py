@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_copied_files_exist_and_all_others_are_ignored() -> None:
     allowed = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     assert sources == set(allowed)
     assert [source for source in sources if not (ROOT / source).exists()] == []
+
+
+def test_all_files_that_the_wheel_is_built_from_are_copied() -> None:
+    copied = {source for line in find("COPY", 0) for source in line.split()[:-1]}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {settings["project"]["readme"], "LICENSE", *wheel["packages"], *wheel["force-include"]}
+    assert needed - copied == set()
 
 
 def test_the_image_has_an_unprivileged_user_that_owns_its_volumes() -> None:
