@@ -28,7 +28,7 @@ KILLED = Path(__file__).parents[1] / "processes" / "kill_at.py"
 POINTS = [
     "before:dlt.extract.extract:Extract.commit_packages:1",
     "after:dlt.normalize.normalize:Normalize.run:1",
-    "after:tower_etl.destinations.duckdb_client:DirectMergeClient._load:1",
+    "after:tower_etl.destinations.direct_merge:DirectMergeClient._load:1",
     "before:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:1",
     "after:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:1",
     "before:tower_etl.destinations.duckdb:apply_views:1",

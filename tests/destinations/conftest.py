@@ -71,7 +71,7 @@ def empty_database(address: str) -> None:
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("SET client_min_messages = error")
-        cursor.execute("DROP SCHEMA IF EXISTS tower, tower_staging CASCADE")
+        cursor.execute("DROP SCHEMA IF EXISTS tower CASCADE")
     connection.close()
 
 

@@ -12,7 +12,7 @@ from tests.destinations.test_semantics import add_run
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.destinations.base import open_destination
 from tower_etl.destinations.config import DestinationConfig
-from tower_etl.destinations.postgres import SingleTransactionPostgresClient, open_postgres
+from tower_etl.destinations.postgres import DirectMergePostgresClient, open_postgres
 from tower_etl.errors import TowerEtlError
 from tower_etl.views import postgres
 from tower_etl.views.definitions import iter_statements, iter_views, list_comments
@@ -40,14 +40,13 @@ def test_a_reader_sees_no_row_of_a_package_before_its_merge_is_complete(
     harness.sync()
     add_run(world, lab)
     seen: list[dict[str, int]] = []
-    merges = SingleTransactionPostgresClient._iter_staged
+    merge = DirectMergePostgresClient._load
 
-    def look(client: SingleTransactionPostgresClient) -> Any:
-        for table in merges(client):
-            seen.append({name: len(harness.read(name)) for name in ("workflows", "tasks")})
-            yield table
+    def look(client: DirectMergePostgresClient, name: str, rows: str) -> None:
+        merge(client, name, rows)
+        seen.append({name: len(harness.read(name)) for name in ("workflows", "tasks")})
 
-    monkeypatch.setattr(SingleTransactionPostgresClient, "_iter_staged", look)
+    monkeypatch.setattr(DirectMergePostgresClient, "_load", look)
     harness.sync()
     assert {"workflows": 1, "tasks": 1} in seen
     assert all(counts == {"workflows": 1, "tasks": 1} for counts in seen)

@@ -23,7 +23,6 @@ FOREIGN = {
     "a table in capitals": ("TABLE", 'tower."Workflows"', "(id TEXT)"),
     "a table with the name of a view": ("TABLE", "tower.cost_by_pipeline", "(foo INTEGER)"),
     "a table of dlt": ("TABLE", "tower._dlt_loads", "(foo INTEGER)"),
-    "a table in dlt's staging": ("TABLE", "tower_staging.tasks", "(foo INTEGER)"),
     "a view with the name of a table": ("VIEW", "tower.workflows", "AS SELECT 1 AS id"),
     "a view with the name of a view": ("VIEW", "tower.cost_by_pipeline", "AS SELECT 1 AS foo"),
 }
@@ -33,7 +32,6 @@ def make_object(warehouse: Warehouse, kind: str, name: str, rest: str) -> None:
     """Create a table or view as a user would."""
     with duckdb.connect(str(warehouse.target.path)) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS tower.tower")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS tower_staging")
         connection.execute(f"CREATE {kind} tower.{name} {rest}")
 
 

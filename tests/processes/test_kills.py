@@ -34,7 +34,7 @@ POINTS = [
     "before:dlt.load.load:Load.run:2",
     "before:dlt.load.load:Load.complete_package:2",
     "after:dlt.load.load:Load.complete_package:2",
-    "after:tower_etl.destinations.duckdb_client:DirectMergeClient._load:3",
+    "after:tower_etl.destinations.direct_merge:DirectMergeClient._load:3",
     "before:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:2",
     "after:dlt.destinations.job_client_impl:SqlJobClientBase.complete_load:2",
     "before:tower_etl.destinations.duckdb:apply_views:1",

@@ -22,35 +22,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     QueryFunction = Callable[[str], list[tuple[Any, ...]]]
-    ColumnNames = dict[tuple[str, str], set[str]]
+    ColumnNames = dict[str, set[str]]
 
-_SCHEMAS = f"('{DATASET}', '{DATASET}_staging')"
 _OBJECTS: Mapping[str, str] = {
     "duckdb": f"""
-        SELECT schema_name, lower(table_name), 'table', comment FROM duckdb_tables()
-        WHERE database_name = current_catalog() AND schema_name IN {_SCHEMAS}
+        SELECT lower(table_name), 'table', comment FROM duckdb_tables()
+        WHERE database_name = current_catalog() AND schema_name = '{DATASET}'
         UNION ALL
-        SELECT schema_name, lower(view_name), 'view', comment FROM duckdb_views()
-        WHERE database_name = current_catalog() AND schema_name IN {_SCHEMAS}
+        SELECT lower(view_name), 'view', comment FROM duckdb_views()
+        WHERE database_name = current_catalog() AND schema_name = '{DATASET}'
     """,  # noqa: S608 constants only
     "postgres": f"""
-        SELECT nspname, relname, CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END,
+        SELECT relname, CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END,
             obj_description(c.oid, 'pg_class')
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-        WHERE nspname IN {_SCHEMAS} AND relkind IN ('r', 'p', 'f', 'v', 'm')
+        WHERE nspname = '{DATASET}' AND relkind IN ('r', 'p', 'f', 'v', 'm')
     """,  # noqa: S608 constants only
 }
 # information_schema of PostgreSQL hides columns that the user may not read.
 _COLUMNS: Mapping[str, str] = {
     "duckdb": f"""
-        SELECT schema_name, lower(table_name), lower(column_name) FROM duckdb_columns()
-        WHERE database_name = current_catalog() AND schema_name IN {_SCHEMAS}
+        SELECT lower(table_name), lower(column_name) FROM duckdb_columns()
+        WHERE database_name = current_catalog() AND schema_name = '{DATASET}'
     """,  # noqa: S608 constants only
     "postgres": f"""
-        SELECT nspname, relname, attname FROM pg_attribute AS a
+        SELECT relname, attname FROM pg_attribute AS a
         JOIN pg_class AS c ON c.oid = attrelid
         JOIN pg_namespace AS n ON n.oid = relnamespace
-        WHERE nspname IN {_SCHEMAS} AND attnum > 0 AND NOT attisdropped
+        WHERE nspname = '{DATASET}' AND attnum > 0 AND NOT attisdropped
     """,  # noqa: S608 constants only
 }
 _INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
@@ -63,16 +62,14 @@ _INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Object:
-    """Table or view in the schema of the tables or in dlt's staging schema.
+    """Table or view in the schema of the tables.
 
     Attributes:
-        schema: Name of the schema.
         name: Name of the table or view.
         kind: `table` or `view`.
         comment: Comment on the table or view, None without one.
     """
 
-    schema: str
     name: str
     kind: str
     comment: str | None
@@ -94,12 +91,12 @@ def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
     stored = _stored_tables(query, columns)
     views = list_view_names()
     for found in objects:
-        if found.name in views and found.schema == DATASET:
+        if found.name in views:
             reason = _explain_foreign_view(found)
         else:
             reason = _explain_foreign_table(found, columns, stored)
         if reason:
-            name = f"{found.schema}.{found.name}"
+            name = f"{DATASET}.{found.name}"
             msg = (
                 f"{title}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
                 "sync needs its name. It was not changed. Rename it (ALTER "
@@ -127,7 +124,7 @@ def _explain_foreign_table(
         return "it is not a table"
     if found.name in stored:
         return None
-    missing = sorted(expected - columns[found.schema, found.name])
+    missing = sorted(expected - columns[found.name])
     return f"it has no column {', '.join(missing[:3])}" if missing else None
 
 
@@ -139,16 +136,16 @@ def _expected_columns(table: str) -> frozenset[str]:
 
 
 def _query_columns(query: QueryFunction, dialect: str) -> ColumnNames:
-    """Return the names of columns by schema and table, in one query, because each takes 5 ms."""
+    """Return the names of columns by table, in one query, because each takes 5 ms."""
     columns: ColumnNames = defaultdict(set)
-    for schema, table, column in query(_COLUMNS[dialect]):
-        columns[schema, table].add(column)
+    for table, column in query(_COLUMNS[dialect]):
+        columns[table].add(column)
     return columns
 
 
 def _stored_tables(query: QueryFunction, columns: ColumnNames) -> frozenset[str]:
     """Return the tables in dlt's newest stored schema, without dlt's internal tables."""
-    if not columns[DATASET, "_dlt_version"] >= _INTERNAL_TABLES["_dlt_version"]:
+    if not columns["_dlt_version"] >= _INTERNAL_TABLES["_dlt_version"]:
         return frozenset()
     ((catalog,),) = query("SELECT current_database()")  # qualified: the file may be called `tower`
     rows = query(

@@ -7,6 +7,7 @@ interrupted sync loses only the package that it was loading.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -18,9 +19,11 @@ from urllib.parse import quote, urlencode
 import dlt
 import psycopg2
 from dlt.destinations.impl.postgres.postgres import PostgresClient
-from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+from pyarrow import parquet
+from pyarrow.csv import WriteOptions, write_csv
 
 from tower_etl.config.settings import DATASET
+from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.postgres_errors import explain_connection
@@ -33,8 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from dlt.common.destination import PreparedTableSchema
-    from dlt.common.destination.client import FollowupJobRequest
+    from dlt.common.destination import DestinationCapabilitiesContext
 
     from tower_etl.clock import Clock
     from tower_etl.destinations.config import DestinationConfig
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NUMBER = '"row number"'  # with a space, so that it is not the name of a column
+_BATCH_ROWS = 10_000  # of CSV text in memory
 _LOCK = "hashtext('tower-etl'), hashtext(%s)"
 
 
@@ -114,7 +118,7 @@ class PostgresDestination:
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads each package in one transaction."""
-        database = SingleTransactionPostgres(self.address, destination_name="postgres")
+        database = DirectMergePostgres(self.address, destination_name="postgres")
         return make_pipeline(name, self.folder, database)
 
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
@@ -271,51 +275,68 @@ def _connection_url(parts: Any) -> str:  # noqa: ANN401 psycopg2 has no types
     return f"postgresql://{user}:{password}@{location}?{urlencode(options)}"
 
 
-class SingleTransactionPostgresClient(PostgresClient):
-    """dlt client that merges all tables of a package in the transaction that completes it.
+class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
+    """dlt client that merges a package from its Parquet files, through temporary tables."""
 
-    dlt itself uses one transaction per table.
-    """
+    def read_files(self, name: str, paths: Sequence[str]) -> str:
+        """Copy Parquet files into a temporary table, and return the name of the table.
 
-    def _create_merge_followup_jobs(
-        self, table_chain: Sequence[PreparedTableSchema]
-    ) -> list[FollowupJobRequest]:
-        """Return no jobs, because `complete_load` merges the tables."""
-        del table_chain
-        return []
-
-    def complete_load(self, load_id: str) -> None:
-        """Merge all staged tables and record the package as loaded, in one transaction."""
-        with self.sql_client.begin_transaction():
-            for table in list(self._iter_staged()):
-                for statement in SqlMergeFollowupJob.generate_sql([table], self.sql_client):
-                    self.sql_client.execute_sql(statement)
-            super().complete_load(load_id)
-
-    def _iter_staged(self) -> Iterator[PreparedTableSchema]:
-        """Iterate over the tables with rows in the staging schema.
-
-        Rows of an earlier package are still the newest of their keys, because dlt truncates the
-        staging table of a package with newer ones. Merging them again changes nothing.
+        The table has the columns of the destination and the number of each row; PostgreSQL drops
+        it at the end of the transaction.
         """
-        for name in self.schema.data_table_names(seen_data_only=True):
-            table = self.prepare_load_table(name)
-            if table["write_disposition"] == "merge" and self._has_staged(name):
-                yield table
+        copied = f'pg_temp."{name}"'
+        target = self.sql_client.make_qualified_table_name(name)
+        self.sql_client.execute_sql(
+            f'CREATE TEMPORARY TABLE "{name}" (LIKE {target}, '
+            f"{_NUMBER} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP"
+        )
+        with self.sql_client.native_connection.cursor() as cursor:
+            for path in paths:
+                _copy_parquet(cursor, path, copied)
+        self.sql_client.execute_sql(f"ANALYZE {copied}")
+        return copied
 
-    def _has_staged(self, name: str) -> bool:
-        with self.sql_client.with_staging_dataset():
-            staged = self.sql_client.make_qualified_table_name(name)
-        found: Any = self.sql_client.execute_sql(f"SELECT EXISTS (SELECT FROM {staged})")  # noqa: S608 dlt quotes the name
-        return bool(found[0][0])
+    def select_last(self, rows: str, key: Sequence[str]) -> str:
+        """Return a query of the last row of each key."""
+        names = ", ".join(key)
+        return f"SELECT DISTINCT ON ({names}) * FROM {rows} ORDER BY {names}, {_NUMBER} DESC"  # noqa: S608 names of this package
+
+    def insert(self, target: str, columns: str, query: str) -> None:
+        """Insert the rows of a query into a table, without the number of each row."""
+        self.sql_client.execute_sql(
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({query}) AS rows"  # noqa: S608 names of this package
+        )
 
 
-class SingleTransactionPostgres(dlt.destinations.postgres):
-    """dlt's PostgreSQL destination that loads each package in one transaction."""
+def _copy_parquet(cursor: Any, path: str, table: str) -> None:  # noqa: ANN401 psycopg2 has no types
+    """Copy the rows of a Parquet file into a table, in batches, by COPY from CSV.
+
+    Text is quoted and nulls are not, so that an empty text stays different from a null.
+    """
+    options = WriteOptions(include_header=False, quoting_style="all_valid")
+    with parquet.ParquetFile(path) as file:
+        names = ", ".join(f'"{name}"' for name in file.schema_arrow.names)
+        for batch in file.iter_batches(_BATCH_ROWS):
+            text = io.BytesIO()
+            write_csv(batch, text, options)
+            text.seek(0)
+            cursor.copy_expert(
+                f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')", text
+            )
+
+
+class DirectMergePostgres(dlt.destinations.postgres):
+    """dlt's PostgreSQL destination with `DirectMergePostgresClient` and cached capabilities."""
 
     capabilities = cache_capabilities(dlt.destinations.postgres.capabilities)
 
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        """Return the capabilities; Parquet files need no ADBC driver here."""
+        caps: DestinationCapabilitiesContext = super()._raw_capabilities()
+        caps.loader_file_format_selector = None  # type: ignore[assignment]
+        return caps
+
     @property
-    def client_class(self) -> type[SingleTransactionPostgresClient]:
+    def client_class(self) -> type[DirectMergePostgresClient]:
         """Class of the client."""
-        return SingleTransactionPostgresClient
+        return DirectMergePostgresClient

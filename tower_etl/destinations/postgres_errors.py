@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 Kind = type[ConfigurationError] | type[DestinationError]
 
-_CLIENTS = frozenset({"psycopg2", "adbc_driver_manager"})
+_CLIENTS = frozenset({"psycopg2"})
 _AGAIN = "then run the same command again; committed data is safe"
 _LOGIN = "Check user and password (~/.pgpass, PGPASSWORD, TOWER_ETL_POSTGRES, .dlt/secrets.toml)"
 _ADDRESS = "Check the address and the server (--path, TOWER_ETL_POSTGRES, PGHOST, PGPORT)"
 _ENCODING = "Use a database with the encoding UTF8: createdb --encoding UTF8"
 _RIGHTS = (
-    "Grant the user of the sync CREATE on the database, and make it the owner of the schemas tower "
-    "and tower_staging and of their tables"
+    "Grant the user of the sync CREATE and TEMPORARY on the database, and make it the owner of the "
+    "schema tower and of its tables"
 )
 _LOST = (
-    "Restore the table from a backup. To fetch everything again instead, drop the schemas tower "
-    f"and tower_staging, {_AGAIN}"
+    "Restore the table from a backup. To fetch everything again instead, drop the schema tower, "
+    f"{_AGAIN}"
 )
 _SCHEMA_CHANGED = (
     "The table is not as tower-etl made it. Undo the change, or rename the table if it is "
@@ -49,7 +49,10 @@ _CODES: Mapping[str, tuple[Kind, str]] = {
     ),
     "28": (ConfigurationError, _LOGIN),
     "3D": (ConfigurationError, "Create the database, or use the address of another one"),
-    "3F": (ConfigurationError, f"Restore the schema from a backup, or drop both schemas, {_AGAIN}"),
+    "3F": (
+        ConfigurationError,
+        f"Restore the schema from a backup, or drop the schema tower, {_AGAIN}",
+    ),
     "40": (DestinationError, f"Wait for the other session, {_AGAIN}"),
     "42": (ConfigurationError, _SCHEMA_CHANGED),
     "42501": (ConfigurationError, _RIGHTS),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.destinations.duckdb_client import DirectMergeClient, DirectMergeDuckDB
+from tower_etl.destinations.duckdb_client import DirectMergeDuckDB, DirectMergeDuckDBClient
 from tower_etl.destinations.lake.partitions import partition_scheme
 
 if TYPE_CHECKING:
@@ -34,19 +34,19 @@ _ANY = "*"
 _PARENTS = ("workflows", "launches")
 
 
-class RecordingClient(DirectMergeClient):
+class RecordingClient(DirectMergeDuckDBClient):
     """dlt client that records the months of each package."""
 
-    def merge_package(self, files: Mapping[str, str]) -> None:
+    def merge_package(self, rows: Mapping[str, str]) -> None:
         """Merge all tables, and record the months of their new rows."""
         for statement in _CREATE:
             self.sql_client.execute_sql(statement)
         for name in _PARENTS:
-            if name in files and self._moves(name, files[name]):
+            if name in rows and self._moves(name, rows[name]):
                 self._record(_ANY, "SELECT ''")
-        super().merge_package(files)
-        for name, rows in files.items():
-            scheme = partition_scheme(name, rows)
+        super().merge_package(rows)
+        for name, source in rows.items():
+            scheme = partition_scheme(name, source)
             month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
             self._record(name, f"SELECT DISTINCT {month} FROM {scheme.source}")  # noqa: S608 names of this package
 
