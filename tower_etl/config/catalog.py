@@ -121,7 +121,7 @@ SETTINGS = {
         ),
         Setting(
             "budget",
-            "who shares the rate limit: `machine`, `process`, `redis://...`",
+            "scope of the shared rate limit: `machine`, `process`, `redis://...`",
             default="`machine`",
         ),
         Setting("package_rows", "rows of a load package", default="40,000"),
