@@ -22,20 +22,20 @@ _HEADER = (
     "|---|---|---|---|",
 )
 _FORMATS = {"athena": "iceberg"}
-_SERVICE = "no: a service, not a server to install"
-_VECTORS = "refused: it upserts by keys of its own"
+_SERVICE = "no: a managed service"
+_VECTORS = "refused: upserts by its own keys"
 UNTRIED = {
     "athena": _SERVICE,
     "bigquery": _SERVICE,
-    "clickhouse": "no: Debian's server is of 2018, and does not know the `DELETE` that dlt sends",
+    "clickhouse": "no: Debian's version is from 2018 and does not support the `DELETE` that dlt sends",
     "databricks": _SERVICE,
-    "dremio": "no: no server in the registries",
-    "dummy": "no: it holds nothing",
+    "dremio": "no: no freely installable server",
+    "dummy": "no: it stores nothing",
     "fabric": _SERVICE,
     "lance": _VECTORS,
     "lancedb": _VECTORS,
     "motherduck": _SERVICE,
-    "mssql": "no: no server in the registries",
+    "mssql": "no: no freely installable server",
     "qdrant": _VECTORS,
     "redshift": _SERVICE,
     "snowflake": _SERVICE,
