@@ -2,7 +2,7 @@
 
 The Variable `tower_path` is the absolute path of the DuckDB file; in the Connection `tower`, the
 host is the API endpoint and the password is the token. The Variable `tower_command` is the path of
-`tower-etl` where that has a virtual environment of its own, apart from Airflow's.
+`tower-etl` if it is installed in a separate virtual environment.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,15 +12,15 @@ from airflow.sdk import DAG
 
 TOWER_ETL = "{{ var.value.get('tower_command', 'tower-etl') }}"
 OPTIONS = {
-    "cwd": "/",  # not the temporary folder of the task
+    "cwd": "/",  # instead of the temporary folder of the task
     "append_env": True,
     "env": {
-        "TOWER_ACCESS_TOKEN": "{{ conn.tower.password }}",  # Airflow masks it
+        "TOWER_ACCESS_TOKEN": "{{ conn.tower.password }}",  # masked by Airflow in logs
         "TOWER_API_ENDPOINT": "{{ conn.tower.host }}",
         "TOWER_PATH": "{{ var.value.tower_path }}",
     },
 }
-# Exit code 4: some workspaces failed; `check_age` fails once one of them is behind for an hour.
+# Exit code 4: some workspaces failed; `check_age` fails if one is not synced for an hour.
 SYNC = TOWER_ETL + ' sync --json --path "$TOWER_PATH" || (code=$?; [ $code = 4 ] || exit $code)'
 CHECK_AGE = TOWER_ETL + ' status --max-age 1h --path "$TOWER_PATH"'
 
@@ -28,7 +28,7 @@ with DAG(
     "tower_sync",
     schedule=timedelta(minutes=15),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,  # one sync loads all that is new
+    catchup=False,  # one sync loads all new runs
     max_active_runs=1,
 ) as dag:
     sync = BashOperator(  # exit code 6: another sync holds the file

@@ -1,4 +1,4 @@
-"""Load the runs of one month, and nothing that is older or younger.
+"""Load only the runs that were submitted in a period, here one month.
 
 TOWER_ACCESS_TOKEN=... python pipelines/backfill_window.py 2026-01-01 2026-02-01
 """

@@ -18,7 +18,7 @@ specs = [dg.AssetSpec(["tower", table.name], description=table.description) for 
 retries = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL)
 
 
-@dg.multi_asset(  # type: ignore[untyped-decorator] # no types; `dagster.yaml` limits the pool
+@dg.multi_asset(  # type: ignore[untyped-decorator] # untyped; `dagster.yaml` limits the pool
     specs=specs, can_subset=True, group_name="tower", retry_policy=retries, pool="tower"
 )
 def tower_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:

@@ -1,4 +1,4 @@
-"""Ask Spark about a folder of Parquet or Delta: `on_spark.py tower-delta cost_by_pipeline`."""
+"""Query a Parquet or Delta folder with Spark: `on_spark.py tower-delta cost_by_pipeline`."""
 
 import json
 import sys
@@ -14,20 +14,20 @@ from tower_etl.views.dialects import translate
 
 
 def read_table(spark: SparkSession, folder: Path) -> DataFrame:
-    """A table as it is now; of Delta the files that count, which takes no jar."""
+    """Return the current rows of a table; a Delta table is read without Delta's jars."""
     if not (folder / "_delta_log").is_dir():
         return spark.read.parquet(str(folder))
     table = DeltaTable(folder)
-    if table.protocol().min_reader_version > 1:  # with deletion vectors, files are not all
+    if table.protocol().min_reader_version > 1:  # deletion vectors: the files are not enough
         raise NotImplementedError(folder)
     columns = StructType.fromJson(json.loads(table.schema().to_json()))
-    files = [unquote(uri) for uri in table.file_uris()]  # Spark takes paths, which are not encoded
+    files = [unquote(uri) for uri in table.file_uris()]  # Spark expects unencoded paths
     return spark.read.schema(columns).option("basePath", str(folder)).parquet(*files)
 
 
 def add_views(spark: SparkSession, folder: Path) -> None:
-    """Temporary views of all tables and questions."""
-    snapshot = folder / ".snapshots" / "current"  # of Parquet: it stays for two hours
+    """Create temporary views of all tables and named queries."""
+    snapshot = folder / ".snapshots" / "current"  # Parquet: kept for two hours
     for table in (snapshot if snapshot.exists() else folder).resolve().glob("[a-z]*/"):
         read_table(spark, table).createOrReplaceTempView(table.name)
     for view in iter_views():

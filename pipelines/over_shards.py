@@ -1,8 +1,8 @@
-"""Ask several DuckDB files at once, each of which was synced from other workspaces.
+"""Query several DuckDB files, synced from different workspaces, as one database.
 
     python pipelines/over_shards.py cost_by_workspace shards/*.duckdb
 
-What belongs to no run, such as a user, may be in several of them: the first row of a key counts.
+Rows that belong to no run, such as users, may be in several files: one row per key is kept.
 """
 
 import sys
@@ -14,7 +14,7 @@ from tower_etl.views.definitions import create_views, iter_views
 
 
 def open_shards(paths: list[str]) -> duckdb.DuckDBPyConnection:
-    """A connection in which tables and questions are those of all files."""
+    """Return a connection with tables and named queries over all files."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     for number, path in enumerate(paths):

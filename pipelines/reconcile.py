@@ -1,9 +1,9 @@
-"""Compare everything that the platform lists with what is stored, whatever the time of day.
+"""Reconcile now: compare a full listing of the platform with the stored runs.
 
     TOWER_ACCESS_TOKEN=... python pipelines/reconcile.py
 
-A sync does so once a day by itself. Runs that the platform has forgotten keep their rows and get
-`missing_since`.
+A sync reconciles once a day by itself. Rows of runs that the platform has deleted are kept and
+marked with `missing_since`.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import dlt
 from tower_etl import tower_source
 
 pipeline = dlt.pipeline(
-    pipeline_name="tower",  # the same as in to_duckdb.py: it goes on from its state
+    pipeline_name="tower",  # the same name and state as in to_duckdb.py
     destination=dlt.destinations.duckdb(str(Path("history.duckdb").resolve())),
     dataset_name="tower",
 )

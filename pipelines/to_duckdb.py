@@ -1,9 +1,9 @@
-"""Sync into a DuckDB file of your own with plain dlt.
+"""Sync into a DuckDB file with plain dlt.
 
     TOWER_ACCESS_TOKEN=... python pipelines/to_duckdb.py
 
-Run it again for what is new. The file is not called like the schema, because DuckDB names a file's
-catalog after it, and `tower.workflows` could then be of either.
+Run it again to load new and changed runs. Do not give the file the name of the schema: DuckDB names
+the catalog after the file, and `tower.workflows` would be ambiguous.
 """
 
 from pathlib import Path

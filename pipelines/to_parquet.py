@@ -2,8 +2,8 @@
 
     TOWER_ACCESS_TOKEN=... python pipelines/to_parquet.py
 
-dlt's own Parquet files hold a row once for every time that it changed; `tower-etl sync` writes a
-folder with one row a key, and this is the same from Python.
+dlt's `filesystem` destination appends a row to its Parquet files for each change. `tower-etl sync`,
+which this script runs, writes a folder with one row per key.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ FOLDER = "tower-parquet"
 
 if __name__ == "__main__":
     sync = [sys.executable, "-m", "tower_etl", "sync", "--destination", "parquet", "--path", FOLDER]
-    done = subprocess.run(sync, check=False)  # noqa: S603 the command is our own
-    if done.returncode not in {0, 4}:  # 4: some workspaces failed, the others are in
+    done = subprocess.run(sync, check=False)  # noqa: S603 a constant command
+    if done.returncode not in {0, 4}:  # 4: some workspaces failed, the others are synced
         sys.exit(done.returncode)
     print(pd.read_parquet(f"{FOLDER}/workflows")["status"].value_counts())

@@ -3,8 +3,8 @@
     export DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host/database
     TOWER_ACCESS_TOKEN=... python pipelines/to_postgres.py
 
-Readers see a table at a time change here; `tower-etl sync --destination postgres` shows a package
-of whole runs at once, keeps a second sync out, and adds the views.
+Tables change one by one here. `tower-etl sync --destination postgres` commits load packages of
+whole runs in one transaction, prevents a second sync, and adds the views.
 """
 
 import dlt

@@ -1,4 +1,4 @@
-"""Two sources in one pipeline: the history of runs, and a table of budgets beside it.
+"""Two sources in one pipeline: the run history and a table of budgets.
 
 TOWER_ACCESS_TOKEN=... python pipelines/with_another_source.py
 """
@@ -13,7 +13,7 @@ from tower_etl import tower_source
 
 @dlt.resource(name="budgets", primary_key="pipeline", write_disposition="merge")
 def read_budgets() -> Iterator[dict[str, object]]:
-    """What each pipeline may cost; from a file, a sheet or another service."""
+    """Yield the budget of each pipeline, for example from a file or another service."""
     yield {"pipeline": "nf-core/rnaseq", "usd": 500.0}
     yield {"pipeline": "nf-core/sarek", "usd": 300.0}
 

@@ -8,7 +8,7 @@ from tower_etl import run_in_packages, tower_source
 
 
 def load_history() -> None:
-    """Load what is new, in packages: a run that is interrupted goes on from the last one."""
+    """Load new and changed runs in packages; an interrupted run resumes after the last one."""
     history = dlt.destinations.duckdb(str(Path(__file__).with_name("history.duckdb")))
     pipeline = dlt.pipeline("tower", destination=history, dataset_name="tower")
     for package in run_in_packages(pipeline, tower_source()):
