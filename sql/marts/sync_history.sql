@@ -1,4 +1,4 @@
--- Grain: sync, of all runs whatever is asked for. Units: seconds, calls, runs; times are UTC.
+-- Grain: sync; filters of runs have no effect. Units: seconds, calls, runs; times are UTC.
 SELECT
   sync_id,
   started_at,

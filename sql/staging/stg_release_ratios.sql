@@ -1,4 +1,4 @@
--- Grain: pipeline, revision and measure that the revision before it has, too. Units: ratios.
+-- Grain: pipeline, revision and measure that the previous revision also has. Units: ratios.
 WITH pairs AS (
   SELECT
     r.pipeline, r.revision, n.measure, n.runs, p.runs AS previous_runs,

@@ -1,4 +1,4 @@
--- Grain: run, currency and source of cost; a run without tasks has a row, too. Units: USD, hours.
+-- Grain: run, currency and source of cost, including runs without tasks. Units: USD, hours.
 WITH spent AS (
   SELECT
     run_id,

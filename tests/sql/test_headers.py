@@ -132,6 +132,6 @@ def test_views_and_columns_have_comments_in_the_database(tmp_path: Path) -> None
         " too."
     )
     assert said["memory_requests", "recommended_gib"] == (
-        "Memory to request for a first attempt; null where none was measured. Unit: GiB."
+        "Recommended memory request of a first attempt; null if none was measured. Unit: GiB."
     )
     assert [key for key, comment in said.items() if not comment] == []
