@@ -1,4 +1,4 @@
--- Processes have the bill and the estimate of all runs with a bill, and used and unused add up.
+-- Bill and estimate of all processes equal those of all runs with a bill; used and unused cost add up.
 SELECT p.bill_usd, r.bill_usd AS of_runs, p.platform_usd, r.platform_usd AS estimated
 FROM (
   SELECT

@@ -1,4 +1,4 @@
--- Every dollar of a bill is of one run or of none: both together are all lines that count.
+-- Attributed and unattributed costs add up to all bill lines that count.
 WITH listed AS (
   SELECT
     (SELECT coalesce(sum(bill_usd), 0) FROM bill_by_run) AS attributed,

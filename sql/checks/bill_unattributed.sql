@@ -1,4 +1,4 @@
--- Whatever belongs to no run has a reason, and lines of a known run are not among it.
+-- Every unattributed line has a reason, and no line of a known run is unattributed.
 SELECT u.reason, u.cost
 FROM bill_unattributed AS u
 WHERE u.reason IS NULL

@@ -1,4 +1,4 @@
--- The shares add up to what was spent, and no label costs less than its share.
+-- The shares add up to the total cost, and no label costs less than its share.
 SELECT listed.share_usd, spent.cost_usd
 FROM (SELECT coalesce(sum(share_usd), 0) AS share_usd FROM cost_by_label) AS listed
 CROSS JOIN (SELECT coalesce(sum(cost_usd), 0) AS cost_usd FROM cost_by_pipeline) AS spent

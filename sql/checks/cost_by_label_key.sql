@@ -1,4 +1,4 @@
--- Of each key, runs and costs of its values are those of all runs.
+-- For each key, runs and costs of its values add up to those of all runs.
 WITH keyed AS (
   SELECT
     key, currency, cost_source, sum(runs) AS runs, coalesce(sum(cost_usd), 0) AS cost_usd,

@@ -1,4 +1,4 @@
--- Every run is counted once, with all that it cost.
+-- Every run is counted once, with its whole cost.
 SELECT listed.runs, listed.cost_usd, held.runs AS held_runs, held.cost_usd AS held_usd
 FROM (
   SELECT coalesce(sum(runs), 0) AS runs, coalesce(sum(cost_usd), 0) AS cost_usd

@@ -1,4 +1,4 @@
--- Every task that ran is in one process, and the shares of each currency and source make a whole.
+-- Every executed task is in one process, and the shares of each currency and source add up to 1.
 SELECT sum(p.tasks) AS tasks, max(ran.tasks) AS ran_tasks, NULL AS shares
 FROM cost_by_process AS p
 CROSS JOIN (SELECT count(*) AS tasks FROM tasks WHERE status IS DISTINCT FROM 'CACHED') AS ran

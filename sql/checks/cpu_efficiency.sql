@@ -1,4 +1,4 @@
--- No more is recommended than was requested or used, and a saving is between its bounds and the cost.
+-- A recommendation is not above the requested or used CPUs; a saving is within its bounds and the cost.
 SELECT process
 FROM cpu_efficiency
 WHERE efficiency < 0 OR idle_cpu_hours < 0 OR recommended_cpus < 1

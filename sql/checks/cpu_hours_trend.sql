@@ -1,4 +1,4 @@
--- Every run is in one month of each currency and source of its costs, and the first month of a pipeline has none to compare with.
+-- Every run is in one month per currency and source of its costs, and the first month of a pipeline has no comparison.
 SELECT 'all' AS pipeline, 'all' AS revision
 FROM (SELECT coalesce(sum(runs), 0) AS runs FROM cpu_hours_trend) AS trend
 CROSS JOIN (SELECT count(*) AS runs FROM run_costs) AS stored

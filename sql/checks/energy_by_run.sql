@@ -1,4 +1,4 @@
--- Every task that ran is counted once, the low value is the lower, and runs add up to their tasks.
+-- Every executed task is counted once, the low value is not above the high one, and tasks add up to runs.
 SELECT 'tasks' AS what, e.tasks AS found, t.tasks AS expected
 FROM (SELECT coalesce(sum(tasks), 0) AS tasks FROM energy_by_run) AS e
 CROSS JOIN (SELECT count(*) AS tasks FROM stg_tasks WHERE NOT cached AND run_seconds > 0) AS t

@@ -1,4 +1,4 @@
--- Every run is counted in one workspace, and every deleted one as missing.
+-- Every run is counted in one workspace, and every deleted run as missing.
 SELECT listed.runs, listed.missing_runs, held.runs AS held_runs, held.missing_runs AS held_missing
 FROM (
   SELECT

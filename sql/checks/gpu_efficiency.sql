@@ -1,4 +1,4 @@
--- Use is between nothing and all, and no more is idle than was spent.
+-- Use is between 0 and 100 %, and the idle cost does not exceed the cost.
 SELECT process
 FROM gpu_efficiency
 WHERE gpu_percent < 0 OR gpu_percent > 100 OR measured_tasks > tasks

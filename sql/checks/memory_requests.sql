@@ -1,4 +1,4 @@
--- Nothing is recommended below a peak that was seen, and a saving is between its bounds and the cost.
+-- No recommendation is below a measured peak, and a saving is within its bounds and the cost.
 SELECT m.process
 FROM memory_requests AS m
 INNER JOIN (

@@ -1,4 +1,4 @@
--- Used and unused add up to the bill, and all split lines are there.
+-- Used and unused cost add up to the bill, and all split lines are counted.
 SELECT p.bill_usd, p.parts_usd, s.cost
 FROM (
   SELECT

@@ -1,4 +1,4 @@
--- No hour has less than nothing running, and a run has each hour between its first and last once.
+-- No value is negative, and a run has each hour between its first and last hour once.
 SELECT run_id, hour_at
 FROM parallelism
 WHERE average_tasks < 0 OR average_cpus < 0

@@ -1,6 +1,6 @@
--- The CPU hours and the cost of every run that ended are what the platform's progress says, within
--- 0.1 %. Times of the API are whole seconds, which is why a difference of one second of each CPU is
--- none, and figures of the mart are rounded. `task_counts` compares the numbers of tasks.
+-- The CPU hours and the cost of every run that ended equal the platform's progress, within 0.1 %.
+-- Times of the API are whole seconds, so a difference of one second per CPU is accepted. Figures of
+-- the mart are rounded. `task_counts` compares the numbers of tasks.
 WITH expected AS (
   SELECT
     workflow_id AS run_id,

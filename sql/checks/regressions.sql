@@ -1,5 +1,4 @@
--- What is listed is half as slow or expensive again at least, with a history to compare with, and says
--- how sure it is.
+-- Every listed process took or cost at least 50 % more, and has a history and a confidence.
 SELECT run_id, process
 FROM regressions
 WHERE earlier_runs < 2

@@ -1,4 +1,4 @@
--- A ratio is inside its interval, and a rate between nothing and all.
+-- A ratio is inside its interval, and a rate is between 0 and 1.
 SELECT pipeline, revision
 FROM release_changes
 WHERE duration_ratio < duration_ratio_low - 0.0001 OR duration_ratio > duration_ratio_high + 0.0001

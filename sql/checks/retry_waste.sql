@@ -1,4 +1,4 @@
--- A retried task has two attempts at least, recovers once at most, and every later attempt counts.
+-- A retried task has at least two attempts, recovers at most once, and every later attempt counts.
 SELECT process
 FROM retry_waste
 WHERE attempts < retried_tasks OR recovered_tasks > retried_tasks

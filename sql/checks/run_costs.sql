@@ -1,5 +1,5 @@
--- Every run is there once for each currency and source of cost, and its platform cost is that of its
--- tasks that were paid for.
+-- Every run has one row per currency and source of cost, and its platform cost is that of its paid
+-- tasks.
 WITH paid AS (
   SELECT workflow_id, sum(cost) AS cost_usd
   FROM tasks

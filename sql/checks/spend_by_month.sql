@@ -1,4 +1,4 @@
--- Every task that ran is in one month, with all that the platform says it cost.
+-- Every executed task is counted in one month, with its whole cost.
 SELECT listed.tasks, ran.tasks AS ran_tasks, listed.cost_usd, ran.cost_usd AS ran_usd
 FROM (
   SELECT coalesce(sum(tasks), 0) AS tasks, count(*) AS n,

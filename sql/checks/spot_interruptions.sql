@@ -1,4 +1,4 @@
--- Every spot task is in one place, and no more is lost than was spent there.
+-- Every spot task is in one row, and the lost cost does not exceed the cost.
 SELECT machine_type, cloud_zone
 FROM spot_interruptions
 WHERE lost_usd > cost_usd + 0.001 OR lost_tasks > interrupted_tasks OR interrupted_tasks > tasks

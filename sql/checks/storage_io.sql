@@ -1,4 +1,4 @@
--- Nothing is moved twice: all that was read and written is in one process.
+-- All bytes read and written are counted once, in one process.
 SELECT listed.gib, moved.gib AS moved_gib
 FROM (
   SELECT coalesce(sum(read_gib + written_gib), 0) AS gib, count(*) AS processes

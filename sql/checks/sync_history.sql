@@ -1,4 +1,4 @@
--- Every sync is there once.
+-- Every sync has one row.
 SELECT s.id, count(h.sync_id) AS times
 FROM sync_runs AS s
 LEFT JOIN sync_history AS h ON h.sync_id = s.id

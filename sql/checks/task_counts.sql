@@ -1,5 +1,5 @@
--- Every run that ended has as many tasks as its progress counts: at least those that ended (retried
--- and ignored ones count as failed), and at most also those that never did, where all are counted.
+-- Every run that ended has as many tasks as its progress counts: at least the tasks that ended
+-- (retried and ignored tasks count as failed), and at most also the tasks that never ended.
 WITH counted AS (
   SELECT
     workflow_id,

@@ -1,4 +1,4 @@
--- All processes took the hours that all runs did.
+-- The hours of all processes equal those of all runs.
 SELECT p.hours, r.hours AS run_hours
 FROM (
   SELECT coalesce(sum(run_hours), 0) AS hours, coalesce(sum(staged_hours), 0) AS staged, count(*) AS n

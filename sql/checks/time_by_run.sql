@@ -1,4 +1,4 @@
--- Hours are those of the run's costs, and what was kept and what was retried is what ran or was staged.
+-- Hours equal those of `run_costs`, and kept and retried hours add up to staged and run hours.
 SELECT t.run_id
 FROM time_by_run AS t
 INNER JOIN (

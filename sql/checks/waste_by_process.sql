@@ -1,5 +1,5 @@
--- The categories add up to the cost of each process, and all processes cost what all runs do. What is
--- retried is what `retry_waste` says.
+-- The categories add up to the cost of each process, and all processes cost as much as all runs. The
+-- retried cost equals that of `retry_waste`.
 SELECT w.process, w.cost_usd, c.cost_usd AS process_usd
 FROM waste_by_process AS w
 INNER JOIN cost_by_process AS c

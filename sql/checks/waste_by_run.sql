@@ -1,4 +1,4 @@
--- Every run is there once for each currency and source of cost, its categories are none below zero, and they add up to its cost.
+-- Every run has one row per currency and source of cost; no category is negative, and they add up to the cost.
 SELECT w.run_id, w.cost_usd, r.cost_usd AS run_usd
 FROM waste_by_run AS w
 INNER JOIN run_costs AS r

@@ -1,5 +1,5 @@
--- Grain: process, currency and source of cost. Units: USD, hours; `share_of_cost` is of all that
--- was spent in that currency.
+-- Grain: process, currency and source of cost. Units: USD, hours; `share_of_cost` is of the
+-- total cost in that currency.
 WITH summed AS (
   SELECT
     process,

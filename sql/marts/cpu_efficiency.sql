@@ -43,7 +43,7 @@ SELECT
   min(cpus) AS lowest_requested_cpus,
   round(sum(used_cpu_hours) / sum(run_hours), 2) AS used_cpus,
   round(sum(used_cpu_hours) / sum(compute_cpu_hours), 4) AS efficiency,
-  -- a measured peak may be infinite or absurd
+  -- a measured peak may be infinite or implausibly large
   CASE
     WHEN max(recommended_cpus) BETWEEN 0 AND 1000000 THEN CAST(max(recommended_cpus) AS BIGINT)
   END AS recommended_cpus,

@@ -1,5 +1,5 @@
 -- Grain: pipeline, revision, month of submission, currency and source of cost. Units: hours, USD;
--- `change` is a ratio: 0.1 is a tenth more CPU hours for a run.
+-- `change` is a ratio: 0.1 is 10 % more CPU hours per run.
 WITH monthly AS (
   SELECT
     s.pipeline,

@@ -47,7 +47,7 @@ SELECT
   count(CASE WHEN out_of_memory THEN 1 END) AS killed_tasks,
   count(CASE WHEN grown THEN 1 END) AS grown_tasks,
   count(CASE WHEN grown AND after_spot_loss THEN 1 END) AS spot_grown_tasks,
-  -- a measured peak may be infinite or absurd
+  -- a measured peak may be infinite or implausibly large
   CASE
     WHEN max(recommended_gib) BETWEEN 0 AND 1000000 THEN CAST(max(recommended_gib) AS BIGINT)
   END AS recommended_gib,

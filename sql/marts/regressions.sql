@@ -1,4 +1,4 @@
--- Grain: run and process, of runs that ended. Units: minutes and USD a task, and ratios.
+-- Grain: run and process, of runs that ended. Units: minutes per task, USD per task, ratios.
 WITH per_run AS (
   SELECT
     r.pipeline, t.process, r.run_id, r.run_name, r.revision, r.submitted_at,

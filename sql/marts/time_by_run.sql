@@ -1,4 +1,4 @@
--- Grain: run. Units: hours, summed over tasks; `wall_hours` is the run's own.
+-- Grain: run. Units: hours, summed over tasks; `wall_hours` is the time of the run.
 WITH summed AS (
   SELECT
     t.run_id,

@@ -1,5 +1,5 @@
 -- Grain: task that a line of the price list matches. Units: `cost` is in `currency`.
--- It reads `tasks`, because `stg_task_records` would read the machine types for each use again.
+-- The view reads `tasks`, because `stg_task_records` would read the machine types once more per use.
 WITH source AS (
   SELECT
     t.workflow_id AS run_id,

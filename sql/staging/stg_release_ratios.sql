@@ -17,7 +17,7 @@ WITH pairs AS (
     AND p.revision = r.previous_revision AND p.measure = n.measure
 ),
 
--- the 97.5th percentile of Student's t; the formula is right to 2 % from 4 degrees of freedom on
+-- the 97.5th percentile of Student's t; the formula is exact to 2 % from 4 degrees of freedom on
 bounds AS (
   SELECT
     pipeline, revision, measure, runs, previous_runs, log_mean, previous_log_mean,

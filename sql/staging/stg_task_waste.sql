@@ -15,7 +15,7 @@ WITH source AS (
   LEFT JOIN stg_reused_tasks AS u ON u.run_id = t.run_id AND u.task_id = t.task_id
 ),
 
--- each share is of what the categories before it leave
+-- each share is a share of the cost that remains after the previous categories
 shares AS (
   SELECT
     run_id, task_id, process, name, place, attempt, last_attempt, status, spot_lost,

@@ -27,7 +27,7 @@ _VECTORS = "refused: upserts by its own keys"
 UNTRIED = {
     "athena": _SERVICE,
     "bigquery": _SERVICE,
-    "clickhouse": "no: Debian's version is from 2018 and does not support the `DELETE` that dlt sends",
+    "clickhouse": "no: Debian's version of 2018 does not support the `DELETE` that dlt sends",
     "databricks": _SERVICE,
     "dremio": "no: no freely installable server",
     "dummy": "no: it stores nothing",

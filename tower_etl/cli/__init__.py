@@ -23,7 +23,7 @@ _COMMANDS = {
     "sync": "Bring the tables up to date.",
     "check": "Check endpoint, token and table access.",
     "status": "Show the state of a destination per workspace.",
-    "query": "Run a named question or your own SELECT.",
+    "query": "Run a named query or your own SELECT.",
     "bill": "Load cloud bills, and check how much of them is attributed.",
     "compare": "Compare two groups of runs, task by task.",
     "report": "Write an HTML report on cost, waste and failures.",

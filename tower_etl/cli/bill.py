@@ -50,7 +50,7 @@ def load(
     as_json: bool,
     **chosen: Any,  # noqa: ANN401 click hands them over by name
 ) -> None:
-    """Load exports of a cloud bill; every billing period in them replaces itself.
+    """Load exports of a cloud bill, and replace the billing periods in them.
 
     Parquet and CSV (gzip or not), local or s3://bucket/folder. Give all files of a period at once.
     """

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     "--group-by",
     required=True,
     metavar="revision|fusion|compute_env|label:KEY|FILE",
-    help="What tells the groups apart; FILE is a CSV with the columns run_id and group.",
+    help="Criterion of the groups; FILE is a CSV file with the columns run_id and group.",
 )
 @click.option(
     "--groups",
     metavar="A,B",
-    help="The two groups, the one to compare with first [the two with the newest runs].",
+    help="The two groups, the baseline first [default: the two with the newest runs].",
 )
 @click.option(
     "--pipeline",
     "pipelines",
     metavar="NAME",
     multiple=True,
-    help="Only runs of that pipeline, `*` and `?` allowed; may be repeated.",
+    help="Only runs of this pipeline, `*` and `?` allowed; may be repeated.",
 )
-@click.option("--html", metavar="FILE", help="Write one HTML file, too; it needs no network.")
+@click.option("--html", metavar="FILE", help="Also write an HTML file, which needs no network.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the intervals.")
 @options.prices_option
 @options.destination_option
@@ -53,7 +53,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
     place = options.destination_config(chosen["destination"], chosen["path"], exists=True)
     prices = options.find_prices(chosen["prices"])
     if prices and place.kind == "postgres":
-        msg = "--prices needs a file or a folder: its views are made for the question alone."
+        msg = "--prices needs a file or a folder. For PostgreSQL, set TOWER_ETL_PRICES and sync."
         raise ConfigurationError(msg)
     names = [name.strip() for name in (chosen["groups"] or "").split(",") if name.strip()]
     if len(names) not in (0, 2):

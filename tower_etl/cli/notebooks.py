@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).parents[1]
 def command(folder: str) -> None:
     """Copy the notebooks into a folder. Existing files are kept.
 
-    They read the file that TOWER_ETL_PATH names, else tower-demo.duckdb in the current folder.
+    The notebooks read the file TOWER_ETL_PATH, or tower-demo.duckdb in the current folder.
     """
     target = Path(folder).expanduser()
     copied, kept = copy_notebooks(target)

@@ -176,7 +176,7 @@ status_option = click.option(
 prices_option = click.option(
     "--prices",
     metavar="FILE",
-    help="Price every task by this price list instead of what it cost (what if ...).",
+    help="Price every task by this price list instead of its cost (what-if analysis).",
 )
 
 
@@ -185,7 +185,7 @@ cost_source_option = click.option(
     type=click.Choice(["platform", "bill"]),
     default="platform",
     show_default=True,
-    help="Costs of tasks: the platform's estimate, or the bill of runs that it has lines of.",
+    help="Source of the costs: the platform's estimate, or the bill, for runs with bill lines.",
 )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--by",
     metavar="KEY",
-    help="Write costs by the values of a label key instead, with a CSV of runs for each value.",
+    help="Write the costs by value of a label key instead, with a CSV of runs for each value.",
 )
 @click.option(
     "--data",
