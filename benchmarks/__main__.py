@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART]...`: measure, print, and write what the documentation shows."""
+"""`python -m benchmarks [PART]...`: measure, print, and write the page and chart of figures."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _PARTS = (*SIZES, "growth", "probes", "report")
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(_PARTS))
 def main(parts: tuple[str, ...]) -> None:
-    """Measure the PARTS given, all but the large ones by default; `report` measures nothing.
+    """Measure the given PARTS, by default all except the large ones; `report` measures nothing.
 
-    Whatever is measured is added to benchmarks/figures.json, and the page and the picture in docs/
-    are made of all that is there.
+    Measurements are added to benchmarks/figures.json. The page and the chart in docs/ are made from
+    all figures in this file.
     """
     for part in parts or _DEFAULT:
         if part == "report":
@@ -47,7 +47,7 @@ def main(parts: tuple[str, ...]) -> None:
 
 
 def _measure(part: str, folder: Path) -> Figures:
-    # A whole second, as the platform's times are; the real day, because old open runs are given up.
+    # Whole seconds, as on the platform; today, because old open runs are abandoned.
     now = datetime.now(UTC).replace(microsecond=0)
     place = {"measured_on": f"{now:%Y-%m-%d}", **describe_machine()}
     if part == "growth":

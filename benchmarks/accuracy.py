@@ -1,4 +1,4 @@
-"""Rows of a candidate against the truth."""
+"""Comparison of the rows of a candidate with the expected rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = {
     "workflow_labels": ("workflow_id", "label_id"),
 }
 
-# A key counts once as right, wrong or missing; its rows beyond the first are doubled.
+# A key counts once as right, wrong or missing; its further rows are doubled.
 _COMPARE = """
 WITH theirs_once AS (
   SELECT {key}, count(*) AS times, list(DISTINCT row({columns})) AS cells
@@ -40,13 +40,13 @@ FROM truth_once AS a FULL JOIN theirs_once AS b USING ({key})
 
 @dataclass(frozen=True)
 class RowAccuracy:
-    """How many rows of a table are as the platform has them.
+    """Number of correct and incorrect rows of a table.
 
     Attributes:
-        right: Rows that are there, every compared column equal.
-        wrong: Rows with another value, and rows that should not be there.
-        missing: Rows that are not there.
-        doubled: Rows that repeat the key of another.
+        right: Rows whose compared columns all equal the expected row.
+        wrong: Rows with another value, and rows that are not expected.
+        missing: Expected rows that the candidate does not have.
+        doubled: Rows that repeat the key of another row.
     """
 
     right: int
@@ -56,17 +56,17 @@ class RowAccuracy:
 
     @property
     def faults(self) -> int:
-        """Rows that are not right."""
+        """Number of rows that are wrong, missing or doubled."""
         return self.wrong + self.missing + self.doubled
 
 
 def compare_rows(path: Path, sql: str, truth: Path) -> dict[str, RowAccuracy]:
-    """Compare a file with the truth, by table.
+    """Compare the file of a candidate with the expected rows, by table.
 
     Args:
-        path: The candidate's file.
-        sql: Views `their_...` of its rows; a table without a view is not judged.
-        truth: The file of the truth.
+        path: DuckDB file of the candidate.
+        sql: Views `their_...` of its rows; a table without a view is not compared.
+        truth: DuckDB file with the expected rows.
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")

@@ -1,4 +1,4 @@
-"""Who is measured: a command, and SQL that says where its rows are."""
+"""Candidates of the comparison: a command, and SQL views of the rows that it loads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Candidate:
     """A way to load the run history into a DuckDB file.
 
     Attributes:
-        name: What the tables and the picture call it.
-        command: The command; the file is its next argument.
-        views: The stem of the file in `views/` that finds its rows.
-        more: What follows the file.
-        later: What a sync a day later is given beside it.
+        name: Name in tables and chart.
+        command: Command; the path of the file is its next argument.
+        views: Stem of the file in `views/` with views of its rows.
+        more: Arguments after the path.
+        later: Additional arguments of the sync a day later.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Candidate:
 
     @property
     def sql(self) -> str:
-        """Views of its rows in the shape of the truth; a table that it lacks has no view."""
+        """Views with the columns of the expected rows; tables that it lacks have no view."""
         return (_HERE / "views" / f"{self.views}.sql").read_text(encoding="utf-8")
 
     def order(self, path: Path, *, later: bool) -> list[str]:
-        """The command for a file.
+        """Return the command for a file.
 
         Args:
-            path: The file.
-            later: Whether a day has passed since the file was synced.
+            path: DuckDB file.
+            later: Whether this is the sync a day later.
         """
         return [*self.command, str(path), *self.more, *(self.later if later else ())]
 
@@ -48,8 +48,8 @@ def _make_peer(name: str, script: str, *more: str) -> Candidate:
     return Candidate(name, (sys.executable, str(_PEERS / f"{script}.py")), script, more)
 
 
-# The world's clock is moved, the machine's is not: `--reconcile` is what a sync does by itself
-# once a day.
+# Only the clock of the world moves, not that of the machine: `--reconcile` is what a sync does
+# by itself once a day.
 OURS = Candidate("tower-etl", _SYNC, "tower_etl", later=("--reconcile",))
 
 CANDIDATES = {

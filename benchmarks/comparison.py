@@ -1,4 +1,4 @@
-"""Everyone at one size: two syncs each, measured, and the tables judged."""
+"""Measurement of all candidates at one size: two syncs each, and the accuracy of their tables."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a candidate took, and what its tables were worth.
+    """Costs and accuracy of a candidate.
 
     Attributes:
-        first: What the first sync took.
-        first_traffic: What the server counted meanwhile.
-        second: What the second sync took.
-        second_traffic: What the server counted meanwhile.
-        verdicts: How many rows were right after the second sync, by table.
+        first: Resource usage of the first sync.
+        first_traffic: Calls of the first sync, counted at the server.
+        second: Resource usage of the second sync.
+        second_traffic: Calls of the second sync, counted at the server.
+        verdicts: Accuracy of the rows after the second sync, by table.
     """
 
     first: Usage
@@ -47,15 +47,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Where the candidates of one size meet.
+    """Conditions that are equal for all candidates of one size.
 
     Attributes:
-        size: The size.
-        now: The time of the second sync.
-        folder: Where their files are.
-        workspace: What they sync.
-        events: What happens between the syncs, none at a quiet size.
-        truth: The file of what their tables should hold.
+        size: Size of the world.
+        now: Time of the second sync (UTC).
+        folder: Folder of the candidates' files.
+        workspace: Id of the workspace that is synced.
+        events: Events between the syncs; none at a quiet size.
+        truth: DuckDB file with the expected rows.
     """
 
     size: Size
@@ -67,7 +67,7 @@ class Scenario:
 
 
 def prepare_scenario(size: Size, now: datetime, folder: Path) -> Scenario:
-    """Plan what happens, and write down what is true afterwards."""
+    """Plan the events between the syncs, and write the rows that are expected after them."""
     world = make_world(size, now)
     workspace = find_workspace(world)
     events = [] if size.quiet else plan_events(world, workspace)
@@ -81,7 +81,7 @@ def prepare_scenario(size: Size, now: datetime, folder: Path) -> Scenario:
 
 
 def run_candidate(scenario: Scenario, candidate: Candidate) -> Outcome:
-    """Let a candidate sync twice, a day apart, from a platform of its own."""
+    """Run two syncs of a candidate, a simulated day apart, with a separate platform."""
     folder = scenario.folder / candidate.name.replace(" ", "-")
     folder.mkdir()
     path = folder / "history.duckdb"
@@ -113,12 +113,12 @@ def _sync(
 def run_comparison(
     scenario: Scenario, candidates: Iterable[Candidate], say: Callable[[str], object]
 ) -> dict[str, Outcome]:
-    """Let everyone run_candidate, one after the other.
+    """Run all candidates, one after the other.
 
     Args:
-        scenario: Where.
-        candidates: Who.
-        say: Told who is at work.
+        scenario: Conditions of the comparison.
+        candidates: Candidates to run.
+        say: Function that is called with a progress message.
     """
     outcomes = {}
     for candidate in candidates:

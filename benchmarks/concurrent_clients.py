@@ -1,6 +1,6 @@
-"""A process that calls as fast as its budget lets it, from several threads.
+"""A process that sends calls as fast as its rate limit allows, from several threads.
 
-Usage: callers.py ENDPOINT CALLS THREADS, with the settings of a sync in the environment.
+Usage: concurrent_clients.py ENDPOINT CALLS THREADS, with the settings of a sync in the environment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tower_etl.http import open_http_client
 
 
 def main(endpoint: str, calls: int, threads: int) -> None:
-    """Make so many calls."""
+    """Send the given number of calls."""
     sources = SettingSources()
     http_settings = replace(resolve_http(None, None, sources), workers=threads)
     settings = Settings(endpoint, resolve_token(sources), http=http_settings)

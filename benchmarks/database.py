@@ -1,4 +1,4 @@
-"""A PostgreSQL with a long history, set up as Debian does; what its server takes is counted in."""
+"""A PostgreSQL database with a long history and Debian's settings; its CPU time is included."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _SIZE = "SELECT pg_database_size(current_database())"
 
 @dataclass(frozen=True)
 class PostgresStore:
-    """A database of its own.
+    """A PostgreSQL server with a single database.
 
     Attributes:
-        files: Its folder: the socket, and the data below it.
-        home: Where commands are run.
-        environ: What they are told of the platform.
+        files: Folder of the server: its socket, and the data below it.
+        home: Folder in which commands are run.
+        environ: Environment variables of the commands, such as endpoint and token.
     """
 
     files: Path
@@ -49,11 +49,11 @@ class PostgresStore:
 
     @property
     def address(self) -> str:
-        """As libpq reads it."""
+        """Address of the database for libpq."""
         return f"postgresql://tower@/postgres?host={self.files}"
 
     def take(self, file: Path) -> Usage | None:
-        """A sync makes the tables, and the rows of the file take the place of its rows."""
+        """Create the tables by a sync, and replace its rows with those of the file."""
         self.sync()
         with closing(connect(self.address)) as server, connect_copy(file) as rows:
             for table in COPIED:
@@ -62,13 +62,13 @@ class PostgresStore:
         return None
 
     def sync(self) -> Usage:
-        """With what the server takes of the processor; memory is that of the sync alone."""
+        """Return the usage of a sync; CPU time includes the server's, memory does not."""
         began_s = self._read_cpu()
         used = run_sync(self.kind, self.address, self.home, self.environ)
         return replace(used, cpu_s=used.cpu_s + self._read_cpu() - began_s)
 
     def iter_answers(self) -> Iterator[Usage]:
-        """Asked by psycopg2; memory is the server's, and not known."""
+        """Yield the usage of each query with psycopg2; the memory of the server is not known."""
         for question in QUESTIONS:
             began_s, cpu_s = time.monotonic(), self._read_cpu()
             with closing(connect(self.address)) as server:
@@ -76,12 +76,12 @@ class PostgresStore:
             yield Usage(0, time.monotonic() - began_s, self._read_cpu() - cpu_s, float("nan"))
 
     def weigh(self) -> int:
-        """Of the database, indexes included."""
+        """Return the size of the database in bytes, including indexes."""
         with closing(connect(self.address)) as server:
             return int(execute(server, _SIZE)[0][0])
 
     def _read_cpu(self) -> float:
-        """Seconds that the server has taken so far, whose processes come and go."""
+        """Return the CPU seconds of all processes of the server so far, including ended ones."""
         pid = int((self.files / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         server = psutil.Process(pid)
         ended = server.cpu_times()
@@ -92,7 +92,7 @@ class PostgresStore:
 
 
 def _fill(server: Any, rows: duckdb.DuckDBPyConnection, table: str) -> None:  # noqa: ANN401 psycopg2 has no types
-    """Put the rows of a file in the place of those of a table, its indexes made afterwards."""
+    """Replace the rows of a table with those of a file; indexes are created after the rows."""
     indexes = execute(server, _INDEXES, table)
     for name, _ in indexes:
         execute(server, f'DROP INDEX tower."{name}"')

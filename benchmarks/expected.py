@@ -1,4 +1,4 @@
-"""What the tables should hold, by the world itself, as a DuckDB file."""
+"""The expected rows of the tables, derived from the simulated world, as a DuckDB file."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _SCHEMAS = {
 
 
 def write_expected(world: World, run_ids: Iterable[str], path: Path) -> None:
-    """Write the rows of runs as the world has them now.
+    """Write the current rows of runs.
 
     Args:
-        world: The world.
-        run_ids: The runs; deleted ones count, as they were last.
-        path: The file to make.
+        world: World that the simulator serves.
+        run_ids: Runs to write; deleted runs have their last state.
+        path: DuckDB file to create.
     """
     left = iter(run_ids)
     with duckdb.connect(str(path)) as connection:

@@ -1,4 +1,4 @@
-"""The figures measured so far, in a file beside this module: sizes can be run one by one."""
+"""Storage of the measured figures in a file beside this module; sizes can run separately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def read_figures(path: Path = PATH) -> Figures:
-    """Figures by size or probe; none where nothing was measured."""
+    """Return the figures by size or probe; empty if nothing was measured."""
     if not path.exists():
         return {}
     found: Figures = json.loads(path.read_text(encoding="utf-8"))
@@ -24,13 +24,13 @@ def read_figures(path: Path = PATH) -> Figures:
 
 
 def add_figures(name: str, measured: Figures, path: Path = PATH) -> None:
-    """Put figures in the place of older ones of that name."""
+    """Store figures, and replace older figures of the same name."""
     figures = read_figures(path) | {name: measured}
     path.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def describe_machine() -> dict[str, str]:
-    """What the figures are measured on; `load` says whether it is quiet, so ask before."""
+    """Describe the machine; call this before measuring, because `load` is the current load."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return {
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.fixed_cost`: processor time of syncs in which little changes, by cause.
+"""`python -m benchmarks.fixed_cost`: CPU time of syncs in which little changes, by cause.
 
-Prints seconds of this process for a first sync, one with a reconciliation and one without, the most
-frequent calls into dlt among them, and the time to create the views.
+Prints the CPU seconds of this process for a first sync, a sync with a reconciliation and one
+without, the number of calls of some functions of dlt, and the time to create the views.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOTED = ("resolve_configuration", "generate_version_hash", "_write_to_static_ta
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the syncs and print the figures."""
     os.environ["NO_PROXY"] = "*"
     world = build_world(1, runs=60, open_runs=2, mean_tasks=60)
     with (

@@ -1,4 +1,4 @@
-"""Processes that share a token, and a platform that holds it to its limit."""
+"""Processes that share a token, and a platform that enforces the rate limit."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Fleet:
     """Processes that share a token.
 
     Attributes:
-        token: Theirs.
-        processes: How many.
-        threads: Of each.
-        environ: More of the environment.
+        token: Token of all processes.
+        processes: Number of processes.
+        threads: Number of threads per process.
+        environ: Additional environment variables.
     """
 
     token: str
@@ -46,7 +46,7 @@ class Fleet:
     environ: tuple[tuple[str, str], ...] = ()
 
     def start(self, url: str, home: Path, calls: int) -> list[subprocess.Popen[bytes]]:
-        """Start them: so many calls in all."""
+        """Start the processes, which send `calls` calls in total."""
         environ = os.environ | {
             "HOME": str(home),
             "TOWER_ACCESS_TOKEN": self.token,
@@ -61,7 +61,7 @@ class Fleet:
 def make_platform(
     fleets: list[Fleet], *, latency_s: float = 0.0, jitter_s: float = 0.0
 ) -> Simulator:
-    """A platform that knows their tokens and holds each to the limit."""
+    """Return a platform that accepts the fleets' tokens and limits the calls of each token."""
     tokens = [fleet.token for fleet in fleets]
     world = World.empty(SimClock())
     return Simulator(world, tokens=tokens, limit=LIMIT, latency_s=latency_s, jitter_s=jitter_s)
@@ -70,7 +70,7 @@ def make_platform(
 def play(
     fleets: list[Fleet], simulator: Simulator, calls: int, home: Path
 ) -> dict[Fleet, list[Call]]:
-    """Let fleets make so many calls each; the calls of each, as they arrived.
+    """Send a number of calls from each fleet, and return them in the order of their arrival.
 
     Raises:
         CalledProcessError: One of the processes failed.
@@ -90,7 +90,7 @@ def play(
 
 @contextmanager
 def ending(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that do not outlive the block."""
+    """Kill the processes at the end of the block."""
     try:
         yield processes
     finally:
@@ -100,5 +100,5 @@ def ending(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[subprocess
 
 
 def measure_pace(calls: list[Call]) -> float:
-    """Calls a second, from the first arrival to the last."""
+    """Return the calls per second between the first and the last arrival."""
     return (len(calls) - 1) / (calls[-1].arrived_s - calls[0].arrived_s)

@@ -1,4 +1,4 @@
-"""How the cost of a sync grows: several worlds measured, and a line through them."""
+"""Growth of the costs of a sync: measurements of several worlds, and a linear model of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.comparison import Outcome
 
 _OPEN = frozenset({"SUBMITTED", "RUNNING", "UNKNOWN"})
-# Runs, mean tasks and open runs vary apart from each other, so that each gets its own coefficient.
+# Runs, mean tasks and open runs vary independently, so that each has a coefficient.
 _WORLDS = (
     *((20, 30, 0), (200, 30, 0), (400, 30, 0), (100, 150, 0), (100, 400, 0), (200, 200, 0)),
     *((60, 60, 10), (60, 60, 25), (60, 60, 50), (400, 30, 25)),
@@ -28,12 +28,12 @@ _WORLDS = (
 
 @dataclass(frozen=True)
 class Line:
-    """A cost as a sum: so much for the sync, and so much for one of each.
+    """Linear model of a cost.
 
     Attributes:
-        base: What a sync costs whatever it finds.
-        slopes: What one more costs, by what it is.
-        explained: Share of the variance that the line explains, 1 at most.
+        base: Fixed cost of a sync.
+        slopes: Cost per run, task or open run.
+        explained: Share of the variance that the model explains, at most 1.
     """
 
     base: float
@@ -42,11 +42,11 @@ class Line:
 
 
 def fit_line(counts: Sequence[dict[str, int]], costs: Sequence[float]) -> Line:
-    """The line of least squares.
+    """Return the linear model with the least squares.
 
     Args:
-        counts: How many there were of each, one mapping a world.
-        costs: What the sync of that world cost.
+        counts: Numbers of runs, tasks and open runs, a mapping per world.
+        costs: Cost of the sync of each world.
     """
     names = list(counts[0])
     known = np.array([[1, *(count[name] for name in names)] for count in counts], float)
@@ -61,11 +61,11 @@ def fit_line(counts: Sequence[dict[str, int]], costs: Sequence[float]) -> Line:
 def measure_growth(
     now: datetime, folder: Path, say: Callable[[str], object]
 ) -> dict[str, dict[str, Any]]:
-    """Sync worlds of many shapes, twice each, and fit what it took.
+    """Sync worlds of different sizes, twice each, and fit linear models of the costs.
 
     Returns:
-        For `first` (all is new) and `again` (nothing is new), by cost, the line as a mapping, and
-        under `worlds` what was measured.
+        The model of each cost for `first` (all runs are new) and `again` (no run is new), and the
+        measurements as `worlds`.
     """
     worlds = []
     for number, (runs, mean_tasks, open_runs) in enumerate(_WORLDS):

@@ -1,4 +1,4 @@
-"""A long history: the runs of a short one, with other names, times and figures."""
+"""A long history: copies of the runs of a short one with other names, times and figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COPIED = (
 _DAYS = 3 * 365
 _COPIES_AT_ONCE = 50
 _UNIQUE = frozenset({"hash", "native_id", "workdir", "run_name", "session_id"})
-_SUMMED = frozenset({"cost", "net_cost"})  # the progress of a run has the sums of its tasks
+_SUMMED = frozenset({"cost", "net_cost"})  # progress tables have the sums over the tasks of a run
 _MEASURED = frozenset(
     {"duration", "realtime", "rss", "vmem", "peak_rss", "peak_vmem", "rchar", "wchar"}
     | {"read_bytes", "write_bytes", "syscr", "syscw", "vol_ctxt", "inv_ctxt"}
@@ -34,7 +34,7 @@ _MEASURED = frozenset(
 
 
 def enlarge(path: Path, tasks: int, tables: Sequence[str] = COPIED) -> int:
-    """Copy the runs of a file until it holds about so many tasks; how many it holds then."""
+    """Copy the runs of a file until it has about `tasks` tasks; return the number of tasks."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("USE tower")
         copies = max(tasks // _count(connection), 1)
@@ -52,7 +52,7 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def write_copies(table: TableSpec, copies: int, first: int, last: int) -> str:
-    """A statement that adds copies to a table; each is some days older than the one before."""
+    """Return a statement that adds copies to a table; each copy is some days older."""
     days = f"to_days(CAST(n * {_DAYS} // {copies} AS INTEGER))"
     changed = ", ".join(
         f'{made} AS "{field.name}"'
@@ -60,13 +60,13 @@ def write_copies(table: TableSpec, copies: int, first: int, last: int) -> str:
         if (made := _vary(table.name, field, days))
     )
     return (
-        f'INSERT INTO "{table.name}" BY NAME SELECT s.* REPLACE ({changed}) '  # noqa: S608 ours
+        f'INSERT INTO "{table.name}" BY NAME SELECT s.* REPLACE ({changed}) '  # noqa: S608 constants
         f'FROM "seed_{table.name}" AS s, range({first}, {last}) AS copied(n)'
     )
 
 
 def _vary(table: str, field: pa.Field, days: str) -> str | None:
-    """What stands in a column of a copy, None where it is the same."""
+    """Return the SQL of a column of a copy; None if the value is unchanged."""
     column = f's."{field.name}"'
     if field.name == "workflow_id" or (table, field.name) == ("workflows", "id"):
         return f"{column} || '-' || n"

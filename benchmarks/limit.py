@@ -1,7 +1,7 @@
-"""How much of the limit is used, and whether it is ever passed, by processes that share a token.
+"""Rate of processes that share a token, and whether they ever exceed the rate limit.
 
 Usage: python -m benchmarks.limit [CALLS] (1,000). Real processes call a platform on loopback that
-counts arrivals and holds them to 20 in any second. Prints a Markdown table.
+counts arrivals and allows 20 in any second. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JITTERS_S = (0.0, 0.05, 0.2)
 
 
 def main(calls: int) -> None:
-    """Print the table."""
+    """Measure all fleets and print the table."""
     print("| jitter | processes | threads each | worst second | calls a second | refused |")
     print("|---|---|---|---|---|---|")
     for jitter_s in JITTERS_S:

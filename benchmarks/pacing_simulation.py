@@ -1,7 +1,8 @@
-"""Pace against jitter against the worst second: why calls are not just spaced evenly.
+"""Most calls in any second at the server, by send rate and network jitter.
 
-Calls are played in simulated time, so that the figures are the same everywhere: each call takes
-a fixed way plus up to `jitter` there, and the rest of the latency back. Prints a Markdown table.
+The table shows why calls are not sent at even intervals. Time is simulated, so that the figures
+are the same on every machine: a call takes a fixed delay plus up to `jitter` to the server, and the
+rest of the latency back. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ PACES = (16.0, 17.0, 18.0, 18.5, 19.0, 20.0)
 
 
 def iter_ways(jitter_s: float) -> Iterator[float]:
-    """How long each call is under way to the server, in seconds."""
-    chance = random.Random("pace")  # noqa: S311 a seeded world
+    """Yield the delay of each call to the server, in seconds."""
+    chance = random.Random("pace")  # noqa: S311 reproducible jitter
     while True:
         yield LATENCY_S / 2 + jitter_s * chance.random()
 
 
 def space_evenly(pace: float, jitter_s: float) -> list[float]:
-    """Arrivals of calls that go out evenly, `pace` of them a second."""
+    """Return the arrivals of calls that are sent evenly, `pace` calls per second."""
     departures = accumulate(repeat(1 / pace, CALLS))
     return [at + way for at, way in zip(departures, iter_ways(jitter_s), strict=False)]
 
 
 def wait_for_answers(jitter_s: float) -> list[float]:
-    """Arrivals of calls that go out as the ledger allows."""
+    """Return the arrivals of calls that are sent when the request window allows."""
     window, now, limit = RequestWindow(), 100.0, RateLimit.of(20)
     answers: list[tuple[float, float]] = []
     latest: deque[float] = deque(maxlen=200)
@@ -67,7 +68,7 @@ def wait_for_answers(jitter_s: float) -> list[float]:
 
 
 def describe(name: str, schedules: list[list[float]]) -> str:
-    """One line of the table: the worst second, and the pace, for each jitter."""
+    """Return a row of the table: most calls in any second, and calls per second, by jitter."""
     cells = [
         f"{peak_calls_in_window(times, 1.0)} ({(CALLS - 1) / (max(times) - min(times)):.1f}/s)"
         for times in schedules
@@ -76,12 +77,12 @@ def describe(name: str, schedules: list[list[float]]) -> str:
 
 
 def main() -> None:
-    """Print the table."""
-    print(f"| calls go out | {' | '.join(f'jitter {s * 1000:.0f} ms' for s in JITTERS_S)} |")
+    """Simulate all rates and jitters and print the table."""
+    print(f"| calls are sent | {' | '.join(f'jitter {s * 1000:.0f} ms' for s in JITTERS_S)} |")
     print("|---" * (1 + len(JITTERS_S)) + "|")
     for pace in PACES:
         print(describe(f"evenly, {pace:g}/s", [space_evenly(pace, s) for s in JITTERS_S]))
-    print(describe("by the ledger, 20/s", [wait_for_answers(s) for s in JITTERS_S]))
+    print(describe("by the request window, 20/s", [wait_for_answers(s) for s in JITTERS_S]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures as one picture for the documentation."""
+"""The chart of the figures for the documentation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PICTURE = ROOT / "docs" / "performance.png"
 
-# Okabe and Ito's colours are told apart with any colour vision; hatches do it without colour.
+# Colours by Okabe and Ito for all kinds of colour vision; hatches for prints without colour.
 _COLOURS = dict(zip(EVERYONE, ("#0072B2", "#E69F00", "#D55E00", "#999999"), strict=True))
 _HATCHES = dict(zip(EVERYONE, ("", "//", "xx", ".."), strict=True))
 _BAR = 0.2
@@ -33,7 +33,7 @@ _LOWEST_S = 0.5
 
 
 def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
-    """Draw what the candidates took, and how right their tables were, by size."""
+    """Draw the costs of the candidates and the accuracy of their tables, by size."""
     sizes = [name for name in SIZES if name in figures]
     limited = [name for name in sizes if SIZES[name].limited]
     if not limited:
@@ -90,9 +90,9 @@ def _write_number(value: float, _: int) -> str:
 
 
 def _read_cost(cost: str) -> _Reader:
-    """The first sync; where nothing happens, the second, for which that size is there.
+    """Return a function that reads a cost: of the first sync, or of the second at a quiet size.
 
-    A sync that failed has no bar.
+    A failed sync has no bar.
     """
 
     def read(size: Size, sync_result: Figures) -> float | None:
@@ -114,5 +114,5 @@ def _count_faults(_: Size, sync_result: Figures) -> float:
 
 
 def _say(value: float) -> str:
-    """Three digits, or all of those before the point."""
+    """Format a number with three digits, or with all digits before the decimal point."""
     return f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Measurements beside the contest, each behind a figure that the documentation gives."""
+"""Separate measurements of figures in the documentation: start-up, file copy, merge."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FROM range({first}, {last}) AS numbers(i)
 
 
 def measure_probes(folder: Path, say: Callable[[str], object]) -> dict[str, Any]:
-    """Starting up, copying a file, merging by two keys."""
+    """Measure the start of commands, the copy of a file, and merges by two kinds of keys."""
     say("probes: starting up ...")
     starts = time_starts(folder)
     say("probes: copying a file ...")
@@ -51,10 +51,10 @@ def measure_probes(folder: Path, say: Callable[[str], object]) -> dict[str, Any]
 
 
 def time_starts(folder: Path, times: int = _STARTS) -> dict[str, dict[str, float]]:
-    """Median wall and processor seconds that commands take which do next to nothing."""
+    """Return the median wall and CPU seconds of commands that do almost nothing."""
     found = {}
     for name, command in _COMMANDS.items():
-        usages = [measure(command, folder, {}) for _ in range(times + 1)][1:]  # the first warms up
+        usages = [measure(command, folder, {}) for _ in range(times + 1)][1:]  # skip the warm-up
         found[name] = {
             "wall_s": statistics.median(usage.wall_s for usage in usages),
             "cpu_s": statistics.median(usage.cpu_s for usage in usages),
@@ -63,9 +63,9 @@ def time_starts(folder: Path, times: int = _STARTS) -> dict[str, dict[str, float
 
 
 def time_copy(folder: Path, size_bytes: int) -> dict[str, float]:
-    """Seconds that the draft of a file takes to be made, and to be published again."""
+    """Return the seconds to create the staging copy of a file, and to publish it."""
     target = resolve_duckdb_paths(folder / "large.duckdb")
-    duckdb.connect(str(target.path)).close()  # the mark of a DuckDB file, then ballast
+    duckdb.connect(str(target.path)).close()  # a valid DuckDB header before the random bytes
     with target.path.open("ab") as file:
         for _ in range(size_bytes // _CHUNK):
             file.write(os.urandom(_CHUNK))
@@ -80,7 +80,7 @@ def time_copy(folder: Path, size_bytes: int) -> dict[str, float]:
 
 
 def time_merges(folder: Path, rows: int) -> dict[str, float]:
-    """Seconds that dlt takes to merge one run into a table, by `key`, and by `key OR run`."""
+    """Return the seconds in which dlt merges a run into a table, by `key` and by `key OR run`."""
     key = {"primary_key": ["workflow_id", "process"]}
     watch = _Watch()
     for name, hints in (("by_key", key), ("by_key_or_run", key | {"merge_key": "workflow_id"})):
@@ -91,7 +91,7 @@ def time_merges(folder: Path, rows: int) -> dict[str, float]:
             dataset_name="tower",
         )
         _load(pipeline, hints, 0, rows)
-        _load(pipeline, hints, rows, rows + _ROWS_OF_A_RUN)  # makes the staging tables
+        _load(pipeline, hints, rows, rows + _ROWS_OF_A_RUN)  # creates the staging tables
         with watch.timing(f"{name}_s"):
             _load(pipeline, hints, 0, _ROWS_OF_A_RUN)
     return {"rows": rows, **watch.seconds}
@@ -108,7 +108,7 @@ def _load(pipeline: dlt.Pipeline, hints: dict[str, Any], first: int, last: int) 
 
 
 class _Watch:
-    """Seconds of named steps."""
+    """Stopwatch of named steps, in seconds."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

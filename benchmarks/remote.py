@@ -1,4 +1,4 @@
-"""The simulated platform, seen from outside: started, moved in time, and asked what it counted."""
+"""The simulated platform in another process: start, control of its clock, and its call counts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the server counted.
+    """Calls counted at the server.
 
     Attributes:
-        calls: Calls that arrived, refused ones included.
-        refused: Calls answered with 429.
+        calls: Calls that arrived, including refused calls.
+        refused: Calls refused with 429.
         worst_second: Most calls in any sliding second.
     """
 
@@ -43,28 +43,28 @@ class Traffic:
 
 @dataclass
 class Platform:
-    """A simulated platform in a process of its own.
+    """A simulated platform in a separate process.
 
     Attributes:
-        endpoint: Where it answers.
+        endpoint: Address of its API.
     """
 
     endpoint: str
     _seen: int = 0
 
     def tell(self, events: list[Event]) -> None:
-        """Let things happen there."""
+        """Apply events to the world."""
         for event in events:
             self._post("event", event.as_order())
 
     def advance(self, seconds: float) -> None:
-        """Move its clock."""
+        """Advance the clock of the platform."""
         self._post(f"advance?seconds={seconds}", {})
 
     def read_traffic(self) -> Traffic:
-        """What was counted since this was asked last."""
+        """Return the calls since the previous call of this method."""
         with requests.Session() as session:
-            session.trust_env = False  # a proxy of the developer's is not what is measured
+            session.trust_env = False  # do not measure a proxy of the developer
             found = session.get(self._control("calls"), timeout=_TIMEOUT_S).json()
         calls = found["calls"][len(found["calls"]) - (found["total"] - self._seen) :]
         self._seen = found["total"]
@@ -86,7 +86,7 @@ def open_platform(size: Size, now: datetime) -> Iterator[Platform]:
     """Serve the world of a size while the block runs.
 
     Raises:
-        RuntimeError: The server does not come up.
+        RuntimeError: The server did not start.
     """
     command = [sys.executable, "-m", "benchmarks.server", json.dumps(asdict(size))]
     with subprocess.Popen(
@@ -95,7 +95,7 @@ def open_platform(size: Size, now: datetime) -> Iterator[Platform]:
         try:
             endpoint = process.stdout.readline().strip() if process.stdout else ""
             if not endpoint:
-                msg = "The simulated platform did not come up."
+                msg = "The simulated platform did not start."
                 raise RuntimeError(msg)
             yield Platform(endpoint)
         finally:

@@ -1,4 +1,4 @@
-"""The figures as Markdown."""
+"""The page of all figures, as Markdown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXTRAPOLATED = ("declarative", "tasks", "million")
 
 
 def write_report(figures: Figures, page: Path = PAGE) -> None:
-    """Write the page of all figures there are."""
+    """Write the page of all measured figures."""
     order = [name for name in (*SIZES, "growth", "probes") if name in figures]
     parts = [format_part(name, figures[name]) for name in order]
     parts[len(SIZES.keys() & figures.keys()) : 0] = _extrapolate(figures)
@@ -46,7 +46,7 @@ def write_report(figures: Figures, page: Path = PAGE) -> None:
 
 
 def format_part(name: str, measured: Figures) -> str:
-    """One size or probe, with what it was measured on."""
+    """Format a size or probe with the machine on which it was measured."""
     text = {"growth": _format_growth, "probes": _format_probes}.get(name)
     body = text(measured) if text else _format_size(name, _sort(measured["outcomes"]))
     place = f"{measured['machine']}, {measured['load']} processes at work before"
@@ -55,7 +55,7 @@ def format_part(name: str, measured: Figures) -> str:
 
 
 def _sort(outcomes: Figures) -> Figures:
-    """Ours first, then the peers, whatever order they were kept in."""
+    """Sort the outcomes: tower-etl first, then the other candidates."""
     return {name: outcomes[name] for name in EVERYONE if name in outcomes}
 
 
@@ -117,7 +117,7 @@ def _format_verdict(verdict: dict[str, int] | None) -> str:
 
 
 def _compare(outcomes: Figures) -> str:
-    """Return the seconds of each peer per second of tower-etl."""
+    """Return the ratio of the seconds of each other candidate to those of tower-etl."""
     ours = outcomes[EVERYONE[0]]
     rows = [
         [name, *(_divide(sync_result, ours, sync, cost) for sync, cost in _RATIOS)]
@@ -139,7 +139,7 @@ def _divide(theirs: Figures, ours: Figures, sync: str, cost: str) -> str:
 
 
 def _extrapolate(figures: Figures) -> list[str]:
-    """What the candidate that is left out at the largest size would take."""
+    """Extrapolate the costs of the candidate that is not run at the largest size."""
     name, small, large = _EXTRAPOLATED
     if small not in figures or large not in figures or name in figures[large]["outcomes"]:
         return []
@@ -186,7 +186,7 @@ def _tabulate_lines(lines: Figures) -> str:
 
 
 def _round(figure: float) -> str:
-    """Three digits, and no less than a thousandth."""
+    """Format a number with three digits, at least 0.001."""
     if abs(figure) < _LEAST:
         return "0"
     return f"{figure:,.0f}" if abs(figure) >= _LARGE else f"{figure:.3g}"

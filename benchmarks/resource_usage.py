@@ -1,4 +1,4 @@
-"""What a command takes: time, processor, memory."""
+"""Resource usage of a command: wall time, CPU time, memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KEPT = ("PATH", "LANG", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command and those that it started took.
+    """Resource usage of a command and its child processes.
 
     Attributes:
-        exit_code: How it ended; below 0 the signal that ended it.
+        exit_code: Exit code; if negative, the signal that ended the command.
         wall_s: Seconds from start to end.
-        cpu_s: Processor seconds, user and system.
-        peak_mb: Most resident memory of any one process, in units of 1,000,000 bytes.
+        cpu_s: CPU seconds, user and system.
+        peak_mb: Largest resident memory of one process, in units of 1,000,000 bytes.
     """
 
     exit_code: int
@@ -35,9 +35,9 @@ class Usage:
 
 
 def measure(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Usage:
-    """Run a command in a folder, with no more of our environment than it needs.
+    """Run a command in a folder with a minimal environment.
 
-    What it prints is added to `log.txt` in the folder.
+    Its output is appended to `log.txt` in the folder.
     """
     result = folder / "usage.json"
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}

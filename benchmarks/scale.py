@@ -1,9 +1,9 @@
-"""How far a store goes: what questions and a sync take where the history is long.
+"""Costs of queries and syncs of each destination with a long history.
 
 Usage: python -m benchmarks.scale TASKS (1,000,000) [KIND]... (all). A small history is synced from
-a simulated platform, and its runs are written into the file again, under other names, at other
-times and with other figures, until it holds TASKS tasks. Each kind of store gets that history. Then
-a day passes, and `tower-etl sync` brings it up to date. Prints a Markdown table.
+a simulated platform, and its runs are copied with other names, times and figures until there are
+TASKS tasks. This history is loaded into each kind of destination. Then a simulated day passes, and
+`tower-etl sync` brings the destination up to date. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _HEAD = """
 
 
 def name_platform(platform: Platform, now: datetime) -> dict[str, str]:
-    """What commands are told of a platform."""
+    """Return the environment variables for commands that use a platform."""
     return {
         "TOWER_ACCESS_TOKEN": DEMO_TOKEN,
         "TOWER_API_ENDPOINT": platform.endpoint,
@@ -59,7 +59,7 @@ def name_platform(platform: Platform, now: datetime) -> dict[str, str]:
 
 
 def time_parts(path: Path) -> tuple[float, float]:
-    """Seconds that the draft and its publication take, and the views."""
+    """Return the seconds to create and publish a staging copy, and to create the views."""
     target = resolve_duckdb_paths(path)
     target.work_dir.mkdir(exist_ok=True)
     publisher = StagingFile(target)
@@ -73,7 +73,7 @@ def time_parts(path: Path) -> tuple[float, float]:
 
 
 def measure_store(store: Store, file: Path, platform: Platform) -> list[str]:
-    """Let a store have the history of a file; what that took and all that follows, as cells."""
+    """Load the history of a file into a store, run queries and syncs, and return table cells."""
     first = store.take(file)
     answers = list(store.iter_answers())
     size_gb = store.weigh() / 1e9
@@ -100,7 +100,7 @@ def _tell_mb(peak_mb: float) -> str:
 
 @contextmanager
 def open_store(kind: str, file: FileStore) -> Iterator[Store]:
-    """An empty store beside a file, removed in the end; for a DuckDB file, that file."""
+    """Yield an empty store, which is removed at the end; for `duckdb`, the file itself."""
     if kind == "duckdb":
         yield file
     elif kind == "postgres":
@@ -114,7 +114,7 @@ def open_store(kind: str, file: FileStore) -> Iterator[Store]:
 
 
 def main(tasks: int, kinds: Sequence[str]) -> None:
-    """Print the table."""
+    """Measure each kind of store and print the table."""
     now = datetime.now(UTC).replace(microsecond=0)
     with tempfile.TemporaryDirectory() as home, open_platform(SEED, now) as platform:
         file = FileStore("duckdb", Path(home) / "history.duckdb", name_platform(platform, now))
@@ -124,7 +124,7 @@ def main(tasks: int, kinds: Sequence[str]) -> None:
         print(f"{held:,} tasks: copy and publish {copied_s:.1f} s, views {viewed_s:.1f} s")
         print(_HEAD)
         for kind in kinds:
-            file.sync()  # each kind has one day of news
+            file.sync()  # so that every kind has the changes of one day
             with open_store(kind, file) as store:
                 cells = measure_store(store, file.path, platform)
             print(f"| {kind} | {' | '.join(cells)} |  load {os.getloadavg()[1]:.0f}", flush=True)

@@ -1,4 +1,4 @@
-"""What happens on the platform between two syncs."""
+"""Events on the platform between two syncs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 @dataclass(frozen=True)
 class Event:
-    """A method of `World`, and what it is called with."""
+    """A method of `World` with its arguments."""
 
     method: str
     args: tuple[Any, ...]
 
     def as_order(self) -> dict[str, Any]:
-        """As the simulator's control takes it."""
+        """Return the event in the form of the simulator's control endpoint."""
         return {"method": self.method, "args": self.args}
 
     def happen(self, world: World) -> None:
-        """Call the method."""
+        """Call the method of the world."""
         getattr(world, self.method)(*self.args)
 
 
 def add_long_run(world: World, workspace: int) -> None:
-    """Add a run that has been under way for days; 100 of its 150 tasks have ended."""
+    """Add a run that has been running for days; 100 of its 150 tasks have ended."""
     submitted = format_timestamp(to_seconds(world.clock.now() - _AGE))
     world.submit_run(workspace, id=LONG_RUN, submit=submitted, dateCreated=submitted)
     world.start_run(LONG_RUN, start=submitted)
@@ -47,9 +47,9 @@ def add_long_run(world: World, workspace: int) -> None:
 
 
 def plan_events(world: World, workspace: int) -> list[Event]:
-    """The long run ends, an old run's labels are edited, and another old run is deleted.
+    """Plan the end of the long run, an edit of an old run's labels, and the deletion of a run.
 
-    A day that passes does the rest: runs are submitted, and other runs that were open end.
+    When a day passes, the world also submits new runs and ends open runs.
     """
     runs = world.runs(workspace)
     final = [run["id"] for run in reversed(runs) if run["status"] in _FINAL]
@@ -67,7 +67,7 @@ def plan_events(world: World, workspace: int) -> list[Event]:
 
 
 def pass_day(world: World, events: list[Event]) -> None:
-    """Let a day and its events pass in a world at hand."""
+    """Apply a day and its events to a world in this process."""
     world.clock.advance(DAY)
     for event in events:
         event.happen(world)

@@ -1,4 +1,4 @@
-"""The simulated platform as a process: `python -m benchmarks.server SIZE-AS-JSON NOW`."""
+"""The simulated platform in a process: `python -m benchmarks.server SIZE-AS-JSON NOW`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tower_etl.simulator import (
 
 
 def main() -> None:
-    """Serve until SIGTERM; the first line printed is the endpoint."""
+    """Serve until SIGTERM; the first printed line is the endpoint."""
     size = Size(**json.loads(sys.argv[1]))
     simulator = Simulator(
         make_world(size, datetime.fromisoformat(sys.argv[2])),

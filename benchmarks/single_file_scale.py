@@ -1,8 +1,8 @@
-"""A DuckDB file that is too large to be held twice: what it takes but for the copying.
+"""Costs of a DuckDB file that does not fit twice on the disk, without the copy of a sync.
 
-Usage: python -m benchmarks.single_file_scale TASKS FOLDER. Makes a long history in the folder, as
-benchmarks.scale does, without process_metrics and process_progress. The syncs go on with the file
-as if it were a draft that a killed one had left, so that they copy nothing.
+Usage: python -m benchmarks.single_file_scale TASKS FOLDER. Creates a long history in the folder, as
+benchmarks.scale does, without process_metrics and process_progress. The syncs resume the file as
+the staging copy of an interrupted sync, so that they copy nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def lay_draft(path: Path) -> None:
 
 
 def main(tasks: int, folder: Path) -> None:
-    """Print what each step takes."""
+    """Measure each step and print its seconds and memory."""
     now = datetime.now(UTC).replace(microsecond=0)
     with open_platform(SEED, now) as platform:
         file = FileStore("duckdb", folder / "history.duckdb", name_platform(platform, now))

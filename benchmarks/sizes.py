@@ -1,4 +1,4 @@
-"""How large the worlds are in which the candidates are measured."""
+"""Sizes of the worlds in which the candidates are measured."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ _LATENCY_S = 0.1
 
 @dataclass(frozen=True)
 class Size:
-    """A world, how its server answers, and who is measured there.
+    """Size of a world, with the behaviour of its server and the candidates that are measured.
 
     Attributes:
-        title: What the tables and the picture call it.
+        title: Name in tables and chart.
         runs: Runs submitted before the first sync.
         mean_tasks: Mean number of tasks of a run.
         open_runs: Runs that are not final at the first sync.
-        limited: Whether the platform's limit of calls holds.
-        latency_s: Seconds before every answer.
-        quiet: Whether nothing happens between the two syncs.
-        long_run: Whether a run is open that was submitted days before the first sync, with tasks
-            under way.
-        candidates: Names of those who are measured.
-        seed: What the world is drawn from.
+        limited: Whether the platform enforces its rate limit.
+        latency_s: Seconds before every response.
+        quiet: Whether nothing changes between the two syncs.
+        long_run: Whether an open run with running tasks was submitted days before the first sync.
+        candidates: Names of the candidates.
+        seed: Seed of the generated world.
     """
 
     title: str
@@ -71,13 +70,13 @@ SIZES = {
 
 
 def make_world(size: Size, now: datetime) -> World:
-    """The world of a size, one workspace with its clock held still.
+    """Return a world with one workspace and a stopped clock.
 
-    The same size and time give the same bytes, in whichever process.
+    The same size and time give the same bytes in every process.
 
     Args:
-        size: How large.
-        now: The time of the second sync (aware); the first is a day before.
+        size: Size of the world.
+        now: Time of the second sync (aware); the first sync is a day before.
     """
     world = build_world(
         size.seed,
@@ -94,5 +93,5 @@ def make_world(size: Size, now: datetime) -> World:
 
 
 def find_workspace(world: World) -> int:
-    """Id of the one workspace that is not personal."""
+    """Return the id of the only workspace that is not personal."""
     return next(place.id for place in world.workspaces.values() if place.id is not None)

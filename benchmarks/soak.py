@@ -1,9 +1,9 @@
-"""Whether scheduled syncs hold for hours: two targets at once, at the limit, with faults and kills.
+"""Long test of concurrent syncs of two targets at the rate limit, with faults and kills.
 
-Usage: python -m benchmarks.soak [MINUTES] (30). A platform on loopback holds its callers to 20
-calls in any second and spoils one answer in twenty. Round by round a few hours pass there: runs
-are submitted and end, labels are edited, runs are deleted. Two syncs of the same token start
-together in each round, and one in six is killed. In the end both files are compared with the world.
+Usage: python -m benchmarks.soak [MINUTES] (30). A platform on loopback allows 20 calls in any
+second and corrupts one response in twenty. In each round a few simulated hours pass: runs are
+submitted and end, labels are edited, runs are deleted. Two syncs with the same token start together
+in each round, and one sync in six is killed. At the end both files are compared with the world.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 TARGETS = ("one.duckdb", "other.duckdb")
 _STEP = timedelta(hours=6)
-_SPAN = timedelta(days=28)  # runs that stay open for longer are given up
-_SETTLED = timedelta(days=3)  # before that a sync that failed may not have seen a run
+_SPAN = timedelta(days=28)  # below the age at which open runs are abandoned
+_SETTLED = timedelta(days=3)  # a failed sync may not have loaded younger runs yet
 _SPOILT = 0.05
 _MIX = tuple(fault for fault in DEFAULT_MIX if fault.status != HTTPStatus.TOO_MANY_REQUESTS)
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -52,12 +52,12 @@ _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 @dataclass(frozen=True)
 class Ended:
-    """One sync that ended.
+    """Result of a sync.
 
     Attributes:
-        code: Its exit code, below 0 the signal that killed it.
-        cpu_s: Processor seconds, user and system.
-        peak_mib: Most resident memory, in MiB.
+        code: Exit code; if negative, the signal that killed the sync.
+        cpu_s: CPU seconds, user and system.
+        peak_mib: Peak resident memory in MiB.
     """
 
     code: int
@@ -70,11 +70,11 @@ class Endurance:
     """Rounds of syncs in a folder.
 
     Attributes:
-        url: The platform.
-        world: What it serves.
-        folder: Where the files are.
-        ended: Syncs so far, in order.
-        rounds: Rounds so far.
+        url: Address of the platform.
+        world: World that the platform serves.
+        folder: Folder of the files.
+        ended: Results of the syncs, in order.
+        rounds: Number of completed rounds.
     """
 
     url: str
@@ -87,24 +87,24 @@ class Endurance:
     _seen: set[str] = field(default_factory=set)
 
     def play_round(self, last: datetime) -> None:
-        """Let hours pass, and sync both targets, one of which may be killed."""
+        """Let hours pass and sync both targets; one of the syncs may be killed."""
         if self.world.clock.now() + _STEP <= last:
             self.world.clock.advance(_STEP)
             self._edit()
         self._seen |= {run["id"] for run in self._list_runs()}
         started = [self._start(target, "--reconcile") for target in TARGETS]
         if self._chance.random() < 1 / 3:
-            time.sleep(self._chance.uniform(0.5, 6.0))  # the moment of the kill is to be any
+            time.sleep(self._chance.uniform(0.5, 6.0))  # kill at a random moment
             self._chance.choice(started).kill()
         self.ended += [_wait(process) for process in started]
         self.rounds += 1
 
     def finish(self) -> list[int]:
-        """Bring both targets up to date; the exit codes."""
+        """Bring both targets up to date; return the exit codes."""
         return [_wait(self._start(target, "--reconcile")).code for target in TARGETS]
 
     def _edit(self) -> None:
-        """Edit the labels of one run, and now and then delete another that nobody touched."""
+        """Edit the labels of one run; in every fifth round delete another, unchanged run."""
         old = self.world.clock.now() - _SETTLED
         bookmark = [
             run["id"]
@@ -123,7 +123,7 @@ class Endurance:
             self._touched.add(others[0])
 
     def write_expected(self) -> Path:
-        """What should be in both files: all runs that were ever shown."""
+        """Write the expected rows of both files: all runs that were ever listed."""
         truth = self.folder / "truth.duckdb"
         write_expected(self.world, sorted(self._seen), truth)
         return truth
@@ -154,7 +154,7 @@ def _wait(process: subprocess.Popen[bytes]) -> Ended:
 
 
 def endure(minutes: float, folder: Path) -> list[str]:
-    """Play rounds for so long; what is to be said of them, a line each."""
+    """Play rounds for some minutes; return the lines of a summary."""
     last = datetime.now(UTC).replace(microsecond=0)
     world = build_world(
         11,

@@ -1,7 +1,7 @@
 """A command, measured from outside: `python -I -S stopwatch.py RESULT COMMAND...`.
 
-A process of its own, because Linux counts what the process that starts a command had in memory to
-the command's peak; this one holds next to nothing.
+This is a separate process, because Linux includes the memory of the parent process in the peak of a
+command. The stopwatch needs almost no memory.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import time
 
 began_s = time.monotonic()
-child = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])  # noqa: S606 - the command is ours
+child = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])  # noqa: S606 - a command of the benchmarks
 _, status, usage = os.wait4(child, 0)
 measured = {
     "exit_code": os.waitstatus_to_exitcode(status),
@@ -18,5 +18,5 @@ measured = {
     "cpu_s": usage.ru_utime + usage.ru_stime,
     "peak_mb": usage.ru_maxrss * 1024 / 1e6,
 }
-with open(sys.argv[1], "w", encoding="utf-8") as result:  # noqa: PTH123 - pathlib takes memory
+with open(sys.argv[1], "w", encoding="utf-8") as result:  # noqa: PTH123 - importing pathlib takes memory
     json.dump(measured, result)

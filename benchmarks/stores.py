@@ -1,4 +1,4 @@
-"""What is kept up to date, measured from outside: files and folders of files."""
+"""Stores that a sync keeps up to date, measured from outside: DuckDB files and lakes."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ ASK = "SELECT * FROM {} LIMIT 20"
 
 
 class Store(Protocol):
-    """Something that syncs go into, and questions are asked of."""
+    """A destination that is synced and queried."""
 
     @property
     def kind(self) -> str:
-        """Of destination."""
+        """Destination type."""
         ...
 
     def take(self, file: Path) -> Usage | None:
-        """Make it hold what a DuckDB file does; what its first writing took, if a sync did it."""
+        """Load the rows of a DuckDB file; return the usage of the first sync, if one wrote them."""
         ...
 
     def sync(self) -> Usage:
-        """What a sync takes."""
+        """Run a sync and return its usage."""
         ...
 
     def iter_answers(self) -> Iterator[Usage]:
-        """What each question takes, from the shell to the answer."""
+        """Yield the usage of each query, from the shell to the result."""
         ...
 
     def weigh(self) -> int:
-        """Bytes of what readers read."""
+        """Return the size of the current data in bytes."""
         ...
 
 
@@ -52,9 +52,9 @@ class FileStore:
     """A DuckDB file, or a lake.
 
     Attributes:
-        kind: Of destination.
-        path: Where it is.
-        environ: What the commands are told of the platform.
+        kind: Destination type.
+        path: Path of the file or folder.
+        environ: Environment variables of the commands, such as endpoint and token.
     """
 
     kind: str
@@ -62,24 +62,24 @@ class FileStore:
     environ: Mapping[str, str]
 
     def take(self, file: Path) -> Usage | None:
-        """A lake gets the file as its working copy, all of which the next sync writes."""
+        """Use the file as the staging copy of a lake, which the next sync writes completely."""
         if self.kind == "duckdb":
             return None
         lay_copy(file, self)
         return self.sync()
 
     def sync(self) -> Usage:
-        """What a sync takes."""
+        """Run a sync and return its usage."""
         return run_sync(self.kind, str(self.path), *self._where)
 
     def iter_answers(self) -> Iterator[Usage]:
-        """Asked by `tower-etl query`."""
+        """Yield the usage of each `tower-etl query`."""
         for question in QUESTIONS:
             ask = ("query", ASK.format(question), "--format", "csv", "--path", str(self.path))
             yield succeed(measure([sys.executable, "-m", "tower_etl", *ask], *self._where))
 
     def weigh(self) -> int:
-        """Of the file, of the newest snapshot, or of all versions."""
+        """Return the bytes of the file, of the newest snapshot, or of all versions."""
         real = self.path.resolve()
         if real.is_file():
             return real.stat().st_size
@@ -93,7 +93,7 @@ class FileStore:
 
 
 def lay_copy(file: Path, store: FileStore) -> None:
-    """Copy a file to where the working copy of a lake is that is not there yet."""
+    """Copy a file to the place of the staging copy of a lake that does not exist yet."""
     target = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent)).target
     target.work_dir.mkdir()
     shutil.copyfile(file, target.staging)
@@ -101,15 +101,15 @@ def lay_copy(file: Path, store: FileStore) -> None:
 
 
 def run_sync(kind: str, path: str, home: Path, environ: Mapping[str, str]) -> Usage:
-    """What `tower-etl sync` takes, run in a folder."""
+    """Run `tower-etl sync` in a folder and return its resource usage."""
     return succeed(measure([*OURS.command, path, "--destination", kind], home, environ))
 
 
 def succeed(usage: Usage) -> Usage:
-    """Stop where a command failed.
+    """Return the usage of a command that succeeded.
 
     Raises:
-        RuntimeError: It did.
+        RuntimeError: The command failed.
     """
     if usage.exit_code != 0:
         msg = f"A command ended with {usage.exit_code}: see log.txt."

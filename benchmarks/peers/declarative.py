@@ -1,8 +1,9 @@
-"""The run history by dlt's declarative `rest_api` source, as its documentation would have it.
+"""The run history with dlt's declarative `rest_api` source, as in dlt's documentation.
 
-Usage: declarative.py FILE [--tuned]. Asks for what `TOWER_API_ENDPOINT`, `TOWER_ACCESS_TOKEN` and
-`TOWER_WORKSPACE_ID` say. Settings are dlt's own defaults; `--tuned` is what a reader of its pages
-on performance adds: requests in parallel, and Parquet in place of INSERT statements.
+Usage: declarative.py FILE [--tuned]. Endpoint, token and workspace are those of
+`TOWER_API_ENDPOINT`, `TOWER_ACCESS_TOKEN` and `TOWER_WORKSPACE_ID`. Settings are dlt's defaults;
+`--tuned` adds the advice of dlt's page on performance: requests in parallel, and Parquet instead of
+INSERT statements.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _describe_runs() -> dict[str, Any]:
 
 
 def make_source(*, parallelized: bool) -> DltSource:
-    """The declared source."""
+    """Return the declarative source."""
     config: Any = {
         "client": {
             "base_url": os.environ["TOWER_API_ENDPOINT"],
@@ -108,7 +109,7 @@ def make_source(*, parallelized: bool) -> DltSource:
 
 
 def main() -> None:
-    """Load what is new into the file."""
+    """Load new and changed runs into the file."""
     path, tuned = Path(sys.argv[1]).resolve(), "--tuned" in sys.argv
     pipeline = dlt.pipeline(
         "tower_declarative",

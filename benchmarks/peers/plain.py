@@ -1,7 +1,7 @@
-"""The run history by a script as most teams have one: a loop, no state, all tables made again.
+"""The run history with a plain script: one loop, no state, all tables created again.
 
-Usage: plain.py FILE. Asks for what `TOWER_API_ENDPOINT`, `TOWER_ACCESS_TOKEN` and
-`TOWER_WORKSPACE_ID` say.
+Usage: plain.py FILE. Endpoint, token and workspace are those of `TOWER_API_ENDPOINT`,
+`TOWER_ACCESS_TOKEN` and `TOWER_WORKSPACE_ID`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIMEOUT_S = 60
 
 
 class Tower:
-    """A session with the platform."""
+    """Client of the platform."""
 
     def __init__(self) -> None:
         self._endpoint = os.environ["TOWER_API_ENDPOINT"]
@@ -29,7 +29,7 @@ class Tower:
         self._session.headers["Authorization"] = f"Bearer {os.environ['TOWER_ACCESS_TOKEN']}"
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """One answer; refused calls are made again when the server says so."""
+        """Return a response; calls that are refused with 429 are retried."""
         params["workspaceId"] = os.environ["TOWER_WORKSPACE_ID"]
         while True:
             answer = self._session.get(self._endpoint + path, params=params, timeout=_TIMEOUT_S)
@@ -41,7 +41,7 @@ class Tower:
         return found
 
     def walk(self, path: str, name: str) -> list[dict[str, Any]]:
-        """All pages of a list."""
+        """Return all items of a paged list."""
         rows: list[dict[str, Any]] = []
         while True:
             page = self.get(path, offset=len(rows), max=_PAGE)[name]
@@ -51,7 +51,7 @@ class Tower:
 
 
 def main() -> None:
-    """Fetch everything, and make every table again."""
+    """Fetch everything, and create every table again."""
     tower = Tower()
     workflows, tasks, metrics, progress = [], [], [], []
     for listed in tower.walk("/workflow", "workflows"):

@@ -1,4 +1,4 @@
--- The rows of the plain script, which has no table of links to labels, and none of processes.
+-- The rows of the plain script, which has no table of label links and no table of processes.
 CREATE VIEW their_workflows AS
 SELECT
   id AS workflow_id, status, runName AS run_name, epoch(complete::TIMESTAMP)::BIGINT AS complete_s,

@@ -1,4 +1,4 @@
--- The truth in the shape that all are brought into. Times are epoch seconds, costs USD.
+-- The expected rows, in the form in which candidates are compared. Times are epoch seconds, costs USD.
 CREATE VIEW workflows AS
 SELECT
   id AS workflow_id, status, runName AS run_name, epoch(complete::TIMESTAMP)::BIGINT AS complete_s,
