@@ -48,7 +48,7 @@ BILL_LINES = TableSpec(
         local_column("cost", NUMBER, "Cost after discounts: used_cost + unused_cost.", "currency"),
         local_column("used_cost", NUMBER, "Cost of what was used.", "currency"),
         local_column(
-            "unused_cost", NUMBER, "Cost of capacity that was paid and not used.", "currency"
+            "unused_cost", NUMBER, "Cost of capacity that was paid for and not used.", "currency"
         ),
         local_column("currency", TEXT, "Currency of the costs, such as USD."),
         local_column("run_id", TEXT, "Value of the tag that names the run (`workflows.id`)."),
