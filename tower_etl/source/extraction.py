@@ -172,7 +172,7 @@ class Extraction:
         source: Source that is being extracted.
         tables: Selected tables.
         emptied: Tables that the current load drops or truncates before it writes.
-        replaced: Tables whose rows are appended or replaced, not merged.
+        unmerged: Tables whose rows are appended or replaced, not merged.
         limit: Lowest limits of all selected tables.
         dialect: SQL dialect of the destination, empty without one.
     """
@@ -180,14 +180,14 @@ class Extraction:
     source: DltSource
     tables: frozenset[str]
     emptied: frozenset[str]
-    replaced: frozenset[str]
+    unmerged: frozenset[str]
     limit: RunLimit
     dialect: str
 
     @property
     def only_replaced(self) -> frozenset[str]:
         """Tables whose rows are replaced, not appended."""
-        return self.emptied & self.replaced
+        return self.emptied & self.unmerged
 
     def without(self, tables: frozenset[str]) -> Self:
         """Return the options without some of the selected tables."""
@@ -230,7 +230,7 @@ def _list_refreshed() -> set[str]:
     return {table["name"] for table in tables}
 
 
-def _is_complete(table: TTableSchema | None) -> bool:
+def _is_created(table: TTableSchema | None) -> bool:
     """Return whether dlt has created a table: columns known by hints only have no type."""
     columns = table["columns"].values() if table else ()
     return any("data_type" in column for column in columns)
@@ -260,7 +260,7 @@ def drop_missing_tables(
         Names of the missing tables.
     """
     tables = schema.tables if schema else {}
-    known = frozenset(name for name in names if _is_complete(tables.get(name)))
+    known = frozenset(name for name in names if _is_created(tables.get(name)))
     if not schema or not known or not isinstance(client, _LISTS_TABLES) or not is_in_pipeline():
         return frozenset()
     listing: Any = client  # dlt's file clients have the methods of its SQL clients

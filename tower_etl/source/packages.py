@@ -91,9 +91,9 @@ def run_in_packages(
     _check_source(source)
     _check_limits(max_rows, max_seconds)
     loads = []
-    place = {name: options[name] for name in ("destination", "dataset_name") if name in options}
-    if place:  # `pipeline.run` applies them after the extraction, which reads the destination
-        pipeline.sync_destination(**place)
+    dataset = {name: options[name] for name in ("destination", "dataset_name") if name in options}
+    if dataset:  # `pipeline.run` applies them after the extraction, which reads the destination
+        pipeline.sync_destination(**dataset)
     if pipeline.has_pending_data:
         pipeline.normalize()
         loads.append(pipeline.load())

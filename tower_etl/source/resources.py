@@ -56,11 +56,7 @@ class HideExpectedHintWarning(logging.Filter):
 
 
 EXPECTED_HINTS = HideExpectedHintWarning()
-_UNLIMITED = PackageLimits(max_rows=2**63, max_seconds=float("inf"))
-
-
-def _ignore(_session: SyncSession) -> None:
-    """Do nothing: the caller evaluates the result of the session."""
+_UNLIMITED = PackageLimits(max_rows=2**63, max_seconds=float("inf"))  # without `run_in_packages`
 
 
 @dataclass(frozen=True)
@@ -71,16 +67,14 @@ class TableFeed:
         open_session: Function that opens the session for the first package.
         tables: Tables by name.
         on_complete: Function called after the last package; an exception fails that package.
-        limits: Limits of a package without `run_in_packages`.
     """
 
     open_session: Callable[[Extraction], SyncSession]
     tables: Mapping[str, TableSpec]
-    on_complete: Callable[[SyncSession], None] = _ignore
-    limits: PackageLimits = _UNLIMITED
+    on_complete: Callable[[SyncSession], None]
 
     def make_resources(
-        self, selected: Collection[str], *, yield_rows: bool = False
+        self, selected: Collection[str], *, yield_rows: bool
     ) -> Iterator[DltResource]:
         """Yield the resource that feeds the others, and one resource per table.
 
@@ -116,7 +110,7 @@ class TableFeed:
         refuse_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
         store.has_pending_rows = bool(extracted or (pipeline and pipeline.has_pending_data))
         postponed = list_postponed(extraction.tables) if store.has_pending_rows else frozenset()
-        run = CURRENT_RUN.get() or PackageRun(self.limits)
+        run = CURRENT_RUN.get() or PackageRun(_UNLIMITED)
         names = extraction.tables - extracted if run.session is None else frozenset[str]()
         # Without pending rows, the coverage in the state is of a dataset that is no longer there.
         must_exist = pipeline is not None and not (pipeline.first_run and store.has_pending_rows)
@@ -132,7 +126,7 @@ class TableFeed:
             yield self._list_new_tables(extraction, missing)
             package = session.extract_package(state, store, run.limits)
             prepared = prepare_upserts(package, upserted, store)
-            yield from (_drop_tombstones(batch, extraction.replaced) for batch in prepared)
+            yield from (_drop_tombstones(batch, extraction.unmerged) for batch in prepared)
             if store.has_pending_rows:
                 reset_coverage(state, list_incomplete(extraction.tables))
             if session.is_done:
@@ -208,10 +202,10 @@ def _iter_package(
     yield from session.extract_package(state, store, limits)
 
 
-def _drop_tombstones(batch: dict[str, pa.Table], replaced: frozenset[str]) -> dict[str, pa.Table]:
+def _drop_tombstones(batch: dict[str, pa.Table], unmerged: frozenset[str]) -> dict[str, pa.Table]:
     """Remove tombstones from tables that are not merged, because only a merge applies them."""
-    removing = [name for name in replaced & batch.keys() if REMOVED in batch[name].schema.names]
-    live = {name: batch[name].filter(pc.invert(batch[name][REMOVED])) for name in removing}
+    names = [name for name in unmerged & batch.keys() if REMOVED in batch[name].schema.names]
+    live = {name: batch[name].filter(pc.invert(batch[name][REMOVED])) for name in names}
     return {**batch, **live}
 
 
@@ -222,7 +216,7 @@ def _has_columns(known: TTableSchema | None, names: Collection[str]) -> bool:
 
 
 def table_resource(
-    table: TableSpec, history: DltResource, *, selected: bool = True, yield_rows: bool = False
+    table: TableSpec, history: DltResource, *, selected: bool, yield_rows: bool
 ) -> DltResource:
     """Return the resource of one table, with its keys and column descriptions."""
 
@@ -257,7 +251,7 @@ def table_hints(table: TableSpec) -> dict[str, Any]:
     columns = {
         column.name: {"description": column.description}
         | ({"data_type": "json"} if column.is_json else {})
-        | ({"hard_delete": True} if column.name == "_removed" else {})
+        | ({"hard_delete": True} if column.name == REMOVED else {})
         for column in table.columns
     }
     return {

@@ -165,12 +165,12 @@ def tower_source(  # noqa: PLR0913 the settings of the source
 
 def _open_session(settings: Settings, extraction: Extraction) -> SyncSession:
     """Open a session for the selected tables."""
-    request = replace(settings.options, tables=extraction.tables)
-    chosen = replace(settings, options=request)
-    client = open_client(chosen)
-    discovery = discover(client, request.workspaces)
+    options = replace(settings.options, tables=extraction.tables)
+    selected = replace(settings, options=options)
+    client = open_client(selected)
+    discovery = discover(client, options.workspaces)
     return open_session(
-        chosen, client, discovery, limit=extraction.limit, dialect=extraction.dialect
+        selected, client, discovery, limit=extraction.limit, dialect=extraction.dialect
     )
 
 
