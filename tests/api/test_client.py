@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tower_etl.api import PaginationStats, TowerClient, format_timestamp
+from tests.api.tasks import list_tasks
+from tower_etl.api import PaginationStats, PathScope, TowerClient, endpoints, format_timestamp
 from tower_etl.errors import ApiConnectionError, AuthenticationError, ForbiddenError
 from tower_etl.simulator import (
     Fault,
@@ -63,8 +64,8 @@ def test_paged_endpoints_are_requested_with_the_largest_page_size(
     world.create_label(lab, "urgent")
 
     list_ids(client, lab)
-    client.iter_tasks(lab, run_id)
-    client.list_labels(lab)
+    list_tasks(client, lab, run_id)
+    client.list_entity(endpoints.LABELS, PathScope(lab))
 
     asked = [read_queries(simulator, path)[0] for path in ("/workflow", "/tasks", "/labels")]
     assert [(query["max"], query["offset"]) for query in asked] == [(["100"], ["0"])] * 3
@@ -179,14 +180,16 @@ def test_a_submission_between_two_pages_loses_no_run(
 def test_labels_of_several_pages_are_listed(client: TowerClient, world: World, lab: int) -> None:
     ids = [world.create_label(lab, f"label-{number}") for number in range(130)]
 
-    assert [label["id"] for label in client.list_labels(lab)] == ids
+    assert [
+        label["id"] for label in client.list_entity(endpoints.LABELS, PathScope(lab)).items
+    ] == ids
 
 
 def test_organizations_and_workspaces_are_listed(
     client: TowerClient, world: World, lab: int
 ) -> None:
     user = client.get_user()
-    org_id = client.list_organizations()[0]["orgId"]
+    org_id = client.list_entity(endpoints.ORGANIZATIONS, PathScope()).items[0]["orgId"]
 
     roles = client.list_user_workspaces(user["id"]).items
 
@@ -194,7 +197,10 @@ def test_organizations_and_workspaces_are_listed(
         (org_id, None),
         (org_id, lab),
     ]
-    assert [space["id"] for space in client.list_org_workspaces(org_id)] == [lab]
+    assert [
+        space["id"]
+        for space in client.list_entity(endpoints.ORG_WORKSPACES, PathScope(org_id=org_id)).items
+    ] == [lab]
 
 
 def test_an_invalid_token_can_read_only_service_info(endpoint: str, connect: Connect) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from tests.api.tasks import list_tasks
 from tests.api.test_malformed import make_client
 from tests.http.conftest import ScriptedServer
 from tower_etl.api import (
@@ -62,7 +64,7 @@ def test_a_run_id_with_special_characters_stays_one_path_segment(
 
     tower = TowerClient(connect(server.endpoint))
     tower.get_run(7, run_id)
-    tower.iter_tasks(7, run_id)
+    list_tasks(tower, 7, run_id)
 
     described, listed = (urlsplit(seen.path) for seen in server.seen)
     assert described.path.removeprefix("/api/workflow/").count("/") == 0
@@ -78,7 +80,7 @@ def test_a_run_id_that_would_change_the_path_is_refused(
     """Quoting does not help, because clients and servers treat `%2E%2E` like `..`."""
     tower = TowerClient(connect(server.endpoint))
 
-    for ask in (tower.get_run, tower.iter_tasks, tower.list_metrics):
+    for ask in (tower.get_run, partial(list_tasks, tower), tower.list_metrics):
         with pytest.raises(ServerError, match="an id that cannot be part of a path"):
             ask(7, run_id)
 
@@ -132,8 +134,8 @@ def test_an_endless_list_is_an_error(ask: str, size: int, monkeypatch: pytest.Mo
     tower, http_client = make_client(make_endless(size))
     asks: dict[str, Callable[[], object]] = {
         "runs": lambda: list(tower.list_runs(1, PaginationStats())),
-        "labels": lambda: tower.list_labels(1),
-        "tasks": lambda: tower.iter_tasks(1, "r"),
+        "labels": lambda: tower.list_entity(endpoints.LABELS, PathScope(1)).items,
+        "tasks": lambda: list_tasks(tower, 1, "r"),
     }
     if ask == "tasks" and size != 100:  # a page of another size is the last one (API fact 1)
         assert asks[ask]() == [{"task": {"taskId": number}} for number in range(1, size + 1)]
@@ -153,7 +155,7 @@ def test_a_repeated_page_is_the_whole_list() -> None:
     tower, http_client = make_client(lambda *_: page)
 
     assert list(tower.list_runs(1, PaginationStats())) == [page["workflows"]]
-    assert tower.iter_tasks(1, "r") == page["tasks"]
+    assert list_tasks(tower, 1, "r") == page["tasks"]
     assert len(http_client.asked) == 4
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pytest
 
+from tests.api.tasks import list_tasks
 from tower_etl.api import (
     PaginationStats,
     PathScope,
@@ -61,12 +62,18 @@ ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
     "service": ("serviceInfo", lambda client: client.get_service_info()),
     "user": ("user", lambda client: client.get_user()),
     "roles": ("orgsAndWorkspaces", lambda client: client.list_user_workspaces(1).items),
-    "organizations": ("organizations", lambda client: client.list_organizations()),
-    "workspaces": ("workspaces", lambda client: client.list_org_workspaces(1)),
-    "labels": ("labels", lambda client: client.list_labels(1)),
+    "organizations": (
+        "organizations",
+        lambda client: client.list_entity(endpoints.ORGANIZATIONS, PathScope()).items,
+    ),
+    "workspaces": (
+        "workspaces",
+        lambda client: client.list_entity(endpoints.ORG_WORKSPACES, PathScope(org_id=1)).items,
+    ),
+    "labels": ("labels", lambda client: client.list_entity(endpoints.LABELS, PathScope(1)).items),
     "runs": ("workflows", lambda client: list(client.list_runs(1, PaginationStats()))),
     "listed": ("workflows", lambda client: client.is_listed(1, "r")),
-    "tasks": ("tasks", lambda client: client.iter_tasks(1, "r")),
+    "tasks": ("tasks", lambda client: list_tasks(client, 1, "r")),
     "metrics": ("metrics", lambda client: client.list_metrics(1, "r")),
     "launch": ("launch", lambda client: client.get_launch(1, "l")),
     "datasets": ("versions", lambda client: client.list_launch_datasets(1, "l")),
@@ -140,7 +147,7 @@ def test_tasks_without_a_wrapper_object_are_read() -> None:
     """Older servers list them in this form."""
     client, _ = make_client(lambda *_: {"tasks": [{"taskId": 1}, {"taskId": 1}, {"taskId": 2}]})
 
-    assert client.iter_tasks(1, "r") == [{"taskId": 1}, {"taskId": 2}]
+    assert list_tasks(client, 1, "r") == [{"taskId": 1}, {"taskId": 2}]
 
 
 @pytest.mark.parametrize("total", [None, "12", 0, -1, 3.5, [], {}])
@@ -165,7 +172,7 @@ def test_tasks_are_requested_while_the_count_promises_more(total: object) -> Non
 
     client, http_client = make_client(answer)
 
-    assert client.iter_tasks(1, "r") == tasks
+    assert list_tasks(client, 1, "r") == tasks
     last = [102] if total == 1_000_000 else []
     assert [params["offset"] for _, params in http_client.asked] == [0, 100, *last]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import pytest
 
+from tests.api.tasks import list_tasks
 from tower_etl.errors import ForbiddenError
 from tower_etl.simulator import Fault
 
@@ -25,7 +27,7 @@ def test_all_tasks_are_fetched_in_pages(
     for _ in range(230):
         world.add_task(run_id)
 
-    tasks = client.iter_tasks(lab, run_id)
+    tasks = list_tasks(client, lab, run_id)
 
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 231))
     offsets = [parse_qs(call.query)["offset"] for call in simulator.calls]
@@ -46,7 +48,7 @@ def test_a_task_inserted_between_two_pages_is_not_lost(
 
     simulator.before_call = come_in_between
 
-    tasks = client.iter_tasks(lab, run_id)
+    tasks = list_tasks(client, lab, run_id)
 
     assert [element["task"]["taskId"] for element in tasks] == list(range(1, 152))
 
@@ -84,7 +86,7 @@ def test_a_run_that_does_not_exist_raises_forbidden_error(
     run_id = world.submit_run(lab)
     world.delete_run(run_id)
 
-    for ask in (client.get_run, client.iter_tasks, client.list_metrics):
+    for ask in (client.get_run, partial(list_tasks, client), client.list_metrics):
         with pytest.raises(ForbiddenError):
             ask(lab, run_id)
 

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from tests.cassettes.drift import compare_shapes, read_shape
 from tests.cassettes.scrubber import Scrubber
 from tests.cassettes.vcr_format import CASSETTES, open_cassette
-from tower_etl.api.endpoints import RUN_TASKS, RUNS
+from tower_etl.api import PathScope
+from tower_etl.api.endpoints import LABELS, ORGANIZATIONS, RUN_TASKS, RUNS
 from tower_etl.config.resolver import (
     SettingSources,
     resolve_endpoint,
@@ -64,7 +65,7 @@ class Tour:
         with self._open("discovery"):
             discovery = discover(self.client, selectors)
         with self._open("organizations"), suppress(ForbiddenError, NotFoundError):
-            self.client.list_organizations()
+            self.client.list_entity(ORGANIZATIONS, PathScope())
         return [
             run_id for space in discovery.workspaces[:_WORKSPACES] for run_id in self._fetch(space)
         ]
@@ -72,7 +73,7 @@ class Tour:
     def _fetch(self, space: Workspace) -> list[str]:
         """Request labels, the newest runs and one whole run; a refusal is recorded as well."""
         with self._open(f"labels-{space.key}"), suppress(ForbiddenError, NotFoundError):
-            self.client.list_labels(space.id)
+            self.client.list_entity(LABELS, PathScope(space.id))
         chosen: list[str] = []
         with self._open(f"runs-{space.key}"), suppress(ForbiddenError, NotFoundError):
             chosen = self._choose_run(space)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cassettes import scenarios
-from tower_etl.api import PaginationStats
+from tower_etl.api import PaginationStats, PathScope, endpoints
 from tower_etl.errors import BadRequestError, ForbiddenError
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def test_a_listing_without_a_workspace_id_shows_the_personal_workspace(ask: Ask)
 
 def test_labels_have_names_and_values(ask: Ask) -> None:
     """A resource label has a value; a plain label has none."""
-    labels = ask(scenarios.serve_house).list_labels(scenarios.RESEARCH)
+    client = ask(scenarios.serve_house)
+    labels = client.list_entity(endpoints.LABELS, PathScope(scenarios.RESEARCH)).items
     assert [
         (label["id"], label["name"], label["value"], label["resource"]) for label in labels
     ] == [(scenarios.TEAM, "team", "genomics", True), (scenarios.URGENT, "urgent", None, False)]

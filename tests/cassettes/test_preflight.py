@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cassettes import scenarios
+from tower_etl.api import PathScope, endpoints
 from tower_etl.errors import AuthenticationError, ConfigurationError, ServerError
 from tower_etl.extract.discovery import discover
 from tower_etl.simulator import Fault
@@ -57,8 +58,10 @@ def test_roles_organizations_and_workspaces_are_listed(ask: Ask) -> None:
     places = [(scenarios.ACME, None), (scenarios.BETA, None), (scenarios.ACME, scenarios.RESEARCH)]
     places += [(scenarios.ACME, scenarios.CLINIC), (scenarios.BETA, scenarios.LAB)]
     assert places == [(role["orgId"], role["workspaceId"]) for role in roles]
-    assert [org["name"] for org in client.list_organizations()] == ["acme", "beta"]
-    (lab,) = client.list_org_workspaces(scenarios.BETA)
+    organizations = client.list_entity(endpoints.ORGANIZATIONS, PathScope()).items
+    assert [org["name"] for org in organizations] == ["acme", "beta"]
+    scope = PathScope(org_id=scenarios.BETA)
+    (lab,) = client.list_entity(endpoints.ORG_WORKSPACES, scope).items
     assert (lab["id"], lab["name"], lab["visibility"]) == (scenarios.LAB, "lab", "SHARED")
 
 

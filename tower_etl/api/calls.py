@@ -122,8 +122,3 @@ class Calls:
             return self.get(endpoint, params | form.params, **names)
 
         return self.negotiation.send(endpoint, full_form, send)
-
-
-def _workspace_params(workspace_id: int | None) -> Params:
-    """Return the parameter that selects a workspace; none for the personal one (API fact 13)."""
-    return {} if workspace_id is None else {"workspaceId": workspace_id}

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tower_etl.api import endpoints
-from tower_etl.api.calls import Calls, _workspace_params
+from tower_etl.api.calls import Calls
 from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pagination import (
@@ -52,12 +52,12 @@ _TASKS = f"GET {endpoints.RUN_TASKS.path}"
 _MAX_TASKS = 1_000_000  # of one run: all of them are kept in memory until the last page
 
 
-def format_timestamp(moment: datetime) -> str:
+def format_timestamp(time: datetime) -> str:
     """Return a time as `YYYY-MM-DDThh:mm:ss.sssZ`, as `after:` and `before:` expect (API fact 4).
 
     Microseconds are truncated: both bounds are inclusive, and a rounded `after:` would skip runs.
     """
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True)
@@ -149,23 +149,11 @@ class TowerClient:
 
     def list_user_workspaces(self, user_id: int) -> EntityList:
         """Return organizations and workspaces of a user; an organization has no `workspaceId`."""
-        answer = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
-        elements = extract_records(endpoints.USER_WORKSPACES, answer)
+        response = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
+        elements = extract_records(endpoints.USER_WORKSPACES, response)
         items: list[Item] = [element for element in elements if isinstance(element, dict)]
         left_out = len(elements) - len(items)
         return EntityList(items, complete=not left_out, left_out=left_out)
-
-    def list_organizations(self) -> list[Item]:
-        """Return the organizations that the token can see."""
-        return self._calls.get_list(endpoints.ORGANIZATIONS)
-
-    def list_org_workspaces(self, org_id: int) -> list[Item]:
-        """Return the workspaces of an organization."""
-        return self._calls.get_list(endpoints.ORG_WORKSPACES, org_id=org_id)
-
-    def list_labels(self, workspace_id: int | None) -> list[Item]:
-        """Return the labels of a workspace."""
-        return self.list_entity(endpoints.LABELS, PathScope(workspace_id)).items
 
     def list_runs(
         self,
@@ -195,26 +183,24 @@ class TowerClient:
     def count_runs(self, workspace_id: int | None) -> int | None:
         """Return the number of runs of a workspace; None if the server does not report it."""
         params = _workspace_params(workspace_id) | {"includeTotalSize": "true", "max": 1}
-        answer = self._calls.get(endpoints.RUNS, params)
-        if total := extract_count(answer.get(endpoints.RUNS.total_key)):
+        response = self._calls.get(endpoints.RUNS, params)
+        if total := extract_count(response.get(endpoints.RUNS.total_key)):
             return total
-        return None if extract_records(endpoints.RUNS, answer) else 0
+        return None if extract_records(endpoints.RUNS, response) else 0
 
     def get_run(self, workspace_id: int | None, run_id: str) -> Item:
         """Return a run with its progress and labels, as far as the server supports (API fact 14).
 
         The response must have the id of the run, because its rows replace the stored ones.
         """
-        described = self._calls.describe(
-            endpoints.RUN, _workspace_params(workspace_id), run_id=run_id
-        )
-        if run_key(described) != run_id:
+        detail = self._calls.describe(endpoints.RUN, _workspace_params(workspace_id), run_id=run_id)
+        if run_key(detail) != run_id:
             msg = (
                 f"GET /workflow/{run_id}: the answer does not describe this run. If it persists, "
                 "report it to the administrator of the server."
             )
             raise MalformedResponseError(msg)
-        return described
+        return detail
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
         """Return whether the listing of a workspace contains a run."""
@@ -222,15 +208,10 @@ class TowerClient:
         # API fact 4: very old servers treat the search as free text, so the ids are compared below.
         params["search"] = f"workflowId:{run_id}"
         params |= {"offset": 0}
-        answer, _ = self._calls.ask(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
+        response, _ = self._calls.ask(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
         return any(
-            run_key(element) == run_id for element in extract_records(endpoints.RUNS, answer)
+            run_key(element) == run_id for element in extract_records(endpoints.RUNS, response)
         )
-
-    def iter_tasks(self, workspace_id: int | None, run_id: str) -> list[Item]:
-        """Return the tasks of a run by ascending `taskId`, each once."""
-        pages: list[list[Item]] = self.list_tasks_into(workspace_id, run_id, list)
-        return list({task_key(task): task for page in pages for task in page}.values())
 
     def list_tasks_into(
         self,
@@ -275,11 +256,11 @@ class TowerClient:
         # unnoticed.
         if self.compatibility.task_count_reliable:
             fetch = self._task_pages(workspace_id, run_id)
-            taker = fetch_stable_list(fetch, task_key, make, pool, tally)
+            sink = fetch_stable_list(fetch, task_key, make, pool, tally)
             if not tally.is_exact:
                 self.compatibility.task_count_reliable = False
-            if taker is not None:
-                return taker
+            if sink is not None:
+                return sink
         return self.list_tasks_into(workspace_id, run_id, make, tally)
 
     def list_tasks_around_into(
@@ -299,48 +280,48 @@ class TowerClient:
             endpoints.RUN_METRICS, _workspace_params(workspace_id), run_id=run_id
         )
 
-    def list_entity(self, endpoint: Endpoint, where: PathScope) -> EntityList:
+    def list_entity(self, endpoint: Endpoint, scope: PathScope) -> EntityList:
         """Return all items of a list endpoint, with or without pages.
 
         Elements without a key are left out, because the next sync could not identify them.
         """
-        params, names = {**_of(endpoint, where), **endpoint.filters}, asdict(where)
+        params, names = {**_scope_params(endpoint, scope), **endpoint.filters}, asdict(scope)
         key, stats = record_key(endpoint.key), PaginationStats()
         if not endpoint.paged:
-            answer = self._calls.describe(endpoint, params, **names)
+            response = self._calls.describe(endpoint, params, **names)
             if not endpoint.key:  # one object per scope, which identifies it
-                return EntityList(extract_records(endpoint, answer), complete=True)
-            total = extract_count(answer.get(endpoint.total_key))
-            page = Page(extract_records(endpoint, answer), total)
+                return EntityList(extract_records(endpoint, response), complete=True)
+            total = extract_count(response.get(endpoint.total_key))
+            page = Page(extract_records(endpoint, response), total)
             return _entity_list(endpoint, stats.take(page, key), stats)
         fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
         pages = paginate_descending(fetch, key, stats, f"GET {endpoint.path}")
         return _entity_list(endpoint, chain.from_iterable(pages), stats)
 
-    def get_entity(self, endpoint: Endpoint, where: PathScope) -> Item:
+    def get_entity(self, endpoint: Endpoint, scope: PathScope) -> Item:
         """Return an item with the details that its list omits.
 
         Raises:
             ServerError: The response has the id of another item.
         """
-        (item,) = self._calls.get_list(endpoint, _of(endpoint, where), **asdict(where))
-        if parse_text_id(item.get("id")) == str(where.parent_id):
+        (item,) = self._calls.get_list(endpoint, _scope_params(endpoint, scope), **asdict(scope))
+        if parse_text_id(item.get("id")) == str(scope.parent_id):
             return item
-        raise malformed_response(endpoint, f"object with the id {where.parent_id}")
+        raise malformed_response(endpoint, f"object with the id {scope.parent_id}")
 
-    def probe(self, endpoint: Endpoint, where: PathScope, **names: object) -> Item | None:
+    def probe(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
         """Return one item, to check access; None if the list is empty."""
         params: Params = {"max": 1} if endpoint.paged else {}
-        names = asdict(where) | names
-        found = self._calls.get_list(endpoint, _of(endpoint, where) | params, **names)
+        names = asdict(scope) | names
+        found = self._calls.get_list(endpoint, _scope_params(endpoint, scope) | params, **names)
         return found[0] if found else None
 
     def get_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """Return the launch of a run, with its compute environment."""
-        answer = self._calls.get(
+        response = self._calls.get(
             endpoints.LAUNCH, _workspace_params(workspace_id), launch_id=launch_id
         )
-        return extract_object(endpoints.LAUNCH, answer)
+        return extract_object(endpoints.LAUNCH, response)
 
     def list_launch_datasets(self, workspace_id: int | None, launch_id: str) -> list[Item]:
         """Return the dataset versions that a launch uses."""
@@ -357,13 +338,13 @@ class TowerClient:
             before: Time of the latest entry, inclusive.
             token: Token of the page, None for the first page.
         """
-        asked = {"timestampBeforeOrEqual": format_timestamp(before), "nextPageToken": token}
-        asked["timestampAfterOrEqual"] = format_timestamp(after) if after else None
-        params: Params = {name: value for name, value in asked.items() if value is not None}
-        answer, _ = self._calls.ask(endpoints.AUDIT_LOGS, RequestForm(size=MAX_PAGE), params)
-        follows = answer.get("nextPageToken")
-        items = extract_records(endpoints.AUDIT_LOGS, answer)
-        return items, follows if isinstance(follows, str) else None
+        values = {"timestampBeforeOrEqual": format_timestamp(before), "nextPageToken": token}
+        values["timestampAfterOrEqual"] = format_timestamp(after) if after else None
+        params: Params = {name: value for name, value in values.items() if value is not None}
+        response, _ = self._calls.ask(endpoints.AUDIT_LOGS, RequestForm(size=MAX_PAGE), params)
+        next_token = response.get("nextPageToken")
+        items = extract_records(endpoints.AUDIT_LOGS, response)
+        return items, next_token if isinstance(next_token, str) else None
 
     def _fail_fast_policy(self) -> RetryPolicy:
         """Return the policy of the first request, so that a wrong endpoint is reported soon."""
@@ -382,5 +363,10 @@ def _entity_list(endpoint: Endpoint, found: Iterable[Item], stats: PaginationSta
     )
 
 
-def _of(endpoint: Endpoint, where: PathScope) -> Params:
-    return _workspace_params(where.workspace_id) if endpoint.scoped else {}
+def _workspace_params(workspace_id: int | None) -> Params:
+    """Return the parameter that selects a workspace; none for the personal one (API fact 13)."""
+    return {} if workspace_id is None else {"workspaceId": workspace_id}
+
+
+def _scope_params(endpoint: Endpoint, scope: PathScope) -> Params:
+    return _workspace_params(scope.workspace_id) if endpoint.scoped else {}

@@ -34,7 +34,7 @@ class MissingKey:
     digest: bytes
 
 
-def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
+def extract_records(endpoint: Endpoint, response: Item) -> list[Item]:
     """Return the list in the response of an endpoint; some elements may not be objects.
 
     The object of an endpoint that returns a single object becomes a list of one.
@@ -44,8 +44,8 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
         MalformedResponseError: The value is not a list, or the list has elements but no objects.
     """
     if endpoint.single:
-        return [extract_object(endpoint, answer)]
-    found = answer.get(endpoint.records_key)
+        return [extract_object(endpoint, response)]
+    found = response.get(endpoint.records_key)
     # API fact 7: a list may be null, as `metrics` of runs without metrics.
     if found is None:
         raise malformed_response(endpoint, "list of objects", AbsentListError)
@@ -54,13 +54,13 @@ def extract_records(endpoint: Endpoint, answer: Item) -> list[Item]:
     raise malformed_response(endpoint, "list of objects")
 
 
-def extract_object(endpoint: Endpoint, answer: Item) -> Item:
+def extract_object(endpoint: Endpoint, response: Item) -> Item:
     """Return the single object in the response of an endpoint.
 
     Raises:
         MalformedResponseError: The response has no such object.
     """
-    found = answer.get(endpoint.records_key)
+    found = response.get(endpoint.records_key)
     if isinstance(found, dict):
         return found
     raise malformed_response(endpoint, "object")
@@ -106,12 +106,12 @@ def record_key(fields: FieldTypes) -> Key:
 
 def with_typed_key(item: Item, fields: FieldTypes) -> Item:
     """Return an item with the fields of its key in the types of their columns."""
-    odd = {
+    converted = {
         name: _READERS[kind](item[name])
         for name, kind in fields.items()
         if name in item and type(item[name]) is not kind
     }
-    return {**item, **odd} if odd else item
+    return {**item, **converted} if converted else item
 
 
 def run_key(element: Item) -> str | MissingKey:
@@ -140,11 +140,11 @@ def count_keyed(keys: Iterable[Hashable]) -> int:
 
 
 def malformed_response(
-    endpoint: Endpoint, wanted: str, kind: type[ServerError] = MalformedResponseError
+    endpoint: Endpoint, expected: str, kind: type[ServerError] = MalformedResponseError
 ) -> ServerError:
     """Return the error for a response that lacks its documented content."""
     msg = (
-        f"GET {endpoint.path}: the answer has no {wanted} under {endpoint.records_key!r}. "
+        f"GET {endpoint.path}: the answer has no {expected} under {endpoint.records_key!r}. "
         "The endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
     )
     return kind(msg)
