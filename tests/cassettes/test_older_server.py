@@ -49,7 +49,7 @@ def test_exit_codes_as_text_stay_text(ask: Ask) -> None:
     run_fetch = RunFetch(scenarios.FINAL, None, starred=None)
     fetched = fetch_run(ask(serve_older), workspace, run_fetch, frozenset(TABLES))
     assert fetched is not None
-    tables = build_run_tables([fetched.answers])
+    tables = build_run_tables([fetched.responses])
     tasks = tables["tasks"]
     assert tasks["exit"].to_pylist() == ["0", "1", "0"]
     assert tasks["num_spot_interruptions"].to_pylist() == [None] * 3

@@ -82,12 +82,12 @@ def test_tables_that_are_not_selected_are_left_out() -> None:
 def test_task_pages_converted_during_the_fetch_give_the_same_rows() -> None:
     """The rows of a long run are converted in chunks of 1,000 before all pages have arrived."""
     waiting = make_fetched_run("a", tasks=2_345)
-    taken = TaskPageBuffer(waiting.answers.owner)
-    for page in waiting.answers.tasks:
+    taken = TaskPageBuffer(waiting.responses.owner)
+    for page in waiting.responses.tasks:
         taken.append(page)
 
-    described = waiting.answers.detail
-    answers = RunResponses(described, 1, None, taken.pages, waiting.answers.metrics)
+    described = waiting.responses.detail
+    answers = RunResponses(described, 1, None, taken.pages, waiting.responses.metrics)
     early = FetchedRun(answers, waiting.loaded, tuple(taken.tables))
 
     assert [rows.num_rows for rows in taken.tables] == [1_000, 1_000]

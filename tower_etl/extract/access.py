@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -59,11 +59,17 @@ class TableAccess:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Result of one call: the first item, None if the list is empty, or the failure."""
+    """Result of one call.
+
+    Attributes:
+        entity: Requested entity.
+        partition: Partition that it was requested for.
+        item: First item of the list, None if it is empty; or the failure.
+    """
 
     entity: ReferenceEntity
     partition: Partition
-    result: Item | Failure | None
+    item: Item | Failure | None
 
 
 def check_table_access(
@@ -76,17 +82,17 @@ def check_table_access(
     """
     probe = _AccessProbe(client, FetchExecutor(client, wanted, workers))
     try:
-        answers = probe.probe_all([_RUNS, *select_entities(wanted)], discovery)
+        results = probe.probe_all([_RUNS, *select_entities(wanted)], discovery)
         parts = [part for part in _RUN_PARTS if part.table in wanted]
-        answers += probe.probe_children([*parts, *select_entities(wanted)], answers)
+        results += probe.probe_children([*parts, *select_entities(wanted)], results)
         if "launches" in wanted:
-            answers += probe.probe_launches(answers, wanted)
+            results += probe.probe_launches(results, wanted)
         if "audit_logs" in wanted:
-            answers.append(probe.probe_audit_logs())
+            results.append(probe.probe_audit_logs())
     finally:
         probe.executor.close()
-    tables = dict.fromkeys(answer.entity.table for answer in answers)
-    return [_summarize(table, answers) for table in tables if table in wanted]
+    tables = dict.fromkeys(result.entity.table for result in results)
+    return [_summarize(table, results) for table in tables if table in wanted]
 
 
 def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
@@ -114,25 +120,25 @@ class _AccessProbe:
         return self.executor.map(lambda pair: self._probe(*pair), requests)
 
     def probe_children(
-        self, entities: list[ReferenceEntity], answers: list[ProbeResult]
+        self, entities: list[ReferenceEntity], results: list[ProbeResult]
     ) -> list[ProbeResult]:
         """Request one item of each child entity for the first parent of each partition."""
         requests = [
-            self._prepare(entity, answer.partition, answer.result)
+            self._prepare(entity, result.partition, result.item)
             for entity in entities
-            for answer in answers
-            if answer.entity.table == entity.parent and isinstance(answer.result, dict)
+            for result in results
+            if result.entity.table == entity.parent and isinstance(result.item, dict)
         ]
         return self.executor.map(lambda request: request(), requests)
 
     def probe_launches(
-        self, answers: list[ProbeResult], wanted: frozenset[str]
+        self, results: list[ProbeResult], wanted: frozenset[str]
     ) -> list[ProbeResult]:
         """Request the launch of the first run of each partition, if it has one."""
         firsts = [
-            (answer.partition, _run_of(answer.result).get("launchId"))
-            for answer in answers
-            if answer.entity is _RUNS and isinstance(answer.result, dict)
+            (result.partition, _run_of(result.item).get("launchId"))
+            for result in results
+            if result.entity is _RUNS and isinstance(result.item, dict)
         ]
         requests = [
             (entity, partition, launch_id)
@@ -159,8 +165,8 @@ class _AccessProbe:
             run_id = _run_of(parent).get("id")
             return lambda: self._probe(entity, partition, run_id=run_id)
         key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.id_field
-        scope = replace(partition.scope, parent_id=parent.get(key))
-        return lambda: self._probe(entity, replace(partition, scope=scope))
+        child = partition.child(parent.get(key))
+        return lambda: self._probe(entity, child)
 
     def _probe(self, entity: ReferenceEntity, partition: Partition, **names: object) -> ProbeResult:
         found = self.executor.capture_error(
@@ -175,8 +181,8 @@ def _run_of(element: Item) -> Item:
     return run if isinstance(run, dict) else {}
 
 
-def _summarize(table: str, answers: list[ProbeResult]) -> TableAccess:
-    own = [answer for answer in answers if answer.entity.table == table]
-    denied = {a.partition.name: str(a.result) for a in own if isinstance(a.result, Exception)}
-    readable = [a.partition.name for a in own if not isinstance(a.result, Exception)]
+def _summarize(table: str, results: list[ProbeResult]) -> TableAccess:
+    own = [result for result in results if result.entity.table == table]
+    denied = {a.partition.name: str(a.item) for a in own if isinstance(a.item, Exception)}
+    readable = [a.partition.name for a in own if not isinstance(a.item, Exception)]
     return TableAccess(table, tuple(dict.fromkeys(readable)), denied)

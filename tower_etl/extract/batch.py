@@ -40,13 +40,13 @@ class FetchedRun:
     """Fetched run, with its effect on the state.
 
     Attributes:
-        answers: Responses of the API about the run.
+        responses: Responses of the API about the run.
         loaded: Input of the state transition when the run is loaded.
         tasks: Rows of its first tasks, if it has so many that they were built during the fetch.
         launch: Rows of its launch by table, if the launch was requested.
     """
 
-    answers: RunResponses
+    responses: RunResponses
     loaded: LoadedRun
     tasks: tuple[pa.Table, ...] = ()
     launch: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class FetchedRun:
     @property
     def rows(self) -> int:
         """Estimated number of rows of the run, to limit the size of a batch."""
-        waiting = sum(len(page) for page in self.answers.tasks)
-        figures = sum(len(entry) for entry in self.answers.metrics)
+        waiting = sum(len(page) for page in self.responses.tasks)
+        figures = sum(len(entry) for entry in self.responses.metrics)
         return 3 + waiting + figures + sum(int(rows.num_rows) for rows in self.tasks)
 
 
@@ -160,14 +160,14 @@ def build_batch(fetched_runs: Sequence[FetchedRun], wanted: frozenset[str]) -> d
 
 def _build_group(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
     """Build the rows of runs fetched for the same tables, with tombstones for missing labels."""
-    tables = build_run_tables([fetched.answers for fetched in fetched_runs])
+    tables = build_run_tables([fetched.responses for fetched in fetched_runs])
     before = [rows for fetched in fetched_runs for rows in fetched.tasks]
     tombstones = [
         label_link_tombstones(
-            [fetched.loaded.fetch.run_id], workspace_id=fetched.answers.workspace_id
+            [fetched.loaded.fetch.run_id], workspace_id=fetched.responses.workspace_id
         )
         for fetched in fetched_runs
-        if not fetched.answers.labels
+        if not fetched.responses.labels
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *tombstones])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tower_etl.api import Item, TowerClient
     from tower_etl.errors import ApiError
 
-_SHOWN = 8
+_SHOWN = 8  # workspaces that a message names
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ def select_workspaces(
 def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
     names = [space.name if space.id is None else f"{space.name} ({space.key})" for space in visible]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    there = ", ".join(names[:_SHOWN]) + more if names else "none"
+    listed = ", ".join(names[:_SHOWN]) + more if names else "none"
     return (
         f"No workspace {selector!r} for this token.{_suggestion(selector, visible)} "
-        f"It sees {there}. Name one as ORG/NAME or by its id, or ask its owner to add you."
+        f"It sees {listed}. Name one as ORG/NAME or by its id, or ask its owner to add you."
     )
 
 

@@ -60,17 +60,17 @@ class EntitySnapshot:
 
     @cached_property
     def _joined(self) -> pa.Table:
-        """The rows of all places."""
+        """Rows of all partitions, those of the owning workspace last."""
         parts = [part for response in self.results for part in self._iter_parts(response)]
         ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
         empty = self.table.arrow_schema.empty_table()
         return pa.concat_tables([empty, *ordered])
 
     def count_conflicts(self) -> int:
-        """Return the number of keys that stand for different things in several owners.
+        """Return the number of keys that stand for different items of several owners.
 
-        A thing that one workspace shares with others is in the lists of all, with the same owner;
-        where an older server does not name the owner, it is the same in all lists.
+        An item that a workspace shares with others is in the lists of all of them, with the same
+        owner. If an older server does not name the owner, the item is the same in all lists.
         """
         if self.entity.table == "workspaces" or self._joined.num_rows == self.rows.num_rows:
             return 0

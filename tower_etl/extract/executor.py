@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tower_etl.sync import ListingWindow, RunFetch
 
 RequestT = TypeVar("RequestT")
-Done = TypeVar("Done")
+ResultT = TypeVar("ResultT")
 
 _PROBE_ATTEMPTS = 2  # attempts per call while fetches fail: one failure may be a coincidence
 _PREFETCH_PER_WORKER = 2  # runs in progress per worker
@@ -72,7 +72,7 @@ class FetchExecutor:
         self._ahead = workers * _PREFETCH_PER_WORKER
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._circuit_open: ApiError | None = None
-        self._failed: set[str] = set()
+        self._cancelled: set[str] = set()
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
@@ -87,7 +87,9 @@ class FetchExecutor:
 
         return self._pool.map(work, list(windows))
 
-    def map(self, work: Callable[[RequestT], Done], requests: Iterable[RequestT]) -> list[Done]:
+    def map(
+        self, work: Callable[[RequestT], ResultT], requests: Iterable[RequestT]
+    ) -> list[ResultT]:
         """Return the result of `work` for each request, in order; requests run concurrently."""
         return list(self._pool.map(work, list(requests)))
 
@@ -111,7 +113,7 @@ class FetchExecutor:
 
     def cancel_workspace(self, workspace: Workspace) -> None:
         """Skip the remaining runs of a workspace."""
-        self._failed.add(workspace.key)
+        self._cancelled.add(workspace.key)
 
     def set_fail_fast(self, workspace: Workspace, *, doubted: bool) -> None:
         """Set whether calls of a workspace get two attempts only, because most of them fail."""
@@ -138,7 +140,7 @@ class FetchExecutor:
 
     def _run(self, queued: QueuedFetch, launches: LaunchLoader | None) -> RunResult:
         workspace, run_fetch = queued.work.workspace, queued.run_fetch
-        if run_fetch is None or workspace.key in self._failed:
+        if run_fetch is None or workspace.key in self._cancelled:
             return RunResult(queued, None)
         return RunResult(
             queued,
@@ -160,7 +162,7 @@ class FetchExecutor:
         found = self.capture_error(lambda: self._client.get_run(workspace.id, run_id))
         return not isinstance(found, ForbiddenError | NotFoundError)
 
-    def capture_error(self, work: Callable[[], Done]) -> Done | Failure:
+    def capture_error(self, work: Callable[[], ResultT]) -> ResultT | Failure:
         """Return the result of `work`, or its failure as a value."""
         if self._stopping:
             return RateLimiterClosedError()
@@ -180,9 +182,6 @@ class FetchExecutor:
         except (ApiError, RateLimiterClosedError):
             return error
         return None
-
-
-ResultT = TypeVar("ResultT")
 
 
 def map_ordered(

@@ -18,13 +18,13 @@ from tower_etl.http import RateLimiterClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Done = TypeVar("Done")
+ResultT = TypeVar("ResultT")
 Failure = ApiError | RateLimiterClosedError
 _ACCESS_DENIED = (ForbiddenError, NotFoundError, BadRequestError, AuthenticationError)
 _SHOWN_CHARS = 300
 
 
-def capture_failure(work: Callable[[], Done]) -> Done | Failure:
+def capture_failure(work: Callable[[], ResultT]) -> ResultT | Failure:
     """Return the result of `work`, or the error that it raised."""
     try:
         return work()

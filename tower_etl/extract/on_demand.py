@@ -36,7 +36,7 @@ _LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
 _MAX_CONSECUTIVE_FAILURES = 3  # consecutive launches; each takes all attempts of a call
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # a stored id may be a digest, or masked
 
-RequestT = tuple[int | None, str]
+LaunchRequest = tuple[int | None, str]
 
 
 def is_launch_id(value: object) -> bool:
@@ -87,7 +87,7 @@ class LaunchLoader:
         Raises:
             RateLimiterClosedError: The sync was stopped.
         """
-        launch_id = fetched.answers.record.get("launchId")
+        launch_id = fetched.responses.record.get("launchId")
         if not isinstance(launch_id, str) or not launch_id:
             return fetched
         rows = self.fetch(workspace_id, launch_id)
@@ -167,7 +167,7 @@ def plan_backlog(
     after: str | None,
     *,
     limit: int,
-) -> tuple[list[RequestT], str | None]:
+) -> tuple[list[LaunchRequest], str | None]:
     """Return launches of stored runs that are missing in the destination.
 
     Args:
@@ -206,6 +206,7 @@ def _list_loaded(store: DestinationState, wanted: frozenset[str]) -> set[str]:
     return loaded if _LAUNCHES.name in wanted else loaded | listed
 
 
+_AUDIT_LOGS = TABLES["audit_logs"]
 _MAX_PAGES = 100  # per sync; a log of several years takes several syncs
 _OVERLAP = timedelta(minutes=5)  # an entry may be written some time after its timestamp
 
@@ -226,10 +227,8 @@ def read_audit_logs(
         page, token = client.list_audit_log_page(after, before, token)
         entries += page
         if not page or token is None:
-            return _build(entries), AuditLogCursor(since=until)
+            return _AUDIT_LOGS.build(entries), AuditLogCursor(since=until)
     times = [time for entry in entries if (time := parse_timestamp(entry.get("timestamp")))]
-    return _build(entries), AuditLogCursor(cursor.since, until, min(times, default=before))
-
-
-def _build(entries: list[Item]) -> pa.Table:
-    return TABLES["audit_logs"].build(entries)
+    return _AUDIT_LOGS.build(entries), AuditLogCursor(
+        cursor.since, until, min(times, default=before)
+    )

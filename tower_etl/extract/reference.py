@@ -73,7 +73,7 @@ class Partition:
     scope: PathScope
     workspace: str = ""
 
-    def child(self, parent_id: int | str) -> Partition:
+    def child(self, parent_id: int | str | None) -> Partition:
         """Return the partition of a team, pipeline or compute environment in this one."""
         return replace(self, scope=replace(self.scope, parent_id=parent_id))
 
@@ -150,7 +150,7 @@ def _of_workspace(space: Workspace) -> Partition:
     return Partition(space.key, space.name, PathScope(space.id, space.org_id), name)
 
 
-_NAMED = 3
+_SHOWN_NAMES = 3
 
 PartitionRequest = tuple["ReferenceEntity", "Partition"]
 
@@ -192,7 +192,7 @@ class PartitionResult:
 
 def fetch_entities(
     client: TowerClient,
-    fetcher: FetchExecutor,
+    executor: FetchExecutor,
     wanted: frozenset[str],
     workspaces: Sequence[Workspace],
     is_due: Callable[[str, Item], bool],
@@ -201,55 +201,55 @@ def fetch_entities(
 
     Args:
         client: Client of the platform.
-        fetcher: Executor for concurrent requests.
+        executor: Executor for concurrent requests.
         wanted: Names of the selected tables.
         workspaces: Workspaces to request.
         is_due: Function that returns whether to request the children of a row, given the table of
             the children and the row.
     """
     entities = select_entities(wanted)
-    firsts = [
-        (entity, place)
+    root_requests = [
+        (entity, partition)
         for entity in entities
         if not entity.parent
-        for place in list_partitions(entity.scope, workspaces)
+        for partition in list_partitions(entity.scope, workspaces)
     ]
-    responses = _add_details(client, fetcher, entities, _fetch(client, fetcher, firsts))
+    responses = _add_details(client, executor, entities, _fetch(client, executor, root_requests))
     children = [entity for entity in entities if entity.parent]
-    return [*responses, *_fetch(client, fetcher, _iter_children(children, responses, is_due))]
+    return [*responses, *_fetch(client, executor, _iter_children(children, responses, is_due))]
 
 
 def _fetch(
-    client: TowerClient, fetcher: FetchExecutor, asked: Iterable[PartitionRequest]
+    client: TowerClient, executor: FetchExecutor, requests: Iterable[PartitionRequest]
 ) -> list[PartitionResult]:
     def work(pair: PartitionRequest) -> PartitionResult:
-        entity, place = pair
-        found = fetcher.capture_error(lambda: client.list_entity(entity.endpoint, place.scope))
+        entity, partition = pair
+        found = executor.capture_error(lambda: client.list_entity(entity.endpoint, partition.scope))
         if isinstance(found, EntityList):
-            _report_oddities(client.findings, entity.table, place.name, found)
-        return PartitionResult(entity, place, found)
+            _report_findings(client.findings, entity.table, partition.name, found)
+        return PartitionResult(entity, partition, found)
 
-    return fetcher.map(work, asked)
+    return executor.map(work, requests)
 
 
-def _report_oddities(findings: Findings, table: str, place: str, found: EntityList) -> None:
+def _report_findings(findings: Findings, table: str, location: str, found: EntityList) -> None:
     """Report elements that were left out or are repeated, and a count that the list contradicts."""
     if found.left_out:
         problem = f"{{}} element(s) of {table} without a usable id were left out"
-        finding = Finding(place, problem, "No row was marked as missing.")
+        finding = Finding(location, problem, "No row was marked as missing.")
         findings.add(finding, count=found.left_out)
     if found.repeated:
         problem = f"{{}} element(s) of {table} that are listed more than once"
-        findings.add(Finding(place, problem, "One row each is stored."), count=found.repeated)
+        findings.add(Finding(location, problem, "One row each is stored."), count=found.repeated)
     if found.total is not None:
         problem = f"the server counts other {table} than it lists"
         example = f"{found.total:,} by its count, {len(found.items):,} listed"
-        findings.add(Finding(place, problem, "None was marked as missing."), example)
+        findings.add(Finding(location, problem, "None was marked as missing."), example)
 
 
 def _add_details(
     client: TowerClient,
-    fetcher: FetchExecutor,
+    executor: FetchExecutor,
     entities: Iterable[ReferenceEntity],
     responses: list[PartitionResult],
 ) -> list[PartitionResult]:
@@ -257,32 +257,33 @@ def _add_details(
     for entity in entities:
         if entity.detail is not None:
             own = [response for response in responses if response.entity is entity]
-            details = _fetch_details(client, fetcher, entity.detail, own)
+            details = _fetch_details(client, executor, entity.detail, own)
             responses = [
-                replace(h, details=details) if h.entity is entity else h for h in responses
+                replace(response, details=details) if response.entity is entity else response
+                for response in responses
             ]
     return responses
 
 
 def _fetch_details(
     client: TowerClient,
-    fetcher: FetchExecutor,
+    executor: FetchExecutor,
     endpoint: Endpoint,
     responses: Iterable[PartitionResult],
 ) -> dict[object, Item | Failure]:
     """Request the details of each item once, in its owning workspace if that is requested."""
-    places: dict[str, Partition] = {}
+    owners: dict[str, Partition] = {}
     for response in responses:
         for item in response.items:
             key = item.get(response.entity.endpoint.id_field)
             is_own = item.get("workspaceName") == response.partition.workspace
-            if isinstance(key, str) and (is_own or key not in places):
-                places[key] = response.partition.child(key)
+            if isinstance(key, str) and (is_own or key not in owners):
+                owners[key] = response.partition.child(key)
 
-    def work(place: Partition) -> Item | Failure:
-        return fetcher.capture_error(lambda: client.get_entity(endpoint, place.scope))
+    def work(partition: Partition) -> Item | Failure:
+        return executor.capture_error(lambda: client.get_entity(endpoint, partition.scope))
 
-    return dict(zip(places, fetcher.map(work, places.values()), strict=True))
+    return dict(zip(owners, executor.map(work, owners.values()), strict=True))
 
 
 def _iter_children(
@@ -310,12 +311,12 @@ def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[Part
 
 def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
     """Return the distinct errors that are not denials of access."""
-    faults = [
+    errors = [
         response.result
         for response in responses
         if isinstance(response.result, ApiError) and not is_access_denied(response.result)
     ]
-    return list({str(fault): fault for fault in faults}.values())
+    return list({str(error): error for error in errors}.values())
 
 
 def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
@@ -327,9 +328,9 @@ def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
     """Return a message on all partitions that denied access to a table or sent other data."""
     names = list(dict.fromkeys(response.partition.name for response in refused))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    places = f"{', '.join(names[:_NAMED])}{more}"
-    cause = f"The token may not read {table} of {places}, or the server has none"
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    listed = f"{', '.join(names[:_SHOWN_NAMES])}{more}"
+    cause = f"The token may not read {table} of {listed}, or the server has none"
     if isinstance(refused[0].result, ServerError):
-        cause = f"The server's answer for {table} of {places} cannot be used"
+        cause = f"The server's answer for {table} of {listed} cannot be used"
     return f"{cause}; rows loaded before stay as they are ({refused[0].result})"

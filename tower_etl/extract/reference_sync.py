@@ -364,9 +364,7 @@ class ReferenceSync:
         found = self.executor.capture_error(lambda: read_audit_logs(self.client, cursor, now))
         if isinstance(found, tuple):
             rows, audit = found
-            self.state = replace(
-                self.state.record_access("audit_logs", (), {"server"}), audit=audit
-            )
+            self.state = replace(self.state.record_access("audit_logs", (), _SERVER), audit=audit)
             return {"audit_logs": rows}
         if is_access_denied(found):
             if not self.state.denied.get("audit_logs"):
@@ -374,7 +372,7 @@ class ReferenceSync:
                 if isinstance(found, ServerError):
                     cause = "The server's answer for the audit log cannot be used"
                 self.result.warnings.append(f"{cause} ({found})")
-            self.state = self.state.record_access("audit_logs", {"server"}, ())
+            self.state = self.state.record_access("audit_logs", _SERVER, ())
         elif isinstance(found, ApiError):
             self.result.reference_errors.append(f"{found} The next sync retries.")
         return {}

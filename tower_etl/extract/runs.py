@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tower_etl.api import NULL_KEY, Finding, MissingKey, TotalCheck
@@ -88,17 +88,17 @@ def _fetch_parts(
     tasks of a final run are fetched, because tasks before the bookmark may have received a cost
     since. A part that the server does not have is recorded as missing.
     """
-    described = _describe(client, workspace, run_fetch, wanted)
-    run = described.get("workflow") or {}
-    answers = RunResponses(described, workspace.id, run_fetch.starred)
+    detail = _describe(client, workspace, run_fetch, wanted)
+    run = detail.get("workflow") or {}
+    responses = RunResponses(detail, workspace.id, run_fetch.starred)
     status = valid_status(run)
     complete = parse_timestamp(run.get("complete"))
     final = is_final(status, complete)
     known = TaskBookmark() if final else run_fetch.bookmark
-    tasks, bookmark = TaskPageBuffer(answers.owner), known
+    tasks, bookmark = TaskPageBuffer(responses.owner), known
     missing = PartReader(client, workspace, run_fetch.run_id)
     if "tasks" in wanted:
-        lister = TaskLister(client, workspace, run_fetch.run_id, answers)
+        lister = TaskLister(client, workspace, run_fetch.run_id, responses)
         found = missing.read(
             "tasks", lambda: lister.fetch_final(pool) if final else lister.fetch_open(known)
         )
@@ -107,20 +107,20 @@ def _fetch_parts(
         metrics = missing.read(
             "metrics", lambda: client.list_metrics(workspace.id, run_fetch.run_id)
         )
-        answers = replace(answers, metrics=metrics or [])
+        responses = replace(responses, metrics=metrics or [])
     parts = tuple(missing.names)
-    answers = replace(answers, tasks=tasks.pages, missing_parts=parts)
+    responses = replace(responses, tasks=tasks.pages, missing_parts=parts)
     submit = parse_timestamp(run.get("submit")) or run_fetch.submit
     loaded = LoadedRun(run_fetch, status, submit, bookmark, complete, parts, wanted & RUN_TABLES)
-    return FetchedRun(answers, loaded, tuple(tasks.tables))
+    return FetchedRun(responses, loaded, tuple(tasks.tables))
 
 
 def _describe(
     client: TowerClient, workspace: Workspace, run_fetch: RunFetch, wanted: frozenset[str]
 ) -> Item:
     if wanted & DETAIL_TABLES or not is_final(run_fetch.status, run_fetch.complete):
-        described = client.get_run(workspace.id, run_fetch.run_id)
-        return {**described, "labels": valid_labels(described.get("labels"))}
+        detail = client.get_run(workspace.id, run_fetch.run_id)
+        return {**detail, "labels": valid_labels(detail.get("labels"))}
     complete = run_fetch.complete.isoformat() if run_fetch.complete else None
     run = {"id": run_fetch.run_id, "status": run_fetch.status, "complete": complete}
     return {"workflow": run, "labels": []}
@@ -181,25 +181,22 @@ class TaskLister:
         client: Client of the platform.
         workspace: Workspace of the run.
         run_id: Id of the run.
-        answers: Responses of the API about the run, without its tasks.
+        responses: Responses of the API about the run, without its tasks.
     """
 
     client: TowerClient
     workspace: Workspace
     run_id: str
-    answers: RunResponses
+    responses: RunResponses
 
     def fetch_final(self, pool: Executor | None) -> tuple[TaskPageBuffer, TaskBookmark]:
         """Fetch all tasks of a final run, prefetching pages in idle threads of the pool."""
-        tally, make = (
-            TotalCheck(least=self._expected.least),
-            partial(TaskPageBuffer, self.answers.owner),
-        )
-        place = self.workspace.id
+        tally, make = TotalCheck(least=self._expected.least), self._make_buffer
+        workspace_id = self.workspace.id
         if pool:
-            rows = self.client.list_final_tasks_into(place, self.run_id, make, pool, tally)
+            rows = self.client.list_final_tasks_into(workspace_id, self.run_id, make, pool, tally)
         else:
-            rows = self.client.list_tasks_into(place, self.run_id, make, tally)
+            rows = self.client.list_tasks_into(workspace_id, self.run_id, make, tally)
         self._check(rows, tally)
         ids = {task_id for task_id, _ in rows.keys}
         expected = self._expected
@@ -213,33 +210,36 @@ class TaskLister:
         them, and all tasks are fetched.
         """
         tally = TotalCheck(least=self._expected.least)
-        make, place = partial(TaskPageBuffer, self.answers.owner), self.workspace.id
+        make, workspace_id = self._make_buffer, self.workspace.id
         found = None
         if known.ranges:
-            found = self.client.list_tasks_around_into(place, self.run_id, known.ranges, tally)
+            found = self.client.list_tasks_around_into(
+                workspace_id, self.run_id, known.ranges, tally
+            )
         if found is not None:
             rows = make()
             rows.append([task for _, task in found])
             offsets = [offset for offset, _ in found]
         else:
-            known, rows = (
-                TaskBookmark(),
-                self.client.list_tasks_into(place, self.run_id, make, tally),
-            )
+            known = TaskBookmark()
+            rows = self.client.list_tasks_into(workspace_id, self.run_id, make, tally)
             offsets = [*range(len(rows.keys))]
         self._check(rows, tally)
         return rows, advance_task_bookmark(zip(offsets, rows.keys, strict=True), known)
 
+    def _make_buffer(self) -> TaskPageBuffer:
+        return TaskPageBuffer(self.responses.owner)
+
     @cached_property
     def _expected(self) -> TaskCounts:
-        return count_expected(self.answers.detail)
+        return count_expected(self.responses.detail)
 
     def _check(self, rows: TaskPageBuffer, tally: TotalCheck) -> None:
-        findings, place = self.client.findings, self.workspace.name
+        findings, location = self.client.findings, self.workspace.name
         if rows.nulls:
             problem = "{} element(s) of task lists that are null were left out"
-            findings.add(Finding(place, problem, _ADVICE), self.run_id, rows.nulls)
-        check_tasks(findings, place, self.run_id, rows.keys, tally)
+            findings.add(Finding(location, problem, _ADVICE), self.run_id, rows.nulls)
+        check_tasks(findings, location, self.run_id, rows.keys, tally)
         if tally.repeated:
             rows.keep_last()
 
@@ -271,9 +271,9 @@ class TaskCounts:
     stats: int = 0
 
 
-def count_expected(described: Mapping[str, Any]) -> TaskCounts:
+def count_expected(detail: Mapping[str, Any]) -> TaskCounts:
     """Return the expected number of tasks by the detail of a run."""
-    progress, run = described.get("progress"), described.get("workflow")
+    progress, run = detail.get("progress"), detail.get("workflow")
     load = _object(progress).get("workflowProgress")
     ended, open_still = _read(load, _ENDED), _read(load, _NOT_ENDED)
     least, counts = sum(n for n in ended if n), [*ended, *open_still]
@@ -286,37 +286,37 @@ def count_expected(described: Mapping[str, Any]) -> TaskCounts:
 
 def check_tasks(
     findings: Findings,
-    place: str,
+    location: str,
     run_id: str,
-    briefs: Iterable[TaskBrief],
+    keys: Iterable[TaskBrief],
     tally: TotalCheck,
 ) -> None:
     """Report inconsistencies within the task list of a run.
 
     Args:
         findings: Collector of the findings.
-        place: Name of the workspace.
+        location: Name of the workspace.
         run_id: Id of the run.
-        briefs: Keys and status of the fetched tasks.
+        keys: Keys and status of the fetched tasks.
         tally: Counts of the pagination.
     """
     if not tally.is_counted:
         problem = "{} run(s) with another number of tasks than the total of their task list"
         example = f"{run_id}: {tally.end} tasks, total {tally.total}"
-        findings.add(Finding(place, problem, _ADVICE), example)
+        findings.add(Finding(location, problem, _ADVICE), example)
     repeated = [key for key in tally.repeated if not isinstance(key, MissingKey)]
     if repeated:
         problem = "{} run(s) that list a task twice"
         task_id = repeated[0]
-        findings.add(Finding(place, problem, "The later one is stored."), f"{run_id}, {task_id}")
-    if any(isinstance(task_id, MissingKey) and task_id != NULL_KEY for task_id, _ in briefs):
+        findings.add(Finding(location, problem, "The later one is stored."), f"{run_id}, {task_id}")
+    if any(isinstance(task_id, MissingKey) and task_id != NULL_KEY for task_id, _ in keys):
         problem = "{} run(s) with tasks without a usable taskId"
         advice = "They are stored with a negative task_id, which is made from their content."
-        findings.add(Finding(place, problem, advice), run_id)
+        findings.add(Finding(location, problem, advice), run_id)
 
 
 def check_counts(
-    findings: Findings, place: str, run_id: str, tasks: int, expected: TaskCounts
+    findings: Findings, location: str, run_id: str, tasks: int, expected: TaskCounts
 ) -> None:
     """Report a final run whose number of tasks contradicts its progress or statistics."""
     least, most = expected.least, expected.most
@@ -324,11 +324,11 @@ def check_counts(
         problem = "{} run(s) with another number of tasks than their progress counts"
         counted = f"{least} to {most}" if most and most > least else f"{least}"
         example = f"{run_id}: {tasks} tasks, progress {counted}"
-        findings.add(Finding(place, problem, _ADVICE), example)
+        findings.add(Finding(location, problem, _ADVICE), example)
     elif tasks < expected.stats:
         problem = "{} run(s) with fewer tasks than their statistics count"
         example = f"{run_id}: {tasks} tasks, statistics {expected.stats}"
-        findings.add(Finding(place, problem, _ADVICE), example)
+        findings.add(Finding(location, problem, _ADVICE), example)
 
 
 def _object(value: object) -> Mapping[str, Any]:

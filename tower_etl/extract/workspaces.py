@@ -150,9 +150,10 @@ def report_invisible(
 
     Args:
         states: State of each workspace.
-        selectors: The workspaces that are in scope, none for all.
-        sync_result: Told of those that are not visible.
-        left_out: Elements of the list of workspaces that may stand for one of them.
+        selectors: Selectors of the workspaces in scope; empty for all.
+        sync_result: Result of the sync, which gets a failed result for each of these workspaces.
+        left_out: Number of elements of the list of workspaces that have no usable id, and may
+            stand for one of these workspaces.
     """
     cause = "it was deleted, or the user has left it"
     if left_out:
@@ -241,9 +242,9 @@ class Opening:
     def _iter_works(
         self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState], listed: set[str]
     ) -> Iterator[WorkspaceSync]:
-        request, now = self.planner.options, self.planner.now
-        asked = [(space, plan_listing(states[space.key], request, now)) for space in spaces]
-        for space, listing in self._list_all(asked, states):
+        options, now = self.planner.options, self.planner.now
+        requests = [(space, plan_listing(states[space.key], options, now)) for space in spaces]
+        for space, listing in self._list_all(requests, states):
             state = replace(states[space.key], name=space.name)
             work = self.planner.plan(space, state, listing)
             listed.update(run.run_id for run in listing.runs)
@@ -260,12 +261,14 @@ class Opening:
             yield work
 
     def _list_all(
-        self, asked: Sequence[tuple[Workspace, ListingWindow]], states: Mapping[str, WorkspaceState]
+        self,
+        requests: Sequence[tuple[Workspace, ListingWindow]],
+        states: Mapping[str, WorkspaceState],
     ) -> Iterator[tuple[Workspace, RunListing]]:
         """Yield a listing per workspace; if a full listing fails, the one since the cursor."""
-        windows = {space.key: window for space, window in asked}
+        windows = {space.key: window for space, window in requests}
         retries: list[tuple[Workspace, ListingWindow]] = []
-        for space, listing in self.executor.list_runs(asked):
+        for space, listing in self.executor.list_runs(requests):
             state = states[space.key]
             if isinstance(listing, RunListing):
                 yield space, listing

@@ -21,8 +21,6 @@ from tower_etl.sync.plan import (
 from tower_etl.sync.reference_state import (
     AuditLogCursor,
     ReferenceState,
-    dump_reference_state,
-    load_reference_state,
     read_reference_state,
     write_reference_state,
 )
@@ -78,11 +76,9 @@ __all__ = [
     "complete_workspace",
     "contains",
     "dump_coverage",
-    "dump_reference_state",
     "dump_state",
     "is_final",
     "load_coverage",
-    "load_reference_state",
     "load_state",
     "mark_run_failed",
     "mark_run_loaded",

@@ -71,7 +71,9 @@ class WorkspacePlan:
         If the number of runs is limited, open runs could otherwise use up the limit every time.
         """
         last = self.initial_state.open.keys()
-        return replace(self, fetches=tuple(sorted(self.fetches, key=lambda v: v.run_id in last)))
+        return replace(
+            self, fetches=tuple(sorted(self.fetches, key=lambda fetch: fetch.run_id in last))
+        )
 
     def follow_up(self, causes: Collection[RetryCause]) -> WorkspacePlan:
         """Return the plan of the deferred retries for causes of which a retry succeeded."""
@@ -153,7 +155,9 @@ def plan_reconciliation(
     open_fetches = _fetch_opened(initial, known, window)
     same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts.due}]
     backfills = _backfill(initial, same, selected)
-    ordered = [replace(v, in_order=True) for v in _oldest_first([*_fetch_new(new), *backfills])]
+    ordered = [
+        replace(fetch, in_order=True) for fetch in _oldest_first([*_fetch_new(new), *backfills])
+    ]
     return WorkspacePlan(
         initial,
         (*open_fetches, *ordered, *_fetch_changed(changed), *failed.due, *parts.due),
@@ -203,7 +207,7 @@ def _oldest_first(fetches: Iterable[RunFetch]) -> list[RunFetch]:
 
     Fetches without a submission time move neither, and come last.
     """
-    return sorted(fetches, key=lambda v: (v.submit is None, v.submit, v.run_id))
+    return sorted(fetches, key=lambda fetch: (fetch.submit is None, fetch.submit, fetch.run_id))
 
 
 def _backfill_missing_tables(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
+
+from tower_etl.sync.state import load_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
+    from datetime import datetime
 
-_MAX_UNRESOLVED = 1000
+_MAX_UNRESOLVED = 1000  # the largest ids are kept
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,8 @@ def load_reference_state(stored: Mapping[str, Any] | None) -> ReferenceState:
 
 
 def _load_audit(stored: Mapping[str, str | None]) -> AuditLogCursor:
-    return AuditLogCursor(**{name: _load(text) for name, text in stored.items()})
+    return AuditLogCursor(**{name: load_timestamp(text) for name, text in stored.items()})
 
 
 def _dump(timestamp: datetime | None) -> str | None:
     return timestamp.astimezone(UTC).isoformat() if timestamp else None
-
-
-def _load(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -219,18 +219,18 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
     """Return the state that `dump_state` wrote; an empty state for None."""
     if not stored:
         return WorkspaceState()
-    lookback = {run_id: _load_timestamp(submit) for run_id, submit in stored["seen"].items()}
+    lookback = {run_id: load_timestamp(submit) for run_id, submit in stored["seen"].items()}
     return WorkspaceState(
-        cursor=_load_timestamp(stored["cursor"]),
-        history_start=_load_timestamp(stored["floor"]),
+        cursor=load_timestamp(stored["cursor"]),
+        history_start=load_timestamp(stored["floor"]),
         lookback={run_id: submit for run_id, submit in lookback.items() if submit},
         open={run_id: _load_open(run) for run_id, run in stored["open"].items()},
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
-        reconciled_at=_load_timestamp(stored["reconciled_at"]),
+        reconciled_at=load_timestamp(stored["reconciled_at"]),
         deleted=frozenset(stored.get("missing", ())),
         tables=_load_tables(stored),
         name=stored.get("name"),
-        invisible_since=_load_timestamp(stored.get("invisible_since")),
+        invisible_since=load_timestamp(stored.get("invisible_since")),
     )
 
 
@@ -247,7 +247,7 @@ def dump_coverage(coverage: TableCoverage) -> dict[str, Any]:
 def load_coverage(stored: Mapping[str, Any]) -> TableCoverage:
     """Return the coverage that `dump_coverage` wrote."""
     missing_runs = frozenset(stored["lacks"])
-    filled_to = _load_timestamp(stored["filled_to"])
+    filled_to = load_timestamp(stored["filled_to"])
     return TableCoverage(stored["complete"], filled_to, missing_runs, stored["is_behind"])
 
 
@@ -294,7 +294,7 @@ def _dump_open(run: OpenRun) -> dict[str, Any]:
 
 def _load_open(stored: Mapping[str, Any]) -> OpenRun:
     return OpenRun(
-        submit=_load_timestamp(stored["submit"]),
+        submit=load_timestamp(stored["submit"]),
         starred=stored["starred"],
         bookmark=load_bookmark(stored),
     )
@@ -329,5 +329,6 @@ def _dump_timestamp(timestamp: datetime | None) -> str | None:
     return timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z") if timestamp else None
 
 
-def _load_timestamp(text: str | None) -> datetime | None:
+def load_timestamp(text: str | None) -> datetime | None:
+    """Return a time of the state; None for a null."""
     return datetime.fromisoformat(text) if text else None
