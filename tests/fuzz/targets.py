@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from tests.fuzz.mutators import load_bodies, spoil, spoil_bytes
+from tests.run_tables import build_run
 from tests.semantics.expected import list_shown
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
@@ -62,7 +63,6 @@ from tower_etl.sync import (
     plan_listing,
     plan_reconciliation,
 )
-from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.run_tables import build_run
 from tower_etl.schema import TABLES, label_rows
-from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from tower_etl.simulator import World

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.run_tables import build_run
 from tower_etl.schema import (
     TABLES,
     label_link_tombstones,
@@ -14,7 +15,6 @@ from tower_etl.schema import (
     sync_run_rows,
     workspace_rows,
 )
-from tower_etl.transform import build_run
 
 
 def test_a_tombstone_of_label_links_has_the_run_and_label_id_0() -> None:

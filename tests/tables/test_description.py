@@ -12,10 +12,10 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from tower_etl.schema import (
     HISTORY_TABLES,
-    METRIC_UNITS,
     TABLES,
     service_rows,
 )
+from tower_etl.schema.tasks import METRIC_UNITS
 
 if TYPE_CHECKING:
     from tower_etl.schema import ColumnSpec, TableSpec

@@ -10,7 +10,8 @@ from tests.tables.conftest import VERSIONS, load_description
 from tower_etl.api import endpoints
 from tower_etl.api.endpoints import Endpoint
 from tower_etl.extract.reference import ENTITIES
-from tower_etl.schema import METRIC_UNITS, TABLES
+from tower_etl.schema import TABLES
+from tower_etl.schema.tasks import METRIC_UNITS
 from tower_etl.schema.types import to_snake_case
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tower_etl.schema import organization_rows, workspace_rows
-from tower_etl.transform import build_run
+from tests.run_tables import build_run
+from tower_etl.schema import TABLES, workspace_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,8 @@ def test_organizations_listed_among_workspaces_make_no_workspace_rows(
 
 
 def test_organizations_without_newer_fields_have_nulls(response: Callable[[str], Any]) -> None:
-    rows = organization_rows(response("organizations_list")["organizations"]).to_pylist()
+    organizations = response("organizations_list")["organizations"]
+    rows = TABLES["organizations"].build(organizations, workspace_id=None).to_pylist()
     assert [row["org_id"] for row in rows] == [81702924135038, 27736513644467]
     assert {("owner", None, None)} == {(r["member_role"], r["type"], r["paying"]) for r in rows}
     assert [row["undocumented"] for row in rows] == [None, None]

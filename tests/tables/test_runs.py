@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.run_tables import build_run
 from tower_etl.schema import TABLES
-from tower_etl.transform import build_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.run_tables import build_run
 from tower_etl.errors import ServerError
-from tower_etl.schema import TABLES, workflow_record
-from tower_etl.transform import build_run
+from tower_etl.schema import TABLES
+from tower_etl.schema.runs import workflow_record
 
 if TYPE_CHECKING:
     from tower_etl.schema import ColumnSpec

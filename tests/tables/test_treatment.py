@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.privacy.secret_samples import list_leaks, plant
+from tests.run_tables import build_run
 from tests.tables.test_table import API_TABLES, flipped_records, nest
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.errors import ConfigurationError
 from tower_etl.extract.destination_state import _RUN_COLUMNS
 from tower_etl.schema import TABLES, sync_run_rows
-from tower_etl.transform import ColumnPolicy, build_run
+from tower_etl.transform import ColumnPolicy
 from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_required
 
 

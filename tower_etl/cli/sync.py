@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +14,11 @@ from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.logs import show_info
 from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import run_with_progress
-from tower_etl.lean_imports import hidden_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
+
     from tower_etl.extract.result import WorkspaceResult
     from tower_etl.pipeline import SyncReport
 
@@ -66,7 +70,7 @@ def command(
     config = options.destination_config(destination, path)
     sync = SyncRunner(settings, open_destination(config))
     try:
-        with hidden_modules("pandas", *(() if config.kind == "iceberg" else ("sqlalchemy",))):
+        with _hidden_modules("pandas", *(() if config.kind == "iceberg" else ("sqlalchemy",))):
             report, code = run_with_progress(sync, config.work_dir, quiet=quiet)
     except Exception as error:
         raise CostlyError(sync.metrics) from error
@@ -131,3 +135,37 @@ def describe_report(report: SyncReport, path: str) -> str:
     if sync_result.stopped:
         lines.append("Stopped. Committed data is safe. Run the same command to resume.")
     return "\n".join(lines)
+
+
+class _HidingFinder:
+    """Import finder that reports some modules as not installed."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Leave all other modules to the next finder.
+
+        Raises:
+            ModuleNotFoundError: The module is hidden.
+        """
+        del path, target
+        if name in self._names:
+            raise ModuleNotFoundError(name=name)
+        return None
+
+
+@contextmanager
+def _hidden_modules(*names: str) -> Iterator[None]:
+    """Hide modules inside the context, except those that are imported already.
+
+    pyarrow imports pandas when it converts the first Python list, to recognise pandas' types, and
+    dlt imports SQLAlchemy, if it is installed, to write a URL. Both work without, and the imports
+    take a fifth of the time of a sync without changes.
+    """
+    finder = _HidingFinder(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)

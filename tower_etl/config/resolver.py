@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,7 @@ from tower_etl.files import may_access, user_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Lookup = Callable[[str], str | None]
+    from tower_etl.config.settings import Lookup
 
 
 def _no_config(_name: str) -> str | None:

@@ -18,10 +18,10 @@ Names = str | int | Iterable[str | int] | None
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    Find = Callable[[str], str | None]
     from datetime import datetime
     from pathlib import Path
+
+    Lookup = Callable[[str], str | None]
 
 DATASET = "tower"
 """Name of the database schema of the tables in a destination."""
@@ -54,7 +54,7 @@ class PrivacySettings:
 
 
 def resolve_privacy(
-    find: Find,
+    lookup: Lookup,
     *,
     redact: str | bool | None = None,
     excluded: Names = (),
@@ -63,7 +63,7 @@ def resolve_privacy(
     """Return the privacy settings of the arguments, else of the environment or configuration.
 
     Args:
-        find: Function that returns a setting by its name, such as `SettingSources.get`.
+        lookup: Function that returns a setting by its name, such as `SettingSources.get`.
         redact: Whether to mask secrets, or `emails` to mask e-mail addresses too; None for the
             configured value.
         excluded: Columns to leave empty; if empty, those of the configuration.
@@ -72,15 +72,15 @@ def resolve_privacy(
     Raises:
         ConfigurationError: `redact` is none of true, false and emails.
     """
-    configured = redact if isinstance(redact, str) else find("redact")
+    configured = redact if isinstance(redact, str) else lookup("redact")
     chosen, emails = _parse_redact(configured or "true")
     return PrivacySettings(
         redact=redact if isinstance(redact, bool) else chosen,
         emails=emails,
-        excluded=split_names(excluded) or split_names(find("exclude")),
-        hashed=split_names(hashed) or split_names(find("hash")),
-        promoted=split_names(find("promote")),
-        salt=find("hash_salt") or "",
+        excluded=split_names(excluded) or split_names(lookup("exclude")),
+        hashed=split_names(hashed) or split_names(lookup("hash")),
+        promoted=split_names(lookup("promote")),
+        salt=lookup("hash_salt") or "",
     )
 
 

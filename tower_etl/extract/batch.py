@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from tower_etl.api import task_key
 from tower_etl.schema import (
+    REMOVED,
     TABLES,
     deduplicate,
     label_link_tombstones,
@@ -234,6 +235,6 @@ def _join(name: str, parts: list[pa.Table]) -> pa.Table:
 
 def _count(rows: pa.Table) -> int:
     """Return the number of rows without tombstones, which only delete other rows."""
-    if "_removed" not in rows.schema.names:
+    if REMOVED not in rows.schema.names:
         return int(rows.num_rows)
-    return int(rows.num_rows - (pc.sum(rows["_removed"]).as_py() or 0))
+    return int(rows.num_rows - (pc.sum(rows[REMOVED]).as_py() or 0))

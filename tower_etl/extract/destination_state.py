@@ -17,7 +17,7 @@ from tower_etl.extract.destination_readers import (
     OpenTableReader,
     SqlReader,
 )
-from tower_etl.schema import TABLES
+from tower_etl.schema import REMOVED, TABLES
 from tower_etl.sync import StoredRun
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class DltDestinationState:
         links: dict[str, set[int]] = {}
         labels = self._read("workflow_labels", self._fields("workflow_labels"), condition)
         for link in labels.to_pylist():
-            if not link["_removed"]:
+            if not link[REMOVED]:
                 links.setdefault(link["workflow_id"], set()).add(link["label_id"])
         runs = self._read("workflows", self._fields("workflows", _RUN_COLUMNS), condition)
         return {

@@ -158,7 +158,7 @@ def _mask(path: str) -> str:
     return _PERSON.sub("{id}", path)
 
 
-def open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
+def _open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
     """Return a session that is bound to the configured endpoint and waits for the rate limiter."""
     session = OriginBoundSession()
     session.auth = BearerAuth(settings.token.get_secret_value(), origin_of(settings.endpoint))
@@ -209,7 +209,7 @@ def open_http_client(
     limiter = open_rate_limiter(settings, clock, metrics)
     return JsonHttpClient(
         endpoint=settings.endpoint,
-        session=open_session(settings, limiter, user_agent),
+        session=_open_session(settings, limiter, user_agent),
         rate_limiter=limiter,
         metrics=metrics,
         policy=RetryPolicy(

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Callback = Callable[[], None]
-    from collections.abc import Callable, Iterator
 
 
 class DeadlineScheduler:

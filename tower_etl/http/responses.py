@@ -48,8 +48,8 @@ def parse_object(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
-    where: str,
-    note_repair: Callable[[str], None] = lambda _: None,
+    request: str,
+    on_repair: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Return the JSON object of a successful response, parsed without loss.
 
@@ -57,16 +57,16 @@ def parse_object(
         status: HTTP status.
         headers: Response headers.
         body: Decompressed body.
-        where: Request as messages name it, such as `GET /workflow`.
-        note_repair: Called with a description of the faults of a body that had to be repaired.
+        request: Request as messages name it, such as `GET /workflow`.
+        on_repair: Called with a description of the faults of a body that had to be repaired.
 
     Raises:
         ApiError: The status is not a success, or the body is not a JSON object.
     """
     if not HTTPStatus(200) <= status < HTTPStatus(300):
-        raise _error_for_status(status, headers, body, where)
+        raise _error_for_status(status, headers, body, request)
     kind = headers.get("Content-Type", "no content type").split(";")[0]
-    answered = f"{where}: the server answered {status} with {len(body)} bytes of {kind} that are"
+    answered = f"{request}: the server answered {status} with {len(body)} bytes of {kind} that are"
     unreadable = ""
     try:
         parsed, faults = read_json(body)
@@ -82,7 +82,7 @@ def parse_object(
         )
         raise MalformedResponseError(msg, status_code=status)
     if faults:
-        note_repair(f"{where}: {', '.join(faults)}")
+        on_repair(f"{request}: {', '.join(faults)}")
     return parsed
 
 
@@ -111,11 +111,13 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return None
 
 
-def _error_for_status(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ApiError:
+def _error_for_status(
+    status: int, headers: Mapping[str, str], body: bytes, request: str
+) -> ApiError:
     fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind = _ERROR_BY_STATUS.get(status, ServerError if fault else BadRequestError)
-    said = _error_message(body)
-    msg = f"{where}: the server answered {status}" + (f" ({said})." if said else ".")
+    quoted = _error_message(body)
+    msg = f"{request}: the server answered {status}" + (f" ({quoted})." if quoted else ".")
     retry_after = parse_retry_after(headers.get("Retry-After"))
     return kind(msg, status_code=status, retry_after=retry_after)
 
@@ -129,4 +131,4 @@ def _error_message(body: bytes) -> str:
     message = parsed.get("message") if isinstance(parsed, dict) else None
     words = " ".join(str(message).split())[:_SHOWN_CHARS] if message else ""
     # A terminal would interpret control characters.
-    return "".join(letter for letter in words if letter.isprintable())
+    return "".join(char for char in words if char.isprintable())

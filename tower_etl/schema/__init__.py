@@ -23,8 +23,6 @@ from tower_etl.schema.directory import (
     TEAMS,
     USERS,
     WORKSPACES,
-    organization_rows,
-    user_rows,
     workspace_rows,
 )
 from tower_etl.schema.history import history_table, tracked_columns
@@ -47,15 +45,15 @@ from tower_etl.schema.pipelines import (
 from tower_etl.schema.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS
 from tower_etl.schema.runs import (
     LABELS,
+    REMOVED,
     WORKFLOW_LABELS,
     WORKFLOWS,
     label_link_tombstones,
     label_links,
     label_rows,
-    workflow_record,
 )
 from tower_etl.schema.table import TableSpec, deduplicate
-from tower_etl.schema.tasks import METRIC_UNITS, PROCESS_METRICS, TASKS, task_rows
+from tower_etl.schema.tasks import PROCESS_METRICS, TASKS, task_rows
 from tower_etl.schema.types import ColumnSpec
 
 if TYPE_CHECKING:
@@ -132,8 +130,8 @@ __all__ = [
     "COMPUTE_ENV_DETAILS",
     "HISTORY_TABLES",
     "LOCAL_TABLES",
-    "METRIC_UNITS",
     "ON_DEMAND",
+    "REMOVED",
     "STORED_TABLES",
     "TABLES",
     "ColumnSpec",
@@ -142,12 +140,9 @@ __all__ = [
     "label_link_tombstones",
     "label_links",
     "label_rows",
-    "organization_rows",
     "service_rows",
     "sync_run_rows",
     "task_rows",
     "tracked_columns",
-    "user_rows",
-    "workflow_record",
     "workspace_rows",
 ]

@@ -145,11 +145,6 @@ _RENAMED = {"workspaceName": "name", "workspaceFullName": "fullName"}
 """Fields of OrgAndWorkspaceDto that have another name in WorkspaceDbDto."""
 
 
-def organization_rows(organizations: Iterable[object]) -> pa.Table:
-    """Build `organizations` from OrganizationDbDto objects."""
-    return ORGANIZATIONS.build(organizations, workspace_id=None)
-
-
 def workspace_rows(visible: Iterable[object], details: Iterable[object] = ()) -> pa.Table:
     """Build `workspaces`.
 

@@ -57,7 +57,7 @@ not published. `GET /platform/versions` lists the Nextflow versions of the launc
 no data about runs. Fields that a newer server adds to a response are in `undocumented`.
 """
 
-_HOW = """\
+_RELATIONS = """\
 ## Relations between the tables
 
 The diagram shows keys (PK) and columns that reference the key of another table (FK); the referenced
@@ -69,7 +69,7 @@ those of the tables without `_history`.
 
 def render_dictionary(tables: Mapping[str, TableSpec]) -> str:
     """Return the data dictionary in Markdown."""
-    parts = [_HEAD, _HOW, _render_diagram(tables)]
+    parts = [_HEAD, _RELATIONS, _render_diagram(tables)]
     return "\n".join([*parts, *(_render_table(table) for table in tables.values())])
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RUN = ApiObject("WorkflowDbDto")
 DETAIL = ApiObject("WorkflowMaxDbDto")
 UNNAMED = ApiObject("undocumented")  # fields that servers send and no API description documents
-ANSWER = ApiObject("DescribeWorkflowResponse")
+RESPONSE = ApiObject("DescribeWorkflowResponse")
 ELEMENT = ApiObject("ListWorkflowsResponse.ListWorkflowsElement")
 MANIFEST = ApiObject("WfManifest", ("manifest",))
 NEXTFLOW = ApiObject("WfNextflow", ("nextflow",))
@@ -46,12 +46,12 @@ POOL = ApiObject("SchedConfig.Pool", ("schedConfig", "pool"))
 
 _RUN_COLUMNS = (
     RUN.text("id", "Identifier of the run.", key=True),
-    ANSWER.integer(
+    RESPONSE.integer(
         "workspaceId", "Workspace of the run (`workspaces.id`); null for the personal workspace."
     ),
-    ANSWER.text("workspaceName", "Name of the workspace."),
-    ANSWER.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
-    ANSWER.text("orgName", "Name of the organization."),
+    RESPONSE.text("workspaceName", "Name of the workspace."),
+    RESPONSE.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
+    RESPONSE.text("orgName", "Name of the organization."),
     RUN.text("runName", "Name of the run, unique in its workspace."),
     RUN.text(
         "status",
@@ -153,14 +153,16 @@ _NESTED_COLUMNS = (
     WAVE.boolean("enabled", "Whether the run used Wave containers."),
 )
 
-_ANSWER_COLUMNS = (
-    ANSWER.number("cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"),
-    ANSWER.text("costCurrency", "Currency of `cost`."),
-    ANSWER.boolean("costIsEstimate", "Whether `cost` is an estimate."),
-    ANSWER.integer("instancesProvisioned", "Number of machines started for the run.", "machines"),
-    ANSWER.boolean("optimized", "Whether the platform optimized the resource requests."),
+_RESPONSE_COLUMNS = (
+    RESPONSE.number(
+        "cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"
+    ),
+    RESPONSE.text("costCurrency", "Currency of `cost`."),
+    RESPONSE.boolean("costIsEstimate", "Whether `cost` is an estimate."),
+    RESPONSE.integer("instancesProvisioned", "Number of machines started for the run.", "machines"),
+    RESPONSE.boolean("optimized", "Whether the platform optimized the resource requests."),
     ELEMENT.boolean("starred", "Whether the token's user starred the run."),
-    ANSWER.json("messages", "Messages of the platform about the run, a JSON list."),
+    RESPONSE.json("messages", "Messages of the platform about the run, a JSON list."),
     PIPELINE.integer("id", "Launchpad pipeline of the run (`pipelines.pipeline_id`)."),
     PIPELINE.integer("workspaceId", "Workspace of the run's launchpad pipeline."),
     VERSION.text("id", "Identifier of the pipeline version of the run."),
@@ -179,8 +181,8 @@ _ANSWER_COLUMNS = (
     JOB.text("message", "Message of the compute platform about the Nextflow job."),
     PLATFORM.text("id", "Identifier of the compute platform, such as `aws-batch`."),
     PLATFORM.text("name", "Name of the compute platform."),
-    ANSWER.boolean("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
-    ANSWER.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
+    RESPONSE.boolean("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
+    RESPONSE.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
     SCHED.text("backendStrategy", "Backend that runs the scheduler's tasks: ECS, EC2 or VM."),
     SCHED.text("provisioningModel", "Provisioning of machines: spot, spotFirst or ondemand."),
     SCHED.json("machineTypes", "Allowed machine types, a JSON list; empty for all."),
@@ -216,7 +218,7 @@ WORKFLOWS = TableSpec(
     columns=(
         *_RUN_COLUMNS,
         *_NESTED_COLUMNS,
-        *_ANSWER_COLUMNS,
+        *_RESPONSE_COLUMNS,
         local_column(
             "missing_since",
             TIMESTAMP,
@@ -237,8 +239,8 @@ WORKFLOWS = TableSpec(
     source="GET /workflow/{workflowId}",
 )
 
-_OUTER_FIELDS = frozenset(column.path[0] for column in _ANSWER_COLUMNS) | {
-    column.path[0] for column in _RUN_COLUMNS if column.source.startswith(ANSWER.name)
+_OUTER_FIELDS = frozenset(column.path[0] for column in _RESPONSE_COLUMNS) | {
+    column.path[0] for column in _RUN_COLUMNS if column.source.startswith(RESPONSE.name)
 }
 _ELSEWHERE = frozenset({"workflow", "progress", "labels"})  # separate tables
 
@@ -273,6 +275,8 @@ def workflow_record(detail: Mapping[str, Any], *, starred: bool | None) -> dict[
 
 
 LABEL = ApiObject("LabelDbDto")
+REMOVED = "_removed"
+"""Column that marks a tombstone, which deletes other rows at a merge."""
 
 LABELS = TableSpec(
     name="labels",
@@ -314,7 +318,7 @@ WORKFLOW_LABELS = TableSpec(
         ),
         workspace_id(),
         local_column(
-            "_removed",
+            REMOVED,
             BOOLEAN,
             "Tombstone: whether the links of the run were removed. Only Iceberg tables of a dlt"
             " pipeline keep such rows.",
@@ -348,6 +352,6 @@ def label_link_tombstones(workflow_ids: Iterable[str], *, workspace_id: int | No
         "workflow_id": pa.array(ids, pa.string()),
         "label_id": pa.repeat(pa.scalar(0, INTEGER), len(ids)),
         "workspace_id": pa.array([workspace_id] * len(ids), INTEGER),
-        "_removed": pa.repeat(pa.scalar(value=True), len(ids)),
+        REMOVED: pa.repeat(pa.scalar(value=True), len(ids)),
     }
     return pa.table(columns, schema=WORKFLOW_LABELS.arrow_schema)

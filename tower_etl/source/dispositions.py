@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema import deduplicate
+from tower_etl.schema import REMOVED, deduplicate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -118,9 +118,6 @@ def _explain_other(chosen: str) -> str:
             "write_disposition='merge' stands for."
         )
     return "is not available here: expected 'upsert', which write_disposition='merge' stands for."
-
-
-REMOVED = "_removed"
 
 
 class StoredGroups(Protocol):

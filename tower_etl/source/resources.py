@@ -14,8 +14,9 @@ from dlt.common.schema.utils import merge_columns
 
 from tower_etl.config.settings import PackageLimits
 from tower_etl.extract.destination_state import DltDestinationState, find_pipeline
+from tower_etl.schema import REMOVED
 from tower_etl.source.dialects import adapt_resources
-from tower_etl.source.dispositions import DEFAULT, REMOVED, prepare_upserts
+from tower_etl.source.dispositions import DEFAULT, prepare_upserts
 from tower_etl.source.extraction import (
     RowsToArrow,
     TableResource,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tower_etl.schema.table import TableSpec
     from tower_etl.schema.types import ColumnSpec
 
-    Chosen = frozenset[tuple[str, str]]
+    ColumnSet = frozenset[tuple[str, str]]
 
 STATE_COLUMNS = frozenset(
     {"id", "submit", "date_created", "status", "last_updated", "complete", "starred"}
@@ -24,7 +24,7 @@ STATE_COLUMNS = frozenset(
 _HISTORY = "_history"
 
 
-def select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> Chosen:
+def select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> ColumnSet:
     """Return the columns with the given names: `table.column`, or `column` in all tables.
 
     The name of a column in a table also selects it in the table's history.
@@ -36,7 +36,7 @@ def select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> Cho
     return frozenset(chosen)
 
 
-def check_hashable(chosen: Chosen, tables: Mapping[str, TableSpec]) -> None:
+def check_hashable(chosen: ColumnSet, tables: Mapping[str, TableSpec]) -> None:
     """Check that columns can hold digests: text columns except `undocumented`, which is parsed.
 
     Raises:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tower_etl.config.settings import PrivacySettings
     from tower_etl.schema.table import TableSpec
     from tower_etl.schema.types import ColumnSpec
-    from tower_etl.transform.column_selection import Chosen
+    from tower_etl.transform.column_selection import ColumnSet
 
 
 _DIGEST = re.compile(r'"?hash:[0-9a-f]{32}"?')
@@ -50,8 +50,8 @@ class ColumnPolicy:
     """
 
     specs: Mapping[str, TableSpec]
-    excluded: Chosen = frozenset()
-    hashed: Chosen = frozenset()
+    excluded: ColumnSet = frozenset()
+    hashed: ColumnSet = frozenset()
     redactor: Redactor | None = field(default_factory=Redactor)
     salt: bytes = field(default=b"", repr=False)
     is_strict: bool = False

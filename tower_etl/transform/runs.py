@@ -10,7 +10,7 @@ from tower_etl.schema.convert import to_text
 from tower_etl.schema.directory import USERS, user_rows
 from tower_etl.schema.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS, split_progress
 from tower_etl.schema.records import as_objects
-from tower_etl.schema.runs import LABELS, WORKFLOW_LABELS, WORKFLOWS, workflow_record
+from tower_etl.schema.runs import LABELS, REMOVED, WORKFLOW_LABELS, WORKFLOWS, workflow_record
 from tower_etl.schema.tasks import PROCESS_METRICS, TASKS, iter_metric_records, iter_task_records
 
 if TYPE_CHECKING:
@@ -97,21 +97,9 @@ def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
         (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
         (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),
         (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
-        (WORKFLOW_LABELS, [(run.labels, run.owner | {"_removed": False}) for run in runs]),
+        (WORKFLOW_LABELS, [(run.labels, run.owner | {REMOVED: False}) for run in runs]),
         (LABELS, [(run.labels, run.workspace_columns) for run in runs]),
     )
     tables = {table.name: table.build_grouped(parts) for table, parts in groups}
     owners = tables[WORKFLOWS.name].select(["owner_id", "user_name"])
     return {**tables, USERS.name: user_rows(owners.to_pylist())}
-
-
-def build_run(
-    detail: Mapping[str, Any],
-    *,
-    workspace_id: int | None,
-    starred: bool | None,
-    tasks: Sequence[object],
-    metrics: object,
-) -> dict[str, pa.Table]:
-    """Build the tables of one run; the arguments are those of `RunResponses`."""
-    return build_run_tables([RunResponses(detail, workspace_id, starred, tasks, metrics)])
