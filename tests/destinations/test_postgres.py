@@ -15,7 +15,7 @@ from tower_etl.destinations.config import DestinationConfig
 from tower_etl.destinations.postgres import DirectMergePostgresClient, open_postgres
 from tower_etl.errors import TowerEtlError
 from tower_etl.views import postgres
-from tower_etl.views.definitions import iter_statements, iter_views, list_comments
+from tower_etl.views.definitions import iter_comment_statements, iter_views, list_comments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def test_tables_columns_and_views_have_comments(harness: DestinationHarness, wor
     assert said["tasks", "peak_rss"] == "Peak resident memory. Unit: bytes."
     assert said["compute_envs", "billed_to"].startswith("Field `billedTo` of the API")
     assert {place: said.get(place) for place in list_comments()} == list_comments()
-    assert list(iter_statements(list_comments(), said)) == []
+    assert list(iter_comment_statements(list_comments(), said)) == []
     assert said["cost_by_pipeline", ""] in {view.comment for view in iter_views()}
 
 

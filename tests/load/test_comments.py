@@ -12,7 +12,7 @@ from tower_etl.schema import TABLES
 from tower_etl.views.definitions import (
     apply_views,
     describe_column,
-    iter_statements,
+    iter_comment_statements,
     iter_views,
     list_comments,
 )
@@ -62,13 +62,15 @@ def test_tables_columns_and_views_have_comments(path: Path) -> None:
 
 def test_only_changed_comments_are_written(path: Path) -> None:
     said = read_comments(path)
-    assert list(iter_statements(list_comments(), said)) == []
+    assert list(iter_comment_statements(list_comments(), said)) == []
     said["tasks", "name"] = "It's old"
-    assert list(iter_statements(list_comments(), said)) == [
+    assert list(iter_comment_statements(list_comments(), said)) == [
         'COMMENT ON COLUMN "tasks"."name" IS \'Name of the task: process and tag.\''
     ]
-    assert list(iter_statements({("t", ""): "It's new"}, {})) == []  # the table does not exist
-    assert list(iter_statements({("t", ""): "It's new"}, {("t", ""): None})) == [
+    assert (
+        list(iter_comment_statements({("t", ""): "It's new"}, {})) == []
+    )  # the table does not exist
+    assert list(iter_comment_statements({("t", ""): "It's new"}, {("t", ""): None})) == [
         "COMMENT ON TABLE \"t\" IS 'It''s new'"
     ]
 

@@ -13,7 +13,12 @@ from tower_etl.cli.prometheus import build_registry
 from tower_etl.extract.session import SyncSession
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import Fault
-from tower_etl.warehouse.status import query_last_sync, read_status, stale_workspaces, with_reader
+from tower_etl.warehouse.status import (
+    query_last_sync,
+    query_status,
+    stale_workspaces,
+    with_reader,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +41,8 @@ def add_run(world: World, lab: int) -> str:
 
 def read_lab(warehouse: Warehouse) -> WorkspaceStatus:
     """Return the status of the workspace, as read from the target."""
-    (space,) = [space for space in read_status(warehouse.target.path) if space.name == "acme/lab"]
+    spaces = with_reader(warehouse.target.path, query_status)
+    (space,) = [space for space in spaces if space.name == "acme/lab"]
     return space
 
 

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tower_etl.quoting import quote_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -86,13 +88,3 @@ class ExportColumns:
     def unused(self) -> list[str]:
         """Return the columns that no expression was asked for."""
         return [name for name in self.types if name not in self.used]
-
-
-def quote_name(name: str) -> str:
-    """Return an identifier in quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """Return a literal."""
-    return "'" + text.replace("'", "''") + "'"

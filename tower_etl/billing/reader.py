@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.billing import aws, focus
-from tower_etl.billing.columns import ExportColumns, quote_name, quote_text
+from tower_etl.billing.columns import ExportColumns
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_name, quote_text
 from tower_etl.schema import BILL_LINES
 
 if TYPE_CHECKING:

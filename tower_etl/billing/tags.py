@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.billing.columns import normalize_name, quote_text
+from tower_etl.billing.columns import normalize_name
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,8 +1,8 @@
 """Load packages that are merged from their Parquet files, without staging tables.
 
-dlt itself copies the files of each table into a staging table, merges that in a transaction of its
-own, and truncates it. Here, all tables of a package are merged in the transaction that completes
-the package.
+dlt itself copies the files of each table into a staging table, merges each staging table in a
+separate transaction, and truncates it. Here, all tables of a package are merged in the transaction
+that completes the package.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
 
 
 def _delete_replaced(table: PreparedTableSchema, target: str, rows: str) -> str:
-    """Return the statement that deletes the rows which those of a package replace.
+    """Return the statement that deletes the rows which the rows of a package replace.
 
-    They are given by the scope of the resource, else by the merge key, else by the primary key.
+    The scope of the resource selects them, else the merge key, else the primary key.
     """
     scope: Any = table.get("x-merge-destination-scope")
     if scope:

@@ -65,11 +65,11 @@ class DuckDBDestination:
 
     def prepare(self) -> None:
         """Create or resume the staging copy; replace one that DuckDB cannot open."""
-        publisher = StagingFile(self.target)
-        publisher.prepare()
+        staging = StagingFile(self.target)
+        staging.prepare()
         # Inspected again, because `validate` skips a file that is open for writing.
         if not is_usable(self.target.staging, _refuse_foreign(self.target.path)):
-            publisher.reset()
+            staging.reset()
 
     def reset(self) -> None:
         """Replace the staging copy by a new one."""
@@ -82,8 +82,8 @@ class DuckDBDestination:
     def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Refresh views and comments, and rename the staging copy over the file."""
         del now
-        publisher = StagingFile(self.target)
-        publisher.publish(apply_views(self.target.staging, specs, publisher.views))
+        staging = StagingFile(self.target)
+        staging.publish(apply_views(self.target.staging, specs, staging.views))
 
 
 def probe(target: DuckDBPaths) -> None:

@@ -13,13 +13,14 @@ from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.duckdb_storage import create_file
 from tower_etl.destinations.errors import unwrap_cause
+from tower_etl.quoting import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tower_etl.destinations.duckdb_paths import DuckDBPaths
 
-_CLOSING_MEMORY = "150MB"
+_CLOSING_MEMORY = "150MB"  # limit of DuckDB during the checkpoint at the end of a package
 
 
 class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):
@@ -28,9 +29,9 @@ class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):
     def read_files(self, name: str, paths: Sequence[str]) -> str:
         """Return the expression that reads Parquet files."""
         del name
-        quoted = ", ".join("'{}'".format(path.replace("'", "''")) for path in paths)
+        listed = ", ".join(map(quote_text, paths))
         # Without `hive_partitioning`, DuckDB reads a parent folder `a=1` as a column.
-        return f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"
+        return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
     def select_last(self, rows: str, key: Sequence[str]) -> str:
         """Return a query of the last row of each key; a plain one if no key is repeated."""

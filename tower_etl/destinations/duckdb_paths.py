@@ -15,9 +15,7 @@ from tower_etl.destinations.path_checks import (
 )
 from tower_etl.errors import ConfigurationError
 
-DESTINATIONS = ("duckdb",)
-
-_MAGIC_AT, _MAGIC = 8, b"DUCK"
+_MAGIC_AT, _MAGIC = 8, b"DUCK"  # signature after the checksum of the header
 
 
 @dataclass(frozen=True)

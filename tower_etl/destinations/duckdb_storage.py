@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.errors import ConfigurationError, FileAccessError
+from tower_etl.quoting import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +31,10 @@ def create_file(path: Path) -> None:
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
-    quoted = str(part).replace("'", "''")
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{quoted}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute(
+            f"ATTACH {quote_text(str(part))} AS made (STORAGE_VERSION '{STORAGE_VERSION}')"
+        )
         connection.execute("DETACH made")
     part.replace(path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_text
 from tower_etl.report.comparison import MEASURES, Group, Run, Task
 
 if TYPE_CHECKING:
@@ -75,9 +76,8 @@ def _is_chosen(pipeline: str, patterns: Sequence[str]) -> bool:
 def _read_membership(query: Query, group_by: str) -> dict[str, str]:
     """Return the group of each run."""
     if group_by in KINDS or group_by.startswith(_LABEL):
-        quoted = group_by.replace("'", "''")
-        rows = query(f"SELECT run_id, value FROM stg_run_groups WHERE kind = '{quoted}'")  # noqa: S608 quoted
-        return dict(rows)
+        kind = quote_text(group_by)
+        return dict(query(f"SELECT run_id, value FROM stg_run_groups WHERE kind = {kind}"))  # noqa: S608 quoted
     return _read_file(Path(group_by).expanduser())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.quoting import quote_text
 from tower_etl.views.definitions import iter_views
 from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader
@@ -47,8 +48,8 @@ def write_data(path: str | Path, folder: Path, now: datetime, scope: RunFilter) 
 
 def _write_mart(connection: Connection, view: View, folder: Path) -> dict[str, Any]:
     file = folder / f"{view.name}.csv"
-    quoted = str(file).replace("'", "''")
-    connection.execute(f"COPY (FROM \"{view.name}\") TO '{quoted}' (FORMAT csv, HEADER)")
+    copy = f'COPY (FROM "{view.name}") TO {quote_text(str(file))} (FORMAT csv, HEADER)'
+    connection.execute(copy)
     return {
         "file": file.name,
         "description": view.comment,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_text
 from tower_etl.report.render import render_template, write_page
 from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader
@@ -47,13 +48,13 @@ SELECT coalesce(v.label_value, '(none)'), s.run_id, r.run_name, s.pipeline, s.re
 FROM stg_run_spend AS s
 INNER JOIN stg_runs AS r ON r.run_id = s.run_id
 LEFT JOIN bill_by_run AS b ON b.run_id = s.run_id AND s.is_first
-LEFT JOIN stg_run_label_values AS v ON v.run_id = s.run_id AND v.label_key = '{key}'
+LEFT JOIN stg_run_label_values AS v ON v.run_id = s.run_id AND v.label_key = {key}
 ORDER BY 1, r.submitted_at, s.run_id, s.currency, s.cost_source
 """
 _VALUES = """
 SELECT value, currency, cost_source, runs, cpu_hours, cost_usd, billed_runs, billed_platform_usd,
   bill_usd
-FROM cost_by_label_key WHERE key = '{key}'
+FROM cost_by_label_key WHERE key = {key}
 ORDER BY cost_usd DESC NULLS LAST, value, currency, cost_source
 """
 _RUN_ID, _CURRENCY = COLUMNS.index("run_id"), COLUMNS.index("currency")
@@ -128,7 +129,7 @@ def write_invoices(
 
 
 def _read(query: Query, key: str) -> tuple[list[LabelCost], list[tuple[Any, ...]]]:
-    quoted = key.replace("'", "''")
+    quoted = quote_text(key)
     values = [LabelCost(*row) for row in query(_VALUES.format(key=quoted))]
     if not values:
         known = ", ".join(row[0] for row in query("SELECT DISTINCT key FROM cost_by_label_key"))

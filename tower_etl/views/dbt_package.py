@@ -1,4 +1,4 @@
-"""The views as a dbt package: models with `ref` and `source`, tests, freshness and descriptions."""
+"""Views as a dbt package: models with `ref` and `source`, tests, freshness and descriptions."""
 
 from __future__ import annotations
 

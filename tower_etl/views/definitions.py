@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.config.settings import DATASET
+from tower_etl.quoting import quote_text
 from tower_etl.schema import LOCAL_TABLES, TABLES
 from tower_etl.views.local_tables import create_local_tables
 from tower_etl.views.model_docs import read_docs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = ("seeds", "staging", "marts")
 _SUFFIXES = frozenset({".sql", ".csv"})
-_PRICE_LIST = "price_list"
+PRICE_LIST = "price_list"
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -88,7 +89,7 @@ def iter_views(*kinds: str) -> Iterator[View]:
 def list_view_names() -> frozenset[str]:
     """Return the names of the views of `iter_views`, without reading their files."""
     files = (path for kind in _FOLDERS for path in (sql_root() / kind).iterdir())
-    return frozenset({_PRICE_LIST, *(path.stem for path in files if path.suffix in _SUFFIXES)})
+    return frozenset({PRICE_LIST, *(path.stem for path in files if path.suffix in _SUFFIXES)})
 
 
 def sort_views(views: Iterable[View]) -> Iterator[View]:
@@ -99,7 +100,7 @@ def sort_views(views: Iterable[View]) -> Iterator[View]:
 
 
 def select_views(views: Iterable[View], names: Iterable[str]) -> list[View]:
-    """Return the views of those names with all that they read, in order of dependency."""
+    """Return the views with some names, and all views that they read, in order of dependency."""
     sorted_views = list(sort_views(views))
     wanted = set(names)
     for view in reversed(sorted_views):
@@ -114,7 +115,7 @@ def price_list_view(path: Path | None) -> View:
     Raises:
         ConfigurationError: The price list is invalid.
     """
-    return View(_PRICE_LIST, "seeds", select_prices(path))
+    return View(PRICE_LIST, "seeds", select_prices(path))
 
 
 def _iter_folder(kind: str) -> Iterator[View]:
@@ -142,7 +143,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         Digest of the views, their tables and all comments.
     """
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH {_quote(str(path))} AS target")
+        connection.execute(f"ATTACH {quote_text(str(path))} AS target")
         connection.execute(f"USE target.{DATASET}")
         connection.begin()
         create_local_tables(connection)
@@ -175,7 +176,7 @@ def create_views(
     kind, created = "TEMPORARY VIEW" if temporary else "VIEW", list(views)
     for view in created:
         connection.execute(f'DROP VIEW IF EXISTS temp."{view.name}"')
-        columns = f"SELECT * FROM (\n{view.sql}\n) LIMIT 0"  # noqa: S608 our SQL
+        columns = f"SELECT * FROM (\n{view.sql}\n) LIMIT 0"  # noqa: S608 SQL of the package
         connection.execute(f'CREATE TEMPORARY TABLE "{view.name}" AS {columns}')
     for view in reversed(created):
         connection.execute(f'DROP TABLE temp."{view.name}"')
@@ -185,9 +186,9 @@ def create_views(
 
 
 def _iter_comments(view: View) -> Iterator[str]:
-    yield f'COMMENT ON VIEW "{view.name}" IS {_quote(view.comment)}'
+    yield f'COMMENT ON VIEW "{view.name}" IS {quote_text(view.comment)}'
     for name, text in view.docs.column_comments.items():
-        yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS {_quote(text)}'
+        yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS {quote_text(text)}'
 
 
 def _digest(
@@ -222,11 +223,11 @@ def apply_comments(
         catalog: Catalog of the file.
         specs: Tables by name, with promoted columns.
     """
-    said = {
+    existing = {
         (table, column): comment
         for table, column, comment in connection.execute(_FIND, [catalog, DATASET]).fetchall()
     }
-    for statement in iter_statements(list_comments(specs), said):
+    for statement in iter_comment_statements(list_comments(specs), existing):
         connection.execute(statement)
 
 
@@ -244,15 +245,11 @@ def describe_column(column: ColumnSpec) -> str:
     return f"{column.description} Unit: {column.unit}." if column.unit else column.description
 
 
-def iter_statements(
-    wanted: Mapping[tuple[str, str], str], said: Mapping[tuple[str, str], str | None]
+def iter_comment_statements(
+    wanted: Mapping[tuple[str, str], str], existing: Mapping[tuple[str, str], str | None]
 ) -> Iterator[str]:
     """Yield COMMENT statements for existing objects whose comment differs; valid in PostgreSQL."""
     for (table, column), text in wanted.items():
-        if said.get((table, column), text) != text:
-            place = f'COLUMN "{table}"."{column}"' if column else f'TABLE "{table}"'
-            yield f"COMMENT ON {place} IS {_quote(text)}"
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        if existing.get((table, column), text) != text:
+            subject = f'COLUMN "{table}"."{column}"' if column else f'TABLE "{table}"'
+            yield f"COMMENT ON {subject} IS {quote_text(text)}"

@@ -81,13 +81,13 @@ def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
 
 
 def _column_comments(view: View, name: str, dialect: str) -> Iterator[str]:
-    """Spark has comments of a view's columns only where it is created."""
+    """Yield a comment for each column; none for Spark, which accepts them only in CREATE VIEW."""
     if dialect == "spark":
         return
     for column, text in view.docs.column_comments.items():
-        place = f"{name}.{exp.to_identifier(column, quoted=True).sql(dialect=dialect)}"
+        qualified = f"{name}.{exp.to_identifier(column, quoted=True).sql(dialect=dialect)}"
         literal = exp.Literal.string(text).sql(dialect=dialect)
-        yield f"COMMENT ON COLUMN {place} IS {literal}"
+        yield f"COMMENT ON COLUMN {qualified} IS {literal}"
 
 
 def _comment(name: str, text: str, dialect: str) -> str:
@@ -136,7 +136,7 @@ def _spark_epoch(node: exp.Expression) -> exp.Expression:
     return exp.cast(exp.Round(this=thousandths), "BIGINT")
 
 
-def _spark_moment(node: exp.Expression) -> exp.Expression:
+def _spark_timestamp(node: exp.Expression) -> exp.Expression:
     """Rewrite seconds since 1970 to a timestamp; sqlglot uses text in the session's time zone."""
     if not isinstance(node, exp.UnixToTime) or node.args.get("scale") is not None:
         return node
@@ -171,5 +171,5 @@ def _spark_percentile(node: exp.Expression) -> exp.Expression:
 
 _REWRITES: Mapping[str, tuple[Callable[[exp.Expression], exp.Expression], ...]] = {
     "postgres": (_postgres_epoch, _postgres_round, _postgres_split),
-    "spark": (_spark_epoch, _spark_moment, _spark_wall_clock, _spark_percentile, _spark_groups),
+    "spark": (_spark_epoch, _spark_timestamp, _spark_wall_clock, _spark_percentile, _spark_groups),
 }

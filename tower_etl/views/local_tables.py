@@ -1,4 +1,4 @@
-"""Tables that no sync fills, made empty where they are missing, so that views can read them."""
+"""Tables that no sync fills, created empty if they are missing, so that views can read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tower_etl.schema import ColumnSpec, TableSpec
 
-# As dlt makes them, which later loads into these tables.
+# The types that dlt would choose, because dlt later loads into these tables.
 _TYPES: Mapping[str, Mapping[pa.DataType, str]] = {
     "duckdb": {TEXT: "VARCHAR", NUMBER: "DOUBLE", TIMESTAMP: "TIMESTAMP WITH TIME ZONE"},
     "postgres": {
@@ -30,7 +30,7 @@ _JSON = {"duckdb": "JSON", "postgres": "jsonb", "spark": "STRING"}
 
 
 def iter_definitions(dialect: str) -> Iterator[str]:
-    """Yield the statements that create the tables where they are missing."""
+    """Yield the statements that create missing tables."""
     if dialect not in _TYPES:
         return
     for table in LOCAL_TABLES.values():
@@ -41,9 +41,9 @@ def create_local_tables(connection: duckdb.DuckDBPyConnection, *, temporary: boo
     """Create the tables that are missing in the schema of a connection.
 
     Args:
-        connection: It looks up unqualified names in the schema of the tables.
-        temporary: Whether they are for this connection alone, and nothing is written. A temporary
-            table would hide one of the file, so that only missing ones are made.
+        connection: Connection whose current schema contains the tables.
+        temporary: Whether to create temporary tables, which only this connection sees. Existing
+            tables are skipped, because a temporary table would hide them.
     """
     kind = "TEMPORARY TABLE" if temporary else "TABLE"
     for table in LOCAL_TABLES.values():

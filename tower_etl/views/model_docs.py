@@ -1,4 +1,4 @@
-"""The YAML files beside the views, in the form of dbt: what a view and its columns mean."""
+"""Documentation of views and their columns, from the YAML files beside the views, as in dbt."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+_LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # ten times as fast, if libyaml is installed
 
 
 @dataclass(frozen=True)
 class ColumnDocs:
-    """One column of a view.
+    """Documentation of a column of a view.
 
     Attributes:
-        description: Its meaning.
-        unit: Its unit, empty where it has none.
-        type_name: Its SQL type; only seeds name it.
+        description: Meaning of the column.
+        unit: Unit of the values; empty if they have none.
+        type_name: SQL type; given for the columns of seeds only.
     """
 
     description: str
@@ -32,13 +34,13 @@ class ColumnDocs:
 
 @dataclass(frozen=True)
 class ModelDocs:
-    """One view.
+    """Documentation of a view.
 
     Attributes:
-        description: What it answers, in one sentence.
-        details: What else a reader must know, empty where there is nothing.
-        grain: What one row is.
-        columns: By name, in the order of the view.
+        description: Question that the view answers, in one sentence.
+        details: Further information for readers; empty if there is none.
+        grain: Meaning of one row.
+        columns: Columns by name, in the order of the view.
     """
 
     description: str = ""
@@ -48,13 +50,13 @@ class ModelDocs:
 
     @property
     def comment(self) -> str:
-        """Description, grain and details, for the database."""
+        """Comment on the view in the database: description, grain and details."""
         grain = f"Grain: {self.grain}." if self.grain else ""
         return " ".join(part for part in (self.description, grain, self.details) if part)
 
     @property
     def column_comments(self) -> dict[str, str]:
-        """Meaning and unit of each column, for the database."""
+        """Comments on the columns in the database: meaning and unit, by name."""
         return {
             name: f"{docs.description} Unit: {docs.unit}." if docs.unit else docs.description
             for name, docs in self.columns.items()
@@ -68,7 +70,7 @@ class ModelDocs:
 
 @cache
 def read_docs(path: Path) -> ModelDocs:
-    """Return what the file of a view says; empty docs where there is no file."""
+    """Return the documentation in the file of a view; empty if there is no file."""
     if not path.is_file():
         return ModelDocs()
     content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 a safe loader

@@ -1,4 +1,4 @@
-"""The marts and their columns as Markdown, for `docs/questions.md`.
+"""Marts and their columns as Markdown, for `docs/questions.md`.
 
 Usage: python -m tower_etl.views.model_page [PAGE]
 

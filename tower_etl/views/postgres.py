@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from tower_etl.config.settings import DATASET
-from tower_etl.views.definitions import iter_statements as iter_comments
-from tower_etl.views.definitions import iter_views, list_comments
+from tower_etl.views.definitions import iter_comment_statements, iter_views, list_comments
 from tower_etl.views.dialects import iter_statements
 from tower_etl.views.local_tables import iter_definitions
 
@@ -75,7 +74,8 @@ def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
             cursor.execute(_FIND_COMMENTS, {"schema": DATASET})
             existing = {(table, column): comment for table, column, comment in cursor.fetchall()}
-            if statements := ";".join(iter_comments(list_comments(specs), existing)):
+            statements = ";".join(iter_comment_statements(list_comments(specs), existing))
+            if statements:
                 cursor.execute(statements)
     except psycopg2.errors.LockNotAvailable:
         return False

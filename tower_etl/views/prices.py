@@ -1,7 +1,7 @@
-"""Price lists: what CPUs, memory and GPUs cost where the platform knows no price, as on clusters.
+"""Price lists: prices of CPUs, memory and GPUs that the platform does not price, as on clusters.
 
-A list is a CSV file that `TOWER_ETL_PRICES` names, or `prices` in dlt's configuration. It becomes
-the view `price_list`, which `stg_list_prices` applies to tasks.
+`TOWER_ETL_PRICES`, or `prices` in dlt's configuration, names the CSV file. It becomes the view
+`price_list`, which `stg_list_prices` applies to tasks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.config.resolver import SettingSources
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,16 +32,18 @@ _TYPES = {"rank": "BIGINT", "valid_from_ms": "BIGINT", **dict.fromkeys(PRICES, "
 
 @dataclass(frozen=True)
 class Price:
-    """One line of a price list.
+    """Line of a price list.
 
     Attributes:
-        line: Its number in the file.
-        patterns: What must hold of a task, by column: names with `*` and `?`, `*` for any.
-        valid_from: From when on it applies to tasks that start (UTC), None for ever.
-        prices: Price of an hour of a CPU, of a GiB and of a GPU, in the currency.
-        currency: As USD.
-        clock: ran (from start to end) or run (the command alone).
-        combine: sum of CPUs and memory, or max, the larger of both, as clouds bill.
+        line: Number of the line in the file.
+        patterns: Patterns with `*` and `?` for the task's values of `MATCHED`, in that order; `*`
+            matches any value.
+        valid_from: Earliest start (UTC) of the tasks that the line applies to; None for no bound.
+        prices: Price of a CPU, of a GiB and of a GPU for an hour, in the currency.
+        currency: Code of the currency, such as USD.
+        clock: `ran` for the time from start to end, `run` for the time of the command.
+        combine: `sum` of the prices of CPUs and memory, or `max`, the larger of the two, as clouds
+            bill.
     """
 
     line: int
@@ -56,7 +59,7 @@ def read_price_list(path: Path) -> list[Price]:
     """Read a price list.
 
     Raises:
-        ConfigurationError: It cannot be read, or a line of it is invalid; the message names it.
+        ConfigurationError: The file cannot be read, or a line is invalid; the message names it.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -130,14 +133,14 @@ def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[
 
 
 def find_price_list() -> Path | None:
-    """Return the configured price list, None where there is none."""
+    """Return the path of the configured price list, None if there is none."""
     found = SettingSources(lookup=_look_up).get("prices")
     return Path(found).expanduser() if found else None
 
 
 def _look_up(name: str) -> str | None:
-    """Return a value of dlt's configuration; without such a file, dlt need not be imported."""
-    # os.path.expanduser leaves `~` to a user without a home; Path.expanduser would fail.
+    """Return a value of dlt's configuration; do not import dlt without such a folder."""
+    # os.path.expanduser keeps `~` if the user has no home; Path.expanduser would fail.
     folders = (".dlt", os.path.expanduser("~/.dlt"))  # noqa: PTH111 as above
     if not any(Path(folder).is_dir() for folder in folders):
         return None
@@ -147,16 +150,16 @@ def _look_up(name: str) -> str | None:
 
 
 def select_prices(path: Path | None) -> str:
-    """Return a price list as a SELECT of its lines, in SQL that every engine takes.
+    """Return a price list as a SELECT of its lines, in SQL that every engine supports.
 
-    Lines apply from the top: the first line that matches a task gives its price; of lines with the
-    same names, the one that became valid last before the task started.
+    The first line that matches a task sets its price. Among lines with the same patterns, it is the
+    line that became valid last before the task started.
 
     Args:
-        path: The list; None for one without lines.
+        path: CSV file; None for a price list without lines.
 
     Raises:
-        ConfigurationError: The list is invalid.
+        ConfigurationError: The price list is invalid.
     """
     lines = _rank(read_price_list(path)) if path else []
     rows = [_write(rank, price) for rank, price in enumerate(lines, 1)]
@@ -182,14 +185,10 @@ def _write(rank: int, price: Price) -> str:
     since = int(price.valid_from.timestamp() * 1000) if price.valid_from else None
     patterns = [_as_like(pattern) for pattern in price.patterns]
     values = (rank, *patterns, since, *price.prices, price.currency, price.clock, price.combine)
-    return "(" + ", ".join("NULL" if v is None else _quote(str(v)) for v in values) + ")"
+    return "(" + ", ".join("NULL" if v is None else quote_text(str(v)) for v in values) + ")"
 
 
 def _as_like(glob: str) -> str:
     for sign in (_ESCAPE, "%", "_"):
         glob = glob.replace(sign, _ESCAPE + sign)
     return glob.replace("*", "%").replace("?", "_")
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

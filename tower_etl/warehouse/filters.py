@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError, suggest
+from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import (
+    PRICE_LIST,
     create_views,
     iter_views,
     price_list_view,
@@ -26,12 +28,11 @@ if TYPE_CHECKING:
 
 _RUNS = "stg_runs"  # all other staging views except `stg_syncs` have a column `run_id`
 _TASKS = "stg_tasks"
-_PRICE_LIST = "price_list"
-# Not filtered: a sync covers all runs, and a bill is shared among all runs that it is for. The
-# views that read one of these are filtered instead.
+# Not filtered: a sync covers all runs, and the cost of a bill line is shared among all its runs.
+# The views that read one of these views are filtered instead.
 _UNFILTERED = frozenset({"stg_syncs", "stg_bill_lines", "stg_occupied_shares", "stg_task_records"})
-_SHOWN = 10
-# Columns of `stg_tasks` that change if its costs come from elsewhere, `p`.
+_SHOWN = 10  # names in a message
+# Columns of `stg_tasks` that change if its costs come from another view, `p`.
 _LISTED = (
     "CASE WHEN NOT t.cached THEN p.cost END AS cost_usd, "
     "CASE WHEN t.cached THEN p.cost END AS saved_usd, "
@@ -76,9 +77,9 @@ class RunFilter:
         """SQL condition on the columns of `stg_runs`."""
         parts = [_any(condition for _, condition in named) for _, named in self.named_conditions]
         if self.since:
-            parts.append(f"submitted_at >= {_literal(self.since.isoformat())}::TIMESTAMPTZ")
+            parts.append(f"submitted_at >= {quote_text(self.since.isoformat())}::TIMESTAMPTZ")
         if self.until:
-            parts.append(f"submitted_at < {_literal(self.until.isoformat())}::TIMESTAMPTZ")
+            parts.append(f"submitted_at < {quote_text(self.until.isoformat())}::TIMESTAMPTZ")
         return " AND ".join(part for part in parts if part) or "TRUE"
 
     @property
@@ -99,7 +100,7 @@ def apply_filter(
 
     Args:
         connection: Connection that will be queried.
-        scope: The filter.
+        scope: Filter of runs.
         names: Views that will be queried; all by default, which costs a query more than its rows.
 
     Raises:
@@ -127,14 +128,14 @@ def _iter_filtered(scope: RunFilter) -> Iterator[View]:
 
 
 def _is_filtered(view: View) -> bool:
-    """Return whether the view reads rows of all runs; views over filtered ones need no filter."""
+    """Return whether the view reads rows of all runs; views over filtered views need no filter."""
     reads_all = view.sources & (STORED_TABLES.keys() | _UNFILTERED)
     return view.kind == "staging" and view.name not in _UNFILTERED and bool(reads_all)
 
 
 def _reprice(view: View, scope: RunFilter) -> View:
-    """Return the view with the costs of the price list or of the bill, if the scope asks for it."""
-    if scope.prices is not None and view.name == _PRICE_LIST:
+    """Return the view with the costs of the price list or of the bill, if the filter has one."""
+    if scope.prices is not None and view.name == PRICE_LIST:
         return price_list_view(scope.prices)
     if view.name != _TASKS:
         return view
@@ -170,18 +171,14 @@ def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, cond
 
 
 def _is_workspace(name: str) -> str:
-    by_name = f"lower(workspace) GLOB {_literal(name.strip().lower())}"
-    return f"({by_name} OR CAST(workspace_id AS TEXT) IS NOT DISTINCT FROM {_literal(name)})"
+    by_name = f"lower(workspace) GLOB {quote_text(name.strip().lower())}"
+    return f"({by_name} OR CAST(workspace_id AS TEXT) IS NOT DISTINCT FROM {quote_text(name)})"
 
 
 def _matches(column: str, name: str) -> str:
-    return f"lower({column}) GLOB {_literal(name.strip().lower())}"
+    return f"lower({column}) GLOB {quote_text(name.strip().lower())}"
 
 
 def _any(conditions: Iterator[str]) -> str:
     joined = " OR ".join(conditions)
     return joined and f"({joined})"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

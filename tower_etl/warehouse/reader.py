@@ -12,6 +12,7 @@ from tower_etl.destinations.config import is_bucket
 from tower_etl.destinations.duckdb_paths import is_duckdb_file
 from tower_etl.destinations.duckdb_storage import explain_unreadable
 from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_name
 from tower_etl.views.definitions import iter_views
 from tower_etl.warehouse.filters import apply_filter
 
@@ -84,8 +85,7 @@ def _enter_schema(connection: duckdb.DuckDBPyConnection) -> None:
     lacks the schema.
     """
     (catalog,) = connection.execute("SELECT current_catalog()").fetchone() or ("",)
-    quoted = catalog.replace('"', '""')
-    connection.execute(f'USE "{quoted}"."{DATASET}"')
+    connection.execute(f'USE {quote_name(catalog)}."{DATASET}"')
     connection.execute("DESCRIBE sync_runs")  # fails unless a sync has written the schema
     connection.execute("SET TimeZone = 'UTC'")
 

@@ -61,8 +61,8 @@ class WorkspaceStatus:
     def as_json(self) -> dict[str, Any]:
         """Return the element of `workspaces` in `status --json`."""
         times = {
-            name: moment.isoformat().replace("+00:00", "Z") if moment else None
-            for name, moment in (
+            name: time.isoformat().replace("+00:00", "Z") if time else None
+            for name, time in (
                 ("cursor", self.cursor),
                 ("reconciled_at", self.reconciled_at),
                 ("last_sync_at", self.last_sync_at),
@@ -101,15 +101,6 @@ class LastSync:
     throttled_seconds: float
 
 
-def read_status(path: str | Path) -> list[WorkspaceStatus]:
-    """Return the status of all workspaces in a file or folder, sorted by name.
-
-    Raises:
-        ConfigurationError: The path does not exist, or no sync has written to it.
-    """
-    return with_reader(path, query_status)
-
-
 def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
     """Return the result of a function that queries a file or folder.
 
@@ -126,16 +117,16 @@ def query_destination(
     views: Sequence[str],
     scope: RunFilter | None = None,
 ) -> T:
-    """Return what is found by asking a destination, with the views of this version.
+    """Return the result of a function that queries a destination with the views of this version.
 
     Args:
-        destination: A file, a folder or a database.
-        reading: Asks; tables and views go by their bare names.
-        views: Names of the views that it asks.
-        scope: Restricts the runs; not of PostgreSQL, whose views are as its syncs made them.
+        destination: File, folder or database.
+        reading: Function that queries the tables and views by unqualified names.
+        views: Names of the views that the function queries.
+        scope: Filter of runs; PostgreSQL ignores it, because its views are those of its syncs.
 
     Raises:
-        ConfigurationError: It does not exist, or no sync has written to it.
+        ConfigurationError: The destination does not exist, or no sync has written to it.
     """
     if destination.kind == "postgres":
         from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
@@ -146,21 +137,21 @@ def query_destination(
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 
-def query_last_sync(ask: Query) -> LastSync | None:
+def query_last_sync(query: Query) -> LastSync | None:
     """Return the sync that committed last, or None if there is none."""
-    found = ask(
+    found = query(
         "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
         "ORDER BY finished_at DESC LIMIT 1"
     )
     return LastSync(*found[0]) if found else None
 
 
-def query_status(ask: Query) -> list[WorkspaceStatus]:
-    """Return the status of all workspaces, by name; `ask` accepts unqualified table names."""
-    states = _read_states(ask)
-    last = _read_last_syncs(ask)
-    counts = {table: _count(ask, table) for table in _COUNTED}
-    counts["incomplete"] = _count_incomplete(ask)
+def query_status(query: Query) -> list[WorkspaceStatus]:
+    """Return the status of all workspaces, by name; `query` accepts unqualified table names."""
+    states = _read_states(query)
+    last = _read_last_syncs(query)
+    counts = {table: _count(query, table) for table in _COUNTED}
+    counts["incomplete"] = _count_incomplete(query)
     found = [_status(key, state, last, counts) for key, state in states.items()]
     return sorted(found, key=lambda space: space.name)
 
@@ -193,12 +184,12 @@ def _status(
     )
 
 
-def _read_states(ask: Query) -> dict[str, WorkspaceState]:
+def _read_states(query: Query) -> dict[str, WorkspaceState]:
     from dlt.common.versioned_state import (  # noqa: PLC0415 half a second to import
         decompress_state,
     )
 
-    newest = ask(
+    newest = query(
         f"SELECT state FROM _dlt_pipeline_state WHERE pipeline_name = '{PIPELINE}' "  # noqa: S608 a constant
         "ORDER BY version DESC, created_at DESC LIMIT 1"
     )
@@ -207,36 +198,36 @@ def _read_states(ask: Query) -> dict[str, WorkspaceState]:
     return {key: load_state(stored) for key, stored in spaces.items()}
 
 
-def _read_last_syncs(ask: Query) -> dict[str, tuple[str, datetime | None]]:
+def _read_last_syncs(query: Query) -> dict[str, tuple[str, datetime | None]]:
     """Return the latest name and the end of the last successful sync by workspace key.
 
     A sync is successful if it read the listing and tried to fetch each run; runs that failed are
     pending. Rows of earlier versions only have the status.
     """
     found: dict[str, tuple[str, datetime | None]] = {}
-    rows = ask("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
+    rows = query("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
         for space in json.loads(text):
             if space["id"] is None and space["name"] != PERSONAL:
                 continue  # a selector without a matching workspace
             key = PERSONAL if space["id"] is None else str(space["id"])
-            name, moment = found.get(key, (space["name"], None))
+            name, time = found.get(key, (space["name"], None))
             is_fresh = space.get("completed", space["status"] == "ok")
-            found[key] = (name, moment or (finished_at if is_fresh else None))
+            found[key] = (name, time or (finished_at if is_fresh else None))
     return found
 
 
-def _count_incomplete(ask: Query) -> dict[str, int]:
+def _count_incomplete(query: Query) -> dict[str, int]:
     """Count runs that lack a part; destinations of earlier versions do not have the column."""
-    found = ask(
+    found = query(
         "SELECT count(*) FROM information_schema.columns "
         "WHERE table_name = 'workflows' AND column_name = 'missing_parts'"
     )
-    return _count(ask, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
+    return _count(query, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
 
 
-def _count(ask: Query, table: str, where: str = "true") -> dict[str, int]:
-    rows = ask(
+def _count(query: Query, table: str, where: str = "true") -> dict[str, int]:
+    rows = query(
         f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 constants
     )
     return {PERSONAL if space is None else str(space): count for space, count in rows}

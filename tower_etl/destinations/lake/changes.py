@@ -28,8 +28,8 @@ _CREATE = (
 _LAST = f"SELECT max(compared_at) FROM {_SCHEMA}.compared"  # noqa: S608 a constant
 _CLEAR = f"DELETE FROM {_SCHEMA}.months"  # noqa: S608 a constant
 _COMPARED = (f"DELETE FROM {_SCHEMA}.compared", f"INSERT INTO {_SCHEMA}.compared VALUES ($1)")  # noqa: S608 constants
-_EVERY = timedelta(days=1)
-_ANY = "*"
+_COMPARE_ALL_EVERY = timedelta(days=1)
+_ANY = "*"  # in place of a table: the rows of any table may have moved to another month
 # Tables whose time decides on the month of rows in other tables.
 _PARENTS = ("workflows", "launches")
 
@@ -86,7 +86,7 @@ def read_changes(
     for statement in _CREATE:
         connection.execute(statement)
     ((compared,),) = connection.execute(_LAST).fetchall()
-    if compared is None or not timedelta() <= now - compared.astimezone(UTC) < _EVERY:
+    if compared is None or not timedelta() <= now - compared.astimezone(UTC) < _COMPARE_ALL_EVERY:
         return None
     found: dict[str, set[str]] = {}
     for name, month in connection.execute(f"FROM {_SCHEMA}.months").fetchall():
@@ -114,6 +114,6 @@ def clear_changes(connection: duckdb.DuckDBPyConnection, compared_at: datetime |
     connection.commit()
 
 
-def is_data(name: str) -> bool:
+def is_data_table(name: str) -> bool:
     """Return whether a table is loaded by packages, unlike dlt's internal ones."""
     return not name.startswith("_dlt_")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tower_etl.destinations.errors import explain, one_line
 from tower_etl.errors import DestinationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tower_etl.destinations.lake.manifest import ManifestDiff, ManifestStore, TableDiff
     from tower_etl.destinations.locks import WriterLock
@@ -50,18 +50,19 @@ class TableCommit:
         return not (self.was_interrupted or self.is_due)
 
 
-class WriteTable(Protocol):
-    """Function that commits to one table."""
-
-    def __call__(self, task: TableCommit) -> str:
-        """Commit if needed, and return the resulting version of the table."""
-        ...
-
-
 def commit_tables(
-    diff: ManifestDiff, manifests: ManifestStore, writer_lock: WriterLock, write: WriteTable
+    diff: ManifestDiff,
+    manifests: ManifestStore,
+    writer_lock: WriterLock,
+    write: Callable[[TableCommit], str],
 ) -> None:
     """Commit the changed tables in order, and then the manifest with their versions.
+
+    Args:
+        diff: Difference between the current and the new manifest.
+        manifests: Store of the manifest.
+        writer_lock: Lock that is verified before the commits and before the manifest.
+        write: Function that commits to a table if needed, and returns its resulting version.
 
     Raises:
         TowerEtlError: The lock was lost, or a commit failed.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.partitions import PartitionReader
     from tower_etl.destinations.locks import WriterLock
 
-KEEP_HOURS = 7 * 24  # the minimum that deltalake allows by default
+RETENTION_HOURS = 7 * 24  # the minimum that deltalake allows by default
 _MONTHS_PER_COMMIT = 3  # the writer buffers a file per month
 
 
@@ -100,7 +100,7 @@ class DeltaLake:
             with self._explain(name):
                 table.optimize.compact()
                 table.create_checkpoint()  # readers otherwise replay the whole transaction log
-                removed = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
+                removed = table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False)
             tables[name] = replace(
                 contents, state=str(DeltaTable(self._table_path(name)).version())
             )

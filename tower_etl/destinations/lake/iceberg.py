@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEEP = timedelta(days=7)
+RETENTION = timedelta(days=7)
 _READERS = 8
 _SUFFIXES = (".parquet", ".avro", ".metadata.json")
 
@@ -120,7 +120,7 @@ class IcebergLake:
         done = []
         for name, contents in manifest.tables.items():
             with self._explain(name):
-                removed = self._maintain_table(catalog, name, contents.state, now - KEEP)
+                removed = self._maintain_table(catalog, name, contents.state, now - RETENTION)
             done.append(f"{name}: {removed} old files deleted")
         return done
 

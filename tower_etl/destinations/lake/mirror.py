@@ -25,7 +25,7 @@ from tower_etl.destinations.duckdb_storage import create_file, is_usable
 from tower_etl.destinations.lake.changes import (
     RecordingDuckDB,
     clear_changes,
-    is_data,
+    is_data_table,
     read_changes,
 )
 from tower_etl.destinations.lake.manifest import (
@@ -139,15 +139,15 @@ class LakeDestination:
         del specs
         old = self.lake.read_manifest()
         snapshot = new_snapshot_name(now, uuid.uuid4().hex[:8])
-        copy = StagingDatabase(self.target)
-        copy.record_snapshots(old.snapshot if old else None, snapshot)
+        database = StagingDatabase(self.target)
+        database.record_snapshots(old.snapshot if old else None, snapshot)
         with connect(self.target.staging) as connection:
             _create_missing(connection)
             changes = read_changes(connection, now) if old and not verify else None
             rows, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
             self.lake.write(rows, ManifestDiff(old, manifest), now)
             clear_changes(connection, now if changes is None else None)
-        copy.record_snapshots(snapshot)
+        database.record_snapshots(snapshot)
 
 
 def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
@@ -179,7 +179,8 @@ def scan_staging(
     schemes = {name: partition_scheme(name) for name in ddls}
     partitions, tables = {}, {}
     for name, ddl in ddls.items():
-        before = old.tables.get(name) if old and changes is not None and is_data(name) else None
+        known = old.tables if old and changes is not None and is_data_table(name) else {}
+        before = known.get(name)
         if before is None or before.ddl != ddl:
             partitions[name] = scan_partitions(connection, schemes[name])
             entries = _partition_entries(partitions[name])
@@ -250,7 +251,7 @@ def _explain_missing(config: DestinationConfig) -> Iterator[None]:
         raise ConfigurationError(msg) from None
 
 
-def _open_parquet(config: DestinationConfig, _guard: WriterLock) -> LakeFormat:
+def _open_parquet(config: DestinationConfig, _writer_lock: WriterLock) -> LakeFormat:
     return ParquetLake(resolve_local_folder(config.path))
 
 
@@ -331,9 +332,10 @@ class StagingDatabase:
 
     def delete(self) -> None:
         """Delete the database and dlt's working folder."""
-        for name in ("draft.duckdb", "draft.duckdb.wal"):
-            (self.target.work_dir / name).unlink(missing_ok=True)
-        for folder in (self.target.staging.with_name("draft.duckdb.tmp"), self.target.pipelines):
+        staging = self.target.staging
+        for path in (staging, staging.with_name(f"{staging.name}.wal")):
+            path.unlink(missing_ok=True)
+        for folder in (staging.with_name(f"{staging.name}.tmp"), self.target.pipelines):
             shutil.rmtree(folder, ignore_errors=True)
 
     def record_snapshots(self, *snapshots: str | None) -> None:

@@ -41,7 +41,7 @@ RETENTION = timedelta(hours=2)
 SNAPSHOTS = ".snapshots"
 
 
-def name_folder(month: str, *, has_months: bool) -> str:
+def _partition_folder(month: str, *, has_months: bool) -> str:
     """Return the folder of a partition with a trailing slash; empty for a table without months."""
     return f"{MONTH}={month}/" if has_months else ""
 
@@ -107,7 +107,7 @@ class ParquetLake:
     def open_datasets(self, manifest: Manifest) -> Mapping[str, dataset.Dataset]:
         """Return datasets of all tables in the snapshot of a manifest."""
         snapshot = self._find_snapshot(manifest)
-        return {name: open_folder(str(snapshot / name)) for name in manifest.tables}
+        return {name: _open_folder(str(snapshot / name)) for name in manifest.tables}
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """Return the files of all tables in the snapshot of a manifest; kept until pruned."""
@@ -134,7 +134,7 @@ class ParquetLake:
         parts = {
             month: PartitionEntry(
                 part.fingerprint,
-                f"{name_folder(month, has_months=split)}{diff.new.snapshot}.parquet"
+                f"{_partition_folder(month, has_months=split)}{diff.new.snapshot}.parquet"
                 if month in change.written
                 else known[month].file,
             )
@@ -194,10 +194,10 @@ def _is_snapshot(path: Path) -> bool:
     return "-" in path.name and path.is_dir() and not path.is_symlink()
 
 
-def open_folder(path: str, filesystem: object = None) -> dataset.Dataset:
+def _open_folder(path: str) -> dataset.Dataset:
     """Return a dataset of the Parquet files of a table, with Hive partitions."""
     partitioning = dataset.partitioning(flavor="hive")
-    return dataset.dataset(path, format="parquet", partitioning=partitioning, filesystem=filesystem)
+    return dataset.dataset(path, format="parquet", partitioning=partitioning)
 
 
 def _link(source: Path, path: Path) -> None:

@@ -1,8 +1,8 @@
 """Partitioning of tables by month, so that only changed months are written to a lake.
 
-The month (UTC) of a row about a run is that of the run's submission, which never changes; of a row
-about a sync, that of its start; of a launch, that of its creation; of a line of a bill, its billing
-period; if unknown, January 1970. Other tables have a single partition.
+The month (UTC) of a row about a run is the month of the run's submission, which never changes; of a
+row about a sync, the month of its start; of a launch, the month of its creation; of a bill line,
+its billing period; if unknown, January 1970. Other tables have a single partition.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.config.settings import DATASET
+from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ class PartitionReader:
         rows = self._select(table, [month])
         if self.has_months(table):
             rows = f"SELECT * EXCLUDE ({MONTH}) FROM ({rows})"  # noqa: S608 names and dates
-        quoted = str(path).replace("'", "''")
-        self.connection.execute(f"COPY ({rows}) TO '{quoted}' ({_OPTIONS})")
+        self.connection.execute(f"COPY ({rows}) TO {quote_text(str(path))} ({_OPTIONS})")
 
     def read(self, table: str, months: Iterable[str]) -> pa.RecordBatchReader:
         """Return a reader of some months of a table, in batches of 20,000 rows."""

@@ -15,6 +15,7 @@ from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.errors import ConfigurationError
 from tower_etl.installation import install_command
+from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import create_views, iter_views
 from tower_etl.views.local_tables import create_local_tables
@@ -47,7 +48,7 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
             connection.execute(_define(name, f'"{name}_in_bucket"', ddl))
     else:
         for name, files in lake.list_files(manifest).items():
-            source, ddl = _name_files(files), manifest.tables[name].ddl
+            source, ddl = _read_files(files), manifest.tables[name].ddl
             connection.execute(_define(name, source, ddl) if files else ddl)
     create_local_tables(connection)
     create_views(connection, iter_views())
@@ -92,6 +93,7 @@ def _define(name: str, source: str, ddl: str) -> str:
     return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 known names
 
 
-def _name_files(files: Sequence[str]) -> str:
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+def _read_files(files: Sequence[str]) -> str:
+    """Return the SQL expression that reads Parquet files."""
+    listed = ", ".join(map(quote_text, files))
     return f"read_parquet([{listed}], hive_partitioning = true)"

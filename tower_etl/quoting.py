@@ -1,0 +1,11 @@
+"""Quoting of names and text in SQL, where a statement takes no parameters."""
+
+
+def quote_name(name: str) -> str:
+    """Return a name as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Return a text as a string literal."""
+    return "'" + text.replace("'", "''") + "'"
