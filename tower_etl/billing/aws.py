@@ -1,9 +1,10 @@
-"""AWS cost and usage reports, legacy and 2.0, as expressions over their columns.
+"""SQL expressions over the columns of AWS cost and usage reports (legacy and 2.0).
 
-Costs are amortized, as AWS documents it: usage that a savings plan or a reservation covers has its
-effective cost, and the fees of these have what was left unused. Net columns, which hold the prices
-after private discounts, come first where they are filled. Split lines share the cost of a machine
-among its ECS tasks, hour by hour: what a task used, and its part of what nobody used.
+Costs are amortized by the rules that AWS documents. Usage covered by a savings plan or a
+reservation has its effective cost; the fee of the plan or reservation has only its unused part.
+Net columns (prices after private discounts) have priority where they have a value. Split lines
+divide the hourly cost of a machine among its ECS tasks: the used cost of each task, and its share
+of the unused cost.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TITLE = "an AWS cost and usage report"
 
 
 def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, str]:
-    """Return an expression for each column of `bill_lines` that comes from a line."""
+    """Return an expression for each column of `bill_lines` that is read from an export line."""
     entries = entries_of(columns, "resource_tags")
     used, unused, is_split = _costs(columns)
     zone = columns.text("line_item_availability_zone")
@@ -58,18 +59,18 @@ def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, 
 
 
 def _product(columns: ExportColumns, *names: str) -> str:
-    """Return an attribute of the product: of a column, or of the map that 2.0 also has."""
+    """Return a product attribute from its own column or from the `product` map of CUR 2.0."""
     found = columns.text(*(f"product_{name}" for name in names))
     product = columns.raw("product")
     if product is None or not (columns.type_of("product") or "").startswith("MAP"):
         return found
-    columns.used.discard("product")  # the rest of it is kept
+    columns.used.discard("product")  # its other attributes go to the column `other`
     values = ", ".join(f"{product}['{name}']" for name in names)
     return f"coalesce({found}, {values})"
 
 
 def _costs(columns: ExportColumns) -> tuple[str, str, str]:
-    """Return expressions for what was used, what was paid and not used, and what is split."""
+    """Return expressions for the used cost, the unused cost and the flag of split lines."""
     split = columns.number("split_line_item_net_split_cost", "split_line_item_split_cost")
     idle = columns.number("split_line_item_net_unused_cost", "split_line_item_unused_cost")
     parent = columns.text("split_line_item_parent_resource_id")
@@ -83,7 +84,7 @@ def _costs(columns: ExportColumns) -> tuple[str, str, str]:
 
 
 def _amortized(columns: ExportColumns) -> tuple[str, str]:
-    """Return expressions for the cost of lines that are not split: used, and unused commitment."""
+    """Return expressions for the used and the unused cost of lines that are not split."""
     plain = columns.number("line_item_net_unblended_cost", "line_item_unblended_cost")
     plan = columns.number(
         "savings_plan_net_savings_plan_effective_cost", "savings_plan_savings_plan_effective_cost"
@@ -97,8 +98,8 @@ def _amortized(columns: ExportColumns) -> tuple[str, str]:
         f"WHEN 'SavingsPlanRecurringFee' THEN {_zero_if(plan, plain)} "
         f"WHEN 'RIFee' THEN {_zero_if(reserved, plain)} ELSE {plain} END"
     )
-    left = columns.number("savings_plan_total_commitment_to_date")
-    taken = columns.number("savings_plan_used_commitment")
+    committed = columns.number("savings_plan_total_commitment_to_date")
+    used_commitment = columns.number("savings_plan_used_commitment")
     upfront = columns.number(
         "reservation_net_unused_amortized_upfront_fee_for_billing_period",
         "reservation_unused_amortized_upfront_fee_for_billing_period",
@@ -107,14 +108,14 @@ def _amortized(columns: ExportColumns) -> tuple[str, str]:
         "reservation_net_unused_recurring_fee", "reservation_unused_recurring_fee"
     )
     unused = (
-        f"CASE {kind} WHEN 'SavingsPlanRecurringFee' THEN {left} - {taken} "
+        f"CASE {kind} WHEN 'SavingsPlanRecurringFee' THEN {committed} - {used_commitment} "
         f"WHEN 'RIFee' THEN coalesce({upfront}, 0) + coalesce({recurring}, 0) ELSE 0 END"
     )
     return used, unused
 
 
 def _zero_if(effective: str, plain: str) -> str:
-    """Return 0 where the export has effective costs, which hold it already."""
+    """Return 0 if the export has effective costs, which already include the plain cost."""
     return "0" if effective != "NULL" else plain
 
 

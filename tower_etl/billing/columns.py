@@ -1,7 +1,7 @@
-"""Columns of an export under one spelling, whatever the export calls them.
+"""Lookup of export columns by normalized names, independent of the export's spelling.
 
-`lineItem/UsageStartDate` of a legacy CSV, `line_item_usage_start_date` of Parquet and
-`ChargePeriodStart` of FOCUS are known by their names in snake_case.
+`lineItem/UsageStartDate` in a legacy CSV and `line_item_usage_start_date` in Parquet are the same
+normalized name; `ChargePeriodStart` in FOCUS becomes `charge_period_start`.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
 
 def normalize_name(name: str) -> str:
-    """Return the name of a column or tag in snake_case, with `_` for every other sign."""
+    """Return the name of a column or tag in snake_case, with `_` for every other character."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
 
 
 @dataclass
 class ExportColumns:
-    """The columns of one file, and which of them were used.
+    """The columns of one file, and the set of those that an expression uses.
 
     Attributes:
         types: DuckDB's type of each column, by its name in the file.
-        used: Names in the file of the columns that an expression was asked for.
+        used: Names (in the file) of the columns that appear in an expression.
     """
 
     types: Mapping[str, str]
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Know each column by its normalized name; of two, the first wins."""
+        """Index the columns by normalized name; the first of several equal names wins."""
         self._names: dict[str, str] = {}
         for name in self.types:
             self._names.setdefault(normalize_name(name), name)
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Return those of the names that no column has."""
+        """Return the names without a column."""
         return [name for name in names if name not in self._names]
 
     def matching(self, prefix: str) -> dict[str, str]:
-        """Return the columns whose names begin so: what follows, and the name in the file."""
+        """Return the columns with a prefix: the rest of the name -> the name in the file."""
         return {
             known.removeprefix(prefix): name
             for known, name in self._names.items()
@@ -53,7 +53,7 @@ class ExportColumns:
         }
 
     def type_of(self, name: str) -> str | None:
-        """Return DuckDB's type of a column, None where there is none."""
+        """Return the DuckDB type of a column, or None if there is no such column."""
         return self.types.get(self._names.get(name, ""))
 
     def text(self, *names: str) -> str:
@@ -73,7 +73,7 @@ class ExportColumns:
         )
 
     def raw(self, name: str) -> str | None:
-        """Return the quoted column itself, None where there is none."""
+        """Return the quoted name of a column, or None if there is no such column."""
         if name not in self._names:
             return None
         self.used.add(self._names[name])
@@ -86,5 +86,5 @@ class ExportColumns:
         return f"coalesce({', '.join(map(convert, found))})"
 
     def unused(self) -> list[str]:
-        """Return the columns that no expression was asked for."""
+        """Return the columns that no expression uses."""
         return [name for name in self.types if name not in self.used]

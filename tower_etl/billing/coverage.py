@@ -1,4 +1,4 @@
-"""What share of the bills is attributed to runs, and what is missing where it is not."""
+"""Share of the bills that is attributed to runs, and the reasons for the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ process {
         taskHash: task.hash
     ] }
 }"""
-"""The configuration of Nextflow that tags every task with the labels that bills are matched by."""
+"""Nextflow configuration that tags every task with the labels used to match bill lines."""
 
 _PERIODS = """
 SELECT billing_period, provider, billing_account, currency, count(*), sum(cost),
@@ -27,7 +27,7 @@ GROUP BY billing_period, provider, billing_account, currency
 ORDER BY billing_period, provider, billing_account, currency
 """
 COVERAGE_VIEWS = ("stg_bill_shares", "stg_bill_lines", "bill_unattributed")
-"""Views that `read_coverage` asks."""
+"""Views that `read_coverage` queries."""
 
 _TAGS = "SELECT count(run_tag), count(task_hash), count(compute_env) FROM stg_bill_lines"
 _REASONS = """
@@ -46,15 +46,15 @@ class PeriodCoverage:
     """One billing period of an account.
 
     Attributes:
-        month: As YYYY-MM.
+        month: Billing period as YYYY-MM.
         provider: Format of the export.
-        account: Account that pays.
-        currency: Of the costs.
-        lines: Lines, and shares of lines that were allocated.
-        cost: Of all lines, without those of machines that split lines cover.
-        tagged: Cost that a tag gives to a run.
-        allocated: Cost that is shared among the tasks of a compute environment.
-        of_tasks: Part of `tagged` that is given to a task.
+        account: Billing account.
+        currency: Currency of the costs.
+        lines: Number of lines, including shares of allocated lines.
+        cost: Cost of all lines, except machines whose cost the split lines already contain.
+        tagged: Cost attributed to a run by a tag.
+        allocated: Cost divided among the tasks of a compute environment.
+        of_tasks: Part of `tagged` that is attributed to a task.
     """
 
     month: str
@@ -69,19 +69,19 @@ class PeriodCoverage:
 
     @property
     def attributed_percent(self) -> float:
-        """Share of the cost that is given to runs, in percent; 100 of nothing."""
+        """Share of the cost that is attributed to runs, in percent; 100 if the cost is 0."""
         return 100 * (self.tagged + self.allocated) / self.cost if self.cost else 100.0
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the bills is attributed.
+    """Attributed and unattributed cost of the loaded bills.
 
     Attributes:
         periods: Each billing period.
-        reasons: Reason, currency, lines and cost of what belongs to no run, the largest first.
-        tags: Number of lines with a tag, by the name of `--map`.
-        twice: Billing periods that are loaded in two formats, and may count twice.
+        reasons: Reason, currency, lines and cost of unattributed lines, largest cost first.
+        tags: Number of lines with a tag, by the name used in `--map`.
+        twice: Billing periods loaded in two formats, whose costs may be counted twice.
     """
 
     periods: list[PeriodCoverage]
@@ -91,11 +91,11 @@ class Coverage:
 
     @property
     def missing_tags(self) -> list[str]:
-        """Return the tags that no line has, of those that attribution needs."""
+        """Tags required for attribution that no line has."""
         return [name for name in ("run_id", "task_hash") if not self.tags[name]]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object of `--json`."""
+        """Return the object that `--json` prints."""
         return {
             "periods": [
                 {
@@ -123,7 +123,11 @@ class Coverage:
 
 
 def read_coverage(query: Query) -> Coverage:
-    """Read the coverage of a target; its views go by their bare names."""
+    """Read the coverage of a target.
+
+    Args:
+        query: Runs SQL that refers to the views without a schema.
+    """
     ((run_id, task_hash, compute_env),) = query(_TAGS)
     return Coverage(
         periods=[PeriodCoverage(*row) for row in query(_PERIODS)],

@@ -1,7 +1,7 @@
-"""The files of an export: local or in S3, a file, a folder or a pattern, each read once.
+"""Discovery of export files: local or in S3, given as files, folders or patterns.
 
-Exports that keep earlier versions of a period have a folder for each version below the folder of
-the period. Only the newest of them is read: together they would count everything twice.
+An export that keeps earlier versions of a period has a subfolder for each version. Only the newest
+version is read, because reading several would count the same costs more than once.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class ExportFile:
     """A file of an export.
 
     Attributes:
-        name: Path or address.
-        written_at: When it was written (UTC).
+        name: Path or URL.
+        written_at: Modification time (UTC).
     """
 
     name: str
@@ -46,7 +46,7 @@ class ExportFile:
 
     @property
     def period(self) -> str | None:
-        """Billing period that the path names, None where it names none."""
+        """Billing period in the path, or None if the path has none."""
         found = self._find_period()
         if found is None:
             return None
@@ -55,7 +55,7 @@ class ExportFile:
 
     @property
     def version(self) -> tuple[str, str]:
-        """Folder of the period, and what stands between it and the file: a version, or nothing."""
+        """Folder of the period, and the version subfolder below it (empty if there is none)."""
         folder, _, _ = self.name.rpartition("/")
         found = self._find_period()
         if found is None:
@@ -67,13 +67,13 @@ class ExportFile:
 
 
 def list_files(sources: Iterable[str]) -> tuple[list[ExportFile], list[str]]:
-    """Return the files to read, and warnings about those that are left out.
+    """Return the files to read, and warnings about those that are skipped.
 
     Args:
-        sources: Files, folders (with all below them) and patterns, local or `s3://bucket/folder`.
+        sources: Files, folders (read recursively) and patterns, local or `s3://bucket/folder`.
 
     Raises:
-        ConfigurationError: One of them has no file of an export.
+        ConfigurationError: A source contains no export file.
     """
     found: dict[str, ExportFile] = {}
     for source in sources:
@@ -88,7 +88,7 @@ def list_files(sources: Iterable[str]) -> tuple[list[ExportFile], list[str]]:
 
 @contextmanager
 def open_file(file: ExportFile) -> Iterator[Path]:
-    """Give the file on this machine; one in S3 is copied to a temporary folder meanwhile."""
+    """Yield a local path of the file; a file in S3 is downloaded to a temporary folder."""
     if not file.name.startswith("s3://"):
         yield Path(file.name)
         return

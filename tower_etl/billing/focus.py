@@ -1,6 +1,7 @@
-"""FOCUS 1.x, the format that AWS, Azure and Google Cloud all export, as expressions.
+"""SQL expressions over the columns of FOCUS 1.x, exported by AWS, Azure and Google Cloud.
 
-FOCUS does not say what of a machine was used: only commitments that nobody used are unused cost.
+FOCUS does not report how much of a machine was used, so only unused commitments count as unused
+cost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TITLE = "a FOCUS export"
 
 
 def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, str]:
-    """Return an expression for each column of `bill_lines` that comes from a line."""
+    """Return an expression for each column of `bill_lines` that is read from an export line."""
     entries = entries_of(columns, "tags")
     cost = f"coalesce({columns.number('effective_cost', 'billed_cost')}, 0)"
     is_unused = f"lower({columns.text('commitment_discount_status')}) = 'unused'"
@@ -55,7 +56,7 @@ def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, 
 
 
 def _machine_type(columns: ExportColumns) -> str:
-    """Return the machine type, which FOCUS has in the details of a price (from 1.1 on)."""
+    """Return the machine type, which FOCUS 1.1 and later put into the price details."""
     details = columns.raw("sku_price_details")
     if details is None:
         return columns.text("x_instance_type")

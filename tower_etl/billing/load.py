@@ -1,7 +1,7 @@
-"""Loading bills: one package of dlt that replaces the billing periods which it has lines of.
+"""Loading of bills: one dlt load package that replaces the billing periods it contains.
 
-The rows are staged, and take the place of their periods in one transaction. A load that is killed
-has changed nothing, or all; the next one starts from the files again.
+The rows are staged, and replace their billing periods in one transaction. A killed load has
+therefore changed either nothing or everything; the next load reads the files again.
 """
 
 from __future__ import annotations
@@ -39,22 +39,23 @@ if TYPE_CHECKING:
 PIPELINE = "tower_bills"
 
 _MEMORY = "450MB"
-# One file at a time, of bounded size: each is loaded whole.
+# Load one file of limited size at a time, because dlt reads each file into memory as a whole.
 _CONFIGURATION = {"sources.data_writer.file_max_items": 200_000, "load.workers": 1}
-# The periods that are staged. A `merge_key` would do the same, and compare with every staged row.
+# Condition for the rows to replace: the staged periods. A `merge_key` has the same effect, but
+# compares with every staged row.
 _KEY = ", ".join(BILL_LINES.merge_key)
 _REPLACED = f"({_KEY}) IN (SELECT DISTINCT {_KEY} FROM {{staging_table}})"  # noqa: S608 names of columns
 
 
 @dataclass(frozen=True, order=True)
 class Period:
-    """A billing period of an account, which a load replaces as a whole.
+    """A billing period of an account; a load replaces it as a whole.
 
     Attributes:
         provider: Format of the export.
-        account: Account that pays.
-        month: As YYYY-MM.
-        currency: Of its lines.
+        account: Billing account.
+        month: Billing period as YYYY-MM.
+        currency: Currency of the lines.
     """
 
     provider: str
@@ -65,13 +66,13 @@ class Period:
 
 @dataclass
 class BillReport:
-    """What a load did.
+    """Summary of a load.
 
     Attributes:
-        files: Number of files that were read.
+        files: Number of files read.
         lines: Number of lines, by period.
-        warnings: What was left out, and why.
-        seconds: From the first file to the published tables.
+        warnings: Messages about skipped files.
+        seconds: Duration of the load, including the publication of the tables.
     """
 
     files: int = 0
@@ -80,7 +81,7 @@ class BillReport:
     seconds: float = 0.0
 
     def count(self, rows: pa.Table) -> None:
-        """Add the lines of a batch."""
+        """Add the number of lines in a batch."""
         names = ["provider", "billing_account", "billing_period", "currency"]
         grouped = rows.select([*names, "cost"]).group_by(names, use_threads=False)
         for row in grouped.aggregate([("cost", "count")]).to_pylist():
@@ -88,7 +89,7 @@ class BillReport:
             self.lines[period] += row["cost_count"]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object of `--json`."""
+        """Return the object that `--json` prints."""
         return {
             "status": "ok",
             "files": self.files,
@@ -110,14 +111,14 @@ class BillReport:
 
 @dataclass(frozen=True)
 class BillLoad:
-    """A load, ready to be run.
+    """A load of export files into a destination.
 
     Attributes:
-        destination: Where the runs are, too.
+        destination: Destination that contains the runs.
         sources: Files, folders and patterns, local or in S3.
         provider: A key of `tower_etl.billing.reader.FORMATS`.
-        clock: Tells the time.
-        mapping: Which tag holds what.
+        clock: Clock for load times and the lock.
+        mapping: Tags that identify runs, tasks and compute environments.
         on_file: Called with the name of each file before it is read.
     """
 
@@ -132,40 +133,40 @@ class BillLoad:
         """Load the files, and publish the tables.
 
         Raises:
-            ConfigurationError: There is no file, one is not an export of that format, or there
-                are no runs.
-            DestinationLockedError: A sync or another load holds the destination.
-            DestinationError: The disk is full, or the destination stopped answering.
-            TowerEtlError: Loading failed; the periods are as they were.
+            ConfigurationError: There is no file, a file has another format, or the destination
+                has no runs.
+            DestinationLockedError: A sync or another load has locked the destination.
+            DestinationError: The disk is full, or the destination stopped responding.
+            TowerEtlError: The load failed; the billing periods are unchanged.
         """
         started = self.clock.monotonic()
         files, warnings = list_files(self.sources)
         report = BillReport(files=len(files), warnings=warnings)
-        place = self.destination
-        with explained(place.title):
-            place.validate()
-            with place.lock(self.clock):
-                place.prepare()
+        destination = self.destination
+        with explained(destination.title):
+            destination.validate()
+            with destination.lock(self.clock):
+                destination.prepare()
                 self._load(files, report)
-                place.publish(self.clock.now())
+                destination.publish(self.clock.now())
         report.seconds = self.clock.monotonic() - started
         return report
 
     def _load(self, files: Sequence[ExportFile], report: BillReport) -> None:
-        place = self.destination
+        destination = self.destination
         with dlt_defaults(), dlt.config.values(_CONFIGURATION):
-            _finish_sync(place)
-            pipeline = _start_pipeline(place)
+            _finish_sync(destination)
+            pipeline = _start_pipeline(destination)
             pipeline.extract(self._make_source(files, report), loader_file_format="parquet")
             pipeline.normalize()
-            with place.package_context(_MEMORY):
+            with destination.package_context(_MEMORY):
                 pipeline.sync_schema()
                 pipeline.load()
             delete_completed_packages(pipeline)
 
     def _make_source(self, files: Sequence[ExportFile], report: BillReport) -> DltSource:
         @dlt.source(name="bills", max_table_nesting=0)
-        def bills() -> Any:  # noqa: ANN401 dlt has no type for it
+        def bills() -> Any:  # noqa: ANN401 a source function of dlt
             return dlt.resource(
                 self._iter_rows(files, report),
                 name=BILL_LINES.name,
@@ -180,47 +181,49 @@ class BillLoad:
         return bills()
 
     def _iter_rows(self, files: Sequence[ExportFile], report: BillReport) -> Iterator[pa.Table]:
-        number = 0
+        next_number = 0
         for file in files:
             self.on_file(file.name)
             with open_file(file) as path:
                 batches = iter_lines(path, file.name, self.provider, self.mapping, file.period)
                 for rows in batches:
                     report.count(rows)
-                    yield _number(rows, number)
-                    number += len(rows)
+                    yield _number_lines(rows, next_number)
+                    next_number += len(rows)
 
 
-def _number(rows: pa.Table, first: int) -> pa.Table:
-    """Return the rows with their numbers, and key columns that are never null."""
+def _number_lines(rows: pa.Table, first: int) -> pa.Table:
+    """Return the rows with line numbers, in the types of the table (key columns not null)."""
     numbers = pa.array(range(first, first + len(rows)), pa.int64())
     index = rows.schema.get_field_index("line_number")
-    field_of = BILL_LINES.arrow_schema.field("line_number")
-    return rows.set_column(index, field_of.name, numbers).cast(BILL_LINES.arrow_schema)
+    column = BILL_LINES.arrow_schema.field("line_number")
+    return rows.set_column(index, column.name, numbers).cast(BILL_LINES.arrow_schema)
 
 
-def _finish_sync(place: Destination) -> None:
-    """Load the package that an interrupted sync left, so that no half of it is published.
+def _finish_sync(destination: Destination) -> None:
+    """Load the pending package of an interrupted sync, so that it is not published half-loaded.
 
     Raises:
-        ConfigurationError: No sync has written to the destination: there are no runs to bill.
+        ConfigurationError: The destination has no runs, because no sync has completed.
     """
-    pipeline = place.open_pipeline()
-    with place.package_context():
+    pipeline = destination.open_pipeline()
+    with destination.package_context():
         reason = load_pending_packages(pipeline)
     if reason:
-        place.reset()
+        destination.reset()
     if pipeline.default_schema_name is None:
-        msg = f"{place.title} has no runs yet: run `tower-etl sync` first, then load the bill."
+        msg = (
+            f"{destination.title} has no runs yet: run `tower-etl sync` first, then load the bill."
+        )
         raise ConfigurationError(msg)
 
 
-def _start_pipeline(place: Destination) -> dlt.Pipeline:
-    """Return the pipeline of bills, without what a killed load left in its working folder."""
-    pipeline = place.open_pipeline(PIPELINE)
+def _start_pipeline(destination: Destination) -> dlt.Pipeline:
+    """Return the billing pipeline with an empty working folder."""
+    pipeline = destination.open_pipeline(PIPELINE)
     shutil.rmtree(pipeline.working_dir, ignore_errors=True)
     Path(pipeline.working_dir).parent.mkdir(parents=True, exist_ok=True)
-    pipeline = place.open_pipeline(PIPELINE)
-    with place.package_context():
+    pipeline = destination.open_pipeline(PIPELINE)
+    with destination.package_context():
         pipeline.sync_destination()
     return pipeline

@@ -1,4 +1,4 @@
-"""One file of an export as Arrow batches of `bill_lines`, read piece by piece by DuckDB."""
+"""Reading of one export file with DuckDB as Arrow batches in the columns of `bill_lines`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 10_000
 _UNKNOWN_PERIOD = "1970-01"
-# DuckDB would take up to 80 % of the machine. One thread gives the lines in their order, and small
-# buffers keep it within the limit: with the default of 32 MB it fails on lines of 1 kB.
+# By default DuckDB uses up to 80 % of the machine's memory. A single thread preserves the order of
+# the lines. The small CSV buffer stays within the limit; the default of 32 MB fails on 1 kB lines.
 _SETTINGS = ("SET memory_limit = '300MB'", "SET threads = 1", "SET TimeZone = 'UTC'")
 _CSV = (
     "header = true, delim = ',', quote = '\"', escape = '\"', all_varchar = true, "
@@ -39,9 +39,10 @@ class ExportFormat:
     """A format of exports.
 
     Attributes:
-        title: What messages call a file of it.
-        required: Normalized names of the columns that every file has.
-        select_columns: Gives an expression for each column of `bill_lines` that comes from a line.
+        title: Name of the format in messages.
+        required: Normalized names of the columns that every file must have.
+        select_columns: Returns an expression for each column of `bill_lines` that is read from an
+            export line.
     """
 
     title: str
@@ -60,20 +61,20 @@ FORMATS: Mapping[str, ExportFormat] = MappingProxyType(
 def iter_lines(
     path: Path, name: str, provider: str, mapping: TagMapping, period: str | None = None
 ) -> Iterator[pa.Table]:
-    """Read a file.
+    """Read an export file.
 
     Args:
-        path: The file on this machine.
-        name: What messages and `source_file` call it.
+        path: Local path of the file.
+        name: Name of the file in messages and in `source_file`.
         provider: A key of `FORMATS`.
-        mapping: Which tag holds what.
-        period: Billing period that the path of the export names, for lines that name none.
+        mapping: Tags that identify runs, tasks and compute environments.
+        period: Billing period in the path of the export, for lines without one.
 
     Yields:
-        Rows in the columns of `bill_lines`, without numbers.
+        Rows in the columns of `bill_lines`, without line numbers.
 
     Raises:
-        ConfigurationError: It is not an export of that format, or a value in it cannot be read.
+        ConfigurationError: The file has another format or contains an invalid value.
     """
     with duckdb.connect() as connection, _explained(name):
         for setting in _SETTINGS:
@@ -83,11 +84,11 @@ def iter_lines(
         columns = ExportColumns({row[0]: row[1] for row in described})
         sql = _select(columns, FORMATS[provider], mapping, name)
         reader = connection.sql(f"{sql} FROM {source}").to_arrow_reader(_BATCH_ROWS)
-        known = period
+        fallback_period = period
         for batch in reader:
             rows = pa.Table.from_batches([batch])
-            known = known or pc.min(rows["billing_period"]).as_py()
-            yield _finish(rows, known or _UNKNOWN_PERIOD)
+            fallback_period = fallback_period or pc.min(rows["billing_period"]).as_py()
+            yield _conform(rows, fallback_period or _UNKNOWN_PERIOD)
 
 
 def _source_of(path: Path) -> str:
@@ -97,15 +98,17 @@ def _source_of(path: Path) -> str:
     return f"read_csv({quoted}, {_CSV})"
 
 
-def _select(columns: ExportColumns, form: ExportFormat, mapping: TagMapping, name: str) -> str:
-    if missing := columns.missing(form.required):
+def _select(
+    columns: ExportColumns, export_format: ExportFormat, mapping: TagMapping, name: str
+) -> str:
+    if missing := columns.missing(export_format.required):
         found = ", ".join(list(columns.types)[:5])
         msg = (
-            f"{name} is not {form.title}: missing column {', '.join(missing)} (found: {found}, "
-            "...). Check --provider and the file."
+            f"{name} is not {export_format.title}: missing column {', '.join(missing)} "
+            f"(found: {found}, ...). Check --provider and the file."
         )
         raise ConfigurationError(msg)
-    chosen = dict(form.select_columns(columns, mapping))
+    chosen = dict(export_format.select_columns(columns, mapping))
     chosen["task_hash"] = f"lower(replace({chosen['task_hash']}, '/', ''))"
     chosen |= {"other": _other(columns), "source_file": quote_text(name)}
     listed = ",\n  ".join(f"{expression} AS {key}" for key, expression in chosen.items())
@@ -113,7 +116,7 @@ def _select(columns: ExportColumns, form: ExportFormat, mapping: TagMapping, nam
 
 
 def _other(columns: ExportColumns) -> str:
-    """Return the columns that no other holds, as a JSON object without nulls."""
+    """Return an expression for all remaining columns as a JSON object without nulls."""
     unused = columns.unused()
     if not unused:
         return "NULL"
@@ -122,8 +125,8 @@ def _other(columns: ExportColumns) -> str:
     return f"nullif({patched}, '{{}}')"
 
 
-def _finish(rows: pa.Table, period: str) -> pa.Table:
-    """Return the rows in the types of the table; the numbers of the lines are added later."""
+def _conform(rows: pa.Table, period: str) -> pa.Table:
+    """Return the rows in the types of the table, without line numbers."""
     filled = pc.fill_null(rows["billing_period"], period)
     rows = rows.set_column(rows.schema.get_field_index("billing_period"), "billing_period", filled)
     schema = BILL_LINES.arrow_schema

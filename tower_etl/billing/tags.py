@@ -1,8 +1,8 @@
-"""Tags in the shapes that exports have them in, as one list of keys and values.
+"""SQL expressions that convert the tags of an export into one list of keys and values.
 
-AWS writes them as a map, as a list of pairs or as one column per tag; in a CSV, a map is JSON. The
-platform's resource labels come back with the prefix `user_` or `user:`, and with capitals or
-without, so that keys are compared in snake_case.
+AWS exports tags as a map, as a list of pairs or as one column per tag; in a CSV, a map is JSON.
+Exports add the prefix `user_` or `user:` to the platform's resource labels and may change their
+case, so keys are compared in snake_case.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _NO_ENTRIES = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
 
 @dataclass(frozen=True)
 class TagMapping:
-    """Which tag holds what.
+    """Tags that identify the run, task and compute environment of a line.
 
     Attributes:
-        run_id: Tag with the id of the run.
-        task_hash: Tag with the hash of the task.
-        compute_env: Tag with the name or id of a compute environment, or of a queue. Lines that
-            have it and no run are allocated to the tasks that ran there; None: no line is.
+        run_id: Tag with the run id.
+        task_hash: Tag with the task hash.
+        compute_env: Tag with the name or id of a compute environment or queue. Lines with this tag
+            but without a run are allocated to the tasks that ran there. None disables allocation.
     """
 
     run_id: str = "uniqueRunId"
@@ -42,18 +42,18 @@ class TagMapping:
 
 
 def parse_mapping(pairs: Iterable[str]) -> TagMapping:
-    """Return the mapping that `--map` gives.
+    """Parse the values of `--map`.
 
     Args:
         pairs: Texts like `run_id=TAG`.
 
     Raises:
-        ConfigurationError: One is not like that.
+        ConfigurationError: A text has another form.
     """
     found: dict[str, str] = {}
     for pair in pairs:
-        name, sign, tag = (part.strip() for part in pair.partition("="))
-        if name not in FIELDS or not sign or not tag:
+        name, separator, tag = (part.strip() for part in pair.partition("="))
+        if name not in FIELDS or not separator or not tag:
             msg = f"Invalid --map {pair!r}: expected NAME=TAG, where NAME is {', '.join(FIELDS)}."
             raise ConfigurationError(msg)
         found[name] = tag
@@ -64,8 +64,8 @@ def entries_of(columns: ExportColumns, name: str) -> str:
     """Return an expression for the tags of a line: a list of structs of key and value.
 
     Args:
-        columns: Of the export.
-        name: Normalized name of the column of tags, or of what precedes a tag in columns of tags.
+        columns: Columns of the export.
+        name: Normalized name of the tags column, or the prefix of the columns for single tags.
     """
     column = columns.raw(name)
     if column is None:
@@ -89,7 +89,7 @@ def _from_column(column: str, kind: str) -> str:
 
 
 def _from_json(column: str) -> str:
-    """Return the entries of JSON: an object (Azure leaves out its braces), or a list of pairs."""
+    """Return the entries of JSON text: an object (Azure omits its braces) or a list of pairs."""
     text = f"trim({column})"
     whole = f"CASE WHEN {text} LIKE '\"%' THEN '{{' || {text} || '}}' ELSE {text} END"
     of_object = f"map_entries(CAST(CAST({whole} AS JSON) AS MAP(VARCHAR, VARCHAR)))"
@@ -118,7 +118,7 @@ def _transform(entries: str, key: str, value: str) -> str:
 
 
 def value_of(entries: str, tag: str | None) -> str:
-    """Return an expression for the value of a tag; null where a line does not have it."""
+    """Return an expression for the value of a tag, null for lines without the tag."""
     if tag is None:
         return "NULL"
     known = normalize_name(tag)
@@ -129,6 +129,6 @@ def value_of(entries: str, tag: str | None) -> str:
 
 
 def as_json(entries: str) -> str:
-    """Return an expression for the tags as a JSON object; null where there are none."""
+    """Return an expression for the tags as a JSON object, null for lines without tags."""
     pairs = f"list_transform({entries}, lambda e: to_json(e.key) || ':' || to_json(e.value))"
     return f"CASE WHEN len({entries}) > 0 THEN '{{' || array_to_string({pairs}, ',') || '}}' END"

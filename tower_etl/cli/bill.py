@@ -1,4 +1,4 @@
-"""Command `tower-etl bill`: loads cloud bills, and shows how much of them is attributed."""
+"""Command `tower-etl bill`: loading of cloud bills, and their attribution to runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from tower_etl.billing.coverage import COVERAGE_VIEWS, SNIPPET, read_coverage
 from tower_etl.cli import options
-from tower_etl.cli.output import print_data, print_message, print_notice
+from tower_etl.cli.output import pluralize, print_data, print_message, print_notice
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 
@@ -48,7 +48,7 @@ def load(
     path: str | None,
     *,
     as_json: bool,
-    **chosen: Any,  # noqa: ANN401 click hands them over by name
+    **chosen: Any,  # noqa: ANN401 passed by click by name
 ) -> None:
     """Load exports of a cloud bill, and replace the billing periods in them.
 
@@ -59,9 +59,9 @@ def load(
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 
     mapping = parse_mapping(chosen["pairs"])
-    place = options.destination_config(chosen["destination"], path)
+    config = options.destination_config(chosen["destination"], path)
     report = BillLoad(
-        open_destination(place),
+        open_destination(config),
         files,
         chosen["provider"],
         SYSTEM_CLOCK,
@@ -73,25 +73,21 @@ def load(
     if as_json:
         print_data(json.dumps(report.as_json()) + "\n")
     else:
-        print_message(describe_load(report, place))
+        print_message(describe_load(report, config))
 
 
-def describe_load(report: BillReport, place: DestinationConfig) -> str:
-    """Return the lines and periods that a load read, and the coverage of all bills since."""
+def describe_load(report: BillReport, config: DestinationConfig) -> str:
+    """Return the summary of a load, and the coverage of all loaded bills."""
     periods = len({(period.provider, period.account, period.month) for period in report.lines})
-    counted = f"{report.lines.total():,} lines of {_count(report.files, 'file')}"
-    head = f"{place.path or place.kind}: {counted} and {_count(periods, 'billing period')}"
-    return f"{head} in {report.seconds:.1f} s\n{describe_coverage(_read_coverage(place))}"
+    counted = f"{report.lines.total():,} lines of {pluralize(report.files, 'file')}"
+    head = f"{config.path or config.kind}: {counted} and {pluralize(periods, 'billing period')}"
+    return f"{head} in {report.seconds:.1f} s\n{describe_coverage(_read_coverage(config))}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _read_coverage(place: DestinationConfig) -> Coverage:
+def _read_coverage(config: DestinationConfig) -> Coverage:
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
-    return query_destination(place, read_coverage, COVERAGE_VIEWS)
+    return query_destination(config, read_coverage, COVERAGE_VIEWS)
 
 
 @command.command("check")
@@ -100,16 +96,16 @@ def _read_coverage(place: DestinationConfig) -> Coverage:
 @options.json_option
 def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
     """Show which tags are missing, what share of the bills is attributed, and how to set tags."""
-    found = _read_coverage(options.destination_config(destination, path, exists=True))
+    coverage = _read_coverage(options.destination_config(destination, path, exists=True))
     if as_json:
-        print_data(json.dumps(found.as_json()) + "\n")
+        print_data(json.dumps(coverage.as_json()) + "\n")
     else:
-        print_message(describe_coverage(found))
+        print_message(describe_coverage(coverage))
 
 
-def describe_coverage(found: Coverage) -> str:
-    """Return how much is attributed, for people, with what to do about the rest."""
-    if not found.periods:
+def describe_coverage(coverage: Coverage) -> str:
+    """Return the coverage as text, with advice on unattributed lines."""
+    if not coverage.periods:
         return "No bill is loaded: run `tower-etl bill load --provider aws|focus FILES` first."
     rows = [
         (
@@ -122,26 +118,26 @@ def describe_coverage(found: Coverage) -> str:
             round(period.allocated, 4),
             f"{period.attributed_percent:.1f}%",
         )
-        for period in found.periods
+        for period in coverage.periods
     ]
     names = ("period", "provider", "account", "cost", "currency", "tagged", "allocated", "share")
-    return "\n".join([format_table(names, rows), "", *_describe_gaps(found)])
+    return "\n".join([format_table(names, rows), "", *_describe_gaps(coverage)])
 
 
-def _describe_gaps(found: Coverage) -> list[str]:
+def _describe_gaps(coverage: Coverage) -> list[str]:
     lines = [
         f"Unattributed: {cost:,.4f} {currency} in {count:,} lines: {reason}."
-        for reason, currency, count, cost in found.reasons
+        for reason, currency, count, cost in coverage.reasons
     ]
     lines += [
         f"Loaded twice: {month} is there as aws and as focus; of one account, load one of them."
-        for month in found.twice
+        for month in coverage.twice
     ]
     lines += [
         f"Missing tag: no line has a value for {name}. Activate the tag in the billing console, or "
         f"name it with `bill load --map {name}=TAG`."
-        for name in found.missing_tags
+        for name in coverage.missing_tags
     ]
-    if found.missing_tags or any(reason == "no run tag" for reason, *_ in found.reasons):
+    if coverage.missing_tags or any(reason == "no run tag" for reason, *_ in coverage.reasons):
         lines += ["", "Labels that attribute every task, for nextflow.config:", SNIPPET]
     return lines

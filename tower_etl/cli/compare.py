@@ -1,4 +1,4 @@
-"""Command `tower-etl compare`: two groups of runs, task by task."""
+"""Command `tower-etl compare`: comparison of two groups of runs task by task."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 @options.destination_option
 @options.destination_path_option
 @options.json_option
-def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401 click hands them over by name
+def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
     """Compare two groups of runs task by task: waits, staging, run time, cost, bill, failures."""
     from tower_etl.report.comparison import compare_groups  # noqa: PLC0415 imports numpy
     from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups  # noqa: PLC0415 imports numpy
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports dlt
 
-    place = options.destination_config(chosen["destination"], chosen["path"], exists=True)
+    config = options.destination_config(chosen["destination"], chosen["path"], exists=True)
     prices = options.find_prices(chosen["prices"])
-    if prices and place.kind == "postgres":
+    if prices and config.kind == "postgres":
         msg = "--prices needs a file or a folder. For PostgreSQL, set TOWER_ETL_PRICES and sync."
         raise ConfigurationError(msg)
     names = [name.strip() for name in (chosen["groups"] or "").split(",") if name.strip()]
@@ -60,7 +60,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
         msg = f"Invalid --groups {chosen['groups']!r}: expected two names, separated by a comma."
         raise ConfigurationError(msg)
     groups = query_destination(
-        place,
+        config,
         lambda query: read_groups(query, group_by, names, chosen["pipelines"]),
         GROUP_VIEWS,
         RunFilter(prices=prices),
@@ -82,7 +82,7 @@ def _write_page(output: str, comparison: Comparison) -> None:
 
 
 def describe_as_json(comparison: Comparison) -> dict[str, Any]:
-    """Return the object of `--json`."""
+    """Return the object that `--json` prints."""
     return {
         "group_by": comparison.kind,
         "groups": [
@@ -103,7 +103,7 @@ def describe_as_json(comparison: Comparison) -> dict[str, Any]:
         "measures": [
             {**asdict(measure), "differs": measure.differs} for measure in comparison.measures
         ],
-        "unmatched": [asdict(found) for found in comparison.unmatched],
+        "unmatched": [asdict(process) for process in comparison.unmatched],
     }
 
 
@@ -119,7 +119,7 @@ def _describe_group(group: Group) -> str:
 
 
 def describe_comparison(comparison: Comparison) -> str:
-    """Return what was found, for people."""
+    """Return the result of a comparison as text."""
     from tower_etl.report.comparison_page import (  # noqa: PLC0415 imports jinja2
         show_measure,
         write_headline,

@@ -64,8 +64,8 @@ def command(path: str, seed: int) -> int:
     _remove_previous_demo(target.path, replace=path == _DEMO_PATH)
     simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
     with sim.serve(simulator) as endpoint:
-        request = SyncOptions(tables=resolve_table_names(()))
-        settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=request)
+        sync_options = SyncOptions(tables=resolve_table_names(()))
+        settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=sync_options)
         first, code = _sync(settings, target, "First sync: the full history")
         if code:
             return code
@@ -96,24 +96,24 @@ def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncRepo
 
 
 def _load_bill(world: World, path: str) -> None:
-    """Load a bill that fits the runs, as `tower-etl bill load` does."""
+    """Load a generated bill of the runs, as `tower-etl bill load` does."""
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
     from tower_etl.billing.tags import TagMapping  # noqa: PLC0415 beside the load
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 
-    place = options.destination_config("duckdb", path)
+    config = options.destination_config("duckdb", path)
     with tempfile.TemporaryDirectory(prefix="tower-etl-demo-") as folder:
         export = Path(folder) / "bill.csv.gz"
         import_simulator().write_bill(world, export)
         report = BillLoad(
-            open_destination(place),
+            open_destination(config),
             (str(export),),
             "aws",
             SYSTEM_CLOCK,
             TagMapping(),
             on_file=lambda _: None,
         ).run()
-    print_message(f"\nA bill that fits the runs: {describe_load(report, place)}")
+    print_message(f"\nA bill that fits the runs: {describe_load(report, config)}")
 
 
 def _print_answers(path: str) -> None:

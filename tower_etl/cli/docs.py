@@ -41,8 +41,8 @@ def _iter_command(command: click.Command, context: click.Context) -> Iterator[st
     """Yield the section of a command, and those of its subcommands."""
     yield _render(command, context)
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield _render(below, _make_context(below, name, context))
+        for name, subcommand in command.commands.items():
+            yield _render(subcommand, _make_context(subcommand, name, context))
 
 
 def _make_context(

@@ -128,11 +128,11 @@ def complete_workspaces(ctx: click.Context, _param: click.Parameter, incomplete:
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports duckdb
 
     try:
-        place = destination_config(
+        config = destination_config(
             ctx.params.get("destination"), ctx.params.get("path"), exists=True
         )
         rows = query_destination(
-            place, lambda query: query("SELECT DISTINCT workspace FROM stg_runs"), ["stg_runs"]
+            config, lambda query: query("SELECT DISTINCT workspace FROM stg_runs"), ["stg_runs"]
         )
     except Exception:  # noqa: BLE001 a shell has no place for messages
         return []

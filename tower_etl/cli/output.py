@@ -44,6 +44,11 @@ def replace_controls(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def pluralize(count: int, noun: str) -> str:
+    """Return `1 run` or `2 runs`."""
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
 def print_message(text: str) -> None:
     """Print human-readable text on standard output; raise the errors of `print_data`."""
     print_data(replace_controls(text) + "\n")

@@ -122,7 +122,7 @@ def command(question: str | None, *, listing: bool, form: str, **chosen: Any) ->
     if form in _BINARY and sys.stdout is not None and sys.stdout.isatty():
         msg = f"The format {form} cannot be shown on a terminal. Redirect it: `> rows.{form}`."
         raise ConfigurationError(msg)
-    place = options.destination_config(chosen.pop("destination"), chosen.pop("path"), exists=True)
+    config = options.destination_config(chosen.pop("destination"), chosen.pop("path"), exists=True)
     file, limit = chosen.pop("file"), chosen.pop("limit")
     question = _read_question(question, file)
     if listing or question is None:
@@ -130,12 +130,12 @@ def command(question: str | None, *, listing: bool, form: str, **chosen: Any) ->
         return
     scope = options.read_scope(**chosen)
     _check_question(question, scope)
-    if place.kind == "postgres":
-        _query_postgres(place, question, scope, limit, form)
+    if config.kind == "postgres":
+        _query_postgres(config, question, scope, limit, form)
         return
     from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
-    with open_reader(place.path) as connection:
+    with open_reader(config.path) as connection:
         _print(connection, _limit(_make_select(connection, question, scope), limit), form)
 
 
@@ -220,7 +220,7 @@ def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter
 
 
 def _query_postgres(
-    place: DestinationConfig, question: str, scope: RunFilter, limit: int | None, form: str
+    config: DestinationConfig, question: str, scope: RunFilter, limit: int | None, form: str
 ) -> None:
     """Run a query in PostgreSQL, whose views are those of the last sync.
 
@@ -239,7 +239,7 @@ def _query_postgres(
     sql = question if is_select else f'SELECT * FROM "{question.strip()}"'  # noqa: S608 a known name
     if limit is not None:
         sql = f"SELECT * FROM (\n{sql}\n) AS limited LIMIT {limit}"  # noqa: S608 the user's own query
-    database: Any = open_destination(place)
+    database: Any = open_destination(config)
     names, rows = database.select(sql)
     _print_rows(names, rows, form)
 

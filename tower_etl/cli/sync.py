@@ -12,7 +12,7 @@ import click
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.logs import show_info
-from tower_etl.cli.output import print_data, print_message
+from tower_etl.cli.output import pluralize, print_data, print_message
 from tower_etl.cli.progress import run_with_progress
 
 if TYPE_CHECKING:
@@ -93,22 +93,18 @@ def describe_incomplete(space: WorkspaceResult) -> list[str]:
     """Return lines on the runs of a workspace that are pending or lack a part."""
     lines = []
     if space.pending:
+        pending = pluralize(len(space.pending), "run")
         lines.append(
-            f"Pending: {space.name}: {count_runs(len(space.pending))} could not be fetched; the "
-            "next syncs retry. `tower-etl status` lists them."
+            f"Pending: {space.name}: {pending} could not be fetched; the next syncs retry. "
+            "`tower-etl status` lists them."
         )
     for part, count in space.incomplete.items():
         lines.append(
             f"Incomplete: {space.name}: the server does not have the {part} of "
-            f"{count_runs(count)}; the daily reconciliation retries (`missing_parts` in "
+            f"{pluralize(count, 'run')}; the daily reconciliation retries (`missing_parts` in "
             "`workflows`)."
         )
     return lines
-
-
-def count_runs(count: int) -> str:
-    """Return `1 run` or `2 runs`."""
-    return f"{count:,} run" + "s" * (count != 1)
 
 
 def describe_report(report: SyncReport, path: str) -> str:

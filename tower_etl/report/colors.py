@@ -1,8 +1,7 @@
-"""Colors of pipelines: the same in every report, because they follow from the name alone.
+"""Colors of pipelines, computed from the name alone so that they are the same in every report.
 
-With as many names as there are, some colors are alike. The later of two alike in one chart is
-hatched, so that the colors need not change. Lightness is such that a color has a contrast of 3 : 1
-on a light and on a dark page.
+Two names can have similar colors. In a chart, the later of the two is hatched instead of recolored.
+The lightness gives every color a contrast of 3:1 on both the light and the dark page.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LIGHTNESS = (0.55, 0.63)  # of OKLCH
+_LIGHTNESS = (0.55, 0.63)  # in OKLCH
 _SPREAD = 0.02
 _CHROMA = 0.11
 _ALIKE = 0.06  # distance in OKLab
@@ -37,11 +36,11 @@ _TO_RGB = (
 
 @dataclass(frozen=True)
 class Paint:
-    """Paint of a series.
+    """Fill of a series.
 
     Attributes:
         color: Color as #rrggbb.
-        hatched: Whether the color is alike that of an earlier series.
+        hatched: Whether the color is similar to that of an earlier series.
     """
 
     color: str
@@ -49,21 +48,21 @@ class Paint:
 
 
 def paint_names(names: Sequence[str], rest: str) -> tuple[Paint, ...]:
-    """Return the paint of each name; `rest` is the name of all others, which is grey."""
+    """Return the fill of each name; the series `rest`, which sums up all others, is grey."""
     paints: list[Paint] = []
     earlier: list[tuple[float, float, float]] = []
     for name in names:
         if name == rest:
             paints.append(Paint(_REST))
             continue
-        place = _place(name)
-        alike = any(math.dist(place, other) < _ALIKE for other in earlier)
-        earlier.append(place)
-        paints.append(Paint(_encode(place), alike))
+        lab = _name_to_lab(name)
+        alike = any(math.dist(lab, other) < _ALIKE for other in earlier)
+        earlier.append(lab)
+        paints.append(Paint(_lab_to_hex(lab), alike))
     return tuple(paints)
 
 
-def _place(name: str) -> tuple[float, float, float]:
+def _name_to_lab(name: str) -> tuple[float, float, float]:
     """Return the color of a name in OKLab."""
     digest = sha256(name.encode(errors="surrogatepass")).digest()
     hue = int.from_bytes(digest[:4]) / 2**32 * math.tau
@@ -71,8 +70,8 @@ def _place(name: str) -> tuple[float, float, float]:
     return lightness, _CHROMA * math.cos(hue), _CHROMA * math.sin(hue)
 
 
-def _encode(place: tuple[float, float, float]) -> str:
-    cones = [sum(map(_times, row, place)) ** 3 for row in _TO_CONES]
+def _lab_to_hex(lab: tuple[float, float, float]) -> str:
+    cones = [sum(map(_times, row, lab)) ** 3 for row in _TO_CONES]
     linear = (min(max(sum(map(_times, row, cones)), 0.0), 1.0) for row in _TO_RGB)
     return "#" + "".join(f"{round(_gamma(channel) * 255):02x}" for channel in linear)
 

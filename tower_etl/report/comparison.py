@@ -1,4 +1,4 @@
-"""Two groups of runs compared task by task: median ratios, and how sure they are."""
+"""Comparison of two groups of runs task by task: median ratios with confidence intervals."""
 
 from __future__ import annotations
 
@@ -26,23 +26,25 @@ MEASURES: Mapping[str, str] = {
 }
 
 _DRAWS, _FEWEST_DRAWS = 1000, 200
-_MOST_VALUES = 100_000_000  # drawn for one measure: a few seconds
-_LEVELS = (2.5, 97.5)
-_ENOUGH_MATCHED = 0.5  # of the processes of both groups; else tasks are matched by process
+_MOST_VALUES = 100_000_000  # values drawn for one measure, which takes a few seconds
+_PERCENTILES = (2.5, 97.5)
+# Share of the common processes that must have common samples; below it, tasks are matched by
+# process alone.
+_ENOUGH_MATCHED = 0.5
 
 
 @dataclass(frozen=True)
 class Task:
-    """One attempt of a task of a run that ended.
+    """One attempt of a task in a completed run.
 
     Attributes:
-        run_id: Its run.
+        run_id: Id of the run.
         pipeline: Pipeline of the run.
-        process: Its process.
-        sample: Its tag, or its name.
+        process: Process of the task.
+        sample: Tag of the task, or its name if it has no tag.
         status: COMPLETED, FAILED or ABORTED.
-        attempt: Which attempt it is, from 1.
-        values: A value of each of `MEASURES`, None where it is not known.
+        attempt: Number of the attempt, starting at 1.
+        values: Value of each measure in the order of `MEASURES`, None if unknown.
     """
 
     run_id: str
@@ -56,15 +58,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that ended.
+    """A completed run.
 
     Attributes:
-        id: Its identifier.
-        pipeline: Its pipeline.
+        id: Run id.
+        pipeline: Pipeline of the run.
         status: SUCCEEDED, FAILED or CANCELLED.
-        hours: From submission to the end.
-        platform_usd: Cost by the platform.
-        bill_usd: Cost by the bill, None where there is none.
+        hours: Time from submission to completion.
+        platform_usd: Cost estimated by the platform.
+        bill_usd: Cost by the bill, None if the run has no bill.
     """
 
     id: str
@@ -77,12 +79,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one side.
+    """One of the two groups of runs.
 
     Attributes:
-        name: Value of what runs are grouped by.
-        runs: The runs.
-        tasks: Their attempts of tasks.
+        name: Value of the grouping criterion.
+        runs: Runs of the group.
+        tasks: Task attempts of these runs.
     """
 
     name: str
@@ -91,7 +93,7 @@ class Group:
 
     @property
     def pipelines(self) -> list[str]:
-        """The pipelines of the runs."""
+        """Pipelines of the runs."""
         return sorted({run.pipeline for run in self.runs})
 
     @property
@@ -110,23 +112,23 @@ class Group:
         return sum(task.attempt > 1 for task in self.tasks)
 
     def average(self, name: str) -> float | None:
-        """Return the mean of an attribute of the runs, None where no run has it."""
+        """Return the mean of an attribute over the runs that have it, or None."""
         found = [value for run in self.runs if (value := getattr(run, name)) is not None]
         return sum(found) / len(found) if found else None
 
 
 @dataclass(frozen=True)
 class MeasureRatio:
-    """How the second group compares with the first in one measure.
+    """Ratio of the second group to the first in one measure.
 
     Attributes:
         name: A key of `MEASURES`.
-        tasks: Matched tasks that both groups have a positive value of.
-        first: Sum over the matched tasks, as in an average run of the first group.
-        second: The same of the second group.
-        ratio: Median over the tasks of second / first; None where no task has both.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
+        tasks: Number of matched tasks with a positive value in both groups.
+        first: Sum over the matched tasks in an average run of the first group.
+        second: Sum over the matched tasks in an average run of the second group.
+        ratio: Median of second / first over these tasks, None without such tasks.
+        low: Lower bound of the 95 % interval.
+        high: Upper bound of the 95 % interval.
     """
 
     name: str
@@ -139,17 +141,17 @@ class MeasureRatio:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Display name of the measure."""
         return MEASURES[self.name]
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves out 1."""
+        """Whether the interval excludes 1."""
         return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
 
     @property
     def verdict(self) -> str:
-        """Return the finding in words."""
+        """The result in words."""
         if self.ratio is None or self.low is None or self.high is None:
             return "nothing to compare"
         if not self.differs:
@@ -164,9 +166,9 @@ class Unmatched:
 
     Attributes:
         group: Name of the group.
-        process: The process.
-        tasks: Its completed tasks in all runs of the group.
-        platform_usd: What they cost by the platform.
+        process: Name of the process.
+        tasks: Number of its completed tasks in all runs of the group.
+        platform_usd: Cost of these tasks estimated by the platform.
     """
 
     group: str
@@ -177,16 +179,16 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two groups of runs, compared.
+    """Result of comparing two groups of runs.
 
     Attributes:
-        kind: What runs are grouped by.
-        first: The first group.
-        second: The second group.
+        kind: Grouping criterion.
+        first: Reference group.
+        second: Group that is compared with it.
         matched: Number of tasks that both groups have.
         by_process: Whether tasks are matched by process alone, because their tags differ.
-        measures: One for each of `MEASURES`.
-        unmatched: Processes of one group only, the most expensive first.
+        measures: Ratio of each measure in `MEASURES`.
+        unmatched: Processes that only one group ran, the most expensive first.
     """
 
     kind: str
@@ -199,21 +201,21 @@ class Comparison:
 
     @property
     def crosses_pipelines(self) -> bool:
-        """Whether the groups are not of the same pipelines."""
+        """Whether the groups have different pipelines."""
         return self.first.pipelines != self.second.pipelines
 
 
 def compare_groups(kind: str, first: Group, second: Group, seed: int = 1) -> Comparison:
     """Compare two groups of runs.
 
-    The interval of a ratio is a bootstrap over runs and tasks: runs of a group are drawn with
-    replacement, and so are tasks. With one run on a side it knows nothing of how runs vary.
+    The interval of a ratio is a bootstrap: runs and tasks are both drawn with replacement. If a
+    group has only one run, the interval does not include the variation between runs.
 
     Args:
-        kind: What runs are grouped by.
-        first: The group to compare with.
-        second: The group that is compared.
-        seed: Of the random draws.
+        kind: Grouping criterion.
+        first: Reference group.
+        second: Group that is compared with it.
+        seed: Seed of the random draws.
     """
     keys, by_process = _match(first, second)
     numbers = {key: index for index, key in enumerate(keys)}
@@ -224,12 +226,12 @@ def compare_groups(kind: str, first: Group, second: Group, seed: int = 1) -> Com
         for index, name in enumerate(MEASURES)
     ]
     unmatched = [*_list_unmatched(first, second), *_list_unmatched(second, first)]
-    ordered = sorted(unmatched, key=lambda found: -found.platform_usd)
+    ordered = sorted(unmatched, key=lambda process: -process.platform_usd)
     return Comparison(kind, first, second, len(keys), by_process, measures, ordered)
 
 
 def _match(first: Group, second: Group) -> tuple[list[Key], bool]:
-    """Return the tasks that both groups completed, and whether they are known by process alone."""
+    """Return the keys of tasks completed in both groups, and whether a key is a process alone."""
     tagged = _completed_keys(first) & _completed_keys(second)
     processes = {key[:2] for key in _completed_keys(first)} & {
         key[:2] for key in _completed_keys(second)
@@ -248,7 +250,7 @@ def _key(task: Task) -> Key:
 
 
 def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Values:
-    """Return run x task x measure; the mean where a run has several tasks of a key."""
+    """Return an array run x task x measure, averaged over the tasks of a run with one key."""
     runs = {run.id: index for index, run in enumerate(group.runs)}
     shape = (len(runs), len(keys), len(MEASURES))
     sums, counts = np.zeros(shape), np.zeros(shape)
@@ -258,9 +260,9 @@ def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Val
             continue
         values = np.array([np.nan if v is None else v for v in task.values], dtype=float)
         known = np.isfinite(values)
-        place = runs[task.run_id], keys[key]
-        sums[place][known] += values[known]
-        counts[place][known] += 1
+        cell = runs[task.run_id], keys[key]
+        sums[cell][known] += values[known]
+        counts[cell][known] += 1
     means: Values = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
     return means
 
@@ -268,7 +270,7 @@ def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Val
 def _compare_measure(
     name: str, first: Values, second: Values, random: np.random.Generator
 ) -> MeasureRatio:
-    """Compare run x task tables of one measure."""
+    """Compare the run x task arrays of one measure."""
     means = [_mean(table, np.arange(len(table))) for table in (first, second)]
     both = np.isfinite(means[0]) & np.isfinite(means[1]) & (means[0] > 0) & (means[1] > 0)
     known = np.isfinite(means[0]) & np.isfinite(means[1])
@@ -278,7 +280,7 @@ def _compare_measure(
     ratio = float(np.median(means[1][both] / means[0][both]))
     count = max(_FEWEST_DRAWS, min(_DRAWS, _MOST_VALUES // (first.size + second.size)))
     draws = [_draw_ratio(first[:, both], second[:, both], random) for _ in range(count)]
-    low, high = np.nanpercentile(draws, _LEVELS)
+    low, high = np.nanpercentile(draws, _PERCENTILES)
     return MeasureRatio(name, int(both.sum()), sums[0], sums[1], ratio, float(low), float(high))
 
 
@@ -293,7 +295,7 @@ def _draw_ratio(first: Values, second: Values, random: np.random.Generator) -> f
 
 
 def _mean(table: Values, runs: NDArray[np.int64]) -> Values:
-    """Return the mean over some runs, task by task; NaN where none of them has the task."""
+    """Return the mean of each task over some runs, NaN if none of them has the task."""
     chosen = table[runs]
     known = np.isfinite(chosen)
     counts = known.sum(axis=0)
@@ -303,11 +305,11 @@ def _mean(table: Values, runs: NDArray[np.int64]) -> Values:
 
 
 def _list_unmatched(group: Group, other: Group) -> list[Unmatched]:
-    there = {(task.pipeline, task.process) for task in other.tasks}
+    other_processes = {(task.pipeline, task.process) for task in other.tasks}
     counts: dict[str, int] = defaultdict(int)
     costs: dict[str, float] = defaultdict(float)
     for task in _iter_completed(group.tasks):
-        if (task.pipeline, task.process) not in there:
+        if (task.pipeline, task.process) not in other_processes:
             counts[task.process] += 1
             costs[task.process] += task.values[list(MEASURES).index("platform_usd")] or 0.0
     return [Unmatched(group.name, name, counts[name], costs[name]) for name in counts]

@@ -1,4 +1,4 @@
-"""What a comparison reads: the groups of runs, their tasks and their costs."""
+"""Data of a comparison: two groups of runs with their tasks and costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = ("revision", "fusion", "compute_env")
 GROUP_VIEWS = ("stg_runs", "bill_by_run", "stg_comparable_tasks", "stg_run_groups")
-"""Views that `read_groups` asks."""
+"""Views that `read_groups` queries."""
 
 _LABEL = "label:"
 _RUNS = """
@@ -32,7 +32,7 @@ _TASKS = f"""
 SELECT run_id, pipeline, process, sample, status, attempt, {", ".join(MEASURES)}
 FROM stg_comparable_tasks ORDER BY run_id, task_id
 """  # noqa: S608 names of columns
-_SHOWN = 10
+_LISTED_GROUPS = 10
 
 
 def read_groups(
@@ -41,13 +41,14 @@ def read_groups(
     """Read the two groups of runs to compare.
 
     Args:
-        query: Asks a target; its views go by their bare names.
+        query: Runs SQL that refers to the views without a schema.
         group_by: One of `KINDS`, `label:KEY`, or a CSV file with the columns run_id and group.
-        names: The two groups, the one to compare with first; none: the two with the newest runs.
-        pipelines: Names of pipelines with `*` and `?`; all if empty.
+        names: Names of the two groups, the reference first. If empty, the two groups with the
+            newest runs.
+        pipelines: Pipeline names, with `*` and `?` as wildcards; all pipelines if empty.
 
     Raises:
-        ConfigurationError: There are no two such groups, or the file cannot be read.
+        ConfigurationError: The two groups do not exist, or the file cannot be read.
     """
     runs = [Run(*row) for row in query(_RUNS) if _is_chosen(row[1], pipelines)]
     groups = _read_membership(query, group_by)
@@ -74,7 +75,7 @@ def _is_chosen(pipeline: str, patterns: Sequence[str]) -> bool:
 
 
 def _read_membership(query: Query, group_by: str) -> dict[str, str]:
-    """Return the group of each run."""
+    """Return the group of each run, by run id."""
     if group_by in KINDS or group_by.startswith(_LABEL):
         kind = quote_text(group_by)
         return dict(query(f"SELECT run_id, value FROM stg_run_groups WHERE kind = {kind}"))  # noqa: S608 quoted
@@ -101,11 +102,11 @@ def _choose(
     names: Sequence[str],
     order: Mapping[str, int],
 ) -> tuple[str, str]:
-    """Return the two groups, the one to compare with first."""
+    """Return the names of the two groups, the reference first."""
     newest = {name: max(order[run.id] for run in runs) for name, runs in members.items()}
     ranked = sorted(members, key=newest.__getitem__)
     if missing := [name for name in names if name not in members]:
-        known = ", ".join(ranked[-_SHOWN:]) or "none"
+        known = ", ".join(ranked[-_LISTED_GROUPS:]) or "none"
         msg = f"No run that ended is in the group {', '.join(missing)}. There are: {known}."
         raise ConfigurationError(msg)
     if len(names) == 2:  # noqa: PLR2004 a comparison is of two

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else, for somebody who decides."""
+"""A comparison as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def render_comparison(comparison: Comparison, made_at: datetime) -> str:
 
 
 def show_measure(value: float, name: str) -> str:
-    """Return a sum of a measure as people read it."""
+    """Format a sum of a measure with its unit."""
     if name.endswith("_seconds"):
         return formats.show_hours(value / 3600)
     if name.endswith("_usd"):
@@ -35,7 +35,7 @@ def show_measure(value: float, name: str) -> str:
 
 
 def write_headline(comparison: Comparison) -> str:
-    """Return the finding in one sentence: the bill if there is one, else the platform's cost."""
+    """Return the result in one sentence: on the bill if there is one, else on the platform cost."""
     by_name = {measure.name: measure for measure in comparison.measures}
     names = ("bill_usd", "platform_usd", "run_seconds")
     measure = next((by_name[n] for n in names if by_name[n].ratio is not None), None)

@@ -1,8 +1,9 @@
-"""Nextflow configuration that can be pasted: what to request first, and what may grow on a retry.
+"""Nextflow configuration with recommended memory requests, ready to paste.
 
-Memory grows only after exit codes that can mean a lack of memory. The usual `N.GB * task.attempt`
-also grows after the loss of a spot machine, when nothing was too small, and the larger request is
-paid for. On a retry, `task.exitStatus` is the exit code of the attempt before.
+The memory request grows only after exit codes that can mean a lack of memory. The usual
+`N.GB * task.attempt` also grows after the loss of a spot machine, where the request was large
+enough, and increases the cost. On a retry, `task.exitStatus` is the exit code of the previous
+attempt.
 """
 
 from __future__ import annotations
@@ -16,40 +17,43 @@ if TYPE_CHECKING:
     from tower_etl.report.task_data import MemoryRequest
 
 OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
-# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed), and a
-# lost spot machine on Google Batch (50001) and on AWS Batch (2147483647, no exit code).
+# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed) and the
+# codes of a lost spot machine: 50001 on Google Batch, 2147483647 (no exit code) on AWS Batch.
 _RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
 _MOST_RETRIES = 3
 
-_NAME = re.compile(r"[\w:]+", re.ASCII)  # what Nextflow allows; anything else would be a pattern
+_NAME = re.compile(
+    r"[\w:]+", re.ASCII
+)  # process names in Nextflow; other text is read as a pattern
 
 
 def memory_config_snippet(requests: Sequence[MemoryRequest]) -> str:
-    """Return requests by process, and an error strategy that goes with them.
+    """Return a `process` block with memory requests and error strategies, empty without changes.
 
-    `GB` is 2^30 bytes in Nextflow. Empty where there is nothing to change. A process with a row for
-    each of several sources of cost is named once, and left alone if any of its rows says so.
+    `GB` is 2^30 bytes in Nextflow. A process with rows for several cost sources appears once, and
+    only if each of its rows has a memory to request.
 
     Args:
         requests: Rows of `memory_requests`.
     """
-    alone = {request.process for request in requests if choose_memory(request) is None}
-    named = {request.process: request for request in reversed(requests)}  # the first row of each
+    unchanged = {request.process for request in requests if choose_memory(request) is None}
+    first_rows = {request.process: request for request in reversed(requests)}
     blocks = [
         line
         for request in requests
-        if request is named[request.process] and request.process not in alone
+        if request is first_rows[request.process] and request.process not in unchanged
         for line in _iter_lines(request)
     ]
     return "\n".join(("process {", *blocks, "}")) if blocks else ""
 
 
 def choose_memory(request: MemoryRequest) -> int | None:
-    """Return the whole GiB to request first; None where the process is better left alone.
+    """Return the memory to request first in whole GiB, None to leave the process unchanged.
 
-    One value must not raise the request of any task, and a process that recovered with a larger
-    request from something else than a lack of memory or a lost machine may need the growth. Where
-    nothing smaller is recommended, but spot losses grew the request, it stays what it is now.
+    The value must not raise the request of any task. A process is left unchanged if it recovered
+    with a larger request from something other than a lack of memory or a lost machine, because it
+    may need the growth. If no smaller request is recommended but spot losses grew the request, the
+    current request is kept and only its growth is restricted.
     """
     lowest, highest = request.lowest_requested_gib, request.requested_gib
     grew_otherwise = request.grown_tasks > request.spot_grown_tasks and not request.killed_tasks

@@ -1,4 +1,4 @@
-"""The marts of a report as files for programs: a CSV file each, and an index of them."""
+"""Export of the marts as CSV files with a JSON index, for other programs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ INDEX = "index.json"
 
 
 def write_data(path: str | Path, folder: Path, now: datetime, scope: RunFilter) -> int:
-    """Write every mart into a folder, and return their number.
+    """Write every mart into a folder, and return the number of files.
 
     Args:
-        path: File or lake of the tables.
+        path: DuckDB file or lake folder of the tables.
         folder: Folder, which is created if it does not exist; files of other names are kept.
         now: Time of the report (UTC).
         scope: Filter of the runs, as for the report.

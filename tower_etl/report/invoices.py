@@ -1,4 +1,4 @@
-"""Costs by the values of a label key: one page, and a CSV of runs for each value."""
+"""Invoices by label: an HTML page with costs by label value, and a CSV of runs per value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tower_etl.warehouse.filters import RunFilter
-
-    Query = Callable[[str], list[tuple[Any, ...]]]
+    from tower_etl.warehouse.status import Query
 
 COLUMNS = (
     "run_id",
@@ -40,7 +39,7 @@ COLUMNS = (
     "bill_usd",
 )
 
-# The bill is in the first row of each run: a run has several where its tasks have other currencies.
+# A run has several rows if its tasks have several currencies; only its first row has the bill.
 _RUNS = """
 SELECT coalesce(v.label_value, '(none)'), s.run_id, r.run_name, s.pipeline, s.revision,
   s.user_name, s.workspace, r.submitted_at, s.status, s.currency, s.cost_source,
@@ -63,7 +62,7 @@ _SUMS = ("runs", "cpu_hours", "cost_usd", "billed_runs", "billed_platform_usd")
 
 
 @dataclass(frozen=True)
-class LabelCost:
+class LabelValueCost:
     """Cost of the runs with one value of the key, in one currency and from one source.
 
     Attributes:
@@ -92,17 +91,17 @@ class LabelCost:
 def write_invoices(
     path: str | Path, output: str, key: str, made_at: datetime, scope: RunFilter
 ) -> list[Path]:
-    """Write the page, and beside it a CSV for each value.
+    """Write the page, and a CSV file for each value into the same folder.
 
     Args:
-        path: A synced file or folder.
-        output: The HTML file; the CSV files have its name, the key and the value in theirs.
+        path: DuckDB file or lake folder.
+        output: HTML file. The names of the CSV files consist of its name, the key and the value.
         key: Key of labels `key=value`.
-        made_at: Now (UTC).
-        scope: Which runs it is about.
+        made_at: Current time (UTC).
+        scope: Filter of the runs.
 
     Returns:
-        The files, the page first.
+        The written files, the page first.
 
     Raises:
         ConfigurationError: No run has a label with the key.
@@ -114,7 +113,7 @@ def write_invoices(
     page = render_template(
         "invoices.html",
         key=key,
-        values=[*values, *_add_up(values)],
+        values=[*values, *_total_by_source(values)],
         runs=len({row[1 + _RUN_ID] for row in runs}),
         made_at=made_at,
         scope=scope,
@@ -128,9 +127,9 @@ def write_invoices(
     return written
 
 
-def _read(query: Query, key: str) -> tuple[list[LabelCost], list[tuple[Any, ...]]]:
+def _read(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any, ...]]]:
     quoted = quote_text(key)
-    values = [LabelCost(*row) for row in query(_VALUES.format(key=quoted))]
+    values = [LabelValueCost(*row) for row in query(_VALUES.format(key=quoted))]
     if not values:
         known = ", ".join(row[0] for row in query("SELECT DISTINCT key FROM cost_by_label_key"))
         msg = f"No run has a label with the key {key!r}. There are: {known or 'none'}."
@@ -138,8 +137,8 @@ def _read(query: Query, key: str) -> tuple[list[LabelCost], list[tuple[Any, ...]
     return values, query(_RUNS.format(key=quoted))
 
 
-def _add_up(values: Sequence[LabelCost]) -> list[LabelCost]:
-    """Return a total for each currency and source of costs."""
+def _total_by_source(values: Sequence[LabelValueCost]) -> list[LabelValueCost]:
+    """Return the total of each currency and cost source."""
     kinds = dict.fromkeys((value.currency, value.cost_source) for value in values)
     return [
         _total([value for value in values if (value.currency, value.cost_source) == kind])
@@ -147,7 +146,7 @@ def _add_up(values: Sequence[LabelCost]) -> list[LabelCost]:
     ]
 
 
-def _total(values: Sequence[LabelCost]) -> LabelCost:
+def _total(values: Sequence[LabelValueCost]) -> LabelValueCost:
     sums: dict[str, Any] = {n: sum(getattr(value, n) or 0 for value in values) for n in _SUMS}
     billed = [value.bill_usd for value in values if value.bill_usd is not None]
     total = sum(billed) if billed else None
@@ -155,7 +154,7 @@ def _total(values: Sequence[LabelCost]) -> LabelCost:
 
 
 def _name_files(values: Sequence[str]) -> dict[str, str]:
-    """Return a file name for each value; values that differ only in odd characters are numbered."""
+    """Return a file name part for each value; equal ones are numbered."""
     names: dict[str, str] = {}
     for value in values:
         slug = _slug(value)
@@ -169,15 +168,15 @@ def _slug(text: str) -> str:
 
 
 def _write_csv(rows: Sequence[Sequence[Any]]) -> str:
-    """Return the lines of an invoice, and a line with the total of each currency."""
+    """Return the CSV of an invoice, with a total line for each currency."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([["" if value is None else value for value in row] for row in rows])
     for currency in sorted({row[_CURRENCY] for row in rows}):
-        added = [row for row in rows if row[_CURRENCY] == currency]
+        in_currency = [row for row in rows if row[_CURRENCY] == currency]
         sums = [
-            round(sum(row[index] or 0 for row in added), 6)
+            round(sum(row[index] or 0 for row in in_currency), 6)
             for index in range(_FIRST_MONEY, len(COLUMNS))
         ]
         writer.writerow(["total", *[""] * (_CURRENCY - 1), currency, "", *sums])

@@ -24,7 +24,7 @@ from tower_etl.report.data import (
     SyncRun,
     Totals,
 )
-from tower_etl.report.rows import DRAWN, order_by, query_rows, select_rows
+from tower_etl.report.rows import DRAWN, FEW, MANY, order_by, query_rows, select_rows
 from tower_etl.warehouse.reader import run_query
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from tower_etl.warehouse.reader import Connection
 
-MANY, FEW = 25, 10  # rows of a table
 _WEEK = timedelta(days=7)
 _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
 _WASTE = ("retried_usd", "lost_usd", "staging_usd", "escalated_usd", "over_requested_usd")

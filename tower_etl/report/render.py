@@ -184,7 +184,7 @@ _ENVIRONMENT = _make_environment()
 
 
 def render_template(name: str, **values: object) -> str:
-    """Return the HTML of a page without a script."""
+    """Render a template to the HTML of a page without a script."""
     style = _read("style.css")
     return _ENVIRONMENT.get_template(name).render(
         style=Markup(style),  # noqa: S704 our own file
@@ -244,10 +244,10 @@ def write_report(
 
 
 def write_page(output: str | Path, page: str) -> Path:
-    """Write a page; a file that exists is replaced, at once and whole.
+    """Write a page; an existing file is replaced atomically.
 
     Raises:
-        OSError: The output cannot be written; it is the file that the error names.
+        OSError: The output cannot be written; the error has its path.
     """
     return _write(Path(os.path.expanduser(output)), page)  # noqa: PTH111 leaves `~nobody` as it is
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Fact = TypeVar("Fact")
 
+MANY, FEW = 25, 10  # rows of a table in the report
 DRAWN = "isfinite({0}) AND abs({0}) < 1e300"  # so that sums stay finite
 _LONGEST = 250  # characters of a name, which may be repeated in every bar of a chart
 _LONGEST_BY_NAME = {"message": 500, "example": 500}

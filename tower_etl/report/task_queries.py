@@ -6,7 +6,7 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, TypedDict
 
-from tower_etl.report.rows import order_by, query_rows, select_rows, sum_drawn
+from tower_etl.report.rows import FEW, MANY, order_by, query_rows, select_rows, sum_drawn
 from tower_etl.report.task_data import (
     FailureMessage,
     FailureReason,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from tower_etl.warehouse.reader import Connection
 
-MANY, FEW = 25, 10  # rows of a table
 _WASTE = tuple(field.name for field in fields(Waste))
 _TIME = tuple(field.name for field in fields(TaskTime))
 _REASONS = """
