@@ -29,9 +29,9 @@ class EntityScope(Enum):
     """Scope of an endpoint: the kind of partition that it is requested for."""
 
     SERVER = "the server"
-    ORGANIZATION = "each organisation"
+    ORGANIZATION = "each organization"
     WORKSPACE = "each workspace, the personal one included"
-    SHARED = "each workspace of an organisation"
+    SHARED = "each workspace of an organization"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Progress, statistics and metrics of a run, computed from its tasks as the platform does."""
+"""Progress, statistics and metrics of a run, computed from its tasks as on the platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of server: API versions with the fields they lack, and deviations from the description.
+"""Server profiles: API versions with their missing fields, and deviations from the description.
 
 The simulated world has the fields of the newest version. Nothing is ever added here, so recorded
 runs pass unchanged.
@@ -7,7 +7,6 @@ runs pass unchanged.
 from __future__ import annotations
 
 import re
-from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -27,7 +26,7 @@ _V1_181, _V1_187 = (1, 181), (1, 187)
 
 def _unknown_below(*versions: str) -> _Fields:
     tables = [_UNKNOWN_BELOW[version] for version in versions]
-    kinds = ChainMap(*tables)
+    kinds = {kind for table in tables for kind in table}
     return {kind: frozenset().union(*(table.get(kind, ()) for table in tables)) for kind in kinds}
 
 
@@ -42,8 +41,8 @@ class Quirks:
 
     Attributes:
         largest_page: Largest `max` that is not refused with 400; 0 refuses any.
-        page_cap: Maximum number of items on a page, whatever was requested; None for no cap.
-        ignores_max: Whether pages have their default size, whatever was requested.
+        page_cap: Maximum number of items on a page for any `max`; None for no cap.
+        ignores_max: Whether pages have their default size for any `max`.
         unpaged: Regular expression for paths whose lists ignore `max` and `offset`; empty for none.
         unknown_attributes: Attributes that are refused with 400.
         search: Effect of a search for runs by bounds: `bounds` as documented, `words` searches the
@@ -63,7 +62,7 @@ class Quirks:
     zoned: bool = True
 
     def is_unpaged(self, path: str) -> bool:
-        """Return whether the list at a path is returned whole, whatever is requested."""
+        """Return whether the list at a path ignores `max` and `offset`."""
         return bool(self.unpaged) and re.search(self.unpaged, path) is not None
 
     def task_totals(self, tasks: int, end: int) -> dict[str, int]:
@@ -84,10 +83,11 @@ class Quirks:
 
 @dataclass(frozen=True)
 class ApiVersion:
-    """The fields that a server version lacks.
+    """Missing fields and features of a server version.
 
     Attributes:
-        legacy: The server is of 2021: no totals, no `hasMore`, `exit` as text, fewer fields.
+        legacy: Whether the version is of 2021: fewer fields, no totals, no `hasMore`, `exit` as
+            text.
         unknown: Unknown fields by kind of object.
         has_audit_logs: Whether the server has an audit log.
     """
@@ -104,7 +104,7 @@ class ApiVersion:
         return {name: value for name, value in row.items() if name not in unknown}
 
     def filter_tasks(self, tasks: Sequence[Row]) -> list[Row]:
-        """Return a page of tasks as this version has it."""
+        """Return a page of tasks in the shape of this version."""
         rows = [self.filter_fields("task", task) for task in tasks]
         if not self.legacy:
             return rows
@@ -113,7 +113,7 @@ class ApiVersion:
         return [row | {"exit": text} for row, text in zip(rows, texts, strict=True)]
 
     def filter_progress(self, progress: Row) -> Row:
-        """Return the progress of a run as this version has it."""
+        """Return the progress of a run in the shape of this version."""
         if not self.legacy:
             return progress
         processes = progress["processesProgress"]
@@ -125,13 +125,13 @@ class ApiVersion:
 
 @dataclass(frozen=True)
 class ServerProfile:
-    """The kind of server that is simulated.
+    """Kind of server to simulate.
 
     Attributes:
         version: Version of the platform.
-        api_version: Version of the API's description.
+        api_version: Version of the API description.
         user_workspace: Whether users have a personal workspace.
-        legacy: Whether it behaves like a server of 2021.
+        legacy: Whether the server behaves like a version of 2021.
         quirks: Other deviations.
     """
 
@@ -143,7 +143,7 @@ class ServerProfile:
 
     @property
     def api(self) -> ApiVersion:
-        """Return the API version that the profile names."""
+        """API version of the profile."""
         if self.legacy:
             return ApiVersion(legacy=True, unknown=_UNKNOWN_TO_LEGACY, has_audit_logs=False)
         version = tuple(int(part) for part in self.api_version.split(".")[:2])

@@ -16,7 +16,7 @@ from starlette.routing import Mount
 from tower_etl.simulator.api_versions import ServerProfile
 from tower_etl.simulator.control import ControlRoutes
 from tower_etl.simulator.faults import FaultPlan
-from tower_etl.simulator.rate_limit import RateLimit, RateLimiter
+from tower_etl.simulator.rate_limit import NO_LIMIT, RateLimit, RateLimiter
 from tower_etl.simulator.request_log import Call, RequestLog, digest_token
 from tower_etl.simulator.responses import capture, error_response, json_response, send_with_fault
 from tower_etl.simulator.routes.accounts import AccountRoutes
@@ -95,8 +95,7 @@ class Simulator:
         self.faults = faults or FaultPlan()
         self.log = RequestLog()
         self.before_call: Callable[[int, Call], None] | None = None
-        self._limiter = RateLimiter(limit or RateLimit(None, None))
-        self._retry_after = limit.retry_after if limit else None
+        self._limiter = RateLimiter(limit or NO_LIMIT)
         self._latency_s, self._jitter_s = latency_s, jitter_s
         self._jitter = random.Random("jitter")
         self._monotonic = monotonic
@@ -104,7 +103,7 @@ class Simulator:
 
     @property
     def calls(self) -> list[Call]:
-        """Return the calls below `/api`, oldest first (the latest 200,000)."""
+        """The latest 200,000 calls below `/api`, oldest first."""
         return self.log.list_calls()
 
     def _build_app(self, profile: ServerProfile) -> ASGIApp:
@@ -162,7 +161,7 @@ class Simulator:
 
     def _refuse(self, scope: Scope, call: Call) -> BufferedResponse | None:
         if call.token is not None and not self._limiter.admit(call.token, call.arrived_s):
-            return error_response(429, "Too many requests", self._retry_after)
+            return error_response(429, "Too many requests", self._limiter.limit.retry_after)
         user = self._find_user(call.token)
         if user is None and call.path not in _PUBLIC_PATHS:
             return error_response(401, "Unauthorized")

@@ -1,4 +1,4 @@
-"""Authorization: which workspaces, organisations and runs the caller of a request may read."""
+"""Authorization: access of a request to organizations, workspaces and runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.runs import Run
     from tower_etl.simulator.state import User, Workspace
 
-# The platform does not tell a missing object from a forbidden one: both are 403.
+# The platform responds with 403 to missing objects as well as to forbidden ones.
 _DENIED = (403, "Operation not allowed")
 
 
@@ -29,7 +29,7 @@ class Authorization:
 
     Attributes:
         world: State of the platform.
-        profile: Kind of server.
+        profile: Profile of the server.
     """
 
     def __init__(self, world: World, profile: ServerProfile) -> None:
@@ -47,10 +47,10 @@ class Authorization:
         return self.world.workspaces[key]
 
     def authorize_organization(self, request: Request, org_id: int) -> None:
-        """Refuse a caller that sees no workspace of an organisation.
+        """Reject a user without access to any workspace of an organization.
 
         Raises:
-            HTTPException: 403, the organisation does not exist or the user may not read it.
+            HTTPException: 403, the organization does not exist or the user may not read it.
         """
         user = current_user(request)
         visible = {org for _, org in self.visible_workspaces(user)}
@@ -58,7 +58,7 @@ class Authorization:
             raise http_error(*_DENIED)
 
     def visible_workspaces(self, user: User) -> list[tuple[int, int]]:
-        """Return key and organisation of the workspaces that a user sees in organisations."""
+        """Return key and organization of the workspaces that a user sees in organizations."""
         return [
             (key, workspace.org_id)
             for key, workspace in self.world.workspaces.items()
@@ -79,7 +79,7 @@ class Authorization:
         return key
 
     def requested_run(self, request: Request) -> Run:
-        """Return the run that the path names.
+        """Return the run in the path of a request.
 
         Raises:
             HTTPException: 400 or 403, the user has no such run in this workspace now.

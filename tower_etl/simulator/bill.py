@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator.clock import format_timestamp, parse_timestamp
+from tower_etl.simulator.clock import HOUR_S, format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 _ACCOUNT = "000000000000"
 _EXECUTOR = "awsbatch"
-_HOUR_S = 3600
-_CHARGED_SHARE = 0.72  # of the platform's estimate: discounts, and the machines that were chosen
-_UNUSED_SHARES = (0.4, 1.8)  # unused capacity of a run's machines, relative to what was used
+_CHARGED_SHARE = 0.72  # bill relative to the estimate, due to discounts and other machines
+_UNUSED_SHARES = (0.4, 1.8)  # unused cost of a run's machines, relative to the used cost
 _OTHER_USD_PER_HOUR = {"AmazonS3": 0.021, "AmazonEC2": 0.045}  # buckets and gateways, no tags
 COLUMNS = (
     "identity_line_item_id",
@@ -49,14 +48,14 @@ COLUMNS = (
 
 
 def write_bill(world: World, path: Path) -> int:
-    """Write what AWS would bill for the runs of a world until now; return the number of lines.
+    """Write the AWS bill for the runs of a world until now, and return the number of lines.
 
-    Tasks share machines, hour by hour: a split line for each, with what it used and its part of
-    what nobody used, beside the line of the machine. Other lines belong to no run.
+    Tasks share machines. For each hour there is a line for the machine, and a split line for each
+    task with its used cost and its share of the unused cost. Other lines belong to no run.
 
     Args:
-        world: Its tasks with executor `awsbatch` are billed.
-        path: File to write, a gzipped CSV with `COLUMNS`.
+        world: World whose tasks with the executor `awsbatch` are billed.
+        path: Gzipped CSV file to write, with `COLUMNS`.
     """
     number = 0
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
@@ -79,13 +78,13 @@ def write_bill(world: World, path: Path) -> int:
 
 
 def _iter_lines(world: World) -> Iterator[Row]:
-    """Iterate over the lines, each with the fields in which lines differ."""
+    """Iterate over the lines, without the fields that are equal in all lines."""
     now_s = world.now_s()
     runs = [run for key in world.workspaces for run in world.iter_runs(key)]
     for run in runs:
         yield from _iter_run_lines(run, now_s)
     first_s = min((int(run.submit_s) for run in runs), default=now_s)
-    for hour_s in range(first_s - first_s % _HOUR_S, now_s - _HOUR_S + 1, _HOUR_S):
+    for hour_s in range(first_s - first_s % HOUR_S, now_s - HOUR_S + 1, HOUR_S):
         for service, cost in _OTHER_USD_PER_HOUR.items():
             yield _line(hour_s, service, cost)
 
@@ -127,7 +126,7 @@ def _split_line(run: Run, task: Row, hour_s: int, used: float, unused: float) ->
 def _line(hour_s: int, service: str, cost: float) -> Row:
     return {
         "line_item_usage_start_date": format_timestamp(hour_s),
-        "line_item_usage_end_date": format_timestamp(hour_s + _HOUR_S),
+        "line_item_usage_end_date": format_timestamp(hour_s + HOUR_S),
         "line_item_product_code": service,
         "line_item_unblended_cost": round(cost, 10),
     }
@@ -136,8 +135,8 @@ def _line(hour_s: int, service: str, cost: float) -> Row:
 def _iter_hours(task: Row) -> Iterator[tuple[int, float]]:
     """Iterate over the hours in which a task ran, each with its share of the task's time."""
     start_s, end_s = (int(parse_timestamp(task[name])) for name in ("start", "complete"))
-    for hour_s in range(start_s - start_s % _HOUR_S, end_s, _HOUR_S):
-        seconds = min(end_s, hour_s + _HOUR_S) - max(start_s, hour_s)
+    for hour_s in range(start_s - start_s % HOUR_S, end_s, HOUR_S):
+        seconds = min(end_s, hour_s + HOUR_S) - max(start_s, hour_s)
         yield hour_s, seconds / (end_s - start_s)
 
 

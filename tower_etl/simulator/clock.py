@@ -11,16 +11,16 @@ from tower_etl.clock import SYSTEM_CLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DAY_S = 86_400
+HOUR_S, DAY_S = 3_600, 86_400
 
 
 class SimClock:
     """Simulated wall clock: real time plus an offset, or frozen.
 
     Args:
-        start: Initial time (aware); the real time when left out.
-        frozen: Move by `advance` and `set` only, for tests.
-        source: The real time that a running clock follows.
+        start: Initial time (aware); the real time by default.
+        frozen: Whether only `advance` and `set` move the clock, for tests.
+        source: Real time that a running clock follows.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ def _format_day(day: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).strftime("%Y-%m-%dT")
 
 
-@lru_cache(maxsize=_DAY_S)
+@lru_cache(maxsize=DAY_S)
 def _format_time(second: int) -> str:
     return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
 
@@ -85,7 +85,7 @@ def format_timestamp(at_s: int | None) -> str | None:
     """Format epoch seconds as the API does: `YYYY-MM-DDThh:mm:ssZ`."""
     if at_s is None:
         return None
-    day, second = divmod(at_s, _DAY_S)
+    day, second = divmod(at_s, DAY_S)
     return _format_day(day) + _format_time(second)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.faults import FaultPlan
     from tower_etl.simulator.request_log import RequestLog
 
-# An explicit list: the caller's text must not choose among all attributes of the world.
+# An explicit list, so that a caller cannot reach other attributes of the world.
 EVENTS = frozenset(
     {
         *("submit_run", "start_run", "update_run", "lose_heartbeat", "find_heartbeat"),
@@ -93,7 +93,7 @@ class ControlRoutes:
         return json_response({"result": result})
 
     async def describe_state(self, request: Request) -> Response:  # noqa: ARG002 - handler's signature
-        """Return the simulated time and the number of calls, organisations and runs."""
+        """Return the simulated time and the number of calls, organizations and runs."""
         world = self._world
         with world.lock:
             runs = {

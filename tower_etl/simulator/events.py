@@ -1,4 +1,4 @@
-"""The simulated world: its state, what the API says of it, and the events that change it."""
+"""The simulated world: its state, its responses, and the events that change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PLATFORM = {"id": "aws-batch", "name": "Amazon Batch"}
 _DEFAULTS: dict[str, Row] = load_json("scripted_run.json")
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 14
 
 
@@ -37,7 +37,7 @@ class Script:
     tasks: dict[int, Row] = field(default_factory=dict)
 
     def snapshot(self, now_s: int) -> Snapshot:  # noqa: ARG002 - events change it, not time
-        """Return the snapshot that the events so far have led to."""
+        """Return the snapshot after all events so far."""
         return Snapshot(dict(self.fields), self._load_tasks, lambda: {"platform": dict(_PLATFORM)})
 
     def _load_tasks(self) -> RunTasks:
@@ -62,10 +62,10 @@ class World(RunStore):
         """Return a world without runs and accounts."""
         return cls(clock=clock or SimClock())
 
-    # --- what the API says ----------------------------------------------------------------
+    # --- responses ------------------------------------------------------------------------
 
     def runs(self, workspace_id: int | None = None) -> list[Row]:
-        """Return the shown workflows of a workspace as `/workflow/{id}` has them, newest first."""
+        """Return the visible workflows of a workspace as in `/workflow/{id}`, newest first."""
         with self.lock:
             key, now_s = self.find_key(workspace_id), self.now_s()
             return [run.at(now_s).workflow for run in self.iter_runs(key)]
@@ -85,7 +85,7 @@ class World(RunStore):
             }
 
     def element(self, run: Run) -> Row:
-        """Return the listing's element for the run with all attributes."""
+        """Return the element of the listing for a run, with all attributes."""
         return {
             "workflow": run.at(self.now_s()).summary,
             "progress": None,
@@ -97,7 +97,7 @@ class World(RunStore):
         }
 
     def describe_workspace(self, run: Run) -> Row:
-        """Return organisation and workspace of the run, null for a personal workspace."""
+        """Return organization and workspace of the run, null for a personal workspace."""
         workspace = self.workspaces[run.workspace_id]
         org = None if workspace.org_id is None else self.organizations[workspace.org_id]
         return {
@@ -108,7 +108,7 @@ class World(RunStore):
         }
 
     def tasks(self, run_id: str) -> list[Row]:
-        """Return the tasks of the run as the task list has them, by `taskId`."""
+        """Return the tasks of the run as in the task list, by `taskId`."""
         with self.lock:
             return list(self.find_run(run_id).at(self.now_s()).tasks.rows)
 
@@ -123,11 +123,11 @@ class World(RunStore):
             return self.find_run(run_id).at(self.now_s()).tasks.progress
 
     def script(self, run_id: str) -> Script:
-        """Return the state of a scripted run, for tests that change what no event does.
+        """Return the state of a scripted run, for changes in tests that no event makes.
 
         Raises:
-            KeyError: There never was such a run.
-            TypeError: The run depends on the clock alone.
+            KeyError: The run does not exist.
+            TypeError: The run is not scripted.
         """
         run = self.find_run(run_id)
         if run.id not in self._scripts:
@@ -182,7 +182,7 @@ class World(RunStore):
         self.update_run(run_id, status="RUNNING")
 
     def finish_run(self, run_id: str, status: str = "SUCCEEDED", **fields: object) -> None:
-        """End the run; its tasks stay as they are."""
+        """End the run; its tasks do not change."""
         with self.lock:
             now_s, start = self.now_s(), self.script(run_id).fields["start"]
             ended: Row = {
@@ -270,8 +270,8 @@ def _make_run_id(number: int) -> str:
     value = number * 0x9E3779B97F4A7C15D4F1 % 62**_ID_LENGTH
     digits = []
     for _ in range(_ID_LENGTH):
-        value, digit = divmod(value, len(_ALPHABET))
-        digits.append(_ALPHABET[digit])
+        value, digit = divmod(value, len(ID_ALPHABET))
+        digits.append(ID_ALPHABET[digit])
     return "".join(digits)
 
 
@@ -310,7 +310,7 @@ def _make_task(run_number: int, task_id: int, now_s: int, fields: Row) -> Row:
 
 
 def _end_task(task: Row, status: str, now_s: int) -> Row:
-    """Return what a task gains at its end; measures depend on its id, cost on its time."""
+    """Return the fields set at the end of a task; measures depend on its id, cost on its time."""
     start = task["start"] or task["submit"]
     realtime_ms = max(0, int(1000 * (now_s - parse_timestamp(start))))
     good = status in {"COMPLETED", "CACHED"}

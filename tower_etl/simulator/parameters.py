@@ -1,4 +1,4 @@
-"""Query parameters, validated as strictly as the platform does."""
+"""Query parameters, validated as strictly as on the platform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Page:
 
     @property
     def rows(self) -> slice:
-        """Return the slice of the list that the page is."""
+        """Slice of the list."""
         return slice(self.offset, self.offset + self.size)
 
 
@@ -50,7 +50,7 @@ def read_int(request: Request, name: str, default: int | None = None) -> int | N
 
 
 def read_page(request: Request, default: int, quirks: Quirks) -> Page:
-    """Return the page that `offset` and `max` (at most 100) request, as this server honours them.
+    """Return the page requested by `offset` and `max`, subject to the quirks of the server.
 
     Raises:
         HTTPException: 400, a value is out of range.

@@ -41,7 +41,7 @@ class RateLimiter:
             arrived_s: Arrival in monotonic seconds.
         """
         windows = ((self.limit.per_second, 1.0), (self.limit.per_hour, _HOUR_S))
-        # Every window counts the arrival, also when another one refuses it.
+        # Every window counts the arrival, even if another window refuses it.
         admitted = [
             self._count(token, allowed, window_s, arrived_s)
             for allowed, window_s in windows

@@ -1,4 +1,4 @@
-"""Recorded runs, served exactly as they were dumped."""
+"""Replay of dumped runs, served without changes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _add_dump(world: World, path: Path) -> None:
 def load_runs(folder: Path, clock: SimClock | None = None) -> World:
     """Return a world of recorded runs.
 
-    Each `*.json` file holds one run: `workflow`, `tasks` (as the task list has them), `metrics`,
+    Each `*.json` file holds one run: `workflow`, `tasks` (as in the task list), `metrics`,
     `progress`, and `meta` with `workspace` as `organization/workspace`.
 
     Args:
@@ -79,7 +79,7 @@ def load_runs(folder: Path, clock: SimClock | None = None) -> World:
         clock: Clock of the world; a running clock by default.
 
     Raises:
-        ValueError: The folder holds no dump, or a dump is not usable.
+        ValueError: The folder contains no dump, or a dump is invalid.
     """
     paths = sorted(folder.glob("*.json"))
     if not paths:

@@ -1,4 +1,4 @@
-"""HTTP responses: buffered by the application, then sent as they are or corrupted by a fault."""
+"""HTTP responses: buffered by the application, then sent unchanged or corrupted by a fault."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def error_response(status: int, message: str, retry_after: str | None = None) ->
 async def capture(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
     """Call the application and return its response without sending it.
 
-    An error of the simulator itself becomes the response 500 that the application makes of it.
+    An error of the simulator itself is returned as the response 500 of the application.
     """
     messages: list[Message] = []
 
@@ -121,7 +121,7 @@ def _corrupt(fault: Fault, response: BufferedResponse) -> BufferedResponse:
 
 
 def _garble(body: bytes) -> bytes:
-    """Insert a first field that strict decoders refuse and that the real field overrides."""
+    """Insert a first field that strict decoders reject and that the real field overrides."""
     name = re.match(rb'\{("[^"]*"):', body)
     return b'{%s:["\xff\x01\\ud800",NaN],%s' % (name[1], body[1:]) if name else body
 

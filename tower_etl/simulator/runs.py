@@ -1,4 +1,4 @@
-"""Runs: one type for generated, scripted and recorded runs, a function from time to a snapshot."""
+"""One type for generated, scripted and recorded runs: a function from time to a snapshot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNKNOWN_UNTIL_START: Row = UNKNOWN_UNTIL_END | dict.fromkeys(_FIELDS["task_start
 
 @dataclass(frozen=True)
 class RunTasks:
-    """Tasks of a run, and what the platform computes from them.
+    """Tasks of a run with the progress, statistics and metrics that the platform computes.
 
     Attributes:
         rows: Tasks in the API's shape, by `taskId`.
@@ -43,23 +43,23 @@ class RunTasks:
 
     @cached_property
     def stats(self) -> Row | None:
-        """Return the statistics (`WfStats`)."""
+        """Statistics of the run (`WfStats`)."""
         return sum_stats(self.rows)
 
     @cached_property
     def progress(self) -> Row:
-        """Return the progress (`ProgressData`)."""
+        """Progress of the run (`ProgressData`)."""
         return sum_progress(self.rows, self.processes, self.created, self.updated)
 
     @cached_property
     def metrics(self) -> list[Row]:
-        """Return the metrics, a row per process."""
+        """Metrics of the run, one row per process."""
         return compute_metrics(self.rows, self.first_metric_id)
 
 
 @dataclass(frozen=True)
 class RecordedTasks:
-    """Tasks of a recorded run, with the progress and metrics that were recorded."""
+    """Tasks of a recorded run with the recorded progress and metrics."""
 
     rows: Sequence[Row]
     progress: Row
@@ -69,13 +69,14 @@ class RecordedTasks:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the API says of a run at one moment.
+    """State of a run in the API at one time.
 
     Attributes:
         fields: Workflow in the API's shape. Null statistics are computed from the tasks.
-        load_tasks: Returns the tasks; called only when a response needs them.
-        load_extras: Returns what the description has beside the workflow (`platform`, `jobInfo`).
-        load_details: Returns workflow fields that the listing lacks; most calls list.
+        load_tasks: Returns the tasks; called only for responses that contain them.
+        load_extras: Returns the other parts of the response, such as `platform` and `jobInfo`.
+        load_details: Returns the workflow fields that are not in the listing; loaded on demand,
+            because most calls are listings.
     """
 
     fields: Row
@@ -85,12 +86,12 @@ class Snapshot:
 
     @property
     def status(self) -> str:
-        """Return the status of the run."""
+        """Status of the run."""
         return str(self.fields["status"])
 
     @property
     def workflow(self) -> Row:
-        """Return the workflow as the description of a run has it."""
+        """Workflow in the response of `/workflow/{id}`."""
         fields = self.fields | self.load_details()
         if "stats" in fields and fields["stats"] is None and fields["start"] is not None:
             return fields | {"stats": self.tasks.stats}
@@ -98,13 +99,13 @@ class Snapshot:
 
     @property
     def summary(self) -> Row:
-        """Return the workflow as the listing has it."""
+        """Workflow in the listing."""
         shown = {name: value for name, value in self.fields.items() if name not in _LISTING_ABSENT}
         return shown | {name: None for name in _FIELDS["listing_null"] if name in shown}
 
     @cached_property
     def tasks(self) -> RunTasks | RecordedTasks:
-        """Return the tasks and what is computed from them."""
+        """Tasks with their progress, statistics and metrics."""
         return self.load_tasks()
 
 

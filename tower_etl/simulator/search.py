@@ -91,7 +91,7 @@ def _holds(keyword: str, value: str, workflow: Row, labels: Collection[Row]) -> 
 
 
 def matches(search: Search, run: Run, labels: Collection[Row], now_s: int) -> bool:
-    """Return whether the run, as it is now and with these labels, meets all conditions."""
+    """Return whether the current state of a run and its labels meet all conditions."""
     if not search.after_s <= run.submit_s <= search.before_s:
         return False
     if not search.filters and not search.words:

@@ -1,4 +1,4 @@
-"""State of the simulated platform: accounts (organisations, workspaces, users, labels) and runs."""
+"""State of the simulated platform: accounts (organizations, workspaces, users, labels) and runs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
 
 _FIRST_USER_ID = 12_001
-_TEMPLATES = load_json("account_templates.json")
+ACCOUNT_TEMPLATES = load_json("account_templates.json")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace of an organisation, or the personal workspace of a user.
+    """A workspace of an organization, or the personal workspace of a user.
 
     Attributes:
         key: Workspace id, or minus the user id for a personal workspace.
         name: Name.
-        org_id: Organisation, None for a personal workspace.
+        org_id: Organization, None for a personal workspace.
         created: Creation, an API timestamp.
         visibility: PRIVATE or SHARED.
     """
@@ -40,7 +40,7 @@ class Workspace:
 
     @property
     def id(self) -> int | None:
-        """Return the id that the API shows, None for a personal workspace."""
+        """Id in the API, None for a personal workspace."""
         return self.key if self.key > 0 else None
 
 
@@ -62,22 +62,22 @@ class User:
 
 
 def _spread_id(number: int) -> int:
-    # Real ids of organisations and workspaces have 14 or 15 digits and are not ordered.
+    # Real ids of organizations and workspaces have 14 or 15 digits and are not ordered.
     return 10_000_000_000_000 + number * 104_395_301_777 % 89_000_000_000_000
 
 
 @dataclass
 class Accounts:
-    """Organisations, workspaces, users, labels and reference data. Methods are thread-safe.
+    """Organizations, workspaces, users, labels and reference data. Methods are thread-safe.
 
     Attributes:
         clock: Clock of the world.
-        lock: Held while the state is read or changed.
-        organizations: Organisations by id, in the API's shape.
+        lock: Lock for reading and changing the state.
+        organizations: Organizations by id, in the API's shape.
         workspaces: Workspaces by key, personal workspaces included.
         users: Users by id; the first user owns runs without another owner.
         labels: Labels in the API's shape, by workspace key, then by label id.
-        entities: Rows of reference data by kind, then by workspace key or organisation id.
+        entities: Rows of reference data by kind, then by workspace key or organization id.
         forbidden: Keys of workspaces that are listed but refuse every call.
     """
 
@@ -100,15 +100,15 @@ class Accounts:
         return self._last_number
 
     def add_organization(self, name: str, **fields: object) -> int:
-        """Add an organisation and return its id; `fields` override its row."""
+        """Add an organization and return its id; `fields` override its row."""
         with self.lock:
             org_id = _spread_id(self._next_number())
             values = {"org_id": org_id, "name": name, "member_id": org_id % 1_000_000_007}
-            self.organizations[org_id] = fill(_TEMPLATES["organization"], values) | fields
+            self.organizations[org_id] = fill(ACCOUNT_TEMPLATES["organization"], values) | fields
         return org_id
 
     def add_workspace(self, org_id: int, name: str, visibility: str = "PRIVATE") -> int:
-        """Add a workspace to an organisation and return its id."""
+        """Add a workspace to an organization and return its id."""
         with self.lock:
             key = _spread_id(self._next_number())
             created = format_timestamp(self.now_s())
@@ -131,7 +131,7 @@ class Accounts:
         return user_id
 
     def owner(self) -> User:
-        """Return the first user, added if there is none."""
+        """Return the first user; add one if there is none."""
         with self.lock:
             if not self.users:
                 self.add_user("sim-user")
@@ -144,13 +144,13 @@ class Accounts:
         return -(self.owner().id if user_id is None else user_id)
 
     def may_see(self, user: User, key: int) -> bool:
-        """Return whether the user sees that workspace."""
+        """Return whether the user may read a workspace."""
         if key < 0:
             return key == -user.id
         return key in self.workspaces and (user.workspaces is None or key in user.workspaces)
 
     def forbid(self, workspace_id: int) -> None:
-        """Make a workspace refuse every call while it is still listed."""
+        """Make a listed workspace refuse every call."""
         self.forbidden.add(workspace_id)
 
     def allow(self, workspace_id: int) -> None:
@@ -166,7 +166,7 @@ class Accounts:
             values: Row = {"label_id": label_id, "name": name, "value": value}
             values |= {"resource": value is not None, "created": format_timestamp(self.now_s())}
             labels = self.labels.setdefault(self.find_key(workspace_id), {})
-            labels[label_id] = fill(_TEMPLATES["label"], values) | fields
+            labels[label_id] = fill(ACCOUNT_TEMPLATES["label"], values) | fields
         return label_id
 
     def rename_label(self, label_id: int, name: str, value: str | None = None) -> None:
@@ -196,7 +196,7 @@ class Accounts:
 
         Args:
             kind: The API's name of the list: `pipelines`, `computeEnvs`, `members` and the like.
-            holder: Workspace id, or organisation id for members and teams; by default the owner's
+            holder: Workspace id, or organization id for members and teams; by default the owner's
                 personal workspace.
             **fields: The row, with the API's names.
         """
@@ -205,7 +205,7 @@ class Accounts:
             rows.setdefault(self.find_key(holder), []).append(dict(fields))
 
     def clear_entities(self, kind: str, holder: int | None = None) -> None:
-        """Remove all rows of a kind from a workspace or organisation."""
+        """Remove all rows of a kind from a workspace or organization."""
         with self.lock:
             self.entities.get(kind, {}).pop(self.find_key(holder), None)
 
@@ -215,7 +215,7 @@ _ListedRun = tuple[float, int, Run]
 
 @dataclass
 class RunStore(Accounts):
-    """Runs beside the accounts.
+    """Accounts and their runs.
 
     Attributes:
         starred: Ids of runs with a star.
@@ -238,10 +238,10 @@ class RunStore(Accounts):
                 self._launched.setdefault(run.launch_id, []).append(run)
 
     def find_run(self, run_id: str) -> Run:
-        """Return the run with that id, deleted or not.
+        """Return the run with an id, even if it is deleted.
 
         Raises:
-            KeyError: There never was such a run.
+            KeyError: The run does not exist.
         """
         if run_id not in self._runs:
             msg = f"No run has the id {run_id}."
@@ -249,7 +249,7 @@ class RunStore(Accounts):
         return self._runs[run_id]
 
     def run_ids(self) -> frozenset[str]:
-        """Return the ids of all runs: shown, deleted and not submitted yet."""
+        """Return the ids of all runs, including deleted and not yet submitted runs."""
         return frozenset(self._runs)
 
     def shows(self, run: Run) -> bool:
@@ -271,7 +271,7 @@ class RunStore(Accounts):
                 yield run
 
     def labels_of(self, run: Run) -> list[Row]:
-        """Return the labels of a run as they are now, without deleted labels."""
+        """Return the current labels of a run, without deleted labels."""
         labels = self.labels.get(run.workspace_id, {})
         return [labels[label_id] for label_id in run.label_ids if label_id in labels]
 

@@ -36,7 +36,7 @@ class PackageRun:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the last package was extracted."""
+        """Whether the last package has been extracted."""
         return self.session is not None and self.session.is_done
 
     def refuse_emptied(self, tables: Collection[str]) -> None:

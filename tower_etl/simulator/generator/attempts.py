@@ -22,7 +22,7 @@ _GPU: dict[str, Any] = {"driver": "570.86.15", "mem": 22_888, "name": "NVIDIA A1
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Request of an attempt of a task, and whether the attempt before ran out of memory."""
+    """Request of a task attempt, and whether the previous attempt ran out of memory."""
 
     number: int
     cpus: int
@@ -50,26 +50,26 @@ class TaskTimes:
     staged_s: int = 0
 
     @property
-    def lasted_s(self) -> int:
-        """Return how long the task held its machine."""
+    def duration_s(self) -> int:
+        """Time for which the task occupied its machine."""
         return self.complete_s - self.start_s
 
     @property
     def run_s(self) -> int:
-        """Return how long its command ran."""
-        return self.lasted_s - self.staged_s
+        """Run time of the command."""
+        return self.duration_s - self.staged_s
 
 
 def draw_machine(
     rng: random.Random, spec: RunSpec, process: Process, attempt: Attempt, times: TaskTimes
 ) -> Row:
-    """Return machine and cost of an attempt, nothing where the platform reports no machines."""
+    """Return machine and cost of an attempt, empty on platforms that report no machines."""
     platform, request = spec.platform, (attempt.cpus, attempt.memory_gib)
     fitting = [entry for entry in platform.machines if entry.fits(*request, process.gpus)]
     if not fitting:
         return {}
     machine = fitting[int(len(fitting) * rng.random())]
-    cost_usd = machine.cost_usd(*request, times.lasted_s, spot=spec.spot)
+    cost_usd = machine.cost_usd(*request, times.duration_s, spot=spec.spot)
     return {
         "machineType": machine.name,
         "cloudZone": f"{platform.region}{'abc'[int(3 * rng.random())]}",
@@ -81,15 +81,15 @@ def draw_machine(
 def draw_measures(
     rng: random.Random, spec: RunSpec, process: Process, attempt: Attempt, times: TaskTimes
 ) -> Row:
-    """Return what a completed attempt used: CPUs, memory, I/O, GPU."""
+    """Return the measures of a completed attempt: CPU, memory, I/O and GPU use."""
     used = min(draw_log_normal(rng, process.cpu_utilization, 0.2), 1.5)
     share = min(draw_log_normal(rng, process.memory_utilization, 0.35), 0.97)
     if attempt.after_out_of_memory:
         share = rng.uniform(1.02, 1.6)
     # The need of a task does not follow the larger request of a retry.
     peak_rss = int(max(3e6, process.memory_gib * GIB * share))
-    read = int(draw_log_normal(rng, 3e7, 1.3) * (1 + times.lasted_s))
-    written = int(draw_log_normal(rng, 8e6, 1.5) * (1 + times.lasted_s))
+    read = int(draw_log_normal(rng, 3e7, 1.3) * (1 + times.duration_s))
+    written = int(draw_log_normal(rng, 8e6, 1.5) * (1 + times.duration_s))
     spot_hit = spec.spot and rng.random() < _SPOT_HIT_SHARE
     return {
         "exit": 0,
@@ -106,8 +106,8 @@ def draw_measures(
         "writeBytes": written // 80,
         "syscr": read // 8000,
         "syscw": written // 8000,
-        "volCtxt": times.lasted_s * 90,
-        "invCtxt": times.lasted_s * 11,
+        "volCtxt": times.duration_s * 90,
+        "invCtxt": times.duration_s * 11,
         "numSpotInterruptions": int(spot_hit) if spec.spot else None,
         "gpuMetrics": _draw_gpu(rng, times) if process.gpus and spec.platform.machines else None,
     }

@@ -46,12 +46,12 @@ class Pipeline:
 
     @property
     def repository(self) -> str:
-        """Return the URL of the repository."""
+        """URL of the repository."""
         return f"https://github.com/{self.name}"
 
     @property
     def revisions(self) -> list[str]:
-        """Return the revisions, oldest first."""
+        """Revisions, oldest first."""
         return list(self.releases)
 
 
@@ -67,7 +67,7 @@ class Machine:
     spot_usd: float
 
     def fits(self, cpus: int, memory_gib: float, gpus: int) -> bool:
-        """Return whether a task with that request runs on the machine."""
+        """Return whether a task with this request fits on the machine."""
         enough = cpus <= self.vcpus and memory_gib <= self.memory_gib
         return enough and (gpus > 0) == (self.gpus > 0) and gpus <= self.gpus
 
@@ -102,7 +102,7 @@ def _process(row: Row, prefix: str) -> Process:
 
 def _pipeline(row: Row) -> Pipeline:
     prefix = row.pop("prefix")
-    # The last column may be left out.
+    # The last column is optional.
     rows = [dict(zip(_CATALOG["columns"], values, strict=False)) for values in row["processes"]]
     return Pipeline(**row | {"processes": tuple(_process(process, prefix) for process in rows)})
 

@@ -27,7 +27,7 @@ def _make(kind: str, values: Row) -> Row:
 
 
 def add_reference_data(world: Accounts) -> None:
-    """Add reference data to every organisation and workspace of a world."""
+    """Add reference data to every organization and workspace of a world."""
     for org_id in world.organizations:
         add_members(world, org_id)
     shared = [entry for entry in world.workspaces.values() if entry.org_id is not None]
@@ -41,7 +41,7 @@ def add_reference_data(world: Accounts) -> None:
 
 
 def add_members(world: Accounts, org_id: int) -> None:
-    """Add members, teams and a collaborator to an organisation."""
+    """Add members, teams and a collaborator to an organization."""
     for user in world.users.values():
         world.add_entity("members", org_id, **_make("member", _member_values(user, org_id)))
     collaborator = _make("collaborator", {"collaborator_id": 900_000 + org_id % 1000})
@@ -151,7 +151,7 @@ def _platform_values(workspace: Workspace, platform: Platform) -> Row:
 
 
 def _member_values(user: User, org_id: int) -> Row:
-    """Return the values of a user with the id of the membership in an organisation."""
+    """Return the values of a user with the id of the membership in an organization."""
     return _user_values(user) | {"member_id": org_id % 1_000_003 * 1000 + user.id % 1000}
 
 

@@ -1,4 +1,4 @@
-"""Generated runs: what the API says of a specification at any time, with tasks drawn on demand."""
+"""Generated runs: snapshots of a specification at any time, with tasks drawn on demand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TEMPLATES = load_json("generated_run.json")
 
 @dataclass
 class TaskCache:
-    """Tasks of the latest runs, `max_tasks` at most; those of other runs are drawn again."""
+    """Cache of the tasks of recently used runs, with at most `max_tasks` tasks."""
 
     max_tasks: int = _MAX_TASKS
     _entries: OrderedDict[str, GeneratedTasks] = field(default_factory=OrderedDict, repr=False)
@@ -58,7 +58,7 @@ class GeneratedRun:
     cache: TaskCache
 
     def snapshot(self, now_s: int) -> Snapshot:
-        """Return the snapshot at that time."""
+        """Return the snapshot at a time."""
         spec = self.spec
         is_started = now_s >= spec.start_s
         fields = EMPTY_WORKFLOW | _describe(spec, now_s)
@@ -189,7 +189,7 @@ def _command_line(spec: RunSpec) -> str:
 
 
 def _pipeline_info(spec: RunSpec) -> Row | None:
-    """Return the launchpad's pipeline; none from the command line or in a personal workspace."""
+    """Return the launchpad pipeline, None for command-line runs and personal workspaces."""
     if spec.launch_id is None or spec.workspace_id < 0:
         return None
     number = catalog.PIPELINES.index(spec.pipeline)

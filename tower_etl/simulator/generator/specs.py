@@ -1,4 +1,4 @@
-"""Specifications of generated runs: what is decided about a run before its tasks are drawn."""
+"""Specifications of generated runs: all properties of a run except its tasks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RunSpec:
 
     Attributes:
         number: Number of the run in the world; numeric ids are derived from it.
-        seed: Seed of its tasks.
-        fusion: Whether it reads its inputs through Fusion, which makes staging short.
-        planned_tasks: Number of tasks that it plans before its end, retries left out.
-        parent: Run that it resumes, None for a new session.
+        seed: Seed of the tasks.
+        fusion: Whether the run reads its inputs through Fusion, which shortens staging.
+        planned_tasks: Number of planned tasks, without retries.
+        parent: Resumed run, None for a new session.
         heartbeat_gap: Loss and return of the heartbeat, None for a run without a gap.
     """
 
@@ -53,30 +53,30 @@ class RunSpec:
 
     @property
     def pace(self) -> float:
-        """Return the factor of the run times of its release."""
+        """Factor by which the release changes run times."""
         return self.pipeline.releases[self.revision]
 
     @property
     def final_s(self) -> int:
-        """Return when the platform learns of the end."""
+        """Time at which the platform records the end of the run."""
         return self.complete_s + _FINAL_LAG_S
 
     @property
     def work_dir(self) -> str:
-        """Return the work directory; a resumed run continues in that of its parent."""
+        """Work directory; a resumed run uses the one of its parent."""
         return f"s3://sim-{self.platform.region or 'hpc'}/scratch/{(self.parent or self).id}"
 
     def is_final(self, now_s: int) -> bool:
-        """Return whether the run is final at that time."""
+        """Return whether the run is final at a time."""
         return now_s >= self.final_s
 
     def heartbeat_lost(self, now_s: int) -> bool:
-        """Return whether the heartbeat is lost at that time."""
+        """Return whether the heartbeat is lost at a time."""
         gap = self.heartbeat_gap
         return gap is not None and gap[0] <= now_s < gap[1]
 
     def status(self, now_s: int) -> str:
-        """Return the status at that time."""
+        """Return the status at a time."""
         if now_s < self.start_s:
             return "SUBMITTED"
         if self.is_final(now_s):
@@ -84,11 +84,11 @@ class RunSpec:
         return "UNKNOWN" if self.heartbeat_lost(now_s) else "RUNNING"
 
     def last_heartbeat_s(self, now_s: int) -> int:
-        """Return the time up to which the platform knows the state of the run."""
+        """Return the latest time at which the platform knows the state of the run."""
         return self.heartbeat_gap[0] if self.heartbeat_gap and self.heartbeat_lost(now_s) else now_s
 
     def last_updated_s(self, now_s: int) -> int:
-        """Return `lastUpdated` at that time: a heartbeat per minute while the run is open."""
+        """Return `lastUpdated` at a time: one heartbeat per minute while the run is open."""
         if now_s < self.start_s:
             return self.submit_s
         known_s = min(self.last_heartbeat_s(now_s), self.final_s)
@@ -99,30 +99,30 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """A task that a run plans, for a sample or for `all`."""
+    """A planned task of a run, for one sample or for `all`."""
 
     process: Process
     tag: str
 
     @property
     def name(self) -> str:
-        """Return the name of the task."""
+        """Name of the task."""
         return f"{self.process.name} ({self.tag})"
 
 
 def count_samples(pipeline: Pipeline, tasks: int) -> int:
-    """Return the number of samples that gives about that many tasks."""
+    """Return the number of samples that results in about `tasks` tasks."""
     each = sum(process.per_sample for process in pipeline.processes)
     return max(1, round((tasks - len(pipeline.processes) + each) / each))
 
 
 def count_planned(pipeline: Pipeline, samples: int) -> int:
-    """Return the number of tasks of a complete run with that many samples."""
+    """Return the number of tasks of a complete run."""
     return sum(samples if process.per_sample else 1 for process in pipeline.processes)
 
 
 def plan_tasks(spec: RunSpec) -> list[PlannedTask]:
-    """Return the tasks that the run plans, by stage."""
+    """Return the planned tasks of a run, by stage."""
     tags = [f"{_CELLS[n % len(_CELLS)]}_REP{n // len(_CELLS) + 1}" for n in range(spec.samples)]
     planned = [
         PlannedTask(process, tag)
@@ -164,12 +164,12 @@ _FAILURES = (
 
 
 def choose_failure(spec: RunSpec) -> Failure:
-    """Return why the run fails, if it does."""
+    """Return the cause of failure, drawn for any run."""
     rng = random.Random(f"{spec.seed}:failure")
     weights = [weight for weight, _ in _FAILURES]
     return rng.choices(_FAILURES, weights)[0][1]
 
 
 def draw_log_normal(rng: random.Random, median: float, sigma: float) -> float:
-    """Return a draw from the log-normal distribution with that median."""
+    """Return a draw from a log-normal distribution."""
     return median * math.exp(rng.gauss(0.0, sigma))

@@ -1,4 +1,4 @@
-"""Tasks of generated runs: when they run, what they use, how they end, and what is known when."""
+"""Tasks of generated runs: times, measures, outcomes, and their visible state at any time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _RETRIED_SPOT_SHARE, _RETRIED_SHARE = 0.07, 0.03
 _INTERRUPTED_SHARE = 0.6  # share of the retries on spot machines
 _NEVER_RAN_SHARE = 0.3  # share of the interruptions: the machine was lost before the task ran
 _LATE_SHARE = 0.05
-_REGRESSED_SHARE, _REGRESSION = 0.15, 5  # share of runs with a process that takes so much longer
+_REGRESSED_SHARE, _REGRESSION = 0.15, 5  # share of runs with a slower process, and the factor
 # Staging takes a log-normal share of the run time, at most twice that time. Fusion streams inputs.
 _STAGING_SHARE, _FUSION_STAGING_SHARE, _STAGING_SIGMA, _MAX_STAGING = 0.25, 0.05, 0.9, 2.0
 _OUT_OF_MEMORY, _INTERRUPTED, _OTHER_ERROR = 137, 143, 104
@@ -49,7 +49,7 @@ _ENV = "PYTHONNOUSERSITE=1\nR_PROFILE_USER=/.Rprofile\nR_ENVIRON_USER=/.Renviron
 
 @dataclass(frozen=True)
 class GeneratedTasks(RunTasks):
-    """All tasks of a generated run, as they are in the end.
+    """Final state of all tasks of a generated run.
 
     Attributes:
         times: Times of each task.
@@ -58,7 +58,7 @@ class GeneratedTasks(RunTasks):
     times: Sequence[TaskTimes] = ()
 
     def known_at(self, now_s: int) -> list[Row]:
-        """Return the tasks as the platform knows them at that time."""
+        """Return the state of the tasks that the platform knows at a time."""
         known = [_known_at(*pair, now_s) for pair in zip(self.rows, self.times, strict=True)]
         return [task for task in known if task is not None]
 
@@ -81,7 +81,7 @@ def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
 
     Args:
         spec: The run.
-        parent: Tasks of the run that it resumes; it takes the completed ones from the cache.
+        parent: Tasks of the resumed run; its completed tasks are cached.
     """
     done = {
         (task["process"], task["tag"]): task
@@ -99,7 +99,7 @@ def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
 
 
 class TaskGenerator:
-    """Draws the tasks of a run from its seed, one after the other."""
+    """Generator that draws the tasks of a run from its seed."""
 
     def __init__(self, spec: RunSpec, planned: Sequence[PlannedTask]) -> None:
         self.spec = spec
@@ -112,7 +112,7 @@ class TaskGenerator:
         self._defaults: dict[str, Row] = {}
 
     def finish(self) -> GeneratedTasks:
-        """Return the tasks with their ids, by creation, a few of them out of order."""
+        """Return the tasks with their ids, by creation time with a few out of order."""
         self._drawn.sort(key=lambda drawn: drawn[0])
         first_id = _FIRST_ID + self.spec.number * _IDS_PER_RUN
         for task_id, (_, task, _) in enumerate(self._drawn, start=1):
@@ -127,7 +127,7 @@ class TaskGenerator:
         )
 
     def choose_end(self, number: int) -> str:
-        """Return the final status of a planned task; only the last few tasks may not complete."""
+        """Return the final status of a planned task; only the last few tasks can fail or abort."""
         left = self._planned - 1 - number
         if self.spec.outcome == "SUCCEEDED" or left > _MAX_ABORTED:
             return "COMPLETED"
@@ -143,7 +143,7 @@ class TaskGenerator:
         self._keep(cached | again, TaskTimes(now_s, now_s, now_s, now_s))
 
     def add(self, planned: PlannedTask, end: str) -> None:
-        """Draw a task, now and then after a failed attempt."""
+        """Draw a task, with some probability after a failed attempt."""
         spec, rng, process = self.spec, self._rng, planned.process
         wall_s = max(1, spec.complete_s - spec.start_s - 12)
         stage_s = wall_s / self._stages
@@ -187,7 +187,7 @@ class TaskGenerator:
         """Cut a task short; the platform reports a lost task that never ran with no duration."""
         if never_ran:
             return replace(times, complete_s=times.start_s, staged_s=0)
-        ran_s = max(1, int(times.lasted_s * self._rng.uniform(0.1, 0.9)))
+        ran_s = max(1, int(times.duration_s * self._rng.uniform(0.1, 0.9)))
         staged_s = min(times.staged_s, ran_s - 1)
         return replace(times, complete_s=times.start_s + ran_s, staged_s=staged_s)
 
@@ -204,9 +204,9 @@ class TaskGenerator:
             ran_s = most_s
         elif ran_s > most_s:
             ran_s = most_s * rng.uniform(0.4, 1.0)
-        start_s, lasted_s = submit_s + int(wait_s), max(1, int(ran_s))
-        staged_s = int(lasted_s * staging / (1 + staging))
-        return TaskTimes(submit_s - 1, submit_s, start_s, start_s + lasted_s, staged_s)
+        start_s, duration_s = submit_s + int(wait_s), max(1, int(ran_s))
+        staged_s = int(duration_s * staging / (1 + staging))
+        return TaskTimes(submit_s - 1, submit_s, start_s, start_s + duration_s, staged_s)
 
     def _describe(self, planned: PlannedTask, times: TaskTimes, attempt: Attempt) -> Row:
         rng, complete = self._rng, format_timestamp(times.complete_s)

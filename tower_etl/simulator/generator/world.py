@@ -1,4 +1,4 @@
-"""Generated worlds: from one seed to organisations, users, labels and years of runs."""
+"""Generation of worlds from a seed: organizations, users, labels and runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator.clock import SimClock, to_seconds
-from tower_etl.simulator.events import World
+from tower_etl.simulator.clock import DAY_S, HOUR_S, SimClock, to_seconds
+from tower_etl.simulator.events import ID_ALPHABET, World
 from tower_etl.simulator.generator import catalog
 from tower_etl.simulator.generator.reference import add_reference_data
 from tower_etl.simulator.generator.runs import TaskCache, make_run
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from tower_etl.simulator.generator.catalog import Pipeline, Platform
     from tower_etl.simulator.state import User
 
-_DAY_S = 86_400
-_HOUR_S = 3_600
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PERSONAL_SHARE = 0.03
 _OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELLED")
 _OUTCOME_WEIGHTS = (78, 16, 6)
@@ -37,12 +34,12 @@ _RESUMED_SHARE = 0.55  # share of the failed and cancelled runs
 _COMMAND_LINE_SHARE = 0.15
 _HEARTBEAT_GAP_SHARE = 0.03
 _TASK_SIGMA = 0.8
-_LONG_OPEN_S = 9 * _DAY_S
+_LONG_OPEN_S = 9 * DAY_S
 _WITHOUT_HEARTBEAT = 2  # number of the open run whose heartbeat is lost
 _SPOT_SHARE = 0.7
 _FUSION_SHARE = 0.5
-_STAGING_FACTOR = 1.3  # of the time of a run without Fusion
-_ADOPTION_SPREAD = 0.4  # share of a release's time in which runs use it or its neighbours
+_STAGING_FACTOR = 1.3  # duration without Fusion relative to Fusion
+_ADOPTION_SPREAD = 0.4  # spread of the adoption of a release, in lifetimes of a release
 _KEYED_LABEL_SHARE = 0.75  # share of runs with a label of a key
 _PLATFORM_OF = (0, 0, 1, 2)  # platform of a workspace, by its number
 _MIN_WALL_S = 240
@@ -53,10 +50,10 @@ class WorldConfig:
     """Size of a generated world.
 
     Attributes:
-        organizations: Number of organisations.
-        workspaces: Number of workspaces in all of them; the owner's personal one is extra.
-        runs: Number of runs submitted before now, open ones included.
-        days: Number of days over which they are spread; as many runs follow in as many days.
+        organizations: Number of organizations.
+        workspaces: Total number of workspaces, without the owner's personal workspace.
+        runs: Number of runs submitted before now, including open runs.
+        days: Number of past days with runs; the same number of runs follows in as many days.
         open_runs: Number of runs that are not final now.
         mean_tasks: Mean number of tasks of a run.
     """
@@ -84,12 +81,12 @@ class WorldConfig:
 
 @dataclass
 class WorldGenerator:
-    """Draws a world from a seed.
+    """Generator that draws a world from a seed.
 
     Attributes:
         now_s: Time between past and future runs, epoch seconds.
         keys: Keys of the workspaces, the personal one last.
-        unfinished: Failed and cancelled runs that wait for a resume, by workspace key.
+        unfinished: Failed and cancelled runs that will be resumed, by workspace key.
         number: Number of the latest run.
     """
 
@@ -107,7 +104,7 @@ class WorldGenerator:
         self.rng = random.Random(f"world:{self.seed}")
 
     def add_accounts(self) -> None:
-        """Add organisations, workspaces, users, labels and reference data."""
+        """Add organizations, workspaces, users, labels and reference data."""
         for name in catalog.USERS:
             self.world.add_user(name)
         orgs = [
@@ -135,14 +132,14 @@ class WorldGenerator:
             self._add(self._draw(submit_s))
 
     def _draw_past_s(self) -> int:
-        span_s = self.config.days * _DAY_S
-        return self.now_s - 2 * _HOUR_S - int(self.rng.random() * (span_s - 2 * _HOUR_S))
+        span_s = self.config.days * DAY_S
+        return self.now_s - 2 * HOUR_S - int(self.rng.random() * (span_s - 2 * HOUR_S))
 
     def _draw_future_s(self) -> int:
-        return self.now_s + 60 + int(self.rng.random() * self.config.days * _DAY_S)
+        return self.now_s + 60 + int(self.rng.random() * self.config.days * DAY_S)
 
     def _draw(self, submit_s: int, latest_s: int | None = None) -> RunSpec:
-        """Draw a run submitted then, complete by `latest_s` if given."""
+        """Draw a run submitted at a time, complete by `latest_s` if given."""
         parent = self._next_to_resume(submit_s)
         spec = self._resume(parent, submit_s) if parent else self._new_run(submit_s)
         if latest_s is not None and spec.final_s >= latest_s:
@@ -152,13 +149,13 @@ class WorldGenerator:
         return spec
 
     def _draw_open(self, number: int) -> RunSpec:
-        """Draw a run that is open now: the first is not started, the second is old."""
+        """Draw an open run: the first is not started, the second is old."""
         rng, now_s = self.rng, self.now_s
-        age_s = rng.randrange(_HOUR_S, 12 * _HOUR_S)
-        if number == 1 and self.config.days * _DAY_S > _LONG_OPEN_S:
+        age_s = rng.randrange(HOUR_S, 12 * HOUR_S)
+        if number == 1 and self.config.days * DAY_S > _LONG_OPEN_S:
             age_s = _LONG_OPEN_S
         spec = self._new_run(now_s - age_s, outcome="SUCCEEDED" if number else None)
-        complete_s = now_s + rng.randrange(600, 8 * _HOUR_S)
+        complete_s = now_s + rng.randrange(600, 8 * HOUR_S)
         if number == 0:
             latest_s = max(complete_s, now_s + 900)
             spec = replace(spec, submit_s=now_s - 90, start_s=now_s + 200, complete_s=latest_s)
@@ -168,7 +165,7 @@ class WorldGenerator:
         return replace(spec, start_s=start_s, complete_s=complete_s, heartbeat_gap=gap)
 
     def _new_run(self, submit_s: int, outcome: str | None = None) -> RunSpec:
-        """Draw a run that resumes no other."""
+        """Draw a run of a new session."""
         rng = self.rng
         self.number += 1
         pipeline = rng.choices(catalog.PIPELINES, [p.weight for p in catalog.PIPELINES])[0]
@@ -220,7 +217,7 @@ class WorldGenerator:
         return self._set_end(spec)
 
     def _set_end(self, spec: RunSpec) -> RunSpec:
-        """Set the end of a run, and now and then a gap of its heartbeat."""
+        """Set the end of a run and, with some probability, a gap in its heartbeat."""
         rng = self.rng
         share = spec.planned_tasks / count_planned(spec.pipeline, spec.samples)
         slowness = _draw_pace(rng) * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)
@@ -238,14 +235,14 @@ class WorldGenerator:
         return None
 
     def _draw_revision(self, pipeline: Pipeline, submit_s: int) -> str:
-        """Draw the release of a run: releases replace each other in the time before now."""
-        age = 1 - (self.now_s - submit_s) / (self.config.days * _DAY_S)
+        """Draw the release of a run; later runs have newer releases."""
+        age = 1 - (self.now_s - submit_s) / (self.config.days * DAY_S)
         spread = self.rng.uniform(-_ADOPTION_SPREAD, _ADOPTION_SPREAD)
         number = int(age * len(pipeline.revisions) + spread)
         return pipeline.revisions[max(0, min(number, len(pipeline.revisions) - 1))]
 
     def _draw_labels(self, key: int) -> tuple[int, ...]:
-        """Draw labels of a workspace: some without value, at most one for each key."""
+        """Draw labels of a workspace: any without a value, at most one for each key."""
         rng = self.rng
         by_name: dict[str, list[int]] = {}
         for label_id, label in self.world.labels[key].items():
@@ -278,7 +275,7 @@ def _name(names: Sequence[str], number: int) -> str:
 
 
 def _draw_id(rng: random.Random, length: int | None = None) -> str:
-    return "".join(rng.choices(_ALPHABET, k=length or rng.choice((13, 14, 14, 14))))
+    return "".join(rng.choices(ID_ALPHABET, k=length or rng.choice((13, 14, 14, 14))))
 
 
 def _draw_session(rng: random.Random) -> str:
@@ -315,10 +312,10 @@ def _cut_short(rng: random.Random, spec: RunSpec) -> RunSpec:
 def build_world(
     seed: int = 1, *, now: datetime | None = None, clock: SimClock | None = None, **size: int
 ) -> World:
-    """Return a world drawn from a seed: the same seed, size and time give the same bytes.
+    """Return a world drawn from a seed; it depends on seed, size and time only.
 
     Args:
-        seed: Seed of everything that is drawn.
+        seed: Seed of all random draws.
         now: Time between past and future runs (aware); the clock's time by default.
         clock: Clock of the world; by default a running clock, set to `now` if given.
         **size: Fields of `WorldConfig`.
@@ -329,7 +326,7 @@ def build_world(
     config = WorldConfig(**size)
     clock = clock or SimClock(now)
     now = now or clock.now()
-    # Accounts are older than the first run, whatever the clock of the world says.
+    # Accounts are older than the first run, independently of the clock of the world.
     founded = SimClock.frozen_at(now - timedelta(days=config.days + 90))
     generator = WorldGenerator(World.empty(founded), config, seed, to_seconds(now))
     generator.add_accounts()

@@ -1,13 +1,14 @@
-"""Routes of the service, the user, organisations, workspaces and labels."""
+"""Routes of the service, the user, organizations, workspaces and labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator.auth import current_user
-from tower_etl.simulator.data import fill, load_json
+from tower_etl.simulator.data import fill
 from tower_etl.simulator.parameters import http_error, read_page
 from tower_etl.simulator.routes.base import RouteGroup, get
+from tower_etl.simulator.state import ACCOUNT_TEMPLATES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tower_etl.simulator.state import Workspace
 
 _DEFAULT_LABELS = 50
-_TEMPLATES = load_json("account_templates.json")
 
 
 class AccountRoutes(RouteGroup):
@@ -25,17 +25,17 @@ class AccountRoutes(RouteGroup):
     @get("/service-info")
     def describe_service(self, request: Request) -> Row:  # noqa: ARG002 - handler's signature
         """Return the description of the server, which needs no token."""
-        return {"serviceInfo": fill(_TEMPLATES["service"], vars(self.profile))}
+        return {"serviceInfo": fill(ACCOUNT_TEMPLATES["service"], vars(self.profile))}
 
     @get("/user-info")
     def describe_user(self, request: Request) -> Row:
         """Return the user whose token the request carries."""
-        user = fill(_TEMPLATES["user"], vars(current_user(request)))
+        user = fill(ACCOUNT_TEMPLATES["user"], vars(current_user(request)))
         return {"user": user, "needConsent": False, "defaultWorkspaceId": None}
 
     @get("/user/{user_id:int}/workspaces")
     def list_memberships(self, request: Request) -> Row:
-        """Return organisations (with null workspace) and workspaces of the user, not paged."""
+        """Return organizations (with null workspace) and workspaces of the user, not paged."""
         user = current_user(request)
         if request.path_params["user_id"] != user.id:
             raise http_error(403, "Operation not allowed")
@@ -46,14 +46,14 @@ class AccountRoutes(RouteGroup):
 
     @get("/orgs")
     def list_organizations(self, request: Request) -> Row:
-        """Return the organisations of the user, not paged."""
+        """Return the organizations of the user, not paged."""
         orgs = [self.world.organizations[key] for key in self._visible_organizations(request)]
         rows = [self.profile.api.filter_fields("organization", org) for org in orgs]
         return {"organizations": rows, "totalSize": None if self.profile.legacy else len(rows)}
 
     @get("/orgs/{org_id:int}/workspaces")
     def list_workspaces(self, request: Request) -> Row:
-        """Return the workspaces of an organisation, not paged."""
+        """Return the workspaces of an organization, not paged."""
         org_id = request.path_params["org_id"]
         if org_id not in self.world.organizations:
             raise http_error(403, "Operation not allowed")

@@ -29,7 +29,7 @@ def get(path: str, *, legacy: bool = True) -> Callable[[Handler], Handler]:
 
     Args:
         path: Path below `/api`.
-        legacy: Whether a server of 2021 has the route.
+        legacy: Whether a legacy server has the route.
     """
 
     def mark(handler: Handler) -> Handler:

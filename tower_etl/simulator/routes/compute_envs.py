@@ -1,4 +1,4 @@
-"""Compute environments as the list, the call for one of them, and launches show them."""
+"""Compute environments in the shapes of the list, of a single object and of launches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _CONFIGS = load_json("compute_envs.json")
 
-# Fields that the list lacks, and fields that the list and the call for one environment share.
+# Fields of single objects only, and fields that single objects share with the list.
 _DETAIL_ONLY = (
     *("awsAccountId", "config", "dateCreated", "deleted", "fusionMetricsCollectionEnabled"),
     *("lastUpdated", "managedIdentityId", "orgId", "workspaceId"),
@@ -25,12 +25,12 @@ _NOT_IN_LAUNCHES = frozenset({"awsAccountId", "managedIdentityId", "labels", "re
 
 
 def list_compute_env(row: Row) -> Row:
-    """Return a compute environment as `/compute-envs` shows it."""
+    """Return a compute environment in the shape of `/compute-envs`."""
     return {name: value for name, value in row.items() if name not in _DETAIL_ONLY}
 
 
 def describe_compute_env(row: Row, workspace: Workspace) -> Row:
-    """Return a compute environment as `/compute-envs/{id}` shows it."""
+    """Return a compute environment in the shape of `/compute-envs/{id}`."""
     platform = str(row.get("platform"))
     config = {"discriminator": platform, "workDir": row.get("workDir")}
     derived = {
@@ -48,7 +48,7 @@ def describe_compute_env(row: Row, workspace: Workspace) -> Row:
 
 
 def embed_compute_env(row: Row | None, workspace: Workspace) -> Row | None:
-    """Return a compute environment as launches show it, None if the launch has none."""
+    """Return a compute environment in the shape of launches, None if the launch has none."""
     if row is None:
         return None
     described = describe_compute_env(row, workspace)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator.data import fill, load_json
+from tower_etl.simulator.data import fill
 from tower_etl.simulator.parameters import http_error
 from tower_etl.simulator.routes.base import RouteGroup, get
 from tower_etl.simulator.routes.compute_envs import embed_compute_env
+from tower_etl.simulator.state import ACCOUNT_TEMPLATES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.runs import Run
-
-_TEMPLATE = load_json("account_templates.json")["launch"]
 
 
 class LaunchRoutes(RouteGroup):
@@ -46,7 +45,7 @@ class LaunchRoutes(RouteGroup):
 
     @get("/launch/{launch_id}/datasets", legacy=False)
     def list_launch_datasets(self, request: Request) -> Row:
-        """Return the datasets of a launch: those of the workspace for every other launch."""
+        """Return the datasets of a launch; every second launch has those of its workspace."""
         run, launch_id = self._requested_launch(request), request.path_params["launch_id"]
         stored = self.world.entities.get("launchDatasets", {}).get(run.workspace_id)
         if stored is None and sum(launch_id.encode()) % 2:
@@ -69,7 +68,7 @@ class LaunchRoutes(RouteGroup):
 
 
 def _make_launch(workflow: Row) -> Row:
-    # The listing lacks the version; old dumps have a null instead of false.
+    # The listing has no version; old dumps have null instead of false.
     values = {"nextflowVersion": None} | workflow | {"resume": bool(workflow["resume"])}
-    launch: Row = fill(_TEMPLATE, values)
+    launch: Row = fill(ACCOUNT_TEMPLATES["launch"], values)
     return launch

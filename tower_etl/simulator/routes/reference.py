@@ -32,10 +32,10 @@ class EntityKind:
     Attributes:
         name: Name of the list in the response.
         path: Path below `/api`.
-        paged: Whether it takes `max` and `offset`; otherwise the list is returned whole.
+        paged: Whether the list accepts `max` and `offset`.
         totalled: Whether the response has `totalSize`.
-        stored: Kind under which the world stores the rows, if it is not the list's name.
-        optional: Attributes that must be requested, with the field that is null otherwise.
+        stored: Key of the rows in the world, if it differs from `name`.
+        optional: Attributes on request, with the field that is null without them.
     """
 
     name: str
@@ -73,7 +73,7 @@ ENTITY_KINDS: tuple[EntityKind, ...] = (
 
 
 class ReferenceRoutes(RouteGroup):
-    """Handlers for reference data: one for each kind, and those of single objects."""
+    """Handlers for reference data: one for each kind, and others for single objects."""
 
     def list_routes(self) -> list[Route]:
         """Return the routes of all kinds, then those of the marked methods."""
@@ -117,7 +117,7 @@ class ReferenceRoutes(RouteGroup):
         return self._find_parent("teams", "teamId", params["org_id"], params.get("parent"))
 
     def _find_parent(self, kind: str, id_field: str, holder: int, parent: int | None) -> int:
-        """Return the requested pipeline or team; without one, the workspace or organisation."""
+        """Return the requested pipeline or team; without one, the workspace or organization."""
         if parent is None:
             return holder
         rows = self.world.entities.get(kind, {}).get(holder, [])
@@ -140,7 +140,7 @@ class ReferenceRoutes(RouteGroup):
 
     @get("/orgs/{org_id:int}/quotas", legacy=False)
     def describe_quotas(self, request: Request) -> Row:
-        """Return the quotas of an organisation."""
+        """Return the quotas of an organization."""
         org_id = request.path_params["org_id"]
         self.authorize_organization(request, org_id)
         stored = self.world.entities.get("quotas", {}).get(org_id)
@@ -168,5 +168,5 @@ class ReferenceRoutes(RouteGroup):
 
 
 def _to_second(text: str) -> str:
-    """Return a timestamp cut to the second, so that fractions and their absence compare."""
+    """Return a timestamp without fractions of a second, for comparisons."""
     return text.replace(" ", "T")[:19]
