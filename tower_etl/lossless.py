@@ -82,7 +82,7 @@ def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
 def read_json(body: bytes) -> tuple[Any, tuple[str, ...]]:
     """Parse the JSON of a server as `load_json` does, and repair slightly invalid JSON.
 
-    Where strict decoding fails, as little as possible is lost: a byte that is not UTF-8 is decoded
+    If strict decoding fails, as little as possible is lost: a byte that is not UTF-8 is decoded
     as Latin-1, a lone surrogate becomes the text of its escape, NaN and the infinities become text.
     Truncated JSON remains an error.
 

@@ -1,4 +1,4 @@
-"""Quoting of names and text in SQL, where a statement takes no parameters."""
+"""Quoting of names and text for SQL statements without parameters."""
 
 
 def quote_name(name: str) -> str:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tower_etl.api.task_pages import KnownRange
     from tower_etl.http import JsonHttpClient, RetryPolicy
 
-_MAX_LISTED = 2_000_000  # items after which a list counts as endless
+_MAX_LISTED = 2_000_000  # number of items above which a list is considered endless
 _TASKS = f"GET {endpoints.RUN_TASKS.path}"
 _MAX_TASKS = 1_000_000  # of one run: all of them are kept in memory until the last page
 
@@ -68,7 +68,7 @@ class EntityList:
         items: Items, each once.
         complete: Whether an item that is not in the list certainly does not exist: the list did
             not change while it was read, the count of the server, if any, matches, and no element
-            was left out.
+            was skipped.
         left_out: Number of elements without a key.
         repeated: Number of items that the server lists more than once.
         total: Count of the server if it differs from the number of listed items, else None.
@@ -166,7 +166,7 @@ class TowerClient:
 
         Args:
             workspace_id: Id of the workspace, None for the personal one.
-            stats: Filled in during the iteration; tells at the end whether the listing is
+            stats: Filled in during the iteration; shows at the end whether the listing is
                 complete.
             after: Earliest submission time, inclusive.
             before: Latest submission time, inclusive.
@@ -283,7 +283,7 @@ class TowerClient:
     def list_entity(self, endpoint: Endpoint, scope: PathScope) -> EntityList:
         """Return all items of a list endpoint, with or without pages.
 
-        Elements without a key are left out, because the next sync could not identify them.
+        Elements without a key are skipped, because the next sync could not identify them.
         """
         params, names = {**_scope_params(endpoint, scope), **endpoint.filters}, asdict(scope)
         key, stats = record_key(endpoint.key), PaginationStats()

@@ -128,7 +128,7 @@ def task_key(element: Item) -> Hashable:
 
 
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
-    """Return the items that have a key, and the number of those that have none."""
+    """Return the items with a key, and the number of items without one."""
     everything = list(items)
     keyed = [item for item in everything if not isinstance(key(item), MissingKey)]
     return keyed, len(everything) - len(keyed)

@@ -234,12 +234,12 @@ def read_scope(
 
 
 def find_prices(flag: str | None) -> Path | None:
-    """Return the price list of `--prices`, None where it is not given."""
+    """Return the price list of `--prices`, or None without the option."""
     return Path(flag).expanduser() if flag else None
 
 
 def _check_text(name: str) -> None:
-    """Reject an argument with bytes outside the encoding of the environment; SQL cannot hold it."""
+    """Reject a name with undecodable bytes, which SQL cannot contain."""
     try:
         name.encode()
     except UnicodeEncodeError:

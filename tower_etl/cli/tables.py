@@ -187,7 +187,7 @@ def as_xlsx(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
         )
         raise ConfigurationError(msg)
     buffer = io.BytesIO()
-    # As text: XlsxWriter otherwise makes formulas, links and numbers of texts that look like them.
+    # Written as text: XlsxWriter otherwise converts text to formulas, links and numbers.
     plain = {"strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(
         buffer, {"in_memory": True, "nan_inf_to_errors": True} | plain
@@ -303,7 +303,7 @@ def _escape_lacking(text: str, encoding: str) -> str:
 
 
 def _show(value: object, name: str) -> str:
-    """Format a value for people, with thousands separators except in identifiers."""
+    """Format a value for display, with thousands separators except in identifiers."""
     if value is None:
         return ""
     if isinstance(value, float):

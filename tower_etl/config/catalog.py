@@ -30,7 +30,7 @@ class Setting:
         meaning: Meaning, as Markdown.
         flag: Flag with the form of its value; empty without a flag.
         variable: Environment variable; by default `TOWER_ETL_` and the name.
-        default: Value that holds if no source has one, as Markdown.
+        default: Value without a configured one, as Markdown.
         is_configurable: Whether dlt's configuration may have it. dlt reads it from the current
             folder, which must not decide which program is run or which password is sent.
     """

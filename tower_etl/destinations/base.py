@@ -96,7 +96,7 @@ def open_destination(config: DestinationConfig) -> Destination:
 
 
 def open_configured(target: DuckDBPaths | Destination) -> Destination:
-    """Return a destination as it is, and the paths of a DuckDB file as a destination."""
+    """Return a destination unchanged, or the destination of the paths of a DuckDB file."""
     return DuckDBDestination(target) if isinstance(target, DuckDBPaths) else target
 
 

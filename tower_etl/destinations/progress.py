@@ -1,4 +1,4 @@
-"""Progress of a running sync, in a file beside its destination, for `tower-etl status`.
+"""Progress of a running sync, stored next to its destination for `tower-etl status`.
 
 A destination shows nothing before its first sync is published, which may take hours.
 """

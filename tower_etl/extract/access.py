@@ -96,7 +96,7 @@ def check_table_access(
 
 
 def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
-    """Return the number of runs by workspace key; None where it is unknown. One call each."""
+    """Return the number of runs by workspace key, None if unknown; one call per workspace."""
     found = {
         space.key: capture_failure(partial(client.count_runs, space.id))
         for space in discovery.workspaces

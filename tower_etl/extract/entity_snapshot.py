@@ -67,7 +67,7 @@ class EntitySnapshot:
         return pa.concat_tables([empty, *ordered])
 
     def count_conflicts(self) -> int:
-        """Return the number of keys that stand for different items of several owners.
+        """Return the number of keys that different items of several owners have in common.
 
         An item that a workspace shares with others is in the lists of all of them, with the same
         owner. If an older server does not name the owner, the item is the same in all lists.

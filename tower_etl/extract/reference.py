@@ -233,7 +233,7 @@ def _fetch(
 
 
 def _report_findings(findings: Findings, table: str, location: str, found: EntityList) -> None:
-    """Report elements that were left out or are repeated, and a count that the list contradicts."""
+    """Report elements that were skipped or repeated, and a count that the list contradicts."""
     if found.left_out:
         problem = f"{{}} element(s) of {table} without a usable id were left out"
         finding = Finding(location, problem, "No row was marked as missing.")

@@ -1,6 +1,6 @@
-"""What to change first: each change with what it would have saved, at least and at most.
+"""Recommended changes, each with its minimum and maximum savings.
 
-Savings overlap: a smaller request saves nothing of an attempt that need not be repeated.
+Savings overlap: for example, a smaller request saves nothing on a retry that is avoided.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tower_etl.report.data import ReportData
 
-_NOTHING = 0.005  # savings below it are not worth a line
+_NOTHING = 0.005  # savings below it are not shown
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Action:
         title: What to do.
         detail: Extent of the cause.
         advice: How to do it.
-        at_least: Savings that the price formula is sure of; 0 where they depend on the cause.
-        at_most: Savings if the cause goes away altogether.
+        at_least: Savings that are certain by the price formula; 0 if they depend on the cause.
+        at_most: Savings if the cause is removed completely.
         unit: Currency, or the unit of hours.
     """
 
@@ -47,7 +47,7 @@ class Action:
 
 
 def list_actions(facts: ReportData) -> list[Action]:
-    """Return the changes, those first that are sure to save most."""
+    """Return the changes, those with the largest certain savings first."""
     if facts.priced:
         actions = [
             _lower_memory(facts),

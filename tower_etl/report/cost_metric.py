@@ -1,4 +1,4 @@
-"""Metric that costs are compared by: money, or CPU hours where nothing has a price."""
+"""Metric for comparing costs: money, or CPU hours if no run has a cost."""
 
 from __future__ import annotations
 

@@ -86,12 +86,12 @@ class PeriodSummary:
 
 @dataclass(frozen=True)
 class RecentSpend:
-    """Amount of tasks that started in the seven days before a moment.
+    """Cost of the tasks that started in the last seven days of a period.
 
     Attributes:
         ends_at: End of the seven days: the present, or `--until`.
         amount: Cost, or CPU hours if no run has a cost.
-        before: Amount of the seven days before these; None if the history is shorter.
+        before: Amount of the preceding seven days; None if the history is shorter.
         synced_at: Time of the last sync.
     """
 
@@ -146,7 +146,7 @@ class ReleaseChange:
 
 @dataclass(frozen=True)
 class BilledRun:
-    """Run with a cloud bill, beside the platform's estimate."""
+    """Run with its cloud bill and the platform's estimate."""
 
     run_id: str
     run_name: str | None

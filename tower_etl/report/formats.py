@@ -1,4 +1,4 @@
-"""Formatting of values for people. Unknown values are a dash."""
+"""Formatting of values in the report. Unknown values are shown as a dash."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ def mark_breaks(text: str) -> Markup:
 def name_processes(processes: Iterable[str], longest: int = 38) -> dict[str, str]:
     """Return a short name for each process, distinct among those given.
 
-    It is the shortest unique suffix, from its last part on. Where that is longer than `longest`,
-    its middle is left out, and its end is kept; as much is left as keeps the names distinct.
+    The name is the shortest unique suffix of whole parts. If it is longer than `longest`, its
+    middle is omitted; if the names are no longer distinct, `longest` is increased until they are.
     """
     all_parts = [process.split(":") for process in dict.fromkeys(processes)]
     suffixes = {":".join(parts): _shorten(parts, all_parts) for parts in all_parts}

@@ -49,7 +49,7 @@ def list_findings(
 
 
 def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Finding]:
-    """Yield the part of the cost that was no useful work, with its largest category."""
+    """Yield the share of the cost without useful work, with its largest category."""
     useful, *losses = money.parts
     wasted = money.total - useful.amount
     if not facts.priced or wasted <= _WORTH_SAYING * money.total:
@@ -65,7 +65,7 @@ def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Finding]:
 def _find_action(
     facts: ReportData, actions: Sequence[Action], measure: CostMetric
 ) -> Iterator[Finding]:
-    """Yield the change that is sure to save most, if it is worth it."""
+    """Yield the change with the largest certain savings, if they are significant."""
     total = facts.totals.cost_usd or 0
     for action in actions[:1]:
         if facts.priced and action.at_least > _WORTH_SAYING * total > 0:

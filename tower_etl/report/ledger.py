@@ -27,10 +27,10 @@ class Part:
 
     Attributes:
         key: Name in the style sheet.
-        title: Name for people.
-        note: What it is.
+        title: Display name.
+        note: Explanation of the part.
         amount: Amount in the unit of the ledger.
-        shown: Formatted amount; those of a ledger add up to its total as they are shown.
+        shown: Formatted amount, rounded so that the parts add up to the formatted total.
         x: Left edge in the bar, in percent.
         width: Width in the bar, in percent.
     """
@@ -51,7 +51,7 @@ class Ledger:
     Attributes:
         total: Sum of the parts.
         shown: Formatted total.
-        parts: Parts in the order of the bar; those without an amount, too.
+        parts: Parts in the order of the bar, including parts without an amount.
     """
 
     total: float
@@ -65,7 +65,7 @@ class Ledger:
 
     @property
     def label(self) -> str:
-        """Text of the bar for those who do not see it."""
+        """Text alternative of the bar."""
         return ", ".join(f"{part.title} {part.shown}" for part in self.drawn)
 
 
@@ -86,7 +86,7 @@ _TIME = (
 
 
 def split_cost(waste: Waste, measure: CostMetric) -> Ledger:
-    """Return where the money went: six exclusive categories that add up to the cost."""
+    """Return the ledger of the cost: six exclusive categories."""
     losses = (
         waste.over_requested_usd,
         waste.staging_usd,
@@ -102,7 +102,7 @@ def split_cost(waste: Waste, measure: CostMetric) -> Ledger:
 
 
 def split_time(time: TaskTime) -> Ledger:
-    """Return where the time of tasks went: four exclusive parts, in hours."""
+    """Return the ledger of task time: four exclusive parts, in hours."""
     hours = (time.kept_run_hours, time.kept_staged_hours, time.retried_hours, time.wait_hours)
     return _make(_TIME, [amount or 0.0 for amount in hours], 1, _show_hours)
 

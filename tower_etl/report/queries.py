@@ -37,14 +37,14 @@ _WEEK = timedelta(days=7)
 _OPEN = "status IN ('SUBMITTED', 'RUNNING', 'UNKNOWN')"
 _WASTE = ("retried_usd", "lost_usd", "staging_usd", "escalated_usd", "over_requested_usd")
 
-# Runs with summable figures, one row each: figures that are infinite or NaN are null, and the run
-# is `odd`. Costs in another currency than the report's are null, too.
 _CURRENCY = f"""
 SELECT currency FROM run_costs GROUP BY currency
 ORDER BY count(*) FILTER ({DRAWN.format("cost_usd")}) DESC, currency = 'USD' DESC, currency LIMIT 1
 """  # noqa: S608 a constant
 _PRICED = f"currency = '{{currency}}' AND {DRAWN.format('cost_usd')}"
 _SUMS = ", ".join(f"sum({n}) FILTER ({_PRICED} AND {DRAWN.format(n)}) AS {n}" for n in _WASTE)
+# Runs with summable figures, one row each: figures that are infinite or NaN are null, and the run
+# is `odd`. Costs in other currencies than the report's are also null.
 _RUNS = f"""
 CREATE OR REPLACE TEMP TABLE report_runs AS
 WITH costs AS (
@@ -174,9 +174,9 @@ def _read_recent(
     syncs: Sequence[SyncRun],
     period: tuple[datetime | None, datetime],
 ) -> RecentSpend | None:
-    """Return the amount of the last seven days, None where the tables cannot tell it.
+    """Return the amount of the last seven days.
 
-    They cannot if the last sync is older, or if `--since` leaves out a part of the seven days.
+    It is None if the last sync is older, or if `--since` excludes a part of the seven days.
     """
     begins_at, ends_at = period
     middle, start = ends_at - _WEEK, ends_at - 2 * _WEEK

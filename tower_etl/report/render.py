@@ -85,7 +85,7 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
 
 
 def _list_processes(facts: ReportData) -> Iterator[str]:
-    """Iterate over the processes that the report names, so that each has one short name."""
+    """Iterate over all process names in the report, which need distinct short names."""
     tables = (facts.processes, facts.staged, facts.memory, facts.idle, facts.regressions)
     yield from (row.process for table in tables for row in table)
     yield from (row.worst_process for row in facts.reasons)

@@ -1,4 +1,4 @@
-"""Rows of SELECTs as dataclasses, without values that a page cannot show."""
+"""Query results as dataclasses, without values that a page cannot show."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def select_rows(
 def query_rows(connection: Connection, kind: type[Fact], sql: str) -> tuple[Fact, ...]:
     """Return the rows of a SELECT, whose columns are in the order of the dataclass's fields.
 
-    Rows that lack a required value are left out.
+    Rows without a required value are skipped.
     """
     _, rows = run_query(connection, sql)
     types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type] # a dataclass

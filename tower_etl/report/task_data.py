@@ -1,4 +1,4 @@
-"""Data of the report on tasks: where money and time went, requests, machines, waits and failures.
+"""Data of the report on tasks: cost and time, requests, machines, waits and failures.
 
 Units and names as in `data`.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Waste:
-    """Where the money of a group of runs or tasks went; the rest of its cost was useful."""
+    """Cost of a group of runs or tasks and its wasted parts; the rest of the cost was useful."""
 
     cost_usd: float | None
     retried_usd: float | None
@@ -26,7 +26,7 @@ class Waste:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskTime:
-    """Where the time of tasks went: hours of exclusive parts, summed over tasks."""
+    """Task time in exclusive parts, in hours."""
 
     wait_hours: float | None
     kept_staged_hours: float | None
@@ -39,8 +39,8 @@ class Process(Waste, TaskTime):
     """Cost and time of a process.
 
     Attributes:
-        staged_hours: Time that was not the command, retried attempts included.
-        staged_share: Part of the time from start to end that was staging, from 0 to 1.
+        staged_hours: Time outside the command, including retried attempts.
+        staged_share: Share of staging in the time from start to end, from 0 to 1.
     """
 
     process: str
@@ -96,7 +96,7 @@ class IdleCpus:
 
 @dataclass(frozen=True)
 class IdleGpus:
-    """Accelerators of all processes, and the cost of the time in which none worked."""
+    """Accelerators of all processes, and the cost of their idle time."""
 
     processes: int
     gpu_hours: float | None
@@ -105,7 +105,7 @@ class IdleGpus:
 
 @dataclass(frozen=True)
 class PriceModel:
-    """Spot or standard machines: what they cost, and which tasks lost them."""
+    """Cost and interruptions of spot or standard machines."""
 
     price_model: str
     tasks: int

@@ -60,7 +60,7 @@ class Tasks(TypedDict):
 
 
 def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
-    """Return the data on tasks; costs in another currency are left out."""
+    """Return the data on tasks, without costs in other currencies."""
     inside = f"currency = '{currency}'"
     times = {name: sum_drawn(name) for name in _TIME}
     waits = f"queue_waits ORDER BY waited_hours DESC NULLS LAST, compute_env LIMIT {FEW}"
@@ -84,7 +84,7 @@ def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
 
 
 def _read_processes(connection: Connection, inside: str, amount: str) -> tuple[Process, ...]:
-    """Return all processes, those first that cost most."""
+    """Return all processes, the most expensive first."""
     sums = {name: f"sum({name})" for name in ("cpu_hours", *_WASTE)}
     times = {name: f"any_value({name})" for name in (*_TIME, "staged_hours", "staged_share")}
     source = (
@@ -97,13 +97,13 @@ def _read_processes(connection: Connection, inside: str, amount: str) -> tuple[P
 
 
 def _pick_staged(processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Return the processes with most staging."""
+    """Return the processes with the longest staging."""
     staged = [row for row in processes if (row.staged_hours or 0) > 0]
     return tuple(sorted(staged, key=lambda row: -(row.staged_hours or 0))[:FEW])
 
 
 def _read_requests(connection: Connection, inside: str) -> tuple[MemoryRequest, ...]:
-    """Return requests to change, those that save most first, and those that spot losses grow."""
+    """Return requests that can be reduced or that grew after spot losses, largest savings first."""
     source = (
         "memory_requests LEFT JOIN (SELECT process, sum(spot_escalated_usd) AS spot_escalated_usd"  # noqa: S608 as above
         " FROM retry_waste GROUP BY process) USING (process)"
@@ -114,7 +114,7 @@ def _read_requests(connection: Connection, inside: str) -> tuple[MemoryRequest, 
 
 
 def _pick_memory(requests: Sequence[MemoryRequest], *, priced: bool) -> tuple[MemoryRequest, ...]:
-    """Return the requests that can be smaller and would save something."""
+    """Return the reducible requests with savings."""
     saving = (
         row
         for row in requests

@@ -166,7 +166,7 @@ def _parse_boolean(value: Any) -> bool | None:  # noqa: ANN401 - any JSON value
 
 
 def to_text(value: object) -> str:
-    """Return a JSON value as text: strings as they are, all other values as JSON."""
+    """Return a JSON value as text: strings unchanged, all other values as JSON."""
     return encodable(value) if isinstance(value, str) else to_json(value)
 
 

@@ -86,7 +86,7 @@ def retry_failed(
     Args:
         failed: Failed runs by id, after `count_down`.
         known: Listed runs by id, with the current `starred`.
-        retry_all: Whether to retry all failed runs, whatever their wait.
+        retry_all: Whether to retry all failed runs, regardless of their wait.
     """
     ordered = sorted(failed.items(), key=lambda item: (item[1].retry_in, item[1].last_failed_at))
     fetches = [_fetch_failed(run_id, run, known.get(run_id)) for run_id, run in ordered]

@@ -107,7 +107,7 @@ class TableCoverage:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """Run whose last fetch failed; it is retried until it is loaded or deleted, whatever its age.
+    """Run whose last fetch failed; it is retried until it is loaded or deleted, regardless of age.
 
     Attributes:
         submit: Submission time (UTC), None if unknown.

@@ -90,7 +90,7 @@ class LastSync:
         status: ok, partial or failed.
         calls: Number of requests, retries included.
         retries: Number of requests that repeated a failed one.
-        throttled_seconds: Time for which responses 429 held requests back.
+        throttled_seconds: Time for which requests waited after responses 429.
     """
 
     finished_at: datetime

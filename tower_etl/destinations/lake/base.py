@@ -58,5 +58,5 @@ class LakeFormat(Protocol):
         ...
 
     def maintain(self, now: datetime) -> list[str]:
-        """Delete what is past its retention, compact, and return lines on the changes."""
+        """Delete expired data, compact, and return messages on the changes."""
         ...
