@@ -20,6 +20,10 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INT64 = range(-(2**63), 2**63)
+"""The integers that the tables and the state can store."""
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _U64 = range(-(2**63), 2**64)  # the integers that orjson parses as such
 _EXACT_CHARS = 16  # characters of a number that float64 always preserves
 _MAX_DEPTH = 1000  # levels; orjson parses 1024
@@ -35,6 +39,16 @@ _ESCAPE = re.compile(
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
     re.DOTALL,
 )
+
+
+def parse_integer(value: object) -> int | None:
+    """Return an integer of 64 bits, None for any other value.
+
+    Decimal text counts: some gateways and clients write long integers as text.
+    """
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
+    return value if type(value) is int and value in INT64 else None
 
 
 class ExactNumber(float):

@@ -14,7 +14,7 @@ _ISO = re.compile(
     r"(?P<seconds>:[0-9]{2})?(?:\.(?P<fraction>[0-9]{1,6})[0-9]*)?"
     r"(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Servers that do not configure a date format send seconds (with decimals) or milliseconds since
 # 1970. Both ranges begin in 1973; a smaller number is not a timestamp.
@@ -44,7 +44,7 @@ def parse_timestamp(value: object) -> datetime | None:
 
 def to_microseconds(timestamp: datetime) -> int:
     """Return the microseconds from 1970-01-01 UTC to an aware datetime."""
-    return (timestamp - _EPOCH) // _MICROSECOND
+    return (timestamp - EPOCH) // _MICROSECOND
 
 
 def _parse_text(text: str) -> datetime | None:
@@ -62,4 +62,4 @@ def _parse_number(value: float) -> datetime | None:
         return None
     number = Decimal(value.text if isinstance(value, ExactNumber) else repr(value))
     microseconds = number * (10**3 if number >= _FIRST_MILLISECONDS else 10**6)
-    return _EPOCH + int(microseconds) * _MICROSECOND
+    return EPOCH + int(microseconds) * _MICROSECOND

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.api import endpoints
 from tower_etl.errors import AbsentListError, MalformedResponseError
-from tower_etl.lossless import to_json
+from tower_etl.lossless import parse_integer, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from tower_etl.api.endpoints import Endpoint, FieldTypes
     from tower_etl.api.pagination import Item, Key
     from tower_etl.errors import ServerError
-
-_INT64 = range(-(2**63), 2**63)
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True)
@@ -64,16 +60,6 @@ def extract_object(endpoint: Endpoint, response: Item) -> Item:
     if isinstance(found, dict):
         return found
     raise malformed_response(endpoint, "object")
-
-
-def parse_id(value: object) -> int | None:
-    """Return an id as a 64-bit integer, None for any other value.
-
-    Decimal text counts: some gateways and clients write long integers as text.
-    """
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and value in _INT64 else None
 
 
 def extract_count(value: object) -> int | None:
@@ -123,7 +109,7 @@ def run_key(element: Item) -> str | MissingKey:
 def task_key(element: Item) -> Hashable:
     """Return the `taskId` of a task within its run; older servers may not wrap tasks in `task`."""
     task = element["task"] if isinstance(_of(element, "task"), dict) else element
-    task_id = parse_id(_of(task, "taskId"))
+    task_id = parse_integer(_of(task, "taskId"))
     return MissingKey(_digest(task)) if task_id is None else task_id
 
 
@@ -169,7 +155,10 @@ def _digest(item: object) -> bytes:
     return blake2b(to_json(item).encode(), digest_size=8).digest()
 
 
-_READERS: Mapping[type, Callable[[object], int | str | None]] = {int: parse_id, str: parse_text_id}
+_READERS: Mapping[type, Callable[[object], int | str | None]] = {
+    int: parse_integer,
+    str: parse_text_id,
+}
 
 
 NULL_KEY = MissingKey(_digest(None))

@@ -18,6 +18,7 @@ from tower_etl.extract.destination_readers import (
     SqlReader,
 )
 from tower_etl.schema import REMOVED, TABLES
+from tower_etl.schema.types import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 from tower_etl.sync import StoredRun
 
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.destination_readers import TableReader
 
 _SCHEMA = "tower"  # dlt names a schema after its source
-_TEXT = pa.string()
-_TYPES = {
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
-_OPEN_FORMATS = frozenset({"delta", "iceberg"})
+OPEN_TABLE_FORMATS = frozenset({"delta", "iceberg"})
+_TYPES = {"bigint": INTEGER, "double": NUMBER, "bool": BOOLEAN, "timestamp": TIMESTAMP}
 _RUN_COLUMNS = (
     "id",
     "submit",
@@ -168,7 +163,7 @@ class DltDestinationState:
         for column, hints in self._find_columns(name).items():
             if column not in schema.names and not column.startswith("_dlt_"):
                 schema = schema.append(
-                    pa.field(column, _TYPES.get(str(hints.get("data_type")), _TEXT))
+                    pa.field(column, _TYPES.get(str(hints.get("data_type")), TEXT))
                 )
         return schema
 
@@ -219,7 +214,7 @@ class DltDestinationState:
         if self.client is None or self.schema is None:
             return NoReader()
         table_format = self.schema.tables[name].get("table_format")
-        if isinstance(self.client, SupportsOpenTables) and table_format in _OPEN_FORMATS:
+        if isinstance(self.client, SupportsOpenTables) and table_format in OPEN_TABLE_FORMATS:
             return OpenTableReader(self.client, table_format)
         return self._sql_reader
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import parse_id
 from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError
 from tower_etl.extract.handshake import (
     request_memberships,
     request_service_info,
     request_user,
 )
+from tower_etl.lossless import parse_integer
 from tower_etl.redaction import redact_text
 from tower_etl.sync import PERSONAL
 
@@ -127,7 +127,7 @@ def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Worksp
             space_id, redact_text(f"{role.get('orgName')}/{role.get('workspaceName')}"), role
         )
         for role in roles
-        if (space_id := parse_id(role.get("workspaceId"))) is not None
+        if (space_id := parse_integer(role.get("workspaceId"))) is not None
     }
     own = (Workspace(None, PERSONAL, {}),) if personal else ()
     return (*own, *found.values())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tower_etl.api import parse_id
 from tower_etl.extract.reference import EntityScope, list_absent
+from tower_etl.lossless import parse_integer
 from tower_etl.schema import TABLES, deduplicate, workspace_rows
 from tower_etl.sync import PERSONAL
 
@@ -172,7 +172,7 @@ def _partition_key(scope: EntityScope, row: Row) -> str:
 def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
     """Return the id of an item's owning workspace: lists also contain items that others share."""
     listed_in = partition.scope.workspace_id
-    named = parse_id(item.get("workspaceId"))
+    named = parse_integer(item.get("workspaceId"))
     if named is not None:
         return named
     name = item.get("workspaceName")

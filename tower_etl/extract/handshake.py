@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from tower_etl.api import EntityList, Finding, endpoints, parse_id
+from tower_etl.api import EntityList, Finding, endpoints
 from tower_etl.errors import (
     AuthenticationError,
     BadRequestError,
@@ -21,6 +21,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
+from tower_etl.lossless import parse_integer
 
 if TYPE_CHECKING:
     from tower_etl.api import Item, TowerClient
@@ -70,7 +71,7 @@ def request_user(client: TowerClient) -> Item:
         ApiError: The server cannot be reached, or fails.
     """
     user = _request(client, client.get_user, _refuse_token, _miss_user)
-    user_id = parse_id(user.get("id"))
+    user_id = parse_integer(user.get("id"))
     if user_id is None:
         msg = (
             "GET /user-info: the answer names no user id, so its workspaces cannot be listed. The "
@@ -105,7 +106,7 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
 def _parse_membership(item: Item) -> Item | None:
     """Return an element with its ids as numbers, None if one of them is invalid."""
     ids = {name: item.get(name) for name in ("orgId", "workspaceId")}
-    parsed = {name: parse_id(value) for name, value in ids.items() if value is not None}
+    parsed = {name: parse_integer(value) for name, value in ids.items() if value is not None}
     return None if None in parsed.values() else {**item, **parsed}
 
 

@@ -11,11 +11,11 @@ from tower_etl.api import (
     PaginationStats,
     count_keyed,
     malformed_runs_response,
-    parse_id,
     run_key,
     split_keyed,
 )
 from tower_etl.errors import BadRequestError
+from tower_etl.lossless import parse_integer
 from tower_etl.sync import ListedRun, ListingWindow, contains
 from tower_etl.timestamps import parse_timestamp
 
@@ -195,5 +195,5 @@ def valid_labels(labels: object) -> list[Mapping[str, Any]]:
     if not isinstance(labels, list):
         return []
     objects = [label for label in labels if isinstance(label, dict)]
-    ids = [parse_id(label.get("id")) for label in objects]
+    ids = [parse_integer(label.get("id")) for label in objects]
     return [{**label, "id": n} for label, n in zip(objects, ids, strict=True) if n is not None]

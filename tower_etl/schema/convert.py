@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.lossless import encodable, to_json
+from tower_etl.lossless import encodable, parse_integer, to_json
 from tower_etl.schema.types import (
     BOOLEAN,
     INTEGER,
@@ -35,8 +35,6 @@ Values = Sequence[Any]
 InvalidValues = dict[int, Any]
 Converted = tuple[pa.Array, InvalidValues]
 
-_INT64 = range(-(2**63), 2**63)
-_DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # Texts that Arrow parses like `parse_timestamp`. Arrow also accepts a space, or no seconds.
 _ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
@@ -141,10 +139,9 @@ def _convert_each(
 
 
 def _parse_integer(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
-    digits = isinstance(value, str) and _DIGITS.fullmatch(value)
-    if digits or (isinstance(value, float) and value.is_integer()):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value in _INT64 else None
+    return parse_integer(value)
 
 
 def _parse_number(value: Any) -> float | None:  # noqa: ANN401 - any JSON value

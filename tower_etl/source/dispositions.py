@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.extract.destination_state import OPEN_TABLE_FORMATS
 from tower_etl.schema import REMOVED, deduplicate
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ Disposition = str | Mapping[str, Any]
 DEFAULT = "merge"
 _DELETE_INSERT = "delete-insert"
 _UPSERT = "upsert"
-_UPSERT_FORMATS = frozenset({"delta", "iceberg"})  # formats that support tombstones in a merge
 
 
 def choose_disposition(
@@ -94,7 +94,7 @@ def _list_strategies(
 def _find_strategy(supported: Sequence[str], table_format: str | None) -> str | None:
     if _DELETE_INSERT in supported:
         return _DELETE_INSERT
-    return _UPSERT if _UPSERT in supported and table_format in _UPSERT_FORMATS else None
+    return _UPSERT if _UPSERT in supported and table_format in OPEN_TABLE_FORMATS else None
 
 
 def _explain_no_merge(capabilities: DestinationCapabilitiesContext) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.lossless import INT64
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 FINAL_TASK_STATUSES = frozenset({"COMPLETED", "FAILED", "ABORTED", "CACHED"})
 
-_IDS = range(-(2**63), 2**63)  # the 64-bit integers that the state and the tables can store
 _MIN_TASKS = 10  # in each range except the first: smaller ranges are not worth their state
 _MAX_RANGES = 100  # per run; the ranges with the most tasks are kept
 
@@ -98,7 +99,7 @@ def _iter_ascending(
             part, is_final = entry, True
         else:
             task_id, status = entry
-            if type(task_id) is not int or task_id not in _IDS:
+            if type(task_id) is not int or task_id not in INT64:
                 return
             part = TaskRange(offset, offset + 1, task_id, task_id)
             is_final = status in FINAL_TASK_STATUSES

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.sync.bookmarks import TaskBookmark, dump_bookmark, load_bookmark
+from tower_etl.timestamps import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,6 @@ RUN_TABLES = frozenset(
     }
 )
 _MAX_MISSING_RUNS = 1000  # runs that a table lacks; beyond that, all runs are compared
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A run may enter the listing a little after one that was submitted later. Each listing therefore
 # starts this long before the cursor, but never so far back that a second page would be needed.
@@ -194,7 +193,7 @@ class WorkspaceState:
         if self.cursor is None:
             return self.history_start
         recent = sorted(self.lookback.values(), reverse=True)[:LOOKBACK_RUNS]
-        start = min(max(self.cursor, _EPOCH), now) - LOOKBACK_WINDOW
+        start = min(max(self.cursor, EPOCH), now) - LOOKBACK_WINDOW
         if len(recent) == LOOKBACK_RUNS and recent[-1] <= now:
             start = max(start, recent[-1])
         return max(start, self.history_start) if self.history_start else start
