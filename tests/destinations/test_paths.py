@@ -14,7 +14,7 @@ from tower_etl.destinations.config import DestinationConfig
 from tower_etl.destinations.lake.mirror import open_mirror
 from tower_etl.errors import ConfigurationError
 from tower_etl.warehouse.reader import open_reader
-from tower_etl.warehouse.status import query_status, with_reader
+from tower_etl.warehouse.status import query_destination, query_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_a_destination_works_with_all_supported_characters_in_its_path(
     assert len(harness.read("workflows")) == len(harness.read("tasks")) == 3
     with open_reader(harness.place.path) as connection:
         assert connection.execute("SELECT count(*) FROM stg_tasks").fetchall() == [(3,)]
-    spaces = with_reader(harness.place.path, query_status)
+    spaces = query_destination(harness.place, query_status)
     assert [space.rows["tasks"] for space in spaces] == [3, 0]
     if kind != "duckdb":
         open_mirror(harness.place).lake.maintain(world.clock.now())

@@ -10,14 +10,15 @@ from prometheus_client import generate_latest
 
 from tests.load.warehouse import ask_for
 from tower_etl.cli.prometheus import build_registry
+from tower_etl.destinations.config import DestinationConfig
 from tower_etl.extract.session import SyncSession
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import Fault
 from tower_etl.warehouse.status import (
+    query_destination,
     query_last_sync,
     query_status,
     stale_workspaces,
-    with_reader,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +40,15 @@ def add_run(world: World, lab: int) -> str:
     return run_id
 
 
+def config_of(warehouse: Warehouse) -> DestinationConfig:
+    """Return the configuration of the target."""
+    path = warehouse.target.path
+    return DestinationConfig("duckdb", str(path), path.parent)
+
+
 def read_lab(warehouse: Warehouse) -> WorkspaceStatus:
     """Return the status of the workspace, as read from the target."""
-    spaces = with_reader(warehouse.target.path, query_status)
+    spaces = query_destination(config_of(warehouse), query_status)
     (space,) = [space for space in spaces if space.name == "acme/lab"]
     return space
 
@@ -68,7 +75,7 @@ def test_a_workspace_with_a_run_that_always_fails_is_up_to_date(
         assert list(space.pending) == [bad]
     now = world.clock.now()
     assert stale_workspaces([space], timedelta(hours=1), now) == []
-    last = with_reader(warehouse.target.path, query_last_sync)
+    last = query_destination(config_of(warehouse), query_last_sync)
     metrics = generate_latest(build_registry([space], last, now, 0)).decode()
     assert 'tower_etl_pending_runs{workspace="acme/lab"} 1.0' in metrics
     assert 'tower_etl_last_success_timestamp_seconds{workspace="acme/lab"}' in metrics

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.sync import FailedRun
-    from tower_etl.warehouse.status import LastSync, Query, WorkspaceStatus
+    from tower_etl.warehouse.status import LastSync, WorkspaceStatus
 
 _SHOWN = 20  # pending runs listed per workspace; --json lists all
 
@@ -113,16 +113,13 @@ def read_max_age(text: str) -> timedelta:
 
 
 def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
-    from tower_etl.warehouse.status import query_last_sync, query_status, with_reader  # noqa: PLC0415 duckdb
+    from tower_etl.warehouse.status import (  # noqa: PLC0415 imports duckdb
+        query_destination,
+        query_last_sync,
+        query_status,
+    )
 
-    def query_both(query: Query) -> tuple[list[WorkspaceStatus], LastSync | None]:
-        return query_status(query), query_last_sync(query)
-
-    if config.kind == "postgres":
-        from tower_etl.destinations.postgres import open_postgres  # noqa: PLC0415 an extra
-
-        return open_postgres(config).read_with(query_both)
-    return with_reader(config.path, query_both)
+    return query_destination(config, lambda query: (query_status(query), query_last_sync(query)))
 
 
 def _print(spaces: list[WorkspaceStatus]) -> None:

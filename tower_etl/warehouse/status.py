@@ -15,7 +15,6 @@ from tower_etl.warehouse.reader import open_reader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
-    from pathlib import Path
 
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.sync import FailedRun, WorkspaceState
@@ -101,28 +100,19 @@ class LastSync:
     throttled_seconds: float
 
 
-def with_reader(path: str | Path, reading: Callable[[Query], T]) -> T:
-    """Return the result of a function that queries a file or folder.
-
-    Raises:
-        ConfigurationError: The path does not exist, or no sync has written to it.
-    """
-    with open_reader(path) as connection:
-        return reading(lambda sql: connection.execute(sql).fetchall())
-
-
 def query_destination(
     destination: DestinationConfig,
     reading: Callable[[Query], T],
-    views: Sequence[str],
+    views: Sequence[str] = (),
     scope: RunFilter | None = None,
 ) -> T:
-    """Return the result of a function that queries a destination with the views of this version.
+    """Return the result of a function that queries a destination.
 
     Args:
         destination: File, folder or database.
         reading: Function that queries the tables and views by unqualified names.
-        views: Names of the views that the function queries.
+        views: Names of the views that the function queries; a file or folder is read with the
+            views of this version.
         scope: Filter of runs; PostgreSQL ignores it, because its views are those of its syncs.
 
     Raises:
@@ -133,7 +123,8 @@ def query_destination(
 
         return open_postgres(destination).read_with(reading)
     with open_reader(destination.path) as connection:
-        apply_filter(connection, scope or RunFilter(), views)
+        if views:
+            apply_filter(connection, scope or RunFilter(), views)
         return reading(lambda sql: connection.execute(sql).fetchall())
 
 
