@@ -11,7 +11,7 @@ from tests.sql.small import GIB, SmallHistory
 from tower_etl.report.actions import list_actions
 from tower_etl.report.cost_metric import CostMetric
 from tower_etl.report.formats import NARROW
-from tower_etl.report.insights import list_findings
+from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost
 from tower_etl.report.render import ReportHeader, render_page
 
@@ -172,13 +172,13 @@ def test_rendering_twice_gives_identical_pages(small: SmallHistory) -> None:
 
 
 def find_leads(facts: ReportData) -> list[str]:
-    """Return the first sentences of the findings, in the order of the page."""
+    """Return the first sentences of the insights, in the order of the page."""
     measure = CostMetric.choose(facts)
-    findings = list_findings(facts, split_cost(facts.totals, measure), list_actions(facts), measure)
-    return [finding.lead for finding in findings]
+    insights = list_insights(facts, split_cost(facts.totals, measure), list_actions(facts), measure)
+    return [insight.lead for insight in insights]
 
 
-def test_findings_start_with_the_waste_and_the_first_action(small: SmallHistory) -> None:
+def test_insights_start_with_the_waste_and_the_first_action(small: SmallHistory) -> None:
     """1 of 8 CPUs is used. The memory is billed as 2 vCPUs anyway, so 6 of 8 USD are saved."""
     small.add_run("a")
     small.add_task("a", cost=8.0, cpus=8, pcpu=100.0)

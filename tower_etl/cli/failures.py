@@ -38,7 +38,7 @@ class CostlyError(Exception):
 
 
 @dataclass(frozen=True)
-class Failure:
+class CommandFailure:
     """Message and exit code of a failed command.
 
     Attributes:
@@ -53,7 +53,7 @@ class Failure:
 def report_failure(error: BaseException, *, as_json: bool) -> int:
     """Print why a command failed, with `--json` also as an object, and return the exit code."""
     cause = error.__cause__ if isinstance(error, CostlyError) and error.__cause__ else error
-    failure = explain(cause)
+    failure = to_command_failure(cause)
     if isinstance(cause, click.UsageError):
         buffer = io.StringIO()
         cause.show(file=buffer)  # show() writes the usage line before the message
@@ -65,43 +65,45 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         metrics = error.metrics if isinstance(error, CostlyError) else None
         with suppress(OSError):  # the message is on standard error already
-            print_data(json.dumps(describe_failure(failure.message, metrics)) + "\n")
+            print_data(json.dumps(_failure_as_json(failure.message, metrics)) + "\n")
     return failure.code
 
 
-def explain(error: BaseException) -> Failure:
+def to_command_failure(error: BaseException) -> CommandFailure:
     """Return the message and the exit code for an exception."""
     if isinstance(error, click.ClickException):
-        return Failure(redact_text(error.format_message()), error.exit_code)
+        return CommandFailure(redact_text(error.format_message()), error.exit_code)
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return Failure("The command was interrupted. Run it again to resume.", _INTERRUPTED)
+        return CommandFailure("The command was interrupted. Run it again to resume.", _INTERRUPTED)
     known = error if isinstance(error, TowerEtlError) else explain_os_error(error)
     if known is not None:
-        return Failure(str(known), known.exit_code)
+        return CommandFailure(str(known), known.exit_code)
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system_error(error)
     # Path.expanduser raises a plain RuntimeError.
     if isinstance(error, RuntimeError) and "home directory" in str(error):
-        return Failure("This user has no home directory. Set HOME, or use paths without ~.", 2)
+        return CommandFailure(
+            "This user has no home directory. Set HOME, or use paths without ~.", 2
+        )
     reason = redact_text(" ".join(str(error).split()))[:_SHOWN_CHARS]
     msg = (
         f"Internal error ({type(error).__name__}: {reason}). Committed data is safe. Run the "
         "command again; if the error persists, report it with the output of TOWER_ETL_DEBUG=1."
     )
-    return Failure(msg, 1)
+    return CommandFailure(msg, 1)
 
 
-def _explain_system_error(error: OSError) -> Failure:
+def _explain_system_error(error: OSError) -> CommandFailure:
     """Return exit code 2 for an unusable standard output, 5 for errors that may be transient."""
     reason = error.strerror or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         msg = f"{reason}: {STANDARD_OUTPUT}. Open it, or redirect it to a file."
-        return Failure(msg, 2)
+        return CommandFailure(msg, 2)
     msg = f"{reason}: refused by the operating system. Run the same command again."
-    return Failure(msg, 5)
+    return CommandFailure(msg, 5)
 
 
-def describe_failure(message: str, metrics: RequestMetrics | None = None) -> dict[str, Any]:
+def _failure_as_json(message: str, metrics: RequestMetrics | None = None) -> dict[str, Any]:
     """Return the `--json` object of a failed command; `metrics` is None if it made no call."""
     stats = metrics and metrics.snapshot()
     return {

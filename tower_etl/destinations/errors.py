@@ -74,7 +74,7 @@ def explain(failure: BaseException, name: str = "") -> TowerEtlError | None:
     """
     causes = list(iter_causes(failure))
     own = (cause for cause in causes if isinstance(cause, TowerEtlError))
-    table = find_table(failure)
+    table = _find_failed_table(failure)
     databases = (explain_postgres(cause, name, table) for cause in causes)
     files = (_explain_duckdb(cause, name, table) for cause in causes)
     ordered = sorted(causes, key=lambda cause: not _is_full(cause))
@@ -86,7 +86,7 @@ def unwrap_cause(failure: BaseException, name: str = "") -> TowerEtlError:
     """Return the `TowerEtlError` for a failure of dlt; an internal error for an unknown cause."""
     if error := explain(failure, name):
         return error
-    table = find_table(failure)
+    table = _find_failed_table(failure)
     step = next((c.step for c in iter_causes(failure) if isinstance(c, PipelineStepFailed)), "load")
     msg = (
         f"The rows{f' of {table}' if table else ''} could not be loaded (step {step}): "
@@ -116,7 +116,7 @@ def iter_causes(failure: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def find_table(failure: BaseException) -> str | None:
+def _find_failed_table(failure: BaseException) -> str | None:
     """Return the table that dlt was loading, or None if the failure was in another step."""
     for cause in iter_causes(failure):
         if isinstance(cause, LoadClientJobException):

@@ -34,7 +34,7 @@ _ENOUGH_MATCHED = 0.5
 
 
 @dataclass(frozen=True)
-class Task:
+class ComparedTask:
     """One attempt of a task in a completed run.
 
     Attributes:
@@ -57,7 +57,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Run:
+class ComparedRun:
     """A completed run.
 
     Attributes:
@@ -88,8 +88,8 @@ class Group:
     """
 
     name: str
-    runs: Sequence[Run]
-    tasks: Sequence[Task]
+    runs: Sequence[ComparedRun]
+    tasks: Sequence[ComparedTask]
 
     @property
     def pipelines(self) -> list[str]:
@@ -245,7 +245,7 @@ def _completed_keys(group: Group) -> set[Key]:
     return {_key(task) for task in group.tasks if task.status == "COMPLETED"}
 
 
-def _key(task: Task) -> Key:
+def _key(task: ComparedTask) -> Key:
     return task.pipeline, task.process, task.sample
 
 
@@ -315,5 +315,5 @@ def _list_unmatched(group: Group, other: Group) -> list[Unmatched]:
     return [Unmatched(group.name, name, counts[name], costs[name]) for name in counts]
 
 
-def _iter_completed(tasks: Iterable[Task]) -> Iterable[Task]:
+def _iter_completed(tasks: Iterable[ComparedTask]) -> Iterable[ComparedTask]:
     return (task for task in tasks if task.status == "COMPLETED")

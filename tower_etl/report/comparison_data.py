@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.quoting import quote_text
-from tower_etl.report.comparison import MEASURES, Group, Run, Task
+from tower_etl.report.comparison import MEASURES, ComparedRun, ComparedTask, Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,18 +50,18 @@ def read_groups(
     Raises:
         ConfigurationError: The two groups do not exist, or the file cannot be read.
     """
-    runs = [Run(*row) for row in query(_RUNS) if _is_chosen(row[1], pipelines)]
+    runs = [ComparedRun(*row) for row in query(_RUNS) if _is_chosen(row[1], pipelines)]
     groups = _read_membership(query, group_by)
-    members: dict[str, list[Run]] = defaultdict(list)
+    members: dict[str, list[ComparedRun]] = defaultdict(list)
     for run in runs:
         if run.id in groups:
             members[groups[run.id]].append(run)
     first, second = _choose(group_by, members, names, {run.id: n for n, run in enumerate(runs)})
     chosen = {run.id for name in (first, second) for run in members[name]}
-    tasks: dict[str, list[Task]] = defaultdict(list)
+    tasks: dict[str, list[ComparedTask]] = defaultdict(list)
     for run_id, pipeline, process, sample, status, attempt, *values in query(_TASKS):
         if run_id in chosen:
-            task = Task(run_id, pipeline, process, sample, status, attempt, tuple(values))
+            task = ComparedTask(run_id, pipeline, process, sample, status, attempt, tuple(values))
             tasks[groups[run_id]].append(task)
     return (
         Group(first, members[first], tasks[first]),
@@ -98,7 +98,7 @@ def _read_file(path: Path) -> dict[str, str]:
 
 def _choose(
     group_by: str,
-    members: Mapping[str, Sequence[Run]],
+    members: Mapping[str, Sequence[ComparedRun]],
     names: Sequence[str],
     order: Mapping[str, int],
 ) -> tuple[str, str]:

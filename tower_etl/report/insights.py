@@ -1,4 +1,4 @@
-"""Findings of the report in sentences."""
+"""Insights of the report: its main results in sentences."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _ENOUGH_RUNS = 5  # with fewer runs, a success rate is not meaningful
 _LOW_RATE = 0.9
-_WORTH_SAYING = 0.02  # fraction of the total cost
+_SIGNIFICANT_SHARE = 0.02  # fraction of the total cost
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Finding as one sentence.
+class Insight:
+    """Noteworthy result as one sentence.
 
     Attributes:
         lead: Beginning of the sentence, in bold.
@@ -35,10 +35,10 @@ class Finding:
     anchor: str
 
 
-def list_findings(
+def list_insights(
     facts: ReportData, money: Ledger, actions: Sequence[Action], measure: CostMetric
-) -> list[Finding]:
-    """Return the findings, the most important first; empty without runs."""
+) -> list[Insight]:
+    """Return the insights, the most important first; empty without runs."""
     found = (
         *_find_waste(facts, money),
         *_find_action(facts, actions, measure),
@@ -48,14 +48,14 @@ def list_findings(
     return list(found)
 
 
-def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Finding]:
+def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Insight]:
     """Yield the share of the cost without useful work, with its largest category."""
     useful, *losses = money.parts
     wasted = money.total - useful.amount
-    if not facts.priced or wasted <= _WORTH_SAYING * money.total:
+    if not facts.priced or wasted <= _SIGNIFICANT_SHARE * money.total:
         return
     largest = max(losses, key=lambda part: part.amount)
-    yield Finding(
+    yield Insight(
         f"At least {show_share(wasted / money.total)} of the cost was no useful work",
         f": the largest part is {largest.title.lower()}, {largest.shown} of {money.shown}.",
         "money",
@@ -64,23 +64,23 @@ def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Finding]:
 
 def _find_action(
     facts: ReportData, actions: Sequence[Action], measure: CostMetric
-) -> Iterator[Finding]:
+) -> Iterator[Insight]:
     """Yield the change with the largest certain savings, if they are significant."""
     total = facts.totals.cost_usd or 0
     for action in actions[:1]:
-        if facts.priced and action.at_least > _WORTH_SAYING * total > 0:
+        if facts.priced and action.at_least > _SIGNIFICANT_SHARE * total > 0:
             saved = measure.show(action.at_least)
             title = action.title[0].lower() + action.title[1:]
-            yield Finding(f"First, {title}", f": it saves at least {saved}.", "change")
+            yield Insight(f"First, {title}", f": it saves at least {saved}.", "change")
 
 
-def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Finding]:
+def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Insight]:
     total = measure.of(facts.totals)
     if not (facts.pipelines and total):
         return
     first = facts.pipelines[0]
     amount = measure.of(first)
-    yield Finding(
+    yield Insight(
         f"{first.name} takes {show_share((amount or 0) / total)} of the "
         f"{'cost' if measure.priced else 'CPU hours'}",
         f": {measure.show(amount)} for {name_number(first.runs, 'run')}.",
@@ -88,7 +88,7 @@ def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Fin
     )
 
 
-def _find_failing(facts: ReportData) -> Iterator[Finding]:
+def _find_failing(facts: ReportData) -> Iterator[Insight]:
     rated = [
         (rate.success_rate, rate)
         for rate in facts.success
@@ -96,7 +96,7 @@ def _find_failing(facts: ReportData) -> Iterator[Finding]:
     ]
     lowest, worst = min(rated, key=lambda pair: pair[0], default=(1.0, None))
     if worst and lowest < _LOW_RATE:
-        yield Finding(
+        yield Insight(
             f"{worst.pipeline} succeeds least often",
             f": {worst.succeeded_runs:,} of {name_number(worst.ended_runs, 'run')}.",
             "failures",

@@ -21,7 +21,7 @@ from tower_etl.report.actions import list_actions
 from tower_etl.report.colors import paint_names
 from tower_etl.report.config_snippet import memory_config_snippet
 from tower_etl.report.cost_metric import CostMetric
-from tower_etl.report.insights import list_findings
+from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost, split_time
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.filters import apply_filter
@@ -67,7 +67,7 @@ def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> s
         cover=cover,
         platform=platform,
         measure=measure,
-        findings=list_findings(facts, money, actions, measure),
+        insights=list_insights(facts, money, actions, measure),
         money=money,
         time=split_time(facts.time),
         actions=actions,
