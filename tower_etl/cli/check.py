@@ -13,6 +13,7 @@ from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_data, print_message
 from tower_etl.cli.progress import format_duration
+from tower_etl.errors import enumerate_names
 
 if TYPE_CHECKING:
     from tower_etl.config.settings import HttpSettings, Settings
@@ -155,9 +156,8 @@ def _describe_access(access: TableAccess) -> str:
     if not access.denied:
         return "ok"
     names = list(access.denied)
-    more = f" and {len(names) - _SHOWN_PARTITIONS} more" if len(names) > _SHOWN_PARTITIONS else ""
     count = f"{len(access.readable)} of {len(access.readable) + len(names)}; " * bool(
         access.readable
     )
     reason = next(iter(access.denied.values()))[:_SHOWN_CHARS]
-    return f"{count}denied by {', '.join(names[:_SHOWN_PARTITIONS])}{more}: {reason}"
+    return f"{count}denied by {enumerate_names(names, _SHOWN_PARTITIONS)}: {reason}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError
+from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError, enumerate_names
 from tower_etl.extract.handshake import (
     request_memberships,
     request_service_info,
@@ -160,11 +160,10 @@ def select_workspaces(
 
 def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
     names = [space.name if space.id is None else f"{space.name} ({space.key})" for space in visible]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    listed = ", ".join(names[:_SHOWN]) + more if names else "none"
     return (
         f"No workspace {selector!r} for this token.{_suggestion(selector, visible)} "
-        f"It sees {listed}. Name one as ORG/NAME or by its id, or ask its owner to add you."
+        f"It sees {enumerate_names(names, _SHOWN)}. Name one as ORG/NAME or by its id, or ask its "
+        "owner to add you."
     )
 
 

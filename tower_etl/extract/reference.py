@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
-from tower_etl.errors import ApiError, ServerError
+from tower_etl.errors import ApiError, ServerError, enumerate_names
 from tower_etl.extract.failures import is_access_denied
 
 if TYPE_CHECKING:
@@ -328,8 +328,7 @@ def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
     """Return a message on all partitions that denied access to a table or sent other data."""
     names = list(dict.fromkeys(response.partition.name for response in refused))
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    listed = f"{', '.join(names[:_SHOWN_NAMES])}{more}"
+    listed = enumerate_names(names, _SHOWN_NAMES)
     cause = f"The token may not read {table} of {listed}, or the server has none"
     if isinstance(refused[0].result, ServerError):
         cause = f"The server's answer for {table} of {listed} cannot be used"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import ConfigurationError, suggest
+from tower_etl.errors import ConfigurationError, enumerate_names, suggest
 from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
 from tower_etl.views.definitions import (
@@ -161,12 +161,11 @@ def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, cond
         f"SELECT DISTINCT {column}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
     ).fetchall()
     if not any(matches for _, matches in found):
-        known = ", ".join(str(name) for name, _ in found[:_SHOWN]) or "none"
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         kind = column.removesuffix("_name")
         names = [str(name) for name, _ in found]
         hint = suggest(wanted, names)
-        msg = f"No run has the {kind} {wanted!r}.{hint} Expected one of {known}{more}."
+        known = enumerate_names(names, _SHOWN)
+        msg = f"No run has the {kind} {wanted!r}.{hint} Expected one of {known}."
         raise ConfigurationError(msg)
 
 
