@@ -73,26 +73,26 @@ class ProbeResult:
 
 
 def check_table_access(
-    client: TowerClient, discovery: Discovery, wanted: frozenset[str], workers: int
+    client: TowerClient, discovery: Discovery, selected: frozenset[str], workers: int
 ) -> list[TableAccess]:
     """Request one item of each endpoint that fills a selected table, from each partition.
 
     Children of a run, team or pipeline are requested for the first parent found; if there is none,
     the result does not contain their table.
     """
-    probe = _AccessProbe(client, FetchExecutor(client, wanted, workers))
+    probe = _AccessProbe(client, FetchExecutor(client, selected, workers))
     try:
-        results = probe.probe_all([_RUNS, *select_entities(wanted)], discovery)
-        parts = [part for part in _RUN_PARTS if part.table in wanted]
-        results += probe.probe_children([*parts, *select_entities(wanted)], results)
-        if "launches" in wanted:
-            results += probe.probe_launches(results, wanted)
-        if "audit_logs" in wanted:
+        results = probe.probe_all([_RUNS, *select_entities(selected)], discovery)
+        parts = [part for part in _RUN_PARTS if part.table in selected]
+        results += probe.probe_children([*parts, *select_entities(selected)], results)
+        if "launches" in selected:
+            results += probe.probe_launches(results, selected)
+        if "audit_logs" in selected:
             results.append(probe.probe_audit_logs())
     finally:
         probe.executor.close()
     tables = dict.fromkeys(result.entity.table for result in results)
-    return [_summarize(table, results) for table in tables if table in wanted]
+    return [_summarize(table, results) for table in tables if table in selected]
 
 
 def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
@@ -132,10 +132,10 @@ class _AccessProbe:
         return self.executor.map(lambda request: request(), requests)
 
     def probe_launches(
-        self, results: list[ProbeResult], wanted: frozenset[str]
+        self, results: list[ProbeResult], selected: frozenset[str]
     ) -> list[ProbeResult]:
         """Request the launch of the first run of each partition, if it has one."""
-        firsts = [
+        first_launches = [
             (result.partition, _run_of(result.item).get("launchId"))
             for result in results
             if result.entity is _RUNS and isinstance(result.item, dict)
@@ -143,8 +143,8 @@ class _AccessProbe:
         requests = [
             (entity, partition, launch_id)
             for entity in _LAUNCH_ENTITIES
-            for partition, launch_id in firsts
-            if entity.table in wanted and is_launch_id(launch_id)
+            for partition, launch_id in first_launches
+            if entity.table in selected and is_launch_id(launch_id)
         ]
         return self.executor.map(
             lambda request: self._probe(request[0], request[1], launch_id=request[2]), requests

@@ -138,12 +138,14 @@ def _status_of(item: Item) -> str | None:
     return task.get("status") if isinstance(task, dict) else None
 
 
-def build_batch(fetched_runs: Sequence[FetchedRun], wanted: frozenset[str]) -> dict[str, pa.Table]:
+def build_batch(
+    fetched_runs: Sequence[FetchedRun], selected: frozenset[str]
+) -> dict[str, pa.Table]:
     """Build the rows of some runs by table.
 
     Args:
         fetched_runs: Runs, which may have been fetched for different tables.
-        wanted: Selected tables, including those that are not of runs only, such as `labels`.
+        selected: Selected tables, including those that are not of runs only, such as `labels`.
 
     Raises:
         ServerError: A response contains no run.
@@ -154,7 +156,7 @@ def build_batch(fetched_runs: Sequence[FetchedRun], wanted: frozenset[str]) -> d
     built: dict[str, list[pa.Table]] = {}
     for tables, group in groups.items():
         for name, rows in _build_group(group).items():
-            if name in wanted and (name in tables or name not in RUN_TABLES):
+            if name in selected and (name in tables or name not in RUN_TABLES):
                 built.setdefault(name, []).append(rows)
     return {name: pa.concat_tables(parts) for name, parts in built.items()}
 

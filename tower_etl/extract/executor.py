@@ -64,11 +64,11 @@ class FetchExecutor:
     immediately, instead of each waiting for its time-out.
     """
 
-    def __init__(self, client: TowerClient, wanted: frozenset[str], workers: int) -> None:
+    def __init__(self, client: TowerClient, selected: frozenset[str], workers: int) -> None:
         self._client = client
         self._probe_client = client.with_attempts(_PROBE_ATTEMPTS)
         self._fail_fast: set[str] = set()
-        self._tables = wanted
+        self._tables = selected
         self._ahead = workers * _PREFETCH_PER_WORKER
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._circuit_open: ApiError | None = None

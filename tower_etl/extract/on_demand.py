@@ -58,7 +58,7 @@ class LaunchLoader:
     def __init__(
         self,
         client: TowerClient,
-        wanted: frozenset[str],
+        selected: frozenset[str],
         stored: Iterable[str] = (),
         unavailable: Iterable[str] = (),
     ) -> None:
@@ -66,7 +66,7 @@ class LaunchLoader:
 
         Args:
             client: Client of the platform.
-            wanted: Names of the selected tables.
+            selected: Names of the selected tables.
             stored: Launches in the destination.
             unavailable: Launches that are not requested in this sync.
         """
@@ -75,7 +75,7 @@ class LaunchLoader:
         self.failures = 0
         self.unavailable: set[str] = set()
         self._client = client
-        self._wanted = wanted
+        self._selected = selected
         self._skipped = set(unavailable)
         self._requested = {*stored, *self._skipped}
         self._consecutive_failures = 0
@@ -122,7 +122,7 @@ class LaunchLoader:
     ) -> dict[str, pa.Table]:
         owner_id = found.get("workspaceId") or workspace_id
         record, tables, count = {**found, "id": launch_id, "workspaceId": owner_id}, {}, None
-        if _DATASETS.name in self._wanted:
+        if _DATASETS.name in self._selected:
             listed = capture_failure(
                 lambda: self._client.list_launch_datasets(workspace_id, launch_id)
             )
@@ -162,7 +162,7 @@ class LaunchLoader:
 
 def plan_backlog(
     store: DestinationState,
-    wanted: frozenset[str],
+    selected: frozenset[str],
     workspace_ids: set[int | None],
     after: str | None,
     *,
@@ -172,7 +172,7 @@ def plan_backlog(
 
     Args:
         store: State of the destination.
-        wanted: Names of the selected tables.
+        selected: Names of the selected tables.
         workspace_ids: Workspaces whose launches are due.
         after: Last launch id of the previous call, None for the beginning.
         limit: Maximum number of launches.
@@ -188,22 +188,22 @@ def plan_backlog(
         if row["workspace_id"] in workspace_ids and not row["missing_since"]
         if is_launch_id(row["launch_id"])
     }
-    due = sorted(workspace_of.keys() - _list_loaded(store, wanted))
+    due = sorted(workspace_of.keys() - _list_loaded(store, selected))
     left = [launch_id for launch_id in due if launch_id > (after or "")]
     chosen = left[:limit]
     last = chosen[-1] if len(left) > len(chosen) else None
     return [(workspace_of[launch_id], launch_id) for launch_id in chosen], last
 
 
-def _list_loaded(store: DestinationState, wanted: frozenset[str]) -> set[str]:
+def _list_loaded(store: DestinationState, selected: frozenset[str]) -> set[str]:
     """Return the launches in the destination, with their datasets if these are selected."""
     rows = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
-    if _DATASETS.name not in wanted:
+    if _DATASETS.name not in selected:
         return {row["id"] for row in rows}
     listed = {row["launch_id"] for row in store.read_table(_DATASETS.name, ("launch_id",))}
     counted = {row["id"]: row["dataset_count"] for row in rows if row["dataset_count"] is not None}
     loaded = {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}
-    return loaded if _LAUNCHES.name in wanted else loaded | listed
+    return loaded if _LAUNCHES.name in selected else loaded | listed
 
 
 _AUDIT_LOGS = TABLES["audit_logs"]

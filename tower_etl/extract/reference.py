@@ -118,15 +118,15 @@ ENTITIES = (
 )
 
 
-def select_entities(wanted: frozenset[str]) -> list[ReferenceEntity]:
+def select_entities(selected: frozenset[str]) -> list[ReferenceEntity]:
     """Return the entities whose table or history table is selected, and their parents."""
-    own = {entity.table for entity in ENTITIES if _is_selected(entity.table, wanted)}
+    own = {entity.table for entity in ENTITIES if _is_selected(entity.table, selected)}
     parents = {entity.parent for entity in ENTITIES if entity.table in own}
     return [entity for entity in ENTITIES if entity.table in own | parents]
 
 
-def _is_selected(table: str, wanted: frozenset[str]) -> bool:
-    return bool({table, f"{table}_history"} & wanted)
+def _is_selected(table: str, selected: frozenset[str]) -> bool:
+    return bool({table, f"{table}_history"} & selected)
 
 
 def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list[Partition]:
@@ -193,7 +193,7 @@ class PartitionResult:
 def fetch_entities(
     client: TowerClient,
     executor: FetchExecutor,
-    wanted: frozenset[str],
+    selected: frozenset[str],
     workspaces: Sequence[Workspace],
     is_due: Callable[[str, Item], bool],
 ) -> list[PartitionResult]:
@@ -202,12 +202,12 @@ def fetch_entities(
     Args:
         client: Client of the platform.
         executor: Executor for concurrent requests.
-        wanted: Names of the selected tables.
+        selected: Names of the selected tables.
         workspaces: Workspaces to request.
         is_due: Function that returns whether to request the children of a row, given the table of
             the children and the row.
     """
-    entities = select_entities(wanted)
+    entities = select_entities(selected)
     root_requests = [
         (entity, partition)
         for entity in entities

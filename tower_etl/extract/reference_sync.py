@@ -147,8 +147,8 @@ class ReferenceSync:
             unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
         spaces = {space.key: space for space in unknown.values() if space.key not in self._queried}
         if spaces:
-            wanted = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
-            responses = self._fetch([*spaces.values()], wanted)
+            selected = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
+            responses = self._fetch([*spaces.values()], selected)
             yield from self._iter_rows(responses)
             self._retry_versions(responses)
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
@@ -216,12 +216,12 @@ class ReferenceSync:
         row = service_rows(info, self.sync_run.sync_id, self.sync_run.started_at)
         return {"service_info": row}
 
-    def _fetch(self, due: list[Workspace], wanted: frozenset[str]) -> list[PartitionResult]:
+    def _fetch(self, due: list[Workspace], selected: frozenset[str]) -> list[PartitionResult]:
         if not due:
             return []
-        unloaded = self.state.list_unloaded(wanted, [space.key for space in due])
+        unloaded = self.state.list_unloaded(selected, [space.key for space in due])
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
-        known = self._read_fingerprints() if _VERSIONS in wanted else {}
+        known = self._read_fingerprints() if _VERSIONS in selected else {}
 
         def is_due(table: str, item: Item) -> bool:
             """Request the versions of a pipeline only if it changed; older servers have none."""
@@ -232,11 +232,11 @@ class ReferenceSync:
             is_forced = self.options.reconcile or table in unreliable
             return is_forced or known.get(item["pipelineId"]) != _fingerprint_of(item)
 
-        responses = fetch_entities(self.client, self.executor, wanted, due, is_due)
+        responses = fetch_entities(self.client, self.executor, selected, due, is_due)
         lists = [response for response in responses if response.entity.table == _PIPELINES]
         self._listed.update(item["pipelineId"] for response in lists for item in response.items)
         self._queried.update(response.partition.key for response in lists)
-        if _VERSIONS not in wanted:
+        if _VERSIONS not in selected:
             self._unload_versions(lists)
         return responses
 
@@ -337,8 +337,8 @@ class ReferenceSync:
         """
         if launches is None:
             return
-        wanted = self._tables & {*_LAUNCH_TABLES}
-        lacking = [space for space in spaces if self.state.list_unloaded(wanted, [space.key])]
+        selected = self._tables & {*_LAUNCH_TABLES}
+        lacking = [space for space in spaces if self.state.list_unloaded(selected, [space.key])]
         chosen = {space.id for space in (*lacking, *due)}
         if not chosen:
             return
@@ -352,7 +352,7 @@ class ReferenceSync:
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
         if after is None:
-            self.state = self.state.load(wanted, [space.key for space in lacking])
+            self.state = self.state.load(selected, [space.key for space in lacking])
         self._retried = True
 
     def forget_launches(self, spaces: Sequence[Workspace]) -> None:

@@ -26,7 +26,7 @@ _TICK = timedelta(microseconds=1)
 def build_entity_rows(
     snapshot: EntitySnapshot,
     store: DestinationState,
-    wanted: frozenset[str],
+    selected: frozenset[str],
     now: datetime,
     column_policy: ColumnPolicy,
 ) -> dict[str, pa.Table]:
@@ -40,7 +40,7 @@ def build_entity_rows(
     if snapshot.absent:
         found = _keep_details(snapshot, store)
     written = {}
-    if table.name in wanted:
+    if table.name in selected:
         stored = store.read_table(table.name)
         changed = found
         if stored and store.is_complete(
@@ -55,7 +55,7 @@ def build_entity_rows(
         missing = pa.Table.from_pylist(deleted, store.table_schema(table.name))
         written[table.name] = pa.concat_tables([changed, missing], promote_options="default")
     versions = HISTORY_TABLES.get(table.name)
-    if versions and versions.name in wanted:
+    if versions and versions.name in selected:
         stored = store.read_table(versions.name)
         changed = build_history_rows(snapshot, found.to_pylist(), stored, now, column_policy)
         written[versions.name] = pa.Table.from_pylist(changed, store.table_schema(versions.name))
