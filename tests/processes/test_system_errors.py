@@ -252,7 +252,7 @@ def test_a_full_disk_is_reported_and_the_next_sync_resumes(
 @DISTINCT
 def test_a_file_size_limit_is_reported(kind: str, command: Command, expected: list[str]) -> None:
     """A disk quota has the same effect, and any write may exceed it."""
-    limited = replace(command, prefix=("prlimit", "--fsize=300000"))
+    limited = replace(command, prefix=("prlimit", "--fsize=200000"))
     expect_error(limited, kind, 5, "File too large", str(command.folder), "ulimit -f")
     expect_exact(command, kind, expected)
 
@@ -278,6 +278,6 @@ def test_a_read_only_file_system_is_refused_before_the_first_call(
 @pytest.mark.slow
 def test_a_limit_on_open_files_is_reported(command: Command, expected: list[str]) -> None:
     """Shells set such a limit."""
-    limited = replace(command, prefix=("prlimit", "--nofile=24"))
+    limited = replace(command, prefix=("prlimit", "--nofile=12"))
     expect_error(limited, "duckdb", 5, "Too many open files", "ulimit -n")
     expect_exact(command, "duckdb", expected)
