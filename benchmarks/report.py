@@ -20,7 +20,7 @@ _HEAD = """<!-- Made by `make benchmark`; edits are lost. -->
 # Figures
 
 Measured by `make benchmark` and `make benchmark SIZE=million`: see [performance](performance.md)
-for who is measured and how. Seconds and megabytes differ from machine to machine; calls and rows do
+for the candidates and the method. Seconds and megabytes depend on the machine; calls and rows do
 not, and ratios little.
 
 ![Processor time, time, calls in the worst second, and rows that are not right](performance.png)
@@ -49,7 +49,7 @@ def format_part(name: str, measured: Figures) -> str:
     """Format a size or probe with the machine on which it was measured."""
     text = {"growth": _format_growth, "probes": _format_probes}.get(name)
     body = text(measured) if text else _format_size(name, _sort(measured["outcomes"]))
-    place = f"{measured['machine']}, {measured['load']} processes at work before"
+    place = f"{measured['machine']}, load average {measured['load']} before"
     versions = f"Python {measured['python']}, {measured['libraries']}"
     return f"{body}\nMeasured on {measured['measured_on']}: {place}; {versions}.\n"
 
@@ -61,12 +61,12 @@ def _sort(outcomes: Figures) -> Figures:
 
 def _format_size(name: str, outcomes: Figures) -> str:
     size = SIZES[name]
-    ways = "20 calls a second, " if size.limited else "no limit, "
-    later = "Second sync, nothing new" if size.quiet else "Second sync, a day later"
+    ways = "20 calls per second, " if size.limited else "no limit, "
+    later = "Second sync, no changes" if size.quiet else "Second sync, a day later"
     return "\n".join(
         [
             f"## {size.title[0].upper()}{size.title[1:]}\n",
-            f"{size.runs:,} runs; {ways}{1000 * size.latency_s:.0f} ms before every answer.\n",
+            f"{size.runs:,} runs; {ways}{1000 * size.latency_s:.0f} ms per response.\n",
             _make_table(("First sync", *_COSTS), _list_costs(outcomes, "first")),
             _make_table((later, *_COSTS), _list_costs(outcomes, "second")),
             "Rows after the second sync: right / wrong / missing / doubled.\n",
@@ -124,7 +124,7 @@ def _compare(outcomes: Figures) -> str:
         for name, sync_result in outcomes.items()
         if sync_result is not ours
     ]
-    heads = ("For 1 of tower-etl's", *(f"{sync} sync: {name}" for sync, name in _RATIO_NAMES))
+    heads = ("relative to tower-etl", *(f"{sync} sync: {name}" for sync, name in _RATIO_NAMES))
     return _make_table(heads, rows)
 
 
@@ -147,8 +147,8 @@ def _extrapolate(figures: Figures) -> list[str]:
     share = _count_tasks(figures[large]) / _count_tasks(figures[small])
     cpu_s = known[name]["first"]["cpu_s"] * share
     text = (
-        f"`{name}` was left out at {SIZES[large].title}. By its processor time at "
-        f"{SIZES[small].title}, the first sync would take it {cpu_s:,.0f} s of CPU.\n"
+        f"`{name}` was not run at {SIZES[large].title}. Extrapolated from its CPU time at "
+        f"{SIZES[small].title}, its first sync would take {cpu_s:,.0f} s of CPU time.\n"
     )
     return [text]
 
@@ -163,11 +163,14 @@ def _format_growth(measured: Figures) -> str:
     return "\n".join(
         [
             "## How the cost of a sync grows\n",
-            f"A line of least squares through {worlds} worlds, without limit and latency.\n",
+            (
+                f"Least-squares line through {worlds} simulated platforms, without rate limit and "
+                "latency.\n"
+            ),
             "R² is the share of the variance that it explains.\n",
             "A first sync:\n",
             _tabulate_lines(measured["first"]),
-            "A sync with nothing new:\n",
+            "A sync without changes:\n",
             _tabulate_lines(measured["again"]),
         ]
     )
@@ -182,7 +185,7 @@ def _tabulate_lines(lines: Figures) -> str:
         cells = [_round(scale * figure) for figure in figures]
         rows.append([name, *cells, f"{line['explained']:.3f}"])
     heads = (f"each {_UNIT_NAMES[unit]}" for unit in units)
-    return _make_table(("", "whatever it finds", *heads, "R²"), rows)
+    return _make_table(("", "fixed", *heads, "R²"), rows)
 
 
 def _round(figure: float) -> str:
@@ -197,22 +200,25 @@ def _format_probes(measured: dict[str, Any]) -> str:
     bare = starts["python"]
     rows = [
         [
-            "`tower-etl --help`, in starts of a bare interpreter",
+            "`tower-etl --help`, relative to the start of a bare interpreter",
             f"{starts['tower_etl_help']['wall_s'] / bare['wall_s']:.1f} ({bare['wall_s']:.3f} s)",
         ],
         [
-            "`import dlt`, likewise, which every sync pays for",
+            "`import dlt`, which every sync needs, likewise",
             f"{starts['import_dlt']['wall_s'] / bare['wall_s']:.1f}",
         ],
-        ["taking the draft of a file, s a GB", f"{copy['draft_s'] / copy['gigabytes']:.2f}"],
-        ["publishing it (fsync), s a GB", f"{copy['publish_s'] / copy['gigabytes']:.2f}"],
+        [
+            "making the staging copy, s per GB",
+            f"{copy['draft_s'] / copy['gigabytes']:.2f}",
+        ],
+        ["publishing the copy (fsync), s per GB", f"{copy['publish_s'] / copy['gigabytes']:.2f}"],
         [
             f"dlt merging one run into {merge['rows']:,} rows by key, s",
             f"{merge['by_key_s']:.2f}",
         ],
         [
-            "the same by `key OR run`, in times of that",
+            "the same by `key OR run`, relative to that",
             f"{merge['by_key_or_run_s'] / merge['by_key_s']:.1f}",
         ],
     ]
-    return "## Beside the contest\n\n" + _make_table(("", "measured"), rows)
+    return "## Other measurements\n\n" + _make_table(("", "measured"), rows)

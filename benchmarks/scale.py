@@ -43,8 +43,8 @@ SEED = Size(
     "seed", runs=200, mean_tasks=100, open_runs=0, limited=False, latency_s=0, long_run=False
 )
 _HEAD = """
-| kind | first writing, s (CPU) | MB | GB | five questions, s (CPU) | MB \
-| a day's news, s (CPU) | MB | nothing new, s (CPU) | MB |
+| kind | first write, s (CPU) | MB | GB | five queries, s (CPU) | MB \
+| a day's changes, s (CPU) | MB | no changes, s (CPU) | MB |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 

@@ -53,7 +53,7 @@ def main(tasks: int, folder: Path) -> None:
         for question, answer in zip(QUESTIONS, file.iter_answers(), strict=True):
             _tell(question, answer)
         platform.advance(DAY.total_seconds())
-        for what in ("a day's news", "nothing new"):
+        for what in ("a day's changes", "no changes"):
             lay_draft(file.path)
             _tell(what, file.sync())
 

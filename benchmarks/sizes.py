@@ -47,7 +47,7 @@ class Size:
 
 
 SIZES = {
-    "idle": Size("nothing new", runs=60, mean_tasks=60, open_runs=2, quiet=True),
+    "idle": Size("no changes", runs=60, mean_tasks=60, open_runs=2, quiet=True),
     "thousand": Size("1,000 calls", runs=310, mean_tasks=60),
     "tasks": Size("100,000 tasks", runs=100, mean_tasks=1_100),
     "runs": Size(
