@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import dlt
 import pytest
 
@@ -9,6 +14,9 @@ from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
 from tower_etl.source import resolve_table_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +94,39 @@ def test_launch_datasets_are_selected_and_excluded_with_launches() -> None:
         ["launches", "launch_datasets"]
     )
     assert not {"launches", "launch_datasets"} & resolve_table_names(["*", "!launches"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "file"),
+    [
+        ("", ""),
+        ("SOURCES__TOWER_ETL__TOWER__PATH", ""),
+        ("", ".dlt/config.toml"),
+        ("DLT_PROJECT_DIR", "project/.dlt/secrets.toml"),
+        ("XDG_DATA_HOME", "data/dlt/config.toml"),
+    ],
+)
+def test_dlt_is_imported_only_if_it_may_have_a_setting(
+    tmp_path: Path, variable: str, file: str
+) -> None:
+    """Importing dlt takes half a second, which `query` and `status` can do without."""
+    if file:
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text('[sources.tower_etl.tower]\npath = "found"\n')
+    value = str(tmp_path / file.split("/", maxsplit=1)[0]) if file else "found"
+    script = (
+        "import sys; from tower_etl.config.dlt_config import dlt_config_value; "
+        "print(dlt_config_value('path'), 'dlt' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
+        | ({variable: value} if variable else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # As root, dlt reads no folder of the user.
+    expected = "None True" if variable == "XDG_DATA_HOME" and os.geteuid() == 0 else "found True"
+    assert done.stdout.strip() == (expected if variable or file else "None False")

@@ -11,6 +11,7 @@ import click
 
 from tower_etl.config.catalog import SETTINGS
 from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
+from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import (
     SettingSources,
     parse_user_timestamp,
@@ -248,14 +249,8 @@ def _check_text(name: str) -> None:
 
 
 def read_sources() -> SettingSources:
-    """Return the sources of settings without a flag; dlt is imported on the first lookup."""
-
-    def lookup(name: str) -> str | None:
-        from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
-
-        return dlt_config_value(name)
-
-    return SettingSources(lookup=lookup)
+    """Return the sources of settings without a flag."""
+    return SettingSources(lookup=dlt_config_value)
 
 
 def read_table_names(flag: str | None) -> tuple[str, ...]:

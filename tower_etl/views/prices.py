@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import SettingSources
 from tower_etl.errors import ConfigurationError
 from tower_etl.quoting import quote_text
@@ -134,19 +134,8 @@ def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[
 
 def find_price_list() -> Path | None:
     """Return the path of the configured price list, None if there is none."""
-    found = SettingSources(lookup=_look_up).get("prices")
+    found = SettingSources(lookup=dlt_config_value).get("prices")
     return Path(found).expanduser() if found else None
-
-
-def _look_up(name: str) -> str | None:
-    """Return a value of dlt's configuration; do not import dlt without such a folder."""
-    # os.path.expanduser keeps `~` if the user has no home; Path.expanduser would fail.
-    folders = (".dlt", os.path.expanduser("~/.dlt"))  # noqa: PTH111 as above
-    if not any(Path(folder).is_dir() for folder in folders):
-        return None
-    from tower_etl.config.dlt_config import dlt_config_value  # noqa: PLC0415 imports dlt
-
-    return dlt_config_value(name)
 
 
 def select_prices(path: Path | None) -> str:
