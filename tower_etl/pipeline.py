@@ -230,11 +230,11 @@ def refresh_views(target: DuckDBPaths, clock: Clock = SYSTEM_CLOCK) -> int:
         DestinationLockedError: A sync has locked the file.
     """
     open_reader(target.path).close()
-    publisher = StagingFile(target)
+    staging = StagingFile(target)
     with file_lock(target.work_dir, str(target.path), clock.now()):
         if target.staging.exists():
             msg = f"A sync into {target.path} was interrupted. Run `tower-etl sync` to resume it."
             raise ConfigurationError(msg)
-        publisher.prepare()
-        publisher.publish(apply_views(target.staging))
+        staging.prepare()
+        staging.publish(apply_views(target.staging))
     return len(list(iter_views()))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ConfigurationError, ForbiddenError, NotFoundError, enumerate_names
+from tower_etl.errors import (
+    ConfigurationError,
+    ForbiddenError,
+    NotFoundError,
+    enumerate_names,
+    suggest,
+)
 from tower_etl.extract.handshake import (
     request_memberships,
     request_service_info,
@@ -169,11 +174,9 @@ def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
 
 def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
     """Return a suggestion: the workspaces of an organization, or similar names."""
-    known = {name.lower(): name for space in visible for name in (space.name, space.key)}
-    close = [known[name] for name in get_close_matches(selector.lower(), known, n=3)]
-    if any(name.startswith(f"{selector.lower()}/") for name in known):
-        close = [f"{selector}/*"]
-    return f" Did you mean {' or '.join(close)}?" if close else ""
+    if any(space.name.lower().startswith(f"{selector.lower()}/") for space in visible):
+        return f" Did you mean {selector}/*?"
+    return suggest(selector, [name for space in visible for name in (space.name, space.key)])
 
 
 def _text(value: object) -> str | None:

@@ -115,9 +115,9 @@ class FetchExecutor:
         """Skip the remaining runs of a workspace."""
         self._cancelled.add(workspace.key)
 
-    def set_fail_fast(self, workspace: Workspace, *, doubted: bool) -> None:
+    def set_fail_fast(self, workspace: Workspace, *, enabled: bool) -> None:
         """Set whether calls of a workspace get two attempts only, because most of them fail."""
-        (self._fail_fast.add if doubted else self._fail_fast.discard)(workspace.key)
+        (self._fail_fast.add if enabled else self._fail_fast.discard)(workspace.key)
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
         """Return None if the listing of a workspace responds, otherwise the failure."""
@@ -150,8 +150,8 @@ class FetchExecutor:
     def _fetch_run(
         self, workspace: Workspace, run_fetch: RunFetch, launches: LaunchLoader | None
     ) -> FetchedRun | None:
-        doubted = run_fetch.retry or workspace.key in self._fail_fast
-        client = self._probe_client if doubted else self._client
+        fails_fast = run_fetch.retry or workspace.key in self._fail_fast
+        client = self._probe_client if fails_fast else self._client
         fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
         if fetched and launches:
             return launches.attach(fetched, workspace.id)

@@ -73,14 +73,14 @@ class RunSync:
         if result and isinstance(result.outcome, FetchedRun):
             self.batch.add(result.queued.work, result.outcome)
         if result is None or self.batch.is_full or not isinstance(result.outcome, FetchedRun):
-            self.build_batch()  # so that an end marker follows its runs
+            self.flush_batch()  # so that an end marker follows its runs
         if result is None or isinstance(result.outcome, RateLimiterClosedError):
             return False
         if not isinstance(result.outcome, FetchedRun):
             self._handle_result(result.queued, result.outcome)
         return True
 
-    def build_batch(self) -> None:
+    def flush_batch(self) -> None:
         """Build the rows of the runs in the batch, and mark these runs as loaded."""
         self._build_batch(self.batch.drain())
 
@@ -157,7 +157,7 @@ class RunSync:
         result.incomplete.update(loaded.missing_parts)
         if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
             work.recovered.add(loaded.fetch.retry)
-        self.executor.set_fail_fast(work.workspace, doubted=False)
+        self.executor.set_fail_fast(work.workspace, enabled=False)
 
     def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
         """Record a failed run for a retry, and check the workspace after consecutive failures.
@@ -181,6 +181,7 @@ class RunSync:
         if failure is not None:
             self.failures.abort(workspace, failure)
             return
+        # The listing works, so that the runs fail for other reasons: check it less often.
         result.failures = 0
         result.max_consecutive_failures *= 2
-        self.executor.set_fail_fast(workspace, doubted=True)
+        self.executor.set_fail_fast(workspace, enabled=True)

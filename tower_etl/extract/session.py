@@ -132,13 +132,13 @@ class SyncSession:
         rows, ends = 0, self.seconds + limits.max_seconds
         while rows + self._buffer.rows + runs.batch.rows < limits.max_rows and self.seconds < ends:
             if self._is_at_limit(runs) or not runs.process_next():
-                runs.build_batch()
+                runs.flush_batch()
                 self._close(runs)
                 break
             if self._buffer.is_full:
                 rows += self._buffer.rows
                 yield self._flush()
-        runs.build_batch()
+        runs.flush_batch()
         yield self._flush()
         self._save(state, runs)
 
