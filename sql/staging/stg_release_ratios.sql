@@ -39,6 +39,7 @@ SELECT
   exp(log_mean) AS typical,
   exp(previous_log_mean) AS previous_typical,
   exp(log_mean - previous_log_mean) AS ratio,
-  exp(log_mean - previous_log_mean - margin) AS ratio_low,
-  exp(log_mean - previous_log_mean + margin) AS ratio_high
+  -- An interval of more than a factor of ten to either side says nothing.
+  exp(log_mean - previous_log_mean - CASE WHEN margin <= ln(10) THEN margin END) AS ratio_low,
+  exp(log_mean - previous_log_mean + CASE WHEN margin <= ln(10) THEN margin END) AS ratio_high
 FROM bounds

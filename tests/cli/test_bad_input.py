@@ -338,3 +338,20 @@ def test_a_path_with_a_password_is_refused_without_showing_it(
     ended = refuse(2, *command, "--path", "postgresql://me:hush@host/db")
     assert "--path contains a password" in ended.err
     assert "hush" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report", "--output"],
+        ["compare", "--group-by", "revision", "--html"],
+        ["status", "--prometheus"],
+    ],
+)
+def test_an_output_file_that_is_a_database_is_refused(synced: Console, command: list[str]) -> None:
+    path = synced.folder / "runs.duckdb"
+    before = path.read_bytes()
+    ended = synced.run(*command, str(path), "--path", str(path))
+    assert ended.code == 2
+    assert f"is a DuckDB file, which {command[-1]} would replace" in ended.err
+    assert path.read_bytes() == before

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -115,6 +118,21 @@ def test_an_outdated_progress_file_is_ignored(tmp_path: Path) -> None:
     assert read_progress(config) is None
     clear_progress(config.work_dir)
     assert list(config.work_dir.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows offers no harmless check of a process")
+def test_the_progress_of_a_process_that_has_ended_is_ignored(tmp_path: Path) -> None:
+    config = resolve_destination("duckdb", str(tmp_path / "runs.duckdb"), SettingSources({}))
+    assert config.work_dir is not None
+    config.work_dir.mkdir()
+    write_progress(config.work_dir, "1 of 2 runs")
+    path = config.work_dir / "progress.json"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    path.write_text(path.read_text().replace(f"{os.getpid()},", f"{ended.pid},"))
+    assert read_progress(config) is None
+    path.write_text(path.read_text().replace(socket.gethostname(), "another-host"))
+    assert read_progress(config) is not None
 
 
 @pytest.mark.slow

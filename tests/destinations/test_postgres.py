@@ -54,6 +54,28 @@ def test_a_reader_sees_no_row_of_a_package_before_its_merge_is_complete(
 
 
 @pytest.mark.slow
+def test_columns_that_users_add_do_not_disturb_a_sync(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
+    """A package has no values for them: PostgreSQL fills in their defaults."""
+    add_run(world, lab)
+    harness.sync()
+    with (
+        closing(psycopg2.connect(harness.place.path)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("ALTER TABLE tower.tasks ADD COLUMN team text NOT NULL DEFAULT 'ours'")
+        cursor.execute("ALTER TABLE tower.tasks ADD COLUMN number bigserial")
+        cursor.execute('ALTER TABLE tower.tasks ADD COLUMN "row number" bigint')
+        connection.commit()
+        add_run(world, lab)
+        harness.sync()
+        cursor.execute("SELECT count(*), count(number) FROM tower.tasks WHERE team = 'ours'")
+        counts = cursor.fetchone()
+    assert counts == (len(harness.read("tasks")),) * 2
+
+
+@pytest.mark.slow
 def test_a_duplicate_key_violates_the_unique_index_of_the_table(
     harness: DestinationHarness, world: World, lab: int
 ) -> None:

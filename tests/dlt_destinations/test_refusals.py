@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -12,7 +13,10 @@ from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.mariadb import HOST
 from tests.dlt_destinations.test_gestures import make_source
 from tests.dlt_destinations.test_matrix import expect_tables
+from tower_etl import tower_source
+from tower_etl.config.settings import HttpSettings
 from tower_etl.errors import ConfigurationError
+from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,3 +178,45 @@ def test_mariadb_text_columns_limited_to_64_kb_are_refused(
     said = refuse(simulator, harness.run)
     assert "tower._dlt_version.schema holds 65,535 bytes only" in said
     assert "LONGTEXT" in said
+
+
+def test_a_second_source_name_in_one_dataset_is_refused(
+    make_harness: Callable[[str], DltHarness], world: World, lab: int
+) -> None:
+    """It would be another dlt schema, which does not know the stored versions."""
+    harness = make_harness("duckdb")
+    add_run(world, lab)
+    harness.run()
+    second = tower_source.clone(name="second")(
+        endpoint=harness.endpoint, access_token=DEMO_TOKEN, http_settings=HttpSettings(None)
+    )
+    said = refuse_after(lambda: harness.open_pipeline().run(second))
+    assert "tables of the source 'tower', and a source named 'second'" in said
+    expect_tables(world, harness)
+
+
+def test_a_schema_contract_that_discards_tables_is_refused(
+    make_harness: Callable[[str], DltHarness], world: World, lab: int
+) -> None:
+    harness = make_harness("duckdb")
+    add_run(world, lab)
+    contracts: tuple[Any, ...] = ("discard_row", {"tables": "discard_value"})
+    for contract in contracts:
+        said = refuse_after(partial(harness.run, options={"schema_contract": contract}))
+        assert "expected 'evolve' or 'freeze'" in said
+    harness.run()
+    expect_tables(world, harness)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_packages_do_not_replace_tables_that_cannot_be_merged(
+    name: str, make_harness: Callable[[str], DltHarness], world: World, lab: int
+) -> None:
+    """The tables keep the rows of the replacement in one package."""
+    harness = make_harness(name)
+    add_run(world, lab)
+    replacing = {"write_disposition": "replace"}
+    harness.run(options=replacing)
+    with pytest.raises(ConfigurationError, match="Replace them in one package"):
+        harness.run(packages=1, options=replacing)
+    assert len(harness.read("workflows")) == 1

@@ -155,6 +155,15 @@ def test_a_release_is_compared_with_the_previous_release(small: SmallHistory) ->
     assert small.check("release_changes") == []
 
 
+def test_an_interval_of_more_than_a_factor_of_ten_is_not_shown(small: SmallHistory) -> None:
+    """Two runs each, which took 1 and 100 hours, say nothing about the release."""
+    add_release(small, "1.0", 1, 1, 100, failed=0)
+    add_release(small, "2.0", 2, 1, 100, failed=0)
+    (row,) = small.ask("release_changes")
+    for name in ("duration", "cpu_hours", "cost"):
+        assert [row[f"{name}_ratio{end}"] for end in ("", "_low", "_high")] == [1.0, None, None]
+
+
 def test_a_reported_cost_in_another_currency_is_kept_apart(small: SmallHistory) -> None:
     """The platform reports the whole run in credits; the tasks have no cost."""
     small.add_run("a", cost=12.5, costCurrency="credits")

@@ -174,6 +174,8 @@ def test_the_digest_in_a_json_column_is_valid_json() -> None:
         ({"promoted": ["workflows.userName:integer"]}, "Cannot promote .* column 'user_name'"),
         ({"promoted": ["workflows.user_name"]}, "Cannot promote .* column 'user_name'"),
         ({"promoted": ["workflows.a-b"]}, "Cannot promote"),
+        ({"promoted": ["workflows.foo_"]}, "Cannot promote"),
+        ({"promoted": ["workflows." + 64 * "x"]}, "Cannot promote"),
         ({"promoted": ["workflows.x:varchar"]}, "Invalid type .*: expected one of"),
         ({"promoted": ["sync_runs.x"]}, "Cannot promote"),
         ({"promoted": ["tasks.month"]}, "Cannot promote"),

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from tower_etl.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,6 +19,7 @@ STANDARD_OUTPUT = "standard output"
 """Filename of an `OSError` that is about standard output."""
 
 _STANDARD_DESCRIPTORS = 3
+_MAGIC, _MAGIC_END = b"DUCK", 12  # of a DuckDB file, and its end in bytes
 _CONTROLS = dict.fromkeys(
     (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)),
     "\N{REPLACEMENT CHARACTER}",
@@ -52,6 +55,20 @@ def pluralize(count: int, noun: str) -> str:
 def print_message(text: str) -> None:
     """Print human-readable text on standard output; raise the errors of `print_data`."""
     print_data(replace_controls(text) + "\n")
+
+
+def refuse_database(output: str | None, flag: str) -> None:
+    """Reject an output file that is a DuckDB file, which writing would replace.
+
+    Raises:
+        ConfigurationError: The file is a DuckDB file.
+    """
+    if output is None:
+        return
+    with suppress(OSError), Path(output).expanduser().open("rb") as file:
+        if file.read(_MAGIC_END)[-len(_MAGIC) :] == _MAGIC:
+            msg = f"{output} is a DuckDB file, which {flag} would replace. Choose another file."
+            raise ConfigurationError(msg)
 
 
 def print_data(text: str) -> None:

@@ -281,14 +281,19 @@ class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
     def read_files(self, name: str, paths: Sequence[str]) -> str:
         """Copy Parquet files into a temporary table, and return the name of the table.
 
-        The table has the columns of the destination and the number of each row; PostgreSQL drops
-        it at the end of the transaction.
+        The table has the columns of dlt's schema, without constraints and without the columns that
+        users have added, and the number of each row. PostgreSQL drops it at the end of the
+        transaction. Its name hides no table from triggers of users.
         """
-        copied = f'pg_temp."{name}"'
+        copied = f'pg_temp."package of {name}"'
         target = self.sql_client.make_qualified_table_name(name)
+        columns = ", ".join(f'"{column}"' for column in self.prepare_load_table(name)["columns"])
         self.sql_client.execute_sql(
-            f'CREATE TEMPORARY TABLE "{name}" (LIKE {target}, '
-            f"{_NUMBER} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP"
+            f"CREATE TEMPORARY TABLE {copied} ON COMMIT DROP AS "  # noqa: S608 names of this package
+            f"SELECT {columns} FROM {target} WITH NO DATA"
+        )
+        self.sql_client.execute_sql(
+            f"ALTER TABLE {copied} ADD COLUMN {_NUMBER} bigint GENERATED ALWAYS AS IDENTITY"
         )
         with self.sql_client.native_connection.cursor() as cursor:
             for path in paths:

@@ -64,6 +64,20 @@ def read_progress(config: DestinationConfig) -> RunningSync | None:
     try:
         if time.time() - path.stat().st_mtime > _OUTDATED_SECONDS:
             return None
-        return RunningSync(**json.loads(path.read_text(encoding="utf-8")))
+        found = RunningSync(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return None if found.host == socket.gethostname() and _has_ended(found.pid) else found
+
+
+def _has_ended(pid: int) -> bool:
+    """Return whether a process of this machine has ended; Windows offers no harmless check."""
+    if os.name == "nt":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -147,10 +147,27 @@ def adapt_resources(
             selected[table.name], source.schema.tables.get(table.name), client.capabilities
         )
     )
-    refuse_shared_dataset(pipeline, client)
+    refuse_shared_dataset(pipeline, client, source.schema.name)
+    _refuse_discards(source)
     if isinstance(pipeline.destination, dlt.destinations.sqlalchemy):
         _adapt_to_sqlalchemy(client, [(selected[table.name], table) for table in chosen])
     return upserted
+
+
+def _refuse_discards(source: DltSource) -> None:
+    """Reject a schema contract that drops rows, which the state would record as loaded.
+
+    Raises:
+        ConfigurationError: The contract discards the rows of new tables.
+    """
+    contract: Any = source.schema.settings.get("schema_contract") or {}
+    mode = contract if isinstance(contract, str) else contract.get("tables", "evolve")
+    if str(mode).startswith("discard"):
+        msg = (
+            f"The schema contract {mode!r} for tables would drop rows that the state records as "
+            "loaded: expected 'evolve' or 'freeze'. Select tables with with_resources(...)."
+        )
+        raise ConfigurationError(msg)
 
 
 def _set_disposition(

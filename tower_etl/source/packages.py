@@ -10,11 +10,11 @@ from dlt.extract import DltSource
 
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
-from tower_etl.source.dispositions import DEFAULT, name_disposition
+from tower_etl.source.dispositions import DEFAULT, choose_disposition, name_disposition
 from tower_etl.source.extraction import TableResource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import dlt
     from dlt.common.pipeline import LoadInfo
@@ -97,6 +97,7 @@ def run_in_packages(
     if pipeline.has_pending_data:
         pipeline.normalize()
         loads.append(pipeline.load())
+    _check_replacement(pipeline, source, options)
     run = PackageRun(PackageLimits(max_rows, max_seconds))
     token, refresh = CURRENT_RUN.set(run), pipeline.refresh
     try:
@@ -125,6 +126,31 @@ def _check_source(source: object) -> None:
             "tower_source(workspaces=[...]), and load other sources with pipeline.run."
         )
         raise ConfigurationError(msg)
+
+
+def _check_replacement(
+    pipeline: dlt.Pipeline, source: DltSource, options: Mapping[str, Any]
+) -> None:
+    """Reject a replacement whose later packages could not be merged into the tables.
+
+    Raises:
+        ConfigurationError: The destination cannot merge; no table was emptied.
+    """
+    tables = source.resources.selected.values()
+    chosen = [options.get("write_disposition", DEFAULT), *(t.write_disposition for t in tables)]
+    if "replace" not in map(name_disposition, chosen) or pipeline.destination is None:
+        return
+    formats: set[Any] = {options.get("table_format") or t.table_format for t in tables}
+    try:
+        for table_format in formats:
+            choose_disposition(pipeline.destination.capabilities(), table_format)
+    except ConfigurationError:
+        msg = (
+            "This destination cannot merge rows, so that only the first package would replace the "
+            "tables. Replace them in one package: "
+            "pipeline.run(source, write_disposition='replace')."
+        )
+        raise ConfigurationError(msg) from None
 
 
 def _check_limits(max_rows: int, max_seconds: float) -> None:

@@ -194,7 +194,7 @@ def _iter_package(
     state, pipeline = dlt.current.source_state(), find_pipeline()
     store = DltDestinationState(pipeline, dlt.current.source_schema().name)
     if pipeline and store.client and not session.is_open:
-        refuse_shared_dataset(pipeline, store.client)
+        refuse_shared_dataset(pipeline, store.client, dlt.current.source_schema().name)
         missing = drop_missing_tables(
             store.client, store.schema, state, tables, must_exist=not pipeline.first_run
         )

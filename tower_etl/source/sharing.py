@@ -31,21 +31,30 @@ if TYPE_CHECKING:
 _PARTS = 3  # of a state file's name: pipeline, load and hash, joined by "__"
 
 
-def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase) -> None:
-    """Reject a dataset into which another pipeline has loaded tables of the source.
+def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase, schema_name: str) -> None:
+    """Reject a dataset with tables of the source from another pipeline, or from another schema.
 
     Args:
         pipeline: Pipeline that is about to load.
         client: Client of the destination.
+        schema_name: Name of dlt's schema of the source, which is the name of the source.
 
     Raises:
-        ConfigurationError: The dataset belongs to another pipeline.
+        ConfigurationError: The dataset belongs to another pipeline, or to a source of another name.
     """
     if not isinstance(client, WithStateSync):
         return
     with client:
         others = sorted(_list_pipelines(client) - {pipeline.pipeline_name})
-        writers = [name for name in others if _writes_tables(client, name)]
+        writers = [name for name in others if _list_schemas(client, name)]
+        names = _list_schemas(client, pipeline.pipeline_name) - {schema_name}
+    if names:
+        msg = (
+            f"The dataset {pipeline.dataset_name!r} already contains tables of the source "
+            f"{min(names)!r}, and a source named {schema_name!r} would duplicate rows there. Use "
+            f"the name {min(names)!r}, or another dataset_name."
+        )
+        raise ConfigurationError(msg)
     if writers:
         msg = (
             f"The dataset {pipeline.dataset_name!r} already contains tables of the pipeline "
@@ -78,12 +87,19 @@ def _name_pipelines(paths: Iterable[str]) -> Iterable[str]:
             yield parts[0]
 
 
-def _writes_tables(client: Any, pipeline_name: str) -> bool:  # noqa: ANN401 any of dlt's clients
-    """Return whether a pipeline has loaded a table of the source."""
-    stored = client.get_stored_state(pipeline_name)
+def _list_schemas(client: Any, pipeline_name: str) -> set[str]:  # noqa: ANN401 any of dlt's clients
+    """Return the names of a pipeline's schemas that have a table of the source."""
+    try:
+        stored = client.get_stored_state(pipeline_name)
+    except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
+        return set()  # before the first load
     names = decompress_state(stored.state).get("schema_names", ()) if stored else ()
-    schemas = [client.get_stored_schema(name) for name in names]
-    return any(_has_tables(json.loads(schema.schema)["tables"]) for schema in schemas if schema)
+    schemas = {name: client.get_stored_schema(name) for name in names}
+    return {
+        name
+        for name, schema in schemas.items()
+        if schema and _has_tables(json.loads(schema.schema)["tables"])
+    }
 
 
 def _has_tables(tables: Mapping[str, Any]) -> bool:

@@ -71,7 +71,8 @@ def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
         return table  # a newer version of tower-etl has a column for the promoted field
     name = to_snake_case(field).replace(".", "__")
     existing = {column.name for column in table.columns}
-    is_usable = re.fullmatch(r"[a-z_]\w*", name, re.ASCII)
+    # dlt renames a trailing underscore, and PostgreSQL shortens names of more than 63 bytes.
+    is_usable = re.fullmatch(r"[a-z_]\w{0,61}[a-z0-9]|[a-z]", name, re.ASCII)
     if name in existing | _RESERVED or not is_usable or "undocumented" not in existing:
         msg = (
             f"Cannot promote {field!r} to the column {name!r} of {table.name}: the name is taken, "
