@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 @options.destination_path_option
 @click.option(
     "--since",
-    metavar="ISO",
-    help="Sync only runs submitted at or after this time. Later syncs keep it; an earlier time "
-    "adds the runs since then.",
+    metavar="TIME",
+    help="Sync only runs submitted at or after this time: ISO 8601, or an age such as 30d. Later "
+    "syncs of the workspace keep it; an earlier time adds the runs since then.",
 )
-@click.option("--until", metavar="ISO", help="Sync only runs submitted at or before this time.")
+@click.option(
+    "--until",
+    metavar="TIME",
+    help="Sync only runs submitted at or before this time, in the formats of --since.",
+)
 @click.option(
     "--reconcile",
     is_flag=True,
