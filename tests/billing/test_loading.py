@@ -74,6 +74,15 @@ def test_a_bill_before_the_first_sync_is_refused(tmp_path: Path, export: Path) -
 
 
 @pytest.mark.slow
+def test_a_file_that_is_no_bill_leaves_no_staging_copy(target: BillTarget, tmp_path: Path) -> None:
+    """`views` would report an interrupted sync."""
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n1,2\n")
+    assert run_command(target, "load", "--provider", "aws", str(other))[0] == 2
+    folder = target.path.with_name(f"{target.path.name}.sync")
+    assert not (folder / "draft.duckdb").exists()
+
+
 def test_bill_check_reports_attribution_and_missing_tags(target: BillTarget, export: Path) -> None:
     """It runs before a load, after a load, and after a load with a mapping to an unknown tag."""
     code, out = run_command(target, "check")

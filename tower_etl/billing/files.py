@@ -45,6 +45,11 @@ class ExportFile:
     written_at: datetime
 
     @property
+    def is_local(self) -> bool:
+        """Whether the file is in the file system, not in S3."""
+        return not self.name.startswith("s3://")
+
+    @property
     def period(self) -> str | None:
         """Billing period in the path, or None if the path has none."""
         found = self._find_period()
@@ -89,7 +94,7 @@ def list_files(sources: Iterable[str]) -> tuple[list[ExportFile], list[str]]:
 @contextmanager
 def open_file(file: ExportFile) -> Iterator[Path]:
     """Yield a local path of the file; a file in S3 is downloaded to a temporary folder."""
-    if not file.name.startswith("s3://"):
+    if file.is_local:
         yield Path(file.name)
         return
     folder, _, name = file.name.rpartition("/")

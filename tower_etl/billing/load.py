@@ -16,7 +16,7 @@ import dlt
 import pyarrow as pa
 
 from tower_etl.billing.files import list_files, open_file
-from tower_etl.billing.reader import iter_lines
+from tower_etl.billing.reader import check_format, iter_lines
 from tower_etl.billing.tags import TagMapping
 from tower_etl.destinations.dlt_pipeline import (
     delete_completed_packages,
@@ -145,6 +145,10 @@ class BillLoad:
         destination = self.destination
         with explained(destination.title):
             destination.validate()
+            # Checked before the staging copy is made, which a failed load leaves for the next one.
+            for file in files:
+                if file.is_local:
+                    check_format(Path(file.name), file.name, self.provider)
             with destination.lock(self.clock):
                 destination.prepare()
                 self._load(files, report)

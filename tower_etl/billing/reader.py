@@ -58,6 +58,23 @@ FORMATS: Mapping[str, ExportFormat] = MappingProxyType(
 )
 
 
+def check_format(path: Path, name: str, provider: str) -> None:
+    """Reject an export file of another format, by its columns.
+
+    Args:
+        path: Local path of the file.
+        name: Name of the file in messages.
+        provider: A key of `FORMATS`.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or lacks a column of the format.
+    """
+    with duckdb.connect() as connection, _explained(name):
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        _read_columns(connection, _source_of(path), provider, name)
+
+
 def iter_lines(
     path: Path, name: str, provider: str, mapping: TagMapping, period: str | None = None
 ) -> Iterator[pa.Table]:
@@ -80,8 +97,7 @@ def iter_lines(
         for setting in _SETTINGS:
             connection.execute(setting)
         source = _source_of(path)
-        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 quoted
-        columns = ExportColumns({row[0]: row[1] for row in described})
+        columns = _read_columns(connection, source, provider, name)
         sql = _select(columns, FORMATS[provider], mapping, name)
         reader = connection.sql(f"{sql} FROM {source}").to_arrow_reader(_BATCH_ROWS)
         fallback_period = period
@@ -89,6 +105,21 @@ def iter_lines(
             rows = pa.Table.from_batches([batch])
             fallback_period = fallback_period or pc.min(rows["billing_period"]).as_py()
             yield _conform(rows, fallback_period or _UNKNOWN_PERIOD)
+
+
+def _read_columns(
+    connection: duckdb.DuckDBPyConnection, source: str, provider: str, name: str
+) -> ExportColumns:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 quoted
+    columns = ExportColumns({row[0]: row[1] for row in described})
+    if missing := columns.missing(FORMATS[provider].required):
+        found = ", ".join(list(columns.types)[:5])
+        msg = (
+            f"{name} is not {FORMATS[provider].title}: missing column {', '.join(missing)} "
+            f"(found: {found}, ...). Check --provider and the file."
+        )
+        raise ConfigurationError(msg)
+    return columns
 
 
 def _source_of(path: Path) -> str:
@@ -101,13 +132,6 @@ def _source_of(path: Path) -> str:
 def _select(
     columns: ExportColumns, export_format: ExportFormat, mapping: TagMapping, name: str
 ) -> str:
-    if missing := columns.missing(export_format.required):
-        found = ", ".join(list(columns.types)[:5])
-        msg = (
-            f"{name} is not {export_format.title}: missing column {', '.join(missing)} "
-            f"(found: {found}, ...). Check --provider and the file."
-        )
-        raise ConfigurationError(msg)
     chosen = dict(export_format.select_columns(columns, mapping))
     chosen["task_hash"] = f"lower(replace({chosen['task_hash']}, '/', ''))"
     chosen |= {"other": _other(columns), "source_file": quote_text(name)}

@@ -80,7 +80,7 @@ def command(
         raise CostlyError(sync.metrics) from error
     if as_json:
         print_data(json.dumps(_as_json(report)) + "\n")
-    elif not quiet or code:
+    elif not quiet or (code and not report.result.stopped):
         print_message(describe_report(report, config.path or config.kind))
     return code
 
