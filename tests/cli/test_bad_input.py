@@ -355,3 +355,12 @@ def test_an_output_file_that_is_a_database_is_refused(synced: Console, command: 
     assert ended.code == 2
     assert f"is a DuckDB file, which {command[-1]} would replace" in ended.err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["query", "run_costs"], ["report"]])
+def test_an_empty_period_is_refused_by_commands_that_read(
+    synced: Console, command: list[str]
+) -> None:
+    ended = synced.run(*command, "--since", "3d", "--until", "5d")
+    assert ended.code == 2
+    assert "--since 3d is after --until 5d. Swap the two." in ended.err

@@ -215,8 +215,8 @@ def read_scope(
         names: Names by attribute of `RunFilter`: workspaces, pipelines, users, statuses.
 
     Raises:
-        ConfigurationError: A time is invalid, a name is not valid text, or both the price list
-            and the bill are to replace the costs.
+        ConfigurationError: A time is invalid, the period is empty, a name is not valid text, or
+            both the price list and the bill are to replace the costs.
     """
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
 
@@ -225,9 +225,14 @@ def read_scope(
         raise ConfigurationError(msg)
     for name in chain.from_iterable(names.values()):
         _check_text(name)
+    after = parse_user_timestamp(since, "--since") if since else None
+    before = parse_user_timestamp(until, "--until") if until else None
+    if after and before and after > before:
+        msg = f"--since {since} is after --until {until}. Swap the two."
+        raise ConfigurationError(msg)
     return RunFilter(
-        since=parse_user_timestamp(since, "--since") if since else None,
-        until=parse_user_timestamp(until, "--until") if until else None,
+        since=after,
+        until=before,
         prices=find_prices(prices),
         billed=cost_source == "bill",
         **names,
