@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -30,11 +31,12 @@ _BAR = 0.2
 _LIMIT = 20
 _WHOLE = 100
 _LOWEST_S = 0.5
+_LABEL_LETTERS = 16
 
 
 def draw_picture(figures: Figures, path: Path = PICTURE) -> None:
-    """Draw the costs of the candidates and the accuracy of their tables, by size."""
-    sizes = [name for name in SIZES if name in figures]
+    """Draw the costs and the accuracy of the candidates, for each size that has several."""
+    sizes = [name for name in SIZES if name in figures and len(SIZES[name].candidates) > 1]
     limited = [name for name in sizes if SIZES[name].limited]
     if not limited:
         return
@@ -81,7 +83,8 @@ def _draw(
         )
         axes.bar_label(bars, [_say(value) for _, value in known], fontsize=7, padding=1)
     axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xticks(range(len(sizes)), [SIZES[size].title for size in sizes], fontsize=9)
+    labels = [fill(SIZES[size].title, _LABEL_LETTERS) for size in sizes]
+    axes.set_xticks(range(len(sizes)), labels, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -119,6 +119,8 @@ def _format_verdict(verdict: dict[str, int] | None) -> str:
 def _compare(outcomes: Figures) -> str:
     """Return the ratio of the seconds of each other candidate to those of tower-etl."""
     ours = outcomes[EVERYONE[0]]
+    if len(outcomes) == 1:
+        return ""
     rows = [
         [name, *(_divide(sync_result, ours, sync, cost) for sync, cost in _RATIOS)]
         for name, sync_result in outcomes.items()

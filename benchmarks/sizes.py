@@ -58,6 +58,14 @@ SIZES = {
         latency_s=0,
         candidates=("tower-etl", "declarative tuned", "plain script"),
     ),
+    "many": Size(
+        "4,000 runs of 100 tasks, no limit",
+        runs=4_000,
+        mean_tasks=100,
+        limited=False,
+        latency_s=0,
+        candidates=("tower-etl",),
+    ),
     "million": Size(
         "1,000,000 tasks, no limit",
         runs=5_000,
