@@ -36,7 +36,7 @@ def walk(
 ) -> list[list[Item]] | None:
     """Return the pages of a stable list, None if it changed."""
     make: Callable[[], list[list[Item]]] = list
-    return fetch_stable_list(fetch, key, make, pool, tally)
+    return fetch_stable_list(fetch, key, make, pool, tally or TotalCheck())
 
 
 def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
@@ -137,9 +137,9 @@ def test_all_tasks_are_listed_whatever_count_the_server_reports(
         return {"tasks": tasks[start : start + params["max"]], "total": total}
 
     client, http_client = make_client(respond)
-    first: list[list[Item]] = client.list_final_tasks_into(1, "r", list, pool)
+    first: list[list[Item]] = client.list_tasks_into(1, "r", list, pool=pool)
     http_client.asked.clear()
-    second: list[list[Item]] = client.list_final_tasks_into(1, "r", list, pool)
+    second: list[list[Item]] = client.list_tasks_into(1, "r", list, pool=pool)
 
     assert [tasks[:100], tasks[100:]] == first == second
     more = isinstance(total, int) and total > 102

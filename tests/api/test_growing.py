@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def walk(fetch: FetchPage, tally: TotalCheck | None = None) -> list[list[Item]]:
     """Return the pages of an append-only list."""
-    pages: list[list[Item]] = paginate_append_only(fetch, key, list, tally)
+    pages: list[list[Item]] = paginate_append_only(fetch, key, list, tally or TotalCheck())
     return pages
 
 

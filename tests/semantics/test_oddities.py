@@ -11,7 +11,7 @@ import pytest
 from tests.semantics.expected import expect_run, list_shown
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
-from tower_etl.api.calls import Calls
+from tower_etl.api import TowerClient
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
 from tower_etl.extract.batch import build_batch
@@ -287,15 +287,15 @@ def test_a_short_page_does_not_end_a_listing_before_its_total(
     warehouse = InMemoryDestination()
     for _ in range(60):
         platform.world.submit_run(list_space(platform), status="SUCCEEDED")
-    whole = Calls.get_page
+    whole = TowerClient._get_page
 
-    def cut(calls: Calls, endpoint: Any, offset: int, params: Any, **names: Any) -> Any:
-        page = whole(calls, endpoint, offset, params, **names)
+    def cut(client: TowerClient, endpoint: Any, offset: int, params: Any, **names: Any) -> Any:
+        page = whole(client, endpoint, offset, params, **names)
         if endpoint.path != "/workflow":
             return page
         return dataclasses.replace(page, items=page.items[:50], has_more=None)
 
-    monkeypatch.setattr(Calls, "get_page", cut)
+    monkeypatch.setattr(TowerClient, "_get_page", cut)
     session = platform.open_session()
     warehouse.load(session, PackageLimits())
     session.close()

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs
 import pytest
 
 from tower_etl.api import TowerClient
-from tower_etl.api.calls import Calls
 from tower_etl.errors import (
     ApiError,
     ForbiddenError,
@@ -202,12 +201,12 @@ def test_a_part_without_a_list_is_recorded_as_missing(  # noqa: PLR0913 - fixtur
     answer: dict[str, Any],
 ) -> None:
     """Some servers omit the list or send null."""
-    get = Calls.get
+    get = TowerClient._get
 
-    def get_without(calls: Calls, endpoint: Endpoint, *args: Any, **names: Any) -> Any:
-        return answer if endpoint.path.endswith(part) else get(calls, endpoint, *args, **names)
+    def get_without(tower: TowerClient, endpoint: Endpoint, *args: Any, **names: Any) -> Any:
+        return answer if endpoint.path.endswith(part) else get(tower, endpoint, *args, **names)
 
-    monkeypatch.setattr(Calls, "get", get_without)
+    monkeypatch.setattr(TowerClient, "_get", get_without)
     assert fetch(client, lab, run_id, TaskBookmark()).loaded.missing_parts == (part[1:],)
 
 

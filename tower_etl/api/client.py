@@ -3,53 +3,61 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC
 from itertools import chain
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tower_etl.api import endpoints
-from tower_etl.api.calls import Calls
-from tower_etl.api.compatibility import Compatibility, Negotiation, RequestForm
+from tower_etl.api.compatibility import Compatibility, RequestForm
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.api.pagination import (
+    EntityList,
     Page,
     PaginationStats,
-    TotalCheck,
-    paginate_append_only,
+    limit_items,
     paginate_descending,
 )
 from tower_etl.api.records import (
+    Finding,
     Findings,
-    count_keyed,
     extract_count,
     extract_object,
+    extract_objects,
     extract_records,
     malformed_response,
     parse_text_id,
     record_key,
     run_key,
-    split_keyed,
     task_key,
-    with_typed_key,
 )
-from tower_etl.api.task_pages import fetch_stable_list, paginate_around_known
-from tower_etl.errors import MalformedResponseError
+from tower_etl.api.task_pages import (
+    TotalCheck,
+    fetch_stable_list,
+    paginate_append_only,
+    paginate_around_known,
+)
+from tower_etl.errors import MalformedResponseError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
-    from tower_etl.api.calls import Params
-    from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pagination import FetchPage, Item, SinkT
-    from tower_etl.api.task_pages import KnownRange
-    from tower_etl.http import JsonHttpClient, RetryPolicy
+    from tower_etl.api.endpoints import Endpoint, PathScope
+    from tower_etl.api.pagination import FetchPage
+    from tower_etl.api.records import Item
+    from tower_etl.api.task_pages import KnownRange, SinkT
+    from tower_etl.http import JsonHttpClient
+
+    Params = dict[str, str | int]
 
 _MAX_LISTED = 2_000_000  # number of items above which a list is considered endless
-_TASKS = f"GET {endpoints.RUN_TASKS.path}"
 _MAX_TASKS = 1_000_000  # of one run: all of them are kept in memory until the last page
+_TASKS = f"GET {endpoints.RUN_TASKS.path}"
+# These segments change the path of a URL, even if they are percent-encoded.
+_NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 def format_timestamp(time: datetime) -> str:
@@ -60,44 +68,10 @@ def format_timestamp(time: datetime) -> str:
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-@dataclass(frozen=True)
-class EntityList:
-    """Items of a list endpoint.
-
-    Attributes:
-        items: Items, each once.
-        complete: Whether an item that is not in the list certainly does not exist: the list did
-            not change while it was read, the count of the server, if any, matches, and no element
-            was skipped.
-        left_out: Number of elements without a key.
-        repeated: Number of items that the server lists more than once.
-        total: Count of the server if it differs from the number of listed items, else None.
-    """
-
-    items: list[Item]
-    complete: bool
-    left_out: int = 0
-    repeated: int = 0
-    total: int | None = None
-
-
-@dataclass(frozen=True)
-class PathScope:
-    """Scope of a list: the values of the placeholders in an endpoint's path.
-
-    Attributes:
-        workspace_id: Id of the workspace, None for the personal one.
-        org_id: Id of the organization, if the path contains one.
-        parent_id: Id of the team, pipeline or compute environment, if the path contains one.
-    """
-
-    workspace_id: int | None = None
-    org_id: int | None = None
-    parent_id: int | str | None = None
-
-
 class TowerClient:
     """Read-only client of one platform. Every method may raise `ApiError`.
+
+    `workspace_id` is None for the personal workspace.
 
     Attributes:
         http: HTTP client that sends the requests.
@@ -109,7 +83,6 @@ class TowerClient:
         self.http = http_client
         self.compatibility = Compatibility()
         self.findings = Findings()
-        self._calls = Calls(http_client, Negotiation(self.compatibility), self.findings)
 
     def list_reports(self) -> list[str]:
         """Return messages for the user about the server's responses, one per subject."""
@@ -132,27 +105,27 @@ class TowerClient:
         twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
         twin.http = self.http.with_policy(policy)
-        twin._calls = replace(self._calls, http_client=twin.http)  # noqa: SLF001 an object of this class
         return twin
 
     def check_listing(self, workspace_id: int | None) -> None:
         """List one run of a workspace, to check that its listing works."""
-        self._calls.get(endpoints.RUNS, _workspace_params(workspace_id) | {"max": 1})
+        self._get(endpoints.RUNS, _workspace_params(workspace_id) | {"max": 1})
 
     def get_service_info(self) -> Item:
         """Return version and features of the server; requires no token (API fact 11)."""
-        return self._calls.get_object(endpoints.SERVICE_INFO, policy=self._fail_fast_policy())
+        # The first request is retried less, so that a wrong endpoint is reported soon.
+        policy = replace(self.http.policy, attempts=4, connection_attempts=4)
+        response = self.http.get(endpoints.SERVICE_INFO.path, policy=policy)
+        return extract_object(endpoints.SERVICE_INFO, response)
 
     def get_user(self) -> Item:
         """Return the user of the token."""
-        return self._calls.get_object(endpoints.USER_INFO)
+        return extract_object(endpoints.USER_INFO, self._get(endpoints.USER_INFO))
 
     def list_user_workspaces(self, user_id: int) -> EntityList:
         """Return organizations and workspaces of a user; an organization has no `workspaceId`."""
-        response = self._calls.get(endpoints.USER_WORKSPACES, user_id=user_id)
-        elements = extract_records(endpoints.USER_WORKSPACES, response)
-        items: list[Item] = [element for element in elements if isinstance(element, dict)]
-        left_out = len(elements) - len(items)
+        response = self._get(endpoints.USER_WORKSPACES, user_id=user_id)
+        items, left_out = extract_objects(endpoints.USER_WORKSPACES, response)
         return EntityList(items, complete=not left_out, left_out=left_out)
 
     def list_runs(
@@ -165,7 +138,7 @@ class TowerClient:
         """Yield pages of runs with their labels, newest submission first (API facts 2, 4 and 14).
 
         Args:
-            workspace_id: Id of the workspace, None for the personal one.
+            workspace_id: Id of the workspace.
             stats: Filled in during the iteration; shows at the end whether the listing is
                 complete.
             after: Earliest submission time, inclusive.
@@ -177,13 +150,13 @@ class TowerClient:
         search = " ".join(f"{name}:{format_timestamp(when)}" for name, when in bounds if when)
         if search:
             params["search"] = search
-        fetch = self._calls.paged(endpoints.RUNS, _MAX_LISTED, params)
+        fetch = self._paged(endpoints.RUNS, _MAX_LISTED, params)
         return paginate_descending(fetch, run_key, stats, f"GET {endpoints.RUNS.path}")
 
     def count_runs(self, workspace_id: int | None) -> int | None:
         """Return the number of runs of a workspace; None if the server does not report it."""
         params = _workspace_params(workspace_id) | {"includeTotalSize": "true", "max": 1}
-        response = self._calls.get(endpoints.RUNS, params)
+        response = self._get(endpoints.RUNS, params)
         if total := extract_count(response.get(endpoints.RUNS.total_key)):
             return total
         return None if extract_records(endpoints.RUNS, response) else 0
@@ -193,7 +166,10 @@ class TowerClient:
 
         The response must have the id of the run, because its rows replace the stored ones.
         """
-        detail = self._calls.describe(endpoints.RUN, _workspace_params(workspace_id), run_id=run_id)
+        form = RequestForm(endpoints.RUN.attributes)
+        detail, _ = self._negotiate(
+            endpoints.RUN, form, _workspace_params(workspace_id), run_id=run_id
+        )
         if run_key(detail) != run_id:
             msg = (
                 f"GET /workflow/{run_id}: the answer does not describe this run. If it persists, "
@@ -204,11 +180,10 @@ class TowerClient:
 
     def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
         """Return whether the listing of a workspace contains a run."""
-        params = _workspace_params(workspace_id)
         # API fact 4: very old servers treat the search as free text, so the ids are compared below.
-        params["search"] = f"workflowId:{run_id}"
-        params |= {"offset": 0}
-        response, _ = self._calls.ask(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
+        search: Params = {"search": f"workflowId:{run_id}", "offset": 0}
+        params = _workspace_params(workspace_id) | search
+        response, _ = self._negotiate(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
         return any(
             run_key(element) == run_id for element in extract_records(endpoints.RUNS, response)
         )
@@ -219,51 +194,32 @@ class TowerClient:
         run_id: str,
         make: Callable[[], SinkT],
         tally: TotalCheck | None = None,
+        pool: Executor | None = None,
     ) -> SinkT:
         """Append the pages of a run's tasks, by ascending `taskId`, to a sink and return the sink.
 
         Args:
-            workspace_id: Id of the workspace, None for the personal one.
+            workspace_id: Id of the workspace.
             run_id: Id of the run.
             make: Creates the sink; called again if the list must be read again from its start.
             tally: Filled in with the server's counts and repeated tasks.
+            pool: Executor whose idle threads fetch pages in advance; only for a finished run.
+                Once the counts of a server have been found inexact, its pages are fetched one
+                after another.
         """
-        fetch = self._task_pages(workspace_id, run_id)
-        return paginate_append_only(fetch, task_key, make, tally, _TASKS)
-
-    def list_final_tasks_into(
-        self,
-        workspace_id: int | None,
-        run_id: str,
-        make: Callable[[], SinkT],
-        pool: Executor,
-        tally: TotalCheck | None = None,
-    ) -> SinkT:
-        """Append the tasks of a finished run to a sink, with pages fetched in parallel.
-
-        Once the counts of a server have been found inexact, its pages are fetched one after
-        another.
-
-        Args:
-            workspace_id: Id of the workspace, None for the personal one.
-            run_id: Id of the run.
-            make: Creates the sink; called again if the list must be read again from its start.
-            pool: Executor whose idle threads fetch pages in advance.
-            tally: Filled in with the server's counts and repeated tasks.
-        """
-        tally = tally or TotalCheck()
+        tally, fetch = tally or TotalCheck(), self._task_pages(workspace_id, run_id)
         # API fact 3: without an exact count, an item hidden by out-of-order responses would go
         # unnoticed.
-        if self.compatibility.task_count_reliable:
-            fetch = self._task_pages(workspace_id, run_id)
+        if pool and self.compatibility.task_count_reliable:
             sink = fetch_stable_list(fetch, task_key, make, pool, tally)
             if not tally.is_exact:
                 self.compatibility.task_count_reliable = False
             if sink is not None:
                 return sink
-        return self.list_tasks_into(workspace_id, run_id, make, tally)
+            fetch = self._task_pages(workspace_id, run_id)
+        return paginate_append_only(fetch, task_key, make, tally, _TASKS)
 
-    def list_tasks_around_into(
+    def list_tasks_around(
         self, workspace_id: int | None, run_id: str, known: Sequence[KnownRange], tally: TotalCheck
     ) -> list[tuple[int, Item]] | None:
         """Return the tasks outside of known ranges with their offsets; None if a range moved."""
@@ -272,13 +228,12 @@ class TowerClient:
 
     def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
         params = _workspace_params(workspace_id)
-        return self._calls.paged(endpoints.RUN_TASKS, _MAX_TASKS, params, run_id=run_id)
+        return self._paged(endpoints.RUN_TASKS, _MAX_TASKS, params, run_id=run_id)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Return the resource metrics of a run, one element per process."""
-        return self._calls.get_list(
-            endpoints.RUN_METRICS, _workspace_params(workspace_id), run_id=run_id
-        )
+        params = _workspace_params(workspace_id)
+        return self._get_list(endpoints.RUN_METRICS, params, run_id=run_id)
 
     def list_entity(self, endpoint: Endpoint, scope: PathScope) -> EntityList:
         """Return all items of a list endpoint, with or without pages.
@@ -288,15 +243,16 @@ class TowerClient:
         params, names = {**_scope_params(endpoint, scope), **endpoint.filters}, asdict(scope)
         key, stats = record_key(endpoint.key), PaginationStats()
         if not endpoint.paged:
-            response = self._calls.describe(endpoint, params, **names)
+            form = RequestForm(endpoint.attributes)
+            response, _ = self._negotiate(endpoint, form, params, **names)
+            records = extract_records(endpoint, response)
             if not endpoint.key:  # one object per scope, which identifies it
-                return EntityList(extract_records(endpoint, response), complete=True)
-            total = extract_count(response.get(endpoint.total_key))
-            page = Page(extract_records(endpoint, response), total)
-            return _entity_list(endpoint, stats.take(page, key), stats)
-        fetch = self._calls.paged(endpoint, _MAX_LISTED, params, **names)
+                return EntityList(records, complete=True)
+            page = Page(records, extract_count(response.get(endpoint.total_key)))
+            return EntityList.of(stats.take(page, key), endpoint.key, stats)
+        fetch = self._paged(endpoint, _MAX_LISTED, params, **names)
         pages = paginate_descending(fetch, key, stats, f"GET {endpoint.path}")
-        return _entity_list(endpoint, chain.from_iterable(pages), stats)
+        return EntityList.of(chain.from_iterable(pages), endpoint.key, stats)
 
     def get_entity(self, endpoint: Endpoint, scope: PathScope) -> Item:
         """Return an item with the details that its list omits.
@@ -304,29 +260,27 @@ class TowerClient:
         Raises:
             ServerError: The response has the id of another item.
         """
-        (item,) = self._calls.get_list(endpoint, _scope_params(endpoint, scope), **asdict(scope))
+        (item,) = self._get_list(endpoint, _scope_params(endpoint, scope), **asdict(scope))
         if parse_text_id(item.get("id")) == str(scope.parent_id):
             return item
         raise malformed_response(endpoint, f"object with the id {scope.parent_id}")
 
     def probe(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
         """Return one item, to check access; None if the list is empty."""
-        params: Params = {"max": 1} if endpoint.paged else {}
-        names = asdict(scope) | names
-        found = self._calls.get_list(endpoint, _scope_params(endpoint, scope) | params, **names)
+        params = _scope_params(endpoint, scope) | ({"max": 1} if endpoint.paged else {})
+        found = self._get_list(endpoint, params, **(asdict(scope) | names))
         return found[0] if found else None
 
     def get_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """Return the launch of a run, with its compute environment."""
-        response = self._calls.get(
-            endpoints.LAUNCH, _workspace_params(workspace_id), launch_id=launch_id
-        )
+        params = _workspace_params(workspace_id)
+        response = self._get(endpoints.LAUNCH, params, launch_id=launch_id)
         return extract_object(endpoints.LAUNCH, response)
 
     def list_launch_datasets(self, workspace_id: int | None, launch_id: str) -> list[Item]:
         """Return the dataset versions that a launch uses."""
         params = _workspace_params(workspace_id)
-        return self._calls.get_list(endpoints.LAUNCH_DATASETS, params, launch_id=launch_id)
+        return self._get_list(endpoints.LAUNCH_DATASETS, params, launch_id=launch_id)
 
     def list_audit_log_page(
         self, after: datetime | None, before: datetime, token: str | None
@@ -341,26 +295,66 @@ class TowerClient:
         values = {"timestampBeforeOrEqual": format_timestamp(before), "nextPageToken": token}
         values["timestampAfterOrEqual"] = format_timestamp(after) if after else None
         params: Params = {name: value for name, value in values.items() if value is not None}
-        response, _ = self._calls.ask(endpoints.AUDIT_LOGS, RequestForm(size=MAX_PAGE), params)
+        form = RequestForm(size=MAX_PAGE)
+        response, _ = self._negotiate(endpoints.AUDIT_LOGS, form, params)
         next_token = response.get("nextPageToken")
         items = extract_records(endpoints.AUDIT_LOGS, response)
         return items, next_token if isinstance(next_token, str) else None
 
-    def _fail_fast_policy(self) -> RetryPolicy:
-        """Return the policy of the first request, so that a wrong endpoint is reported soon."""
-        return replace(self.http.policy, attempts=4, connection_attempts=4)
+    def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
+        """Return the unchanged response of an endpoint.
 
+        Raises:
+            ServerError: A value for a placeholder in the path would turn it into another path.
+        """
+        if _NO_SEGMENTS.intersection(map(str, names.values())):
+            msg = f"GET {endpoint.path}: the server returned an id that cannot be part of a path."
+            raise ServerError(msg)
+        segments = {name: quote(str(value), safe="") for name, value in names.items()}
+        return self.http.get(endpoint.path.format(**segments), params)
 
-def _entity_list(endpoint: Endpoint, found: Iterable[Item], stats: PaginationStats) -> EntityList:
-    """Return the items that a pagination yields, with its statistics."""
-    items, left_out = split_keyed(found, record_key(endpoint.key))
-    return EntityList(
-        [with_typed_key(item, endpoint.key) for item in items],
-        complete=stats.count_matches and not stats.was_modified and not left_out,
-        left_out=left_out,
-        repeated=count_keyed(stats.repeated),
-        total=None if stats.count_matches or stats.was_modified else stats.reported_totals[-1],
-    )
+    def _negotiate(
+        self, endpoint: Endpoint, full_form: RequestForm, params: Params, **names: object
+    ) -> tuple[Item, RequestForm]:
+        """Return the response to the fullest form of a call that the server accepts, and that form.
+
+        Raises:
+            BadRequestError: The server rejects the call in every form.
+        """
+
+        def send(form: RequestForm) -> Item:
+            return self._get(endpoint, params | form.params, **names)
+
+        return self.compatibility.negotiate(endpoint, full_form, send)
+
+    def _get_list(self, endpoint: Endpoint, params: Params, **names: object) -> list[Item]:
+        """Return the objects in the list of a response; report elements of other types."""
+        objects, left_out = extract_objects(endpoint, self._get(endpoint, params, **names))
+        if left_out:
+            problem = "{} element(s) that are no objects were left out"
+            advice = "Report it to the administrator of the server."
+            self.findings.add(Finding(f"GET {endpoint.path}", problem, advice), count=left_out)
+        return objects
+
+    def _get_page(self, endpoint: Endpoint, offset: int, params: Params, **names: object) -> Page:
+        """Return a page of a list, as large as the server allows."""
+        full_form = RequestForm(endpoint.attributes, MAX_PAGE)
+        response, form = self._negotiate(endpoint, full_form, params | {"offset": offset}, **names)
+        has_more = response.get("hasMore")
+        return Page(
+            extract_records(endpoint, response),
+            extract_count(response.get(endpoint.total_key)),
+            has_more if isinstance(has_more, bool) else None,
+            extract_count(response.get(endpoint.approximate_total_key)),
+            form.size,
+        )
+
+    def _paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
+        """Return a function that fetches the page at an offset, up to `most` items in all."""
+        name = f"GET {endpoint.path}"
+        return limit_items(
+            most, lambda offset: self._get_page(endpoint, offset, params, **names), name
+        )
 
 
 def _workspace_params(workspace_id: int | None) -> Params:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tower_etl.api.endpoints import Endpoint
-    from tower_etl.api.pagination import Item
+    from tower_etl.api.records import Item
 
     Send = Callable[["RequestForm"], Item]
     Accepted = tuple[Item, "RequestForm"]
@@ -48,8 +48,14 @@ class RequestForm:
         return {**attributes, **({} if self.size is None else {"max": self.size})}
 
 
+_SMALLER_PAGES = (50, 25, 10, None)
+_SIZE = re.compile(r"\bmax\b|page size|per page", re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"attribute", re.IGNORECASE)
+_REFUSALS = frozenset({None, HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+
+
 class Compatibility:
-    """Thread-safe record of the features that one server does not support.
+    """Thread-safe record of the features that one server does not support, and their negotiation.
 
     Attributes:
         searches: Whether the listing supports `search=after:...`, None if not known yet.
@@ -64,7 +70,8 @@ class Compatibility:
         self._version: str | None = None
         self._unknown: dict[str, tuple[str, ...]] = {}
         self._sizes: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._accepted: set[tuple[str, RequestForm]] = set()
+        self._lock = threading.RLock()
 
     def load(self, stored: Mapping[str, Any] | None, version: str | None) -> None:
         """Restore the result of `dump` of an earlier sync, unless the server's version differs."""
@@ -85,31 +92,6 @@ class Compatibility:
             "counts_tasks": self.task_count_reliable,
         }
 
-    def reduce(self, endpoint: Endpoint, full_form: RequestForm) -> RequestForm:
-        """Return the form without the parts that the server is known to reject."""
-        unknown = self._unknown.get(endpoint.path, ())
-        size = None if full_form.size is None else self._sizes.get(endpoint.path, full_form.size)
-        attributes = tuple(name for name in full_form.attributes if name not in unknown)
-        return RequestForm(attributes, None if size == _SERVER_DEFAULT else size)
-
-    def learn(self, endpoint: Endpoint, full_form: RequestForm, accepted: RequestForm) -> None:
-        """Record that the server accepts only part of a form."""
-        unknown = tuple(name for name in full_form.attributes if name not in accepted.attributes)
-        with self._lock:
-            if unknown and self._unknown.get(endpoint.path) != unknown:
-                self._unknown[endpoint.path] = unknown
-                self.messages.append(
-                    f"GET {endpoint.path}: this version of the server does not know the attributes "
-                    f"{', '.join(unknown)}. Their columns stay null until the server is upgraded."
-                )
-            if full_form.size != accepted.size:
-                self._sizes[endpoint.path] = accepted.size or _SERVER_DEFAULT
-                allowed = f"at most {accepted.size}" if accepted.size else "only its default of"
-                self.messages.append(
-                    f"GET {endpoint.path}: the server allows {allowed} items per page instead of "
-                    f"{MAX_PAGE}. Listings take more calls."
-                )
-
     def learn_search(self, *, works: bool) -> None:
         """Record whether the listing of runs supports bounds on the submission time.
 
@@ -125,27 +107,8 @@ class Compatibility:
                 )
             self.searches = works
 
-
-_SMALLER_PAGES = (50, 25, 10, None)
-_SIZE = re.compile(r"\bmax\b|page size|per page", re.IGNORECASE)
-_ATTRIBUTES = re.compile(r"attribute", re.IGNORECASE)
-_REFUSALS = frozenset({None, HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
-
-
-class Negotiation:
-    """Sender of requests that finds the fullest form that a server accepts.
-
-    Attributes:
-        compatibility: Features that the server is known not to support.
-    """
-
-    def __init__(self, compatibility: Compatibility) -> None:
-        self.compatibility = compatibility
-        self._accepted: set[tuple[str, RequestForm]] = set()
-        self._lock = threading.RLock()
-
-    def send(self, endpoint: Endpoint, full_form: RequestForm, send: Send) -> Accepted:
-        """Return the response to a request, and the form in which the server accepted it.
+    def negotiate(self, endpoint: Endpoint, full_form: RequestForm, send: Send) -> Accepted:
+        """Return the response to a request, and the fullest form that the server accepts.
 
         Args:
             endpoint: Endpoint of the request.
@@ -156,7 +119,7 @@ class Negotiation:
             BadRequestError: The server rejects the request in every form, or in a form that it
                 accepted for another request of the endpoint.
         """
-        form = self.compatibility.reduce(endpoint, full_form)
+        form = self._reduce(endpoint, full_form)
         try:
             found = send(form), form
         except BadRequestError as error:
@@ -165,32 +128,52 @@ class Negotiation:
                 raise
             # One thread negotiates; the others wait and use what it has learned.
             with self._lock:
-                found = self._retry_reduced(endpoint, full_form, send, error, form)
+                latest = self._reduce(endpoint, full_form)
+                if latest == form:
+                    found = _retry_reduced(form, send, error)
+                    if found[1] != form:
+                        self._learn(endpoint, full_form, found[1])
+                else:
+                    found = send(latest), latest
         self._accepted.add((endpoint.path, found[1]))
         return found
 
-    def _retry_reduced(
-        self,
-        endpoint: Endpoint,
-        full_form: RequestForm,
-        send: Send,
-        error: BadRequestError,
-        rejected: RequestForm,
-    ) -> Accepted:
-        form = self.compatibility.reduce(endpoint, full_form)
-        if form != rejected:  # another thread has found an accepted form in the meantime
-            return send(form), form
-        found = None
-        if form.attributes and _ATTRIBUTES.search(str(error)):
-            found = _find_attributes(form, send, error)
-        elif form.size is None or not _SIZE.search(str(error)):
-            send(RequestForm())  # raises if the cause of the rejection is not the form
-        found = found or _find_form(form, send)
-        if found is None:
-            raise error
-        if found[1] != form:
-            self.compatibility.learn(endpoint, full_form, found[1])
-        return found
+    def _reduce(self, endpoint: Endpoint, full_form: RequestForm) -> RequestForm:
+        """Return the form without the parts that the server is known to reject."""
+        unknown = self._unknown.get(endpoint.path, ())
+        size = None if full_form.size is None else self._sizes.get(endpoint.path, full_form.size)
+        attributes = tuple(name for name in full_form.attributes if name not in unknown)
+        return RequestForm(attributes, None if size == _SERVER_DEFAULT else size)
+
+    def _learn(self, endpoint: Endpoint, full_form: RequestForm, accepted: RequestForm) -> None:
+        """Record that the server accepts only part of a form."""
+        unknown = tuple(name for name in full_form.attributes if name not in accepted.attributes)
+        if unknown and self._unknown.get(endpoint.path) != unknown:
+            self._unknown[endpoint.path] = unknown
+            self.messages.append(
+                f"GET {endpoint.path}: this version of the server does not know the attributes "
+                f"{', '.join(unknown)}. Their columns stay null until the server is upgraded."
+            )
+        if full_form.size != accepted.size:
+            self._sizes[endpoint.path] = accepted.size or _SERVER_DEFAULT
+            allowed = f"at most {accepted.size}" if accepted.size else "only its default of"
+            self.messages.append(
+                f"GET {endpoint.path}: the server allows {allowed} items per page instead of "
+                f"{MAX_PAGE}. Listings take more calls."
+            )
+
+
+def _retry_reduced(form: RequestForm, send: Send, error: BadRequestError) -> Accepted:
+    """Return the response to the fullest form that the server accepts after it rejected one."""
+    found = None
+    if form.attributes and _ATTRIBUTES.search(str(error)):
+        found = _find_attributes(form, send, error)
+    elif form.size is None or not _SIZE.search(str(error)):
+        send(RequestForm())  # raises if the cause of the rejection is not the form
+    found = found or _find_form(form, send)
+    if found is None:
+        raise error
+    return found
 
 
 def _find_form(form: RequestForm, send: Send) -> Accepted | None:

@@ -50,6 +50,21 @@ class Endpoint:
         return next(iter(self.key))
 
 
+@dataclass(frozen=True)
+class PathScope:
+    """Scope of a list: the values of the placeholders in an endpoint's path.
+
+    Attributes:
+        workspace_id: Id of the workspace, None for the personal one.
+        org_id: Id of the organization, if the path contains one.
+        parent_id: Id of the team, pipeline or compute environment, if the path contains one.
+    """
+
+    workspace_id: int | None = None
+    org_id: int | None = None
+    parent_id: int | str | None = None
+
+
 SERVICE_INFO = Endpoint("/service-info", "serviceInfo")
 USER_INFO = Endpoint("/user-info", "user")
 USER_WORKSPACES = Endpoint("/user/{user_id}/workspaces", "orgsAndWorkspaces")

@@ -16,18 +16,19 @@ with more items than requested or as the same page again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tower_etl.api.endpoints import MAX_PAGE
+from tower_etl.api.records import count_keyed, record_key, split_keyed, with_typed_key
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
-Item = Mapping[str, Any]
-Key = Callable[[Item], Hashable]
+    from tower_etl.api.endpoints import FieldTypes
+    from tower_etl.api.records import Item, Key
 
 ANY_LIST = "The list"
 
@@ -78,18 +79,13 @@ class Page:
         return len(self.items) != self.size or (self.has_more is False and self.total == end)
 
 
-FetchPage = Callable[[int], Page]
+FetchPage = Callable[[int], Page]  # fetches the page at an offset
 
 
 def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
     """Return `fetch` with a limit of the items and pages, for servers whose lists have no end.
 
     The returned function raises `ServerError` for the page that exceeds the limit.
-
-    Args:
-        most: Maximum number of items of the list.
-        fetch: Function that fetches the page at an offset.
-        name: Name of the list in messages.
     """
     items = pages = 0
 
@@ -108,6 +104,7 @@ def limit_items(most: int, fetch: FetchPage, name: str = ANY_LIST) -> FetchPage:
     return fetch_bounded
 
 
+@dataclass
 class PaginationStats:
     """Statistics of reading a list, from which its completeness is derived.
 
@@ -118,11 +115,10 @@ class PaginationStats:
         repeated: Keys of items that the server lists more than once in an unmodified list.
     """
 
-    def __init__(self) -> None:
-        self.keys: set[Hashable] = set()
-        self.reported_totals: list[int] = []
-        self.was_modified = False
-        self.repeated: set[Hashable] = set()
+    keys: set[Hashable] = field(default_factory=set)
+    reported_totals: list[int] = field(default_factory=list)
+    was_modified: bool = False
+    repeated: set[Hashable] = field(default_factory=set)
 
     @property
     def count_matches(self) -> bool:
@@ -158,16 +154,45 @@ class PaginationStats:
         self.repeated |= repeated
 
 
+@dataclass(frozen=True)
+class EntityList:
+    """Items of a list endpoint.
+
+    Attributes:
+        items: Items, each once.
+        complete: Whether an item that is not in the list certainly does not exist: the list did
+            not change while it was read, the count of the server, if any, matches, and no element
+            was skipped.
+        left_out: Number of elements without a key.
+        repeated: Number of items that the server lists more than once.
+        total: Count of the server if it differs from the number of listed items, else None.
+    """
+
+    items: list[Item]
+    complete: bool
+    left_out: int = 0
+    repeated: int = 0
+    total: int | None = None
+
+    @classmethod
+    def of(cls, found: Iterable[Item], key: FieldTypes, stats: PaginationStats) -> EntityList:
+        """Return the items that a pagination yields, with its statistics at the end."""
+        items, left_out = split_keyed(found, record_key(key))
+        return cls(
+            [with_typed_key(item, key) for item in items],
+            complete=stats.count_matches and not stats.was_modified and not left_out,
+            left_out=left_out,
+            repeated=count_keyed(stats.repeated),
+            total=None if stats.count_matches or stats.was_modified else stats.reported_totals[-1],
+        )
+
+
 def paginate_descending(
     fetch: FetchPage, key: Key, stats: PaginationStats, name: str = ANY_LIST
 ) -> Iterator[list[Item]]:
     """Yield the pages of a list to and from which items are added and deleted, each item once.
 
-    Args:
-        fetch: Function that fetches the page at an offset.
-        key: Function that returns the key of an item.
-        stats: Filled in during the iteration.
-        name: Name of the list in messages.
+    `stats` is filled in during the iteration; `name` is the name of the list in messages.
 
     Raises:
         ServerError: The list changes faster than it can be read, or repeats endlessly.
@@ -227,126 +252,3 @@ def unstable_list_error(name: str, count: int) -> ServerError:
         "faster than they can be read. None of its items were loaded; the next sync retries."
     )
     return ServerError(msg)
-
-
-_MAX_PASSES = 5
-
-
-class PageSink(Protocol):
-    """Sink of pages, such as a list."""
-
-    def append(self, page: list[Item], /) -> None:
-        """Add a page."""
-
-
-SinkT = TypeVar("SinkT", bound=PageSink)
-
-
-@dataclass
-class TotalCheck:
-    """Comparison of an append-only list with the server's counts.
-
-    Attributes:
-        least: Minimum number of items in the list, known from other responses.
-        end: Offset just past the last item that was read.
-        total: Last count that the server reported, None without one.
-        is_bound: Whether that count came with a full page, so that it may be a lower bound.
-        is_exact: Whether the server's counts agree with pages that were fetched out of order.
-        repeated: Keys of items that the server lists twice.
-        contradicted: Keys of items that were on two pages in an earlier pass, which was repeated
-            for that reason.
-    """
-
-    least: int = 0
-    end: int = 0
-    total: int | None = None
-    is_bound: bool = False
-    is_exact: bool = True
-    repeated: set[Hashable] = field(default_factory=set)
-    contradicted: set[Hashable] = field(default_factory=set)
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the number of items agrees with the server's count, if any."""
-        return self.total is None or self.total in {self.end, self.end + self.is_bound}
-
-    def record(self, page: Page, end: int) -> None:
-        """Record the count of the next page, and the offset just past it."""
-        self.end = end
-        if page.count is not None:
-            self.total = page.count
-            self.is_bound = page.size is None or len(page.items) >= page.size
-
-
-def paginate_append_only(
-    fetch: FetchPage,
-    key: Key,
-    make: Callable[[], SinkT],
-    tally: TotalCheck | None = None,
-    name: str = ANY_LIST,
-) -> SinkT:
-    """Return all pages of a list to which items are only appended.
-
-    Args:
-        fetch: Function that fetches the page at an offset.
-        key: Function that returns the key of an item.
-        make: Creates the sink of one pass; the sink of the successful pass is returned.
-        tally: Filled in with the server's counts.
-        name: Name of the list in messages.
-
-    Raises:
-        ServerError: Items were inserted within the list during each of several passes.
-    """
-    tally = tally or TotalCheck()
-    for _ in range(_MAX_PASSES):
-        sink = make()
-        if _paginate_once(fetch, key, sink, tally):
-            return sink
-    raise unstable_list_error(name, _MAX_PASSES)
-
-
-def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
-    """Read the list once; return False if an item may have been inserted in a page already read."""
-    current_pass = _AppendOnlyPass(key, sink, tally)
-    while True:
-        is_complete = current_pass.take(fetch(tally.end))
-        if is_complete is not None:
-            return is_complete
-
-
-class _AppendOnlyPass:
-    """Single pass over the pages of an append-only list."""
-
-    def __init__(self, key: Key, sink: PageSink, tally: TotalCheck) -> None:
-        self._key = key
-        self._sink = sink
-        self._tally = tally
-        self._order: list[Hashable] = []
-        self._seen: set[Hashable] = set()
-        self._page_length: int | None = None
-        tally.end, tally.total, tally.repeated = 0, None, set()
-
-    def take(self, page: Page) -> bool | None:
-        """Add the next page; return whether the list is complete, None if more pages follow."""
-        keys, tally = [self._key(item) for item in page.items], self._tally
-        if keys and keys == self._order and not self._continues(page):
-            return True  # `offset` is ignored: the first page was the whole list
-        again = self._seen.intersection(keys)
-        if not again <= tally.contradicted:
-            tally.contradicted |= again
-            return False
-        if keys and self._seen.issuperset(keys):
-            return True  # the pages repeat those of the previous pass, without new items
-        tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
-        if self._page_length is not None:  # a page of this length was not the last one before
-            page = replace(page, size=self._page_length)
-        self._order += keys
-        self._seen.update(keys)
-        tally.record(page, tally.end + len(keys))
-        if page.items:
-            self._sink.append(page.items)
-            self._page_length = self._page_length or len(page.items)
-        return page.is_last(tally.end, tally.least) or None
-
-    def _continues(self, page: Page) -> bool:
-        return page.says_more(self._tally.end) or self._tally.least > self._tally.end

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.api import endpoints
 from tower_etl.errors import AbsentListError, MalformedResponseError
 from tower_etl.lossless import parse_integer, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from tower_etl.api.endpoints import Endpoint, FieldTypes
-    from tower_etl.api.pagination import Item, Key
     from tower_etl.errors import ServerError
+
+Item = Mapping[str, Any]
+Key = Callable[[Item], Hashable]  # returns the key of an item
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,13 @@ def extract_records(endpoint: Endpoint, response: Item) -> list[Item]:
     if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
         return found
     raise malformed_response(endpoint, "list of objects")
+
+
+def extract_objects(endpoint: Endpoint, response: Item) -> tuple[list[Item], int]:
+    """Return the objects in the list of a response, and the number of elements of other types."""
+    elements = extract_records(endpoint, response)
+    objects: list[Item] = [element for element in elements if isinstance(element, dict)]
+    return objects, len(elements) - len(objects)
 
 
 def extract_object(endpoint: Endpoint, response: Item) -> Item:
@@ -134,11 +143,6 @@ def malformed_response(
         "The endpoint may not be a Seqera Platform API: check it with `tower-etl check`."
     )
     return kind(msg)
-
-
-def malformed_runs_response() -> ServerError:
-    """Return the error for a listing in which no run has an id."""
-    return malformed_response(endpoints.RUNS, "text as workflow.id in any element")
 
 
 def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -1,30 +1,142 @@
-"""Parallel pagination, so that a run with many tasks does not wait for each response in turn.
+"""Pagination of task lists, to which tasks are only added, but not always at the end.
 
-Out-of-order responses can hide an insertion, because it shifts items to a page already read. Use
-this only for lists that no longer change, such as the tasks of a finished run. The pages are
-compared with the server's count; if the two disagree, the list must be read again sequentially.
+`paginate_append_only` reads the pages one after another. `fetch_stable_list` fetches them in
+parallel, so that a run with many tasks does not wait for each response in turn. Out-of-order
+responses can hide an insertion, because it shifts items to a page already read; it is therefore
+used only for lists that no longer change, such as the tasks of a finished run, and the pages are
+compared with the server's count. `paginate_around_known` reads only the pages with unknown items.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tower_etl.api.pagination import TotalCheck, _paginate_once
+from tower_etl.api.pagination import ANY_LIST, unstable_list_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
     from concurrent.futures import Executor, Future
 
-    from tower_etl.api.pagination import (
-        FetchPage,
-        Item,
-        Key,
-        Page,
-        SinkT,
-    )
+    from tower_etl.api.pagination import FetchPage, Page
+    from tower_etl.api.records import Item, Key
 
+_MAX_PASSES = 5
 _PREFETCHED_PAGES = 8  # the usual number of workers: more pages would hardly be in flight
+
+
+class PageSink(Protocol):
+    """Sink of pages, such as a list."""
+
+    def append(self, page: list[Item], /) -> None:
+        """Add a page."""
+
+
+SinkT = TypeVar("SinkT", bound=PageSink)
+
+
+@dataclass
+class TotalCheck:
+    """Comparison of an append-only list with the server's counts.
+
+    Attributes:
+        least: Minimum number of items in the list, known from other responses.
+        end: Offset just past the last item that was read.
+        total: Last count that the server reported, None without one.
+        is_bound: Whether that count came with a full page, so that it may be a lower bound.
+        is_exact: Whether the server's counts agree with pages that were fetched out of order.
+        repeated: Keys of items that the server lists twice.
+        contradicted: Keys of items that were on two pages in an earlier pass, which was repeated
+            for that reason.
+    """
+
+    least: int = 0
+    end: int = 0
+    total: int | None = None
+    is_bound: bool = False
+    is_exact: bool = True
+    repeated: set[Hashable] = field(default_factory=set)
+    contradicted: set[Hashable] = field(default_factory=set)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the number of items agrees with the server's count, if any."""
+        return self.total is None or self.total in {self.end, self.end + self.is_bound}
+
+    def record(self, page: Page, end: int) -> None:
+        """Record the count of the next page, and the offset just past it."""
+        self.end = end
+        if page.count is not None:
+            self.total = page.count
+            self.is_bound = page.size is None or len(page.items) >= page.size
+
+
+def paginate_append_only(
+    fetch: FetchPage,
+    key: Key,
+    make: Callable[[], SinkT],
+    tally: TotalCheck,
+    name: str = ANY_LIST,
+) -> SinkT:
+    """Return all pages of a list to which items are only appended.
+
+    `make` creates the sink of one pass, and `tally` is filled in with the server's counts. The sink
+    of the successful pass is returned.
+
+    Raises:
+        ServerError: Items were inserted within the list during each of several passes.
+    """
+    for _ in range(_MAX_PASSES):
+        sink = make()
+        if _paginate_once(fetch, key, sink, tally):
+            return sink
+    raise unstable_list_error(name, _MAX_PASSES)
+
+
+def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
+    """Read the list once; return False if an item may have been inserted in a page already read."""
+    current_pass = _AppendOnlyPass(key, sink, tally)
+    while True:
+        is_complete = current_pass.take(fetch(tally.end))
+        if is_complete is not None:
+            return is_complete
+
+
+class _AppendOnlyPass:
+    """Single pass over the pages of an append-only list."""
+
+    def __init__(self, key: Key, sink: PageSink, tally: TotalCheck) -> None:
+        self._key = key
+        self._sink = sink
+        self._tally = tally
+        self._order: list[Hashable] = []
+        self._seen: set[Hashable] = set()
+        self._page_length: int | None = None
+        tally.end, tally.total, tally.repeated = 0, None, set()
+
+    def take(self, page: Page) -> bool | None:
+        """Add the next page; return whether the list is complete, None if more pages follow."""
+        keys, tally = [self._key(item) for item in page.items], self._tally
+        continues = page.says_more(tally.end) or tally.least > tally.end
+        if keys and keys == self._order and not continues:
+            return True  # `offset` is ignored: the first page was the whole list
+        again = self._seen.intersection(keys)
+        if not again <= tally.contradicted:
+            tally.contradicted |= again
+            return False
+        if keys and self._seen.issuperset(keys):
+            return True  # the pages repeat those of the previous pass, without new items
+        tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
+        if self._page_length is not None:  # a page of this length was not the last one before
+            page = replace(page, size=self._page_length)
+        self._order += keys
+        self._seen.update(keys)
+        tally.record(page, tally.end + len(keys))
+        if page.items:
+            self._sink.append(page.items)
+            self._page_length = self._page_length or len(page.items)
+        return page.is_last(tally.end, tally.least) or None
 
 
 def fetch_stable_list(
@@ -32,21 +144,16 @@ def fetch_stable_list(
     key: Key,
     make: Callable[[], SinkT],
     pool: Executor,
-    tally: TotalCheck | None = None,
+    tally: TotalCheck,
 ) -> SinkT | None:
     """Read a list that no longer changes, with pages fetched in parallel.
 
-    Args:
-        fetch: Function that fetches the page at an offset.
-        key: Function that returns the key of an item.
-        make: Creates the sink of the pages.
-        pool: Executor whose idle threads fetch pages in advance.
-        tally: Filled in with the server's counts.
+    Idle threads of `pool` fetch pages in advance. `tally` is filled in with the counts that the
+    server reports.
 
     Returns:
         The sink with all pages, None if the list changed or disagrees with the server's counts.
     """
-    tally = tally or TotalCheck()
     sink, pages = make(), PagePrefetcher(fetch, pool)
     try:
         is_complete = _paginate_once(pages.fetch, key, sink, tally)
@@ -110,22 +217,18 @@ class KnownRange(Protocol):
     @property
     def start(self) -> int:
         """Offset of the first item."""
-        ...
 
     @property
     def end(self) -> int:
         """Offset just past the last item."""
-        ...
 
     @property
     def first_id(self) -> int | None:
         """Key of the first item, None if unknown."""
-        ...
 
     @property
     def last_id(self) -> int | None:
         """Key of the last item, None if unknown."""
-        ...
 
 
 RangePages = list[tuple[int, "Item"]]
@@ -136,11 +239,8 @@ def paginate_around_known(
 ) -> RangePages | None:
     """Return the items outside of known ranges, each with its offset.
 
-    Args:
-        fetch: Function that fetches the page at an offset.
-        key: Function that returns the key of an item.
-        known: Ranges in ascending order, which do not touch.
-        tally: Filled in with the server's counts.
+    The known ranges are in ascending order and do not touch. `tally` is filled in with the server's
+    counts.
 
     Returns:
         The items in order; None if the first or last item of a range has moved, so that the whole

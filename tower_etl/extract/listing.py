@@ -10,7 +10,8 @@ from tower_etl.api import (
     Finding,
     PaginationStats,
     count_keyed,
-    malformed_runs_response,
+    endpoints,
+    malformed_response,
     run_key,
     split_keyed,
 )
@@ -149,7 +150,7 @@ def _read_pages(
         if is_past:
             break
     if left_out and not runs:
-        raise malformed_runs_response()
+        raise malformed_response(endpoints.RUNS, "text as workflow.id in any element")
     in_window = [run for run in runs if run.submit is None or contains(window, run.submit)]
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))

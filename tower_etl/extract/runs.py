@@ -192,11 +192,7 @@ class TaskLister:
     def fetch_final(self, pool: Executor | None) -> tuple[TaskPageBuffer, TaskBookmark]:
         """Fetch all tasks of a final run, prefetching pages in idle threads of the pool."""
         tally, make = TotalCheck(least=self._expected.least), self._make_buffer
-        workspace_id = self.workspace.id
-        if pool:
-            rows = self.client.list_final_tasks_into(workspace_id, self.run_id, make, pool, tally)
-        else:
-            rows = self.client.list_tasks_into(workspace_id, self.run_id, make, tally)
+        rows = self.client.list_tasks_into(self.workspace.id, self.run_id, make, tally, pool)
         self._check(rows, tally)
         ids = {task_id for task_id, _ in rows.keys}
         expected = self._expected
@@ -213,9 +209,7 @@ class TaskLister:
         make, workspace_id = self._make_buffer, self.workspace.id
         found = None
         if known.ranges:
-            found = self.client.list_tasks_around_into(
-                workspace_id, self.run_id, known.ranges, tally
-            )
+            found = self.client.list_tasks_around(workspace_id, self.run_id, known.ranges, tally)
         if found is not None:
             rows = make()
             rows.append([task for _, task in found])
