@@ -20,7 +20,7 @@ from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.errors import ApiConnectionError, ConfigurationError
 from tower_etl.http import RequestMetrics
-from tower_etl.http.rate_limit.limiter import open_rate_limiter
+from tower_etl.http.client import open_rate_limiter
 from tower_etl.http.rate_limit.policy import RequestWindow, pause, record_send
 from tower_etl.http.rate_limit.stores import (
     FileStore,

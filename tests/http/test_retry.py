@@ -31,19 +31,11 @@ def test_final_errors_are_not_retried(kind: type[ApiError]) -> None:
 @pytest.mark.parametrize("kind", RETRYABLE)
 def test_the_first_failure_counts_as_an_attempt(kind: type[ApiError]) -> None:
     """A delay follows each failed attempt except the last."""
-    policy = RetryPolicy(attempts=3, connection_attempts=3)
+    policy = RetryPolicy(attempts=3)
 
     waits = [policy.next_delay_seconds(failures, kind("no"), 0.5) for failures in (1, 2, 3, 4)]
 
     assert [wait is not None for wait in waits] == [True, True, False, False]
-
-
-def test_connection_errors_have_a_separate_attempt_limit() -> None:
-    """A wrong address should be reported sooner than a failing server."""
-    policy = RetryPolicy(attempts=6, connection_attempts=2)
-
-    assert policy.next_delay_seconds(2, ApiConnectionError("no"), 0.5) is None
-    assert policy.next_delay_seconds(2, ServerError("no"), 0.5) is not None
 
 
 def test_the_backoff_doubles_with_each_failure() -> None:
@@ -77,7 +69,7 @@ def test_no_delay_exceeds_the_maximum_delay(
     kind: type[ApiError], failures: int, asked: float | None, chance: float
 ) -> None:
     """This holds for every `Retry-After` and every number of failures."""
-    policy = RetryPolicy(attempts=50, connection_attempts=50, max_delay_seconds=60.0)
+    policy = RetryPolicy(attempts=50, max_delay_seconds=60.0)
 
     wait = policy.next_delay_seconds(failures, kind("no", retry_after=asked), chance)
 

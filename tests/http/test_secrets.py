@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from tower_etl.errors import ApiError, EndpointError
-from tower_etl.http.origin import origin_of
-from tower_etl.http.session import BearerAuth
+from tower_etl.http.session import BearerAuth, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

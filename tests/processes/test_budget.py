@@ -13,7 +13,7 @@ from benchmarks.fleet import PATIENCE_S, Fleet, ending, make_platform, measure_p
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.http import RequestMetrics
-from tower_etl.http.rate_limit.limiter import open_rate_limiter
+from tower_etl.http.client import open_rate_limiter
 from tower_etl.simulator import peak_calls_per_second, serve
 
 if TYPE_CHECKING:

@@ -114,7 +114,7 @@ class TowerClient:
     def get_service_info(self) -> Item:
         """Return version and features of the server; requires no token (API fact 11)."""
         # The first request is retried less, so that a wrong endpoint is reported soon.
-        policy = replace(self.http.policy, attempts=4, connection_attempts=4)
+        policy = replace(self.http.policy, attempts=4)
         response = self.http.get(endpoints.SERVICE_INFO.path, policy=policy)
         return extract_object(endpoints.SERVICE_INFO, response)
 

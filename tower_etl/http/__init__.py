@@ -4,10 +4,9 @@ Each request passes the layers `Retry( RateLimit( HTTP ) )`: every attempt count
 limit.
 """
 
-from tower_etl.http.client import JsonHttpClient, open_http_client
+from tower_etl.http.client import JsonHttpClient, RetryPolicy, open_http_client
 from tower_etl.http.metrics import RequestMetrics, RequestStats
 from tower_etl.http.rate_limit.limiter import RateLimiter, RateLimiterClosedError
-from tower_etl.http.retry import RetryPolicy
 
 __all__ = [
     "JsonHttpClient",

@@ -14,18 +14,19 @@ import requests
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import MAX_WORKERS
-from tower_etl.errors import ApiError, RateLimitError
+from tower_etl.errors import ApiError, RateLimitError, ServerError
 from tower_etl.http.connection_errors import Connection, explain_failure, explain_proxy_login
 from tower_etl.http.deadline import DeadlineExceededError
 from tower_etl.http.metrics import RequestMetrics
-from tower_etl.http.origin import origin_of
-from tower_etl.http.rate_limit.limiter import open_rate_limiter
+from tower_etl.http.rate_limit.limiter import RateLimiter
+from tower_etl.http.rate_limit.policy import RateLimit
+from tower_etl.http.rate_limit.stores import open_store
 from tower_etl.http.responses import parse_object
-from tower_etl.http.retry import RetryPolicy
 from tower_etl.http.session import (
     BearerAuth,
     OriginBoundSession,
     RateLimitedAdapter,
+    origin_of,
 )
 
 if TYPE_CHECKING:
@@ -33,11 +34,53 @@ if TYPE_CHECKING:
 
     from tower_etl.clock import Clock
     from tower_etl.config.settings import Settings
-    from tower_etl.http.rate_limit.limiter import RateLimiter
 
 _logger = logging.getLogger(__name__)
 _PERSON = re.compile(r"(?<=^/user/)[^/]+")
 _MAX_REDIRECTS = 5
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential back-off with a jitter between half of the delay and the full delay.
+
+    Attributes:
+        attempts: Maximum number of attempts of a request, including the first.
+        server_error_attempts: Maximum number of attempts after a `ServerError`; None for
+            `attempts`.
+        base_delay_seconds: Delay after the first failure, doubled with each further failure.
+        max_delay_seconds: Maximum delay between two attempts, also for a longer `Retry-After`.
+    """
+
+    attempts: int = 6
+    server_error_attempts: int | None = None
+    base_delay_seconds: float = 0.5
+    max_delay_seconds: float = 60.0
+
+    def next_delay_seconds(self, failures: int, error: ApiError, jitter: float) -> float | None:
+        """Return the seconds to wait before the next attempt, None to give up.
+
+        Args:
+            failures: Number of failed attempts, at least 1.
+            error: Error of the last attempt.
+            jitter: Random number in [0, 1), so that many clients do not retry at the same time.
+        """
+        limit = self.attempts
+        if isinstance(error, ServerError) and self.server_error_attempts is not None:
+            limit = self.server_error_attempts
+        if not error.retryable or failures >= limit:
+            return None
+        backoff = self.base_delay_seconds * 2.0 ** (failures - 1) * (0.5 + jitter / 2)
+        return min(max(backoff, self._retry_after_seconds(error)), self.max_delay_seconds)
+
+    @staticmethod
+    def _retry_after_seconds(error: ApiError) -> float:
+        """Return the delay that the server requires; at least 1 s after a 429.
+
+        The platform sends `Retry-After: 0` with some 429 responses (API fact 10).
+        """
+        seconds = error.retry_after or 0.0
+        return max(seconds, 1.0) if isinstance(error, RateLimitError) else seconds
 
 
 @dataclass(frozen=True)
@@ -197,6 +240,21 @@ def _freeze_environment(session: requests.Session, endpoint: str) -> None:
     session.trust_env = False
 
 
+def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:
+    """Return the configured rate limiter, shared by all syncs with the same token and server.
+
+    Raises:
+        ConfigurationError: The configured rate limit store is invalid.
+    """
+    http_settings = settings.http
+    name = settings.token.fingerprint(*origin_of(settings.endpoint))
+    rate = http_settings.calls_per_second
+    limit = None if rate is None else RateLimit.of(rate * http_settings.rate_limit_share)
+    return RateLimiter(
+        limit, clock, metrics, open_store(http_settings.rate_limit_store, name, clock)
+    )
+
+
 def open_http_client(
     settings: Settings,
     user_agent: str,
@@ -212,9 +270,7 @@ def open_http_client(
         session=_open_session(settings, limiter, user_agent),
         rate_limiter=limiter,
         metrics=metrics,
-        policy=RetryPolicy(
-            attempts=http_settings.attempts, connection_attempts=http_settings.attempts
-        ),
+        policy=RetryPolicy(http_settings.attempts),
         timeouts=(http_settings.connect_seconds, http_settings.read_seconds),
         secret=settings.token.get_secret_value().encode(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tower_etl.clock import SYSTEM_CLOCK
@@ -38,11 +38,7 @@ class RequestMetrics:
         self._clock = clock
         self._started = clock.monotonic()
         self._lock = threading.Lock()
-        self._calls = 0
-        self._retries = 0
-        self._throttled = 0.0
-        self._repaired = 0
-        self._repair = ""
+        self._stats = RequestStats()
         self._responses = 0
         self._response_seconds = 0.0
 
@@ -60,7 +56,7 @@ class RequestMetrics:
     def record_call(self) -> None:
         """Count a request that is about to be sent."""
         with self._lock:
-            self._calls += 1
+            self._stats = replace(self._stats, calls=self._stats.calls + 1)
 
     def record_response(self, seconds: float) -> None:
         """Count a response, and the time from sending the request to its headers."""
@@ -71,22 +67,20 @@ class RequestMetrics:
     def record_retry(self) -> None:
         """Count a failed request that is about to be retried."""
         with self._lock:
-            self._retries += 1
+            self._stats = replace(self._stats, retries=self._stats.retries + 1)
 
     def record_throttled(self, seconds: float) -> None:
         """Add seconds for which a 429 response pauses all requests."""
         with self._lock:
-            self._throttled += seconds
+            throttled_seconds = self._stats.throttled_seconds + seconds
+            self._stats = replace(self._stats, throttled_seconds=throttled_seconds)
 
     def record_repair(self, description: str) -> None:
         """Count a response whose JSON was repaired, and keep the first description."""
         with self._lock:
-            self._repaired += 1
-            self._repair = self._repair or description
+            repaired, repair = self._stats.repaired + 1, self._stats.repair or description
+            self._stats = replace(self._stats, repaired=repaired, repair=repair)
 
     def snapshot(self) -> RequestStats:
         """Return the current counts."""
-        with self._lock:
-            return RequestStats(
-                self._calls, self._retries, self._throttled, self._repaired, self._repair
-            )
+        return self._stats

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -16,7 +16,6 @@ from tower_etl.http.deadline import (
     duplicate_socket,
     read_body,
 )
-from tower_etl.http.origin import origin_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +32,13 @@ class _MaskedStr(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL, to which the token is bound."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, (parts.hostname or "").lower(), port
 
 
 class BearerAuth(AuthBase):

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ApiConnectionError
-from tower_etl.http.origin import origin_of
 from tower_etl.http.rate_limit.policy import (
-    RateLimit,
     network_delay,
     next_send_time,
     pause,
@@ -19,15 +17,14 @@ from tower_etl.http.rate_limit.policy import (
     record_send,
     record_throttle,
 )
-from tower_etl.http.rate_limit.stores import MemoryStore, open_store
+from tower_etl.http.rate_limit.stores import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tower_etl.clock import Clock
-    from tower_etl.config.settings import Settings
     from tower_etl.http.metrics import RequestMetrics
-    from tower_etl.http.rate_limit.policy import RequestWindow
+    from tower_etl.http.rate_limit.policy import RateLimit, RequestWindow
     from tower_etl.http.rate_limit.stores import RateLimitStore
 
 _SLEEP_SECONDS = 0.25  # longest sleep between two checks whether the limiter was closed
@@ -65,21 +62,6 @@ class _Response:
     sent_at: float
     delay_seconds: float
     received_at: float
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """Attempt to send a call.
-
-    Attributes:
-        earliest: Earliest time of the call by the clock of the store, in seconds.
-        now: Time of the attempt by the same clock.
-        is_stored: Whether the window was changed.
-    """
-
-    earliest: float
-    now: float
-    is_stored: bool
 
 
 class RateLimiter:
@@ -189,26 +171,25 @@ class RateLimiter:
         Returns:
             Earliest time of the call, and the current time; it was recorded unless that is earlier.
         """
-        responses, is_due = tuple(self._unstored), self._is_response_due()
+        responses = tuple(self._unstored)
+        # A response is stored soon, although no call is sent.
+        overdue = self._clock.monotonic() - _UNSTORED_SECONDS
+        is_due = bool(responses) and responses[0].received_at < overdue
 
-        def send(window: RequestWindow, now: float) -> tuple[RequestWindow, _Attempt]:
+        def send(
+            window: RequestWindow, now: float
+        ) -> tuple[RequestWindow, tuple[float, float, bool]]:
             known = _add_responses(window, responses)
             earliest = next_send_time(known, now, self._limit)
             if earliest <= now and self._limit is not None:
-                return record_send(known, now), _Attempt(earliest, now, is_stored=True)
-            return (known if is_due else window), _Attempt(earliest, now, is_stored=is_due)
+                return record_send(known, now), (earliest, now, True)
+            return (known if is_due else window), (earliest, now, is_due)
 
-        attempt = self._store.update(send)
-        if attempt.is_stored:
+        earliest, now, is_stored = self._store.update(send)
+        if is_stored:
             for _ in responses:
                 self._unstored.popleft()
-        return attempt.earliest, attempt.now
-
-    def _is_response_due(self) -> bool:
-        """Return whether a response should be stored although no call is sent."""
-        unstored = next(iter(self._unstored), None)
-        now = self._clock.monotonic()
-        return unstored is not None and now - unstored.received_at > _UNSTORED_SECONDS
+        return earliest, now
 
     def _network_delay(self, response_seconds: float) -> float:
         if not self._store.shared_network_path:
@@ -227,18 +208,3 @@ def _add_responses(window: RequestWindow, responses: Iterable[_Response]) -> Req
     for response in responses:
         window = record_response(window, response.sent_at, response.delay_seconds)
     return window
-
-
-def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:
-    """Return the configured rate limiter, shared by all syncs with the same token and server.
-
-    Raises:
-        ConfigurationError: The configured rate limit store is invalid.
-    """
-    http_settings = settings.http
-    name = settings.token.fingerprint(*origin_of(settings.endpoint))
-    rate = http_settings.calls_per_second
-    limit = None if rate is None else RateLimit.of(rate * http_settings.rate_limit_share)
-    return RateLimiter(
-        limit, clock, metrics, open_store(http_settings.rate_limit_store, name, clock)
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from io import FileIO
@@ -24,7 +25,6 @@ from tower_etl.http.rate_limit.policy import RequestWindow, drop_future_entries
 from tower_etl.installation import install_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import redis
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
 
 Result = TypeVar("Result")
+Change = Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
+"""Maps the window and the time, in seconds of the store's clock, to the new window and a result."""
 
 _NOT_SHARED = (
     "The rate limit is not shared with other syncs on this machine: the folder %s cannot be used "
@@ -51,17 +53,10 @@ class RateLimitStore(Protocol):
 
     shared_network_path: bool
 
-    def update(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> Result:
-        """Update the window atomically.
+    def update(self, change: Change[Result]) -> Result:
+        """Update the window atomically, and return the result of the change that was stored.
 
-        Args:
-            change: Maps the window and the current time, in seconds of the store's clock, to the
-                new window and a result. It may be called several times.
-
-        Returns:
-            Result of the change that was stored.
+        The change may be called several times.
         """
         ...
 
@@ -76,9 +71,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._window = RequestWindow()
 
-    def update(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> Result:
+    def update(self, change: Change[Result]) -> Result:
         """Update the window atomically; see `RateLimitStore`."""
         with self._lock:
             self._window, result = change(self._window, self._clock.monotonic())
@@ -110,9 +103,7 @@ class FileStore:
         self._remove_stale_files()
         self._try_update(lambda window, _now: (replace(window), None))
 
-    def update(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> Result:
+    def update(self, change: Change[Result]) -> Result:
         """Update the window atomically; see `RateLimitStore`.
 
         Raises:
@@ -130,9 +121,7 @@ class FileStore:
             raise ApiConnectionError(msg) from error
         return done[0]
 
-    def _try_update(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> tuple[Result] | None:
+    def _try_update(self, change: Change[Result]) -> tuple[Result] | None:
         """Return the result of a change, None if another process stored one in the meantime."""
         latest = self._read_latest()
         if latest is None:
@@ -282,9 +271,7 @@ class RedisStore:
         self._host = urlsplit(url).hostname or "this machine"
         self._client = _open_client(url)
 
-    def update(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> Result:
+    def update(self, change: Change[Result]) -> Result:
         """Update the window atomically; see `RateLimitStore`.
 
         Raises:
@@ -304,9 +291,7 @@ class RedisStore:
                 )
                 raise ApiConnectionError(msg) from None
 
-    def _update_once(
-        self, change: Callable[[RequestWindow, float], tuple[RequestWindow, Result]]
-    ) -> Result:
+    def _update_once(self, change: Change[Result]) -> Result:
         with self._client.pipeline() as pipe:
             pipe.watch(self._key)  # type: ignore[no-untyped-call] # redis-py does not annotate it
             # The clock of the server: those of the clients may differ by more than a period.
