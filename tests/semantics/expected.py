@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.run_tables import build_run
-from tower_etl.schema import TABLES, label_rows
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from tower_etl.simulator import World
@@ -45,7 +45,9 @@ def expect_labels(world: World) -> Rows:
     rows: Rows = {}
     for key, labels in world.labels.items():
         space = world.workspaces[key].id
-        rows |= index("labels", label_rows(labels.values(), workspace_id=space).to_pylist())
+        rows |= index(
+            "labels", TABLES["labels"].build(labels.values(), workspace_id=space).to_pylist()
+        )
     return rows
 
 

@@ -10,7 +10,6 @@ import duckdb
 import pyarrow as pa
 
 from tower_etl.schema import STORED_TABLES
-from tower_etl.schema.operations import sync_run_rows
 from tower_etl.views.definitions import create_views, iter_views, select_views
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class SmallHistory:
         begun = datetime(2026, 3, 2, 6, tzinfo=UTC)
         plain = {"id": "sync", "started_at": begun, "finished_at": begun, "seconds": 2.5}
         plain |= {"status": "ok", "endpoint": "api.example.org", "calls": 3, "runs_fetched": 1}
-        self._batches["sync_runs"].append(sync_run_rows(**plain | values))
+        self._batches["sync_runs"].append(STORED_TABLES["sync_runs"].build([{}], **plain | values))
 
     def _add(self, table: str, records: list[Row], **constants: Any) -> None:
         self._batches[table].append(STORED_TABLES[table].build(records, **constants))

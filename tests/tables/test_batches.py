@@ -11,8 +11,6 @@ from tower_etl.schema import (
     TABLES,
     label_link_tombstones,
     label_links,
-    label_rows,
-    sync_run_rows,
     workspace_rows,
 )
 
@@ -28,7 +26,7 @@ def test_a_tombstone_of_label_links_has_the_run_and_label_id_0() -> None:
 
 def test_a_label_named_twice_is_one_label_and_one_label_link() -> None:
     labels = [{"id": 1, "name": "old"}, {"id": 1, "name": "new"}]
-    assert label_rows(labels, workspace_id=1)["name"].to_pylist() == ["new"]
+    assert TABLES["labels"].build(labels, workspace_id=1)["name"].to_pylist() == ["new"]
     assert label_links(labels, workflow_id="r", workspace_id=1)["label_id"].to_pylist() == [1]
 
 
@@ -62,8 +60,8 @@ def test_an_undocumented_metric_gets_a_row() -> None:
 
 def test_a_sync_run_row_has_times_counts_and_json() -> None:
     start = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
-    batch = sync_run_rows(
-        id="s", started_at=start, calls=3, rows={"tasks": 2}, workspaces=[{"id": 1}]
+    batch = TABLES["sync_runs"].build(
+        [{}], id="s", started_at=start, calls=3, rows={"tasks": 2}, workspaces=[{"id": 1}]
     )
     (row,) = batch.to_pylist()
     assert ("s", start, 3, None) == (row["id"], row["started_at"], row["calls"], row["seconds"])
@@ -72,4 +70,4 @@ def test_a_sync_run_row_has_times_counts_and_json() -> None:
 
 def test_a_sync_run_row_without_an_id_is_refused() -> None:
     with pytest.raises(TypeError, match="'id'"):
-        sync_run_rows(calls=1)
+        TABLES["sync_runs"].build([{}], calls=1)

@@ -21,7 +21,7 @@ from tower_etl.schema.types import (
     NUMBER,
     TEXT,
     TIMESTAMP,
-    local_column,
+    ColumnSpec,
 )
 
 KINDS = {"integer": INTEGER, "number": NUMBER, "flag": BOOLEAN, "text": TEXT, "moment": TIMESTAMP}
@@ -46,9 +46,14 @@ NEARLY = st.sampled_from(
 )
 
 
+def column_of(kind: pa.DataType, *, is_json: bool = False) -> ColumnSpec:
+    """Return a column of a type."""
+    return ColumnSpec("field", kind, (), "A field.", None, "tower-etl", is_json=is_json)
+
+
 def convert(kind: str, *values: object) -> list[object]:
     """Convert values; return `MISFIT` in place of each invalid value."""
-    array, invalid = to_array(values, local_column("field", KINDS[kind], "A field."))
+    array, invalid = to_array(values, column_of(KINDS[kind]))
     assert KINDS[kind] == array.type
     assert [None] * len(invalid) == [array[row].as_py() for row in invalid]
     assert invalid == {row: values[row] for row in invalid}
@@ -199,7 +204,7 @@ def test_json_text_keeps_key_order_and_escapes_lone_surrogates() -> None:
 
 def test_a_null_in_a_json_column_is_sql_null() -> None:
     """It is not the JSON text `null`."""
-    column = local_column("field", TEXT, "A field.", is_json=True)
+    column = column_of(TEXT, is_json=True)
     array, invalid = to_array([None, [], "x", {"a": None}], column)
     assert (array.to_pylist(), invalid) == ([None, "[]", '"x"', '{"a":null}'], {})
 
@@ -208,6 +213,4 @@ def test_a_null_in_a_json_column_is_sql_null() -> None:
 def test_a_column_without_values_has_its_type(kind: str) -> None:
     assert convert(kind, None, None) == [None, None]
     assert convert(kind) == []
-    assert (
-        pa.nulls(2, KINDS[kind]) == to_array([None, None], local_column("f", KINDS[kind], "A."))[0]
-    )
+    assert pa.nulls(2, KINDS[kind]) == to_array([None, None], column_of(KINDS[kind]))[0]

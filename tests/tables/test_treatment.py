@@ -18,7 +18,7 @@ from tests.tables.test_table import API_TABLES, flipped_records, nest
 from tower_etl.config.settings import PrivacySettings
 from tower_etl.errors import ConfigurationError
 from tower_etl.extract.destination_state import _RUN_COLUMNS
-from tower_etl.schema import TABLES, sync_run_rows
+from tower_etl.schema import TABLES
 from tower_etl.transform import ColumnPolicy
 from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_required
 
@@ -118,7 +118,9 @@ def _spoil(value: Any) -> Any:
 
 def test_error_messages_in_sync_runs_are_redacted() -> None:
     """The errors of workspaces may quote a response of the server."""
-    batch = sync_run_rows(id="s", workspaces=[{"id": 1, "error": plant("bearer header")}])
+    batch = TABLES["sync_runs"].build(
+        [{}], id="s", workspaces=[{"id": 1, "error": plant("bearer header")}]
+    )
     (row,) = ColumnPolicy(TABLES).apply({"sync_runs": batch})["sync_runs"].to_pylist()
     assert list_leaks(row["workspaces"]) == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tower_etl.schema import label_link_tombstones, label_links, label_rows
+from tower_etl.schema import TABLES, label_link_tombstones, label_links
 from tower_etl.sync import plan_incremental, plan_reconciliation
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Planner:
             "workflow_labels": pa.concat_tables(
                 [*links, label_link_tombstones(unlabelled, workspace_id=workspace_id)]
             ),
-            "labels": label_rows(labels_in_use, workspace_id=workspace_id),
+            "labels": TABLES["labels"].build(labels_in_use, workspace_id=workspace_id),
         }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tower_etl.errors import AuthenticationError
-from tower_etl.schema import sync_run_rows
+from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,7 +195,8 @@ class SyncRunRecord:
     ) -> pa.Table:
         """Return the row; it is loaded with the last package, so it ends before the load does."""
         stats = http_client.metrics.snapshot()
-        return sync_run_rows(
+        return TABLES["sync_runs"].build(
+            [{}],
             id=self.sync_id,
             started_at=self.started_at,
             finished_at=self.clock.now(),

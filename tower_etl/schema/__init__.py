@@ -5,110 +5,64 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tower_etl.schema.bills import BILL_LINES
-from tower_etl.schema.compute import (
-    COMPUTE_ENV_DETAILS,
-    COMPUTE_ENVS,
-    CREDENTIALS,
-    PIPELINE_SECRETS,
-    STUDIOS,
-)
-from tower_etl.schema.directory import (
-    COLLABORATORS,
-    MEMBERS,
-    ORGANIZATION_QUOTAS,
-    ORGANIZATIONS,
-    PARTICIPANTS,
-    TEAM_MEMBERS,
-    TEAMS,
-    USERS,
-    WORKSPACES,
-    workspace_rows,
-)
-from tower_etl.schema.history import history_table, tracked_columns
-from tower_etl.schema.launches import LAUNCH_DATASETS, LAUNCHES
-from tower_etl.schema.operations import (
-    AUDIT_LOGS,
-    SERVICE_INFO,
-    SYNC_RUNS,
-    service_rows,
-    sync_run_rows,
-)
-from tower_etl.schema.pipelines import (
-    ACTIONS,
-    DATA_LINKS,
-    DATASET_VERSIONS,
-    DATASETS,
-    PIPELINE_VERSIONS,
-    PIPELINES,
-)
-from tower_etl.schema.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS
-from tower_etl.schema.runs import (
-    LABELS,
-    REMOVED,
-    WORKFLOW_LABELS,
-    WORKFLOWS,
-    label_link_tombstones,
-    label_links,
-    label_rows,
-)
-from tower_etl.schema.table import TableSpec, deduplicate
-from tower_etl.schema.tasks import PROCESS_METRICS, TASKS, task_rows
+from tower_etl.schema import compute, directory, operations, pipelines, runs, tasks
+from tower_etl.schema.compute import COMPUTE_ENV_DETAILS
+from tower_etl.schema.directory import workspace_rows
+from tower_etl.schema.operations import BILL_LINES, service_rows
+from tower_etl.schema.runs import REMOVED, label_link_tombstones, label_links
+from tower_etl.schema.table import TableSpec, deduplicate, history_table, tracked_columns
+from tower_etl.schema.tasks import task_rows
 from tower_etl.schema.types import ColumnSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VERSIONED = (
-    WORKSPACES,
-    PIPELINES,
-    COMPUTE_ENVS,
-    MEMBERS,
-    COLLABORATORS,
-    TEAMS,
-    TEAM_MEMBERS,
-    PARTICIPANTS,
+    directory.WORKSPACES,
+    pipelines.PIPELINES,
+    compute.COMPUTE_ENVS,
+    directory.MEMBERS,
+    directory.COLLABORATORS,
+    directory.TEAMS,
+    directory.TEAM_MEMBERS,
+    directory.PARTICIPANTS,
+)
+_TABLES = (
+    runs.WORKFLOWS,
+    tasks.TASKS,
+    tasks.PROCESS_METRICS,
+    tasks.WORKFLOW_PROGRESS,
+    tasks.PROCESS_PROGRESS,
+    runs.WORKFLOW_LABELS,
+    runs.LABELS,
+    directory.ORGANIZATIONS,
+    directory.ORGANIZATION_QUOTAS,
+    directory.WORKSPACES,
+    pipelines.PIPELINES,
+    pipelines.PIPELINE_VERSIONS,
+    compute.COMPUTE_ENVS,
+    pipelines.ACTIONS,
+    pipelines.LAUNCHES,
+    pipelines.LAUNCH_DATASETS,
+    pipelines.DATASETS,
+    pipelines.DATASET_VERSIONS,
+    pipelines.DATA_LINKS,
+    compute.STUDIOS,
+    compute.CREDENTIALS,
+    compute.PIPELINE_SECRETS,
+    directory.MEMBERS,
+    directory.COLLABORATORS,
+    directory.TEAMS,
+    directory.TEAM_MEMBERS,
+    directory.PARTICIPANTS,
+    directory.USERS,
+    operations.SERVICE_INFO,
+    operations.AUDIT_LOGS,
+    *map(history_table, _VERSIONED),
+    operations.SYNC_RUNS,
 )
 
-TABLES: Mapping[str, TableSpec] = MappingProxyType(
-    {
-        table.name: table
-        for table in (
-            WORKFLOWS,
-            TASKS,
-            PROCESS_METRICS,
-            WORKFLOW_PROGRESS,
-            PROCESS_PROGRESS,
-            WORKFLOW_LABELS,
-            LABELS,
-            ORGANIZATIONS,
-            ORGANIZATION_QUOTAS,
-            WORKSPACES,
-            PIPELINES,
-            PIPELINE_VERSIONS,
-            COMPUTE_ENVS,
-            ACTIONS,
-            LAUNCHES,
-            LAUNCH_DATASETS,
-            DATASETS,
-            DATASET_VERSIONS,
-            DATA_LINKS,
-            STUDIOS,
-            CREDENTIALS,
-            PIPELINE_SECRETS,
-            MEMBERS,
-            COLLABORATORS,
-            TEAMS,
-            TEAM_MEMBERS,
-            PARTICIPANTS,
-            USERS,
-            SERVICE_INFO,
-            AUDIT_LOGS,
-            *map(history_table, _VERSIONED),
-            SYNC_RUNS,
-        )
-    }
-)
+TABLES: Mapping[str, TableSpec] = MappingProxyType({table.name: table for table in _TABLES})
 """All tables by name."""
 
 LOCAL_TABLES: Mapping[str, TableSpec] = MappingProxyType({BILL_LINES.name: BILL_LINES})
@@ -122,7 +76,7 @@ HISTORY_TABLES: Mapping[str, TableSpec] = MappingProxyType(
 )
 """History tables by the name of the table whose versions they contain."""
 
-ON_DEMAND = frozenset({LAUNCH_DATASETS.name, AUDIT_LOGS.name})
+ON_DEMAND = frozenset({pipelines.LAUNCH_DATASETS.name, operations.AUDIT_LOGS.name})
 """Tables that are synced only if they are selected by name or pattern."""
 
 __all__ = [
@@ -139,9 +93,7 @@ __all__ = [
     "deduplicate",
     "label_link_tombstones",
     "label_links",
-    "label_rows",
     "service_rows",
-    "sync_run_rows",
     "task_rows",
     "tracked_columns",
     "workspace_rows",

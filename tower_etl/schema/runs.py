@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tower_etl.errors import ServerError
-from tower_etl.schema.table import TableSpec
+from tower_etl.schema.table import define_table
 from tower_etl.schema.types import (
-    BOOLEAN,
     INTEGER,
-    TEXT,
-    TIMESTAMP,
+    LOCAL,
+    MISSING_SINCE,
+    UNDOCUMENTED,
+    WORKFLOW_ID,
+    WORKSPACE_ID,
     ApiObject,
-    ColumnSpec,
-    local_column,
-    missing_since,
-    undocumented,
-    workflow_id,
-    workspace_id,
 )
 
 if TYPE_CHECKING:
@@ -46,9 +42,7 @@ POOL = ApiObject("SchedConfig.Pool", ("schedConfig", "pool"))
 
 _RUN_COLUMNS = (
     RUN.text("id", "Identifier of the run.", key=True),
-    RESPONSE.integer(
-        "workspaceId", "Workspace of the run (`workspaces.id`); null for the personal workspace."
-    ),
+    RESPONSE.workspace_of("run"),
     RESPONSE.text("workspaceName", "Name of the workspace."),
     RESPONSE.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
     RESPONSE.text("orgName", "Name of the organization."),
@@ -63,8 +57,7 @@ _RUN_COLUMNS = (
     RUN.timestamp("submit", "Time at which the run was submitted."),
     RUN.timestamp("start", "Time at which the run started; null before."),
     RUN.timestamp("complete", "Time at which the run ended; null before."),
-    RUN.timestamp("dateCreated", "Time at which the platform's record of the run was created."),
-    RUN.timestamp("lastUpdated", "Time of the last change of the platform's record of the run."),
+    *RUN.created_and_updated("platform's record of the run"),
     RUN.integer("duration", "Time from submission to the end of the run.", "ms"),
     RUN.integer("exitStatus", "Exit code of the Nextflow process."),
     RUN.boolean("success", "Whether the run succeeded; null while it is open."),
@@ -172,8 +165,7 @@ _RESPONSE_COLUMNS = (
         "isDefault", "Whether the pipeline version of the run is the pipeline's default."
     ),
     VERSION.boolean("isDraftVersion", "Whether the pipeline version of the run is a draft."),
-    VERSION.timestamp("dateCreated", "Time at which the pipeline version of the run was created."),
-    VERSION.timestamp("lastUpdated", "Time of the last change of the pipeline version of the run."),
+    *VERSION.created_and_updated("pipeline version of the run"),
     JOB.integer("id", "Identifier of the Nextflow job, which ran Nextflow itself."),
     JOB.text("operationId", "Identifier of the Nextflow job on its compute platform."),
     JOB.text("status", "Status of the Nextflow job."),
@@ -212,28 +204,21 @@ _RESPONSE_COLUMNS = (
     ),
 )
 
-WORKFLOWS = TableSpec(
-    name="workflows",
-    key=("id",),
-    columns=(
-        *_RUN_COLUMNS,
-        *_NESTED_COLUMNS,
-        *_RESPONSE_COLUMNS,
-        local_column(
-            "missing_since",
-            TIMESTAMP,
-            "Start of the first sync whose full listing lacked the run; null while it is listed.",
-            "UTC",
-        ),
-        local_column(
-            "missing_parts",
-            TEXT,
-            "Parts that the server did not have when the run was fetched, a JSON list of `tasks`"
-            " and `metrics`; null if the run is complete. Reconciliations retry these parts.",
-            is_json=True,
-        ),
-        undocumented(),
+WORKFLOWS = define_table(
+    "workflows",
+    *_RUN_COLUMNS,
+    *_NESTED_COLUMNS,
+    *_RESPONSE_COLUMNS,
+    LOCAL.timestamp(
+        "missing_since",
+        "Start of the first sync whose full listing lacked the run; null while it is listed.",
     ),
+    LOCAL.json(
+        "missing_parts",
+        "Parts that the server did not have when the run was fetched, a JSON list of `tasks`"
+        " and `metrics`; null if the run is complete. Reconciliations retry these parts.",
+    ),
+    UNDOCUMENTED,
     description="Runs of pipelines (workflows).",
     grain="One row per run; a resumed run has its own row, with the same `session_id`.",
     source="GET /workflow/{workflowId}",
@@ -278,62 +263,42 @@ LABEL = ApiObject("LabelDbDto")
 REMOVED = "_removed"
 """Column that marks a tombstone, which deletes other rows at a merge."""
 
-LABELS = TableSpec(
-    name="labels",
-    key=("id",),
-    columns=(
-        LABEL.integer("id", "Identifier of the label.", key=True),
-        workspace_id("Workspace of the label (`workspaces.id`); null for the personal workspace."),
-        LABEL.text("name", "Name of the label."),
-        LABEL.text("value", "Value of a resource label; null for a simple label."),
-        LABEL.boolean(
-            "resource",
-            "Whether the label is a resource label, which is applied to cloud resources.",
-        ),
-        LABEL.boolean("isDefault", "Whether new pipelines and runs have the label by default."),
-        LABEL.boolean("isDynamic", "Whether the value contains variables of the run."),
-        LABEL.boolean("isInterpolated", "Whether the variables in the value are replaced."),
-        LABEL.timestamp("dateCreated", "Time at which the label was created."),
-        missing_since(),
-        undocumented(),
+LABELS = define_table(
+    "labels",
+    LABEL.integer("id", "Identifier of the label.", key=True),
+    LOCAL.workspace_of("label"),
+    LABEL.text("name", "Name of the label."),
+    LABEL.text("value", "Value of a resource label; null for a simple label."),
+    LABEL.boolean(
+        "resource",
+        "Whether the label is a resource label, which is applied to cloud resources.",
     ),
+    LABEL.boolean("isDefault", "Whether new pipelines and runs have the label by default."),
+    LABEL.boolean("isDynamic", "Whether the value contains variables of the run."),
+    LABEL.boolean("isInterpolated", "Whether the variables in the value are replaced."),
+    LABEL.timestamp("dateCreated", "Time at which the label was created."),
+    MISSING_SINCE,
+    UNDOCUMENTED,
     description="Labels of workspaces.",
     grain="One row per label.",
     source="GET /labels, and GET /workflow/{workflowId}?attributes=labels",
 )
 
-WORKFLOW_LABELS = TableSpec(
-    name="workflow_labels",
-    key=("workflow_id", "label_id"),
-    columns=(
-        workflow_id(),
-        ColumnSpec(
-            "label_id",
-            INTEGER,
-            ("id",),
-            "Label of the run (`labels.id`).",
-            unit=None,
-            source="LabelDbDto.id",
-            nullable=False,
-        ),
-        workspace_id(),
-        local_column(
-            REMOVED,
-            BOOLEAN,
-            "Tombstone: whether the links of the run were removed. Only Iceberg tables of a dlt"
-            " pipeline keep such rows.",
-        ),
+WORKFLOW_LABELS = define_table(
+    "workflow_labels",
+    WORKFLOW_ID,
+    LABEL.integer("id", "Label of the run (`labels.id`).", key=True, name="label_id"),
+    WORKSPACE_ID,
+    LOCAL.boolean(
+        REMOVED,
+        "Tombstone: whether the links of the run were removed. Only Iceberg tables of a dlt"
+        " pipeline keep such rows.",
     ),
     description="Links between runs and labels.",
     grain="One row per run and label.",
     source="GET /workflow/{workflowId}?attributes=labels",
     merge_key=("workflow_id",),
 )
-
-
-def label_rows(labels: Iterable[object], *, workspace_id: int | None) -> pa.Table:
-    """Build `labels` from LabelDbDto objects of one workspace."""
-    return LABELS.build(labels, workspace_id=workspace_id)
 
 
 def label_links(

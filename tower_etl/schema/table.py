@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tower_etl.lossless import to_json
-from tower_etl.schema.convert import to_array
-from tower_etl.schema.records import RecordMapping, as_objects
-from tower_etl.schema.types import INTEGER
+from tower_etl.schema.convert import RecordMapping, as_objects, to_array
+from tower_etl.schema.types import INTEGER, LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tower_etl.schema.records import ExtraFields
+    from tower_etl.schema.convert import ExtraFields
     from tower_etl.schema.types import ColumnSpec
 
     Group = tuple[Iterable[object], Mapping[str, object]]
     Given = Mapping[str, list[object]]
+
+
+# Changes of these columns open no version: `last_used` changes with every run, and `undocumented`
+# with every upgrade of the server.
+_UNTRACKED = frozenset({"last_used", "undocumented"})
+# It is unknown whether a run updates this column; changes of settings are in other columns.
+_TOUCHED = frozenset({("compute_envs", "last_updated")})
+_IMAGE_COLUMNS = ("avatar", "avatar_url", "icon", "logo_url")
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,6 @@ class TableSpec:
 
     Attributes:
         name: Name of the table in the destination.
-        key: Names of the key columns, unique together and never null.
         columns: Columns in their order.
         description: Content of the table, in one sentence.
         grain: Meaning of one row.
@@ -41,12 +47,16 @@ class TableSpec:
     """
 
     name: str
-    key: tuple[str, ...]
     columns: tuple[ColumnSpec, ...]
     description: str
     grain: str
     source: str
     merge_key: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """Names of the key columns, unique together and never null."""
+        return tuple(column.name for column in self.columns if not column.nullable)
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
@@ -129,6 +139,50 @@ class TableSpec:
             for row, value in invalid.items():
                 extras.setdefault(row, {})[".".join(column.path)] = value
         return arrays, extras
+
+
+def define_table(
+    name: str,
+    *columns: ColumnSpec,
+    description: str,
+    grain: str,
+    source: str,
+    merge_key: tuple[str, ...] = (),
+) -> TableSpec:
+    """Return the specification of a table with the given columns."""
+    return TableSpec(name, columns, description, grain, source, merge_key)
+
+
+def history_table(table: TableSpec) -> TableSpec:
+    """Return the history table (SCD2) of a table, with one row per version of each row."""
+    return define_table(
+        f"{table.name}_history",
+        *(column for column in table.columns if column.name != "missing_since"),
+        LOCAL.timestamp(
+            "valid_from",
+            "Valid from: start of the first sync that observed this version.",
+            key=True,
+        ),
+        LOCAL.timestamp(
+            "valid_to",
+            "Valid to: start of the first sync that observed a different version or a deletion;"
+            " null for the current version.",
+        ),
+        description=f"Versions of the rows of `{table.name}`; current versions have no `valid_to`.",
+        grain=f"{table.grain.removesuffix('.')} and version.",
+        source=table.source,
+    )
+
+
+def tracked_columns(table: TableSpec) -> tuple[ColumnSpec, ...]:
+    """Return the columns of a table whose change opens a new version."""
+    return tuple(
+        column
+        for column in table.columns
+        if column.name not in _UNTRACKED | {"missing_since"}
+        and (table.name, column.name) not in _TOUCHED
+        and not column.name.endswith(_IMAGE_COLUMNS)
+    )
 
 
 def deduplicate(rows: pa.Table, key: Sequence[str]) -> pa.Table:

@@ -1,26 +1,20 @@
-"""Tables of tasks and resource metrics: `tasks` and `process_metrics`."""
+"""Tables of tasks, resource metrics and progress, which are parts of a run."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.schema.records import as_objects
-from tower_etl.schema.table import TableSpec
-from tower_etl.schema.types import (
-    INTEGER,
-    TEXT,
-    ApiObject,
-    ColumnSpec,
-    to_snake_case,
-    undocumented,
-    workflow_id,
-    workspace_id,
-)
+from tower_etl.schema.convert import as_objects
+from tower_etl.schema.table import define_table
+from tower_etl.schema.types import UNDOCUMENTED, WORKFLOW_ID, WORKSPACE_ID, ApiObject, to_snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
+
+    from tower_etl.schema.types import ColumnSpec
 
 TASK = ApiObject("Task")
 GRANTED = ApiObject("ResourceAllocation", ("resourceAllocation",))
@@ -48,8 +42,7 @@ _TASK_COLUMNS = (
     TASK.timestamp("submit", "Time at which the task was submitted."),
     TASK.timestamp("start", "Time at which the task started."),
     TASK.timestamp("complete", "Time at which the task ended."),
-    TASK.timestamp("dateCreated", "Time at which the platform's record of the task was created."),
-    TASK.timestamp("lastUpdated", "Time of the last change of the platform's record of the task."),
+    *TASK.created_and_updated("platform's record of the task"),
     TASK.integer("duration", "Time from submission to the end.", "ms"),
     TASK.integer("realtime", "Run time of the task's command.", "ms"),
     TASK.number("cost", "Estimated cost of the task.", "USD"),
@@ -108,10 +101,13 @@ _NESTED_COLUMNS = (
     GPU.number("peak_mem_bw_util", "Peak usage of GPU memory bandwidth.", "percent"),
 )
 
-TASKS = TableSpec(
-    name="tasks",
-    key=("workflow_id", "task_id"),
-    columns=(workflow_id(), workspace_id(), *_TASK_COLUMNS, *_NESTED_COLUMNS, undocumented()),
+TASKS = define_table(
+    "tasks",
+    WORKFLOW_ID,
+    WORKSPACE_ID,
+    *_TASK_COLUMNS,
+    *_NESTED_COLUMNS,
+    UNDOCUMENTED,
     description="Tasks of runs.",
     grain="One row per task and attempt: each retry of a task has its own row.",
     source="GET /workflow/{workflowId}/tasks",
@@ -166,44 +162,29 @@ _NAMES = frozenset({"id", "process"})  # all other fields are metrics
 _UNIT = "unit of the metric"
 _UNITS = "; ".join(f"{metric}: {unit}" for metric, unit in METRIC_UNITS.items())
 
-PROCESS_METRICS = TableSpec(
-    name="process_metrics",
-    key=("workflow_id", "process", "metric"),
-    columns=(
-        workflow_id(),
-        workspace_id(),
-        _ENTRY.text("process", "Name of the process without its scopes, as in the API.", key=True),
-        ColumnSpec(
-            "metric",
-            TEXT,
-            ("metric",),
-            f"Name of the metric; the units are: {_UNITS}.",
-            unit=None,
-            source="WorkflowMetrics, the name of the field",
-            nullable=False,
-        ),
-        ColumnSpec(
-            "metric_id",
-            INTEGER,
-            ("id",),
-            "Identifier of the process's metrics on the platform.",
-            unit=None,
-            source="WorkflowMetrics.id",
-        ),
-        _FIGURES.number("mean", "Mean over the tasks of the process.", _UNIT),
-        _FIGURES.number("min", "Minimum.", _UNIT),
-        _FIGURES.number("q1", "First quartile.", _UNIT),
-        _FIGURES.number("q2", "Median.", _UNIT),
-        _FIGURES.number("q3", "Third quartile.", _UNIT),
-        _FIGURES.number("max", "Maximum.", _UNIT),
-        _FIGURES.text("minLabel", "Task with the minimum."),
-        _FIGURES.text("q1Label", "Task at the first quartile."),
-        _FIGURES.text("q2Label", "Task at the median."),
-        _FIGURES.text("q3Label", "Task at the third quartile."),
-        _FIGURES.text("maxLabel", "Task with the maximum."),
-        _FIGURES.json("warnings", "Warnings of Nextflow, a JSON list."),
-        undocumented(),
+PROCESS_METRICS = define_table(
+    "process_metrics",
+    WORKFLOW_ID,
+    WORKSPACE_ID,
+    _ENTRY.text("process", "Name of the process without its scopes, as in the API.", key=True),
+    replace(
+        _ENTRY.text("metric", f"Name of the metric; the units are: {_UNITS}.", key=True),
+        source="WorkflowMetrics, the name of the field",
     ),
+    _ENTRY.integer("id", "Identifier of the process's metrics on the platform.", name="metric_id"),
+    _FIGURES.number("mean", "Mean over the tasks of the process.", _UNIT),
+    _FIGURES.number("min", "Minimum.", _UNIT),
+    _FIGURES.number("q1", "First quartile.", _UNIT),
+    _FIGURES.number("q2", "Median.", _UNIT),
+    _FIGURES.number("q3", "Third quartile.", _UNIT),
+    _FIGURES.number("max", "Maximum.", _UNIT),
+    _FIGURES.text("minLabel", "Task with the minimum."),
+    _FIGURES.text("q1Label", "Task at the first quartile."),
+    _FIGURES.text("q2Label", "Task at the median."),
+    _FIGURES.text("q3Label", "Task at the third quartile."),
+    _FIGURES.text("maxLabel", "Task with the maximum."),
+    _FIGURES.json("warnings", "Warnings of Nextflow, a JSON list."),
+    UNDOCUMENTED,
     description="Resource usage of the tasks of each process, as quartiles.",
     grain="One row per run, process and metric with values.",
     source="GET /workflow/{workflowId}/metrics",
@@ -225,3 +206,125 @@ def iter_metric_records(metrics: object) -> Iterator[dict[str, Any]]:
         for field, figures in entry.items():
             if figures is not None and field not in named:
                 yield {**named, "metric": to_snake_case(field), "figures": figures}
+
+
+_DATA = ApiObject("ProgressData")
+_RUN = ApiObject("WorkflowLoad", ("workflowProgress",), prefix=False)
+_PROCESS = ApiObject("ProcessLoad")
+
+
+def _load_columns(load: ApiObject) -> tuple[ColumnSpec, ...]:
+    """Return the columns that the progress of runs and of processes have in common."""
+    return (
+        load.integer("pending", "Tasks not yet submitted.", "tasks"),
+        load.integer("submitted", "Tasks that are submitted but not yet running.", "tasks"),
+        load.integer("running", "Tasks running.", "tasks"),
+        load.integer("succeeded", "Tasks that succeeded.", "tasks"),
+        load.integer("cached", "Tasks reused from an earlier run.", "tasks"),
+        load.integer("failed", "Tasks that failed.", "tasks"),
+        load.integer("aborted", "Tasks that were aborted.", "tasks"),
+        load.integer("ignored", "Failed tasks that the run ignored.", "tasks"),
+        load.integer("retries", "Tasks that were retried.", "tasks"),
+        load.integer("loadTasks", "Tasks running at the last update.", "tasks"),
+        load.integer("loadCpus", "CPUs in use at the last update.", "cores"),
+        load.integer("loadMemory", "Memory in use at the last update.", "bytes"),
+        load.integer("peakTasks", "Maximum number of tasks running at the same time.", "tasks"),
+        load.integer("peakCpus", "Maximum number of CPUs in use at the same time.", "cores"),
+        load.integer("peakMemory", "Maximum memory in use at the same time.", "bytes"),
+        load.integer("cpus", "CPUs requested, summed over tasks.", "cores"),
+        load.integer(
+            "cpuTime",
+            "Requested CPUs multiplied by the time from start to end, summed over tasks.",
+            "CPU ms",
+        ),
+        load.integer("cpuLoad", "CPU time used, summed over tasks.", "CPU ms"),
+        load.number(
+            "cpuEfficiency", "CPU time used, as a share of the requested CPU time.", "percent"
+        ),
+        load.integer("memoryReq", "Memory requested, summed over tasks.", "bytes"),
+        load.integer("memoryRss", "Peak resident memory, summed over tasks.", "bytes"),
+        load.number(
+            "memoryEfficiency", "Memory used, as a share of the requested memory.", "percent"
+        ),
+        load.integer("readBytes", "Bytes read, including reads from caches.", "bytes"),
+        load.integer("writeBytes", "Bytes written, including writes to caches.", "bytes"),
+        load.integer("volCtxSwitch", "Voluntary context switches.", "switches"),
+        load.integer("invCtxSwitch", "Involuntary context switches.", "switches"),
+        load.integer("cpuShares", "CPU shares granted, summed over tasks.", "shares"),
+        load.integer("cpuShareMillis", "CPU shares multiplied by run time.", "share ms"),
+        *load.created_and_updated("platform's record of the progress"),
+        load.integer(
+            "version", "Number of changes of the platform's record of the progress.", "changes"
+        ),
+    )
+
+
+_RUN_COLUMNS = (
+    _RUN.number("cost", "Estimated cost of the run, including cached tasks.", "USD"),
+    _RUN.json("executors", "Executors that the run used, a JSON list."),
+    _RUN.integer("numSpotInterruptions", "Number of spot machine interruptions.", "times"),
+    _RUN.integer("requestedCpuTime", "CPU time requested, summed over tasks.", "CPU ms"),
+    _RUN.integer("requestedMemory", "Memory requested, summed over tasks.", "bytes"),
+    _RUN.number("netCost", "`cost` without cached tasks.", "USD"),
+    _RUN.integer("netCpus", "`cpus` without cached tasks.", "cores"),
+    _RUN.integer("netCpuTime", "`cpu_time` without cached tasks.", "CPU ms"),
+    _RUN.integer("netCpuLoad", "`cpu_load` without cached tasks.", "CPU ms"),
+    _RUN.integer("netCpuShares", "`cpu_shares` without cached tasks.", "shares"),
+    _RUN.integer("netCpuShareMillis", "`cpu_share_millis` without cached tasks.", "share ms"),
+    _RUN.integer("netMemoryReq", "`memory_req` without cached tasks.", "bytes"),
+    _RUN.integer("netMemoryRss", "`memory_rss` without cached tasks.", "bytes"),
+    _RUN.number(
+        "netMemoryConsumption",
+        "Requested memory multiplied by the time from start to end, summed over tasks, without"
+        " cached tasks.",
+        "GiB hours",
+    ),
+    _RUN.integer("netReadBytes", "`read_bytes` without cached tasks.", "bytes"),
+    _RUN.integer("netWriteBytes", "`write_bytes` without cached tasks.", "bytes"),
+    _RUN.integer("netVolCtxSwitch", "`vol_ctx_switch` without cached tasks.", "switches"),
+    _RUN.integer("netInvCtxSwitch", "`inv_ctx_switch` without cached tasks.", "switches"),
+)
+
+WORKFLOW_PROGRESS = define_table(
+    "workflow_progress",
+    WORKFLOW_ID,
+    WORKSPACE_ID,
+    _DATA.integer("totalProcesses", "Number of processes of the run.", "processes"),
+    *_load_columns(_RUN),
+    *_RUN_COLUMNS,
+    UNDOCUMENTED,
+    description="Task counts, load and efficiency of runs.",
+    grain="One row per run with progress on the platform.",
+    source="GET /workflow/{workflowId}, field `progress`",
+)
+
+PROCESS_PROGRESS = define_table(
+    "process_progress",
+    WORKFLOW_ID,
+    WORKSPACE_ID,
+    _PROCESS.text("process", "Name of the process, with its scopes.", key=True),
+    *_load_columns(_PROCESS),
+    UNDOCUMENTED,
+    description="Task counts and load of the processes of runs.",
+    grain="One row per run and process.",
+    source="GET /workflow/{workflowId}, field `progress`",
+)
+
+
+Records = list[dict[str, Any]]
+
+
+def split_progress(progress: object) -> tuple[Records, Records]:
+    """Split the progress of a run into the records of the two tables.
+
+    Args:
+        progress: `progress` of a run: `workflowProgress`, `processesProgress`, `totalProcesses`;
+            null for a run without progress on the platform.
+
+    Returns:
+        Records for `workflow_progress` (one, or none without progress) and for
+        `process_progress`.
+    """
+    load = {key: value for whole in as_objects(progress) for key, value in whole.items()}
+    processes = as_objects(load.pop("processesProgress", None))
+    return [load] if any(value is not None for value in load.values()) else [], processes

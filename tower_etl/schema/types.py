@@ -13,8 +13,6 @@ NUMBER = pa.float64()
 BOOLEAN = pa.bool_()
 TIMESTAMP = pa.timestamp("us", "UTC")
 
-LOCAL = "tower-etl"
-
 _REFERENCE = re.compile(r"\(`(\w+\.\w+)`\)")
 
 
@@ -54,6 +52,11 @@ class ColumnSpec:
         return self.type == TEXT and self.nullable
 
 
+def to_snake_case(name: str) -> str:
+    """Convert a camelCase name of the API to snake_case: `peakRss` becomes `peak_rss`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 @dataclass(frozen=True)
 class ApiObject:
     """Schema of an object in the API description; each method defines the column of a field.
@@ -68,17 +71,21 @@ class ApiObject:
     path: tuple[str, ...] = ()
     prefix: bool = True
 
-    def text(
-        self, field: str, description: str, unit: str | None = None, *, key: bool = False
-    ) -> ColumnSpec:
+    def text(self, field: str, description: str, *, key: bool = False) -> ColumnSpec:
         """Return a text column; `key` marks a key column, which is never null."""
-        return self._column(field, TEXT, description, unit, key=key)
+        return self._column(field, TEXT, description, key=key)
 
     def integer(
-        self, field: str, description: str, unit: str | None = None, *, key: bool = False
+        self,
+        field: str,
+        description: str,
+        unit: str | None = None,
+        *,
+        key: bool = False,
+        name: str = "",
     ) -> ColumnSpec:
         """Return a column of 64-bit integers; only identifiers and codes have no unit."""
-        return self._column(field, INTEGER, description, unit, key=key)
+        return self._column(field, INTEGER, description, unit, key=key, name=name)
 
     def number(self, field: str, description: str, unit: str) -> ColumnSpec:
         """Return a column of 64-bit floats."""
@@ -86,87 +93,66 @@ class ApiObject:
 
     def boolean(self, field: str, description: str) -> ColumnSpec:
         """Return a boolean column."""
-        return self._column(field, BOOLEAN, description, None)
+        return self._column(field, BOOLEAN, description)
 
-    def timestamp(self, field: str, description: str) -> ColumnSpec:
+    def timestamp(self, field: str, description: str, *, key: bool = False) -> ColumnSpec:
         """Return a column of UTC timestamps with microsecond precision."""
-        return self._column(field, TIMESTAMP, description, "UTC")
+        return self._column(field, TIMESTAMP, description, "UTC", key=key)
 
-    def json(self, field: str, description: str) -> ColumnSpec:
+    def json(self, field: str, description: str, unit: str | None = None) -> ColumnSpec:
         """Return a column of JSON text."""
-        return self._column(field, TEXT, description, None, is_json=True)
+        return self._column(field, TEXT, description, unit, is_json=True)
+
+    def workspace_of(self, entity: str) -> ColumnSpec:
+        """Return the column of an entity's workspace."""
+        return self.integer(
+            "workspaceId",
+            f"Workspace of the {entity} (`workspaces.id`); null for the personal workspace.",
+        )
+
+    def created_and_updated(self, entity: str) -> tuple[ColumnSpec, ColumnSpec]:
+        """Return the columns of the times at which an entity was created and last changed."""
+        return (
+            self.timestamp("dateCreated", f"Time at which the {entity} was created."),
+            self.timestamp("lastUpdated", f"Time of the last change of the {entity}."),
+        )
 
     def _column(  # noqa: PLR0913 - one argument for each thing that differs between columns
         self,
         field: str,
         kind: pa.DataType,
         description: str,
-        unit: str | None,
+        unit: str | None = None,
         *,
         is_json: bool = False,
         key: bool = False,
+        name: str = "",
     ) -> ColumnSpec:
         path = (*self.path, field)
+        parts = path if self.prefix else path[-1:]
         return ColumnSpec(
-            name="__".join(to_snake_case(part) for part in (path if self.prefix else path[-1:])),
+            name=name or "__".join(map(to_snake_case, parts)),
             type=kind,
-            path=path,
+            path=() if self is LOCAL else path,
             description=description,
             unit=unit,
-            source=f"{self.name}.{field}",
+            source=self.name if self is LOCAL else f"{self.name}.{field}",
             is_json=is_json,
             nullable=not key,
         )
 
 
-def local_column(  # noqa: PLR0913 - one argument for each thing that differs between columns
-    name: str,
-    kind: pa.DataType,
-    description: str,
-    unit: str | None = None,
-    *,
-    is_json: bool = False,
-    key: bool = False,
-) -> ColumnSpec:
-    """Return a local column, whose values come from tower-etl and not from a field of the API."""
-    return ColumnSpec(name, kind, (), description, unit, LOCAL, is_json=is_json, nullable=not key)
+LOCAL = ApiObject("tower-etl")
+"""Each method defines a local column, whose values come from tower-etl."""
 
-
-def workflow_id() -> ColumnSpec:
-    """Return the column of the run of a row, known from the request."""
-    return local_column(
-        "workflow_id", TEXT, "Run that the row belongs to (`workflows.id`).", key=True
-    )
-
-
-def workspace_id(
-    description: str = "Workspace of the row (`workspaces.id`); null for the personal workspace.",
-) -> ColumnSpec:
-    """Return the column of the workspace of a row, known from the request."""
-    return local_column("workspace_id", INTEGER, description)
-
-
-def missing_since() -> ColumnSpec:
-    """Return the column of the first sync whose complete list did not contain a row's entity."""
-    return local_column(
-        "missing_since",
-        TIMESTAMP,
-        "Start of the first sync whose complete list lacked the entity; null while it is listed.",
-        "UTC",
-    )
-
-
-def undocumented() -> ColumnSpec:
-    """Return the column of undocumented fields and invalid values."""
-    return local_column(
-        "undocumented",
-        TEXT,
-        "Fields of the API record without a column, and values that do not fit the type of their"
-        " column, a JSON object by dotted API name; null if there are none.",
-        is_json=True,
-    )
-
-
-def to_snake_case(name: str) -> str:
-    """Convert a camelCase name of the API to snake_case: `peakRss` becomes `peak_rss`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+WORKFLOW_ID = LOCAL.text("workflow_id", "Run that the row belongs to (`workflows.id`).", key=True)
+WORKSPACE_ID = LOCAL.workspace_of("row")
+MISSING_SINCE = LOCAL.timestamp(
+    "missing_since",
+    "Start of the first sync whose complete list lacked the entity; null while it is listed.",
+)
+UNDOCUMENTED = LOCAL.json(
+    "undocumented",
+    "Fields of the API record without a column, and values that do not fit the type of their"
+    " column, a JSON object by dotted API name; null if there are none.",
+)

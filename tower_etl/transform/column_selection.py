@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.schema.types import LOCAL, TEXT
+from tower_etl.schema.types import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,7 +57,7 @@ def find_column(table: TableSpec, name: str) -> ColumnSpec:
 
 def is_required(table: TableSpec, column: ColumnSpec) -> bool:
     """Return whether a sync requires the column's values: keys, local columns, state columns."""
-    is_local = column.source == LOCAL and column.name != "undocumented"
+    is_local = not column.path and column.name != "undocumented"
     is_state = table.name == "workflows" and column.name in STATE_COLUMNS
     return is_local or is_state or column.name in {*table.key, "workspace_id"}
 

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.schema.convert import to_text
+from tower_etl.schema.convert import as_objects, to_text
 from tower_etl.schema.directory import USERS, user_rows
-from tower_etl.schema.progress import PROCESS_PROGRESS, WORKFLOW_PROGRESS, split_progress
-from tower_etl.schema.records import as_objects
 from tower_etl.schema.runs import LABELS, REMOVED, WORKFLOW_LABELS, WORKFLOWS, workflow_record
-from tower_etl.schema.tasks import PROCESS_METRICS, TASKS, iter_metric_records, iter_task_records
+from tower_etl.schema.tasks import (
+    PROCESS_METRICS,
+    PROCESS_PROGRESS,
+    TASKS,
+    WORKFLOW_PROGRESS,
+    iter_metric_records,
+    iter_task_records,
+    split_progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
