@@ -20,7 +20,7 @@ from tower_etl.errors import ConfigurationError
 from tower_etl.extract.destination_state import _RUN_COLUMNS
 from tower_etl.schema import TABLES
 from tower_etl.transform import ColumnPolicy
-from tower_etl.transform.column_selection import STATE_COLUMNS, find_column, is_required
+from tower_etl.transform.privacy import STATE_COLUMNS, find_column, is_required
 
 
 def make_keys(name: str) -> dict[str, Any]:

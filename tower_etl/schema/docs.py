@@ -6,28 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from tower_etl.schema import STORED_TABLES
-from tower_etl.schema.types import (
-    BOOLEAN,
-    INTEGER,
-    NUMBER,
-    TEXT,
-    TIMESTAMP,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import pyarrow as pa
-
     from tower_etl.schema import ColumnSpec, TableSpec
-
-_TYPES: Mapping[pa.DataType, str] = {
-    TEXT: "text",
-    INTEGER: "integer",
-    NUMBER: "number",
-    BOOLEAN: "boolean",
-    TIMESTAMP: "timestamp",
-}
 
 _HEAD = """\
 # Data dictionary
@@ -110,7 +93,7 @@ def _list_marks(table: TableSpec, tables: Mapping[str, TableSpec]) -> list[str]:
             if holds
         ]
         if kinds:
-            marks.append(f"        {_type_of(column)} {column.name} {', '.join(kinds)}")
+            marks.append(f"        {column.type_name} {column.name} {', '.join(kinds)}")
     return marks
 
 
@@ -128,17 +111,13 @@ def _render_table(table: TableSpec) -> str:
 def _render_column(column: ColumnSpec) -> str:
     cells = (
         f"`{column.name}`",
-        _type_of(column),
+        column.type_name,
         column.unit or "",
         "yes" if column.nullable else "no",
         column.description,
         column.source,
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _type_of(column: ColumnSpec) -> str:
-    return "json" if column.is_json else _TYPES[column.type]
 
 
 if __name__ == "__main__":

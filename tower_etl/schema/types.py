@@ -12,6 +12,14 @@ INTEGER = pa.int64()
 NUMBER = pa.float64()
 BOOLEAN = pa.bool_()
 TIMESTAMP = pa.timestamp("us", "UTC")
+TYPES = {
+    "text": TEXT,
+    "integer": INTEGER,
+    "number": NUMBER,
+    "boolean": BOOLEAN,
+    "timestamp": TIMESTAMP,
+}
+"""Types of columns by the name in the data dictionary, which calls text with JSON `json`."""
 
 _REFERENCE = re.compile(r"\(`(\w+\.\w+)`\)")
 
@@ -45,6 +53,12 @@ class ColumnSpec:
         """Key that the column references: `table.column` in parentheses in the description."""
         found = _REFERENCE.search(self.description)
         return found[1] if found else None
+
+    @property
+    def type_name(self) -> str:
+        """Name of the type in the data dictionary."""
+        names = (name for name, kind in TYPES.items() if kind == self.type)
+        return "json" if self.is_json else next(names)
 
     @property
     def can_hold_secrets(self) -> bool:

@@ -9,31 +9,39 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tower_etl.transform.column_selection import check_hashable, find_column, select_columns
+from tower_etl.errors import ConfigurationError
+from tower_etl.redaction import EMAIL, PATTERNS
+from tower_etl.schema.types import TEXT
 from tower_etl.transform.promote import (
     fill_promoted,
     promote_fields,
     read_extras,
     write_extras,
 )
-from tower_etl.transform.redact import Redactor
+from tower_etl.transform.redact import STRICT_DIALECTS, Redactor, replace_unstorable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tower_etl.config.settings import PrivacySettings
     from tower_etl.schema.table import TableSpec
     from tower_etl.schema.types import ColumnSpec
-    from tower_etl.transform.column_selection import ColumnSet
+
+    ColumnSet = frozenset[tuple[str, str]]
 
 
 _DIGEST = re.compile(r'"?hash:[0-9a-f]{32}"?')
+STATE_COLUMNS = frozenset(
+    {"id", "submit", "date_created", "status", "last_updated", "complete", "starred"}
+)
+"""Columns of `workflows` that a reconciliation reads to detect changed runs."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +79,14 @@ class ColumnPolicy:
             ConfigurationError: A column is unknown, required by syncs, or cannot be hashed.
         """
         specs = promote_fields(privacy.promoted, tables)
-        hashed = select_columns(privacy.hashed, specs)
-        check_hashable(hashed, specs)
+        hashed = _select_columns(privacy.hashed, specs)
+        _check_hashable(hashed, specs)
+        redactor = Redactor((*PATTERNS, EMAIL)) if privacy.emails else Redactor()
         return cls(
             specs,
-            select_columns(privacy.excluded, specs),
+            _select_columns(privacy.excluded, specs),
             hashed,
-            Redactor.of(emails=privacy.emails) if privacy.redact else None,
+            redactor if privacy.redact else None,
             privacy.salt.encode(),
             dialect in STRICT_DIALECTS,
         )
@@ -135,52 +144,63 @@ def _drop_masked_extras(rows: pa.Table, hidden: list[ColumnSpec]) -> pa.Table:
     return write_extras(rows, extras)
 
 
-STRICT_DIALECTS = frozenset({"postgres", "redshift"})
-"""SQL dialects, as dlt and sqlglot name them, of databases that reject NUL and lone surrogates."""
+def _select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> ColumnSet:
+    """Return the columns with the given names: `table.column`, or `column` in all tables.
 
-_NUL, _REPLACEMENT = "\x00", "\ufffd"
-_SUSPECT = r"\\u(0000|[dD][89a-fA-F])"
-# Escapes are matched from left to right, so that `u0000` after an escaped backslash is not matched.
-_ESCAPE = re.compile(
-    r"(?P<valid>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|(?P<invalid>\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    r"|\\."
-)
+    The name of a column in a table also selects it in the table's history.
 
-
-def replace_unstorable(
-    batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
-) -> dict[str, pa.Table]:
-    """Return the tables with U+FFFD for each character that strict databases reject.
-
-    Args:
-        batch: Rows by table.
-        specs: Tables by name, whose columns distinguish JSON from other text.
+    Raises:
+        ConfigurationError: A column does not exist, or a sync requires its values.
     """
-    return {name: _clean_table(rows, specs[name]) for name, rows in batch.items()}
+    chosen = [pair for name in names for pair in _find(name, tables)]
+    for table, name in chosen:
+        if is_required(tables[table], find_column(tables[table], name)):
+            msg = (
+                f"{table}.{name} can be neither excluded nor hashed: it is a key, or syncs need it "
+                "to detect changes. To select a column of one table, use the form table.column."
+            )
+            raise ConfigurationError(msg)
+    return frozenset(chosen)
 
 
-def _clean_table(rows: pa.Table, spec: TableSpec) -> pa.Table:
-    json_columns = {column.name for column in spec.columns if column.is_json}
-    for index, name in enumerate(rows.column_names):
-        if rows.schema.types[index] == pa.string():
-            clean = _clean_json if name in json_columns else _clean_text
-            rows = rows.set_column(index, rows.schema.field(index), clean(rows.column(index)))
-    return rows
+def _check_hashable(chosen: ColumnSet, tables: Mapping[str, TableSpec]) -> None:
+    """Check that columns can hold digests: text columns except `undocumented`, which is parsed.
+
+    Raises:
+        ConfigurationError: One of the columns cannot be hashed.
+    """
+    for table, name in sorted(chosen):
+        kind = find_column(tables[table], name).type
+        if kind != TEXT or name == "undocumented":
+            reason = "" if kind == TEXT else f": expected a text column, but its type is {kind}"
+            msg = f"{table}.{name} cannot be hashed{reason}. Exclude it instead."
+            raise ConfigurationError(msg)
 
 
-def _clean_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pc.any(pc.match_substring(texts, _NUL)).as_py():
-        return texts
-    return pc.replace_substring(texts, _NUL, _REPLACEMENT)
+def find_column(table: TableSpec, name: str) -> ColumnSpec:
+    """Return the column with a name."""
+    return next(column for column in table.columns if column.name == name)
 
 
-def _clean_json(documents: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pc.any(pc.match_substring_regex(documents, _SUSPECT)).as_py():
-        return documents
-    cleaned = [None if text is None else _replace_escapes(text) for text in documents.to_pylist()]
-    return pa.chunked_array([pa.array(cleaned, pa.string())])
+def is_required(table: TableSpec, column: ColumnSpec) -> bool:
+    """Return whether a sync requires the column's values: keys, local columns, state columns."""
+    is_local = not column.path and column.name != "undocumented"
+    is_state = table.name == "workflows" and column.name in STATE_COLUMNS
+    return is_local or is_state or column.name in {*table.key, "workspace_id"}
 
 
-def _replace_escapes(document: str) -> str:
-    return _ESCAPE.sub(lambda found: r"\ufffd" if found["invalid"] else found[0], document)
+def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
+    table, _, column = name.strip().rpartition(".")
+    candidates = {table, f"{table}_history"} & tables.keys() if table else tables.keys()
+    found = [(one, column) for one in candidates if column in tables[one].arrow_schema.names]
+    if not found:
+        raise ConfigurationError(_unknown_message(name, tables))
+    return found
+
+
+def _unknown_message(name: str, tables: Mapping[str, TableSpec]) -> str:
+    full = [f"{table.name}.{column.name}" for table in tables.values() for column in table.columns]
+    known = full if "." in name else sorted({name.partition(".")[2] for name in full})
+    close = get_close_matches(name, known, n=4, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "See docs/data-dictionary.md."
+    return f"No column {name!r}. {hint}"

@@ -12,15 +12,7 @@ import pyarrow.compute as pc
 from tower_etl.errors import ConfigurationError
 from tower_etl.lossless import load_json, to_json
 from tower_etl.schema.convert import to_array
-from tower_etl.schema.types import (
-    BOOLEAN,
-    INTEGER,
-    NUMBER,
-    TEXT,
-    TIMESTAMP,
-    ColumnSpec,
-    to_snake_case,
-)
+from tower_etl.schema.types import TEXT, TYPES, ColumnSpec, to_snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,14 +21,7 @@ if TYPE_CHECKING:
 
 PROMOTED = "undocumented, by `promote`"
 
-_TYPES: Mapping[str, pa.DataType] = {
-    "text": TEXT,
-    "integer": INTEGER,
-    "number": NUMBER,
-    "boolean": BOOLEAN,
-    "timestamp": TIMESTAMP,
-    "json": TEXT,
-}
+_TYPES = {**TYPES, "json": TEXT}
 _RESERVED = frozenset({"month", "rowid"})  # partition column of lakes; pseudo-column of DuckDB
 _FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
 
@@ -103,18 +88,13 @@ def _is_documented(table: TableSpec, field: str, kind: str | None) -> bool:
     return column is not None and (kind is None or _TYPES.get(kind) == column.type)
 
 
-def list_promoted(table: TableSpec) -> list[ColumnSpec]:
-    """Return the columns of promoted fields."""
-    return [column for column in table.columns if column.source == PROMOTED]
-
-
 def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:
     """Return the rows with the columns of promoted fields, filled from `undocumented`.
 
     A value that does not fit the type of its column stays in `undocumented`. Rows that were read
     back from the destination already have values in these columns, and keep them.
     """
-    promoted = list_promoted(table)
+    promoted = [column for column in table.columns if column.source == PROMOTED]
     if not promoted:
         return rows
     extras = read_extras(rows)

@@ -1,4 +1,4 @@
-"""Redaction of secrets in the text columns of a batch.
+"""Cleaning of the text columns of a batch: secrets, and characters that databases reject.
 
 Clean text costs one pass of RE2 over the buffers of the columns; the patterns are applied only to
 rows that match the prefilter.
@@ -6,6 +6,7 @@ rows that match the prefilter.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ import pyarrow.compute as pc
 
 from tower_etl.lossless import load_json, to_json
 from tower_etl.redaction import (
-    EMAIL,
     MASK,
     PATTERNS,
     SECRET_KEY,
@@ -43,11 +43,6 @@ class Redactor:
 
     patterns: tuple[Pattern, ...] = PATTERNS
 
-    @classmethod
-    def of(cls, *, emails: bool) -> Redactor:
-        """Return a redactor of secrets, and of e-mail addresses if `emails` is true."""
-        return cls((*PATTERNS, EMAIL)) if emails else cls()
-
     @cached_property
     def _prefilter(self) -> str:
         return build_prefilter(self.patterns)
@@ -55,12 +50,7 @@ class Redactor:
     def redact(
         self, batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
     ) -> dict[str, pa.Table]:
-        """Return the tables with secrets masked; key columns are not changed.
-
-        Args:
-            batch: Rows by table.
-            specs: Tables by name.
-        """
+        """Return the tables with secrets masked; key columns are not changed."""
         tables = dict(batch)
         for name, column in self._find_candidates(tables, specs):
             rows = tables[name]
@@ -106,8 +96,8 @@ class Redactor:
         values = [load_json(text) for text in texts.to_pylist()]
         found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
         cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
-        rewriter = _JsonRedactor(dict(zip(found, cleaned, strict=True)).__getitem__)
-        return pa.array([to_json(rewriter.rewrite(value)) for value in values], pa.string())
+        clean = dict(zip(found, cleaned, strict=True)).__getitem__
+        return pa.array([to_json(_redact_json(value, clean)) for value in values], pa.string())
 
 
 def _iter_buffers(column: pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -143,36 +133,27 @@ def _iter_texts(value: Any, left: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: A
             yield from _iter_texts(item, left - 1)
 
 
-@dataclass(frozen=True)
-class _JsonRedactor:
-    """Redactor of a JSON value.
+def _redact_json(
+    value: Any,  # noqa: ANN401 any JSON
+    clean: Callable[[str], str],
+    name: str = "",
+    left: int = _MAX_DEPTH,
+) -> Any:  # noqa: ANN401 any JSON
+    """Return a JSON value with secrets masked; `clean` masks those in a string.
 
-    Attributes:
-        clean: Returns a string with its secrets masked.
+    A value is also masked if its name is that of a secret, or if it is nested too deeply.
     """
-
-    clean: Callable[[str], str]
-
-    def rewrite(self, value: Any, name: str = "", left: int = _MAX_DEPTH) -> Any:  # noqa: ANN401 any JSON
-        """Return the value with secrets masked.
-
-        A value is also masked if its name is that of a secret, or if it is nested too deeply.
-        """
-        if left == 0 and isinstance(value, dict | list | str):
-            return MASK
-        if isinstance(value, dict):
-            names = {k: k for k in value} | _name_values(value)
-            return {self.clean(k): self.rewrite(v, names[k], left - 1) for k, v in value.items()}
-        if isinstance(value, list):
-            return [self.rewrite(item, name, left - 1) for item in value]
-        return self._rewrite_leaf(value, name)
-
-    def _rewrite_leaf(self, value: Any, name: str) -> Any:  # noqa: ANN401 any JSON
-        if isinstance(value, str):
-            return MASK if value and SECRET_KEY.search(name) else self.clean(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return MASK if SECRET_NUMBER_KEY.search(name) else value
-        return value
+    if left == 0 and isinstance(value, dict | list | str):
+        return MASK
+    if isinstance(value, dict):
+        names = {k: k for k in value} | _name_values(value)
+        return {clean(k): _redact_json(v, clean, names[k], left - 1) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_redact_json(item, clean, name, left - 1) for item in value]
+    if isinstance(value, str):
+        return MASK if value and SECRET_KEY.search(name) else clean(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return MASK if is_number and SECRET_NUMBER_KEY.search(name) else value
 
 
 def _name_values(value: dict[str, Any]) -> dict[str, str]:
@@ -182,3 +163,49 @@ def _name_values(value: dict[str, Any]) -> dict[str, str]:
         if isinstance(name, str):
             return {"value": name}
     return {}
+
+
+STRICT_DIALECTS = frozenset({"postgres", "redshift"})
+"""SQL dialects, as dlt and sqlglot name them, of databases that reject NUL and lone surrogates."""
+
+_NUL, _REPLACEMENT = "\x00", "\ufffd"
+_SUSPECT = r"\\u(0000|[dD][89a-fA-F])"
+# Escapes are matched from left to right, so that `u0000` after an escaped backslash is not matched.
+_ESCAPE = re.compile(
+    r"(?P<valid>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?P<invalid>\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\."
+)
+
+
+def replace_unstorable(
+    batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
+) -> dict[str, pa.Table]:
+    """Return the tables with U+FFFD for each character that strict databases reject."""
+    return {name: _clean_table(rows, specs[name]) for name, rows in batch.items()}
+
+
+def _clean_table(rows: pa.Table, spec: TableSpec) -> pa.Table:
+    json_columns = {column.name for column in spec.columns if column.is_json}
+    for index, name in enumerate(rows.column_names):
+        if rows.schema.types[index] == pa.string():
+            clean = _clean_json if name in json_columns else _clean_text
+            rows = rows.set_column(index, rows.schema.field(index), clean(rows.column(index)))
+    return rows
+
+
+def _clean_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pc.any(pc.match_substring(texts, _NUL)).as_py():
+        return texts
+    return pc.replace_substring(texts, _NUL, _REPLACEMENT)
+
+
+def _clean_json(documents: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pc.any(pc.match_substring_regex(documents, _SUSPECT)).as_py():
+        return documents
+    cleaned = [None if text is None else _replace_escapes(text) for text in documents.to_pylist()]
+    return pa.chunked_array([pa.array(cleaned, pa.string())])
+
+
+def _replace_escapes(document: str) -> str:
+    return _ESCAPE.sub(lambda found: r"\ufffd" if found["invalid"] else found[0], document)
