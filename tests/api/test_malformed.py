@@ -40,12 +40,11 @@ class FakeTransport:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self._answer = answer
 
-    def get(
-        self,
-        path: str,
-        params: Mapping[str, Any] | None = None,
-        policy: RetryPolicy | None = None,  # noqa: ARG002 - the signature of the real client
-    ) -> dict[str, Any]:
+    def with_policy(self, _policy: RetryPolicy) -> FakeTransport:
+        """Return the client itself: nothing is retried."""
+        return self
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Record the call, and return the computed response."""
         self.asked.append((path, params or {}))
         return self._answer(path, params or {})

@@ -242,12 +242,12 @@ class SpoilingTransport:
         """Return the transport itself: a retry would get the same response."""
         return self
 
-    def get(self, path: str, params: Any = None, policy: Any = None) -> dict[str, Any]:
+    def get(self, path: str, params: Any = None) -> dict[str, Any]:
         """Return the response of a request, corrupted or not."""
         call = f"{path}?{sorted((params or {}).items())}"
         with self._lock:
             if call not in self._kept:
-                self._kept[call] = self._inner.get(path, params, policy)
+                self._kept[call] = self._inner.get(path, params)
         answer: Any = copy.deepcopy(self._kept[call])
         rng = Random(f"{self._seed} {call}")
         if rng.random() < self._rate:

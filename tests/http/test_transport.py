@@ -19,7 +19,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
-from tower_etl.http import RateLimiterClosedError
+from tower_etl.http import RateLimiterClosedError, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,14 +153,16 @@ def test_every_attempt_waits_for_the_rate_limiter(
     assert fake_clock.clock.monotonic() == pytest.approx(30.0)
 
 
-def test_a_call_can_override_the_retry_policy(server: ScriptedServer, connect: Connect) -> None:
+def test_a_client_with_another_retry_policy_shares_the_counters(
+    server: ScriptedServer, connect: Connect
+) -> None:
     """The first call to an endpoint makes fewer attempts."""
     http_client = connect(server.endpoint)
     for _ in range(5):
         server.answer({}, 500)
 
     with pytest.raises(ServerError):
-        http_client.get("/service-info", policy=replace(http_client.policy, attempts=2))
+        http_client.with_policy(RetryPolicy(attempts=2)).get("/service-info")
 
     assert http_client.metrics.snapshot().calls == 2
 

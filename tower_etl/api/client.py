@@ -97,10 +97,8 @@ class TowerClient:
     def with_attempts(self, attempts: int) -> TowerClient:
         """Return a client that shares everything with this one, but retries server errors less.
 
-        Args:
-            attempts: Maximum number of attempts of a request that ends with a server error,
-                including the first. Requests that the rate limit rejects (429) are retried as
-                before.
+        `attempts` includes the first one. Requests that the rate limit rejects (429) are retried
+        as before.
         """
         twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
@@ -115,7 +113,7 @@ class TowerClient:
         """Return version and features of the server; requires no token (API fact 11)."""
         # The first request is retried less, so that a wrong endpoint is reported soon.
         policy = replace(self.http.policy, attempts=4)
-        response = self.http.get(endpoints.SERVICE_INFO.path, policy=policy)
+        response = self.http.with_policy(policy).get(endpoints.SERVICE_INFO.path)
         return extract_object(endpoints.SERVICE_INFO, response)
 
     def get_user(self) -> Item:
@@ -137,12 +135,8 @@ class TowerClient:
     ) -> Iterator[list[Item]]:
         """Yield pages of runs with their labels, newest submission first (API facts 2, 4 and 14).
 
-        Args:
-            workspace_id: Id of the workspace.
-            stats: Filled in during the iteration; shows at the end whether the listing is
-                complete.
-            after: Earliest submission time, inclusive.
-            before: Latest submission time, inclusive.
+        `stats` is filled in during the iteration, and shows at the end whether the listing is
+        complete. The bounds of the submission time are inclusive.
         """
         # The total is compared with the number of listed runs, to detect an incomplete listing.
         params = _workspace_params(workspace_id) | {"includeTotalSize": "true"}
@@ -198,14 +192,9 @@ class TowerClient:
     ) -> SinkT:
         """Append the pages of a run's tasks, by ascending `taskId`, to a sink and return the sink.
 
-        Args:
-            workspace_id: Id of the workspace.
-            run_id: Id of the run.
-            make: Creates the sink; called again if the list must be read again from its start.
-            tally: Filled in with the server's counts and repeated tasks.
-            pool: Executor whose idle threads fetch pages in advance; only for a finished run.
-                Once the counts of a server have been found inexact, its pages are fetched one
-                after another.
+        `make` creates the sink, again if the list must be read again from its start. `tally` is
+        filled in with the server's counts and repeated tasks. For a finished run, idle threads of
+        `pool` fetch pages in advance, until the counts of the server are found to be inexact.
         """
         tally, fetch = tally or TotalCheck(), self._task_pages(workspace_id, run_id)
         # API fact 3: without an exact count, an item hidden by out-of-order responses would go
@@ -287,16 +276,14 @@ class TowerClient:
     ) -> tuple[list[Item], str | None]:
         """Return a page of the audit log, newest entry first, and the token of the next page.
 
-        Args:
-            after: Time of the earliest entry, inclusive.
-            before: Time of the latest entry, inclusive.
-            token: Token of the page, None for the first page.
+        Both times are inclusive; the first page has no token.
         """
-        values = {"timestampBeforeOrEqual": format_timestamp(before), "nextPageToken": token}
-        values["timestampAfterOrEqual"] = format_timestamp(after) if after else None
-        params: Params = {name: value for name, value in values.items() if value is not None}
-        form = RequestForm(size=MAX_PAGE)
-        response, _ = self._negotiate(endpoints.AUDIT_LOGS, form, params)
+        params: Params = {"timestampBeforeOrEqual": format_timestamp(before)}
+        if after:
+            params["timestampAfterOrEqual"] = format_timestamp(after)
+        if token is not None:
+            params["nextPageToken"] = token
+        response, _ = self._negotiate(endpoints.AUDIT_LOGS, RequestForm(size=MAX_PAGE), params)
         next_token = response.get("nextPageToken")
         items = extract_records(endpoints.AUDIT_LOGS, response)
         return items, next_token if isinstance(next_token, str) else None

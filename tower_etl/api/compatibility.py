@@ -110,11 +110,6 @@ class Compatibility:
     def negotiate(self, endpoint: Endpoint, full_form: RequestForm, send: Send) -> Accepted:
         """Return the response to a request, and the fullest form that the server accepts.
 
-        Args:
-            endpoint: Endpoint of the request.
-            full_form: Fullest form of the request.
-            send: Sends the request in a form.
-
         Raises:
             BadRequestError: The server rejects the request in every form, or in a form that it
                 accepted for another request of the endpoint.
@@ -200,10 +195,7 @@ def _find_attributes(
 ) -> Accepted | None:
     """Find as many attributes as the server accepts at one page size, None if it accepts none.
 
-    Args:
-        form: Attributes and page size.
-        send: Sends the request in a form.
-        rejection: Error of the request with all attributes, None if it was not sent yet.
+    `rejection` is the error of the request with all attributes, None if it was not sent yet.
     """
     attributes, dropped = list(form.attributes), list[str]()
     while True:
@@ -218,14 +210,7 @@ def _find_attributes(
                 return None
             dropped.append(attributes.pop(_rejected_index(attributes, str(error))))
             rejection = None
-    return _restore_attributes(found, form, dropped[:-1], send)
-
-
-def _restore_attributes(
-    found: Accepted, form: RequestForm, names: list[str], send: Send
-) -> Accepted:
-    """Try again the attributes that were dropped before the rejected one was found."""
-    for name in names:
+    for name in dropped[:-1]:  # these may have been dropped before the rejected one was found
         kept = {*found[1].attributes, name}
         extended = RequestForm(tuple(one for one in form.attributes if one in kept), form.size)
         with suppress(BadRequestError):

@@ -61,14 +61,11 @@ class Page:
         return self.has_more is True or max(self.total or 0, self.count or 0) > end
 
     def is_last(self, end: int, least: int = 0) -> bool:
-        """Return whether this is the last page.
+        """Return whether this is the last page, if it ends before the offset `end`.
 
         A page with fewer or more items than requested is the last one, unless the server reports
-        more items. A page with the requested number is not, unless `has_more` and `total` agree.
-
-        Args:
-            end: Offset just past this page.
-            least: Minimum number of items in the list, known from other responses.
+        more items, or other responses show that there are at least `least`. A page with the
+        requested number is not, unless `has_more` and `total` agree.
         """
         if not self.items:
             return True
@@ -223,18 +220,14 @@ def paginate_descending(
 
 
 class _RepeatedPages:
-    """Counter of repetitions of the first page, as servers send that ignore `offset`.
-
-    Attributes:
-        times: Current number of consecutive repetitions.
-    """
+    """Counter of repetitions of the first page, which servers send that ignore `offset`."""
 
     def __init__(self) -> None:
         self.times = 0
         self._first: set[Hashable] | None = None
 
     def count(self, page: Page, key: Key) -> int:
-        """Add the next page; return the number of consecutive repetitions of the first page."""
+        """Add the next page, and return the number of repetitions."""
         keys = {key(item) for item in page.items}
         if self._first is None:
             self._first = keys

@@ -23,11 +23,7 @@ Key = Callable[[Item], Hashable]  # returns the key of an item
 
 @dataclass(frozen=True)
 class MissingKey:
-    """Placeholder for the key of an element without one; such elements differ by their content.
-
-    Attributes:
-        digest: Digest of the element's JSON.
-    """
+    """Placeholder for the key of an element without one, with the digest of the element's JSON."""
 
     digest: bytes
 

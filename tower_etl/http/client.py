@@ -60,10 +60,7 @@ class RetryPolicy:
     def next_delay_seconds(self, failures: int, error: ApiError, jitter: float) -> float | None:
         """Return the seconds to wait before the next attempt, None to give up.
 
-        Args:
-            failures: Number of failed attempts, at least 1.
-            error: Error of the last attempt.
-            jitter: Random number in [0, 1), so that many clients do not retry at the same time.
+        `jitter` is a random number in [0, 1), so that many clients do not retry at the same time.
         """
         limit = self.attempts
         if isinstance(error, ServerError) and self.server_error_attempts is not None:
@@ -107,18 +104,8 @@ class JsonHttpClient:
     secret: bytes = field(default=b"", repr=False)
     jitter: Callable[[], float] = random.random
 
-    def get(
-        self,
-        path: str,
-        params: Mapping[str, str | int] | None = None,
-        policy: RetryPolicy | None = None,
-    ) -> dict[str, Any]:
-        """Return the JSON object at a path.
-
-        Args:
-            path: Path below the endpoint, such as `/workflow`.
-            params: Query parameters.
-            policy: Retry policy of this request; None for that of the client.
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+        """Return the JSON object at a path below the endpoint, such as `/workflow`.
 
         Raises:
             ApiError: The request failed, after the retries that the policy allows.
@@ -129,7 +116,7 @@ class JsonHttpClient:
                 return self._get_once(path, params or {}, failures + 1)
             except ApiError as error:
                 failures += 1
-                delay = (policy or self.policy).next_delay_seconds(failures, error, self.jitter())
+                delay = self.policy.next_delay_seconds(failures, error, self.jitter())
                 if delay is None:
                     raise
                 reason = type(error).__name__  # its text may name a person
@@ -150,13 +137,11 @@ class JsonHttpClient:
     def _get_once(self, path: str, params: Mapping[str, str | int], attempt: int) -> dict[str, Any]:
         failure: ApiError
         try:
-            response = self.session.get(
-                self.endpoint + path, params=dict(params), timeout=self.timeouts
-            )
+            url = self.endpoint + path
+            response = self.session.get(url, params=dict(params), timeout=self.timeouts)
         # urllib raises ValueError for some malformed URLs of redirects and proxies.
         except (requests.RequestException, DeadlineExceededError, ValueError) as error:
-            connection = Connection(path, self.endpoint, self.session.proxies)
-            failure = explain_failure(connection, error)
+            failure = explain_failure(self._describe(path), error)
             self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
             seconds = response.elapsed.total_seconds()
@@ -166,8 +151,10 @@ class JsonHttpClient:
         # Raised outside of `except`: the traceback of a chained cause has the token in its frames.
         raise failure
 
+    def _describe(self, path: str) -> Connection:
+        return Connection(path, self.endpoint, self.session.proxies)
+
     def _log(self, path: str, attempt: int, outcome: str) -> None:
-        """Log one line per request."""
         _logger.debug(
             "GET %s: %s (attempt %d, %.3f s of it waiting for the rate limiter)",
             _mask(path),
@@ -178,7 +165,7 @@ class JsonHttpClient:
 
     def _parse(self, response: requests.Response, path: str) -> dict[str, Any]:
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise explain_proxy_login(Connection(path, self.endpoint, self.session.proxies))
+            raise explain_proxy_login(self._describe(path))
         body = response.content
         # Messages quote the body of an error, and a server may echo request headers in it.
         if not response.ok and self.secret:

@@ -35,14 +35,9 @@ class DeadlineScheduler:
         self._thread: threading.Thread | None = None
 
     def schedule(self, seconds: float, callback: Callback) -> object:
-        """Run a callback after a number of seconds.
+        """Run a callback after a number of seconds, and return a key for `cancel`.
 
-        Args:
-            seconds: Delay from now.
-            callback: Run by the thread of all deadlines, so it must be fast and must not raise.
-
-        Returns:
-            Key for `cancel`.
+        The thread of all deadlines runs the callback, which must be fast and must not raise.
         """
         key, at = object(), time.monotonic() + seconds
         with self._condition:

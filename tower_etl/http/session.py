@@ -69,7 +69,14 @@ class _DeadlineHTTPPool(HTTPConnectionPool):
 
 
 class _DeadlineHTTPSPool(_DeadlineHTTPPool, HTTPSConnectionPool):
-    """Connection pool with deadlines for TLS connections."""
+    pass
+
+
+def _install_pools(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
+    # The manager of a SOCKS proxy has pool classes that must stay.
+    if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:
+        manager.pool_classes_by_scheme = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
+    return manager
 
 
 class RateLimitedAdapter(HTTPAdapter):
@@ -103,11 +110,11 @@ class RateLimitedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 the base's signature
         """Install the connection pools with deadlines."""
         super().init_poolmanager(*args, **kwargs)
-        self._install_pools(self.poolmanager)
+        _install_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 the base's signature
         """Return the manager of a proxy's connections, with pools that have deadlines."""
-        return self._install_pools(super().proxy_manager_for(*args, **kwargs))
+        return _install_pools(super().proxy_manager_for(*args, **kwargs))
 
     def send(
         self,
@@ -144,23 +151,9 @@ class RateLimitedAdapter(HTTPAdapter):
         ):
             response._content = read_body(response, self.max_body_bytes)  # noqa: SLF001 as requests does
 
-    @staticmethod
-    def _install_pools(manager: Any) -> Any:  # noqa: ANN401 of a pool or a proxy
-        # The manager of a SOCKS proxy has pool classes that must stay.
-        if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:
-            manager.pool_classes_by_scheme = {
-                "http": _DeadlineHTTPPool,
-                "https": _DeadlineHTTPSPool,
-            }
-        return manager
-
 
 class ForeignRedirectError(requests.RequestException):
-    """Redirect to another origin.
-
-    Attributes:
-        target: URL of the redirect.
-    """
+    """Redirect to another origin; `target` is its URL."""
 
     def __init__(self, target: str) -> None:
         super().__init__()

@@ -38,11 +38,11 @@ class RateLimiterClosedError(Exception):
 
 @dataclass(frozen=True)
 class Permit:
-    """Permission to send one call, with the time at which it was granted.
+    """Permission to send one call, with the time at which it was granted, in seconds.
 
     Attributes:
-        recorded: Time by the clock of the rate limit store, in seconds.
-        monotonic: The same time by the monotonic clock of this process, in seconds.
+        recorded: Time by the clock of the rate limit store.
+        monotonic: The same time by the monotonic clock of this process.
     """
 
     recorded: float
@@ -78,14 +78,7 @@ class RateLimiter:
         metrics: RequestMetrics,
         store: RateLimitStore | None = None,
     ) -> None:
-        """Create a limiter.
-
-        Args:
-            limit: Maximum number of calls in a period, None for no limit.
-            clock: Clock for waiting.
-            metrics: Counters of the calls and of the throttled time.
-            store: Store of the request window; None for one in this process.
-        """
+        """Create a limiter: without a limit if `limit` is None, in this process without a store."""
         self._limit = limit
         self._clock = clock
         self._metrics = metrics
@@ -168,8 +161,7 @@ class RateLimiter:
     def _try_send(self) -> tuple[float, float]:
         """Record a call, with the responses so far, if it may be sent now.
 
-        Returns:
-            Earliest time of the call, and the current time; it was recorded unless that is earlier.
+        The result is the earliest time of the call, and the current time.
         """
         responses = tuple(self._unstored)
         # A response is stored soon, although no call is sent.

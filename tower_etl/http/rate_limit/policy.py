@@ -72,10 +72,7 @@ class RequestWindow:
 def next_send_time(window: RequestWindow, now: float, limit: RateLimit | None) -> float:
     """Return the earliest time, not before `now`, at which one more call may be sent.
 
-    Args:
-        window: Recent calls.
-        now: Current time in seconds of the window's clock.
-        limit: None for no limit; a pause is observed all the same.
+    Times are in seconds of the window's clock. A pause is observed without a limit, too.
     """
     earliest = max(now, window.paused_until)
     if limit is None or not window.sent_at:
@@ -111,12 +108,8 @@ def network_delay(response_seconds: float, recent: Collection[float]) -> float:
     """Return an upper bound of the one-way network delay beyond the common minimum, in seconds.
 
     A delay that all calls have in common moves no two calls closer together, so that it is
-    subtracted as far as responses are steady: the fastest response time, less the spread of the
-    others.
-
-    Args:
-        response_seconds: Time from sending the call to its response.
-        recent: Response times of recent calls over the same network path.
+    subtracted as far as responses are steady: the fastest of the recent response times over the
+    same network path, less the spread of the others.
     """
     if len(recent) < _MIN_SAMPLES:
         return response_seconds

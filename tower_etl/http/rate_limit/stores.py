@@ -168,8 +168,8 @@ class FileStore:
     def _write(self, number: int, content: bytes) -> bool:
         """Create the file of a version.
 
-        Returns:
-            False if another process had created it, possibly so long ago that it was deleted.
+        The result is False if another process had created the file, possibly so long ago that it
+        was deleted.
         """
         descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with FileIO(descriptor, "w") as temporary:
@@ -199,12 +199,8 @@ class FileStore:
 def open_store(location: Path | str | None, name: str, clock: Clock) -> RateLimitStore:
     """Return the store of the request window of a token and server.
 
-    If the folder cannot be used, the sync continues with a store in memory and logs a warning.
-
-    Args:
-        location: Folder, URL of a Redis server, or None for a store in memory.
-        name: Name of the window within the location.
-        clock: Clock of a store in memory or in a folder.
+    The location is a folder, the URL of a Redis server, or None for a store in memory. If a folder
+    cannot be used, the sync continues with a store in memory and logs a warning.
 
     Raises:
         ConfigurationError: The URL is invalid.
