@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
 _MAX_LISTED = 2_000_000  # number of items above which a list is considered endless
 _MAX_TASKS = 1_000_000  # of one run: all of them are kept in memory until the last page
-_TASKS = f"GET {endpoints.RUN_TASKS.path}"
 # These segments change the path of a URL, even if they are percent-encoded.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -206,7 +205,7 @@ class TowerClient:
             if sink is not None:
                 return sink
             fetch = self._task_pages(workspace_id, run_id)
-        return paginate_append_only(fetch, task_key, make, tally, _TASKS)
+        return paginate_append_only(fetch, task_key, make, tally)
 
     def list_tasks_around(
         self, workspace_id: int | None, run_id: str, known: Sequence[KnownRange], tally: TotalCheck

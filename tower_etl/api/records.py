@@ -183,22 +183,20 @@ class Findings:
     """Thread-safe counter of findings."""
 
     def __init__(self) -> None:
-        self._counts: dict[Finding, int] = {}
-        self._examples: dict[Finding, str] = {}
+        self._found: dict[Finding, tuple[int, str]] = {}
         self._lock = threading.Lock()
 
     def add(self, finding: Finding, example: str = "", count: int = 1) -> None:
         """Count occurrences of a finding, and keep its first example."""
         with self._lock:
-            self._counts[finding] = self._counts.get(finding, 0) + count
-            self._examples.setdefault(finding, example)
+            before, first = self._found.get(finding, (0, example))
+            self._found[finding] = before + count, first
 
     def list_messages(self) -> list[str]:
         """Return one message for each finding, in the order of their first occurrence."""
         with self._lock:
             return [
                 f"{finding.location}: {finding.problem.format(count)}"
-                f"{f', for example {example}' if (example := self._examples[finding]) else ''}. "
-                f"{finding.advice}"
-                for finding, count in self._counts.items()
+                f"{f', for example {example}' if example else ''}. {finding.advice}"
+                for finding, (count, example) in self._found.items()
             ]

@@ -13,7 +13,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tower_etl.api.pagination import ANY_LIST, unstable_list_error
+from tower_etl.api.endpoints import RUN_TASKS
+from tower_etl.api.pagination import unstable_list_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tower_etl.api.pagination import FetchPage, Page
     from tower_etl.api.records import Item, Key
 
+_LIST = f"GET {RUN_TASKS.path}"
 _MAX_PASSES = 5
 _PREFETCHED_PAGES = 8  # the usual number of workers: more pages would hardly be in flight
 
@@ -77,7 +79,6 @@ def paginate_append_only(
     key: Key,
     make: Callable[[], SinkT],
     tally: TotalCheck,
-    name: str = ANY_LIST,
 ) -> SinkT:
     """Return all pages of a list to which items are only appended.
 
@@ -91,7 +92,7 @@ def paginate_append_only(
         sink = make()
         if _paginate_once(fetch, key, sink, tally):
             return sink
-    raise unstable_list_error(name, _MAX_PASSES)
+    raise unstable_list_error(_LIST, _MAX_PASSES)
 
 
 def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
@@ -231,12 +232,9 @@ class KnownRange(Protocol):
         """Key of the last item, None if unknown."""
 
 
-RangePages = list[tuple[int, "Item"]]
-
-
 def paginate_around_known(
     fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: TotalCheck
-) -> RangePages | None:
+) -> list[tuple[int, Item]] | None:
     """Return the items outside of known ranges, each with its offset.
 
     The known ranges are in ascending order and do not touch. `tally` is filled in with the server's
@@ -267,7 +265,8 @@ def paginate_around_known(
         found.update(enumerate(page.items, start))
         offset = max(offset, tally.end)
         if not remaining and page.is_last(tally.end, tally.least):
-            return _outside_ranges(found, known)
+            inside = {offset for one in known for offset in range(one.start, one.end)}
+            return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]
 
 
 def _record_offsets(
@@ -297,8 +296,3 @@ def _ranges_match(page: Page, start: int, key: Key, known: Sequence[KnownRange])
         if edge is not None and start <= offset < start + len(page.items)
     }
     return all(key(page.items[offset - start]) == edge for offset, edge in edges.items())
-
-
-def _outside_ranges(found: dict[int, Item], known: Sequence[KnownRange]) -> RangePages:
-    inside = {offset for one in known for offset in range(one.start, one.end)}
-    return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]

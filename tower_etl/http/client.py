@@ -68,16 +68,9 @@ class RetryPolicy:
         if not error.retryable or failures >= limit:
             return None
         backoff = self.base_delay_seconds * 2.0 ** (failures - 1) * (0.5 + jitter / 2)
-        return min(max(backoff, self._retry_after_seconds(error)), self.max_delay_seconds)
-
-    @staticmethod
-    def _retry_after_seconds(error: ApiError) -> float:
-        """Return the delay that the server requires; at least 1 s after a 429.
-
-        The platform sends `Retry-After: 0` with some 429 responses (API fact 10).
-        """
-        seconds = error.retry_after or 0.0
-        return max(seconds, 1.0) if isinstance(error, RateLimitError) else seconds
+        # API fact 10: the platform sends `Retry-After: 0` with some 429 responses.
+        required = 1.0 if isinstance(error, RateLimitError) else 0.0
+        return min(max(backoff, required, error.retry_after or 0.0), self.max_delay_seconds)
 
 
 @dataclass(frozen=True)

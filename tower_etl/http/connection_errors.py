@@ -50,22 +50,11 @@ _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 @dataclass(frozen=True)
 class Connection:
-    """Request and its connection to the server, as messages describe them.
-
-    Attributes:
-        path: Path below the endpoint, such as `/workflow`.
-        endpoint: Base URL, without a trailing slash.
-        proxies: URLs of proxies by scheme; empty without proxies.
-    """
+    """Path of a request, base URL of the endpoint, and URLs of proxies by scheme."""
 
     path: str
     endpoint: str
-    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def call(self) -> str:
-        """Request as messages name it, such as `GET /workflow`."""
-        return f"GET {self.path}"
+    proxies: Mapping[str, str] = field(repr=False)
 
     @property
     def host(self) -> str:
@@ -76,6 +65,11 @@ class Connection:
     def proxy(self) -> str | None:
         """URL of the proxy for the endpoint, None without one."""
         return select_proxy(self.endpoint, dict(self.proxies))
+
+    @property
+    def proxy_name(self) -> str:
+        """Host and port of the proxy."""
+        return urlsplit(self.proxy or "").netloc.rpartition("@")[2]
 
     @property
     def variable(self) -> str:
@@ -89,21 +83,21 @@ def explain_failure(connection: Connection, error: Exception) -> ApiError:
         return _explain_redirect(connection, error.target)
     if isinstance(error, exceptions.TooManyRedirects):
         msg = (
-            f"{connection.call}: {connection.host} redirects in a loop. Check the endpoint, and "
-            "any proxy or login page in front of it."
+            f"GET {connection.path}: {connection.host} redirects in a loop. Check the endpoint, "
+            "and any proxy or login page in front of it."
         )
         return EndpointError(msg)
     if isinstance(error, BodyTooLargeError):
         msg = (
-            f"{connection.call}: the response is larger than any response of the platform. It may "
-            "come from a proxy or login page: check the endpoint."
+            f"GET {connection.path}: the response is larger than any response of the platform. It "
+            "may come from a proxy or login page: check the endpoint."
         )
         return ResponseTooLargeError(msg)
     if isinstance(error, exceptions.ProxyError):
         return _explain_proxy(connection, error)
     cause, remedy = _find_cause(error)
     return ApiConnectionError(
-        f"{connection.call}: no answer from {connection.host} ({cause}). {remedy}"
+        f"GET {connection.path}: no answer from {connection.host} ({cause}). {remedy}"
     )
 
 
@@ -131,23 +125,18 @@ def _find_connection_cause(error: Exception) -> str:
 
 def _explain_redirect(connection: Connection, target: str) -> EndpointError:
     """Return the error for a redirect to another origin, with the endpoint to use if known."""
-    here, there = _name_origin(connection.endpoint), _name_origin(target)
-    return EndpointError(
-        f"{connection.call}: {here} redirects to {there}. The token is only sent to the host of "
-        f"the endpoint. {_advise(connection, target)}"
-    )
-
-
-def _advise(connection: Connection, target: str) -> str:
-    parts = urlsplit(target)
+    here, there, parts = _name_origin(connection.endpoint), _name_origin(target), urlsplit(target)
     is_safe = parts.scheme in {"https", urlsplit(connection.endpoint).scheme}
     base, found, rest = parts.path.rpartition(connection.path)
+    remedy = (
+        "the URL of its API; if it is a login page, exempt the API from the login, or run "
+        "tower-etl inside that network"
+    )
     if is_safe and found and rest in {"", "/"} and re.fullmatch(r"[\w./~-]{0,80}", base):
-        endpoint = _name_origin(target) + base
-        return f"If the platform has moved there, set the endpoint to {endpoint}."
-    return (
-        "If the platform has moved there, set the endpoint to the URL of its API; if it is a "
-        "login page, exempt the API from the login, or run tower-etl inside that network."
+        remedy = there + base
+    return EndpointError(
+        f"GET {connection.path}: {here} redirects to {there}. The token is only sent to the host "
+        f"of the endpoint. If the platform has moved there, set the endpoint to {remedy}."
     )
 
 
@@ -163,15 +152,15 @@ def _explain_proxy(connection: Connection, error: exceptions.ProxyError) -> ApiE
     status = int(found[1]) if found else None
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return explain_proxy_login(connection)
-    name = _name_proxy(connection)
+    name = connection.proxy_name
     if status is None:
         return ApiConnectionError(
-            f"{connection.call}: no answer from the proxy {name} for {connection.host}. "
+            f"GET {connection.path}: no answer from the proxy {name} for {connection.host}. "
             f"Check {connection.variable}, or exempt the host with NO_PROXY."
         )
     kind = EndpointError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ApiConnectionError
     return kind(
-        f"{connection.call}: the proxy {name} did not allow the request to {connection.host} "
+        f"GET {connection.path}: the proxy {name} did not allow the request to {connection.host} "
         f"(status {status}). Ask its administrator to allow that host, or exempt the host with "
         "NO_PROXY.",
         status_code=status,
@@ -180,7 +169,7 @@ def _explain_proxy(connection: Connection, error: exceptions.ProxyError) -> ApiE
 
 def explain_proxy_login(connection: Connection) -> EndpointError:
     """Return the error for a proxy that requires authentication (status 407)."""
-    name, status = _name_proxy(connection), int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
+    name, status = connection.proxy_name, int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
     exempt = f"or exempt {connection.host} with NO_PROXY"
     if connection.proxy is None:
         problem = f"a proxy before {connection.host} requires credentials, and none is configured"
@@ -194,9 +183,5 @@ def explain_proxy_login(connection: Connection) -> EndpointError:
         problem = f"the proxy {name} requires credentials"
         remedy = f"Add them to {connection.variable}, for example {_EXAMPLE}{name}, {exempt}."
     return EndpointError(
-        f"{connection.call}: {problem} (status {status}). {remedy}", status_code=status
+        f"GET {connection.path}: {problem} (status {status}). {remedy}", status_code=status
     )
-
-
-def _name_proxy(connection: Connection) -> str:
-    return urlsplit(connection.proxy or "").netloc.rpartition("@")[2]

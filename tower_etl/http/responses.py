@@ -53,12 +53,8 @@ def parse_object(
 ) -> dict[str, Any]:
     """Return the JSON object of a successful response, parsed without loss.
 
-    Args:
-        status: HTTP status.
-        headers: Response headers.
-        body: Decompressed body.
-        request: Request as messages name it, such as `GET /workflow`.
-        on_repair: Called with a description of the faults of a body that had to be repaired.
+    Messages name the request, such as `GET /workflow`. `on_repair` is called with a description of
+    the faults of a body that had to be repaired.
 
     Raises:
         ApiError: The status is not a success, or the body is not a JSON object.
@@ -94,11 +90,7 @@ def _explain_unreadable(body: bytes, error: ValueError) -> str:
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds to wait of a `Retry-After` header, a number or an HTTP date.
-
-    Returns:
-        None without the header, or if it is neither.
-    """
+    """Return the seconds to wait of a `Retry-After` header: a number or an HTTP date, else None."""
     if value is None:
         return None
     if re.fullmatch(r"[ \t]*[0-9]{1,9}(\.[0-9]+)?[ \t]*", value):

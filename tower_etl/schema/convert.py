@@ -36,11 +36,7 @@ _YEAR_ONE_US = -62_135_596_800_000_000
 
 
 def to_array(values: Values, column: ColumnSpec) -> tuple[pa.Array, dict[int, Any]]:
-    """Convert the values of a column.
-
-    Args:
-        values: One JSON value per row, None for null.
-        column: Column of the values.
+    """Convert the values of a column: JSON, None for null.
 
     Returns:
         Array of the column's type, null for invalid values; and the invalid values by row.
@@ -181,11 +177,9 @@ class RecordMapping:
     def extract(
         self, objects: Sequence[Mapping[str, Any]], extras: ExtraFields
     ) -> Iterator[tuple[ColumnSpec, Sequence[Any]]]:
-        """Yield the values of every column, and collect the fields without a column.
+        """Yield the values of every column of the objects, which are empty where the API has null.
 
-        Args:
-            objects: One object per row, an empty object where the API has null.
-            extras: Filled with the fields without a column, and values that should be objects.
+        `extras` is filled with the fields without a column, and values that should be objects.
         """
         orders = self._collect_unknown(objects, extras)
         columnar = _to_columns(objects, orders) if len(orders) == 1 else None

@@ -119,10 +119,9 @@ def workspace_rows(visible: Iterable[object], details: Iterable[object] = ()) ->
     """Build `workspaces`.
 
     Args:
-        visible: OrgAndWorkspaceDto objects of GET /user/{userId}/workspaces; objects without a
-            workspace are organizations and yield no row.
-        details: WorkspaceDbDto objects of GET /orgs/{orgId}/workspaces for the same workspaces, if
-            requested; only these contain the description.
+        visible: OrgAndWorkspaceDto objects; those without a workspace are organizations and yield
+            no row.
+        details: WorkspaceDbDto objects of the same workspaces, which have the description.
     """
     records: dict[str, dict[str, Any]] = {}
     for entry in as_objects(visible):

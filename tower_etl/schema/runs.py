@@ -233,13 +233,9 @@ _ELSEWHERE = frozenset({"workflow", "progress", "labels"})  # separate tables
 def workflow_record(detail: Mapping[str, Any], *, starred: bool | None) -> dict[str, Any]:
     """Flatten the detail of a run into one record for `workflows`.
 
-    Args:
-        detail: Response of GET /workflow/{workflowId}.
-        starred: `starred` in the listing of runs, None if the run was not listed.
-
-    Returns:
-        The fields of the run and of the response around it. If both have a field of the same name,
-        the documented field keeps the name and the other field gets its dotted name.
+    The record has the fields of the run, of the response around it, and `starred` of the listing,
+    None if the run was not listed. If both have a field of the same name, the documented field
+    keeps the name and the other field gets its dotted name.
 
     Raises:
         ServerError: The detail contains no run.

@@ -86,11 +86,7 @@ class TableSpec:
     def build_grouped(self, groups: Iterable[Group]) -> pa.Table:
         """Build the rows of several groups of records together, which is faster than one by one.
 
-        Args:
-            groups: Records with their constants, as for `build`; all with the same constant names.
-
-        Raises:
-            TypeError: There is no column for a constant, or a local key column has no value.
+        Args and errors are those of `build`; all groups have constants of the same names.
         """
         rows: list[dict[str, Any]] = []
         given: dict[str, list[object]] = {}
@@ -187,15 +183,14 @@ def tracked_columns(table: TableSpec) -> tuple[ColumnSpec, ...]:
 
 def deduplicate(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Return the rows with the last row of each key; many runs have the same label, for example."""
-    if rows.num_rows <= 1 or _count_keys(rows, key) == rows.num_rows:
+    if rows.num_rows <= 1:
+        return rows
+    distinct = rows.group_by(list(key), use_threads=False).aggregate([])
+    if distinct.num_rows == rows.num_rows:
         return rows
     keys = zip(*(rows[name].to_pylist() for name in key), strict=True)
     last = {value: index for index, value in enumerate(keys)}
     return rows.take(pa.array(sorted(last.values()), INTEGER))
-
-
-def _count_keys(rows: pa.Table, key: Sequence[str]) -> int:
-    return int(rows.group_by(list(key), use_threads=False).aggregate([]).num_rows)
 
 
 def _fill(values: list[object] | None, count: int, column: ColumnSpec) -> pa.Array:

@@ -120,13 +120,9 @@ def task_rows(pages: Iterable[object], owner: Mapping[str, object]) -> pa.Table:
 
 
 def iter_task_records(pages: Iterable[object]) -> Iterator[dict[str, Any]]:
-    """Yield the records for `tasks` from pages.
+    """Yield one record per task of pages, which are lists of `{"task": {...}}`.
 
-    Args:
-        pages: `tasks` of each page: lists of `{"task": {...}}`.
-
-    Yields:
-        One record per task, including fields that a server puts beside `task`.
+    It includes fields that a server puts beside `task`.
     """
     for page in pages:
         for element in as_objects(page):
@@ -192,14 +188,9 @@ PROCESS_METRICS = define_table(
 
 
 def iter_metric_records(metrics: object) -> Iterator[dict[str, Any]]:
-    """Yield one record per process and metric.
+    """Yield one record per process and metric from objects per process with a field per metric.
 
-    Args:
-        metrics: `metrics` of the response: one object per process, with a field per metric.
-
-    Yields:
-        Records for `process_metrics`; undocumented fields are treated as metrics too, so that
-        none is lost.
+    Undocumented fields are treated as metrics too, so that none is lost.
     """
     for entry in as_objects(metrics):
         named = {key: value for key, value in entry.items() if key in _NAMES}
@@ -315,15 +306,9 @@ Records = list[dict[str, Any]]
 
 
 def split_progress(progress: object) -> tuple[Records, Records]:
-    """Split the progress of a run into the records of the two tables.
+    """Split the `progress` of a run into records for `workflow_progress` and `process_progress`.
 
-    Args:
-        progress: `progress` of a run: `workflowProgress`, `processesProgress`, `totalProcesses`;
-            null for a run without progress on the platform.
-
-    Returns:
-        Records for `workflow_progress` (one, or none without progress) and for
-        `process_progress`.
+    A run without progress on the platform, which is null, has none.
     """
     load = {key: value for whole in as_objects(progress) for key, value in whole.items()}
     processes = as_objects(load.pop("processesProgress", None))

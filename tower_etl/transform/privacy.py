@@ -68,12 +68,9 @@ class ColumnPolicy:
     def from_settings(
         cls, privacy: PrivacySettings, tables: Mapping[str, TableSpec], dialect: str = ""
     ) -> ColumnPolicy:
-        """Resolve privacy settings against tables.
+        """Resolve privacy settings against all tables.
 
-        Args:
-            privacy: Privacy settings.
-            tables: All tables by name.
-            dialect: SQL dialect of the destination; empty if it can store any text.
+        The dialect of the destination's SQL is empty if the destination can store any text.
 
         Raises:
             ConfigurationError: A column is unknown, required by syncs, or cannot be hashed.

@@ -27,11 +27,9 @@ _FORM = re.compile(r"(?P<table>\w+)\.(?P<field>[^:\s]+)(?::(?P<type>\w+))?")
 
 
 def promote_fields(names: Iterable[str], tables: Mapping[str, TableSpec]) -> dict[str, TableSpec]:
-    """Return the tables with an additional column for each promoted field.
+    """Return all tables, with an additional column for each promoted field.
 
-    Args:
-        names: `table.fieldName` or `table.fieldName:type`; the field as `undocumented` names it.
-        tables: All tables by name.
+    Names are `table.fieldName` or `table.fieldName:type`; the field as `undocumented` names it.
 
     Raises:
         ConfigurationError: A name has another form, an unknown table or type, or the name of its
@@ -52,7 +50,8 @@ def promote_fields(names: Iterable[str], tables: Mapping[str, TableSpec]) -> dic
 
 
 def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
-    if _is_documented(table, field, kind):
+    documented = next((c for c in table.columns if c.path == tuple(field.split("."))), None)
+    if documented and (kind is None or _TYPES.get(kind) == documented.type):
         return table  # a newer version of tower-etl has a column for the promoted field
     name = to_snake_case(field).replace(".", "__")
     existing = {column.name for column in table.columns}
@@ -80,12 +79,6 @@ def _add_column(table: TableSpec, field: str, kind: str | None) -> TableSpec:
         is_json=kind == "json",
     )
     return replace(table, columns=(*table.columns, column))
-
-
-def _is_documented(table: TableSpec, field: str, kind: str | None) -> bool:
-    """Return whether a documented column already has the field, with the type if one is given."""
-    column = next((c for c in table.columns if c.path == tuple(field.split("."))), None)
-    return column is not None and (kind is None or _TYPES.get(kind) == column.type)
 
 
 def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:

@@ -6,25 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.schema import REMOVED, TABLES
 from tower_etl.schema.convert import as_objects, to_text
-from tower_etl.schema.directory import USERS, user_rows
-from tower_etl.schema.runs import LABELS, REMOVED, WORKFLOW_LABELS, WORKFLOWS, workflow_record
-from tower_etl.schema.tasks import (
-    PROCESS_METRICS,
-    PROCESS_PROGRESS,
-    TASKS,
-    WORKFLOW_PROGRESS,
-    iter_metric_records,
-    iter_task_records,
-    split_progress,
-)
+from tower_etl.schema.directory import user_rows
+from tower_etl.schema.runs import workflow_record
+from tower_etl.schema.tasks import iter_metric_records, iter_task_records, split_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
-    from tower_etl.schema.table import Group, TableSpec
+    from tower_etl.schema.table import Group
 
 
 @dataclass(frozen=True)
@@ -48,16 +41,6 @@ class RunResponses:
     metrics: Any = ()
     missing_parts: Sequence[str] = ()
 
-    @property
-    def workspace_columns(self) -> dict[str, object]:
-        """Columns with the same value in each row of the workspace."""
-        return {"workspace_id": self.workspace_id}
-
-    @property
-    def run_columns(self) -> dict[str, object]:
-        """Columns of `workflows` that the run's detail does not contain."""
-        return {**self.workspace_columns, "missing_parts": [*self.missing_parts] or None}
-
     @cached_property
     def owner(self) -> dict[str, object]:
         """Columns with the same value in each row of the run.
@@ -65,7 +48,7 @@ class RunResponses:
         Raises:
             ServerError: The detail contains no run.
         """
-        return {"workflow_id": to_text(self.record["id"]), **self.workspace_columns}
+        return {"workflow_id": to_text(self.record["id"]), "workspace_id": self.workspace_id}
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -97,15 +80,21 @@ def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
     Raises:
         ServerError: A detail contains no run.
     """
-    groups: tuple[tuple[TableSpec, list[Group]], ...] = (
-        (WORKFLOWS, [([run.record], run.run_columns) for run in runs]),
-        (TASKS, [(iter_task_records(run.tasks), run.owner) for run in runs]),
-        (PROCESS_METRICS, [(iter_metric_records(run.metrics), run.owner) for run in runs]),
-        (WORKFLOW_PROGRESS, [(run.progress[0], run.owner) for run in runs]),
-        (PROCESS_PROGRESS, [(run.progress[1], run.owner) for run in runs]),
-        (WORKFLOW_LABELS, [(run.labels, run.owner | {REMOVED: False}) for run in runs]),
-        (LABELS, [(run.labels, run.workspace_columns) for run in runs]),
-    )
-    tables = {table.name: table.build_grouped(parts) for table, parts in groups}
-    owners = tables[WORKFLOWS.name].select(["owner_id", "user_name"])
-    return {**tables, USERS.name: user_rows(owners.to_pylist())}
+    groups: dict[str, list[Group]] = {
+        "workflows": [
+            (
+                [run.record],
+                {"workspace_id": run.workspace_id, "missing_parts": [*run.missing_parts] or None},
+            )
+            for run in runs
+        ],
+        "tasks": [(iter_task_records(run.tasks), run.owner) for run in runs],
+        "process_metrics": [(iter_metric_records(run.metrics), run.owner) for run in runs],
+        "workflow_progress": [(run.progress[0], run.owner) for run in runs],
+        "process_progress": [(run.progress[1], run.owner) for run in runs],
+        "workflow_labels": [(run.labels, run.owner | {REMOVED: False}) for run in runs],
+        "labels": [(run.labels, {"workspace_id": run.workspace_id}) for run in runs],
+    }
+    tables = {name: TABLES[name].build_grouped(parts) for name, parts in groups.items()}
+    owners = tables["workflows"].select(["owner_id", "user_name"])
+    return {**tables, "users": user_rows(owners.to_pylist())}
