@@ -18,7 +18,7 @@ from tower_etl.http.rate_limit.policy import (
     RequestWindow,
     network_delay,
     next_send_time,
-    record_response,
+    record_arrival,
     record_send,
 )
 from tower_etl.simulator.request_log import peak_calls_in_window
@@ -58,7 +58,7 @@ def wait_for_answers(jitter_s: float) -> list[float]:
                 continue
             now, departed = heappop(answers)
             latest.append(now - departed)
-            window = record_response(window, departed, network_delay(now - departed, latest))
+            window = record_arrival(window, departed, network_delay(now - departed, latest))
         window = record_send(window, now)
         arrivals.append(now + way)
         heappush(answers, (now + way + LATENCY_S / 2, now))

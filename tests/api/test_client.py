@@ -40,7 +40,7 @@ def submit_many(world: World, workspace_id: int, count: int) -> list[str]:
 
 def list_ids(client: TowerClient, workspace_id: int | None, **bounds: datetime) -> list[str]:
     """Return the ids of the runs, in the order of the listing."""
-    pages = client.list_runs(workspace_id, PaginationStats(), **bounds)
+    pages = client.iter_run_pages(workspace_id, PaginationStats(), **bounds)
     return [element["workflow"]["id"] for page in pages for element in page]
 
 
@@ -91,7 +91,7 @@ def test_runs_are_listed_with_their_labels_and_the_total(
     world.set_labels(run_id, [label_id])
     walked = PaginationStats()
 
-    elements = [element for page in client.list_runs(lab, walked) for element in page]
+    elements = [element for page in client.iter_run_pages(lab, walked) for element in page]
 
     assert [label["id"] for label in elements[0]["labels"]] == [label_id]
     assert (walked.reported_totals, walked.count_matches) == ([1], True)
@@ -153,7 +153,7 @@ def test_a_deletion_between_two_pages_loses_no_run(
 
     simulator.before_call = delete
     walked = PaginationStats()
-    listed = [e["workflow"]["id"] for page in client.list_runs(lab, walked) for e in page]
+    listed = [e["workflow"]["id"] for page in client.iter_run_pages(lab, walked) for e in page]
 
     assert set(ids) - set(doomed) <= set(listed)
     assert len(listed) == len(set(listed))
@@ -255,7 +255,7 @@ def test_a_legacy_server_is_listed_in_full(world: World, lab: int, connect: Conn
 
     with serve(Simulator(world, limit=None, profile=ServerProfile(legacy=True))) as url:
         older = TowerClient(connect(url))
-        pages: list[list[Any]] = list(older.list_runs(lab, walked))
+        pages: list[list[Any]] = list(older.iter_run_pages(lab, walked))
 
     assert [e["workflow"]["id"] for page in pages for e in page] == ids[::-1]
     assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)

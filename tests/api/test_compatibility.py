@@ -239,4 +239,4 @@ def test_runs_are_listed_without_labels_if_these_are_rejected() -> None:
 
     client, _ = make_client(answer)
 
-    assert list(client.list_runs(1, PaginationStats())) == [[{"workflow": {"id": "r"}}]]
+    assert list(client.iter_run_pages(1, PaginationStats())) == [[{"workflow": {"id": "r"}}]]

@@ -102,7 +102,7 @@ def test_a_run_without_a_text_id_does_not_hide_other_runs(run_id: object) -> Non
     runs = [{"workflow": {"id": one}} for one in ("a", run_id, "b")]
     tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 3})
 
-    (page,) = tower.list_runs(1, walked := PaginationStats())
+    (page,) = tower.iter_run_pages(1, walked := PaginationStats())
 
     assert [run_key(element) for element in page][::2] == ["a", "b"]
     assert isinstance(run_key(page[1]), MissingKey)
@@ -133,7 +133,7 @@ def test_an_endless_list_is_an_error(ask: str, size: int, monkeypatch: pytest.Mo
     monkeypatch.setattr(client, "_MAX_TASKS", 5_000)
     tower, http_client = make_client(make_endless(size))
     asks: dict[str, Callable[[], object]] = {
-        "runs": lambda: list(tower.list_runs(1, PaginationStats())),
+        "runs": lambda: list(tower.iter_run_pages(1, PaginationStats())),
         "labels": lambda: tower.list_entity(endpoints.LABELS, PathScope(1)).items,
         "tasks": lambda: list_tasks(tower, 1, "r"),
     }
@@ -154,7 +154,7 @@ def test_a_repeated_page_is_the_whole_list() -> None:
     }
     tower, http_client = make_client(lambda *_: page)
 
-    assert list(tower.list_runs(1, PaginationStats())) == [page["workflows"]]
+    assert list(tower.iter_run_pages(1, PaginationStats())) == [page["workflows"]]
     assert list_tasks(tower, 1, "r") == page["tasks"]
     assert len(http_client.asked) == 4
 
@@ -165,7 +165,7 @@ def test_a_repeated_page_with_a_higher_total_is_an_error() -> None:
     tower, http_client = make_client(lambda *_: {"workflows": runs, "totalSize": 345})
 
     with pytest.raises(ServerError, match=r"^GET /workflow: the list changed while it was read"):
-        list(tower.list_runs(1, PaginationStats()))
+        list(tower.iter_run_pages(1, PaginationStats()))
 
     assert len(http_client.asked) <= 6
 

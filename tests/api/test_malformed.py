@@ -70,8 +70,8 @@ ASKS: dict[str, tuple[str, Callable[[TowerClient], object]]] = {
         lambda client: client.list_entity(endpoints.ORG_WORKSPACES, PathScope(org_id=1)).items,
     ),
     "labels": ("labels", lambda client: client.list_entity(endpoints.LABELS, PathScope(1)).items),
-    "runs": ("workflows", lambda client: list(client.list_runs(1, PaginationStats()))),
-    "listed": ("workflows", lambda client: client.is_listed(1, "r")),
+    "runs": ("workflows", lambda client: list(client.iter_run_pages(1, PaginationStats()))),
+    "listed": ("workflows", lambda client: client.search_run(1, "r")),
     "tasks": ("tasks", lambda client: list_tasks(client, 1, "r")),
     "metrics": ("metrics", lambda client: client.list_metrics(1, "r")),
     "launch": ("launch", lambda client: client.get_launch(1, "l")),
@@ -138,8 +138,8 @@ def test_an_element_without_an_id_does_not_hide_others(ask: str, element: object
 def test_a_run_is_found_beside_an_element_without_an_id(element: object) -> None:
     client, _ = make_client(lambda *_: {"workflows": [element, {"workflow": {"id": "r"}}]})
 
-    assert client.is_listed(1, "r")
-    assert not client.is_listed(1, "other")
+    assert client.search_run(1, "r")
+    assert not client.search_run(1, "other")
 
 
 def test_tasks_without_a_wrapper_object_are_read() -> None:
@@ -156,7 +156,7 @@ def test_invalid_counts_and_flags_are_ignored(total: object, more: object) -> No
     client, _ = make_client(lambda *_: answer)
     walked = PaginationStats()
 
-    assert len(list(client.list_runs(1, walked))) == 1
+    assert len(list(client.iter_run_pages(1, walked))) == 1
     assert (walked.reported_totals, walked.count_matches) == ([], True)
 
 
@@ -192,7 +192,7 @@ def test_a_run_is_listed_only_if_its_exact_id_is_found(ids: list[str], *, listed
         lambda *_: {"workflows": [{"workflow": {"id": i}} for i in ids]}
     )
 
-    assert client.is_listed(None, "r") is listed
+    assert client.search_run(None, "r") is listed
     ((path, params),) = http_client.asked
     assert (path, params["search"], "workspaceId" in params) == ("/workflow", "workflowId:r", False)
 
@@ -203,7 +203,7 @@ def test_a_listing_of_a_2021_server_is_read(shared: Path) -> None:
     client, _ = make_client(lambda *_: answer)
     walked = PaginationStats()
 
-    pages = list(client.list_runs(None, walked))
+    pages = list(client.iter_run_pages(None, walked))
 
     assert pages == [answer["workflows"]]
     assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)

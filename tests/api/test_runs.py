@@ -109,10 +109,10 @@ def test_a_run_is_listed_until_it_is_deleted(
     """Each check is one call that searches for this run only."""
     run_id, other = world.submit_run(lab), world.submit_run(lab)
 
-    assert client.is_listed(lab, run_id)
+    assert client.search_run(lab, run_id)
     world.delete_run(run_id)
-    assert not client.is_listed(lab, run_id)
-    assert client.is_listed(lab, other)
+    assert not client.search_run(lab, run_id)
+    assert client.search_run(lab, other)
 
     queries = [parse_qs(call.query) for call in simulator.calls]
     assert {call.path for call in simulator.calls} == {"/api/workflow"}
@@ -129,11 +129,11 @@ def test_a_run_is_listed_only_in_its_workspace(client: TowerClient, world: World
     """The personal workspace, which is requested without an id, is checked too."""
     run_id, own = world.submit_run(lab), world.submit_run(None)
 
-    assert [client.is_listed(place, run_id) for place in (lab, None)] == [True, False]
-    assert [client.is_listed(place, own) for place in (lab, None)] == [False, True]
+    assert [client.search_run(place, run_id) for place in (lab, None)] == [True, False]
+    assert [client.search_run(place, own) for place in (lab, None)] == [False, True]
 
 
-def test_is_listed_raises_forbidden_error_in_a_forbidden_workspace(
+def test_search_run_raises_forbidden_error_in_a_forbidden_workspace(
     client: TowerClient, world: World, lab: int
 ) -> None:
     """The refusal does not show that the run was deleted."""
@@ -141,14 +141,14 @@ def test_is_listed_raises_forbidden_error_in_a_forbidden_workspace(
     world.forbid(lab)
 
     with pytest.raises(ForbiddenError):
-        client.is_listed(lab, run_id)
+        client.search_run(lab, run_id)
 
 
-def test_is_listed_is_retried_after_a_server_error(
+def test_search_run_is_retried_after_a_server_error(
     client: TowerClient, simulator: Simulator, world: World, lab: int
 ) -> None:
     run_id = world.submit_run(lab)
     simulator.faults.add("/workflow", Fault("status", status=500))
 
-    assert client.is_listed(lab, run_id)
+    assert client.search_run(lab, run_id)
     assert client.http.metrics.snapshot().retries == 1

@@ -25,7 +25,7 @@ def test_a_listing_of_two_pages_has_each_run_once(ask: Ask) -> None:
     The second page starts with a run of the first one, which shows that the list did not move.
     """
     walked = PaginationStats()
-    pages = list(ask(scenarios.serve_many_runs).list_runs(scenarios.RESEARCH, walked))
+    pages = list(ask(scenarios.serve_many_runs).iter_run_pages(scenarios.RESEARCH, walked))
     expected = [f"run{number:03d}" for number in reversed(range(103))]
     assert expected == [run["workflow"]["id"] for page in pages for run in page]
     assert [len(page) for page in pages] == [100, 3]
@@ -41,14 +41,16 @@ def test_a_listing_window_includes_both_bounds(ask: Ask) -> None:
     walked = PaginationStats()
     after = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
     before = datetime(2026, 3, 1, 8, 2, tzinfo=UTC)
-    (page,) = ask(scenarios.serve_many_runs).list_runs(scenarios.RESEARCH, walked, after, before)
+    (page,) = ask(scenarios.serve_many_runs).iter_run_pages(
+        scenarios.RESEARCH, walked, after, before
+    )
     assert [run["workflow"]["id"] for run in page] == ["run002", "run001", "run000"]
     assert (walked.reported_totals, walked.count_matches) == ([3], True)
 
 
 def test_a_listing_has_the_stars_and_labels_of_runs(ask: Ask) -> None:
     """The listing has status, star and labels of each run."""
-    (page,) = ask(scenarios.serve_house).list_runs(scenarios.RESEARCH, PaginationStats())
+    (page,) = ask(scenarios.serve_house).iter_run_pages(scenarios.RESEARCH, PaginationStats())
     expected = [
         (scenarios.OPEN, "RUNNING", False, [scenarios.TEAM]),
         (scenarios.FINAL, "SUCCEEDED", True, [scenarios.TEAM, scenarios.URGENT]),
@@ -66,7 +68,7 @@ def test_a_listing_has_the_stars_and_labels_of_runs(ask: Ask) -> None:
 
 def test_a_listing_without_a_workspace_id_shows_the_personal_workspace(ask: Ask) -> None:
     """The call has no `workspaceId`. The listed run is submitted but not started."""
-    (page,) = ask(scenarios.serve_house).list_runs(None, PaginationStats())
+    (page,) = ask(scenarios.serve_house).iter_run_pages(None, PaginationStats())
     assert [
         (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
     ] == [(scenarios.PERSONAL, "SUBMITTED", None)]
@@ -85,9 +87,9 @@ def test_a_listing_of_a_forbidden_workspace_raises_forbidden_error(ask: Ask) -> 
     """The server sends 403 although the token is valid for another workspace."""
     client = ask(scenarios.serve_locked_house)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
-        list(client.list_runs(scenarios.LAB, PaginationStats()))
+        list(client.iter_run_pages(scenarios.LAB, PaginationStats()))
     assert (caught.value.status_code, caught.value.exit_code) == (403, 4)
-    assert len(list(client.list_runs(scenarios.RESEARCH, PaginationStats()))) == 1
+    assert len(list(client.iter_run_pages(scenarios.RESEARCH, PaginationStats()))) == 1
 
 
 def test_a_page_size_above_the_limit_is_a_bad_request(ask: Ask) -> None:
@@ -103,6 +105,6 @@ def test_a_run_is_found_in_its_workspace_by_a_search_for_its_id(ask: Ask) -> Non
     """A listing searched for the id shows the run in its own workspace only."""
     client = ask(scenarios.serve_house)
     places = (scenarios.RESEARCH, scenarios.LAB, None)
-    assert [client.is_listed(place, scenarios.OPEN) for place in places] == [True, False, False]
-    assert client.is_listed(None, scenarios.PERSONAL)
+    assert [client.search_run(place, scenarios.OPEN) for place in places] == [True, False, False]
+    assert client.search_run(None, scenarios.PERSONAL)
     assert client.http.metrics.snapshot().calls == 4

@@ -29,7 +29,7 @@ def serve_older() -> Simulator:
 def test_a_listing_without_totals_is_complete(ask: Ask) -> None:
     """A short page ends the page walk, and the count is taken to match without a total."""
     walked = PaginationStats()
-    (page,) = ask(serve_older).list_runs(scenarios.RESEARCH, walked)
+    (page,) = ask(serve_older).iter_run_pages(scenarios.RESEARCH, walked)
     assert [run["workflow"]["id"] for run in page] == [scenarios.OPEN, scenarios.FINAL]
     assert (walked.reported_totals, walked.count_matches, walked.was_modified) == ([], True, False)
     assert "labels" not in page[0]

@@ -169,7 +169,9 @@ def try_plan(seed: int) -> None:
         now += timedelta(hours=rng.choice([0, 1, 30]))
         window = plan_listing(state, request, now)
         try:
-            found = [element for page in tower.list_runs(1, PaginationStats()) for element in page]
+            found = [
+                element for page in tower.iter_run_pages(1, PaginationStats()) for element in page
+            ]
         except ServerError:
             continue
         listed = [parse_listed_run(element) for element in split_keyed(found, run_key)[0]]

@@ -21,7 +21,7 @@ from tower_etl.config.settings import HttpSettings, Settings, Token
 from tower_etl.errors import ApiConnectionError, ConfigurationError
 from tower_etl.http import RequestMetrics
 from tower_etl.http.client import open_rate_limiter
-from tower_etl.http.rate_limit.policy import RequestWindow, pause, record_send
+from tower_etl.http.rate_limit.policy import RequestWindow, extend_pause, record_send
 from tower_etl.http.rate_limit.stores import (
     FileStore,
     MemoryStore,
@@ -57,7 +57,7 @@ def note_call(window: RequestWindow, now: float) -> tuple[RequestWindow, int]:
 
 def hold(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
     """Pause for one minute, and return the end of the pause."""
-    return pause(window, now + 60), now + 60
+    return extend_pause(window, now + 60), now + 60
 
 
 def look(window: RequestWindow, _now: float) -> tuple[RequestWindow, RequestWindow]:

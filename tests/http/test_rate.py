@@ -16,10 +16,10 @@ from tower_etl.http.rate_limit.policy import (
     RequestWindow,
     current_slowdown,
     drop_future_entries,
+    extend_pause,
     network_delay,
     next_send_time,
-    pause,
-    record_response,
+    record_arrival,
     record_send,
     record_throttle,
 )
@@ -46,7 +46,7 @@ def play(ways: Iterable[tuple[float, float, float]], limit: RateLimit) -> list[f
         while True:
             while answers and answers[0][0] <= now:
                 answered, departed = heappop(answers)
-                window = record_response(window, departed, answered - departed)
+                window = record_arrival(window, departed, answered - departed)
             earliest = next_send_time(window, now, limit)
             if earliest <= now:
                 break
@@ -117,7 +117,7 @@ def test_a_rate_becomes_a_whole_number_of_calls_in_a_period(rate: float, limit: 
 @given(first=st.floats(0, 100), second=st.floats(0, 100))
 def test_a_pause_is_never_shortened(first: float, second: float) -> None:
     """The later end of two pauses counts, with and without a limit."""
-    window = pause(pause(RequestWindow(), first), second)
+    window = extend_pause(extend_pause(RequestWindow(), first), second)
 
     assert next_send_time(window, 0.0, None) == max(first, second)
     assert next_send_time(window, 0.0, RateLimit.of(20)) == max(first, second)
@@ -149,7 +149,7 @@ def test_a_slowdown_lengthens_the_period_and_the_spacing() -> None:
     limit = RateLimit(2, 1.0)
     window = record_throttle(RequestWindow(), 100.0)
     for moment in (100.0, 101.0):
-        window = record_response(record_send(window, moment), moment, 0.0)
+        window = record_arrival(record_send(window, moment), moment, 0.0)
 
     assert next_send_time(window, 101.0, limit) == pytest.approx(101.0 + 0.95 * 1.25 / 2, abs=1e-3)
     assert next_send_time(window, 101.0, RateLimit(1, 1.0)) == pytest.approx(102.25, abs=1e-3)
@@ -179,7 +179,7 @@ def test_the_rate_limit_holds_when_the_common_delay_is_subtracted(
     for there, back in trimmed:
         now = next_send_time(window, now, limit)
         answer = common + there + back
-        window = record_response(record_send(window, now), now, network_delay(answer, latest))
+        window = record_arrival(record_send(window, now), now, network_delay(answer, latest))
         arrivals.append(now + common / 2 + there)
 
     assert peak_calls_in_window(arrivals, limit.seconds - 1e-6) <= limit.calls
@@ -187,7 +187,7 @@ def test_the_rate_limit_holds_when_the_common_delay_is_subtracted(
 
 def test_a_clock_that_was_set_back_does_not_stop_all_calls() -> None:
     """Calls recorded an hour ahead are dropped, a pause that ends in a minute is kept."""
-    window = pause(record_send(RequestWindow(), 5000.0), 5060.0)
+    window = extend_pause(record_send(RequestWindow(), 5000.0), 5060.0)
 
     assert next_send_time(drop_future_entries(window, 1400.0), 1400.0, RateLimit.of(20)) == 1400.0
     assert next_send_time(drop_future_entries(window, 5000.0), 5000.0, RateLimit.of(20)) == 5060.0

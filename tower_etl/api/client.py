@@ -125,7 +125,7 @@ class TowerClient:
         items, left_out = extract_objects(endpoints.USER_WORKSPACES, response)
         return EntityList(items, complete=not left_out, left_out=left_out)
 
-    def list_runs(
+    def iter_run_pages(
         self,
         workspace_id: int | None,
         stats: PaginationStats,
@@ -171,7 +171,7 @@ class TowerClient:
             raise MalformedResponseError(msg)
         return detail
 
-    def is_listed(self, workspace_id: int | None, run_id: str) -> bool:
+    def search_run(self, workspace_id: int | None, run_id: str) -> bool:
         """Return whether the listing of a workspace contains a run."""
         # API fact 4: very old servers treat the search as free text, so the ids are compared below.
         search: Params = {"search": f"workflowId:{run_id}", "offset": 0}

@@ -91,7 +91,7 @@ def is_listed(
         submit: Submission of the run (UTC), at which pagination may stop.
     """
     if client.compatibility.searches is not False:
-        return client.is_listed(workspace.id, run_id)
+        return client.search_run(workspace.id, run_id)
     window = ListingWindow(submit, None, is_full=False)  # the server does not support searches
     return any(run.run_id == run_id for run in _read_pages(client, workspace, window).runs)
 
@@ -139,7 +139,7 @@ def _read_pages(
     """
     stats, runs, left_out = PaginationStats(), list[ListedRun](), 0
     bounds = (window.after, window.before) if searched else (None, None)
-    pages = client.list_runs(workspace.id, stats, *bounds)
+    pages = client.iter_run_pages(workspace.id, stats, *bounds)
     is_past = False
     for page in pages:
         named, unnamed = split_keyed(page, run_key)

@@ -138,7 +138,7 @@ class JsonHttpClient:
             self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
             seconds = response.elapsed.total_seconds()
-            self.metrics.record_response(seconds - self.rate_limiter.last_wait_seconds)
+            self.metrics.record_response_time(seconds - self.rate_limiter.last_wait_seconds)
             self._log(path, attempt, f"{response.status_code} in {1000 * seconds:.0f} ms")
             return self._parse(response, path)
         # Raised outside of `except`: the traceback of a chained cause has the token in its frames.

@@ -58,7 +58,7 @@ class RequestMetrics:
         with self._lock:
             self._stats = replace(self._stats, calls=self._stats.calls + 1)
 
-    def record_response(self, seconds: float) -> None:
+    def record_response_time(self, seconds: float) -> None:
         """Count a response, and the time from sending the request to its headers."""
         with self._lock:
             self._responses += 1

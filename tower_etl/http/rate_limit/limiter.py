@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from tower_etl.errors import ApiConnectionError
 from tower_etl.http.rate_limit.policy import (
+    extend_pause,
     network_delay,
     next_send_time,
-    pause,
-    record_response,
+    record_arrival,
     record_send,
     record_throttle,
 )
@@ -132,7 +132,7 @@ class RateLimiter:
         """Pause all calls for a number of seconds and slow down those after that, after a 429."""
 
         def throttle(window: RequestWindow, now: float) -> tuple[RequestWindow, float]:
-            paused = pause(record_throttle(window, now), now + seconds)
+            paused = extend_pause(record_throttle(window, now), now + seconds)
             return paused, paused.paused_until - max(window.paused_until, now)
 
         self._metrics.record_throttled(max(0.0, self._store.update(throttle)))
@@ -198,5 +198,5 @@ class RateLimiter:
 def _add_responses(window: RequestWindow, responses: Iterable[_Response]) -> RequestWindow:
     """Return the window with the arrival times of answered calls."""
     for response in responses:
-        window = record_response(window, response.sent_at, response.delay_seconds)
+        window = record_arrival(window, response.sent_at, response.delay_seconds)
     return window

@@ -94,7 +94,7 @@ def record_send(window: RequestWindow, now: float) -> RequestWindow:
     )
 
 
-def record_response(window: RequestWindow, sent_at: float, delay_seconds: float) -> RequestWindow:
+def record_arrival(window: RequestWindow, sent_at: float, delay_seconds: float) -> RequestWindow:
     """Return the window with the latest arrival time of a call, known from its response."""
     if sent_at not in window.sent_at:
         return window  # older than the calls that are kept
@@ -118,7 +118,7 @@ def network_delay(response_seconds: float, recent: Collection[float]) -> float:
     return max(0.0, response_seconds - _BASE_DELAY_FRACTION * max(0.0, times[0] - spread))
 
 
-def pause(window: RequestWindow, until: float) -> RequestWindow:
+def extend_pause(window: RequestWindow, until: float) -> RequestWindow:
     """Return the window with all calls paused until a time in seconds; never shortens a pause."""
     return replace(window, paused_until=max(window.paused_until, until))
 
