@@ -194,13 +194,18 @@ def paginate_descending(
     Raises:
         ServerError: The list changes faster than it can be read, or repeats endlessly.
     """
-    offset, overlaps, stalled, repeats = 0, False, 0, _RepeatedPages()
+    offset, overlaps, stalled = 0, False, 0
+    # Servers that ignore `offset` repeat the first page.
+    first_keys, repeats = None, 0
     while True:
         page = fetch(offset)
         has_gap = overlaps and not (page.items and key(page.items[0]) in stats.keys)
         new = [] if has_gap else stats.take(page, key)
         stalled = max(0, stalled - 1) if new else stalled + 1
-        if stalled > _MAX_STALLED_PAGES or repeats.count(page, key) > _MAX_REPEATED_PAGES:
+        keys = {key(item) for item in page.items}
+        repeats = repeats + 1 if keys and keys == first_keys else 0
+        first_keys = keys if first_keys is None else first_keys
+        if stalled > _MAX_STALLED_PAGES or repeats > _MAX_REPEATED_PAGES:
             raise unstable_list_error(name, stalled)
         if has_gap:
             stats.was_modified = True
@@ -211,31 +216,12 @@ def paginate_descending(
         if new:
             yield new
         end = offset + len(page.items)
-        is_unpaged = repeats.times and not page.says_more(len(stats.keys))
+        is_unpaged = repeats and not page.says_more(len(stats.keys))
         is_end = overlaps and not new and len(page.items) == 1 and not page.has_more
         if page.is_last(end) or is_unpaged or is_end:
             return
         overlaps = len(page.items) > 1
         offset = end - 1 if overlaps else end
-
-
-class _RepeatedPages:
-    """Counter of repetitions of the first page, which servers send that ignore `offset`."""
-
-    def __init__(self) -> None:
-        self.times = 0
-        self._first: set[Hashable] | None = None
-
-    def count(self, page: Page, key: Key) -> int:
-        """Add the next page, and return the number of repetitions."""
-        keys = {key(item) for item in page.items}
-        if self._first is None:
-            self._first = keys
-        elif keys and keys == self._first:
-            self.times += 1
-        else:
-            self.times = 0
-        return self.times
 
 
 def unstable_list_error(name: str, count: int) -> ServerError:

@@ -97,47 +97,32 @@ def paginate_append_only(
 
 def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
     """Read the list once; return False if an item may have been inserted in a page already read."""
-    current_pass = _AppendOnlyPass(key, sink, tally)
+    order: list[Hashable] = []
+    seen: set[Hashable] = set()
+    page_length: int | None = None
+    tally.end, tally.total, tally.repeated = 0, None, set()
     while True:
-        is_complete = current_pass.take(fetch(tally.end))
-        if is_complete is not None:
-            return is_complete
-
-
-class _AppendOnlyPass:
-    """Single pass over the pages of an append-only list."""
-
-    def __init__(self, key: Key, sink: PageSink, tally: TotalCheck) -> None:
-        self._key = key
-        self._sink = sink
-        self._tally = tally
-        self._order: list[Hashable] = []
-        self._seen: set[Hashable] = set()
-        self._page_length: int | None = None
-        tally.end, tally.total, tally.repeated = 0, None, set()
-
-    def take(self, page: Page) -> bool | None:
-        """Add the next page; return whether the list is complete, None if more pages follow."""
-        keys, tally = [self._key(item) for item in page.items], self._tally
-        continues = page.says_more(tally.end) or tally.least > tally.end
-        if keys and keys == self._order and not continues:
+        page = fetch(tally.end)
+        keys = [key(item) for item in page.items]
+        if keys and keys == order and not (page.says_more(tally.end) or tally.least > tally.end):
             return True  # `offset` is ignored: the first page was the whole list
-        again = self._seen.intersection(keys)
+        again = seen.intersection(keys)
         if not again <= tally.contradicted:
             tally.contradicted |= again
             return False
-        if keys and self._seen.issuperset(keys):
+        if keys and seen.issuperset(keys):
             return True  # the pages repeat those of the previous pass, without new items
         tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
-        if self._page_length is not None:  # a page of this length was not the last one before
-            page = replace(page, size=self._page_length)
-        self._order += keys
-        self._seen.update(keys)
+        # A page of the length of the first one was not the last one before.
+        page = replace(page, size=page_length or page.size)
+        order += keys
+        seen.update(keys)
         tally.record(page, tally.end + len(keys))
         if page.items:
-            self._sink.append(page.items)
-            self._page_length = self._page_length or len(page.items)
-        return page.is_last(tally.end, tally.least) or None
+            sink.append(page.items)
+            page_length = page_length or len(page.items)
+        if page.is_last(tally.end, tally.least):
+            return True
 
 
 def fetch_stable_list(

@@ -22,12 +22,7 @@ from tower_etl.http.rate_limit.limiter import RateLimiter
 from tower_etl.http.rate_limit.policy import RateLimit
 from tower_etl.http.rate_limit.stores import open_store
 from tower_etl.http.responses import parse_object
-from tower_etl.http.session import (
-    BearerAuth,
-    OriginBoundSession,
-    RateLimitedAdapter,
-    origin_of,
-)
+from tower_etl.http.session import BearerAuth, OriginBoundSession, RateLimitedAdapter, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,12 +10,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 
-from tower_etl.http.deadline import (
-    MAX_BODY_BYTES,
-    deadline,
-    duplicate_socket,
-    read_body,
-)
+from tower_etl.http.deadline import MAX_BODY_BYTES, deadline, duplicate_socket, read_body
 
 if TYPE_CHECKING:
     from pathlib import Path

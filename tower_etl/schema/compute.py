@@ -11,7 +11,7 @@ from tower_etl.schema.types import LOCAL, MISSING_SINCE, UNDOCUMENTED, ApiObject
 
 ENTRY = ApiObject("ListComputeEnvsResponse.Entry")
 DETAIL = ApiObject("ComputeEnvResponseDto")
-RESOURCES = ApiObject("ComputeEnvResources", ("resources",))
+MACHINE = ApiObject("ComputeEnvResources", ("resources",))
 CREDENTIALS_SCHEMA = ApiObject("Credentials")
 SECRET = ApiObject("PipelineSecret")
 
@@ -55,15 +55,13 @@ COMPUTE_ENVS = define_table(
     ENTRY.boolean("schedEnabled", "Whether runs use Seqera's scheduler."),
     ENTRY.timestamp("lastUsed", "Time of the last use of the compute environment."),
     ENTRY.json("labels", "Labels of the compute environment, a JSON list of objects."),
-    RESOURCES.integer("cpus", "CPUs of the machine.", "CPUs"),
-    RESOURCES.integer("memory", "Memory of the machine.", "MB"),
-    RESOURCES.integer("gpus", "GPUs of the machine.", "GPUs"),
-    RESOURCES.boolean("gpuEnabled", "Whether the machine has GPUs."),
-    RESOURCES.integer("diskSize", "Disk of the machine.", "GB"),
-    RESOURCES.number(
-        "estimatedPrice", "Price of the machine, as estimated by the platform.", "USD"
-    ),
-    RESOURCES.text("instanceType", "Type of the machine."),
+    MACHINE.integer("cpus", "CPUs of the machine.", "CPUs"),
+    MACHINE.integer("memory", "Memory of the machine.", "MB"),
+    MACHINE.integer("gpus", "GPUs of the machine.", "GPUs"),
+    MACHINE.boolean("gpuEnabled", "Whether the machine has GPUs."),
+    MACHINE.integer("diskSize", "Disk of the machine.", "GB"),
+    MACHINE.number("estimatedPrice", "Price of the machine, as estimated by the platform.", "USD"),
+    MACHINE.text("instanceType", "Type of the machine."),
     *COMPUTE_ENV_DETAILS,
     MISSING_SINCE,
     UNDOCUMENTED,

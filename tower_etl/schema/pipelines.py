@@ -109,7 +109,7 @@ DATASET = ApiObject("DatasetDto")
 OWNER = ApiObject("UserInfo", ("user",))
 EDITOR = ApiObject("UserInfo", ("lastUpdatedBy",))
 RUNS = ApiObject("DatasetRunsInfo", ("runsInfo",))
-DATASET_VERSION = ApiObject("DatasetVersionDto")
+DATA_VERSION = ApiObject("DatasetVersionDto")
 CREATOR = ApiObject("UserInfo", ("createdBy",))
 SOURCE = ApiObject("LinkedSourceDto", ("linkedSource",))
 LINK = ApiObject("DataLinkDto")
@@ -147,20 +147,18 @@ DATASETS = define_table(
 
 DATASET_VERSIONS = define_table(
     "dataset_versions",
-    DATASET_VERSION.text("datasetId", "Dataset of the version (`datasets.id`).", key=True),
-    DATASET_VERSION.integer("version", "Number of the version.", "version", key=True),
-    DATASET_VERSION.workspace_of("dataset"),
-    DATASET_VERSION.text("datasetName", "Name of the dataset."),
-    DATASET_VERSION.text("datasetDescription", "Description of the dataset."),
-    DATASET_VERSION.text("fileName", "Name of the file."),
-    DATASET_VERSION.integer("fileSize", "Size of the file.", "bytes"),
-    DATASET_VERSION.text("mediaType", "Media type of the file."),
-    DATASET_VERSION.boolean(
-        "hasHeader", "Whether the first line of the file contains column names."
-    ),
-    DATASET_VERSION.text("url", "URL of the file."),
-    DATASET_VERSION.boolean("disabled", "Whether the version is disabled."),
-    *DATASET_VERSION.created_and_updated("version"),
+    DATA_VERSION.text("datasetId", "Dataset of the version (`datasets.id`).", key=True),
+    DATA_VERSION.integer("version", "Number of the version.", "version", key=True),
+    DATA_VERSION.workspace_of("dataset"),
+    DATA_VERSION.text("datasetName", "Name of the dataset."),
+    DATA_VERSION.text("datasetDescription", "Description of the dataset."),
+    DATA_VERSION.text("fileName", "Name of the file."),
+    DATA_VERSION.integer("fileSize", "Size of the file.", "bytes"),
+    DATA_VERSION.text("mediaType", "Media type of the file."),
+    DATA_VERSION.boolean("hasHeader", "Whether the first line of the file contains column names."),
+    DATA_VERSION.text("url", "URL of the file."),
+    DATA_VERSION.boolean("disabled", "Whether the version is disabled."),
+    *DATA_VERSION.created_and_updated("version"),
     CREATOR.integer("id", "Identifier of the user who created the version."),
     CREATOR.text("userName", "Name of the user who created the version."),
     CREATOR.text("email", "E-mail address of the user who created the version."),

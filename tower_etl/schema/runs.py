@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RUN = ApiObject("WorkflowDbDto")
 DETAIL = ApiObject("WorkflowMaxDbDto")
 UNNAMED = ApiObject("undocumented")  # fields that servers send and no API description documents
-RESPONSE = ApiObject("DescribeWorkflowResponse")
+OUTER = ApiObject("DescribeWorkflowResponse")
 ELEMENT = ApiObject("ListWorkflowsResponse.ListWorkflowsElement")
 MANIFEST = ApiObject("WfManifest", ("manifest",))
 NEXTFLOW = ApiObject("WfNextflow", ("nextflow",))
@@ -42,10 +42,10 @@ POOL = ApiObject("SchedConfig.Pool", ("schedConfig", "pool"))
 
 _RUN_COLUMNS = (
     RUN.text("id", "Identifier of the run.", key=True),
-    RESPONSE.workspace_of("run"),
-    RESPONSE.text("workspaceName", "Name of the workspace."),
-    RESPONSE.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
-    RESPONSE.text("orgName", "Name of the organization."),
+    OUTER.workspace_of("run"),
+    OUTER.text("workspaceName", "Name of the workspace."),
+    OUTER.integer("orgId", "Organization of the workspace (`organizations.org_id`)."),
+    OUTER.text("orgName", "Name of the organization."),
     RUN.text("runName", "Name of the run, unique in its workspace."),
     RUN.text(
         "status",
@@ -147,15 +147,13 @@ _NESTED_COLUMNS = (
 )
 
 _RESPONSE_COLUMNS = (
-    RESPONSE.number(
-        "cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"
-    ),
-    RESPONSE.text("costCurrency", "Currency of `cost`."),
-    RESPONSE.boolean("costIsEstimate", "Whether `cost` is an estimate."),
-    RESPONSE.integer("instancesProvisioned", "Number of machines started for the run.", "machines"),
-    RESPONSE.boolean("optimized", "Whether the platform optimized the resource requests."),
+    OUTER.number("cost", "Cost of the run, in the currency of `cost_currency`.", "cost_currency"),
+    OUTER.text("costCurrency", "Currency of `cost`."),
+    OUTER.boolean("costIsEstimate", "Whether `cost` is an estimate."),
+    OUTER.integer("instancesProvisioned", "Number of machines started for the run.", "machines"),
+    OUTER.boolean("optimized", "Whether the platform optimized the resource requests."),
     ELEMENT.boolean("starred", "Whether the token's user starred the run."),
-    RESPONSE.json("messages", "Messages of the platform about the run, a JSON list."),
+    OUTER.json("messages", "Messages of the platform about the run, a JSON list."),
     PIPELINE.integer("id", "Launchpad pipeline of the run (`pipelines.pipeline_id`)."),
     PIPELINE.integer("workspaceId", "Workspace of the run's launchpad pipeline."),
     VERSION.text("id", "Identifier of the pipeline version of the run."),
@@ -173,8 +171,8 @@ _RESPONSE_COLUMNS = (
     JOB.text("message", "Message of the compute platform about the Nextflow job."),
     PLATFORM.text("id", "Identifier of the compute platform, such as `aws-batch`."),
     PLATFORM.text("name", "Name of the compute platform."),
-    RESPONSE.boolean("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
-    RESPONSE.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
+    OUTER.boolean("schedEnabled", "Whether the platform's own scheduler ran the tasks."),
+    OUTER.text("schedRunId", "Identifier of the run in the platform's own scheduler."),
     SCHED.text("backendStrategy", "Backend that runs the scheduler's tasks: ECS, EC2 or VM."),
     SCHED.text("provisioningModel", "Provisioning of machines: spot, spotFirst or ondemand."),
     SCHED.json("machineTypes", "Allowed machine types, a JSON list; empty for all."),
@@ -225,7 +223,7 @@ WORKFLOWS = define_table(
 )
 
 _OUTER_FIELDS = frozenset(column.path[0] for column in _RESPONSE_COLUMNS) | {
-    column.path[0] for column in _RUN_COLUMNS if column.source.startswith(RESPONSE.name)
+    column.path[0] for column in _RUN_COLUMNS if column.source.startswith(OUTER.name)
 }
 _ELSEWHERE = frozenset({"workflow", "progress", "labels"})  # separate tables
 

@@ -19,12 +19,7 @@ import pyarrow.compute as pc
 from tower_etl.errors import ConfigurationError
 from tower_etl.redaction import EMAIL, PATTERNS
 from tower_etl.schema.types import TEXT
-from tower_etl.transform.promote import (
-    fill_promoted,
-    promote_fields,
-    read_extras,
-    write_extras,
-)
+from tower_etl.transform.promote import fill_promoted, promote_fields, read_extras, write_extras
 from tower_etl.transform.redact import STRICT_DIALECTS, Redactor, replace_unstorable
 
 if TYPE_CHECKING:

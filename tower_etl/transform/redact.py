@@ -15,13 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.lossless import load_json, to_json
-from tower_etl.redaction import (
-    MASK,
-    PATTERNS,
-    SECRET_KEY,
-    SECRET_NUMBER_KEY,
-    build_prefilter,
-)
+from tower_etl.redaction import MASK, PATTERNS, SECRET_KEY, SECRET_NUMBER_KEY, build_prefilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -27,8 +27,6 @@ from tower_etl.installation import install_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import redis
-
     from tower_etl.clock import Clock
 
 Result = TypeVar("Result")
@@ -265,7 +263,21 @@ class RedisStore:
         self._key = f"tower-etl:budget:{name}"
         # Messages show only the host, because the URL may contain a password.
         self._host = urlsplit(url).hostname or "this machine"
-        self._client = _open_client(url)
+        try:
+            import redis  # noqa: PLC0415 an extra
+        except ModuleNotFoundError:
+            msg = f"A rate limit store in Redis requires redis-py. Run: {install_command('redis')}"
+            raise ConfigurationError(msg) from None
+        try:
+            self._client = redis.Redis.from_url(
+                url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
+            )
+        except ValueError:
+            msg = (
+                "Invalid TOWER_ETL_BUDGET: expected the URL of a Redis server such as "
+                "redis://host:6379/0."
+            )
+            raise ConfigurationError(msg) from None
 
     def update(self, change: Change[Result]) -> Result:
         """Update the window atomically; see `RateLimitStore`.
@@ -299,21 +311,3 @@ class RedisStore:
                 pipe.set(self._key, encode_window(after), ex=_KEPT_SECONDS)
                 pipe.execute()
         return result
-
-
-def _open_client(url: str) -> redis.Redis:
-    try:
-        import redis  # noqa: PLC0415 an extra
-    except ModuleNotFoundError:
-        msg = f"A rate limit store in Redis requires redis-py. Run: {install_command('redis')}"
-        raise ConfigurationError(msg) from None
-    try:
-        return redis.Redis.from_url(
-            url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
-        )
-    except ValueError:
-        msg = (
-            "Invalid TOWER_ETL_BUDGET: expected the URL of a Redis server such as "
-            "redis://host:6379/0."
-        )
-        raise ConfigurationError(msg) from None
