@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.records import count_keyed, record_key, split_keyed, with_typed_key
+from tower_etl.api.records import MissingKey, record_key, split_keyed, with_typed_key
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class PaginationStats:
         if not self.was_modified:
             is_new = (index for index, key in enumerate(keys) if key not in self.keys)
             repeated |= self.keys.intersection(keys[next(is_new, len(keys)) :])
-        self.repeated |= repeated
+        self.repeated |= {key for key in repeated if not isinstance(key, MissingKey)}
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class EntityList:
             [with_typed_key(item, key) for item in items],
             complete=stats.count_matches and not stats.was_modified and not left_out,
             left_out=left_out,
-            repeated=count_keyed(stats.repeated),
+            repeated=len(stats.repeated),
             total=None if stats.count_matches or stats.was_modified else stats.reported_totals[-1],
         )
 

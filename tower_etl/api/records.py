@@ -125,11 +125,6 @@ def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple
     return keyed, len(everything) - len(keyed)
 
 
-def count_keyed(keys: Iterable[Hashable]) -> int:
-    """Return the number of keys that are not a `MissingKey`."""
-    return sum(not isinstance(key, MissingKey) for key in keys)
-
-
 def malformed_response(
     endpoint: Endpoint, expected: str, kind: type[ServerError] = MalformedResponseError
 ) -> ServerError:

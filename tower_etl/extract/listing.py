@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.api import (
     Finding,
     PaginationStats,
-    count_keyed,
     endpoints,
     malformed_response,
     run_key,
@@ -155,7 +154,7 @@ def _read_pages(
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
     count_matches = is_past or stats.count_matches
-    repeated = count_keyed(stats.repeated)
+    repeated = len(stats.repeated)
     unmodified = not stats.was_modified
     return RunListing(window, tuple(in_window), unmodified, count_matches, left_out, repeated)
 

@@ -91,12 +91,11 @@ class RateLimitedAdapter(HTTPAdapter):
         limiter: RateLimiter,
         connections: int,
         call_seconds: float = 120.0,
-        max_body_bytes: int = MAX_BODY_BYTES,
         ca_bundle: Path | None = None,
     ) -> None:
         self._limiter = limiter
         self.call_seconds = call_seconds
-        self.max_body_bytes = max_body_bytes
+        self.max_body_bytes = MAX_BODY_BYTES
         self.ca_bundle = ca_bundle
         # urllib3 closes connections beyond `pool_maxsize` after use, and each new one costs a TLS
         # handshake.
@@ -135,16 +134,13 @@ class RateLimitedAdapter(HTTPAdapter):
             response = super().send(request, *args, **kwargs)
         finally:
             self._limiter.record_response(permit)
-        self._read(response)
-        return response
-
-    def _read(self, response: requests.Response) -> None:
-        """Read the body with limits; requests would read that of a redirect without any."""
+        # Read here, because requests would read the body of a redirect without limits.
         with (
             duplicate_socket(response) as duplicate,
             deadline(self.call_seconds, lambda: duplicate),
         ):
             response._content = read_body(response, self.max_body_bytes)  # noqa: SLF001 as requests does
+        return response
 
 
 class ForeignRedirectError(requests.RequestException):
