@@ -204,10 +204,9 @@ def _open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> 
 
 
 def _freeze_environment(session: requests.Session, endpoint: str) -> None:
-    """Read proxies and certificates from the environment once, instead of at every request.
+    """Read proxies and certificates from the environment once.
 
-    requests otherwise reads them for each request, and after a redirect takes credentials from
-    `~/.netrc`.
+    requests otherwise reads them for each request, and after a redirect credentials of `~/.netrc`.
     """
     found = session.merge_environment_settings(endpoint, {}, None, None, None)
     session.proxies.update(found["proxies"])

@@ -165,9 +165,7 @@ class OriginBoundSession(requests.Session):
             ForeignRedirectError: The target has another origin.
         """
         location = super().get_redirect_target(resp)
-        if location is None:
-            return None
-        target = urljoin(resp.url, location)
-        if origin_of(target) != origin_of(resp.url):
+        target = urljoin(resp.url, location or "")
+        if location is not None and origin_of(target) != origin_of(resp.url):
             raise ForeignRedirectError(target)
         return location

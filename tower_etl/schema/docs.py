@@ -87,11 +87,8 @@ def _list_marks(table: TableSpec, tables: Mapping[str, TableSpec]) -> list[str]:
     foreign = {column.name for of, column, _ in iter_references(tables) if of is table}
     marks = []
     for column in table.columns:
-        kinds = [
-            mark
-            for mark, holds in (("PK", column.name in table.key), ("FK", column.name in foreign))
-            if holds
-        ]
+        kinds = ["PK"] if column.name in table.key else []
+        kinds += ["FK"] if column.name in foreign else []
         if kinds:
             marks.append(f"        {column.type_name} {column.name} {', '.join(kinds)}")
     return marks

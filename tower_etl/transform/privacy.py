@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -140,27 +141,21 @@ def _select_columns(names: Iterable[str], tables: Mapping[str, TableSpec]) -> Co
     """Return the columns with the given names: `table.column`, or `column` in all tables.
 
     The name of a column in a table also selects it in the table's history.
-
-    Raises:
-        ConfigurationError: A column does not exist, or a sync requires its values.
     """
-    chosen = [pair for name in names for pair in _find(name, tables)]
-    for table, name in chosen:
+    chosen = set()
+    for table, name in chain.from_iterable(_find(name, tables) for name in names):
         if is_required(tables[table], find_column(tables[table], name)):
             msg = (
                 f"{table}.{name} can be neither excluded nor hashed: it is a key, or syncs need it "
                 "to detect changes. To select a column of one table, use the form table.column."
             )
             raise ConfigurationError(msg)
+        chosen.add((table, name))
     return frozenset(chosen)
 
 
 def _check_hashable(chosen: ColumnSet, tables: Mapping[str, TableSpec]) -> None:
-    """Check that columns can hold digests: text columns except `undocumented`, which is parsed.
-
-    Raises:
-        ConfigurationError: One of the columns cannot be hashed.
-    """
+    """Check that columns can hold digests: text columns except `undocumented`, which is parsed."""
     for table, name in sorted(chosen):
         kind = find_column(tables[table], name).type
         if kind != TEXT or name == "undocumented":

@@ -29,11 +29,7 @@ _MAX_DEPTH = 100  # levels of JSON, far below Python's recursion limit
 
 @dataclass(frozen=True)
 class Redactor:
-    """Redactor of secrets in the columns that can contain them.
-
-    Attributes:
-        patterns: Patterns of the secrets to mask.
-    """
+    """Redactor of the secrets that match patterns, in the columns that can contain them."""
 
     patterns: tuple[Pattern, ...] = PATTERNS
 

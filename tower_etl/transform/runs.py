@@ -43,11 +43,7 @@ class RunResponses:
 
     @cached_property
     def owner(self) -> dict[str, object]:
-        """Columns with the same value in each row of the run.
-
-        Raises:
-            ServerError: The detail contains no run.
-        """
+        """Columns with the same value in each row of the run; `ServerError` as for `record`."""
         return {"workflow_id": to_text(self.record["id"]), "workspace_id": self.workspace_id}
 
     @cached_property

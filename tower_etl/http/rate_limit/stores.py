@@ -164,11 +164,7 @@ class FileStore:
         return True
 
     def _write(self, number: int, content: bytes) -> bool:
-        """Create the file of a version.
-
-        The result is False if another process had created the file, possibly so long ago that it
-        was deleted.
-        """
+        """Create the file of a version; return False if another process did, even if long ago."""
         descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with FileIO(descriptor, "w") as temporary:
             temporary.write(content)
