@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
@@ -49,10 +50,10 @@ def to_array(values: Values, column: ColumnSpec) -> tuple[pa.Array, dict[int, An
         return pa.array([None if v is None else to_json(v) for v in values], TEXT), {}
     conversion = _CONVERSIONS[column.type]
     if kinds <= conversion.kinds:
-        try:
-            return conversion.convert(values), {}
-        except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
-            pass
+        with suppress(OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
+            array = conversion.convert(values)
+            if array is not None:
+                return array, {}
     parsed = [None if value is None else conversion.parse(value) for value in values]
     invalid = {
         row: value for row, value in enumerate(values) if value is not None and parsed[row] is None
@@ -60,24 +61,18 @@ def to_array(values: Values, column: ColumnSpec) -> tuple[pa.Array, dict[int, An
     return pa.array(parsed, column.type), invalid
 
 
-def _convert_numbers(values: Values) -> pa.Array:
+def _convert_numbers(values: Values) -> pa.Array | None:
     array = pa.array(values, NUMBER)  # fails for integers that float64 cannot store exactly
-    if not pc.all(pc.is_finite(array)).as_py():
-        msg = "not all numbers are finite"
-        raise pa.ArrowInvalid(msg)
-    return array
+    return array if pc.all(pc.is_finite(array)).as_py() else None
 
 
-def _convert_timestamps(values: Values) -> pa.Array:
+def _convert_timestamps(values: Values) -> pa.Array | None:
     texts = pa.array(values, TEXT)
     if not pc.all(pc.match_substring_regex(texts, _ISO_UTC)).as_py():
-        msg = "not all texts are ISO 8601 in UTC"
-        raise pa.ArrowInvalid(msg)
+        return None
     timestamps = texts.cast(TIMESTAMP)
-    if pc.min(timestamps.cast(INTEGER)).as_py() < _YEAR_ONE_US:
-        msg = "a time is before the year 1, which Python does not support"
-        raise pa.ArrowInvalid(msg)
-    return timestamps
+    first = pc.min(timestamps.cast(INTEGER)).as_py()
+    return timestamps if first >= _YEAR_ONE_US else None  # earlier times, Python does not support
 
 
 def _parse_integer(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
@@ -120,12 +115,12 @@ class _Conversion:
 
     Attributes:
         kinds: Types of values that are converted at once.
-        convert: Converts values of these types; raises an error if one needs `parse`.
+        convert: Converts values of these types; None, or an error, if one needs `parse`.
         parse: Converts one value; None if it is invalid.
     """
 
     kinds: set[type]
-    convert: Callable[[Values], pa.Array]
+    convert: Callable[[Values], pa.Array | None]
     parse: Callable[[Any], object | None]
 
 

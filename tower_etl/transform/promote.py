@@ -92,17 +92,12 @@ def fill_promoted(rows: pa.Table, table: TableSpec) -> pa.Table:
         return rows
     extras = read_extras(rows)
     for column in promoted:
-        rows = _set_column(rows, column, _pop_values(extras, column))
+        field = column.path[0]
+        array, invalid = to_array([extra.pop(field, None) for extra in extras], column)
+        for row, value in invalid.items():
+            extras[row][field] = value
+        rows = _set_column(rows, column, array)
     return write_extras(rows, extras)
-
-
-def _pop_values(extras: list[dict[str, Any]], column: ColumnSpec) -> pa.Array:
-    """Return the values of a field, and remove those that fit the column from `extras`."""
-    field = column.path[0]
-    array, invalid = to_array([extra.pop(field, None) for extra in extras], column)
-    for row, value in invalid.items():
-        extras[row][field] = value
-    return array
 
 
 def _set_column(rows: pa.Table, column: ColumnSpec, array: pa.Array) -> pa.Table:

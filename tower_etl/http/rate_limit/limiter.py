@@ -125,7 +125,11 @@ class RateLimiter:
         if self._limit is None:
             return
         now = self._clock.monotonic()
-        delay_seconds = self._network_delay(now - permit.monotonic)
+        delay_seconds = now - permit.monotonic
+        if self._store.shared_network_path:
+            with self._responses_lock:
+                self._responses.append(delay_seconds)
+                delay_seconds = network_delay(delay_seconds, self._responses)
         self._unstored.append(_Response(permit.recorded, delay_seconds, now))
 
     def pause(self, seconds: float) -> None:
@@ -182,13 +186,6 @@ class RateLimiter:
             for _ in responses:
                 self._unstored.popleft()
         return earliest, now
-
-    def _network_delay(self, response_seconds: float) -> float:
-        if not self._store.shared_network_path:
-            return response_seconds
-        with self._responses_lock:
-            self._responses.append(response_seconds)
-            return network_delay(response_seconds, self._responses)
 
     def _ensure_open(self) -> None:
         if self._closed.is_set():
