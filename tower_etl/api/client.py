@@ -106,7 +106,7 @@ class TowerClient:
 
     def check_listing(self, workspace_id: int | None) -> None:
         """List one run of a workspace, to check that its listing works."""
-        self._get(endpoints.RUNS, _workspace_params(workspace_id) | {"max": 1})
+        self._get(endpoints.RUNS, {"max": 1}, workspace_id=workspace_id)
 
     def get_service_info(self) -> Item:
         """Return version and features of the server; requires no token (API fact 11)."""
@@ -138,18 +138,18 @@ class TowerClient:
         complete. The bounds of the submission time are inclusive.
         """
         # The total is compared with the number of listed runs, to detect an incomplete listing.
-        params = _workspace_params(workspace_id) | {"includeTotalSize": "true"}
+        params: Params = {"includeTotalSize": "true"}
         bounds = [("after", after), ("before", before)]
         search = " ".join(f"{name}:{format_timestamp(when)}" for name, when in bounds if when)
         if search:
             params["search"] = search
-        fetch = self._paged(endpoints.RUNS, _MAX_LISTED, params)
+        fetch = self._paged(endpoints.RUNS, _MAX_LISTED, params, workspace_id=workspace_id)
         return paginate_descending(fetch, run_key, stats, f"GET {endpoints.RUNS.path}")
 
     def count_runs(self, workspace_id: int | None) -> int | None:
         """Return the number of runs of a workspace; None if the server does not report it."""
-        params = _workspace_params(workspace_id) | {"includeTotalSize": "true", "max": 1}
-        response = self._get(endpoints.RUNS, params)
+        params: Params = {"includeTotalSize": "true", "max": 1}
+        response = self._get(endpoints.RUNS, params, workspace_id=workspace_id)
         if total := extract_count(response.get(endpoints.RUNS.total_key)):
             return total
         return None if extract_records(endpoints.RUNS, response) else 0
@@ -161,7 +161,7 @@ class TowerClient:
         """
         form = RequestForm(endpoints.RUN.attributes)
         detail, _ = self._negotiate(
-            endpoints.RUN, form, _workspace_params(workspace_id), run_id=run_id
+            endpoints.RUN, form, {}, workspace_id=workspace_id, run_id=run_id
         )
         if run_key(detail) != run_id:
             msg = (
@@ -174,12 +174,10 @@ class TowerClient:
     def search_run(self, workspace_id: int | None, run_id: str) -> bool:
         """Return whether the listing of a workspace contains a run."""
         # API fact 4: very old servers treat the search as free text, so the ids are compared below.
-        search: Params = {"search": f"workflowId:{run_id}", "offset": 0}
-        params = _workspace_params(workspace_id) | search
-        response, _ = self._negotiate(endpoints.RUNS, RequestForm(size=MAX_PAGE), params)
-        return any(
-            run_key(element) == run_id for element in extract_records(endpoints.RUNS, response)
-        )
+        params: Params = {"search": f"workflowId:{run_id}", "offset": 0}
+        form = RequestForm(size=MAX_PAGE)
+        response, _ = self._negotiate(endpoints.RUNS, form, params, workspace_id=workspace_id)
+        return run_id in map(run_key, extract_records(endpoints.RUNS, response))
 
     def list_tasks_into(
         self,
@@ -215,20 +213,21 @@ class TowerClient:
         return paginate_around_known(fetch, task_key, known, tally)
 
     def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
-        params = _workspace_params(workspace_id)
-        return self._paged(endpoints.RUN_TASKS, _MAX_TASKS, params, run_id=run_id)
+        names = {"workspace_id": workspace_id, "run_id": run_id}
+        return self._paged(endpoints.RUN_TASKS, _MAX_TASKS, {}, **names)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Return the resource metrics of a run, one element per process."""
-        params = _workspace_params(workspace_id)
-        return self._get_list(endpoints.RUN_METRICS, params, run_id=run_id)
+        names = {"workspace_id": workspace_id, "run_id": run_id}
+        return self._get_list(endpoints.RUN_METRICS, {}, **names)
 
     def list_entity(self, endpoint: Endpoint, scope: PathScope) -> EntityList:
         """Return all items of a list endpoint, with or without pages.
 
         Elements without a key are skipped, because the next sync could not identify them.
         """
-        params, names = {**_scope_params(endpoint, scope), **endpoint.filters}, asdict(scope)
+        params: Params = {**endpoint.filters}
+        names = asdict(scope)
         key, stats = record_key(endpoint.key), PaginationStats()
         if not endpoint.paged:
             form = RequestForm(endpoint.attributes)
@@ -248,27 +247,26 @@ class TowerClient:
         Raises:
             ServerError: The response has the id of another item.
         """
-        (item,) = self._get_list(endpoint, _scope_params(endpoint, scope), **asdict(scope))
+        (item,) = self._get_list(endpoint, {}, **asdict(scope))
         if parse_text_id(item.get("id")) == str(scope.parent_id):
             return item
         raise malformed_response(endpoint, f"object with the id {scope.parent_id}")
 
     def probe(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
         """Return one item, to check access; None if the list is empty."""
-        params = _scope_params(endpoint, scope) | ({"max": 1} if endpoint.paged else {})
+        params: Params = {"max": 1} if endpoint.paged else {}
         found = self._get_list(endpoint, params, **(asdict(scope) | names))
         return found[0] if found else None
 
     def get_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """Return the launch of a run, with its compute environment."""
-        params = _workspace_params(workspace_id)
-        response = self._get(endpoints.LAUNCH, params, launch_id=launch_id)
+        response = self._get(endpoints.LAUNCH, workspace_id=workspace_id, launch_id=launch_id)
         return extract_object(endpoints.LAUNCH, response)
 
     def list_launch_datasets(self, workspace_id: int | None, launch_id: str) -> list[Item]:
         """Return the dataset versions that a launch uses."""
-        params = _workspace_params(workspace_id)
-        return self._get_list(endpoints.LAUNCH_DATASETS, params, launch_id=launch_id)
+        names = {"workspace_id": workspace_id, "launch_id": launch_id}
+        return self._get_list(endpoints.LAUNCH_DATASETS, {}, **names)
 
     def list_audit_log_page(
         self, after: datetime | None, before: datetime, token: str | None
@@ -290,6 +288,9 @@ class TowerClient:
     def _get(self, endpoint: Endpoint, params: Params | None = None, **names: object) -> Item:
         """Return the unchanged response of an endpoint.
 
+        Names are the values of the placeholders in its path. `workspace_id` may be a parameter
+        instead; the personal workspace has none (API fact 13).
+
         Raises:
             ServerError: A value for a placeholder in the path would turn it into another path.
         """
@@ -297,7 +298,11 @@ class TowerClient:
             msg = f"GET {endpoint.path}: the server returned an id that cannot be part of a path."
             raise ServerError(msg)
         segments = {name: quote(str(value), safe="") for name, value in names.items()}
-        return self.http.get(endpoint.path.format(**segments), params)
+        workspace_id = names.get("workspace_id")
+        scope: Params = {}
+        if endpoint.scoped and isinstance(workspace_id, int):
+            scope["workspaceId"] = workspace_id
+        return self.http.get(endpoint.path.format(**segments), scope | (params or {}))
 
     def _negotiate(
         self, endpoint: Endpoint, full_form: RequestForm, params: Params, **names: object
@@ -341,12 +346,3 @@ class TowerClient:
         return limit_items(
             most, lambda offset: self._get_page(endpoint, offset, params, **names), name
         )
-
-
-def _workspace_params(workspace_id: int | None) -> Params:
-    """Return the parameter that selects a workspace; none for the personal one (API fact 13)."""
-    return {} if workspace_id is None else {"workspaceId": workspace_id}
-
-
-def _scope_params(endpoint: Endpoint, scope: PathScope) -> Params:
-    return _workspace_params(scope.workspace_id) if endpoint.scoped else {}
