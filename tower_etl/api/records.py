@@ -155,7 +155,6 @@ _READERS: Mapping[type, Callable[[object], int | str | None]] = {
     str: parse_text_id,
 }
 
-
 NULL_KEY = MissingKey(_digest(None))
 
 

@@ -105,7 +105,6 @@ PIPELINE_SECRETS = define_table(
     source="GET /pipeline-secrets",
 )
 
-
 STUDIO = ApiObject("DataStudioDto")
 OWNER = ApiObject("UserInfo", ("user",))
 BASE_ENV = ApiObject("ComputeEnvDbDto", ("computeEnv",))

@@ -132,7 +132,6 @@ _CONVERSIONS: Mapping[pa.DataType, _Conversion] = {
     TIMESTAMP: _Conversion({str}, _convert_timestamps, _parse_timestamp),
 }
 
-
 ExtraFields = dict[int, dict[str, Any]]
 """Values without a column: row -> dotted API name -> value."""
 

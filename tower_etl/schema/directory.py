@@ -146,9 +146,7 @@ RUN = ApiObject("WorkflowDbDto")
 
 _NO_WORKSPACE = "Always null: {} belong to an organization, not to a workspace."
 
-
 _ORG_ID = LOCAL.integer("org_id", "Organization (`organizations.org_id`).")
-
 
 _MEMBER_COLUMNS = (
     MEMBER.integer("memberId", "Identifier of the membership.", key=True),
@@ -162,7 +160,6 @@ _MEMBER_COLUMNS = (
     MISSING_SINCE,
     UNDOCUMENTED,
 )
-
 
 MEMBERS = define_table(
     "members",

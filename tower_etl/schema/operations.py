@@ -132,7 +132,6 @@ AUDIT_LOGS = define_table(
     source="GET /admin/audit-logs-v2",
 )
 
-
 SYNC_RUNS = define_table(
     "sync_runs",
     LOCAL.text("id", "Identifier of the sync.", key=True),
@@ -162,7 +161,6 @@ SYNC_RUNS = define_table(
     grain="One row per sync.",
     source="tower-etl",
 )
-
 
 BILL_LINES = define_table(
     "bill_lines",

@@ -104,7 +104,6 @@ ACTIONS = define_table(
     source="GET /actions?attributes=labels",
 )
 
-
 DATASET = ApiObject("DatasetDto")
 OWNER = ApiObject("UserInfo", ("user",))
 EDITOR = ApiObject("UserInfo", ("lastUpdatedBy",))
@@ -203,7 +202,6 @@ DATA_LINKS = define_table(
     grain="One row per link and workspace.",
     source="GET /data-links?visibility=all",
 )
-
 
 LAUNCH = ApiObject("LaunchDbDto")
 ENV = ApiObject("ComputeEnv_ComputeConfig_", ("computeEnv",))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from tower_etl.errors import ServerError
 from tower_etl.schema.table import define_table
 from tower_etl.schema.types import (
-    INTEGER,
     LOCAL,
     MISSING_SINCE,
     UNDOCUMENTED,
@@ -20,6 +17,8 @@ from tower_etl.schema.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
 
 RUN = ApiObject("WorkflowDbDto")
 DETAIL = ApiObject("WorkflowMaxDbDto")
@@ -306,11 +305,7 @@ def label_links(
 
 def label_link_tombstones(workflow_ids: Iterable[str], *, workspace_id: int | None) -> pa.Table:
     """Build the tombstones of runs without labels: one row per run, with `label_id` 0."""
-    ids = list(workflow_ids)
-    columns = {
-        "workflow_id": pa.array(ids, pa.string()),
-        "label_id": pa.repeat(pa.scalar(0, INTEGER), len(ids)),
-        "workspace_id": pa.array([workspace_id] * len(ids), INTEGER),
-        REMOVED: pa.repeat(pa.scalar(value=True), len(ids)),
-    }
-    return pa.table(columns, schema=WORKFLOW_LABELS.arrow_schema)
+    return WORKFLOW_LABELS.build_grouped(
+        ([{"id": 0}], {"workflow_id": run_id, "workspace_id": workspace_id, REMOVED: True})
+        for run_id in workflow_ids
+    )

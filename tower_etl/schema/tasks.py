@@ -301,7 +301,6 @@ PROCESS_PROGRESS = define_table(
     source="GET /workflow/{workflowId}, field `progress`",
 )
 
-
 Records = list[dict[str, Any]]
 
 
