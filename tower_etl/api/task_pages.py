@@ -75,10 +75,7 @@ class TotalCheck:
 
 
 def paginate_append_only(
-    fetch: FetchPage,
-    key: Key,
-    make: Callable[[], SinkT],
-    tally: TotalCheck,
+    fetch: FetchPage, key: Key, make: Callable[[], SinkT], tally: TotalCheck
 ) -> SinkT:
     """Return all pages of a list to which items are only appended.
 
@@ -126,11 +123,7 @@ def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck
 
 
 def fetch_stable_list(
-    fetch: FetchPage,
-    key: Key,
-    make: Callable[[], SinkT],
-    pool: Executor,
-    tally: TotalCheck,
+    fetch: FetchPage, key: Key, make: Callable[[], SinkT], pool: Executor, tally: TotalCheck
 ) -> SinkT | None:
     """Read a list that no longer changes, with pages fetched in parallel.
 

@@ -42,8 +42,7 @@ COMPUTE_ENVS = define_table(
     ENTRY.text("platform", "Platform, such as `aws-batch`."),
     ENTRY.text("region", "Region of the platform."),
     ENTRY.text(
-        "status",
-        "Status: CREATING, AVAILABLE, DISABLED, DELETING, ERRORED, INVALID or DELETED.",
+        "status", "Status: CREATING, AVAILABLE, DISABLED, DELETING, ERRORED, INVALID or DELETED."
     ),
     ENTRY.text("message", "Message of the platform about the status of the compute environment."),
     ENTRY.boolean("primary", "Whether the compute environment is the default of its workspace."),

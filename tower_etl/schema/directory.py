@@ -72,9 +72,7 @@ ORGANIZATION_QUOTAS = define_table(
     QUOTAS.integer("maxLabelsPerWorkspace", "Maximum number of labels of a workspace.", "labels"),
     QUOTAS.integer("maxCustomRolesPerOrg", "Maximum number of custom roles.", "roles"),
     QUOTAS.integer(
-        "maxDataStudiosRunning",
-        "Maximum number of studios that run at the same time.",
-        "studios",
+        "maxDataStudiosRunning", "Maximum number of studios that run at the same time.", "studios"
     ),
     QUOTAS.integer(
         "maxSeqeraComputeComputeEnvs",
@@ -100,8 +98,7 @@ WORKSPACES = define_table(
     MEMBERSHIP.text("orgName", "Name of the organization."),
     MEMBERSHIP.text("orgLogoUrl", "URL of the organization's logo."),
     MEMBERSHIP.text(
-        "orgType",
-        "Type of the organization's plan: academic, evaluating, pro, basic or internal.",
+        "orgType", "Type of the organization's plan: academic, evaluating, pro, basic or internal."
     ),
     MEMBERSHIP.json("roles", "Roles of the token's user in the workspace, a JSON list."),
     MISSING_SINCE,

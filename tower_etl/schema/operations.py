@@ -48,9 +48,7 @@ SERVICE_INFO = define_table(
         "launchParamsTextMaxSize", "Maximum length of the parameters of a launch.", "characters"
     ),
     INFO.integer(
-        "launchConfigTextMaxSize",
-        "Maximum length of the configuration of a launch.",
-        "characters",
+        "launchConfigTextMaxSize", "Maximum length of the configuration of a launch.", "characters"
     ),
     INFO.boolean("userWorkspaceEnabled", "Whether users have a personal workspace."),
     INFO.boolean("allowInstanceCredentials", "Whether the server's own credentials may be used."),
@@ -63,8 +61,7 @@ SERVICE_INFO = define_table(
     INFO.boolean("seqeraComputeEnabled", "Whether Seqera Compute is enabled."),
     INFO.boolean("groundswellEnabled", "Whether resource optimization is enabled."),
     INFO.json(
-        "groundswellAllowedWorkspaces",
-        "Workspaces with resource optimization, a JSON list of ids.",
+        "groundswellAllowedWorkspaces", "Workspaces with resource optimization, a JSON list of ids."
     ),
     INFO.json("evalWorkspaceIds", "Workspaces under evaluation, a JSON list of ids."),
     INFO.boolean("llmEnabled", "Whether a language model is enabled."),

@@ -164,8 +164,7 @@ DATASET_VERSIONS = define_table(
     CREATOR.text("avatar", "URL of the profile picture of the user who created the version."),
     SOURCE.text("url", "URL of the linked content; null for uploaded content."),
     SOURCE.text(
-        "changeStatus",
-        "Change of the linked content: UNCHANGED, CHANGED, UNKNOWN or UNAVAILABLE.",
+        "changeStatus", "Change of the linked content: UNCHANGED, CHANGED, UNKNOWN or UNAVAILABLE."
     ),
     SOURCE.boolean("hasChangeIndicators", "Whether changes of the linked content can be detected."),
     SOURCE.timestamp("checkedAt", "Time of the last check for changes."),
@@ -236,8 +235,7 @@ LAUNCHES = define_table(
     LAUNCH.boolean("stubRun", "Whether stubs are run instead of commands."),
     LAUNCH.json("userSecrets", "Names of the user's secrets that the run may use, a JSON list."),
     LAUNCH.json(
-        "workspaceSecrets",
-        "Names of the workspace's secrets that the run may use, a JSON list.",
+        "workspaceSecrets", "Names of the workspace's secrets that the run may use, a JSON list."
     ),
     LAUNCH.integer("headJobCpus", "CPUs requested for the Nextflow process.", "CPUs"),
     LAUNCH.integer("headJobMemoryMb", "Memory requested for the Nextflow process.", "MB"),

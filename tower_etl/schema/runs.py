@@ -263,8 +263,7 @@ LABELS = define_table(
     LABEL.text("name", "Name of the label."),
     LABEL.text("value", "Value of a resource label; null for a simple label."),
     LABEL.boolean(
-        "resource",
-        "Whether the label is a resource label, which is applied to cloud resources.",
+        "resource", "Whether the label is a resource label, which is applied to cloud resources."
     ),
     LABEL.boolean("isDefault", "Whether new pipelines and runs have the label by default."),
     LABEL.boolean("isDynamic", "Whether the value contains variables of the run."),

@@ -180,14 +180,11 @@ def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
     table, _, column = name.strip().rpartition(".")
     candidates = {table, f"{table}_history"} & tables.keys() if table else tables.keys()
     found = [(one, column) for one in candidates if column in tables[one].arrow_schema.names]
-    if not found:
-        raise ConfigurationError(_unknown_message(name, tables))
-    return found
-
-
-def _unknown_message(name: str, tables: Mapping[str, TableSpec]) -> str:
-    full = [f"{table.name}.{column.name}" for table in tables.values() for column in table.columns]
+    if found:
+        return found
+    full = [f"{spec.name}.{one.name}" for spec in tables.values() for one in spec.columns]
     known = full if "." in name else sorted({name.partition(".")[2] for name in full})
     close = get_close_matches(name, known, n=4, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}?" if close else "See docs/data-dictionary.md."
-    return f"No column {name!r}. {hint}"
+    msg = f"No column {name!r}. {hint}"
+    raise ConfigurationError(msg)
