@@ -307,11 +307,7 @@ class TowerClient:
     def _negotiate(
         self, endpoint: Endpoint, full_form: RequestForm, params: Params, **names: object
     ) -> tuple[Item, RequestForm]:
-        """Return the response to the fullest form of a call that the server accepts, and that form.
-
-        Raises:
-            BadRequestError: The server rejects the call in every form.
-        """
+        """Return the response to a call, and the fullest form of it that the server accepts."""
 
         def send(form: RequestForm) -> Item:
             return self._get(endpoint, params | form.params, **names)

@@ -56,11 +56,7 @@ def extract_objects(endpoint: Endpoint, response: Item) -> tuple[list[Item], int
 
 
 def extract_object(endpoint: Endpoint, response: Item) -> Item:
-    """Return the single object in the response of an endpoint.
-
-    Raises:
-        MalformedResponseError: The response has no such object.
-    """
+    """Return the single object in the response of an endpoint, or raise an error without one."""
     found = response.get(endpoint.records_key)
     if isinstance(found, dict):
         return found

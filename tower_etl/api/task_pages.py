@@ -40,7 +40,7 @@ SinkT = TypeVar("SinkT", bound=PageSink)
 
 @dataclass
 class TotalCheck:
-    """Comparison of an append-only list with the server's counts.
+    """Comparison of a task list with the server's counts, filled in while the list is read.
 
     Attributes:
         least: Minimum number of items in the list, known from other responses.
@@ -79,8 +79,7 @@ def paginate_append_only(
 ) -> SinkT:
     """Return all pages of a list to which items are only appended.
 
-    `make` creates the sink of one pass, and `tally` is filled in with the server's counts. The sink
-    of the successful pass is returned.
+    `make` creates the sink of one pass; that of the successful pass is returned.
 
     Raises:
         ServerError: Items were inserted within the list during each of several passes.
@@ -125,10 +124,7 @@ def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck
 def fetch_stable_list(
     fetch: FetchPage, key: Key, make: Callable[[], SinkT], pool: Executor, tally: TotalCheck
 ) -> SinkT | None:
-    """Read a list that no longer changes, with pages fetched in parallel.
-
-    Idle threads of `pool` fetch pages in advance. `tally` is filled in with the counts that the
-    server reports.
+    """Read a list that no longer changes; idle threads of `pool` fetch pages in advance.
 
     Returns:
         The sink with all pages, None if the list changed or disagrees with the server's counts.
@@ -213,14 +209,10 @@ class KnownRange(Protocol):
 def paginate_around_known(
     fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: TotalCheck
 ) -> list[tuple[int, Item]] | None:
-    """Return the items outside of known ranges, each with its offset.
+    """Return the items outside of known ranges in order, each with its offset.
 
-    The known ranges are in ascending order and do not touch. `tally` is filled in with the server's
-    counts.
-
-    Returns:
-        The items in order; None if the first or last item of a range has moved, so that the whole
-        list must be read.
+    The known ranges ascend and do not touch. The result is None if the first or last item of a
+    range has moved, so that the whole list must be read.
     """
     found: dict[int, Item] = {}
     offsets: dict[Hashable, int] = {}
