@@ -111,17 +111,11 @@ def _parse_timestamp(value: object) -> int | None:
 
 @dataclass(frozen=True)
 class _Conversion:
-    """Conversion to a type of columns.
+    """Conversion to a type of columns."""
 
-    Attributes:
-        kinds: Types of values that are converted at once.
-        convert: Converts values of these types; None, or an error, if one needs `parse`.
-        parse: Converts one value; None if it is invalid.
-    """
-
-    kinds: set[type]
-    convert: Callable[[Values], pa.Array | None]
-    parse: Callable[[Any], object | None]
+    kinds: set[type]  # of values that are converted at once
+    convert: Callable[[Values], pa.Array | None]  # None, or an error, if a value needs `parse`
+    parse: Callable[[Any], object | None]  # of one value; None if it is invalid
 
 
 _CONVERSIONS: Mapping[pa.DataType, _Conversion] = {

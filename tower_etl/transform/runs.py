@@ -48,11 +48,7 @@ class RunResponses:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """Record for `workflows`.
-
-        Raises:
-            ServerError: The detail contains no run.
-        """
+        """Record for `workflows`; raises `ServerError` if the detail contains no run."""
         return workflow_record(self.detail, starred=self.starred)
 
     @cached_property

@@ -51,17 +51,11 @@ class Permit:
 
 @dataclass(frozen=True)
 class _Response:
-    """Response that the store does not have yet.
+    """Response that the store does not have yet; times are in seconds."""
 
-    Attributes:
-        sent_at: Send time of the call by the clock of the store, in seconds.
-        delay_seconds: Upper bound of the network delay of the call.
-        received_at: Time of the response by the monotonic clock of this process, in seconds.
-    """
-
-    sent_at: float
-    delay_seconds: float
-    received_at: float
+    sent_at: float  # of the call, by the clock of the store
+    delay_seconds: float  # upper bound of the network delay of the call
+    received_at: float  # by the monotonic clock of this process
 
 
 class RateLimiter:
