@@ -85,7 +85,7 @@ def record_key(fields: FieldTypes) -> Key:
     def key(item: Item) -> Hashable:
         values = tuple(read(_at(item, path)) for path, read in readers)
         if None in values:
-            return MissingKey(_digest(item))
+            return _missing_key(item)
         return values[0] if len(values) == 1 else values
 
     return key
@@ -104,14 +104,14 @@ def with_typed_key(item: Item, fields: FieldTypes) -> Item:
 def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run from an element of a listing or a detail; an id must be text."""
     found = _at(element, ("workflow", "id"))
-    return found if isinstance(found, str) and found.strip() else MissingKey(_digest(element))
+    return found if isinstance(found, str) and found.strip() else _missing_key(element)
 
 
 def task_key(element: Item) -> Hashable:
     """Return the `taskId` of a task within its run; older servers may not wrap tasks in `task`."""
     task = element["task"] if isinstance(_of(element, "task"), dict) else element
     task_id = parse_integer(_of(task, "taskId"))
-    return MissingKey(_digest(task)) if task_id is None else task_id
+    return _missing_key(task) if task_id is None else task_id
 
 
 def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
@@ -142,16 +142,13 @@ def _at(item: object, path: Iterable[str]) -> object:
     return item
 
 
-def _digest(item: object) -> bytes:
-    return blake2b(to_json(item).encode(), digest_size=8).digest()
+def _missing_key(item: object) -> MissingKey:
+    return MissingKey(blake2b(to_json(item).encode(), digest_size=8).digest())
 
 
-_READERS: Mapping[type, Callable[[object], int | str | None]] = {
-    int: parse_integer,
-    str: parse_text_id,
-}
+_READERS: Mapping[type, Callable[[object], Any]] = {int: parse_integer, str: parse_text_id}
 
-NULL_KEY = MissingKey(_digest(None))
+NULL_KEY = _missing_key(None)
 
 
 @dataclass(frozen=True)

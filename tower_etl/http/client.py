@@ -215,11 +215,7 @@ def _freeze_environment(session: requests.Session, endpoint: str) -> None:
 
 
 def open_rate_limiter(settings: Settings, clock: Clock, metrics: RequestMetrics) -> RateLimiter:
-    """Return the configured rate limiter, shared by all syncs with the same token and server.
-
-    Raises:
-        ConfigurationError: The configured rate limit store is invalid.
-    """
+    """Return the configured rate limiter, shared by all syncs with the same token and server."""
     http_settings = settings.http
     name = settings.token.fingerprint(*origin_of(settings.endpoint))
     rate = http_settings.calls_per_second
