@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from tower_etl.billing.columns import TagMapping
 from tower_etl.billing.load import BillLoad
-from tower_etl.billing.tags import TagMapping
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.destinations.base import open_destination
 from tower_etl.destinations.config import DestinationConfig

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tower_etl.billing.columns import TagMapping, parse_mapping
 from tower_etl.billing.files import list_files
 from tower_etl.billing.reader import iter_lines
-from tower_etl.billing.tags import TagMapping, parse_mapping
 from tower_etl.errors import ConfigurationError
 
 USUAL = TagMapping()

@@ -23,7 +23,7 @@ from tower_etl.report.charts import (
     sum_amounts,
 )
 from tower_etl.report.data import PeriodSummary
-from tower_etl.report.formats import show_count, show_usd
+from tower_etl.report.formats import format_count, format_usd
 
 MONDAY = date(2026, 3, 2)
 
@@ -119,7 +119,7 @@ def test_axis_ticks_are_finite_and_rising_for_any_largest_value(largest: float) 
 
 def test_huge_values_stay_inside_the_chart_and_negative_ones_are_not_drawn() -> None:
     values = {date(2026, 3, 2): [1e299, -9e298], date(2026, 3, 3): [5.0, -7.0]}
-    chart = stack_columns(values, ("a", "b"), "day", show_usd)
+    chart = stack_columns(values, ("a", "b"), "day", format_usd)
     blocks = [block for column in chart.columns for block in column.blocks]
     assert all(0 <= block.y <= HEIGHT and 0 <= block.height <= HEIGHT for block in blocks)
     assert len(blocks) == 2
@@ -131,7 +131,7 @@ def test_segments_of_a_column_are_stacked() -> None:
     The day between has no value.
     """
     values = {date(2026, 3, 2): [3.0, 1.0], date(2026, 3, 4): [0.0, 2.0]}
-    chart = stack_columns(values, ("a", "b"), "day", show_count)
+    chart = stack_columns(values, ("a", "b"), "day", format_count)
     assert [tick.label for tick in chart.ticks] == ["0", "1", "2", "3", "4"]
     full, empty, half = chart.columns
     assert [(block.y, block.height) for block in full.blocks] == [
@@ -146,19 +146,19 @@ def test_segments_of_a_column_are_stacked() -> None:
 
 def test_axis_labels_have_cents_only_for_steps_below_one_dollar() -> None:
     for height, label in ((70.0, "$40"), (0.7, "$0.40")):
-        chart = stack_columns({MONDAY: [height]}, ("a",), "day", show_usd)
+        chart = stack_columns({MONDAY: [height]}, ("a",), "day", format_usd)
         assert label in {tick.label for tick in chart.ticks}
 
 
 def test_a_chart_without_values_is_empty() -> None:
-    chart = stack_columns({}, ("a",), "day", show_count)
+    chart = stack_columns({}, ("a",), "day", format_count)
     assert (chart.columns, chart.labels) == ((), ())
 
 
 def test_a_year_of_weeks_has_at_most_eight_labels() -> None:
     """Two or three labels are not optional: a phone shows only those."""
     values = {begins: [1.0] for begins in iter_periods(MONDAY, date(2027, 2, 22), "week")}
-    chart = stack_columns(values, ("a",), "week", show_count)
+    chart = stack_columns(values, ("a",), "week", format_count)
     assert len(chart.columns) == 52
     assert 5 <= len(chart.labels) <= 8
     assert 2 <= sum(not label.minor for label in chart.labels) <= 3

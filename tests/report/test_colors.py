@@ -8,8 +8,7 @@ import pytest
 
 from tests.report.conftest import page_of
 from tests.sql.small import SmallHistory
-from tower_etl.report.charts import OTHERS
-from tower_etl.report.colors import paint_names
+from tower_etl.report.charts import OTHERS, paint_names
 
 NAMES = [f"nf-core/pipeline{number}" for number in range(200)]
 LIGHT, DARK = "#ffffff", "#1c2027"  # backgrounds of the charts

@@ -11,7 +11,7 @@ from tests.sql.small import HOUR_MS, SmallHistory
 from tower_etl.errors import ConfigurationError
 from tower_etl.report.comparison import compare_groups
 from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups
-from tower_etl.report.comparison_page import render_comparison, write_headline
+from tower_etl.report.render import render_comparison, write_headline
 
 if TYPE_CHECKING:
     from pathlib import Path

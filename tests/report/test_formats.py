@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 )
 def test_usd_has_cents_below_100_and_a_dash_if_unknown(amount: float | None, shown: str) -> None:
     """A small amount is not shown as zero."""
-    assert shown == plain(formats.show_usd(amount))
+    assert shown == plain(formats.format_usd(amount))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_usd_has_cents_below_100_and_a_dash_if_unknown(amount: float | None, sho
 )
 def test_durations_have_at_most_two_units(hours: float | None, shown: str) -> None:
     """Rounding never gives 60 minutes or 24 hours."""
-    assert shown == plain(formats.show_hours(hours))
+    assert shown == plain(formats.format_hours(hours))
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_durations_have_at_most_two_units(hours: float | None, shown: str) -> No
 def test_shares_are_whole_percents_and_small_ones_are_not_zero(
     share: float | None, shown: str
 ) -> None:
-    assert shown == plain(formats.show_share(share))
+    assert shown == plain(formats.format_share(share))
 
 
 @pytest.mark.parametrize(
     ("count", "shown"), [(5632, "5,632"), (0.44, "0.4"), (0.04, "0.04"), (99.6, "100"), (0, "0")]
 )
 def test_counts_are_whole_and_small_measures_keep_a_fraction(count: float, shown: str) -> None:
-    assert shown == formats.show_count(count)
+    assert shown == formats.format_count(count)
 
 
 def test_days_have_no_leading_zero_and_precede_the_time() -> None:
-    assert formats.show_day(date(2026, 3, 8)) == "8 Mar 2026"
-    assert formats.show_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
+    assert formats.format_day(date(2026, 3, 8)) == "8 Mar 2026"
+    assert formats.format_moment(datetime(2026, 3, 8, 9, 5, tzinfo=UTC)) == "8 Mar 2026, 09:05"
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_a_noun_is_singular_only_after_one(count: int, shown: str) -> None:
 
 
 SHOWS = (
-    formats.show_usd,
-    formats.show_count,
-    formats.show_share,
-    formats.show_gib,
-    formats.show_times,
-    formats.show_hours,
-    formats.show_ratio,
+    formats.format_usd,
+    formats.format_count,
+    formats.format_share,
+    formats.format_gib,
+    formats.format_times,
+    formats.format_hours,
+    formats.format_ratio,
 )
 
 
@@ -148,13 +148,13 @@ def test_extreme_figures_have_fewer_than_25_characters(
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (formats.show_usd(-12.4), "-$12.40"),
-        (formats.show_count(-5632), "-5,632"),
-        (formats.show_hours(-3.2), "-3 h 12 min"),
-        (formats.show_share(-0.5), "-50 %"),
-        (formats.show_usd(1e20), "$1.0e+20"),
-        (formats.show_times(2.54), "2.5 \u00d7"),
-        (formats.show_times(None), "\u2013"),
+        (formats.format_usd(-12.4), "-$12.40"),
+        (formats.format_count(-5632), "-5,632"),
+        (formats.format_hours(-3.2), "-3 h 12 min"),
+        (formats.format_share(-0.5), "-50 %"),
+        (formats.format_usd(1e20), "$1.0e+20"),
+        (formats.format_times(2.54), "2.5 \u00d7"),
+        (formats.format_times(None), "\u2013"),
     ],
 )
 def test_negative_huge_and_unknown_figures_are_formatted(shown: str, expected: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.report.conftest import MADE_AT, facts_of, page_of
 from tests.sql.small import GIB, HOUR_MS
-from tower_etl.report.cost_metric import CostMetric
+from tower_etl.report.formats import CostMetric
 from tower_etl.report.ledger import round_parts, split_cost, split_time
 from tower_etl.report.queries import load_report_data
 from tower_etl.warehouse.reader import open_reader

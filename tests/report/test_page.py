@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from tests.report.conftest import MADE_AT, PLATFORM, facts_of, page_of
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.report.actions import list_actions
-from tower_etl.report.cost_metric import CostMetric
-from tower_etl.report.formats import NARROW
+from tower_etl.report.formats import NARROW, CostMetric
 from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost
 from tower_etl.report.render import ReportHeader, render_page

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.billing.tags import as_json, entries_of, value_of
+from tower_etl.billing.columns import as_json, entries_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.billing.columns import ExportColumns
-    from tower_etl.billing.tags import TagMapping
+    from tower_etl.billing.columns import ExportColumns, TagMapping
 
 REQUIRED = ("line_item_unblended_cost", "line_item_usage_start_date")
 TITLE = "an AWS cost and usage report"

@@ -1,7 +1,11 @@
-"""Lookup of export columns by normalized names, independent of the export's spelling.
+"""Lookup of export columns by normalized names, and conversion of an export's tags.
 
 `lineItem/UsageStartDate` in a legacy CSV and `line_item_usage_start_date` in Parquet are the same
 normalized name; `ChargePeriodStart` in FOCUS becomes `charge_period_start`.
+
+Tags become one list of keys and values. AWS exports them as a map, as a list of pairs or as one
+column per tag; in a CSV, a map is JSON. Exports add the prefix `user_` or `user:` to the
+platform's resource labels and may change their case, so keys are compared in snake_case.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.quoting import quote_name
+from tower_etl.errors import ConfigurationError
+from tower_etl.quoting import quote_name, quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,3 +93,118 @@ class ExportColumns:
     def unused(self) -> list[str]:
         """Return the columns that no expression uses."""
         return [name for name in self.types if name not in self.used]
+
+
+FIELDS = ("run_id", "task_hash", "compute_env")
+
+_PREFIXES = ("", "user_", "user_labels_", "labels_")
+_NO_ENTRIES = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
+
+
+@dataclass(frozen=True)
+class TagMapping:
+    """Tags that identify the run, task and compute environment of a line.
+
+    Attributes:
+        run_id: Tag with the run id.
+        task_hash: Tag with the task hash.
+        compute_env: Tag with the name or id of a compute environment or queue. Lines with this tag
+            but without a run are allocated to the tasks that ran there. None disables allocation.
+    """
+
+    run_id: str = "uniqueRunId"
+    task_hash: str = "taskHash"
+    compute_env: str | None = None
+
+
+def parse_mapping(pairs: Iterable[str]) -> TagMapping:
+    """Parse the values of `--map`.
+
+    Args:
+        pairs: Texts like `run_id=TAG`.
+
+    Raises:
+        ConfigurationError: A text has another form.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, tag = (part.strip() for part in pair.partition("="))
+        if name not in FIELDS or not separator or not tag:
+            msg = f"Invalid --map {pair!r}: expected NAME=TAG, where NAME is {', '.join(FIELDS)}."
+            raise ConfigurationError(msg)
+        found[name] = tag
+    return TagMapping(**found)
+
+
+def entries_of(columns: ExportColumns, name: str) -> str:
+    """Return an expression for the tags of a line: a list of structs of key and value.
+
+    Args:
+        columns: Columns of the export.
+        name: Normalized name of the tags column, or the prefix of the columns for single tags.
+    """
+    column = columns.raw(name)
+    if column is None:
+        flat = columns.matching(f"{name}_")
+        return _from_columns({key: columns.raw(f"{name}_{key}") for key in flat})
+    return _from_column(column, columns.type_of(name) or "VARCHAR")
+
+
+def _from_column(column: str, kind: str) -> str:
+    if kind.startswith("MAP"):
+        entries = f"map_entries({column})"
+        return _transform(entries, "e.key", "e.value")
+    if kind == "VARCHAR[][]":
+        return _transform(column, "e[1]", "e[2]")
+    if kind.startswith("STRUCT") and kind.endswith("[]"):
+        pairs = f"list_transform({column}, lambda e: struct_values(e))"
+        return _transform(pairs, "e[1]", "e[2]")
+    if kind.startswith("STRUCT"):
+        return _from_json(f"CAST(to_json({column}) AS VARCHAR)")
+    return _from_json(column)
+
+
+def _from_json(column: str) -> str:
+    """Return the entries of JSON text: an object (Azure omits its braces) or a list of pairs."""
+    text = f"trim({column})"
+    whole = f"CASE WHEN {text} LIKE '\"%' THEN '{{' || {text} || '}}' ELSE {text} END"
+    of_object = f"map_entries(CAST(CAST({whole} AS JSON) AS MAP(VARCHAR, VARCHAR)))"
+    of_pairs = f"CAST(CAST({text} AS JSON) AS VARCHAR[][])"
+    pairs = _transform(of_pairs, "e[1]", "e[2]")
+    return (
+        f"CASE WHEN coalesce({text}, '') = '' THEN {_NO_ENTRIES} WHEN {text} LIKE '[%' "
+        f"THEN {pairs} ELSE {_transform(of_object, 'e.key', 'e.value')} END"
+    )
+
+
+def _from_columns(columns: Mapping[str, str | None]) -> str:
+    if not columns:
+        return _NO_ENTRIES
+    structs = ", ".join(
+        f"{{'key': {quote_text(key)}, 'value': CAST({column} AS VARCHAR)}}"
+        for key, column in columns.items()
+        if column
+    )
+    return f"list_filter([{structs}], lambda e: coalesce(e.value, '') <> '')"
+
+
+def _transform(entries: str, key: str, value: str) -> str:
+    made = f"{{'key': CAST({key} AS VARCHAR), 'value': CAST({value} AS VARCHAR)}}"
+    return f"coalesce(list_transform({entries}, lambda e: {made}), {_NO_ENTRIES})"
+
+
+def value_of(entries: str, tag: str | None) -> str:
+    """Return an expression for the value of a tag, null for lines without the tag."""
+    if tag is None:
+        return "NULL"
+    known = normalize_name(tag)
+    spellings = {prefix + form for prefix in _PREFIXES for form in (known, known.replace("_", ""))}
+    listed = ", ".join(quote_text(spelling) for spelling in sorted(spellings))
+    key = "regexp_replace(lower(e.key), '[^a-z0-9]+', '_', 'g')"
+    return f"nullif(list_filter({entries}, lambda e: {key} IN ({listed}))[1].value, '')"
+
+
+def as_json(entries: str) -> str:
+    """Return an expression for the tags as a JSON object, null for lines without tags."""
+    pairs = f"list_transform({entries}, lambda e: to_json(e.key) || ':' || to_json(e.value))"
+    return f"CASE WHEN len({entries}) > 0 THEN '{{' || array_to_string({pairs}, ',') || '}}' END"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.billing.tags import as_json, entries_of, value_of
+from tower_etl.billing.columns import as_json, entries_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.billing.columns import ExportColumns
-    from tower_etl.billing.tags import TagMapping
+    from tower_etl.billing.columns import ExportColumns, TagMapping
 
 REQUIRED = ("charge_period_start", "billing_currency")
 TITLE = "a FOCUS export"

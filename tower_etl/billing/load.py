@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pyarrow as pa
 
+from tower_etl.billing.columns import TagMapping
 from tower_etl.billing.files import list_files, open_file
 from tower_etl.billing.reader import check_format, iter_lines
-from tower_etl.billing.tags import TagMapping
 from tower_etl.destinations.dlt_pipeline import (
     delete_completed_packages,
     dlt_defaults,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tower_etl.billing.tags import TagMapping
+    from tower_etl.billing.columns import TagMapping
 
 _BATCH_ROWS = 10_000
 _UNKNOWN_PERIOD = "1970-01"

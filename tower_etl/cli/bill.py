@@ -54,8 +54,8 @@ def load(
 
     Parquet and CSV (gzip or not), local or s3://bucket/folder. Give all files of a period at once.
     """
+    from tower_etl.billing.columns import parse_mapping  # noqa: PLC0415 as above
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
-    from tower_etl.billing.tags import parse_mapping  # noqa: PLC0415 as above
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 
     mapping = parse_mapping(chosen["pairs"])

@@ -76,8 +76,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
 
 
 def _write_page(output: str, comparison: Comparison) -> None:
-    from tower_etl.report.comparison_page import render_comparison  # noqa: PLC0415 imports jinja2
-    from tower_etl.report.render import write_page  # noqa: PLC0415 imports jinja2
+    from tower_etl.report.render import render_comparison, write_page  # noqa: PLC0415 imports jinja2
 
     write_page(output, render_comparison(comparison, SYSTEM_CLOCK.now()))
 
@@ -109,20 +108,20 @@ def describe_as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _describe_group(group: Group) -> str:
-    from tower_etl.report.formats import show_usd  # noqa: PLC0415 imports markupsafe
+    from tower_etl.report.formats import format_usd  # noqa: PLC0415 imports markupsafe
 
     return (
         f"{group.name}: {len(group.runs)} runs ({group.failed_runs} failed), "
         f"{len(group.tasks):,} attempts ({group.failed_tasks} failed, {group.retried_tasks} "
-        f"retried); a run: {show_usd(group.average('platform_usd'))} by the platform, "
-        f"{show_usd(group.average('bill_usd'))} billed"
+        f"retried); a run: {format_usd(group.average('platform_usd'))} by the platform, "
+        f"{format_usd(group.average('bill_usd'))} billed"
     )
 
 
 def describe_comparison(comparison: Comparison) -> str:
     """Return the result of a comparison as text."""
-    from tower_etl.report.comparison_page import (  # noqa: PLC0415 imports jinja2
-        show_measure,
+    from tower_etl.report.render import (  # noqa: PLC0415 imports jinja2
+        format_measure,
         write_headline,
     )
 
@@ -131,8 +130,8 @@ def describe_comparison(comparison: Comparison) -> str:
         (
             measure.title,
             measure.tasks,
-            show_measure(measure.first, measure.name),
-            show_measure(measure.second, measure.name),
+            format_measure(measure.first, measure.name),
+            format_measure(measure.second, measure.name),
             "" if measure.ratio is None else f"{measure.ratio:.2f}",
             "" if measure.low is None else f"{measure.low:.2f} to {measure.high:.2f}",
             measure.verdict,

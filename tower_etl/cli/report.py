@@ -67,13 +67,13 @@ def command(
 
 
 def _write_data(path: str, folder: Path, scope: RunFilter) -> None:
-    from tower_etl.report.data_folder import write_data  # noqa: PLC0415 imports duckdb
+    from tower_etl.report.exports import write_data  # noqa: PLC0415 imports duckdb
 
     print_message(f"{folder}: {write_data(path, folder, SYSTEM_CLOCK.now(), scope)} CSV files")
 
 
 def _write_invoices(path: str, output: str, key: str, scope: RunFilter) -> None:
-    from tower_etl.report.invoices import write_invoices  # noqa: PLC0415 imports duckdb and jinja2
+    from tower_etl.report.exports import write_invoices  # noqa: PLC0415 imports duckdb and jinja2
 
     page, *files = write_invoices(path, output, key, SYSTEM_CLOCK.now(), scope)
     print_message(f"{page}: cost by {key}, with {len(files)} CSV files beside it")

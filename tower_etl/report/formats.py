@@ -1,10 +1,14 @@
-"""Formatting of values in the report. Unknown values are shown as a dash."""
+"""Formatting of values in the report, and the metric in which costs are compared.
+
+Unknown values are shown as a dash.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,9 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
+
+    from tower_etl.report.data import CostGroup, LabelCost, ReportData, Run, Totals
+    from tower_etl.report.task_data import MachineType, Process
 
 UNKNOWN = "\u2013"
 EMPTY = "(empty)"
@@ -25,31 +32,31 @@ _LEAST_BEGINNING = 6  # characters of a shortened name, with the ellipsis
 _FEW, _DAY_MINUTES, _WEEKS_HOURS = 10, 1440, 240
 
 
-def show_usd(amount: float | None) -> str:
+def format_usd(amount: float | None) -> str:
     """Format an amount in USD: `$1,094`, `$12.40`, `< $0.01`."""
     if amount is None or not math.isfinite(amount):
         return UNKNOWN
     if amount < 0:
-        return f"-{show_usd(-amount)}"
+        return f"-{format_usd(-amount)}"
     if 0 < amount < _CENT:
         return f"<{NARROW}$0.01"
     if not amount:
         return "$0"
-    return f"${_show_whole(amount)}" if amount >= _EXACT_USD else f"${amount:,.2f}"
+    return f"${_format_whole(amount)}" if amount >= _EXACT_USD else f"${amount:,.2f}"
 
 
-def show_exact(amount: float, currency: str, digits: int) -> str:
+def format_exact(amount: float, currency: str, digits: int) -> str:
     """Format an amount with all its digits: `$1,094.20`, `12.40 EUR`."""
     if abs(amount) >= _VAST:
-        return show_money(amount, currency)
+        return format_money(amount, currency)
     number = f"{abs(amount):,.{digits}f}"
     sign = "-" if amount < 0 else ""
     return f"{sign}${number}" if currency == "USD" else f"{sign}{number}{NARROW}{currency}"
 
 
-def show_money(amount: float | None, currency: str) -> str:
+def format_money(amount: float | None, currency: str) -> str:
     """Format an amount in a currency: `$12.40`, or `12.40 EUR`."""
-    text = show_usd(amount)
+    text = format_usd(amount)
     return (
         text
         if currency == "USD" or text == UNKNOWN
@@ -57,73 +64,73 @@ def show_money(amount: float | None, currency: str) -> str:
     )
 
 
-def show_count(count: float | None) -> str:
+def format_count(count: float | None) -> str:
     """Format a count or a rounded measure: `5,632`, `0.4`."""
     if count is None or not math.isfinite(count):
         return UNKNOWN
     if count < 0:
-        return f"-{show_count(-count)}"
+        return f"-{format_count(-count)}"
     if count == int(count) or count >= _FEW:
-        return _show_whole(count)
+        return _format_whole(count)
     return f"{count:,.1f}" if count >= _DIME else f"{count:,.2f}"
 
 
-def _show_whole(number: float) -> str:
+def _format_whole(number: float) -> str:
     """Format a number without its fraction: `5,632`, `1.0e+15`."""
     return f"{number:,.0f}" if number < _VAST else f"{number:.1e}"
 
 
-def show_share(share: float | None) -> str:
+def format_share(share: float | None) -> str:
     """Format a fraction as percentage: `82 %`, `< 1 %`."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
     if 0 < share < _CENT:
         return f"<{NARROW}1{NARROW}%"
-    return f"{show_count(round(share * 100))}{NARROW}%" if abs(share) < _VAST else UNKNOWN
+    return f"{format_count(round(share * 100))}{NARROW}%" if abs(share) < _VAST else UNKNOWN
 
 
-def show_gib(gib: float | None) -> str:
+def format_gib(gib: float | None) -> str:
     """Format an amount of memory: `36 GiB`, `0.8 GiB`."""
-    shown = show_count(gib)
+    shown = format_count(gib)
     return shown if shown == UNKNOWN else f"{shown}{NARROW}GiB"
 
 
-def show_times(times: float | None) -> str:
+def format_times(times: float | None) -> str:
     """Format a ratio, with a multiplication sign."""
     if times is None or not math.isfinite(times):
         return UNKNOWN
     return f"{times:.1f} \N{MULTIPLICATION SIGN}" if abs(times) < _VAST else UNKNOWN
 
 
-def show_ratio(ratio: float | None) -> str:
+def format_ratio(ratio: float | None) -> str:
     """Format a ratio of two amounts to two digits, with a multiplication sign."""
     if ratio is None or not abs(ratio) < _VAST:
         return UNKNOWN
     return f"{ratio:.2f}{NARROW}\N{MULTIPLICATION SIGN}"
 
 
-def show_interval(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None) -> str:
     """Format an interval: `1.10 to 1.58`; without one, a single run is on a side."""
     if low is None or high is None:
         return "no interval"
     return f"{low:.2f} to {high:.2f}" if abs(high) < _VAST else UNKNOWN
 
 
-def show_price(amount: float | None, currency: str) -> str:
+def format_price(amount: float | None, currency: str) -> str:
     """Format a price of an hour: `$0.0310`."""
-    return UNKNOWN if amount is None else show_exact(amount, currency, 4)
+    return UNKNOWN if amount is None else format_exact(amount, currency, 4)
 
 
-def show_hours(hours: float | None) -> str:
+def format_hours(hours: float | None) -> str:
     """Format a duration: `12 min`, `3 h 12 min`, `2 d 5 h`."""
     if hours is None or not math.isfinite(hours):
         return UNKNOWN
     if hours >= _VAST:
-        return f"{_show_whole(hours / 24)}{NARROW}d"
-    return f"-{show_hours(-hours)}" if hours < 0 else _show_span(hours)
+        return f"{_format_whole(hours / 24)}{NARROW}d"
+    return f"-{format_hours(-hours)}" if hours < 0 else _format_span(hours)
 
 
-def _show_span(hours: float) -> str:
+def _format_span(hours: float) -> str:
     if hours < 1 / 60:
         return f"{hours * 3600:.0f}{NARROW}s"
     minutes = round(hours * 60)
@@ -132,7 +139,7 @@ def _show_span(hours: float) -> str:
     if minutes < _DAY_MINUTES:
         return f"{minutes // 60}{NARROW}h {minutes % 60:02d}{NARROW}min"
     whole = round(hours)
-    days = f"{_show_whole(whole // 24)}{NARROW}d"
+    days = f"{_format_whole(whole // 24)}{NARROW}d"
     return days if hours >= _WEEKS_HOURS else f"{days} {whole % 24}{NARROW}h"
 
 
@@ -145,17 +152,17 @@ def make_key(value: object) -> float | int:
     return 0
 
 
-def show_day(timestamp: date | None) -> str:
+def format_day(timestamp: date | None) -> str:
     """Format a date: `23 Nov 2026`."""
     return UNKNOWN if timestamp is None else f"{timestamp.day} {timestamp:%b %Y}"
 
 
-def show_moment(timestamp: datetime | None) -> str:
+def format_moment(timestamp: datetime | None) -> str:
     """Format a UTC timestamp: `23 Nov 2026, 11:09`."""
-    return UNKNOWN if timestamp is None else f"{show_day(timestamp)}, {timestamp:%H:%M}"
+    return UNKNOWN if timestamp is None else f"{format_day(timestamp)}, {timestamp:%H:%M}"
 
 
-def show_clock(timestamp: datetime | None) -> str:
+def format_clock(timestamp: datetime | None) -> str:
     """Format the time of day of a timestamp: `11:09`."""
     return "" if timestamp is None else f"{timestamp:%H:%M}"
 
@@ -203,3 +210,47 @@ def cut_middle(text: str, longest: int) -> str:
 def name_number(count: int, singular: str, plural: str = "") -> str:
     """Format a count with its noun: `1 run`, `2 runs`, `3 processes`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+@dataclass(frozen=True)
+class CostMetric:
+    """Metric of cost: money or CPU hours.
+
+    Attributes:
+        title: Title of a column or chart.
+        unit: Name of the unit in a title: the currency, or hours.
+        priced: Whether the metric is money.
+    """
+
+    title: str
+    unit: str
+    priced: bool
+
+    @classmethod
+    def choose(cls, facts: ReportData) -> CostMetric:
+        """Return money if runs have costs, and CPU hours otherwise."""
+        if facts.priced:
+            return cls("Cost", facts.currency, priced=True)
+        return cls("CPU hours", "hours", priced=False)
+
+    def of(
+        self, thing: Totals | CostGroup | LabelCost | Process | MachineType | Run
+    ) -> float | None:
+        """Return the amount of an item in this metric."""
+        return thing.cost_usd if self.priced else thing.cpu_hours
+
+    def show(self, amount: float | None) -> str:
+        """Format an amount with its unit."""
+        if amount is None:
+            return UNKNOWN
+        return (
+            format_money(amount, self.unit) if self.priced else f"{format_count(amount)}{NARROW}h"
+        )
+
+    def format_exact(self, amount: float, digits: int) -> str:
+        """Format an amount of money with all its digits."""
+        return format_exact(amount, self.unit, digits)
+
+    def pick(self, usd: float | None, hours: float | None) -> float:
+        """Return the amount in this metric, 0 if unknown."""
+        return (usd if self.priced else hours) or 0.0

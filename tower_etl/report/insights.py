@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.report.formats import name_number, show_share
+from tower_etl.report.formats import format_share, name_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tower_etl.report.actions import Action
-    from tower_etl.report.cost_metric import CostMetric
     from tower_etl.report.data import ReportData
+    from tower_etl.report.formats import CostMetric
     from tower_etl.report.ledger import Ledger
 
 _ENOUGH_RUNS = 5  # with fewer runs, a success rate is not meaningful
@@ -56,7 +56,7 @@ def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Insight]:
         return
     largest = max(losses, key=lambda part: part.amount)
     yield Insight(
-        f"At least {show_share(wasted / money.total)} of the cost was no useful work",
+        f"At least {format_share(wasted / money.total)} of the cost was no useful work",
         f": the largest part is {largest.title.lower()}, {largest.shown} of {money.shown}.",
         "money",
     )
@@ -81,7 +81,7 @@ def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Ins
     first = facts.pipelines[0]
     amount = measure.of(first)
     yield Insight(
-        f"{first.name} takes {show_share((amount or 0) / total)} of the "
+        f"{first.name} takes {format_share((amount or 0) / total)} of the "
         f"{'cost' if measure.priced else 'CPU hours'}",
         f": {measure.show(amount)} for {name_number(first.runs, 'run')}.",
         "spend",

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.report.charts import measure_share
-from tower_etl.report.formats import NARROW, show_count
+from tower_etl.report.formats import NARROW, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tower_etl.report.cost_metric import CostMetric
+    from tower_etl.report.formats import CostMetric
     from tower_etl.report.task_data import TaskTime, Waste
 
 _EXACT = 1e12  # beyond it, cents are less than the rounding of a float
@@ -98,13 +98,13 @@ def split_cost(waste: Waste, measure: CostMetric) -> Ledger:
     amounts = [amount or 0.0 for amount in losses]
     digits = 2 if abs(cost) >= 1 else 4
     amounts = [cost - sum(amounts), *amounts]
-    return _make(_MONEY, amounts, digits, lambda amount: measure.show_exact(amount, digits))
+    return _make(_MONEY, amounts, digits, lambda amount: measure.format_exact(amount, digits))
 
 
 def split_time(time: TaskTime) -> Ledger:
     """Return the ledger of task time: four exclusive parts, in hours."""
     hours = (time.kept_run_hours, time.kept_staged_hours, time.retried_hours, time.wait_hours)
-    return _make(_TIME, [amount or 0.0 for amount in hours], 1, _show_hours)
+    return _make(_TIME, [amount or 0.0 for amount in hours], 1, _format_hours)
 
 
 def round_parts(amounts: Sequence[float], digits: int) -> list[float]:
@@ -135,5 +135,5 @@ def _make(
     return Ledger(sum(amounts), show(sum(rounded)), tuple(parts))
 
 
-def _show_hours(hours: float) -> str:
-    return f"{hours:,.1f}{NARROW}h" if abs(hours) < _EXACT else f"{show_count(hours)}{NARROW}h"
+def _format_hours(hours: float) -> str:
+    return f"{hours:,.1f}{NARROW}h" if abs(hours) < _EXACT else f"{format_count(hours)}{NARROW}h"

@@ -1,4 +1,4 @@
-"""Rendering of the report from templates to one self-contained HTML file."""
+"""Rendering of the report and of comparisons to self-contained HTML files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from markupsafe import Markup
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.report import charts, formats
-from tower_etl.report.actions import list_actions
-from tower_etl.report.colors import paint_names
-from tower_etl.report.config_snippet import memory_config_snippet
-from tower_etl.report.cost_metric import CostMetric
+from tower_etl.report.actions import list_actions, memory_config_snippet
+from tower_etl.report.charts import paint_names
+from tower_etl.report.formats import CostMetric
 from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost, split_time
 from tower_etl.report.queries import load_report_data
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from tower_etl.report.comparison import Comparison
     from tower_etl.report.data import BilledRun, Regression, ReportData, Run, Span
     from tower_etl.warehouse.filters import RunFilter
 
@@ -116,7 +116,7 @@ def _chart_spend(facts: ReportData, measure: CostMetric) -> charts.StackedBars:
 
 def _chart_outcomes(facts: ReportData) -> charts.StackedBars:
     counts = charts.count_outcomes(facts.slices)
-    return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.show_count, least=1)
+    return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.format_count, least=1)
 
 
 def _read(name: str) -> str:
@@ -159,21 +159,21 @@ def _make_environment() -> Environment:
 def _list_filters() -> dict[str, Any]:
     return {
         "amount": lambda thing, measure: measure.of(thing),
-        "usd": formats.show_usd,
-        "money": formats.show_money,
-        "count": formats.show_count,
-        "share": formats.show_share,
-        "gib": formats.show_gib,
-        "hours": formats.show_hours,
-        "day": formats.show_day,
-        "moment": formats.show_moment,
-        "clock": formats.show_clock,
+        "usd": formats.format_usd,
+        "money": formats.format_money,
+        "count": formats.format_count,
+        "share": formats.format_share,
+        "gib": formats.format_gib,
+        "hours": formats.format_hours,
+        "day": formats.format_day,
+        "moment": formats.format_moment,
+        "clock": formats.format_clock,
         "breakable": formats.mark_breaks,
-        "times": formats.show_times,
-        "interval": formats.show_interval,
-        "ratio": formats.show_ratio,
+        "times": formats.format_times,
+        "interval": formats.format_interval,
+        "ratio": formats.format_ratio,
         "task_hours": lambda row: split_time(row).total,
-        "price": formats.show_price,
+        "price": formats.format_price,
         "short": lambda text, longest=28: formats.cut_middle(text, longest),
         "key": formats.make_key,
     }
@@ -325,3 +325,37 @@ class WebLinks:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
+
+
+def render_comparison(comparison: Comparison, made_at: datetime) -> str:
+    """Return the HTML of a comparison."""
+    return render_template(
+        "compare.html",
+        comparison=comparison,
+        groups=(comparison.first, comparison.second),
+        made_at=made_at,
+        headline=write_headline(comparison),
+        show=format_measure,
+    )
+
+
+def format_measure(value: float, name: str) -> str:
+    """Format a sum of a measure with its unit."""
+    if name.endswith("_seconds"):
+        return formats.format_hours(value / 3600)
+    if name.endswith("_usd"):
+        return formats.format_usd(value)
+    return formats.format_count(value)
+
+
+def write_headline(comparison: Comparison) -> str:
+    """Return the result in one sentence: on the bill if there is one, else on the platform cost."""
+    by_name = {measure.name: measure for measure in comparison.measures}
+    names = ("bill_usd", "platform_usd", "run_seconds")
+    measure = next((by_name[n] for n in names if by_name[n].ratio is not None), None)
+    first, second = comparison.first.name, comparison.second.name
+    if measure is None:
+        return f"{first} and {second} have no task in common."
+    if not measure.differs:
+        return f"{measure.title}: no difference between {first} and {second} is shown."
+    return f"{measure.title}: a task of {second} takes {measure.verdict} than one of {first}."

@@ -11,7 +11,7 @@ import pytest
 
 from tests.sql.small import SmallHistory
 from tower_etl.errors import ConfigurationError
-from tower_etl.report.invoices import write_invoices
+from tower_etl.report.exports import write_invoices
 from tower_etl.views.definitions import apply_views
 from tower_etl.warehouse.filters import RunFilter
 

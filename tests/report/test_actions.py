@@ -12,7 +12,7 @@ from groovy_parser.parser import parse_groovy_content
 from lark.exceptions import LarkError
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.report.config_snippet import memory_config_snippet
+from tower_etl.report.actions import memory_config_snippet
 from tower_etl.report.queries import load_report_data
 from tower_etl.report.task_data import MemoryRequest
 from tower_etl.warehouse.reader import open_reader
