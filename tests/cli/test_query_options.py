@@ -16,12 +16,12 @@ import pytest
 from tests.cli.console import make_console
 from tests.cli.here import open_paper
 from tests.sql.postgres import start_postgres
-from tower_etl import installation
+from tower_etl import text
 from tower_etl.cli.options import complete_workspaces
 from tower_etl.cli.query import command
 from tower_etl.cli.tables import as_json_lines, as_tsv, as_xlsx
-from tower_etl.installation import install_command
 from tower_etl.simulator import SimClock, Simulator, World, serve
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,7 +252,7 @@ def test_the_command_for_an_extra_matches_the_installer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receipt: str | None, expected: str
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(installation, "_find_origin", lambda: "/src/tower-etl")
+    monkeypatch.setattr(text, "_find_origin", lambda: "/src/tower-etl")
     if receipt:
         (tmp_path / receipt).touch()
     assert install_command("xlsx") == expected.format(python=sys.executable)
@@ -294,8 +294,8 @@ def test_a_workbook_contains_values_and_no_formulas() -> None:
         strings = book.read("xl/sharedStrings.xml").decode()
     assert "<f>" not in sheet
     assert "hyperlink" not in sheet
-    for text in ("=1+1", "https://x.y", str(2**60)):
-        assert f">{text}<" in strings
+    for value in ("=1+1", "https://x.y", str(2**60)):
+        assert f">{value}<" in strings
     assert "<v>1.5</v>" in sheet
     assert "<v>46082.5</v>" in sheet  # 2026-03-01 12:00 as a day number of Excel
 

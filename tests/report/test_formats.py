@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.report import formats
+from tower_etl.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ def test_cut_middle_keeps_the_end_and_returns_short_texts_unchanged(longest: int
 
 @pytest.mark.parametrize(("count", "shown"), [(1, "1 run"), (2, "2 runs"), (0, "0 runs")])
 def test_a_noun_is_singular_only_after_one(count: int, shown: str) -> None:
-    assert shown == formats.name_number(count, "run")
+    assert shown == pluralize(count, "run")
 
 
 SHOWS = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.quoting import quote_name, quote_text
+from tower_etl.text import quote_name, quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

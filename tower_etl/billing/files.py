@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from tower_etl.billing import aws, focus
 from tower_etl.billing.columns import ExportColumns
 from tower_etl.errors import ConfigurationError
-from tower_etl.quoting import quote_name, quote_text
 from tower_etl.schema import BILL_LINES
+from tower_etl.text import quote_name, quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli.failures import report_failure
-from tower_etl.cli.logs import LEVELS, configure_logging
-from tower_etl.cli.output import finish_streams, prepare_streams
+from tower_etl.cli.output import LEVELS, configure_logging, finish_streams, prepare_streams
 from tower_etl.config.catalog import SETTINGS
 from tower_etl.errors import suggest
 from tower_etl.gc_tuning import reduced_gc

@@ -9,9 +9,10 @@ import click
 
 from tower_etl.billing.coverage import COVERAGE_VIEWS, SNIPPET, read_coverage
 from tower_etl.cli import options
-from tower_etl.cli.output import pluralize, print_data, print_message, print_notice
+from tower_etl.cli.output import print_data, print_message, print_notice
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.text import pluralize
 
 if TYPE_CHECKING:
     from tower_etl.billing.coverage import Coverage

@@ -15,7 +15,7 @@ import click
 from tower_etl.cli.output import STANDARD_OUTPUT, print_data, print_notice
 from tower_etl.config.catalog import SETTINGS
 from tower_etl.errors import TowerEtlError
-from tower_etl.os_errors import explain_os_error
+from tower_etl.files import explain_os_error
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:

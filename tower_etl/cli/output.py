@@ -1,9 +1,14 @@
-"""Writing to standard output and standard error: encodings, closed streams and full disks."""
+"""Writing to standard output and standard error: encodings, closed streams, full disks, log lines.
+
+Modules write to `logging.getLogger(__name__)`, as libraries do: a line per request at DEBUG, per
+workspace and load package at INFO. Programs that import `tower_etl` configure logging themselves.
+"""
 
 from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -11,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,11 +51,6 @@ def prepare_streams() -> None:
 def replace_controls(text: str) -> str:
     """Replace control characters, which could steer a terminal; keep line ends and tabs."""
     return text.translate(_CONTROLS)
-
-
-def pluralize(count: int, noun: str) -> str:
-    """Return `1 run` or `2 runs`."""
-    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def print_message(text: str) -> None:
@@ -135,3 +136,29 @@ def _discard(stream: TextIO | None) -> None:
     if stream is not None:
         with suppress(OSError):  # a stream without a descriptor
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Formatter that masks secrets, as a safeguard: no module logs one on purpose."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact_text(super().format(record))
+
+
+def configure_logging(level: str) -> None:
+    """Write the lines of `tower_etl` of this level and above to standard error."""
+    logger = logging.getLogger("tower_etl")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+
+
+def show_info() -> None:
+    """Write lines at INFO too, unless a lower level is configured already."""
+    logger = logging.getLogger("tower_etl")
+    if logger.level > logging.INFO:
+        logger.setLevel(logging.INFO)

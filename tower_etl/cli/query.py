@@ -30,7 +30,7 @@ from tower_etl.cli.tables import (
     format_table,
 )
 from tower_etl.errors import ConfigurationError, suggest
-from tower_etl.os_errors import explain_os_error
+from tower_etl.files import explain_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ import click
 
 from tower_etl.cli.output import print_message
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from tower_etl.simulator import Simulator

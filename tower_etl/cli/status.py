@@ -13,7 +13,7 @@ from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.resolver import parse_age
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -11,9 +11,9 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
-from tower_etl.cli.logs import show_info
-from tower_etl.cli.output import pluralize, print_data, print_message
+from tower_etl.cli.output import print_data, print_message, show_info
 from tower_etl.cli.progress import run_with_progress
+from tower_etl.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

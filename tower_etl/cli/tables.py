@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tower_etl.cli.output import replace_controls
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

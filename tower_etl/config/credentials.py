@@ -16,7 +16,7 @@ from tower_etl.config.catalog import SETTINGS
 from tower_etl.config.resolver import parse_token, resolve_token, validate_token
 from tower_etl.config.settings import Token
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from tower_etl.config.resolver import SettingSources

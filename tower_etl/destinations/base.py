@@ -9,8 +9,8 @@ from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_paths import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
 from tower_etl.schema import TABLES
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

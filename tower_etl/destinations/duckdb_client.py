@@ -13,7 +13,7 @@ from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.duckdb_storage import create_file
 from tower_etl.destinations.errors import unwrap_cause
-from tower_etl.quoting import quote_text
+from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.errors import ConfigurationError, FileAccessError
-from tower_etl.quoting import quote_text
+from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

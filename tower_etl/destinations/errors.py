@@ -24,7 +24,7 @@ from tower_etl.errors import (
     StorageError,
     TowerEtlError,
 )
-from tower_etl.os_errors import explain_os_error, find_number
+from tower_etl.files import explain_os_error, find_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.files import may_access, user_id
-from tower_etl.os_errors import refuse_path
+from tower_etl.files import may_access, refuse_path, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

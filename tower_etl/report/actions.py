@@ -15,7 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.report.formats import NARROW, format_count, format_money, name_number
+from tower_etl.report.formats import NARROW, format_count, format_money
+from tower_etl.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -85,7 +86,7 @@ def _lower_memory(facts: ReportData) -> Action:
     )
     return Action(
         "Request less memory",
-        f"{name_number(len(rows), 'process', 'processes')} in the configuration below",
+        f"{pluralize(len(rows), 'process', 'processes')} in the configuration below",
         "Paste it into nextflow.config.",
         _sum(least),
         _sum(most),
@@ -102,7 +103,7 @@ def _lower_cpus(facts: ReportData) -> Action:
     )
     return Action(
         "Request fewer CPUs",
-        f"{name_number(len(rows), 'process', 'processes')} below; memory stays as it is",
+        f"{pluralize(len(rows), 'process', 'processes')} below; memory stays as it is",
         "Lower cpus where few are in use, or pass task.cpus on to the tool.",
         _sum(least),
         _sum(most),
@@ -127,7 +128,7 @@ def _use_gpus(facts: ReportData) -> Action:
     gpus = facts.gpus
     return Action(
         "Keep GPUs busy",
-        f"{name_number(gpus.processes, 'process', 'processes')} with accelerators, "
+        f"{pluralize(gpus.processes, 'process', 'processes')} with accelerators, "
         f"{format_count(gpus.gpu_hours)}{NARROW}GPU hours",
         "Use fewer or smaller GPUs, or give each more work: tower-etl query gpu_efficiency.",
         0.0,
@@ -161,7 +162,7 @@ def _retry_less(facts: ReportData, amount: float | None) -> Action:
 def _lose_less(facts: ReportData) -> Action:
     return Action(
         "Resume failed runs",
-        f"{name_number(facts.totals.failed_runs, 'run')} failed; "
+        f"{pluralize(facts.totals.failed_runs, 'run')} failed; "
         "what later runs took from the cache is not counted",
         "Launch them again with -resume: tasks that completed are not paid for twice.",
         0.0,

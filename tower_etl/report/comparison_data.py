@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.quoting import quote_text
 from tower_etl.report.comparison import MEASURES, ComparedRun, ComparedTask, Group
+from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

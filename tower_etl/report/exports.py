@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.quoting import quote_text
 from tower_etl.report.render import render_template, write_page
+from tower_etl.text import quote_text
 from tower_etl.views.definitions import iter_views
 from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader

@@ -207,11 +207,6 @@ def cut_middle(text: str, longest: int) -> str:
     return f"{text[: longest - end - 1]}\u2026{text[len(text) - end :]}"
 
 
-def name_number(count: int, singular: str, plural: str = "") -> str:
-    """Format a count with its noun: `1 run`, `2 runs`, `3 processes`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
-
-
 @dataclass(frozen=True)
 class CostMetric:
     """Metric of cost: money or CPU hours.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.report.formats import format_share, name_number
+from tower_etl.report.formats import format_share
+from tower_etl.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ def _find_most_expensive(facts: ReportData, measure: CostMetric) -> Iterator[Ins
     yield Insight(
         f"{first.name} takes {format_share((amount or 0) / total)} of the "
         f"{'cost' if measure.priced else 'CPU hours'}",
-        f": {measure.show(amount)} for {name_number(first.runs, 'run')}.",
+        f": {measure.show(amount)} for {pluralize(first.runs, 'run')}.",
         "spend",
     )
 
@@ -98,6 +99,6 @@ def _find_failing(facts: ReportData) -> Iterator[Insight]:
     if worst and lowest < _LOW_RATE:
         yield Insight(
             f"{worst.pipeline} succeeds least often",
-            f": {worst.succeeded_runs:,} of {name_number(worst.ended_runs, 'run')}.",
+            f": {worst.succeeded_runs:,} of {pluralize(worst.ended_runs, 'run')}.",
             "failures",
         )

@@ -23,6 +23,7 @@ from tower_etl.report.formats import CostMetric
 from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost, split_time
 from tower_etl.report.queries import load_report_data
+from tower_etl.text import pluralize
 from tower_etl.warehouse.filters import apply_filter
 from tower_etl.warehouse.reader import open_reader
 
@@ -95,12 +96,12 @@ def _list_notes(span: Span) -> list[str]:
     """Return notes on runs that the charts or sums omit."""
     notes = []
     if span.outside_runs:
-        runs = formats.name_number(span.outside_runs, "run was", "runs were")
+        runs = pluralize(span.outside_runs, "run was", "runs were")
         notes.append(
             f"{runs} submitted decades before or after these, and omitted from the charts."
         )
     if span.odd_runs:
-        runs = formats.name_number(span.odd_runs, "run has", "runs have")
+        runs = pluralize(span.odd_runs, "run has", "runs have")
         notes.append(
             f"{runs} a cost or CPU hours that are infinite, or not a number; sums omit them."
         )
@@ -149,7 +150,7 @@ def _make_environment() -> Environment:
         share_bars=charts.share_bars,
         width_of=charts.measure_share,
         place_of=charts.place_ratio,
-        number=formats.name_number,
+        number=pluralize,
         split_cost=split_cost,
         split_time=split_time,
     )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tower_etl.config.settings import DATASET
-from tower_etl.quoting import quote_text
 from tower_etl.schema import LOCAL_TABLES, TABLES
+from tower_etl.text import quote_text
 from tower_etl.views.local_tables import create_local_tables
 from tower_etl.views.model_docs import read_docs
 from tower_etl.views.prices import find_price_list, select_prices

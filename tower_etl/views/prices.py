@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import SettingSources
 from tower_etl.errors import ConfigurationError
-from tower_etl.quoting import quote_text
+from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -49,8 +49,8 @@ from tower_etl.destinations.lake.partitions import (
 from tower_etl.destinations.locks import NoLock, ObjectStoreLease, file_lock
 from tower_etl.destinations.path_checks import check_characters
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
 from tower_etl.schema import TABLES
+from tower_etl.text import install_command
 from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:

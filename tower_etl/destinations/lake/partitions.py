@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.config.settings import DATASET
-from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
+from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

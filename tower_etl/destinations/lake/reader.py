@@ -14,9 +14,8 @@ from tower_etl.destinations.lake.manifest import detect_format
 from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.errors import ConfigurationError
-from tower_etl.installation import install_command
-from tower_etl.quoting import quote_text
 from tower_etl.schema import STORED_TABLES
+from tower_etl.text import install_command, quote_text
 from tower_etl.views.definitions import create_views, iter_views
 from tower_etl.views.local_tables import create_local_tables
 

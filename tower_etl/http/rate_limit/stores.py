@@ -22,7 +22,7 @@ import orjson
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ApiConnectionError, ConfigurationError
 from tower_etl.http.rate_limit.policy import RequestWindow, drop_future_entries
-from tower_etl.installation import install_command
+from tower_etl.text import install_command
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""How this copy of the package was installed, for messages that advise to install an extra."""
+"""Texts for SQL and for messages: quoting, plurals, and the command that installs an extra."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+
+def quote_name(name: str) -> str:
+    """Return a name as a quoted identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Return a text as a string literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def pluralize(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: `1 run`, `2 runs`, `3 processes`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def install_command(extra: str) -> str:
