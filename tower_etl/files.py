@@ -13,6 +13,7 @@ from tower_etl.errors import FileAccessError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MAGIC_AT, _MAGIC = 8, b"DUCK"  # signature of a DuckDB file, after the checksum of its header
 _HELD_OPEN = frozenset({5, 32})  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 
 
@@ -56,6 +57,15 @@ def user_id() -> int | None:
 def is_held_open(error: OSError) -> bool:
     """Return whether Windows refused to replace a file because another program has it open."""
     return getattr(error, "winerror", None) in _HELD_OPEN
+
+
+def is_duckdb_file(path: Path) -> bool:
+    """Return whether a file is readable and starts with the signature of DuckDB."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
+    except OSError:
+        return False
 
 
 _AGAIN = "then run the same command again; committed data is safe"

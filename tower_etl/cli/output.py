@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.files import is_duckdb_file
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ STANDARD_OUTPUT = "standard output"
 """Filename of an `OSError` that is about standard output."""
 
 _STANDARD_DESCRIPTORS = 3
-_MAGIC, _MAGIC_END = b"DUCK", 12  # of a DuckDB file, and its end in bytes
 _CONTROLS = dict.fromkeys(
     (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)),
     "\N{REPLACEMENT CHARACTER}",
@@ -64,12 +64,9 @@ def refuse_database(output: str | None, flag: str) -> None:
     Raises:
         ConfigurationError: The file is a DuckDB file.
     """
-    if output is None:
-        return
-    with suppress(OSError), Path(output).expanduser().open("rb") as file:
-        if file.read(_MAGIC_END)[-len(_MAGIC) :] == _MAGIC:
-            msg = f"{output} is a DuckDB file, which {flag} would replace. Choose another file."
-            raise ConfigurationError(msg)
+    if output is not None and is_duckdb_file(Path(output).expanduser()):
+        msg = f"{output} is a DuckDB file, which {flag} would replace. Choose another file."
+        raise ConfigurationError(msg)
 
 
 def print_data(text: str) -> None:

@@ -14,8 +14,7 @@ from tower_etl.destinations.path_checks import (
     check_writable,
 )
 from tower_etl.errors import ConfigurationError
-
-_MAGIC_AT, _MAGIC = 8, b"DUCK"  # signature after the checksum of the header
+from tower_etl.files import is_duckdb_file
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,3 @@ def _check_file(path: Path) -> None:
         msg = f"{path} is not a DuckDB file. Move it, or choose another --path. It was not changed."
         raise ConfigurationError(msg)
     check_replaceable(path)
-
-
-def is_duckdb_file(path: Path) -> bool:
-    """Return whether a file is readable and starts with the signature of DuckDB."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
-    except OSError:
-        return False
