@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import HttpSettings, Settings, SyncOptions, Token
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, Simulator, build_world, serve
 from tower_etl.source import resolve_table_names

@@ -14,7 +14,7 @@ import duckdb
 
 from benchmarks.resource_usage import measure
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from benchmarks.scenario import DAY
 from benchmarks.sizes import Size, find_workspace, make_world
 from benchmarks.stores import FileStore
 from tests.sql.postgres import start_postgres
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
 from tower_etl.simulator import DEMO_TOKEN
 from tower_etl.views.definitions import apply_views

@@ -22,7 +22,7 @@ from benchmarks.remote import open_platform
 from benchmarks.scale import SEED, name_platform
 from benchmarks.scenario import DAY
 from benchmarks.stores import QUESTIONS, FileStore
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingRecord
 from tower_etl.views.definitions import apply_views
 

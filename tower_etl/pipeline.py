@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.config.settings import Settings
     from tower_etl.destinations.base import Destination
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.result import SyncResult
     from tower_etl.extract.session import SyncSession

@@ -14,7 +14,7 @@ from pyiceberg.utils.config import Config
 from tests.destinations.test_semantics import add_run
 from tower_etl.config.resolver import SettingSources
 from tower_etl.destinations.lake.iceberg import IcebergLake
-from tower_etl.destinations.lake.iceberg_location import HINT, ObjectStoreLocation, s3_properties
+from tower_etl.destinations.lake.iceberg_tables import HINT, ObjectStoreLocation, s3_properties
 from tower_etl.destinations.lake.mirror import open_mirror
 from tower_etl.destinations.object_store import open_bucket
 from tower_etl.errors import TowerEtlError

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tower_etl.destinations.duckdb_paths import DuckDBPaths
+from tower_etl.destinations.duckdb_files import DuckDBPaths
 from tower_etl.destinations.lake.mirror import LakeDestination
 from tower_etl.destinations.lake.parquet import ParquetLake
 from tower_etl.errors import ConfigurationError

@@ -45,7 +45,7 @@ POINTS = [
     ("iceberg", "after:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:9"),
     (
         "iceberg-s3",
-        "before:tower_etl.destinations.lake.iceberg_location:ObjectStoreLocation.update_version_hint:9",
+        "before:tower_etl.destinations.lake.iceberg_tables:ObjectStoreLocation.update_version_hint:9",
     ),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]

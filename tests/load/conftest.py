@@ -8,12 +8,12 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.simulator import World
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.sql.postgres import start_postgres
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
-from tower_etl.destinations.duckdb_client import DirectMergeDuckDB
+from tower_etl.destinations.duckdb import DirectMergeDuckDB
 from tower_etl.destinations.postgres import DirectMergePostgres
 
 if TYPE_CHECKING:

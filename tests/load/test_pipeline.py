@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from dlt.common.storages.live_schema_storage import LiveSchemaStorage
 
-from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
+from tower_etl.destinations.duckdb import open_pipeline, shared_connection
 from tower_etl.errors import TowerEtlError
 from tower_etl.gc_tuning import reduced_gc
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import dlt
     from dlt.common.schema import Schema
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
 
 
 def test_gc_thresholds_are_raised_during_a_sync_and_restored() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.load.warehouse import Warehouse
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.simulator import Simulator, World
 
 

@@ -17,7 +17,7 @@ from tower_etl.simulator import NO_LIMIT, SimClock, Simulator, build_world, serv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.simulator import World
 
 NAMES = {entity.table for entity in ENTITIES} | {table.name for table in HISTORY_TABLES.values()}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import refresh_views
 from tower_etl.simulator import (
     NO_LIMIT,

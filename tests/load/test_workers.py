@@ -12,7 +12,7 @@ from tower_etl.config.settings import HttpSettings
 from tower_etl.simulator import Simulator, build_world, serve
 
 if TYPE_CHECKING:
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
 
 LATENCY_S = 0.7
 

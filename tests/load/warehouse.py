@@ -15,7 +15,7 @@ from tower_etl.config.settings import (
     SyncOptions,
     Token,
 )
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import SyncRunner
 from tower_etl.schema import TABLES
 from tower_etl.simulator import (
@@ -30,7 +30,7 @@ from tower_etl.simulator import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.pipeline import SyncReport
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.orchestrators.conftest import ROOT, finish
 from tests.orchestrators.history import load_everything, read_keys
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.locks import file_lock
 from tower_etl.simulator import DEMO_TOKEN, Fault
 

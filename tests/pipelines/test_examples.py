@@ -18,7 +18,7 @@ from pipelines.over_shards import open_shards
 from tests.load.warehouse import Warehouse
 from tests.sql.postgres import start_postgres
 from tower_etl.clock import Clock
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.simulator import DEMO_TOKEN
 
 if TYPE_CHECKING:

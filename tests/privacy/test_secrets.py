@@ -17,8 +17,8 @@ from tests.privacy.conftest import TOKEN
 from tests.privacy.secret_injector import KEPT
 from tests.privacy.secret_samples import SECRETS, list_leaks
 from tower_etl.destinations.dlt_pipeline import dlt_defaults
-from tower_etl.destinations.duckdb_client import open_pipeline
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb import open_pipeline
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.schema import TABLES
 from tower_etl.source import tower_source
 

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from tests.load.warehouse import Warehouse, sync_seeded
 from tests.sql.small import SmallHistory
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.report.queries import load_report_data
 from tower_etl.report.render import ReportHeader, WebLinks, render_page
 from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve

@@ -15,8 +15,8 @@ from tower_etl.destinations.dlt_pipeline import (
     load_package,
     load_pending_packages,
 )
-from tower_etl.destinations.duckdb_client import open_pipeline
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb import open_pipeline
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.staging_file import StagingFile
 from tower_etl.schema import TABLES
 from tower_etl.source.resources import build_source

@@ -9,7 +9,7 @@ import pytest
 from tests.load.warehouse import Warehouse
 from tests.sql.small import SmallHistory
 from tower_etl.clock import Clock
-from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.simulator import (
     NO_LIMIT,
     SimClock,

@@ -19,7 +19,7 @@ from tower_etl.config.settings import Settings, SyncOptions, Token
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.pipeline import SyncReport
     from tower_etl.simulator import World
 
@@ -56,7 +56,7 @@ _SHOWN_ROWS = 6
 @click.option("--seed", default=1, show_default=True, help="Seed of the generated data.")
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform twice, one simulated day apart; show results and write a report."""
-    from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
+    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
     from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
 
     sim = import_simulator()

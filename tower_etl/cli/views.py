@@ -49,7 +49,7 @@ def command(
     if schema:
         msg = "--schema applies to printed statements: expected --sql DIALECT with it."
         raise ConfigurationError(msg)
-    from tower_etl.destinations.duckdb_paths import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
+    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
     from tower_etl.pipeline import refresh_views  # noqa: PLC0415 imports dlt and duckdb
 
     path = options.file_or_lake(destination, path, "`views` without --sql", kinds=("duckdb",))
@@ -63,9 +63,8 @@ def _write_package(folder: Path, dialect: str) -> None:
 
 
 def _print_statements(dialect: str, schema: str | None) -> None:
-    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.views.definitions import iter_definitions, iter_views  # noqa: PLC0415 imports duckdb
     from tower_etl.views.dialects import iter_statements, select_schema  # noqa: PLC0415 imports sqlglot
-    from tower_etl.views.local_tables import iter_definitions  # noqa: PLC0415 imports duckdb
 
     if schema:
         print_data(f"{select_schema(schema, dialect)};\n\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb import DuckDBDestination
-from tower_etl.destinations.duckdb_paths import DuckDBPaths, resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import DuckDBPaths, resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES

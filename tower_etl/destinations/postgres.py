@@ -25,8 +25,8 @@ from pyarrow.csv import WriteOptions, write_csv
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
+from tower_etl.destinations.errors import explain_connection
 from tower_etl.destinations.foreign_tables import refuse_foreign
-from tower_etl.destinations.postgres_errors import explain_connection
 from tower_etl.errors import ConfigurationError, DestinationError, DestinationLockedError
 from tower_etl.schema import TABLES
 from tower_etl.views.postgres import refresh_comments, refresh_views

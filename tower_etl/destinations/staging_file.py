@@ -26,7 +26,7 @@ from tower_etl.files import fsync_file, is_held_open
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tower_etl.destinations.duckdb_paths import DuckDBPaths
+    from tower_etl.destinations.duckdb_files import DuckDBPaths
 
 _logger = logging.getLogger(__name__)
 

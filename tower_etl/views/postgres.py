@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from tower_etl.config.settings import DATASET
-from tower_etl.views.definitions import iter_comment_statements, iter_views, list_comments
+from tower_etl.views.definitions import (
+    iter_comment_statements,
+    iter_definitions,
+    iter_views,
+    list_comments,
+)
 from tower_etl.views.dialects import iter_statements
-from tower_etl.views.local_tables import iter_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,12 +10,12 @@ from tower_etl.schema import STORED_TABLES
 from tower_etl.text import quote_text
 from tower_etl.views.definitions import (
     PRICE_LIST,
+    create_local_tables,
     create_views,
     iter_views,
     price_list_view,
     select_views,
 )
-from tower_etl.views.local_tables import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

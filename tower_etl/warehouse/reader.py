@@ -9,9 +9,9 @@ import duckdb
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.config import is_bucket
-from tower_etl.destinations.duckdb_paths import is_duckdb_file
-from tower_etl.destinations.duckdb_storage import explain_unreadable
+from tower_etl.destinations.duckdb_files import explain_unreadable
 from tower_etl.errors import ConfigurationError
+from tower_etl.files import is_duckdb_file
 from tower_etl.text import quote_name
 from tower_etl.views.definitions import iter_views
 from tower_etl.warehouse.filters import apply_filter

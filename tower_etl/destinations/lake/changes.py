@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.destinations.duckdb_client import DirectMergeDuckDB, DirectMergeDuckDBClient
+from tower_etl.destinations.duckdb import DirectMergeDuckDB, DirectMergeDuckDBClient
 from tower_etl.destinations.lake.partitions import partition_scheme
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from pyiceberg.expressions import AlwaysTrue
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.lake.commits import commit_tables, explain_commit
-from tower_etl.destinations.lake.iceberg_location import strip_scheme
 from tower_etl.destinations.lake.iceberg_tables import (
     create_table_transaction,
     expired_snapshots,
@@ -34,6 +33,7 @@ from tower_etl.destinations.lake.iceberg_tables import (
     referenced_files,
     scan_snapshot,
     snapshot_id,
+    strip_scheme,
 )
 from tower_etl.destinations.lake.partitions import MONTH, month_predicate
 from tower_etl.destinations.locks import NoLock
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
     from tower_etl.destinations.lake.commits import TableCommit
-    from tower_etl.destinations.lake.iceberg_location import IcebergLocation, VersionHint
+    from tower_etl.destinations.lake.iceberg_tables import IcebergLocation, VersionHint
     from tower_etl.destinations.lake.manifest import Manifest, ManifestDiff, ManifestStore
     from tower_etl.destinations.lake.partitions import PartitionReader
     from tower_etl.destinations.locks import WriterLock

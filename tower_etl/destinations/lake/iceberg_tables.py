@@ -1,11 +1,21 @@
-"""Iceberg tables by name, found in a catalog or by a version hint, and their snapshots."""
+"""Iceberg tables by name, local or in a bucket, found in a catalog or by a version hint.
+
+`metadata/version-hint.text` names the newest metadata of a table for programs without a catalog. In
+a bucket, hints are the only catalog, and are replaced by conditional writes.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from pyarrow import dataset, fs
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
@@ -19,18 +29,242 @@ from pyiceberg.utils.config import Config
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.lake.partitions import MONTH
-from tower_etl.errors import ConfigurationError
+from tower_etl.errors import ConfigurationError, DestinationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import DataScan, Table, Transaction
 
-    from tower_etl.destinations.lake.iceberg_location import IcebergLocation, VersionHint
+    from tower_etl.destinations.object_store import ObjectStore
+
+HINT = "metadata/version-hint.text"
+_METADATA = ".metadata.json"
+_AMAZON = "https://s3.amazonaws.com"
+_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class VersionHint:
+    """Reference to the newest metadata of a table.
+
+    Attributes:
+        metadata: URL of the metadata file.
+        etag: ETag of the hint, empty if not in an object store.
+    """
+
+    metadata: str
+    etag: str = ""
+
+
+class IcebergLocation(Protocol):
+    """Location of Iceberg tables, each in a folder of its name."""
+
+    @property
+    def title(self) -> str:
+        """Name in messages."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """URL as PyIceberg writes it."""
+        ...
+
+    @property
+    def catalog(self) -> str | None:
+        """URL of the catalog in the location, None if there is none."""
+        ...
+
+    @property
+    def access(self) -> Mapping[str, str]:
+        """Properties that PyIceberg needs to access the files, without credentials."""
+        ...
+
+    def read_hint(self, table: str) -> VersionHint | None:
+        """Return the version hint of a table, None if it has none."""
+        ...
+
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Set the version hint of a table, unless its metadata is outside this location.
+
+        Args:
+            table: Name of the table.
+            metadata: URL of the new metadata.
+            hint: Result of `read_hint` before the commit.
+
+        Raises:
+            DestinationError: Another sync changed the hint in between.
+        """
+        ...
+
+    def open_dataset(self, files: Sequence[str]) -> Dataset:
+        """Return a dataset of one or more Parquet files, given by their URLs."""
+        ...
+
+    def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
+        """Iterate over the URLs and modification times (UTC) of all files of a table."""
+        ...
+
+    def remove(self, file: str) -> None:
+        """Delete a file."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalLocation:
+    """Local folder.
+
+    Attributes:
+        root: Path of the folder.
+    """
+
+    root: Path
+
+    @property
+    def title(self) -> str:
+        """Path of the folder."""
+        return str(self.root)
+
+    @property
+    def url(self) -> str:
+        """URL of the folder; PyIceberg does not percent-encode it."""
+        return f"file://{self.root}"
+
+    @property
+    def catalog(self) -> str | None:
+        """URL of a SQLite file in the folder."""
+        return f"sqlite:///{self.root}/catalog.db"
+
+    @property
+    def access(self) -> Mapping[str, str]:
+        """Empty: local files need no properties."""
+        return {}
+
+    def read_hint(self, table: str) -> VersionHint | None:
+        """Return the hint in the file of a table."""
+        path = self.root / table / HINT
+        return _parse(self.url, table, path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Rename a new file over the hint; the file lock excludes other syncs."""
+        del table, hint
+        newest = Path(strip_scheme(metadata))
+        if not newest.is_file():  # a catalog of the user may place tables elsewhere
+            return
+        path = newest.with_name(Path(HINT).name)
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(newest.name.removesuffix(_METADATA), encoding="utf-8")
+        new.replace(path)
+
+    def open_dataset(self, files: Sequence[str]) -> Dataset:
+        """Return a dataset of local files."""
+        return dataset.dataset([strip_scheme(file) for file in files], format="parquet")
+
+    def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
+        """Iterate over the files below the folder of a table."""
+        for path in (self.root / table).rglob("*"):
+            if path.is_file():
+                yield f"file://{path}", datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    def remove(self, file: str) -> None:
+        """Delete a local file; do nothing if it does not exist."""
+        Path(strip_scheme(file)).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class ObjectStoreLocation:
+    """Folder in a bucket.
+
+    Attributes:
+        bucket: Objects below the URL of the folder.
+        access: Properties of the object store for PyIceberg, without credentials.
+    """
+
+    bucket: ObjectStore
+    access: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """URL of the folder."""
+        return self.bucket.url
+
+    @property
+    def url(self) -> str:
+        """URL of the folder."""
+        return self.bucket.url
+
+    @property
+    def catalog(self) -> str | None:
+        """None: a SQLite file cannot be changed in a bucket."""
+        return None
+
+    def read_hint(self, table: str) -> VersionHint | None:
+        """Return the hint in the object of a table."""
+        found = self.bucket.read(f"{table}/{HINT}")
+        return _parse(self.url, table, found.text, found.etag) if found else None
+
+    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
+        """Replace the hint conditionally, so that a sync without lease undoes no commit."""
+        folder, _, newest = metadata.rpartition("/")
+        if folder != f"{self.url}/{table}/metadata":
+            return
+        name = newest.removesuffix(_METADATA)
+        if self.bucket.put_if_match(f"{table}/{HINT}", name, hint.etag if hint else None) is None:
+            msg = f"Another sync wrote {table} into {self.url} in the meantime. Run again."
+            raise DestinationError(msg)
+
+    def open_dataset(self, files: Sequence[str]) -> Dataset:
+        """Return a dataset that reads objects with pyarrow's S3 file system, as PyIceberg does."""
+        store = fs.S3FileSystem(
+            region=self.access["s3.region"],
+            endpoint_override=self.access.get("s3.endpoint"),
+            proxy_options=self.access.get("s3.proxy-uri"),
+        )
+        return dataset.dataset(
+            [strip_scheme(file) for file in files], format="parquet", filesystem=store
+        )
+
+    def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
+        """Iterate over the objects of a table: those whose names start with the table's name."""
+        for name, modified in self.bucket.iter_objects(table):
+            yield f"{self.url}/{name}", modified
+
+    def remove(self, file: str) -> None:
+        """Delete the object."""
+        self.bucket.remove(file.removeprefix(f"{self.url}/"))
+
+
+def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return endpoint, region and proxy as properties, which PyIceberg does not read itself.
+
+    Credentials are omitted: pyarrow reads them from the same variables as obstore.
+    """
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _REGION
+    found = {"s3.endpoint": endpoint, "s3.region": region, "s3.proxy-uri": _find_proxy(endpoint)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _find_proxy(endpoint: str | None) -> str | None:
+    """Return the proxy of the environment, which obstore uses by default and pyarrow does not."""
+    parts = urlsplit(endpoint or _AMAZON)
+    # proxy_bypass evaluates NO_PROXY.
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+
+
+def strip_scheme(url: str) -> str:
+    """Return the path in a URL as pyarrow expects it: with the bucket as its first part."""
+    _, _, path = url.rpartition("://")
+    return path
+
+
+def _parse(url: str, table: str, text: str, etag: str = "") -> VersionHint:
+    return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", etag)
+
 
 CATALOG = "tower"
 NO_SNAPSHOT = "none"

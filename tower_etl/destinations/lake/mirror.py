@@ -19,9 +19,8 @@ from tower_etl.config.resolver import SettingSources
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.config import find_working, resolve_local_folder
 from tower_etl.destinations.dlt_pipeline import PIPELINE
-from tower_etl.destinations.duckdb_client import open_pipeline, shared_connection
-from tower_etl.destinations.duckdb_paths import DuckDBPaths
-from tower_etl.destinations.duckdb_storage import create_file, is_usable
+from tower_etl.destinations.duckdb import open_pipeline, shared_connection
+from tower_etl.destinations.duckdb_files import DuckDBPaths, create_file, is_usable
 from tower_etl.destinations.lake.changes import (
     RecordingDuckDB,
     clear_changes,
@@ -51,7 +50,7 @@ from tower_etl.destinations.path_checks import check_characters
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
 from tower_etl.text import install_command
-from tower_etl.views.local_tables import create_local_tables
+from tower_etl.views.definitions import create_local_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -271,7 +270,7 @@ def _open_delta(config: DestinationConfig, writer_lock: WriterLock) -> LakeForma
 
 def _open_iceberg(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.iceberg import IcebergLake  # noqa: PLC0415 an extra
-    from tower_etl.destinations.lake.iceberg_location import (  # noqa: PLC0415
+    from tower_etl.destinations.lake.iceberg_tables import (  # noqa: PLC0415
         LocalLocation,
         ObjectStoreLocation,
         s3_properties,

@@ -16,8 +16,7 @@ from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import STORED_TABLES
 from tower_etl.text import install_command, quote_text
-from tower_etl.views.definitions import create_views, iter_views
-from tower_etl.views.local_tables import create_local_tables
+from tower_etl.views.definitions import create_local_tables, create_views, iter_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
