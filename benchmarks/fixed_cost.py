@@ -19,7 +19,7 @@ from tower_etl.config.settings import HttpSettings, Settings, SyncOptions, Token
 from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, Simulator, build_world, serve
-from tower_etl.source import resolve_table_names
+from tower_etl.source import select_command_tables
 from tower_etl.views.definitions import apply_views, iter_views
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def main() -> None:
         target = resolve_duckdb_paths(Path(folder) / "runs.duckdb")
 
         def sync(*, reconcile: bool = False) -> None:
-            options = SyncOptions(tables=resolve_table_names(()), reconcile=reconcile)
+            options = SyncOptions(tables=select_command_tables(()), reconcile=reconcile)
             http = HttpSettings(calls_per_second=None)
             settings = Settings(endpoint, Token(DEMO_TOKEN), options=options, http=http)
             SyncRunner(settings, target, SYSTEM_CLOCK).run()

@@ -46,7 +46,7 @@ from tower_etl.http.responses import parse_object
 from tower_etl.lossless import read_json, to_json
 from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN, SimClock
-from tower_etl.source import open_client, open_session, resolve_table_names
+from tower_etl.source import open_client, open_session, select_command_tables
 from tower_etl.sync import (
     LoadedRun,
     StoredRun,
@@ -305,7 +305,7 @@ class SyncTrial:
     def _sync(
         self, warehouse: InMemoryDestination, seed: int, rate: float, *, reconcile: bool = False
     ) -> SyncSession:
-        wanted = SyncOptions(tables=resolve_table_names(()), reconcile=reconcile)
+        wanted = SyncOptions(tables=select_command_tables(()), reconcile=reconcile)
         settings = Settings(
             self._platform.url,
             Token(DEMO_TOKEN),

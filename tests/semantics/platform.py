@@ -23,7 +23,7 @@ from tower_etl.simulator import (
     Simulator,
     World,
 )
-from tower_etl.source import open_client, open_session, resolve_table_names
+from tower_etl.source import open_client, open_session, select_command_tables
 
 if TYPE_CHECKING:
     from tower_etl.extract.session import SyncSession
@@ -83,7 +83,7 @@ class SimulatedPlatform:
 
     def open_session(self, **request: Any) -> SyncSession:
         """Open a sync session that is ready to be loaded."""
-        tables = resolve_table_names(request.pop("tables", ()))
+        tables = select_command_tables(request.pop("tables", ()))
         privacy = request.pop("privacy", PrivacySettings())
         settings = Settings(
             self.url,

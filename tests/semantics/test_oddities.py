@@ -224,7 +224,7 @@ def test_a_target_of_another_server_is_refused(platform: SimulatedPlatform) -> N
     sync(platform, warehouse)
     warehouse.state["origin"]["host"] = "tower.example.org"
     session = platform.open_session(reconcile=True)
-    session._current = dataclasses.replace(session._current, host="other.example.org")
+    session._current_source = dataclasses.replace(session._current_source, host="other.example.org")
     with pytest.raises(ConfigurationError, match=r"tower\.example\.org"):
         warehouse.load(session, PackageLimits())
     session.close()

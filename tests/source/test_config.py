@@ -13,7 +13,7 @@ import pytest
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
-from tower_etl.source import resolve_table_names
+from tower_etl.source import select_command_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +49,8 @@ def test_a_number_is_returned_as_text(value: object) -> None:
 
 def test_required_tables_are_added_to_the_selected_tables() -> None:
     """Planning reads runs and their labels from the destination."""
-    assert resolve_table_names(()) == frozenset(TABLES) - {"launch_datasets", "audit_logs"}
-    assert resolve_table_names(["tasks"]) == {
+    assert select_command_tables(()) == frozenset(TABLES) - {"launch_datasets", "audit_logs"}
+    assert select_command_tables(["tasks"]) == {
         "tasks",
         "workflows",
         "workflow_labels",
@@ -61,39 +61,39 @@ def test_required_tables_are_added_to_the_selected_tables() -> None:
 
 def test_tables_can_be_selected_by_patterns() -> None:
     """Tables on demand, which cost calls in every sync, are selected only by pattern or name."""
-    assert resolve_table_names(["*"]) == frozenset(TABLES)
-    assert {"teams", "team_members"} < resolve_table_names(["team*"])
-    assert "audit_logs" in resolve_table_names(["audit_log?"])
+    assert select_command_tables(["*"]) == frozenset(TABLES)
+    assert {"teams", "team_members"} < select_command_tables(["team*"])
+    assert "audit_logs" in select_command_tables(["audit_log?"])
     expected = r"Unknown table Taks\. Did you mean tasks or teams\? Expected one of workflows"
     with pytest.raises(ConfigurationError, match=expected):
-        resolve_table_names(["labels", "Taks"])
+        select_command_tables(["labels", "Taks"])
     with pytest.raises(
         ConfigurationError, match=r"Unknown table runs\*\. Expected one of workflows"
     ):
-        resolve_table_names(["tasks", "runs*"])
+        select_command_tables(["tasks", "runs*"])
 
 
 def test_tables_are_excluded_by_an_exclamation_mark() -> None:
     """Tables that every sync needs cannot be excluded."""
-    assert resolve_table_names(["!launches"]) == resolve_table_names(()) - {"launches"}
-    assert resolve_table_names(["team*", "!team_members", "!*_history"]) == resolve_table_names(
+    assert select_command_tables(["!launches"]) == select_command_tables(()) - {"launches"}
+    assert select_command_tables(["team*", "!team_members", "!*_history"]) == select_command_tables(
         ["teams"]
     )
-    assert resolve_table_names(["*", "!*_history"]) >= {"audit_logs", "launch_datasets", "teams"}
+    assert select_command_tables(["*", "!*_history"]) >= {"audit_logs", "launch_datasets", "teams"}
     with pytest.raises(
         ConfigurationError, match=r"Cannot exclude workflows: every sync needs these tables"
     ):
-        resolve_table_names(["!workflows"])
+        select_command_tables(["!workflows"])
     with pytest.raises(ConfigurationError, match=r"Unknown table !lanches\. Did you mean launches"):
-        resolve_table_names(["!lanches"])
+        select_command_tables(["!lanches"])
 
 
 def test_launch_datasets_are_selected_and_excluded_with_launches() -> None:
     """A row of `launches` records whether its datasets were listed."""
-    assert resolve_table_names(["launch_datasets"]) == resolve_table_names(
+    assert select_command_tables(["launch_datasets"]) == select_command_tables(
         ["launches", "launch_datasets"]
     )
-    assert not {"launches", "launch_datasets"} & resolve_table_names(["*", "!launches"])
+    assert not {"launches", "launch_datasets"} & select_command_tables(["*", "!launches"])
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
     """Check endpoint and token, and which tables the token may read. Writes nothing."""
     from tower_etl.extract.access import check_table_access, count_runs  # noqa: PLC0415 imports dlt
     from tower_etl.extract.discovery import discover  # noqa: PLC0415 imports dlt
-    from tower_etl.source import open_client, resolve_table_names  # noqa: PLC0415 imports dlt
+    from tower_etl.source import open_client, select_command_tables  # noqa: PLC0415 imports dlt
 
-    tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
+    tables = select_command_tables(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
     client = open_client(settings)
     try:

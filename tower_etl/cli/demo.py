@@ -57,14 +57,14 @@ _SHOWN_ROWS = 6
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform twice, one simulated day apart; show results and write a report."""
     from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
-    from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
+    from tower_etl.source import select_command_tables  # noqa: PLC0415 imports dlt
 
     sim = import_simulator()
     target = resolve_duckdb_paths(path)
     _remove_previous_demo(target.path, replace=path == _DEMO_PATH)
     simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
     with sim.serve(simulator) as endpoint:
-        sync_options = SyncOptions(tables=resolve_table_names(()))
+        sync_options = SyncOptions(tables=select_command_tables(()))
         settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=sync_options)
         first, code = _sync(settings, target, "First sync: the full history")
         if code:

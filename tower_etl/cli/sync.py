@@ -65,11 +65,11 @@ def command(
     """Bring the tables up to date: new runs, open runs, and once a day a full reconciliation."""
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
     from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt
-    from tower_etl.source import resolve_table_names  # noqa: PLC0415 imports dlt
+    from tower_etl.source import select_command_tables  # noqa: PLC0415 imports dlt
 
     if verbose:
         show_info()
-    tables = resolve_table_names(options.read_table_names(flags.pop("tables")))
+    tables = select_command_tables(options.read_table_names(flags.pop("tables")))
     settings = options.read_settings(tables=tables, **flags)
     config = options.destination_config(destination, path)
     sync = SyncRunner(settings, open_destination(config))

@@ -98,8 +98,8 @@ def check_table_access(
 def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
     """Return the number of runs by workspace key, None if unknown; one call per workspace."""
     found = {
-        space.key: capture_failure(partial(client.count_runs, space.id))
-        for space in discovery.workspaces
+        workspace.key: capture_failure(partial(client.count_runs, workspace.id))
+        for workspace in discovery.workspaces
     }
     return {key: count if isinstance(count, int) else None for key, count in found.items()}
 

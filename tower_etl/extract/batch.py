@@ -112,9 +112,9 @@ class RunBatch:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def add(self, work: WorkspaceSync, fetched: FetchedRun) -> None:
+    def add(self, workspace_sync: WorkspaceSync, fetched: FetchedRun) -> None:
         """Add a run and the workspace that it belongs to."""
-        self._runs.append((work, fetched))
+        self._runs.append((workspace_sync, fetched))
         self.rows += fetched.rows
 
     @property

@@ -119,7 +119,7 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
         roles=roles,
         workspaces=selected,
         info=info,
-        visible=frozenset(space.key for space in visible),
+        visible=frozenset(workspace.key for workspace in visible),
         unmatched=unmatched,
         left_out=listed.left_out,
     )
@@ -154,8 +154,8 @@ def select_workspaces(
     chosen: dict[str, Workspace] = {}
     unmatched: dict[str, str] = {}
     for selector in selectors:
-        named = [space for space in visible if space.is_selected_by(selector)]
-        chosen.update({space.key: space for space in named})
+        named = [workspace for workspace in visible if workspace.is_selected_by(selector)]
+        chosen.update({workspace.key: workspace for workspace in named})
         if not named:
             unmatched[selector.strip()] = _unknown_message(selector.strip(), visible)
     if not chosen:
@@ -164,7 +164,10 @@ def select_workspaces(
 
 
 def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
-    names = [space.name if space.id is None else f"{space.name} ({space.key})" for space in visible]
+    names = [
+        workspace.name if workspace.id is None else f"{workspace.name} ({workspace.key})"
+        for workspace in visible
+    ]
     return (
         f"No workspace {selector!r} for this token.{_suggestion(selector, visible)} "
         f"It sees {enumerate_names(names, _SHOWN)}. Name one as ORG/NAME or by its id, or ask its "
@@ -174,9 +177,11 @@ def _unknown_message(selector: str, visible: tuple[Workspace, ...]) -> str:
 
 def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
     """Return a suggestion: the workspaces of an organization, or similar names."""
-    if any(space.name.lower().startswith(f"{selector.lower()}/") for space in visible):
+    if any(workspace.name.lower().startswith(f"{selector.lower()}/") for workspace in visible):
         return f" Did you mean {selector}/*?"
-    return suggest(selector, [name for space in visible for name in (space.name, space.key)])
+    return suggest(
+        selector, [name for workspace in visible for name in (workspace.name, workspace.key)]
+    )
 
 
 def _text(value: object) -> str | None:

@@ -45,7 +45,7 @@ _SHUTDOWN_SECONDS = 10.0
 class QueuedFetch:
     """Run to fetch for a workspace; `run_fetch=None` marks the end of the workspace."""
 
-    work: WorkspaceSync
+    workspace_sync: WorkspaceSync
     run_fetch: RunFetch | None = None
 
 
@@ -76,36 +76,38 @@ class FetchExecutor:
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
-    def list_runs(
+    def iter_listings(
         self, windows: Iterable[tuple[Workspace, ListingWindow]]
     ) -> Iterator[tuple[Workspace, RunListing | Failure]]:
         """Yield the listing of each workspace, in the order of `windows`."""
 
-        def work(item: tuple[Workspace, ListingWindow]) -> tuple[Workspace, RunListing | Failure]:
+        def list_one(
+            item: tuple[Workspace, ListingWindow],
+        ) -> tuple[Workspace, RunListing | Failure]:
             workspace, window = item
             return workspace, self.capture_error(lambda: list_runs(self._client, workspace, window))
 
-        return self._pool.map(work, list(windows))
+        return self._pool.map(list_one, list(windows))
 
     def map(
-        self, work: Callable[[RequestT], ResultT], requests: Iterable[RequestT]
+        self, function: Callable[[RequestT], ResultT], requests: Iterable[RequestT]
     ) -> list[ResultT]:
-        """Return the result of `work` for each request, in order; requests run concurrently."""
-        return list(self._pool.map(work, list(requests)))
+        """Return the result of a function for each request, in order; requests run concurrently."""
+        return list(self._pool.map(function, list(requests)))
 
     def iter_results(
-        self, works: Iterable[WorkspaceSync], launches: LaunchLoader | None
+        self, workspace_syncs: Iterable[WorkspaceSync], launches: LaunchLoader | None
     ) -> Iterator[RunResult]:
         """Yield the runs of all plans in order, with an end marker after each workspace.
 
         Args:
-            works: Sync of each workspace.
+            workspace_syncs: Sync of each workspace.
             launches: Loader that adds the launch to a run, None if launches are not selected.
         """
         queue = (
-            QueuedFetch(work, run_fetch)
-            for work in works
-            for run_fetch in (*work.plan.fetches, None)
+            QueuedFetch(workspace_sync, run_fetch)
+            for workspace_sync in workspace_syncs
+            for run_fetch in (*workspace_sync.plan.fetches, None)
         )
         return map_ordered(
             self._pool, lambda queued: self._run(queued, launches), queue, self._ahead
@@ -139,7 +141,7 @@ class FetchExecutor:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, queued: QueuedFetch, launches: LaunchLoader | None) -> RunResult:
-        workspace, run_fetch = queued.work.workspace, queued.run_fetch
+        workspace, run_fetch = queued.workspace_sync.workspace, queued.run_fetch
         if run_fetch is None or workspace.key in self._cancelled:
             return RunResult(queued, None)
         return RunResult(
@@ -162,13 +164,13 @@ class FetchExecutor:
         found = self.capture_error(lambda: self._client.get_run(workspace.id, run_id))
         return not isinstance(found, ForbiddenError | NotFoundError)
 
-    def capture_error(self, work: Callable[[], ResultT]) -> ResultT | Failure:
-        """Return the result of `work`, or its failure as a value."""
+    def capture_error(self, request: Callable[[], ResultT]) -> ResultT | Failure:
+        """Return the result of a request, or its failure as a value."""
         if self._stopping:
             return RateLimiterClosedError()
         if self._circuit_open:
             return self._circuit_open
-        found = capture_failure(work)
+        found = capture_failure(request)
         if isinstance(found, ApiConnectionError):
             self._circuit_open = self._circuit_open or self._probe(found)
         return found
@@ -185,19 +187,22 @@ class FetchExecutor:
 
 
 def map_ordered(
-    pool: Executor, work: Callable[[RequestT], ResultT], requests: Iterable[RequestT], ahead: int
+    pool: Executor,
+    function: Callable[[RequestT], ResultT],
+    requests: Iterable[RequestT],
+    ahead: int,
 ) -> Iterator[ResultT]:
     """Yield results in the order of `requests`, prefetching at most `ahead` of them.
 
     Threads continue between two results, so that runs are fetched while dlt loads earlier rows. An
-    exception of `work` is raised at its position in the order.
+    exception of the function is raised at its position in the order.
     """
     pending: deque[Future[ResultT]] = deque()
     source = iter(requests)
     try:
         while True:
             for item in source:
-                pending.append(pool.submit(work, item))
+                pending.append(pool.submit(function, item))
                 if len(pending) >= ahead:
                     break
             if not pending:

@@ -24,10 +24,10 @@ _ACCESS_DENIED = (ForbiddenError, NotFoundError, BadRequestError, Authentication
 _SHOWN_CHARS = 300
 
 
-def capture_failure(work: Callable[[], ResultT]) -> ResultT | Failure:
-    """Return the result of `work`, or the error that it raised."""
+def capture_failure(request: Callable[[], ResultT]) -> ResultT | Failure:
+    """Return the result of `request`, or the error that it raised."""
     try:
-        return work()
+        return request()
     except (ApiError, RateLimiterClosedError) as error:
         return error
     except Exception as error:  # noqa: BLE001 an unforeseen response must fail its run only

@@ -134,10 +134,14 @@ def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list
     if scope is EntityScope.SERVER:
         return [Partition("server", "the server", PathScope())]
     if scope is EntityScope.ORGANIZATION:
-        names = {space.org_id: space.org_name for space in workspaces if space.org_id}
+        names = {
+            workspace.org_id: workspace.org_name for workspace in workspaces if workspace.org_id
+        }
         return [_of_organization(org_id, names[org_id]) for org_id in sorted(names)]
     return [
-        _of_workspace(space) for space in workspaces if scope is EntityScope.WORKSPACE or space.id
+        _of_workspace(workspace)
+        for workspace in workspaces
+        if scope is EntityScope.WORKSPACE or workspace.id
     ]
 
 
@@ -145,9 +149,9 @@ def _of_organization(org_id: int, name: str) -> Partition:
     return Partition(f"org:{org_id}", name, PathScope(org_id=org_id))
 
 
-def _of_workspace(space: Workspace) -> Partition:
-    name = space.name.rpartition("/")[2] if space.id else ""
-    return Partition(space.key, space.name, PathScope(space.id, space.org_id), name)
+def _of_workspace(workspace: Workspace) -> Partition:
+    name = workspace.name.rpartition("/")[2] if workspace.id else ""
+    return Partition(workspace.key, workspace.name, PathScope(workspace.id, workspace.org_id), name)
 
 
 _SHOWN_NAMES = 3
@@ -222,14 +226,14 @@ def fetch_entities(
 def _fetch(
     client: TowerClient, executor: FetchExecutor, requests: Iterable[PartitionRequest]
 ) -> list[PartitionResult]:
-    def work(pair: PartitionRequest) -> PartitionResult:
+    def request_one(pair: PartitionRequest) -> PartitionResult:
         entity, partition = pair
         found = executor.capture_error(lambda: client.list_entity(entity.endpoint, partition.scope))
         if isinstance(found, EntityList):
             _report_findings(client.findings, entity.table, partition.name, found)
         return PartitionResult(entity, partition, found)
 
-    return executor.map(work, requests)
+    return executor.map(request_one, requests)
 
 
 def _report_findings(findings: Findings, table: str, location: str, found: EntityList) -> None:
@@ -280,10 +284,10 @@ def _fetch_details(
             if isinstance(key, str) and (is_own or key not in owners):
                 owners[key] = response.partition.child(key)
 
-    def work(partition: Partition) -> Item | Failure:
+    def request_one(partition: Partition) -> Item | Failure:
         return executor.capture_error(lambda: client.get_entity(endpoint, partition.scope))
 
-    return dict(zip(owners, executor.map(work, owners.values()), strict=True))
+    return dict(zip(owners, executor.map(request_one, owners.values()), strict=True))
 
 
 def _iter_children(

@@ -86,17 +86,21 @@ class ReferenceSync:
     def _tables(self) -> frozenset[str]:
         return self.options.tables
 
-    def open_launches(self, works: Sequence[WorkspaceSync]) -> LaunchLoader | None:
+    def open_launches(self, workspace_syncs: Sequence[WorkspaceSync]) -> LaunchLoader | None:
         """Return the loader of launches, None if neither launches nor their datasets are selected.
 
         Args:
-            works: Planned sync of each workspace.
+            workspace_syncs: Planned sync of each workspace.
         """
         if not self._tables & {*_LAUNCH_TABLES}:
             return None
-        runs = [run_fetch.run_id for work in works for run_fetch in work.plan.fetches]
-        keys = [work.workspace.key for work in works]
-        reconciles = any(work.plan.is_full for work in works)
+        runs = [
+            run_fetch.run_id
+            for workspace_sync in workspace_syncs
+            for run_fetch in workspace_sync.plan.fetches
+        ]
+        keys = [workspace_sync.workspace.key for workspace_sync in workspace_syncs]
+        reconciles = any(workspace_sync.plan.is_full for workspace_sync in workspace_syncs)
         unavailable = frozenset() if reconciles else self.state.launches
         unloaded = self.state.list_unloaded(self._tables & {*_LAUNCH_TABLES}, keys)
         stored = () if unloaded else self.store.find_launches(runs)
@@ -112,24 +116,26 @@ class ReferenceSync:
             launches: Loader of launches, None if launches are not selected.
         """
         yield self._service_info()
-        due = [space for space, is_full in listed if is_full]
-        rest = self._group_rest([space for space, is_full in listed if not is_full])
+        due = [workspace for workspace, is_full in listed if is_full]
+        rest = self._group_rest([workspace for workspace, is_full in listed if not is_full])
         responses = self._fetch(due, self._tables)
-        for tables, spaces in rest.items():
-            responses += self._fetch(spaces, tables)
+        for tables, workspaces in rest.items():
+            responses += self._fetch(workspaces, tables)
         yield from self._iter_rows(responses)
         self._record(responses, self._own_tables() if due else frozenset().union(*rest))
-        for tables, spaces in (*rest.items(), (self._own_tables(), due)):
+        for tables, workspaces in (*rest.items(), (self._own_tables(), due)):
             versions = {f"{table}_history" for table in tables} & self._tables
             self.state = self.state.load(
-                tables & self._tables | versions, [space.key for space in spaces]
+                tables & self._tables | versions, [workspace.key for workspace in workspaces]
             )
-        self.state = self.state.unload(self._list_behind(), [space.key for space in due])
-        yield from self._iter_launches([space for space, _ in listed], due, launches)
+        self.state = self.state.unload(self._list_behind(), [workspace.key for workspace in due])
+        yield from self._iter_launches([workspace for workspace, _ in listed], due, launches)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):
             yield self._read_audit_logs()
 
-    def record_pipeline_ids(self, tables: Tables, spaces: Mapping[int | None, Workspace]) -> None:
+    def record_pipeline_ids(
+        self, tables: Tables, workspaces: Mapping[int | None, Workspace]
+    ) -> None:
         """Record the pipeline ids of runs, given the workspaces of the runs by id."""
         if _PIPELINES not in self._tables or "workflows" not in tables:
             return
@@ -137,18 +143,24 @@ class ReferenceSync:
         for run in runs:
             pipeline_id = run["pipeline_info__id"]
             if pipeline_id is not None and pipeline_id not in self.state.unresolved:
-                self._referenced[pipeline_id] = spaces[run["workspace_id"]]
+                self._referenced[pipeline_id] = workspaces[run["workspace_id"]]
 
     def extract_referenced_pipelines(self) -> Iterator[Tables]:
         """Yield the pipelines of workspaces that have runs of unknown pipelines, once each."""
-        unknown = {key: space for key, space in self._referenced.items() if key not in self._listed}
+        unknown = {
+            key: workspace for key, workspace in self._referenced.items() if key not in self._listed
+        }
         if unknown:
             stored = self.store.read_table(_PIPELINES, ("pipeline_id",))
             unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
-        spaces = {space.key: space for space in unknown.values() if space.key not in self._queried}
-        if spaces:
+        workspaces = {
+            workspace.key: workspace
+            for workspace in unknown.values()
+            if workspace.key not in self._queried
+        }
+        if workspaces:
             selected = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
-            responses = self._fetch([*spaces.values()], selected)
+            responses = self._fetch([*workspaces.values()], selected)
             yield from self._iter_rows(responses)
             self._retry_versions(responses)
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
@@ -183,16 +195,16 @@ class ReferenceSync:
             )
         self.state = replace(self.state, launches=frozenset(launches.unavailable))
 
-    def _group_rest(self, spaces: Sequence[Workspace]) -> dict[frozenset[str], list[Workspace]]:
+    def _group_rest(self, workspaces: Sequence[Workspace]) -> dict[frozenset[str], list[Workspace]]:
         """Group workspaces that are not reconciled now by the tables that they lack."""
         groups: dict[frozenset[str], list[Workspace]] = {}
-        for space in spaces:
-            lacking = self.state.pending | self.state.list_unloaded(self._tables, [space.key])
+        for workspace in workspaces:
+            lacking = self.state.pending | self.state.list_unloaded(self._tables, [workspace.key])
             tables = {
                 table for table in self._own_tables() if {table, f"{table}_history"} & lacking
             }
             if tables:
-                groups.setdefault(frozenset(tables), []).append(space)
+                groups.setdefault(frozenset(tables), []).append(workspace)
         return groups
 
     def _list_behind(self) -> frozenset[str]:
@@ -219,7 +231,7 @@ class ReferenceSync:
     def _fetch(self, due: list[Workspace], selected: frozenset[str]) -> list[PartitionResult]:
         if not due:
             return []
-        unloaded = self.state.list_unloaded(selected, [space.key for space in due])
+        unloaded = self.state.list_unloaded(selected, [workspace.key for workspace in due])
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
         known = self._read_fingerprints() if _VERSIONS in selected else {}
 
@@ -324,12 +336,15 @@ class ReferenceSync:
             )
 
     def _iter_launches(
-        self, spaces: Sequence[Workspace], due: Sequence[Workspace], launches: LaunchLoader | None
+        self,
+        workspaces: Sequence[Workspace],
+        due: Sequence[Workspace],
+        launches: LaunchLoader | None,
     ) -> Iterator[Tables]:
         """Yield launches of stored runs that are missing in the destination.
 
         Args:
-            spaces: Workspaces that could be listed; if their launches were never loaded, up to
+            workspaces: Workspaces that could be listed; if their launches were never loaded, up to
                 20,000 of these are fetched.
             due: Workspaces that are reconciled now; up to 1,000 of their missing launches are
                 retried.
@@ -338,8 +353,12 @@ class ReferenceSync:
         if launches is None:
             return
         selected = self._tables & {*_LAUNCH_TABLES}
-        lacking = [space for space in spaces if self.state.list_unloaded(selected, [space.key])]
-        chosen = {space.id for space in (*lacking, *due)}
+        lacking = [
+            workspace
+            for workspace in workspaces
+            if self.state.list_unloaded(selected, [workspace.key])
+        ]
+        chosen = {workspace.id for workspace in (*lacking, *due)}
         if not chosen:
             return
         limit = _FILLED_LAUNCHES if lacking else _RETRIED_LAUNCHES
@@ -352,12 +371,14 @@ class ReferenceSync:
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
         if after is None:
-            self.state = self.state.load(selected, [space.key for space in lacking])
+            self.state = self.state.load(selected, [workspace.key for workspace in lacking])
         self._retried = True
 
-    def forget_launches(self, spaces: Sequence[Workspace]) -> None:
+    def forget_launches(self, workspaces: Sequence[Workspace]) -> None:
         """Record that runs of some workspaces were loaded without their launches."""
-        self.state = self.state.unload({*_LAUNCH_TABLES} - self._tables, [s.key for s in spaces])
+        self.state = self.state.unload(
+            {*_LAUNCH_TABLES} - self._tables, [s.key for s in workspaces]
+        )
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.sync_run.started_at

@@ -115,29 +115,31 @@ class SyncResult:
     @property
     def listed(self) -> int:
         """Number of runs in the listings."""
-        return sum(space.listed for space in self.workspaces.values())
+        return sum(workspace.listed for workspace in self.workspaces.values())
 
     @property
     def fetched(self) -> int:
         """Number of runs that were loaded."""
-        return sum(space.fetched for space in self.workspaces.values())
+        return sum(workspace.fetched for workspace in self.workspaces.values())
 
     @property
     def planned(self) -> int:
         """Number of runs to fetch in the workspaces listed so far."""
-        return sum(space.planned or 0 for space in self.workspaces.values())
+        return sum(workspace.planned or 0 for workspace in self.workspaces.values())
 
     @property
     def failed(self) -> list[WorkspaceResult]:
         """Workspaces with an error or a pending run."""
         return [
-            space for space in self.workspaces.values() if space.error is not None or space.pending
+            workspace
+            for workspace in self.workspaces.values()
+            if workspace.error is not None or workspace.pending
         ]
 
     @property
     def status(self) -> str:
         """`ok`, `partial` (with errors, or stopped) or `failed` (all workspaces were aborted)."""
-        if self.workspaces and all(space.aborted for space in self.workspaces.values()):
+        if self.workspaces and all(workspace.aborted for workspace in self.workspaces.values()):
             return "failed"
         return "partial" if self.failed or self.reference_errors or self.stopped else "ok"
 
@@ -146,16 +148,16 @@ class SyncResult:
         """0, 4 after a partial failure, or the exit code of the cause if all workspaces failed."""
         if self.status != "failed":
             return 4 if self.failed or self.reference_errors else 0
-        codes = {space.error_exit_code for space in self.failed}
+        codes = {workspace.error_exit_code for workspace in self.failed}
         denied = AuthenticationError.exit_code
         return denied if codes == {denied} else max(codes - {denied}, default=4)
 
     def record_failure(self, key: str, message: str, error: ApiError) -> WorkspaceResult:
         """Record the first error of a workspace, and return the result of the workspace."""
-        space = self.workspaces[key]
-        if space.error is None:
-            space.error, space.error_exit_code = message, error.exit_code
-        return space
+        workspace = self.workspaces[key]
+        if workspace.error is None:
+            workspace.error, workspace.error_exit_code = message, error.exit_code
+        return workspace
 
 
 @dataclass(frozen=True)
@@ -213,5 +215,5 @@ class SyncRunRecord:
             runs_fetched=sync_result.fetched,
             reconciled=sync_result.reconciled,
             rows=dict(rows),
-            workspaces=[space.as_json() for space in sync_result.workspaces.values()],
+            workspaces=[workspace.as_json() for workspace in sync_result.workspaces.values()],
         )

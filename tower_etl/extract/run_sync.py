@@ -47,7 +47,7 @@ class RunSync:
         failures: Recorder of failures in the result of the sync.
         buffer: Buffer that receives the rows.
         launches: Loader that adds launches to runs, None if launches are not selected.
-        works: Sync of each workspace.
+        workspace_syncs: Sync of each workspace.
         states: Stored state of each workspace, also of those that are not synced.
         batch: Fetched runs whose rows are not built yet.
     """
@@ -58,20 +58,20 @@ class RunSync:
     failures: FailureRecorder
     buffer: BatchBuffer
     launches: LaunchLoader | None
-    works: Sequence[WorkspaceSync]
+    workspace_syncs: Sequence[WorkspaceSync]
     states: dict[str, WorkspaceState]
     batch: RunBatch = field(default_factory=RunBatch, init=False)
     _results: Iterator[RunResult] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to fetch the runs of all plans."""
-        self._results = self.executor.iter_results(self.works, self.launches)
+        self._results = self.executor.iter_results(self.workspace_syncs, self.launches)
 
     def process_next(self) -> bool:
         """Process the next result of the executor; return False at the end or after a stop."""
         result = next(self._results, None)
         if result and isinstance(result.outcome, FetchedRun):
-            self.batch.add(result.queued.work, result.outcome)
+            self.batch.add(result.queued.workspace_sync, result.outcome)
         if result is None or self.batch.is_full or not isinstance(result.outcome, FetchedRun):
             self.flush_batch()  # so that an end marker follows its runs
         if result is None or isinstance(result.outcome, RateLimiterClosedError):
@@ -86,7 +86,10 @@ class RunSync:
 
     def iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
         """Yield the state of each workspace that has one, by its key."""
-        planned = {work.workspace.key: work.state for work in self.works}
+        planned = {
+            workspace_sync.workspace.key: workspace_sync.state
+            for workspace_sync in self.workspace_syncs
+        }
         known = self.states | planned
         yield from ((key, state) for key, state in known.items() if state != WorkspaceState())
 
@@ -99,33 +102,37 @@ class RunSync:
 
     def _handle_result(self, queued: QueuedFetch, failure: Failure | None) -> None:
         """Handle the end of a workspace, a deleted run or a failed run."""
-        work, run_fetch = queued.work, queued.run_fetch
-        if self._result_of(work.workspace).aborted:
+        workspace_sync, run_fetch = queued.workspace_sync, queued.run_fetch
+        if self._result_of(workspace_sync.workspace).aborted:
             return  # without advancing the cursor
         if run_fetch is None:
-            self._end_workspace(work)
+            self._end_workspace(workspace_sync)
         elif failure is None:
-            work.state = clear_failure(work.state, run_fetch.run_id)
-            work.recovered |= {run_fetch.retry} if run_fetch.retry else set()
+            workspace_sync.state = clear_failure(workspace_sync.state, run_fetch.run_id)
+            workspace_sync.recovered |= {run_fetch.retry} if run_fetch.retry else set()
         else:
-            self._mark_failed(work, run_fetch, failure)
+            self._mark_failed(workspace_sync, run_fetch, failure)
 
-    def _end_workspace(self, work: WorkspaceSync) -> None:
+    def _end_workspace(self, workspace_sync: WorkspaceSync) -> None:
         """Finish a workspace, after the deferred retries of causes that have recovered."""
-        follow_up = work.plan.follow_up(work.recovered)
+        follow_up = workspace_sync.plan.follow_up(workspace_sync.recovered)
         if not follow_up.fetches:
-            self._finish(work)
+            self._finish(workspace_sync)
             return
-        work.plan = follow_up
-        result = self._result_of(work.workspace)
+        workspace_sync.plan = follow_up
+        result = self._result_of(workspace_sync.workspace)
         result.planned = (result.planned or 0) + len(follow_up.fetches)
-        self._results = chain(self.executor.iter_results([work], self.launches), self._results)
+        self._results = chain(
+            self.executor.iter_results([workspace_sync], self.launches), self._results
+        )
 
-    def _finish(self, work: WorkspaceSync) -> None:
-        result = self._result_of(work.workspace)
-        self.buffer.add(self.planner.build_in_place_updates(work))
-        work.state = complete_workspace(work.state, work.plan, self._started_at)
-        result.deleted, result.done = len(work.plan.deleted), True
+    def _finish(self, workspace_sync: WorkspaceSync) -> None:
+        result = self._result_of(workspace_sync.workspace)
+        self.buffer.add(self.planner.build_in_place_updates(workspace_sync))
+        workspace_sync.state = complete_workspace(
+            workspace_sync.state, workspace_sync.plan, self._started_at
+        )
+        result.deleted, result.done = len(workspace_sync.plan.deleted), True
 
     def _build_batch(self, runs: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
         """Build the rows of runs together; if that fails, run by run to isolate the failure."""
@@ -137,39 +144,47 @@ class RunSync:
         if isinstance(rows, dict):
             self.buffer.add(rows)
             self.failures.result.tasks += rows["tasks"].num_rows if "tasks" in rows else 0
-            spaces = [work.workspace for work, _ in runs]
-            self.reference_sync.record_pipeline_ids(rows, {space.id: space for space in spaces})
-            for work, run in runs:
-                self._mark_loaded(work, run)
-            self.reference_sync.forget_launches(spaces)
+            workspaces = [workspace_sync.workspace for workspace_sync, _ in runs]
+            self.reference_sync.record_pipeline_ids(
+                rows, {workspace.id: workspace for workspace in workspaces}
+            )
+            for workspace_sync, run in runs:
+                self._mark_loaded(workspace_sync, run)
+            self.reference_sync.forget_launches(workspaces)
         elif len(runs) == 1:
-            ((work, run),) = runs
-            self._mark_failed(work, run.loaded.fetch, rows)
+            ((workspace_sync, run),) = runs
+            self._mark_failed(workspace_sync, run.loaded.fetch, rows)
         else:
             for pair in runs:
                 self._build_batch([pair])
 
-    def _mark_loaded(self, work: WorkspaceSync, run: FetchedRun) -> None:
-        result, loaded = self._result_of(work.workspace), run.loaded
+    def _mark_loaded(self, workspace_sync: WorkspaceSync, run: FetchedRun) -> None:
+        result, loaded = self._result_of(workspace_sync.workspace), run.loaded
         max_age = self.planner.options.open_run_max_age
-        work.state = mark_run_loaded(work.state, loaded, max_age, self._started_at)
+        workspace_sync.state = mark_run_loaded(
+            workspace_sync.state, loaded, max_age, self._started_at
+        )
         result.fetched, result.failures = result.fetched + 1, 0
         result.incomplete.update(loaded.missing_parts)
         if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
-            work.recovered.add(loaded.fetch.retry)
-        self.executor.set_fail_fast(work.workspace, enabled=False)
+            workspace_sync.recovered.add(loaded.fetch.retry)
+        self.executor.set_fail_fast(workspace_sync.workspace, enabled=False)
 
-    def _mark_failed(self, work: WorkspaceSync, run_fetch: RunFetch, failure: Failure) -> None:
+    def _mark_failed(
+        self, workspace_sync: WorkspaceSync, run_fetch: RunFetch, failure: Failure
+    ) -> None:
         """Record a failed run for a retry, and check the workspace after consecutive failures.
 
         A failed retry does not count, because it says nothing about the workspace.
         """
-        message = self.failures.record(work.workspace, failure)
+        message = self.failures.record(workspace_sync.workspace, failure)
         if message is None:
             return
-        work.state = mark_run_failed(work.state, run_fetch, message, self._started_at)
+        workspace_sync.state = mark_run_failed(
+            workspace_sync.state, run_fetch, message, self._started_at
+        )
         if run_fetch.retry is None:
-            self._check_workspace(work.workspace)
+            self._check_workspace(workspace_sync.workspace)
 
     def _check_workspace(self, workspace: Workspace) -> None:
         """Abort a workspace if consecutive runs fail and its listing fails as well."""

@@ -71,10 +71,11 @@ class SyncSession:
         column_policy: ColumnPolicy,
         limit: RunLimit = NO_LIMIT,
     ) -> None:
-        spaces = {
-            space.key: WorkspaceResult(space.id, space.name) for space in discovery.workspaces
+        results = {
+            workspace.key: WorkspaceResult(workspace.id, workspace.name)
+            for workspace in discovery.workspaces
         }
-        self.sync_result = SyncResult(spaces | report_unmatched(discovery.unmatched))
+        self.sync_result = SyncResult(results | report_unmatched(discovery.unmatched))
         self.is_done = False
         self._client = client
         self._executor = executor
@@ -84,9 +85,9 @@ class SyncSession:
         self._column_policy = column_policy
         self._limit = limit
         self._buffer = BatchBuffer()
-        self._current = SourceIdentity.of(client.http.endpoint, discovery.user_id)
+        self._current_source = SourceIdentity.of(client.http.endpoint, discovery.user_id)
         self._schema_drift = SchemaDrift()
-        self._source_identity: dict[str, Any] = {}
+        self._stored_source: dict[str, Any] = {}
         self._runs: RunSync | None = None
 
     @property
@@ -160,10 +161,10 @@ class SyncSession:
         discovery = self._discovery
         version = f"{discovery.server_version}, API {discovery.api_version}"
         self._client.compatibility.load(state.get("unsupported"), version)
-        self._source_identity = verify_source_identity(
-            state.get("origin"), self._current, moved=self._options.accept_new_host
+        self._stored_source = verify_source_identity(
+            state.get("origin"), self._current_source, moved=self._options.accept_new_host
         )
-        is_other_user = self._source_identity["user_id"] != self._current.user_id
+        is_other_user = self._stored_source["user_id"] != self._current_source.user_id
         if is_other_user:
             self._discovery = exclude_other_users_workspace(
                 self._discovery, self._options.workspaces, self.sync_result
@@ -257,7 +258,7 @@ class SyncSession:
     def _save(self, state: MutableMapping[str, Any], runs: RunSync) -> None:
         state["version"] = STATE_VERSION
         state["tables"] = sorted(TABLES)
-        state["origin"] = self._source_identity
+        state["origin"] = self._stored_source
         state["undocumented"] = self._schema_drift.dump()
         state["unsupported"] = self._client.compatibility.dump()
         write_reference_state(state, runs.reference_sync.state)

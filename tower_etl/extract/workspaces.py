@@ -60,7 +60,7 @@ def exclude_other_users_workspace(
     """
     if PERSONAL not in sync_result.workspaces:
         return discovery
-    others = tuple(space for space in discovery.workspaces if space.id is not None)
+    others = tuple(workspace for workspace in discovery.workspaces if workspace.id is not None)
     if not others:
         msg = f"{_OTHER_USER}, and no other workspace is selected. {_APART}"
         raise ConfigurationError(msg)
@@ -90,8 +90,8 @@ def load_states(
     """
     stored = state.get("workspaces", {})
     visible = {
-        space.key: replace(_load_state(state, space.key), invisible_since=None)
-        for space in discovery.workspaces
+        workspace.key: replace(_load_state(state, workspace.key), invisible_since=None)
+        for workspace in discovery.workspaces
     }
     lost = {key: _load_state(state, key) for key in stored if key not in discovery.visible}
     return visible | {
@@ -117,10 +117,10 @@ def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceSt
     The coverage of a table is stored in the state of its resource, which dlt resets when the table
     is dropped, refreshed or replaced.
     """
-    spaces = state.setdefault("workspaces", {})
+    workspaces = state.setdefault("workspaces", {})
     resources = state.setdefault("resources", {})
     for key, workspace in known.items():
-        spaces[key] = dump_state(workspace)
+        workspaces[key] = dump_state(workspace)
         for table, coverage in workspace.tables.items():
             stored_coverage = resources.setdefault(table, {}).setdefault("workspaces", {})
             stored_coverage[key] = dump_coverage(coverage)
@@ -165,17 +165,17 @@ def report_invisible(
         if state.invisible_since is None:
             continue
         space_id = None if key == PERSONAL else int(key)
-        space = Workspace(space_id, state.name or key, {})
-        if selectors and not any(space.is_selected_by(selector) for selector in selectors):
+        workspace = Workspace(space_id, state.name or key, {})
+        if selectors and not any(workspace.is_selected_by(selector) for selector in selectors):
             continue
         message = (
-            f"{space.name}: this workspace was synced before, but the token has not seen it since "
-            f"{state.invisible_since:%Y-%m-%d %H:%M} UTC: {cause}. Its rows are kept. "
+            f"{workspace.name}: this workspace was synced before, but the token has not seen it "
+            f"since {state.invisible_since:%Y-%m-%d %H:%M} UTC: {cause}. Its rows are kept. "
             "Ask its owner for access, or select the other workspaces with --workspace."
         )
         sync_result.workspaces[key] = WorkspaceResult(
             space_id,
-            space.name,
+            workspace.name,
             error=message,
             error_exit_code=ForbiddenError.exit_code,
             aborted=True,
@@ -230,35 +230,41 @@ class Opening:
         return self.failures.result
 
     def plan_all(
-        self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
+        self, workspaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
     ) -> list[WorkspaceSync]:
         """Return the planned sync of each workspace that could be listed."""
         listed: set[str] = set()
-        works = list(self._iter_works(spaces, states, listed))
-        for work in works:
-            self._verify_deleted(work, listed)
-        return works
+        workspace_syncs = list(self._iter_workspace_syncs(workspaces, states, listed))
+        for workspace_sync in workspace_syncs:
+            self._verify_deleted(workspace_sync, listed)
+        return workspace_syncs
 
-    def _iter_works(
-        self, spaces: Iterable[Workspace], states: Mapping[str, WorkspaceState], listed: set[str]
+    def _iter_workspace_syncs(
+        self,
+        workspaces: Iterable[Workspace],
+        states: Mapping[str, WorkspaceState],
+        listed: set[str],
     ) -> Iterator[WorkspaceSync]:
         options, now = self.planner.options, self.planner.now
-        requests = [(space, plan_listing(states[space.key], options, now)) for space in spaces]
-        for space, listing in self._list_all(requests, states):
-            state = replace(states[space.key], name=space.name)
-            work = self.planner.plan(space, state, listing)
+        requests = [
+            (workspace, plan_listing(states[workspace.key], options, now))
+            for workspace in workspaces
+        ]
+        for workspace, listing in self._list_all(requests, states):
+            state = replace(states[workspace.key], name=workspace.name)
+            workspace_sync = self.planner.plan(workspace, state, listing)
             listed.update(run.run_id for run in listing.runs)
-            result = self.result.workspaces[space.key]
-            result.listed, result.planned = len(listing.runs), len(work.plan.fetches)
+            result = self.result.workspaces[workspace.key]
+            result.listed, result.planned = len(listing.runs), len(workspace_sync.plan.fetches)
             self.result.reconciled |= listing.window.is_full
             _logger.info(
                 "%s: %d runs listed since %s, %d to fetch",
-                space.name,
+                workspace.name,
                 result.listed,
                 listing.window.after or "the first",
                 result.planned,
             )
-            yield work
+            yield workspace_sync
 
     def _list_all(
         self,
@@ -266,34 +272,36 @@ class Opening:
         states: Mapping[str, WorkspaceState],
     ) -> Iterator[tuple[Workspace, RunListing]]:
         """Yield a listing per workspace; if a full listing fails, the one since the cursor."""
-        windows = {space.key: window for space, window in requests}
+        windows = {workspace.key: window for workspace, window in requests}
         retries: list[tuple[Workspace, ListingWindow]] = []
-        for space, listing in self.executor.list_runs(requests):
-            state = states[space.key]
+        for workspace, listing in self.executor.iter_listings(requests):
+            state = states[workspace.key]
             if isinstance(listing, RunListing):
-                yield space, listing
-            elif windows[space.key].is_full and state.cursor is not None:
-                self.failures.record(space, listing)
+                yield workspace, listing
+            elif windows[workspace.key].is_full and state.cursor is not None:
+                self.failures.record(workspace, listing)
                 start = state.listing_start(self.planner.now)
-                retries.append((space, replace(windows[space.key], after=start, is_full=False)))
+                retries.append(
+                    (workspace, replace(windows[workspace.key], after=start, is_full=False))
+                )
             else:
-                self.failures.abort(space, listing)
-        for space, listing in self.executor.list_runs(retries):
+                self.failures.abort(workspace, listing)
+        for workspace, listing in self.executor.iter_listings(retries):
             if isinstance(listing, RunListing):
-                yield space, listing
+                yield workspace, listing
             else:
-                self.failures.abort(space, listing)
+                self.failures.abort(workspace, listing)
 
-    def _verify_deleted(self, work: WorkspaceSync, listed: set[str]) -> None:
+    def _verify_deleted(self, workspace_sync: WorkspaceSync, listed: set[str]) -> None:
         """Do not mark runs as missing that moved to another workspace, or still exist."""
-        missing = [run_id for run_id in work.plan.deleted if run_id not in listed]
-        here = self.result.workspaces[work.workspace.key].listed
+        missing = [run_id for run_id in workspace_sync.plan.deleted if run_id not in listed]
+        here = self.result.workspaces[workspace_sync.workspace.key].listed
         # More missing than listed runs suggest a faulty listing: probe the last one.
-        if len(missing) > here and self.executor.run_exists(work.workspace, missing[-1]):
+        if len(missing) > here and self.executor.run_exists(workspace_sync.workspace, missing[-1]):
             missing = []
             self.result.warnings.append(
-                f"{work.workspace.name}: the listing omits runs that still exist. No run was "
+                f"{workspace_sync.workspace.name}: the listing omits runs that still exist. No run was "
                 "marked as missing."
             )
-            work.plan = replace(work.plan, vanished=())
-        work.plan = replace(work.plan, deleted=tuple(missing))
+            workspace_sync.plan = replace(workspace_sync.plan, vanished=())
+        workspace_sync.plan = replace(workspace_sync.plan, deleted=tuple(missing))

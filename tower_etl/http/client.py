@@ -176,7 +176,7 @@ def _mask(path: str) -> str:
     return _PERSON.sub("{id}", path)
 
 
-def _open_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
+def _make_session(settings: Settings, limiter: RateLimiter, user_agent: str) -> requests.Session:
     """Return a session that is bound to the configured endpoint and waits for the rate limiter."""
     session = OriginBoundSession()
     session.auth = BearerAuth(settings.token.get_secret_value(), origin_of(settings.endpoint))
@@ -237,7 +237,7 @@ def open_http_client(
     limiter = open_rate_limiter(settings, clock, metrics)
     return JsonHttpClient(
         endpoint=settings.endpoint,
-        session=_open_session(settings, limiter, user_agent),
+        session=_make_session(settings, limiter, user_agent),
         rate_limiter=limiter,
         metrics=metrics,
         policy=RetryPolicy(http_settings.attempts),

@@ -5,7 +5,7 @@ from tower_etl.source.tower import (
     VERSION,
     open_client,
     open_session,
-    resolve_table_names,
+    select_command_tables,
     tower_source,
 )
 
@@ -13,7 +13,7 @@ __all__ = [
     "VERSION",
     "open_client",
     "open_session",
-    "resolve_table_names",
     "run_in_packages",
+    "select_command_tables",
     "tower_source",
 ]

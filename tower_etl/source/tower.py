@@ -152,19 +152,19 @@ def tower_source(  # noqa: PLR0913 the settings of the source
             reconcile_every=resolve_duration(
                 sources, "reconcile_hours", _HOUR, 24 * _HOUR, reconcile_hours
             ),
-            tables=select_tables(resolve_tables(split_names(tables), sources)),
+            tables=select_source_tables(resolve_tables(split_names(tables), sources)),
         ),
         http=http_settings or resolve_http(_as_text(rate), _as_text(budget_share), sources),
         privacy=resolve_privacy(sources.get, redact=redact, excluded=exclude, hashed=hash),
     )
     adapt_dialects()
     specs = ColumnPolicy.from_settings(settings.privacy, TABLES).specs
-    feed = TableFeed(partial(_open_session, settings), specs, _report_failures)
+    feed = TableFeed(partial(_connect, settings), specs, _report_failures)
     yield from feed.make_resources(settings.options.tables, yield_rows=yield_rows)
 
 
-def _open_session(settings: Settings, extraction: Extraction) -> SyncSession:
-    """Open a session for the selected tables."""
+def _connect(settings: Settings, extraction: Extraction) -> SyncSession:
+    """Open a client, and a session for the selected tables."""
     options = replace(settings.options, tables=extraction.tables)
     selected = replace(settings, options=options)
     client = open_client(selected)
@@ -180,14 +180,14 @@ def _report_failures(session: SyncSession) -> None:
     Raises:
         ServerError: All workspaces failed.
     """
-    reasons = [str(space.error) for space in session.sync_result.failed]
+    reasons = [str(workspace.error) for workspace in session.sync_result.failed]
     for reason in (*reasons, *session.sync_result.warnings):
         logging.getLogger("dlt").warning(reason)
     if session.sync_result.status == "failed":
         raise ServerError("; ".join(reasons))
 
 
-def select_tables(names: Iterable[str]) -> frozenset[str]:
+def select_source_tables(names: Iterable[str]) -> frozenset[str]:
     """Return the selected tables; `launch_datasets` also selects `launches`.
 
     Args:
@@ -204,7 +204,7 @@ def select_tables(names: Iterable[str]) -> frozenset[str]:
     return chosen | {"launches"} if "launch_datasets" in chosen else chosen
 
 
-def resolve_table_names(names: Iterable[str]) -> frozenset[str]:
+def select_command_tables(names: Iterable[str]) -> frozenset[str]:
     """Return the selected tables, and the tables that the commands require.
 
     Raises:
@@ -215,7 +215,7 @@ def resolve_table_names(names: Iterable[str]) -> frozenset[str]:
     if needed := sorted(excluded & _REQUIRED_TABLES):
         msg = f"Cannot exclude {', '.join(needed)}: every sync needs these tables."
         raise ConfigurationError(msg)
-    return select_tables(chosen) | _REQUIRED_TABLES
+    return select_source_tables(chosen) | _REQUIRED_TABLES
 
 
 def _match_tables(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
