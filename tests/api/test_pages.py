@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.moving import (
+from tests.api.changing_list import (
     ARRIVALS,
     DELETIONS,
     INSERTIONS,
@@ -23,7 +23,7 @@ from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
-    from tests.api.moving import Change
+    from tests.api.changing_list import Change
     from tower_etl.api import Item
 
 

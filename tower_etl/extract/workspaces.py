@@ -300,8 +300,8 @@ class Opening:
         if len(missing) > here and self.executor.run_exists(workspace_sync.workspace, missing[-1]):
             missing = []
             self.result.warnings.append(
-                f"{workspace_sync.workspace.name}: the listing omits runs that still exist. No run was "
-                "marked as missing."
+                f"{workspace_sync.workspace.name}: the listing omits runs that still exist. No run "
+                "was marked as missing."
             )
             workspace_sync.plan = replace(workspace_sync.plan, vanished=())
         workspace_sync.plan = replace(workspace_sync.plan, deleted=tuple(missing))

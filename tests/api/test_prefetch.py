@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.api.moving import flatten, key
+from tests.api.changing_list import flatten, key
 from tests.api.test_malformed import make_client
 from tower_etl.api import Page, TotalCheck, paginate_append_only
 from tower_etl.api.endpoints import MAX_PAGE

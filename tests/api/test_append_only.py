@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.moving import INSERTIONS, SIZES, Server, flatten, key
+from tests.api.changing_list import INSERTIONS, SIZES, Server, flatten, key
 from tower_etl.api import Page, TotalCheck, paginate_append_only
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
-    from tests.api.moving import Change
+    from tests.api.changing_list import Change
     from tower_etl.api import Item
     from tower_etl.api.pagination import FetchPage
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.moving import Server, key
+from tests.api.changing_list import Server, key
 from tower_etl.api import Page, TotalCheck
 from tower_etl.api.task_pages import paginate_around_known
 from tower_etl.sync import TaskRange
