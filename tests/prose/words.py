@@ -82,7 +82,7 @@ class Retired:
 
     Attributes:
         path: The file, relative to the project.
-        line: The line number, from 1.
+        line: The line number, from 1; 0 for the name of the file.
         word: The word as it is written in the file.
         better: The words to write instead.
     """
@@ -110,7 +110,8 @@ def find_retired() -> list[Retired]:
 
 
 def check_file(path: str) -> Iterator[Retired]:
-    """Yield the retired words of a file; names are checked in Python files only."""
+    """Yield the retired words of a file and of its path; names in code only if it is Python."""
+    yield from check_path(path)
     text = (ROOT / path).read_text(encoding="utf-8")
     yield from check_prose(path, text)
     if path.endswith(".py"):
@@ -122,6 +123,13 @@ def check_prose(path: str, text: str) -> Iterator[Retired]:
     for number, line in enumerate(text.splitlines(), 1):
         for match in _PHRASES.finditer(line):
             yield Retired(path, number, match[0], PROSE[match[0].lower()])
+
+
+def check_path(path: str) -> Iterator[Retired]:
+    """Yield the retired words in the names of a file and its folders."""
+    for part in _PARTS.findall(path):
+        if part.lower() in NAMES:
+            yield Retired(path, 0, part, NAMES[part.lower()])
 
 
 def check_names(path: str, text: str) -> Iterator[Retired]:
