@@ -11,7 +11,7 @@ from tower_etl.simulator.auth import current_user
 from tower_etl.simulator.data import load_json
 from tower_etl.simulator.parameters import http_error, read_attributes, read_int, read_page
 from tower_etl.simulator.routes.base import RouteGroup, get
-from tower_etl.simulator.routes.compute_envs import describe_compute_env, list_compute_env
+from tower_etl.simulator.routes.launches import describe_compute_env, list_compute_env
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
