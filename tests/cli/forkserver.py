@@ -81,14 +81,15 @@ def run_forked(
 @cache
 def _start_server() -> socket.socket:
     """Start the server and return the socket that takes one command per message."""
-    folder = tempfile.mkdtemp(prefix="forkserver-")
+    home = tempfile.TemporaryDirectory(prefix="forkserver-", ignore_cleanup_errors=True)
+    atexit.register(home.cleanup)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     with theirs:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.cli.forkserver", str(theirs.fileno())],
             cwd=Path(__file__).parents[2],
-            env=environ | {"HOME": folder},
+            env=environ | {"HOME": home.name},
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
         )
