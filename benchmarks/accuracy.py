@@ -26,15 +26,15 @@ WITH theirs_once AS (
   FROM their_{table}
   GROUP BY {key}
 ),
-truth_once AS (
-  SELECT {key}, [row({columns})] AS cells FROM truth.{table}
+expected_once AS (
+  SELECT {key}, [row({columns})] AS cells FROM expected.{table}
 )
 SELECT
   count(*) FILTER (a.cells = b.cells),
   count(*) FILTER (b.times IS NOT NULL AND a.cells IS DISTINCT FROM b.cells),
   count(*) FILTER (b.times IS NULL),
   coalesce(sum(b.times - 1), 0)::BIGINT
-FROM truth_once AS a FULL JOIN theirs_once AS b USING ({key})
+FROM expected_once AS a FULL JOIN theirs_once AS b USING ({key})
 """
 
 
@@ -60,25 +60,25 @@ class RowAccuracy:
         return self.wrong + self.missing + self.doubled
 
 
-def compare_rows(path: Path, sql: str, truth: Path) -> dict[str, RowAccuracy]:
+def compare_rows(path: Path, sql: str, expected: Path) -> dict[str, RowAccuracy]:
     """Compare the file of a candidate with the expected rows, by table.
 
     Args:
         path: DuckDB file of the candidate.
         sql: Views `their_...` of its rows; a table without a view is not compared.
-        truth: DuckDB file with the expected rows.
+        expected: DuckDB file with the expected rows.
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH '{path}' AS theirs (READ_ONLY)")
-        connection.execute(f"ATTACH '{truth}' AS truth (READ_ONLY)")
+        connection.execute(f"ATTACH '{expected}' AS expected (READ_ONLY)")
         connection.execute(sql)
         views = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
         return {table: _compare(connection, table) for table in KEYS if f"their_{table}" in views}
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> RowAccuracy:
-    described = connection.execute(f"DESCRIBE truth.{table}").fetchall()
+    described = connection.execute(f"DESCRIBE expected.{table}").fetchall()
     columns, key = ", ".join(row[0] for row in described), ", ".join(KEYS[table])
     found = connection.execute(_COMPARE.format(table=table, columns=columns, key=key)).fetchone()
     return RowAccuracy(*(found or ()))

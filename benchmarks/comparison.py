@@ -35,14 +35,14 @@ class Outcome:
         first_traffic: Calls of the first sync, counted at the server.
         second: Resource usage of the second sync.
         second_traffic: Calls of the second sync, counted at the server.
-        verdicts: Accuracy of the rows after the second sync, by table.
+        accuracy: Accuracy of the rows after the second sync, by table.
     """
 
     first: Usage
     first_traffic: Traffic
     second: Usage
     second_traffic: Traffic
-    verdicts: dict[str, RowAccuracy]
+    accuracy: dict[str, RowAccuracy]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Scenario:
         folder: Folder of the candidates' files.
         workspace: Id of the workspace that is synced.
         events: Events between the syncs; none at a quiet size.
-        truth: DuckDB file with the expected rows.
+        expected: DuckDB file with the expected rows.
     """
 
     size: Size
@@ -63,7 +63,7 @@ class Scenario:
     folder: Path
     workspace: int
     events: list[Event]
-    truth: Path
+    expected: Path
 
 
 def prepare_scenario(size: Size, now: datetime, folder: Path) -> Scenario:
@@ -76,8 +76,8 @@ def prepare_scenario(size: Size, now: datetime, folder: Path) -> Scenario:
         pass_day(world, events)
         seen |= {run["id"] for run in world.runs(workspace)}
     folder.mkdir(parents=True)
-    write_expected(world, sorted(seen), folder / "truth.duckdb")
-    return Scenario(size, now, folder, workspace, events, folder / "truth.duckdb")
+    write_expected(world, sorted(seen), folder / "expected.duckdb")
+    return Scenario(size, now, folder, workspace, events, folder / "expected.duckdb")
 
 
 def run_candidate(scenario: Scenario, candidate: Candidate) -> Outcome:
@@ -91,8 +91,10 @@ def run_candidate(scenario: Scenario, candidate: Candidate) -> Outcome:
             platform.advance(DAY.total_seconds())
             platform.tell(scenario.events)
         second = _sync(scenario, candidate, platform, path, later=not scenario.size.quiet)
-    verdicts = compare_rows(path, candidate.sql, scenario.truth) if second[0].exit_code == 0 else {}
-    return Outcome(*first, *second, verdicts)
+    accuracy = (
+        compare_rows(path, candidate.sql, scenario.expected) if second[0].exit_code == 0 else {}
+    )
+    return Outcome(*first, *second, accuracy)
 
 
 def _sync(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Rows = dict[str, list[dict[str, Any]]]
 
-_VIEWS = Path(__file__).parent / "views" / "truth.sql"
+_VIEWS = Path(__file__).parent / "views" / "expected.sql"
 _RUNS_AT_ONCE = 500
 _METRICS = {"time": "time", "mem": "mem", "cpuUsage": "cpu_usage"}
 

@@ -113,7 +113,7 @@ def _read_worst(_: Size, sync_result: Figures) -> float:
 
 def _count_faults(_: Size, sync_result: Figures) -> float:
     kinds = ("wrong", "missing", "doubled")
-    return float(sum(table[kind] for table in sync_result["verdicts"].values() for kind in kinds))
+    return float(sum(table[kind] for table in sync_result["accuracy"].values() for kind in kinds))
 
 
 def _say(value: float) -> str:

@@ -72,7 +72,7 @@ def time_copy(folder: Path, size_bytes: int) -> dict[str, float]:
         os.fsync(file.fileno())
     target.work_dir.mkdir()
     publisher, watch = StagingFile(target), _Watch()
-    with watch.timing("draft_s"):
+    with watch.timing("copy_s"):
         publisher.prepare()
     with watch.timing("publish_s"):
         publisher.publish()

@@ -70,7 +70,7 @@ def _format_size(name: str, outcomes: Figures) -> str:
             _make_table(("First sync", *_COSTS), _list_costs(outcomes, "first")),
             _make_table((later, *_COSTS), _list_costs(outcomes, "second")),
             "Rows after the second sync: right / wrong / missing / doubled.\n",
-            _make_table(("table", *outcomes), _list_verdicts(outcomes)),
+            _make_table(("table", *outcomes), _list_accuracy(outcomes)),
             _compare(outcomes),
         ]
     )
@@ -97,12 +97,12 @@ def _list_costs(outcomes: Figures, sync: str) -> list[list[str]]:
     return rows
 
 
-def _list_verdicts(outcomes: Figures) -> list[list[str]]:
+def _list_accuracy(outcomes: Figures) -> list[list[str]]:
     return [
         [
             table,
             *(
-                _format_verdict(sync_result["verdicts"].get(table))
+                _format_accuracy(sync_result["accuracy"].get(table))
                 for sync_result in outcomes.values()
             ),
         ]
@@ -110,10 +110,10 @@ def _list_verdicts(outcomes: Figures) -> list[list[str]]:
     ]
 
 
-def _format_verdict(verdict: dict[str, int] | None) -> str:
-    if verdict is None:
+def _format_accuracy(rows: dict[str, int] | None) -> str:
+    if rows is None:
         return "-"
-    return " / ".join(f"{verdict[kind]:,}" for kind in ("right", "wrong", "missing", "doubled"))
+    return " / ".join(f"{rows[kind]:,}" for kind in ("right", "wrong", "missing", "doubled"))
 
 
 def _compare(outcomes: Figures) -> str:
@@ -156,7 +156,7 @@ def _extrapolate(figures: Figures) -> list[str]:
 
 
 def _count_tasks(measured: Figures) -> int:
-    tasks = measured["outcomes"][EVERYONE[0]]["verdicts"]["tasks"]
+    tasks = measured["outcomes"][EVERYONE[0]]["accuracy"]["tasks"]
     return int(tasks["right"])
 
 
@@ -211,7 +211,7 @@ def _format_probes(measured: dict[str, Any]) -> str:
         ],
         [
             "making the staging copy, s per GB",
-            f"{copy['draft_s'] / copy['gigabytes']:.2f}",
+            f"{copy['copy_s'] / copy['gigabytes']:.2f}",
         ],
         ["publishing the copy (fsync), s per GB", f"{copy['publish_s'] / copy['gigabytes']:.2f}"],
         [

@@ -124,9 +124,9 @@ class Endurance:
 
     def write_expected(self) -> Path:
         """Write the expected rows of both files: all runs that were ever listed."""
-        truth = self.folder / "truth.duckdb"
-        write_expected(self.world, sorted(self._seen), truth)
-        return truth
+        expected = self.folder / "expected.duckdb"
+        write_expected(self.world, sorted(self._seen), expected)
+        return expected
 
     def _list_runs(self) -> list[dict[str, Any]]:
         return [*self.world.runs(None), *self.world.runs(find_workspace(self.world))]
@@ -201,13 +201,13 @@ def _mean(syncs: Sequence[Ended]) -> str:
 
 
 def _judge(endurance: Endurance) -> list[str]:
-    truth = endurance.write_expected()
+    expected = endurance.write_expected()
     lines = []
     for target in TARGETS:
-        verdicts = compare_rows(endurance.folder / target, OURS.sql, truth)
+        accuracy = compare_rows(endurance.folder / target, OURS.sql, expected)
         lines += [
-            f"{target}: {table} {verdict.right} right, {verdict.faults} not"
-            for table, verdict in verdicts.items()
+            f"{target}: {table} {rows.right} right, {rows.faults} not"
+            for table, rows in accuracy.items()
         ]
     return lines
 

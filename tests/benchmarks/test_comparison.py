@@ -54,9 +54,9 @@ def make_faulty(name: str, program: str) -> Candidate:
     return Candidate(name, (sys.executable, "-c", code), plain.views)
 
 
-def count_faults(verdicts: dict[str, RowAccuracy]) -> dict[str, int]:
+def count_faults(accuracy: dict[str, RowAccuracy]) -> dict[str, int]:
     """Return the number of incorrect rows by table."""
-    return {table: verdict.faults for table, verdict in verdicts.items()}
+    return {table: rows.faults for table, rows in accuracy.items()}
 
 
 @pytest.mark.slow
@@ -67,15 +67,15 @@ def test_tower_etl_has_correct_rows_in_every_table(scenario: Scenario, tmp_path:
     """
     sync_result = run_candidate(scenario, OURS)
     assert [sync.exit_code for sync in (sync_result.first, sync_result.second)] == [0, 0]
-    assert dict.fromkeys(KEYS, 0) == count_faults(sync_result.verdicts)
-    assert all(verdict.right > 0 for verdict in sync_result.verdicts.values())
+    assert dict.fromkeys(KEYS, 0) == count_faults(sync_result.accuracy)
+    assert all(rows.right > 0 for rows in sync_result.accuracy.values())
     assert sync_result.first_traffic.calls > sync_result.second_traffic.calls > 0
     assert sync_result.first.cpu_s > 0.1
     assert sync_result.first.peak_mb > 50
     figures = {"outcomes": {OURS.name: json.loads(json.dumps(asdict(sync_result)))}}
     place = dict.fromkeys(("machine", "python", "libraries", "load", "measured_on"), "here")
     write_report({"idle": figures | place}, tmp_path / "page.md")
-    assert f"| tasks | {sync_result.verdicts['tasks'].right} / 0 / 0 / 0 |" in (
+    assert f"| tasks | {sync_result.accuracy['tasks'].right} / 0 / 0 / 0 |" in (
         tmp_path / "page.md"
     ).read_text(encoding="utf-8")
 
@@ -85,11 +85,11 @@ def test_a_script_without_state_loses_the_deleted_run(scenario: Scenario) -> Non
     """All other runs are correct."""
     sync_result = run_candidate(scenario, CANDIDATES["plain script"])
     assert {"workflows", "tasks", "process_metrics", "workflow_progress"} == set(
-        sync_result.verdicts
+        sync_result.accuracy
     )
-    workflows = sync_result.verdicts["workflows"]
+    workflows = sync_result.accuracy["workflows"]
     assert RowAccuracy(workflows.right, wrong=0, missing=1, doubled=0) == workflows
-    assert sync_result.verdicts["tasks"].missing > 0
+    assert sync_result.accuracy["tasks"].missing > 0
 
 
 @pytest.mark.slow
@@ -97,14 +97,14 @@ def test_a_candidate_that_misses_changes_has_wrong_and_missing_rows(scenario: Sc
     """Open runs have their former status, and new runs are missing."""
     sync_result = run_candidate(scenario, make_faulty("forgetful", FORGETFUL))
     assert sync_result.second_traffic.calls == 0
-    assert sync_result.verdicts["workflows"].wrong > 0
-    assert sync_result.verdicts["workflows"].missing > 0
-    assert sync_result.verdicts["tasks"].wrong >= 50
+    assert sync_result.accuracy["workflows"].wrong > 0
+    assert sync_result.accuracy["workflows"].missing > 0
+    assert sync_result.accuracy["tasks"].wrong >= 50
 
 
 @pytest.mark.slow
 def test_duplicate_rows_are_counted_as_right_and_as_doubled(scenario: Scenario) -> None:
-    tasks = run_candidate(scenario, make_faulty("doubling", DOUBLING)).verdicts["tasks"]
+    tasks = run_candidate(scenario, make_faulty("doubling", DOUBLING)).accuracy["tasks"]
     assert (tasks.right, 0) == (tasks.doubled, tasks.wrong)
 
 
@@ -124,5 +124,5 @@ def test_the_probes_time_copies_and_merges(tmp_path: Path) -> None:
     with dlt_defaults():
         merge = time_merges(tmp_path, 600)
     assert pytest.approx(0.01, rel=0.1) == copy["gigabytes"]
-    assert min(copy["draft_s"], copy["publish_s"]) > 0
+    assert min(copy["copy_s"], copy["publish_s"]) > 0
     assert min(merge["by_key_s"], merge["by_key_or_run_s"]) > 0
