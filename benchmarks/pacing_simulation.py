@@ -32,7 +32,7 @@ JITTERS_S = (0.0, 0.05, 0.2)
 PACES = (16.0, 17.0, 18.0, 18.5, 19.0, 20.0)
 
 
-def iter_ways(jitter_s: float) -> Iterator[float]:
+def iter_delays(jitter_s: float) -> Iterator[float]:
     """Yield the delay of each call to the server, in seconds."""
     chance = random.Random("pace")  # noqa: S311 reproducible jitter
     while True:
@@ -42,7 +42,7 @@ def iter_ways(jitter_s: float) -> Iterator[float]:
 def space_evenly(pace: float, jitter_s: float) -> list[float]:
     """Return the arrivals of calls that are sent evenly, `pace` calls per second."""
     departures = accumulate(repeat(1 / pace, CALLS))
-    return [at + way for at, way in zip(departures, iter_ways(jitter_s), strict=False)]
+    return [at + way for at, way in zip(departures, iter_delays(jitter_s), strict=False)]
 
 
 def wait_for_answers(jitter_s: float) -> list[float]:
@@ -51,7 +51,7 @@ def wait_for_answers(jitter_s: float) -> list[float]:
     answers: list[tuple[float, float]] = []
     latest: deque[float] = deque(maxlen=200)
     arrivals = []
-    for way in iter_ways(jitter_s):
+    for way in iter_delays(jitter_s):
         while (earliest := next_send_time(window, now, limit)) > now:
             if not answers or answers[0][0] > earliest:
                 now = earliest

@@ -81,20 +81,20 @@ def measure_store(store: Store, file: Path, platform: Platform) -> list[str]:
     news, nothing = store.sync(), store.sync()
     walls = " / ".join(f"{answer.wall_s:.1f}" for answer in answers)
     return [
-        *(_tell(first) if first else ("", "")),
+        *(_print_usage(first) if first else ("", "")),
         f"{size_gb:.2f}",
         f"{walls} ({sum(answer.cpu_s for answer in answers):.1f})",
-        _tell_mb(max(answer.peak_mb for answer in answers)),
-        *_tell(news),
-        *_tell(nothing),
+        _print_megabytes(max(answer.peak_mb for answer in answers)),
+        *_print_usage(news),
+        *_print_usage(nothing),
     ]
 
 
-def _tell(usage: Usage) -> tuple[str, str]:
-    return f"{usage.wall_s:.1f} ({usage.cpu_s:.1f})", _tell_mb(usage.peak_mb)
+def _print_usage(usage: Usage) -> tuple[str, str]:
+    return f"{usage.wall_s:.1f} ({usage.cpu_s:.1f})", _print_megabytes(usage.peak_mb)
 
 
-def _tell_mb(peak_mb: float) -> str:
+def _print_megabytes(peak_mb: float) -> str:
     return "" if math.isnan(peak_mb) else f"{peak_mb:,.0f}"
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TABLES = ("workflows", "tasks", "workflow_progress", "workflow_labels")
 
 
-def lay_draft(path: Path) -> None:
+def make_staging_copy(path: Path) -> None:
     """Make a file the staging copy that a sync resumes."""
     target = resolve_duckdb_paths(path)
     path.rename(target.staging)
@@ -51,11 +51,11 @@ def main(tasks: int, folder: Path) -> None:
         _say(f"{held:,} tasks, {file.weigh() / 1e9:.2f} GB, {time.monotonic() - began_s:.0f} s")
         _time_views(file.path)
         for question, answer in zip(QUESTIONS, file.iter_answers(), strict=True):
-            _tell(question, answer)
+            _print_usage(question, answer)
         platform.advance(DAY.total_seconds())
         for what in ("a day's changes", "no changes"):
-            lay_draft(file.path)
-            _tell(what, file.sync())
+            make_staging_copy(file.path)
+            _print_usage(what, file.sync())
 
 
 def _time_views(path: Path) -> None:
@@ -66,7 +66,7 @@ def _time_views(path: Path) -> None:
     _say(f"opening {opened_s - began_s:.1f} s, views {time.monotonic() - opened_s:.1f} s")
 
 
-def _tell(what: str, used: Usage) -> None:
+def _print_usage(what: str, used: Usage) -> None:
     _say(f"{what}: {used.wall_s:.1f} s ({used.cpu_s:.1f}), {used.peak_mb:,.0f} MB")
 
 

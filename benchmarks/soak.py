@@ -66,7 +66,7 @@ class Ended:
 
 
 @dataclass
-class Endurance:
+class SoakRun:
     """Rounds of syncs in a folder.
 
     Attributes:
@@ -153,7 +153,7 @@ def _wait(process: subprocess.Popen[bytes]) -> Ended:
     return Ended(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def endure(minutes: float, folder: Path) -> list[str]:
+def run_soak(minutes: float, folder: Path) -> list[str]:
     """Play rounds for some minutes; return the lines of a summary."""
     last = datetime.now(UTC).replace(microsecond=0)
     world = build_world(
@@ -168,23 +168,23 @@ def endure(minutes: float, folder: Path) -> list[str]:
     simulator = Simulator(world, faults=FaultPlan(_SPOILT, mix=_MIX), latency_s=0.02, jitter_s=0.05)
     ends = time.monotonic() + 60 * minutes
     with serve(simulator) as url:
-        endurance = Endurance(url, world, folder)
+        soak_run = SoakRun(url, world, folder)
         while time.monotonic() < ends:
-            endurance.play_round(last)
+            soak_run.play_round(last)
         simulator.faults.clear()
-        codes = endurance.finish()
-    return [*_describe(endurance, simulator), f"last syncs: exit codes {codes}", *_judge(endurance)]
+        codes = soak_run.finish()
+    return [*_describe(soak_run, simulator), f"last syncs: exit codes {codes}", *_judge(soak_run)]
 
 
-def _describe(endurance: Endurance, simulator: Simulator) -> list[str]:
-    calls, ended = simulator.calls, endurance.ended
+def _describe(soak_run: SoakRun, simulator: Simulator) -> list[str]:
+    calls, ended = simulator.calls, soak_run.ended
     refused = sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
     corrupted = sum(call.fault is not None for call in calls)
     codes = Counter(sync.code for sync in ended)
     whole = [sync for sync in ended if sync.code != -signal.SIGKILL][len(TARGETS) :]
     third = max(1, len(whole) // 3)
     return [
-        f"rounds: {endurance.rounds}, syncs by exit code: {dict(sorted(codes.items()))}",
+        f"rounds: {soak_run.rounds}, syncs by exit code: {dict(sorted(codes.items()))}",
         f"calls: {len(calls)}, corrupted {corrupted}, refused {refused}",
         f"calls in the worst second: {peak_calls_per_second(calls)}",
         f"first third of the syncs: {_mean(whole[:third])}",
@@ -200,11 +200,11 @@ def _mean(syncs: Sequence[Ended]) -> str:
     return f"{cpu:.1f} s of CPU on average, peak {peak:.0f} MiB"
 
 
-def _judge(endurance: Endurance) -> list[str]:
-    expected = endurance.write_expected()
+def _judge(soak_run: SoakRun) -> list[str]:
+    expected = soak_run.write_expected()
     lines = []
     for target in TARGETS:
-        accuracy = compare_rows(endurance.folder / target, OURS.sql, expected)
+        accuracy = compare_rows(soak_run.folder / target, OURS.sql, expected)
         lines += [
             f"{target}: {table} {rows.right} right, {rows.faults} not"
             for table, rows in accuracy.items()
@@ -215,4 +215,4 @@ def _judge(endurance: Endurance) -> list[str]:
 if __name__ == "__main__":
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write("\n".join(endure(minutes, Path(folder))) + "\n")
+        sys.stdout.write("\n".join(run_soak(minutes, Path(folder))) + "\n")

@@ -65,7 +65,7 @@ class FileStore:
         """Use the file as the staging copy of a lake, which the next sync writes completely."""
         if self.kind == "duckdb":
             return None
-        lay_copy(file, self)
+        copy_to_staging(file, self)
         return self.sync()
 
     def sync(self) -> Usage:
@@ -92,7 +92,7 @@ class FileStore:
         return self.path.parent, self.environ
 
 
-def lay_copy(file: Path, store: FileStore) -> None:
+def copy_to_staging(file: Path, store: FileStore) -> None:
     """Copy a file to the place of the staging copy of a lake that does not exist yet."""
     target = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent)).target
     target.work_dir.mkdir()

@@ -121,7 +121,7 @@ def synced(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Synced:
 # --- values expected from the dump ----------------------------------------------------------------
 
 
-def snake(name: str) -> str:
+def to_snake_case(name: str) -> str:
     """Convert an API name to a column name."""
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
@@ -129,7 +129,7 @@ def snake(name: str) -> str:
 def flatten(record: Row, types: Mapping[str, str], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the columns that a record of the dump must fill: nested objects as `parent__child`."""
     for field, value in record.items():
-        name = prefix + snake(field)
+        name = prefix + to_snake_case(field)
         if isinstance(value, dict) and name not in types:
             yield from flatten(value, types, f"{name}__")
         else:
@@ -235,7 +235,7 @@ def test_every_figure_of_the_process_metrics_matches_the_dump(
             quantities = {key: entry[key] for key in entry.keys() - {"id", "process"} if entry[key]}
             expected += len(quantities)
             for field, figures in quantities.items():
-                row = rows[run_id, entry["process"], snake(field)]
+                row = rows[run_id, entry["process"], to_snake_case(field)]
                 assert find_differences(figures | {"metricId": entry["id"]}, row, types) == []
     assert expected == len(rows)
 

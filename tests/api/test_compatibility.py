@@ -29,7 +29,7 @@ SAYS = {
 }
 
 
-class Older:
+class OlderServer:
     """Server that knows some attributes, allows some page size, and responds with 400 to more.
 
     Attributes:
@@ -71,7 +71,7 @@ class Older:
 def test_all_attributes_that_a_server_knows_are_requested(says: str, known: set[str]) -> None:
     """This holds for every set of attributes and every form of the error message."""
     kept = tuple(name for name in ALL if name in known)
-    client, http_client = make_client(Older(kept, says=SAYS[says]))
+    client, http_client = make_client(OlderServer(kept, says=SAYS[says]))
 
     described = [client.get_run(1, run_id)["workflow"] for run_id in "ab"]
 
@@ -84,7 +84,7 @@ def test_all_attributes_that_a_server_knows_are_requested(says: str, known: set[
 
 def test_attributes_are_dropped_one_at_a_time_newest_first() -> None:
     """Only the first run costs rejected calls."""
-    client, http_client = make_client(Older(ALL[:2], says="Unknown attributes"))
+    client, http_client = make_client(OlderServer(ALL[:2], says="Unknown attributes"))
 
     for run_id in "abc":
         client.get_run(1, run_id)
@@ -100,7 +100,7 @@ def test_lists_use_the_largest_page_size_and_attributes_allowed(
     most: int, known: tuple[str, ...], says: str
 ) -> None:
     """The lists are complete, and the second one causes no rejected call."""
-    older = Older(known, most, SAYS["what"] if says else "")
+    older = OlderServer(known, most, SAYS["what"] if says else "")
     client, _ = make_client(older)
 
     found = client.list_entity(endpoints.PIPELINES, PathScope(1))
@@ -115,7 +115,7 @@ def test_lists_use_the_largest_page_size_and_attributes_allowed(
 
 
 def test_all_tasks_are_listed_with_the_page_size_that_is_allowed() -> None:
-    client, http_client = make_client(Older(most=50))
+    client, http_client = make_client(OlderServer(most=50))
 
     assert len(list_tasks(client, 1, "r")) == 345
     assert len(list_tasks(client, 1, "s")) == 345
@@ -125,14 +125,14 @@ def test_all_tasks_are_listed_with_the_page_size_that_is_allowed() -> None:
 
 def test_compatibility_is_remembered_until_the_version_changes() -> None:
     """It is stored as JSON in the state."""
-    client, _ = make_client(Older(("labels",), 25))
+    client, _ = make_client(OlderServer(("labels",), 25))
     client.get_run(1, "r")
     list_tasks(client, 1, "r")
     client.compatibility.load(None, "1.0")
     stored = json.loads(json.dumps(client.compatibility.dump()))
 
     for version, refused in (("1.0", 0), ("1.1", 6), (None, 6)):
-        older = Older(("labels",), 25)
+        older = OlderServer(("labels",), 25)
         client, _ = make_client(older)
         client.compatibility.load(stored, version)
         client.get_run(1, "r")
@@ -143,7 +143,7 @@ def test_compatibility_is_remembered_until_the_version_changes() -> None:
 
 def test_concurrent_requests_share_what_one_of_them_has_learned() -> None:
     """The second rejection arrives when the first one was handled already."""
-    older = Older(("labels",))
+    older = OlderServer(("labels",))
     inner: list[object] = []
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def test_a_run_rejected_in_every_form_does_not_affect_other_runs(*, first: bool)
         if path.endswith("/odd"):
             msg = "GET /workflow/odd: the server answered 400."
             raise BadRequestError(msg, status_code=400)
-        return Older()(path, params)
+        return OlderServer()(path, params)
 
     client, http_client = make_client(answer)
     if not first:
@@ -187,7 +187,7 @@ def test_a_single_random_rejection_drops_no_attribute() -> None:
 
     def answer(path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         left[0] -= 1
-        return Older(() if left[0] == 0 else ALL)(path, params)
+        return OlderServer(() if left[0] == 0 else ALL)(path, params)
 
     client, _ = make_client(answer)
 

@@ -42,11 +42,11 @@ def test_a_task_inserted_between_two_pages_is_not_lost(
     for task_id in range(2, 152):
         world.add_task(run_id, task_id)
 
-    def come_in_between(number: int, _: Call) -> None:
+    def add_between_pages(number: int, _: Call) -> None:
         if number == 1:
             world.add_task(run_id, 1)
 
-    simulator.before_call = come_in_between
+    simulator.before_call = add_between_pages
 
     tasks = list_tasks(client, lab, run_id)
 

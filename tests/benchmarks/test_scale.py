@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.history import enlarge
 from benchmarks.scale import time_parts
-from benchmarks.stores import FileStore, lay_copy
+from benchmarks.stores import FileStore, copy_to_staging
 from tests.load.warehouse import sync_seeded
 from tests.sql.test_dialects import CHECKS
 from tower_etl.clock import SYSTEM_CLOCK
@@ -50,7 +50,7 @@ def test_an_enlarged_history_is_timed_and_mirrored_to_a_lake(file: Path, tmp_pat
     tasks = enlarge(file, 500)
     assert min(time_parts(file)) > 0
     store = FileStore("parquet", tmp_path / "history-parquet", {})
-    lay_copy(file, store)
+    copy_to_staging(file, store)
     open_mirror(DestinationConfig("parquet", str(store.path), tmp_path)).publish(SYSTEM_CLOCK.now())
     with open_reader(store.path) as connection:
         assert connection.execute("SELECT count(*) FROM tasks").fetchone() == (tasks,)

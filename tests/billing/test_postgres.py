@@ -9,7 +9,7 @@ import pytest
 
 from tests.billing.examples import PRICES
 from tests.sql.postgres import read_tables, start_postgres
-from tests.sql.test_dialects import list_unlike, same
+from tests.sql.test_dialects import list_differing_rows, same
 from tower_etl.report.comparison import compare_groups
 from tower_etl.report.comparison_data import read_groups
 from tower_etl.views.definitions import create_views, iter_views
@@ -59,7 +59,7 @@ def test_postgres_views_have_the_values_of_duckdb(
             relation = connection.sql(f'FROM "{view.name}"')
             header, *cells = there[view.name]
             here = (relation.columns, relation.fetchall())
-            assert list_unlike(view, here, (header, cells), same) == [], view.name
+            assert list_differing_rows(view, here, (header, cells), same) == [], view.name
         broken = [
             check.name
             for check in iter_views("checks")

@@ -45,7 +45,7 @@ _UNLIKE = ("live", "older_server", "faults")  # not comparable with a current se
 
 
 @dataclass(frozen=True)
-class Tour:
+class CallSequence:
     """A fixed series of read calls, recorded or replayed, with one cassette for each step.
 
     Attributes:
@@ -116,7 +116,7 @@ def record_live(settings: Settings, folder: Path) -> str:
     )
     client = open_client(settings)
     with closing(client.http), TemporaryDirectory() as fresh:
-        Tour(client, Path(fresh), scrubber, record=True).go(settings.options.workspaces)
+        CallSequence(client, Path(fresh), scrubber, record=True).go(settings.options.workspaces)
         after = _read_texts(Path(fresh))  # keeps the last recording if the tour fails
     before = _replace_texts(folder, after)
     return "\n".join([*_list_changes(before, after), *list_drift(folder, CASSETTES)]) + "\n"

@@ -102,7 +102,7 @@ def _do_task(
     world.finish_task(run_id, task_id, status)
 
 
-def serve_furnished() -> Simulator:
+def serve_reference_data() -> Simulator:
     """Serve one workspace with reference data of each kind, members, teams and a launched run."""
     world = World.empty(SimClock.frozen_at(_MORNING))
     world.add_user("user-1")
@@ -134,7 +134,7 @@ def _make_terse() -> tuple[World, int]:
     return world, world.add_workspace(world.add_organization("acme"), "research")
 
 
-def serve_house(
+def serve_small_account(
     *faults: tuple[str, Fault], legacy: bool = False, quirks: Quirks | None = None
 ) -> Simulator:
     """Serve the small account with the given faults."""
@@ -149,9 +149,9 @@ def serve_house(
     )
 
 
-def serve_locked_house() -> Simulator:
+def serve_refusing_workspace() -> Simulator:
     """Serve the small account with a listed workspace that refuses every call."""
-    simulator = serve_house()
+    simulator = serve_small_account()
     simulator.world.forbid(LAB)
     return simulator
 

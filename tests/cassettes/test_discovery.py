@@ -28,7 +28,7 @@ def test_discovery_finds_every_workspace(ask: Ask) -> None:
     It finds the server's version, the user, the personal workspace and those of both
     organizations.
     """
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     discovery = discover(client, ())
     names = [(None, "personal"), (scenarios.RESEARCH, "acme/research")]
     names += [(scenarios.CLINIC, "acme/clinic"), (scenarios.LAB, "beta/lab")]
@@ -40,20 +40,20 @@ def test_discovery_finds_every_workspace(ask: Ask) -> None:
 
 def test_a_selector_pattern_selects_workspaces_by_name(ask: Ask) -> None:
     """The pattern `acme/*` selects the workspaces of one organization."""
-    discovery = discover(ask(scenarios.serve_house), ("acme/*",))
+    discovery = discover(ask(scenarios.serve_small_account), ("acme/*",))
     assert [space.name for space in discovery.workspaces] == ["acme/research", "acme/clinic"]
 
 
 def test_an_unknown_workspace_is_an_error_that_lists_the_visible_ones(ask: Ask) -> None:
     """The error message also lists the workspaces that the token can see."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     with pytest.raises(ConfigurationError, match=r"No workspace 'acme/none'.*beta/lab"):
         discover(client, ("acme/none",))
 
 
 def test_roles_organizations_and_workspaces_are_listed(ask: Ask) -> None:
     """The user's roles name every organization and workspace."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     roles = client.list_user_workspaces(scenarios.USER).items
     places = [(scenarios.ACME, None), (scenarios.BETA, None), (scenarios.ACME, scenarios.RESEARCH)]
     places += [(scenarios.ACME, scenarios.CLINIC), (scenarios.BETA, scenarios.LAB)]
@@ -67,7 +67,7 @@ def test_roles_organizations_and_workspaces_are_listed(ask: Ask) -> None:
 
 def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
     """The server shows its version to any token, but the user to a valid one only."""
-    client = ask(scenarios.serve_house, token=WRONG_TOKEN)
+    client = ask(scenarios.serve_small_account, token=WRONG_TOKEN)
     with pytest.raises(AuthenticationError, match="refuses the token") as caught:
         discover(client, ())
     assert caught.value.status_code == 401
@@ -76,7 +76,7 @@ def test_a_wrong_token_is_refused_with_401(ask: Ask) -> None:
 
 def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
     """Some servers send 403 instead of 401 for an unknown token."""
-    client = ask(lambda: scenarios.serve_house(("/user-info", Fault("status", 403))))
+    client = ask(lambda: scenarios.serve_small_account(("/user-info", Fault("status", 403))))
     with pytest.raises(AuthenticationError, match="refuses the token") as caught:
         discover(client, ())
     assert caught.value.status_code == 403
@@ -84,6 +84,6 @@ def test_a_wrong_token_is_refused_with_403(ask: Ask) -> None:
 
 def test_a_server_without_service_info_is_not_the_platform(ask: Ask) -> None:
     """A 404 for `/service-info` means that the endpoint is not the platform's API."""
-    client = ask(lambda: scenarios.serve_house(("/service-info", Fault("status", 404))))
+    client = ask(lambda: scenarios.serve_small_account(("/service-info", Fault("status", 404))))
     with pytest.raises(ServerError, match="does not answer as the platform's API does"):
         discover(client, ())

@@ -37,7 +37,7 @@ def find_parent(client: TowerClient, entity: ReferenceEntity) -> PathScope:
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
 def test_every_entity_list_is_complete(ask: Ask, entity: ReferenceEntity) -> None:
     """The list is complete, each item has a unique key, and the entity has a table."""
-    client = ask(scenarios.serve_furnished)
+    client = ask(scenarios.serve_reference_data)
     found = client.list_entity(entity.endpoint, find_parent(client, entity))
     keys = [record_key(entity.endpoint.key)(item) for item in found.items]
     assert (found.complete, len(keys)) == (True, len(set(keys)))
@@ -46,13 +46,13 @@ def test_every_entity_list_is_complete(ask: Ask, entity: ReferenceEntity) -> Non
 
 def test_a_launch_is_fetched_by_its_id(ask: Ask) -> None:
     """The launch is requested by the id that the run names."""
-    launch = ask(scenarios.serve_furnished).get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
+    launch = ask(scenarios.serve_reference_data).get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     assert launch["id"] == scenarios.LAUNCH
 
 
 def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> None:
     """A call for one compute environment returns more than the list does, such as `config`."""
-    client = ask(scenarios.serve_furnished)
+    client = ask(scenarios.serve_reference_data)
     launch = client.get_launch(scenarios.RESEARCH, scenarios.LAUNCH)
     where = replace(HERE, parent_id=launch["computeEnv"]["id"])
     env = client.get_entity(endpoints.COMPUTE_ENV, where)
@@ -64,7 +64,7 @@ def test_a_launch_names_its_compute_environment_and_its_datasets(ask: Ask) -> No
 def test_the_audit_log_is_read_page_by_page(ask: Ask) -> None:
     """Entries are sorted newest first, and the last page has no token."""
     before = datetime(2026, 3, 2, tzinfo=UTC)
-    entries, token = ask(scenarios.serve_furnished).list_audit_log_page(None, before, None)
+    entries, token = ask(scenarios.serve_reference_data).list_audit_log_page(None, before, None)
     times = [entry["timestamp"] for entry in entries]
     assert (times, token) == (sorted(times, reverse=True), None)
     assert times

@@ -50,7 +50,9 @@ def test_a_listing_window_includes_both_bounds(ask: Ask) -> None:
 
 def test_a_listing_has_the_stars_and_labels_of_runs(ask: Ask) -> None:
     """The listing has status, star and labels of each run."""
-    (page,) = ask(scenarios.serve_house).iter_run_pages(scenarios.RESEARCH, PaginationStats())
+    (page,) = ask(scenarios.serve_small_account).iter_run_pages(
+        scenarios.RESEARCH, PaginationStats()
+    )
     expected = [
         (scenarios.OPEN, "RUNNING", False, [scenarios.TEAM]),
         (scenarios.FINAL, "SUCCEEDED", True, [scenarios.TEAM, scenarios.URGENT]),
@@ -68,7 +70,7 @@ def test_a_listing_has_the_stars_and_labels_of_runs(ask: Ask) -> None:
 
 def test_a_listing_without_a_workspace_id_shows_the_personal_workspace(ask: Ask) -> None:
     """The call has no `workspaceId`. The listed run is submitted but not started."""
-    (page,) = ask(scenarios.serve_house).iter_run_pages(None, PaginationStats())
+    (page,) = ask(scenarios.serve_small_account).iter_run_pages(None, PaginationStats())
     assert [
         (run["workflow"]["id"], run["workflow"]["status"], run["workflow"]["start"]) for run in page
     ] == [(scenarios.PERSONAL, "SUBMITTED", None)]
@@ -76,7 +78,7 @@ def test_a_listing_without_a_workspace_id_shows_the_personal_workspace(ask: Ask)
 
 def test_labels_have_names_and_values(ask: Ask) -> None:
     """A resource label has a value; a plain label has none."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     labels = client.list_entity(endpoints.LABELS, PathScope(scenarios.RESEARCH)).items
     assert [
         (label["id"], label["name"], label["value"], label["resource"]) for label in labels
@@ -85,7 +87,7 @@ def test_labels_have_names_and_values(ask: Ask) -> None:
 
 def test_a_listing_of_a_forbidden_workspace_raises_forbidden_error(ask: Ask) -> None:
     """The server sends 403 although the token is valid for another workspace."""
-    client = ask(scenarios.serve_locked_house)
+    client = ask(scenarios.serve_refusing_workspace)
     with pytest.raises(ForbiddenError, match="Operation not allowed") as caught:
         list(client.iter_run_pages(scenarios.LAB, PaginationStats()))
     assert (caught.value.status_code, caught.value.exit_code) == (403, 4)
@@ -94,7 +96,7 @@ def test_a_listing_of_a_forbidden_workspace_raises_forbidden_error(ask: Ask) -> 
 
 def test_a_page_size_above_the_limit_is_a_bad_request(ask: Ask) -> None:
     """The server rejects a `max` above 100 with 400 (API fact 1), which is not retried."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     with pytest.raises(BadRequestError, match="between 1 and 100") as caught:
         client.http.get("/workflow", {"workspaceId": scenarios.RESEARCH, "max": 101})
     assert caught.value.status_code == 400
@@ -103,7 +105,7 @@ def test_a_page_size_above_the_limit_is_a_bad_request(ask: Ask) -> None:
 
 def test_a_run_is_found_in_its_workspace_by_a_search_for_its_id(ask: Ask) -> None:
     """A listing searched for the id shows the run in its own workspace only."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     places = (scenarios.RESEARCH, scenarios.LAB, None)
     assert [client.search_run(place, scenarios.OPEN) for place in places] == [True, False, False]
     assert client.search_run(None, scenarios.PERSONAL)

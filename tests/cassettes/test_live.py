@@ -9,7 +9,7 @@ import pytest
 
 from tests.cassettes import scenarios
 from tests.cassettes.drift import compare_shapes, read_shape
-from tests.cassettes.live import Tour, main, record_live
+from tests.cassettes.live import CallSequence, main, record_live
 from tests.cassettes.scrubber import HOST, Scrubber
 from tower_etl.api import TowerClient
 from tower_etl.config.settings import HttpSettings, Settings, Token
@@ -59,7 +59,7 @@ def test_a_recorded_tour_can_be_replayed(
     names += ["runs-10313185905331", "runs-10417581207108", "runs-personal"]
     assert names == sorted(path.stem for path in tmp_path.iterdir())
     client = TowerClient(connect(f"https://{HOST}/api"))
-    found = Tour(client, tmp_path, Scrubber(), record=False).go(())
+    found = CallSequence(client, tmp_path, Scrubber(), record=False).go(())
     assert found == [scenarios.PERSONAL, scenarios.FINAL]
 
 
@@ -68,7 +68,7 @@ def test_a_refused_call_is_recorded_and_the_tour_continues(
 ) -> None:
     with serve(simulator) as endpoint:
         client = TowerClient(connect(endpoint, TOKEN))
-        found = Tour(client, tmp_path, Scrubber((TOKEN,)), record=True).go(("beta/*",))
+        found = CallSequence(client, tmp_path, Scrubber((TOKEN,)), record=True).go(("beta/*",))
     assert found == []
     (exchange,) = json.loads((tmp_path / f"runs-{scenarios.LAB}.json").read_text())["interactions"]
     assert exchange["response"]["status"] == 403

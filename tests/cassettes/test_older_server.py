@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def serve_older() -> Simulator:
     """Serve the small account as an older server does."""
-    return scenarios.serve_house(legacy=True)
+    return scenarios.serve_small_account(legacy=True)
 
 
 def test_a_listing_without_totals_is_complete(ask: Ask) -> None:

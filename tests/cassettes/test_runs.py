@@ -44,7 +44,7 @@ def read(fetched: FetchedRun | None, table: str, *columns: str) -> list[tuple[An
 
 def test_a_final_run_becomes_rows(ask: Ask) -> None:
     """Check times, counts and labels of the run. The fetch takes three calls."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     fetched = fetch(client, scenarios.FINAL)
     columns = ("id", "workspace_id", "run_name", "status", "starred", "user_name", "duration")
     row = (scenarios.FINAL, scenarios.RESEARCH, "calm_curie", "SUCCEEDED", True, "user-1", 255_000)
@@ -61,7 +61,7 @@ def test_a_final_run_becomes_rows(ask: Ask) -> None:
 
 def test_tasks_of_a_final_run_have_measurements_and_costs(ask: Ask) -> None:
     """Exit codes are text, times are in milliseconds, memory in bytes and costs in USD."""
-    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
+    fetched = fetch(ask(scenarios.serve_small_account), scenarios.FINAL)
     columns = ("task_id", "process", "status", "attempt", "exit", "realtime", "cost")
     expected = [
         (1, "ALIGN", "COMPLETED", 1, "0", 30_000, 0.00031),
@@ -75,7 +75,7 @@ def test_tasks_of_a_final_run_have_measurements_and_costs(ask: Ask) -> None:
 
 def test_metrics_of_a_final_run_are_rows_by_process(ask: Ask) -> None:
     """If only one task of a process was measured, all its statistics equal that task's value."""
-    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
+    fetched = fetch(ask(scenarios.serve_small_account), scenarios.FINAL)
     rows = read(fetched, "process_metrics", "process", "metric", "mean", "min", "max", "max_label")
     (time,) = [row for row in rows if row[:2] == ("ALIGN", "time")]
     assert time == ("ALIGN", "time", 30_000.0, 30_000.0, 30_000.0, "ALIGN (1)")
@@ -86,7 +86,7 @@ def test_metrics_of_a_final_run_are_rows_by_process(ask: Ask) -> None:
 
 def test_progress_of_a_final_run_has_totals_per_run_and_process(ask: Ask) -> None:
     """The run has one row, and each process has one row."""
-    fetched = fetch(ask(scenarios.serve_house), scenarios.FINAL)
+    fetched = fetch(ask(scenarios.serve_small_account), scenarios.FINAL)
     columns = ("succeeded", "failed", "running", "retries")
     assert read(fetched, "workflow_progress", *columns) == [(2, 1, 0, 1)]
     processes = [("ALIGN", 1, 0), ("CALL", 1, 1)]
@@ -95,7 +95,7 @@ def test_progress_of_a_final_run_has_totals_per_run_and_process(ask: Ask) -> Non
 
 def test_an_open_run_has_no_end(ask: Ask) -> None:
     """One task each is completed, running and submitted; only the completed one is measured."""
-    fetched = fetch(ask(scenarios.serve_house), scenarios.OPEN)
+    fetched = fetch(ask(scenarios.serve_small_account), scenarios.OPEN)
     run = [("RUNNING", None, None)]
     assert run == read(fetched, "workflows", "status", "complete", "duration")
     tasks = [("COMPLETED", "0", 20_000), ("RUNNING", None, None), ("SUBMITTED", None, None)]
@@ -111,7 +111,7 @@ def test_an_open_run_is_fetched_from_its_last_bookmarked_task(ask: Ask) -> None:
 
     Its row is not written again.
     """
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(1, 1))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(2,), (3,)]
@@ -124,7 +124,7 @@ def test_an_open_run_is_fetched_completely_if_the_bookmark_is_invalid(ask: Ask) 
 
     This costs one more call.
     """
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(2, 9))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
@@ -134,7 +134,7 @@ def test_an_open_run_is_fetched_completely_if_the_bookmark_is_invalid(ask: Ask) 
 
 def test_a_run_that_became_final_is_fetched_with_all_its_tasks(ask: Ask) -> None:
     """Bookmarked tasks may have received their cost since they were loaded."""
-    client = ask(scenarios.serve_house)
+    client = ask(scenarios.serve_small_account)
     fetched = fetch(client, scenarios.FINAL, TaskBookmark(2, 2))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
@@ -146,7 +146,7 @@ def test_a_submitted_run_of_the_personal_workspace_is_mostly_null(ask: Ask) -> N
     """The run has no start, statistics, tasks or workspace id."""
     run_fetch = RunFetch(scenarios.PERSONAL, None, starred=None)
     personal = Workspace(None, "personal", {})
-    fetched = fetch_run(ask(scenarios.serve_house), personal, run_fetch, frozenset(TABLES))
+    fetched = fetch_run(ask(scenarios.serve_small_account), personal, run_fetch, frozenset(TABLES))
     columns = ("workspace_id", "status", "start", "stats__succeed_count", "params")
     assert read(fetched, "workflows", *columns) == [(None, "SUBMITTED", None, None, None)]
     assert read(fetched, "tasks", "task_id") == []
@@ -165,7 +165,7 @@ def test_two_pages_of_tasks_are_fetched(ask: Ask) -> None:
 def test_a_refused_run_that_is_not_listed_counts_as_deleted(ask: Ask, status: int) -> None:
     """Servers send 403 or 404, and the listing confirms that the run does not exist."""
     fault = ("/workflow/none", Fault("status", status))
-    client = ask(lambda: scenarios.serve_house(fault))
+    client = ask(lambda: scenarios.serve_small_account(fault))
     assert None is fetch(client, "none")
     assert client.http.metrics.snapshot().calls == 2
 
@@ -174,7 +174,7 @@ def test_a_refused_run_that_is_not_listed_counts_as_deleted(ask: Ask, status: in
 def test_a_refused_run_that_is_listed_raises_the_error(ask: Ask, status: int) -> None:
     """The listing shows the run, so the refusal is raised as an error."""
     fault = (f"/workflow/{scenarios.FINAL}", Fault("status", status))
-    client = ask(lambda: scenarios.serve_house(fault))
+    client = ask(lambda: scenarios.serve_small_account(fault))
     with pytest.raises(ApiError) as caught:
         fetch(client, scenarios.FINAL)
     assert caught.value.status_code == status
@@ -186,7 +186,7 @@ def test_a_refused_run_that_is_listed_raises_the_error(ask: Ask, status: int) ->
 def test_a_refused_part_of_a_run_is_recorded_as_missing(ask: Ask, part: str, status: int) -> None:
     """The refused part is recorded as missing, because the listing still shows the run."""
     fault = (f"/workflow/{scenarios.FINAL}/{part}", Fault("status", status, times=9))
-    client = ask(lambda: scenarios.serve_house(fault))
+    client = ask(lambda: scenarios.serve_small_account(fault))
     fetched = fetch(client, scenarios.FINAL)
     assert fetched is not None
     assert fetched.loaded.missing_parts == (part,)
@@ -194,7 +194,7 @@ def test_a_refused_part_of_a_run_is_recorded_as_missing(ask: Ask, part: str, sta
 
 def test_a_run_of_a_refused_workspace_raises_forbidden_error(ask: Ask) -> None:
     """If the listing is refused as well, nothing confirms that the run was deleted."""
-    client = ask(scenarios.serve_locked_house)
+    client = ask(scenarios.serve_refusing_workspace)
     locked = Workspace(scenarios.LAB, "beta/lab", {})
     run_fetch = RunFetch(scenarios.FAILED, None, starred=None)
     with pytest.raises(ForbiddenError):
@@ -205,7 +205,7 @@ def test_a_run_of_a_refused_workspace_raises_forbidden_error(ask: Ask) -> None:
 def test_an_attribute_rejected_with_400_is_no_longer_requested(ask: Ask) -> None:
     """After a 400, the attribute is left out for this run and for later ones."""
     older = Quirks(unknown_attributes=frozenset({"pipelineInfo"}))
-    client = ask(lambda: scenarios.serve_house(quirks=older))
+    client = ask(lambda: scenarios.serve_small_account(quirks=older))
     labels = client.get_run(scenarios.RESEARCH, scenarios.FINAL)["labels"]
     assert [label["name"] for label in labels] == ["team", "urgent"]
     run = client.get_run(scenarios.RESEARCH, scenarios.OPEN)["workflow"]

@@ -13,7 +13,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 from tests.cassettes import scenarios
 from tests.cassettes.scrubber import HOST, Scrubber
-from tests.cassettes.vcr_format import Format, lay_out, open_cassette
+from tests.cassettes.vcr_format import Format, format_json_text, open_cassette
 from tests.privacy import secret_samples
 from tower_etl.api import TowerClient
 from tower_etl.simulator import (
@@ -177,7 +177,7 @@ def test_two_recordings_are_byte_identical(
     written = []
     for name in ("first.json", "second.json"):
         with (
-            serve(scenarios.serve_house()) as endpoint,
+            serve(scenarios.serve_small_account()) as endpoint,
             open_cassette(tmp_path / name, Scrubber((scenarios.TOKEN,)), record=True),
         ):
             client = TowerClient(connect(endpoint))
@@ -194,7 +194,7 @@ def test_a_call_that_was_not_recorded_fails(
     """A call with other parameters or headers is not the recorded one."""
     path = tmp_path / "one.json"
     with (
-        serve(scenarios.serve_house()) as endpoint,
+        serve(scenarios.serve_small_account()) as endpoint,
         open_cassette(path, Scrubber((scenarios.TOKEN,)), record=True),
     ):
         connect(endpoint).get("/labels", {"workspaceId": scenarios.RESEARCH})
@@ -209,8 +209,8 @@ def test_a_call_that_was_not_recorded_fails(
 
 @pytest.mark.parametrize("value", [{}, [], [1, {"a": None}], {"long": ["x" * 60, {"y": "z" * 60}]}])
 def test_the_layout_preserves_the_value_and_breaks_long_lines(value: Any) -> None:
-    assert value == json.loads(lay_out(value))
-    assert re.search(r"[^\n]{120,}", lay_out(value)) is None
+    assert value == json.loads(format_json_text(value))
+    assert re.search(r"[^\n]{120,}", format_json_text(value)) is None
 
 
 def test_secrets_of_every_known_format_are_scrubbed() -> None:

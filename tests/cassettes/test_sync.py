@@ -34,7 +34,7 @@ def synced(
             destination=dlt.destinations.duckdb(path),
             dataset_name="tower",
         )
-        endpoint = play(scenarios.serve_house)
+        endpoint = play(scenarios.serve_small_account)
         # Lists of all other entities would make the cassette too long to review.
         tables = (
             *("workflow*", "tasks", "process_*", "labels", "organizations", "workspaces"),

@@ -21,16 +21,18 @@ CASSETTES = Path(__file__).parents[2] / "cassettes"
 _LINE = 100
 
 
-def lay_out(value: object, indent: str = "") -> str:
+def format_json_text(value: object, indent: str = "") -> str:
     """Return JSON with one field per line, but short values on one line, and keys in order."""
     flat = json.dumps(value)
     if not isinstance(value, dict | list) or len(indent) + len(flat) <= _LINE:
         return flat
     deeper = indent + " "
     if isinstance(value, dict):
-        inner = [f"{json.dumps(key)}: {lay_out(item, deeper)}" for key, item in value.items()]
+        inner = [
+            f"{json.dumps(key)}: {format_json_text(item, deeper)}" for key, item in value.items()
+        ]
     else:
-        inner = [lay_out(item, deeper) for item in value]
+        inner = [format_json_text(item, deeper) for item in value]
     first, last = "{}" if isinstance(value, dict) else "[]"
     return f"{first}\n{deeper}" + f",\n{deeper}".join(inner) + f"\n{indent}{last}"
 
@@ -53,7 +55,7 @@ class Format:
             {"request": self._write_request(request), "response": self._write(response, body)}
             for (request, response), body in zip(pairs, bodies, strict=True)
         ]
-        return lay_out({"version": recorded["version"], "interactions": written}) + "\n"
+        return format_json_text({"version": recorded["version"], "interactions": written}) + "\n"
 
     def deserialize(self, text: str) -> dict[str, Any]:
         """Return vcr's recorded exchanges from the text of the file."""

@@ -29,7 +29,7 @@ def settle(console: Console, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setenv(name, value)
 
     def run(*args: str, out: TextIO | None, err: TextIO | None = None) -> Ended:
-        error = err or open_paper("utf-8")
+        error = err or open_stream("utf-8")
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["tower-etl", *args])
             patch.setattr(sys, "stdout", out)
@@ -41,7 +41,7 @@ def settle(console: Console, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def open_paper(encoding: str) -> TextIO:
+def open_stream(encoding: str) -> TextIO:
     """Return an in-memory stream with an encoding, for `read_back`."""
     return io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
 

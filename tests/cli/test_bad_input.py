@@ -47,7 +47,7 @@ def make_database(path: Path) -> None:
 def serve_welcome_page() -> Iterator[str]:
     """Serve an HTML page with status 200 for every path, and yield the address."""
 
-    class Welcome(BaseHTTPRequestHandler):
+    class WelcomePage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page = b"<html><body>Welcome</body></html>"
             self.send_response(200)
@@ -59,7 +59,7 @@ def serve_welcome_page() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Suppress the log."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Welcome) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), WelcomePage) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import TOWER_ETL, expect_contract
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tower_etl.simulator import DEMO_TOKEN, Simulator, serve
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ def test_the_personal_workspace_of_another_user_is_refused(
     guest = Simulator(world, tokens={DEMO_TOKEN: None, "of-the-guest": other}, limit=None)
     with serve(guest) as endpoint:
         sync = ("sync", "--endpoint", endpoint, "--json", "--workspace", "personal")
-        assert run(*sync, out=open_paper("utf-8")).code == 0
+        assert run(*sync, out=open_stream("utf-8")).code == 0
         monkeypatch.setenv("TOWER_ACCESS_TOKEN", "of-the-guest")
-        alone = run(*sync, out=open_paper("utf-8"))
+        alone = run(*sync, out=open_stream("utf-8"))
         run_id = world.submit_run(lab)
-        beside = run(*sync, "--workspace", str(lab), out=open_paper("utf-8"))
+        beside = run(*sync, "--workspace", str(lab), out=open_stream("utf-8"))
     assert (alone.code, alone.json["status"]) == (2, "failed")
     assert "another user" in alone.json["error"]
     assert (beside.code, beside.json["status"]) == (4, "partial")

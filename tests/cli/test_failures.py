@@ -12,7 +12,7 @@ import click
 import pytest
 
 from tests.cli.console import expect_contract
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tower_etl.cli.failures import to_command_failure
 from tower_etl.destinations.locks import file_lock
 from tower_etl.errors import ConfigurationError
@@ -36,7 +36,7 @@ def run(
     """Return a function that runs commands in an empty folder with a reachable server."""
     here = run_here(console)
     monkeypatch.setenv("TOWER_API_ENDPOINT", endpoint)
-    return lambda *args: here(*args, out=open_paper("utf-8"))
+    return lambda *args: here(*args, out=open_stream("utf-8"))
 
 
 def expect_object(ended: Ended, code: int) -> None:

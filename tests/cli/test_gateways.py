@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.console import expect_contract
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tests.http.conftest import ScriptedServer
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_every_failure_of_the_handshake_has_its_code_and_message(
     before = console.list_files()
 
     ended = run_here(console)(
-        command, "--endpoint", server.endpoint, "--json", out=open_paper("utf-8")
+        command, "--endpoint", server.endpoint, "--json", out=open_stream("utf-8")
     )
 
     assert (ended.code, ended.err.count("\n"), says in ended.err) == (code, 1, True), ended.err

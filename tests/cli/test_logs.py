@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tower_etl.cli import progress
 from tower_etl.simulator import DEMO_TOKEN, Fault, Simulator, serve
 
@@ -49,7 +49,7 @@ def log(
 
     def run(*options: str) -> list[str]:
         ended = run_here(console)(
-            *options, "sync", "--endpoint", endpoint, "--rate", "none", out=open_paper("utf-8")
+            *options, "sync", "--endpoint", endpoint, "--rate", "none", out=open_stream("utf-8")
         )
         assert ended.code == 0, ended.err
         assert DEMO_TOKEN not in ended.err

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from tests.cli.console import TOWER_ETL, Ended
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def run(run_here: Callable[[Console], Run], synced: Console) -> Run:
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "json"])
 def test_rows_are_printed_in_every_encoding(run: Run, encoding: str, form: str) -> None:
     """Characters that the encoding lacks are escaped; JSON escapes all that ASCII lacks."""
-    ended = run("query", SQL, "--format", form, out=open_paper(encoding))
+    ended = run("query", SQL, "--format", form, out=open_stream(encoding))
     lacks = encoding not in {"utf-8", "utf-16"} or form == "json"
     assert (ended.code, "\u03a9" in ended.out, "\\u03a9" in ended.out) == (0, not lacks, lacks)
     assert "\x1b" not in ended.out or form == "csv"
@@ -58,14 +58,14 @@ def test_rows_are_printed_in_every_encoding(run: Run, encoding: str, form: str) 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
 def test_column_names_are_printed_without_control_characters(run: Run, form: str) -> None:
-    ended = run("query", 'SELECT 1 AS "a\x1b[2J"', "--format", form, out=open_paper("utf-8"))
+    ended = run("query", 'SELECT 1 AS "a\x1b[2J"', "--format", form, out=open_stream("utf-8"))
     assert (ended.code, "\x1b" in ended.out) == (0, False)
 
 
 def test_columns_stay_aligned_when_characters_are_escaped(run: Run) -> None:
     """An escape sequence is wider than the character that it replaces."""
     sql = "SELECT * FROM (VALUES ('\u03a9\u03a9', 'x'), ('plain', 'y')) AS pair(a, b)"
-    head, _, first, second = run("query", sql, out=open_paper("ascii")).out.splitlines()
+    head, _, first, second = run("query", sql, out=open_stream("ascii")).out.splitlines()
     assert head.index("b") == first.index("x") == second.index("y")
 
 
@@ -83,7 +83,7 @@ def test_workspace_names_are_printed_in_every_encoding(
     run = run_here(console)
     server = ("--endpoint", endpoint)
     for args in (("sync", *server), ("check", *server), ("status",), ("report",)):
-        ended = run(*args, out=open_paper(encoding))
+        ended = run(*args, out=open_stream(encoding))
         assert (ended.code, "\x1b" in ended.out, ended.err) == (0, False, "")
         assert ("\\u03a9-org/\\u0141ab\\ufffd[2J" in ended.out) == (args[0] in {"check", "status"})
 
@@ -92,7 +92,7 @@ def test_workspace_names_are_printed_in_every_encoding(
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
 def test_help_is_printed_in_every_encoding(run: Run, args: list[str], encoding: str) -> None:
     """`query` without arguments prints the list of marts."""
-    ended = run(*args, out=open_paper(encoding))
+    ended = run(*args, out=open_stream(encoding))
     assert (ended.code, ended.err) == (0, "")
     assert "tower-etl" in ended.out or "cost_by_pipeline" in ended.out
 
@@ -111,7 +111,7 @@ def test_help_is_printed_in_every_encoding(run: Run, args: list[str], encoding: 
 )
 def test_errors_are_printed_in_every_encoding(run: Run, encoding: str, args: list[str]) -> None:
     """Messages quote the arguments, with control characters replaced."""
-    ended = run(*args, out=open_paper("ascii"), err=open_paper(encoding))
+    ended = run(*args, out=open_stream("ascii"), err=open_stream(encoding))
     assert (ended.code, ended.out) == (2, "")
     assert ("Error: " in ended.err, "\x1b" in ended.err) == (True, False)
     assert "\\u03a9" in ended.err
@@ -137,7 +137,7 @@ NO_TEXT = os.fsdecode(b"\xff\xfe")
 )
 def test_arguments_that_are_not_valid_text_are_refused(run: Run, args: list[str]) -> None:
     """A script may pass bytes that are invalid in the encoding of the terminal."""
-    ended = run(*args, out=open_paper("utf-8"))
+    ended = run(*args, out=open_stream("utf-8"))
     assert (ended.code, ended.out) == (2, "")
     assert "Error: " in ended.err
     assert "Internal" not in ended.err
@@ -146,17 +146,17 @@ def test_arguments_that_are_not_valid_text_are_refused(run: Run, args: list[str]
 def test_csv_keeps_every_character(run: Run) -> None:
     """Control sequences, carriage returns and line breaks are kept, as in JSON."""
     sql = f"{SQL} UNION ALL SELECT 'a' || chr(13) || 'b' || chr(10) || ',\"' || chr(0), 2"
-    text = run("query", sql, "--format", "csv", out=open_paper("utf-8")).out
+    text = run("query", sql, "--format", "csv", out=open_stream("utf-8")).out
     read = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["name"] for row in read] == [TEXT, 'a\rb\n,"\0']
 
 
 def test_csv_warns_when_characters_are_escaped(run: Run) -> None:
     """A program that reads the CSV cannot tell an escape from text."""
-    ended = run("query", SQL, "--format", "csv", out=open_paper("latin-1"))
+    ended = run("query", SQL, "--format", "csv", out=open_stream("latin-1"))
     assert (ended.code, ended.err.count("\n")) == (0, 1)
     assert "PYTHONIOENCODING=utf-8" in ended.err
-    assert run("query", SQL, "--format", "csv", out=open_paper("utf-8")).err == ""
+    assert run("query", SQL, "--format", "csv", out=open_stream("utf-8")).err == ""
 
 
 def test_excel_csv_has_a_byte_order_mark_and_no_formulas(run: Run) -> None:
@@ -164,7 +164,7 @@ def test_excel_csv_has_a_byte_order_mark_and_no_formulas(run: Run) -> None:
     sql = (
         "SELECT '=1+1' AS \"@name\", -1 AS n, '-1.5e3' AS number, '\u03a9' AS letter, NULL AS none"
     )
-    ended = run("query", sql, "--format", "excel-csv", out=open_paper("latin-1"))
+    ended = run("query", sql, "--format", "excel-csv", out=open_stream("latin-1"))
     written = ended.out.encode("latin-1")
     assert (ended.code, written[:3]) == (0, b"\xef\xbb\xbf")
     assert written.decode("utf-8-sig").splitlines() == [
@@ -175,7 +175,7 @@ def test_excel_csv_has_a_byte_order_mark_and_no_formulas(run: Run) -> None:
 
 @pytest.mark.parametrize("value", ["INTERVAL 1 DAY", "union_value(k := 1)"])
 def test_a_type_that_parquet_lacks_is_refused_with_advice(run: Run, value: str) -> None:
-    ended = run("query", f"SELECT {value} AS a", "--format", "parquet", out=open_paper("utf-8"))
+    ended = run("query", f"SELECT {value} AS a", "--format", "parquet", out=open_stream("utf-8"))
     assert (ended.code, ended.out) == (2, "")
     assert "Cast the columns" in ended.err
 
@@ -239,7 +239,7 @@ def test_a_closed_pipe_keeps_the_exit_code_of_max_age(run: Run, left_pipe: TextI
 
 def test_a_full_stderr_does_not_change_the_exit_code(run: Run) -> None:
     with open_full() as full:
-        assert run("query", "no_such_question", out=open_paper("utf-8"), err=full).code == 2
+        assert run("query", "no_such_question", out=open_stream("utf-8"), err=full).code == 2
 
 
 @pytest.mark.slow
@@ -295,7 +295,7 @@ def test_an_output_file_that_cannot_be_written_exits_with_2(
 ) -> None:
     """The message names the path, and no file is left behind."""
     before = synced.list_files()
-    ended = run(*command, path, out=open_paper("utf-8"))
+    ended = run(*command, path, out=open_stream("utf-8"))
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
     assert f": {path}" in ended.err
     assert "choose another path" in ended.err
@@ -321,7 +321,7 @@ def test_an_output_file_on_a_full_disk_exits_with_5(
 ) -> None:
     """The message names the file, and neither content nor a temporary file is written."""
     (output := tmp_path / "output").touch()
-    ended = run(*command, str(output), out=open_paper("utf-8"))
+    ended = run(*command, str(output), out=open_stream("utf-8"))
     assert (ended.code, ended.out, ended.err.count("\n")) == (5, "", 1), ended.err
     assert ended.err.startswith(f"Error: File too large: {output}.")
     assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("output", 0)]
@@ -337,7 +337,7 @@ def test_a_named_pipe_is_written_to_and_not_replaced(
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
-    ended = run(*command, str(pipe), out=open_paper("utf-8"))
+    ended = run(*command, str(pipe), out=open_stream("utf-8"))
     reader.join(30)
     assert (ended.code, ended.err, len(read[0]) > 100) == (0, "", True)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
@@ -346,6 +346,6 @@ def test_a_named_pipe_is_written_to_and_not_replaced(
 @pytest.mark.slow
 def test_writing_a_report_to_a_symlink_replaces_the_linked_file(run: Run, tmp_path: Path) -> None:
     (link := tmp_path / "link.html").symlink_to(tmp_path / "real.html")
-    assert run("report", "--output", str(link), out=open_paper("utf-8")).code == 0
+    assert run("report", "--output", str(link), out=open_stream("utf-8")).code == 0
     assert link.is_symlink()
     assert (tmp_path / "real.html").read_text(encoding="utf-8").startswith("<!doctype html>")

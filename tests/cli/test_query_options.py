@@ -14,7 +14,7 @@ import click
 import pytest
 
 from tests.cli.console import make_console
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tests.sql.postgres import start_postgres
 from tower_etl import text
 from tower_etl.cli.options import complete_workspaces
@@ -38,7 +38,7 @@ def query(synced: Console, run_here: Callable[[Console], Run]) -> Callable[..., 
     """Return a function that runs `query` with options next to a synced file."""
 
     def run(*args: str) -> Ended:
-        return run_here(synced)("query", *args, out=open_paper("utf-8"))
+        return run_here(synced)("query", *args, out=open_stream("utf-8"))
 
     return run
 
@@ -115,7 +115,7 @@ def test_the_path_is_read_from_the_environment(
 ) -> None:
     run = run_here(make_console(tmp_path))
     monkeypatch.setenv("TOWER_ETL_PATH", str(synced.folder / "runs.duckdb"))
-    ended = run("query", SELECT, "--format", "json", out=open_paper("utf-8"))
+    ended = run("query", SELECT, "--format", "json", out=open_stream("utf-8"))
     assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
 
 
@@ -129,7 +129,7 @@ def test_no_command_reads_a_destination_that_is_not_configured(
     """The folder has a DuckDB file, but the configured Parquet lake does not exist."""
     run = run_here(synced)
     monkeypatch.setenv("TOWER_ETL_DESTINATION", "parquet")
-    ended = run(*command, out=open_paper("utf-8"))
+    ended = run(*command, out=open_stream("utf-8"))
     assert (ended.code, ended.out) == (2, "")
     assert "tower-parquet" in ended.err
 
@@ -140,7 +140,7 @@ def test_the_default_file_of_an_earlier_version_is_read(
     """Its name was `tower.duckdb`; it is the default if `runs.duckdb` does not exist."""
     console = make_console(tmp_path)
     (console.folder / "tower.duckdb").write_bytes((synced.folder / "runs.duckdb").read_bytes())
-    ended = run_here(console)("query", SELECT, "--format", "json", out=open_paper("utf-8"))
+    ended = run_here(console)("query", SELECT, "--format", "json", out=open_stream("utf-8"))
     assert (ended.code, sum(row["runs"] for row in ended.json)) == (0, 25)
 
 
@@ -160,10 +160,10 @@ def test_query_reads_postgres_by_name_and_in_sql(
             world.submit_run(lab)
         with serve(Simulator(world, limit=None)) as endpoint:
             sync = ("sync", "--endpoint", endpoint, "--rate", "none")
-            assert run(*sync, out=open_paper("utf-8")).code == 0
+            assert run(*sync, out=open_stream("utf-8")).code == 0
 
         def ask(*args: str) -> Ended:
-            return run("query", *args, "--format", "json", out=open_paper("utf-8"))
+            return run("query", *args, "--format", "json", out=open_stream("utf-8"))
 
         assert len(ask("workflows").json) == 3
         assert {row["workspace"] for row in ask("freshness").json} == {"acme/lab"}
@@ -176,7 +176,7 @@ def test_query_reads_postgres_by_name_and_in_sql(
         ):
             refused = ask(*args)
             assert (refused.code, says in refused.err) == (2, True), refused.err
-        assert run("report", out=open_paper("utf-8")).code == 2
+        assert run("report", out=open_stream("utf-8")).code == 2
 
 
 def test_shell_completion_offers_names_of_views_and_workspaces(
@@ -210,9 +210,9 @@ def test_printed_views_start_with_the_given_schema(
 ) -> None:
     """Without `--sql`, `--schema` is a usage error."""
     run = run_here(console)
-    shown = run("views", "--sql", dialect, "--schema", "my schema", out=open_paper("utf-8"))
+    shown = run("views", "--sql", dialect, "--schema", "my schema", out=open_stream("utf-8"))
     assert (shown.code, shown.out.splitlines()[0]) == (0, f"{statement};")
-    assert run("views", "--schema", "my schema", out=open_paper("utf-8")).code == 2
+    assert run("views", "--schema", "my schema", out=open_stream("utf-8")).code == 2
 
 
 @pytest.mark.slow
@@ -224,11 +224,11 @@ def test_report_data_writes_filtered_marts_and_an_index(
     output = str(tmp_path / "report.html")
     for scope in ((), ("--since", "2d")):
         done = run(
-            "report", "--output", output, "--data", str(folder), *scope, out=open_paper("utf-8")
+            "report", "--output", output, "--data", str(folder), *scope, out=open_stream("utf-8")
         )
         assert done.code == 0, done.err
         runs = json.loads(
-            run("query", "run_costs", *scope, "--format", "json", out=open_paper("utf-8")).out
+            run("query", "run_costs", *scope, "--format", "json", out=open_stream("utf-8")).out
         )
         written = (folder / "run_costs.csv").read_text(encoding="utf-8")
         rows = list(csv.DictReader(io.StringIO(written)))

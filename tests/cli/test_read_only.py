@@ -34,7 +34,7 @@ tower_etl.cli.main()
 """
 
 
-def run_noted(console: Console, *args: str) -> list[str]:
+def run_and_list_methods(console: Console, *args: str) -> list[str]:
     """Run a command and return the methods of the requests that it sends."""
     notes: Path = console.home / "notes"
     done = subprocess.run(
@@ -60,14 +60,16 @@ def test_check_and_sync_send_get_requests_only(
     world.finish_task(run_id, world.add_task(run_id))
     simulator = Simulator(world, limit=None)
     with serve(simulator) as endpoint:
-        sent = run_noted(console, *command.split(), "--endpoint", endpoint, "--rate", "none")
+        sent = run_and_list_methods(
+            console, *command.split(), "--endpoint", endpoint, "--rate", "none"
+        )
 
     assert set(sent) == {"GET"}
     assert [call.method for call in simulator.calls] == sent
 
 
 def test_the_demo_sends_get_requests_only(console: Console) -> None:
-    sent = run_noted(console, "demo")
+    sent = run_and_list_methods(console, "demo")
 
     assert (set(sent), len(sent) > 20) == ({"GET"}, True)
 

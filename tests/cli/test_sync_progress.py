@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.here import open_paper
+from tests.cli.here import open_stream
 from tower_etl.cli import progress
 from tower_etl.config.resolver import SettingSources
 from tower_etl.destinations.config import resolve_destination
@@ -50,7 +50,7 @@ def call(
 
     def run(*args: str) -> Ended:
         return run_here(console)(
-            *args, "--endpoint", endpoint, "--rate", "none", out=open_paper("utf-8")
+            *args, "--endpoint", endpoint, "--rate", "none", out=open_stream("utf-8")
         )
 
     return run
@@ -90,7 +90,7 @@ def test_status_shows_the_process_of_a_first_sync(
     def look(folder: Path, text: str) -> None:
         record(folder, text)
         if not seen:
-            seen.append(run_here(console)("status", "--json", out=open_paper("utf-8")))
+            seen.append(run_here(console)("status", "--json", out=open_stream("utf-8")))
 
     monkeypatch.setattr(progress, "write_progress", look)
     simulator.faults.add("/tasks", Fault("slow", delay=1.0))
@@ -99,7 +99,7 @@ def test_status_shows_the_process_of_a_first_sync(
     assert status.code == 0
     assert status.json["workspaces"] == []
     assert status.json["running"]["pid"] == os.getpid()
-    after = run_here(console)("status", "--json", out=open_paper("utf-8")).json
+    after = run_here(console)("status", "--json", out=open_stream("utf-8")).json
     assert after["running"] is None
     assert len(after["workspaces"]) == 2
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.destinations.harness import KINDS, DestinationHarness, HarnessDestination
 from tests.processes.command import KILLED
-from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run, list_shown
+from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run, list_visible_runs
 from tests.semantics.platform import SwappableApp
 from tests.semantics.test_histories import HISTORIES, run_histories
 from tower_etl.clock import Clock
@@ -59,7 +59,7 @@ def expect_tables(world: World, harness: DestinationHarness) -> None:
 
 def expect_runs(world: World, harness: DestinationHarness) -> None:
     """Assert that the tables of runs equal the world."""
-    shown = list_shown(world)
+    shown = list_visible_runs(world)
     for table in RUN_TABLES:
         expected = {
             key: row

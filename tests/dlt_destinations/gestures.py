@@ -19,7 +19,7 @@ from dlt.pipeline.helpers import pipeline_drop
 from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.harness import DltHarness
 from tests.dlt_destinations.kinds import KINDS, Place
-from tests.semantics.expected import expect_labels, expect_run, list_shown
+from tests.semantics.expected import expect_labels, expect_run, list_visible_runs
 from tower_etl import run_in_packages, tower_source
 from tower_etl.config.settings import HttpSettings
 from tower_etl.schema import ON_DEMAND, TABLES
@@ -85,7 +85,7 @@ class Gestures:
         if self.harness.open_pipeline().has_pending_data:
             self.harness.open_pipeline().run()  # dlt loads the pending load package only
         self.run(reconcile=self._needs_reconciliation)
-        shown = list_shown(self.world)
+        shown = list_visible_runs(self.world)
         expected: dict[str, Rows] = {table: {} for table in _RUN_TABLES}
         for run_id, space in shown.items():
             for table, rows in expect_run(self.world, run_id, space).items():

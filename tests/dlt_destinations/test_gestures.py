@@ -229,8 +229,8 @@ def test_a_dropped_reference_table_is_refilled_for_every_workspace(
 ) -> None:
     """The first run after the drop refills the table for one workspace only."""
     organization = next(iter(world.organizations))
-    clinic = world.add_workspace(organization, "clinic")
-    for space in (lab, clinic):
+    second_workspace = world.add_workspace(organization, "clinic")
+    for space in (lab, second_workspace):
         world.create_label(space, "of-the-space")
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness))

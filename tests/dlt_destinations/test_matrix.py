@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError
 from sqlalchemy import inspect
 
 from tests.destinations.test_semantics import add_run
-from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run, list_shown
+from tests.semantics.expected import RUN_TABLES, expect_labels, expect_run, list_visible_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ POINTS = (
 
 def expect_tables(world: World, harness: DltHarness, missing: Mapping[str, Rows] = {}) -> None:
     """Check that the tables equal the world, plus the given rows of deleted runs."""
-    shown = list_shown(world)
+    shown = list_visible_runs(world)
     for table in RUN_TABLES:
         expected = {
             key: row

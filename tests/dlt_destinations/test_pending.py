@@ -27,16 +27,16 @@ SELECTED = (
 
 
 @pytest.fixture
-def clinic(world: World, lab: int) -> int:
+def second_workspace(world: World, lab: int) -> int:
     """Add a second workspace to the organization, a run and a pipeline in each, and a member."""
     organization = next(iter(world.organizations))
-    clinic = world.add_workspace(organization, "clinic")
+    second_workspace = world.add_workspace(organization, "clinic")
     world.add_entity("members", organization, memberId=1, userName="ada", role="owner")
-    for number, space in enumerate((lab, clinic)):
+    for number, space in enumerate((lab, second_workspace)):
         add_run(world, space)
         world.add_entity("pipelines", space, pipelineId=number, workspaceId=space, name="rnaseq")
         world.clock.advance(1)
-    return clinic
+    return second_workspace
 
 
 @pytest.fixture
@@ -62,10 +62,13 @@ def expect_one_version_each(harness: DltHarness) -> None:
 
 @pytest.mark.slow
 def test_two_sources_in_one_run_write_each_history_version_once(
-    harness: DltHarness, world: World, lab: int, clinic: int
+    harness: DltHarness, world: World, lab: int, second_workspace: int
 ) -> None:
     """Workspaces of one organization share its members and teams."""
-    sources = [make_source(harness, tables=SELECTED, workspaces=[space]) for space in (lab, clinic)]
+    sources = [
+        make_source(harness, tables=SELECTED, workspaces=[space])
+        for space in (lab, second_workspace)
+    ]
     harness.open_pipeline().run(sources)
     for reconcile in (False, True):
         harness.open_pipeline().run(make_source(harness, tables=SELECTED, reconcile=reconcile))
@@ -76,14 +79,14 @@ def test_two_sources_in_one_run_write_each_history_version_once(
 @pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [False, True])
 def test_two_extractions_before_a_load_write_each_history_version_once(
-    harness: DltHarness, world: World, clinic: int, *, is_normalized: bool
+    harness: DltHarness, world: World, second_workspace: int, *, is_normalized: bool
 ) -> None:
     """The second extraction starts before or after dlt has normalized the first."""
     pipeline = harness.open_pipeline()
     pipeline.extract(make_source(harness, tables=SELECTED))
     if is_normalized:
         pipeline.normalize()
-    add_run(world, clinic)
+    add_run(world, second_workspace)
     pipeline.extract(make_source(harness, tables=SELECTED, reconcile=True))
     pipeline.normalize()
     pipeline.load()
@@ -135,14 +138,14 @@ def test_a_second_source_for_replaced_or_upserted_tables_is_refused(
 
 @pytest.mark.slow
 def test_an_item_deleted_before_the_load_is_marked_by_the_next_run(
-    harness: DltHarness, world: World, clinic: int
+    harness: DltHarness, world: World, second_workspace: int
 ) -> None:
     """The second extraction no longer lists the item, and the destination does not hold it yet."""
     pipeline, tables = harness.open_pipeline(), (*SELECTED, "credentials")
     pipeline.run(make_source(harness, tables=tables))
-    world.add_entity("credentials", clinic, id="new", name="new", provider="aws")
+    world.add_entity("credentials", second_workspace, id="new", name="new", provider="aws")
     pipeline.extract(make_source(harness, tables=tables, reconcile=True))
-    world.clear_entities("credentials", clinic)
+    world.clear_entities("credentials", second_workspace)
     pipeline.extract(make_source(harness, tables=tables, reconcile=True))
     pipeline.normalize()
     pipeline.load()
@@ -153,12 +156,12 @@ def test_an_item_deleted_before_the_load_is_marked_by_the_next_run(
 
 @pytest.mark.slow
 def test_an_item_changed_back_before_the_load_is_written_again(
-    harness: DltHarness, world: World, clinic: int
+    harness: DltHarness, world: World, second_workspace: int
 ) -> None:
     """The item equals its stored row, but a row with the intermediate value is pending."""
     pipeline = harness.open_pipeline()
     pipeline.run(make_source(harness, tables=["pipelines"]))
-    (item,) = world.entities["pipelines"][clinic]
+    (item,) = world.entities["pipelines"][second_workspace]
     for name in ("renamed", "rnaseq"):
         item["name"] = name
         pipeline.extract(make_source(harness, tables=["pipelines"], reconcile=True))

@@ -76,7 +76,7 @@ def name_kind(path: str) -> str:
     return "run" if parts[0] == "workflow" and len(parts) == 2 else parts[-1]
 
 
-def spoil(value: Any, rng: Random) -> Any:
+def corrupt(value: Any, rng: Random) -> Any:
     """Return a copy of a JSON value with one to a few random changes."""
     box = [copy.deepcopy(value)]
     for _ in range(rng.randint(1, _MOST_CHANGES)):
@@ -86,7 +86,7 @@ def spoil(value: Any, rng: Random) -> Any:
     return box[0]
 
 
-def spoil_bytes(body: bytes, rng: Random) -> bytes:
+def corrupt_bytes(body: bytes, rng: Random) -> bytes:
     """Return a copy of a body with bytes changed, cut and repeated."""
     raw = bytearray(body)
     for _ in range(rng.randint(1, _MOST_CHANGES)):

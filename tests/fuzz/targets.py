@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from tests.fuzz.mutators import load_bodies, spoil, spoil_bytes
+from tests.fuzz.mutators import corrupt, corrupt_bytes, load_bodies
 from tests.run_tables import build_run
-from tests.semantics.expected import list_shown
+from tests.semantics.expected import list_visible_runs
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.api import (
@@ -83,7 +83,7 @@ def try_bytes(seed: int) -> None:
     status = rng.choice([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500, 599])
     headers = {"Content-Type": rng.choice(["", "text/html", ";"]), "Retry-After": rng.choice("0x")}
     with contextlib.suppress(ApiError):
-        assert isinstance(parse_object(status, headers, spoil_bytes(body, rng), "GET /x"), dict)
+        assert isinstance(parse_object(status, headers, corrupt_bytes(body, rng), "GET /x"), dict)
 
 
 def try_walk(seed: int) -> None:
@@ -137,7 +137,7 @@ def try_tables(seed: int) -> None:
     bodies = load_bodies()
     parts = {name: rng.choice(bodies[name]) for name in ("run", "tasks", "metrics")}
     for name in rng.sample(sorted(parts), rng.randint(1, 3)):
-        parts[name] = spoil(parts[name], rng)
+        parts[name] = corrupt(parts[name], rng)
     described, tasks, metrics = (x if isinstance(x, dict) else {} for x in parts.values())
     with contextlib.suppress(ServerError):
         built = build_run(
@@ -161,7 +161,7 @@ def try_plan(seed: int) -> None:
     The state must also survive its conversion to JSON.
     """
     rng = Random(seed)
-    pages = [spoil(body, rng) for body in rng.choices(load_bodies()["workflow"], k=3)]
+    pages = [corrupt(body, rng) for body in rng.choices(load_bodies()["workflow"], k=3)]
     tower = TowerClient(cast("JsonHttpClient", CannedTransport(pages)))
     request = SyncOptions(tables=frozenset({"workflows", "tasks"}))
     state, stored, now = WorkspaceState(), dict[str, StoredRun](), START
@@ -224,7 +224,7 @@ class CannedTransport:
         raise ServerError(msg)
 
 
-class SpoilingTransport:
+class CorruptingTransport:
     """A transport that corrupts a share of the responses of the real one, by a seed.
 
     Each response is requested once and kept, because the world does not change.
@@ -240,7 +240,7 @@ class SpoilingTransport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def with_policy(self, _policy: RetryPolicy) -> SpoilingTransport:
+    def with_policy(self, _policy: RetryPolicy) -> CorruptingTransport:
         """Return the transport itself: a retry would get the same response."""
         return self
 
@@ -253,7 +253,7 @@ class SpoilingTransport:
         answer: Any = copy.deepcopy(self._kept[call])
         rng = Random(f"{self._seed} {call}")
         if rng.random() < self._rate:
-            answer = _send(spoil(answer, rng))
+            answer = _send(corrupt(answer, rng))
         if isinstance(answer, dict):
             return answer
         msg = "no JSON object"
@@ -299,7 +299,7 @@ class SyncTrial:
         session = self._sync(warehouse, 0, 0.0, reconcile=True)
         assert session.sync_result.status in {"ok", "partial"}
         rows = {key[0]: row for key, row in warehouse.tables["workflows"].items()}
-        shown = list_shown(self._platform.world)
+        shown = list_visible_runs(self._platform.world)
         assert {run_id for run_id in shown if rows[run_id]["missing_since"] is None} == set(shown)
 
     def _sync(
@@ -313,7 +313,7 @@ class SyncTrial:
             http=HttpSettings(None, workers=2),
         )
         client = open_client(settings, self._platform.clock)
-        spoiling = SpoilingTransport(client.http, self._kept, seed, rate)
+        spoiling = CorruptingTransport(client.http, self._kept, seed, rate)
         client = TowerClient(cast("JsonHttpClient", spoiling))
         with contextlib.closing(client.http):
             session = open_session(settings, client, discover(client, ()), self._platform.clock)

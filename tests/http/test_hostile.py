@@ -47,7 +47,7 @@ def zip_zeros(megabytes: int) -> bytes:
     return b"".join(pieces) + packer.flush()
 
 
-def pour(server: ScriptedServer, head: bytes, piece: bytes, pause: float = 0.0) -> None:
+def send_endlessly(server: ScriptedServer, head: bytes, piece: bytes, pause: float = 0.0) -> None:
     """Respond to the next call with a head, and repeat a piece until the client disconnects."""
 
     def act(handler: BaseHTTPRequestHandler) -> None:
@@ -87,7 +87,7 @@ def test_an_endless_body_is_aborted_at_the_size_limit(
     server: ScriptedServer, connect: Connect, kind: str
 ) -> None:
     """The call is not retried, and the connection is closed."""
-    pour(server, *ENDLESS[kind])
+    send_endlessly(server, *ENDLESS[kind])
     http_client = narrow(connect(server.endpoint), 4 * MEGABYTE)
 
     with pytest.raises(ResponseTooLargeError, match=r"^GET /workflow: the response is larger"):
@@ -157,12 +157,12 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("drip", DRIPS)
+@pytest.mark.parametrize("trickle", DRIPS)
 def test_a_response_that_trickles_is_cut_off_at_the_deadline(
-    server: ScriptedServer, connect: Connect, drip: str
+    server: ScriptedServer, connect: Connect, trickle: str
 ) -> None:
     """The read time-out does not end it, because no gap between two bytes is long."""
-    pour(server, *DRIPS[drip], pause=0.02)
+    send_endlessly(server, *DRIPS[trickle], pause=0.02)
     http_client = connect(server.endpoint, attempts=1, read_seconds=30, call_seconds=0.3)
     before = time.monotonic()
 
@@ -174,7 +174,7 @@ def test_a_response_that_trickles_is_cut_off_at_the_deadline(
 
 
 def test_endless_headers_are_refused(server: ScriptedServer, connect: Connect) -> None:
-    pour(server, HEAD, b"X: 1\r\n" * 100)
+    send_endlessly(server, HEAD, b"X: 1\r\n" * 100)
 
     with pytest.raises(ApiConnectionError):
         connect(server.endpoint, attempts=1).get("/workflow")

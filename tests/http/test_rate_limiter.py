@@ -87,7 +87,7 @@ class Unreliable(MemoryStore):
         return super().update(change)
 
 
-class Crowd:
+class ConcurrentCallers:
     """Threads that each acquire one permit.
 
     Attributes:
@@ -147,11 +147,11 @@ def test_a_late_wake_up_is_compensated_without_a_burst() -> None:
     moments: list[float] = []
     now = 0.0
 
-    def oversleep(seconds: float) -> None:
+    def sleep_longer(seconds: float) -> None:
         nonlocal now
         now += seconds + (0.02 if len(moments) == 3 else 0.0)
 
-    clock = Clock(monotonic=lambda: now, sleep=oversleep)
+    clock = Clock(monotonic=lambda: now, sleep=sleep_longer)
     limiter = RateLimiter(RateLimit(20, 1.0), clock, RequestMetrics())
     for _ in range(21):
         limiter.record_response(limiter.acquire())
@@ -223,7 +223,7 @@ def test_waiting_threads_resume_one_by_one_after_a_pause() -> None:
     """The slowdown after a 429 lengthens the spacing from 1 s to 1.25 s."""
     stepped = SteppedClock()
     limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, RequestMetrics())
-    crowd = Crowd(limiter, stepped.clock, THREADS)
+    crowd = ConcurrentCallers(limiter, stepped.clock, THREADS)
     crowd.wait_for_grants(1)
     stepped.step(0.0, 1)  # the first waiting thread sleeps; the others queue on its lock
 
@@ -243,7 +243,7 @@ def test_close_ends_waiting_threads_without_a_call() -> None:
     metrics = RequestMetrics()
     limiter = RateLimiter(RateLimit(1, 1.0), stepped.clock, metrics)
     limiter.pause(1000.0)
-    crowd = Crowd(limiter, stepped.clock, THREADS)
+    crowd = ConcurrentCallers(limiter, stepped.clock, THREADS)
     stepped.step(0.0, 1)
 
     limiter.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TOKEN = "eyJ0aWQiOiAxfS5zZWNyZXQ="
 
 
-def lead_in_circles(server: ScriptedServer) -> None:
+def redirect_endlessly(server: ScriptedServer) -> None:
     """Redirect more often than the client follows."""
     for _ in range(40):
         server.redirect("/api/workflow")
@@ -105,7 +105,7 @@ def test_a_redirect_loop_is_explained_and_not_retried(
     server: ScriptedServer, connect: Connect
 ) -> None:
     http_client = connect(server.endpoint, TOKEN)
-    lead_in_circles(server)
+    redirect_endlessly(server)
 
     with pytest.raises(EndpointError, match="redirects in a loop"):
         http_client.get("/workflow")
@@ -160,7 +160,7 @@ TROUBLES: dict[str, Callable[[ScriptedServer], None]] = {
     "reset": lambda server: server.reset(),
     "truncated": lambda server: server.truncate(b"{"),
     "silence": lambda server: server.stall(),
-    "circles": lead_in_circles,
+    "circles": redirect_endlessly,
     "elsewhere": lambda server: server.redirect("https://tower.example.org/api/workflow"),
     "proxy": lambda server: server.answer(b"", 407),
     "refused": lambda server: server.close(),

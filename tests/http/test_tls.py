@@ -106,12 +106,12 @@ def test_a_tls_response_that_trickles_is_cut_off_at_the_deadline(
 ) -> None:
     """The deadline closes the socket below the TLS layer."""
 
-    def drip(handler: BaseHTTPRequestHandler) -> None:
+    def send_slowly(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         while not server.is_over(0.02):
             handler.wfile.write(b" ")
 
-    server.act(drip)
+    server.act(send_slowly)
     http_client = connect(server, bundle)
     adapter = cast("RateLimitedAdapter", http_client.session.get_adapter("https://"))
     adapter.call_seconds = 0.3

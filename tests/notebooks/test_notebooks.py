@@ -27,9 +27,9 @@ MOST_BYTES = 300_000
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def notebook_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the notebooks and the history that they read."""
-    root = tmp_path_factory.mktemp("workplace")
+    root = tmp_path_factory.mktemp("notebook_folder")
     history = sync_seeded(root, 5, runs=50, days=8, mean_tasks=25)
     copied, _ = copy_notebooks(root / "notebooks")
     assert copied == sorted(f"{name}.ipynb" for name in NAMES)
@@ -69,11 +69,13 @@ def is_drawn(plot: Image.Image) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_without_warnings_and_fills_its_plots(
-    workplace: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    notebook_folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("IPYTHONDIR", str(workplace.parent / "ipython"))
-    notebook = read(workplace / f"{name}.ipynb")
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(workplace)}}).execute()
+    monkeypatch.setenv("IPYTHONDIR", str(notebook_folder.parent / "ipython"))
+    notebook = read(notebook_folder / f"{name}.ipynb")
+    NotebookClient(
+        notebook, timeout=60, resources={"metadata": {"path": str(notebook_folder)}}
+    ).execute()
     said = [output.text for _, output in iter_outputs(notebook) if output.get("name") == "stderr"]
     plots = list_plots(notebook)
     assert said == []

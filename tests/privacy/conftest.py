@@ -34,15 +34,15 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture(scope="session")
-def planter(simulator: Simulator) -> SecretInjector:
+def secret_platform(simulator: Simulator) -> SecretInjector:
     """Return that platform with a secret in every text."""
     return SecretInjector(simulator)
 
 
 @pytest.fixture(scope="session")
-def endpoint(planter: SecretInjector) -> Iterator[str]:
+def endpoint(secret_platform: SecretInjector) -> Iterator[str]:
     """Serve the platform with secrets and yield its address."""
-    with serve(planter.app) as url:
+    with serve(secret_platform.app) as url:
         yield url
 
 

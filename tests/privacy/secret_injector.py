@@ -48,15 +48,15 @@ class SecretInjector:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response of the simulator with secrets."""
         reply = await capture(self._simulator, scope, receive)
-        body = orjson.dumps(self._spoil("", orjson.loads(reply.body)))
+        body = orjson.dumps(self._corrupt("", orjson.loads(reply.body)))
         await BufferedResponse(reply.status, body).send(send)
 
-    def _spoil(self, name: str, value: Any) -> Any:
+    def _corrupt(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
-            corrupted = {key: self._spoil(key, item) for key, item in value.items()}
+            corrupted = {key: self._corrupt(key, item) for key, item in value.items()}
             return corrupted | {"brandNew": self._next("brandNew"), "config": self._nest()}
         if isinstance(value, list):
-            return [self._spoil(name, item) for item in value]
+            return [self._corrupt(name, item) for item in value]
         return self._next(name) if name not in KEPT and _has_room(value) else value
 
     def _nest(self) -> dict[str, Any]:

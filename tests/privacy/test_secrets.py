@@ -63,7 +63,9 @@ def list_files(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Console, str]:
+def console_and_output(
+    tmp_path_factory: pytest.TempPathFactory, endpoint: str
+) -> tuple[Console, str]:
     """Return a console after two syncs, and all output of its commands with debug logs."""
     console = make_console(tmp_path_factory.mktemp("talkative"))
     variables = {
@@ -87,12 +89,12 @@ def talk(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> tuple[Conso
 
 
 def test_no_secret_reaches_tables_state_files_or_output(
-    talk: tuple[Console, str], planter: SecretInjector
+    console_and_output: tuple[Console, str], secret_platform: SecretInjector
 ) -> None:
     """The secrets have every known form; the access token is one of them."""
-    console, printed = talk
+    console, printed = console_and_output
     tables = read_tables(console.folder / "t.duckdb")
-    assert planter.planted > 10 * len(SECRETS)
+    assert secret_platform.planted > 10 * len(SECRETS)
     assert list_leaks(repr(tables)) == []
     assert list_leaks(list_files(console.folder) + list_files(console.home)) == []
     assert list_leaks(printed) == []
@@ -100,10 +102,10 @@ def test_no_secret_reaches_tables_state_files_or_output(
 
 
 def test_texts_with_secrets_are_stored_with_the_secret_masked(
-    talk: tuple[Console, str],
+    console_and_output: tuple[Console, str],
 ) -> None:
     """At least half of the text columns of each filled table must hold such a text."""
-    tables = read_tables(talk[0].folder / "t.duckdb")
+    tables = read_tables(console_and_output[0].folder / "t.duckdb")
     for name, rows in ((name, tables[name]) for name in TABLES if tables[name]):
         columns = [
             column.name

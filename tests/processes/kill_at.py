@@ -25,7 +25,7 @@ def arm(point: str) -> None:
     left = [int(times)]
 
     @functools.wraps(original)
-    def deadly(*args: Any, **kwargs: Any) -> Any:
+    def kill_when_reached(*args: Any, **kwargs: Any) -> Any:
         left[0] -= 1
         if when == "before" and left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -34,7 +34,7 @@ def arm(point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    setattr(owner, attribute, deadly)
+    setattr(owner, attribute, kill_when_reached)
 
 
 if __name__ == "__main__":

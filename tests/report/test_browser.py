@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.report.conftest import page_of
-from tests.report.test_extremes import TABLES, make_history, render, spoil
+from tests.report.test_extremes import TABLES, corrupt, make_history, render
 from tower_etl.report.render import write_report
 from tower_etl.warehouse.filters import RunFilter
 
@@ -40,16 +40,18 @@ def report(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def noises() -> list[str]:
+def page_messages() -> list[str]:
     """Return a list for console messages, page errors and requested addresses."""
     return []
 
 
 @pytest.fixture
-def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Callable[..., Page]]:
+def open_page(
+    browser: Browser, report: Path, page_messages: list[str]
+) -> Iterator[Callable[..., Page]]:
     """Return a function that opens the report or another file in a new context.
 
-    The function collects messages, errors and requests in `noises`.
+    The function collects messages, errors and requests in `page_messages`.
     """
     contexts: list[BrowserContext] = []
 
@@ -57,11 +59,11 @@ def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Cal
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: noises.append(message.text))
-        page.on("pageerror", lambda error: noises.append(str(error)))
-        page.on("request", lambda request: noises.append(request.url))
+        page.on("console", lambda message: page_messages.append(message.text))
+        page.on("pageerror", lambda error: page_messages.append(str(error)))
+        page.on("request", lambda request: page_messages.append(request.url))
         page.goto(path.as_uri())
-        noises.remove(path.as_uri())
+        page_messages.remove(path.as_uri())
         return page
 
     yield open_it
@@ -72,14 +74,14 @@ def open_page(browser: Browser, report: Path, noises: list[str]) -> Iterator[Cal
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 def test_the_page_is_accessible_fits_the_window_and_logs_nothing(
-    open_page: Callable[..., Page], noises: list[str], width: int, scheme: str
+    open_page: Callable[..., Page], page_messages: list[str], width: int, scheme: str
 ) -> None:
     """Axe finds no violation, and the page makes no request and logs no message or error."""
     page = open_page(width=width, color_scheme=scheme)
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert noises == []
+    assert page_messages == []
 
 
 WIDER = """regions => regions.filter(box => box.scrollWidth > box.clientWidth + 1)
@@ -96,18 +98,18 @@ def test_no_table_needs_horizontal_scrolling(open_page: Callable[..., Page], wid
 
 
 def test_the_page_without_runs_is_accessible_and_logs_nothing(
-    open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
+    open_page: Callable[..., Page], page_messages: list[str], small: SmallHistory, tmp_path: Path
 ) -> None:
     path = tmp_path / "empty.html"
     path.write_text(page_of(small), encoding="utf-8")
     page = open_page(path)
     assert Axe().run(page).response["violations"] == []
     assert page.get_by_role("heading", name="No runs to show").is_visible()
-    assert noises == []
+    assert page_messages == []
 
 
 def test_a_filtered_table_is_saved_as_csv_with_the_visible_rows(
-    open_page: Callable[..., Page], noises: list[str]
+    open_page: Callable[..., Page], page_messages: list[str]
 ) -> None:
     page = open_page(accept_downloads=True)
     tools = page.locator(".tools:has(input)").first
@@ -125,7 +127,7 @@ def test_a_filtered_table_is_saved_as_csv_with_the_visible_rows(
     assert len(lines) == 1 + shown.count()
     assert {len(line) for line in lines} == {table.locator("thead th").count()}
     assert saved.value.suggested_filename.endswith(".csv")
-    assert [noise for noise in noises if not noise.startswith("blob:")] == []
+    assert [noise for noise in page_messages if not noise.startswith("blob:")] == []
 
 
 def test_a_click_on_a_column_sorts_the_table_by_number(open_page: Callable[..., Page]) -> None:
@@ -185,7 +187,7 @@ def test_charts_have_bars_of_visible_height(open_page: Callable[..., Page]) -> N
 
 
 def test_markup_in_names_is_shown_as_text_and_runs_no_script(
-    open_page: Callable[..., Page], noises: list[str], small: SmallHistory, tmp_path: Path
+    open_page: Callable[..., Page], page_messages: list[str], small: SmallHistory, tmp_path: Path
 ) -> None:
     name = "</script><script>document.title='caught'</script><img src=x onerror=alert(1)>"
     small.add_run("a", projectName=name, userName=name, runName=name)
@@ -196,23 +198,23 @@ def test_markup_in_names_is_shown_as_text_and_runs_no_script(
     assert page.title().startswith("Runs, cost and waste")
     assert page.locator("img").count() == 0
     assert page.get_by_text("onerror=alert(1)").count() > 0
-    assert noises == []
+    assert page_messages == []
 
 
 def test_a_page_with_odd_values_fits_the_window_and_logs_no_error(
-    open_page: Callable[..., Page], noises: list[str], tmp_path: Path
+    open_page: Callable[..., Page], page_messages: list[str], tmp_path: Path
 ) -> None:
     """The values are times of other centuries, infinite costs and very long names."""
     path = tmp_path / "odd.html"
     with make_history().open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
-            connection.execute(spoil(connection, table, share=4, seed=11))
+            connection.execute(corrupt(connection, table, share=4, seed=11))
         path.write_text(render(connection), encoding="utf-8")
     page = open_page(path)
     assert page.evaluate("document.documentElement.scrollWidth") == 1280
     assert Axe().run(page).response["violations"] == []
-    assert noises == []
+    assert page_messages == []
 
 
 def test_the_content_security_policy_blocks_an_injected_script(

@@ -85,7 +85,7 @@ def expect_sound(page: str) -> None:
     assert re.findall(r"[0-9,]{25,}", page) == []
 
 
-def spoil(connection: DuckDBPyConnection, table: str, share: int, seed: int) -> str:
+def corrupt(connection: DuckDBPyConnection, table: str, share: int, seed: int) -> str:
     """Return an update that replaces 1 in `share` values of each column by odd values."""
     columns = connection.execute(
         "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [table]
@@ -106,7 +106,7 @@ def test_a_page_with_odd_values_in_any_column_is_valid(
     connection: DuckDBPyConnection, share: int, seed: int
 ) -> None:
     """Either all values are odd, or a share of them that a seed selects."""
-    statements = [spoil(connection, table, share, seed) for table in TABLES]
+    statements = [corrupt(connection, table, share, seed) for table in TABLES]
     expect_sound(change(connection, *statements))
 
 

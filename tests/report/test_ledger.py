@@ -38,7 +38,7 @@ def read_figure(shown: str) -> Decimal:
     return Decimal(re.sub(r"[^\d.-]", "", shown))
 
 
-def waste_money(small: SmallHistory) -> SmallHistory:
+def wasteful_history(small: SmallHistory) -> SmallHistory:
     """Fill a history with each of the six waste categories; the total is 33.33 USD."""
     staged = {"realtime": HOUR_MS // 2, "complete": "2026-03-01T13:20:00Z"}
     small.add_run("a")
@@ -52,7 +52,7 @@ def waste_money(small: SmallHistory) -> SmallHistory:
 
 
 def test_the_six_parts_of_the_cost_bar_add_up_to_the_cost(small: SmallHistory) -> None:
-    facts = facts_of(waste_money(small))
+    facts = facts_of(wasteful_history(small))
     money = split_cost(facts.totals, CostMetric.choose(facts))
     assert [part.key for part in money.parts] == [
         *("useful", "over", "staging", "escalated", "retried", "lost")
@@ -67,7 +67,7 @@ def test_the_six_parts_of_the_cost_bar_add_up_to_the_cost(small: SmallHistory) -
 
 def test_the_page_shows_the_cost_bar_with_its_amounts_as_label(small: SmallHistory) -> None:
     """Screen readers read the amounts from `aria-label`."""
-    page = page_of(waste_money(small))
+    page = page_of(wasteful_history(small))
     bar = re.search(r'<svg class="ledger".*?aria-label="([^"]*)".*?</svg>', page, re.DOTALL)
     assert bar
     widths = [

@@ -22,7 +22,7 @@ RUN_TABLES = (
 )
 
 
-def list_shown(world: World) -> dict[str, int | None]:
+def list_visible_runs(world: World) -> dict[str, int | None]:
     """Return the workspace id of each run that the API lists, by run id."""
     spaces = [None, *(place.id for place in world.workspaces.values() if place.id is not None)]
     return {run["id"]: space for space in spaces for run in world.runs(space)}

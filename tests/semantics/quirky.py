@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.semantics.expected import expect_run, list_shown
+from tests.semantics.expected import expect_run, list_visible_runs
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Quirks, ServerProfile
 from tower_etl.simulator.runs import RecordedTasks, RunTasks
@@ -107,7 +107,7 @@ def refused(platform: SimulatedPlatform, session: SyncSession) -> int:
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """Assert that the tables hold exactly the runs of the world, with all their rows."""
-    shown = list_shown(platform.world)
+    shown = list_visible_runs(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
     for run_id, space in shown.items():
         for table, expected in expect_run(platform.world, run_id, space).items():

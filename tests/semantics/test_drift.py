@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.semantics.expected import list_shown
+from tests.semantics.expected import list_visible_runs
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
@@ -83,7 +83,7 @@ def test_runs_deleted_between_pages_do_not_hide_other_runs(
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
     assert {run_id for (run_id,) in warehouse.tables["workflows"]} == set(
-        list_shown(platform.world)
+        list_visible_runs(platform.world)
     )
 
 
@@ -103,12 +103,12 @@ def test_runs_submitted_between_pages_do_not_hide_other_runs(
 
     on_listing(platform, page, submit)
     warehouse = InMemoryDestination()
-    before = set(list_shown(platform.world))
+    before = set(list_visible_runs(platform.world))
     sync(platform, warehouse)
     assert before <= {run_id for (run_id,) in warehouse.tables["workflows"]}
     sync(platform, warehouse)
     assert {run_id for (run_id,) in warehouse.tables["workflows"]} == set(
-        list_shown(platform.world)
+        list_visible_runs(platform.world)
     )
 
 
@@ -163,7 +163,7 @@ def test_a_listing_that_keeps_changing_marks_no_run_as_missing(platform: Simulat
     platform.world.clock.advance(90_000)
     sync(platform, warehouse)
     assert warehouse.state["workspaces"][str(space)]["reconciled_at"] > reconciled
-    shown = set(list_shown(platform.world))
+    shown = set(list_visible_runs(platform.world))
     missing = {row["id"] for row in warehouse.tables["workflows"].values() if row["missing_since"]}
     assert missing == {key[0] for key in warehouse.tables["workflows"]} - shown
 

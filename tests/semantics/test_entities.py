@@ -330,8 +330,8 @@ def test_shared_entities_belong_to_the_workspace_that_owns_them(
 ) -> None:
     """A workspace also lists the entities that another workspace shares with it."""
     world, warehouse = platform.world, InMemoryDestination()
-    research, clinic = find_space(world, "research"), find_space(world, "clinic")
-    for space in (clinic, research):
+    research, second_workspace = find_space(world, "research"), find_space(world, "clinic")
+    for space in (second_workspace, research):
         shared = {"workspaceId": research, "workspaceName": "research"}
         note = "own" if space == research else "as seen"
         world.add_entity(
@@ -394,8 +394,8 @@ def test_entities_that_another_user_cannot_see_are_not_missing(platform: Simulat
     """Two users may sync to the same target in turn."""
     warehouse = InMemoryDestination()
     sync(platform, warehouse)
-    owner, clinic = platform.world.owner(), find_space(platform.world, "clinic")
-    other = platform.world.add_user("guest", [clinic])
+    owner, second_workspace = platform.world.owner(), find_space(platform.world, "clinic")
+    other = platform.world.add_user("guest", [second_workspace])
     platform.simulator._users = dict.fromkeys(platform.simulator._users, other)
     sync_result = sync(platform, warehouse, reconcile=True)
 

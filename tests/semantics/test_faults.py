@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.semantics.expected import expect_labels, expect_run, list_shown
+from tests.semantics.expected import expect_labels, expect_run, list_visible_runs
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
@@ -68,7 +68,7 @@ def sync(
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """Assert that the tables hold exactly the runs of the world, with all their rows."""
-    shown = list_shown(platform.world)
+    shown = list_visible_runs(platform.world)
     assert {key[0] for key in warehouse.tables["workflows"]} == set(shown)
     for run_id, space in shown.items():
         for table, expected in expect_run(platform.world, run_id, space).items():
@@ -159,7 +159,7 @@ def test_a_run_that_keeps_failing_is_pending_and_others_are_loaded(
         assert (session.sync_result.status, session.sync_result.exit_code) == ("partial", 4)
         assert session.sync_result.workspaces[str(space)].status == "partial"
         loaded = {key[0] for key in warehouse.tables["workflows"]}
-        assert loaded == set(list_shown(platform.world)) - {runs[2]}
+        assert loaded == set(list_visible_runs(platform.world)) - {runs[2]}
         assert list(warehouse.state["workspaces"][str(space)]["failed"]) == [runs[2]]
     platform.simulator.faults.clear()
     assert sync(platform, warehouse).sync_result.status == "ok"

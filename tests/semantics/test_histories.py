@@ -28,7 +28,7 @@ from tests.semantics.expected import (
     expect_pipelines,
     expect_run,
     expect_team_members,
-    list_shown,
+    list_visible_runs,
 )
 from tests.semantics.in_memory import CrashError, InMemoryDestination
 from tests.semantics.platform import TEAM, SimulatedPlatform, make_world
@@ -175,7 +175,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     def relabel(self, pick: int, *, keep: bool) -> None:
         """Give a run the labels of its workspace, or remove them."""
         run_id = self._pick(pick)
-        space = list_shown(self.world)[run_id]
+        space = list_visible_runs(self.world)[run_id]
         labels = list(self.world.labels.get(space, {})) if space else []
         self.world.set_labels(run_id, labels if keep else [])
 
@@ -269,7 +269,7 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.broken)
     @rule()
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Clear all faults: the next sync loads failed runs, a reconciliation the missing parts."""
         self.platform.simulator.faults.clear()
         self.excused |= {run_id for run_id, status in self.broken.items() if status == 404}
@@ -319,7 +319,7 @@ class SyncStateMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Run a last reconciliation without faults, after which the tables equal the world."""
         if hasattr(self, "world"):
-            self.mend()
+            self.clear_faults()
             self._sync(0.0, 0, reconcile=True)
 
     def _sync(self, faults: float, seed: int, *, reconcile: bool = False) -> None:
@@ -357,7 +357,7 @@ class SyncStateMachine(RuleBasedStateMachine):
 
     def _check_synced(self) -> None:
         """Assert that every listed run is stored as served; only labels and stars may be stale."""
-        for run_id, space in list_shown(self.world).items():
+        for run_id, space in list_visible_runs(self.world).items():
             if run_id in self.excused or run_id in self.broken:
                 continue
             expected = expect_run(self.world, run_id, space)
@@ -368,7 +368,7 @@ class SyncStateMachine(RuleBasedStateMachine):
                 assert found == expected[table]
 
     def _check_reconciled(self) -> None:
-        shown = list_shown(self.world)
+        shown = list_visible_runs(self.world)
         stored = {run_id for (run_id,) in self.warehouse.tables["workflows"]}
         failing = {run_id for run_id, status in self.broken.items() if status == 500}
         assert set(shown) - failing <= stored

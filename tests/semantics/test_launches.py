@@ -65,7 +65,7 @@ def fail_launches(platform: SimulatedPlatform, status: int, path: str = "/launch
     platform.simulator.faults.add(path, Fault("status", status, times=FOREVER))
 
 
-def list_asked(platform: SimulatedPlatform) -> list[str]:
+def list_launch_calls(platform: SimulatedPlatform) -> list[str]:
     """Return the last path segment of each call for a launch: its id, or `datasets`."""
     calls = [call.path for call in platform.simulator.calls if call.status != 429]
     return [path.rpartition("/")[2] for path in calls if "/launch/" in path]
@@ -116,11 +116,11 @@ def test_runs_are_loaded_although_their_launches_fail(
     expected = (["ok", "ok", "ok"], 1, 0) if status < 500 else (["partial", "ok", "ok"], 0, 1)
     told, faults = outcomes[0].warnings, outcomes[0].reference_errors
     assert ([sync_result.status for sync_result in outcomes], len(told), len(faults)) == expected
-    assert set(list_asked(platform)) == {"closed", "open"}
-    asked = len(list_asked(platform))
+    assert set(list_launch_calls(platform)) == {"closed", "open"}
+    asked = len(list_launch_calls(platform))
 
     sync(platform, warehouse, reconcile=True)
-    assert len(list_asked(platform)) == 2 * asked
+    assert len(list_launch_calls(platform)) == 2 * asked
     platform.simulator.faults.clear()
     assert sync(platform, warehouse, reconcile=True).status == "ok"
     assert list_stored(warehouse) == {"closed", "open"}
@@ -151,7 +151,7 @@ def test_launches_are_skipped_after_a_few_consecutive_failures(platform: Simulat
     (fault,) = sync_result.reference_errors
     assert fault.startswith("40 launches could not be fetched (")
     workers = 4
-    assert len(set(list_asked(platform))) <= 3 + workers
+    assert len(set(list_launch_calls(platform))) <= 3 + workers
 
 
 @pytest.mark.parametrize("kind", ["half_json", "html", "truncated", "reset"])
@@ -172,11 +172,11 @@ def test_deselected_launches_are_filled_when_they_are_selected(platform: Simulat
     warehouse = InMemoryDestination()
     add_run(platform, "first")
     sync(platform, warehouse, tables=["!launches"])
-    assert (list_asked(platform), list_stored(warehouse)) == ([], set())
+    assert (list_launch_calls(platform), list_stored(warehouse)) == ([], set())
     add_run(platform, "second")
     sync(platform, warehouse)
     assert list_stored(warehouse) == {"first", "second"}
-    assert sorted(list_asked(platform)) == ["first", "second"]
+    assert sorted(list_launch_calls(platform)) == ["first", "second"]
 
 
 def test_denied_launches_do_not_block_others(
@@ -193,9 +193,9 @@ def test_denied_launches_do_not_block_others(
     fail_launches(platform, 403, "/launch/a")
     counts = []
     for _ in range(4):
-        before = len(list_asked(platform))
+        before = len(list_launch_calls(platform))
         sync(platform, warehouse, reconcile=True)
-        counts.append(len(list_asked(platform)) - before)
+        counts.append(len(list_launch_calls(platform)) - before)
     assert counts == [4, 4, 4, 4]
     assert list_stored(warehouse) == set(good)
 
@@ -218,9 +218,9 @@ def test_launch_datasets_are_loaded_when_selected(platform: SimulatedPlatform) -
     assert {(r["dataset_id"], r["version"], r["file_size"]) for r in rows} == {("d", 2, 7)}
     assert {row["workspace_id"] for row in rows} == {find_lab(world)}
     assert {r["dataset_count"] for r in warehouse.tables["launches"].values()} == {1}
-    asked = len(list_asked(platform))
+    asked = len(list_launch_calls(platform))
     sync(platform, warehouse, tables=wanted, reconcile=True)
-    assert len(list_asked(platform)) == asked
+    assert len(list_launch_calls(platform)) == asked
 
 
 def test_an_empty_list_of_launch_datasets_is_not_requested_again(
@@ -233,7 +233,7 @@ def test_an_empty_list_of_launch_datasets_is_not_requested_again(
     wanted = ["launch_datasets"]
     sync(platform, warehouse, tables=wanted)
     sync(platform, warehouse, tables=wanted, reconcile=True)
-    assert list_asked(platform) == ["none", "datasets"]
+    assert list_launch_calls(platform) == ["none", "datasets"]
 
     fail_launches(platform, 403, "/datasets")
     add_run(platform, "shut")
@@ -253,7 +253,7 @@ def test_a_launch_id_that_cannot_be_a_path_segment_is_not_requested(
     runs = [add_run(platform, launch_id) for launch_id in ("some text\nhf_secret", "a/b", "..")]
     outcomes = [sync(platform, warehouse, reconcile=True) for _ in range(2)]
     assert len(warehouse.tables["workflows"]) == len(runs)
-    assert list_asked(platform) == []
+    assert list_launch_calls(platform) == []
     assert [(o.status, len(o.warnings)) for o in outcomes] == [("ok", 1), ("ok", 0)]
     assert "an id that cannot be part of a path" in outcomes[0].warnings[0]
 
@@ -266,7 +266,7 @@ def test_the_stored_digest_of_a_launch_id_is_not_requested(platform: SimulatedPl
     sync(platform, warehouse, privacy=platform_privacy)
     warehouse.tables["launches"].clear()
     sync_result = sync(platform, warehouse, privacy=platform_privacy, reconcile=True)
-    assert (list_asked(platform), sync_result.warnings) == (["named"], [])
+    assert (list_launch_calls(platform), sync_result.warnings) == (["named"], [])
 
 
 def test_an_invalid_launch_id_is_not_kept_in_the_state(platform: SimulatedPlatform) -> None:

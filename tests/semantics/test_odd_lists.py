@@ -166,13 +166,13 @@ def test_a_run_with_an_empty_id_is_left_out_and_reported(
     platform, changes = serve_altered(swappable_app)
     warehouse = InMemoryDestination()
 
-    def spoil_second(answer: Answer) -> Answer:
+    def corrupt_second(answer: Answer) -> Answer:
         runs = [dict(item) for item in answer["workflows"]]
         for item in runs[1:2]:
             item["workflow"] = item["workflow"] | {"id": ""}
         return answer | {"workflows": runs}
 
-    changes["/workflow"] = spoil_second
+    changes["/workflow"] = corrupt_second
     warnings = sync(platform, warehouse).sync_result.warnings
     assert warnings
     assert all("without a usable run id were left out" in warning for warning in warnings)

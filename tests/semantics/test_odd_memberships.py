@@ -55,12 +55,12 @@ def test_a_membership_without_a_usable_id_is_reported(
     sync(platform, warehouse)
     lost: list[Any] = []
 
-    def spoil_last(answer: dict[str, Any]) -> dict[str, Any]:
+    def corrupt_last(answer: dict[str, Any]) -> dict[str, Any]:
         roles = answer["orgsAndWorkspaces"]
         lost.append(roles[-1])
         return {"orgsAndWorkspaces": [*roles[:-1], odd]}
 
-    changes[MEMBERSHIPS] = spoil_last
+    changes[MEMBERSHIPS] = corrupt_last
     session = sync_anyhow(platform, warehouse, reconcile=True)
     result = session.sync_result
     message = "GET /user/{user_id}/workspaces: 1 element(s) without a usable id were left out"

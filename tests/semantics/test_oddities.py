@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.semantics.expected import expect_run, list_shown
+from tests.semantics.expected import expect_run, list_visible_runs
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.api import TowerClient
@@ -66,7 +66,7 @@ def sync(
 
 def assert_equal(platform: SimulatedPlatform, warehouse: InMemoryDestination) -> None:
     """Assert that every listed run is stored as the API shows it."""
-    for run_id, space in list_shown(platform.world).items():
+    for run_id, space in list_visible_runs(platform.world).items():
         for table, expected in expect_run(platform.world, run_id, space).items():
             assert warehouse.rows_of(table, run_id) == expected
 
@@ -299,7 +299,9 @@ def test_a_short_page_does_not_end_a_listing_before_its_total(
     session = platform.open_session()
     warehouse.load(session, PackageLimits())
     session.close()
-    assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(platform.world))
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(
+        list_visible_runs(platform.world)
+    )
 
 
 def test_a_run_that_moved_to_another_workspace_is_not_missing(platform: SimulatedPlatform) -> None:
@@ -330,14 +332,14 @@ def test_malformed_labels_in_a_listing_are_skipped(
     warehouse = InMemoryDestination()
     session = sync(platform, warehouse)
     assert session.sync_result.status == "ok"
-    assert {key[0] for key in warehouse.tables["workflows"]} == set(list_shown(world))
+    assert {key[0] for key in warehouse.tables["workflows"]} == set(list_visible_runs(world))
 
 
 def test_a_run_that_cannot_be_converted_fails_alone(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest of its batch is loaded. The run is pending, and the next sync loads it."""
-    warehouse, runs = InMemoryDestination(), sorted(list_shown(platform.world))
+    warehouse, runs = InMemoryDestination(), sorted(list_visible_runs(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:
         if any(fetched.loaded.fetch.run_id == runs[3] for fetched in fetched_runs):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tests.simulator.conftest import Caller
     from tower_etl.simulator import World
 
-    Struck = Callable[[Fault], Caller]
+    FaultyPlatform = Callable[[Fault], Caller]
 
 
 @pytest.fixture
-def struck(world: World, call: Callable[..., Caller]) -> Struck:
+def faulty_platform(world: World, call: Callable[..., Caller]) -> FaultyPlatform:
     """Return a function that serves a world whose next call to `/user-info` has a fault."""
 
     def start(fault: Fault) -> Caller:
@@ -32,9 +32,11 @@ def struck(world: World, call: Callable[..., Caller]) -> Struck:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_status_fault_has_a_json_message_and_retry_after(struck: Struck, status: int) -> None:
+def test_a_status_fault_has_a_json_message_and_retry_after(
+    faulty_platform: FaultyPlatform, status: int
+) -> None:
     """The next call succeeds."""
-    caller = struck(Fault("status", status=status, retry_after="3"))
+    caller = faulty_platform(Fault("status", status=status, retry_after="3"))
 
     answer = caller.ask("/user-info")
 
@@ -43,24 +45,26 @@ def test_a_status_fault_has_a_json_message_and_retry_after(struck: Struck, statu
     assert caller.status("/user-info") == 200
 
 
-def test_a_reset_fault_resets_the_connection(struck: Struck) -> None:
+def test_a_reset_fault_resets_the_connection(faulty_platform: FaultyPlatform) -> None:
     """The peer resets the connection instead of closing it."""
-    caller = struck(Fault("reset"))
+    caller = faulty_platform(Fault("reset"))
 
     with pytest.raises(requests.ConnectionError, match="reset by peer"):
         caller.ask("/user-info")
     assert caller.status("/user-info") == 200
 
 
-def test_a_truncated_fault_ends_before_content_length(struck: Struck) -> None:
-    caller = struck(Fault("truncated"))
+def test_a_truncated_fault_ends_before_content_length(faulty_platform: FaultyPlatform) -> None:
+    caller = faulty_platform(Fault("truncated"))
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         caller.ask("/user-info")
 
 
-def test_a_half_json_fault_has_the_correct_length_and_invalid_json(struck: Struck) -> None:
-    answer = struck(Fault("half_json")).ask("/user-info")
+def test_a_half_json_fault_has_the_correct_length_and_invalid_json(
+    faulty_platform: FaultyPlatform,
+) -> None:
+    answer = faulty_platform(Fault("half_json")).ask("/user-info")
 
     assert answer.status_code == 200
     assert len(answer.content) == int(answer.headers["Content-Length"])
@@ -70,17 +74,17 @@ def test_a_half_json_fault_has_the_correct_length_and_invalid_json(struck: Struc
 
 @pytest.mark.parametrize(("status", "expected"), [(None, 200), (502, 502)])
 def test_an_html_fault_responds_with_an_html_page(
-    struck: Struck, status: int | None, expected: int
+    faulty_platform: FaultyPlatform, status: int | None, expected: int
 ) -> None:
     """Gateways send such pages with 200 or with an error status."""
-    answer = struck(Fault("html", status=status)).ask("/user-info")
+    answer = faulty_platform(Fault("html", status=status)).ask("/user-info")
 
     assert (expected, "text/html") == (answer.status_code, answer.headers["Content-Type"])
     assert answer.text.startswith("<html>")
 
 
-def test_a_slow_fault_delays_a_correct_response(struck: Struck) -> None:
-    caller = struck(Fault("slow", delay=0.2))
+def test_a_slow_fault_delays_a_correct_response(faulty_platform: FaultyPlatform) -> None:
+    caller = faulty_platform(Fault("slow", delay=0.2))
     begun_s = time.monotonic()
 
     assert caller.status("/user-info") == 200
@@ -117,9 +121,9 @@ def test_a_seeded_fault_plan_is_reproducible_and_keeps_its_rate() -> None:
 def test_seeded_faults_occur_at_most_three_times_in_a_row_per_path() -> None:
     plan = FaultPlan(rate=1.0)
 
-    struck = [plan.choose("/user-info") is not None for _ in range(8)]
+    faulty_platform = [plan.choose("/user-info") is not None for _ in range(8)]
 
-    assert struck == [True, True, True, False, True, True, True, False]
+    assert faulty_platform == [True, True, True, False, True, True, True, False]
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "gremlin"}, {"kind": "reset", "times": 0}])

@@ -130,11 +130,11 @@ def test_control_faults_adds_a_fault_sets_the_rate_and_clears(
 ) -> None:
     caller = call(world)
     caller.control("/faults", {"path": "/user-info", "fault": {"kind": "status", "status": 504}})
-    struck = [caller.status("/user-info"), caller.status("/user-info")]
+    faulty_platform = [caller.status("/user-info"), caller.status("/user-info")]
     rate = caller.control("/faults", {"rate": 0.5}).json()
     cleared = caller.control("/faults", {"clear": True}).json()
 
-    assert struck == [504, 200]
+    assert faulty_platform == [504, 200]
     assert [rate, cleared] == [{"rate": 0.5}, {"rate": 0.0}]
     assert caller.control("/faults", {"path": "/", "fault": {"kind": "x"}}).status_code == 400
 

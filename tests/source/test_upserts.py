@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LABELS, LINKS = TABLES["labels"], TABLES["workflow_labels"]
 
 
-class Held:
+class StoredRows:
     """The rows that a destination holds of one table."""
 
     def __init__(self, rows: pa.Table) -> None:
@@ -28,7 +28,7 @@ class Held:
         return self._rows.filter(pc.is_in(self._rows[column], pa.array(values)))
 
 
-NOTHING = Held(LINKS.arrow_schema.empty_table())
+NOTHING = StoredRows(LINKS.arrow_schema.empty_table())
 
 
 def link(run_id: str, *labels: int) -> pa.Table:
@@ -36,7 +36,7 @@ def link(run_id: str, *labels: int) -> pa.Table:
     return label_links(({"id": label} for label in labels), workflow_id=run_id, workspace_id=1)
 
 
-def prepare(*batches: dict[str, pa.Table], held: Held = NOTHING) -> list[dict[str, Any]]:
+def prepare(*batches: dict[str, pa.Table], held: StoredRows = NOTHING) -> list[dict[str, Any]]:
     """Prepare the batches of a load package; return each batch as rows."""
     ready = prepare_upserts(batches, [LABELS, LINKS], held)
     return [{name: rows.to_pylist() for name, rows in batch.items()} for batch in ready]
@@ -66,7 +66,7 @@ def test_tables_without_upsert_are_yielded_at_once() -> None:
 
 def test_a_removed_label_link_becomes_a_tombstone() -> None:
     """Only the links of runs in the load package are compared with the stored ones."""
-    held = Held(pa.concat_tables([link("a", 1, 2), link("b", 1), link("c", 1)]))
+    held = StoredRows(pa.concat_tables([link("a", 1, 2), link("b", 1), link("c", 1)]))
     bare = label_link_tombstones(["b"], workspace_id=1)
     (found,) = prepare({"workflow_labels": link("a", 2, 3)}, {"workflow_labels": bare}, held=held)
     assert list_links(found["workflow_labels"]) == {
@@ -87,7 +87,7 @@ def test_a_stored_tombstone_is_not_written_again() -> None:
     """Iceberg keeps tombstones. A label that is added again becomes a link again."""
     gone = link("a", 1, 2)
     gone = gone.set_column(3, gone.schema.field(3), pa.array([True, True]))
-    (found,) = prepare({"workflow_labels": link("a", 2)}, held=Held(gone))
+    (found,) = prepare({"workflow_labels": link("a", 2)}, held=StoredRows(gone))
     assert list_links(found["workflow_labels"]) == {("a", 2, False)}
 
 

@@ -141,7 +141,7 @@ def same(expected: object, cell: str, slack: float) -> bool:
     return cell != "" and float(cell) == pytest.approx(expected, rel=1e-9, abs=slack)
 
 
-def find_slack(view: View, column: str) -> float:
+def find_tolerance(view: View, column: str) -> float:
     """Return how far a rounded column may be off: a half may be rounded up or down."""
     rounded = re.search(rf",\s*([0-9])\s*\) AS {column}\b", view.sql)
     return 1.01 * 10 ** -int(rounded[1]) if rounded else 1e-9
@@ -152,10 +152,10 @@ def test_a_view_on_postgresql_equals_the_view_on_duckdb(answers: Answers, view: 
     """Columns, rows, order and values are equal."""
     here, there, _ = answers
     header, *cells = there[view.name]
-    assert list_unlike(view, here[view.name], (header, cells), same) == []
+    assert list_differing_rows(view, here[view.name], (header, cells), same) == []
 
 
-def list_unlike(
+def list_differing_rows(
     view: View, expected: Answer, found: Answer, same: Callable[[Any, Any, float], bool]
 ) -> list[tuple[str, object, object]]:
     """Return column and values where two results differ according to `same`, within rounding."""
@@ -168,7 +168,7 @@ def list_unlike(
         (column, value, other)
         for row, there in zip(rows, others, strict=True)
         for column, value, other in zip(columns, row, there, strict=True)
-        if not same(value, other, find_slack(view, column))
+        if not same(value, other, find_tolerance(view, column))
     ]
 
 

@@ -98,7 +98,7 @@ def count_waited(task: Row) -> float:
     return between(task, "submit", "start")
 
 
-def lasted(task: Row) -> float:
+def elapsed_seconds(task: Row) -> float:
     """Return the seconds from start to end."""
     return between(task, "start", "complete")
 
@@ -128,7 +128,9 @@ def test_cost_by_process_matches_sums_over_the_tasks(real: RealRuns) -> None:
         process: (
             len(tasks),
             pytest.approx(total(tasks, lambda t: t["cost"]), abs=1e-6),
-            pytest.approx(total(tasks, lambda t: lasted(t) * t["cpus"]) / 3600, abs=0.0051),
+            pytest.approx(
+                total(tasks, lambda t: elapsed_seconds(t) * t["cpus"]) / 3600, abs=0.0051
+            ),
             pytest.approx(total(tasks, lambda t: t["realtime"] * t["cpus"]) / 3.6e6, abs=0.0051),
         )
         for (process,), tasks in group(real.list_executed(), "process").items()

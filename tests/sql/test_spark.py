@@ -20,7 +20,7 @@ from tests.destinations.harness import DestinationHarness
 from tests.sql.test_dialects import (
     VIEWS,
     ask_all,
-    list_unlike,
+    list_differing_rows,
     make_odd_history,
     name_of,
 )
@@ -152,7 +152,7 @@ def test_a_view_on_spark_equals_the_view_on_duckdb(
     spark: SparkSession, answers: Answers, view: View
 ) -> None:
     """Columns, rows, order and values are equal."""
-    assert list_unlike(view, answers[0][view.name], ask(spark, view.name), same) == []
+    assert list_differing_rows(view, answers[0][view.name], ask(spark, view.name), same) == []
 
 
 def test_printed_statements_create_permanent_views_on_spark(

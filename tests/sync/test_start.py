@@ -94,7 +94,9 @@ def holding(*names: str, complete: bool = True) -> dict[str, TableCoverage]:
     return dict.fromkeys(names, TableCoverage(complete))
 
 
-def plan_wide(state: WorkspaceState, *runs: str, until: datetime | None = None) -> WorkspacePlan:
+def plan_full_listing(
+    state: WorkspaceState, *runs: str, until: datetime | None = None
+) -> WorkspacePlan:
     """Plan a full listing of stored final runs, each named for its age in days."""
     listings = [listed(run, int(run[1:]) * DAY) for run in runs]
     known = {run: stored(int(run[1:]) * DAY) for run in runs}
@@ -113,12 +115,12 @@ def test_a_table_that_is_selected_later_starts_empty() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     request = SyncOptions(tables=RUNS | TASKS)
     assert plan_listing(state, request, NOW).is_full
-    assert plan_wide(state).initial_state.tables["tasks"] == TableCoverage(complete=False)
+    assert plan_full_listing(state).initial_state.tables["tasks"] == TableCoverage(complete=False)
 
 
 def test_a_backfill_loads_only_the_tables_that_lack_runs_oldest_first() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
-    fetches = plan_wide(state, "r3", "r9", "r5").fetches
+    fetches = plan_full_listing(state, "r3", "r9", "r5").fetches
     assert [run_fetch.run_id for run_fetch in fetches] == ["r9", "r5", "r3"]
     assert {run_fetch.tables for run_fetch in fetches} == {TASKS}
     assert all(run_fetch.in_order and not run_fetch.advances_cursor for run_fetch in fetches)
@@ -126,12 +128,12 @@ def test_a_backfill_loads_only_the_tables_that_lack_runs_oldest_first() -> None:
 
 def test_an_interrupted_backfill_is_resumed() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
-    plan = plan_wide(state, "r3", "r9", "r5")
+    plan = plan_full_listing(state, "r3", "r9", "r5")
     loaded = LoadedRun(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
     begun = mark_run_loaded(plan.initial_state, loaded, timedelta(days=30), NOW)
     loaded = LoadedRun(plan.fetches[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
     begun = mark_run_loaded(begun, loaded, timedelta(days=30), NOW)
-    fetches = plan_wide(begun, "r3", "r9", "r5").fetches
+    fetches = plan_full_listing(begun, "r3", "r9", "r5").fetches
     assert [run_fetch.run_id for run_fetch in fetches] == [
         "r5",
         "r3",
@@ -139,14 +141,14 @@ def test_an_interrupted_backfill_is_resumed() -> None:
 
 
 def test_a_table_is_complete_after_a_reconciliation() -> None:
-    plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), "r3")
+    plan = plan_full_listing(replace(SYNCED, tables=holding(*RUNS)), "r3")
     done = complete_workspace(plan.initial_state, plan, NOW)
     assert done.tables == holding(*RUNS, *TASKS)
     assert not plan_listing(done, SyncOptions(tables=RUNS | TASKS), NOW).is_full
 
 
 def test_a_table_is_not_complete_after_a_listing_with_an_upper_bound() -> None:
-    plan = plan_wide(replace(SYNCED, tables=holding(*RUNS)), until=NOW - timedelta(hours=1))
+    plan = plan_full_listing(replace(SYNCED, tables=holding(*RUNS)), until=NOW - timedelta(hours=1))
     assert not complete_workspace(plan.initial_state, plan, NOW).tables["tasks"].complete
 
 
@@ -219,6 +221,6 @@ def test_a_table_left_out_of_a_reconciliation_requires_another_one() -> None:
 
 
 def test_a_lost_state_backfills_every_selected_table() -> None:
-    plan = plan_wide(WorkspaceState(), "r3")
+    plan = plan_full_listing(WorkspaceState(), "r3")
     assert plan.initial_state.tables == holding(*RUNS, *TASKS, complete=False)
     assert [run_fetch.tables for run_fetch in plan.fetches] == [RUNS | TASKS]

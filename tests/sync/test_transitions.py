@@ -35,7 +35,7 @@ FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 OPEN = ("SUBMITTED", "RUNNING", "UNKNOWN", "PAUSED", None)
 
 
-def land(
+def load_run(
     state: WorkspaceState,
     status: str | None = "SUCCEEDED",
     submit: datetime | None = NOW,
@@ -53,28 +53,29 @@ def land(
 @pytest.mark.parametrize("status", OPEN)
 def test_a_loaded_open_run_is_kept_in_the_state(status: str | None) -> None:
     """The state has its star and its task bookmark. An unknown status counts as open."""
-    assert land(WorkspaceState(), status).open == {"r": OpenRun(NOW, True, TaskBookmark(100, 120))}  # noqa: FBT003 - starred
+    expected = OpenRun(NOW, starred=True, bookmark=TaskBookmark(100, 120))
+    assert load_run(WorkspaceState(), status).open == {"r": expected}
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_a_loaded_final_run_is_removed_from_the_open_runs(status: str) -> None:
     state = WorkspaceState(open={"r": OpenRun(NOW), "other": OpenRun(NOW)})
 
-    assert set(land(state, status).open) == {"other"}
+    assert set(load_run(state, status).open) == {"other"}
 
 
 def test_a_run_past_the_maximum_age_is_removed_from_the_open_runs() -> None:
     """Only a reconciliation fetches an abandoned run again."""
     state = WorkspaceState(open={"r": OpenRun(NOW - 31 * DAY)})
 
-    assert land(state, "RUNNING", NOW - 31 * DAY, is_new=False).open == {}
-    assert set(land(state, "RUNNING", NOW - 30 * DAY, is_new=False).open) == {"r"}
+    assert load_run(state, "RUNNING", NOW - 31 * DAY, is_new=False).open == {}
+    assert set(load_run(state, "RUNNING", NOW - 30 * DAY, is_new=False).open) == {"r"}
 
 
 def test_new_runs_advance_the_cursor_and_never_move_it_back() -> None:
-    state = land(WorkspaceState(), submit=NOW - MINUTE, run_id="a")
-    state = land(state, submit=NOW, run_id="b")
-    state = land(state, submit=NOW - 2 * MINUTE, run_id="c")
+    state = load_run(WorkspaceState(), submit=NOW - MINUTE, run_id="a")
+    state = load_run(state, submit=NOW, run_id="b")
+    state = load_run(state, submit=NOW - 2 * MINUTE, run_id="c")
 
     assert state.cursor == NOW
     assert state.lookback == {"a": NOW - MINUTE, "b": NOW, "c": NOW - 2 * MINUTE}
@@ -83,7 +84,7 @@ def test_new_runs_advance_the_cursor_and_never_move_it_back() -> None:
 def test_a_refetched_run_does_not_advance_the_cursor() -> None:
     state = WorkspaceState(cursor=NOW - DAY, lookback={"a": NOW - DAY})
 
-    assert land(state, is_new=False) == state
+    assert load_run(state, is_new=False) == state
 
 
 def test_the_submission_time_of_the_detail_advances_the_cursor() -> None:
@@ -95,7 +96,7 @@ def test_the_submission_time_of_the_detail_advances_the_cursor() -> None:
 
 def test_a_run_without_a_submission_time_does_not_advance_the_cursor() -> None:
     """It is refreshed all the same while it is open."""
-    state = land(WorkspaceState(), "RUNNING", None)
+    state = load_run(WorkspaceState(), "RUNNING", None)
 
     assert (state.cursor, state.lookback, set(state.open)) == (None, {}, {"r"})
 
@@ -243,7 +244,7 @@ def test_a_failed_run_without_a_submission_time_is_pending() -> None:
 def test_a_pending_run_that_is_loaded_is_no_longer_pending() -> None:
     """As a final run it is not refreshed, and the lookback contains it once."""
     state = fail(WorkspaceState(), RunFetch("r", NOW, None, advances_cursor=True))
-    assert land(state, is_new=False) == WorkspaceState(cursor=NOW, lookback={"r": NOW})
+    assert load_run(state, is_new=False) == WorkspaceState(cursor=NOW, lookback={"r": NOW})
 
 
 def test_clear_failure_removes_a_deleted_pending_run() -> None:
@@ -265,8 +266,8 @@ def test_the_retry_wait_grows_up_to_a_maximum(attempts: int, wait: int) -> None:
 
 def test_a_run_from_the_future_does_not_remove_current_runs() -> None:
     """The next listing starts before the current time and shows them again."""
-    state = land(WorkspaceState(), submit=NOW, run_id="now")
-    state = land(state, submit=NOW + DAY, run_id="ahead")
+    state = load_run(WorkspaceState(), submit=NOW, run_id="now")
+    state = load_run(state, submit=NOW + DAY, run_id="ahead")
 
     assert state.cursor == NOW + DAY
     assert state.lookback == {"now": NOW, "ahead": NOW + DAY}

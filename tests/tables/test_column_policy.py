@@ -102,7 +102,7 @@ def test_json_beyond_the_maximum_depth_is_masked() -> None:
 def test_any_record_keeps_its_key_its_schema_and_valid_json(data: st.DataObject, name: str) -> None:
     """Fields hold values of any type with secrets in their texts."""
     values = data.draw(flipped_records(name))
-    dirty = {path: _spoil(value) for path, value in values.items()}
+    dirty = {path: _corrupt(value) for path, value in values.items()}
     (row,) = treat(name, nest(dirty), excluded=["undocumented"] if len(dirty) % 2 else [])
     keys = make_keys(name)
     (raw,) = TABLES[name].build([nest(dirty)], **keys).to_pylist()
@@ -112,7 +112,7 @@ def test_any_record_keeps_its_key_its_schema_and_valid_json(data: st.DataObject,
             json.loads(row[column.name])
 
 
-def _spoil(value: Any) -> Any:
+def _corrupt(value: Any) -> Any:
     return f"{value} {plant('password')}" if isinstance(value, str) else value
 
 

@@ -95,7 +95,7 @@ AS_JSON = {"AuditLogTargetState"}  # states before and after, of any kind of obj
 AS_TEXT = {"exit"}  # a string on older servers, an integer on newer ones
 
 
-def snake(name: str) -> str:
+def to_snake_case(name: str) -> str:
     """Convert camelCase to snake_case, independently of the code under test."""
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
@@ -122,7 +122,7 @@ def list_fields(schemas: dict[str, Any], schema: dict[str, Any], skip: set[str])
     """Return the columns for a schema: name -> Arrow type, and whether it is JSON."""
     found: Fields = {}
     for name, declared in list_properties(schemas, schema).items():
-        column = snake(name)
+        column = to_snake_case(name)
         if column in skip:
             continue
         inner = list_fields(schemas, declared, set())
@@ -187,7 +187,9 @@ def test_secret_fields_are_documented_but_have_no_column(
     all_schemas: list[dict[str, Any]], table: str
 ) -> None:
     schema = all_schemas[-1][SCHEMAS[table][0]]
-    assert WITHHELD[table] <= {snake(name) for name in list_properties(all_schemas[-1], schema)}
+    assert WITHHELD[table] <= {
+        to_snake_case(name) for name in list_properties(all_schemas[-1], schema)
+    }
     assert not WITHHELD[table] & {column.name for column in TABLES[table].columns}
 
 
@@ -240,7 +242,7 @@ def test_every_documented_metric_has_a_unit(
 ) -> None:
     """The metrics are those of the newest API description."""
     quantities = set(all_schemas[-1]["WorkflowMetrics"]["properties"]) - {"id", "process"}
-    assert {snake(quantity) for quantity in quantities} == set(METRIC_UNITS)
+    assert {to_snake_case(quantity) for quantity in quantities} == set(METRIC_UNITS)
 
 
 def test_fields_of_a_run_and_fields_around_it_never_share_a_name(schemas: dict[str, Any]) -> None:
