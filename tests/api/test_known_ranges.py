@@ -90,6 +90,18 @@ def test_late_items_are_returned_or_move_a_known_range(
         assert got == [number for number in after if number not in inside]
 
 
+@pytest.mark.parametrize("unknown", [1, 9, 10, 11, 20, 95])
+def test_a_page_as_long_as_the_first_one_is_not_the_end(unknown: int) -> None:
+    """The server ignores the requested size, and reports neither a count nor a flag."""
+    ids = list(range(99 + unknown))
+
+    def fetch(offset: int) -> Page:
+        return Page([{"id": number} for number in ids[offset : offset + 10]])
+
+    tally = TotalCheck(least=98 + unknown, expected=len(ids))
+    assert walk(fetch, ranges_of(ids, (0, 99)), tally) == ids[99:]
+
+
 @given(size=st.integers(50, 450), lost=st.integers(0, 449), start=st.integers(0, 30))
 def test_a_deletion_moves_a_known_range(size: int, lost: int, start: int) -> None:
     """A server may lose items, too."""

@@ -38,6 +38,40 @@ def test_all_tasks_are_loaded_if_pages_are_smaller_than_requested(
     assert_equal(platform, warehouse)
 
 
+@pytest.mark.parametrize("way", [{"page_cap": 7}, {"ignores_max": True}])
+@pytest.mark.parametrize("ended", [0, 6, 7, 9, 10, 20])
+def test_running_tasks_after_a_small_page_are_loaded_without_a_total(
+    serve_quirky: Serve, way: dict[str, Any], ended: int
+) -> None:
+    """The ended tasks may fill the page exactly: the progress has the number of running ones."""
+    platform, warehouse = serve_quirky(**way, task_total="absent"), InMemoryDestination()
+    run_id = add_run(platform, ended, final=False)
+    platform.world.add_task(run_id)
+    assert sync(platform, warehouse).sync_result.warnings == []
+    assert_equal(platform, warehouse)
+
+
+@pytest.mark.parametrize("more", [1, 9, 10, 11, 100])
+def test_tasks_after_known_ones_are_loaded_if_pages_are_smaller_than_requested(
+    serve_quirky: Serve, more: int
+) -> None:
+    """The pages after the known tasks are as long as the first of them, and no total ends them."""
+    platform, warehouse = (
+        serve_quirky(ignores_max=True, task_total="absent"),
+        InMemoryDestination(),
+    )
+    run_id = add_run(platform, 99, final=False)
+    sync(platform, warehouse)
+    going = platform.world.add_task(run_id)
+    for _ in range(more):
+        platform.world.finish_task(run_id, platform.world.add_task(run_id))
+    assert sync(platform, warehouse).sync_result.warnings == []
+    assert_equal(platform, warehouse)
+    platform.world.finish_task(run_id, going)
+    sync(platform, warehouse)
+    assert_equal(platform, warehouse)
+
+
 def test_a_task_total_that_is_too_high_is_reported_once_per_workspace(serve_quirky: Serve) -> None:
     """The runs are loaded; one more call for each shows that no task follows."""
     platform, warehouse = serve_quirky(task_total="high"), InMemoryDestination()

@@ -44,6 +44,8 @@ class TotalCheck:
 
     Attributes:
         least: Minimum number of items in the list, known from other responses.
+        expected: Number of items in the list by other responses, which may be wrong. The list is
+            read up to it if the server reports no count.
         end: Offset just past the last item that was read.
         total: Last count that the server reported, None without one.
         is_bound: Whether that count came with a full page, so that it may be a lower bound.
@@ -54,6 +56,7 @@ class TotalCheck:
     """
 
     least: int = 0
+    expected: int = 0
     end: int = 0
     total: int | None = None
     is_bound: bool = False
@@ -72,6 +75,11 @@ class TotalCheck:
         if page.count is not None:
             self.total = page.count
             self.is_bound = page.size is None or len(page.items) >= page.size
+
+    def is_last(self, page: Page) -> bool:
+        """Return whether the page that was recorded last is the end of the list."""
+        least = self.least if page.count is not None else max(self.least, self.expected)
+        return page.is_last(self.end, least)
 
 
 def paginate_append_only(
@@ -109,16 +117,24 @@ def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck
         if keys and seen.issuperset(keys):
             return True  # the pages repeat those of the previous pass, without new items
         tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
-        # A page of the length of the first one was not the last one before.
-        page = replace(page, size=page_length or page.size)
+        page = _with_size(page, page_length)
         order += keys
         seen.update(keys)
         tally.record(page, tally.end + len(keys))
         if page.items:
             sink.append(page.items)
             page_length = page_length or len(page.items)
-        if page.is_last(tally.end, tally.least):
+        if tally.is_last(page):
             return True
+
+
+def _with_size(page: Page, length: int | None) -> Page:
+    """Return a page whose size is the length of the first page, None without one.
+
+    A server may return fewer items than requested (API fact 1). A page that is as long as the
+    first one, which was not the last one, is not short.
+    """
+    return replace(page, size=length or page.size)
 
 
 def fetch_stable_list(
@@ -217,13 +233,15 @@ def paginate_around_known(
     found: dict[int, Item] = {}
     offsets: dict[Hashable, int] = {}
     offset, remaining = 0, deque(known)
+    page_length: int | None = None
     while True:
         previous = offset
         while remaining and remaining[0].start <= offset:
             offset = max(offset, remaining.popleft().end)
         # Overlap with the last item of a range, to detect that the range has moved.
         start = offset - 1 if offset > previous and offset - 1 not in found else offset
-        page = fetch(start)
+        page = _with_size(fetch(start), page_length)
+        page_length = page_length or len(page.items)
         tally.record(page, start + len(page.items))
         if not page.items and (start < offset or remaining):
             return None  # the list has become shorter
@@ -234,7 +252,7 @@ def paginate_around_known(
             return None
         found.update(enumerate(page.items, start))
         offset = max(offset, tally.end)
-        if not remaining and page.is_last(tally.end, tally.least):
+        if not remaining and tally.is_last(page):
             inside = {offset for one in known for offset in range(one.start, one.end)}
             return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]
 

@@ -205,7 +205,7 @@ class TaskLister:
         If tasks at the edges of the bookmark have moved, tasks were inserted or deleted before
         them, and all tasks are fetched.
         """
-        tally = TotalCheck(least=self._expected.least)
+        tally = TotalCheck(least=self._expected.least, expected=self._expected.most or 0)
         make, workspace_id = self._make_buffer, self.workspace.id
         found = None
         if known.ranges:
