@@ -18,6 +18,8 @@ from dlt.common.storages.load_package import (
 from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 from dlt.destinations.job_impl import FinalizedLoadJob
 
+from tower_etl.text import quote_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -116,7 +118,7 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
             query = self.select_last(rows, key) if key else query
             for removed in _list_columns(table, "hard_delete"):
                 query = f"SELECT * FROM ({query}) AS live WHERE {removed} IS NOT TRUE"  # noqa: S608 names of this package
-        self.insert(target, ", ".join(f'"{column}"' for column in table["columns"]), query)
+        self.insert(target, ", ".join(map(quote_name, table["columns"])), query)
 
 
 def _delete_replaced(table: PreparedTableSchema, target: str, rows: str) -> str:
@@ -151,4 +153,4 @@ def _list_files() -> dict[str, list[str]]:
 
 def _list_columns(table: PreparedTableSchema, hint: TColumnProp) -> list[str]:
     """Return the quoted names of the columns with a hint."""
-    return [f'"{name}"' for name, column in table["columns"].items() if column.get(hint)]
+    return [quote_name(name) for name, column in table["columns"].items() if column.get(hint)]

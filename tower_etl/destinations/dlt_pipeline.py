@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     CapabilitiesMethod = Callable[..., DestinationCapabilitiesContext]
     FileStamp = tuple[int, int, int]
 
+PIPELINE = "tower"
+
+_DEFAULTS: Mapping[str, Any] = {
+    "runtime.dlthub_telemetry": False,
+    "runtime.log_level": "CRITICAL",  # errors are raised; dlt would log them as well
+    "load.delete_completed_jobs": True,  # completed jobs would fill the disk over years
+    "load.truncate_staging_dataset": True,  # staged rows would be kept beside the merged ones
+}
+
 
 def cache_capabilities(method: CapabilitiesMethod) -> CapabilitiesMethod:
     """Return a `capabilities` method that caches its results; the configuration must not change.
@@ -87,16 +96,6 @@ class CachedPipeline(dlt.Pipeline):
     def _configure(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 dlt's signature
         super()._configure(*args, **kwargs)
         self._schema_storage = CachedSchemaStorage(self._schema_storage_config, makedirs=True)
-
-
-PIPELINE = "tower"
-
-_DEFAULTS: Mapping[str, Any] = {
-    "runtime.dlthub_telemetry": False,
-    "runtime.log_level": "CRITICAL",  # errors are raised; dlt would log them as well
-    "load.delete_completed_jobs": True,  # completed jobs would fill the disk over years
-    "load.truncate_staging_dataset": True,  # staged rows would be kept beside the merged ones
-}
 
 
 @contextmanager

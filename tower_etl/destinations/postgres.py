@@ -29,6 +29,7 @@ from tower_etl.destinations.errors import explain_connection
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.errors import ConfigurationError, DestinationError, DestinationLockedError
 from tower_etl.schema import TABLES
+from tower_etl.text import quote_name
 from tower_etl.views.postgres import refresh_comments, refresh_views
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _is_long(column: str) -> bool:
 
 
 def _index_column(column: str) -> str:
-    return f'md5("{column}")' if _is_long(column) else f'"{column}"'
+    return f"md5({quote_name(column)})" if _is_long(column) else quote_name(column)
 
 
 def _name_index(table: TableSpec) -> str:
@@ -287,7 +288,7 @@ class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
         """
         copied = f'pg_temp."package of {name}"'
         target = self.sql_client.make_qualified_table_name(name)
-        columns = ", ".join(f'"{column}"' for column in self.prepare_load_table(name)["columns"])
+        columns = ", ".join(map(quote_name, self.prepare_load_table(name)["columns"]))
         self.sql_client.execute_sql(
             f"CREATE TEMPORARY TABLE {copied} ON COMMIT DROP AS "  # noqa: S608 names of this package
             f"SELECT {columns} FROM {target} WITH NO DATA"
@@ -320,7 +321,7 @@ def _copy_parquet(cursor: Any, path: str, table: str) -> None:  # noqa: ANN401 p
     """
     options = WriteOptions(include_header=False, quoting_style="all_valid")
     with parquet.ParquetFile(path) as file:
-        names = ", ".join(f'"{name}"' for name in file.schema_arrow.names)
+        names = ", ".join(map(quote_name, file.schema_arrow.names))
         for batch in file.iter_batches(_BATCH_ROWS):
             text = io.BytesIO()
             write_csv(batch, text, options)

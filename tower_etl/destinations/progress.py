@@ -76,8 +76,6 @@ def _has_ended(pid: int) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:  # PermissionError: the process of another user
+        return isinstance(error, ProcessLookupError)
     return False
