@@ -432,6 +432,16 @@ def test_failed_or_denied_pipeline_versions_are_fetched_later(
         assert len(rows_of(warehouse, "pipeline_versions")) == expected
 
 
+def test_denied_tables_are_reported_in_alphabetical_order(platform: SimulatedPlatform) -> None:
+    """The order does not depend on the process."""
+    names = ("actions", "credentials", "datasets", "pipelines")
+    for name in names:
+        platform.simulator.faults.add(f"/{name}", Fault("status", 403, times=10**6))
+    warnings = sync(platform, InMemoryDestination(), reconcile=True).warnings
+    denied = [name for text in warnings for name in names if f" {name} of " in text]
+    assert denied == list(names)
+
+
 def test_a_table_that_the_server_does_not_implement_is_denied(platform: SimulatedPlatform) -> None:
     """The status 501 is reported once and does not make the sync partial."""
     warehouse = InMemoryDestination()

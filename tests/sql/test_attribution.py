@@ -9,7 +9,9 @@ import pytest
 
 from tests.sql.small import GIB, HOUR_MS
 from tests.sql.test_spend import pick
+from tower_etl.errors import ConfigurationError
 from tower_etl.views.definitions import iter_views
+from tower_etl.views.prices import read_price_list
 from tower_etl.warehouse.filters import RunFilter, apply_filter
 
 if TYPE_CHECKING:
@@ -202,6 +204,32 @@ def use_prices(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path
     path.write_text(text)
     monkeypatch.setenv("TOWER_ETL_PRICES", str(path))
     return path
+
+
+def test_blank_lines_and_comments_in_a_price_list_are_skipped(tmp_path: Path) -> None:
+    """Prices and messages have the numbers of the lines in the file."""
+    path = tmp_path / "prices.csv"
+    path.write_text("\n# our cluster\n\nexecutor, cpu_hour\n\nslurm, 0.04\n\n", encoding="utf-8")
+    (price,) = read_price_list(path)
+    assert (price.line, price.patterns[0], price.prices) == (6, "slurm", (0.04, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "line 1: no price"),
+        ("\n\nexecutor,queue\n", "line 3: no price"),
+        ("# ours\nexecutor,cpu_hours\n", "line 2: unknown column cpu_hours"),
+        ("cpu_hour\n\nfree\n", "line 3: invalid cpu_hour 'free'"),
+    ],
+)
+def test_an_invalid_price_list_is_refused_with_its_line(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=expected):
+        read_price_list(path)
 
 
 def test_a_price_list_prices_only_tasks_without_a_platform_cost(

@@ -26,7 +26,7 @@ from tower_etl.schema import service_rows
 from tower_etl.sync import RUN_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -125,10 +125,8 @@ class ReferenceSync:
         self._record(responses, self._own_tables() if due else frozenset().union(*rest))
         for tables, workspaces in (*rest.items(), (self._own_tables(), due)):
             versions = {f"{table}_history" for table in tables} & self._tables
-            self.state = self.state.load(
-                tables & self._tables | versions, [workspace.key for workspace in workspaces]
-            )
-        self.state = self.state.unload(self._list_behind(), [workspace.key for workspace in due])
+            self.state = self.state.load(tables & self._tables | versions, _keys_of(workspaces))
+        self.state = self.state.unload(self._list_behind(), _keys_of(due))
         yield from self._iter_launches([workspace for workspace, _ in listed], due, launches)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):
             yield self._read_audit_logs()
@@ -231,7 +229,7 @@ class ReferenceSync:
     def _fetch(self, due: list[Workspace], selected: frozenset[str]) -> list[PartitionResult]:
         if not due:
             return []
-        unloaded = self.state.list_unloaded(selected, [workspace.key for workspace in due])
+        unloaded = self.state.list_unloaded(selected, _keys_of(due))
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
         known = self._read_fingerprints() if _VERSIONS in selected else {}
 
@@ -294,7 +292,7 @@ class ReferenceSync:
     def _record(self, responses: Sequence[PartitionResult], requested: frozenset[str]) -> None:
         """Record denials, reported once, and errors, whose tables are pending for the next sync."""
         refused = denied_by_table(responses)
-        for table in {response.entity.table for response in responses}:
+        for table in sorted({response.entity.table for response in responses}):
             partitions = {response.partition.key for response in refused.get(table, ())}
             answered = {
                 response.partition.key for response in responses if response.entity.table == table
@@ -311,7 +309,8 @@ class ReferenceSync:
         }
         failed |= {entity.table for entity in ENTITIES if entity.parent in failed}
         self.state = replace(self.state, pending=self.state.pending - requested | failed)
-        for table in {response.entity.table for response in responses if response.entity.detail}:
+        detailed = {response.entity.table for response in responses if response.entity.detail}
+        for table in sorted(detailed):
             self._record_details(
                 table, [response for response in responses if response.entity.table == table]
             )
@@ -371,14 +370,12 @@ class ReferenceSync:
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
         if after is None:
-            self.state = self.state.load(selected, [workspace.key for workspace in lacking])
+            self.state = self.state.load(selected, _keys_of(lacking))
         self._retried = True
 
     def forget_launches(self, workspaces: Sequence[Workspace]) -> None:
         """Record that runs of some workspaces were loaded without their launches."""
-        self.state = self.state.unload(
-            {*_LAUNCH_TABLES} - self._tables, [s.key for s in workspaces]
-        )
+        self.state = self.state.unload({*_LAUNCH_TABLES} - self._tables, _keys_of(workspaces))
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.sync_run.started_at
@@ -397,6 +394,10 @@ class ReferenceSync:
         elif isinstance(found, ApiError):
             self.result.reference_errors.append(f"{found} The next sync retries.")
         return {}
+
+
+def _keys_of(workspaces: Iterable[Workspace]) -> list[str]:
+    return [workspace.key for workspace in workspaces]
 
 
 def _ids_of(pipelines: list[dict[str, Any]]) -> set[int]:

@@ -18,7 +18,7 @@ from tower_etl.errors import ConfigurationError
 from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MATCHED = ("executor", "queue", "machine_type", "workspace")
 PRICES = ("cpu_hour", "gib_hour", "gpu_hour")
@@ -63,30 +63,33 @@ def read_price_list(path: Path) -> list[Price]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(line for line in file if not line.startswith("#"))
-            _check_header(path, reader.fieldnames or ())
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [_read_line(path, number, row) for number, row in _iter_rows(file)]
+            return list(_iter_prices(path, file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"The price list {path} cannot be read as a CSV file in UTF-8 ({error})."
         raise ConfigurationError(msg) from None
 
 
-def _iter_rows(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
-    names = next(csv.reader([numbered[0][1]]))
-    for number, line in numbered[1:]:
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
-        yield number, dict(zip((name.strip() for name in names), cells, strict=False))
+def _iter_prices(path: Path, lines: Iterable[str]) -> Iterator[Price]:
+    """Yield the prices below the header; blank lines and comments may be anywhere."""
+    rows = (
+        (number, [cell.strip() for cell in next(csv.reader([line]))])
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.startswith("#")
+    )
+    number, names = next(rows, (1, []))
+    _check_header(path, number, names)
+    for number, cells in rows:
+        yield _read_line(path, number, dict(zip(names, cells, strict=False)))
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    names = [name.strip() for name in header]
+def _check_header(path: Path, line: int, names: Sequence[str]) -> None:
     if unknown := ", ".join(name for name in names if name not in COLUMNS):
-        msg = f"{path}, line 1: unknown column {unknown}. Expected some of {', '.join(COLUMNS)}."
+        msg = (
+            f"{path}, line {line}: unknown column {unknown}. Expected some of {', '.join(COLUMNS)}."
+        )
         raise ConfigurationError(msg)
     if not set(PRICES) & set(names):
-        msg = f"{path}, line 1: no price. Expected at least one of {', '.join(PRICES)}."
+        msg = f"{path}, line {line}: no price. Expected at least one of {', '.join(PRICES)}."
         raise ConfigurationError(msg)
 
 
