@@ -16,6 +16,50 @@ if TYPE_CHECKING:
 _MAGIC_AT, _MAGIC = 8, b"DUCK"  # signature of a DuckDB file, after the checksum of its header
 _HELD_OPEN = frozenset({5, 32})  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 
+_AGAIN = "then run the same command again; committed data is safe"
+_OWNER = "Change its owner or mode (chown, chmod), or choose another path"
+_FREE = f"Free disk space, {_AGAIN}"
+# Error numbers that recur until somebody changes the file or path, with the remedy.
+_REFUSALS: Mapping[int, str] = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: "Mount the file system writable, or choose another path",
+    errno.ENOENT: "Create the folder of the path, or choose another path",
+    errno.EEXIST: "Move the existing file or folder, or choose another path",
+    errno.ENOTDIR: "A part of the path is a file: move that file, or choose another path",
+    errno.EISDIR: "Move the folder, or choose another path",
+    errno.ENAMETOOLONG: "Choose a shorter path: most file systems allow 255 bytes for a name",
+    errno.ELOOP: "Repair the symbolic links, or choose another path",
+    errno.EINVAL: "Choose another path or another file system",
+    errno.EILSEQ: "Choose a path without unusual characters",
+    errno.EXDEV: "Choose a path that is on one file system",
+    errno.EOPNOTSUPP: "Choose a path on another file system",
+    errno.ENOSYS: "Choose a path on another file system",
+}
+# Error numbers that depend on the state of the machine, with the remedy.
+_SHORTAGES: Mapping[int, str] = {
+    errno.ENOSPC: _FREE,
+    errno.EDQUOT: f"Free disk space or raise the quota, {_AGAIN}",
+    errno.EFBIG: f"Raise the limit of file sizes (ulimit -f), {_AGAIN}",
+    errno.ENOMEM: f"Free memory or raise the memory limit, {_AGAIN}",
+    errno.EMFILE: f"Raise the limit of open files (ulimit -n), {_AGAIN}",
+    errno.ENFILE: f"Raise the machine's limit of open files, {_AGAIN}",
+    errno.EIO: f"Check the device and the system log, {_AGAIN}",
+    errno.ESTALE: f"Mount the file system again, {_AGAIN}",
+    errno.ENOTCONN: f"Mount the file system again, {_AGAIN}",
+    errno.EBUSY: f"Close the program that uses the file, {_AGAIN}",
+    errno.ENOLCK: f"Use a file system that supports locks, {_AGAIN}",
+}
+_NUMBER = re.compile(r"\[errno (\d+)\]|\(os error (\d+)\)|\berrno:? (\d+)", re.IGNORECASE)
+_PHRASES: Mapping[str, int] = {
+    os.strerror(number).lower(): number
+    for number in (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+        *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EIO),
+    )
+}
+_PATH = re.compile(r"[\"'](/[^\"'\\]+)")
+
 
 def fsync_file(path: Path) -> None:
     """Flush a file, or the directory entries of a folder, to disk.
@@ -66,52 +110,6 @@ def is_duckdb_file(path: Path) -> bool:
             return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
     except OSError:
         return False
-
-
-_AGAIN = "then run the same command again; committed data is safe"
-_OWNER = "Change its owner or mode (chown, chmod), or choose another path"
-_FREE = f"Free disk space, {_AGAIN}"
-
-# Error numbers that recur until somebody changes the file or path, with the remedy.
-_REFUSALS: Mapping[int, str] = {
-    errno.EACCES: _OWNER,
-    errno.EPERM: _OWNER,
-    errno.EROFS: "Mount the file system writable, or choose another path",
-    errno.ENOENT: "Create the folder of the path, or choose another path",
-    errno.EEXIST: "Move the existing file or folder, or choose another path",
-    errno.ENOTDIR: "A part of the path is a file: move that file, or choose another path",
-    errno.EISDIR: "Move the folder, or choose another path",
-    errno.ENAMETOOLONG: "Choose a shorter path: most file systems allow 255 bytes for a name",
-    errno.ELOOP: "Repair the symbolic links, or choose another path",
-    errno.EINVAL: "Choose another path or another file system",
-    errno.EILSEQ: "Choose a path without unusual characters",
-    errno.EXDEV: "Choose a path that is on one file system",
-    errno.EOPNOTSUPP: "Choose a path on another file system",
-    errno.ENOSYS: "Choose a path on another file system",
-}
-# Error numbers that depend on the state of the machine, with the remedy.
-_SHORTAGES: Mapping[int, str] = {
-    errno.ENOSPC: _FREE,
-    errno.EDQUOT: f"Free disk space or raise the quota, {_AGAIN}",
-    errno.EFBIG: f"Raise the limit of file sizes (ulimit -f), {_AGAIN}",
-    errno.ENOMEM: f"Free memory or raise the memory limit, {_AGAIN}",
-    errno.EMFILE: f"Raise the limit of open files (ulimit -n), {_AGAIN}",
-    errno.ENFILE: f"Raise the machine's limit of open files, {_AGAIN}",
-    errno.EIO: f"Check the device and the system log, {_AGAIN}",
-    errno.ESTALE: f"Mount the file system again, {_AGAIN}",
-    errno.ENOTCONN: f"Mount the file system again, {_AGAIN}",
-    errno.EBUSY: f"Close the program that uses the file, {_AGAIN}",
-    errno.ENOLCK: f"Use a file system that supports locks, {_AGAIN}",
-}
-_NUMBER = re.compile(r"\[errno (\d+)\]|\(os error (\d+)\)|\berrno:? (\d+)", re.IGNORECASE)
-_PHRASES: Mapping[str, int] = {
-    os.strerror(number).lower(): number
-    for number in (
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
-        *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EIO),
-    )
-}
-_PATH = re.compile(r"[\"'](/[^\"'\\]+)")
 
 
 def explain_os_error(

@@ -11,7 +11,7 @@ from tests.sql.small import HOUR_MS, SmallHistory
 from tower_etl.errors import ConfigurationError
 from tower_etl.report.comparison import compare_groups
 from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups
-from tower_etl.report.render import render_comparison, write_headline
+from tower_etl.report.render import render_comparison
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def test_a_difference_between_releases_is_found_with_its_size() -> None:
     assert cost.differs
     assert not measure_of(found, "wait_seconds").differs
     assert measure_of(found, "bill_usd").ratio is None
-    assert write_headline(found).startswith("Cost by the platform: a task of 2.0 takes")
+    assert found.headline.startswith("Cost by the platform: a task of 2.0 takes")
     assert compare_groups("revision", found.first, found.second).measures == found.measures
 
 
@@ -80,7 +80,7 @@ def test_random_halves_of_one_release_do_not_differ(tmp_path: Path, seed: int) -
     path.write_text("run_id,group\n" + "\n".join(groups) + "\n")
     found = compare(history, str(path), "a", "b")
     assert [m.name for m in found.measures if m.differs] == []
-    assert "no difference between a and b is shown" in write_headline(found)
+    assert "no difference between a and b is shown" in found.headline
 
 
 def test_label_and_fusion_groups_without_shared_tags_match_by_process() -> None:

@@ -20,6 +20,10 @@ from tower_etl.text import quote_name, quote_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+FIELDS = ("run_id", "task_hash", "compute_env")
+_PREFIXES = ("", "user_", "user_labels_", "labels_")
+_NO_ENTRIES = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
+
 
 def normalize_name(name: str) -> str:
     """Return the name of a column or tag in snake_case, with `_` for every other character."""
@@ -93,12 +97,6 @@ class ExportColumns:
     def unused(self) -> list[str]:
         """Return the columns that no expression uses."""
         return [name for name in self.types if name not in self.used]
-
-
-FIELDS = ("run_id", "task_hash", "compute_env")
-
-_PREFIXES = ("", "user_", "user_labels_", "labels_")
-_NO_ENTRIES = "CAST([] AS STRUCT(key VARCHAR, value VARCHAR)[])"
 
 
 @dataclass(frozen=True)

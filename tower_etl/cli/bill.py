@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tower_etl.billing.columns import parse_mapping
 from tower_etl.billing.coverage import COVERAGE_VIEWS, SNIPPET, read_coverage
 from tower_etl.cli import options
 from tower_etl.cli.output import print_data, print_message, print_notice
@@ -55,7 +56,6 @@ def load(
 
     Parquet and CSV (gzip or not), local or s3://bucket/folder. Give all files of a period at once.
     """
-    from tower_etl.billing.columns import parse_mapping  # noqa: PLC0415 as above
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 

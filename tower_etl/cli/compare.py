@@ -120,10 +120,7 @@ def _describe_group(group: Group) -> str:
 
 def describe_comparison(comparison: Comparison) -> str:
     """Return the result of a comparison as text."""
-    from tower_etl.report.render import (  # noqa: PLC0415 imports jinja2
-        format_measure,
-        write_headline,
-    )
+    from tower_etl.report.formats import format_measure  # noqa: PLC0415 imports markupsafe
 
     first, second = comparison.first, comparison.second
     rows = [
@@ -139,7 +136,7 @@ def describe_comparison(comparison: Comparison) -> str:
         for measure in comparison.measures
     ]
     names = ("measure", "tasks", first.name, second.name, "ratio", "95 % interval", "finding")
-    lines = [write_headline(comparison), "", format_table(names, rows), ""]
+    lines = [comparison.headline, "", format_table(names, rows), ""]
     if comparison.crosses_pipelines:
         pipelines = f"{', '.join(first.pipelines)} against {', '.join(second.pipelines)}"
         lines.insert(1, f"Warning: these are different pipelines: {pipelines}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tower_etl.billing.columns import TagMapping
 from tower_etl.cli import options
 from tower_etl.cli.bill import describe_load
 from tower_etl.cli.output import print_message
@@ -97,7 +98,6 @@ def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncRepo
 
 def _load_bill(world: World, path: str) -> None:
     """Load a generated bill of the runs, as `tower-etl bill load` does."""
-    from tower_etl.billing.columns import TagMapping  # noqa: PLC0415 beside the load
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 

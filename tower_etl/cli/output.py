@@ -31,6 +31,8 @@ _CONTROLS = dict.fromkeys(
     "\N{REPLACEMENT CHARACTER}",
 )
 
+LEVELS = ("debug", "info", "warning", "error")
+
 
 def prepare_streams() -> None:
     r"""Make both streams escape a character that their encoding lacks, as in `\u03a9`.
@@ -133,9 +135,6 @@ def _discard(stream: TextIO | None) -> None:
     if stream is not None:
         with suppress(OSError):  # a stream without a descriptor
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-LEVELS = ("debug", "info", "warning", "error")
 
 
 class _RedactingFormatter(logging.Formatter):

@@ -67,7 +67,7 @@ def command(
 
 
 def _write_data(path: str, folder: Path, scope: RunFilter) -> None:
-    from tower_etl.report.exports import write_data  # noqa: PLC0415 imports duckdb
+    from tower_etl.report.exports import write_data  # noqa: PLC0415 imports duckdb and jinja2
 
     print_message(f"{folder}: {write_data(path, folder, SYSTEM_CLOCK.now(), scope)} CSV files")
 

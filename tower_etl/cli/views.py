@@ -49,7 +49,7 @@ def command(
     if schema:
         msg = "--schema applies to printed statements: expected --sql DIALECT with it."
         raise ConfigurationError(msg)
-    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports dlt
+    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
     from tower_etl.pipeline import refresh_views  # noqa: PLC0415 imports dlt and duckdb
 
     path = options.file_or_lake(destination, path, "`views` without --sql", kinds=("duckdb",))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.schema import TableSpec
 
+_CLOSING_MEMORY = "150MB"  # limit of DuckDB during the checkpoint at the end of a package
+
 
 @dataclass(frozen=True)
 class DuckDBDestination:
@@ -134,9 +136,6 @@ def _refuse_foreign(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
         refuse_foreign(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
 
     return inspect
-
-
-_CLOSING_MEMORY = "150MB"  # limit of DuckDB during the checkpoint at the end of a package
 
 
 class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):

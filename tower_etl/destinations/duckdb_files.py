@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     Inspection = Callable[[duckdb.DuckDBPyConnection], None]
 
+STORAGE_VERSION = "v1.0.0"
+"""Default of DuckDB 1.x. Files in the default of DuckDB 2 could not be opened by any 1.x."""
+_MADE_BY_AT = slice(52, 84)  # version of the library that created the file, zero-padded
+_REFUSED = "Permission denied"
+_VERSIONS = re.compile(r"version number (\d+).*?between (\d+) and (\d+)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class DuckDBPaths:
@@ -82,14 +88,6 @@ def _check_file(path: Path) -> None:
         msg = f"{path} is not a DuckDB file. Move it, or choose another --path. It was not changed."
         raise ConfigurationError(msg)
     check_replaceable(path)
-
-
-STORAGE_VERSION = "v1.0.0"
-"""Default of DuckDB 1.x. Files in the default of DuckDB 2 could not be opened by any 1.x."""
-
-_MADE_BY_AT = slice(52, 84)  # version of the library that created the file, zero-padded
-_REFUSED = "Permission denied"
-_VERSIONS = re.compile(r"version number (\d+).*?between (\d+) and (\d+)", re.DOTALL)
 
 
 def create_file(path: Path) -> None:

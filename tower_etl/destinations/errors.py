@@ -99,6 +99,15 @@ _WORDS: Mapping[str, str] = {
     "server": "08006",
 }
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
+_MAX_CHARS = 300
+_SCHEMA_ERRORS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConstraintException,
+    duckdb.ConversionException,
+)
+
 
 def explain_postgres(
     cause: BaseException, name: str = "", table: str | None = None
@@ -139,16 +148,6 @@ def find_code(cause: BaseException) -> str | None:
         return str(code)
     text = str(cause).lower()
     return next((likely for words, likely in _WORDS.items() if words in text), None)
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM})
-_MAX_CHARS = 300
-_SCHEMA_ERRORS = (
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.ConstraintException,
-    duckdb.ConversionException,
-)
 
 
 @contextmanager

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 _NOTHING = 0.005  # savings below it are not shown
 
+OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
+# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed) and the
+# codes of a lost spot machine: 50001 on Google Batch, 2147483647 (no exit code) on AWS Batch.
+_RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
+_MOST_RETRIES = 3
+_NAME = re.compile(
+    r"[\w:]+", re.ASCII
+)  # process names in Nextflow; other text is read as a pattern
+
 
 @dataclass(frozen=True)
 class Action:
@@ -173,17 +182,6 @@ def _lose_less(facts: ReportData) -> Action:
 
 def _sum(amounts: Iterable[float | None]) -> float:
     return sum((amount for amount in amounts if amount), 0.0)
-
-
-OUT_OF_MEMORY = (134, 137, 139, 140, 247)  # as `out_of_memory` in sql/staging/stg_tasks.sql
-# nf-core's base configuration retries on 104 and 130 to 145. The others are 247 (killed) and the
-# codes of a lost spot machine: 50001 on Google Batch, 2147483647 (no exit code) on AWS Batch.
-_RETRIED = "(130..145) + [104, 247, 50001, 2147483647]"
-_MOST_RETRIES = 3
-
-_NAME = re.compile(
-    r"[\w:]+", re.ASCII
-)  # process names in Nextflow; other text is read as a pattern
 
 
 def memory_config_snippet(requests: Sequence[MemoryRequest]) -> str:

@@ -43,6 +43,20 @@ _TO_RGB = (
     (-0.0041960863, -0.7034186147, 1.7076147010),
 )
 
+HEIGHT = 220  # px between the axes
+_LABELS = 8  # labels of the x axis; narrow charts show every third
+_GAP = 0.22  # fraction of a column's width
+OTHERS = "all others"
+_ROUND = (1, 2, 2.5, 5, 10)
+_DECEMBER = 12
+_SMALLEST = 1e-300  # a quarter of a smaller value may underflow to 0
+_MOST_YEARS = 60  # longest axis
+_STEPS = (
+    ("day", 45),
+    ("week", 200),
+    ("month", 8 * 366),
+)  # period, and the longest span in days that uses it
+
 
 @dataclass(frozen=True)
 class Paint:
@@ -92,12 +106,6 @@ def _times(one: float, other: float) -> float:
 
 def _gamma(channel: float) -> float:
     return 12.92 * channel if channel <= _LINEAR else 1.055 * channel ** (1 / 2.4) - 0.055
-
-
-HEIGHT = 220  # px between the axes
-_LABELS = 8  # labels of the x axis; narrow charts show every third
-_GAP = 0.22  # fraction of a column's width
-OTHERS = "all others"
 
 
 @dataclass(frozen=True)
@@ -298,17 +306,6 @@ def measure_share(part: float | None, whole: float | None) -> float:
 def place_ratio(ratio: float) -> float:
     """Return the place of a ratio in percent of a line from a quarter to four times."""
     return min(max(50 + 25 * math.log2(ratio), 0.0), 100.0) if ratio > 0 else 0.0
-
-
-_ROUND = (1, 2, 2.5, 5, 10)
-_DECEMBER = 12
-_SMALLEST = 1e-300  # a quarter of a smaller value may underflow to 0
-_MOST_YEARS = 60  # longest axis
-_STEPS = (
-    ("day", 45),
-    ("week", 200),
-    ("month", 8 * 366),
-)  # period, and the longest span in days that uses it
 
 
 def choose_years(runs: Mapping[int, int], present: int) -> tuple[int, int]:

@@ -200,6 +200,19 @@ class Comparison:
     unmatched: Sequence[Unmatched]
 
     @property
+    def headline(self) -> str:
+        """Result in one sentence: by the bill if there is one, else by the platform's cost."""
+        by_name = {measure.name: measure for measure in self.measures}
+        names = ("bill_usd", "platform_usd", "run_seconds")
+        measure = next((by_name[name] for name in names if by_name[name].ratio is not None), None)
+        first, second = self.first.name, self.second.name
+        if measure is None:
+            return f"{first} and {second} have no task in common."
+        if not measure.differs:
+            return f"{measure.title}: no difference between {first} and {second} is shown."
+        return f"{measure.title}: a task of {second} takes {measure.verdict} than one of {first}."
+
+    @property
     def crosses_pipelines(self) -> bool:
         """Whether the groups have different pipelines."""
         return self.first.pipelines != self.second.pipelines

@@ -68,6 +68,8 @@ _RUN_ID, _CURRENCY = COLUMNS.index("run_id"), COLUMNS.index("currency")
 _FIRST_MONEY = COLUMNS.index("cost_usd")
 _SUMS = ("runs", "cpu_hours", "cost_usd", "billed_runs", "billed_platform_usd")
 
+INDEX = "index.json"
+
 
 @dataclass(frozen=True)
 class LabelValueCost:
@@ -189,9 +191,6 @@ def _write_csv(rows: Sequence[Sequence[Any]]) -> str:
         ]
         writer.writerow(["total", *[""] * (_CURRENCY - 1), currency, "", *sums])
     return file.getvalue()
-
-
-INDEX = "index.json"
 
 
 def write_data(path: str | Path, folder: Path, now: datetime, scope: RunFilter) -> int:

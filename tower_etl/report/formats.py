@@ -207,6 +207,15 @@ def cut_middle(text: str, longest: int) -> str:
     return f"{text[: longest - end - 1]}\u2026{text[len(text) - end :]}"
 
 
+def format_measure(value: float, name: str) -> str:
+    """Format a sum of a measure of a comparison with its unit, which its name ends in."""
+    if name.endswith("_seconds"):
+        return format_hours(value / 3600)
+    if name.endswith("_usd"):
+        return format_usd(value)
+    return format_count(value)
+
+
 @dataclass(frozen=True)
 class CostMetric:
     """Metric of cost: money or CPU hours.

@@ -44,6 +44,19 @@ _TYPES: Mapping[str, Mapping[pa.DataType, str]] = {
 _COMMON: Mapping[pa.DataType, str] = {INTEGER: "BIGINT", BOOLEAN: "BOOLEAN"}
 _JSON = {"duckdb": "JSON", "postgres": "jsonb", "spark": "STRING"}
 
+_PACKAGE = Path(__file__).parents[1]
+_FOLDERS = ("seeds", "staging", "marts")
+_SUFFIXES = frozenset({".sql", ".csv"})
+PRICE_LIST = "price_list"
+_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
+Comments = dict[tuple[str, str], str]  # by table and column; "" for the table itself
+_FIND = """
+SELECT table_name, '', comment FROM duckdb_tables() WHERE database_name = $1 AND schema_name = $2
+UNION ALL
+SELECT table_name, column_name, comment FROM duckdb_columns()
+WHERE database_name = $1 AND schema_name = $2
+"""
+
 
 def iter_definitions(dialect: str) -> Iterator[str]:
     """Yield the statements that create missing tables."""
@@ -85,13 +98,6 @@ def _type_of(column: ColumnSpec, dialect: str) -> str:
     if column.is_json:
         return _JSON[dialect]
     return _TYPES[dialect].get(column.type) or _COMMON[column.type]
-
-
-_PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("seeds", "staging", "marts")
-_SUFFIXES = frozenset({".sql", ".csv"})
-PRICE_LIST = "price_list"
-_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
 @dataclass(frozen=True)
@@ -262,16 +268,6 @@ def _digest(
     texts = [(view.name, view.sql, view.docs) for view in views]
     made = repr([duckdb.__version__, tables, texts, list_comments(specs)])
     return hashlib.sha256(made.encode()).hexdigest()
-
-
-Comments = dict[tuple[str, str], str]  # by table and column; "" for the table itself
-
-_FIND = """
-SELECT table_name, '', comment FROM duckdb_tables() WHERE database_name = $1 AND schema_name = $2
-UNION ALL
-SELECT table_name, column_name, comment FROM duckdb_columns()
-WHERE database_name = $1 AND schema_name = $2
-"""
 
 
 def apply_comments(

@@ -47,6 +47,10 @@ _METADATA = ".metadata.json"
 _AMAZON = "https://s3.amazonaws.com"
 _REGION = "us-east-1"
 
+CATALOG = "tower"
+NO_SNAPSHOT = "none"
+_IN_MEMORY = "sqlite:///:memory:"
+
 
 @dataclass(frozen=True)
 class VersionHint:
@@ -264,11 +268,6 @@ def strip_scheme(url: str) -> str:
 
 def _parse(url: str, table: str, text: str, etag: str = "") -> VersionHint:
     return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", etag)
-
-
-CATALOG = "tower"
-NO_SNAPSHOT = "none"
-_IN_MEMORY = "sqlite:///:memory:"
 
 
 def find_catalog(folder: IcebergLocation) -> Catalog | None:

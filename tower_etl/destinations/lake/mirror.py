@@ -270,7 +270,7 @@ def _open_delta(config: DestinationConfig, writer_lock: WriterLock) -> LakeForma
 
 def _open_iceberg(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.iceberg import IcebergLake  # noqa: PLC0415 an extra
-    from tower_etl.destinations.lake.iceberg_tables import (  # noqa: PLC0415
+    from tower_etl.destinations.lake.iceberg_tables import (  # noqa: PLC0415 an extra
         LocalLocation,
         ObjectStoreLocation,
         s3_properties,
