@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dlt
 import pytest
 
+from tower_etl import tower_source
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
@@ -45,6 +46,11 @@ def test_a_number_is_returned_as_text(value: object) -> None:
     """A workspace id may be unquoted in a file, and is compared as text."""
     with dlt.config.values({"sources.tower_etl.tower.workspace_id": value}):
         assert dlt_config_value("workspace_id") == "42"
+
+
+def test_every_resource_of_the_source_is_a_table() -> None:
+    """The extraction that feeds the tables cannot be selected: its items are of no table."""
+    assert set(tower_source(access_token="secret").resources) == set(TABLES)
 
 
 def test_required_tables_are_added_to_the_selected_tables() -> None:

@@ -77,7 +77,7 @@ class TableFeed:
     def make_resources(
         self, selected: Collection[str], *, yield_rows: bool
     ) -> Iterator[DltResource]:
-        """Yield the resource that feeds the others, and one resource per table.
+        """Yield one resource per table; all of them are fed by one extraction.
 
         Args:
             selected: Names of the tables that are selected by default.
@@ -89,7 +89,6 @@ class TableFeed:
         def history() -> Iterator[dict[str, pa.Table]]:
             yield from self.iter_batches()
 
-        yield history
         for table in self.tables.values():
             yield table_resource(
                 table, history, selected=table.name in selected, yield_rows=yield_rows
