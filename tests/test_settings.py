@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.config.catalog import SETTINGS, render_table, update_page
+from tower_etl.config.catalog import SETTINGS, list_misspelt, render_table, update_page
 from tower_etl.config.resolver import (
     SettingSources,
     parse_token,
@@ -408,3 +408,23 @@ def test_security_settings_are_not_read_from_dlt_configuration() -> None:
     assert sources.get("debug") == "1"
     for name in ("token_command", "keyring", "insecure_http", "seeds", "ca_bundle"):
         assert sources.get(name) is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TOWER_ETL_EXCLUDES", "TOWER_ETL_EXCLUDE"),
+        ("TOWER_ETL_SALT", "TOWER_ETL_HASH_SALT"),
+        ("TOWER_ETL_ENDPOINT", "TOWER_API_ENDPOINT"),
+    ],
+)
+def test_a_misspelt_variable_is_reported_without_its_value(variable: str, meant: str) -> None:
+    (message,) = list_misspelt({variable: SECRET, meant: SECRET})
+    assert message == f"{variable} is not a setting and is ignored. Did you mean {meant}?"
+
+
+def test_known_and_other_variables_are_not_reported() -> None:
+    names = [setting.env_name for setting in SETTINGS.values()]
+    assert (
+        list_misspelt(dict.fromkeys([*names, "TOWER_ETL_SHARED", "TOWER_ORG", "PATH"], "1")) == []
+    )

@@ -109,6 +109,14 @@ def test_the_environment_sets_the_log_level(
 
 
 @pytest.mark.slow
+def test_a_misspelt_setting_is_reported(
+    log: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOWER_ETL_EXCLUDES", "tasks.script")
+    assert any("WARNING" in line and "TOWER_ETL_EXCLUDE?" in line for line in log())
+
+
+@pytest.mark.slow
 def test_progress_is_printed_as_lines_without_a_terminal(
     log: Callable[..., list[str]], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

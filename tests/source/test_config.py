@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -46,6 +47,20 @@ def test_a_number_is_returned_as_text(value: object) -> None:
     """A workspace id may be unquoted in a file, and is compared as text."""
     with dlt.config.values({"sources.tower_etl.tower.workspace_id": value}):
         assert dlt_config_value("workspace_id") == "42"
+
+
+def test_the_source_reports_a_misspelt_setting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TOWER_ETL_EXCLUDES", "tasks.script")
+    caplog.set_level(logging.WARNING, logger="dlt")
+    logger = logging.getLogger("dlt")
+    logger.addHandler(caplog.handler)
+    try:
+        tower_source(access_token="secret")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "Did you mean TOWER_ETL_EXCLUDE?" in caplog.text
 
 
 def test_every_resource_of_the_source_is_a_table() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,12 +13,14 @@ import click
 
 from tower_etl.cli.failures import report_failure
 from tower_etl.cli.output import LEVELS, configure_logging, finish_streams, prepare_streams
-from tower_etl.config.catalog import SETTINGS
+from tower_etl.config.catalog import SETTINGS, list_misspelt
 from tower_etl.errors import suggest
 from tower_etl.gc_tuning import reduced_gc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_logger = logging.getLogger(__name__)
 
 _COMMANDS = {
     "sync": "Bring the tables up to date.",
@@ -99,6 +103,8 @@ def cli(log_level: str) -> None:
     .dlt/secrets.toml, never from an option.
     """
     configure_logging(log_level)
+    for message in list_misspelt(os.environ):
+        _logger.warning(message)
 
 
 def main() -> None:

@@ -12,8 +12,14 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PREFIX = "TOWER_ETL_"
 _HEAD = (
     "| setting | flag | environment | `.dlt/config.toml` or `secrets.toml`, "
     "`[sources.tower_etl.tower]` | default |\n|---|---|---|---|---|\n"
@@ -45,7 +51,7 @@ class Setting:
     @property
     def env_name(self) -> str:
         """Name of the environment variable."""
-        return self.variable or f"TOWER_ETL_{self.name.upper()}"
+        return self.variable or _PREFIX + self.name.upper()
 
     @property
     def hint(self) -> str:
@@ -161,6 +167,21 @@ SETTINGS = {
         Setting("debug", "traceback of an internal error (`1`)", is_configurable=False),
     )
 }
+
+
+def list_misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Return a message for each environment variable that resembles a setting and is none.
+
+    A misspelt setting must not pass unnoticed: it may exclude or redact personal data.
+    """
+    variables = {name.upper(): setting.env_name for name, setting in SETTINGS.items()}
+    unknown = environ.keys() - variables.values()
+    return [
+        f"{name} is not a setting and is ignored. Did you mean {variables[close[0]]}?"
+        for name in sorted(unknown)
+        if name.startswith(_PREFIX)
+        and (close := get_close_matches(name.removeprefix(_PREFIX), variables, n=1))
+    ]
 
 
 def render_table() -> str:

@@ -17,6 +17,7 @@ from dlt.extract import DltResource  # noqa: TC002 dlt reads the annotations
 
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.config.catalog import list_misspelt
 from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import (
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.discovery import Discovery
     from tower_etl.http import RequestMetrics
     from tower_etl.source.extraction import Extraction
+
+_dlt_logger = logging.getLogger("dlt")
 
 VERSION = version("tower-etl")
 USER_AGENT = f"tower-etl/{VERSION}"
@@ -133,6 +136,8 @@ def tower_source(  # noqa: PLR0913 the settings of the source
         >>> run_in_packages(pipeline, tower_source(workspaces=["acme/research"]))
     """
     sources = SettingSources(lookup=dlt_config_value)
+    for message in list_misspelt(sources.environ):
+        _dlt_logger.warning(message)
     token = parse_token(access_token) if access_token else token_from_sources(sources)
     del access_token  # tracebacks with local variables must not show it
     settings = Settings(
@@ -182,7 +187,7 @@ def _report_failures(session: SyncSession) -> None:
     """
     reasons = [str(workspace.error) for workspace in session.sync_result.failed]
     for reason in (*reasons, *session.sync_result.warnings):
-        logging.getLogger("dlt").warning(reason)
+        _dlt_logger.warning(reason)
     if session.sync_result.status == "failed":
         raise ServerError("; ".join(reasons))
 
