@@ -1,4 +1,4 @@
-"""The only module that reads the time.
+"""The time, passed to functions as a value.
 
 Two clocks are never mixed: `now` is the wall clock (UTC, for timestamps that are stored or compared
 with the API), `monotonic` counts seconds from an arbitrary start (for delays and durations).

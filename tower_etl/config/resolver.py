@@ -1,7 +1,7 @@
 """Resolution of settings: flags override the environment, dlt's configuration and the defaults.
 
-No other module reads `os.environ`. The variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT` and
-`TOWER_WORKSPACE_ID` have the names that the platform's own tools use.
+The variables `TOWER_ACCESS_TOKEN`, `TOWER_API_ENDPOINT` and `TOWER_WORKSPACE_ID` have the
+names that the platform's own tools use.
 """
 
 from __future__ import annotations
