@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     is_named = config.option.keyword or any("::" in name for name in config.args)
     if not config.getoption("--slow") and not is_named:
         items[:], left = _sample_slow_tests(items)
+        _check_fixtures(left)
         config.hook.pytest_deselected(items=left)
     weights: Counter[Path] = Counter()
     for item in items:
@@ -70,6 +71,20 @@ def _sample_slow_tests(items: list[pytest.Item]) -> tuple[list[pytest.Item], lis
         if is_slow:
             sampled.add(item.path)
     return chosen, left
+
+
+def _check_fixtures(items: list[pytest.Item]) -> None:
+    """Reject tests with an unknown fixture, which pytest would report only when it runs them.
+
+    Raises:
+        UsageError: A fixture does not exist.
+    """
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        unknown = set(item.fixturenames) - item._fixtureinfo.name2fixturedefs.keys() - {"request"}
+        if unknown:
+            msg = f"{item.nodeid} uses unknown fixtures: {', '.join(sorted(unknown))}."
+            raise pytest.UsageError(msg)
 
 
 def _weigh(item: pytest.Item) -> int:

@@ -97,7 +97,7 @@ def test_two_extractions_before_a_load_write_each_history_version_once(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("clinic")
+@pytest.mark.usefixtures("second_workspace")
 def test_a_history_table_extracted_twice_before_a_load_has_no_duplicates(
     harness: DltHarness,
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_history_table_extracted_twice_before_a_load_has_no_duplicates(
     ("name", "options"),
     [("duckdb", {"write_disposition": "replace"}), ("filesystem Delta", {"table_format": "delta"})],
 )
-@pytest.mark.usefixtures("clinic")
+@pytest.mark.usefixtures("second_workspace")
 def test_a_second_source_for_replaced_or_upserted_tables_is_refused(
     make_harness: Callable[[str], DltHarness], world: World, name: str, options: dict[str, Any]
 ) -> None:
