@@ -68,7 +68,7 @@ def test_tables_match_the_platform_after_each_pipeline_run(
 
     world.set_labels(relabelled, [world.create_label(lab, "new")])
     world.set_labels(old, [])
-    kept = {table: _rows_of(gone, harness, table) for table in RUN_TABLES}
+    kept = {table: rows_of(gone, harness, table) for table in RUN_TABLES}
     world.delete_run(gone)
     harness.run(reconcile=True)
     expect_tables(world, harness, missing=kept)
@@ -76,7 +76,8 @@ def test_tables_match_the_platform_after_each_pipeline_run(
     assert len(harness.read("sync_runs")) == 3
 
 
-def _rows_of(run_id: str, harness: DltHarness, table: str) -> Rows:
+def rows_of(run_id: str, harness: DltHarness, table: str) -> Rows:
+    """Return the rows of a run in a table by key."""
     column = "id" if table == "workflows" else "workflow_id"
     return {key: row for key, row in harness.read(table).items() if row[column] == run_id}
 

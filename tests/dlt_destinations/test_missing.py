@@ -9,7 +9,7 @@ import pytest
 
 from tests.destinations.test_semantics import add_run
 from tests.dlt_destinations.test_gestures import count_calls, make_source
-from tests.dlt_destinations.test_matrix import expect_tables
+from tests.dlt_destinations.test_matrix import expect_tables, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.dlt_destinations.harness import DltHarness
     from tower_etl.simulator import Simulator, World
 
+pytestmark = pytest.mark.filterwarnings("ignore:implicitly coercing SELECT")  # dlt's SQL
 RUNS = ("workflows", "tasks", "process_metrics", "workflow_progress", "process_progress")
 SELECTED = (*RUNS, "workflow_labels", "labels", "users", "sync_runs")
 LAKES = ["filesystem Delta", "filesystem Iceberg"]
@@ -111,3 +112,40 @@ def test_a_table_removed_from_append_only_files_is_refilled(
     harness.run(tables=tables, options=options)
     rows = list(harness.kind.read(harness.place, "tasks"))
     assert {row["workflow_id"] for row in rows} == set(runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["duckdb", *LAKES, "sqlalchemy SQLite"])
+@pytest.mark.parametrize("by_steps", [False, True], ids=["run", "steps"])
+def test_a_lost_working_folder_that_dlt_does_not_restore_changes_no_table(  # noqa: PLR0913 fixtures
+    make_harness: Callable[[str], DltHarness],
+    world: World,
+    runs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    *,
+    by_steps: bool,
+) -> None:
+    """The destination is read by the schema that it stores: no version of an item is new."""
+    monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
+    (organization,) = world.organizations
+    world.add_entity("members", organization, memberId=1, userName="ada", role="owner")
+    harness = make_harness(name)
+    tables = [*SELECTED, "members", "members_history"]
+    harness.run(tables=tables)
+    before = harness.read("members_history")
+    shutil.rmtree(harness.place.folder / "pipelines")
+    gone, *_ = runs
+    kept = {table: rows_of(gone, harness, table) for table in (*RUNS, "workflow_labels")}
+    world.delete_run(gone)
+    if by_steps:
+        pipeline = harness.open_pipeline()
+        pipeline.extract(make_source(harness, tables=tables), **harness.kind.options)
+        pipeline.normalize()
+        pipeline.load()
+    else:
+        harness.run(tables=tables)
+    assert harness.read("members_history") == before
+    assert len(before) == 1
+    expect_tables(world, harness, missing=kept)
+    assert harness.read("workflows")[gone,]["missing_since"]

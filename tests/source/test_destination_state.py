@@ -58,14 +58,27 @@ def test_the_destination_state_is_empty_without_a_pipeline() -> None:
     assert store.run_rows(["a"]).schema == TABLES["workflows"].arrow_schema
 
 
-def test_the_destination_state_is_empty_before_the_first_load(
-    pipeline: dlt.Pipeline, tmp_path: Path
-) -> None:
-    """The destination is not queried, so the DuckDB file is not created."""
+def test_the_destination_state_is_empty_before_the_first_load(pipeline: dlt.Pipeline) -> None:
     store = DltDestinationState(pipeline)
+    assert store.schema is None
     assert store.runs(None) == {}
     assert store.read_table("users", ("id",)) == []
+
+
+def test_the_client_makes_no_query_before_the_first_load(
+    pipeline: dlt.Pipeline, tmp_path: Path
+) -> None:
+    """Destinations are checked before the first query, and the DuckDB file is not created."""
+    assert DltDestinationState(pipeline).client.capabilities.sqlglot_dialect == "duckdb"
     assert not (tmp_path / "history.duckdb").exists()
+
+
+def test_the_tables_are_read_by_the_stored_schema_without_a_working_folder(
+    pipeline: dlt.Pipeline,
+) -> None:
+    load(pipeline, workflows=make_runs(1, "a"))
+    pipeline.drop()
+    assert set(DltDestinationState(pipeline).runs(1)) == {"a"}
 
 
 def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 from dlt.common.configuration.container import Container
-from dlt.common.destination.client import SupportsOpenTables
+from dlt.common.destination.client import SupportsOpenTables, WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.pipeline import PipelineContext
+from dlt.common.schema import Schema
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import WithSqlClient
 
 from tower_etl.extract.destination_readers import (
@@ -25,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import dlt
-    from dlt.common.schema import Schema
 
     from tower_etl.extract.destination_readers import TableReader
 
+_ABSENT = (DatabaseUndefinedRelation, DestinationUndefinedEntity)
 _SCHEMA = "tower"  # dlt names a schema after its source
 OPEN_TABLE_FORMATS = frozenset({"delta", "iceberg"})
 _TYPES = {"bigint": INTEGER, "double": NUMBER, "bool": BOOLEAN, "timestamp": TIMESTAMP}
@@ -194,8 +198,15 @@ class DltDestinationState:
 
     @cached_property
     def schema(self) -> Schema | None:
-        """Schema that dlt keeps of the tables in the destination; None before the first load."""
-        return self._pipeline.schemas.get(self._schema_name) if self._pipeline else None
+        """Schema of the tables in the destination; None before the first load.
+
+        The destination stores it too. Without its working folder, dlt restores it in `run` only,
+        and not if `restore_from_destination` is false.
+        """
+        if self._pipeline is None:
+            return None
+        known: Schema | None = self._pipeline.schemas.get(self._schema_name)
+        return known or _load_stored_schema(self.client, self._schema_name)
 
     def _find_columns(self, name: str) -> dict[str, Any]:
         tables = self.schema.tables if self.schema else {}
@@ -207,15 +218,22 @@ class DltDestinationState:
         """Client of the destination, if there is one; cached, since creating it takes 10 ms."""
         if self._pipeline is None or self._pipeline.destination is None:
             return None
-        known = {"schema_name": self._schema_name} if self.schema else {}
-        return self._pipeline.destination_client(**known)
+        is_known = self._schema_name in self._pipeline.schemas
+        named = {"schema_name": self._schema_name} if is_known else {}
+        return self._pipeline.destination_client(**named)
+
+    @cached_property
+    def _bound_client(self) -> Any:  # noqa: ANN401 any of dlt's clients
+        """Client that knows the tables, as open tables need it."""
+        pipeline: Any = self._pipeline
+        return pipeline.destination.client(self.schema, self.client.config)
 
     def _find_reader(self, name: str) -> TableReader:
         if self.client is None or self.schema is None:
             return NoReader()
         table_format = self.schema.tables[name].get("table_format")
         if isinstance(self.client, SupportsOpenTables) and table_format in OPEN_TABLE_FORMATS:
-            return OpenTableReader(self.client, table_format)
+            return OpenTableReader(self._bound_client, table_format)
         return self._sql_reader
 
     @cached_property
@@ -224,3 +242,15 @@ class DltDestinationState:
         if not isinstance(self.client, WithSqlClient):
             return NoReader()
         return SqlReader(self.client.sql_client)
+
+
+def _load_stored_schema(client: Any, name: str) -> Schema | None:  # noqa: ANN401 any of dlt's clients
+    if not isinstance(client, WithStateSync):
+        return None
+    opened: Any = client  # the clients with a state are context managers
+    try:
+        with opened:
+            stored = client.get_stored_schema(name)
+    except _ABSENT:  # before the first load
+        return None
+    return Schema.from_dict(json.loads(stored.schema)) if stored else None
