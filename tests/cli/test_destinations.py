@@ -168,6 +168,23 @@ def test_a_bucket_url_is_refused_with_type_duckdb_or_for_an_untyped_sync() -> No
             resolve_destination(kind, BUCKET, SettingSources(environ={}), exists=exists)
 
 
+@pytest.mark.parametrize("command", ["sync", "maintain"])
+def test_a_folder_without_a_destination_type_is_refused_with_the_missing_option(
+    console: Console, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "lake").mkdir()
+    ended = console.run(command, "--path", str(tmp_path / "lake"))
+    assert ended.code == 2
+    assert "add --destination parquet, delta or iceberg" in ended.err
+
+
+def test_reading_before_the_first_sync_ends_says_so(tmp_path: Path) -> None:
+    """The folder of the staging copy exists before the file."""
+    (tmp_path / "runs.duckdb.sync").mkdir()
+    with pytest.raises(ConfigurationError, match=r"first sync is running .*`tower-etl status"):
+        open_reader(tmp_path / "runs.duckdb")
+
+
 def test_a_password_from_the_environment_is_not_in_the_config_repr() -> None:
     environ = {"TOWER_ETL_POSTGRES": "postgresql://me:hush@host/db", "XDG_STATE_HOME": "/state"}
     place = resolve_destination("postgres", None, SettingSources(environ=environ))

@@ -26,7 +26,10 @@ def command(destination: str | None, path: str | None, *, verify: bool) -> None:
 
     config = options.destination_config(destination, path)
     if config.kind not in LAKES:
-        msg = f"{config.kind} needs no maintenance. Use `maintain` with {', '.join(LAKES)}."
+        msg = (
+            f"{config.kind} needs no maintenance. For a lake, add --destination "
+            f"{', '.join(LAKES[:-1])} or {LAKES[-1]}."
+        )
         raise ConfigurationError(msg)
     mirror = open_mirror(config)
     if mirror.lake.read_manifest() is None:

@@ -45,8 +45,7 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         raise ConfigurationError(msg)
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
-        msg = f"{resolved} does not exist. Run `tower-etl sync --path {path}` first."
-        raise ConfigurationError(msg)
+        raise ConfigurationError(_explain_missing(resolved, path))
     if resolved.is_dir():
         return _open_lake(resolved)
     if not is_duckdb_file(resolved):
@@ -63,6 +62,16 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         )
         raise ConfigurationError(msg) from None
     return connection
+
+
+def _explain_missing(resolved: Path, path: str | Path) -> str:
+    if Path(f"{resolved}.sync").exists():
+        return (
+            f"{resolved} does not exist yet: its first sync is running or was interrupted. "
+            f"`tower-etl status --path {path}` shows whether it is running; if not, run "
+            f"`tower-etl sync --path {path}` again."
+        )
+    return f"{resolved} does not exist. Run `tower-etl sync --path {path}` first."
 
 
 def _open_lake(path: Path | str) -> duckdb.DuckDBPyConnection:
