@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -229,15 +230,22 @@ class Gestures:
         pipeline.load()
 
     def _lose_something(self) -> None:
-        """Drop tables with a dlt command, in the database, or with the whole file."""
+        """Drop tables with a dlt command, in the database, or with the whole file or folder."""
         pipeline = self.harness.open_pipeline()
         known = pipeline.schemas.get("tower")
         stored = [name for name in (known.tables if known else ()) if name in TABLES]
         if not stored:
             return
         chosen = self._random.sample(stored, min(len(stored), self._random.randint(1, 4)))
-        how = self._random.choice(("drop", "drop all", "drop state", "DROP TABLE", "lose"))
+        how = self._random.choice(
+            ("drop", "drop all", "drop state", "DROP TABLE", "lose", "lose folder")
+        )
         self.done.append(f"{how} {' '.join(chosen)}")
+        if how == "lose folder":
+            shutil.rmtree(self.harness.place.folder / "pipelines")
+            if self._flip():  # dlt does not restore the state for separate steps
+                self._extract_apart()
+            return
         if how == "lose":
             if pipeline.has_pending_data:
                 pipeline.run()
@@ -276,7 +284,11 @@ class Gestures:
 
 
 def try_sequence(folder: Path, seed: int, steps: int) -> None:
-    """Run one sequence on a new platform and check the tables."""
+    """Run one sequence on a new platform and check the tables.
+
+    Every third pipeline stores no state in the destination, and restores none.
+    """
+    os.environ["RESTORE_FROM_DESTINATION"] = str(seed % 3 != 0).lower()
     world = World.empty(SimClock())
     with serve(Simulator(world, limit=None)) as endpoint:
         gestures = Gestures(folder, endpoint, world, seed)

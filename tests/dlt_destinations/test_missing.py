@@ -126,7 +126,10 @@ def test_a_lost_working_folder_that_dlt_does_not_restore_changes_no_table(  # no
     *,
     by_steps: bool,
 ) -> None:
-    """The destination is read by the schema that it stores: no version of an item is new."""
+    """The destination is read by the schema that it stores: no version of an item is new.
+
+    Separate steps are not restored either; the tables that they do not select stay known.
+    """
     monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
     (organization,) = world.organizations
     world.add_entity("members", organization, memberId=1, userName="ada", role="owner")
@@ -140,11 +143,10 @@ def test_a_lost_working_folder_that_dlt_does_not_restore_changes_no_table(  # no
     world.delete_run(gone)
     if by_steps:
         pipeline = harness.open_pipeline()
-        pipeline.extract(make_source(harness, tables=tables), **harness.kind.options)
+        pipeline.extract(make_source(harness, tables=["tasks"]), **harness.kind.options)
         pipeline.normalize()
         pipeline.load()
-    else:
-        harness.run(tables=tables)
+    harness.run(tables=tables)
     assert harness.read("members_history") == before
     assert len(before) == 1
     expect_tables(world, harness, missing=kept)

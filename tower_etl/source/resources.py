@@ -117,6 +117,9 @@ class TableFeed:
         missing = drop_missing_tables(
             store.client, store.schema, state, names, must_exist=must_exist
         )
+        if pipeline and store.schema and schema_name not in pipeline.schemas:
+            # Not restored by dlt, whose next schema would lack the tables that are not selected.
+            dlt.current.source_schema().update_schema(store.schema)
         run.refuse_emptied(extraction.emptied)
         session = run.session = run.session or self.open_session(extraction.without(postponed))
         store.empty(extraction.emptied | missing)
