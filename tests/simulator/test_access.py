@@ -71,6 +71,24 @@ def test_a_token_sees_only_the_workspaces_of_its_user(
     assert [caller.status("/workflow", workspaceId=key) for key in (other, lab)] == [200, 403]
 
 
+def test_an_organization_without_a_workspace_of_the_user_responds_with_403(
+    world: World, lab: int, call: Callable[..., Caller]
+) -> None:
+    """This includes users without any workspace."""
+    (org,) = world.organizations
+    empty = world.add_organization("empty")
+    world.add_user("owner")
+    guest, stranger = world.add_user("guest", workspaces=[lab]), world.add_user("stranger", [])
+    tokens = {"guest-token": guest, "stranger-token": stranger}
+    callers = [call(world, token=token, tokens=tokens) for token in tokens]
+
+    found = [
+        [caller.status(f"/orgs/{org_id}/members") for org_id in (org, empty)] for caller in callers
+    ]
+
+    assert found == [[200, 403], [403, 403]]
+
+
 def test_a_forbidden_workspace_is_listed_but_responds_with_403(
     world: World, lab: int, call: Callable[..., Caller]
 ) -> None:

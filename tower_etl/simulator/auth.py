@@ -54,7 +54,8 @@ class Authorization:
         """
         user = current_user(request)
         visible = {org for _, org in self.visible_workspaces(user)}
-        if org_id not in self.world.organizations or (user.workspaces and org_id not in visible):
+        hidden = user.workspaces is not None and org_id not in visible
+        if hidden or org_id not in self.world.organizations:
             raise http_error(*_DENIED)
 
     def visible_workspaces(self, user: User) -> list[tuple[int, int]]:
