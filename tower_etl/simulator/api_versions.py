@@ -7,32 +7,21 @@ runs pass unchanged.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from tower_etl.simulator.data import load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tower_etl.simulator.aggregates import Row
 
-_Fields = dict[str, frozenset[str]]
-
 _TIME = re.compile(rb'("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)Z"')
 _UNKNOWN_BELOW: dict[str, dict[str, list[str]]] = load_toml("api_fields.toml")["unknown_below"]
-_V1_181, _V1_187 = (1, 181), (1, 187)
-
-
-def _unknown_below(*versions: str) -> _Fields:
-    tables = [_UNKNOWN_BELOW[version] for version in versions]
-    kinds = {kind for table in tables for kind in table}
-    return {kind: frozenset().union(*(table.get(kind, ()) for table in tables)) for kind in kinds}
-
-
-_UNKNOWN_BELOW_1_187 = _unknown_below("1.187")
-_UNKNOWN_BELOW_1_181 = _unknown_below("1.187", "1.181")
-_UNKNOWN_TO_LEGACY = _unknown_below("1.187", "1.181", "legacy")
+_FIRST_WITH_AUDIT_LOGS = (1, 181)
 
 
 @dataclass(frozen=True)
@@ -61,44 +50,60 @@ class Quirks:
     task_total: Literal["exact", "bound", "absent", "high"] = "exact"
     zoned: bool = True
 
-    def is_unpaged(self, path: str) -> bool:
-        """Return whether the list at a path ignores `max` and `offset`."""
-        return bool(self.unpaged) and re.search(self.unpaged, path) is not None
-
     def task_totals(self, tasks: int, end: int) -> dict[str, int]:
         """Return `total` of a page of tasks that ends at a position."""
-        match self.task_total:
-            case "exact":
-                return {"total": tasks}
-            case "bound":
-                return {"total": end + (end < tasks)}
-            case "high":
-                return {"total": tasks + 7}
-        return {}
+        totals = {"exact": tasks, "bound": end + (end < tasks), "high": tasks + 7}
+        return {"total": totals[self.task_total]} if self.task_total in totals else {}
 
     def format_times(self, body: bytes) -> bytes:
         """Return the body of a response with times as this server formats them."""
         return body if self.zoned else _TIME.sub(rb'\1"', body)
 
 
+def _parse_version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
 @dataclass(frozen=True)
-class ApiVersion:
-    """Missing fields and features of a server version.
+class ServerProfile:
+    """Kind of server to simulate.
 
     Attributes:
-        legacy: Whether the version is of 2021: fewer fields, no totals, no `hasMore`, `exit` as
-            text.
-        unknown: Unknown fields by kind of object.
-        has_audit_logs: Whether the server has an audit log.
+        version: Version of the platform.
+        api_version: Version of the API description.
+        user_workspace: Whether users have a personal workspace.
+        legacy: Whether the server behaves like a version of 2021: fewer fields, no totals, no
+            `hasMore`, `exit` as text.
+        quirks: Other deviations.
     """
 
-    legacy: bool
-    unknown: Mapping[str, frozenset[str]]
-    has_audit_logs: bool = True
+    version: str = "26.2.0-sim"
+    api_version: str = "1.187.0"
+    user_workspace: bool = True
+    legacy: bool = False
+    quirks: Quirks = field(default_factory=Quirks)
+
+    def _is_below(self, version: tuple[int, ...]) -> bool:
+        return self.legacy or _parse_version(self.api_version) < version
+
+    @property
+    def has_audit_logs(self) -> bool:
+        """Whether the server has an audit log."""
+        return not self._is_below(_FIRST_WITH_AUDIT_LOGS)
+
+    @cached_property
+    def _unknown(self) -> dict[str, set[str]]:
+        """Unknown fields by kind of object."""
+        unknown: defaultdict[str, set[str]] = defaultdict(set)
+        for version, fields in _UNKNOWN_BELOW.items():
+            if self._is_below(_parse_version(version)):
+                for kind, names in fields.items():
+                    unknown[kind].update(names)
+        return unknown
 
     def filter_fields(self, kind: str, row: Row) -> Row:
         """Return the object without the fields that this version does not know."""
-        unknown: frozenset[str] = self.unknown.get(kind, frozenset())
+        unknown = self._unknown[kind]
         if unknown.isdisjoint(row):
             return row
         return {name: value for name, value in row.items() if name not in unknown}
@@ -121,34 +126,3 @@ class ApiVersion:
             "workflowProgress": self.filter_fields("load", progress["workflowProgress"]),
             "processesProgress": [self.filter_fields("load", row) for row in processes],
         }
-
-
-@dataclass(frozen=True)
-class ServerProfile:
-    """Kind of server to simulate.
-
-    Attributes:
-        version: Version of the platform.
-        api_version: Version of the API description.
-        user_workspace: Whether users have a personal workspace.
-        legacy: Whether the server behaves like a version of 2021.
-        quirks: Other deviations.
-    """
-
-    version: str = "26.2.0-sim"
-    api_version: str = "1.187.0"
-    user_workspace: bool = True
-    legacy: bool = False
-    quirks: Quirks = field(default_factory=Quirks)
-
-    @property
-    def api(self) -> ApiVersion:
-        """API version of the profile."""
-        if self.legacy:
-            return ApiVersion(legacy=True, unknown=_UNKNOWN_TO_LEGACY, has_audit_logs=False)
-        version = tuple(int(part) for part in self.api_version.split(".")[:2])
-        if version >= _V1_187:
-            return ApiVersion(legacy=False, unknown={})
-        if version >= _V1_181:
-            return ApiVersion(legacy=False, unknown=_UNKNOWN_BELOW_1_187)
-        return ApiVersion(legacy=False, unknown=_UNKNOWN_BELOW_1_181, has_audit_logs=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from tower_etl.simulator.faults import Fault
-from tower_etl.simulator.parameters import http_error
 from tower_etl.simulator.request_log import peak_calls_in_window
 from tower_etl.simulator.responses import json_response
 
@@ -56,7 +56,7 @@ class ControlRoutes:
         try:
             seconds = float(request.query_params.get("seconds", ""))
         except ValueError as error:
-            raise http_error(400, "Invalid step: expected ?seconds=NUMBER") from error
+            raise HTTPException(400, "Invalid step: expected ?seconds=NUMBER") from error
         return json_response({"now": self._world.clock.advance(seconds).isoformat()})
 
     async def list_calls(self, request: Request) -> Response:
@@ -77,19 +77,19 @@ class ControlRoutes:
                 self._faults.add(str(command["path"]), Fault(**command["fault"]))
             self._faults.rate = float(command.get("rate", self._faults.rate))
         except (KeyError, TypeError, ValueError) as error:
-            raise http_error(400, f"Invalid fault: {error}") from error
+            raise HTTPException(400, f"Invalid fault: {error}") from error
         return json_response({"rate": self._faults.rate})
 
     async def trigger_event(self, request: Request) -> Response:
         """Call a method of World: `{"method": NAME, "args": [...], "kwargs": {...}}`."""
         command = await _read_object(request)
         if command.get("method") not in EVENTS:
-            raise http_error(400, f"Unknown event: expected one of {', '.join(sorted(EVENTS))}")
+            raise HTTPException(400, f"Unknown event: expected one of {', '.join(sorted(EVENTS))}")
         event = getattr(self._world, str(command["method"]))
         try:
             result = event(*command.get("args", ()), **command.get("kwargs", {}))
         except (KeyError, TypeError, ValueError) as error:
-            raise http_error(400, f"The event failed: {error}") from error
+            raise HTTPException(400, f"The event failed: {error}") from error
         return json_response({"result": result})
 
     async def describe_state(self, request: Request) -> Response:  # noqa: ARG002 - handler's signature
@@ -114,7 +114,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
     try:
         content = json.loads(await request.body())
     except ValueError as error:
-        raise http_error(400, "The body is not JSON") from error
+        raise HTTPException(400, "The body is not JSON") from error
     if not isinstance(content, dict):
-        raise http_error(400, "The body is not a JSON object")
+        raise HTTPException(400, "The body is not a JSON object")
     return content

@@ -137,11 +137,9 @@ class Accounts:
                 self.add_user("sim-user")
             return next(iter(self.users.values()))
 
-    def find_key(self, workspace_id: int | None, user_id: int | None = None) -> int:
-        """Return the key of a workspace; without an id, the personal one of the user or owner."""
-        if workspace_id is not None:
-            return workspace_id
-        return -(self.owner().id if user_id is None else user_id)
+    def find_key(self, workspace_id: int | None) -> int:
+        """Return the key of a workspace; without an id, the personal one of the owner."""
+        return -self.owner().id if workspace_id is None else workspace_id
 
     def may_see(self, user: User, key: int) -> bool:
         """Return whether the user may read a workspace."""
@@ -203,6 +201,10 @@ class Accounts:
         with self.lock:
             rows = self.entities.setdefault(kind, {})
             rows.setdefault(self.find_key(holder), []).append(dict(fields))
+
+    def list_entities(self, kind: str, holder: int) -> list[Row]:
+        """Return the rows of a kind in a workspace or organization."""
+        return self.entities.get(kind, {}).get(holder, [])
 
     def clear_entities(self, kind: str, holder: int | None = None) -> None:
         """Remove all rows of a kind from a workspace or organization."""
@@ -280,11 +282,7 @@ class RunStore(Accounts):
         found = self._launched.get(launch_id, ())
         return next((run for run in found if run.workspace_id == key and self.shows(run)), None)
 
-    def list_compute_envs(self, key: int) -> list[Row]:
-        """Return the compute environments of a workspace."""
-        return self.entities.get("computeEnvs", {}).get(key, [])
-
     def find_compute_env(self, run: Run) -> Row | None:
         """Return the compute environment of a run: the one in its workspace with its platform."""
-        found = self.list_compute_envs(run.workspace_id)
+        found = self.list_entities("computeEnvs", run.workspace_id)
         return next((env for env in found if env.get("platform") == run.platform_id), None)

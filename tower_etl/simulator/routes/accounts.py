@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator.auth import current_user
 from tower_etl.simulator.data import fill
-from tower_etl.simulator.parameters import http_error, read_page
-from tower_etl.simulator.routes.base import RouteGroup, get
+from tower_etl.simulator.routes.base import RouteGroup, current_user, denied, get
 from tower_etl.simulator.state import ACCOUNT_TEMPLATES
 
 if TYPE_CHECKING:
@@ -38,17 +36,18 @@ class AccountRoutes(RouteGroup):
         """Return organizations (with null workspace) and workspaces of the user, not paged."""
         user = current_user(request)
         if request.path_params["user_id"] != user.id:
-            raise http_error(403, "Operation not allowed")
+            raise denied()
         visible = self.visible_workspaces(user)
-        rows = [self._membership(org_id, None) for org_id in self._visible_organizations(request)]
+        rows = [self._membership(org_id, None) for org_id in self.visible_organizations(user)]
         rows += [self._membership(org_id, self.world.workspaces[key]) for key, org_id in visible]
         return {"orgsAndWorkspaces": rows}
 
     @get("/orgs")
     def list_organizations(self, request: Request) -> Row:
         """Return the organizations of the user, not paged."""
-        orgs = [self.world.organizations[key] for key in self._visible_organizations(request)]
-        rows = [self.profile.api.filter_fields("organization", org) for org in orgs]
+        visible = self.visible_organizations(current_user(request))
+        orgs = [self.world.organizations[org_id] for org_id in visible]
+        rows = [self.profile.filter_fields("organization", org) for org in orgs]
         return {"organizations": rows, "totalSize": None if self.profile.legacy else len(rows)}
 
     @get("/orgs/{org_id:int}/workspaces")
@@ -56,25 +55,25 @@ class AccountRoutes(RouteGroup):
         """Return the workspaces of an organization, not paged."""
         org_id = request.path_params["org_id"]
         if org_id not in self.world.organizations:
-            raise http_error(403, "Operation not allowed")
+            raise denied()
         visible = self.visible_workspaces(current_user(request))
         found = [self.world.workspaces[key] for key, org in visible if org == org_id]
-        return {"workspaces": [_workspace(workspace) for workspace in found]}
+        return {"workspaces": [_describe(workspace) for workspace in found]}
 
     @get("/orgs/{org_id:int}/workspaces/{key:int}")
     def describe_workspace(self, request: Request) -> Row:
         """Return a workspace."""
         workspace = self.authorize(request, request.path_params["key"])
         if workspace.org_id != request.path_params["org_id"]:
-            raise http_error(403, "Operation not allowed")
-        times = {"dateCreated": workspace.created, "lastUpdated": workspace.created}
-        return {"workspace": _workspace(workspace) | times}
+            raise denied()
+        times = dict.fromkeys(("dateCreated", "lastUpdated"), workspace.created)
+        return {"workspace": _describe(workspace) | times}
 
     @get("/labels")
     def list_labels(self, request: Request) -> Row:
         """Return a page of the labels of a workspace."""
         key = self.requested_workspace(request)
-        page = read_page(request, _DEFAULT_LABELS, self.profile.quirks)
+        page = self.read_page(request, _DEFAULT_LABELS)
         kind = request.query_params.get("type", "all")
         words = request.query_params.get("search", "").lower()
         rows = [
@@ -83,13 +82,7 @@ class AccountRoutes(RouteGroup):
             if words in label["name"].lower()
             and (kind == "all" or label["resource"] == (kind == "resource"))
         ]
-        return {"labels": rows[page.rows], "totalSize": len(rows)}
-
-    def _visible_organizations(self, request: Request) -> list[int]:
-        user = current_user(request)
-        visible = {org_id for _, org_id in self.visible_workspaces(user)}
-        orgs = self.world.organizations
-        return [org_id for org_id in orgs if user.workspaces is None or org_id in visible]
+        return {"labels": rows[page], "totalSize": len(rows)}
 
     def _membership(self, org_id: int, workspace: Workspace | None) -> Row:
         org = self.world.organizations[org_id]
@@ -104,14 +97,9 @@ class AccountRoutes(RouteGroup):
             "visibility": workspace and workspace.visibility,
             "roles": ["owner"],
         }
-        return self.profile.api.filter_fields("membership", row)
+        return self.profile.filter_fields("membership", row)
 
 
-def _workspace(workspace: Workspace) -> Row:
-    return {
-        "id": workspace.key,
-        "name": workspace.name,
-        "fullName": workspace.name,
-        "description": None,
-        "visibility": workspace.visibility,
-    }
+def _describe(workspace: Workspace) -> Row:
+    row: Row = fill(ACCOUNT_TEMPLATES["workspace"], vars(workspace))
+    return row
