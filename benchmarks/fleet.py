@@ -17,7 +17,7 @@ from tower_etl.simulator import (
     World,
     serve,
 )
-from tower_etl.simulator.request_log import digest_token
+from tower_etl.simulator.calls import digest_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from tower_etl.http.rate_limit.policy import (
     record_arrival,
     record_send,
 )
-from tower_etl.simulator.request_log import peak_calls_in_window
+from tower_etl.simulator.calls import peak_calls_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

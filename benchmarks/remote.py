@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tower_etl.simulator.request_log import peak_calls_in_window
+from tower_etl.simulator.calls import peak_calls_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tower_etl.http import JsonHttpClient
     from tower_etl.simulator import World
-    from tower_etl.simulator.request_log import Call
+    from tower_etl.simulator.calls import Call
 
     Connect = Callable[..., JsonHttpClient]
 

@@ -15,7 +15,7 @@ from tower_etl.simulator import Fault
 if TYPE_CHECKING:
     from tower_etl.api import TowerClient
     from tower_etl.simulator import Simulator, World
-    from tower_etl.simulator.request_log import Call
+    from tower_etl.simulator.calls import Call
 
 
 def test_all_tasks_are_fetched_in_pages(

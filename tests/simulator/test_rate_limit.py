@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.simulator import Call, RateLimit, Simulator, peak_calls_per_second
-from tower_etl.simulator.rate_limit import RateLimiter
-from tower_etl.simulator.request_log import RequestLog, digest_token
+from tower_etl.simulator.calls import RateLimiter, RequestLog, digest_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,4 +108,4 @@ def test_clear_empties_the_request_log() -> None:
 
     log.clear()
 
-    assert (log.total, log.list_calls(), log.list_arrivals()) == (0, [], [])
+    assert (log.total, list(log.calls), list(log.arrivals)) == (0, [], [])

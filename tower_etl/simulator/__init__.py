@@ -3,13 +3,12 @@
 from tower_etl.simulator.api_versions import Quirks, ServerProfile
 from tower_etl.simulator.app import DEMO_TOKEN, Simulator
 from tower_etl.simulator.bill import write_bill
+from tower_etl.simulator.calls import NO_LIMIT, Call, RateLimit, peak_calls_per_second
 from tower_etl.simulator.clock import SimClock
 from tower_etl.simulator.events import World
 from tower_etl.simulator.faults import DEFAULT_MIX, Fault, FaultPlan
 from tower_etl.simulator.generator.world import build_world
-from tower_etl.simulator.rate_limit import NO_LIMIT, RateLimit
 from tower_etl.simulator.replay import load_runs
-from tower_etl.simulator.request_log import Call, peak_calls_per_second
 from tower_etl.simulator.server import run_forever, serve
 
 __all__ = [

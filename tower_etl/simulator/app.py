@@ -14,10 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from tower_etl.simulator.api_versions import ServerProfile
+from tower_etl.simulator.calls import (
+    NO_LIMIT,
+    Call,
+    RateLimit,
+    RateLimiter,
+    RequestLog,
+    digest_token,
+)
 from tower_etl.simulator.control import ControlRoutes
 from tower_etl.simulator.faults import FaultPlan
-from tower_etl.simulator.rate_limit import NO_LIMIT, RateLimit, RateLimiter
-from tower_etl.simulator.request_log import Call, RequestLog, digest_token
 from tower_etl.simulator.responses import capture, error_response, json_response, send_with_fault
 from tower_etl.simulator.routes.accounts import AccountRoutes
 from tower_etl.simulator.routes.launches import LaunchRoutes
@@ -43,10 +49,9 @@ _ROUTE_GROUPS = (AccountRoutes, RunRoutes, ReferenceRoutes, LaunchRoutes)
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
-    status, detail = 500, str(error)
     if isinstance(error, HTTPException):
-        status, detail = error.status_code, error.detail
-    return json_response({"message": detail}, status)
+        return json_response({"message": error.detail}, error.status_code)
+    return json_response({"message": str(error)}, 500)
 
 
 def _is_loopback(host: str) -> bool:
@@ -104,16 +109,14 @@ class Simulator:
     @property
     def calls(self) -> list[Call]:
         """The latest 200,000 calls below `/api`, oldest first."""
-        return self.log.list_calls()
+        return list(self.log.calls)
 
     def _build_app(self, profile: ServerProfile) -> ASGIApp:
         groups = [group(self.world, profile) for group in _ROUTE_GROUPS]
-        control = ControlRoutes(self.world, self.log, self.faults)
+        api = [route for group in groups for route in group.list_routes()]
+        control = ControlRoutes(self.world, self.log, self.faults).list_routes()
         return Starlette(
-            routes=[
-                Mount("/api", routes=[route for group in groups for route in group.list_routes()]),
-                Mount("/_sim", routes=control.list_routes()),
-            ],
+            routes=[Mount("/api", routes=api), Mount("/_sim", routes=control)],
             exception_handlers={HTTPException: _handle_error, Exception: _handle_error},
         )
 
@@ -148,7 +151,8 @@ class Simulator:
 
     def _record(self, scope: Scope) -> Call:
         arrived_s = self._monotonic()
-        bearer = _find_header(scope, b"authorization").partition("Bearer ")[2]
+        header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        bearer = header.partition("Bearer ")[2]
         call = Call(
             arrived_s,
             scope["method"],
@@ -179,8 +183,3 @@ class Simulator:
 async def _sleep(seconds: float) -> None:
     if seconds:
         await asyncio.sleep(seconds)
-
-
-def _find_header(scope: Scope, name: bytes) -> str:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")

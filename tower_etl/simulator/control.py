@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from tower_etl.simulator.calls import peak_calls_in_window
 from tower_etl.simulator.faults import Fault
-from tower_etl.simulator.request_log import peak_calls_in_window
 from tower_etl.simulator.responses import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from tower_etl.simulator.calls import RequestLog
     from tower_etl.simulator.events import World
     from tower_etl.simulator.faults import FaultPlan
-    from tower_etl.simulator.request_log import RequestLog
 
 # An explicit list, so that a caller cannot reach other attributes of the world.
 EVENTS = frozenset(
@@ -61,10 +62,10 @@ class ControlRoutes:
 
     async def list_calls(self, request: Request) -> Response:
         """Return the latest calls; with `count=true` their number and peak rate only."""
-        peak = peak_calls_in_window(self._log.list_arrivals(), 1.0)
+        peak = peak_calls_in_window(self._log.arrivals, 1.0)
         content: dict[str, Any] = {"total": self._log.total, "worstSecond": peak}
         if request.query_params.get("count") != "true":
-            content["calls"] = [call.as_row() for call in self._log.list_calls()]
+            content["calls"] = [asdict(call) for call in self._log.calls]
         return json_response(content)
 
     async def set_faults(self, request: Request) -> Response:
@@ -95,19 +96,17 @@ class ControlRoutes:
     async def describe_state(self, request: Request) -> Response:  # noqa: ARG002 - handler's signature
         """Return the simulated time and the number of calls, organizations and runs."""
         world = self._world
+        state: dict[str, Any] = {
+            "now": world.clock.now().isoformat(),
+            "calls": self._log.total,
+            "organizations": len(world.organizations),
+        }
         with world.lock:
-            runs = {
+            state["runs"] = {
                 workspace.name: sum(1 for _ in world.iter_runs(key))
                 for key, workspace in world.workspaces.items()
             }
-        return json_response(
-            {
-                "now": world.clock.now().isoformat(),
-                "calls": self._log.total,
-                "organizations": len(world.organizations),
-                "runs": runs,
-            }
-        )
+        return json_response(state)
 
 
 async def _read_object(request: Request) -> dict[str, Any]:

@@ -34,11 +34,7 @@ class Fault:
     times: int = 1
 
     def __post_init__(self) -> None:
-        """Validate the fault.
-
-        Raises:
-            ValueError: The kind is unknown, or `times` is less than 1.
-        """
+        """Raise a ValueError if the kind is unknown, or `times` is less than 1."""
         if self.kind not in get_args(FaultKind):
             msg = f"Unknown fault {self.kind!r}: expected one of {', '.join(get_args(FaultKind))}."
             raise ValueError(msg)
@@ -99,12 +95,7 @@ class FaultPlan:
         self._rng = random.Random(f"faults:{self.seed}")
 
     def add(self, path: str, fault: Fault) -> None:
-        """Make the next `fault.times` calls fail whose path and query match a pattern.
-
-        Args:
-            path: Regular expression, searched in `path?query`.
-            fault: The fault.
-        """
+        """Make the next `fault.times` calls fail whose `path?query` contains the pattern `path`."""
         with self._lock:
             self._targeted.append(TargetedFault(re.compile(path), fault, fault.times))
 
@@ -130,12 +121,10 @@ class FaultPlan:
         return None
 
     def _draw(self, url: str) -> Fault | None:
+        count = self._consecutive.pop(url, 0) + 1
         if not self.mix or self._rng.random() >= self.rate:
-            self._consecutive.pop(url, None)
             return None
-        count = self._consecutive.get(url, 0) + 1
         if self.max_consecutive is not None and count > self.max_consecutive:
-            self._consecutive.pop(url, None)
             return None
         self._consecutive[url] = count
         return self._rng.choice(self.mix)

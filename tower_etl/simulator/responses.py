@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from tower_etl.simulator.faults import Fault
 
-_JSON = b"application/json"
 _HTML_BODY = b"<html><head><title>Bad Gateway</title></head><body><h1>Gateway</h1></body></html>"
 
 
@@ -28,35 +27,22 @@ def json_response(content: Any, status: int = 200) -> Response:  # noqa: ANN401 
 
 @dataclass(frozen=True)
 class BufferedResponse:
-    """A complete response.
-
-    Attributes:
-        status: HTTP status.
-        body: Body.
-        content_type: Media type.
-        retry_after: `Retry-After` header, None to omit it.
-    """
+    """A complete response; without `retry_after` it has no such header."""
 
     status: int
     body: bytes
-    content_type: bytes = _JSON
+    content_type: bytes = b"application/json"
     retry_after: str | None = None
 
-    def list_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers, Content-Length included."""
+    async def send(self, send: Send, *, cut: int | None = None) -> None:
+        """Send the response; with `cut`, stop after that many bytes of the body."""
         headers = [
             (b"content-type", self.content_type),
             (b"content-length", str(len(self.body)).encode()),
         ]
         if self.retry_after is not None:
             headers.append((b"retry-after", self.retry_after.encode()))
-        return headers
-
-    async def send(self, send: Send, *, cut: int | None = None) -> None:
-        """Send the response; with `cut`, stop after that many bytes of the body."""
-        await send(
-            {"type": "http.response.start", "status": self.status, "headers": self.list_headers()}
-        )
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         body = self.body if cut is None else self.body[:cut]
         await send({"type": "http.response.body", "body": body, "more_body": cut is not None})
 
@@ -92,13 +78,12 @@ async def send_with_fault(
     """Send the response with a fault; return the status that was sent, 0 for a reset."""
     if fault.delay:
         await asyncio.sleep(fault.delay)
-    match fault.kind:
-        case "reset":
-            await _reset_connection(scope)
-            return 0
-        case "truncated":
-            await response.send(send, cut=len(response.body) // 2)
-            return response.status
+    if fault.kind == "reset":
+        await _reset_connection(scope)
+        return 0
+    if fault.kind == "truncated":
+        await response.send(send, cut=len(response.body) // 2)
+        return response.status
     corrupted = _corrupt(fault, response)
     await corrupted.send(send)
     return corrupted.status

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from tower_etl.simulator.app import Simulator
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 30.0
+_TIMEOUT_S = 30.0  # for the start, and for the stop
 
 
 class _Protocol(H11Protocol):
@@ -82,15 +81,12 @@ def _make_server(simulator: Simulator) -> _Server:
 
 @contextmanager
 def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve in a background thread while the block runs.
+    """Serve in a background thread while the block runs; yield the endpoint of the API.
 
     Args:
         simulator: Application to serve.
         port: Port, 0 for any free port.
         host: A loopback address.
-
-    Yields:
-        The endpoint, `http://127.0.0.1:PORT/api`.
 
     Raises:
         OSError: The port is in use.
@@ -104,13 +100,13 @@ def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> It
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        if not server.up.wait(_START_TIMEOUT_S):
+        if not server.up.wait(_TIMEOUT_S):
             msg = "The simulator did not start."
             raise RuntimeError(msg)
         yield endpoint
     finally:
         server.should_exit = True
-        thread.join(_STOP_TIMEOUT_S)
+        thread.join(_TIMEOUT_S)
         listener.close()
 
 
@@ -127,9 +123,7 @@ def run_forever(simulator: Simulator, port: int, on_ready: Callable[[str], objec
     """
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in signals}
-    for number in signals:
-        signal.signal(number, lambda *_: stop.set())
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
     try:
         with serve(simulator, port) as endpoint:
             on_ready(endpoint)
