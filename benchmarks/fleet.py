@@ -63,7 +63,7 @@ def make_platform(
 ) -> Simulator:
     """Return a platform that accepts the fleets' tokens and limits the calls of each token."""
     tokens = [fleet.token for fleet in fleets]
-    world = World.empty(SimClock())
+    world = World(SimClock())
     return Simulator(world, tokens=tokens, limit=LIMIT, latency_s=latency_s, jitter_s=jitter_s)
 
 

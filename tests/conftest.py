@@ -166,7 +166,7 @@ def connect(
 @pytest.fixture
 def world() -> World:
     """Return an empty world whose clock is frozen."""
-    return World.empty(SimClock.frozen_at(START))
+    return World(SimClock.frozen_at(START))
 
 
 @pytest.fixture

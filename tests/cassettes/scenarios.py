@@ -40,7 +40,7 @@ _MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 def make_small_account() -> World:
     """Create two organizations, three workspaces, a personal workspace and four runs."""
-    world = World.empty(SimClock.frozen_at(_MORNING))
+    world = World(SimClock.frozen_at(_MORNING))
     made = [world.add_user("user-1")]
     acme = world.add_organization("acme")
     places = [acme, world.add_workspace(acme, "research"), world.add_workspace(acme, "clinic")]
@@ -104,7 +104,7 @@ def _do_task(
 
 def serve_reference_data() -> Simulator:
     """Serve one workspace with reference data of each kind, members, teams and a launched run."""
-    world = World.empty(SimClock.frozen_at(_MORNING))
+    world = World(SimClock.frozen_at(_MORNING))
     world.add_user("user-1")
     acme = world.add_organization("acme")
     place = world.add_workspace(acme, "research")
@@ -129,7 +129,7 @@ class TerseWorld(World):
 
 
 def _make_terse() -> tuple[World, int]:
-    world = TerseWorld.empty(SimClock.frozen_at(_MORNING))
+    world = TerseWorld(SimClock.frozen_at(_MORNING))
     world.add_user("user-1")
     return world, world.add_workspace(world.add_organization("acme"), "research")
 

@@ -151,7 +151,7 @@ def test_a_compressed_response_is_recorded_uncompressed(
     tmp_path: Path, connect: Callable[..., JsonHttpClient]
 ) -> None:
     """Compression would hide secrets from the scrubber, and the body from reviewers."""
-    world = World.empty()
+    world = World()
     world.add_user("grace-h")
     zipped = GZipMiddleware(Simulator(world, limit=NO_LIMIT), minimum_size=1)
     path = tmp_path / "zipped.json"

@@ -33,7 +33,7 @@ def console(tmp_path: Path) -> Console:
 @pytest.fixture
 def world() -> World:
     """Return an empty world in the present, because commands use the system clock."""
-    return World.empty(SimClock())
+    return World(SimClock())
 
 
 @pytest.fixture

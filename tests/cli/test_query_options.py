@@ -154,7 +154,7 @@ def test_query_reads_postgres_by_name_and_in_sql(
         run = run_here(console)
         monkeypatch.setenv("TOWER_ETL_DESTINATION", "postgres")
         monkeypatch.setenv("TOWER_ETL_PATH", f"postgresql://tower@/postgres?host={server.folder}")
-        world = World.empty(SimClock())
+        world = World(SimClock())
         lab = world.add_workspace(world.add_organization("acme"), "lab")
         for _ in range(3):
             world.submit_run(lab)
@@ -261,7 +261,7 @@ def test_the_command_for_an_extra_matches_the_installer(
 @pytest.mark.slow
 def test_a_sync_without_changes_imports_no_unneeded_library(console: Console) -> None:
     """Half of its time is imports; pandas and SQLAlchemy were once imported by accident."""
-    world = World.empty(SimClock())
+    world = World(SimClock())
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     world.finish_run(world.submit_run(lab))
     with serve(Simulator(world, limit=None)) as endpoint:

@@ -49,7 +49,7 @@ def world() -> World:
 
     The source abandons open runs that are older than a month, so a fixed date would not do.
     """
-    return World.empty(SimClock())
+    return World(SimClock())
 
 
 @pytest.fixture

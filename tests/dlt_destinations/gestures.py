@@ -289,7 +289,7 @@ def try_sequence(folder: Path, seed: int, steps: int) -> None:
     Every third pipeline stores no state in the destination, and restores none.
     """
     os.environ["RESTORE_FROM_DESTINATION"] = str(seed % 3 != 0).lower()
-    world = World.empty(SimClock())
+    world = World(SimClock())
     with serve(Simulator(world, limit=None)) as endpoint:
         gestures = Gestures(folder, endpoint, world, seed)
         gestures.change_world()

@@ -42,7 +42,7 @@ class Grower:
 @pytest.fixture
 def world() -> World:
     """Return a world with two final runs of one workspace."""
-    world = World.empty()
+    world = World()
     lab = world.add_workspace(world.add_organization("acme"), "lab")
     for _ in range(2):
         run_id = world.submit_run(lab)

@@ -41,7 +41,7 @@ class SwappableApp:
     """
 
     def __init__(self) -> None:
-        self.simulator = Simulator(World.empty(), limit=None)
+        self.simulator = Simulator(World(), limit=None)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the event to the current simulator."""
@@ -108,7 +108,7 @@ def make_world(clock: SimClock) -> World:
     It has a personal workspace, and an organization with a team and two workspaces with a label
     each.
     """
-    world = World.empty(clock)
+    world = World(clock)
     org = world.add_organization("acme")
     for name in ("research", "clinic"):
         world.create_label(world.add_workspace(org, name), name)

@@ -463,7 +463,7 @@ def test_a_simulated_crash_interrupts_the_load(
     swappable_app: tuple[str, SwappableApp], tmp_path: Path
 ) -> None:
     """Without the crash, the histories would not test interrupted syncs."""
-    world = World.empty(SimClock())
+    world = World(SimClock())
     world.submit_run(world.add_workspace(world.add_organization("acme"), "lab"))
     platform = SimulatedPlatform.start(*swappable_app, world)
     session = platform.open_session(reconcile=True, tables=TABLES_TRIED)

@@ -61,7 +61,7 @@ def clock() -> SimClock:
 @pytest.fixture
 def world(clock: SimClock) -> World:
     """Return an empty world at noon."""
-    return World.empty(clock)
+    return World(clock)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SERVE = """
 from tower_etl.simulator import Simulator, World, run_forever
-run_forever(Simulator(World.empty()), 0, lambda endpoint: print(endpoint, flush=True))
+run_forever(Simulator(World()), 0, lambda endpoint: print(endpoint, flush=True))
 print("stopped", flush=True)
 """
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tower_etl.simulator.clock import SimClock, format_timestamp, parse_timestamp
+from tower_etl.simulator.clock import format_timestamp, parse_timestamp
 from tower_etl.simulator.data import load_json
 from tower_etl.simulator.runs import EMPTY_TASK, EMPTY_WORKFLOW, Run, RunTasks, Snapshot
-from tower_etl.simulator.state import RunStore
+from tower_etl.simulator.state import PlatformState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
 
     from tower_etl.simulator.aggregates import Row
 
@@ -48,7 +47,7 @@ class Script:
 
 
 @dataclass
-class World(RunStore):
+class World(PlatformState):
     """State of the simulated platform, in the API's shape, and the events that change it.
 
     Generated and recorded runs depend on the clock alone. Scripted runs change by events: each
@@ -56,11 +55,6 @@ class World(RunStore):
     """
 
     _scripts: dict[str, Script] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def empty(cls, clock: SimClock | None = None) -> Self:
-        """Return a world without runs and accounts."""
-        return cls(clock=clock or SimClock())
 
     # --- responses ------------------------------------------------------------------------
 
@@ -78,7 +72,7 @@ class World(RunStore):
             return {
                 "workflow": snapshot.workflow,
                 "progress": snapshot.tasks.progress,
-                **self.describe_workspace(run),
+                **self._describe_workspace(run),
                 **dict.fromkeys(("messages", "optimized", "pipelineInfo")),
                 **snapshot.load_extras(),
                 "labels": self.labels_of(run),
@@ -89,22 +83,21 @@ class World(RunStore):
         return {
             "workflow": run.at(self.now_s()).summary,
             "progress": None,
-            **self.describe_workspace(run),
+            **self._describe_workspace(run),
             "labels": self.labels_of(run),
             "starred": run.id in self.starred,
             "optimized": None,
             "pipelineInfo": None,
         }
 
-    def describe_workspace(self, run: Run) -> Row:
-        """Return organization and workspace of the run, null for a personal workspace."""
+    def _describe_workspace(self, run: Run) -> Row:
         workspace = self.workspaces[run.workspace_id]
         org = None if workspace.org_id is None else self.organizations[workspace.org_id]
         return {
             "orgId": workspace.org_id,
-            "orgName": org["name"] if org else None,
+            "orgName": org and org["name"],
             "workspaceId": workspace.id,
-            "workspaceName": workspace.name if org else None,
+            "workspaceName": org and workspace.name,
         }
 
     def tasks(self, run_id: str) -> list[Row]:
@@ -126,14 +119,12 @@ class World(RunStore):
         """Return the state of a scripted run, for changes in tests that no event makes.
 
         Raises:
-            KeyError: The run does not exist.
             TypeError: The run is not scripted.
         """
-        run = self.find_run(run_id)
-        if run.id not in self._scripts:
+        if self.find_run(run_id).id not in self._scripts:
             msg = f"Run {run_id} depends on the clock alone; only scripted runs take this event."
             raise TypeError(msg)
-        return self._scripts[run.id]
+        return self._scripts[run_id]
 
     # --- events on scripted runs ----------------------------------------------------------
 
@@ -149,7 +140,8 @@ class World(RunStore):
             run_id = str(fields.get("id") or _make_run_id(number))
             owner = self.owner()
             fields = {"ownerId": owner.id, "userName": owner.name, **fields}
-            script = Script(number, _make_workflow(run_id, number, self.now_s(), fields))
+            script = Script(number, _make_workflow(run_id, number, self.now(), fields))
+            self._scripts[run_id] = script
             run = Run(
                 id=run_id,
                 workspace_id=self.find_key(workspace_id),
@@ -158,19 +150,18 @@ class World(RunStore):
                 launch_id=script.fields["launchId"],
                 platform_id=_PLATFORM["id"],
             )
-            self._scripts[run_id] = script
             self.add_run(run)
         return run_id
 
     def update_run(self, run_id: str, *, touch: bool = True, **fields: object) -> None:
         """Change workflow fields of a scripted run; without `touch`, `lastUpdated` stays."""
         with self.lock:
-            touched = {"lastUpdated": format_timestamp(self.now_s())} if touch else {}
+            touched = {"lastUpdated": self.now()} if touch else {}
             self.script(run_id).fields.update(touched | fields)
 
     def start_run(self, run_id: str, **fields: object) -> None:
         """Set the run to RUNNING, with its start, parameters and manifest."""
-        started = {"start": format_timestamp(self.now_s())}
+        started = {"start": self.now()}
         self.update_run(run_id, **(_DEFAULTS["workflow_start"] | started | fields))
 
     def lose_heartbeat(self, run_id: str) -> None:
@@ -219,20 +210,19 @@ class World(RunStore):
             if task_id in script.tasks:
                 msg = f"Run {run_id} has a task {task_id} already."
                 raise ValueError(msg)
-            script.tasks[task_id] = _make_task(script.number, task_id, self.now_s(), fields)
+            script.tasks[task_id] = _make_task(script.number, task_id, self.now(), fields)
             self.update_run(run_id)
         return task_id
 
     def update_task(self, run_id: str, task_id: int, **fields: object) -> None:
         """Change fields of a task of a scripted run."""
         with self.lock:
-            touched = {"lastUpdated": format_timestamp(self.now_s())}
-            self.script(run_id).tasks[task_id].update(touched | fields)
+            self.script(run_id).tasks[task_id].update({"lastUpdated": self.now()} | fields)
             self.update_run(run_id)
 
     def start_task(self, run_id: str, task_id: int) -> None:
         """Set a task to RUNNING."""
-        self.update_task(run_id, task_id, status="RUNNING", start=format_timestamp(self.now_s()))
+        self.update_task(run_id, task_id, status="RUNNING", start=self.now())
 
     def finish_task(
         self, run_id: str, task_id: int, status: str = "COMPLETED", **fields: object
@@ -275,10 +265,10 @@ def _make_run_id(number: int) -> str:
     return "".join(digits)
 
 
-def _make_workflow(run_id: str, number: int, now_s: int, fields: Row) -> Row:
+def _make_workflow(run_id: str, number: int, now: str, fields: Row) -> Row:
     return (
         EMPTY_WORKFLOW
-        | dict.fromkeys(("submit", "dateCreated", "lastUpdated"), format_timestamp(now_s))
+        | dict.fromkeys(("submit", "dateCreated", "lastUpdated"), now)
         | _DEFAULTS["workflow"]
         | {
             "id": run_id,
@@ -290,11 +280,11 @@ def _make_workflow(run_id: str, number: int, now_s: int, fields: Row) -> Row:
     )
 
 
-def _make_task(run_number: int, task_id: int, now_s: int, fields: Row) -> Row:
+def _make_task(run_number: int, task_id: int, now: str, fields: Row) -> Row:
     process = str(fields.get("process", "SAY_HELLO"))
     return (
         EMPTY_TASK
-        | dict.fromkeys(("dateCreated", "lastUpdated", "submit"), format_timestamp(now_s))
+        | dict.fromkeys(("dateCreated", "lastUpdated", "submit"), now)
         | _DEFAULTS["task"]
         | {
             "id": run_number * 1_000_000 + task_id,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tower_etl.simulator.clock import parse_timestamp
+from tower_etl.simulator.clock import SimClock, parse_timestamp
 from tower_etl.simulator.events import World
 from tower_etl.simulator.runs import RecordedTasks, Run, Snapshot
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tower_etl.simulator.aggregates import Row
-    from tower_etl.simulator.clock import SimClock
 
 _KEYS = ("workflow", "tasks", "metrics", "progress", "meta")
 
@@ -85,7 +84,7 @@ def load_runs(folder: Path, clock: SimClock | None = None) -> World:
     if not paths:
         msg = f"No dumped run (*.json) in {folder}."
         raise ValueError(msg)
-    world = World.empty(clock)
+    world = World(clock or SimClock())
     world.owner()
     for path in paths:
         _add_dump(world, path)

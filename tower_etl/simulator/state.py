@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from tower_etl.simulator.clock import SimClock, format_timestamp, to_seconds
 from tower_etl.simulator.data import fill, load_json
-from tower_etl.simulator.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.runs import Run
 
 _FIRST_USER_ID = 12_001
 ACCOUNT_TEMPLATES = load_json("account_templates.json")
@@ -22,7 +22,7 @@ ACCOUNT_TEMPLATES = load_json("account_templates.json")
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace of an organization, or the personal workspace of a user.
+    """A workspace of an organization, or the personal workspace of a user (without organization).
 
     Attributes:
         key: Workspace id, or minus the user id for a personal workspace.
@@ -46,14 +46,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class User:
-    """A user.
-
-    Attributes:
-        id: Numeric id.
-        name: User name.
-        created: Creation of the account, an API timestamp.
-        workspaces: Workspaces that the user may read, None for all of them.
-    """
+    """A user; `workspaces` are those that the user may read, None for all of them."""
 
     id: int
     name: str
@@ -67,8 +60,10 @@ def _spread_id(number: int) -> int:
 
 
 @dataclass
-class Accounts:
-    """Organizations, workspaces, users, labels and reference data. Methods are thread-safe.
+class PlatformState:
+    """Organizations, workspaces, users, labels, reference data and runs.
+
+    Methods are thread-safe. Methods that find an object raise a KeyError if it does not exist.
 
     Attributes:
         clock: Clock of the world.
@@ -79,6 +74,8 @@ class Accounts:
         labels: Labels in the API's shape, by workspace key, then by label id.
         entities: Rows of reference data by kind, then by workspace key or organization id.
         forbidden: Keys of workspaces that are listed but refuse every call.
+        starred: Ids of runs with a star.
+        deleted: Ids of runs that the API no longer shows.
     """
 
     clock: SimClock = field(default_factory=SimClock)
@@ -89,11 +86,22 @@ class Accounts:
     labels: dict[int, dict[int, Row]] = field(default_factory=dict)
     entities: dict[str, dict[int, list[Row]]] = field(default_factory=dict, repr=False)
     forbidden: set[int] = field(default_factory=set)
+    starred: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
     _last_number: int = field(default=0, repr=False)
+    _runs: dict[str, Run] = field(default_factory=dict, repr=False)
+    _listed: dict[int, list[tuple[float, int, Run]]] = field(default_factory=dict, repr=False)
+    _launched: dict[str, list[Run]] = field(default_factory=dict, repr=False)
 
     def now_s(self) -> int:
         """Return the simulated time in whole epoch seconds."""
         return to_seconds(self.clock.now())
+
+    def now(self) -> str:
+        """Return the simulated time as an API timestamp."""
+        return format_timestamp(self.now_s())
+
+    # --- accounts -------------------------------------------------------------------------
 
     def _next_number(self) -> int:
         self._last_number += 1
@@ -111,8 +119,7 @@ class Accounts:
         """Add a workspace to an organization and return its id."""
         with self.lock:
             key = _spread_id(self._next_number())
-            created = format_timestamp(self.now_s())
-            self.workspaces[key] = Workspace(key, name, org_id, created, visibility)
+            self.workspaces[key] = Workspace(key, name, org_id, self.now(), visibility)
         return key
 
     def add_user(self, name: str, workspaces: Iterable[int] | None = None) -> int:
@@ -124,10 +131,9 @@ class Accounts:
         """
         with self.lock:
             user_id = _FIRST_USER_ID + self._next_number()
-            created = format_timestamp(self.now_s())
             visible = None if workspaces is None else frozenset(workspaces)
-            self.users[user_id] = User(user_id, name, created, visible)
-            self.workspaces[-user_id] = Workspace(-user_id, name, None, created)
+            self.users[user_id] = User(user_id, name, self.now(), visible)
+            self.workspaces[-user_id] = Workspace(-user_id, name, None, self.now())
         return user_id
 
     def owner(self) -> User:
@@ -162,32 +168,31 @@ class Accounts:
         with self.lock:
             label_id = 100_000 + self._next_number()
             values: Row = {"label_id": label_id, "name": name, "value": value}
-            values |= {"resource": value is not None, "created": format_timestamp(self.now_s())}
+            values |= {"resource": value is not None, "created": self.now()}
             labels = self.labels.setdefault(self.find_key(workspace_id), {})
             labels[label_id] = fill(ACCOUNT_TEMPLATES["label"], values) | fields
         return label_id
 
     def rename_label(self, label_id: int, name: str, value: str | None = None) -> None:
-        """Change a label; all runs with it show the change, `lastUpdated` stays.
-
-        Raises:
-            KeyError: No workspace has that label.
-        """
+        """Change a label; all runs with it show the change, `lastUpdated` stays."""
         with self.lock:
             label = self.find_label(label_id)
             label |= {"name": name} | ({} if value is None else {"value": value})
 
     def find_label(self, label_id: int) -> Row:
-        """Return the row of a label.
-
-        Raises:
-            KeyError: No workspace has that label.
-        """
+        """Return the row of a label."""
         for labels in self.labels.values():
             if label_id in labels:
                 return labels[label_id]
         msg = f"No label has the id {label_id}."
         raise KeyError(msg)
+
+    def labels_of(self, run: Run) -> list[Row]:
+        """Return the current labels of a run, without deleted labels."""
+        labels = self.labels.get(run.workspace_id, {})
+        return [labels[label_id] for label_id in run.label_ids if label_id in labels]
+
+    # --- reference data -------------------------------------------------------------------
 
     def add_entity(self, kind: str, holder: int | None = None, **fields: object) -> None:
         """Add a row of reference data.
@@ -211,24 +216,12 @@ class Accounts:
         with self.lock:
             self.entities.get(kind, {}).pop(self.find_key(holder), None)
 
+    def find_compute_env(self, run: Run) -> Row | None:
+        """Return the compute environment of a run: the one in its workspace with its platform."""
+        found = self.list_entities("computeEnvs", run.workspace_id)
+        return next((env for env in found if env.get("platform") == run.platform_id), None)
 
-_ListedRun = tuple[float, int, Run]
-
-
-@dataclass
-class RunStore(Accounts):
-    """Accounts and their runs.
-
-    Attributes:
-        starred: Ids of runs with a star.
-        deleted: Ids of runs that the API no longer shows.
-    """
-
-    starred: set[str] = field(default_factory=set)
-    deleted: set[str] = field(default_factory=set)
-    _runs: dict[str, Run] = field(default_factory=dict, repr=False)
-    _listed: dict[int, list[_ListedRun]] = field(default_factory=dict, repr=False)
-    _launched: dict[str, list[Run]] = field(default_factory=dict, repr=False)
+    # --- runs -----------------------------------------------------------------------------
 
     def add_run(self, run: Run) -> None:
         """Insert a run into the listing of its workspace."""
@@ -240,11 +233,7 @@ class RunStore(Accounts):
                 self._launched.setdefault(run.launch_id, []).append(run)
 
     def find_run(self, run_id: str) -> Run:
-        """Return the run with an id, even if it is deleted.
-
-        Raises:
-            KeyError: The run does not exist.
-        """
+        """Return the run with an id, even if it is deleted."""
         if run_id not in self._runs:
             msg = f"No run has the id {run_id}."
             raise KeyError(msg)
@@ -272,17 +261,7 @@ class RunStore(Accounts):
             if run.id not in self.deleted:
                 yield run
 
-    def labels_of(self, run: Run) -> list[Row]:
-        """Return the current labels of a run, without deleted labels."""
-        labels = self.labels.get(run.workspace_id, {})
-        return [labels[label_id] for label_id in run.label_ids if label_id in labels]
-
     def find_launched(self, key: int, launch_id: str) -> Run | None:
         """Return a run of a workspace that was started by a launch, None if there is none."""
         found = self._launched.get(launch_id, ())
         return next((run for run in found if run.workspace_id == key and self.shows(run)), None)
-
-    def find_compute_env(self, run: Run) -> Row | None:
-        """Return the compute environment of a run: the one in its workspace with its platform."""
-        found = self.list_entities("computeEnvs", run.workspace_id)
-        return next((env for env in found if env.get("platform") == run.platform_id), None)

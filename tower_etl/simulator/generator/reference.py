@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tower_etl.simulator.aggregates import Row
+    from tower_etl.simulator.events import World
     from tower_etl.simulator.generator.catalog import Pipeline, Platform
-    from tower_etl.simulator.state import Accounts, User, Workspace
+    from tower_etl.simulator.state import User, Workspace
 
 _TEMPLATES = load_json("reference.json")
 _ID_LENGTH = 22
@@ -26,7 +27,7 @@ def _make(kind: str, values: Row) -> Row:
     return row
 
 
-def add_reference_data(world: Accounts) -> None:
+def add_reference_data(world: World) -> None:
     """Add reference data to every organization and workspace of a world."""
     for org_id in world.organizations:
         add_members(world, org_id)
@@ -40,7 +41,7 @@ def add_reference_data(world: Accounts) -> None:
         world.add_entity("auditLogs", 0, **_make("audit_log", _values(world, workspace)))
 
 
-def add_members(world: Accounts, org_id: int) -> None:
+def add_members(world: World, org_id: int) -> None:
     """Add members, teams and a collaborator to an organization."""
     for user in world.users.values():
         world.add_entity("members", org_id, **_make("member", _member_values(user, org_id)))
@@ -56,7 +57,7 @@ def add_members(world: Accounts, org_id: int) -> None:
             world.add_entity("teamMembers", team_id, **member)
 
 
-def add_participants(world: Accounts, workspace: Workspace) -> None:
+def add_participants(world: World, workspace: Workspace) -> None:
     """Add every user and the first team to the participants of a workspace."""
     first_id = workspace.key % 1_000_003 * 1000
     for user in world.users.values():
@@ -73,7 +74,7 @@ def make_pipeline_id(key: int, number: int) -> int:
     return key % 1_000_003 * 100 + number
 
 
-def _add_pipelines(world: Accounts, workspace: Workspace) -> None:
+def _add_pipelines(world: World, workspace: Workspace) -> None:
     values = _values(world, workspace) | _platform_values(workspace, catalog.PLATFORMS[0])
     for number, pipeline in enumerate(catalog.PIPELINES):
         pipeline_id = make_pipeline_id(workspace.key, number)
@@ -97,14 +98,14 @@ def _iter_versions(values: Row, pipeline: Pipeline) -> Iterator[Row]:
         yield _make("pipeline", values | described | version | default)
 
 
-def _add_platforms(world: Accounts, workspace: Workspace) -> None:
+def _add_platforms(world: World, workspace: Workspace) -> None:
     for platform in catalog.PLATFORMS:
         values = _values(world, workspace) | _platform_values(workspace, platform)
         world.add_entity("computeEnvs", workspace.id, **_make("compute_env", values))
         world.add_entity("credentials", workspace.id, **_make("credentials", values))
 
 
-def _add_data(world: Accounts, workspace: Workspace) -> None:
+def _add_data(world: World, workspace: Workspace) -> None:
     values = _values(world, workspace)
     link = _make("dataLinks", values)
     world.add_entity("dataLinks", workspace.id, **link)
@@ -113,7 +114,7 @@ def _add_data(world: Accounts, workspace: Workspace) -> None:
         world.add_entity(kind, workspace.id, **_make(kind, values))
 
 
-def _values(world: Accounts, workspace: Workspace) -> Row:
+def _values(world: World, workspace: Workspace) -> Row:
     org_id = workspace.org_id or 0
     users = [_make("user", _user_values(user)) for user in world.users.values()]
     ids = {name: _make_id(workspace, name) for name in ("dataset", "action", "audit")}

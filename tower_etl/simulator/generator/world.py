@@ -328,7 +328,7 @@ def build_world(
     now = now or clock.now()
     # Accounts are older than the first run, independently of the clock of the world.
     founded = SimClock.frozen_at(now - timedelta(days=config.days + 90))
-    generator = WorldGenerator(World.empty(founded), config, seed, to_seconds(now))
+    generator = WorldGenerator(World(founded), config, seed, to_seconds(now))
     generator.add_accounts()
     generator.add_runs()
     generator.world.clock = clock
