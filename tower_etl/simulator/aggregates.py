@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.simulator.clock import parse_timestamp
+from tower_etl.simulator.data import load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     Sample = list[tuple[float, str]]
 
@@ -16,34 +19,16 @@ Row = dict[str, Any]
 
 _HOUR_MS = 3_600_000
 _GIB = 2**30
-_COUNTERS = ("cached", "submitted", "running", "succeeded", "failed", "aborted", "pending")
-_COUNTER_OF = {
-    "NEW": "pending",
-    "SUBMITTED": "submitted",
-    "RUNNING": "running",
-    "CACHED": "cached",
-    "COMPLETED": "succeeded",
-    "FAILED": "failed",
-    "ABORTED": "aborted",
-}
-# The platform sums these for the run only; they are zero in the rows of processes.
-_SUMS = (
-    ("cpus", "cpus"),
-    ("memoryRss", "peakRss"),
-    ("memoryReq", "memory"),
-    ("readBytes", "rchar"),
-    ("writeBytes", "wchar"),
-    ("volCtxSwitch", "volCtxt"),
-    ("invCtxSwitch", "invCtxt"),
-)
+_AGGREGATES = load_toml("aggregates.toml")
+_COUNTERS: dict[str, str] = _AGGREGATES["counters"]
+_SUMS: dict[str, str] = _AGGREGATES["sums"]
+_QUANTITIES: dict[str, tuple[str, str, int]] = _AGGREGATES["quantities"]
+_STATISTICS = {"cached": "CACHED", "failed": "FAILED", "succeed": "COMPLETED"}
+_MEASURED = ("COMPLETED", "CACHED", "FAILED")
 
 
 def _total(tasks: Iterable[Row], field: str) -> int:
     return sum(task.get(field) or 0 for task in tasks)
-
-
-def _cpu_time_ms(task: Row) -> int:
-    return int((task.get("cpus") or 0) * (task.get("realtime") or 0))
 
 
 def _elapsed_ms(task: Row) -> int:
@@ -53,34 +38,28 @@ def _elapsed_ms(task: Row) -> int:
     return round(1000 * (parse_timestamp(task["complete"]) - parse_timestamp(task["start"])))
 
 
-def _count(tasks: Iterable[Row]) -> Row:
-    counts = dict.fromkeys(_COUNTERS, 0) | {"retries": 0, "ignored": 0}
-    for task in tasks:
-        counter = _COUNTER_OF.get(str(task.get("status")))
-        if counter is not None:
-            counts[counter] += 1
-        counts["retries"] += task.get("errorAction") == "RETRY"
-        counts["ignored"] += task.get("errorAction") == "IGNORE"
-    return counts
+def _count(tasks: Sequence[Row]) -> Row:
+    statuses = Counter(task.get("status") for task in tasks)
+    actions = Counter(task.get("errorAction") for task in tasks)
+    counts = {counter: statuses[status] for counter, status in _COUNTERS.items()}
+    return counts | {"retries": actions["RETRY"], "ignored": actions["IGNORE"]}
 
 
 def _find_peaks(tasks: Iterable[Row]) -> Row:
     # Within a second, ends sort before starts, so that consecutive tasks do not overlap.
-    steps: list[tuple[str, int, int, int]] = []
+    steps = [("", 0, 0, 0)]
     for task in tasks:
         if task.get("start") and task.get("status") != "CACHED":
             cpus, memory = task.get("cpus") or 0, task.get("memory") or 0
             steps.append((task["start"], 1, cpus, memory))
             if task.get("complete"):
                 steps.append((task["complete"], -1, -cpus, -memory))
-    level = peak = (0, 0, 0)
-    for _, *step in sorted(steps):
-        level = (level[0] + step[0], level[1] + step[1], level[2] + step[2])
-        peak = (max(peak[0], level[0]), max(peak[1], level[1]), max(peak[2], level[2]))
-    return {"peakTasks": peak[0], "peakCpus": peak[1], "peakMemory": peak[2]}
+    _, *columns = zip(*sorted(steps), strict=True)
+    peaks = (max(accumulate(column)) for column in columns)
+    return dict(zip(("peakTasks", "peakCpus", "peakMemory"), peaks, strict=True))
 
 
-def _measure_load(tasks: Sequence[Row]) -> Row:
+def _measure_load(tasks: Iterable[Row]) -> Row:
     running = [task for task in tasks if task.get("status") == "RUNNING"]
     return {
         "loadTasks": len(running),
@@ -94,7 +73,7 @@ def _percent(part: float, whole: float) -> float:
 
 
 def _sum_use(tasks: Sequence[Row]) -> Row:
-    use: Row = {name: _total(tasks, field) for name, field in _SUMS}
+    use: Row = {name: _total(tasks, field) for name, field in _SUMS.items()}
     timed = [(task, _elapsed_ms(task)) for task in tasks]
     use["cpuTime"] = sum((task.get("cpus") or 0) * ms for task, ms in timed)
     use["cpuLoad"] = int(sum((task.get("pcpu") or 0) / 100 * ms for task, ms in timed))
@@ -116,14 +95,7 @@ def sum_cost(tasks: Iterable[Row]) -> float | None:
     return round(sum(costs), 10) if costs else None
 
 
-def sum_workflow(tasks: Sequence[Row], created: str | None, updated: str | None) -> Row:
-    """Return the progress of a run without its processes (`WorkflowLoad`).
-
-    Args:
-        tasks: Tasks of the run in the API's shape.
-        created: Time of the first update, an API timestamp.
-        updated: Time of the last update, an API timestamp.
-    """
+def _sum_workflow(tasks: Sequence[Row], created: str | None, updated: str | None) -> Row:
     use = _sum_use(tasks)
     spot = [task for task in tasks if task.get("numSpotInterruptions") is not None]
     return {
@@ -149,9 +121,8 @@ def _sum_process(process: str, tasks: Sequence[Row], updated: str | None) -> Row
         "lastUpdated": updated,
         "version": 0,
         "process": process,
-        **dict.fromkeys((name for name, _ in _SUMS), 0),
-        "cpuTime": 0,
-        "cpuLoad": 0,
+        # The platform sums these for the run only.
+        **dict.fromkeys((*_SUMS, "cpuTime", "cpuLoad"), 0),
         **_measure_load(tasks),
         **_find_peaks(tasks),
         **_count(tasks),
@@ -177,7 +148,7 @@ def sum_progress(
             by_process.setdefault(task["process"], []).append(task)
     sums = [_sum_process(process, rows, updated) for process, rows in by_process.items()]
     return {
-        "workflowProgress": sum_workflow(tasks, created, updated),
+        "workflowProgress": _sum_workflow(tasks, created, updated),
         "processesProgress": sums,
         "totalProcesses": len(sums),
     }
@@ -194,11 +165,13 @@ def _format_hours(spent: Row, total_ms: int) -> str:
 
 def sum_stats(tasks: Sequence[Row]) -> Row:
     """Return the statistics of a run (`WfStats`); durations are CPU milliseconds."""
-    kinds = {"cached": "CACHED", "failed": "FAILED", "succeed": "COMPLETED"}
-    chosen = {kind: [t for t in tasks if t.get("status") == s] for kind, s in kinds.items()}
-    counts = {kind: len(rows) for kind, rows in chosen.items()}
+    counts, spent = {}, {}
+    for kind, status in _STATISTICS.items():
+        chosen = [task for task in tasks if task.get("status") == status]
+        counts[kind] = len(chosen)
+        cpu_ms = ((task.get("cpus") or 0) * (task.get("realtime") or 0) for task in chosen)
+        spent[kind] = sum(map(int, cpu_ms))
     counts["ignored"] = sum(task.get("errorAction") == "IGNORE" for task in tasks)
-    spent = {kind: sum(map(_cpu_time_ms, rows)) for kind, rows in chosen.items()}
     total = sum(counts.values())
     return {
         "computeTimeFmt": _format_hours(spent, sum(spent.values())),
@@ -209,35 +182,12 @@ def sum_stats(tasks: Sequence[Row]) -> Row:
     }
 
 
-_MEASURED = ("COMPLETED", "CACHED", "FAILED")
-_QUARTILES = (("q1", 0.25), ("q2", 0.5), ("q3", 0.75))
-
-
-def _share(used: str, requested: str, scale: float) -> Callable[[Row], float | None]:
-    def compute(task: Row) -> float | None:
-        part, whole = task.get(used), task.get(requested)
-        return None if part is None or not whole else scale * part / whole
-
-    return compute
-
-
-def _field(name: str) -> Callable[[Row], float | None]:
-    return lambda task: task.get(name)
-
-
-# Real responses compute reads and writes from rchar and wchar, and omit a quantity that is 0 in all
-# tasks.
-_QUANTITIES: dict[str, Callable[[Row], float | None]] = {
-    "cpu": _field("pcpu"),
-    "mem": _field("peakRss"),
-    "vmem": _field("peakVmem"),
-    "time": _field("realtime"),
-    "reads": _field("rchar"),
-    "writes": _field("wchar"),
-    "cpuUsage": _share("pcpu", "cpus", 1),
-    "memUsage": _share("peakRss", "memory", 100),
-    "timeUsage": _share("realtime", "time", 100),
-}
+def _compute_quantity(task: Row, used: str, requested: str, scale: int) -> float | None:
+    part: float | None = task.get(used)
+    if part is None or not requested:
+        return part
+    whole = task.get(requested)
+    return scale * part / whole if whole else None
 
 
 def _round(value: float) -> float:
@@ -264,7 +214,7 @@ def _quartiles(sample: Sample) -> Row | None:
         "maxLabel": sample[-1][1],
         "warnings": [],
     }
-    for name, share in _QUARTILES:
+    for name, share in (("q1", 0.25), ("q2", 0.5), ("q3", 0.75)):
         value, label = _quantile(sample, share)
         row |= {name: _round(value), f"{name}Label": label}
     return row
@@ -272,8 +222,8 @@ def _quartiles(sample: Sample) -> Row | None:
 
 def _measure(process: str, tasks: Sequence[Row], metric_id: int) -> Row:
     row: Row = {"id": metric_id, "process": process}
-    for quantity, compute in _QUANTITIES.items():
-        values = ((compute(task), str(task.get("name"))) for task in tasks)
+    for quantity, formula in _QUANTITIES.items():
+        values = ((_compute_quantity(task, *formula), str(task.get("name"))) for task in tasks)
         row[quantity] = _quartiles([(value, name) for value, name in values if value is not None])
     return row
 
@@ -293,6 +243,5 @@ def compute_metrics(tasks: Iterable[Row], first_id: int = 1) -> list[Row]:
         if task.get("status") in _MEASURED and task.get("process"):
             by_process.setdefault(task["process"].rpartition(":")[2], []).append(task)
     return [
-        _measure(process, rows, first_id + number)
-        for number, (process, rows) in enumerate(by_process.items())
+        _measure(*entry, metric_id) for metric_id, entry in enumerate(by_process.items(), first_id)
     ]

@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator.clock import HOUR_S, format_timestamp, parse_timestamp
+from tower_etl.simulator.data import load_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,31 +21,11 @@ if TYPE_CHECKING:
     from tower_etl.simulator.events import World
     from tower_etl.simulator.runs import Run
 
-_ACCOUNT = "000000000000"
 _EXECUTOR = "awsbatch"
 _CHARGED_SHARE = 0.72  # bill relative to the estimate, due to discounts and other machines
 _UNUSED_SHARES = (0.4, 1.8)  # unused cost of a run's machines, relative to the used cost
 _OTHER_USD_PER_HOUR = {"AmazonS3": 0.021, "AmazonEC2": 0.045}  # buckets and gateways, no tags
-COLUMNS = (
-    "identity_line_item_id",
-    "bill_payer_account_id",
-    "bill_billing_period_start_date",
-    "line_item_usage_account_id",
-    "line_item_usage_start_date",
-    "line_item_usage_end_date",
-    "line_item_product_code",
-    "line_item_line_item_type",
-    "line_item_resource_id",
-    "line_item_unblended_cost",
-    "line_item_currency_code",
-    "product_product_family",
-    "product_instance_type",
-    "product_region_code",
-    "split_line_item_parent_resource_id",
-    "split_line_item_split_cost",
-    "split_line_item_unused_cost",
-    "resource_tags",
-)
+_COLUMNS = load_toml("bill.toml")
 
 
 def write_bill(world: World, path: Path) -> int:
@@ -55,30 +36,21 @@ def write_bill(world: World, path: Path) -> int:
 
     Args:
         world: World whose tasks with the executor `awsbatch` are billed.
-        path: Gzipped CSV file to write, with `COLUMNS`.
+        path: Gzipped CSV file to write, with the columns of `data/bill.toml`.
     """
     number = 0
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
         for number, line in enumerate(_iter_lines(world), start=1):
             month = str(line["line_item_usage_start_date"])[:7]
-            writer.writerow(
-                line
-                | {
-                    "identity_line_item_id": f"line-{number}",
-                    "bill_payer_account_id": _ACCOUNT,
-                    "bill_billing_period_start_date": f"{month}-01T00:00:00Z",
-                    "line_item_usage_account_id": _ACCOUNT,
-                    "line_item_line_item_type": "Usage",
-                    "line_item_currency_code": "USD",
-                }
-            )
+            line["identity_line_item_id"] = f"line-{number}"
+            line["bill_billing_period_start_date"] = f"{month}-01T00:00:00Z"
+            writer.writerow(_COLUMNS | line)
     return number
 
 
 def _iter_lines(world: World) -> Iterator[Row]:
-    """Iterate over the lines, without the fields that are equal in all lines."""
     now_s = world.now_s()
     runs = [run for key in world.workspaces for run in world.iter_runs(key)]
     for run in runs:
@@ -111,7 +83,9 @@ def _iter_run_lines(run: Run, now_s: int) -> Iterator[Row]:
 
 
 def _split_line(run: Run, task: Row, hour_s: int, used: float, unused: float) -> Row:
-    tags = {"user_uniqueRunId": run.id, "user_taskHash": _task_hash(task)}
+    # The hash of a task is the last two parts of its work directory, joined.
+    task_hash = "".join(task["workdir"].rsplit("/", 2)[1:])
+    tags = {"user_uniqueRunId": run.id, "user_taskHash": task_hash}
     return _line(hour_s, "AmazonECS", 0.0) | {
         "line_item_resource_id": task["nativeId"],
         "product_product_family": "Compute Metering",
@@ -143,11 +117,6 @@ def _iter_hours(task: Row) -> Iterator[tuple[int, float]]:
 def _region(task: Row) -> str:
     """Return the region of a task's zone, which ends with a letter."""
     return str(task["cloudZone"])[:-1]
-
-
-def _task_hash(task: Row) -> str:
-    """Return the hash of a task: the last two parts of its work directory, joined."""
-    return "".join(task["workdir"].rsplit("/", 2)[1:])
 
 
 def _instance_id(run: Run, machine: str) -> str:

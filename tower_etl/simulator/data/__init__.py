@@ -22,12 +22,16 @@ def load_json(name: str) -> dict[str, Any]:
     return content
 
 
-def fill(template: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+def fill(template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Return a template with each `$name` replaced; a text that is a placeholder keeps the type."""
+    return {name: _fill_value(value, values) for name, value in template.items()}
+
+
+def _fill_value(template: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(template, dict):
-        return {name: fill(value, values) for name, value in template.items()}
+        return fill(template, values)
     if isinstance(template, list):
-        return [fill(value, values) for value in template]
+        return [_fill_value(value, values) for value in template]
     if not isinstance(template, str) or "$" not in template:
         return template
     if template[0] == "$" and template[1:] in values:

@@ -101,5 +101,4 @@ class AccountRoutes(RouteGroup):
 
 
 def _describe(workspace: Workspace) -> Row:
-    row: Row = fill(ACCOUNT_TEMPLATES["workspace"], vars(workspace))
-    return row
+    return fill(ACCOUNT_TEMPLATES["workspace"], vars(workspace))
