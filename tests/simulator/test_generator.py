@@ -18,8 +18,8 @@ import pytest
 
 from tower_etl.simulator import SimClock, build_world
 from tower_etl.simulator.clock import parse_timestamp
-from tower_etl.simulator.generator.catalog import PIPELINES, PLATFORMS
 from tower_etl.simulator.generator.runs import GeneratedRun, TaskCache
+from tower_etl.simulator.generator.specs import PIPELINES, PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator import ServerProfile
-from tower_etl.simulator.generator.catalog import PIPELINES
+from tower_etl.simulator.generator.specs import PIPELINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

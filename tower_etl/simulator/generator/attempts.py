@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     import random
 
     from tower_etl.simulator.aggregates import Row
-    from tower_etl.simulator.generator.catalog import Process
-    from tower_etl.simulator.generator.specs import RunSpec
+    from tower_etl.simulator.generator.specs import Process, RunSpec
 
 GIB = 2**30
 _MAX_CPUS, _MAX_MEMORY_GIB = 32, 256  # `resourceLimits` of the compute environments

@@ -1,4 +1,4 @@
-"""Specifications of generated runs: all properties of a run except its tasks."""
+"""What generated worlds consist of: pipelines, platforms, names, and runs without their tasks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,125 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tower_etl.simulator.generator.catalog import Pipeline, Platform, Process
+from tower_etl.simulator.data import load_toml
 
+if TYPE_CHECKING:
+    from tower_etl.simulator.aggregates import Row
+
+ACCOUNTS = load_toml("accounts.toml")
+_CATALOG = load_toml("pipelines.toml")
 _FINAL_LAG_S = 2
 _HEARTBEAT_S = 60
 _CELLS = ("GM12878", "H1", "K562", "MCF7", "HELA", "HCT116", "A549", "JURKAT")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a pipeline; `data/pipelines.toml` describes the columns."""
+
+    name: str
+    stage: int
+    per_sample: bool
+    cpus: int
+    memory_gib: int
+    time_h: int
+    minutes: float
+    cpu_utilization: float
+    memory_utilization: float
+    container: str
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline; `releases` are its revisions, oldest first, with the factor of run times."""
+
+    name: str
+    releases: dict[str, float]
+    description: str
+    author: str
+    profile: str
+    weight: int
+    processes: tuple[Process, ...]
+
+    @property
+    def repository(self) -> str:
+        """URL of the repository."""
+        return f"https://github.com/{self.name}"
+
+    @property
+    def revisions(self) -> list[str]:
+        """Revisions, oldest first."""
+        return list(self.releases)
+
+    def count_samples(self, tasks: int) -> int:
+        """Return the number of samples that results in about `tasks` tasks."""
+        each = sum(process.per_sample for process in self.processes)
+        return max(1, round((tasks - len(self.processes) + each) / each))
+
+    def count_tasks(self, samples: int) -> int:
+        """Return the number of tasks of a complete run."""
+        return sum(samples if process.per_sample else 1 for process in self.processes)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine type with its prices, USD per hour."""
+
+    name: str
+    vcpus: int
+    memory_gib: int
+    gpus: int
+    standard_usd: float
+    spot_usd: float
+
+    def fits(self, cpus: int, memory_gib: float, gpus: int) -> bool:
+        """Return whether a task with this request fits on the machine."""
+        enough = cpus <= self.vcpus and memory_gib <= self.memory_gib
+        return enough and (gpus > 0) == (self.gpus > 0) and gpus <= self.gpus
+
+    def cost_usd(self, cpus: int, memory_gib: float, seconds: float, *, spot: bool) -> float:
+        """Return the platform's estimate for a task: the larger share, memory as whole vCPUs."""
+        memory_vcpus = math.ceil(memory_gib / (self.memory_gib / self.vcpus))
+        hourly_usd = self.spot_usd if spot else self.standard_usd
+        return hourly_usd * max(cpus, memory_vcpus) / self.vcpus * seconds / 3600
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A computing platform; `data/accounts.toml` describes the fields."""
+
+    id: str
+    name: str
+    executor: str
+    queue: str
+    region: str
+    machines: tuple[Machine, ...]
+
+
+def _process(row: Row, prefix: str) -> Process:
+    image = row.pop("image")
+    return Process(
+        name=f"{prefix}:{row.pop('name')}",
+        per_sample=row.pop("each") == "sample",
+        container=f"quay.io/biocontainers/{image}",
+        **row,
+    )
+
+
+def _pipeline(row: Row) -> Pipeline:
+    prefix = row.pop("prefix")
+    # The last column is optional.
+    rows = [dict(zip(_CATALOG["columns"], values, strict=False)) for values in row["processes"]]
+    return Pipeline(**row | {"processes": tuple(_process(process, prefix) for process in rows)})
+
+
+def _platform(row: Row) -> Platform:
+    return Platform(**row | {"machines": tuple(Machine(*values) for values in row["machines"])})
+
+
+PIPELINES: tuple[Pipeline, ...] = tuple(_pipeline(row) for row in _CATALOG["pipelines"])
+PLATFORMS: tuple[Platform, ...] = tuple(_platform(row) for row in ACCOUNTS["platforms"])
 
 
 @dataclass(frozen=True)
@@ -70,11 +183,6 @@ class RunSpec:
         """Return whether the run is final at a time."""
         return now_s >= self.final_s
 
-    def heartbeat_lost(self, now_s: int) -> bool:
-        """Return whether the heartbeat is lost at a time."""
-        gap = self.heartbeat_gap
-        return gap is not None and gap[0] <= now_s < gap[1]
-
     def status(self, now_s: int) -> str:
         """Return the status at a time."""
         if now_s < self.start_s:
@@ -82,6 +190,11 @@ class RunSpec:
         if self.is_final(now_s):
             return self.outcome
         return "UNKNOWN" if self.heartbeat_lost(now_s) else "RUNNING"
+
+    def heartbeat_lost(self, now_s: int) -> bool:
+        """Return whether the heartbeat is lost at a time."""
+        gap = self.heartbeat_gap
+        return gap is not None and gap[0] <= now_s < gap[1]
 
     def last_heartbeat_s(self, now_s: int) -> int:
         """Return the latest time at which the platform knows the state of the run."""
@@ -110,17 +223,6 @@ class PlannedTask:
         return f"{self.process.name} ({self.tag})"
 
 
-def count_samples(pipeline: Pipeline, tasks: int) -> int:
-    """Return the number of samples that results in about `tasks` tasks."""
-    each = sum(process.per_sample for process in pipeline.processes)
-    return max(1, round((tasks - len(pipeline.processes) + each) / each))
-
-
-def count_planned(pipeline: Pipeline, samples: int) -> int:
-    """Return the number of tasks of a complete run."""
-    return sum(samples if process.per_sample else 1 for process in pipeline.processes)
-
-
 def plan_tasks(spec: RunSpec) -> list[PlannedTask]:
     """Return the planned tasks of a run, by stage."""
     tags = [f"{_CELLS[n % len(_CELLS)]}_REP{n // len(_CELLS) + 1}" for n in range(spec.samples)]
@@ -132,42 +234,23 @@ def plan_tasks(spec: RunSpec) -> list[PlannedTask]:
     return planned[: spec.planned_tasks]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
-    """Cause of a failed run: exit status of the task, and Nextflow's message."""
+    """Failure of a run: exit status of the task (None if it did not start), message and report."""
 
     exit: int | None
-    cause: str
-
-    def describe(self, task: PlannedTask) -> str:
-        """Return the error message of the run."""
-        return self.cause.format(name=task.name)
-
-    def report(self, task: PlannedTask) -> str:
-        """Return the error report of the run."""
-        return (
-            f"Error executing process > '{task.name}'\n\n"
-            f"Caused by:\n  {self.describe(task)}\n\n"
-            f"Command exit status:\n  {'-' if self.exit is None else self.exit}\n"
-        )
+    message: str
+    report: str
 
 
-_EXIT = "Process `{{name}}` terminated with an error exit status ({})"
-_FAILURES = (
-    (5, Failure(137, _EXIT.format(137))),
-    (4, Failure(1, _EXIT.format(1))),
-    (2, Failure(143, _EXIT.format(143))),
-    (2, Failure(0, "Missing output file(s) `*.bam` expected by process `{name}`")),
-    (1, Failure(None, "Task failed to start - CannotPullContainerError for process `{name}`")),
-    (1, Failure(140, "Process `{name}` exceeded running time limit")),
-)
-
-
-def choose_failure(spec: RunSpec) -> Failure:
-    """Return the cause of failure, drawn for any run."""
+def choose_failure(spec: RunSpec, task: PlannedTask) -> Failure:
+    """Return the failure of a run by a task, drawn for any run."""
     rng = random.Random(f"{spec.seed}:failure")
-    weights = [weight for weight, _ in _FAILURES]
-    return rng.choices(_FAILURES, weights)[0][1]
+    causes = _CATALOG["failures"]
+    cause = rng.choices(causes, [cause["weight"] for cause in causes])[0]
+    message = cause["message"].format(name=task.name)
+    values = {"name": task.name, "message": message, "exit": cause.get("exit", "-")}
+    return Failure(cause.get("exit"), message, _CATALOG["failure_report"].format(**values))
 
 
 def draw_log_normal(rng: random.Random, median: float, sigma: float) -> float:

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tower_etl.simulator.aggregates import Row
-    from tower_etl.simulator.generator.catalog import Process
-    from tower_etl.simulator.generator.specs import PlannedTask, RunSpec
+    from tower_etl.simulator.generator.specs import PlannedTask, Process, RunSpec
 
 _HOUR_MS = 3_600_000
 _FIRST_ID = 1_000_000_000
@@ -49,11 +48,7 @@ _ENV = "PYTHONNOUSERSITE=1\nR_PROFILE_USER=/.Rprofile\nR_ENVIRON_USER=/.Renviron
 
 @dataclass(frozen=True)
 class GeneratedTasks(RunTasks):
-    """Final state of all tasks of a generated run.
-
-    Attributes:
-        times: Times of each task.
-    """
+    """Final state of all tasks of a generated run, with the times of each task."""
 
     times: Sequence[TaskTimes] = ()
 
@@ -77,12 +72,7 @@ def _known_at(task: Row, times: TaskTimes, now_s: int) -> Row | None:
 
 
 def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
-    """Draw the tasks of a run.
-
-    Args:
-        spec: The run.
-        parent: Tasks of the resumed run; its completed tasks are cached.
-    """
+    """Draw the tasks of a run; completed tasks of its parent are cached."""
     done = {
         (task["process"], task["tag"]): task
         for task in (parent.rows if parent else ())
@@ -94,7 +84,7 @@ def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
         if cached := done.get((task.process.name, task.tag)):
             generator.reuse(cached)
         else:
-            generator.add(task, generator.choose_end(number))
+            generator.add(task, number)
     return generator.finish()
 
 
@@ -126,7 +116,7 @@ class TaskGenerator:
             times=[times for _, _, times in self._drawn],
         )
 
-    def choose_end(self, number: int) -> str:
+    def _choose_end(self, number: int) -> str:
         """Return the final status of a planned task; only the last few tasks can fail or abort."""
         left = self._planned - 1 - number
         if self.spec.outcome == "SUCCEEDED" or left > _MAX_ABORTED:
@@ -142,9 +132,10 @@ class TaskGenerator:
         again = {"status": "CACHED", "dateCreated": now, "lastUpdated": now}
         self._keep(cached | again, TaskTimes(now_s, now_s, now_s, now_s))
 
-    def add(self, planned: PlannedTask, end: str) -> None:
-        """Draw a task, with some probability after a failed attempt."""
+    def add(self, planned: PlannedTask, number: int) -> None:
+        """Draw a planned task by its number, with some probability after a failed attempt."""
         spec, rng, process = self.spec, self._rng, planned.process
+        end = self._choose_end(number)
         wall_s = max(1, spec.complete_s - spec.start_s - 12)
         stage_s = wall_s / self._stages
         submit_s = spec.start_s + 5 + int(stage_s * (process.stage + 0.3 * rng.random()))
@@ -234,11 +225,11 @@ class TaskGenerator:
     def _fail(self, planned: PlannedTask, end: str) -> Row:
         if end == "ABORTED":
             return {"status": end}
-        failure = choose_failure(self.spec)
+        failure = choose_failure(self.spec, planned)
         return {
             "status": end,
             "errorAction": "TERMINATE",
-            "errorMessage": failure.describe(planned),
+            "errorMessage": failure.message,
             "exit": failure.exit,
             "exitStatus": failure.exit,
         }

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tower_etl.simulator.clock import DAY_S, HOUR_S, SimClock, to_seconds
 from tower_etl.simulator.events import ID_ALPHABET, World
-from tower_etl.simulator.generator import catalog
 from tower_etl.simulator.generator.reference import add_reference_data
 from tower_etl.simulator.generator.runs import TaskCache, make_run
 from tower_etl.simulator.generator.specs import (
+    ACCOUNTS,
+    PIPELINES,
+    PLATFORMS,
     RunSpec,
-    count_planned,
-    count_samples,
     draw_log_normal,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
-    from tower_etl.simulator.generator.catalog import Pipeline, Platform
+    from tower_etl.simulator.generator.specs import Pipeline, Platform
     from tower_etl.simulator.state import User
 
 _PERSONAL_SHARE = 0.03
@@ -66,11 +66,7 @@ class WorldConfig:
     mean_tasks: int = 60
 
     def __post_init__(self) -> None:
-        """Validate the size.
-
-        Raises:
-            ValueError: There are more open runs than runs, or a number is below 1.
-        """
+        """Raise a ValueError if there are more open runs than runs, or a number is below 1."""
         smallest = min(self.organizations, self.workspaces, self.days, self.mean_tasks)
         if not 0 <= self.open_runs <= self.runs or smallest < 1:
             msg = (
@@ -96,7 +92,7 @@ class WorldGenerator:
     now_s: int
     cache: TaskCache = field(default_factory=TaskCache)
     keys: list[int] = field(default_factory=list)
-    unfinished: dict[int, list[RunSpec]] = field(default_factory=dict)
+    unfinished: defaultdict[int, list[RunSpec]] = field(default_factory=lambda: defaultdict(list))
     number: int = 0
 
     def __post_init__(self) -> None:
@@ -105,19 +101,19 @@ class WorldGenerator:
 
     def add_accounts(self) -> None:
         """Add organizations, workspaces, users, labels and reference data."""
-        for name in catalog.USERS:
+        for name in ACCOUNTS["users"]:
             self.world.add_user(name)
         orgs = [
-            self.world.add_organization(_name(catalog.ORGANIZATIONS, number))
+            self.world.add_organization(_name("organizations", number))
             for number in range(self.config.organizations)
         ]
         for number in range(self.config.workspaces):
-            name = _name(catalog.WORKSPACES, number)
+            name = _name("workspaces", number)
             self.keys.append(self.world.add_workspace(orgs[number % len(orgs)], name))
         self.keys.append(self.world.find_key(None))
         for key in self.keys:
-            for name, value in catalog.LABELS:
-                self.world.create_label(key, name, value)
+            for label in ACCOUNTS["labels"]:
+                self.world.create_label(key, *label)
         add_reference_data(self.world)
 
     def add_runs(self) -> None:
@@ -167,21 +163,18 @@ class WorldGenerator:
     def _new_run(self, submit_s: int, outcome: str | None = None) -> RunSpec:
         """Draw a run of a new session."""
         rng = self.rng
-        self.number += 1
-        pipeline = rng.choices(catalog.PIPELINES, [p.weight for p in catalog.PIPELINES])[0]
+        pipeline = rng.choices(PIPELINES, [entry.weight for entry in PIPELINES])[0]
         key, platform = self._draw_workspace()
-        tasks = _draw_tasks(rng, self.config.mean_tasks)
-        samples = count_samples(pipeline, tasks)
+        # The mean of a log-normal distribution is its median times exp(sigma squared / 2).
+        median = self.config.mean_tasks / math.exp(_TASK_SIGMA**2 / 2)
+        tasks = max(1, round(draw_log_normal(rng, median, _TASK_SIGMA)))
+        samples = pipeline.count_samples(tasks)
         user = self._draw_user(key)
-        planned = min(count_planned(pipeline, samples), max(1, tasks))
         spec = RunSpec(
-            number=self.number,
-            id=_draw_id(rng),
-            seed=f"run:{self.seed}:{self.number}",
+            **self._draw_identity(submit_s),
             workspace_id=key,
             user_id=user.id,
             user_name=user.name,
-            name=_draw_name(rng, self.number),
             pipeline=pipeline,
             revision=self._draw_revision(pipeline, submit_s),
             platform=platform,
@@ -190,37 +183,50 @@ class WorldGenerator:
             launch_id=None if rng.random() < _COMMAND_LINE_SHARE else _draw_id(rng, 22),
             session_id=_draw_session(rng),
             samples=samples,
-            planned_tasks=planned,
-            submit_s=submit_s,
-            start_s=submit_s + 30 + int(draw_log_normal(rng, 90, 0.8)),
+            planned_tasks=min(pipeline.count_tasks(samples), tasks),
+            start_s=self._draw_start_s(submit_s),
             complete_s=0,
             outcome=outcome or rng.choices(_OUTCOMES, _OUTCOME_WEIGHTS)[0],
         )
-        return self._set_end(_cut_short(rng, spec))
+        if spec.outcome != "SUCCEEDED":
+            ended = max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95)))
+            spec = replace(spec, planned_tasks=ended)
+        return self._set_end(spec)
 
     def _resume(self, parent: RunSpec, submit_s: int) -> RunSpec:
         """Draw a run that resumes a failed or cancelled one."""
-        self.number += 1
         spec = replace(
             parent,
-            number=self.number,
-            id=_draw_id(self.rng),
-            seed=f"run:{self.seed}:{self.number}",
-            name=_draw_name(self.rng, self.number),
-            planned_tasks=count_planned(parent.pipeline, parent.samples),
-            submit_s=submit_s,
-            start_s=submit_s + 30 + int(draw_log_normal(self.rng, 90, 0.8)),
+            **self._draw_identity(submit_s),
+            planned_tasks=parent.pipeline.count_tasks(parent.samples),
+            start_s=self._draw_start_s(submit_s),
             outcome="SUCCEEDED",
             parent=parent,
             heartbeat_gap=None,
         )
         return self._set_end(spec)
 
+    def _draw_identity(self, submit_s: int) -> dict[str, Any]:
+        self.number += 1
+        run_id = _draw_id(self.rng)
+        name = f"{self.rng.choice(ACCOUNTS['adjectives'])}_{self.rng.choice(ACCOUNTS['surnames'])}"
+        return {
+            "number": self.number,
+            "id": run_id,
+            "seed": f"run:{self.seed}:{self.number}",
+            "name": f"{name}_{self.number}",
+            "submit_s": submit_s,
+        }
+
+    def _draw_start_s(self, submit_s: int) -> int:
+        return submit_s + 30 + int(draw_log_normal(self.rng, 90, 0.8))
+
     def _set_end(self, spec: RunSpec) -> RunSpec:
         """Set the end of a run and, with some probability, a gap in its heartbeat."""
         rng = self.rng
-        share = spec.planned_tasks / count_planned(spec.pipeline, spec.samples)
-        slowness = _draw_pace(rng) * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)
+        share = spec.planned_tasks / spec.pipeline.count_tasks(spec.samples)
+        pace = draw_log_normal(rng, 1.4, 0.45)
+        slowness = pace * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)
         wall_s = int(_MIN_WALL_S + share * _estimate_wall_s(spec.pipeline) * slowness)
         gap = None
         if rng.random() < _HEARTBEAT_GAP_SHARE:
@@ -253,9 +259,9 @@ class WorldGenerator:
 
     def _draw_workspace(self) -> tuple[int, Platform]:
         if self.rng.random() < _PERSONAL_SHARE:
-            return self.keys[-1], catalog.PLATFORMS[-1]
+            return self.keys[-1], PLATFORMS[-1]
         number = min(int(self.rng.random() ** 1.6 * (len(self.keys) - 1)), len(self.keys) - 2)
-        return self.keys[number], catalog.PLATFORMS[_PLATFORM_OF[number % len(_PLATFORM_OF)]]
+        return self.keys[number], PLATFORMS[_PLATFORM_OF[number % len(_PLATFORM_OF)]]
 
     def _draw_user(self, key: int) -> User:
         users = list(self.world.users.values())
@@ -266,12 +272,13 @@ class WorldGenerator:
         self.world.add_run(make_run(spec, self.cache, labels))
         is_unfinished = spec.outcome != "SUCCEEDED" and spec.parent is None
         if is_unfinished and self.rng.random() < _RESUMED_SHARE:
-            self.unfinished.setdefault(spec.workspace_id, []).append(spec)
+            self.unfinished[spec.workspace_id].append(spec)
 
 
-def _name(names: Sequence[str], number: int) -> str:
-    lap, number = divmod(number, len(names))
-    return f"{names[number]}-{lap + 1}" if lap else names[number]
+def _name(kind: str, number: int) -> str:
+    lap, number = divmod(number, len(ACCOUNTS[kind]))
+    name: str = ACCOUNTS[kind][number]
+    return f"{name}-{lap + 1}" if lap else name
 
 
 def _draw_id(rng: random.Random, length: int | None = None) -> str:
@@ -283,30 +290,11 @@ def _draw_session(rng: random.Random) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-9{text[17:20]}-{text[20:]}"
 
 
-def _draw_name(rng: random.Random, number: int) -> str:
-    return f"{rng.choice(catalog.ADJECTIVES)}_{rng.choice(catalog.SURNAMES)}_{number}"
-
-
-def _draw_tasks(rng: random.Random, mean: int) -> int:
-    # The mean of a log-normal distribution is its median times exp(sigma squared / 2).
-    return max(1, round(draw_log_normal(rng, mean / math.exp(_TASK_SIGMA**2 / 2), _TASK_SIGMA)))
-
-
-def _draw_pace(rng: random.Random) -> float:
-    return draw_log_normal(rng, 1.4, 0.45)
-
-
 def _estimate_wall_s(pipeline: Pipeline) -> float:
     slowest: dict[int, float] = {}
     for process in pipeline.processes:
         slowest[process.stage] = max(slowest.get(process.stage, 0), process.minutes)
     return 60 * sum(slowest.values())
-
-
-def _cut_short(rng: random.Random, spec: RunSpec) -> RunSpec:
-    if spec.outcome == "SUCCEEDED":
-        return spec
-    return replace(spec, planned_tasks=max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95))))
 
 
 def build_world(
