@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -26,7 +27,8 @@ NAMES = {entity.table for entity in ENTITIES} | {table.name for table in HISTORY
 @pytest.fixture
 def full_world() -> World:
     """Build a world with two runs and elements of every reference entity."""
-    return build_world(3, clock=SimClock(frozen=True), runs=2, open_runs=0, mean_tasks=2)
+    clock = SimClock.frozen_at(datetime.now(UTC))
+    return build_world(3, clock=clock, runs=2, open_runs=0, mean_tasks=2)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from tower_etl.clock import SYSTEM_CLOCK
 
@@ -19,19 +19,13 @@ class SimClock:
 
     Args:
         start: Initial time (aware); the real time by default.
-        frozen: Whether only `advance` and `set` move the clock, for tests.
-        source: Real time that a running clock follows.
+        source: Real time that the clock follows.
     """
 
     def __init__(
-        self,
-        start: datetime | None = None,
-        *,
-        frozen: bool = False,
-        source: Callable[[], datetime] = SYSTEM_CLOCK.now,
+        self, start: datetime | None = None, *, source: Callable[[], datetime] = SYSTEM_CLOCK.now
     ) -> None:
         self._source = source
-        self._frozen_at = source() if frozen else None
         self._offset = timedelta()
         if start is not None:
             self.set(start)
@@ -39,11 +33,12 @@ class SimClock:
     @classmethod
     def frozen_at(cls, start: datetime) -> SimClock:
         """Return a clock that moves by `advance` and `set` only."""
-        return cls(start, frozen=True)
+        real = SYSTEM_CLOCK.now()
+        return cls(start, source=lambda: real)
 
     def now(self) -> datetime:
         """Return the simulated time, an aware UTC datetime."""
-        return (self._frozen_at or self._source()) + self._offset
+        return self._source() + self._offset
 
     def set(self, when: datetime) -> None:
         """Move to an aware time, forward or backward.
@@ -77,14 +72,8 @@ def _format_time(second: int) -> str:
     return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
 
 
-@overload
-def format_timestamp(at_s: int) -> str: ...
-@overload
-def format_timestamp(at_s: None) -> None: ...
-def format_timestamp(at_s: int | None) -> str | None:
+def format_timestamp(at_s: int) -> str:
     """Format epoch seconds as the API does: `YYYY-MM-DDThh:mm:ssZ`."""
-    if at_s is None:
-        return None
     day, second = divmod(at_s, DAY_S)
     return _format_day(day) + _format_time(second)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tower_etl.simulator.clock import format_timestamp, parse_timestamp
-from tower_etl.simulator.data import load_json
+from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.runs import EMPTY_TASK, EMPTY_WORKFLOW, Run, RunTasks, Snapshot
 from tower_etl.simulator.state import PlatformState
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
 
 _PLATFORM = {"id": "aws-batch", "name": "Amazon Batch"}
-_DEFAULTS: dict[str, Row] = load_json("scripted_run.json")
+_TEMPLATES = load_json("scripted_run.json")
 ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 14
 
@@ -138,10 +138,10 @@ class World(PlatformState):
         with self.lock:
             number = len(self._runs) + 1
             run_id = str(fields.get("id") or _make_run_id(number))
-            owner = self.owner()
-            fields = {"ownerId": owner.id, "userName": owner.name, **fields}
-            script = Script(number, _make_workflow(run_id, number, self.now(), fields))
-            self._scripts[run_id] = script
+            values = {"run_id": run_id, "number": number, "hex_number": f"{number:012x}"}
+            values |= {"now": self.now(), "user_id": self.owner().id, "user": self.owner().name}
+            workflow = EMPTY_WORKFLOW | fill(_TEMPLATES["workflow"], values) | fields
+            script = self._scripts[run_id] = Script(number, workflow)
             run = Run(
                 id=run_id,
                 workspace_id=self.find_key(workspace_id),
@@ -162,7 +162,7 @@ class World(PlatformState):
     def start_run(self, run_id: str, **fields: object) -> None:
         """Set the run to RUNNING, with its start, parameters and manifest."""
         started = {"start": self.now()}
-        self.update_run(run_id, **(_DEFAULTS["workflow_start"] | started | fields))
+        self.update_run(run_id, **(_TEMPLATES["workflow_start"] | started | fields))
 
     def lose_heartbeat(self, run_id: str) -> None:
         """Set a running run to UNKNOWN."""
@@ -265,69 +265,31 @@ def _make_run_id(number: int) -> str:
     return "".join(digits)
 
 
-def _make_workflow(run_id: str, number: int, now: str, fields: Row) -> Row:
-    return (
-        EMPTY_WORKFLOW
-        | dict.fromkeys(("submit", "dateCreated", "lastUpdated"), now)
-        | _DEFAULTS["workflow"]
-        | {
-            "id": run_id,
-            "runName": f"steady_lamport_{number}",
-            "sessionId": f"00000000-0000-4000-8000-{number:012x}",
-            "workDir": f"s3://sim-work/{run_id}",
-        }
-        | fields
-    )
-
-
 def _make_task(run_number: int, task_id: int, now: str, fields: Row) -> Row:
-    process = str(fields.get("process", "SAY_HELLO"))
-    return (
-        EMPTY_TASK
-        | dict.fromkeys(("dateCreated", "lastUpdated", "submit"), now)
-        | _DEFAULTS["task"]
-        | {
-            "id": run_number * 1_000_000 + task_id,
-            "taskId": task_id,
-            "hash": f"{task_id % 256:02x}/{run_number % 2**24:06x}",
-            "process": process,
-            "name": f"{process} ({task_id})",
-            "tag": str(task_id),
-            "module": [],
-        }
-        | fields
-    )
+    values = {"id": run_number * 1_000_000 + task_id, "task_id": task_id, "tag": str(task_id)}
+    values |= {"hash": f"{task_id % 256:02x}/{run_number % 2**24:06x}", "now": now}
+    values["process"] = str(fields.get("process", "SAY_HELLO"))
+    return EMPTY_TASK | fill(_TEMPLATES["task"], values) | fields
 
 
 def _end_task(task: Row, status: str, now_s: int) -> Row:
     """Return the fields set at the end of a task; measures depend on its id, cost on its time."""
-    start = task["start"] or task["submit"]
+    start, task_id = task["start"] or task["submit"], task["taskId"]
     realtime_ms = max(0, int(1000 * (now_s - parse_timestamp(start))))
     good = status in {"COMPLETED", "CACHED"}
-    return (
-        _DEFAULTS["task_end"]
-        | {
-            "status": status,
-            "start": start,
-            "complete": format_timestamp(now_s),
-            "realtime": realtime_ms,
-            "duration": int(1000 * (now_s - parse_timestamp(task["submit"]))),
-            "exit": int(not good),
-            "exitStatus": int(not good),
-            "cost": round(1e-5 * (1 + realtime_ms / 1000), 10),
-        }
-        | (_measure_task(task["taskId"]) if good else {})
-    )
-
-
-def _measure_task(task_id: int) -> Row:
-    peak_rss = 2**20 * (1 + task_id % 512)
-    return _DEFAULTS["task_measures"] | {
-        "pcpu": round(5 + task_id * 37 % 950 / 10, 1),
-        "rss": peak_rss,
-        "peakRss": peak_rss,
-        "vmem": 2 * peak_rss,
-        "peakVmem": 2 * peak_rss,
-        "rchar": 1000 + task_id,
-        "wchar": 500 + task_id,
+    values = {
+        "status": status,
+        "start": start,
+        "complete": format_timestamp(now_s),
+        "realtime": realtime_ms,
+        "duration": int(1000 * (now_s - parse_timestamp(task["submit"]))),
+        "exit": int(not good),
+        "cost": round(1e-5 * (1 + realtime_ms / 1000), 10),
+        "cpu": round(5 + task_id * 37 % 950 / 10, 1),
+        "memory": 2**20 * (1 + task_id % 512),
+        "virtual_memory": 2**21 * (1 + task_id % 512),
+        "read": 1000 + task_id,
+        "written": 500 + task_id,
     }
+    measures = fill(_TEMPLATES["task_measures"], values) if good else {}
+    return fill(_TEMPLATES["task_end"], values) | measures
