@@ -13,7 +13,7 @@ from tower_etl.simulator.clock import format_timestamp
 from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.generator.reference import make_pipeline_id
 from tower_etl.simulator.generator.specs import PIPELINES, choose_failure, plan_tasks
-from tower_etl.simulator.generator.tasks import make_tasks
+from tower_etl.simulator.generator.tasks import TaskGenerator
 from tower_etl.simulator.runs import EMPTY_WORKFLOW, Run, Snapshot
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class TaskCache:
             if spec.id in self._entries:
                 self._entries.move_to_end(spec.id)
                 return self._entries[spec.id]
-            tasks = make_tasks(spec, self.get(spec.parent) if spec.parent else None)
+            parent = self.get(spec.parent) if spec.parent else None
+            tasks = TaskGenerator(spec).draw(parent)
             self._entries[spec.id] = tasks
             self._size += len(tasks.rows)
             while self._size > self.max_tasks and len(self._entries) > 1:

@@ -83,59 +83,6 @@ class TaskTimes:
         return self.duration_s - self.staged_s
 
 
-def _draw_machine(
-    rng: random.Random, spec: RunSpec, process: Process, attempt: Attempt, times: TaskTimes
-) -> Row:
-    """Return machine and cost of an attempt, empty on platforms that report no machines."""
-    platform, request = spec.platform, (attempt.cpus, attempt.memory_gib)
-    fitting = [entry for entry in platform.machines if entry.fits(*request, process.gpus)]
-    if not fitting:
-        return {}
-    machine = fitting[int(len(fitting) * rng.random())]
-    cost_usd = machine.cost_usd(*request, times.duration_s, spot=spec.spot)
-    return {
-        "machineType": machine.name,
-        "cloudZone": f"{platform.region}{'abc'[int(3 * rng.random())]}",
-        "cost": round(cost_usd, 10),
-        "resourceAllocation": _allocation(process, attempt) if process.gpus else None,
-    }
-
-
-def _draw_measures(
-    rng: random.Random, spec: RunSpec, process: Process, attempt: Attempt, times: TaskTimes
-) -> Row:
-    """Return the measures of a completed attempt: CPU, memory, I/O and GPU use."""
-    used = min(draw_log_normal(rng, process.cpu_utilization, 0.2), 1.5)
-    share = min(draw_log_normal(rng, process.memory_utilization, 0.35), 0.97)
-    if attempt.after_out_of_memory:
-        share = rng.uniform(1.02, 1.6)
-    # The need of a task does not follow the larger request of a retry.
-    peak_rss = int(max(3e6, process.memory_gib * _GIB * share))
-    read = int(draw_log_normal(rng, 3e7, 1.3) * (1 + times.duration_s))
-    written = int(draw_log_normal(rng, 8e6, 1.5) * (1 + times.duration_s))
-    spot_hit = spec.spot and rng.random() < _SPOT_HIT_SHARE
-    return {
-        "exit": 0,
-        "exitStatus": 0,
-        "pcpu": round(100 * used * process.cpus, 1),
-        "pmem": round(peak_rss / (2.56 * _GIB), 1),
-        "rss": int(peak_rss * rng.uniform(0.9, 1.0)),
-        "peakRss": peak_rss,
-        "vmem": int(peak_rss * 1.1),
-        "peakVmem": int(peak_rss * rng.uniform(1.1, 2.5)),
-        "rchar": read,
-        "wchar": written,
-        "readBytes": read // 50,
-        "writeBytes": written // 80,
-        "syscr": read // 8000,
-        "syscw": written // 8000,
-        "volCtxt": times.duration_s * 90,
-        "invCtxt": times.duration_s * 11,
-        "numSpotInterruptions": int(spot_hit) if spec.spot else None,
-        "gpuMetrics": _draw_gpu(rng, times) if process.gpus and spec.platform.machines else None,
-    }
-
-
 def _draw_gpu(rng: random.Random, times: TaskTimes) -> Row:
     busy = rng.uniform(0.1, 0.7)
     peak_mib = int(_GPU["mem"] * rng.uniform(0.15, 0.6))
@@ -188,38 +135,34 @@ def _known_at(task: Row, times: TaskTimes, now_s: int) -> Row | None:
     return None
 
 
-def make_tasks(spec: RunSpec, parent: GeneratedTasks | None) -> GeneratedTasks:
-    """Draw the tasks of a run; completed tasks of its parent are cached."""
-    done = {
-        (task["process"], task["tag"]): task
-        for task in (parent.rows if parent else ())
-        if task["status"] == "COMPLETED"
-    }
-    planned = plan_tasks(spec)
-    generator = TaskGenerator(spec, planned)
-    for number, task in enumerate(planned):
-        if cached := done.get((task.process.name, task.tag)):
-            generator.reuse(cached)
-        else:
-            generator.add(task, number)
-    return generator.finish()
-
-
 class TaskGenerator:
     """Generator that draws the tasks of a run from its seed."""
 
-    def __init__(self, spec: RunSpec, planned: Sequence[PlannedTask]) -> None:
+    def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        self._planned = len(planned)
-        self._stages = 1 + max((task.process.stage for task in planned), default=0)
+        self._planned = plan_tasks(spec)
+        self._stages = 1 + max(task.process.stage for task in self._planned)
         self._rng = random.Random(f"{spec.seed}:tasks")
         regressed = self._rng.random() < _REGRESSED_SHARE
-        self._regressed = self._rng.choice(planned).process if regressed else None
+        self._regressed = self._rng.choice(self._planned).process if regressed else None
         self._drawn: list[tuple[float, Row, TaskTimes]] = []
         self._defaults: dict[str, Row] = {}
 
-    def finish(self) -> GeneratedTasks:
-        """Return the tasks with their ids, by creation time with a few out of order."""
+    def draw(self, parent: GeneratedTasks | None) -> GeneratedTasks:
+        """Return the tasks by creation time, with a few out of order.
+
+        Args:
+            parent: Tasks of the resumed run; its completed tasks are cached.
+        """
+        known = parent.rows if parent else ()
+        done = {
+            (task["process"], task["tag"]): task for task in known if task["status"] == "COMPLETED"
+        }
+        for number, planned in enumerate(self._planned):
+            if cached := done.get((planned.process.name, planned.tag)):
+                self._reuse(cached)
+            else:
+                self._add(planned, self._choose_end(number))
         self._drawn.sort(key=lambda drawn: drawn[0])
         first_id = _FIRST_ID + self.spec.number * _IDS_PER_RUN
         for task_id, (_, task, _) in enumerate(self._drawn, start=1):
@@ -235,24 +178,23 @@ class TaskGenerator:
 
     def _choose_end(self, number: int) -> str:
         """Return the final status of a planned task; only the last few tasks can fail or abort."""
-        left = self._planned - 1 - number
+        left = len(self._planned) - 1 - number
         if self.spec.outcome == "SUCCEEDED" or left > _MAX_ABORTED:
             return "COMPLETED"
         if not left:
             return "FAILED" if self.spec.outcome == "FAILED" else "ABORTED"
         return self._rng.choice(("COMPLETED", "ABORTED"))
 
-    def reuse(self, cached: Row) -> None:
+    def _reuse(self, cached: Row) -> None:
         """Add a cached task, with times and cost of its original execution."""
         now_s = self.spec.start_s + 4
         now = format_timestamp(now_s)
         again = {"status": "CACHED", "dateCreated": now, "lastUpdated": now}
         self._keep(cached | again, TaskTimes(now_s, now_s, now_s, now_s))
 
-    def add(self, planned: PlannedTask, number: int) -> None:
-        """Draw a planned task by its number, with some probability after a failed attempt."""
+    def _add(self, planned: PlannedTask, end: str) -> None:
+        """Draw a planned task, with some probability after a failed attempt."""
         spec, rng, process = self.spec, self._rng, planned.process
-        end = self._choose_end(number)
         wall_s = max(1, spec.complete_s - spec.start_s - 12)
         stage_s = wall_s / self._stages
         submit_s = spec.start_s + 5 + int(stage_s * (process.stage + 0.3 * rng.random()))
@@ -263,7 +205,7 @@ class TaskGenerator:
         times = self._time(process, submit_s, to_end=end != "COMPLETED")
         task = self._describe(planned, times, attempt)
         if end == "COMPLETED":
-            task |= _draw_measures(rng, spec, process, attempt, times)
+            task |= self._draw_measures(process, attempt, times)
         else:
             task |= self._fail(planned, end)
         self._keep(task, times)
@@ -336,7 +278,57 @@ class TaskGenerator:
             "hash": f"{digest[:2]}/{digest[2:8]}",
             "workdir": f"{self.spec.work_dir}/{digest[:2]}/{digest[2:]}",
             "nativeId": str(UUID(digest)),
-            **_draw_machine(rng, self.spec, planned.process, attempt, times),
+            **self._draw_machine(planned.process, attempt, times),
+        }
+
+    def _draw_machine(self, process: Process, attempt: Attempt, times: TaskTimes) -> Row:
+        """Return machine and cost of an attempt, empty on platforms that report no machines."""
+        rng, platform, request = self._rng, self.spec.platform, (attempt.cpus, attempt.memory_gib)
+        fitting = [entry for entry in platform.machines if entry.fits(*request, process.gpus)]
+        if not fitting:
+            return {}
+        machine = fitting[int(len(fitting) * rng.random())]
+        cost_usd = machine.cost_usd(*request, times.duration_s, spot=self.spec.spot)
+        return {
+            "machineType": machine.name,
+            "cloudZone": f"{platform.region}{'abc'[int(3 * rng.random())]}",
+            "cost": round(cost_usd, 10),
+            "resourceAllocation": _allocation(process, attempt) if process.gpus else None,
+        }
+
+    def _draw_measures(self, process: Process, attempt: Attempt, times: TaskTimes) -> Row:
+        """Return the measures of a completed attempt: CPU, memory, I/O and GPU use."""
+        rng, spec = self._rng, self.spec
+        used = min(draw_log_normal(rng, process.cpu_utilization, 0.2), 1.5)
+        share = min(draw_log_normal(rng, process.memory_utilization, 0.35), 0.97)
+        if attempt.after_out_of_memory:
+            share = rng.uniform(1.02, 1.6)
+        # The need of a task does not follow the larger request of a retry.
+        peak_rss = int(max(3e6, process.memory_gib * _GIB * share))
+        read = int(draw_log_normal(rng, 3e7, 1.3) * (1 + times.duration_s))
+        written = int(draw_log_normal(rng, 8e6, 1.5) * (1 + times.duration_s))
+        spot_hit = spec.spot and rng.random() < _SPOT_HIT_SHARE
+        return {
+            "exit": 0,
+            "exitStatus": 0,
+            "pcpu": round(100 * used * process.cpus, 1),
+            "pmem": round(peak_rss / (2.56 * _GIB), 1),
+            "rss": int(peak_rss * rng.uniform(0.9, 1.0)),
+            "peakRss": peak_rss,
+            "vmem": int(peak_rss * 1.1),
+            "peakVmem": int(peak_rss * rng.uniform(1.1, 2.5)),
+            "rchar": read,
+            "wchar": written,
+            "readBytes": read // 50,
+            "writeBytes": written // 80,
+            "syscr": read // 8000,
+            "syscw": written // 8000,
+            "volCtxt": times.duration_s * 90,
+            "invCtxt": times.duration_s * 11,
+            "numSpotInterruptions": int(spot_hit) if spec.spot else None,
+            "gpuMetrics": _draw_gpu(rng, times)
+            if process.gpus and spec.platform.machines
+            else None,
         }
 
     def _fail(self, planned: PlannedTask, end: str) -> Row:
