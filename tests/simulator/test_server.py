@@ -136,7 +136,8 @@ def test_control_faults_adds_a_fault_sets_the_rate_and_clears(
 
     assert faulty_platform == [504, 200]
     assert [rate, cleared] == [{"rate": 0.5}, {"rate": 0.0}]
-    assert caller.control("/faults", {"path": "/", "fault": {"kind": "x"}}).status_code == 400
+    wrong = ({"path": "/", "fault": {"kind": "x"}}, {"path": "(", "fault": {"kind": "reset"}})
+    assert [caller.control("/faults", command).status_code for command in wrong] == [400, 400]
 
 
 def test_control_returns_calls_and_state(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ class ControlRoutes:
             if "fault" in command:
                 self._faults.add(str(command["path"]), Fault(**command["fault"]))
             self._faults.rate = float(command.get("rate", self._faults.rate))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, re.error) as error:
             raise HTTPException(400, f"Invalid fault: {error}") from error
         return json_response({"rate": self._faults.rate})
 
