@@ -12,7 +12,7 @@ from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
 from tower_etl.simulator import Fault, SimClock, build_world
-from tower_etl.simulator.routes.launches import describe_compute_env
+from tower_etl.simulator.routes.reference import describe_compute_env
 
 if TYPE_CHECKING:
     from tests.semantics.platform import SwappableApp

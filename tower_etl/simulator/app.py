@@ -26,7 +26,6 @@ from tower_etl.simulator.control import ControlRoutes
 from tower_etl.simulator.faults import FaultPlan
 from tower_etl.simulator.responses import capture, error_response, json_response, send_with_fault
 from tower_etl.simulator.routes.accounts import AccountRoutes
-from tower_etl.simulator.routes.launches import LaunchRoutes
 from tower_etl.simulator.routes.reference import ReferenceRoutes
 from tower_etl.simulator.routes.runs import RunRoutes
 
@@ -45,7 +44,7 @@ DEMO_TOKEN = "tower-etl-demo-token"  # noqa: S105 - valid for the simulator only
 
 _API = "/api/"
 _PUBLIC_PATHS = frozenset({"/api/service-info"})
-_ROUTE_GROUPS = (AccountRoutes, RunRoutes, ReferenceRoutes, LaunchRoutes)
+_ROUTE_GROUPS = (AccountRoutes, RunRoutes, ReferenceRoutes)
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature

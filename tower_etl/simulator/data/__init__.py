@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from functools import reduce
 from importlib.resources import files
 from typing import Any
 
-_PLACEHOLDER = re.compile(r"\$([A-Za-z_]+)")
+_PLACEHOLDER = re.compile(r"\$([A-Za-z_]+(?:\.[A-Za-z_]+)*)")
 
 
 def load_toml(name: str) -> dict[str, Any]:
@@ -23,7 +24,10 @@ def load_json(name: str) -> dict[str, Any]:
 
 
 def fill(template: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return a template with each `$name` replaced; a text that is a placeholder keeps the type."""
+    """Return a template with each `$name` replaced by a value, `$name.attribute` by its attribute.
+
+    A text that is a placeholder gets the type of the value.
+    """
     return {name: _fill_value(value, values) for name, value in template.items()}
 
 
@@ -34,6 +38,11 @@ def _fill_value(template: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 -
         return [_fill_value(value, values) for value in template]
     if not isinstance(template, str) or "$" not in template:
         return template
-    if template[0] == "$" and template[1:] in values:
-        return values[template[1:]]
-    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), template)
+    if whole := _PLACEHOLDER.fullmatch(template):
+        return _find_value(whole, values)
+    return _PLACEHOLDER.sub(lambda match: str(_find_value(match, values)), template)
+
+
+def _find_value(match: re.Match[str], values: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    name, *attributes = match[1].split(".")
+    return reduce(getattr, attributes, values[name])

@@ -92,11 +92,7 @@ def _add_pipelines(world: World, workspace: Workspace, values: Row) -> None:
 
 def _list_versions(values: Row, pipeline: Pipeline) -> list[Row]:
     """Return the versions of a pipeline; the newest is the last and the default."""
-    described = values | {
-        "pipeline_slug": pipeline.name.replace("/", "-"),
-        "pipeline_name": pipeline.name,
-        "pipeline_description": pipeline.description,
-    }
+    described = values | {"pipeline": pipeline, "pipeline_slug": pipeline.name.replace("/", "-")}
     rows = []
     for name in pipeline.revisions:
         digest = hashlib.sha256(f"{values['pipeline_id']}:{name}".encode()).hexdigest()
@@ -108,16 +104,14 @@ def _list_versions(values: Row, pipeline: Pipeline) -> list[Row]:
 
 def _workspace_values(world: World, workspace: Workspace) -> Row:
     org_id = workspace.org_id or 0
-    users = [_make("user", _user_values(user)) for user in world.users.values()]
-    return _user_values(world.owner()) | {
-        "created": workspace.created,
-        "workspace_id": workspace.id,
+    users = [_make("user", {"user": user}) for user in world.users.values()]
+    return {
+        "user": world.owner(),
+        "workspace": workspace,
         "workspace_id_text": str(workspace.id),
-        "workspace_name": workspace.name,
-        "visibility": workspace.visibility,
         "org_id": org_id,
         "org_name": world.organizations[org_id]["name"],
-        "user": users[0],
+        "creator": users[0],
         "second_user": users[1:2],
         "dataset_id": _make_id(workspace, "dataset"),
         "action_id": _make_id(workspace, "action"),
@@ -134,8 +128,7 @@ def _platform_values(workspace: Workspace, platform: Platform) -> Row:
     return {
         "compute_env_id": _make_id(workspace, f"compute:{platform.id}"),
         "credentials_id": _make_id(workspace, f"credentials:{platform.id}"),
-        "executor": platform.executor,
-        "platform": platform.id,
+        "platform": platform,
         "region": platform.region or None,
         "storage": platform.region or "hpc",
         "is_primary": platform is PLATFORMS[0],
@@ -145,17 +138,12 @@ def _platform_values(workspace: Workspace, platform: Platform) -> Row:
 
 
 def _member_values(user: User, org_id: int) -> Row:
-    """Return the values of a user with the id of the membership in an organization."""
-    return _user_values(user) | {"member_id": org_id % 1_000_003 * 1000 + user.id % 1000}
-
-
-def _user_values(user: User) -> Row:
     first, _, last = user.name.partition("-")
     return {
-        "user_id": user.id,
-        "user_name": user.name,
+        "user": user,
         "first_name": first.title(),
         "last_name": last.title(),
+        "member_id": org_id % 1_000_003 * 1000 + user.id % 1000,
     }
 
 

@@ -84,10 +84,7 @@ class GeneratedRun:
     def _extras(self, status: str, now_s: int) -> Row:
         spec, final = self.spec, self.spec.is_final(now_s)
         cost = sum_cost(self._tasks(now_s).rows)
-        values = {
-            "platform": spec.platform.id,
-            "platform_name": spec.platform.name,
-            "number": spec.number,
+        values = vars(spec) | {
             "operation_id": _digest(spec, "job")[:32],
             "job_status": "COMPLETED" if final else status,
             "exit_code": int(spec.outcome != "SUCCEEDED") if final else None,
@@ -156,12 +153,7 @@ def _describe_start(spec: RunSpec) -> Row:
 
 def _describe_details(spec: RunSpec) -> Row:
     values = vars(spec) | {
-        "pipeline_name": spec.pipeline.name,
-        "description": spec.pipeline.description,
-        "author": spec.pipeline.author,
-        "repository": spec.pipeline.repository,
         "nextflow_version": spec.launch_id and "25.04.6",
-        "executor": spec.platform.executor,
         "spot": str(spec.spot).lower(),
         "fusion_version": "2.4.14" if spec.fusion else None,
     }

@@ -10,16 +10,18 @@ from starlette.routing import Route
 
 from tower_etl.simulator.data import load_json, load_toml
 from tower_etl.simulator.routes.base import RouteGroup, current_user, denied, get, read_int
-from tower_etl.simulator.routes.launches import describe_compute_env, list_compute_env
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tower_etl.simulator.aggregates import Row
     from tower_etl.simulator.routes.base import Endpoint
+    from tower_etl.simulator.state import Workspace
 
 _DEFAULT_ROWS = 10
 _QUOTAS: Row = load_json("reference.json")["quotas"]
+_COMPUTE_ENVS = load_json("compute_envs.json")
+_FIELDS: dict[str, list[str]] = _COMPUTE_ENVS["fields"]
 _COMPUTE_ENV_ATTRIBUTES = frozenset({"labels", "resources"})
 
 
@@ -36,6 +38,30 @@ class EntityKind:
 
 
 _KINDS = [EntityKind(**row) for row in load_toml("entity_kinds.toml")["kinds"]]
+
+
+def describe_compute_env(row: Row, workspace: Workspace) -> Row:
+    """Return a compute environment in the shape of `/compute-envs/{id}`."""
+    platform = str(row.get("platform"))
+    config = {"discriminator": platform, "workDir": row.get("workDir")}
+    derived = {
+        "awsAccountId": "210987654321" if platform == "aws-batch" else None,
+        "config": _COMPUTE_ENVS["config"] | config | _COMPUTE_ENVS["platforms"].get(platform, {}),
+        "dateCreated": workspace.created,
+        "deleted": False,
+        "fusionMetricsCollectionEnabled": bool(row.get("fusion2Enabled")),
+        "lastUpdated": workspace.created,
+        "orgId": workspace.org_id,
+        "workspaceId": workspace.id,
+    }
+    names = _FIELDS["shared"] + _FIELDS["detail_only"]
+    return {name: row.get(name, derived.get(name)) for name in names}
+
+
+def embed_compute_env(row: Row, workspace: Workspace) -> Row:
+    """Return a compute environment in the shape of launches."""
+    env = describe_compute_env(row, workspace)
+    return {name: env[name] for name in env if name not in _FIELDS["not_in_launches"]}
 
 
 class ReferenceRoutes(RouteGroup):
@@ -57,7 +83,8 @@ class ReferenceRoutes(RouteGroup):
         holder, stored = self._find_holder(request), kind.stored or kind.name
         rows = self.world.list_entities(stored, holder)
         if stored == "computeEnvs":
-            rows = [list_compute_env(row) for row in rows]
+            details = set(_FIELDS["detail_only"])
+            rows = [{name: row[name] for name in row if name not in details} for row in rows]
         requested = self.read_attributes(request, frozenset(kind.optional))
         hidden = {field for name, field in kind.optional.items() if name not in requested}
         words = request.query_params.get("search", "").lower()

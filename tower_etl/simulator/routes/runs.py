@@ -1,4 +1,4 @@
-"""Routes of runs, their tasks, metrics and progress, and the search of the run listing."""
+"""Routes of runs: listing with its search, details, tasks, metrics, progress and launches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 
 from tower_etl.simulator.clock import parse_timestamp
-from tower_etl.simulator.routes.base import RouteGroup, get
+from tower_etl.simulator.data import fill
+from tower_etl.simulator.routes.base import RouteGroup, denied, get
+from tower_etl.simulator.routes.reference import embed_compute_env
+from tower_etl.simulator.state import ACCOUNT_TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +91,7 @@ def _holds(keyword: str, value: str, workflow: Row, labels: Sequence[Row]) -> bo
 
 
 class RunRoutes(RouteGroup):
-    """Handlers for runs."""
+    """Handlers for runs and launches."""
 
     @get("/workflow")
     def list_workflows(self, request: Request) -> Row:
@@ -139,6 +142,40 @@ class RunRoutes(RouteGroup):
         """Return the progress of a run."""
         return {"progress": self.profile.filter_progress(self._snapshot(request).tasks.progress)}
 
+    @get("/workflow/{run_id}/launch")
+    def describe_run_launch(self, request: Request) -> Row:
+        """Return the launch of a run; runs started from the command line have none."""
+        run = self.requested_run(request)
+        workflow = run.at(self.world.now_s()).workflow
+        if workflow.get("launchId") is None:
+            raise HTTPException(404, f"No launch for workflow {workflow['id']}")
+        return self._describe_launch(run, workflow)
+
+    @get("/launch/{launch_id}")
+    def describe_launch(self, request: Request) -> Row:
+        """Return a launch."""
+        run = self._requested_launch(request)
+        workflow = run.at(self.world.now_s()).summary
+        return self._describe_launch(
+            run,
+            workflow,
+            runName=workflow["runName"],
+            workspaceId=self.world.workspaces[run.workspace_id].id,
+            lastUpdated=workflow["submit"],
+            headJobCpus=None,
+            headJobMemoryMb=None,
+        )
+
+    @get("/launch/{launch_id}/datasets", legacy=False)
+    def list_launch_datasets(self, request: Request) -> Row:
+        """Return the datasets of a launch; every second launch has those of its workspace."""
+        run, launch_id = self._requested_launch(request), request.path_params["launch_id"]
+        rows = self.world.list_entities("launchDatasets", run.workspace_id)
+        if not rows and sum(launch_id.encode()) % 2:
+            rows = self.world.list_entities("datasetVersions", run.workspace_id)
+        shown = [self.profile.filter_fields("datasetVersions", row) for row in rows]
+        return {"versions": shown, "totalSize": len(shown)}
+
     def _snapshot(self, request: Request) -> Snapshot:
         return self.requested_run(request).at(self.world.now_s())
 
@@ -172,6 +209,23 @@ class RunRoutes(RouteGroup):
         element |= dict.fromkeys(hidden)
         element["workflow"] = self.profile.filter_fields("workflow", element["workflow"])
         return self.profile.filter_fields("element", element)
+
+    def _requested_launch(self, request: Request) -> Run:
+        key, launch_id = self.requested_workspace(request), request.path_params["launch_id"]
+        run = self.world.find_launched(key, launch_id)
+        if run is None:
+            raise denied()
+        return run
+
+    def _describe_launch(self, run: Run, workflow: Row, **fields: object) -> Row:
+        # The listing has no version; old dumps have null instead of false.
+        values = {"nextflowVersion": None} | workflow | {"resume": bool(workflow["resume"])}
+        launch = fill(ACCOUNT_TEMPLATES["launch"], values) | fields
+        launch["computeEnv"] = None
+        if env := self.world.find_compute_env(run):
+            shown = embed_compute_env(env, self.world.workspaces[run.workspace_id])
+            launch["computeEnv"] = self.profile.filter_fields("computeEnv", shown)
+        return {"launch": self.profile.filter_fields("launch", launch)}
 
 
 def _sort_tasks(request: Request, tasks: Sequence[Row]) -> Sequence[Row]:
