@@ -45,7 +45,9 @@ def _count(tasks: Sequence[Row]) -> Row:
     return counts | {"retries": actions["RETRY"], "ignored": actions["IGNORE"]}
 
 
-def _find_peaks(tasks: Iterable[Row]) -> Row:
+def _measure_load(tasks: Sequence[Row]) -> Row:
+    """Return the current load, and the peaks of the run so far."""
+    running = [task for task in tasks if task.get("status") == "RUNNING"]
     # Within a second, ends sort before starts, so that consecutive tasks do not overlap.
     steps = [("", 0, 0, 0)]
     for task in tasks:
@@ -56,15 +58,11 @@ def _find_peaks(tasks: Iterable[Row]) -> Row:
                 steps.append((task["complete"], -1, -cpus, -memory))
     _, *columns = zip(*sorted(steps), strict=True)
     peaks = (max(accumulate(column)) for column in columns)
-    return dict(zip(("peakTasks", "peakCpus", "peakMemory"), peaks, strict=True))
-
-
-def _measure_load(tasks: Iterable[Row]) -> Row:
-    running = [task for task in tasks if task.get("status") == "RUNNING"]
     return {
         "loadTasks": len(running),
         "loadCpus": _total(running, "cpus"),
         "loadMemory": _total(running, "memory"),
+        **dict(zip(("peakTasks", "peakCpus", "peakMemory"), peaks, strict=True)),
     }
 
 
@@ -105,7 +103,6 @@ def _sum_workflow(tasks: Sequence[Row], created: str | None, updated: str | None
         "executors": sorted({task["executor"] for task in tasks if task.get("executor")}),
         **use,
         **_measure_load(tasks),
-        **_find_peaks(tasks),
         "numSpotInterruptions": _total(spot, "numSpotInterruptions") if spot else None,
         "cost": sum_cost(tasks),
         **_sum_net(tasks),
@@ -124,7 +121,6 @@ def _sum_process(process: str, tasks: Sequence[Row], updated: str | None) -> Row
         # The platform sums these for the run only.
         **dict.fromkeys((*_SUMS, "cpuTime", "cpuLoad"), 0),
         **_measure_load(tasks),
-        **_find_peaks(tasks),
         **_count(tasks),
         "cpuEfficiency": 0.0,
         "memoryEfficiency": 0.0,

@@ -120,10 +120,7 @@ class Simulator:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            msg = f"The simulator supports HTTP only, not {scope['type']}."
-            raise NotImplementedError(msg)
+        """Handle one HTTP request; the server passes on no other connections."""
         if scope["path"].startswith(_API):
             await self._handle_call(scope, receive, send)
         elif _is_loopback((scope.get("client") or ("",))[0]):
@@ -136,10 +133,10 @@ class Simulator:
         call = self._record(scope)
         if self.before_call is not None:
             self.before_call(self.log.total - 1, call)
-        response = self._refuse(scope, call)
+        response, fault = self._refuse(scope, call), None
         await _sleep(self._latency_s)
-        fault = self.faults.choose(call.path, call.query) if response is None else None
         if response is None:
+            fault = self.faults.choose(call.path, call.query)
             response = await capture(self._app, scope, receive)
         call.status = response.status
         if fault is None:
@@ -152,13 +149,9 @@ class Simulator:
         arrived_s = self._monotonic()
         header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
         bearer = header.partition("Bearer ")[2]
-        call = Call(
-            arrived_s,
-            scope["method"],
-            scope["path"],
-            scope["query_string"].decode("latin-1"),
-            digest_token(bearer) if bearer else None,
-        )
+        token = digest_token(bearer) if bearer else None
+        query = scope["query_string"].decode("latin-1")
+        call = Call(arrived_s, scope["method"], scope["path"], query, token)
         self.log.add(call)
         return call
 

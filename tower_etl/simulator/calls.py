@@ -112,17 +112,11 @@ class RateLimiter:
 
     def admit(self, token: str, arrived_s: float) -> bool:
         """Record an arrival of a token (digest) and return whether it is within the limit."""
-        windows = ((self.limit.per_second, 1.0), (self.limit.per_hour, 3600.0))
+        admitted = True
         # Every window counts the arrival, even if another window refuses it.
-        admitted = [
-            self._count(token, allowed, window_s, arrived_s)
-            for allowed, window_s in windows
-            if allowed is not None
-        ]
-        return all(admitted)
-
-    def _count(self, token: str, allowed: int, window_s: float, arrived_s: float) -> bool:
-        times = self._arrivals.setdefault((token, window_s), deque(maxlen=allowed))
-        free = len(times) < allowed or arrived_s - times[0] >= window_s
-        times.append(arrived_s)
-        return free
+        for allowed, window_s in ((self.limit.per_second, 1.0), (self.limit.per_hour, 3600.0)):
+            if allowed is not None:
+                times = self._arrivals.setdefault((token, window_s), deque(maxlen=allowed))
+                admitted &= len(times) < allowed or arrived_s - times[0] >= window_s
+                times.append(arrived_s)
+        return admitted

@@ -35,9 +35,20 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Server that signals when it is up and does not handle signals of the process."""
+    """Server of a simulator that signals when it is up."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, simulator: Simulator) -> None:
+        config = uvicorn.Config(
+            simulator,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
         super().__init__(config)
         self.up = threading.Event()
 
@@ -63,22 +74,6 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _make_server(simulator: Simulator) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            simulator,
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
-
-
 @contextmanager
 def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve in a background thread while the block runs; yield the endpoint of the API.
@@ -96,7 +91,7 @@ def serve(simulator: Simulator, port: int = 0, *, host: str = "127.0.0.1") -> It
     listener = _bind(host, port)
     address = f"[{host}]" if ":" in host else host
     endpoint = f"http://{address}:{listener.getsockname()[1]}/api"
-    server = _make_server(simulator)
+    server = _Server(simulator)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

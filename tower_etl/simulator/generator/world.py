@@ -118,21 +118,16 @@ class WorldGenerator:
 
     def add_runs(self) -> None:
         """Add past runs, open runs and future runs."""
-        past = sorted(self._draw_past_s() for _ in range(self.config.runs - self.config.open_runs))
-        for submit_s in past:
-            self._add(self._draw(submit_s, latest_s=self.now_s - 60))
-        for number in range(self.config.open_runs):
+        config, random_share = self.config, self.rng.random
+        latest_s, span_s = self.now_s - 2 * HOUR_S, config.days * DAY_S - 2 * HOUR_S
+        ages_s = [int(random_share() * span_s) for _ in range(config.runs - config.open_runs)]
+        for age_s in sorted(ages_s, reverse=True):
+            self._add(self._draw(latest_s - age_s, latest_s=self.now_s - 60))
+        for number in range(config.open_runs):
             self._add(self._draw_open(number))
-        future = sorted(self._draw_future_s() for _ in range(self.config.runs))
-        for submit_s in future:
-            self._add(self._draw(submit_s))
-
-    def _draw_past_s(self) -> int:
-        span_s = self.config.days * DAY_S
-        return self.now_s - 2 * HOUR_S - int(self.rng.random() * (span_s - 2 * HOUR_S))
-
-    def _draw_future_s(self) -> int:
-        return self.now_s + 60 + int(self.rng.random() * self.config.days * DAY_S)
+        delays_s = [int(random_share() * config.days * DAY_S) for _ in range(config.runs)]
+        for delay_s in sorted(delays_s):
+            self._add(self._draw(self.now_s + 60 + delay_s))
 
     def _draw(self, submit_s: int, latest_s: int | None = None) -> RunSpec:
         """Draw a run submitted at a time, complete by `latest_s` if given."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -91,7 +90,6 @@ class RouteGroup:
     def endpoint(self, handler: Handler) -> Endpoint:
         """Return the endpoint of a handler; the world does not change while it runs."""
 
-        @wraps(handler)
         async def respond(request: Request) -> Response:
             with self.world.lock:
                 body = orjson.dumps(handler(self, request))
