@@ -75,7 +75,7 @@ def _collect(world: World, run_ids: list[str]) -> Rows:
 
 
 def _iter_metrics(world: World, run_id: str) -> Iterator[dict[str, Any]]:
-    for row in world.metrics(run_id):
+    for row in world.snapshot(run_id).tasks.metrics:
         for quantity, metric in _METRICS.items():
             if row[quantity] is not None:
                 yield {"process": row["process"], "metric": metric, **row[quantity]}

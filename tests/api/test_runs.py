@@ -75,7 +75,7 @@ def test_list_metrics_returns_one_element_per_process(
 
     metrics = client.list_metrics(lab, run_id)
 
-    assert metrics == world.metrics(run_id)
+    assert metrics == world.snapshot(run_id).tasks.metrics
     assert len(metrics) == 1
 
 

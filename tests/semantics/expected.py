@@ -35,7 +35,7 @@ def expect_run(world: World, run_id: str, workspace_id: int | None) -> dict[str,
         workspace_id=workspace_id,
         starred=run_id in world.starred,
         tasks=[[{"task": task} for task in world.tasks(run_id)]],
-        metrics=world.metrics(run_id),
+        metrics=world.snapshot(run_id).tasks.metrics,
     )
     return {name: index(name, tables[name].to_pylist()) for name in RUN_TABLES}
 

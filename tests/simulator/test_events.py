@@ -101,7 +101,7 @@ def test_metrics_are_quartiles_over_ended_tasks(world: World, lab: int) -> None:
         world.add_task(run, task_id, process="FLOW:ALIGN", status="COMPLETED", pcpu=pcpu, cpus=2)
     world.add_task(run, 4, process="FLOW:ALIGN", status="RUNNING", pcpu=999.0)
 
-    (row,) = world.metrics(run)
+    (row,) = world.snapshot(run).tasks.metrics
 
     assert row["process"] == "ALIGN"
     assert tuple(row["cpu"][name] for name in ("min", "q1", "q2", "q3", "max")) == (

@@ -259,7 +259,7 @@ def test_progress_sums_the_tasks_of_a_run(big: World) -> None:
     """CPU time is CPUs times elapsed time; it and the cost include cached tasks."""
     for run in _iter_runs(big):
         tasks = [task for task in big.tasks(run.id) if task["start"] and task["complete"]]
-        load = big.progress(run.id)["workflowProgress"]
+        load = big.describe(run.id)["progress"]["workflowProgress"]
         expected = {
             "cpuTime": sum(task["cpus"] * _elapsed_ms(task) for task in tasks),
             "cost": sum(task["cost"] or 0 for task in tasks),

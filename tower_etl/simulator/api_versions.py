@@ -111,11 +111,11 @@ class ServerProfile:
     def filter_tasks(self, tasks: Sequence[Row]) -> list[Row]:
         """Return a page of tasks in the shape of this version."""
         rows = [self.filter_fields("task", task) for task in tasks]
-        if not self.legacy:
-            return rows
-        exits = [row.get("exit") for row in rows]
-        texts = [None if code is None else str(code) for code in exits]
-        return [row | {"exit": text} for row, text in zip(rows, texts, strict=True)]
+        if self.legacy:
+            exits = [row.get("exit") for row in rows]
+            texts = [None if code is None else str(code) for code in exits]
+            rows = [row | {"exit": text} for row, text in zip(rows, texts, strict=True)]
+        return rows
 
     def filter_progress(self, progress: Row) -> Row:
         """Return the progress of a run in the shape of this version."""

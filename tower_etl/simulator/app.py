@@ -74,8 +74,7 @@ class Simulator:
         monotonic: Clock of the arrivals, in seconds.
 
     Attributes:
-        world: As passed.
-        faults: Plan of injected faults; may be changed while serving.
+        faults: Plan of injected faults, which may be changed while serving.
         log: Log of the calls.
         before_call: Called with the number of the call (from 0) and the call before it is handled,
             so that a test can change the world between two pages. The server waits meanwhile.

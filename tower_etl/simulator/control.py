@@ -39,9 +39,7 @@ class ControlRoutes:
     """Handlers of the control routes, for tests that run the simulator in another process."""
 
     def __init__(self, world: World, log: RequestLog, faults: FaultPlan) -> None:
-        self._world = world
-        self._log = log
-        self._faults = faults
+        self._world, self._log, self._faults = world, log, faults
 
     def list_routes(self) -> list[Route]:
         """Return the routes below `/_sim`."""

@@ -58,6 +58,10 @@ class World(PlatformState):
 
     # --- responses ------------------------------------------------------------------------
 
+    def snapshot(self, run_id: str) -> Snapshot:
+        """Return the current state of a run."""
+        return self.find_run(run_id).at(self.now_s())
+
     def runs(self, workspace_id: int | None = None) -> list[Row]:
         """Return the visible workflows of a workspace as in `/workflow/{id}`, newest first."""
         with self.lock:
@@ -67,8 +71,7 @@ class World(PlatformState):
     def describe(self, run_id: str) -> Row:
         """Return the response of `/workflow/{id}` with all attributes."""
         with self.lock:
-            run = self.find_run(run_id)
-            snapshot = run.at(self.now_s())
+            run, snapshot = self.find_run(run_id), self.snapshot(run_id)
             return {
                 "workflow": snapshot.workflow,
                 "progress": snapshot.tasks.progress,
@@ -103,17 +106,7 @@ class World(PlatformState):
     def tasks(self, run_id: str) -> list[Row]:
         """Return the tasks of the run as in the task list, by `taskId`."""
         with self.lock:
-            return list(self.find_run(run_id).at(self.now_s()).tasks.rows)
-
-    def metrics(self, run_id: str) -> list[Row]:
-        """Return the metrics of the run."""
-        with self.lock:
-            return self.find_run(run_id).at(self.now_s()).tasks.metrics
-
-    def progress(self, run_id: str) -> Row:
-        """Return the progress of the run."""
-        with self.lock:
-            return self.find_run(run_id).at(self.now_s()).tasks.progress
+            return list(self.snapshot(run_id).tasks.rows)
 
     def script(self, run_id: str) -> Script:
         """Return the state of a scripted run, for changes in tests that no event makes.

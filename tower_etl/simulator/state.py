@@ -26,8 +26,6 @@ class Workspace:
 
     Attributes:
         key: Workspace id, or minus the user id for a personal workspace.
-        name: Name.
-        org_id: Organization, None for a personal workspace.
         created: Creation, an API timestamp.
         visibility: PRIVATE or SHARED.
     """
@@ -66,7 +64,6 @@ class PlatformState:
     Methods are thread-safe. Methods that find an object raise a KeyError if it does not exist.
 
     Attributes:
-        clock: Clock of the world.
         lock: Lock for reading and changing the state.
         organizations: Organizations by id, in the API's shape.
         workspaces: Workspaces by key, personal workspaces included.
@@ -175,15 +172,12 @@ class PlatformState:
 
     def rename_label(self, label_id: int, name: str, value: str | None = None) -> None:
         """Change a label; all runs with it show the change, `lastUpdated` stays."""
+        changes = {"name": name} | ({} if value is None else {"value": value})
         with self.lock:
-            label = self.find_label(label_id)
-            label |= {"name": name} | ({} if value is None else {"value": value})
-
-    def find_label(self, label_id: int) -> Row:
-        """Return the row of a label."""
-        for labels in self.labels.values():
-            if label_id in labels:
-                return labels[label_id]
+            for labels in self.labels.values():
+                if label_id in labels:
+                    labels[label_id] |= changes
+                    return
         msg = f"No label has the id {label_id}."
         raise KeyError(msg)
 

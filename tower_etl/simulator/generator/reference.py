@@ -109,7 +109,6 @@ def _workspace_values(world: World, workspace: Workspace) -> Row:
         "user": world.owner(),
         "workspace": workspace,
         "workspace_id_text": str(workspace.id),
-        "org_id": org_id,
         "org_name": world.organizations[org_id]["name"],
         "creator": users[0],
         "second_user": users[1:2],

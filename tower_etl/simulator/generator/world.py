@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tower_etl.simulator.generator.specs import Pipeline, Platform
-    from tower_etl.simulator.state import User
 
 _PERSONAL_SHARE = 0.03
 _OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -75,29 +74,24 @@ class WorldConfig:
             raise ValueError(msg)
 
 
-@dataclass
 class WorldGenerator:
     """Generator that draws a world from a seed.
 
     Attributes:
+        world: World to which it adds accounts and runs.
         now_s: Time between past and future runs, epoch seconds.
         keys: Keys of the workspaces, the personal one last.
         unfinished: Failed and cancelled runs that will be resumed, by workspace key.
         number: Number of the latest run.
     """
 
-    world: World
-    config: WorldConfig
-    seed: int
-    now_s: int
-    cache: TaskCache = field(default_factory=TaskCache)
-    keys: list[int] = field(default_factory=list)
-    unfinished: defaultdict[int, list[RunSpec]] = field(default_factory=lambda: defaultdict(list))
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        """Create the random generator."""
-        self.rng = random.Random(f"world:{self.seed}")
+    def __init__(self, world: World, config: WorldConfig, seed: int, now_s: int) -> None:
+        self.world, self.config, self.seed, self.now_s = world, config, seed, now_s
+        self.rng = random.Random(f"world:{seed}")
+        self.cache = TaskCache()
+        self.keys: list[int] = []
+        self.unfinished: defaultdict[int, list[RunSpec]] = defaultdict(list)
+        self.number = 0
 
     def add_accounts(self) -> None:
         """Add organizations, workspaces, users, labels and reference data."""
@@ -148,10 +142,10 @@ class WorldGenerator:
         spec = self._new_run(now_s - age_s, outcome="SUCCEEDED" if number else None)
         complete_s = now_s + rng.randrange(600, 8 * HOUR_S)
         if number == 0:
-            latest_s = max(complete_s, now_s + 900)
-            spec = replace(spec, submit_s=now_s - 90, start_s=now_s + 200, complete_s=latest_s)
-            return replace(spec, heartbeat_gap=None)
-        start_s = min(spec.start_s, now_s - 60)
+            spec = replace(spec, submit_s=now_s - 90)
+            start_s, complete_s = now_s + 200, max(complete_s, now_s + 900)
+        else:
+            start_s = min(spec.start_s, now_s - 60)
         gap = (now_s - 300, now_s + 1800) if number == _WITHOUT_HEARTBEAT else None
         return replace(spec, start_s=start_s, complete_s=complete_s, heartbeat_gap=gap)
 
@@ -164,7 +158,8 @@ class WorldGenerator:
         median = self.config.mean_tasks / math.exp(_TASK_SIGMA**2 / 2)
         tasks = max(1, round(draw_log_normal(rng, median, _TASK_SIGMA)))
         samples = pipeline.count_samples(tasks)
-        user = self._draw_user(key)
+        users = list(self.world.users.values())
+        user = users[0] if key < 0 else users[int(rng.random() ** 2 * len(users))]
         spec = RunSpec(
             **self._draw_identity(submit_s),
             workspace_id=key,
@@ -257,10 +252,6 @@ class WorldGenerator:
             return self.keys[-1], PLATFORMS[-1]
         number = min(int(self.rng.random() ** 1.6 * (len(self.keys) - 1)), len(self.keys) - 2)
         return self.keys[number], PLATFORMS[_PLATFORM_OF[number % len(_PLATFORM_OF)]]
-
-    def _draw_user(self, key: int) -> User:
-        users = list(self.world.users.values())
-        return users[0] if key < 0 else users[int(self.rng.random() ** 2 * len(users))]
 
     def _add(self, spec: RunSpec) -> None:
         labels = self._draw_labels(spec.workspace_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tower_etl.simulator.aggregates import Row
-    from tower_etl.simulator.routes.base import Endpoint
     from tower_etl.simulator.state import Workspace
 
 _DEFAULT_ROWS = 10
@@ -69,14 +69,9 @@ class ReferenceRoutes(RouteGroup):
 
     def list_routes(self) -> list[Route]:
         """Return the routes of all kinds, then those of the marked methods."""
-        kinds = [Route(kind.path, self._kind_endpoint(kind)) for kind in _KINDS]
+        handlers = {kind.path: partial(ReferenceRoutes.list_kind, kind=kind) for kind in _KINDS}
+        kinds = [Route(path, self.endpoint(handler)) for path, handler in handlers.items()]
         return kinds + super().list_routes()
-
-    def _kind_endpoint(self, kind: EntityKind) -> Endpoint:
-        def handle(routes: ReferenceRoutes, request: Request) -> Row:
-            return routes.list_kind(request, kind)
-
-        return self.endpoint(handle)
 
     def list_kind(self, request: Request, kind: EntityKind) -> Row:
         """Return the rows of a kind."""
