@@ -39,7 +39,7 @@ def _find_or_add_workspace(world: World, full_name: str) -> int:
     return keys.get((org_id, name)) or world.add_workspace(org_id, name)
 
 
-def _recorded_run(workspace_id: int, dump: Row) -> Run:
+def _make_run(workspace_id: int, dump: Row) -> Run:
     workflow = dump["workflow"]
     rows = sorted((entry["task"] for entry in dump["tasks"]), key=lambda task: task["taskId"])
     tasks = RecordedTasks(rows, dump["progress"], dump["metrics"])
@@ -56,7 +56,7 @@ def _recorded_run(workspace_id: int, dump: Row) -> Run:
 def _add_dump(world: World, path: Path) -> None:
     dump = _read_dump(path)
     try:
-        run = _recorded_run(_find_or_add_workspace(world, dump["meta"]["workspace"]), dump)
+        run = _make_run(_find_or_add_workspace(world, dump["meta"]["workspace"]), dump)
         dump["workflow"]["status"]  # every route reads it
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"{path} is not a dump of a run: {type(error).__name__} at {error}."

@@ -14,7 +14,7 @@ from tower_etl.simulator.data import fill, load_json
 from tower_etl.simulator.generator.reference import make_pipeline_id
 from tower_etl.simulator.generator.specs import PIPELINES, choose_failure, plan_tasks
 from tower_etl.simulator.generator.tasks import TaskGenerator
-from tower_etl.simulator.runs import EMPTY_WORKFLOW, Run, Snapshot
+from tower_etl.simulator.runs import EMPTY_WORKFLOW, Snapshot
 
 if TYPE_CHECKING:
     from tower_etl.simulator.aggregates import Row
@@ -94,19 +94,6 @@ class GeneratedRun:
             "is_estimate": None if cost is None else True,
         }
         return fill(_TEMPLATES["extras"], values)
-
-
-def make_run(spec: RunSpec, cache: TaskCache, label_ids: tuple[int, ...] = ()) -> Run:
-    """Return the run of a specification."""
-    return Run(
-        id=spec.id,
-        workspace_id=spec.workspace_id,
-        submit_s=spec.submit_s,
-        at=GeneratedRun(spec, cache).snapshot,
-        launch_id=spec.launch_id,
-        platform_id=spec.platform.id,
-        label_ids=label_ids,
-    )
 
 
 def _describe(spec: RunSpec, now_s: int) -> Row:

@@ -32,7 +32,7 @@ class Process:
     minutes: float
     cpu_utilization: float
     memory_utilization: float
-    container: str
+    image: str
     gpus: int = 0
 
 
@@ -103,21 +103,10 @@ class Platform:
     machines: tuple[Machine, ...]
 
 
-def _process(row: Row, prefix: str) -> Process:
-    image = row.pop("image")
-    return Process(
-        name=f"{prefix}:{row.pop('name')}",
-        per_sample=row.pop("each") == "sample",
-        container=f"quay.io/biocontainers/{image}",
-        **row,
-    )
-
-
 def _pipeline(row: Row) -> Pipeline:
     prefix = row.pop("prefix")
-    # The last column is optional.
-    rows = [dict(zip(_CATALOG["columns"], values, strict=False)) for values in row["processes"]]
-    return Pipeline(**row | {"processes": tuple(_process(process, prefix) for process in rows)})
+    processes = (Process(f"{prefix}:{name}", *values) for name, *values in row["processes"])
+    return Pipeline(**row | {"processes": tuple(processes)})
 
 
 def _platform(row: Row) -> Platform:

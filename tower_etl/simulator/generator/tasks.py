@@ -349,7 +349,7 @@ class TaskGenerator:
             price = "spot" if self.spec.spot else "standard"
             self._defaults[process.name] = EMPTY_TASK | {
                 "process": process.name,
-                "container": process.container,
+                "container": f"quay.io/biocontainers/{process.image}",
                 "time": process.time_h * _HOUR_MS,
                 "executor": platform.executor,
                 "queue": platform.queue,

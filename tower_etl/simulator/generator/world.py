@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tower_etl.simulator.clock import DAY_S, HOUR_S, SimClock, to_seconds
 from tower_etl.simulator.events import ID_ALPHABET, World
 from tower_etl.simulator.generator.reference import add_reference_data
-from tower_etl.simulator.generator.runs import TaskCache, make_run
+from tower_etl.simulator.generator.runs import GeneratedRun, TaskCache
 from tower_etl.simulator.generator.specs import (
     ACCOUNTS,
     PIPELINES,
@@ -20,6 +20,7 @@ from tower_etl.simulator.generator.specs import (
     RunSpec,
     draw_log_normal,
 )
+from tower_etl.simulator.runs import Run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -254,8 +255,16 @@ class WorldGenerator:
         return self.keys[number], PLATFORMS[_PLATFORM_OF[number % len(_PLATFORM_OF)]]
 
     def _add(self, spec: RunSpec) -> None:
-        labels = self._draw_labels(spec.workspace_id)
-        self.world.add_run(make_run(spec, self.cache, labels))
+        run = Run(
+            id=spec.id,
+            workspace_id=spec.workspace_id,
+            submit_s=spec.submit_s,
+            at=GeneratedRun(spec, self.cache).snapshot,
+            launch_id=spec.launch_id,
+            platform_id=spec.platform.id,
+            label_ids=self._draw_labels(spec.workspace_id),
+        )
+        self.world.add_run(run)
         is_unfinished = spec.outcome != "SUCCEEDED" and spec.parent is None
         if is_unfinished and self.rng.random() < _RESUMED_SHARE:
             self.unfinished[spec.workspace_id].append(spec)

@@ -30,12 +30,7 @@ _RUN_ATTRIBUTES = frozenset({"optimized", "labels", "messages", "minimal", "pipe
 
 
 def get(path: str, *, legacy: bool = True) -> Callable[[Handler], Handler]:
-    """Mark a method as the handler of GET requests.
-
-    Args:
-        path: Path below `/api`.
-        legacy: Whether a legacy server has the route.
-    """
+    """Mark a method as the handler of a path below `/api`, which legacy servers may not have."""
 
     def mark(handler: Handler) -> Handler:
         setattr(handler, _ROUTE, (path, legacy))
