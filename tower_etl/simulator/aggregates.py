@@ -230,9 +230,7 @@ def compute_metrics(tasks: Iterable[Row], first_id: int = 1) -> list[Row]:
     Cached tasks count, as in real responses. Failed tasks count for their time only, as they have
     no other measure.
 
-    Args:
-        tasks: Tasks of one run in the API's shape.
-        first_id: Id of the first row; the ids of the next rows follow.
+    The ids of the rows count from `first_id`.
     """
     by_process: dict[str, list[Row]] = {}
     for task in tasks:

@@ -88,7 +88,7 @@ class ServerProfile:
 
     @property
     def has_audit_logs(self) -> bool:
-        """Whether the server has an audit log."""
+        """Presence of an audit log."""
         return not self._is_below(_FIRST_WITH_AUDIT_LOGS)
 
     @cached_property

@@ -106,7 +106,7 @@ class Simulator:
 
     @property
     def calls(self) -> list[Call]:
-        """The latest 200,000 calls below `/api`, oldest first."""
+        """Latest 200,000 calls below `/api`, oldest first."""
         return list(self.log.calls)
 
     def _build_app(self, profile: ServerProfile) -> ASGIApp:
@@ -128,12 +128,14 @@ class Simulator:
             await error_response(403, "Only from this machine").send(send)
 
     async def _handle_call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _sleep(self._jitter_s * self._jitter.random())
+        if self._jitter_s:
+            await asyncio.sleep(self._jitter_s * self._jitter.random())
         call = self._record(scope)
         if self.before_call is not None:
             self.before_call(self.log.total - 1, call)
         response, fault = self._refuse(scope, call), None
-        await _sleep(self._latency_s)
+        if self._latency_s:
+            await asyncio.sleep(self._latency_s)
         if response is None:
             fault = self.faults.choose(call.path, call.query)
             response = await capture(self._app, scope, receive)
@@ -169,8 +171,3 @@ class Simulator:
         with self.world.lock:
             user_id = self._users[token]
             return self.world.owner() if user_id is None else self.world.users[user_id]
-
-
-async def _sleep(seconds: float) -> None:
-    if seconds:
-        await asyncio.sleep(seconds)

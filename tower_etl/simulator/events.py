@@ -122,11 +122,9 @@ class World(PlatformState):
     # --- events on scripted runs ----------------------------------------------------------
 
     def submit_run(self, workspace_id: int | None = None, **fields: object) -> str:
-        """Submit a scripted run and return its id.
+        """Submit a scripted run to a workspace (default: the owner's) and return its id.
 
-        Args:
-            workspace_id: Workspace; the owner's personal workspace by default.
-            **fields: Workflow fields with the API's names; they override the defaults.
+        `fields` are workflow fields with the API's names; they override the defaults.
         """
         with self.lock:
             number = len(self._runs) + 1
@@ -189,10 +187,7 @@ class World(PlatformState):
     def add_task(self, run_id: str, task_id: int | None = None, **fields: object) -> int:
         """Add a task, SUBMITTED unless `fields` say otherwise, and return its `taskId`.
 
-        Args:
-            run_id: A scripted run.
-            task_id: An unused id; by default the highest id plus one.
-            **fields: Task fields with the API's names; they override the defaults.
+        `task_id` is by default the highest id plus one.
 
         Raises:
             ValueError: The run has a task with that id.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ class PlatformState:
     forbidden: set[int] = field(default_factory=set)
     starred: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
-    _last_number: int = field(default=0, repr=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     _runs: dict[str, Run] = field(default_factory=dict, repr=False)
     _listed: dict[int, list[tuple[float, int, Run]]] = field(default_factory=dict, repr=False)
     _launched: dict[str, list[Run]] = field(default_factory=dict, repr=False)
@@ -100,14 +101,10 @@ class PlatformState:
 
     # --- accounts -------------------------------------------------------------------------
 
-    def _next_number(self) -> int:
-        self._last_number += 1
-        return self._last_number
-
     def add_organization(self, name: str, **fields: object) -> int:
         """Add an organization and return its id; `fields` override its row."""
         with self.lock:
-            org_id = _spread_id(self._next_number())
+            org_id = _spread_id(next(self._numbers))
             values = {"org_id": org_id, "name": name, "member_id": org_id % 1_000_000_007}
             self.organizations[org_id] = fill(ACCOUNT_TEMPLATES["organization"], values) | fields
         return org_id
@@ -115,19 +112,14 @@ class PlatformState:
     def add_workspace(self, org_id: int, name: str, visibility: str = "PRIVATE") -> int:
         """Add a workspace to an organization and return its id."""
         with self.lock:
-            key = _spread_id(self._next_number())
+            key = _spread_id(next(self._numbers))
             self.workspaces[key] = Workspace(key, name, org_id, self.now(), visibility)
         return key
 
     def add_user(self, name: str, workspaces: Iterable[int] | None = None) -> int:
-        """Add a user with a personal workspace and return the user's id.
-
-        Args:
-            name: User name.
-            workspaces: Workspaces that the user may read; all by default.
-        """
+        """Add a user, who may read some workspaces or all, with a personal one; return the id."""
         with self.lock:
-            user_id = _FIRST_USER_ID + self._next_number()
+            user_id = _FIRST_USER_ID + next(self._numbers)
             visible = None if workspaces is None else frozenset(workspaces)
             self.users[user_id] = User(user_id, name, self.now(), visible)
             self.workspaces[-user_id] = Workspace(-user_id, name, None, self.now())
@@ -163,7 +155,7 @@ class PlatformState:
     ) -> int:
         """Add a label, a resource label if it has a value, and return its id."""
         with self.lock:
-            label_id = 100_000 + self._next_number()
+            label_id = 100_000 + next(self._numbers)
             values: Row = {"label_id": label_id, "name": name, "value": value}
             values |= {"resource": value is not None, "created": self.now()}
             labels = self.labels.setdefault(self.find_key(workspace_id), {})
@@ -189,13 +181,13 @@ class PlatformState:
     # --- reference data -------------------------------------------------------------------
 
     def add_entity(self, kind: str, holder: int | None = None, **fields: object) -> None:
-        """Add a row of reference data.
+        """Add a row of reference data, with the API's names.
 
         Args:
             kind: The API's name of the list: `pipelines`, `computeEnvs`, `members` and the like.
             holder: Workspace id, or organization id for members and teams; by default the owner's
                 personal workspace.
-            **fields: The row, with the API's names.
+            **fields: The row.
         """
         with self.lock:
             rows = self.entities.setdefault(kind, {})
@@ -242,12 +234,7 @@ class PlatformState:
         return run.id not in self.deleted and run.submit_s <= self.clock.now().timestamp()
 
     def iter_runs(self, key: int, before_s: float = float("inf")) -> Iterator[Run]:
-        """Iterate over the shown runs of a workspace, newest submission first.
-
-        Args:
-            key: Key of the workspace.
-            before_s: Latest submission, epoch seconds, inclusive.
-        """
+        """Iterate over the shown runs of a workspace, newest first, from `before_s` (inclusive)."""
         listed = self._listed.get(key, [])
         latest_s = min(before_s, self.clock.now().timestamp())
         end = bisect.bisect_right(listed, latest_s, key=lambda entry: entry[0])

@@ -149,11 +149,7 @@ class TaskGenerator:
         self._defaults: dict[str, Row] = {}
 
     def draw(self, parent: GeneratedTasks | None) -> GeneratedTasks:
-        """Return the tasks by creation time, with a few out of order.
-
-        Args:
-            parent: Tasks of the resumed run; its completed tasks are cached.
-        """
+        """Return the tasks by creation time, with a few out of order; reuse those of the parent."""
         known = parent.rows if parent else ()
         done = {
             (task["process"], task["tag"]): task for task in known if task["status"] == "COMPLETED"

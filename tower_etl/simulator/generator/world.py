@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from tower_etl.simulator.generator.specs import Pipeline, Platform
 
 _PERSONAL_SHARE = 0.03
-_OUTCOMES = ("SUCCEEDED", "FAILED", "CANCELLED")
-_OUTCOME_WEIGHTS = (78, 16, 6)
+_OUTCOMES = {"SUCCEEDED": 78, "FAILED": 16, "CANCELLED": 6}  # with their weights
 _RESUMED_SHARE = 0.55  # share of the failed and cancelled runs
 _COMMAND_LINE_SHARE = 0.15
 _HEARTBEAT_GAP_SHARE = 0.03
@@ -177,11 +176,8 @@ class WorldGenerator:
             planned_tasks=min(pipeline.count_tasks(samples), tasks),
             start_s=self._draw_start_s(submit_s),
             complete_s=0,
-            outcome=outcome or rng.choices(_OUTCOMES, _OUTCOME_WEIGHTS)[0],
+            outcome=outcome or rng.choices([*_OUTCOMES], [*_OUTCOMES.values()])[0],
         )
-        if spec.outcome != "SUCCEEDED":
-            ended = max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95)))
-            spec = replace(spec, planned_tasks=ended)
         return self._set_end(spec)
 
     def _resume(self, parent: RunSpec, submit_s: int) -> RunSpec:
@@ -213,8 +209,11 @@ class WorldGenerator:
         return submit_s + 30 + int(draw_log_normal(self.rng, 90, 0.8))
 
     def _set_end(self, spec: RunSpec) -> RunSpec:
-        """Set the end of a run and, with some probability, a gap in its heartbeat."""
+        """Set the end of a run, early if it failed, and with some probability a heartbeat gap."""
         rng = self.rng
+        if spec.outcome != "SUCCEEDED":
+            ended = max(1, int(spec.planned_tasks * rng.uniform(0.1, 0.95)))
+            spec = replace(spec, planned_tasks=ended)
         share = spec.planned_tasks / spec.pipeline.count_tasks(spec.samples)
         pace = draw_log_normal(rng, 1.4, 0.45)
         slowness = pace * spec.pace * (1 if spec.fusion else _STAGING_FACTOR)

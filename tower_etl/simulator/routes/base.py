@@ -94,12 +94,7 @@ class RouteGroup:
         return respond
 
     def read_page(self, request: Request, default: int) -> slice:
-        """Return the rows of a list that `offset` and `max` request, validated as on the platform.
-
-        Args:
-            request: The request.
-            default: Number of rows without `max`.
-        """
+        """Return the rows of a list that `offset` and `max` (or the default) request."""
         quirks = self.profile.quirks
         size, offset = read_int(request, "max", default), read_int(request, "offset")
         is_sent = "max" in request.query_params
