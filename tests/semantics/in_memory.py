@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tower_etl.extract.destination_state import DestinationState
 from tower_etl.schema import TABLES
-from tower_etl.sync import StoredRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from tower_etl.config.settings import PackageLimits
+    from tower_etl.extract.destination_state import Condition
     from tower_etl.extract.session import SyncSession
 
 Key = tuple[Any, ...]
@@ -26,7 +25,7 @@ class CrashError(BaseException):
 
 
 @dataclass
-class InMemoryDestination:
+class InMemoryDestination(DestinationState):
     """Hold tables and state as a killed process would leave them.
 
     Attributes:
@@ -38,6 +37,10 @@ class InMemoryDestination:
     tables: dict[str, dict[Key, Row]] = field(default_factory=lambda: {name: {} for name in TABLES})
     state: dict[str, Any] = field(default_factory=dict)
     packages: int = 0
+
+    def __post_init__(self) -> None:
+        """Read from no pipeline."""
+        super().__init__(None)
 
     def load(
         self, session: SyncSession, limits: PackageLimits, crash_at: int | None = None
@@ -60,49 +63,22 @@ class InMemoryDestination:
             self._commit(staged)
             self.state = state
 
-    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """Return the runs of a workspace, by id."""
-        rows = [r for r in self.tables["workflows"].values() if r["workspace_id"] == workspace_id]
-        return {row["id"]: self._brief(row) for row in rows}
+    def _find_columns(self, name: str) -> dict[str, Any]:
+        return dict.fromkeys(TABLES[name].arrow_schema.names)
 
-    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Return complete rows of `workflows`."""
-        rows = [self.tables["workflows"][(run_id,)] for run_id in run_ids]
-        return pa.Table.from_pylist(rows, TABLES["workflows"].arrow_schema)
-
-    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """Return the launches of the given runs that have a row in `launches`."""
-        runs = self.tables["workflows"]
-        named = {runs[run_id,]["launch_id"] for run_id in run_ids if (run_id,) in runs}
-        return {row["id"] for row in self.tables["launches"].values()} & named
-
-    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[Row]:
-        """Return all rows of a table."""
-        names = columns or TABLES[name].arrow_schema.names
-        return [{column: row[column] for column in names} for row in self.tables[name].values()]
-
-    def table_schema(self, name: str) -> pa.Schema:
-        """Return the columns of a table."""
-        return TABLES[name].arrow_schema
-
-    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
-        """Return whether the table has the columns; tables have those of their specification."""
-        return set(columns) <= set(TABLES[name].arrow_schema.names)
+    def _read_existing(
+        self, name: str, columns: pa.Schema, condition: Condition | None
+    ) -> pa.Table:
+        rows = [*self.tables[name].values()]
+        if condition is not None:
+            values = (None,) if condition.values is None else condition.values
+            rows = [row for row in rows if row[condition.column] in values]
+        return pa.Table.from_pylist(rows, columns)
 
     def rows_of(self, table: str, run_id: str) -> dict[Key, Row]:
         """Return the rows of one run in a table."""
         column = "id" if table == "workflows" else "workflow_id"
         return {key: row for key, row in self.tables[table].items() if row[column] == run_id}
-
-    def _brief(self, row: Row) -> StoredRun:
-        links = self.rows_of("workflow_labels", row["id"]).values()
-        names = ("submit", "status", "last_updated", "complete", "starred", "missing_since")
-        brief = {name: row[name] for name in names}
-        return StoredRun(
-            **brief,
-            label_ids=frozenset(link["label_id"] for link in links),
-            has_missing_parts=row["missing_parts"] is not None,
-        )
 
     def _commit(self, staged: list[dict[str, pa.Table]]) -> None:
         self.packages += 1

@@ -11,8 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tower_etl.extract.destination_readers import convert
-from tower_etl.extract.destination_state import DltDestinationState
+from tower_etl.extract.destination_state import DestinationState, convert
 from tower_etl.schema import TABLES, label_links
 
 if TYPE_CHECKING:
@@ -52,14 +51,14 @@ def make_runs(workspace_id: int | None, *run_ids: str) -> pa.Table:
 
 def test_the_destination_state_is_empty_without_a_pipeline() -> None:
     """A resource that is iterated directly has no pipeline."""
-    store = DltDestinationState(None)
+    store = DestinationState(None)
     assert store.runs(1) == {}
     assert store.read_table("workflows") == []
     assert store.run_rows(["a"]).schema == TABLES["workflows"].arrow_schema
 
 
 def test_the_destination_state_is_empty_before_the_first_load(pipeline: dlt.Pipeline) -> None:
-    store = DltDestinationState(pipeline)
+    store = DestinationState(pipeline)
     assert store.schema is None
     assert store.runs(None) == {}
     assert store.read_table("users", ("id",)) == []
@@ -69,7 +68,7 @@ def test_the_client_makes_no_query_before_the_first_load(
     pipeline: dlt.Pipeline, tmp_path: Path
 ) -> None:
     """Destinations are checked before the first query, and the DuckDB file is not created."""
-    assert DltDestinationState(pipeline).client.capabilities.sqlglot_dialect == "duckdb"
+    assert DestinationState(pipeline).client.capabilities.sqlglot_dialect == "duckdb"
     assert not (tmp_path / "history.duckdb").exists()
 
 
@@ -78,7 +77,7 @@ def test_the_tables_are_read_by_the_stored_schema_without_a_working_folder(
 ) -> None:
     load(pipeline, workflows=make_runs(1, "a"))
     pipeline.drop()
-    assert set(DltDestinationState(pipeline).runs(1)) == {"a"}
+    assert set(DestinationState(pipeline).runs(1)) == {"a"}
 
 
 def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:
@@ -86,7 +85,7 @@ def test_runs_are_read_by_workspace(pipeline: dlt.Pipeline) -> None:
     links = label_links([{"id": 7}], workflow_id="a", workspace_id=1)
     runs = pa.concat_tables([make_runs(1, "a", "b"), make_runs(None, "c")])
     load(pipeline, workflows=runs, workflow_labels=links)
-    store = DltDestinationState(pipeline)
+    store = DestinationState(pipeline)
     found = store.runs(1)
     assert set(found) == {"a", "b"}
     assert (found["a"].label_ids, found["b"].label_ids) == (frozenset({7}), frozenset())
@@ -99,7 +98,7 @@ def test_many_runs_are_read_in_several_queries(pipeline: dlt.Pipeline) -> None:
     """Databases limit the number of parameters of a query."""
     ids = [f"run{number}" for number in range(1_234)]
     load(pipeline, workflows=make_runs(1, *ids))
-    assert set(DltDestinationState(pipeline).run_rows(ids)["id"].to_pylist()) == set(ids)
+    assert set(DestinationState(pipeline).run_rows(ids)["id"].to_pylist()) == set(ids)
 
 
 def test_stored_launches_are_found_by_the_runs_that_name_them(pipeline: dlt.Pipeline) -> None:
@@ -107,7 +106,7 @@ def test_stored_launches_are_found_by_the_runs_that_name_them(pipeline: dlt.Pipe
     runs = TABLES["workflows"].build(named, workspace_id=1)
     launches = TABLES["launches"].build([{"id": "one"}], workspace_id=1)
     load(pipeline, workflows=runs, launches=launches)
-    assert DltDestinationState(pipeline).find_launches(["a", "b", "c"]) == {"one"}
+    assert DestinationState(pipeline).find_launches(["a", "b", "c"]) == {"one"}
 
 
 def test_a_table_dropped_in_the_database_is_read_as_empty(
@@ -117,7 +116,7 @@ def test_a_table_dropped_in_the_database_is_read_as_empty(
     load(pipeline, workflows=make_runs(1, "a"), users=TABLES["users"].build([{"id": 5}]))
     with duckdb.connect(str(tmp_path / "history.duckdb")) as connection:
         connection.execute("DROP TABLE tower.users")
-    store = DltDestinationState(pipeline)
+    store = DestinationState(pipeline)
     assert store.read_table("users") == []
     assert set(store.runs(1)) == {"a"}
 
@@ -125,7 +124,7 @@ def test_a_table_dropped_in_the_database_is_read_as_empty(
 def test_a_table_that_the_load_will_empty_is_read_as_empty(pipeline: dlt.Pipeline) -> None:
     """The table still holds its rows."""
     load(pipeline, workflows=make_runs(1, "a"))
-    store = DltDestinationState(pipeline)
+    store = DestinationState(pipeline)
     store.empty({"workflows"})
     assert store.runs(1) == {}
 
@@ -133,7 +132,7 @@ def test_a_table_that_the_load_will_empty_is_read_as_empty(pipeline: dlt.Pipelin
 def test_a_column_missing_in_the_destination_is_null(pipeline: dlt.Pipeline) -> None:
     """An older version did not write the column."""
     load(pipeline, workflows=make_runs(1, "a").drop_columns(["starred", "params"]))
-    store = DltDestinationState(pipeline)
+    store = DestinationState(pipeline)
     assert store.runs(1)["a"].starred is None
     (row,) = store.run_rows(["a"]).to_pylist()
     assert (row["id"], row["params"]) == ("a", None)
@@ -143,14 +142,14 @@ def test_a_promoted_column_is_read_from_the_destination(pipeline: dlt.Pipeline) 
     """An in-place update replaces the whole row and would lose the column."""
     runs = make_runs(1, "a").append_column("params__genome", pa.array(["GRCh38"]))
     load(pipeline, workflows=runs)
-    assert DltDestinationState(pipeline).run_rows(["a"])["params__genome"].to_pylist() == ["GRCh38"]
+    assert DestinationState(pipeline).run_rows(["a"])["params__genome"].to_pylist() == ["GRCh38"]
 
 
 def test_tables_are_read_through_the_schema_of_the_given_name(pipeline: dlt.Pipeline) -> None:
     """A resource that is run alone has the schema of the pipeline."""
     pipeline.run(dlt.resource([make_runs(1, "a")], name="workflows"), loader_file_format="parquet")
-    assert DltDestinationState(pipeline).runs(1) == {}
-    assert set(DltDestinationState(pipeline, "history").runs(1)) == {"a"}
+    assert DestinationState(pipeline).runs(1) == {}
+    assert set(DestinationState(pipeline, "history").runs(1)) == {"a"}
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tower_etl.config.settings import SyncOptions
+from tower_etl.extract.destination_state import DestinationState
 from tower_etl.extract.discovery import Workspace
 from tower_etl.extract.listing import RunListing
 from tower_etl.extract.planning import Planner
-from tower_etl.schema import TABLES
 from tower_etl.sync import (
     ListingWindow,
     OpenRun,
@@ -19,46 +18,18 @@ from tower_etl.sync import (
     WorkspaceState,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import pyarrow as pa
-
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 STATE = WorkspaceState(cursor=NOW, open={"open": OpenRun(NOW - DAY)}, reconciled_at=NOW - DAY)
 WHOLE = ListingWindow(None, None, is_full=True)
 
 
-class OneRun:
+class OneRun(DestinationState):
     """A destination state with one final run."""
 
     def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
         """Return the run, for any workspace."""
         return {f"final-{workspace_id}": StoredRun(NOW - DAY, "SUCCEEDED")}
-
-    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return no rows, as no other table has any."""
-        del name, columns
-        return []
-
-    def table_schema(self, name: str) -> pa.Schema:
-        """Return the schema of a table."""
-        return TABLES[name].arrow_schema
-
-    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
-        """Return whether the columns are in the table's specification."""
-        return set(columns) <= set(TABLES[name].arrow_schema.names)
-
-    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """Return no launch."""
-        assert not list(run_ids)
-        return set()
-
-    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Return no row."""
-        assert not list(run_ids)
-        return TABLES["workflows"].arrow_schema.empty_table()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +52,7 @@ def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR
 ) -> None:
     """Stored runs are marked as deleted, and open runs of the state as vanished."""
     said: list[str] = []
-    planner = Planner(SyncOptions(), OneRun(), NOW, said.append)
+    planner = Planner(SyncOptions(), OneRun(None), NOW, said.append)
     listing = RunListing(WHOLE, (), is_unmodified=steady, count_matches=counted)
 
     plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing).plan

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.configuration.container import Container
 from dlt.common.destination.client import SupportsOpenTables, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
@@ -15,27 +20,22 @@ from dlt.common.schema import Schema
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import WithSqlClient
 
-from tower_etl.extract.destination_readers import (
-    Condition,
-    NoReader,
-    OpenTableReader,
-    SqlReader,
-)
+from tower_etl.lossless import to_json
 from tower_etl.schema import REMOVED, TABLES
 from tower_etl.schema.types import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 from tower_etl.sync import StoredRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import dlt
+    from dlt.destinations.sql_client import SqlClientBase
 
-    from tower_etl.extract.destination_readers import TableReader
-
-_ABSENT = (DatabaseUndefinedRelation, DestinationUndefinedEntity)
 _SCHEMA = "tower"  # dlt names a schema after its source
 OPEN_TABLE_FORMATS = frozenset({"delta", "iceberg"})
 _TYPES = {"bigint": INTEGER, "double": NUMBER, "bool": BOOLEAN, "timestamp": TIMESTAMP}
+_VALUES_PER_QUERY = 500  # SQL Server allows 2,100 parameters, old SQLite 999
+_ABSENT = (DatabaseUndefinedRelation, DestinationUndefinedEntity)
 _RUN_COLUMNS = (
     "id",
     "submit",
@@ -57,46 +57,27 @@ def find_pipeline() -> dlt.Pipeline | None:
     return found
 
 
-class DestinationState(Protocol):
-    """Queries of the reconciliation to the destination."""
+@dataclass(frozen=True)
+class Condition:
+    """Condition that a column has one of some values.
 
-    def runs(self, workspace_id: int | None) -> dict[str, StoredRun]:
-        """Return the runs of a workspace by id."""
-        ...
+    Attributes:
+        column: Name of the column.
+        values: Accepted values; None selects the rows in which the column is null.
+    """
 
-    def run_rows(self, run_ids: Iterable[str]) -> pa.Table:
-        """Return complete rows of `workflows`."""
-        ...
-
-    def find_launches(self, run_ids: Iterable[str]) -> set[str]:
-        """Return the ids of the launches of some runs that are in `launches`."""
-        ...
-
-    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return all rows of a table, with some columns or all of `table_schema`."""
-        ...
-
-    def table_schema(self, name: str) -> pa.Schema:
-        """Return the columns of a table: those of its spec, and columns promoted earlier."""
-        ...
-
-    def is_complete(self, name: str, columns: Iterable[str]) -> bool:
-        """Return whether a table has some columns, and no rows wait to be loaded into it."""
-        ...
+    column: str
+    values: tuple[object, ...] | None
 
 
-class DltDestinationState:
+class DestinationState:
     """State of the destination of a dlt pipeline of any type.
 
     Attributes:
         has_pending_rows: Whether rows of earlier extractions are not in the tables yet.
     """
 
-    def __init__(
-        self,
-        pipeline: dlt.Pipeline | None,
-        schema_name: str = _SCHEMA,
-    ) -> None:
+    def __init__(self, pipeline: dlt.Pipeline | None, schema_name: str = _SCHEMA) -> None:
         """Create the reader without a query.
 
         Args:
@@ -185,7 +166,7 @@ class DltDestinationState:
         existing = pa.schema([field for field in columns if field.name in known])
         if not existing or name in self._emptied:
             return columns.empty_table()
-        found = self._find_reader(name).read(name, existing, condition)
+        found = self._read_existing(name, existing, condition)
         return pa.table(
             [
                 found[field.name]
@@ -228,20 +209,22 @@ class DltDestinationState:
         pipeline: Any = self._pipeline
         return pipeline.destination.client(self.schema, self.client.config)
 
-    def _find_reader(self, name: str) -> TableReader:
-        if self.client is None or self.schema is None:
-            return NoReader()
-        table_format = self.schema.tables[name].get("table_format")
-        if isinstance(self.client, SupportsOpenTables) and table_format in OPEN_TABLE_FORMATS:
-            return OpenTableReader(self._bound_client, table_format)
-        return self._sql_reader
-
-    @cached_property
-    def _sql_reader(self) -> TableReader:
-        """Reader that connects for each query; empty for a destination without SQL."""
-        if not isinstance(self.client, WithSqlClient):
-            return NoReader()
-        return SqlReader(self.client.sql_client)
+    def _read_existing(
+        self, name: str, columns: pa.Schema, condition: Condition | None
+    ) -> pa.Table:
+        """Return rows with columns that the destination has; no rows if it cannot be read."""
+        table_format = self.schema.tables[name].get("table_format") if self.schema else None
+        try:
+            if isinstance(self.client, SupportsOpenTables) and table_format in OPEN_TABLE_FORMATS:
+                # dlt's SQL client would read them with DuckDB extensions, which must be downloaded.
+                opened = self._bound_client.load_open_table(table_format, name)
+                scan = _scan_delta if table_format == "delta" else _scan_iceberg
+                return scan(opened, columns.names, condition).cast(columns)
+            if isinstance(self.client, WithSqlClient):
+                return _query(self.client.sql_client, name, columns, condition)
+        except _ABSENT:  # dropped, which dlt does not know
+            pass
+        return columns.empty_table()
 
 
 def _load_stored_schema(client: Any, name: str) -> Schema | None:  # noqa: ANN401 any of dlt's clients
@@ -254,3 +237,94 @@ def _load_stored_schema(client: Any, name: str) -> Schema | None:  # noqa: ANN40
     except _ABSENT:  # before the first load
         return None
     return Schema.from_dict(json.loads(stored.schema)) if stored else None
+
+
+def _query(
+    client: SqlClientBase[Any], table: str, columns: pa.Schema, condition: Condition | None
+) -> pa.Table:
+    """Read rows by SQL. dlt translates the placeholder `%s` for each database."""
+    with client:
+        rows = [
+            tuple(row)
+            for sql, values in _iter_queries(client, table, columns, condition)
+            for row in client.execute_sql(sql, *values) or ()
+        ]
+    found = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    arrays = [
+        pa.array(convert(values, field.type), field.type)
+        for values, field in zip(found, columns, strict=True)
+    ]
+    return pa.table(arrays, schema=columns)
+
+
+def _iter_queries(
+    client: SqlClientBase[Any], table: str, columns: pa.Schema, condition: Condition | None
+) -> Iterator[tuple[str, tuple[object, ...]]]:
+    names = ", ".join(client.escape_column_name(name) for name in columns.names)
+    sql = f"SELECT {names} FROM {client.make_qualified_table_name(table)}"  # noqa: S608 names are quoted by dlt
+    if condition is None:
+        yield sql, ()
+        return
+    column = client.escape_column_name(condition.column)
+    if condition.values is None:
+        yield f"{sql} WHERE {column} IS NULL", ()
+        return
+    for start in range(0, len(condition.values), _VALUES_PER_QUERY):
+        chunk = condition.values[start : start + _VALUES_PER_QUERY]
+        yield f"{sql} WHERE {column} IN ({', '.join(['%s'] * len(chunk))})", chunk
+
+
+def _scan_delta(opened: Any, names: Sequence[str], condition: Condition | None) -> pa.Table:  # noqa: ANN401 a DeltaTable, an optional dependency
+    return opened.to_pyarrow_dataset().to_table(columns=names, filter=_as_arrow(condition))
+
+
+def _as_arrow(condition: Condition | None) -> pc.Expression | None:
+    if condition is None:
+        return None
+    column = pc.field(condition.column)
+    if condition.values is None:
+        return column.is_null()
+    values = pa.array(condition.values)
+    # Without the cast Arrow compares statistics, which deltalake gives as `string_view`, and fails.
+    return column.cast(values.type).isin(values)
+
+
+def _scan_iceberg(opened: Any, names: Sequence[str], condition: Condition | None) -> pa.Table:  # noqa: ANN401 a table of PyIceberg, an optional dependency
+    expressions: Any = import_module("pyiceberg.expressions")  # an optional dependency
+    rows = expressions.AlwaysTrue()
+    if condition is not None and condition.values is None:
+        rows = expressions.IsNull(condition.column)
+    elif condition is not None:
+        rows = expressions.In(condition.column, condition.values)
+    return opened.scan(row_filter=rows, selected_fields=tuple(names)).to_arrow().select(names)
+
+
+def convert(values: Iterable[object], kind: pa.DataType) -> list[object]:
+    """Convert values of a database to values that an Arrow type accepts.
+
+    SQLite and MySQL have neither booleans nor time zones, some databases return integers
+    as decimals, and JSON arrives as text or as objects.
+    """
+    convert_one = _find_converter(kind)
+    return [None if value is None else convert_one(value) for value in values]
+
+
+def _find_converter(kind: pa.DataType) -> Callable[[Any], object]:
+    if pa.types.is_timestamp(kind):
+        return _as_timestamp
+    if pa.types.is_boolean(kind):
+        return bool
+    if pa.types.is_integer(kind):
+        return int
+    return float if pa.types.is_floating(kind) else _as_text
+
+
+def _as_timestamp(value: Any) -> datetime:  # noqa: ANN401 any type of a database
+    timestamp = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Mapping | list):
+        return to_json(value)
+    return value.decode() if isinstance(value, bytes) else str(value)

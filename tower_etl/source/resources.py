@@ -13,7 +13,7 @@ from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import merge_columns
 
 from tower_etl.config.settings import PackageLimits
-from tower_etl.extract.destination_state import DltDestinationState, find_pipeline
+from tower_etl.extract.destination_state import DestinationState, find_pipeline
 from tower_etl.schema import REMOVED
 from tower_etl.source.dialects import adapt_resources
 from tower_etl.source.dispositions import DEFAULT, prepare_upserts
@@ -103,7 +103,7 @@ class TableFeed:
         schema_name = dlt.current.source_schema().name
         if pipeline:
             reset_other_dataset(state, pipeline)
-        store = DltDestinationState(pipeline, schema_name)
+        store = DestinationState(pipeline, schema_name)
         extraction = read_extraction(self.tables, store.client)
         upserted = adapt_resources(extraction.source, pipeline, store.client, self.tables.values())
         extracted = record_extracted(extraction.tables)
@@ -194,7 +194,7 @@ def _iter_package(
 ) -> Iterator[dict[str, pa.Table]]:
     """Yield the batches of the next package, and empty tables for those that were dropped."""
     state, pipeline = dlt.current.source_state(), find_pipeline()
-    store = DltDestinationState(pipeline, dlt.current.source_schema().name)
+    store = DestinationState(pipeline, dlt.current.source_schema().name)
     if pipeline and store.client and not session.is_open:
         refuse_shared_dataset(pipeline, store.client, dlt.current.source_schema().name)
         missing = drop_missing_tables(
