@@ -19,7 +19,7 @@ from tower_etl.extract.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from tower_etl.api import Item, TowerClient
     from tower_etl.extract.discovery import Discovery
@@ -28,18 +28,17 @@ if TYPE_CHECKING:
 
 # Tables that are filled from other calls than the lists of reference data.
 _RUNS = ReferenceEntity("workflows", endpoints.RUNS, EntityScope.WORKSPACE)
+_child_of_run = partial(ReferenceEntity, scope=EntityScope.WORKSPACE, parent="workflows")
 _RUN_PARTS = (
-    ReferenceEntity("tasks", endpoints.RUN_TASKS, EntityScope.WORKSPACE, parent="workflows"),
-    ReferenceEntity(
-        "process_metrics", endpoints.RUN_METRICS, EntityScope.WORKSPACE, parent="workflows"
-    ),
+    _child_of_run("tasks", endpoints.RUN_TASKS),
+    _child_of_run("process_metrics", endpoints.RUN_METRICS),
 )
-_LAUNCH_ENTITIES = (
-    ReferenceEntity("launches", endpoints.LAUNCH, EntityScope.WORKSPACE, parent="workflows"),
-    ReferenceEntity(
-        "launch_datasets", endpoints.LAUNCH_DATASETS, EntityScope.WORKSPACE, parent="workflows"
-    ),
+_LAUNCHES = (
+    _child_of_run("launches", endpoints.LAUNCH),
+    _child_of_run("launch_datasets", endpoints.LAUNCH_DATASETS),
 )
+
+ProbeRequest = tuple[ReferenceEntity, "Partition", dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -80,17 +79,16 @@ def check_table_access(
     Children of a run, team or pipeline are requested for the first parent found; if there is none,
     the result does not contain their table.
     """
-    probe = _AccessProbe(client, FetchExecutor(client, selected, workers))
+    executor = FetchExecutor(client, selected, workers)
+    entities = select_entities(selected)
+    children = [e for e in (*_RUN_PARTS, *entities, *_LAUNCHES) if e.table in selected]
     try:
-        results = probe.probe_all([_RUNS, *select_entities(selected)], discovery)
-        parts = [part for part in _RUN_PARTS if part.table in selected]
-        results += probe.probe_children([*parts, *select_entities(selected)], results)
-        if "launches" in selected:
-            results += probe.probe_launches(results, selected)
+        results = _probe(executor, _list_roots([_RUNS, *entities], discovery))
+        results += _probe(executor, _list_children(children, results))
         if "audit_logs" in selected:
-            results.append(probe.probe_audit_logs())
+            results.append(_probe_audit_logs(executor))
     finally:
-        probe.executor.close()
+        executor.close()
     tables = dict.fromkeys(result.entity.table for result in results)
     return [_summarize(table, results) for table in tables if table in selected]
 
@@ -104,81 +102,64 @@ def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | Non
     return {key: count if isinstance(count, int) else None for key, count in found.items()}
 
 
-@dataclass(frozen=True)
-class _AccessProbe:
-    client: TowerClient
-    executor: FetchExecutor
+def _probe(executor: FetchExecutor, requests: Iterable[ProbeRequest]) -> list[ProbeResult]:
+    """Request one item for each request."""
 
-    def probe_all(self, entities: list[ReferenceEntity], discovery: Discovery) -> list[ProbeResult]:
-        """Request one item of each entity without a parent from each partition."""
-        requests = [
-            (entity, partition)
-            for entity in entities
-            if not entity.parent
-            for partition in list_partitions(entity.scope, discovery.workspaces)
-        ]
-        return self.executor.map(lambda pair: self._probe(*pair), requests)
-
-    def probe_children(
-        self, entities: list[ReferenceEntity], results: list[ProbeResult]
-    ) -> list[ProbeResult]:
-        """Request one item of each child entity for the first parent of each partition."""
-        requests = [
-            self._prepare(entity, result.partition, result.item)
-            for entity in entities
-            for result in results
-            if result.entity.table == entity.parent and isinstance(result.item, dict)
-        ]
-        return self.executor.map(lambda request: request(), requests)
-
-    def probe_launches(
-        self, results: list[ProbeResult], selected: frozenset[str]
-    ) -> list[ProbeResult]:
-        """Request the launch of the first run of each partition, if it has one."""
-        first_launches = [
-            (result.partition, _run_of(result.item).get("launchId"))
-            for result in results
-            if result.entity is _RUNS and isinstance(result.item, dict)
-        ]
-        requests = [
-            (entity, partition, launch_id)
-            for entity in _LAUNCH_ENTITIES
-            for partition, launch_id in first_launches
-            if entity.table in selected and is_launch_id(launch_id)
-        ]
-        return self.executor.map(
-            lambda request: self._probe(request[0], request[1], launch_id=request[2]), requests
-        )
-
-    def probe_audit_logs(self) -> ProbeResult:
-        """Request the newest page of the audit log."""
-        entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
-        (partition,) = list_partitions(EntityScope.SERVER, ())
-        now = SYSTEM_CLOCK.now()
-        found = self.executor.capture_error(lambda: self.client.list_audit_log_page(now, now, None))
-        return ProbeResult(entity, partition, None if isinstance(found, tuple) else found)
-
-    def _prepare(
-        self, entity: ReferenceEntity, partition: Partition, parent: Item
-    ) -> Callable[[], ProbeResult]:
-        if entity.parent == _RUNS.table:
-            run_id = _run_of(parent).get("id")
-            return lambda: self._probe(entity, partition, run_id=run_id)
-        key = next(e for e in select_entities(frozenset({entity.parent}))).endpoint.id_field
-        child = partition.child(parent.get(key))
-        return lambda: self._probe(entity, child)
-
-    def _probe(self, entity: ReferenceEntity, partition: Partition, **names: object) -> ProbeResult:
-        found = self.executor.capture_error(
-            lambda: self.client.probe(entity.endpoint, partition.scope, **names)
+    def probe_one(request: ProbeRequest) -> ProbeResult:
+        entity, partition, names = request
+        found = executor.capture_error(
+            lambda: executor.client.probe(entity.endpoint, partition.scope, **names)
         )
         return ProbeResult(entity, partition, found)
 
+    return executor.map(probe_one, requests)
 
-def _run_of(element: Item) -> Item:
-    """Return the run in an element of a listing; empty if there is none."""
-    run = element.get("workflow")
-    return run if isinstance(run, dict) else {}
+
+def _list_roots(entities: list[ReferenceEntity], discovery: Discovery) -> list[ProbeRequest]:
+    """Return the request of each entity without a parent for each partition."""
+    return [
+        (entity, partition, {})
+        for entity in entities
+        if not entity.parent
+        for partition in list_partitions(entity.scope, discovery.workspaces)
+    ]
+
+
+def _list_children(
+    entities: list[ReferenceEntity], results: list[ProbeResult]
+) -> list[ProbeRequest]:
+    """Return the request of each child entity for the first parent of each partition."""
+    return [
+        request
+        for entity in entities
+        for result in results
+        if result.entity.table == entity.parent and isinstance(result.item, dict)
+        for request in _iter_child_requests(entity, result, result.item)
+    ]
+
+
+def _iter_child_requests(
+    entity: ReferenceEntity, parent: ProbeResult, item: Item
+) -> Iterator[ProbeRequest]:
+    """Yield the request for the children of an item; none for a run without a launch."""
+    found = item.get("workflow")
+    run = found if isinstance(found, dict) else {}
+    if entity in _RUN_PARTS:
+        yield entity, parent.partition, {"run_id": run.get("id")}
+    elif entity not in _LAUNCHES:
+        child = parent.partition.child(item.get(parent.entity.endpoint.id_field))
+        yield entity, child, {}
+    elif is_launch_id(run.get("launchId")):
+        yield entity, parent.partition, {"launch_id": run["launchId"]}
+
+
+def _probe_audit_logs(executor: FetchExecutor) -> ProbeResult:
+    """Request the newest page of the audit log."""
+    entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
+    (partition,) = list_partitions(EntityScope.SERVER, ())
+    now = SYSTEM_CLOCK.now()
+    found = executor.capture_error(lambda: executor.client.list_audit_log_page(now, now, None))
+    return ProbeResult(entity, partition, None if isinstance(found, tuple) else found)
 
 
 def _summarize(table: str, results: list[ProbeResult]) -> TableAccess:

@@ -42,18 +42,17 @@ _SHUTDOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class QueuedFetch:
-    """Run to fetch for a workspace; `run_fetch=None` marks the end of the workspace."""
+class RunResult:
+    """Result of one fetch, or the marker of the end of a workspace.
+
+    Attributes:
+        workspace_sync: Sync of the workspace.
+        run_fetch: Fetch that was made, None at the end of the workspace.
+        outcome: Fetched run, None if it was deleted or not fetched, or the failure.
+    """
 
     workspace_sync: WorkspaceSync
-    run_fetch: RunFetch | None = None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """Outcome of a fetch: the run, None if it is deleted or at the end marker, or the failure."""
-
-    queued: QueuedFetch
+    run_fetch: RunFetch | None
     outcome: FetchedRun | Failure | None
 
 
@@ -62,10 +61,13 @@ class FetchExecutor:
 
     A circuit breaker opens when the server does not respond at all: all later requests fail
     immediately, instead of each waiting for its time-out.
+
+    Attributes:
+        client: Client of the platform.
     """
 
     def __init__(self, client: TowerClient, selected: frozenset[str], workers: int) -> None:
-        self._client = client
+        self.client = client
         self._probe_client = client.with_attempts(_PROBE_ATTEMPTS)
         self._fail_fast: set[str] = set()
         self._tables = selected
@@ -82,18 +84,17 @@ class FetchExecutor:
         """Yield the listing of each workspace, in the order of `windows`."""
 
         def list_one(
-            item: tuple[Workspace, ListingWindow],
+            request: tuple[Workspace, ListingWindow],
         ) -> tuple[Workspace, RunListing | Failure]:
-            workspace, window = item
-            return workspace, self.capture_error(lambda: list_runs(self._client, workspace, window))
+            return request[0], self.capture_error(lambda: list_runs(self.client, *request))
 
-        return self._pool.map(list_one, list(windows))
+        return self._pool.map(list_one, windows)
 
     def map(
         self, function: Callable[[RequestT], ResultT], requests: Iterable[RequestT]
     ) -> list[ResultT]:
         """Return the result of a function for each request, in order; requests run concurrently."""
-        return list(self._pool.map(function, list(requests)))
+        return list(self._pool.map(function, requests))
 
     def iter_results(
         self, workspace_syncs: Iterable[WorkspaceSync], launches: LaunchLoader | None
@@ -105,13 +106,11 @@ class FetchExecutor:
             launches: Loader that adds the launch to a run, None if launches are not selected.
         """
         queue = (
-            QueuedFetch(workspace_sync, run_fetch)
+            (workspace_sync, run_fetch)
             for workspace_sync in workspace_syncs
             for run_fetch in (*workspace_sync.plan.fetches, None)
         )
-        return map_ordered(
-            self._pool, lambda queued: self._run(queued, launches), queue, self._ahead
-        )
+        return map_ordered(self._pool, lambda pair: self._run(*pair, launches), queue, self._ahead)
 
     def cancel_workspace(self, workspace: Workspace) -> None:
         """Skip the remaining runs of a workspace."""
@@ -123,12 +122,12 @@ class FetchExecutor:
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
         """Return None if the listing of a workspace responds, otherwise the failure."""
-        return self.capture_error(lambda: self._client.check_listing(workspace.id))
+        return self.capture_error(lambda: self.client.check_listing(workspace.id))
 
     def stop(self) -> None:
         """Start no more requests; runs in progress have ten seconds to finish."""
         self._stopping = True
-        self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self._client.http.rate_limiter.close)
+        self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self.client.http.rate_limiter.close)
         self._deadline.daemon = True  # it must not delay the exit of the process
         self._deadline.start()
 
@@ -137,23 +136,26 @@ class FetchExecutor:
         if self._deadline:
             self._deadline.cancel()
         # Closed first, so that threads that wait for the rate limiter end.
-        self._client.http.close()
+        self.client.http.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, queued: QueuedFetch, launches: LaunchLoader | None) -> RunResult:
-        workspace, run_fetch = queued.workspace_sync.workspace, queued.run_fetch
+    def _run(
+        self,
+        workspace_sync: WorkspaceSync,
+        run_fetch: RunFetch | None,
+        launches: LaunchLoader | None,
+    ) -> RunResult:
+        workspace = workspace_sync.workspace
         if run_fetch is None or workspace.key in self._cancelled:
-            return RunResult(queued, None)
-        return RunResult(
-            queued,
-            self.capture_error(lambda: self._fetch_run(workspace, run_fetch, launches)),
-        )
+            return RunResult(workspace_sync, run_fetch, None)
+        outcome = self.capture_error(lambda: self._fetch_run(workspace, run_fetch, launches))
+        return RunResult(workspace_sync, run_fetch, outcome)
 
     def _fetch_run(
         self, workspace: Workspace, run_fetch: RunFetch, launches: LaunchLoader | None
     ) -> FetchedRun | None:
         fails_fast = run_fetch.retry or workspace.key in self._fail_fast
-        client = self._probe_client if fails_fast else self._client
+        client = self._probe_client if fails_fast else self.client
         fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
         if fetched and launches:
             return launches.attach(fetched, workspace.id)
@@ -161,7 +163,7 @@ class FetchExecutor:
 
     def run_exists(self, workspace: Workspace, run_id: str) -> bool:
         """Return whether a run that is not in the listing can still be requested."""
-        found = self.capture_error(lambda: self._client.get_run(workspace.id, run_id))
+        found = self.capture_error(lambda: self.client.get_run(workspace.id, run_id))
         return not isinstance(found, ForbiddenError | NotFoundError)
 
     def capture_error(self, request: Callable[[], ResultT]) -> ResultT | Failure:
@@ -178,7 +180,7 @@ class FetchExecutor:
     def _probe(self, error: ApiError) -> ApiError | None:
         """Return the error if the server no longer responds to `/service-info` (API fact 11)."""
         try:
-            self._client.get_service_info()
+            self.client.get_service_info()
         except MalformedResponseError:
             return None
         except (ApiError, RateLimiterClosedError):

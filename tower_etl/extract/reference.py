@@ -18,7 +18,7 @@ from tower_etl.extract.failures import is_access_denied
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tower_etl.api import Findings, Item, TowerClient
+    from tower_etl.api import Findings, Item
     from tower_etl.api.endpoints import Endpoint
     from tower_etl.extract.discovery import Workspace
     from tower_etl.extract.executor import FetchExecutor
@@ -195,7 +195,6 @@ class PartitionResult:
 
 
 def fetch_entities(
-    client: TowerClient,
     executor: FetchExecutor,
     selected: frozenset[str],
     workspaces: Sequence[Workspace],
@@ -204,7 +203,6 @@ def fetch_entities(
     """Fetch the selected entities of some workspaces and of their organizations.
 
     Args:
-        client: Client of the platform.
         executor: Executor for concurrent requests.
         selected: Names of the selected tables.
         workspaces: Workspaces to request.
@@ -218,14 +216,14 @@ def fetch_entities(
         if not entity.parent
         for partition in list_partitions(entity.scope, workspaces)
     ]
-    responses = _add_details(client, executor, entities, _fetch(client, executor, root_requests))
+    responses = _add_details(executor, entities, _fetch(executor, root_requests))
     children = [entity for entity in entities if entity.parent]
-    return [*responses, *_fetch(client, executor, _iter_children(children, responses, is_due))]
+    return [*responses, *_fetch(executor, _iter_children(children, responses, is_due))]
 
 
-def _fetch(
-    client: TowerClient, executor: FetchExecutor, requests: Iterable[PartitionRequest]
-) -> list[PartitionResult]:
+def _fetch(executor: FetchExecutor, requests: Iterable[PartitionRequest]) -> list[PartitionResult]:
+    client = executor.client
+
     def request_one(pair: PartitionRequest) -> PartitionResult:
         entity, partition = pair
         found = executor.capture_error(lambda: client.list_entity(entity.endpoint, partition.scope))
@@ -252,7 +250,6 @@ def _report_findings(findings: Findings, table: str, location: str, found: Entit
 
 
 def _add_details(
-    client: TowerClient,
     executor: FetchExecutor,
     entities: Iterable[ReferenceEntity],
     responses: list[PartitionResult],
@@ -261,7 +258,7 @@ def _add_details(
     for entity in entities:
         if entity.detail is not None:
             own = [response for response in responses if response.entity is entity]
-            details = _fetch_details(client, executor, entity.detail, own)
+            details = _fetch_details(executor, entity.detail, own)
             responses = [
                 replace(response, details=details) if response.entity is entity else response
                 for response in responses
@@ -270,10 +267,7 @@ def _add_details(
 
 
 def _fetch_details(
-    client: TowerClient,
-    executor: FetchExecutor,
-    endpoint: Endpoint,
-    responses: Iterable[PartitionResult],
+    executor: FetchExecutor, endpoint: Endpoint, responses: Iterable[PartitionResult]
 ) -> dict[object, Item | Failure]:
     """Request the details of each item once, in its owning workspace if that is requested."""
     owners: dict[str, Partition] = {}
@@ -285,7 +279,7 @@ def _fetch_details(
                 owners[key] = response.partition.child(key)
 
     def request_one(partition: Partition) -> Item | Failure:
-        return executor.capture_error(lambda: client.get_entity(endpoint, partition.scope))
+        return executor.capture_error(lambda: executor.client.get_entity(endpoint, partition.scope))
 
     return dict(zip(owners, executor.map(request_one, owners.values()), strict=True))
 

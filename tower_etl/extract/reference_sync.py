@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tower_etl.api import Item, TowerClient
+    from tower_etl.api import Item
     from tower_etl.config.settings import SyncOptions
     from tower_etl.extract.destination_state import DestinationState
     from tower_etl.extract.discovery import Discovery, Workspace
@@ -55,7 +55,6 @@ class ReferenceSync:
     """Reference data of one sync.
 
     Attributes:
-        client: Client of the platform.
         executor: Executor for concurrent requests.
         discovery: Result of the discovery.
         options: Options of the sync.
@@ -67,7 +66,6 @@ class ReferenceSync:
         is_other_user: Whether the destination was synced with the token of another user.
     """
 
-    client: TowerClient
     executor: FetchExecutor
     discovery: Discovery
     options: SyncOptions
@@ -104,7 +102,7 @@ class ReferenceSync:
         unavailable = frozenset() if reconciles else self.state.launches
         unloaded = self.state.list_unloaded(self._tables & {*_LAUNCH_TABLES}, keys)
         stored = () if unloaded else self.store.find_launches(runs)
-        return LaunchLoader(self.client, self._tables, stored, unavailable)
+        return LaunchLoader(self.executor.client, self._tables, stored, unavailable)
 
     def extract_due(
         self, listed: Sequence[tuple[Workspace, bool]], launches: LaunchLoader | None
@@ -242,7 +240,7 @@ class ReferenceSync:
             is_forced = self.options.reconcile or table in unreliable
             return is_forced or known.get(item["pipelineId"]) != _fingerprint_of(item)
 
-        responses = fetch_entities(self.client, self.executor, selected, due, is_due)
+        responses = fetch_entities(self.executor, selected, due, is_due)
         lists = [response for response in responses if response.entity.table == _PIPELINES]
         self._listed.update(item["pipelineId"] for response in lists for item in response.items)
         self._queried.update(response.partition.key for response in lists)
@@ -287,7 +285,7 @@ class ReferenceSync:
         if count:
             problem = "{} id(s) stand for different elements in several workspaces or organizations"
             finding = Finding(snapshot.entity.table, problem, "One of them is stored.")
-            self.client.findings.add(finding, count=count)
+            self.executor.client.findings.add(finding, count=count)
 
     def _record(self, responses: Sequence[PartitionResult], requested: frozenset[str]) -> None:
         """Record denials, reported once, and errors, whose tables are pending for the next sync."""
@@ -379,7 +377,9 @@ class ReferenceSync:
 
     def _read_audit_logs(self) -> Tables:
         cursor, now = self.state.audit, self.sync_run.started_at
-        found = self.executor.capture_error(lambda: read_audit_logs(self.client, cursor, now))
+        found = self.executor.capture_error(
+            lambda: read_audit_logs(self.executor.client, cursor, now)
+        )
         if isinstance(found, tuple):
             rows, audit = found
             self.state = replace(self.state.record_access("audit_logs", (), _SERVER), audit=audit)

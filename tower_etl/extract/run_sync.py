@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tower_etl.extract.batch import BatchBuffer
     from tower_etl.extract.discovery import Workspace
-    from tower_etl.extract.executor import FetchExecutor, QueuedFetch, RunResult
+    from tower_etl.extract.executor import FetchExecutor, RunResult
     from tower_etl.extract.failures import Failure
     from tower_etl.extract.on_demand import LaunchLoader
     from tower_etl.extract.planning import Planner, WorkspaceSync
@@ -71,13 +71,13 @@ class RunSync:
         """Process the next result of the executor; return False at the end or after a stop."""
         result = next(self._results, None)
         if result and isinstance(result.outcome, FetchedRun):
-            self.batch.add(result.queued.workspace_sync, result.outcome)
+            self.batch.add(result.workspace_sync, result.outcome)
         if result is None or self.batch.is_full or not isinstance(result.outcome, FetchedRun):
             self.flush_batch()  # so that an end marker follows its runs
         if result is None or isinstance(result.outcome, RateLimiterClosedError):
             return False
         if not isinstance(result.outcome, FetchedRun):
-            self._handle_result(result.queued, result.outcome)
+            self._handle_result(result.workspace_sync, result.run_fetch, result.outcome)
         return True
 
     def flush_batch(self) -> None:
@@ -100,9 +100,10 @@ class RunSync:
     def _result_of(self, workspace: Workspace) -> WorkspaceResult:
         return self.failures.result.workspaces[workspace.key]
 
-    def _handle_result(self, queued: QueuedFetch, failure: Failure | None) -> None:
+    def _handle_result(
+        self, workspace_sync: WorkspaceSync, run_fetch: RunFetch | None, failure: Failure | None
+    ) -> None:
         """Handle the end of a workspace, a deleted run or a failed run."""
-        workspace_sync, run_fetch = queued.workspace_sync, queued.run_fetch
         if self._result_of(workspace_sync.workspace).aborted:
             return  # without advancing the cursor
         if run_fetch is None:

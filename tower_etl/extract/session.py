@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tower_etl.api import TowerClient
     from tower_etl.config.settings import PackageLimits, RunLimit, SyncOptions
     from tower_etl.extract.destination_state import DestinationState
     from tower_etl.extract.discovery import Discovery
@@ -63,7 +62,6 @@ class SyncSession:
 
     def __init__(  # noqa: PLR0913, PLR0917 the parts that it brings together
         self,
-        client: TowerClient,
         executor: FetchExecutor,
         discovery: Discovery,
         options: SyncOptions,
@@ -77,7 +75,6 @@ class SyncSession:
         }
         self.sync_result = SyncResult(results | report_unmatched(discovery.unmatched))
         self.is_done = False
-        self._client = client
         self._executor = executor
         self._discovery = discovery
         self._options = options
@@ -85,7 +82,7 @@ class SyncSession:
         self._column_policy = column_policy
         self._limit = limit
         self._buffer = BatchBuffer()
-        self._current_source = SourceIdentity.of(client.http.endpoint, discovery.user_id)
+        self._current_source = SourceIdentity.of(executor.client.http.endpoint, discovery.user_id)
         self._schema_drift = SchemaDrift()
         self._stored_source: dict[str, Any] = {}
         self._runs: RunSync | None = None
@@ -108,7 +105,7 @@ class SyncSession:
     @property
     def request_stats(self) -> RequestStats:
         """Counters of calls, retries and throttled time so far."""
-        return self._client.http.metrics.snapshot()
+        return self._executor.client.http.metrics.snapshot()
 
     @property
     def seconds(self) -> float:
@@ -160,7 +157,7 @@ class SyncSession:
         check_version(state.get("version"))
         discovery = self._discovery
         version = f"{discovery.server_version}, API {discovery.api_version}"
-        self._client.compatibility.load(state.get("unsupported"), version)
+        self._executor.client.compatibility.load(state.get("unsupported"), version)
         self._stored_source = verify_source_identity(
             state.get("origin"), self._current_source, moved=self._options.accept_new_host
         )
@@ -177,7 +174,6 @@ class SyncSession:
         failures = FailureRecorder(self._executor, self.sync_result)
         works = self._plan_workspaces(planner, failures, states)
         reference_sync = ReferenceSync(
-            self._client,
             self._executor,
             self._discovery,
             self._options,
@@ -249,9 +245,9 @@ class SyncSession:
         for key, state in runs.iter_states():
             if key in self.sync_result.workspaces:
                 self.sync_result.workspaces[key].pending = state.failed
-        self.sync_result.warnings += self._client.list_reports()
+        self.sync_result.warnings += self._executor.client.list_reports()
         sync_run = self._sync_run.to_table(
-            self.sync_result, self._discovery, self._client.http, self._buffer.row_counts()
+            self.sync_result, self._discovery, self._executor.client.http, self._buffer.row_counts()
         )
         self._buffer.add({"sync_runs": sync_run})
 
@@ -260,7 +256,7 @@ class SyncSession:
         state["tables"] = sorted(TABLES)
         state["origin"] = self._stored_source
         state["undocumented"] = self._schema_drift.dump()
-        state["unsupported"] = self._client.compatibility.dump()
+        state["unsupported"] = self._executor.client.compatibility.dump()
         write_reference_state(state, runs.reference_sync.state)
         state.pop("entities_owed", None)  # written by earlier versions
         save_states(state, dict(runs.iter_states()))

@@ -285,9 +285,7 @@ def open_session(  # noqa: PLR0913 the parts of a session
     executor = FetchExecutor(client, settings.options.tables, workers)
     column_policy = ColumnPolicy.from_settings(settings.privacy, TABLES, dialect)
     sync_run = SyncRunRecord.start(clock, VERSION)
-    return SyncSession(
-        client, executor, discovery, settings.options, sync_run, column_policy, limit
-    )
+    return SyncSession(executor, discovery, settings.options, sync_run, column_policy, limit)
 
 
 def _timestamp(value: Any, name: str) -> datetime | None:  # noqa: ANN401 any configured value
