@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tower_etl.extract.destination_state import DestinationState
 from tower_etl.extract.discovery import Workspace
 from tower_etl.extract.listing import RunListing
 from tower_etl.extract.planning import Planner
+from tower_etl.extract.result import SyncResult
 from tower_etl.sync import (
     ListingWindow,
     OpenRun,
@@ -51,12 +53,13 @@ def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR
     word: str | None,
 ) -> None:
     """Stored runs are marked as deleted, and open runs of the state as vanished."""
-    said: list[str] = []
-    planner = Planner(SyncOptions(), OneRun(None), NOW, said.append)
+    no_executor: Any = None
+    result = SyncResult()
+    planner = Planner(no_executor, SyncOptions(), OneRun(None), result, NOW)
     listing = RunListing(WHOLE, (), is_unmodified=steady, count_matches=counted)
 
-    plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing).plan
+    plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing)
 
     assert (plan.deleted, plan.vanished, plan.is_full) == (missing, gone, whole)
-    assert [word in line for line in said if word] == [True] * bool(word)
-    assert len(said) == bool(word)
+    assert [word in line for line in result.warnings if word] == [True] * bool(word)
+    assert len(result.warnings) == bool(word)

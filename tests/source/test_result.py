@@ -13,6 +13,7 @@ from tower_etl.errors import (
     RateLimitError,
     ServerError,
 )
+from tower_etl.extract.discovery import Workspace
 from tower_etl.extract.result import SyncResult, WorkspaceResult
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def make_outcome(
         if error is None:
             spaces[str(key)].done = not stopped
         else:
-            sync_result.record_failure(str(key), "why", error).aborted = given_up
+            sync_result.record_failure(Workspace(key, f"acme/{key}", {}), error)
+            spaces[str(key)].aborted = given_up
     return sync_result
 
 
@@ -87,9 +89,9 @@ def test_a_sync_is_partial_if_one_failing_workspace_was_not_aborted() -> None:
     [
         (WorkspaceResult(1, "w", done=True), "ok"),
         (WorkspaceResult(1, "w"), "interrupted"),
-        (WorkspaceResult(1, "w", done=True, error="why", failures=1), "partial"),
-        (WorkspaceResult(1, "w", error="why", failures=1), "partial"),
-        (WorkspaceResult(1, "w", error="why", failures=3, aborted=True), "failed"),
+        (WorkspaceResult(1, "w", done=True, error="why"), "partial"),
+        (WorkspaceResult(1, "w", error="why"), "partial"),
+        (WorkspaceResult(1, "w", error="why", aborted=True), "failed"),
     ],
 )
 def test_the_status_of_a_workspace_depends_on_its_result(
@@ -123,5 +125,6 @@ def test_a_stopped_sync_is_partial_with_exit_code_0() -> None:
 def test_a_workspace_keeps_its_first_error() -> None:
     """Later errors are consequences of the first one."""
     sync_result = make_outcome(FORBIDDEN)
-    assert sync_result.record_failure("0", "later", DOWN) is sync_result.workspaces["0"]
-    assert (sync_result.workspaces["0"].error, sync_result.exit_code) == ("why", 4)
+    assert sync_result.record_failure(Workspace(0, "acme/0", {}), DOWN) == "acme/0: no"
+    message = "acme/0: the token may not read it (no)"
+    assert (sync_result.workspaces["0"].error, sync_result.exit_code) == (message, 4)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tower_etl.api import Item
-    from tower_etl.extract.planning import WorkspaceSync
+    from tower_etl.extract.result import WorkspaceSync
     from tower_etl.sync import LoadedRun, TaskBrief
     from tower_etl.transform import RunResponses
 

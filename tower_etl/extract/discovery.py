@@ -6,13 +6,7 @@ import fnmatch
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import (
-    ConfigurationError,
-    ForbiddenError,
-    NotFoundError,
-    enumerate_names,
-    suggest,
-)
+from tower_etl.errors import ConfigurationError, enumerate_names, suggest
 from tower_etl.extract.handshake import (
     request_memberships,
     request_service_info,
@@ -26,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tower_etl.api import Item, TowerClient
-    from tower_etl.errors import ApiError
 
 _SHOWN = 8  # workspaces that a message names
 
@@ -186,10 +179,3 @@ def _suggestion(selector: str, visible: tuple[Workspace, ...]) -> str:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def access_error_message(workspace: Workspace, error: ApiError) -> str:
-    """Return a one-line message on why a workspace failed."""
-    if isinstance(error, ForbiddenError | NotFoundError):
-        return f"{workspace.name}: the token may not read it ({error})"
-    return f"{workspace.name}: {error}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tower_etl.extract.failures import Failure
     from tower_etl.extract.listing import RunListing
     from tower_etl.extract.on_demand import LaunchLoader
-    from tower_etl.extract.planning import WorkspaceSync
+    from tower_etl.extract.result import WorkspaceSync
     from tower_etl.sync import ListingWindow, RunFetch
 
 RequestT = TypeVar("RequestT")
@@ -69,26 +69,22 @@ class FetchExecutor:
     def __init__(self, client: TowerClient, selected: frozenset[str], workers: int) -> None:
         self.client = client
         self._probe_client = client.with_attempts(_PROBE_ATTEMPTS)
-        self._fail_fast: set[str] = set()
         self._tables = selected
         self._ahead = workers * _PREFETCH_PER_WORKER
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._circuit_open: ApiError | None = None
-        self._cancelled: set[str] = set()
         self._stopping = False
         self._deadline: threading.Timer | None = None
 
     def iter_listings(
-        self, windows: Iterable[tuple[Workspace, ListingWindow]]
-    ) -> Iterator[tuple[Workspace, RunListing | Failure]]:
-        """Yield the listing of each workspace, in the order of `windows`."""
+        self, requests: Iterable[tuple[Workspace, ListingWindow]]
+    ) -> Iterator[RunListing | Failure]:
+        """Yield the listing of each workspace, in the order of the requests."""
 
-        def list_one(
-            request: tuple[Workspace, ListingWindow],
-        ) -> tuple[Workspace, RunListing | Failure]:
-            return request[0], self.capture_error(lambda: list_runs(self.client, *request))
+        def list_one(request: tuple[Workspace, ListingWindow]) -> RunListing | Failure:
+            return self.capture_error(lambda: list_runs(self.client, *request))
 
-        return self._pool.map(list_one, windows)
+        return self._pool.map(list_one, requests)
 
     def map(
         self, function: Callable[[RequestT], ResultT], requests: Iterable[RequestT]
@@ -111,14 +107,6 @@ class FetchExecutor:
             for run_fetch in (*workspace_sync.plan.fetches, None)
         )
         return map_ordered(self._pool, lambda pair: self._run(*pair, launches), queue, self._ahead)
-
-    def cancel_workspace(self, workspace: Workspace) -> None:
-        """Skip the remaining runs of a workspace."""
-        self._cancelled.add(workspace.key)
-
-    def set_fail_fast(self, workspace: Workspace, *, enabled: bool) -> None:
-        """Set whether calls of a workspace get two attempts only, because most of them fail."""
-        (self._fail_fast.add if enabled else self._fail_fast.discard)(workspace.key)
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
         """Return None if the listing of a workspace responds, otherwise the failure."""
@@ -145,17 +133,17 @@ class FetchExecutor:
         run_fetch: RunFetch | None,
         launches: LaunchLoader | None,
     ) -> RunResult:
-        workspace = workspace_sync.workspace
-        if run_fetch is None or workspace.key in self._cancelled:
+        if run_fetch is None or workspace_sync.result.aborted:
             return RunResult(workspace_sync, run_fetch, None)
-        outcome = self.capture_error(lambda: self._fetch_run(workspace, run_fetch, launches))
+        outcome = self.capture_error(lambda: self._fetch_run(workspace_sync, run_fetch, launches))
         return RunResult(workspace_sync, run_fetch, outcome)
 
     def _fetch_run(
-        self, workspace: Workspace, run_fetch: RunFetch, launches: LaunchLoader | None
+        self, workspace_sync: WorkspaceSync, run_fetch: RunFetch, launches: LaunchLoader | None
     ) -> FetchedRun | None:
-        fails_fast = run_fetch.retry or workspace.key in self._fail_fast
+        fails_fast = run_fetch.retry or workspace_sync.fails_fast
         client = self._probe_client if fails_fast else self.client
+        workspace = workspace_sync.workspace
         fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
         if fetched and launches:
             return launches.attach(fetched, workspace.id)

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.destination_state import DestinationState
     from tower_etl.extract.discovery import Discovery, Workspace
     from tower_etl.extract.executor import FetchExecutor
-    from tower_etl.extract.planning import WorkspaceSync
     from tower_etl.extract.reference import PartitionResult
-    from tower_etl.extract.result import SyncResult, SyncRunRecord
+    from tower_etl.extract.result import SyncResult, SyncRunRecord, WorkspaceSync
     from tower_etl.sync import ReferenceState
     from tower_etl.transform import ColumnPolicy
 

@@ -1,4 +1,4 @@
-"""Result of a sync in progress: for the display, for `--json` and for the table `sync_runs`."""
+"""Progress and result of a sync: for the display, for `--json` and for the table `sync_runs`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tower_etl.errors import AuthenticationError
+from tower_etl.errors import AuthenticationError, ForbiddenError, NotFoundError
+from tower_etl.http import RateLimiterClosedError
 from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tower_etl.clock import Clock
-    from tower_etl.errors import ApiError
-    from tower_etl.extract.discovery import Discovery
+    from tower_etl.extract.discovery import Discovery, Workspace
+    from tower_etl.extract.failures import Failure
     from tower_etl.http import JsonHttpClient
-    from tower_etl.sync import FailedRun
+    from tower_etl.sync import FailedRun, RetryCause, WorkspacePlan, WorkspaceState
 
 
 @dataclass
@@ -38,8 +39,6 @@ class WorkspaceResult:
         done: Whether all planned fetches were attempted.
         error: First error message, None without errors.
         error_exit_code: Exit code of that error.
-        failures: Number of consecutive runs that failed, without retries.
-        max_consecutive_failures: Number of such failures after which the listing is checked.
         aborted: Whether the sync of the workspace was aborted.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
         incomplete: Runs loaded without a part that the server does not have, by part.
@@ -54,11 +53,15 @@ class WorkspaceResult:
     done: bool = False
     error: str | None = None
     error_exit_code: int = 0
-    failures: int = 0
-    max_consecutive_failures: int = 3
     aborted: bool = False
     pending: Mapping[str, FailedRun] = field(default_factory=dict)
     incomplete: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def refused(cls, workspace_id: int | None, name: str, message: str) -> WorkspaceResult:
+        """Return the result of a workspace that the token may not read."""
+        exit_code = ForbiddenError.exit_code
+        return cls(workspace_id, name, error=message, error_exit_code=exit_code, aborted=True)
 
     @property
     def status(self) -> str:
@@ -88,6 +91,31 @@ class WorkspaceResult:
         """Return the runs that are pending a retry, ordered by their first failure."""
         ordered = sorted(self.pending.items(), key=lambda item: item[1].first_failed_at)
         return [run.as_json(run_id) for run_id, run in ordered]
+
+
+@dataclass
+class WorkspaceSync:
+    """Sync of one workspace, with its progress.
+
+    Attributes:
+        workspace: Workspace that is synced.
+        plan: Fetches and updates of the sync.
+        state: State of the workspace that is committed with the current package.
+        result: Result of the workspace so far.
+        recovered: Causes for which a retry succeeded in this sync.
+        failures: Number of consecutive runs that failed, without retries.
+        max_consecutive_failures: Number of such failures after which the listing is checked.
+        fails_fast: Whether calls get two attempts only, because most of them fail.
+    """
+
+    workspace: Workspace
+    plan: WorkspacePlan
+    state: WorkspaceState
+    result: WorkspaceResult
+    recovered: set[RetryCause] = field(default_factory=set)
+    failures: int = 0
+    max_consecutive_failures: int = 3
+    fails_fast: bool = False
 
 
 @dataclass
@@ -152,12 +180,23 @@ class SyncResult:
         denied = AuthenticationError.exit_code
         return denied if codes == {denied} else max(codes - {denied}, default=4)
 
-    def record_failure(self, key: str, message: str, error: ApiError) -> WorkspaceResult:
-        """Record the first error of a workspace, and return the result of the workspace."""
-        workspace = self.workspaces[key]
-        if workspace.error is None:
-            workspace.error, workspace.error_exit_code = message, error.exit_code
-        return workspace
+    def record_failure(self, workspace: Workspace, failure: Failure) -> str | None:
+        """Record the first failure of a workspace; return the message, or None after a stop."""
+        if isinstance(failure, RateLimiterClosedError):
+            self.stopped = True
+            return None
+        message = f"{workspace.name}: {failure}"
+        if isinstance(failure, ForbiddenError | NotFoundError):
+            message = f"{workspace.name}: the token may not read it ({failure})"
+        result = self.workspaces[workspace.key]
+        if result.error is None:
+            result.error, result.error_exit_code = message, failure.exit_code
+        return message
+
+    def abort(self, workspace: Workspace, failure: Failure) -> None:
+        """Record a failure of a workspace that cannot be listed, unless the sync was stopped."""
+        if self.record_failure(workspace, failure) is not None:
+            self.workspaces[workspace.key].aborted = True
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,14 @@ from tower_etl.sync import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from tower_etl.extract.batch import BatchBuffer
-    from tower_etl.extract.discovery import Workspace
     from tower_etl.extract.executor import FetchExecutor, RunResult
     from tower_etl.extract.failures import Failure
     from tower_etl.extract.on_demand import LaunchLoader
-    from tower_etl.extract.planning import Planner, WorkspaceSync
+    from tower_etl.extract.planning import Planner
     from tower_etl.extract.reference_sync import ReferenceSync
-    from tower_etl.extract.result import WorkspaceResult
-    from tower_etl.extract.workspaces import FailureRecorder
+    from tower_etl.extract.result import SyncResult, WorkspaceSync
     from tower_etl.sync import RunFetch
 
 
@@ -44,7 +41,7 @@ class RunSync:
         executor: Executor that fetches the runs.
         planner: Planner of the workspaces, which also builds rows that need no fetch.
         reference_sync: Sync of reference data, which records pipelines and launches of runs.
-        failures: Recorder of failures in the result of the sync.
+        result: Result of the sync.
         buffer: Buffer that receives the rows.
         launches: Loader that adds launches to runs, None if launches are not selected.
         workspace_syncs: Sync of each workspace.
@@ -55,7 +52,7 @@ class RunSync:
     executor: FetchExecutor
     planner: Planner
     reference_sync: ReferenceSync
-    failures: FailureRecorder
+    result: SyncResult
     buffer: BatchBuffer
     launches: LaunchLoader | None
     workspace_syncs: Sequence[WorkspaceSync]
@@ -70,14 +67,18 @@ class RunSync:
     def process_next(self) -> bool:
         """Process the next result of the executor; return False at the end or after a stop."""
         result = next(self._results, None)
-        if result and isinstance(result.outcome, FetchedRun):
-            self.batch.add(result.workspace_sync, result.outcome)
-        if result is None or self.batch.is_full or not isinstance(result.outcome, FetchedRun):
-            self.flush_batch()  # so that an end marker follows its runs
-        if result is None or isinstance(result.outcome, RateLimiterClosedError):
+        if result is None:
             return False
-        if not isinstance(result.outcome, FetchedRun):
-            self._handle_result(result.workspace_sync, result.run_fetch, result.outcome)
+        outcome = result.outcome
+        if isinstance(outcome, FetchedRun):
+            self.batch.add(result.workspace_sync, outcome)
+            if self.batch.is_full:
+                self.flush_batch()
+            return True
+        self.flush_batch()  # so that an end marker follows its runs
+        if isinstance(outcome, RateLimiterClosedError):
+            return False
+        self._handle_result(result.workspace_sync, result.run_fetch, outcome)
         return True
 
     def flush_batch(self) -> None:
@@ -93,18 +94,11 @@ class RunSync:
         known = self.states | planned
         yield from ((key, state) for key, state in known.items() if state != WorkspaceState())
 
-    @property
-    def _started_at(self) -> datetime:
-        return self.planner.now
-
-    def _result_of(self, workspace: Workspace) -> WorkspaceResult:
-        return self.failures.result.workspaces[workspace.key]
-
     def _handle_result(
         self, workspace_sync: WorkspaceSync, run_fetch: RunFetch | None, failure: Failure | None
     ) -> None:
         """Handle the end of a workspace, a deleted run or a failed run."""
-        if self._result_of(workspace_sync.workspace).aborted:
+        if workspace_sync.result.aborted:
             return  # without advancing the cursor
         if run_fetch is None:
             self._end_workspace(workspace_sync)
@@ -121,30 +115,30 @@ class RunSync:
             self._finish(workspace_sync)
             return
         workspace_sync.plan = follow_up
-        result = self._result_of(workspace_sync.workspace)
-        result.planned = (result.planned or 0) + len(follow_up.fetches)
+        planned = workspace_sync.result.planned or 0
+        workspace_sync.result.planned = planned + len(follow_up.fetches)
         self._results = chain(
             self.executor.iter_results([workspace_sync], self.launches), self._results
         )
 
     def _finish(self, workspace_sync: WorkspaceSync) -> None:
-        result = self._result_of(workspace_sync.workspace)
         self.buffer.add(self.planner.build_in_place_updates(workspace_sync))
         workspace_sync.state = complete_workspace(
-            workspace_sync.state, workspace_sync.plan, self._started_at
+            workspace_sync.state, workspace_sync.plan, self.planner.now
         )
-        result.deleted, result.done = len(workspace_sync.plan.deleted), True
+        workspace_sync.result.deleted = len(workspace_sync.plan.deleted)
+        workspace_sync.result.done = True
 
     def _build_batch(self, runs: list[tuple[WorkspaceSync, FetchedRun]]) -> None:
         """Build the rows of runs together; if that fails, run by run to isolate the failure."""
-        runs = [pair for pair in runs if not self._result_of(pair[0].workspace).aborted]
+        runs = [pair for pair in runs if not pair[0].result.aborted]
         if not runs:
             return
         selected = self.planner.options.tables
         rows = capture_failure(lambda: build_batch([run for _, run in runs], selected))
         if isinstance(rows, dict):
             self.buffer.add(rows)
-            self.failures.result.tasks += rows["tasks"].num_rows if "tasks" in rows else 0
+            self.result.tasks += rows["tasks"].num_rows if "tasks" in rows else 0
             workspaces = [workspace_sync.workspace for workspace_sync, _ in runs]
             self.reference_sync.record_pipeline_ids(
                 rows, {workspace.id: workspace for workspace in workspaces}
@@ -160,16 +154,16 @@ class RunSync:
                 self._build_batch([pair])
 
     def _mark_loaded(self, workspace_sync: WorkspaceSync, run: FetchedRun) -> None:
-        result, loaded = self._result_of(workspace_sync.workspace), run.loaded
+        result, loaded = workspace_sync.result, run.loaded
         max_age = self.planner.options.open_run_max_age
         workspace_sync.state = mark_run_loaded(
-            workspace_sync.state, loaded, max_age, self._started_at
+            workspace_sync.state, loaded, max_age, self.planner.now
         )
-        result.fetched, result.failures = result.fetched + 1, 0
+        result.fetched += 1
         result.incomplete.update(loaded.missing_parts)
         if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
             workspace_sync.recovered.add(loaded.fetch.retry)
-        self.executor.set_fail_fast(workspace_sync.workspace, enabled=False)
+        workspace_sync.failures, workspace_sync.fails_fast = 0, False
 
     def _mark_failed(
         self, workspace_sync: WorkspaceSync, run_fetch: RunFetch, failure: Failure
@@ -178,26 +172,24 @@ class RunSync:
 
         A failed retry does not count, because it says nothing about the workspace.
         """
-        message = self.failures.record(workspace_sync.workspace, failure)
+        message = self.result.record_failure(workspace_sync.workspace, failure)
         if message is None:
             return
         workspace_sync.state = mark_run_failed(
-            workspace_sync.state, run_fetch, message, self._started_at
+            workspace_sync.state, run_fetch, message, self.planner.now
         )
         if run_fetch.retry is None:
-            self._check_workspace(workspace_sync.workspace)
+            self._check_workspace(workspace_sync)
 
-    def _check_workspace(self, workspace: Workspace) -> None:
+    def _check_workspace(self, workspace_sync: WorkspaceSync) -> None:
         """Abort a workspace if consecutive runs fail and its listing fails as well."""
-        result = self._result_of(workspace)
-        result.failures += 1
-        if result.failures < result.max_consecutive_failures:
+        workspace_sync.failures += 1
+        if workspace_sync.failures < workspace_sync.max_consecutive_failures:
             return
-        failure = self.executor.check_workspace(workspace)
+        failure = self.executor.check_workspace(workspace_sync.workspace)
         if failure is not None:
-            self.failures.abort(workspace, failure)
+            self.result.abort(workspace_sync.workspace, failure)
             return
         # The listing works, so that the runs fail for other reasons: check it less often.
-        result.failures = 0
-        result.max_consecutive_failures *= 2
-        self.executor.set_fail_fast(workspace, enabled=True)
+        workspace_sync.failures, workspace_sync.fails_fast = 0, True
+        workspace_sync.max_consecutive_failures *= 2

@@ -17,8 +17,6 @@ from tower_etl.extract.run_sync import RunSync
 from tower_etl.extract.schema_drift import SchemaDrift
 from tower_etl.extract.source_identity import SourceIdentity, verify_source_identity
 from tower_etl.extract.workspaces import (
-    FailureRecorder,
-    Opening,
     exclude_other_users_workspace,
     load_states,
     report_invisible,
@@ -44,8 +42,7 @@ if TYPE_CHECKING:
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.executor import FetchExecutor
     from tower_etl.extract.on_demand import LaunchLoader
-    from tower_etl.extract.planning import WorkspaceSync
-    from tower_etl.extract.result import SyncRunRecord
+    from tower_etl.extract.result import SyncRunRecord, WorkspaceSync
     from tower_etl.http import RequestStats
     from tower_etl.schema import TableSpec
     from tower_etl.sync import WorkspaceState
@@ -167,12 +164,11 @@ class SyncSession:
                 self._discovery, self._options.workspaces, self.sync_result
             )
         self._schema_drift.load(state.get("undocumented", {}))
-        now, warn = self._sync_run.started_at, self.sync_result.warnings.append
+        now = self._sync_run.started_at
         states = load_states(state, self._discovery, now)
         report_invisible(states, self._options.workspaces, self.sync_result, discovery.left_out)
-        planner = Planner(self._options, store, now, warn)
-        failures = FailureRecorder(self._executor, self.sync_result)
-        works = self._plan_workspaces(planner, failures, states)
+        planner = Planner(self._executor, self._options, store, self.sync_result, now)
+        works = self._plan_workspaces(planner, states)
         reference_sync = ReferenceSync(
             self._executor,
             self._discovery,
@@ -190,7 +186,7 @@ class SyncSession:
             self._executor,
             planner,
             reference_sync,
-            failures,
+            self.sync_result,
             self._buffer,
             launches,
             works,
@@ -198,11 +194,11 @@ class SyncSession:
         )
 
     def _plan_workspaces(
-        self, planner: Planner, failures: FailureRecorder, states: Mapping[str, WorkspaceState]
+        self, planner: Planner, states: Mapping[str, WorkspaceState]
     ) -> list[WorkspaceSync]:
         """Return the planned sync of each workspace, if any table of runs is selected."""
         spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
-        works = Opening(self._executor, planner, failures).plan_all(spaces, states)
+        works = planner.plan_all(spaces, states)
         if self._limit != NO_LIMIT:
             for work in works:
                 work.plan = work.plan.advance_first()
