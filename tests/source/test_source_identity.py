@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.extract.source_identity import SourceIdentity, verify_source_identity
+from tower_etl.extract.source_state import SourceIdentity, verify_source_identity
 
 CLOUD = "https://api.cloud.seqera.io"
 OURS, OTHER = "https://tower.example.org/api", "https://tower.example.com/api"

@@ -14,14 +14,17 @@ from tower_etl.extract.planning import Planner
 from tower_etl.extract.reference_sync import ReferenceSync
 from tower_etl.extract.result import SyncResult, WorkspaceResult
 from tower_etl.extract.run_sync import RunSync
-from tower_etl.extract.schema_drift import SchemaDrift
-from tower_etl.extract.source_identity import SourceIdentity, verify_source_identity
+from tower_etl.extract.source_state import (
+    SchemaDrift,
+    SourceIdentity,
+    load_states,
+    save_states,
+    verify_source_identity,
+)
 from tower_etl.extract.workspaces import (
     exclude_other_users_workspace,
-    load_states,
     report_invisible,
     report_unmatched,
-    save_states,
 )
 from tower_etl.schema import TABLES
 from tower_etl.sync import (
@@ -80,7 +83,7 @@ class SyncSession:
         self._limit = limit
         self._buffer = BatchBuffer()
         self._current_source = SourceIdentity.of(executor.client.http.endpoint, discovery.user_id)
-        self._schema_drift = SchemaDrift()
+        self._schema_drift = SchemaDrift({})
         self._stored_source: dict[str, Any] = {}
         self._runs: RunSync | None = None
 
@@ -163,7 +166,7 @@ class SyncSession:
             self._discovery = exclude_other_users_workspace(
                 self._discovery, self._options.workspaces, self.sync_result
             )
-        self._schema_drift.load(state.get("undocumented", {}))
+        self._schema_drift = SchemaDrift(state.get("undocumented", {}))
         now = self._sync_run.started_at
         states = load_states(state, self._discovery, now)
         report_invisible(states, self._options.workspaces, self.sync_result, discovery.left_out)

@@ -1,36 +1,21 @@
-"""Start of a sync: loads the states, lists each workspace and plans its sync."""
+"""Workspaces that cannot be synced: without a match, no longer visible, or of another user."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
 from tower_etl.extract.discovery import Workspace
 from tower_etl.extract.result import WorkspaceResult
-from tower_etl.sync import (
-    PERSONAL,
-    RUN_TABLES,
-    dump_coverage,
-    dump_state,
-    load_coverage,
-    load_state,
-)
+from tower_etl.sync import PERSONAL
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Collection,
-        Mapping,
-        MutableMapping,
-    )
-    from datetime import datetime
+    from collections.abc import Collection, Mapping
 
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.result import SyncResult
     from tower_etl.sync import WorkspaceState
-
-_logger = logging.getLogger(__name__)
 
 _OTHER_USER = (
     "The destination contains the personal workspace of another user; that of this token "
@@ -64,54 +49,6 @@ def exclude_other_users_workspace(
     return replace(discovery, workspaces=others)
 
 
-def load_states(
-    state: Mapping[str, Any], discovery: Discovery, now: datetime
-) -> dict[str, WorkspaceState]:
-    """Return the states of all selected workspaces and of workspaces no longer visible.
-
-    Args:
-        state: State of the source, as written by `save_states`.
-        discovery: Visible and selected workspaces.
-        now: Start of the sync (UTC).
-    """
-    stored = state.get("workspaces", {})
-    visible = {
-        workspace.key: replace(_load_state(state, workspace.key), invisible_since=None)
-        for workspace in discovery.workspaces
-    }
-    lost = {key: _load_state(state, key) for key in stored if key not in discovery.visible}
-    return visible | {
-        key: replace(known, invisible_since=known.invisible_since or now)
-        for key, known in lost.items()
-    }
-
-
-def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
-    known = load_state(state.get("workspaces", {}).get(key))
-    resources = state.get("resources", {})
-    tables = {
-        table: load_coverage(stored_coverage)
-        for table in RUN_TABLES
-        if (stored_coverage := resources.get(table, {}).get("workspaces", {}).get(key))
-    }
-    return replace(known, tables={**known.tables, **tables})
-
-
-def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceState]) -> None:
-    """Write states into the state of the source.
-
-    The coverage of a table is stored in the state of its resource, which dlt resets when the table
-    is dropped, refreshed or replaced.
-    """
-    workspaces = state.setdefault("workspaces", {})
-    resources = state.setdefault("resources", {})
-    for key, workspace in known.items():
-        workspaces[key] = dump_state(workspace)
-        for table, coverage in workspace.tables.items():
-            stored_coverage = resources.setdefault(table, {}).setdefault("workspaces", {})
-            stored_coverage[key] = dump_coverage(coverage)
-
-
 def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]:
     """Return a failed result for each selector without a matching workspace, given the messages."""
     return {
@@ -126,7 +63,7 @@ def report_invisible(
     states: Mapping[str, WorkspaceState],
     selectors: Collection[str],
     sync_result: SyncResult,
-    left_out: int = 0,
+    left_out: int,
 ) -> None:
     """Report as failed each workspace in scope that was synced before and is no longer visible.
 
@@ -141,7 +78,7 @@ def report_invisible(
     if left_out:
         cause = (
             f"it may be one of the {left_out} element(s) without a usable id in the list of "
-            "workspaces, or it was deleted, or the user has left it"
+            f"workspaces, or {cause}"
         )
     for key, state in states.items():
         if state.invisible_since is None:
