@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
-from tower_etl.errors import ApiError, ServerError, enumerate_names
+from tower_etl.errors import ServerError, enumerate_names
 from tower_etl.extract.failures import is_access_denied
 
 if TYPE_CHECKING:
@@ -193,6 +193,16 @@ class PartitionResult:
         """Whether items that are not in the list are certainly deleted."""
         return isinstance(self.result, EntityList) and self.result.complete
 
+    @property
+    def failure(self) -> Failure | None:
+        """Failure of the request for the list, None if it succeeded."""
+        return None if isinstance(self.result, EntityList) else self.result
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the server lacks the endpoint, or denies access to it."""
+        return is_access_denied(self.result)
+
 
 def fetch_entities(
     executor: FetchExecutor,
@@ -296,25 +306,6 @@ def _iter_children(
                     parent_id = item.get(response.entity.endpoint.id_field)
                     if isinstance(parent_id, int) and is_due(entity.table, item):
                         yield entity, response.partition.child(parent_id)
-
-
-def denied_by_table(responses: Iterable[PartitionResult]) -> dict[str, list[PartitionResult]]:
-    """Return the results with a denial of access by table."""
-    refused: dict[str, list[PartitionResult]] = {}
-    for response in responses:
-        if is_access_denied(response.result):
-            refused.setdefault(response.entity.table, []).append(response)
-    return refused
-
-
-def transient_errors(responses: Iterable[PartitionResult]) -> list[ApiError]:
-    """Return the distinct errors that are not denials of access."""
-    errors = [
-        response.result
-        for response in responses
-        if isinstance(response.result, ApiError) and not is_access_denied(response.result)
-    ]
-    return list({str(error): error for error in errors}.values())
 
 
 def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tower_etl.api import EntityList, Finding
+from tower_etl.api import Finding
 from tower_etl.errors import ApiError, ServerError
 from tower_etl.extract.entity_snapshot import EntitySnapshot
 from tower_etl.extract.failures import is_access_denied
@@ -14,11 +14,9 @@ from tower_etl.extract.on_demand import LaunchLoader, plan_backlog, read_audit_l
 from tower_etl.extract.reference import (
     ENTITIES,
     access_denied_message,
-    denied_by_table,
     fetch_entities,
     list_absent,
     select_entities,
-    transient_errors,
 )
 from tower_etl.extract.scd2 import build_entity_rows
 from tower_etl.lossless import to_json
@@ -63,6 +61,7 @@ class ReferenceSync:
         state: State of the reference data, updated by each method.
         column_policy: Policy that is applied to rows before they are loaded.
         is_other_user: Whether the destination was synced with the token of another user.
+        launches: Loader of launches, None before `extract_due`, and if launches are not selected.
     """
 
     executor: FetchExecutor
@@ -74,6 +73,7 @@ class ReferenceSync:
     state: ReferenceState
     column_policy: ColumnPolicy
     is_other_user: bool = False
+    launches: LaunchLoader | None = None
     _referenced: dict[int, Workspace] = field(default_factory=dict)
     _listed: set[int] = field(default_factory=set)
     _queried: set[str] = field(default_factory=set)
@@ -83,71 +83,60 @@ class ReferenceSync:
     def _tables(self) -> frozenset[str]:
         return self.options.tables
 
-    def open_launches(self, workspace_syncs: Sequence[WorkspaceSync]) -> LaunchLoader | None:
-        """Return the loader of launches, None if neither launches nor their datasets are selected.
+    @property
+    def _launch_tables(self) -> frozenset[str]:
+        return self._tables & {*_LAUNCH_TABLES}
 
-        Args:
-            workspace_syncs: Planned sync of each workspace.
-        """
-        if not self._tables & {*_LAUNCH_TABLES}:
-            return None
-        runs = [
-            run_fetch.run_id
-            for workspace_sync in workspace_syncs
-            for run_fetch in workspace_sync.plan.fetches
-        ]
-        keys = [workspace_sync.workspace.key for workspace_sync in workspace_syncs]
-        reconciles = any(workspace_sync.plan.is_full for workspace_sync in workspace_syncs)
-        unavailable = frozenset() if reconciles else self.state.launches
-        unloaded = self.state.list_unloaded(self._tables & {*_LAUNCH_TABLES}, keys)
-        stored = () if unloaded else self.store.find_launches(runs)
-        return LaunchLoader(self.executor.client, self._tables, stored, unavailable)
-
-    def extract_due(
-        self, listed: Sequence[tuple[Workspace, bool]], launches: LaunchLoader | None
-    ) -> Iterator[Tables]:
-        """Yield the reference data that is due at the start of a sync.
-
-        Args:
-            listed: Workspaces that could be listed, and whether their listing was full.
-            launches: Loader of launches, None if launches are not selected.
-        """
+    def extract_due(self, workspace_syncs: Sequence[WorkspaceSync]) -> Iterator[Tables]:
+        """Yield the reference data that is due, given the planned sync of each workspace."""
+        self.launches = self._open_launches(workspace_syncs)
         yield self._service_info()
+        listed = [(work.workspace, work.plan.is_full) for work in workspace_syncs]
+        if not self._tables & RUN_TABLES:  # no run listing that decides what is due
+            listed = [(workspace, True) for workspace in self.discovery.workspaces]
         due = [workspace for workspace, is_full in listed if is_full]
         rest = self._group_rest([workspace for workspace, is_full in listed if not is_full])
-        responses = self._fetch(due, self._tables)
-        for tables, workspaces in rest.items():
-            responses += self._fetch(workspaces, tables)
+        groups = [(self._own_tables(), due), *rest.items()]
+        responses = [part for tables, spaces in groups for part in self._fetch(spaces, tables)]
         yield from self._iter_rows(responses)
-        self._record(responses, self._own_tables() if due else frozenset().union(*rest))
-        for tables, workspaces in (*rest.items(), (self._own_tables(), due)):
+        self._record(responses, {t for tables, spaces in groups if spaces for t in tables})
+        for tables, workspaces in groups:
             versions = {f"{table}_history" for table in tables} & self._tables
             self.state = self.state.load(tables & self._tables | versions, _keys_of(workspaces))
         self.state = self.state.unload(self._list_behind(), _keys_of(due))
-        yield from self._iter_launches([workspace for workspace, _ in listed], due, launches)
+        yield from self._iter_launches([workspace for workspace, _ in listed], due)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):
             yield self._read_audit_logs()
 
-    def record_pipeline_ids(
-        self, tables: Tables, workspaces: Mapping[int | None, Workspace]
-    ) -> None:
-        """Record the pipeline ids of runs, given the workspaces of the runs by id."""
+    def _open_launches(self, workspace_syncs: Sequence[WorkspaceSync]) -> LaunchLoader | None:
+        """Return the loader of launches, None if neither they nor their datasets are selected."""
+        if not self._launch_tables:
+            return None
+        runs = [run_fetch.run_id for work in workspace_syncs for run_fetch in work.plan.fetches]
+        keys = [work.workspace.key for work in workspace_syncs]
+        reconciles = any(work.plan.is_full for work in workspace_syncs)
+        unavailable = frozenset() if reconciles else self.state.launches
+        unloaded = self.state.list_unloaded(self._launch_tables, keys)
+        stored = () if unloaded else self.store.find_launches(runs)
+        return LaunchLoader(self.executor.client, self._tables, stored, unavailable)
+
+    def record_runs(self, tables: Tables, workspaces: Sequence[Workspace]) -> None:
+        """Record pipelines of loaded runs and their workspaces, which may lack launches now."""
+        self.state = self.state.unload({*_LAUNCH_TABLES} - self._tables, _keys_of(workspaces))
         if _PIPELINES not in self._tables or "workflows" not in tables:
             return
-        runs = tables["workflows"].select(["workspace_id", "pipeline_info__id"]).to_pylist()
-        for run in runs:
+        by_id = {workspace.id: workspace for workspace in workspaces}
+        for run in tables["workflows"].select(["workspace_id", "pipeline_info__id"]).to_pylist():
             pipeline_id = run["pipeline_info__id"]
             if pipeline_id is not None and pipeline_id not in self.state.unresolved:
-                self._referenced[pipeline_id] = workspaces[run["workspace_id"]]
+                self._referenced[pipeline_id] = by_id[run["workspace_id"]]
 
     def extract_referenced_pipelines(self) -> Iterator[Tables]:
         """Yield the pipelines of workspaces that have runs of unknown pipelines, once each."""
-        unknown = {
-            key: workspace for key, workspace in self._referenced.items() if key not in self._listed
-        }
+        unknown = {key: self._referenced[key] for key in self._referenced.keys() - self._listed}
         if unknown:
-            stored = self.store.read_table(_PIPELINES, ("pipeline_id",))
-            unknown = {key: unknown[key] for key in unknown.keys() - _ids_of(stored)}
+            for row in self.store.read_table(_PIPELINES, ("pipeline_id",)):
+                unknown.pop(row["pipeline_id"], None)
         workspaces = {
             workspace.key: workspace
             for workspace in unknown.values()
@@ -157,31 +146,27 @@ class ReferenceSync:
             selected = self._tables & {_PIPELINES, f"{_PIPELINES}_history", _VERSIONS}
             responses = self._fetch([*workspaces.values()], selected)
             yield from self._iter_rows(responses)
-            self._retry_versions(responses)
+            unread = {
+                response.partition.key
+                for response in responses
+                if response.entity.table == _VERSIONS and response.failure
+            }
+            if unread:
+                self.state = self.state.unload({_VERSIONS}, unread)
         self.state = self.state.record_unresolved(unknown.keys() - self._listed)
 
-    def _retry_versions(self, responses: Sequence[PartitionResult]) -> None:
-        unread = {
-            response.partition.key
-            for response in responses
-            if response.entity.table == _VERSIONS and not isinstance(response.result, EntityList)
-        }
-        if unread:
-            self.state = self.state.unload({_VERSIONS}, unread)
-
-    def report_denied_launches(self, launches: LaunchLoader | None) -> None:
+    def report_denied_launches(self) -> None:
         """Report launches that could not be fetched; denials once, until access is granted."""
+        launches = self.launches
         if launches is None:
             return
         for table in _LAUNCH_TABLES:
             error = launches.denied.get(table)
-            if error and not self.state.denied.get(table):
-                self.result.warnings.append(
-                    f"The server refuses some {table} ({error}). Their runs are loaded without, "
-                    "and each reconciliation requests them again."
-                )
-            answered = _SERVER if self._retried and not error else ()
-            self.state = self.state.record_access(table, _SERVER if error else (), answered)
+            message = (
+                f"The server refuses some {table} ({error}). Their runs are loaded without, and "
+                "each reconciliation requests them again."
+            )
+            self._record_denial(table, message if error else None, is_granted=self._retried)
         if launches.failure is not None:
             self.result.reference_errors.append(
                 f"{launches.failures} launches could not be fetched ({launches.failure}). Their "
@@ -193,21 +178,20 @@ class ReferenceSync:
     def _group_rest(self, workspaces: Sequence[Workspace]) -> dict[frozenset[str], list[Workspace]]:
         """Group workspaces that are not reconciled now by the tables that they lack."""
         groups: dict[frozenset[str], list[Workspace]] = {}
+        own = self._own_tables()
         for workspace in workspaces:
             lacking = self.state.pending | self.state.list_unloaded(self._tables, [workspace.key])
-            tables = {
-                table for table in self._own_tables() if {table, f"{table}_history"} & lacking
-            }
+            tables = {table for table in own if {table, f"{table}_history"} & lacking}
             if tables:
                 groups.setdefault(frozenset(tables), []).append(workspace)
         return groups
 
     def _list_behind(self) -> frozenset[str]:
         """Return the loaded tables that a reconciliation of runs would refresh if selected."""
+        if not self._tables & RUN_TABLES:
+            return frozenset()
         names = {name for entity in ENTITIES for name in (entity.table, f"{entity.table}_history")}
-        takes_reconciliation = self._tables & RUN_TABLES
-        loaded = self.state.initialised.keys() if takes_reconciliation else frozenset[str]()
-        return frozenset(loaded & names - self._tables)
+        return frozenset(self.state.initialised.keys() & names - self._tables)
 
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in select_entities(self._tables))
@@ -220,8 +204,7 @@ class ReferenceSync:
         if not info or digest == self.state.service or "service_info" not in self._tables:
             return {}
         self.state = replace(self.state, service=digest)
-        row = service_rows(info, self.sync_run.sync_id, self.sync_run.started_at)
-        return {"service_info": row}
+        return {"service_info": service_rows(info, self.sync_run.sync_id, self.sync_run.started_at)}
 
     def _fetch(self, due: list[Workspace], selected: frozenset[str]) -> list[PartitionResult]:
         if not due:
@@ -232,12 +215,8 @@ class ReferenceSync:
 
         def is_due(table: str, item: Item) -> bool:
             """Request the versions of a pipeline only if it changed; older servers have none."""
-            if table != _VERSIONS:
-                return True
-            if not isinstance(item.get("version"), dict):
-                return False
             is_forced = self.options.reconcile or table in unreliable
-            return is_forced or known.get(item["pipelineId"]) != _fingerprint_of(item)
+            return table != _VERSIONS or _has_new_versions(item, None if is_forced else known)
 
         responses = fetch_entities(self.executor, selected, due, is_due)
         lists = [response for response in responses if response.entity.table == _PIPELINES]
@@ -248,8 +227,9 @@ class ReferenceSync:
         return responses
 
     def _read_fingerprints(self) -> dict[int, tuple[object, ...]]:
-        """Return the default version of each stored pipeline."""
-        return {row["pipeline_id"]: _fingerprint(row) for row in self.store.read_table(_PIPELINES)}
+        """Return id and hash of the default version of each stored pipeline."""
+        rows = self.store.read_table(_PIPELINES, ("pipeline_id", "version__id", "version__hash"))
+        return {row["pipeline_id"]: (row["version__id"], row["version__hash"]) for row in rows}
 
     def _unload_versions(self, lists: Sequence[PartitionResult]) -> None:
         """Record that pipelines were listed with new versions, which were not requested.
@@ -263,8 +243,7 @@ class ReferenceSync:
             response.partition.key
             for response in lists
             for item in response.items
-            if isinstance(item.get("version"), dict)
-            and known.get(item["pipelineId"]) != _fingerprint_of(item)
+            if _has_new_versions(item, known)
         }
         self.state = self.state.unload({_VERSIONS}, changed)
 
@@ -286,44 +265,45 @@ class ReferenceSync:
             finding = Finding(snapshot.entity.table, problem, "One of them is stored.")
             self.executor.client.findings.add(finding, count=count)
 
-    def _record(self, responses: Sequence[PartitionResult], requested: frozenset[str]) -> None:
+    def _record(self, responses: Sequence[PartitionResult], requested: set[str]) -> None:
         """Record denials, reported once, and errors, whose tables are pending for the next sync."""
-        refused = denied_by_table(responses)
         for table in sorted({response.entity.table for response in responses}):
-            partitions = {response.partition.key for response in refused.get(table, ())}
-            answered = {
-                response.partition.key for response in responses if response.entity.table == table
-            } - partitions
-            if partitions - self.state.denied.get(table, frozenset()):
-                self.result.warnings.append(access_denied_message(table, refused[table]))
-            self.state = self.state.record_access(table, partitions, answered)
-        errors = transient_errors(responses)
-        self.result.reference_errors += [f"{error} The next sync retries." for error in errors]
-        failed = {
-            response.entity.table
-            for response in responses
-            if not isinstance(response.result, EntityList) and not is_access_denied(response.result)
-        }
+            own = [response for response in responses if response.entity.table == table]
+            refused = [response for response in own if response.is_denied]
+            denied = {response.partition.key for response in refused}
+            if denied - self.state.denied.get(table, frozenset()):
+                self.result.warnings.append(access_denied_message(table, refused))
+            granted = {response.partition.key for response in own} - denied
+            self.state = self.state.record_access(table, denied, granted)
+        faults = [response for response in responses if response.failure and not response.is_denied]
+        failed = {response.entity.table for response in faults}
         failed |= {entity.table for entity in ENTITIES if entity.parent in failed}
         self.state = replace(self.state, pending=self.state.pending - requested | failed)
-        detailed = {response.entity.table for response in responses if response.entity.detail}
-        for table in sorted(detailed):
-            self._record_details(
-                table, [response for response in responses if response.entity.table == table]
-            )
+        errors = dict.fromkeys(str(r.failure) for r in faults if isinstance(r.failure, ApiError))
+        self.result.reference_errors += [f"{error} The next sync retries." for error in errors]
+        for entity in ENTITIES:
+            own = [response for response in responses if response.entity is entity]
+            if entity.detail and own:
+                self._record_details(entity.table, own)
+
+    def _record_denial(self, name: str, message: str | None, *, is_granted: bool = True) -> None:
+        """Record a denial of access, which is reported once, with its message; or an access."""
+        if message and not self.state.denied.get(name):
+            self.result.warnings.append(message)
+        denied = _SERVER if message else frozenset[str]()
+        self.state = self.state.record_access(name, denied, _SERVER if is_granted else ())
 
     def _record_details(self, table: str, responses: Sequence[PartitionResult]) -> None:
-        """Record denials of details, reported once, and report details that failed."""
-        name, absent = f"details of {table}", list_absent(responses).values()
+        """Record denials of details, and report details that failed."""
+        absent = list_absent(responses).values()
         refused = [error for error in absent if is_access_denied(error)]
-        if refused and not self.state.denied.get(name):
-            self.result.warnings.append(
+        message = None
+        if refused:
+            message = (
                 f"The server refuses the details of {len(refused)} {table} ({refused[0]}). Details "
                 "loaded before stay, and each reconciliation requests them again."
             )
-        self.state = self.state.record_access(
-            name, _SERVER if refused else (), () if refused else _SERVER
-        )
+        self._record_denial(f"details of {table}", message)
         failed = [e for e in absent if isinstance(e, ApiError) and not is_access_denied(e)]
         if failed:
             self.result.reference_errors.append(
@@ -332,10 +312,7 @@ class ReferenceSync:
             )
 
     def _iter_launches(
-        self,
-        workspaces: Sequence[Workspace],
-        due: Sequence[Workspace],
-        launches: LaunchLoader | None,
+        self, workspaces: Sequence[Workspace], due: Sequence[Workspace]
     ) -> Iterator[Tables]:
         """Yield launches of stored runs that are missing in the destination.
 
@@ -344,16 +321,11 @@ class ReferenceSync:
                 20,000 of these are fetched.
             due: Workspaces that are reconciled now; up to 1,000 of their missing launches are
                 retried.
-            launches: Loader of launches, None if launches are not selected.
         """
+        launches, selected = self.launches, self._launch_tables
         if launches is None:
             return
-        selected = self._tables & {*_LAUNCH_TABLES}
-        lacking = [
-            workspace
-            for workspace in workspaces
-            if self.state.list_unloaded(selected, [workspace.key])
-        ]
+        lacking = [w for w in workspaces if self.state.list_unloaded(selected, [w.key])]
         chosen = {workspace.id for workspace in (*lacking, *due)}
         if not chosen:
             return
@@ -370,26 +342,21 @@ class ReferenceSync:
             self.state = self.state.load(selected, _keys_of(lacking))
         self._retried = True
 
-    def forget_launches(self, workspaces: Sequence[Workspace]) -> None:
-        """Record that runs of some workspaces were loaded without their launches."""
-        self.state = self.state.unload({*_LAUNCH_TABLES} - self._tables, _keys_of(workspaces))
-
     def _read_audit_logs(self) -> Tables:
-        cursor, now = self.state.audit, self.sync_run.started_at
+        cursor, client = self.state.audit, self.executor.client
         found = self.executor.capture_error(
-            lambda: read_audit_logs(self.executor.client, cursor, now)
+            lambda: read_audit_logs(client, cursor, self.sync_run.started_at)
         )
         if isinstance(found, tuple):
             rows, audit = found
-            self.state = replace(self.state.record_access("audit_logs", (), _SERVER), audit=audit)
+            self._record_denial("audit_logs", None)
+            self.state = replace(self.state, audit=audit)
             return {"audit_logs": rows}
         if is_access_denied(found):
-            if not self.state.denied.get("audit_logs"):
-                cause = "The audit log is for administrators of servers that keep one"
-                if isinstance(found, ServerError):
-                    cause = "The server's answer for the audit log cannot be used"
-                self.result.warnings.append(f"{cause} ({found})")
-            self.state = self.state.record_access("audit_logs", _SERVER, ())
+            cause = "The audit log is for administrators of servers that keep one"
+            if isinstance(found, ServerError):
+                cause = "The server's answer for the audit log cannot be used"
+            self._record_denial("audit_logs", f"{cause} ({found})")
         elif isinstance(found, ApiError):
             self.result.reference_errors.append(f"{found} The next sync retries.")
         return {}
@@ -399,14 +366,10 @@ def _keys_of(workspaces: Iterable[Workspace]) -> list[str]:
     return [workspace.key for workspace in workspaces]
 
 
-def _ids_of(pipelines: list[dict[str, Any]]) -> set[int]:
-    return {row["pipeline_id"] for row in pipelines}
-
-
-def _fingerprint(row: Mapping[str, Any]) -> tuple[object, ...]:
-    return (row["version__id"], row["version__hash"])
-
-
-def _fingerprint_of(item: Item) -> tuple[object, ...]:
-    version = item["version"]
-    return (version.get("id"), version.get("hash"))
+def _has_new_versions(pipeline: Item, known: Mapping[int, tuple[object, ...]] | None) -> bool:
+    """Return whether the default version of a pipeline differs from the known one, if given."""
+    version = pipeline.get("version")
+    if not isinstance(version, dict):
+        return False
+    found = (version.get("id"), version.get("hash"))
+    return known is None or known.get(pipeline["pipelineId"]) != found

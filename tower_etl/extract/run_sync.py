@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tower_etl.extract.batch import BatchBuffer
     from tower_etl.extract.executor import FetchExecutor, RunResult
     from tower_etl.extract.failures import Failure
-    from tower_etl.extract.on_demand import LaunchLoader
     from tower_etl.extract.planning import Planner
     from tower_etl.extract.reference_sync import ReferenceSync
     from tower_etl.extract.result import SyncResult, WorkspaceSync
@@ -43,7 +42,6 @@ class RunSync:
         reference_sync: Sync of reference data, which records pipelines and launches of runs.
         result: Result of the sync.
         buffer: Buffer that receives the rows.
-        launches: Loader that adds launches to runs, None if launches are not selected.
         workspace_syncs: Sync of each workspace.
         states: Stored state of each workspace, also of those that are not synced.
         batch: Fetched runs whose rows are not built yet.
@@ -54,7 +52,6 @@ class RunSync:
     reference_sync: ReferenceSync
     result: SyncResult
     buffer: BatchBuffer
-    launches: LaunchLoader | None
     workspace_syncs: Sequence[WorkspaceSync]
     states: dict[str, WorkspaceState]
     batch: RunBatch = field(default_factory=RunBatch, init=False)
@@ -62,7 +59,7 @@ class RunSync:
 
     def __post_init__(self) -> None:
         """Begin to fetch the runs of all plans."""
-        self._results = self.executor.iter_results(self.workspace_syncs, self.launches)
+        self._results = self._fetch(self.workspace_syncs)
 
     def process_next(self) -> bool:
         """Process the next result of the executor; return False at the end or after a stop."""
@@ -80,6 +77,9 @@ class RunSync:
             return False
         self._handle_result(result.workspace_sync, result.run_fetch, outcome)
         return True
+
+    def _fetch(self, workspace_syncs: Sequence[WorkspaceSync]) -> Iterator[RunResult]:
+        return self.executor.iter_results(workspace_syncs, self.reference_sync.launches)
 
     def flush_batch(self) -> None:
         """Build the rows of the runs in the batch, and mark these runs as loaded."""
@@ -117,9 +117,7 @@ class RunSync:
         workspace_sync.plan = follow_up
         planned = workspace_sync.result.planned or 0
         workspace_sync.result.planned = planned + len(follow_up.fetches)
-        self._results = chain(
-            self.executor.iter_results([workspace_sync], self.launches), self._results
-        )
+        self._results = chain(self._fetch([workspace_sync]), self._results)
 
     def _finish(self, workspace_sync: WorkspaceSync) -> None:
         self.buffer.add(self.planner.build_in_place_updates(workspace_sync))
@@ -140,12 +138,9 @@ class RunSync:
             self.buffer.add(rows)
             self.result.tasks += rows["tasks"].num_rows if "tasks" in rows else 0
             workspaces = [workspace_sync.workspace for workspace_sync, _ in runs]
-            self.reference_sync.record_pipeline_ids(
-                rows, {workspace.id: workspace for workspace in workspaces}
-            )
+            self.reference_sync.record_runs(rows, workspaces)
             for workspace_sync, run in runs:
                 self._mark_loaded(workspace_sync, run)
-            self.reference_sync.forget_launches(workspaces)
         elif len(runs) == 1:
             ((workspace_sync, run),) = runs
             self._mark_failed(workspace_sync, run.loaded.fetch, rows)

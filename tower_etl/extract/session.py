@@ -36,7 +36,7 @@ from tower_etl.sync import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from tower_etl.extract.destination_state import DestinationState
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.executor import FetchExecutor
-    from tower_etl.extract.on_demand import LaunchLoader
     from tower_etl.extract.result import SyncRunRecord, WorkspaceSync
     from tower_etl.http import RequestStats
     from tower_etl.schema import TableSpec
@@ -183,15 +182,14 @@ class SyncSession:
             self._column_policy,
             is_other_user=is_other_user,
         )
-        launches = reference_sync.open_launches(works)
-        self._extract_reference_data(reference_sync, works, launches)
+        for rows in reference_sync.extract_due(works):
+            self._buffer.add(rows)
         return RunSync(
             self._executor,
             planner,
             reference_sync,
             self.sync_result,
             self._buffer,
-            launches,
             works,
             states,
         )
@@ -206,19 +204,6 @@ class SyncSession:
             for work in works:
                 work.plan = work.plan.advance_first()
         return works
-
-    def _extract_reference_data(
-        self,
-        reference_sync: ReferenceSync,
-        works: Sequence[WorkspaceSync],
-        launches: LaunchLoader | None,
-    ) -> None:
-        """Extract the reference data that is due."""
-        listed = [(work.workspace, work.plan.is_full) for work in works]
-        if not self._options.tables & RUN_TABLES:  # no run listing that decides what is due
-            listed = [(space, True) for space in self._discovery.workspaces]
-        for rows in reference_sync.extract_due(listed, launches):
-            self._buffer.add(rows)
 
     def _is_at_limit(self, runs: RunSync) -> bool:
         """Return whether the limit of runs or time is reached; fetched runs are still loaded."""
@@ -237,7 +222,7 @@ class SyncSession:
     def _close(self, runs: RunSync) -> None:
         """Add the row of `sync_runs` to the last package, after all results or a stop."""
         self.is_done = True
-        runs.reference_sync.report_denied_launches(runs.launches)
+        runs.reference_sync.report_denied_launches()
         if not self.sync_result.stopped:
             for rows in runs.reference_sync.extract_referenced_pipelines():
                 self._buffer.add(rows)
