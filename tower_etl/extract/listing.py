@@ -16,7 +16,7 @@ from tower_etl.api import (
 )
 from tower_etl.errors import BadRequestError
 from tower_etl.lossless import parse_integer
-from tower_etl.sync import ListedRun, ListingWindow, contains
+from tower_etl.sync import ListedRun, ListingWindow
 from tower_etl.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _read_pages(
             break
     if left_out and not runs:
         raise malformed_response(endpoints.RUNS, "text as workflow.id in any element")
-    in_window = [run for run in runs if run.submit is None or contains(window, run.submit)]
+    in_window = [run for run in runs if run.submit is None or window.contains(run.submit)]
     if searched and runs:
         client.compatibility.learn_search(works=not any(_is_outside(run, window) for run in runs))
     count_matches = is_past or stats.count_matches

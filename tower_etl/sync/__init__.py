@@ -10,7 +10,6 @@ from tower_etl.sync.changes import (
     ListedRun,
     ListingWindow,
     StoredRun,
-    contains,
 )
 from tower_etl.sync.plan import (
     WorkspacePlan,
@@ -74,7 +73,6 @@ __all__ = [
     "check_version",
     "clear_failure",
     "complete_workspace",
-    "contains",
     "dump_coverage",
     "dump_state",
     "is_final",

@@ -30,6 +30,13 @@ class ListingWindow:
     is_full: bool
     known: frozenset[str] = field(default=frozenset(), compare=False)
 
+    def contains(self, submit: datetime | None) -> bool:
+        """Return whether a run with a submission time is in the window."""
+        if submit is None:
+            return self.after is None and self.before is None
+        after_ok = self.after is None or submit >= self.after
+        return after_ok and (self.before is None or submit <= self.before)
+
 
 @dataclass(frozen=True)
 class ListedRun:
@@ -106,7 +113,7 @@ def find_deleted(
     return tuple(
         run_id
         for run_id, run in stored.items()
-        if run_id not in known and run.missing_since is None and contains(window, run.submit)
+        if run_id not in known and run.missing_since is None and window.contains(run.submit)
     )
 
 
@@ -120,7 +127,7 @@ def find_vanished(
     submits = {
         run_id: run.submit for runs in (state.open, state.failed) for run_id, run in runs.items()
     }
-    opened = (run_id for run_id, submit in submits.items() if contains(window, submit))
+    opened = (run_id for run_id, submit in submits.items() if window.contains(submit))
     missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
     return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
 
@@ -129,13 +136,5 @@ def find_expected(state: WorkspaceState, window: ListingWindow) -> frozenset[str
     """Return the ids of loaded runs that a listing of the window must contain."""
     loaded = state.lookback.items()
     return frozenset(
-        run_id for run_id, at in loaded if run_id not in state.deleted and contains(window, at)
+        run_id for run_id, at in loaded if run_id not in state.deleted and window.contains(at)
     )
-
-
-def contains(window: ListingWindow, submit: datetime | None) -> bool:
-    """Return whether a run with a submission time is in the window."""
-    if submit is None:
-        return window.after is None and window.before is None
-    after_ok = window.after is None or submit >= window.after
-    return after_ok and (window.before is None or submit <= window.before)

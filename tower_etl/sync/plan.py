@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tower_etl.sync.bookmarks import TaskBookmark
 from tower_etl.sync.changes import (
     ListingWindow,
-    contains,
     find_deleted,
     find_expected,
     find_label_changes,
@@ -19,6 +18,7 @@ from tower_etl.sync.changes import (
 from tower_etl.sync.retries import (
     RunFetch,
     count_down,
+    fetch_known,
     retry_failed,
     retry_parts,
 )
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tower_etl.sync.changes import ListedRun, StoredRun
     from tower_etl.sync.retries import RetryCause
     from tower_etl.sync.state import FailedRun, OpenRun, WorkspaceState
+
+
+RunT = TypeVar("RunT", "OpenRun", "FailedRun")
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,8 @@ def plan_incremental(
     """Return the plan after a listing since the cursor: fetch the open runs and the new ones."""
     known = {run.run_id: run for run in listed}
     selected = options.tables & RUN_TABLES
-    initial = count_down(drop_abandoned(_begin_tables(state, selected), options, now))
-    open_fetches = [
-        _fetch_open(initial, run_id, run, known.get(run_id)) for run_id, run in initial.open.items()
-    ]
+    initial = count_down(_drop_abandoned(_begin_tables(state, selected), options, now))
+    open_fetches = _fetch_open(initial, initial.open, known)
     loaded = state.lookback.keys() - state.deleted
     tracked = state.open.keys() | state.failed.keys()
     new = [run for run_id, run in known.items() if run_id not in loaded | tracked]
@@ -149,10 +150,11 @@ def plan_reconciliation(
     changed = [run for run in old if run.needs_refetch(stored[run.run_id])]
     same = [run for run in old if not run.needs_refetch(stored[run.run_id])]
     retry_all = options.reconcile
-    failed = retry_failed(_failed_still_listed(initial, known, window), known, retry_all=retry_all)
+    failed = retry_failed(_drop_unlisted(initial.failed, known, window), known, retry_all=retry_all)
     incomplete = (run for run in same if stored[run.run_id].has_missing_parts)
     parts = retry_parts(incomplete, now, retry_all=retry_all)
-    open_fetches = _fetch_opened(initial, known, window)
+    submits = {run_id: run.submit for run_id, run in stored.items() if run.submit}
+    open_fetches = _fetch_open(initial, _drop_unlisted(initial.open, known, window), known)
     same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts.due}]
     backfills = _backfill(initial, same, selected)
     ordered = [
@@ -160,7 +162,7 @@ def plan_reconciliation(
     ]
     return WorkspacePlan(
         initial,
-        (*open_fetches, *ordered, *_fetch_changed(changed), *failed.due, *parts.due),
+        (*open_fetches, *ordered, *map(_fetch_listed, changed), *failed.due, *parts.due),
         (*failed.deferred, *parts.deferred),
         label_updates=find_label_changes(same, stored),
         star_updates=find_star_changes(same, stored),
@@ -169,11 +171,11 @@ def plan_reconciliation(
         is_full=True,
         has_upper_bound=window.before is not None,
         tables=selected,
-        recovered=_recover_from_destination(state, stored),
+        recovered=submits if state.cursor is None else {},
     )
 
 
-def needs_refetch_all(state: WorkspaceState, options: SyncOptions) -> bool:
+def _needs_refetch_all(state: WorkspaceState, options: SyncOptions) -> bool:
     """Return whether selected tables lack loaded runs, or hold outdated ones."""
     tables = state.tables.items()
     held = {name for name, coverage in tables if coverage.complete and not coverage.is_behind}
@@ -219,8 +221,7 @@ def _backfill_missing_tables(
     """
     lacks = {
         run_id: frozenset(t for t in selected if run_id in state.tables[t].missing_runs)
-        for table in selected
-        for run_id in state.tables[table].missing_runs
+        for run_id in sorted({r for table in selected for r in state.tables[table].missing_runs})
     }
     tracked = state.open.keys() | state.failed.keys()
     return [
@@ -230,12 +231,12 @@ def _backfill_missing_tables(
             known[run_id].starred if run_id in known else None,
             tables=tables,
         )
-        for run_id, tables in sorted(lacks.items())
+        for run_id, tables in lacks.items()
         if run_id not in tracked
     ]
 
 
-def drop_abandoned(state: WorkspaceState, options: SyncOptions, now: datetime) -> WorkspaceState:
+def _drop_abandoned(state: WorkspaceState, options: SyncOptions, now: datetime) -> WorkspaceState:
     """Return the state without open runs that are older than the maximum age."""
     kept = {
         run_id: run
@@ -255,7 +256,7 @@ def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: dat
         options.reconcile
         or state.reconciled_at is None
         or not timedelta() <= now - state.reconciled_at < options.reconcile_every
-        or needs_refetch_all(state, options)
+        or _needs_refetch_all(state, options)
         or _misses_unlisted_runs(state, options)
         or (
             options.since is not None
@@ -303,42 +304,27 @@ def _initial_full_state(
     )
 
 
-def _recover_from_destination(
-    state: WorkspaceState, stored: Mapping[str, StoredRun]
-) -> dict[str, datetime]:
-    if state.cursor is not None:
-        return {}
-    return {run_id: run.submit for run_id, run in stored.items() if run.submit}
-
-
-def _failed_still_listed(
-    state: WorkspaceState, known: Mapping[str, ListedRun], window: ListingWindow
-) -> dict[str, FailedRun]:
-    """Return the failed runs without those that are missing in a complete listing."""
+def _drop_unlisted(
+    runs: Mapping[str, RunT], known: Mapping[str, ListedRun], window: ListingWindow
+) -> dict[str, RunT]:
+    """Return runs of the state without those that are missing in a complete listing."""
     return {
         run_id: run
-        for run_id, run in state.failed.items()
-        if run_id in known or not contains(window, run.submit)
+        for run_id, run in runs.items()
+        if run_id in known or not window.contains(run.submit)
     }
 
 
-def _fetch_opened(
-    state: WorkspaceState, known: Mapping[str, ListedRun], window: ListingWindow
-) -> list[RunFetch]:
-    """Return fetches of the open runs without those that are missing in a complete listing."""
-    return [
-        _fetch_open(state, run_id, run, known.get(run_id))
-        for run_id, run in state.open.items()
-        if run_id in known or not contains(window, run.submit)
-    ]
-
-
 def _fetch_open(
-    state: WorkspaceState, run_id: str, run: OpenRun, listed: ListedRun | None
-) -> RunFetch:
-    starred = listed.starred if listed and listed.starred is not None else run.starred
-    lacks_tasks = "tasks" in state.tables and not state.holds("tasks", run_id, run.submit)
-    return RunFetch(run_id, run.submit, starred, TaskBookmark() if lacks_tasks else run.bookmark)
+    state: WorkspaceState, runs: Mapping[str, OpenRun], known: Mapping[str, ListedRun]
+) -> list[RunFetch]:
+    """Return fetches of open runs, of all their tasks if the table lacks them."""
+    fetches = []
+    for run_id, run in runs.items():
+        fetch = fetch_known(run_id, run, known.get(run_id))
+        lacks_tasks = "tasks" in state.tables and not state.holds("tasks", run_id, run.submit)
+        fetches.append(replace(fetch, bookmark=TaskBookmark()) if lacks_tasks else fetch)
+    return fetches
 
 
 def _fetch_listed(run: ListedRun) -> RunFetch:
@@ -347,7 +333,3 @@ def _fetch_listed(run: ListedRun) -> RunFetch:
 
 def _fetch_new(new: Iterable[ListedRun]) -> list[RunFetch]:
     return [replace(_fetch_listed(run), advances_cursor=True) for run in new]
-
-
-def _fetch_changed(changed: Iterable[ListedRun]) -> list[RunFetch]:
-    return [_fetch_listed(run) for run in changed]

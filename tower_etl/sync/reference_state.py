@@ -94,68 +94,44 @@ def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
     table. State version 1 kept it with the rest, and loaded history tables with their tables.
     """
     resources, stored = state.get("resources", {}), state.get("entities") or {}
-    known = load_reference_state(stored)
-    older = () if stored.get("owed") is True else stored.get("loaded", ())
+    pending = stored.get("owed")  # a boolean in state version 1
+    older = () if pending is True else stored.get("loaded", ())
     keys = frozenset(state.get("workspaces", {}))
     loaded = {name: keys for table in older for name in (table, f"{table}_history")}
     loaded |= {
         name: frozenset(held["loaded"]) for name, held in resources.items() if "loaded" in held
     }
-    audit = resources.get("audit_logs", {}).get("cursor")
-    return replace(
-        known,
-        initialised=loaded,
-        service=resources.get("service_info", {}).get("digest") or known.service,
-        audit=_load_audit(audit) if audit else known.audit,
-    )
-
-
-def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState) -> None:
-    """Write the state of reference data into the state of the dlt source."""
-    resources = state.setdefault("resources", {})
-    dumped = dump_reference_state(known)
-    for table, keys in known.initialised.items():
-        resources.setdefault(table, {})["loaded"] = sorted(keys)
-    if known.service:
-        resources.setdefault("service_info", {})["digest"] = dumped.pop("service")
-    if known.audit != AuditLogCursor():
-        resources.setdefault("audit_logs", {})["cursor"] = dumped.pop("audit")
-    state["entities"] = dumped
-
-
-def dump_reference_state(state: ReferenceState) -> dict[str, Any]:
-    """Return the state as JSON values."""
-    audit = {name: _dump(getattr(state.audit, name)) for name in ("since", "until", "reached")}
-    return {
-        "owed": sorted(state.pending),
-        "refused": {table: sorted(keys) for table, keys in sorted(state.denied.items())},
-        "unknown": sorted(state.unresolved),
-        "service": state.service,
-        "audit": audit,
-        "launches": sorted(state.launches),
-        "launches_after": state.launches_after,
-    }
-
-
-def load_reference_state(stored: Mapping[str, Any] | None) -> ReferenceState:
-    """Return the state that `dump_reference_state` wrote; an empty state for None."""
-    if not stored:
-        return ReferenceState()
-    denied = {table: frozenset(keys) for table, keys in stored.get("refused", {}).items()}
-    pending = stored.get("owed")  # a boolean in state version 1
+    audit = resources.get("audit_logs", {}).get("cursor") or stored.get("audit", {})
     return ReferenceState(
         pending=frozenset(pending if isinstance(pending, list) else ()),
-        denied=denied,
+        initialised=loaded,
+        denied={table: frozenset(keys) for table, keys in stored.get("refused", {}).items()},
         unresolved=frozenset(stored.get("unknown", ())),
-        service=stored.get("service"),
-        audit=_load_audit(stored.get("audit", {})),
+        service=resources.get("service_info", {}).get("digest") or stored.get("service"),
+        audit=AuditLogCursor(**{name: load_timestamp(text) for name, text in audit.items()}),
         launches=frozenset(stored.get("launches", ())),
         launches_after=stored.get("launches_after"),
     )
 
 
-def _load_audit(stored: Mapping[str, str | None]) -> AuditLogCursor:
-    return AuditLogCursor(**{name: load_timestamp(text) for name, text in stored.items()})
+def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState) -> None:
+    """Write the state of reference data into the state of the dlt source."""
+    state["entities"] = entities = {
+        "owed": sorted(known.pending),
+        "refused": {table: sorted(keys) for table, keys in sorted(known.denied.items())},
+        "unknown": sorted(known.unresolved),
+        "service": known.service,
+        "audit": {name: _dump(time) for name, time in vars(known.audit).items()},
+        "launches": sorted(known.launches),
+        "launches_after": known.launches_after,
+    }
+    resources = state.setdefault("resources", {})
+    for table, keys in known.initialised.items():
+        resources.setdefault(table, {})["loaded"] = sorted(keys)
+    if known.service:
+        resources.setdefault("service_info", {})["digest"] = entities.pop("service")
+    if known.audit != AuditLogCursor():
+        resources.setdefault("audit_logs", {})["cursor"] = entities.pop("audit")
 
 
 def _dump(timestamp: datetime | None) -> str | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tower_etl.sync.changes import ListedRun
-    from tower_etl.sync.state import FailedRun, WorkspaceState
+    from tower_etl.sync.state import FailedRun, OpenRun, WorkspaceState
 
 RetryCause = Literal["failed", "parts"]
 
@@ -89,7 +89,10 @@ def retry_failed(
         retry_all: Whether to retry all failed runs, regardless of their wait.
     """
     ordered = sorted(failed.items(), key=lambda item: (item[1].retry_in, item[1].last_failed_at))
-    fetches = [_fetch_failed(run_id, run, known.get(run_id)) for run_id, run in ordered]
+    fetches = [
+        replace(fetch_known(run_id, run, known.get(run_id)), retry="failed")
+        for run_id, run in ordered
+    ]
     due = sum(1 for run in failed.values() if run.retry_in == 0)
     count = len(fetches) if retry_all else max(1, due)
     return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
@@ -115,6 +118,7 @@ def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bo
     return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
 
 
-def _fetch_failed(run_id: str, run: FailedRun, listed: ListedRun | None) -> RunFetch:
+def fetch_known(run_id: str, run: OpenRun | FailedRun, listed: ListedRun | None) -> RunFetch:
+    """Return the fetch of a run of the state, with `starred` as listed if the run was listed."""
     starred = listed.starred if listed and listed.starred is not None else run.starred
-    return RunFetch(run_id, run.submit, starred, run.bookmark, retry="failed")
+    return RunFetch(run_id, run.submit, starred, run.bookmark)

@@ -283,7 +283,7 @@ def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
     return dict.fromkeys({*(stored["tables"] or RUN_TABLES), "users"}, TableCoverage())
 
 
-def _dump_open(run: OpenRun) -> dict[str, Any]:
+def _dump_open(run: OpenRun | FailedRun) -> dict[str, Any]:
     return {
         "submit": _dump_timestamp(run.submit),
         "starred": run.starred,
@@ -292,16 +292,13 @@ def _dump_open(run: OpenRun) -> dict[str, Any]:
 
 
 def _load_open(stored: Mapping[str, Any]) -> OpenRun:
-    return OpenRun(
-        submit=load_timestamp(stored["submit"]),
-        starred=stored["starred"],
-        bookmark=load_bookmark(stored),
-    )
+    submit = load_timestamp(stored["submit"])
+    return OpenRun(submit, stored["starred"], load_bookmark(stored))
 
 
 def _dump_failed(run: FailedRun) -> dict[str, Any]:
     return {
-        **_dump_open(OpenRun(run.submit, run.starred, run.bookmark)),
+        **_dump_open(run),
         "attempts": run.attempts,
         "first_failed_at": _dump_timestamp(run.first_failed_at),
         "last_failed_at": _dump_timestamp(run.last_failed_at),
@@ -311,11 +308,8 @@ def _dump_failed(run: FailedRun) -> dict[str, Any]:
 
 
 def _load_failed(stored: Mapping[str, Any]) -> FailedRun:
-    known = _load_open(stored)
     return FailedRun(
-        submit=known.submit,
-        starred=known.starred,
-        bookmark=known.bookmark,
+        **vars(_load_open(stored)),
         attempts=stored["attempts"],
         first_failed_at=datetime.fromisoformat(stored["first_failed_at"]),
         last_failed_at=datetime.fromisoformat(stored["last_failed_at"]),

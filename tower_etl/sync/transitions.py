@@ -149,8 +149,7 @@ def complete_workspace(state: WorkspaceState, plan: WorkspacePlan, now: datetime
         newest = max(plan.recovered.values())
         done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
     if not plan.has_upper_bound:  # with a bound, newer runs were not compared
-        done = replace(done, reconciled_at=now)
-        done = replace(done, tables=_complete_tables(state, plan.tables))
+        done = replace(done, reconciled_at=now, tables=_complete_tables(state, plan.tables))
     return _prune_lookback(replace(done, deleted=state.deleted | unlisted), now)
 
 
