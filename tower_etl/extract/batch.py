@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tower_etl.sync import LoadedRun, TaskBrief
     from tower_etl.transform import RunResponses
 
+FLUSH_ROWS = 25_000
 _MAX_BATCH_ROWS = 5_000
 _MAX_BATCH_RUNS = 32
 _TASKS_PER_TABLE = 1_000  # response objects take ten times the memory of their rows
@@ -81,7 +82,7 @@ class TaskPageBuffer:
 
     def append(self, page: list[Item]) -> None:
         """Add one page."""
-        self.keys += task_keys(page)
+        self.keys += map(_brief_of, page)
         self.pages.append(page)
         self.nulls += sum(item is None for item in page)
         self._waiting += len(page)
@@ -128,14 +129,10 @@ class RunBatch:
         return taken
 
 
-def task_keys(tasks: Iterable[Item]) -> list[TaskBrief]:
-    """Return `taskId` and status of each task, which the task bookmark is based on."""
-    return [(task_key(item), _status_of(item)) for item in tasks]
-
-
-def _status_of(item: Item) -> str | None:
+def _brief_of(item: Item) -> TaskBrief:
+    """Return `taskId` and status of a task, which the task bookmark is based on."""
     task = item.get("task") if isinstance(item, dict) else None
-    return task.get("status") if isinstance(task, dict) else None
+    return task_key(item), task.get("status") if isinstance(task, dict) else None
 
 
 def build_batch(
@@ -153,12 +150,14 @@ def build_batch(
     groups: dict[frozenset[str], list[FetchedRun]] = {}
     for fetched in fetched_runs:
         groups.setdefault(fetched.loaded.tables, []).append(fetched)
-    built: dict[str, list[pa.Table]] = {}
-    for tables, group in groups.items():
-        for name, rows in _build_group(group).items():
-            if name in selected and (name in tables or name not in RUN_TABLES):
-                built.setdefault(name, []).append(rows)
-    return {name: pa.concat_tables(parts) for name, parts in built.items()}
+    return _concatenate(
+        {
+            name: rows
+            for name, rows in _build_group(group).items()
+            if name in selected and (name in tables or name not in RUN_TABLES)
+        }
+        for tables, group in groups.items()
+    )
 
 
 def _build_group(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
@@ -174,19 +173,16 @@ def _build_group(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
     ]
     tables["tasks"] = pa.concat_tables([*before, tables["tasks"]])
     tables["workflow_labels"] = pa.concat_tables([tables["workflow_labels"], *tombstones])
-    return tables | _join_launches(fetched_runs)
+    return tables | _concatenate(fetched.launch for fetched in fetched_runs)
 
 
-def _join_launches(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
-    """Return the rows of the launches of some runs by table."""
+def _concatenate(batches: Iterable[Mapping[str, pa.Table]]) -> dict[str, pa.Table]:
+    """Return the rows of some batches by table."""
     parts: dict[str, list[pa.Table]] = {}
-    for fetched in fetched_runs:
-        for name, rows in fetched.launch.items():
+    for batch in batches:
+        for name, rows in batch.items():
             parts.setdefault(name, []).append(rows)
-    return {name: pa.concat_tables(rows) for name, rows in parts.items()}
-
-
-FLUSH_ROWS = 25_000
+    return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
 
 class BatchBuffer:

@@ -99,7 +99,8 @@ def build_history_rows(
     because stored versions are masked. A version that was stored before the current policy is
     written again to apply it.
     """
-    table, latest = snapshot.table, _index_latest(snapshot.table, stored)
+    table, ordered = snapshot.table, sorted(stored, key=lambda row: row["valid_from"])
+    latest = {key_of(table, row): row for row in ordered}
     detailed = _add_details(snapshot, latest, found)
     known = dict(zip(detailed, _describe(table, [*detailed.values()], column_policy), strict=True))
     written = []
@@ -112,17 +113,13 @@ def build_history_rows(
         begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
         if last and last["valid_to"] is None:
             written.append(last | {"valid_to": begins})
-        written.append(_without_deletion(row) | {"valid_from": begins, "valid_to": None})
+        content = {name: value for name, value in row.items() if name != "missing_since"}
+        written.append(content | {"valid_from": begins, "valid_to": None})
     ended = [
         last for last in latest.values() if last["valid_to"] is None and snapshot.is_deleted(last)
     ]
     ends = [last | {"valid_to": max(now, last["valid_from"] + _TICK)} for last in ended]
     return [*written, *ends]
-
-
-def _index_latest(table: TableSpec, stored: Iterable[Row]) -> dict[Key, Row]:
-    ordered = sorted(stored, key=lambda row: row["valid_from"])
-    return {key_of(table, row): row for row in ordered}
 
 
 def _describe(table: TableSpec, rows: list[Row], column_policy: ColumnPolicy) -> list[Key]:
@@ -151,10 +148,6 @@ def _mark_booleans(value: Any) -> object:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {name: _mark_booleans(item) for name, item in value.items()}
     return value
-
-
-def _without_deletion(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "missing_since"}
 
 
 def _skip_undescribed(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
