@@ -15,6 +15,7 @@ from tower_etl.extract.reference import (
     EntityScope,
     ReferenceEntity,
     list_partitions,
+    list_requests,
     select_entities,
 )
 
@@ -83,7 +84,8 @@ def check_table_access(
     entities = select_entities(selected)
     children = [e for e in (*_RUN_PARTS, *entities, *_LAUNCHES) if e.table in selected]
     try:
-        results = _probe(executor, _list_roots([_RUNS, *entities], discovery))
+        roots = list_requests([_RUNS, *entities], discovery.workspaces)
+        results = _probe(executor, ((entity, partition, {}) for entity, partition in roots))
         results += _probe(executor, _list_children(children, results))
         if "audit_logs" in selected:
             results.append(_probe_audit_logs(executor))
@@ -113,16 +115,6 @@ def _probe(executor: FetchExecutor, requests: Iterable[ProbeRequest]) -> list[Pr
         return ProbeResult(entity, partition, found)
 
     return executor.map(probe_one, requests)
-
-
-def _list_roots(entities: list[ReferenceEntity], discovery: Discovery) -> list[ProbeRequest]:
-    """Return the request of each entity without a parent for each partition."""
-    return [
-        (entity, partition, {})
-        for entity in entities
-        if not entity.parent
-        for partition in list_partitions(entity.scope, discovery.workspaces)
-    ]
 
 
 def _list_children(

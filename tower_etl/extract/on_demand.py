@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tower_etl.errors import ApiError
     from tower_etl.extract.batch import FetchedRun
     from tower_etl.extract.destination_state import DestinationState
+    from tower_etl.extract.failures import Failure
 
 _LAUNCHES, _DATASETS = TABLES["launches"], TABLES["launch_datasets"]
 _MAX_CONSECUTIVE_FAILURES = 3  # consecutive launches; each takes all attempts of a call
@@ -59,8 +60,8 @@ class LaunchLoader:
         self,
         client: TowerClient,
         selected: frozenset[str],
-        stored: Iterable[str] = (),
-        unavailable: Iterable[str] = (),
+        stored: Iterable[str],
+        unavailable: Iterable[str],
     ) -> None:
         """Create the loader with the launches that need no call.
 
@@ -144,9 +145,7 @@ class LaunchLoader:
                 return False
             return is_new
 
-    def _record_failure(
-        self, table: str, launch_id: str, error: ApiError | RateLimiterClosedError
-    ) -> None:
+    def _record_failure(self, table: str, launch_id: str, error: Failure) -> None:
         if isinstance(error, RateLimiterClosedError):
             raise error
         with self._lock:

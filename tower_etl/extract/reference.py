@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from tower_etl.extract.failures import Failure
 
 
+_SHOWN_NAMES = 3
+
+PartitionRequest = tuple["ReferenceEntity", "Partition"]
+
+
 class EntityScope(Enum):
     """Scope of an endpoint: the kind of partition that it is requested for."""
 
@@ -137,7 +142,10 @@ def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list
         names = {
             workspace.org_id: workspace.org_name for workspace in workspaces if workspace.org_id
         }
-        return [_of_organization(org_id, names[org_id]) for org_id in sorted(names)]
+        return [
+            Partition(f"org:{org_id}", names[org_id], PathScope(org_id=org_id))
+            for org_id in sorted(names)
+        ]
     return [
         _of_workspace(workspace)
         for workspace in workspaces
@@ -145,18 +153,21 @@ def list_partitions(scope: EntityScope, workspaces: Iterable[Workspace]) -> list
     ]
 
 
-def _of_organization(org_id: int, name: str) -> Partition:
-    return Partition(f"org:{org_id}", name, PathScope(org_id=org_id))
-
-
 def _of_workspace(workspace: Workspace) -> Partition:
     name = workspace.name.rpartition("/")[2] if workspace.id else ""
     return Partition(workspace.key, workspace.name, PathScope(workspace.id, workspace.org_id), name)
 
 
-_SHOWN_NAMES = 3
-
-PartitionRequest = tuple["ReferenceEntity", "Partition"]
+def list_requests(
+    entities: Iterable[ReferenceEntity], workspaces: Sequence[Workspace]
+) -> list[PartitionRequest]:
+    """Return each entity without a parent with each of its partitions."""
+    return [
+        (entity, partition)
+        for entity in entities
+        if not entity.parent
+        for partition in list_partitions(entity.scope, workspaces)
+    ]
 
 
 @dataclass(frozen=True)
@@ -220,13 +231,8 @@ def fetch_entities(
             the children and the row.
     """
     entities = select_entities(selected)
-    root_requests = [
-        (entity, partition)
-        for entity in entities
-        if not entity.parent
-        for partition in list_partitions(entity.scope, workspaces)
-    ]
-    responses = _add_details(executor, entities, _fetch(executor, root_requests))
+    requests = list_requests(entities, workspaces)
+    responses = _add_details(executor, entities, _fetch(executor, requests))
     children = [entity for entity in entities if entity.parent]
     return [*responses, *_fetch(executor, _iter_children(children, responses, is_due))]
 

@@ -85,14 +85,11 @@ class RunSync:
         """Build the rows of the runs in the batch, and mark these runs as loaded."""
         self._build_batch(self.batch.drain())
 
-    def iter_states(self) -> Iterator[tuple[str, WorkspaceState]]:
-        """Yield the state of each workspace that has one, by its key."""
-        planned = {
-            workspace_sync.workspace.key: workspace_sync.state
-            for workspace_sync in self.workspace_syncs
-        }
+    def list_states(self) -> dict[str, WorkspaceState]:
+        """Return the state of each workspace that has one, by its key."""
+        planned = {work.workspace.key: work.state for work in self.workspace_syncs}
         known = self.states | planned
-        yield from ((key, state) for key, state in known.items() if state != WorkspaceState())
+        return {key: state for key, state in known.items() if state != WorkspaceState()}
 
     def _handle_result(
         self, workspace_sync: WorkspaceSync, run_fetch: RunFetch | None, failure: Failure | None

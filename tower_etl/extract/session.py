@@ -226,7 +226,7 @@ class SyncSession:
         if not self.sync_result.stopped:
             for rows in runs.reference_sync.extract_referenced_pipelines():
                 self._buffer.add(rows)
-        for key, state in runs.iter_states():
+        for key, state in runs.list_states().items():
             if key in self.sync_result.workspaces:
                 self.sync_result.workspaces[key].pending = state.failed
         self.sync_result.warnings += self._executor.client.list_reports()
@@ -243,4 +243,4 @@ class SyncSession:
         state["unsupported"] = self._executor.client.compatibility.dump()
         write_reference_state(state, runs.reference_sync.state)
         state.pop("entities_owed", None)  # written by earlier versions
-        save_states(state, dict(runs.iter_states()))
+        save_states(state, runs.list_states())
