@@ -198,12 +198,9 @@ def _build(
     }
     local = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
     if "workspace_id" not in local and owner_id is not None:
-        items = [{"workspaceId": owner_id, **_without_null(item)} for item in items]
+        # Older servers omit the id, or send null.
+        items = [
+            {**item, "workspaceId": owner_id} if item.get("workspaceId") is None else item
+            for item in items
+        ]
     return table.build(items, **local)
-
-
-def _without_null(item: Item) -> Item:
-    """Drop a null `workspaceId`, as sent by older servers."""
-    if item.get("workspaceId") is not None:
-        return item
-    return {name: value for name, value in item.items() if name != "workspaceId"}

@@ -7,6 +7,7 @@ platform. A later denial concerns the token (API fact 11).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -70,7 +71,8 @@ def request_user(client: TowerClient) -> Item:
         EndpointError: The server lacks the call.
         ApiError: The server cannot be reached, or fails.
     """
-    user = _request(client, client.get_user, _refuse_token, _miss_user)
+    miss = partial(_explain_lack, "/user-info", "the user of the token")
+    user = _request(client, client.get_user, _refuse_token, miss)
     user_id = parse_integer(user.get("id"))
     if user_id is None:
         msg = (
@@ -89,9 +91,9 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
         EndpointError: The server lacks the call.
         ApiError: The server cannot be reached, or fails.
     """
-    listed = _request(
-        client, lambda: client.list_user_workspaces(user["id"]), _refuse_roles, _miss_roles
-    )
+    request = partial(client.list_user_workspaces, user["id"])
+    miss = partial(_explain_lack, _ROLES, "the workspaces of the user")
+    listed = _request(client, request, _refuse_roles, miss)
     items = [item for item in map(_parse_membership, listed.items) if item is not None]
     left_out = listed.left_out + len(listed.items) - len(items)
     if left_out:
@@ -149,10 +151,6 @@ def _refuse_token(endpoint: str, status: int | None) -> ApiError:
     return AuthenticationError(msg, status_code=status)
 
 
-def _miss_user(endpoint: str, status: int | None) -> ApiError:
-    return _explain_lack(endpoint, "/user-info", "the user of the token", status)
-
-
 def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
     msg = (
         f"{endpoint} accepts the token for /user-info, but not for {_ROLES} (status {status}), so "
@@ -162,11 +160,7 @@ def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
     return AuthenticationError(msg, status_code=status)
 
 
-def _miss_roles(endpoint: str, status: int | None) -> ApiError:
-    return _explain_lack(endpoint, _ROLES, "the workspaces of the user", status)
-
-
-def _explain_lack(endpoint: str, path: str, what: str, status: int | None) -> EndpointError:
+def _explain_lack(path: str, what: str, endpoint: str, status: int | None) -> ApiError:
     """Return the error for a server that responds to `/service-info`, but lacks a call."""
     msg = (
         f"{endpoint} answers to /service-info, but not to {path} (status {status}), which tells "
