@@ -120,14 +120,14 @@ def plan_incremental(
     loaded = state.lookback.keys() - state.deleted
     tracked = state.open.keys() | state.failed.keys()
     new = [run for run_id, run in known.items() if run_id not in loaded | tracked]
-    retries = retry_failed(initial.failed, known, retry_all=False)
+    due, deferred = retry_failed(initial.failed, known, retry_all=False)
     fetches = (
         *open_fetches,
         *_oldest_first(_fetch_new(new)),
         *_backfill_missing_tables(initial, selected, known),
-        *retries.due,
+        *due,
     )
-    return WorkspacePlan(initial, fetches, retries.deferred, tables=selected)
+    return WorkspacePlan(initial, fetches, tuple(deferred), tables=selected)
 
 
 def plan_reconciliation(
@@ -150,20 +150,21 @@ def plan_reconciliation(
     changed = [run for run in old if run.needs_refetch(stored[run.run_id])]
     same = [run for run in old if not run.needs_refetch(stored[run.run_id])]
     retry_all = options.reconcile
-    failed = retry_failed(_drop_unlisted(initial.failed, known, window), known, retry_all=retry_all)
+    listed_failed = _drop_unlisted(initial.failed, known, window)
+    failed, deferred = retry_failed(listed_failed, known, retry_all=retry_all)
     incomplete = (run for run in same if stored[run.run_id].has_missing_parts)
-    parts = retry_parts(incomplete, now, retry_all=retry_all)
+    parts, deferred_parts = retry_parts(incomplete, now, retry_all=retry_all)
     submits = {run_id: run.submit for run_id, run in stored.items() if run.submit}
     open_fetches = _fetch_open(initial, _drop_unlisted(initial.open, known, window), known)
-    same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts.due}]
+    same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts}]
     backfills = _backfill(initial, same, selected)
     ordered = [
         replace(fetch, in_order=True) for fetch in _oldest_first([*_fetch_new(new), *backfills])
     ]
     return WorkspacePlan(
         initial,
-        (*open_fetches, *ordered, *map(_fetch_listed, changed), *failed.due, *parts.due),
-        (*failed.deferred, *parts.deferred),
+        (*open_fetches, *ordered, *map(_fetch_listed, changed), *failed, *parts),
+        (*deferred, *deferred_parts),
         label_updates=find_label_changes(same, stored),
         star_updates=find_star_changes(same, stored),
         deleted=find_deleted(known, stored, window),

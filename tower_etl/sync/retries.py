@@ -54,17 +54,8 @@ class RunFetch:
     complete: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Retries:
-    """Retries of one workspace.
-
-    Attributes:
-        due: Runs to fetch.
-        deferred: Runs to fetch if one of `due` that was retried for the same cause succeeds.
-    """
-
-    due: tuple[RunFetch, ...] = ()
-    deferred: tuple[RunFetch, ...] = ()
+Retries = tuple[list[RunFetch], list[RunFetch]]
+"""Retries that are due, and those to make only if one of these succeeds."""
 
 
 def count_down(state: WorkspaceState) -> WorkspaceState:
@@ -95,7 +86,7 @@ def retry_failed(
     ]
     due = sum(1 for run in failed.values() if run.retry_in == 0)
     count = len(fetches) if retry_all else max(1, due)
-    return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
+    return fetches[:count], fetches[count:]
 
 
 def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bool) -> Retries:
@@ -115,7 +106,7 @@ def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bo
         for run in (*ordered[start:], *ordered[:start])
     ]
     count = len(fetches) if retry_all else _PARTS_AT_ONCE
-    return Retries(tuple(fetches[:count]), tuple(fetches[count:]))
+    return fetches[:count], fetches[count:]
 
 
 def fetch_known(run_id: str, run: OpenRun | FailedRun, listed: ListedRun | None) -> RunFetch:
