@@ -91,7 +91,7 @@ class ReferenceSync:
         """Yield the reference data that is due, given the planned sync of each workspace."""
         self.launches = self._open_launches(workspace_syncs)
         yield self._service_info()
-        listed = [(work.workspace, work.plan.is_full) for work in workspace_syncs]
+        listed = [(each.workspace, each.plan.is_full) for each in workspace_syncs]
         if not self._tables & RUN_TABLES:  # no run listing that decides what is due
             listed = [(workspace, True) for workspace in self.discovery.workspaces]
         due = [workspace for workspace, is_full in listed if is_full]
@@ -112,9 +112,9 @@ class ReferenceSync:
         """Return the loader of launches, None if neither they nor their datasets are selected."""
         if not self._launch_tables:
             return None
-        runs = [run_fetch.run_id for work in workspace_syncs for run_fetch in work.plan.fetches]
-        keys = [work.workspace.key for work in workspace_syncs]
-        reconciles = any(work.plan.is_full for work in workspace_syncs)
+        runs = [run_fetch.run_id for each in workspace_syncs for run_fetch in each.plan.fetches]
+        keys = [each.workspace.key for each in workspace_syncs]
+        reconciles = any(each.plan.is_full for each in workspace_syncs)
         unavailable = frozenset() if reconciles else self.state.launches
         unloaded = self.state.list_unloaded(self._launch_tables, keys)
         stored = () if unloaded else self.store.find_launches(runs)

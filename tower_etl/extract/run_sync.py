@@ -87,7 +87,7 @@ class RunSync:
 
     def list_states(self) -> dict[str, WorkspaceState]:
         """Return the state of each workspace that has one, by its key."""
-        planned = {work.workspace.key: work.state for work in self.workspace_syncs}
+        planned = {each.workspace.key: each.state for each in self.workspace_syncs}
         known = self.states | planned
         return {key: state for key, state in known.items() if state != WorkspaceState()}
 

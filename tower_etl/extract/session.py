@@ -170,7 +170,7 @@ class SyncSession:
         states = load_states(state, self._discovery, now)
         report_invisible(states, self._options.workspaces, self.sync_result, discovery.left_out)
         planner = Planner(self._executor, self._options, store, self.sync_result, now)
-        works = self._plan_workspaces(planner, states)
+        workspace_syncs = self._plan_workspaces(planner, states)
         reference_sync = ReferenceSync(
             self._executor,
             self._discovery,
@@ -182,7 +182,7 @@ class SyncSession:
             self._column_policy,
             is_other_user=is_other_user,
         )
-        for rows in reference_sync.extract_due(works):
+        for rows in reference_sync.extract_due(workspace_syncs):
             self._buffer.add(rows)
         return RunSync(
             self._executor,
@@ -190,7 +190,7 @@ class SyncSession:
             reference_sync,
             self.sync_result,
             self._buffer,
-            works,
+            workspace_syncs,
             states,
         )
 
@@ -199,11 +199,11 @@ class SyncSession:
     ) -> list[WorkspaceSync]:
         """Return the planned sync of each workspace, if any table of runs is selected."""
         spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
-        works = planner.plan_all(spaces, states)
+        workspace_syncs = planner.plan_all(spaces, states)
         if self._limit != NO_LIMIT:
-            for work in works:
-                work.plan = work.plan.advance_first()
-        return works
+            for workspace_sync in workspace_syncs:
+                workspace_sync.plan = workspace_sync.plan.advance_first()
+        return workspace_syncs
 
     def _is_at_limit(self, runs: RunSync) -> bool:
         """Return whether the limit of runs or time is reached; fetched runs are still loaded."""
