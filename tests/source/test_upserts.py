@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tower_etl.extract.destination_state import DestinationState
 from tower_etl.schema import TABLES, label_link_tombstones, label_links
 from tower_etl.source.dispositions import prepare_upserts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 LABELS, LINKS = TABLES["labels"], TABLES["workflow_labels"]
 
 
-class StoredRows:
-    """The rows that a destination holds of one table."""
+class StoredRows(DestinationState):
+    """A destination that holds rows of one table."""
 
     def __init__(self, rows: pa.Table) -> None:
+        super().__init__(None)
         self._rows = rows
 
-    def read_groups(self, name: str, column: str, values: Iterable[object]) -> pa.Table:
+    def read_groups(
+        self, name: str, column: str, values: Iterable[object], columns: Sequence[str] = ()
+    ) -> pa.Table:
         """Return the rows whose column has one of the values."""
-        assert name == LINKS.name
+        assert (name, columns) == (LINKS.name, ())
         return self._rows.filter(pc.is_in(self._rows[column], pa.array(values)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dlt.common.destination import DestinationCapabilitiesContext
 
+    from tower_etl.extract.destination_state import DestinationState
     from tower_etl.schema import TableSpec
 
 Disposition = str | Mapping[str, Any]
@@ -120,18 +121,10 @@ def _explain_other(chosen: str) -> str:
     return "is not available here: expected 'upsert', which write_disposition='merge' stands for."
 
 
-class StoredGroups(Protocol):
-    """Reader of the stored rows that a load replaces."""
-
-    def read_groups(self, name: str, column: str, values: Iterable[object]) -> pa.Table:
-        """Return the rows of a table whose column has one of some values."""
-        ...
-
-
 def prepare_upserts(
     batches: Iterable[Mapping[str, pa.Table]],
     upserted: Collection[TableSpec],
-    store: StoredGroups,
+    store: DestinationState,
 ) -> Iterator[dict[str, pa.Table]]:
     """Yield the rows of one package, with the rows of upserted tables at its end.
 
@@ -159,7 +152,7 @@ def prepare_upserts(
         yield ready
 
 
-def _prepare(table: TableSpec, rows: pa.Table, store: StoredGroups) -> pa.Table:
+def _prepare(table: TableSpec, rows: pa.Table, store: DestinationState) -> pa.Table:
     if not table.merge_key or not rows.num_rows:
         return deduplicate(rows, table.key)
     live = deduplicate(rows.filter(pc.invert(rows[REMOVED])), table.key)
@@ -168,7 +161,7 @@ def _prepare(table: TableSpec, rows: pa.Table, store: StoredGroups) -> pa.Table:
 
 
 def _find_removed(
-    table: TableSpec, rows: pa.Table, live: pa.Table, store: StoredGroups
+    table: TableSpec, rows: pa.Table, live: pa.Table, store: DestinationState
 ) -> pa.Table:
     """Return tombstones for the stored rows of replaced groups that are not in `live`."""
     (group,) = table.merge_key
